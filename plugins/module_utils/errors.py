@@ -1,0 +1,113 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one tree of exceptions. Each class is a cause that a user can act on; its message is one sentence for that user."""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
+
+class LongshoreError(Exception):
+    """A failure that is told to the user: `cause` is stable and may be tested for in a playbook, the message may not."""
+
+    cause = "error"
+
+    def __init__(self, message: str, status: int | None = None, registry_errors: t.Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.registry_errors = tuple(registry_errors)
+
+
+class InvalidReference(LongshoreError):
+    cause = "invalid_reference"
+
+
+class InvalidOption(LongshoreError):
+    cause = "invalid_option"
+
+
+class ImageNotFound(LongshoreError):
+    cause = "not_found"
+
+
+class Denied(LongshoreError):
+    cause = "denied"
+
+
+class RateLimited(LongshoreError):
+    cause = "rate_limited"
+
+
+class Unreachable(LongshoreError):
+    cause = "unreachable"
+
+
+class RegistryError(LongshoreError):
+    """The registry answered with something that the distribution specification doesn't allow, or with a failure of its own."""
+
+    cause = "registry_error"
+
+
+class DigestMismatch(LongshoreError):
+    """Bytes differ in content or length from what their descriptor promises."""
+
+    cause = "digest_mismatch"
+
+
+class PlatformMissing(LongshoreError):
+    cause = "platform_missing"
+
+
+class UnsupportedFormat(LongshoreError):
+    """A document, layer or folder that is of no kind that we read."""
+
+    cause = "unsupported_format"
+
+
+class CorruptArchive(LongshoreError):
+    cause = "corrupt_archive"
+
+
+class StoreDamaged(LongshoreError):
+    cause = "store_damaged"
+
+
+class StoreIncomplete(StoreDamaged):
+    """An image was to be named of which a part isn't in the store."""
+
+
+class LockTimeout(LongshoreError):
+    cause = "lock_timeout"
+
+
+class DiskFull(LongshoreError):
+    cause = "disk_full"
+
+
+class InputOutputError(LongshoreError):
+    cause = "io_error"
+
+
+class InUse(LongshoreError):
+    """Something else still needs what was to be removed."""
+
+    cause = "in_use"
+
+
+class MissingLibrary(LongshoreError):
+    cause = "missing_library"
+
+
+def system_error(error: OSError, path: str | os.PathLike[str] | None = None) -> LongshoreError:
+    """The error of this tree for one of the operating system, with the path it was about and the system's own words."""
+    place = os.fspath(path) if path is not None else error.filename
+    words = error.strerror or str(error)
+    message = f"{place}: {words}" if place else words
+    return DiskFull(message) if error.errno in FULL_DISK else InputOutputError(message)
