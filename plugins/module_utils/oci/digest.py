@@ -1,0 +1,90 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Digests: the only identity that anything has here."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import typing as t
+
+from ..errors import DigestMismatch, InvalidReference
+
+_ENCODED = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Digest:
+    """`ALGORITHM:HEX` (OCI image specification, descriptor.md, Digests). Only sha256 and sha512 exist here.
+
+    Every instance is safe to use in a path or a URL: it can only be made from the characters of the two patterns.
+    """
+
+    algorithm: str
+    hex: str
+
+    def __post_init__(self) -> None:
+        pattern = _ENCODED.get(self.algorithm)
+        if pattern is None or not pattern.fullmatch(self.hex):
+            raise InvalidReference(
+                f"{self.algorithm}:{self.hex}"[:200] + " is not a digest: sha256: and 64 lower-case hex digits, or sha512: and 128"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Raises InvalidReference unless TEXT is a digest written in full."""
+        algorithm, _colon, encoded = text.partition(":")
+        return cls(algorithm, encoded)
+
+    @classmethod
+    def of(cls, data: bytes, algorithm: str = "sha256") -> Digest:
+        return cls(algorithm, hashlib.new(algorithm, data).hexdigest())
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+    def check(self, data: bytes, what: str) -> bytes:
+        """DATA as it came, or DigestMismatch: WHAT names in the message where the bytes are from."""
+        found = Digest.of(data, self.algorithm)
+        if found != self:
+            raise DigestMismatch(f"{what} should have the digest {self}, but its bytes have {found}")
+        return data
+
+
+class Verifier:
+    """Hashes and counts a stream, so that nothing is believed before both its digest and its size are right."""
+
+    def __init__(self, digest: Digest, size: int, what: str) -> None:
+        self._digest = digest
+        self._size = size
+        self._what = what
+        self._hash = hashlib.new(digest.algorithm)
+        self.seen = 0
+
+    def update(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Raises DigestMismatch as soon as one byte more than promised has come: an endless body can't fill the disk."""
+        self.seen += len(chunk)
+        if self.seen > self._size:
+            raise DigestMismatch(f"{self._what} is longer than the {self._size} bytes that its descriptor promises")
+        self._hash.update(chunk)
+
+    def finish(self) -> None:
+        """Raises DigestMismatch unless all that came is exactly what was promised."""
+        if self.seen != self._size:
+            raise DigestMismatch(f"{self._what} ended after {self.seen} of {self._size} bytes")
+        found = self._hash.hexdigest()
+        if found != self._digest.hex:
+            raise DigestMismatch(f"{self._what} should have the digest {self._digest}, but its bytes have {self._digest.algorithm}:{found}")
+
+
+def hash_stream(chunks: t.Iterable[bytes | memoryview], algorithm: str = "sha256") -> tuple[Digest, int]:
+    """The digest and the length in bytes of a stream that is read once and not kept."""
+    hasher = hashlib.new(algorithm)
+    size = 0
+    for chunk in chunks:
+        hasher.update(chunk)
+        size += len(chunk)
+    return Digest(algorithm, hasher.hexdigest()), size

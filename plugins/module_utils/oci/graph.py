@@ -1,0 +1,123 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An image as a graph of content: an index, its manifests, and their configs and layers."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import DigestMismatch, UnsupportedFormat
+from .config import ImageConfig
+from .digest import Digest
+from .manifest import Descriptor, Index, Manifest, read_manifest
+from .platform import Platform, Selection, choose
+
+MAX_LEVELS = 4
+MAX_DOCUMENTS = 2000
+
+Read = t.Callable[[Descriptor], t.Optional[bytes]]
+Choice = t.Callable[[Index, str], t.Sequence[Descriptor]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageNode:
+    """One manifest of a graph. `platform` is what the index says of it, else its config; None for what is no image."""
+
+    descriptor: Descriptor
+    manifest: Manifest
+    platform: Platform | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """The part of an image that was asked for: its documents as bytes, its images in the order of the index, and which children were absent."""
+
+    root: Descriptor
+    documents: t.Mapping[Descriptor, bytes]
+    images: tuple[ImageNode, ...]
+    absent: tuple[Descriptor, ...]
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Configs and layers, each digest once, in the order of use."""
+        unique: dict[Digest, Descriptor] = {}
+        for image in self.images:
+            for blob in image.manifest.blobs:
+                unique.setdefault(blob.digest, blob)
+        return tuple(unique.values())
+
+    @property
+    def content(self) -> tuple[Descriptor, ...]:
+        """All that the graph is made of, children before their parents: in this order it may be published."""
+        return self.blobs + tuple(reversed(list(self.documents)))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the content, each digest once."""
+        return sum({descriptor.digest: descriptor.size for descriptor in self.content}.values())
+
+    @property
+    def platforms(self) -> list[str]:
+        """The platforms that a host could run, as the index tells them."""
+        return list(dict.fromkeys(str(image.platform) for image in self.images if image.platform is not None and image.platform.is_runnable))
+
+
+def every_child(index: Index, what: str) -> t.Sequence[Descriptor]:
+    return index.manifests
+
+
+def children_for(selection: Selection) -> Choice:
+    """A choice of the children that serve the platforms of SELECTION; it raises PlatformMissing where one is lacking."""
+
+    def chosen(index: Index, what: str) -> t.Sequence[Descriptor]:
+        if selection.everything:
+            return index.manifests
+        entries = [(entry.platform, entry) for entry in index.manifests]
+        wanted = {choose(platform, entries, what).digest for platform in selection.platforms}
+        return [entry for entry in index.manifests if entry.digest in wanted]
+
+    return chosen
+
+
+def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = every_child) -> Graph | None:
+    """Reads documents from ROOT down. READ returns a document's bytes, or None where it isn't there; None for ROOT gives None.
+
+    WHAT names the image in messages. Entries of an index that are of no type that we know are passed over, as the specification demands.
+    Raises UnsupportedFormat for documents that are odd, too many or nested too deep, DigestMismatch for one of another size than its descriptor says.
+    """
+    documents: dict[Descriptor, bytes] = {}
+    seen: set[Digest] = set()
+    images: list[ImageNode] = []
+    absent: list[Descriptor] = []
+
+    def visit(descriptor: Descriptor, level: int) -> None:
+        if descriptor.digest in seen or (level > 1 and not descriptor.is_document):
+            return
+        seen.add(descriptor.digest)
+        if level > MAX_LEVELS or len(seen) > MAX_DOCUMENTS:
+            raise UnsupportedFormat(f"{what} nests indexes more than {MAX_LEVELS} levels deep or has more than {MAX_DOCUMENTS} manifests")
+        data = read(descriptor)
+        if data is None:
+            absent.append(descriptor)
+            return
+        name = what if level == 1 else f"{what}, {descriptor.digest}"
+        if len(data) != descriptor.size:
+            raise DigestMismatch(f"{name} has {len(data)} bytes, but its descriptor says {descriptor.size}")
+        parsed = read_manifest(data, descriptor.media_type, name)
+        documents[descriptor] = data
+        if isinstance(parsed, Index):
+            for child in choice(parsed, what):
+                visit(child, level + 1)
+        else:
+            images.append(ImageNode(descriptor, parsed, descriptor.platform or _platform_of_config(parsed, name, read)))
+
+    visit(root, 1)
+    return Graph(root, documents, tuple(images), tuple(absent)) if documents else None
+
+
+def _platform_of_config(manifest: Manifest, what: str, read: Read) -> Platform | None:
+    data = read(manifest.config) if manifest.is_image else None
+    return ImageConfig.read(data, f"{what}, config {manifest.config.digest}").platform if data is not None else None

@@ -1,0 +1,137 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Platforms: which of an index's images a host runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ..errors import InvalidOption, PlatformMissing
+
+_PART = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_ARCHITECTURES = {
+    "x86_64": ("amd64", None),
+    "x86-64": ("amd64", None),
+    "i386": ("386", None),
+    "i486": ("386", None),
+    "i586": ("386", None),
+    "i686": ("386", None),
+    "aarch64": ("arm64", None),
+    "aarch64_be": ("arm64be", None),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+    "armv8l": ("arm", "v8"),
+    "armv7l": ("arm", "v7"),
+    "armv6l": ("arm", "v6"),
+    "armv5tel": ("arm", "v5"),
+    "armv5tejl": ("arm", "v5"),
+    "mips": ("mips", None),
+    "mips64": ("mips64", None),
+}
+_DEFAULT_VARIANT = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
+_OLDEST_VARIANT = {"amd64": 1, "arm": 5}
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Platform:
+    """`os/architecture[/variant]`, normalised as containerd does: `linux/aarch64`, `linux/arm64` and `linux/arm64/v8` are one platform."""
+
+    os: str
+    architecture: str
+    variant: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """Raises InvalidOption unless TEXT is `os/architecture[/variant]`."""
+        parts = text.split("/")
+        if len(parts) not in (2, 3) or not all(_PART.fullmatch(part) for part in parts):
+            raise InvalidOption(f"{text[:200]!r} is not a platform: write os/architecture or os/architecture/variant, for example linux/arm64")
+        return cls.normalised(*parts)
+
+    @classmethod
+    def normalised(cls, os: str, architecture: str, variant: str | None = None) -> Platform:
+        """The platform in the form in which two spellings of one are equal: a variant that is the default one is left out, except for 32-bit ARM."""
+        os = {"macos": "darwin"}.get(os.lower(), os.lower())
+        architecture = architecture.lower()
+        architecture, implied = _ARCHITECTURES.get(architecture, (architecture, None))
+        variant = (variant or implied or "").lower() or None
+        if variant is not None and variant.isdigit():
+            variant = f"v{variant}"
+        if architecture == "arm":
+            variant = variant or _DEFAULT_VARIANT["arm"]
+        elif variant == _DEFAULT_VARIANT.get(architecture):
+            variant = None
+        return cls(os, architecture, variant)
+
+    @classmethod
+    def of_machine(cls, system: str, machine: str) -> Platform:
+        """The platform whose images a host runs, from the words of `os.uname()`. On a Mac that is Linux: its engines run in a Linux VM."""
+        return cls.normalised("linux" if system == "Darwin" else system, machine)
+
+    @property
+    def is_runnable(self) -> bool:
+        """False for `unknown/unknown`, by which attestations are marked."""
+        return "unknown" not in (self.os, self.architecture)
+
+    def fallbacks(self) -> list[Platform]:
+        """This platform, then those whose images it runs as well, best first: older versions of its own architecture."""
+        variant = self.variant or _DEFAULT_VARIANT.get(self.architecture, "")
+        oldest = _OLDEST_VARIANT.get(self.architecture)
+        if oldest is None or not re.fullmatch(r"v[0-9]", variant):
+            return [self]
+        return [Platform.normalised(self.os, self.architecture, f"v{version}") for version in range(int(variant[1:]), oldest - 1, -1)] or [self]
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+_Entry = t.TypeVar("_Entry")
+
+
+def choose(wanted: Platform, entries: t.Sequence[tuple[Platform | None, _Entry]], what: str) -> _Entry:
+    """The entry that serves WANTED: the first of the best platform; one without a platform only where none fits.
+
+    Raises PlatformMissing, which lists what WHAT holds instead.
+    """
+    for platform in wanted.fallbacks():
+        for offered, entry in entries:
+            if offered == platform:
+                return entry
+    for offered, entry in entries:
+        if offered is None:
+            return entry
+    held = sorted({str(offered) for offered, unused in entries if offered is not None and offered.is_runnable})
+    raise PlatformMissing(f"{what} has no image for {wanted}; it has {', '.join(held) or 'none for any platform'}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Which platforms of an index are wanted: a list of them, or all, attestations included."""
+
+    platforms: tuple[Platform, ...] = ()
+    everything: bool = False
+    explicit: bool = True
+
+    @classmethod
+    def parse(cls, texts: t.Sequence[str]) -> Selection:
+        """Raises InvalidOption for a word that is no platform, and for `all` beside others."""
+        if "all" in texts:
+            if len(set(texts)) > 1:
+                raise InvalidOption("platform: 'all' already means every platform; leave the others out")
+            return ALL
+        return cls(tuple(dict.fromkeys(Platform.parse(text) for text in texts)))
+
+    def union(self, other: Selection) -> Selection:
+        if self.everything or other.everything:
+            return ALL
+        return Selection(tuple(dict.fromkeys(self.platforms + other.platforms)), explicit=self.explicit or other.explicit)
+
+    def words(self) -> list[str]:
+        return ["all"] if self.everything else [str(platform) for platform in self.platforms]
+
+
+ALL = Selection(everything=True)

@@ -1,0 +1,127 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""References: the names that people give to images, read and normalised as docker does (distribution/reference)."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from ..errors import InvalidReference
+from .digest import Digest
+
+DOCKER_HUB = "docker.io"
+DEFAULT_TAG = "latest"
+MAX_REPOSITORY = 255
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?", re.ASCII)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_BARE_HEX = re.compile(r"[a-f0-9]{64}", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Reference:
+    """A normalised name: `registry/repository`, with a tag, a digest, or both. Where both are there, the digest decides and the tag is the name."""
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Reads what a user wrote: `nginx` is `docker.io/library/nginx:latest`. Raises InvalidReference, which names the part that is wrong."""
+        if _BARE_HEX.fullmatch(text):
+            raise InvalidReference(f"{_shown(text)} is not a reference: 64 hex digits alone are an ID; write sha256:{text} where an ID is allowed")
+        name, digest = _split_digest(text)
+        name, tag = _split_tag(name, text)
+        registry, repository = _split_registry(name)
+        if not _HOST.fullmatch(registry):
+            raise InvalidReference(f"{_shown(text)} is not a reference: {_shown(registry)} is not a registry's host[:port]")
+        if not _REPOSITORY.fullmatch(repository):
+            hint = "; repositories are lower case" if _REPOSITORY.fullmatch(repository.lower()) else ""
+            raise InvalidReference(f"{_shown(text)} is not a reference: {_shown(repository)} is not a repository{hint}")
+        if len(repository) > MAX_REPOSITORY:
+            raise InvalidReference(f"{_shown(text)} is not a reference: its repository is longer than {MAX_REPOSITORY} characters")
+        if tag is None and digest is None:
+            tag = DEFAULT_TAG
+        return cls(registry, repository, tag, digest)
+
+    @property
+    def name(self) -> Reference:
+        """What the image is called: with a tag the digest is left out, since it only decided which image is meant."""
+        return dataclasses.replace(self, digest=None) if self.tag is not None else self
+
+    @property
+    def target(self) -> str:
+        """What a registry is asked for: the digest where there is one, else the tag."""
+        return str(self.digest) if self.digest is not None else str(self.tag)
+
+    @property
+    def context(self) -> str:
+        """Registry and repository, without tag or digest."""
+        return f"{self.registry}/{self.repository}"
+
+    def pinned(self, digest: Digest) -> Reference:
+        """The same repository by digest alone."""
+        return Reference(self.registry, self.repository, None, digest)
+
+    def as_tag(self) -> Reference:
+        """This reference, to be used as a new name. Raises InvalidReference for one with a digest: a digest can't be chosen."""
+        if self.digest is not None:
+            raise InvalidReference(f"{self} can't be given as a name: a digest belongs to the content and can't be chosen")
+        return self
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag is not None else ""
+        digest = f"@{self.digest}" if self.digest is not None else ""
+        return f"{self.context}{tag}{digest}"
+
+
+def parse_selector(text: str) -> Reference | Digest:
+    """A reference, or an ID or digest written in full. Raises InvalidReference for anything else; a prefix is never guessed at."""
+    if text.startswith(("sha256:", "sha512:")):
+        return Digest.parse(text)
+    return Reference.parse(text)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 300 else text[:300] + "...")
+
+
+def _split_digest(text: str) -> tuple[str, Digest | None]:
+    if not text:
+        raise InvalidReference("a reference can't be empty")
+    name, at, digest = text.partition("@")
+    if not at:
+        return name, None
+    try:
+        return name, Digest.parse(digest)
+    except InvalidReference as error:
+        raise InvalidReference(f"{_shown(text)} is not a reference: {error}") from error
+
+
+def _split_tag(name: str, text: str) -> tuple[str, str | None]:
+    head, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag or (tag.endswith("]") and "[" in head):
+        return name, None
+    if not _TAG.fullmatch(tag):
+        raise InvalidReference(f"{_shown(text)} is not a reference: {_shown(tag)} is not a tag")
+    return head, tag
+
+
+def _split_registry(name: str) -> tuple[str, str]:
+    """The first component is a host only if it couldn't be part of a repository's path on Docker Hub."""
+    first, slash, rest = name.partition("/")
+    if not slash or not ("." in first or ":" in first or first == "localhost" or first.lower() != first):
+        first, rest = DOCKER_HUB, name
+    if first == "index.docker.io":
+        first = DOCKER_HUB
+    if first == DOCKER_HUB and "/" not in rest:
+        rest = f"library/{rest}"
+    return first, rest

@@ -1,0 +1,17 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Text that strangers wrote: registries, images, archives."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def clean(text: str, limit: int = 1000) -> str:
+    """TEXT for a message: at most LIMIT characters, without the control characters by which a terminal could be commanded."""
+    shown = _CONTROLS.sub(" ", text[: limit + 1]).strip()
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
