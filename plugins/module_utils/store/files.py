@@ -1,0 +1,117 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that are either whole and durable or not there: what the store's promises I1, I2 and I13 rest on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import typing as t
+
+from ..errors import InputOutputError, system_error
+
+CHUNK = 1024 * 1024
+READ_REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+CREATE_PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def reporting(path: str) -> t.Iterator[None]:
+    """Turns an error of the operating system inside into one for the user, with PATH and the system's own words."""
+    try:
+        yield
+    except OSError as error:
+        raise system_error(error, path) from error
+
+
+def make_folder(path: str, mode: int) -> None:
+    """Makes PATH and its parents where they lack. The umask has no say in the mode of PATH itself; one that exists keeps its own."""
+    with reporting(path):
+        if os.path.isdir(path):
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+            return
+        os.chmod(path, mode)
+
+
+def sync_folder(path: str) -> None:
+    """Makes the names in a folder durable."""
+    with reporting(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def open_regular(path: str) -> int:
+    """A descriptor for reading PATH. Raises FileNotFoundError where nothing is, InputOutputError for what is no regular file (links included)."""
+    try:
+        descriptor = os.open(path, READ_REGULAR)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise system_error(error, path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputOutputError(f"{path}: not a regular file")
+    return descriptor
+
+
+def read_bounded(path: str, limit: int) -> bytes:
+    """The bytes of a regular file, and one more than LIMIT at the most: the caller sees that it is too long. Errors as in open_regular."""
+    with os.fdopen(open_regular(path), "rb") as file, reporting(path):
+        return file.read(limit + 1)
+
+
+def read_chunks(path: str) -> t.Iterator[memoryview]:
+    """The content of a regular file in pieces of one buffer, each valid until the next is asked for. Errors as in open_regular."""
+    buffer = memoryview(bytearray(CHUNK))
+    with os.fdopen(open_regular(path), "rb", buffering=0) as file, reporting(path):
+        while True:
+            count = file.readinto(buffer)
+            if not count:
+                return
+            yield buffer[:count]
+
+
+class PrivateFile:
+    """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
+
+    def __init__(self, path: str, mode: int) -> None:
+        self.path = path
+        with reporting(path):
+            self._descriptor = os.open(path, CREATE_PRIVATE, 0o600)
+            os.fchmod(self._descriptor, mode)
+
+    def __enter__(self) -> PrivateFile:
+        return self
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        with reporting(self.path):
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+    def publish(self, target: str) -> os.stat_result:
+        """Durable content under TARGET, replacing what was there; the name itself is durable once its folder is synced."""
+        with reporting(target):
+            os.fsync(self._descriptor)
+            status = os.fstat(self._descriptor)
+            os.rename(self.path, target)
+        self.path = ""
+        return status
+
+    def __exit__(self, *unused: object) -> None:
+        os.close(self._descriptor)
+        if self.path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)

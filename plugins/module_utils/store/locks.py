@@ -1,0 +1,133 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Kernel locks: they end with the process that holds them, so nothing is ever left locked (promise I9)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import random
+import time
+import typing as t
+
+from ..errors import InputOutputError, LockTimeout, StoreDamaged
+from ..oci.digest import Digest
+from .files import CREATE_PRIVATE, read_bounded, reporting
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_MAX_LEASE = 64 * 1024 * 1024
+
+
+def _try_lock(descriptor: int, path: str) -> bool:
+    """Whether the lock is ours now. Raises InputOutputError where the file system has no locks: lockless work would lose tags."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            raise InputOutputError(f"{path}: this file system has no file locks ({error.strerror}); keep the store on one that has") from error
+        raise
+    return True
+
+
+@contextlib.contextmanager
+def exclusive(path: str, mode: int, timeout: float) -> t.Iterator[None]:
+    """Holds the lock file PATH, which is made with MODE where it lacks and never removed. Raises LockTimeout after TIMEOUT seconds."""
+    with reporting(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with reporting(path):
+            status = os.fstat(descriptor)
+            if status.st_uid == os.geteuid() and status.st_mode & 0o777 != mode:
+                os.fchmod(descriptor, mode)
+            _wait(descriptor, path, timeout)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, path: str, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    pause = 0.002
+    while not _try_lock(descriptor, path):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise LockTimeout(f"{path} is still locked by another run after {timeout:g} seconds; raise lock_timeout or wait for that run to end")
+        time.sleep(min(left, pause * random.uniform(0.5, 1.0)))
+        pause = min(pause * 2, 0.25)
+
+
+class Lease:
+    """What a live run needs: while it holds its lease, no removal takes the blobs that the lease lists (promise I7).
+
+    Leases are made, read and cleared away under the store's lock only.
+    """
+
+    def __init__(self, folder: str, needed: t.Iterable[Digest]) -> None:
+        self.id = f"{os.getpid()}-{random.getrandbits(64):016x}"
+        self._path = os.path.join(folder, self.id)
+        with reporting(self._path):
+            self._descriptor = os.open(self._path, CREATE_PRIVATE, 0o600)
+            try:
+                _try_lock(self._descriptor, self._path)
+                with open(self._descriptor, "w", encoding="ascii", closefd=False) as file:
+                    json.dump([str(digest) for digest in needed], file)
+            except OSError:
+                self.end()
+                raise
+
+    def end(self) -> None:
+        """Gone first, unlocked later: nobody meets a lease that is neither."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        os.close(self._descriptor)
+
+
+def live_leases(folder: str) -> dict[str, frozenset[Digest]]:
+    """What each live run needs, by the id of its lease. Leases of the dead are removed."""
+    needs: dict[str, frozenset[Digest]] = {}
+    for name in _names(folder):
+        path = os.path.join(folder, name)
+        with reporting(path), contextlib.suppress(FileNotFoundError):
+            if not _clear_if_dead(path):
+                needs[name] = _read_needs(path)
+    return needs
+
+
+def reclaim(folder: str, live: t.Collection[str]) -> None:
+    """Removes the temporary files in FOLDER, which are called `LEASE.NUMBER`, of all runs but those with LIVE leases."""
+    for name in _names(folder):
+        if name.partition(".")[0] not in live:
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                os.unlink(os.path.join(folder, name))
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _clear_if_dead(path: str) -> bool:
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        dead = _try_lock(descriptor, path)
+        if dead:
+            os.unlink(path)
+        return dead
+    finally:
+        os.close(descriptor)
+
+
+def _read_needs(path: str) -> frozenset[Digest]:
+    try:
+        return frozenset(Digest.parse(text) for text in json.loads(read_bounded(path, _MAX_LEASE)))
+    except ValueError as error:
+        raise StoreDamaged(f"{path} is the lease of a running task but can't be read: {error}") from error

@@ -1,0 +1,223 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The store for reading: an OCI image layout on disk (OCI image specification, image-layout.md). Nothing here writes; `writer` does."""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+
+from ..errors import DigestMismatch, ImageNotFound, InvalidOption, StoreDamaged, UnsupportedFormat
+from ..oci.digest import Digest, hash_stream
+from ..oci.document import MAX_DOCUMENT, Document
+from ..oci.graph import Choice, Graph, children_for, every_child, read_graph
+from ..oci.manifest import Descriptor, Index
+from ..oci.reference import Reference
+from .files import read_bounded, read_chunks, reporting
+from .index import MAX_INDEX, Entry, StoreIndex
+from .known import KnownBlobs
+
+if t.TYPE_CHECKING:
+    from .writer import Writer
+
+PRIVATE = ".longshore"
+LAYOUT_FILE = "oci-layout"
+INDEX_FILE = "index.json"
+BLOBS = "blobs"
+LAYOUT_VERSION = "1.0.0"
+
+
+class Store:
+    """Images on disk. A missing or empty folder is an empty store; a folder that holds anything else is refused."""
+
+    def __init__(self, path: str, mode: int = 0o700, lock_timeout: float = 300) -> None:
+        """Raises InvalidOption for a MODE that would let everybody write."""
+        if mode & 0o002:
+            raise InvalidOption(f"store_mode {mode:04o} would let everybody write to {path}; leave out the write permission for others")
+        self.path = os.path.abspath(path)
+        self.mode = mode
+        self.lock_timeout = lock_timeout
+        self.known = KnownBlobs(self.private("verified.json"))
+        self._index: StoreIndex | None = None
+
+    # Places. A path is built from digests and our own words alone (promise I13).
+
+    def private(self, *names: str) -> str:
+        return os.path.join(self.path, PRIVATE, *names)
+
+    def blob_path(self, digest: Digest) -> str:
+        return os.path.join(self.path, BLOBS, digest.algorithm, digest.hex)
+
+    @property
+    def index_path(self) -> str:
+        return os.path.join(self.path, INDEX_FILE)
+
+    # The index.
+
+    @property
+    def index(self) -> StoreIndex:
+        if self._index is None:
+            self._index = self.reload()
+        return self._index
+
+    def reload(self) -> StoreIndex:
+        """The index as it is on disk now. Raises StoreDamaged for one that is missing where there are blobs, or that isn't valid."""
+        self._index = StoreIndex() if self._is_empty() else self._read_index()
+        return self._index
+
+    def _is_empty(self) -> bool:
+        """Whether there is no store yet. Refuses folders that are no store, and stores of a version to come."""
+        with reporting(self.path):
+            try:
+                names = set(os.listdir(self.path))
+            except FileNotFoundError:
+                return True
+            except NotADirectoryError as error:
+                raise UnsupportedFormat(f"{self.path} is not a folder; give a folder for the store") from error
+        if INDEX_FILE in names:
+            self._check_version(required=True)
+            return False
+        if BLOBS in names and self._has_blobs():
+            raise StoreDamaged(
+                f"{self.index_path} is missing, but there are blobs beside it: restore it from a backup, or move the store away to begin a new one"
+            )
+        strangers = names - {PRIVATE, LAYOUT_FILE, BLOBS}
+        if strangers:
+            raise UnsupportedFormat(f"{self.path} holds other files ({min(strangers)!r}) and is not an image store; give an empty folder or a store")
+        self._check_version(required=False)
+        return True
+
+    def _has_blobs(self) -> bool:
+        folder = os.path.join(self.path, BLOBS)
+        with reporting(folder):
+            return any(files for _path, _folders, files in os.walk(folder))
+
+    def _check_version(self, required: bool) -> None:
+        path = os.path.join(self.path, LAYOUT_FILE)
+        try:
+            version = Document.parse(read_bounded(path, MAX_DOCUMENT), path).required_text("imageLayoutVersion")
+        except FileNotFoundError as error:
+            if required:
+                raise StoreDamaged(f"{path} is missing: {self.path} is no OCI image layout without it") from error
+            return
+        except UnsupportedFormat as error:
+            raise StoreDamaged(str(error)) from error
+        if not version.startswith("1."):
+            raise UnsupportedFormat(f"{path} says version {version!r:.40}; only image layouts of version 1 are supported")
+
+    def _read_index(self) -> StoreIndex:
+        if not stat.S_ISREG(os.lstat(self.index_path).st_mode):
+            raise StoreDamaged(f"{self.index_path} is not a regular file")
+        try:
+            return StoreIndex.parse(read_bounded(self.index_path, MAX_INDEX), self.index_path)
+        except FileNotFoundError as error:
+            raise StoreDamaged(f"{self.index_path} went away while it was read") from error
+
+    def writer(self, needed: t.Iterable[Digest]) -> Writer:
+        """Leave to write for a run that needs these digests. A run that only reads doesn't load what writing takes."""
+        from .writer import Writer
+
+        return Writer(self, needed)
+
+    # Content.
+
+    def status(self, digest: Digest) -> os.stat_result | None:
+        """What the file system says of a blob; None for one that is absent or no regular file."""
+        path = self.blob_path(digest)
+        with reporting(path):
+            try:
+                status = os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return status if stat.S_ISREG(status.st_mode) else None
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether the blob is here and known to be good: marked as hashed and untouched since, or hashed now (promise I8)."""
+        status = self.status(descriptor.digest)
+        if status is None or status.st_size != descriptor.size:
+            return False
+        if self.known.knows(descriptor.digest, status):
+            return True
+        try:
+            found, _size = hash_stream(read_chunks(self.blob_path(descriptor.digest)), descriptor.digest.algorithm)
+        except FileNotFoundError:
+            return False
+        if found == descriptor.digest:
+            self.known.add(descriptor.digest, status)
+        return found == descriptor.digest
+
+    def read(self, descriptor: Descriptor) -> bytes | None:
+        """The bytes of a document, hashed; None where it is absent, of the wrong size or altered."""
+        status = self.status(descriptor.digest)
+        if status is None or status.st_size != descriptor.size or status.st_size > MAX_DOCUMENT:
+            return None
+        try:
+            return descriptor.digest.check(read_bounded(self.blob_path(descriptor.digest), MAX_DOCUMENT), self.blob_path(descriptor.digest))
+        except (FileNotFoundError, DigestMismatch):
+            return None
+
+    def open(self, descriptor: Descriptor) -> t.Iterator[memoryview]:
+        """The bytes of a blob in pieces, for a reader that verifies them. Raises StoreDamaged for one that is absent."""
+        try:
+            yield from read_chunks(self.blob_path(descriptor.digest))
+        except FileNotFoundError as error:
+            raise StoreDamaged(f"{self.blob_path(descriptor.digest)} is missing; pull the image again") from error
+
+    # Images.
+
+    def find(self, selector: Reference | Digest) -> Entry | None:
+        """The entry of a name, of `repository@digest`, or of a digest or image ID."""
+        if isinstance(selector, Digest):
+            return next(iter(self.matching(selector)), None)
+        entry = self.index.named(selector.name)
+        if selector.digest is None or (entry is not None and entry.descriptor.digest == selector.digest):
+            return entry
+        return next((e for e in self.index.with_digest(selector.digest) if e.name is not None and e.name.context == selector.context), None)
+
+    def matching(self, digest: Digest) -> list[Entry]:
+        """All entries that have this digest, or hold an image with this ID."""
+        return self.index.with_digest(digest) or [entry for entry in self.index.entries if digest in self._image_ids(entry)]
+
+    def _image_ids(self, entry: Entry) -> set[Digest]:
+        graph = self.graph(entry)
+        return {image.manifest.config.digest for image in graph.images} if graph is not None else set()
+
+    def resolve(self, selector: Reference | Digest) -> Entry:
+        """As find, but raises ImageNotFound with the sentence that the user reads."""
+        entry = self.find(selector)
+        if entry is None:
+            raise ImageNotFound(f"{selector} is not in the store {self.path}")
+        return entry
+
+    def graph(self, entry: Entry, choice: Choice = every_child) -> Graph | None:
+        """All of an image that is here; None where not even its first document is, or is damaged."""
+        try:
+            return read_graph(entry.descriptor, entry.label, self.read, choice)
+        except UnsupportedFormat:
+            return None
+
+    def missing(self, entry: Entry) -> list[Descriptor]:
+        """What an image lacks of what it promises: its wanted platforms, and all of every child whose manifest is here (promise I4)."""
+        promised: list[Descriptor] = []
+
+        def every_child_noting_the_wanted(index: Index, what: str) -> t.Sequence[Descriptor]:
+            if entry.selection is not None:
+                promised.extend(children_for(entry.selection)(index, what))
+            return index.manifests
+
+        graph = self.graph(entry, every_child_noting_the_wanted)
+        if graph is None or not graph.images:
+            return [entry.descriptor]
+        absent = {descriptor.digest for descriptor in graph.absent}
+        return [child for child in promised if child.digest in absent] + [blob for blob in graph.blobs if not self.has(blob)]
+
+    def complete(self, selector: Reference | Digest) -> Entry:
+        """As resolve, but raises StoreDamaged for an image of which something is lost: it must not be copied anywhere."""
+        entry = self.resolve(selector)
+        lost = self.missing(entry)
+        if lost:
+            raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {lost[0].digest} is missing or altered; pull it again to repair it")
+        return entry

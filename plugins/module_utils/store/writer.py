@@ -1,0 +1,223 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The store for writing. What a killed or failing writer leaves is at worst a file that the next writer clears away."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import os
+import shutil
+import typing as t
+
+from ..errors import InputOutputError, StoreIncomplete
+from ..oci.digest import Digest, Verifier
+from ..oci.document import canonical
+from ..oci.graph import Graph
+from ..oci.manifest import Descriptor
+from ..oci.platform import Selection
+from ..oci.reference import Reference
+from . import locks
+from .files import PrivateFile, make_folder, reporting, sync_folder
+from .index import Entry, StoreIndex
+from .store import BLOBS, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, Store
+
+Content = t.Callable[[Descriptor], t.Iterable[t.Union[bytes, bytearray, memoryview]]]
+Change = t.Callable[[StoreIndex], StoreIndex]
+
+_BLOB_MODE = 0o444
+
+
+class Writer:
+    """One run's leave to write: it holds a lease on all digests that the run needs, from before they are counted on until the end."""
+
+    def __init__(self, store: Store, needed: t.Iterable[Digest]) -> None:
+        """Makes the store where there is none. Raises LockTimeout, StoreDamaged, DiskFull, InputOutputError."""
+        self.store = store
+        self._counter = itertools.count()
+        self._to_sync: set[str] = set()
+        store.reload()
+        make_folder(store.path, store.mode)
+        for folder in (store.private(), store.private("leases"), store.private("tmp")):
+            make_folder(folder, store.mode)
+        with self._locked():
+            live = locks.live_leases(store.private("leases"))
+            locks.reclaim(store.private("tmp"), live)
+            self._lease = locks.Lease(store.private("leases"), needed)
+            try:
+                self._lay_out()
+            except BaseException:
+                self._lease.end()
+                raise
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        try:
+            if self.store.known.has_news:
+                self._remember()
+        finally:
+            self._lease.end()
+
+    # Blobs.
+
+    def ingest(self, descriptor: Descriptor, content: Content) -> None:
+        """Stores one blob, whose bytes CONTENT opens: complete, verified and durable, or not at all (promise I1).
+
+        Raises DigestMismatch when the bytes are not what DESCRIPTOR says, DiskFull when they don't fit.
+        """
+        verifier = Verifier(descriptor.digest, descriptor.size, f"blob {descriptor.digest}")
+        with self._private_file(_BLOB_MODE) as file:
+            for chunk in content(descriptor):
+                verifier.update(chunk)
+                file.write(chunk)
+            verifier.finish()
+            self._publish_blob(file, descriptor.digest)
+
+    def _publish_blob(self, file: PrivateFile, digest: Digest) -> None:
+        target = self.store.blob_path(digest)
+        folder = os.path.dirname(target)
+        if folder not in self._to_sync:
+            make_folder(os.path.dirname(folder), self.store.mode)
+            make_folder(folder, self.store.mode)
+        self._move_folder_away(target)
+        self.store.known.add(digest, file.publish(target))
+        self._to_sync.add(folder)
+
+    def _move_folder_away(self, target: str) -> None:
+        """A folder where a blob belongs can't be replaced by renaming."""
+        if os.path.isdir(target) and not os.path.islink(target):
+            with reporting(target):
+                aside = self._temporary_path()
+                os.rename(target, aside)
+                shutil.rmtree(aside)
+
+    def lacking(self, graph: Graph, unused_planned: t.Sequence[Descriptor]) -> list[Descriptor]:
+        """The blobs to bring now: another run may have removed, or brought, some since the plan was made."""
+        return [blob for blob in graph.blobs if not self.store.has(blob)]
+
+    # Names.
+
+    def publish(self, graph: Graph, names: t.Sequence[Reference], selection: Selection | None) -> None:
+        """Gives NAMES to an image whose blobs are here: its documents first, its entries in the index last."""
+        for descriptor in graph.content:
+            data = graph.documents.get(descriptor)
+            if data is not None and not self.store.has(descriptor):
+                self.ingest(descriptor, functools.partial(_held, data))
+        root = dataclasses.replace(graph.root, platform=None, annotations={})
+        self.commit([functools.partial(_named, name, root, selection) for name in names], [root.digest])
+
+    def commit(self, changes: t.Sequence[Change], named: t.Sequence[Digest] = ()) -> None:
+        """Applies CHANGES to the index as it is now, under the lock: a tag that another run has set meanwhile stays (promise I3).
+
+        Raises StoreIncomplete when an image of the digests NAMED isn't here in full: then nothing is changed (promise I4).
+        """
+        self._sync_blobs()
+        with self._locked():
+            before = self.store.reload()
+            after = before
+            for change in changes:
+                after = change(after)
+            for entry in after.entries:
+                if entry.descriptor.digest in named:
+                    self._check_whole(entry)
+            if after != before:
+                self._write_index(after)
+
+    def _check_whole(self, entry: Entry) -> None:
+        lost = self.store.missing(entry)
+        if lost:
+            raise StoreIncomplete(f"{entry.label} was not stored: {lost[0].digest} was lost while this ran; run it again")
+
+    def remove(self, removed: t.Collection[Entry], garbage: t.Collection[Digest]) -> None:
+        """Takes entries out of the index, and then those of GARBAGE that neither another entry nor a running task needs (promises I6, I7)."""
+        with self._locked():
+            before = self.store.reload()
+            after = before.without(removed)
+            if after != before:
+                self._write_index(after)
+            needed = needed_digests(self.store, after.entries)
+            for lease, digests in locks.live_leases(self.store.private("leases")).items():
+                if lease != self._lease.id:
+                    needed |= digests
+            for digest in garbage:
+                if digest not in needed:
+                    self._unlink_blob(digest)
+
+    def _unlink_blob(self, digest: Digest) -> None:
+        path = self.store.blob_path(digest)
+        with reporting(path), contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    # What both rest on.
+
+    def _lay_out(self) -> None:
+        """The two files that make a folder an image layout; the index last, since it is by the index that a store is known."""
+        if os.path.lexists(self.store.index_path):
+            return
+        self.store.reload()
+        self._replace(LAYOUT_FILE, canonical({"imageLayoutVersion": LAYOUT_VERSION}))
+        self._replace(INDEX_FILE, StoreIndex().to_bytes())
+        make_folder(os.path.join(self.store.path, BLOBS), self.store.mode)
+        sync_folder(self.store.path)
+
+    def _write_index(self, index: StoreIndex) -> None:
+        self._replace(INDEX_FILE, index.to_bytes())
+        sync_folder(self.store.path)
+        self.store.reload()
+
+    def _remember(self) -> None:
+        """A record that can't be written costs the next run time, and nothing else."""
+        with contextlib.suppress(InputOutputError):
+            self._replace(os.path.relpath(self.store.known.path, self.store.path), self.store.known.to_bytes())
+            self.store.known.written()
+
+    def _replace(self, name: str, data: bytes) -> None:
+        with self._private_file(self._file_mode) as file:
+            file.write(data)
+            file.publish(os.path.join(self.store.path, name))
+
+    def _sync_blobs(self) -> None:
+        for folder in sorted(self._to_sync):
+            sync_folder(folder)
+        if self._to_sync:
+            sync_folder(os.path.join(self.store.path, BLOBS))
+        self._to_sync.clear()
+
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        return locks.exclusive(self.store.private("lock"), self._file_mode, self.store.lock_timeout)
+
+    @property
+    def _file_mode(self) -> int:
+        """Readable and writable for whom the store's folder is; executable for nobody."""
+        return 0o600 | (self.store.mode & 0o066)
+
+    def _temporary_path(self) -> str:
+        return self.store.private("tmp", f"{self._lease.id}.{next(self._counter)}")
+
+    def _private_file(self, mode: int) -> PrivateFile:
+        return PrivateFile(self._temporary_path(), mode)
+
+
+def _held(data: bytes, unused_descriptor: Descriptor) -> t.Iterable[bytes]:
+    return (data,)
+
+
+def _named(name: Reference, descriptor: Descriptor, selection: Selection | None, index: StoreIndex) -> StoreIndex:
+    return index.naming(name, descriptor, selection)
+
+
+def needed_digests(store: Store, entries: t.Iterable[Entry]) -> set[Digest]:
+    """All digests that these images stand on, as far as their documents can be read."""
+    needed: set[Digest] = set()
+    for entry in entries:
+        needed.add(entry.descriptor.digest)
+        graph = store.graph(entry)
+        if graph is not None:
+            needed.update(descriptor.digest for descriptor in graph.content)
+    return needed
