@@ -1,0 +1,75 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Answering a registry's demand for credentials (RFC 9110, 11; distribution specification, Authentication)."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import re
+import typing as t
+
+from ..errors import Denied
+from .settings import Credentials
+
+_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_SCHEME = re.compile(rf"\s*({_TOKEN})(?=\s|,|$)", re.ASCII)
+_PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))', re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True)
+class Challenge:
+    """One way in that a registry offers: the scheme in lower case, and its parameters."""
+
+    scheme: str
+    parameters: t.Mapping[str, str]
+
+
+def parse_challenges(headers: t.Iterable[str]) -> list[Challenge]:
+    """The challenges of all `WWW-Authenticate` headers, several of which may stand in one line. Stops at what can't be read."""
+    challenges: list[Challenge] = []
+    for header in headers:
+        position = 0
+        while position < len(header):
+            match = _SCHEME.match(header, position)
+            if match is None:
+                break
+            parameters, position = _parse_parameters(header, match.end())
+            challenges.append(Challenge(match.group(1).lower(), parameters))
+    return challenges
+
+
+def _parse_parameters(header: str, position: int) -> tuple[dict[str, str], int]:
+    parameters: dict[str, str] = {}
+    while True:
+        match = _PARAMETER.match(header, position)
+        if match is None:
+            break
+        name, quoted, plain = match.groups()
+        parameters[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain
+        position = _after_comma(header, match.end())
+    return parameters, _after_comma(header, position)
+
+
+def _after_comma(header: str, position: int) -> int:
+    rest = header[position:]
+    return position + len(rest) - len(rest.lstrip(" \t,"))
+
+
+def basic(credentials: Credentials) -> str:
+    """The value of an `Authorization` header (RFC 7617)."""
+    pair = f"{credentials.username}:{credentials.password}".encode()
+    return f"Basic {base64.b64encode(pair).decode('ascii')}"
+
+
+def authorization_for(challenges: t.Sequence[Challenge], credentials: Credentials | None, what: str, registry: str) -> str:
+    """What to answer to CHALLENGES. Raises Denied where nothing can be answered."""
+    schemes = [challenge.scheme for challenge in challenges]
+    if "basic" in schemes:
+        if credentials is None:
+            raise Denied(f"{what}: {registry} asks for a user name and a password; give username and password, or log in to an auth_file", status=401)
+        return basic(credentials)
+    offered = ", ".join(schemes) or "nothing that it names"
+    raise Denied(f"{what}: {registry} asks for {offered}, and only Basic is supported yet", status=401)

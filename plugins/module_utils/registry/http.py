@@ -1,0 +1,279 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""HTTP as registries need it: redirects, retries and bounds are decided here, `requests` only carries the bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import email.utils
+import http.cookiejar
+import os
+import random
+import time
+import typing as t
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+
+from ..errors import LongshoreError, RegistryError, Unreachable
+from ..oci.text import clean
+from .proxy import proxy_for
+from .responses import failure, rate_limit_of, without_secrets
+from .settings import ClientSettings, Credentials, HostSettings
+
+MAX_REDIRECTS = 10
+MAX_ERROR_BODY = 64 * 1024
+CONNECT_TIMEOUT = 10
+DEADLINE = 45.0
+MAX_RETRY_AFTER = 60.0
+CHUNK = 1024 * 1024
+
+PASSING_STATUS = frozenset((408, 429, 500, 502, 503, 504))
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_BROKEN = (urllib3.exceptions.HTTPError, requests.exceptions.RequestException, OSError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One request as it is meant. `body` makes the body anew for every try, with its length in bytes known before.
+
+    One that is not `repeatable` is tried once: what it asks for depends on what its first try left.
+    """
+
+    method: str
+    url: str
+    what: str
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    body: t.Callable[[], Body] | None = None
+    authorization: str | None = dataclasses.field(default=None, repr=False)
+    accepted: tuple[int, ...] = (200,)
+    repeatable: bool = True
+
+
+class Body:
+    """A body of known length that is sent piece by piece."""
+
+    def __init__(self, size: int, chunks: t.Iterable[bytes | bytearray | memoryview]) -> None:
+        self._size = size
+        self._chunks = chunks
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> t.Iterator[bytes | bytearray | memoryview]:
+        return iter(self._chunks)
+
+
+class Interrupted(Exception):
+    """A body ended in the middle; what came before is good and may be continued."""
+
+
+class Response:
+    """An answer whose body is still on the wire. It is closed by whoever reads it."""
+
+    def __init__(self, inner: requests.Response, url: str, what: str) -> None:
+        self._inner = inner
+        self.url = url
+        self.what = what
+        self.status = inner.status_code
+        self.headers: t.Mapping[str, str] = inner.headers
+
+    def header_values(self, name: str) -> list[str]:
+        """All values of a header that may occur several times."""
+        return [str(value) for value in self._inner.raw.headers.getlist(name)]
+
+    def chunks(self) -> t.Iterator[bytes]:
+        """The body as it is on the wire. Raises Interrupted when the connection breaks."""
+        with self._inner:
+            while True:
+                try:
+                    chunk: bytes = self._inner.raw.read(CHUNK, decode_content=False)
+                except _BROKEN as error:
+                    raise Interrupted(reason_of(error)) from error
+                if not chunk:
+                    return
+                yield chunk
+
+    def body(self, limit: int) -> bytes:
+        """At most LIMIT + 1 bytes of the body: the caller sees that it is too long."""
+        data = bytearray()
+        for chunk in self.chunks():
+            data += chunk
+            if len(data) > limit:
+                break
+        self.close()
+        return bytes(data[: limit + 1])
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class HttpClient:
+    """Sends requests for all registries of a run over kept connections."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
+        self.found_credentials: list[Credentials] = []
+        self.rate_limit: tuple[int | None, int | None] | None = None
+        self._environment = dict(os.environ)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.clear()
+        self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=max(1, settings.concurrency))
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def send(self, request: Request, host: HostSettings) -> Response:
+        """The answer, of a status that REQUEST accepts.
+
+        Faults that pass are tried again, `retries` times and 45 s at most. Raises Denied, ImageNotFound, RateLimited, RegistryError by the status
+        of the answer, and Unreachable where there is none.
+        """
+        deadline = time.monotonic() + DEADLINE
+        tries = max(1, self.settings.retries) if request.repeatable else 1
+        for attempt in range(tries):
+            try:
+                response = self._send_once(request, host)
+                if response.status in request.accepted:
+                    return response
+                error: LongshoreError = failure(response, request.method, request.what, MAX_ERROR_BODY)
+                if response.status not in PASSING_STATUS:
+                    raise error
+                wait = _told_wait(response.headers.get("Retry-After"))
+            except _PassingFault as fault:
+                error, wait = Unreachable(f"{request.what}: {without_secrets(request.url)} can't be reached: {fault}"), None
+            if attempt + 1 >= tries:
+                raise error
+            pause(attempt, wait, deadline, error)
+        raise AssertionError("there is at least one try")
+
+    def _send_once(self, request: Request, host: HostSettings) -> Response:
+        """One try, redirects included. Credentials leave it at the first address that is another one."""
+        url, authorization, settings = request.url, request.authorization, host
+        for _hop in range(MAX_REDIRECTS + 1):
+            response = self._exchange(request, url, authorization, settings)
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or location is None:
+                self._note(response)
+                return response
+            response.close()
+            target = _redirect_target(url, location, request.what)
+            if origin(target) != origin(url):
+                authorization = None
+                settings = dataclasses.replace(host, client_cert=None, client_key=None)
+            url = target
+        raise RegistryError(f"{request.what}: {without_secrets(request.url)} redirects more than {MAX_REDIRECTS} times")
+
+    def _exchange(self, request: Request, url: str, authorization: str | None, settings: HostSettings) -> Response:
+        headers = {"User-Agent": "longshore", "Accept-Encoding": "identity", "Accept": "*/*", **request.headers}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        body = request.body() if request.body is not None else None
+        if body is not None and len(body) == 0:
+            headers["Content-Length"] = "0"
+        proxy = proxy_for(url, self.settings.proxy, self._environment)
+        try:
+            inner = self._session.request(
+                request.method,
+                url,
+                headers=headers,
+                data=t.cast(t.Any, body) if body is not None and len(body) else None,
+                stream=True,
+                allow_redirects=False,
+                timeout=(min(CONNECT_TIMEOUT, self.settings.timeout), self.settings.timeout),
+                verify=settings.verify,
+                cert=settings.cert,
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+            )
+        except requests.exceptions.SSLError as error:
+            raise Unreachable(f"{request.what}: no trusted TLS connection to {without_secrets(url)}: {reason_of(error)}") from error
+        except (
+            requests.exceptions.InvalidURL,
+            requests.exceptions.MissingSchema,
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.InvalidHeader,
+        ) as error:
+            raise RegistryError(f"{request.what}: {without_secrets(url)} can't be asked: {reason_of(error)}") from error
+        except (urllib3.exceptions.HTTPError, requests.exceptions.RequestException) as error:
+            raise _PassingFault(reason_of(error)) from error
+        if inner.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
+            inner.close()
+            raise RegistryError(f"{request.what}: {without_secrets(url)} answered with a Content-Encoding though none was allowed")
+        return Response(inner, url, request.what)
+
+    def _note(self, response: Response) -> None:
+        self.rate_limit = rate_limit_of(response.headers) or self.rate_limit
+
+
+class _PassingFault(Exception):
+    """No answer, for a reason that may be gone at the next try."""
+
+
+def pause(attempt: int, told: float | None, deadline: float, error: LongshoreError) -> None:
+    """Waits before the next try: as long as the server TOLD, else a random part of a time that doubles. Raises ERROR when that passes DEADLINE."""
+    wait = min(told, MAX_RETRY_AFTER) if told is not None else random.uniform(0, 0.5 * 2**attempt)
+    if time.monotonic() + wait > deadline:
+        raise error
+    time.sleep(wait)
+
+
+def _told_wait(retry_after: str | None) -> float | None:
+    """Seconds from a `Retry-After` header, which holds seconds or a date (RFC 9110, 10.2.3)."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        moment = email.utils.parsedate_to_datetime(retry_after)
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, moment.timestamp() - time.time())
+
+
+def _redirect_target(url: str, location: str, what: str) -> str:
+    try:
+        target = urljoin(url, location)
+        scheme, host, _port = origin(target)
+    except ValueError:
+        scheme, host = "", None
+    if scheme not in ("http", "https") or not host:
+        raise RegistryError(f"{what}: {without_secrets(url)} redirects to an address that is none")
+    if urlsplit(url).scheme == "https" and scheme == "http":
+        raise RegistryError(f"{what}: {without_secrets(url)} redirects from https to http, which is refused")
+    return target
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: credentials are given to exactly these. Raises ValueError for a URL that is none."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def reason_of(error: BaseException) -> str:
+    """The words of the innermost cause: `requests` and `urllib3` wrap one error in three sentences that show addresses of objects."""
+    seen: set[int] = set()
+    inner: BaseException | None = error
+    words = type(error).__name__
+    while inner is not None and id(inner) not in seen:
+        seen.add(id(inner))
+        if isinstance(inner, OSError) and inner.strerror:
+            words = inner.strerror
+        elif isinstance(inner, (TimeoutError, urllib3.exceptions.TimeoutError)):
+            words = "no answer in time"
+        elif (
+            not isinstance(inner, (requests.exceptions.RequestException, urllib3.exceptions.MaxRetryError))
+            and str(inner)
+            and "object at 0x" not in str(inner)
+        ):
+            words = str(inner)
+        inner = getattr(inner, "reason", None) if isinstance(getattr(inner, "reason", None), BaseException) else _nested(inner)
+    return clean(words, 300)
+
+
+def _nested(error: BaseException) -> BaseException | None:
+    nested = next((argument for argument in error.args if isinstance(argument, BaseException)), None)
+    return nested or error.__cause__ or error.__context__

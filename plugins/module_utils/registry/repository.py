@@ -1,0 +1,193 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One repository of a registry, for reading (distribution specification, Pulling)."""
+
+from __future__ import annotations
+
+import re
+import time
+import typing as t
+
+from ..errors import DigestMismatch, ImageNotFound, InvalidReference, LongshoreError, RegistryError, Unreachable, UnsupportedFormat
+from ..oci import media_types
+from ..oci.digest import Digest
+from ..oci.document import MAX_DOCUMENT
+from ..oci.manifest import Descriptor, read_manifest
+from ..oci.reference import Reference
+from .endpoint import Endpoint
+from .http import DEADLINE, Interrupted, Request, Response, pause
+
+if t.TYPE_CHECKING:
+    from .upload import RepositoryWriter
+
+ACCEPT = ", ".join(sorted(media_types.DOCUMENTS))
+
+_HEAD_REFUSED = frozenset((403, 405, 501))
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
+
+
+class Repository:
+    """Images of one repository. Documents that were read once are kept for the run: planning and moving ask for them but once."""
+
+    def __init__(self, endpoint: Endpoint, repository: str) -> None:
+        self.endpoint = endpoint
+        self.repository = repository
+        self._documents: dict[Digest, bytes] = {}
+
+    @property
+    def name(self) -> str:
+        return f"{self.endpoint.registry}/{self.repository}"
+
+    def writer(self, needed: t.Iterable[Digest]) -> RepositoryWriter:
+        """Leave to push. A run that only pulls doesn't load what pushing takes."""
+        from .upload import RepositoryWriter
+
+        return RepositoryWriter(self)
+
+    # Manifests.
+
+    def probe(self, reference: Reference) -> Descriptor | None:
+        """What a name points at, by one HEAD; None where the registry doesn't have it.
+
+        The answer's headers are a hint, and nothing is stored by them: where they are missing or odd, or HEAD is refused, the manifest itself is read.
+        """
+        try:
+            response = self._send("HEAD", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, (200, 404))
+        except LongshoreError as error:
+            if error.status not in _HEAD_REFUSED:
+                raise
+            return self._fetched_or_none(reference)
+        response.close()
+        if response.status == 404:
+            return None
+        return _described_by(response.headers, reference) or self._fetched_or_none(reference)
+
+    def _fetched_or_none(self, reference: Reference) -> Descriptor | None:
+        try:
+            return self.fetch(reference)
+        except ImageNotFound:
+            return None
+
+    def fetch(self, reference: Reference) -> Descriptor:
+        """Reads the manifest or index that a reference points at. Raises ImageNotFound, DigestMismatch, UnsupportedFormat."""
+        response = self._send("GET", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT})
+        data = self._whole_body(response, str(reference))
+        if reference.digest is not None:
+            reference.digest.check(data, str(reference))
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        manifest = read_manifest(data, media_type, str(reference))
+        digest = reference.digest or Digest.of(data)
+        self._documents[digest] = data
+        return Descriptor(manifest.media_type, digest, len(data))
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        """The bytes of a manifest, an index or a config, checked against the digest."""
+        known = self._documents.get(descriptor.digest)
+        if known is not None:
+            return known
+        if descriptor.is_document:
+            self.fetch(Reference(self.endpoint.registry, self.repository, None, descriptor.digest))
+            return self._documents[descriptor.digest]
+        if descriptor.size > MAX_DOCUMENT:
+            raise UnsupportedFormat(f"{self.name}: the config {descriptor.digest} is longer than the {MAX_DOCUMENT} bytes that are allowed")
+        data = bytearray()
+        for chunk in self.open(descriptor):
+            data += chunk
+            if len(data) > descriptor.size:
+                raise DigestMismatch(
+                    f"{self.name}: the config {descriptor.digest} is longer than the {descriptor.size} bytes that its descriptor promises"
+                )
+        self._documents[descriptor.digest] = descriptor.digest.check(bytes(data), f"{self.name}: the config {descriptor.digest}")
+        return self._documents[descriptor.digest]
+
+    def _whole_body(self, response: Response, what: str) -> bytes:
+        try:
+            data = response.body(MAX_DOCUMENT)
+        except Interrupted as fault:
+            raise Unreachable(f"{what}: {self.endpoint.registry} broke off its answer: {fault}") from fault
+        if len(data) > MAX_DOCUMENT:
+            raise UnsupportedFormat(f"{what}: the manifest is longer than the {MAX_DOCUMENT} bytes that are allowed")
+        promised = response.headers.get("Content-Length")
+        if promised is not None and promised != str(len(data)):
+            raise Unreachable(f"{what}: {self.endpoint.registry} ended its answer after {len(data)} of {promised} bytes")
+        return data
+
+    # Blobs.
+
+    def has(self, descriptor: Descriptor) -> bool:
+        response = self._send("HEAD", self._blob_url(descriptor.digest), f"{self.name}@{descriptor.digest}", accepted=(200, 404))
+        response.close()
+        return response.status == 200
+
+    def open(self, descriptor: Descriptor) -> t.Iterator[bytes]:
+        """The bytes of a blob, for a reader that verifies them. A connection that breaks is taken up again where it broke."""
+        known = self._documents.get(descriptor.digest)
+        if known is not None:
+            yield known
+            return
+        what = f"{self.name}: blob {descriptor.digest}"
+        offset = 0
+        attempt = 0
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            try:
+                for chunk in self._blob_from(descriptor, offset, what):
+                    offset += len(chunk)
+                    attempt, deadline = 0, time.monotonic() + DEADLINE
+                    yield chunk
+                if offset >= descriptor.size:
+                    return
+                fault = f"the answer ended after {offset} of {descriptor.size} bytes"
+            except Interrupted as interruption:
+                fault = str(interruption)
+            attempt += 1
+            error = Unreachable(f"{what}: {self.endpoint.registry} broke off: {fault}")
+            if attempt >= self.endpoint.client.settings.retries:
+                raise error
+            pause(attempt - 1, None, deadline, error)
+
+    def _blob_from(self, descriptor: Descriptor, offset: int, what: str) -> t.Iterator[bytes]:
+        """The blob's bytes from OFFSET on, by a range where the registry honours it, else by passing over what is known already."""
+        headers = {"Range": f"bytes={offset}-{descriptor.size - 1}"} if offset else {}
+        response = self._send("GET", self._blob_url(descriptor.digest), what, headers, (200, 206, 400, 416) if offset else (200,))
+        if response.status in (400, 416):
+            response.close()
+            response = self._send("GET", self._blob_url(descriptor.digest), what)
+        if response.status == 206:
+            match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if match is None or (int(match.group(1)), int(match.group(2))) != (offset, descriptor.size - 1):
+                response.close()
+                raise RegistryError(f"{what}: {self.endpoint.registry} answered with another range than the one asked for", status=206)
+            yield from response.chunks()
+            return
+        to_skip = offset
+        for chunk in response.chunks():
+            if to_skip < len(chunk):
+                yield chunk[to_skip:]
+            to_skip = max(0, to_skip - len(chunk))
+
+    # Requests.
+
+    def _send(self, method: str, url: str, what: str, headers: t.Mapping[str, str] | None = None, accepted: tuple[int, ...] = (200,)) -> Response:
+        return self.endpoint.send(Request(method, url, what, headers or {}, accepted=accepted), self.repository)
+
+    def _manifest_url(self, target: str) -> str:
+        return f"/v2/{self.repository}/manifests/{target}"
+
+    def _blob_url(self, digest: Digest) -> str:
+        return f"/v2/{self.repository}/blobs/{digest}"
+
+
+def _described_by(headers: t.Mapping[str, str], reference: Reference) -> Descriptor | None:
+    """The descriptor that a HEAD's headers make, None where they don't make a sound one."""
+    media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    length = headers.get("Content-Length", "")
+    try:
+        digest = Digest.parse(headers.get("Docker-Content-Digest", ""))
+    except InvalidReference:
+        return None
+    if media_type not in media_types.DOCUMENTS or not length.isdigit() or int(length) > MAX_DOCUMENT or reference.digest not in (None, digest):
+        return None
+    return Descriptor(media_type, digest, int(length))

@@ -1,0 +1,70 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an answer says: failures by their status and the registry's own words, and how much of a quota is left."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from urllib.parse import urlsplit
+
+from ..errors import Denied, ImageNotFound, LongshoreError, RateLimited, RegistryError, UnsupportedFormat
+from ..oci.document import Document
+from ..oci.text import clean
+
+_CAUSES: dict[int, tuple[type[LongshoreError], str]] = {
+    401: (Denied, "asks for other credentials than these"),
+    403: (Denied, "denies this"),
+    404: (ImageNotFound, "doesn't have it"),
+    429: (RateLimited, "has had too many requests; wait, log in, or use a mirror"),
+}
+
+
+class Answer(t.Protocol):
+    """The part of a response that this room reads."""
+
+    status: int
+    url: str
+    headers: t.Mapping[str, str]
+
+    def body(self, limit: int) -> bytes: ...
+
+
+def failure(response: Answer, method: str, what: str, limit: int) -> LongshoreError:
+    """The error that a response with a failing status stands for. Its body is read, at most LIMIT bytes of it."""
+    told = [] if method == "HEAD" else _registry_errors(response.body(limit))
+    kind, words = _CAUSES.get(response.status, (RegistryError, f"answered with status {response.status}"))
+    place = urlsplit(response.url).netloc.rpartition("@")[2]
+    detail = f": {'; '.join(told)}" if told else ""
+    return kind(clean(f"{what}: {place} {words}{detail}"), status=response.status, registry_errors=told)
+
+
+def _registry_errors(body: bytes) -> list[str]:
+    """`CODE: message` of each error (distribution specification, Error Codes); nothing from bodies of any other shape."""
+    try:
+        errors = Document.parse(body, "error").children("errors")
+        return [clean(": ".join(filter(None, (error.text("code"), error.text("message")))), 300) for error in errors[:5]]
+    except UnsupportedFormat:
+        return []
+
+
+def rate_limit_of(headers: t.Mapping[str, str]) -> tuple[int | None, int | None] | None:
+    """Limit and remaining pulls as Docker Hub tells them (`100;w=21600`), None where it doesn't."""
+    limit, remaining = (_leading_number(headers.get(name)) for name in ("RateLimit-Limit", "RateLimit-Remaining"))
+    return None if limit is None and remaining is None else (limit, remaining)
+
+
+def _leading_number(text: str | None) -> int | None:
+    match = re.match(r"\s*([0-9]{1,12})\b", text or "")
+    return int(match.group(1)) if match else None
+
+
+def without_secrets(url: str) -> str:
+    """A URL for a message: user, password, query and fragment may be secrets and are left out."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the address given"
+    return clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", 300)

@@ -1,0 +1,56 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How registries are to be reached: values that come from the task, and are the same for every request of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    """A user's name and password. Neither shows up in a repr, and so in no traceback or log."""
+
+    username: str = dataclasses.field(repr=False)
+    password: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class HostSettings:
+    """What holds for one registry. `plain_http`: True never TLS, False always TLS, None decides by the host; paths are the user's own."""
+
+    plain_http: bool | None = None
+    validate_certs: bool = True
+    ca_path: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    credentials: Credentials | None = None
+
+    @property
+    def verify(self) -> bool | str:
+        return (self.ca_path or True) if self.validate_certs else False
+
+    @property
+    def cert(self) -> str | tuple[str, str] | None:
+        if self.client_cert and self.client_key:
+            return (self.client_cert, self.client_key)
+        return self.client_cert
+
+
+@dataclasses.dataclass(frozen=True)
+class ClientSettings:
+    """What holds for all registries of a run. `timeout` is seconds without progress, `retries` how often a request is tried at most."""
+
+    default: HostSettings = HostSettings()
+    hosts: t.Mapping[str, HostSettings] = dataclasses.field(default_factory=dict)
+    auth_file: str | None = None
+    proxy: str | None = None
+    timeout: float = 60
+    retries: int = 5
+    concurrency: int = 4
+
+    def for_host(self, registry: str) -> HostSettings:
+        return self.hosts.get(registry, self.default)
