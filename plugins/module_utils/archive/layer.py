@@ -1,0 +1,220 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Layers made from files: always the same tar for the same files (OCI image specification, layer.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import posixpath
+import stat
+import tarfile
+import typing as t
+import zlib
+
+from ..errors import CorruptArchive, InvalidOption, UnsupportedFormat, system_error
+from ..oci import media_types
+from ..oci.digest import Digest, hash_stream
+from ..oci.manifest import Descriptor
+from .tar import BLOCK, checked_tar
+
+CHUNK = 1024 * 1024
+_WHITEOUT = ".wh."
+_GZIP = b"\x1f\x8b"
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerSource:
+    """What a layer is made from: a file or a folder of the host, put at `destination`; or, without one, a tar that is the layer as it is.
+
+    `mode` holds permission bits for all files of the layer; None keeps those they have. `modified` is the time of all of them, in seconds since 1970.
+    """
+
+    path: str
+    destination: str | None
+    mode: int | None
+    owner: int
+    group: int
+    compress: bool
+    modified: int = 0
+
+    @property
+    def label(self) -> str:
+        """What the image's history calls the layer: where it went, never where it came from, which differs between hosts."""
+        return f"/{_inside(self.destination)}" if self.destination is not None else "layer from a tar"
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A layer that can be made again: its descriptor, the digest of the tar in it, and what makes its bytes."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+    source: LayerSource
+
+    def open(self) -> t.Iterator[bytes]:
+        return _bytes(self.source)
+
+
+def measure(source: LayerSource) -> Layer:
+    """Reads all of SOURCE to know its layer's digests; nothing is kept. Raises InvalidOption, UnsupportedFormat, CorruptArchive, InputOutputError."""
+    if source.destination is None:
+        if not os.path.isdir(source.path):
+            return _measure_tar(source)
+        source = dataclasses.replace(source, destination="/")
+    diff_id, size = hash_stream(_tar(source))
+    if not source.compress:
+        return Layer(Descriptor(media_types.OCI_LAYER, diff_id, size), diff_id, source)
+    digest, size = hash_stream(_gzipped(_tar(source)))
+    return Layer(Descriptor(media_types.OCI_LAYER_GZIP, digest, size), diff_id, source)
+
+
+def _bytes(source: LayerSource) -> t.Iterator[bytes]:
+    if source.destination is None:
+        return _read_file(source.path)
+    return _gzipped(_tar(source)) if source.compress else _tar(source)
+
+
+def _read_file(path: str) -> t.Iterator[bytes]:
+    try:
+        with open(path, "rb") as file:
+            while True:
+                chunk = file.read(CHUNK)
+                if not chunk:
+                    return
+                yield chunk
+    except OSError as error:
+        raise system_error(error, path) from error
+
+
+def _gzipped(chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
+    """One gzip member without name and time, so that its bytes depend on the content and on zlib alone."""
+    compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
+    for chunk in chunks:
+        data = compressor.compress(chunk)
+        if data:
+            yield data
+    yield compressor.flush()
+
+
+# A tar as it is.
+
+
+def _measure_tar(source: LayerSource) -> Layer:
+    if source.mode is not None or source.owner or source.group:
+        raise InvalidOption(
+            f"{source.path} is taken as a tar, whose mode, owner and group can't be changed; give dest to put it into the image as a file"
+        )
+    beginning = next(_read_file(source.path), b"")
+    compressed = beginning.startswith(_GZIP)
+    digest, size = hash_stream(_read_file(source.path))
+    chunks = _ungzipped(source.path) if compressed else _read_file(source.path)
+    diff_id, _size = hash_stream(checked_tar(chunks, source.path))
+    kind = media_types.OCI_LAYER_GZIP if compressed else media_types.OCI_LAYER
+    return Layer(Descriptor(kind, digest, size), diff_id, source)
+
+
+def _ungzipped(path: str) -> t.Iterator[bytes]:
+    """The content of a gzip file of any number of members. Raises CorruptArchive for one that is damaged or cut off."""
+    expander = zlib.decompressobj(31)
+    try:
+        for chunk in _read_file(path):
+            rest = chunk
+            while rest:
+                if expander.eof:
+                    expander = zlib.decompressobj(31)
+                yield expander.decompress(rest, CHUNK)
+                rest = expander.unused_data if expander.eof else expander.unconsumed_tail
+    except zlib.error as error:
+        raise CorruptArchive(f"{path} is a damaged gzip file: {error}") from error
+    if not expander.eof:
+        raise CorruptArchive(f"{path} is a gzip file that ends too early")
+
+
+# A tar of files.
+
+
+def _tar(source: LayerSource) -> t.Iterator[bytes]:
+    for path, name in _members(source):
+        yield from _member(source, path, name)
+    yield bytes(2 * BLOCK)
+
+
+def _members(source: LayerSource) -> t.Iterator[tuple[str, str]]:
+    """Paths on the host and names in the layer, sorted by name, each folder before what is in it."""
+    inside = _inside(source.destination or "")
+    try:
+        is_folder = stat.S_ISDIR(os.stat(source.path).st_mode)
+    except OSError as error:
+        raise system_error(error, source.path) from error
+    if not is_folder:
+        into_folder = not inside or (source.destination or "").endswith("/")
+        yield source.path, posixpath.join(inside, os.path.basename(source.path)) if into_folder else inside
+        return
+    if inside:
+        yield source.path, inside
+    yield from _walk(source.path, inside)
+
+
+def _walk(folder: str, inside: str) -> t.Iterator[tuple[str, str]]:
+    try:
+        names = sorted(os.listdir(folder), key=os.fsencode)
+    except OSError as error:
+        raise system_error(error, folder) from error
+    for name in names:
+        path = os.path.join(folder, name)
+        if name.startswith(_WHITEOUT):
+            raise UnsupportedFormat(f"{path}: in a layer this name means that a file is deleted; rename it or leave it out")
+        yield path, posixpath.join(inside, name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            yield from _walk(path, posixpath.join(inside, name))
+
+
+def _member(source: LayerSource, path: str, name: str) -> t.Iterator[bytes]:
+    try:
+        # The file that was named itself may be a link to what is meant; links inside a folder stay links.
+        status = os.stat(path) if path == source.path else os.lstat(path)
+        info = _header(source, path, name, status)
+    except OSError as error:
+        raise system_error(error, path) from error
+    yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    if info.isreg():
+        yield from _padded(path, info.size)
+
+
+def _header(source: LayerSource, path: str, name: str, status: os.stat_result) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.mode = stat.S_IMODE(status.st_mode)
+    info.uid, info.gid, info.mtime = source.owner, source.group, source.modified
+    if stat.S_ISDIR(status.st_mode):
+        info.type = tarfile.DIRTYPE
+    elif stat.S_ISLNK(status.st_mode):
+        info.type, info.linkname, info.mode = tarfile.SYMTYPE, os.readlink(path), 0o777
+    elif stat.S_ISREG(status.st_mode):
+        info.size = status.st_size
+        info.mode = info.mode if source.mode is None else source.mode
+    else:
+        raise UnsupportedFormat(f"{path} is neither a file, a folder nor a link, and can't be put into a layer")
+    return info
+
+
+def _padded(path: str, size: int) -> t.Iterator[bytes]:
+    """A file's bytes, filled up to whole blocks. Raises CorruptArchive when the file isn't as long as its header says."""
+    seen = 0
+    for chunk in _read_file(path):
+        seen += len(chunk)
+        yield chunk
+    if seen != size:
+        raise CorruptArchive(f"{path} changed while it was read")
+    if size % BLOCK:
+        yield bytes(BLOCK - size % BLOCK)
+
+
+def _inside(destination: str) -> str:
+    """A path in the image, relative to its root. Raises InvalidOption for one that leads out of it."""
+    parts = [part for part in destination.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise InvalidOption(f"dest {destination} leads out of the image")
+    return "/".join(parts)
