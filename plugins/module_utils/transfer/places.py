@@ -1,0 +1,48 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a place has to offer so that images can be copied from it or to it. Store and registry rooms fulfil this by shape; they don't know it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..oci.digest import Digest
+from ..oci.graph import Graph
+from ..oci.manifest import Descriptor
+from ..oci.platform import Selection
+from ..oci.reference import Reference
+
+Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
+Content = t.Callable[[Descriptor], Chunks]
+
+
+class Source(t.Protocol):
+    """A place that can be read."""
+
+    def open(self, descriptor: Descriptor) -> Chunks:
+        """The bytes of a blob, unverified: whoever takes them in checks them."""
+
+
+class SinkWriter(t.Protocol):
+    """Leave to write for one run."""
+
+    def __enter__(self) -> SinkWriter: ...
+
+    def __exit__(self, *unused: object) -> None: ...
+
+    def lacking(self, graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
+        """The blobs of GRAPH to bring now, of which PLANNED were lacking when the plan was made."""
+
+    def ingest(self, descriptor: Descriptor, content: Content) -> None:
+        """Takes in one blob, verified; safe to call from several threads."""
+
+    def publish(self, graph: Graph, names: t.Sequence[Reference], selection: Selection | None) -> None:
+        """Gives NAMES to an image whose blobs are all there."""
+
+
+class Sink(t.Protocol):
+    """A place that can be written."""
+
+    def writer(self, needed: t.Iterable[Digest]) -> SinkWriter: ...

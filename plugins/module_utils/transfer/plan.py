@@ -1,0 +1,174 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan: what a run will change, worked out by reading only. Check mode shows it, a real run applies it, both return its facts."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import LongshoreError
+from ..oci.digest import Digest
+from ..oci.graph import Graph
+from ..oci.manifest import Descriptor
+from ..oci.platform import Selection
+from ..oci.reference import Reference
+from .places import Sink, Source
+from .workers import Workers
+
+
+@dataclasses.dataclass(frozen=True)
+class RefState:
+    """What a name points at. `platforms` are those that are whole at that place; None where the place doesn't tell."""
+
+    digest: Digest
+    platforms: tuple[str, ...] | None = None
+
+    def facts(self) -> dict[str, t.Any]:
+        facts: dict[str, t.Any] = {"digest": str(self.digest)}
+        if self.platforms is not None:
+            facts["platforms"] = list(self.platforms)
+        return facts
+
+
+@dataclasses.dataclass(frozen=True)
+class RefChange:
+    """One name before and after; None where it isn't there."""
+
+    name: str
+    before: RefState | None
+    after: RefState | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFacts:
+    """An image as every module returns it. `size` is the stored bytes of the platforms that are here."""
+
+    name: str | None
+    digest: Digest
+    image_id: Digest | None
+    media_type: str
+    platforms: tuple[str, ...]
+    size: int
+
+    def facts(self) -> dict[str, t.Any]:
+        return {
+            "name": self.name,
+            "digest": str(self.digest),
+            "image_id": None if self.image_id is None else str(self.image_id),
+            "media_type": self.media_type,
+            "platforms": list(self.platforms),
+            "size": self.size,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Transfer:
+    """One image on its way: GRAPH goes from SOURCE to SINK, where it gets NAMES; without names it is there already.
+
+    `moves` are the blobs that the sink lacks, `reused` those it has.
+    """
+
+    source: Source
+    sink: Sink
+    graph: Graph
+    names: tuple[Reference, ...]
+    selection: Selection | None
+    moves: tuple[Descriptor, ...]
+    reused: tuple[Descriptor, ...]
+
+
+@dataclasses.dataclass
+class ImagePlan:
+    """What becomes of one image that was asked for. One with an `error` failed; its names stay as they are."""
+
+    asked: str
+    image: ImageFacts | None = None
+    changes: tuple[RefChange, ...] = ()
+    actions: tuple[str, ...] = ()
+    transfer: Transfer | None = None
+    own: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    error: LongshoreError | None = None
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.actions) and self.error is None
+
+    def facts(self) -> dict[str, t.Any]:
+        facts: dict[str, t.Any] = {"name": self.asked} if self.image is None else self.image.facts()
+        facts.update(self.own, changed=self.changed)
+        if self.error is not None:
+            facts.update(failed=True, msg=self.error.message, error=self.error.cause)
+        return facts
+
+
+@dataclasses.dataclass
+class Plan:
+    """All that one run does. `own` are the results that only this module has."""
+
+    images: list[ImagePlan]
+    own: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        return any(image.changed for image in self.images)
+
+    @property
+    def errors(self) -> list[LongshoreError]:
+        """Each error once: several names may fail with one image."""
+        return list(dict.fromkeys(image.error for image in self.images if image.error is not None))
+
+    @property
+    def transfers(self) -> list[Transfer]:
+        """Each transfer once, in the order asked for: several names may travel with one image."""
+        unique = {id(image.transfer): image.transfer for image in self.images if image.transfer is not None and image.error is None}
+        return list(unique.values())
+
+    def actions(self) -> list[str]:
+        return [action for image in self.images if image.error is None for action in image.actions]
+
+    def diff(self) -> dict[str, dict[str, t.Any]]:
+        before: dict[str, t.Any] = {}
+        after: dict[str, t.Any] = {}
+        for image in self.images:
+            for change in image.changes:
+                if change.before is not None:
+                    before.setdefault(change.name, change.before.facts())
+                state = change.after if image.error is None else change.before
+                if state is not None:
+                    after[change.name] = state.facts()
+        return {"before": before, "after": after}
+
+    def facts(self) -> dict[str, t.Any]:
+        """The results of this run beside those of its images."""
+        return dict(self.own)
+
+    def apply(self, workers: Workers) -> None:
+        """Carries the plan out. An image that fails gets its error; the others are done."""
+        pending = [transfer for transfer in self.transfers if transfer.names]
+        if pending:
+            from .executor import execute
+
+            execute(self, pending, workers)
+
+
+class MovingPlan(Plan):
+    """A plan of a verb that moves bytes, and counts them: blobs are configs and layers, each digest once."""
+
+    def facts(self) -> dict[str, t.Any]:
+        moved: dict[Digest, int] = {}
+        reused: dict[Digest, int] = {}
+        for transfer in self.transfers:
+            moved.update((blob.digest, blob.size) for blob in transfer.moves)
+            reused.update((blob.digest, blob.size) for blob in transfer.reused)
+        reused = {digest: size for digest, size in reused.items() if digest not in moved}
+        return {
+            **self.own,
+            "bytes_transferred": sum(moved.values()),
+            "bytes_reused": sum(reused.values()),
+            "blobs_transferred": len(moved),
+            "blobs_reused": len(reused),
+        }

@@ -1,0 +1,117 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning a removal: which names go, and which content nothing needs any more then."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import InUse
+from ..oci.digest import Digest
+from ..oci.glob import compile_glob, is_glob
+from ..oci.platform import Platform
+from ..oci.reference import Reference, parse_selector
+from .describe import image_facts, ref_state, short, whole_graph
+from .plan import ImagePlan, Plan, RefChange
+from .workers import Workers
+
+if t.TYPE_CHECKING:
+    from ..store.index import Entry
+    from ..store.store import Store
+
+Selector = t.Union[Reference, Digest, str]
+
+
+def parse_removal(text: str) -> Selector:
+    """A reference, a digest or ID in full, or a glob, which stays text."""
+    return text if is_glob(text) else parse_selector(text)
+
+
+@dataclasses.dataclass
+class RemovalPlan(Plan):
+    """Entries that leave the index, and the content that goes with them: documents before the blobs they name, so that no half image is ever left."""
+
+    store: Store | None = None
+    removed: tuple[Entry, ...] = ()
+    garbage: tuple[Digest, ...] = ()
+
+    def apply(self, unused_workers: Workers) -> None:
+        if self.store is not None and self.removed:
+            with self.store.writer(()) as writer:
+                writer.remove(self.removed, self.garbage)
+
+
+def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, force: bool, host: Platform) -> RemovalPlan:
+    """What goes when the images of SELECTORS are removed; what isn't there is no change. With PRUNE the blobs that only they need go too.
+
+    Raises InUse for a digest or ID with several names, unless FORCE.
+    """
+    removed: dict[tuple[Reference | None, Digest], Entry] = {}
+    images: list[ImagePlan] = []
+    for selector in selectors:
+        entries = _matching(store, selector, force)
+        for entry in entries:
+            key = (entry.name, entry.descriptor.digest)
+            if key not in removed:
+                removed[key] = entry
+                images.append(_planned(store, entry, host))
+        if not entries and not (isinstance(selector, str) and is_glob(selector)):
+            images.append(ImagePlan(str(selector)))
+    remaining = [entry for entry in store.index.entries if (entry.name, entry.descriptor.digest) not in removed]
+    garbage = _garbage(store, list(removed.values()), remaining) if prune else {}
+    kept = {entry.descriptor.digest for entry in remaining}
+    deleted = dict.fromkeys(entry.descriptor.digest for entry in removed.values() if entry.descriptor.digest not in kept)
+    own = {
+        "untagged": [str(entry.name) for entry in removed.values() if entry.name is not None],
+        "deleted": [str(digest) for digest in deleted],
+        "bytes_freed": sum(garbage.values()),
+    }
+    return RemovalPlan(images, own, store, tuple(removed.values()), tuple(garbage))
+
+
+def _matching(store: Store, selector: Selector, force: bool) -> list[Entry]:
+    if isinstance(selector, str):
+        pattern = compile_glob(selector)
+        return [entry for entry in store.index.entries if entry.name is not None and pattern.match(str(entry.name))]
+    if isinstance(selector, Reference):
+        entry = store.find(selector)
+        return [entry] if entry is not None else []
+    entries = store.matching(selector)
+    names = sorted({str(entry.name) for entry in entries if entry.name is not None})
+    if len(names) > 1 and not force:
+        raise InUse(f"{selector} has several names ({', '.join(names)}); remove them by name, or all of them with force")
+    return entries
+
+
+def _planned(store: Store, entry: Entry, host: Platform) -> ImagePlan:
+    graph = whole_graph(store, entry)
+    return ImagePlan(
+        asked=entry.label,
+        image=image_facts(str(entry.name) if entry.name is not None else None, graph, None, host) if graph is not None else None,
+        changes=(RefChange(entry.label, ref_state(store, entry), None),),
+        actions=(
+            f"remove {entry.name} ({short(entry.descriptor.digest)})"
+            if entry.name is not None
+            else f"remove the unnamed image {entry.descriptor.digest}",
+        ),
+    )
+
+
+def _garbage(store: Store, removed: t.Sequence[Entry], remaining: t.Sequence[Entry]) -> dict[Digest, int]:
+    """Content of REMOVED that nothing of REMAINING shares, with its size on disk: parents first."""
+    needed = {digest for entry in remaining for digest in _content(store, entry)}
+    garbage: dict[Digest, int] = {}
+    for digest in (digest for entry in removed for digest in _content(store, entry)):
+        status = store.status(digest) if digest not in needed else None
+        if status is not None:
+            garbage[digest] = status.st_size
+    return garbage
+
+
+def _content(store: Store, entry: Entry) -> list[Digest]:
+    """All digests that an image stands on as far as its documents can be read, parents first."""
+    graph = store.graph(entry)
+    return [descriptor.digest for descriptor in reversed(graph.content)] if graph is not None else [entry.descriptor.digest]

@@ -1,0 +1,46 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one bounded pool of a run. No thread is started before there are two things to do at once."""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+_Item = t.TypeVar("_Item")
+_Result = t.TypeVar("_Result")
+
+
+class Workers:
+    """Runs functions at most LIMIT at once."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = max(1, limit)
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def map(self, function: t.Callable[[_Item], _Result], items: t.Sequence[_Item]) -> list[_Result]:
+        """The results in the order of ITEMS. The first exception, in that order, is raised."""
+        if len(items) < 2 or self._limit < 2:
+            return [function(item) for item in items]
+        return list(self._threads().map(function, items))
+
+    def submit(self, function: t.Callable[..., None], *arguments: t.Any) -> Future[None]:
+        return self._threads().submit(function, *arguments)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(self._limit, "longshore")
+        return self._pool
