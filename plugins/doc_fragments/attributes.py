@@ -1,0 +1,55 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The attributes that all modules have in common."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return what the real run that follows returns, without writing anything.
+  diff_mode:
+    support: full
+    description: Returns the names that change, with their digests and platforms before and after.
+  idempotent:
+    support: full
+    description: When run twice in a row outside check mode with the same arguments, the second run changes nothing.
+  platform:
+    support: full
+    platforms: posix
+    description: The managed hosts on which this works. They need Python 3.9 or newer.
+"""
+
+    INFO_MODULE = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode); nothing is ever written.
+  diff_mode:
+    support: N/A
+    description: Nothing is changed, so there are no differences to show.
+  idempotent:
+    support: full
+    description: When run twice in a row with the same arguments, both runs change nothing.
+  platform:
+    support: full
+    platforms: posix
+    description: The managed hosts on which this works. They need Python 3.9 or newer.
+"""
+
+    ACTIONGROUP = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/longshore.images.images) in C(module_defaults) to set shared options once.
+    support: full
+    membership:
+      - longshore.images.images
+"""

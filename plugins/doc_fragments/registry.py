@@ -1,0 +1,97 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options by which modules reach registries."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  username:
+    description:
+      - The user name for the registry that the references name.
+      - When the references name several registries, put credentials under O(registries) instead.
+      - Without credentials in the task those of the host's auth files are used, see O(auth_file).
+    type: str
+  password:
+    description: The password that goes with O(username).
+    type: str
+  auth_file:
+    description:
+      - A file with credentials as C(podman login) or C(docker login) write it.
+      - By default the first of C($REGISTRY_AUTH_FILE), C($XDG_RUNTIME_DIR/containers/auth.json), C(~/.config/containers/auth.json),
+        C($DOCKER_CONFIG/config.json) and C(~/.docker/config.json) that has credentials for the registry.
+    type: path
+  validate_certs:
+    description: Whether the registry's certificate must be valid.
+    type: bool
+    default: true
+  ca_path:
+    description: A file of certificates of authorities to trust instead of the host's, or a folder prepared with C(openssl rehash).
+    type: path
+  client_cert:
+    description: A file with the certificate by which the host shows who it is, and its key unless O(client_key) names that.
+    type: path
+  client_key:
+    description: The file with the private key of O(client_cert).
+    type: path
+  plain_http:
+    description:
+      - V(true) means HTTP without TLS, V(false) means always TLS.
+      - When it is left out, TLS is used, except for a registry on the loopback interface that answers a TLS greeting with something that isn't TLS.
+    type: bool
+  proxy:
+    description:
+      - The address of an HTTP proxy to ask registries through.
+      - By default the environment's C(http_proxy), C(https_proxy) and C(no_proxy) count, though never for registries on the loopback interface.
+    type: str
+  timeout:
+    description: How many seconds a request may go without any progress.
+    type: float
+    default: 60
+  retries:
+    description: How often a request is tried at most when it fails for a reason that may pass.
+    type: int
+    default: 5
+  concurrency:
+    description: How many transfers run at once, over all images of the task.
+    type: int
+    default: 4
+  registries:
+    description: Settings for single registries. They come before the settings of the task itself.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The registry, as it stands in references, for example V(docker.io) or V(registry.example.com:5000).
+        type: str
+        required: true
+      username:
+        description: The user name for this registry.
+        type: str
+      password:
+        description: The password that goes with O(registries[].username).
+        type: str
+      validate_certs:
+        description: Whether this registry's certificate must be valid.
+        type: bool
+        default: true
+      ca_path:
+        description: As O(ca_path), for this registry.
+        type: path
+      client_cert:
+        description: As O(client_cert), for this registry.
+        type: path
+      client_key:
+        description: As O(client_key), for this registry.
+        type: path
+      plain_http:
+        description: As O(plain_http), for this registry.
+        type: bool
+requirements:
+  - requests >= 2.25
+"""

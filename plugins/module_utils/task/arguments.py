@@ -1,0 +1,73 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Argument specifications: groups of options that several modules share, and how they are put together."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+Option = t.Mapping[str, t.Any]
+Rules = t.Mapping[str, t.Sequence[t.Sequence[str]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Options, and the rules between them (`required_together` and the like). Every combination is a new value."""
+
+    options: t.Mapping[str, Option]
+    rules: Rules = dataclasses.field(default_factory=dict)
+
+    def __add__(self, other: Arguments) -> Arguments:
+        names = [*self.rules, *(name for name in other.rules if name not in self.rules)]
+        rules = {name: [*self.rules.get(name, ()), *other.rules.get(name, ())] for name in names}
+        return Arguments({**self.options, **other.options}, rules)
+
+    def extended(self, **options: Option) -> Arguments:
+        return self + Arguments(options)
+
+    def as_kwargs(self) -> dict[str, t.Any]:
+        """What AnsibleModule takes."""
+        return {"argument_spec": {name: dict(option) for name, option in self.options.items()}, "supports_check_mode": True, **self.rules}
+
+
+STORE = Arguments(
+    {
+        "store": {"type": "path"},
+        "store_mode": {"type": "raw", "default": "0700"},
+        "lock_timeout": {"type": "float", "default": 300},
+    }
+)
+
+_HOST: dict[str, Option] = {
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "plain_http": {"type": "bool"},
+    "ca_path": {"type": "path"},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path"},
+}
+
+REGISTRY = Arguments(
+    {
+        **_HOST,
+        "validate_certs": {"type": "bool", "default": True},
+        "auth_file": {"type": "path"},
+        "proxy": {"type": "str"},
+        "timeout": {"type": "float", "default": 60},
+        "retries": {"type": "int", "default": 5},
+        "concurrency": {"type": "int", "default": 4},
+        "registries": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {"name": {"type": "str", "required": True}, **_HOST, "validate_certs": {"type": "bool", "default": True}},
+            "required_together": [("username", "password")],
+        },
+    },
+    {"required_together": [("username", "password")]},
+)
+
+PLATFORM = Arguments({"platform": {"type": "list", "elements": "str"}})

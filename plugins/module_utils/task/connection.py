@@ -1,0 +1,76 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From a task's registry options to the settings of the registry room. Nothing here needs `requests`."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..errors import InvalidOption
+from ..oci.reference import DOCKER_HUB, Reference
+from ..registry.settings import ClientSettings, Credentials, HostSettings
+
+Params = t.Mapping[str, t.Any]
+
+
+def client_settings(params: Params, references: t.Sequence[Reference]) -> ClientSettings:
+    """The settings for a run that asks the registries of REFERENCES.
+
+    Raises InvalidOption for values that can't be, and for credentials outside `registries` that could go to several registries.
+    """
+    hosts = {_registry_name(entry["name"]): _host_settings(entry, f"registries: {entry['name']}") for entry in params["registries"]}
+    default = _host_settings(params, "the task")
+    unlisted = sorted({reference.registry for reference in references} - set(hosts))
+    if (default.credentials is not None or default.client_cert is not None) and len(unlisted) > 1:
+        raise InvalidOption(
+            f"credentials were given for one registry, but the references name {', '.join(unlisted)}; put them under registries, by name"
+        )
+    return ClientSettings(
+        default=default,
+        hosts=hosts,
+        auth_file=params["auth_file"],
+        proxy=_proxy(params["proxy"]),
+        timeout=_at_least(params, "timeout", 1),
+        retries=int(_at_least(params, "retries", 1)),
+        concurrency=int(_at_least(params, "concurrency", 1)),
+    )
+
+
+def _host_settings(params: Params, where: str) -> HostSettings:
+    for option in ("ca_path", "client_cert", "client_key"):
+        if params[option] and not os.path.exists(params[option]):
+            raise InvalidOption(f"{option} {params[option]} of {where} doesn't exist")
+    if params["client_key"] and not params["client_cert"]:
+        raise InvalidOption(f"client_key of {where} has no client_cert")
+    username = params["username"]
+    return HostSettings(
+        plain_http=params["plain_http"],
+        validate_certs=params["validate_certs"],
+        ca_path=params["ca_path"],
+        client_cert=params["client_cert"],
+        client_key=params["client_key"],
+        credentials=Credentials(username, params["password"]) if username is not None else None,
+    )
+
+
+def _registry_name(text: str) -> str:
+    """A registry as references write it, so that `index.docker.io` and `docker.io` are one."""
+    if "/" in text:
+        raise InvalidOption(f"registries: {text} is not a registry's host[:port]")
+    return DOCKER_HUB if text == DOCKER_HUB else Reference.parse(f"{text}/x").registry
+
+
+def _proxy(text: str | None) -> str | None:
+    if text and not text.startswith(("http://", "https://")):
+        raise InvalidOption("proxy is not an http:// or https:// address")
+    return text or None
+
+
+def _at_least(params: Params, option: str, least: int) -> float:
+    value = float(params[option])
+    if value < least:
+        raise InvalidOption(f"{option} is {params[option]:g}; it can't be less than {least}")
+    return value

@@ -1,0 +1,104 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running a module: make the plan, apply it unless in check mode, and say what it says."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..errors import LongshoreError, system_error
+from ..transfer.plan import Plan
+from .arguments import Arguments
+from .secrets import without
+from .task import Task
+
+PlanFunction = t.Callable[[Task], Plan]
+
+
+def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
+    """The whole of a module that changes something. No exception leaves it: each becomes one sentence and a stable cause."""
+    module = AnsibleModule(**arguments.as_kwargs())
+    task = Task(module.params, module.check_mode)
+
+    def planned_and_applied() -> dict[str, t.Any]:
+        with task.workers:
+            planned = plan(task)
+            if not task.check_mode:
+                planned.apply(task.workers)
+                task.remember()
+        for image in planned.images:
+            for warning in image.warnings:
+                module.warn(_shown(warning, task))
+        return _results(planned, task)
+
+    _finish(module, task, planned_and_applied)
+
+
+def run_info(arguments: Arguments, facts: t.Callable[[Task], dict[str, t.Any]]) -> t.NoReturn:
+    """The whole of a module that only reads. It writes nothing at all, in check mode and outside."""
+    module = AnsibleModule(**arguments.as_kwargs())
+    task = Task(module.params, True)
+
+    def found() -> dict[str, t.Any]:
+        with task.workers:
+            return {"changed": False, **facts(task), "store": task.store.path}
+
+    _finish(module, task, found)
+
+
+def _finish(module: AnsibleModule, task: Task, work: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
+    try:
+        results = work()
+    except LongshoreError as error:
+        results = _failure(error)
+    except OSError as error:
+        results = _failure(system_error(error))
+    except Exception as error:  # noqa: BLE001 - no exception leaves main(): a traceback could show secrets, and tells a user nothing
+        results = {
+            "failed": True,
+            "error": "internal_error",
+            "msg": f"{type(error).__name__} in Longshore itself, please report it: {error}",
+        }
+    module.no_log_values.update(task.secrets())
+    if results.get("failed"):
+        module.fail_json(**{**results, "msg": _shown(results["msg"], task)})
+    module.exit_json(**results)
+
+
+def _results(plan: Plan, task: Task) -> dict[str, t.Any]:
+    results: dict[str, t.Any] = {
+        **plan.facts(),
+        "changed": plan.changed,
+        "actions": plan.actions(),
+        "diff": plan.diff(),
+        "images": [image.facts() for image in plan.images],
+        "store": task.store.path,
+    }
+    if "registries" in task.params:
+        results["rate_limit"] = task.rate_limit
+    if plan.errors:
+        results.update(_failure(plan.errors[0]), msg=_told_together(plan.errors, len(plan.images)))
+    return results
+
+
+def _failure(error: LongshoreError) -> dict[str, t.Any]:
+    failure: dict[str, t.Any] = {"failed": True, "msg": error.message, "error": error.cause}
+    if error.status is not None:
+        failure.update(status=error.status, registry_errors=list(error.registry_errors))
+    return failure
+
+
+def _told_together(errors: t.Sequence[LongshoreError], images: int) -> str:
+    """One sentence for one failure; for several the first ones, and how many there are."""
+    if len(errors) == 1:
+        return errors[0].message
+    told = "; ".join(error.message for error in errors[:3])
+    return f"{len(errors)} of {images} images failed: {told}{'; ...' if len(errors) > 3 else ''}"
+
+
+def _shown(text: str, task: Task) -> str:
+    return without(text, task.secrets())

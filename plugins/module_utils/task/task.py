@@ -1,0 +1,147 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A task as plan functions see it: its options as values of the trade, and the places they name."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..errors import InvalidOption, MissingLibrary
+from ..oci.digest import Digest
+from ..oci.platform import Platform, Selection
+from ..oci.reference import Reference, parse_selector
+from ..store.store import Store
+from ..transfer.workers import Workers
+from .secrets import forms_of
+
+if t.TYPE_CHECKING:
+    from ..registry.client import Registries
+    from ..registry.repository import Repository
+
+ROOT_STORE = "/var/lib/longshore/images"
+USER_STORE = "longshore/images"
+
+
+class Task:
+    """The options of one run. Places are opened when they are first asked for."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool) -> None:
+        self.params = params
+        self.check_mode = check_mode
+        self.host = host_platform()
+        self.workers = Workers(int(params.get("concurrency") or 1))
+        self._store: Store | None = None
+        self._registries: Registries | None = None
+
+    # Options.
+
+    def references(self, option: str) -> list[Reference]:
+        return [Reference.parse(text) for text in self._texts(option)]
+
+    def selectors(self, option: str) -> list[Reference | Digest]:
+        """References, and IDs and digests written in full."""
+        return [parse_selector(text) for text in self._texts(option)]
+
+    def _texts(self, option: str) -> list[str]:
+        value = self.params[option]
+        return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+    @property
+    def selection(self) -> Selection | None:
+        """The platforms asked for; None where the task says nothing of them."""
+        texts = self.params["platform"]
+        return Selection.parse(texts) if texts else None
+
+    @property
+    def host_selection(self) -> Selection:
+        """The platforms asked for, else the managed host's own."""
+        return self.selection or Selection((self.host,), explicit=False)
+
+    # Places.
+
+    @property
+    def store(self) -> Store:
+        if self._store is None:
+            self._store = Store(self.params["store"] or default_store(), _store_mode(self.params["store_mode"]), float(self.params["lock_timeout"]))
+        return self._store
+
+    def open_registries(self, references: t.Sequence[Reference]) -> None:
+        """Checks the registry options for a run that may ask the registries of REFERENCES. Nothing is sent, and `requests` isn't loaded yet."""
+        from .connection import client_settings
+
+        self._settings = client_settings(self.params, references)
+
+    def repository(self, reference: Reference) -> Repository:
+        """A registry's repository. Raises MissingLibrary on a host without `requests`."""
+        return self._opened_registries().repository(reference)
+
+    def _opened_registries(self) -> Registries:
+        if self._registries is None:
+            try:
+                from ..registry.client import Registries
+            except ImportError as error:
+                if error.name is not None and error.name.partition(".")[0] not in ("requests", "urllib3"):
+                    raise
+                raise MissingLibrary(f"the Python library requests (2.25 or newer) is missing on this host: {error}") from error
+            self._registries = Registries(self._settings)
+        return self._registries
+
+    @property
+    def rate_limit(self) -> dict[str, int | None] | None:
+        """How much of a registry's quota is left, where one told."""
+        told = self._registries.client.rate_limit if self._registries is not None else None
+        return {"limit": told[0], "remaining": told[1]} if told is not None else None
+
+    def remember(self) -> None:
+        """Keeps what was hashed, so that the next run needn't; only where there is a store already."""
+        if self._store is not None and self._store.known.has_news:
+            with self._store.writer(()):
+                pass
+
+    def secrets(self) -> set[str]:
+        """Every secret that this run knows, in all its forms."""
+        secrets: set[str] = set()
+        for options in (self.params, *(self.params.get("registries") or ())):
+            if options.get("password"):
+                secrets |= forms_of(options["password"], options.get("username"))
+        if self._registries is not None:
+            for credentials in self._registries.client.found_credentials:
+                secrets |= forms_of(credentials.password, credentials.username)
+        return secrets
+
+
+def host_platform() -> Platform:
+    system = os.uname()
+    return Platform.of_machine(system.sysname, system.machine)
+
+
+def default_store() -> str:
+    """Where images are kept when the task doesn't say: a system's folder for root, a folder of their own for others."""
+    if os.geteuid() == 0:
+        return ROOT_STORE
+    data = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(data, USER_STORE)
+
+
+def octal_mode(value: object, option: str) -> int:
+    """Permission bits from octal text; YAML may have made a number of it already. Raises InvalidOption."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        mode = value
+    else:
+        try:
+            mode = int(str(value), 8)
+        except ValueError as error:
+            raise InvalidOption(f"{option} {value!r} is not an octal mode like '0755'") from error
+    if not 0 <= mode <= 0o7777:
+        raise InvalidOption(f"{option} {value!r} is not a mode: it is more than 7777")
+    return mode
+
+
+def _store_mode(value: object) -> int:
+    mode = octal_mode(value, "store_mode")
+    if mode & 0o700 != 0o700:
+        raise InvalidOption(f"store_mode {mode:04o} would keep the owner out")
+    return mode
