@@ -1,0 +1,292 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_append
+short_description: Make an image from a base and further layers
+version_added: 0.1.0
+description:
+  - Makes a new image from an old one, or from nothing, without a container engine. Nothing is run.
+  - Images are immutable, so this never changes the base, and the new image can't have the base's name.
+  - The same input makes the same digest, on every host. A second run therefore changes nothing.
+  - The files in the new layers are sorted, their times are O(created) and their owner is root unless said otherwise. Extended attributes aren't kept.
+options:
+  name:
+    description: The name of the new image.
+    type: str
+    required: true
+  base:
+    description: The image to start from, by name, or by digest or ID written in full. It must be in the store. V(scratch) starts from nothing.
+    type: str
+    required: true
+  layers:
+    description: The layers to put on top, lowest first.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      src:
+        description: A file or a folder of the managed host.
+        type: path
+        required: true
+      dest:
+        description:
+          - Where in the image it goes. For a folder, its content goes there.
+          - A file is put into O(layers[].dest) when that ends in a slash, and is called O(layers[].dest) otherwise.
+          - Without it a folder's content goes to C(/), and a file must be a tar, which becomes the layer as it is, compressed with gzip or not.
+        type: str
+      mode:
+        description: The permissions of all files of the layer, in octal. By default they keep their own.
+        type: raw
+      owner:
+        description: The numeric user ID that all files of the layer belong to.
+        type: int
+        default: 0
+      group:
+        description: The numeric group ID that all files of the layer belong to.
+        type: int
+        default: 0
+  compression:
+    description:
+      - How the new layers are stored. A tar that is taken as it is stays as it is.
+      - With V(gzip) they are smaller, but their digests depend on the host's version of zlib.
+    type: str
+    choices: [none, gzip]
+    default: none
+  config:
+    description: How the image runs. What is left out stays as in the base.
+    type: dict
+    default: {}
+    suboptions:
+      cmd:
+        description: The default command, or the arguments of the entrypoint.
+        type: list
+        elements: str
+      entrypoint:
+        description: The program to start. A new entrypoint drops the base's command.
+        type: list
+        elements: str
+      env:
+        description: Environment variables, which are added to the base's.
+        type: dict
+        default: {}
+      labels:
+        description: Labels, which are added to the base's.
+        type: dict
+        default: {}
+      working_dir:
+        description: The folder in which the program starts.
+        type: str
+      user:
+        description: The user, and after a colon the group, as whom the program runs.
+        type: str
+      exposed_ports:
+        description: Ports that the program listens on, such as V(8080) or V(53/udp), which are added to the base's.
+        type: list
+        elements: str
+        default: []
+      volumes:
+        description: Folders that hold data, which are added to the base's.
+        type: list
+        elements: str
+        default: []
+  platform:
+    description: The platform of the image, as C(os/arch) or C(os/arch/variant). By default the host's, or the base's when it exists for one platform only.
+    type: str
+  created:
+    description: When the image says it was made, such as V(2026-01-31T12:00:00Z). By default the base's time, or 1970.
+    type: str
+extends_documentation_fragment:
+  - longshore.images.store
+  - longshore.images.attributes
+  - longshore.images.attributes.actiongroup
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_push
+"""
+
+EXAMPLES = r"""
+---
+- name: Make an image of one static program
+  longshore.images.image_append:
+    name: localhost/tools/busybox:1
+    base: scratch
+    layers:
+      - src: /usr/bin/busybox
+        dest: /bin/busybox
+        mode: "0755"
+    config:
+      entrypoint: ["/bin/busybox"]
+      cmd: ["sh"]
+
+- name: Put a site on top of a web server
+  longshore.images.image_append:
+    name: registry.example.com/team/site:7
+    base: docker.io/library/nginx:1.27
+    layers:
+      - src: /srv/build/site/
+        dest: /usr/share/nginx/html
+    config:
+      labels:
+        org.opencontainers.image.version: "7"
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
+  returned: always
+  type: list
+  elements: str
+  sample: ["make localhost/tools/busybox:1 (sha256:0a399eb16751): 2 new blobs, 2.0 MB"]
+images:
+  description:
+    - One row, for the new image.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name. Null for an unnamed image.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: What the name points at, an index or a manifest.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    image_id:
+      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      type: str
+      sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
+    media_type:
+      description: The type of what the name points at.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    platforms:
+      description: The platforms that are here.
+      type: list
+      elements: str
+      sample: [linux/amd64]
+    size:
+      description: The stored bytes of these platforms, documents included.
+      type: int
+      sample: 72188133
+    changed:
+      description: Whether something changes for this image.
+      type: bool
+    previous_digest:
+      description: What the name pointed at before. Null when it wasn't there.
+      type: str
+bytes_transferred:
+  description: Sizes of the configs and layers that are moved, each digest once. Manifests and indexes aren't counted.
+  returned: success
+  type: int
+  sample: 29124181
+bytes_reused:
+  description: Sizes of the configs and layers that were there already.
+  returned: success
+  type: int
+  sample: 0
+blobs_transferred:
+  description: How many configs and layers are moved.
+  returned: success
+  type: int
+  sample: 8
+blobs_reused:
+  description: How many configs and layers were there already.
+  returned: success
+  type: int
+  sample: 0
+store:
+  description: The folder of the store.
+  returned: always
+  type: str
+  sample: /var/lib/longshore/images
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: not_found
+"""
+
+import typing as t
+
+from ..module_utils.archive.layer import LayerSource
+from ..module_utils.oci.compose import Settings
+from ..module_utils.oci.platform import Platform
+from ..module_utils.oci.reference import Reference
+from ..module_utils.task.arguments import STORE, Arguments
+from ..module_utils.task.run import run
+from ..module_utils.task.task import Task, octal_mode
+from ..module_utils.transfer.append import SCRATCH, NewImage, plan_append
+from ..module_utils.transfer.plan import Plan
+
+LAYER = {
+    "src": {"type": "path", "required": True},
+    "dest": {"type": "str"},
+    "mode": {"type": "raw"},
+    "owner": {"type": "int", "default": 0},
+    "group": {"type": "int", "default": 0},
+}
+
+CONFIG = {
+    "cmd": {"type": "list", "elements": "str"},
+    "entrypoint": {"type": "list", "elements": "str"},
+    "env": {"type": "dict", "default": {}},
+    "labels": {"type": "dict", "default": {}},
+    "working_dir": {"type": "str"},
+    "user": {"type": "str"},
+    "exposed_ports": {"type": "list", "elements": "str", "default": []},
+    "volumes": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def argument_spec() -> Arguments:
+    return STORE.extended(
+        name={"type": "str", "required": True},
+        base={"type": "str", "required": True},
+        layers={"type": "list", "elements": "dict", "default": [], "options": LAYER},
+        compression={"type": "str", "choices": ["none", "gzip"], "default": "none"},
+        config={"type": "dict", "default": {}, "options": CONFIG},
+        platform={"type": "str"},
+        created={"type": "str"},
+    )
+
+
+def plan(task: Task) -> Plan:
+    """What appending changes: the name, from the image it has to the new one, and the blobs that this one needs."""
+    return plan_append(task.store, wanted(task), task.host, task.workers)
+
+
+def wanted(task: Task) -> NewImage:
+    params = task.params
+    return NewImage(
+        name=Reference.parse(params["name"]).as_tag(),
+        base=None if params["base"] == SCRATCH else task.selectors("base")[0],
+        layers=[layer(options, params["compression"] == "gzip") for options in params["layers"]],
+        settings=Settings(**{**params["config"], "env": texts(params["config"]["env"]), "labels": texts(params["config"]["labels"])}),
+        platform=Platform.parse(params["platform"]) if params["platform"] else None,
+        created=params["created"],
+    )
+
+
+def layer(options: t.Mapping[str, t.Any], compress: bool) -> LayerSource:
+    mode = octal_mode(options["mode"], "mode") if options["mode"] is not None else None
+    return LayerSource(options["src"], options["dest"], mode, options["owner"], options["group"], compress)
+
+
+def texts(values: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """YAML makes numbers and booleans of values that are text in an image."""
+    return {str(key): str(value) for key, value in values.items()}
+
+
+def main() -> t.NoReturn:
+    run(argument_spec(), plan)
+
+
+if __name__ == "__main__":
+    main()

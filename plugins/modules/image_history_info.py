@@ -1,0 +1,117 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_history_info
+short_description: Show how an image in the store was made
+version_added: 0.1.0
+description:
+  - Returns the steps in which an image was made, newest first, and the layers they left. Nothing is written.
+  - The module can also be called C(image_history).
+options:
+  name:
+    description: The image, by name, or by digest or ID written in full.
+    type: str
+    required: true
+  platform:
+    description:
+      - The platform whose image to show, for an image that exists for several. By default the managed host's own.
+    type: list
+    elements: str
+extends_documentation_fragment:
+  - longshore.images.store
+  - longshore.images.attributes.info_module
+  - longshore.images.attributes.actiongroup
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Read how an image was made
+  longshore.images.image_history_info:
+    name: docker.io/library/nginx:1.27
+  register: nginx
+
+- name: Show the commands
+  ansible.builtin.debug:
+    msg: "{{ nginx.history | map(attribute='created_by') }}"
+"""
+
+RETURN = r"""
+history:
+  description: The steps, newest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    created:
+      description: When the step was made.
+      type: str
+    created_by:
+      description: The command that made it.
+      type: str
+    comment:
+      description: What its author had to say.
+      type: str
+    empty_layer:
+      description: Whether the step left no layer.
+      type: bool
+    size:
+      description: The size of its layer as it is stored, in bytes. 0 when it left none.
+      type: int
+    digest:
+      description: The digest of its layer as it is stored. Null when it left none.
+      type: str
+    diff_id:
+      description: The digest of its uncompressed layer. Null when it left none.
+      type: str
+name:
+  description: The image's normalised name. Null for an unnamed image.
+  returned: success
+  type: str
+digest:
+  description: What the name points at.
+  returned: success
+  type: str
+store:
+  description: The folder of the store.
+  returned: always
+  type: str
+  sample: /var/lib/longshore/images
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: not_found
+"""
+
+import typing as t
+
+from ..module_utils.task.arguments import PLATFORM, STORE, Arguments
+from ..module_utils.task.run import run_info
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.inspect import Inspector
+
+
+def argument_spec() -> Arguments:
+    return (STORE + PLATFORM).extended(name={"type": "str", "required": True})
+
+
+def facts(task: Task) -> dict[str, t.Any]:
+    """The steps of the image, and which image it is."""
+    return Inspector(task.store, task.host).history(task.selectors("name")[0], task.selection)
+
+
+def main() -> t.NoReturn:
+    run_info(argument_spec(), facts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_pull
+short_description: Pull images from a registry into the store
+version_added: 0.1.0
+description:
+  - Copies images from registries into a store on the managed host, without a container engine.
+  - An image is identified by its digest alone. What the store has already is not asked for, and bytes are kept exactly as the registry served them.
+  - Images of one task share connections and transfers, so a list in O(name) is much faster than a loop.
+options:
+  name:
+    description:
+      - The images, as docker writes them. V(nginx) is C(docker.io/library/nginx:latest).
+      - With C(name:tag@digest) the digest decides which image it is, and the tag is its name.
+    type: list
+    elements: str
+    required: true
+  pull_policy:
+    description:
+      - V(always) asks the registry what the name points at, and moves bytes when that differs from what is here. An unchanged tag costs one request.
+      - V(missing) asks nothing when the image is here and whole.
+      - V(newer) is V(always), but keeps the image that is here, with a warning, when the registry can't be reached.
+      - V(never) fails when the image isn't here.
+      - An image that is pinned by digest and is here is never asked for.
+    type: str
+    choices: [always, missing, newer, never]
+    default: always
+  platform:
+    description:
+      - The platforms to pull of an image that exists for several, as C(os/arch) or C(os/arch/variant), or V(all).
+      - By default the managed host's own. Platforms add up, those that are here stay.
+    type: list
+    elements: str
+extends_documentation_fragment:
+  - longshore.images.store
+  - longshore.images.registry
+  - longshore.images.attributes
+  - longshore.images.attributes.actiongroup
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_push
+  - module: longshore.images.image_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Have two images on the host
+  longshore.images.image_pull:
+    name:
+      - docker.io/library/nginx:1.27
+      - registry.example.com/team/app:3
+
+- name: Pull an image for two platforms, pinned to the digest that was tested
+  longshore.images.image_pull:
+    name: registry.example.com/team/app:3@sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    platform:
+      - linux/amd64
+      - linux/arm64
+
+- name: Pull from a private registry with a certificate authority of its own
+  longshore.images.image_pull:
+    name: registry.example.com/team/app:3
+    username: reader
+    password: "{{ registry_password }}"
+    ca_path: /etc/ssl/private-ca.pem
+    store: /srv/images
+
+- name: Pull from two registries with credentials each
+  longshore.images.image_pull:
+    name:
+      - registry.example.com/team/app:3
+      - mirror.example.com:5000/tools/probe:1
+    registries:
+      - name: registry.example.com
+        username: reader
+        password: "{{ registry_password }}"
+      - name: mirror.example.com:5000
+        plain_http: true
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
+  returned: always
+  type: list
+  elements: str
+  sample: ["pull docker.io/library/nginx:1.27 (sha256:0a399eb16751): 8 blobs, 72.2 MB"]
+images:
+  description:
+    - One row for each image, in the order asked for.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name. Null for an unnamed image.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: What the name points at, an index or a manifest.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    image_id:
+      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      type: str
+      sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
+    media_type:
+      description: The type of what the name points at.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    platforms:
+      description: The platforms that are here.
+      type: list
+      elements: str
+      sample: [linux/amd64]
+    size:
+      description: The stored bytes of these platforms, documents included.
+      type: int
+      sample: 72188133
+    changed:
+      description: Whether something changes for this image.
+      type: bool
+    previous_digest:
+      description: What the name pointed at before. Null when it wasn't there.
+      type: str
+    endpoint:
+      description: The address that was asked. Null when none was.
+      type: str
+      sample: https://registry-1.docker.io
+    failed:
+      description: True for an image that failed; its names stay as they were.
+      type: bool
+      returned: when this image failed
+    msg:
+      description: Why this image failed.
+      type: str
+      returned: when this image failed
+    error:
+      description: The cause of this image's failure.
+      type: str
+      returned: when this image failed
+bytes_transferred:
+  description: Sizes of the configs and layers that are moved, each digest once. Manifests and indexes aren't counted.
+  returned: success
+  type: int
+  sample: 29124181
+bytes_reused:
+  description: Sizes of the configs and layers that were there already.
+  returned: success
+  type: int
+  sample: 0
+blobs_transferred:
+  description: How many configs and layers are moved.
+  returned: success
+  type: int
+  sample: 8
+blobs_reused:
+  description: How many configs and layers were there already.
+  returned: success
+  type: int
+  sample: 0
+rate_limit:
+  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
+  returned: always
+  type: dict
+  sample: {"limit": 100, "remaining": 76}
+store:
+  description: The folder of the store.
+  returned: always
+  type: str
+  sample: /var/lib/longshore/images
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: not_found
+status:
+  description: The HTTP status by which the registry refused.
+  returned: failure, when a registry answered
+  type: int
+  sample: 404
+registry_errors:
+  description: The registry's own words.
+  returned: failure, when a registry answered
+  type: list
+  elements: str
+  sample: ["MANIFEST_UNKNOWN: manifest unknown"]
+"""
+
+import typing as t
+
+from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
+from ..module_utils.task.run import run
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.plan import Plan
+from ..module_utils.transfer.pull import Puller
+
+
+def argument_spec() -> Arguments:
+    return (STORE + REGISTRY + PLATFORM).extended(
+        name={"type": "list", "elements": "str", "required": True},
+        pull_policy={"type": "str", "choices": ["always", "missing", "newer", "never"], "default": "always"},
+    )
+
+
+def plan(task: Task) -> Plan:
+    """What pulling changes: each name, from the image it has in the store to the one it has in its registry."""
+    references = task.references("name")
+    task.open_registries(references)
+    puller = Puller(task.store, task.repository, task.params["pull_policy"], task.host_selection, task.host)
+    return puller.plan(references, task.workers)
+
+
+def main() -> t.NoReturn:
+    run(argument_spec(), plan)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_rm
+short_description: Remove images from the store
+version_added: 0.1.0
+description:
+  - Takes names out of the store, and the blobs that no other image needs.
+  - What isn't there is no change.
+options:
+  name:
+    description:
+      - The images, by name, by digest or ID written in full, or by a glob on the normalised name, such as V(docker.io/library/*).
+      - In a glob C(*) and C(?) don't match a slash.
+      - By a name only that name is removed. By a digest or ID all of the image's names are, for which O(force) is needed when there are several.
+    type: list
+    elements: str
+    required: true
+  prune:
+    description: Whether blobs that only the removed images needed are deleted too.
+    type: bool
+    default: true
+  force:
+    description: Whether an image that is named by digest or ID is removed though it has several names.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - longshore.images.store
+  - longshore.images.attributes
+  - longshore.images.attributes.actiongroup
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_tag
+"""
+
+EXAMPLES = r"""
+---
+- name: Remove an image
+  longshore.images.image_rm:
+    name: docker.io/library/nginx:1.27
+
+- name: Remove all images of a team
+  longshore.images.image_rm:
+    name: registry.example.com/team/*
+
+- name: Remove an image with all of its names
+  longshore.images.image_rm:
+    name: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    force: true
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
+  returned: always
+  type: list
+  elements: str
+  sample: ["remove docker.io/library/nginx:1.27 (sha256:0a399eb16751)"]
+untagged:
+  description: The names that are removed.
+  returned: success
+  type: list
+  elements: str
+  sample: ["docker.io/library/nginx:1.27"]
+deleted:
+  description: The digests of the images that are gone with their last name.
+  returned: success
+  type: list
+  elements: str
+  sample: ["sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a"]
+bytes_freed:
+  description: The size of the blobs that are deleted.
+  returned: success
+  type: int
+  sample: 72188133
+images:
+  description:
+    - One row for each image removed, and for each name that wasn't there.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name. Null for an unnamed image.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: What the name points at, an index or a manifest.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    image_id:
+      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      type: str
+      sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
+    media_type:
+      description: The type of what the name points at.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    platforms:
+      description: The platforms that are here.
+      type: list
+      elements: str
+      sample: [linux/amd64]
+    size:
+      description: The stored bytes of these platforms, documents included.
+      type: int
+      sample: 72188133
+    changed:
+      description: Whether something changes for this image.
+      type: bool
+store:
+  description: The folder of the store.
+  returned: always
+  type: str
+  sample: /var/lib/longshore/images
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: not_found
+"""
+
+import typing as t
+
+from ..module_utils.task.arguments import STORE, Arguments
+from ..module_utils.task.run import run
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.plan import Plan
+from ..module_utils.transfer.removal import parse_removal, plan_removal
+
+
+def argument_spec() -> Arguments:
+    return STORE.extended(
+        name={"type": "list", "elements": "str", "required": True},
+        prune={"type": "bool", "default": True},
+        force={"type": "bool", "default": False},
+    )
+
+
+def plan(task: Task) -> Plan:
+    """What removing changes: each name that is there, to nothing, and the blobs that nothing needs then."""
+    selectors = [parse_removal(text) for text in task.params["name"]]
+    return plan_removal(task.store, selectors, task.params["prune"], task.params["force"], task.host)
+
+
+def main() -> t.NoReturn:
+    run(argument_spec(), plan)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_tag
+short_description: Give names to an image in the store
+version_added: 0.1.0
+description:
+  - Makes further names point at an image of the store. No bytes are moved.
+  - An image that loses its last name this way stays in the store, unnamed. It is found by its digest.
+options:
+  name:
+    description: The image, by name, or by digest or ID written in full.
+    type: str
+    required: true
+  targets:
+    description: The names to give. A digest can't be given as a name.
+    type: list
+    elements: str
+    required: true
+  existing:
+    description: What to do with a target that points at another image. V(overwrite) moves it, V(keep) leaves it.
+    type: str
+    choices: [overwrite, keep]
+    default: overwrite
+extends_documentation_fragment:
+  - longshore.images.store
+  - longshore.images.attributes
+  - longshore.images.attributes.actiongroup
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_rm
+"""
+
+EXAMPLES = r"""
+---
+- name: Give an image two more names
+  longshore.images.image_tag:
+    name: registry.example.com/team/app:3.2.1
+    targets:
+      - registry.example.com/team/app:3.2
+      - registry.example.com/team/app:3
+
+- name: Name an image that has no name, unless the name is taken
+  longshore.images.image_tag:
+    name: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    targets: localhost/rescued:1
+    existing: keep
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
+  returned: always
+  type: list
+  elements: str
+  sample: ["tag docker.io/library/nginx:1.27 (sha256:0a399eb16751) as docker.io/library/nginx:stable"]
+images:
+  description:
+    - One row for each target, in the order given.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name. Null for an unnamed image.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: What the name points at, an index or a manifest.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    image_id:
+      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      type: str
+      sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
+    media_type:
+      description: The type of what the name points at.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    platforms:
+      description: The platforms that are here.
+      type: list
+      elements: str
+      sample: [linux/amd64]
+    size:
+      description: The stored bytes of these platforms, documents included.
+      type: int
+      sample: 72188133
+    changed:
+      description: Whether something changes for this image.
+      type: bool
+    previous_digest:
+      description: What the name pointed at before. Null when it wasn't there.
+      type: str
+store:
+  description: The folder of the store.
+  returned: always
+  type: str
+  sample: /var/lib/longshore/images
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: not_found
+"""
+
+import typing as t
+
+from ..module_utils.task.arguments import STORE, Arguments
+from ..module_utils.task.run import run
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.naming import plan_names
+from ..module_utils.transfer.plan import Plan
+
+
+def argument_spec() -> Arguments:
+    return STORE.extended(
+        name={"type": "str", "required": True},
+        targets={"type": "list", "elements": "str", "required": True},
+        existing={"type": "str", "choices": ["overwrite", "keep"], "default": "overwrite"},
+    )
+
+
+def plan(task: Task) -> Plan:
+    """What tagging changes: each target, from the digest it has to the digest of the source."""
+    targets = [target.as_tag() for target in task.references("targets")]
+    source = task.store.complete(task.selectors("name")[0])
+    return plan_names(task.store, source, targets, task.params["existing"] == "keep", task.host)
+
+
+def main() -> t.NoReturn:
+    run(argument_spec(), plan)
+
+
+if __name__ == "__main__":
+    main()
