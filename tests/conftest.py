@@ -1,0 +1,20 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every test relies on: the links that make a plain checkout an installed collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LINKS = (".collections/ansible_collections/longshore/images", "playbooks/collections/ansible_collections/longshore/images")
+
+
+def pytest_sessionstart() -> None:
+    """Zip downloads lose the links: one clear line instead of a hundred failed imports."""
+    for link in LINKS:
+        if (ROOT / link).resolve() != ROOT:
+            raise pytest.UsageError(f"{link} must be a symbolic link to the top of the checkout: get the sources with git clone")

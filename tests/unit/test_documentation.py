@@ -1,0 +1,117 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a module's page says is what its code takes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+COLLECTION = "longshore.images"
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("[!_]*.py"))
+RUNTIME = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
+RULES = ("mutually_exclusive", "required_together", "required_one_of", "required_if", "required_by")
+ATTRIBUTES = {"action_group", "check_mode", "diff_mode", "idempotent", "platform"}
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, Any]:
+    """Every module's documentation as ansible-doc reads it, fragments merged."""
+    names = [f"{COLLECTION}.{name}" for name in MODULES]
+    result = subprocess.run(["ansible-doc", "--type", "module", "--json", *names], capture_output=True, text=True, cwd=ROOT, check=True)
+    documents: dict[str, Any] = json.loads(result.stdout)
+    return documents
+
+
+def arguments(name: str) -> dict[str, Any]:
+    """What the module NAME gives to AnsibleModule."""
+    module = importlib.import_module(f"ansible_collections.{COLLECTION}.plugins.modules.{name}")
+    kwargs: dict[str, Any] = module.argument_spec().as_kwargs()
+    return kwargs
+
+
+def validator(kwargs: dict[str, Any]) -> ArgumentSpecValidator:
+    return ArgumentSpecValidator(kwargs["argument_spec"], **{rule: kwargs.get(rule) for rule in RULES})
+
+
+def normalised(options: dict[str, Any], nested: str) -> dict[str, Any]:
+    """The facts of OPTIONS that a page and a spec share; NESTED is their word for an option's own options."""
+    return {
+        name: {
+            "type": option.get("type", "str"),
+            "elements": option.get("elements"),
+            "required": option.get("required", False),
+            "default": option.get("default"),
+            "choices": list(option.get("choices") or []),
+            "aliases": sorted(option.get("aliases") or []),
+            "options": normalised(option.get(nested) or {}, nested),
+        }
+        for name, option in options.items()
+    }
+
+
+def own_tasks(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each use of a module of ours below NODE, in blocks and plays too: the module's name and its arguments."""
+    if isinstance(node, list):
+        for item in node:
+            yield from own_tasks(item)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key.startswith(f"{COLLECTION}.") and key.rpartition(".")[2] in MODULES:
+                yield key.rpartition(".")[2], value or {}
+            elif key != "module_defaults":
+                yield from own_tasks(value)
+
+
+def test_there_are_modules() -> None:
+    assert MODULES
+
+
+def test_the_action_group_holds_every_module() -> None:
+    assert sorted(RUNTIME["action_groups"]["images"]) == MODULES
+
+
+def test_every_redirect_leads_to_a_module() -> None:
+    for old, routing in RUNTIME["plugin_routing"]["modules"].items():
+        assert old not in MODULES
+        assert routing["redirect"].removeprefix(f"{COLLECTION}.") in MODULES
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_documented_options_are_the_argument_spec(name: str, pages: dict[str, Any]) -> None:
+    documented = normalised(pages[f"{COLLECTION}.{name}"]["doc"]["options"], "suboptions")
+    assert documented == normalised(arguments(name)["argument_spec"], "options")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_attributes_are_documented_and_true(name: str, pages: dict[str, Any]) -> None:
+    attributes = pages[f"{COLLECTION}.{name}"]["doc"]["attributes"]
+    assert set(attributes) >= ATTRIBUTES
+    assert attributes["check_mode"]["support"] == "full"
+    assert attributes["diff_mode"]["support"] == "full"
+    assert attributes["action_group"]["membership"] == [f"{COLLECTION}.images"]
+    assert arguments(name)["supports_check_mode"] is True
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_are_valid(name: str, pages: dict[str, Any]) -> None:
+    uses = list(own_tasks(yaml.safe_load(pages[f"{COLLECTION}.{name}"]["examples"])))
+    assert name in [module for module, _values in uses]
+    for module, values in uses:
+        result = validator(arguments(module)).validate(values)
+        assert not result.error_messages, f"{module}: {result.error_messages}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_results_are_documented(name: str, pages: dict[str, Any]) -> None:
+    assert pages[f"{COLLECTION}.{name}"]["return"]
