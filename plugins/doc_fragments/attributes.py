@@ -33,8 +33,8 @@ attributes:
     support: full
     description: Can run in C(check_mode); nothing is ever written.
   diff_mode:
-    support: N/A
-    description: Nothing is changed, so there are no differences to show.
+    support: full
+    description: Nothing is ever changed, so there is never a difference.
   idempotent:
     support: full
     description: When run twice in a row with the same arguments, both runs change nothing.

@@ -45,6 +45,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+actions:
+  description: Always empty, since nothing is ever changed.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 history:
   description: The steps, newest first.
   returned: success

@@ -70,6 +70,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+actions:
+  description: Always empty, since nothing is ever changed.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 images:
   description:
     - One row for each image, in the order asked for.

@@ -21,6 +21,7 @@ _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}", re.ASCII)
 _BARE_HEX = re.compile(r"[a-f0-9]{64}", re.ASCII)
 
 
@@ -38,6 +39,8 @@ class Reference:
         """Reads what a user wrote: `nginx` is `docker.io/library/nginx:latest`. Raises InvalidReference, which names the part that is wrong."""
         if _BARE_HEX.fullmatch(text):
             raise InvalidReference(f"{_shown(text)} is not a reference: 64 hex digits alone are an ID; write sha256:{text} where an ID is allowed")
+        if _DIGEST.fullmatch(text):
+            raise InvalidReference(f"{_shown(text)} is a digest or an ID, and not a reference: it names no repository")
         name, digest = _split_digest(text)
         name, tag = _split_tag(name, text)
         registry, repository = _split_registry(name)

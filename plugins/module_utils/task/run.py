@@ -45,7 +45,7 @@ def run_info(arguments: Arguments, facts: t.Callable[[Task], dict[str, t.Any]]) 
 
     def found() -> dict[str, t.Any]:
         with task.workers:
-            return {"changed": False, **facts(task), "store": task.store.path}
+            return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, **facts(task), "store": task.store.path}
 
     _finish(module, task, found)
 
