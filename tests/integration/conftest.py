@@ -1,0 +1,66 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Real registries for integration tests: started once for the run, on free ports and in private folders, and ended by it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support import recorder, registry
+
+Snapshot = dict[str, tuple[int, int, int]]
+
+
+@pytest.fixture(scope="session")
+def anonymous(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[registry.Registry]:
+    """A registry without TLS and without users."""
+    with registry.running_registry(tmp_path_factory.mktemp("anonymous")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def protected(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[registry.Registry]:
+    """A registry with TLS under an authority of its own, and a user with a password."""
+    with registry.running_registry(tmp_path_factory.mktemp("protected"), protected=True) as running:
+        yield running
+
+
+@pytest.fixture
+def recording(anonymous: registry.Registry) -> t.Iterator[recorder.Recorder]:
+    """The anonymous registry behind a proxy that notes what is asked."""
+    with recorder.Recorder(anonymous.host).running() as running:
+        yield running
+
+
+@pytest.fixture
+def repository(request: pytest.FixtureRequest) -> str:
+    """A repository of the registry that no other test uses."""
+    name = "".join(character for character in request.node.name.lower() if character.isalnum())
+    return f"tests/{name[:100]}"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """A place for a store, where nothing is yet."""
+    return str(tmp_path / "store")
+
+
+@pytest.fixture
+def snapshot() -> t.Callable[[str | Path], Snapshot]:
+    """Takes down everything that could change in a folder: names, kinds and modes, sizes, times of writing."""
+
+    def taken(folder: str | Path) -> Snapshot:
+        found: Snapshot = {}
+        for path in [Path(folder), *Path(folder).rglob("*")] if os.path.lexists(folder) else []:
+            status = path.lstat()
+            found[str(path)] = (status.st_mode, 0 if stat.S_ISDIR(status.st_mode) else status.st_size, status.st_mtime_ns)
+        return found
+
+    return taken

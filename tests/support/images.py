@@ -1,0 +1,166 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small real images for tests: layers are tars with a file in them, so every tool that reads images can read these.
+
+`make_image` and `make_index` make an image in memory, the same bytes for the same arguments. Such an `Image` is a `Source` for transfers,
+can tell its graph, and is put into a store by `image.put(store, "docker.io/library/a:1")`. `image.sparse("linux/amd64")` is the same index with
+the content of one platform alone. `FakeRepository` offers images to a `Puller` in place of a registry's repository.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import gzip
+import hashlib
+import io
+import tarfile
+import typing as t
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph, read_graph
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.store.index import Entry
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+
+CREATED = "2026-01-31T12:00:00Z"
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """A manifest or an index with all that it stands on. `content` holds the bytes of everything by digest."""
+
+    root: Descriptor
+    content: t.Mapping[Digest, bytes]
+
+    def read(self, descriptor: Descriptor) -> bytes | None:
+        return self.content.get(descriptor.digest)
+
+    def open(self, descriptor: Descriptor) -> t.Iterator[bytes]:
+        """A blob's bytes in three pieces, as a network would bring them."""
+        data = self.content[descriptor.digest]
+        third = len(data) // 3 + 1
+        yield from (data[start : start + third] for start in range(0, len(data), third))
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        graph = read_graph(self.root, "the test's image", self.read)
+        assert graph is not None
+        return graph
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Configs and layers."""
+        return self.graph.blobs
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """The layers of all platforms, each once."""
+        return tuple(dict.fromkeys(layer for node in self.graph.images for layer in node.manifest.layers))
+
+    @property
+    def digests(self) -> set[Digest]:
+        return {descriptor.digest for descriptor in self.graph.content}
+
+    def sparse(self, *platforms: str) -> Image:
+        """This index, of which only PLATFORMS are here."""
+        kept = {Platform.parse(text) for text in platforms}
+        here: set[Digest] = {self.root.digest}
+        for node in self.graph.images:
+            if node.platform in kept:
+                here |= {node.descriptor.digest, *(blob.digest for blob in node.manifest.blobs)}
+        return Image(self.root, {digest: data for digest, data in self.content.items() if digest in here})
+
+    def put(self, store: Store, *names: str, platforms: t.Sequence[str] = ()) -> Entry:
+        """Stores the image under NAMES as a run would, and returns the entry of the first. PLATFORMS are recorded as those asked for."""
+        with store.writer(self.digests) as writer:
+            for blob in writer.lacking(self.graph, self.blobs):
+                writer.ingest(blob, self.open)
+            writer.publish(self.graph, [Reference.parse(name) for name in names], Selection.parse(platforms) if platforms else None)
+        return store.resolve(Reference.parse(names[0]))
+
+
+def make_layer(text: str, size: int = 0) -> bytes:
+    """A gzipped tar with the one file `TEXT.txt`; SIZE adds that many bytes, which don't compress, to the file."""
+    noise = b"".join(hashlib.sha256(f"{text} {position}".encode()).digest() for position in range(0, size, 32))[:size]
+    data = text.encode() + noise
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo(f"{text}.txt")
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+    return gzip.compress(file.getvalue(), mtime=0)
+
+
+def make_image(text: str = "image", layers: int = 2, platform: str = "linux/amd64", size: int = 0, shared: t.Sequence[bytes] = ()) -> Image:
+    """An image for one platform: the layers SHARED lowest, then LAYERS of its own, whose files hold TEXT and SIZE more bytes."""
+    data = [*shared, *(make_layer(f"{text}-{number}", size) for number in range(layers))]
+    wanted = Platform.parse(platform)
+    config = canonical(
+        {
+            "created": CREATED,
+            "os": wanted.os,
+            "architecture": wanted.architecture,
+            **({"variant": wanted.variant} if wanted.variant else {}),
+            "config": {"Cmd": ["/bin/true"], "Labels": {"text": text}},
+            "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(gzip.decompress(layer))) for layer in data]},
+            "history": [{"created": CREATED, "created_by": f"layer {number}"} for number in range(len(data))],
+        }
+    )
+    manifest = Manifest(
+        media_types.OCI_MANIFEST,
+        _describe(media_types.OCI_CONFIG, config),
+        tuple(_describe(media_types.OCI_LAYER_GZIP, layer) for layer in data),
+    ).to_bytes()
+    return Image(_describe(media_types.OCI_MANIFEST, manifest, wanted), {Digest.of(item): item for item in (*data, config, manifest)})
+
+
+def make_index(text: str = "index", platforms: t.Sequence[str] = ("linux/amd64", "linux/arm64"), layers: int = 2, size: int = 0) -> Image:
+    """An image for several platforms, each as `make_image` makes it."""
+    images = [make_image(f"{text}-{platform.replace('/', '-')}", layers, platform, size) for platform in platforms]
+    index = canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.members() for image in images]})
+    content: dict[Digest, bytes] = {}
+    for image in images:
+        content.update(image.content)
+    return Image(_describe(media_types.OCI_INDEX, index), {**content, Digest.of(index): index})
+
+
+def _describe(media_type: str, data: bytes, platform: Platform | None = None) -> Descriptor:
+    return Descriptor(media_type, Digest.of(data), len(data), platform)
+
+
+@dataclasses.dataclass(frozen=True)
+class _FakeEndpoint:
+    url: str = "https://registry.test"
+
+
+class FakeRepository:
+    """What a `Puller` asks of a registry's repository, answered from memory: IMAGES by their full names."""
+
+    endpoint = _FakeEndpoint()
+
+    def __init__(self, images: t.Mapping[str, Image]) -> None:
+        self.images = images
+
+    def probe(self, reference: Reference) -> Descriptor | None:
+        image = self.images.get(str(reference.name))
+        return dataclasses.replace(image.root, platform=None) if image is not None else None
+
+    def fetch(self, reference: Reference) -> Descriptor:
+        found = self.probe(reference)
+        if found is None:
+            raise ImageNotFound(f"{reference} is not there", status=404)
+        return found
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        return next(image.content[descriptor.digest] for image in self.images.values() if descriptor.digest in image.content)
+
+    def open(self, descriptor: Descriptor) -> t.Iterator[bytes]:
+        image = next(image for image in self.images.values() if descriptor.digest in image.content)
+        return image.open(descriptor)

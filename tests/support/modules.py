@@ -1,0 +1,81 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs modules as Ansible does: a process of its own, options on standard input, one JSON document on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "ansible_collections.longshore.images.plugins.modules"
+
+Results = dict[str, t.Any]
+
+
+class ModuleFailed(Exception):
+    """A module failed where the test expects it to work."""
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """An environment without the host's own credentials and proxies, so that no test depends on them."""
+    left_out = ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    kept = {name: value for name, value in os.environ.items() if name not in left_out and not name.lower().endswith("_proxy")}
+    return {**kept, "PYTHONPATH": str(ROOT / ".collections"), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1", **extra}
+
+
+def start_module(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """The running module; its input is given already."""
+    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"{PACKAGE}.{name}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(**(env or {})),
+        cwd="/",
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def finish_module(process: subprocess.Popen[str]) -> Results:
+    output, errors = process.communicate(timeout=120)
+    try:
+        results: Results = json.loads(output)
+    except ValueError as error:
+        raise ModuleFailed(f"no results but: {output}{errors}") from error
+    results.pop("invocation", None)
+    return results
+
+
+def attempt(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> Results:
+    """What a module returns, failed or not."""
+    return finish_module(start_module(name, options, check, env))
+
+
+def run(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> Results:
+    """What a module returns that works."""
+    results = attempt(name, options, check, env)
+    if results.get("failed"):
+        raise ModuleFailed(results["msg"])
+    return results
+
+
+def fail(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> Results:
+    """What a module returns that has to fail, which it does in one sentence and with a stable cause."""
+    results = attempt(name, options, check, env)
+    assert results.get("failed"), results
+    assert "Traceback" not in json.dumps(results)
+    assert results["error"] != "internal_error", results
+    return results

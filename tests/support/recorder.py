@@ -1,0 +1,82 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A proxy in front of a registry that notes every request, and can be told to fail some."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import http.client
+import http.server
+import threading
+import typing as t
+
+_HOP = frozenset(("connection", "transfer-encoding", "keep-alive"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Noted:
+    """One request as it came in."""
+
+    method: str
+    path: str
+    headers: t.Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Recorder:
+    """Stands before the registry at UPSTREAM (host:port, plain HTTP). `requests` holds what was asked, in order."""
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream
+        self.requests: list[Noted] = []
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+
+    @contextlib.contextmanager
+    def running(self) -> t.Iterator[Recorder]:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join(5)
+
+    @property
+    def lines(self) -> list[str]:
+        return [str(noted) for noted in self.requests]
+
+    def _handler(recorder) -> type[http.server.BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's below
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _forward(self) -> None:
+                recorder.requests.append(Noted(self.command, self.path, dict(self.headers)))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                upstream = http.client.HTTPConnection(recorder.upstream, timeout=30)
+                upstream.request(self.command, self.path, body, {key: value for key, value in self.headers.items() if key.lower() not in _HOP})
+                answer = upstream.getresponse()
+                data = answer.read()
+                self.send_response_only(answer.status)
+                for key, value in answer.getheaders():
+                    if key.lower() not in _HOP:
+                        self.send_header(key, value)
+                if answer.getheader("Content-Length") is None:
+                    self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+                upstream.close()
+
+            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _forward  # noqa: N815 - the names are the server's
+
+            def log_message(self, *arguments: object) -> None:
+                """What was asked is noted, not printed."""
+
+        return Handler
