@@ -6,16 +6,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.longshore.images.tests.support import recorder, registry
-
-Snapshot = dict[str, tuple[int, int, int]]
 
 
 @pytest.fixture(scope="session")
@@ -50,17 +46,3 @@ def repository(request: pytest.FixtureRequest) -> str:
 def store(tmp_path: Path) -> str:
     """A place for a store, where nothing is yet."""
     return str(tmp_path / "store")
-
-
-@pytest.fixture
-def snapshot() -> t.Callable[[str | Path], Snapshot]:
-    """Takes down everything that could change in a folder: names, kinds and modes, sizes, times of writing."""
-
-    def taken(folder: str | Path) -> Snapshot:
-        found: Snapshot = {}
-        for path in [Path(folder), *Path(folder).rglob("*")] if os.path.lexists(folder) else []:
-            status = path.lstat()
-            found[str(path)] = (status.st_mode, 0 if stat.S_ISDIR(status.st_mode) else status.st_size, status.st_mtime_ns)
-        return found
-
-    return taken

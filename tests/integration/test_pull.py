@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import os
@@ -22,11 +23,8 @@ from ansible_collections.longshore.images.tests.support.images import Image, mak
 from ansible_collections.longshore.images.tests.support.recorder import Recorder
 from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry, free_port
 
-from .conftest import Snapshot
-
 HOST = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
 OTHER = "linux/arm64" if HOST == "linux/amd64" else "linux/amd64"
-TakeSnapshot = t.Callable[[str], Snapshot]
 
 
 @dataclasses.dataclass
@@ -186,26 +184,9 @@ STATES = [
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_check_mode_predicts_the_run_that_follows_and_a_second_run_changes_nothing(
-    scene: Scene, snapshot: TakeSnapshot, state: t.Callable[[Scene], dict[str, t.Any]]
+    scene: Scene, state: t.Callable[[Scene], dict[str, t.Any]]
 ) -> None:
-    options = {**scene.options(), **state(scene)}
-    before = snapshot(scene.store)
-
-    predicted = modules.run("image_pull", options, check=True)
-    assert snapshot(scene.store) == before
-    done = modules.run("image_pull", options)
-    assert predicted == done
-    assert done["changed"] == (state is not everything_stored)
-    assert bool(done["actions"]) == done["changed"]
-
-    after = snapshot(scene.store)
-    assert not modules.run("image_pull", options, check=True)["changed"]
-    again = modules.run("image_pull", options)
-    assert not again["changed"]
-    assert again["diff"]["before"] == again["diff"]["after"] == done["diff"]["after"]
-    assert again["blobs_transferred"] == again["bytes_transferred"] == 0
-    assert [row["digest"] for row in again["images"]] == [row["digest"] for row in done["images"]]
-    assert snapshot(scene.store) == after
+    modules.check_do_again("image_pull", {**scene.options(), **state(scene)}, changes=state is not everything_stored)
 
 
 def test_results_tell_names_digests_platforms_and_bytes(scene: Scene) -> None:
@@ -392,13 +373,13 @@ def test_a_damaged_index_of_the_store_ends_the_run_before_anything_is_asked(scen
     assert index.read_text() == '{"schemaVersion": 2, "manifests": ['
 
 
-def test_a_folder_with_other_files_is_refused_and_left_alone(scene: Scene, snapshot: TakeSnapshot) -> None:
+def test_a_folder_with_other_files_is_refused_and_left_alone(scene: Scene) -> None:
     os.mkdir(scene.store)
     Path(scene.store, "thesis.txt").write_text("mine")
-    before = snapshot(scene.store)
+    before = modules.snapshot(scene.store)
     scene.registry.put(first(), scene.repository, "1")
     assert modules.fail("image_pull", scene.options())["error"] == "unsupported_format"
-    assert snapshot(scene.store) == before
+    assert modules.snapshot(scene.store) == before
 
 
 def test_a_registry_that_lies_about_a_blob_changes_no_name(scene: Scene) -> None:
@@ -447,8 +428,6 @@ def test_credentials_of_the_registries_list_come_first(protected: Registry, repo
 
 
 def test_credentials_of_an_auth_file_are_used(protected: Registry, repository: str, store: str, tmp_path: Path) -> None:
-    import base64
-
     file = tmp_path / "auth.json"
     auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     file.write_text(json.dumps({"auths": {f"{protected.host}/{repository}": {"auth": auth}}}))

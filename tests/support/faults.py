@@ -20,7 +20,7 @@ import pytest
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
-Snapshot = t.Dict[str, t.Tuple[t.Any, ...]]
+Snapshot = dict[str, tuple[t.Any, ...]]
 
 
 class Event(t.NamedTuple):
@@ -147,11 +147,12 @@ def snapshot(folder: str | os.PathLike[str]) -> Snapshot:
 
 def wrong_blobs(store: str | os.PathLike[str]) -> list[str]:
     """Files of the store's blobs whose content isn't what their name says."""
-    wrong = []
-    for path in sorted(Path(store, "blobs").glob("*/*")):
-        if path.is_symlink() or not path.is_file() or hashlib.new(path.parent.name, path.read_bytes()).hexdigest() != path.name:
-            wrong.append(str(path))
-    return wrong
+    blobs = sorted(Path(store, "blobs").glob("*/*"))
+    return [str(path) for path in blobs if path.is_symlink() or not path.is_file() or _hash(path) != path.name]
+
+
+def _hash(path: Path) -> str:
+    return hashlib.new(path.parent.name, path.read_bytes()).hexdigest()
 
 
 def leftovers(store: str | os.PathLike[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import typing as t
@@ -79,3 +80,40 @@ def fail(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.
     assert "Traceback" not in json.dumps(results)
     assert results["error"] != "internal_error", results
     return results
+
+
+Snapshot = dict[str, tuple[int, int, int]]
+
+
+def snapshot(folder: str | Path) -> Snapshot:
+    """Everything that could change in a folder: names, kinds and modes, sizes, times of writing. Empty for a folder that isn't there."""
+    found: Snapshot = {}
+    for path in [Path(folder), *Path(folder).rglob("*")] if os.path.lexists(folder) else []:
+        status = path.lstat()
+        found[str(path)] = (status.st_mode, 0 if stat.S_ISDIR(status.st_mode) else status.st_size, status.st_mtime_ns)
+    return found
+
+
+def check_do_again(name: str, options: t.Mapping[str, t.Any], changes: bool = True) -> Results:
+    """Check mode, the run itself, and both again: what every module promises. Returns the results of the run.
+
+    Check mode writes nothing and returns what the run returns; the second run changes nothing and writes nothing.
+    """
+    before = snapshot(options["store"])
+    predicted = run(name, options, check=True)
+    assert snapshot(options["store"]) == before, "check mode wrote to the store"
+    done = run(name, options)
+    assert predicted == done
+    assert done["changed"] == changes
+    assert bool(done["actions"]) == changes
+    if not changes:
+        assert snapshot(options["store"]) == before
+        assert done["diff"]["before"] == done["diff"]["after"]
+    after = snapshot(options["store"])
+    for check in (True, False):
+        again = run(name, options, check)
+        assert not again["changed"]
+        assert again["actions"] == []
+        assert again["diff"]["before"] == again["diff"]["after"] == done["diff"]["after"]
+        assert snapshot(options["store"]) == after
+    return done

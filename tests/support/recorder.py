@@ -60,10 +60,16 @@ class Recorder:
             def _forward(self) -> None:
                 recorder.requests.append(Noted(self.command, self.path, dict(self.headers)))
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                upstream = http.client.HTTPConnection(recorder.upstream, timeout=30)
-                upstream.request(self.command, self.path, body, {key: value for key, value in self.headers.items() if key.lower() not in _HOP})
-                answer = upstream.getresponse()
-                data = answer.read()
+                headers = {key: value for key, value in self.headers.items() if key.lower() not in _HOP}
+                with contextlib.closing(http.client.HTTPConnection(recorder.upstream, timeout=30)) as upstream:
+                    upstream.request(self.command, self.path, body, headers)
+                    answer = upstream.getresponse()
+                    data = answer.read()
+                # A client that was killed is gone: that is what some tests do.
+                with contextlib.suppress(ConnectionError):
+                    self._answer(answer, data)
+
+            def _answer(self, answer: http.client.HTTPResponse, data: bytes) -> None:
                 self.send_response_only(answer.status)
                 for key, value in answer.getheaders():
                     if key.lower() not in _HOP:
@@ -72,7 +78,6 @@ class Recorder:
                     self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
-                upstream.close()
 
             do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _forward  # noqa: N815 - the names are the server's
 

@@ -41,9 +41,20 @@ class LayerSource:
     modified: int = 0
 
     @property
+    def inside(self) -> str:
+        """Where in the image it is put, relative to the image's root: for a folder, its content. Raises InvalidOption for a way out of the image."""
+        destination = self.destination or ""
+        parts = [part for part in destination.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            raise InvalidOption(f"dest {destination} leads out of the image")
+        if (not parts or destination.endswith("/")) and not os.path.isdir(self.path):
+            parts.append(os.path.basename(self.path))
+        return "/".join(parts)
+
+    @property
     def label(self) -> str:
         """What the image's history calls the layer: where it went, never where it came from, which differs between hosts."""
-        return f"/{_inside(self.destination)}" if self.destination is not None else "layer from a tar"
+        return f"/{self.inside}" if self.destination is not None else "layer from a tar"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +118,12 @@ def _measure_tar(source: LayerSource) -> Layer:
         raise InvalidOption(
             f"{source.path} is taken as a tar, whose mode, owner and group can't be changed; give dest to put it into the image as a file"
         )
+    try:
+        kind_of_file = os.stat(source.path).st_mode
+    except OSError as error:
+        raise system_error(error, source.path) from error
+    if not stat.S_ISREG(kind_of_file):
+        raise UnsupportedFormat(f"{source.path} is neither a file nor a folder, and can't be a layer")
     beginning = next(_read_file(source.path), b"")
     compressed = beginning.startswith(_GZIP)
     digest, size = hash_stream(_read_file(source.path))
@@ -144,18 +161,15 @@ def _tar(source: LayerSource) -> t.Iterator[bytes]:
 
 def _members(source: LayerSource) -> t.Iterator[tuple[str, str]]:
     """Paths on the host and names in the layer, sorted by name, each folder before what is in it."""
-    inside = _inside(source.destination or "")
+    inside = source.inside
     try:
         is_folder = stat.S_ISDIR(os.stat(source.path).st_mode)
     except OSError as error:
         raise system_error(error, source.path) from error
-    if not is_folder:
-        into_folder = not inside or (source.destination or "").endswith("/")
-        yield source.path, posixpath.join(inside, os.path.basename(source.path)) if into_folder else inside
-        return
     if inside:
         yield source.path, inside
-    yield from _walk(source.path, inside)
+    if is_folder:
+        yield from _walk(source.path, inside)
 
 
 def _walk(folder: str, inside: str) -> t.Iterator[tuple[str, str]]:
@@ -165,11 +179,15 @@ def _walk(folder: str, inside: str) -> t.Iterator[tuple[str, str]]:
         raise system_error(error, folder) from error
     for name in names:
         path = os.path.join(folder, name)
-        if name.startswith(_WHITEOUT):
-            raise UnsupportedFormat(f"{path}: in a layer this name means that a file is deleted; rename it or leave it out")
+        _refuse_whiteout(path, name)
         yield path, posixpath.join(inside, name)
         if os.path.isdir(path) and not os.path.islink(path):
             yield from _walk(path, posixpath.join(inside, name))
+
+
+def _refuse_whiteout(path: str, name: str) -> None:
+    if name.startswith(_WHITEOUT):
+        raise UnsupportedFormat(f"{path}: in a layer the name {name} means that a file is deleted; rename it or leave it out")
 
 
 def _member(source: LayerSource, path: str, name: str) -> t.Iterator[bytes]:
@@ -210,11 +228,3 @@ def _padded(path: str, size: int) -> t.Iterator[bytes]:
         raise CorruptArchive(f"{path} changed while it was read")
     if size % BLOCK:
         yield bytes(BLOCK - size % BLOCK)
-
-
-def _inside(destination: str) -> str:
-    """A path in the image, relative to its root. Raises InvalidOption for one that leads out of it."""
-    parts = [part for part in destination.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise InvalidOption(f"dest {destination} leads out of the image")
-    return "/".join(parts)

@@ -56,7 +56,8 @@ def preferred_image(graph: Graph, asked: Selection | None, host: Platform) -> Im
             for image in graph.images:
                 if image.platform == candidate:
                     return image
-    return graph.images[0] if graph.images else None
+    runnable = (image for image in graph.images if image.platform is None or image.platform.is_runnable)
+    return next(runnable, graph.images[0] if graph.images else None)
 
 
 def amount(size: int) -> str:

@@ -16,7 +16,7 @@ from ..oci.digest import Digest
 from ..oci.glob import compile_glob
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Index, read_manifest
-from ..oci.platform import Platform, Selection
+from ..oci.platform import Platform, Selection, choose
 from ..oci.reference import Reference
 from .describe import image_facts, preferred_image, whole_graph
 
@@ -77,7 +77,7 @@ class Inspector:
         return rows
 
     def history(self, selector: Reference | Digest, selection: Selection | None) -> Facts:
-        """Which image it is, and how it was made, newest first. Raises ImageNotFound for one that isn't here, or not for the platform asked for."""
+        """Which image it is, and how it was made, newest first. Raises ImageNotFound for one that isn't here, PlatformMissing for a platform that isn't."""
         stored = self._stored(self._store.resolve(selector), selection)
         if stored.image is None or stored.config is None:
             raise ImageNotFound(f"{selector} is in {self._store.path}, but nothing of it that has a history")
@@ -90,10 +90,16 @@ class Inspector:
 
     def _stored(self, entry: Entry, selection: Selection | None) -> Stored:
         graph = whole_graph(self._store, entry)
-        image = preferred_image(graph, selection, self._host) if graph is not None else None
+        image = self._image(graph, selection, entry.label) if graph is not None else None
         data = self._store.read(image.manifest.config) if image is not None and image.manifest.is_image else None
         config = ImageConfig.read(data, f"{entry.label}, config") if data is not None else None
         return Stored(entry, graph, image, config)
+
+    def _image(self, graph: Graph, selection: Selection | None, label: str) -> ImageNode | None:
+        """The image of the platform asked for, which must be here then; else the one that stands for all."""
+        if selection is None or not selection.platforms:
+            return preferred_image(graph, None, self._host)
+        return choose(selection.platforms[0], [(image.platform, image) for image in graph.images], label)
 
     # Filters.
 

@@ -1,0 +1,199 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""image_push against a real registry."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support import modules
+from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
+from ansible_collections.longshore.images.tests.support.recorder import Recorder
+from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry, free_port
+
+NAME = "docker.io/library/app:1"
+PLATFORMS = ("linux/amd64", "linux/arm64", "linux/s390x")
+
+State = t.Callable[[Registry, str, Store], None]
+
+
+def index() -> Image:
+    return make_index("pushed", PLATFORMS)
+
+
+def nothing_there(registry: Registry, repository: str, store: Store) -> None:
+    index().put(store, NAME, platforms=["all"])
+
+
+def plain_manifest(registry: Registry, repository: str, store: Store) -> None:
+    make_image("plain").put(store, NAME)
+
+
+def already_there(registry: Registry, repository: str, store: Store) -> None:
+    index().put(store, NAME, platforms=["all"])
+    registry.put(index(), repository, "1")
+
+
+def another_image_there(registry: Registry, repository: str, store: Store) -> None:
+    index().put(store, NAME, platforms=["all"])
+    registry.put(make_image("other"), repository, "1")
+
+
+def there_under_another_tag(registry: Registry, repository: str, store: Store) -> None:
+    index().put(store, NAME, platforms=["all"])
+    registry.put(index(), repository, "2")
+
+
+def some_blobs_there(registry: Registry, repository: str, store: Store) -> None:
+    base = make_image("base", 1)
+    layer = base.content[base.layers[0].digest]
+    registry.put(base, repository, "base")
+    make_image("top", 1, shared=[layer]).put(store, NAME)
+
+
+STATES: list[State] = [nothing_there, plain_manifest, already_there, another_image_there, there_under_another_tag, some_blobs_there]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_check_mode_predicts_the_run_that_follows_and_a_second_run_changes_nothing(
+    anonymous: Registry, repository: str, store: str, state: State
+) -> None:
+    state(anonymous, repository, Store(store))
+    options = {"name": [NAME], "destination": f"{anonymous.host}/{repository}:1", "store": store}
+    was = anonymous.digest(repository, "1")
+
+    predicted = modules.run("image_push", options, check=True)
+    assert anonymous.digest(repository, "1") == was
+    done = modules.check_do_again("image_push", options, changes=state is not already_there)
+
+    assert predicted == done
+    digest = str(Store(store).index.entries[0].descriptor.digest)
+    assert anonymous.digest(repository, "1") == digest == done["images"][0]["digest"]
+    assert done["images"][0]["previous_digest"] == was
+
+
+def test_what_was_pushed_is_what_is_pulled(anonymous: Registry, repository: str, store: str, tmp_path: Path) -> None:
+    entry = index().put(Store(store), NAME, platforms=["all"])
+    name = f"{anonymous.host}/{repository}:1"
+    modules.run("image_push", {"name": NAME, "destination": name, "store": store})
+    pulled = modules.run("image_pull", {"name": name, "platform": "all", "store": str(tmp_path / "other")})
+    assert pulled["images"][0]["digest"] == str(entry.descriptor.digest)
+    assert sorted(pulled["images"][0]["platforms"]) == sorted(PLATFORMS)
+
+
+def test_only_blobs_that_are_lacking_are_sent_and_the_tag_comes_last(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
+    some_blobs_there(anonymous, repository, Store(store))
+    results = modules.run("image_push", {"name": NAME, "destination": f"{recording.host}/{repository}:1", "store": store})
+    assert results["blobs_reused"] == 1
+    assert results["blobs_transferred"] == sum(noted.method == "POST" for noted in recording.requests) == 2
+    assert recording.lines[-1] == f"PUT /v2/{repository}/manifests/1"
+
+
+def test_an_unchanged_push_costs_one_head(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
+    already_there(anonymous, repository, Store(store))
+    modules.run("image_push", {"name": NAME, "destination": f"{recording.host}/{repository}:1", "store": store})
+    assert recording.lines == [f"HEAD /v2/{repository}/manifests/1"]
+
+
+def test_several_images_go_below_a_prefix(anonymous: Registry, repository: str, store: str) -> None:
+    make_image("one").put(Store(store), "docker.io/library/one:1")
+    make_image("two").put(Store(store), "quay.io/team/two:2")
+    options = {"name": ["one:1", "quay.io/team/two:2"], "destination": f"{anonymous.host}/{repository}/", "store": store}
+    done = modules.check_do_again("image_push", options)
+    assert [row["name"] for row in done["images"]] == [f"{anonymous.host}/{repository}/library/one:1", f"{anonymous.host}/{repository}/team/two:2"]
+    assert anonymous.digest(f"{repository}/team/two", "2") == str(make_image("two").root.digest)
+
+
+def test_one_platform_is_pushed_as_its_manifest(anonymous: Registry, repository: str, store: str) -> None:
+    index().sparse("linux/arm64").put(Store(store), NAME, platforms=["linux/arm64"])
+    options = {"name": [NAME], "destination": f"{anonymous.host}/{repository}:1", "platform": ["linux/arm64"], "store": store}
+    done = modules.check_do_again("image_push", options)
+    assert done["images"][0]["digest"] == str(index().graph.images[1].descriptor.digest) == anonymous.digest(repository, "1")
+
+
+def test_several_platforms_are_pushed_as_a_new_index_whose_digest_is_told(anonymous: Registry, repository: str, store: str) -> None:
+    index().sparse("linux/arm64", "linux/amd64").put(Store(store), NAME, platforms=["linux/arm64", "linux/amd64"])
+    options = {"name": [NAME], "destination": f"{anonymous.host}/{repository}:1", "platform": ["linux/arm64", "linux/amd64"], "store": store}
+    done = modules.check_do_again("image_push", options)
+    assert done["images"][0]["digest"] == anonymous.digest(repository, "1") != str(index().root.digest)
+    assert done["images"][0]["platforms"] == ["linux/amd64", "linux/arm64"]
+
+
+def test_a_sparse_image_is_not_pushed_as_if_it_were_whole(anonymous: Registry, repository: str, store: str) -> None:
+    index().sparse("linux/arm64").put(Store(store), NAME, platforms=["linux/arm64"])
+    results = modules.fail("image_push", {"name": NAME, "destination": f"{anonymous.host}/{repository}:1", "store": store})
+    assert results["error"] == "platform_missing"
+    assert "linux/arm64" in results["msg"]
+    assert anonymous.digest(repository, "1") is None
+
+
+def test_a_platform_that_is_not_here_is_not_pushed(anonymous: Registry, repository: str, store: str) -> None:
+    index().sparse("linux/arm64").put(Store(store), NAME, platforms=["linux/arm64"])
+    options = {"name": NAME, "destination": f"{anonymous.host}/{repository}:1", "platform": ["linux/amd64"], "store": store}
+    assert modules.fail("image_push", options)["error"] == "platform_missing"
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"name": "docker.io/library/absent:1"}, "not_found"),
+        ({"name": "docker.io/UPPER:1"}, "invalid_reference"),
+        ({"destination": "not a reference"}, "invalid_reference"),
+        ({"name": ["a:1", "b:1"], "destination": "host.test/x:1"}, "invalid_option"),
+        ({"name": "sha256:" + "0" * 64, "destination": None}, "invalid_option"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_bad_input_has_a_stable_cause(anonymous: Registry, repository: str, store: str, options: dict[str, t.Any], error: str) -> None:
+    make_image("a").put(Store(store), "a:1", "b:1")
+    results = modules.fail("image_push", {"name": "a:1", "destination": f"{anonymous.host}/{repository}:1", "store": store, **options})
+    assert results["error"] == error
+
+
+def test_a_damaged_image_is_refused_by_name_and_the_tag_stays(anonymous: Registry, repository: str, store: str) -> None:
+    another_image_there(anonymous, repository, Store(store))
+    was = anonymous.digest(repository, "1")
+    blob = Path(Store(store).blob_path(index().layers[0].digest))
+    blob.unlink()
+    blob.write_bytes(b"altered")
+    results = modules.fail("image_push", {"name": NAME, "destination": f"{anonymous.host}/{repository}:1", "store": store})
+    assert results["error"] == "store_damaged"
+    assert NAME in results["msg"]
+    assert anonymous.digest(repository, "1") == was
+
+
+def test_wrong_credentials_are_denied(protected: Registry, repository: str, store: str) -> None:
+    make_image("a").put(Store(store), NAME)
+    options = {"name": NAME, "destination": f"{protected.host}/{repository}:1", "store": store, "ca_path": str(protected.ca), "username": USER}
+    results = modules.fail("image_push", {**options, "password": "planted-Secret"})
+    assert results["error"] == "denied"
+    assert "planted-Secret" not in json.dumps(results)
+    done = modules.check_do_again("image_push", {**options, "name": [NAME], "password": PASSWORD})
+    assert done["changed"]
+
+
+def test_a_registry_that_nobody_answers_for_is_unreachable(store: str) -> None:
+    make_image("a").put(Store(store), NAME)
+    results = modules.fail("image_push", {"name": NAME, "destination": f"127.0.0.1:{free_port()}/a:1", "store": store, "retries": 1})
+    assert results["error"] == "unreachable"
+
+
+def test_a_push_that_is_killed_leaves_the_tag_and_runs_again(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
+    anonymous.put(make_image("other"), repository, "1")
+    make_image("large", 4, size=2_000_000).put(Store(store), NAME)
+    options = {"name": NAME, "destination": f"{recording.host}/{repository}:1", "store": store}
+    process = modules.start_module("image_push", options)
+    while process.poll() is None and not any(noted.method == "PUT" for noted in recording.requests):
+        pass
+    process.kill()
+    process.communicate()
+    assert anonymous.digest(repository, "1") == str(make_image("other").root.digest)
+    assert modules.run("image_push", options)["changed"]
+    assert not modules.run("image_push", options)["changed"]
