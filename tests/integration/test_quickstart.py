@@ -1,0 +1,189 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""playbooks/quickstart.yml as a user runs it, with a HOME of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support.images import make_index
+from ansible_collections.longshore.images.tests.support.modules import ROOT, environment
+from ansible_collections.longshore.images.tests.support.registry import Registry, free_port, needed
+
+CHANGED_ONCE = ["changed", "ok"]
+UNCHANGED = ["ok", "ok"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Play:
+    """What a run printed: for each task how it went, and the lines of the summary."""
+
+    output: str
+    status: int
+
+    def went(self, task: str) -> list[str]:
+        found = re.search(rf"^TASK \[{re.escape(task)}\] \*+\n((?:.+\n)*)", self.output, re.MULTILINE)
+        assert found, f"{task}: {self.output}"
+        return re.findall(r"^(\w+): \[localhost\]", found[1], re.MULTILINE)
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """The rows by their first word."""
+        found = re.search(r"^TASK \[Summary\] \*+\n.*\n +\"msg\": \[\n((?: +\".*\n)*)", self.output, re.MULTILINE)
+        assert found, self.output
+        lines = [line.strip().rstrip(",").strip('"') for line in found[1].splitlines()]
+        return {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
+
+    @property
+    def recap(self) -> dict[str, int]:
+        line = self.output.rpartition("PLAY RECAP")[2]
+        return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", line)}
+
+
+def quickstart(home: Path, *options: str, **variables: str | int) -> Play:
+    needed("ansible-playbook", "busybox", "docker-registry")
+    words = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
+    result = subprocess.run(
+        ["ansible-playbook", str(ROOT / "playbooks" / "quickstart.yml"), *options, *words],
+        cwd=home,
+        env=environment(HOME=str(home), LC_ALL="C.UTF-8", ANSIBLE_NOCOLOR="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return Play(result.stdout, result.returncode)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def files(folder: Path) -> dict[str, tuple[int, int]]:
+    """All that lies below FOLDER, with sizes and times; what Ansible keeps for itself apart."""
+    found = (path for path in folder.rglob("*") if ".ansible" not in path.parts)
+    return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in found}
+
+
+@dataclasses.dataclass(frozen=True)
+class Twice:
+    """Two whole runs, one after the other, on the same folder."""
+
+    home: Path
+    port: int
+    first: Play
+    second: Play
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
+    home, port = tmp_path_factory.mktemp("home"), free_port()
+    return Twice(home, port, quickstart(home, registry_port=port), quickstart(home, registry_port=port))
+
+
+def test_the_first_run_moves_an_image_once(twice: Twice) -> None:
+    play = twice.first
+    assert play.status == 0, play.output
+    for task in ("Make an image of two layers", "Push it", "Pull it", "Give it a further name", "Remove that name"):
+        assert play.went(task) == CHANGED_ONCE, task
+    for task in ("Ask what is known of it", "Ask how it was made"):
+        assert play.went(task) == UNCHANGED, task
+
+
+def test_the_second_run_moves_nothing(twice: Twice) -> None:
+    play = twice.second
+    assert play.status == 0, play.output
+    for task in ("Make an image of two layers", "Push it", "Pull it", "Ask what is known of it", "Ask how it was made"):
+        assert play.went(task) == UNCHANGED, task
+    for task in ("Give it a further name", "Remove that name"):
+        assert play.went(task) == CHANGED_ONCE, task
+    assert play.recap["changed"] < twice.first.recap["changed"]
+
+
+def test_the_summary_tells_what_moved(twice: Twice) -> None:
+    amount = r"\d+\.\d [kM]B"
+    for verb, done in (("make", "written"), ("push", "sent"), ("pull", "fetched")):
+        assert re.fullmatch(rf"{amount} {done} unchanged", twice.first.summary[verb])
+        assert twice.second.summary[verb] == "unchanged, nothing moved unchanged"
+    for play in (twice.first, twice.second):
+        rows = play.summary
+        assert f"127.0.0.1:{twice.port}/quickstart/busybox:1" in rows
+        assert rows["info"] == "2 layers unchanged"
+        assert rows["history"] == "2 steps unchanged"
+        assert rows["tag"] == "1 name added, nothing moved unchanged"
+        assert rows["rm"] == "that name removed, no bytes freed unchanged"
+        assert rows["Kept"] == f"in {twice.home}/.local/share/longshore/quickstart; the registry has ended"
+
+
+def test_the_registry_has_ended(twice: Twice) -> None:
+    assert not answers(twice.port)
+
+
+def test_check_mode_on_what_is_kept_changes_nothing(twice: Twice) -> None:
+    before = files(twice.home)
+    play = quickstart(twice.home, "--check", "--diff", registry_port=twice.port)
+    assert play.status == 0, play.output
+    assert files(twice.home) == before
+    assert play.summary["make"] == "unchanged, nothing moved"
+    assert play.summary["info"] == "2 layers"
+    assert play.summary["tag"] == "1 name added, nothing moved"
+
+
+def test_check_mode_on_a_fresh_machine_writes_nothing(tmp_path: Path) -> None:
+    play = quickstart(tmp_path, "--check", registry_port=free_port())
+    assert play.status == 0, play.output
+    assert not files(tmp_path)
+    assert re.fullmatch(r"\d+\.\d [kM]B written", play.summary["make"])
+    assert play.summary["info"] == "not here yet"
+
+
+def test_a_registry_and_an_image_that_are_given(tmp_path: Path, anonymous: Registry) -> None:
+    image = anonymous.put(make_index("quickstart"), "given/app", "1")
+    variables = {"quickstart_registry": f"{anonymous.host}/copies/", "quickstart_image": image, "quickstart_folder": "kept"}
+    first = quickstart(tmp_path, **variables)
+    assert first.status == 0, first.output
+    for task in ("Pull the image that was given", "Push it", "Pull it"):
+        assert first.went(task) == CHANGED_ONCE, task
+    assert "Start the registry" not in first.output
+    assert anonymous.digest("copies/given/app", "1") == anonymous.digest("given/app", "1")
+    second = quickstart(tmp_path, **variables)
+    assert second.status == 0, second.output
+    assert second.recap["changed"] == 2  # the further name comes and goes
+    foreseen = quickstart(tmp_path, "--check", **variables)
+    assert foreseen.recap["changed"] == 1
+    assert foreseen.summary["push"] == foreseen.summary["pull"] == "unchanged, nothing moved"
+
+
+def test_a_failure_ends_the_registry(tmp_path: Path) -> None:
+    port = free_port()
+    play = quickstart(tmp_path, registry_port=port, quickstart_busybox="/nonexistent/busybox")
+    assert play.status != 0
+    assert "/nonexistent/busybox" in play.output
+    assert play.went("longshore.images.registry : Start the registry") == ["changed"]
+    assert not answers(port)
+
+
+def test_a_machine_without_busybox_is_told_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program is static, and packages can't be reached: one line says so, before anything was started."""
+    for name, words in {"ldd": "libc.so.6 => /lib/libc.so.6", "apt-get": "E: Unable to locate package busybox-static"}.items():
+        tool = tmp_path / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 100\n")
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    play = quickstart(tmp_path, registry_port=free_port())
+    assert play.status != 0
+    assert "missing: a static busybox" in play.output
+    assert "(E: Unable to locate package busybox-static)" in play.output
+    assert "longshore.images.registry" not in play.output

@@ -1,0 +1,146 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""README.md is true: its commands run, its playbooks are valid, its tables are complete, its links lead somewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.longshore.images.plugins.module_utils import errors
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.modules import ROOT, environment
+from ansible_collections.longshore.images.tests.support.registry import needed
+from ansible_collections.longshore.images.tests.unit.test_documentation import MODULES, arguments, own_tasks, validator
+
+TEXT = (ROOT / "README.md").read_text()
+PLAYBOOK = yaml.safe_load((ROOT / "playbooks" / "quickstart.yml").read_text())[0]
+# What the quickstart leaves in its folder; the commands for other tools read it.
+PULLED = f"127.0.0.1:{PLAYBOOK['vars']['registry_port']}/quickstart/busybox:1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fence:
+    """A block of code: its language, the line of text before it, and what is in it."""
+
+    language: str
+    before: str
+    content: str
+
+
+FENCES = [
+    Fence(language, before, content) for before, language, content in re.findall(r"^([^\n]*)\n\n```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+]
+SHELL = [fence for fence in FENCES if fence.language == "sh"]
+YAML = [yaml.safe_load(fence.content) for fence in FENCES if fence.language == "yaml"]
+
+
+def section(title: str) -> str:
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    assert found, title
+    return found[1]
+
+
+def first_column(text: str) -> list[str]:
+    """The words in code of the first cell of each row of a table."""
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    return [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
+
+
+def test_every_fence_is_found() -> None:
+    assert len(FENCES) == TEXT.count("\n```") / 2
+    assert {fence.language for fence in FENCES} == {"sh", "yaml"}
+
+
+def test_the_commands_of_dev_exist() -> None:
+    known = re.findall(r"^  (\w+)\)$", (ROOT / "dev").read_text(), re.MULTILINE)
+    told = re.findall(r"\./dev (\w+)", TEXT)
+    assert set(told) == set(known)
+    assert SHELL[0].content == "./dev quickstart\n./dev test\n"
+
+
+def copy_checkout(target: Path) -> None:
+    """The files that git knows or would take, as a clone of them would have them."""
+    names = subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, text=True)
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_symlink() or (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
+
+
+def test_the_commands_run(tmp_path: Path) -> None:
+    """In order, as they stand, in a copy of the checkout where the README says so and else in an empty folder.
+
+    Those of ./dev are tests and quickstart, which test themselves. A playbook is only parsed here. The HOME is the test's, and so is
+    what podman and buildah store.
+    """
+    needed("ansible-galaxy", "ansible-playbook", "buildah", "git", "oras", "podman", "skopeo", "umoci")
+    home, checkout, elsewhere = tmp_path / "home", tmp_path / "checkout", tmp_path / "elsewhere"
+    for folder in (home, checkout, elsewhere):
+        folder.mkdir()
+    copy_checkout(checkout)
+    make_image("readme").put(Store(str(home / ".local/share/longshore/quickstart/pulled")), PULLED)
+    (home / "storage.conf").write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{home}/containers"\nrunroot = "{home}/run"\n')
+    env = environment(HOME=str(home), LC_ALL="C.UTF-8", CONTAINERS_STORAGE_CONF=str(home / "storage.conf"))
+    env = {name: value for name, value in env.items() if not name.startswith("ANSIBLE_") and name != "PYTHONPATH"}
+    for fence in SHELL[1:]:
+        commands = re.sub(r"^(ansible-playbook .*)$", r"\1 --syntax-check", fence.content, flags=re.MULTILINE)
+        result = subprocess.run(
+            ["sh", "-eux", "-c", commands],
+            cwd=checkout if fence.before == "In the checkout:" else elsewhere,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout
+    assert not list(elsewhere.iterdir())
+    installed = home / ".ansible/collections/ansible_collections/longshore/images"
+    assert (installed / "MANIFEST.json").is_file()
+    assert not [path for path in installed.rglob("*") if path.is_symlink()]
+
+
+@pytest.mark.parametrize("document", YAML, ids=range(len(YAML)))
+def test_the_playbooks_are_valid(document: t.Any) -> None:
+    tasks = list(own_tasks(document))
+    roles = [role for play in document for role in play.get("roles", ())]
+    assert tasks or roles
+    for module, values in tasks:
+        assert not validator(arguments(module)).validate(values).error_messages, module
+    for role in roles:
+        folder = ROOT / "roles" / role["role"].removeprefix("longshore.images.")
+        specs = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+        assert set(role["vars"]) <= set(specs)
+
+
+def test_every_module_is_told_and_no_other() -> None:
+    assert sorted(first_column(section("Modules"))) == MODULES
+
+
+def test_every_cause_of_a_failure_is_told_and_no_other() -> None:
+    causes = {kind.cause for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.LongshoreError)}
+    assert set(first_column(section("Errors"))[1:]) == causes - {errors.LongshoreError.cause} | {"internal_error"}
+
+
+def test_the_variables_of_the_quickstart_are_those_of_its_comments() -> None:
+    comments = re.findall(r"^#   (\w+_\w+)  ", (ROOT / "playbooks" / "quickstart.yml").read_text(), re.MULTILINE)
+    assert sorted(first_column(section("Try it"))) == sorted(comments)
+    assert f"port ({PLAYBOOK['vars']['registry_port']})" in section("Try it")
+    assert f"IMAGE={PULLED}\n" in section("The store")
+
+
+def test_the_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
