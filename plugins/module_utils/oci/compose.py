@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import re
 import typing as t
 
 from ..errors import InvalidOption
 from . import media_types
 from .config import ImageConfig
 from .digest import Digest
-from .document import canonical
+from .document import Document, canonical
 from .manifest import Descriptor, Manifest
 from .platform import Platform
 from .times import parse_time
@@ -23,6 +24,7 @@ EPOCH = "1970-01-01T00:00:00Z"
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
 
+_PORT = re.compile(r"([0-9]{1,5})(?:/(tcp|udp|sctp))?")
 _OCI_LAYERS = {media_types.DOCKER_LAYER: media_types.OCI_LAYER, media_types.DOCKER_LAYER_GZIP: media_types.OCI_LAYER_GZIP}
 
 
@@ -49,8 +51,12 @@ class Settings:
     volumes: t.Sequence[str] = ()
 
     def on(self, base: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """The `config` object of the new image. A new entrypoint drops the base's command, which was meant for the old one, as docker build does."""
+        """The `config` object of the new image. A new entrypoint drops the base's command, which was meant for the old one, as docker build does.
+
+        Raises UnsupportedFormat where something is to be added to what the base has in another form than it should.
+        """
         merged = dict(base)
+        below = Document(merged, "the base's config")
         if self.entrypoint is not None:
             merged["Entrypoint"] = list(self.entrypoint)
             merged.pop("Cmd", None)
@@ -61,13 +67,13 @@ class Settings:
         if self.user is not None:
             merged["User"] = self.user
         if self.env:
-            merged["Env"] = _merged_environment(merged.get("Env") or [], self.env)
+            merged["Env"] = _merged_environment(below.texts("Env", None), self.env)
         if self.labels:
-            merged["Labels"] = {**(merged.get("Labels") or {}), **self.labels}
+            merged["Labels"] = {**below.text_map("Labels"), **self.labels}
         if self.exposed_ports:
-            merged["ExposedPorts"] = {**(merged.get("ExposedPorts") or {}), **{_port(port): {} for port in self.exposed_ports}}
+            merged["ExposedPorts"] = {**_members(below, "ExposedPorts"), **{_port(port): {} for port in self.exposed_ports}}
         if self.volumes:
-            merged["Volumes"] = {**(merged.get("Volumes") or {}), **{volume: {} for volume in self.volumes}}
+            merged["Volumes"] = {**_members(below, "Volumes"), **{volume: {} for volume in self.volumes}}
         return merged
 
 
@@ -84,15 +90,25 @@ class Base:
 def parse_created(text: str | None, base: ImageConfig | None) -> tuple[str, int]:
     """When the new image is said to be made, as RFC 3339 text and in seconds since 1970: TEXT, else the base's time, else 1970.
 
-    Raises InvalidOption for what is no such time.
+    A base may tell a time before 1970, as Go's zero time is, or none that can be read: it counts as 1970. Raises InvalidOption for such a TEXT.
     """
-    chosen = text or (base.created if base is not None else None) or EPOCH
+    if text:
+        try:
+            return _in_seconds(parse_time(text))
+        except ValueError as error:
+            raise InvalidOption(f"created: {text!r} is not a time since 1970 like 2026-01-31T12:00:00Z") from error
+    moment = base.created_at if base is not None else None
     try:
-        seconds = int(parse_time(chosen).timestamp())
-    except ValueError as error:
-        raise InvalidOption(f"created: {chosen!r} is not a time like 2026-01-31T12:00:00Z") from error
+        return _in_seconds(moment if moment is not None else parse_time(EPOCH))
+    except ValueError:
+        return _in_seconds(parse_time(EPOCH))
+
+
+def _in_seconds(moment: datetime.datetime) -> tuple[str, int]:
+    """Raises ValueError for a moment before 1970 or after the year 9999."""
+    seconds = int(moment.timestamp())
     if seconds < 0:
-        raise InvalidOption(f"created: {chosen!r} is before 1970")
+        raise ValueError("before 1970")
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), seconds
 
 
@@ -135,7 +151,12 @@ def _merged_environment(base: t.Sequence[str], new: t.Mapping[str, str]) -> list
 
 
 def _port(text: str) -> str:
-    number, slash, protocol = text.partition("/")
-    if not number.isdigit() or not 0 < int(number) < 65536 or (slash and protocol not in ("tcp", "udp", "sctp")):
+    match = _PORT.fullmatch(text)
+    if match is None or not 0 < int(match.group(1)) < 65536:
         raise InvalidOption(f"exposed_ports: {text!r} is not a port like 8080 or 53/udp")
-    return f"{number}/{protocol or 'tcp'}"
+    return f"{int(match.group(1))}/{match.group(2) or 'tcp'}"
+
+
+def _members(document: Document, key: str) -> dict[str, t.Any]:
+    child = document.child(key)
+    return child.members if child is not None else {}

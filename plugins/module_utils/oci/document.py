@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import math
 import typing as t
 
 from ..errors import UnsupportedFormat
@@ -14,6 +15,7 @@ from ..errors import UnsupportedFormat
 MAX_DOCUMENT = 4 * 1024 * 1024
 MAX_NESTING = 64
 MAX_ENTRIES = 1000
+MAX_DIGITS = 1000  # Python's own limit differs from one to the next, and without one long numbers take minutes
 
 _T = t.TypeVar("_T")
 
@@ -36,12 +38,17 @@ class Document:
         try:
             text = data.decode("utf-8")
             _check_nesting(text)
-            members = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+            members = json.loads(text, object_pairs_hook=_unique, parse_int=_whole, parse_float=_finite, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise UnsupportedFormat(f"{what} is not a valid JSON document: {error}") from error
         if not isinstance(members, dict):
             raise UnsupportedFormat(f"{what} is not a JSON object")
         return cls(members, what)
+
+    @classmethod
+    def parse_list(cls, data: bytes, what: str) -> list[Document]:
+        """The objects of a document that is a list of them. Raises UnsupportedFormat as `parse` does."""
+        return cls.parse(b'{"list":' + data + b"}", what, MAX_DOCUMENT + len('{"list":}')).children("list")
 
     def has(self, key: str) -> bool:
         """Whether KEY is there with a value: null counts as absent, as in the Go clients."""
@@ -118,7 +125,8 @@ class Document:
 
 def canonical(members: t.Mapping[str, t.Any]) -> bytes:
     """The bytes of a document that we write: always the same for the same content, and as small as JSON gets."""
-    return json.dumps(members, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode("utf-8")
+    # Half a surrogate pair has no UTF-8; backslashreplace writes it as JSON does, and as it was read.
+    return json.dumps(members, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
@@ -126,6 +134,19 @@ def _unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     if len(members) != len(pairs):
         raise ValueError("a key occurs twice in one object")
     return members
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
 
 
 def _no_constant(name: str) -> t.NoReturn:

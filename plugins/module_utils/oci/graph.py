@@ -14,6 +14,7 @@ from .config import ImageConfig
 from .digest import Digest
 from .manifest import Descriptor, Index, Manifest, read_manifest
 from .platform import Platform, Selection, choose
+from .reference import Reference
 
 MAX_LEVELS = 4
 MAX_DOCUMENTS = 2000
@@ -33,7 +34,10 @@ class ImageNode:
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """The part of an image that was asked for: its documents as bytes, its images in the order of the index, and which children were absent."""
+    """The part of an image that was asked for: its images in the order of the index, and which children were absent.
+
+    `documents` are manifests and indexes as bytes, each after all that it points at.
+    """
 
     root: Descriptor
     documents: t.Mapping[Descriptor, bytes]
@@ -52,7 +56,7 @@ class Graph:
     @property
     def content(self) -> tuple[Descriptor, ...]:
         """All that the graph is made of, children before their parents: in this order it may be published."""
-        return self.blobs + tuple(reversed(list(self.documents)))
+        return self.blobs + tuple(self.documents)
 
     @property
     def size(self) -> int:
@@ -65,6 +69,15 @@ class Graph:
         return list(dict.fromkeys(str(image.platform) for image in self.images if image.platform is not None and image.platform.is_runnable))
 
 
+@dataclasses.dataclass(frozen=True)
+class NamedGraph:
+    """An image and the names that it is to get; without names it is kept by its digest. `selection` is what was asked for of an index."""
+
+    graph: Graph
+    names: tuple[Reference, ...]
+    selection: Selection | None
+
+
 def every_child(index: Index, what: str) -> t.Sequence[Descriptor]:
     return index.manifests
 
@@ -75,9 +88,9 @@ def children_for(selection: Selection) -> Choice:
     def chosen(index: Index, what: str) -> t.Sequence[Descriptor]:
         if selection.everything:
             return index.manifests
-        entries = [(entry.platform, entry) for entry in index.manifests]
-        wanted = {choose(platform, entries, what).digest for platform in selection.platforms}
-        return [entry for entry in index.manifests if entry.digest in wanted]
+        entries = [(entry.platform, entry) for entry in index.manifests if entry.is_document]
+        wanted = {choose(platform, entries, what) for platform in selection.platforms}
+        return [entry for entry in index.manifests if entry in wanted]
 
     return chosen
 
@@ -107,12 +120,12 @@ def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = every_c
         if len(data) != descriptor.size:
             raise DigestMismatch(f"{name} has {len(data)} bytes, but its descriptor says {descriptor.size}")
         parsed = read_manifest(data, descriptor.media_type, name)
-        documents[descriptor] = data
         if isinstance(parsed, Index):
             for child in choice(parsed, what):
                 visit(child, level + 1)
         else:
             images.append(ImageNode(descriptor, parsed, descriptor.platform or _platform_of_config(parsed, name, read)))
+        documents[descriptor] = data
 
     visit(root, 1)
     return Graph(root, documents, tuple(images), tuple(absent)) if documents else None

@@ -16,6 +16,8 @@ from .document import Document, canonical
 from .platform import Platform
 from .text import clean
 
+MAX_SIZE = 2**63 - 1
+
 
 @dataclasses.dataclass(frozen=True)
 class Descriptor:
@@ -29,10 +31,12 @@ class Descriptor:
 
     @classmethod
     def read(cls, document: Document) -> Descriptor:
-        """Raises UnsupportedFormat for a descriptor without type, digest or size, with a negative size, or with a digest of another kind."""
+        """Raises UnsupportedFormat for a descriptor without type, digest or size, with a size that can't be, or with a digest of another kind."""
         size = document.required_number("size")
         if size < 0:
             raise UnsupportedFormat(f"{document.what} has a negative size")
+        if size > MAX_SIZE:
+            raise UnsupportedFormat(f"{document.what} has a size that no file can have")
         try:
             digest = Digest.parse(document.required_text("digest"))
         except InvalidReference as error:
@@ -104,7 +108,7 @@ class Index:
 
     def only(self, kept: t.Collection[Digest]) -> bytes:
         """A new index that lists the entries with these digests alone, each as it stands here."""
-        entries = [members for members, entry in zip(self.document.members["manifests"], self.manifests) if entry.digest in kept]
+        entries = [members for members, entry in zip(self.document.members["manifests"] or (), self.manifests) if entry.digest in kept]
         return canonical({**self.document.members, "mediaType": self.media_type, "manifests": entries})
 
 
@@ -118,13 +122,13 @@ def read_manifest(data: bytes, media_type: str | None, what: str) -> Manifest | 
     own = document.text("mediaType")
     if own is None and document.members.get("schemaVersion") == 1:
         own = next(iter(media_types.SCHEMA1))
-    if own is not None and media_type in media_types.DOCUMENTS and own != media_type:
-        raise UnsupportedFormat(f"{what} calls itself {clean(own)}, but it was offered as {media_type}")
     kind = own or media_type
     if kind in media_types.SCHEMA1:
         raise UnsupportedFormat(
             f"{what} is in Docker's schema 1 format of before 2017, which is not supported: push the image again with a newer tool"
         )
+    if own is not None and media_type in media_types.DOCUMENTS and own != media_type:
+        raise UnsupportedFormat(f"{what} calls itself {clean(own)}, but it was offered as {media_type}")
     if kind not in media_types.DOCUMENTS:
         raise UnsupportedFormat(f"{what} is neither an image manifest nor an index, but of type {clean(kind or 'unknown')}")
     if document.has("manifests") and (document.has("layers") or document.has("config")):

@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ..errors import InvalidOption, PlatformMissing
+from .text import clean
 
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _ARCHITECTURES = {
@@ -93,19 +94,19 @@ _Entry = t.TypeVar("_Entry")
 
 
 def choose(wanted: Platform, entries: t.Sequence[tuple[Platform | None, _Entry]], what: str) -> _Entry:
-    """The entry that serves WANTED: the first of the best platform; one without a platform only where none fits.
+    """The entry that serves WANTED: the first of the best platform; one without a platform only where none fits. Attestations serve none.
 
     Raises PlatformMissing, which lists what WHAT holds instead.
     """
     for platform in wanted.fallbacks():
         for offered, entry in entries:
-            if offered == platform:
+            if offered == platform and offered.is_runnable:
                 return entry
     for offered, entry in entries:
         if offered is None:
             return entry
     held = sorted({str(offered) for offered, unused in entries if offered is not None and offered.is_runnable})
-    raise PlatformMissing(f"{what} has no image for {wanted}; it has {', '.join(held) or 'none for any platform'}")
+    raise PlatformMissing(f"{what} has no image for {wanted}; it has {clean(', '.join(held)) or 'none for any platform'}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from .digest import Digest
 DOCKER_HUB = "docker.io"
 DEFAULT_TAG = "latest"
 MAX_REPOSITORY = 255
+MAX_PORT = 65535
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
@@ -46,6 +47,8 @@ class Reference:
         registry, repository = _split_registry(name)
         if not _HOST.fullmatch(registry):
             raise InvalidReference(f"{_shown(text)} is not a reference: {_shown(registry)} is not a registry's host[:port]")
+        if _port_of(registry) > MAX_PORT:
+            raise InvalidReference(f"{_shown(text)} is not a reference: there is no port {_port_of(registry)}")
         if not _REPOSITORY.fullmatch(repository):
             hint = "; repositories are lower case" if _REPOSITORY.fullmatch(repository.lower()) else ""
             raise InvalidReference(f"{_shown(text)} is not a reference: {_shown(repository)} is not a repository{hint}")
@@ -91,6 +94,11 @@ def parse_selector(text: str) -> Reference | Digest:
     if text.startswith(("sha256:", "sha512:")):
         return Digest.parse(text)
     return Reference.parse(text)
+
+
+def _port_of(registry: str) -> int:
+    port = registry.rpartition(":")[2]
+    return int(port[:9]) if port.isdigit() and ":" in registry else 0
 
 
 def _shown(text: str) -> str:

@@ -11,12 +11,13 @@ import dataclasses
 import re
 import typing as t
 
-from ..errors import Denied
+from ..errors import Denied, InvalidOption
 from .settings import Credentials
 
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _SCHEME = re.compile(rf"\s*({_TOKEN})(?=\s|,|$)", re.ASCII)
-_PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))', re.ASCII)
+_PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN})(?=[\s,]|$))', re.ASCII)
+_TOKEN68 = re.compile(r"\s+[A-Za-z0-9._~+/-]+=*\s*(?=,|$)", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ def parse_challenges(headers: t.Iterable[str]) -> list[Challenge]:
     """The challenges of all `WWW-Authenticate` headers, several of which may stand in one line. Stops at what can't be read."""
     challenges: list[Challenge] = []
     for header in headers:
-        position = 0
+        position = _after_comma(header, 0)
         while position < len(header):
             match = _SCHEME.match(header, position)
             if match is None:
@@ -43,6 +44,9 @@ def parse_challenges(headers: t.Iterable[str]) -> list[Challenge]:
 
 def _parse_parameters(header: str, position: int) -> tuple[dict[str, str], int]:
     parameters: dict[str, str] = {}
+    lone = _TOKEN68.match(header, position)
+    if lone is not None:
+        return parameters, _after_comma(header, lone.end())
     while True:
         match = _PARAMETER.match(header, position)
         if match is None:
@@ -59,8 +63,11 @@ def _after_comma(header: str, position: int) -> int:
 
 
 def basic(credentials: Credentials) -> str:
-    """The value of an `Authorization` header (RFC 7617)."""
-    pair = f"{credentials.username}:{credentials.password}".encode()
+    """The value of an `Authorization` header (RFC 7617). Raises InvalidOption for credentials that aren't text."""
+    try:
+        pair = f"{credentials.username}:{credentials.password}".encode()
+    except UnicodeEncodeError:
+        raise InvalidOption("username and password have to be text in UTF-8") from None
     return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 

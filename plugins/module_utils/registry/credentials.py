@@ -14,7 +14,10 @@ import typing as t
 from ..errors import Denied, InvalidOption, UnsupportedFormat, system_error
 from ..oci.document import Document
 from ..oci.reference import DOCKER_HUB
+from ..oci.text import clean
 from .settings import Credentials
+
+MAX_FILE = 1024 * 1024
 
 _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
 
@@ -25,7 +28,7 @@ def find_credentials(registry: str, repository: str, auth_file: str | None, envi
     Raises InvalidOption for a named file that can't be read, UnsupportedFormat for one that is odd, Denied where only a helper has the credentials.
     """
     for path in [auth_file] if auth_file else _usual_places(environment):
-        document = _read(path, required=auth_file is not None)
+        document = _read(path, required=bool(auth_file))
         found = _look_up(document, registry, repository) if document is not None else None
         if found is not None:
             return found
@@ -50,28 +53,39 @@ def _usual_places(environment: t.Mapping[str, str]) -> list[str]:
 def _read(path: str, required: bool) -> Document | None:
     try:
         with open(path, "rb") as file:
-            data = file.read(1024 * 1024 + 1)
+            data = file.read(MAX_FILE + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         if required:
             raise InvalidOption(f"auth_file {path} doesn't exist") from error
         return None
     except OSError as error:
         raise system_error(error, path) from error
-    return Document.parse(data or b"{}", path)
+    return Document.parse(data or b"{}", path, MAX_FILE)
 
 
 def _look_up(document: Document, registry: str, repository: str) -> Credentials | None:
     auths = document.child("auths")
-    helper = document.text_map("credHelpers").get(registry)
+    helpers = document.text_map("credHelpers")
+    names = _HUB_KEYS if registry == DOCKER_HUB else (registry,)
+    helper = next((helpers[name] for name in names if name in helpers), None)
+    if helper is not None:
+        raise _only_by_helper(document, registry, helper)
     for key in _keys(registry, repository):
         entry = auths.child(key) if auths is not None else None
         if entry is not None and entry.text("auth"):
             return _decode(entry)
-    if helper is not None:
-        raise Denied(
-            f"{document.what} leaves the credentials of {registry} to the helper {helper!r}, and helpers are not supported yet; give username and password"
-        )
+    store = document.text("credsStore")
+    if store is not None and auths is not None and any(auths.has(key) for key in _keys(registry, repository)):
+        raise _only_by_helper(document, registry, store)
     return None
+
+
+def _only_by_helper(document: Document, registry: str, helper: str) -> Denied:
+    """Never anonymous instead: the user logged in, and would look for the reason elsewhere."""
+    words = (
+        f"leaves the credentials of {registry} to the helper {clean(helper, 100)!r}, and helpers are not supported yet; give username and password"
+    )
+    return Denied(f"{document.what} {words}")
 
 
 def _keys(registry: str, repository: str) -> list[str]:

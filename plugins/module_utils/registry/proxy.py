@@ -33,7 +33,7 @@ def proxy_for(url: str, given: str | None, environment: t.Mapping[str, str]) -> 
 def is_loopback(host: str) -> bool:
     """Whether HOST (a name or an address, without port or brackets) can only be this machine."""
     address = _address(host)
-    return host == "localhost" if address is None else address.is_loopback
+    return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -68,4 +68,4 @@ def _split_port(entry: str) -> tuple[str, int | None]:
     if _address(entry) is not None:
         return entry, None
     head, colon, tail = entry.rpartition(":")
-    return (head, int(tail)) if colon and tail.isdigit() else (entry, None)
+    return (head, int(tail)) if colon and tail.isascii() and tail.isdigit() and len(tail) <= 5 else (entry, None)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import typing as t
 
@@ -15,6 +16,8 @@ from ..registry.settings import ClientSettings, Credentials, HostSettings
 
 Params = t.Mapping[str, t.Any]
 
+_HUB_NAMES = (DOCKER_HUB, "index.docker.io")
+
 
 def client_settings(params: Params, references: t.Sequence[Reference]) -> ClientSettings:
     """The settings for a run that asks the registries of REFERENCES.
@@ -22,6 +25,8 @@ def client_settings(params: Params, references: t.Sequence[Reference]) -> Client
     Raises InvalidOption for values that can't be, and for credentials outside `registries` that could go to several registries.
     """
     hosts = {_registry_name(entry["name"]): _host_settings(entry, f"registries: {entry['name']}") for entry in params["registries"]}
+    if len(hosts) != len(params["registries"]):
+        raise InvalidOption("registries: one registry is there twice; give all of its settings in one place")
     default = _host_settings(params, "the task")
     unlisted = sorted({reference.registry for reference in references} - set(hosts))
     if (default.credentials is not None or default.client_cert is not None) and len(unlisted) > 1:
@@ -60,7 +65,10 @@ def _registry_name(text: str) -> str:
     """A registry as references write it, so that `index.docker.io` and `docker.io` are one."""
     if "/" in text:
         raise InvalidOption(f"registries: {text} is not a registry's host[:port]")
-    return DOCKER_HUB if text == DOCKER_HUB else Reference.parse(f"{text}/x").registry
+    registry = Reference.parse(f"{text}/x").registry
+    if registry not in (text, DOCKER_HUB) or (registry == DOCKER_HUB and text not in _HUB_NAMES):
+        raise InvalidOption(f"registries: {text} can't be a registry in a reference: it needs a dot, a port or a capital letter")
+    return registry
 
 
 def _proxy(text: str | None) -> str | None:
@@ -71,6 +79,6 @@ def _proxy(text: str | None) -> str | None:
 
 def _at_least(params: Params, option: str, least: int) -> float:
     value = float(params[option])
-    if value < least:
-        raise InvalidOption(f"{option} is {params[option]:g}; it can't be less than {least}")
+    if not math.isfinite(value) or value < least:
+        raise InvalidOption(f"{option} is {params[option]:g}; it has to be a number, and can't be less than {least}")
     return value

@@ -16,7 +16,9 @@ _MIN_LENGTH = 4
 
 def forms_of(secret: str, username: str | None = None) -> set[str]:
     """SECRET as it is, and as it looks in URLs, JSON and an `Authorization` header."""
-    forms = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], _base64(secret)}
+    encoded = _encoded(secret)
+    forms = {secret, quote(encoded, safe=""), quote_plus(encoded), _base64(secret)}
+    forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
     if username is not None:
         forms.add(_base64(f"{username}:{secret}"))
     return {form for form in forms if form}
@@ -31,4 +33,12 @@ def without(text: str, secrets: t.Iterable[str]) -> str:
 
 
 def _base64(text: str) -> str:
-    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode("ascii")
+    return base64.b64encode(_encoded(text)).decode("ascii")
+
+
+def _encoded(text: str) -> bytes:
+    """Never fails: what keeps secrets out of errors must not be one."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")

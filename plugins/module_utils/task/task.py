@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
-from ..errors import InvalidOption, MissingLibrary
+from ..errors import InvalidOption, LongshoreError, MissingLibrary
 from ..oci.digest import Digest
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference, parse_selector
@@ -96,10 +97,11 @@ class Task:
         return {"limit": told[0], "remaining": told[1]} if told is not None else None
 
     def remember(self) -> None:
-        """Keeps what was hashed, so that the next run needn't; only where there is a store already."""
+        """Keeps what was hashed, so that the next run needn't; only where there is a store already, and nobody else is just writing to it."""
         if self._store is not None and self._store.known.has_news:
-            with self._store.writer(()):
-                pass
+            self._store.lock_timeout = 0
+            with contextlib.suppress(LongshoreError), self._store.writer(()):
+                """What a writer keeps when it ends is all that is wanted; without it the next run takes longer, and nothing else."""
 
     def secrets(self) -> set[str]:
         """Every secret that this run knows, in all its forms."""

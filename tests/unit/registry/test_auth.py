@@ -1,0 +1,117 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Demands for credentials, and what is answered."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InvalidOption
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth import authorization_for, basic, parse_challenges
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials
+
+ME = Credentials("me", "se:cret")
+BEARER = {"realm": "https://auth.r.io/token", "service": "r.io", "scope": "repository:a/b:pull,push"}
+BEARER_TEXT = 'Bearer realm="https://auth.r.io/token",service="r.io",scope="repository:a/b:pull,push"'
+
+
+@pytest.mark.parametrize(
+    ("headers", "challenges"),
+    [
+        ([], []),
+        ([""], []),
+        (["Basic"], [("basic", {})]),
+        (['Basic realm="r"'], [("basic", {"realm": "r"})]),
+        (["BASIC REALM=r"], [("basic", {"realm": "r"})]),
+        ([BEARER_TEXT], [("bearer", BEARER)]),
+        ([BEARER_TEXT.replace(",s", " , s")], [("bearer", BEARER)]),
+        ([BEARER_TEXT.replace('",', '" ')], [("bearer", BEARER)]),
+        ([BEARER_TEXT.replace("=", " = ")], [("bearer", BEARER)]),
+        # Several in one header, several headers, both.
+        ([f'{BEARER_TEXT}, Basic realm="r"'], [("bearer", BEARER), ("basic", {"realm": "r"})]),
+        ([f'Basic realm="r", {BEARER_TEXT}'], [("basic", {"realm": "r"}), ("bearer", BEARER)]),
+        (["Basic, Negotiate", BEARER_TEXT], [("basic", {}), ("negotiate", {}), ("bearer", BEARER)]),
+        ([",, Basic ,,"], [("basic", {})]),
+        ([",,"], []),
+        (["Negotiate YIIab/c+d==, Basic realm=x"], [("negotiate", {}), ("basic", {"realm": "x"})]),
+        (["Negotiate YII", "Basic realm=x"], [("negotiate", {}), ("basic", {"realm": "x"})]),
+        # Quoted strings may hold anything.
+        (['Basic realm="a, Bearer realm=\\"x\\""'], [("basic", {"realm": 'a, Bearer realm="x"'})]),
+        ([r'Basic realm="a\\b\c"'], [("basic", {"realm": r"a\bc"})]),
+        (['Basic realm=""'], [("basic", {"realm": ""})]),
+        (['Basic realm="é"'], [("basic", {"realm": "é"})]),
+        # What can't be read ends its header, not the others.
+        (['Basic realm="open', BEARER_TEXT], [("basic", {}), ("bearer", BEARER)]),
+        (['"quoted"', BEARER_TEXT], [("bearer", BEARER)]),
+        (["Bearer realm=https://auth.r.io/token,service=r"], [("bearer", {})]),
+        (["Basic\nrealm=x"], [("basic", {"realm": "x"})]),
+        (["=x"], []),
+    ],
+)
+def test_challenges_are_read_from_all_headers(headers: list[str], challenges: list[tuple[str, dict[str, str]]]) -> None:
+    assert [(challenge.scheme, dict(challenge.parameters)) for challenge in parse_challenges(headers)] == challenges
+
+
+TOKEN = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,8}", fullmatch=True)
+PARAMETERS = st.dictionaries(
+    TOKEN.map(str.lower), st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), max_size=15), min_size=1, max_size=3
+)
+
+
+@given(st.lists(st.tuples(TOKEN, PARAMETERS), max_size=4), st.booleans())
+def test_whatever_is_quoted_is_read_back(challenges: list[tuple[str, dict[str, str]]], in_one: bool) -> None:
+    def quoted(value: str) -> str:
+        return value.replace("\\", "\\\\").replace('"', '\\"')
+
+    headers = [scheme + " " + ", ".join(f'{name}="{quoted(value)}"' for name, value in parameters.items()) for scheme, parameters in challenges]
+    read = parse_challenges([", ".join(headers)] if in_one else headers)
+    assert [(challenge.scheme, dict(challenge.parameters)) for challenge in read] == [
+        (scheme.lower(), parameters) for scheme, parameters in challenges
+    ]
+
+
+@given(st.lists(st.text(max_size=40) | st.text(alphabet='Bb ,="\\xé/:', max_size=40), max_size=3))
+def test_no_header_makes_it_fail_or_hang(headers: list[str]) -> None:
+    for challenge in parse_challenges(headers):
+        assert challenge.scheme == challenge.scheme.lower() != ""
+
+
+def test_basic_is_the_pair_in_base64() -> None:
+    assert basic(ME) == "Basic " + base64.b64encode(b"me:se:cret").decode()
+    assert basic(Credentials("é", "ü")) == "Basic " + base64.b64encode("é:ü".encode()).decode()
+
+
+def test_credentials_that_are_no_text_are_an_invalid_option_that_shows_nothing_of_them() -> None:
+    with pytest.raises(InvalidOption) as caught:
+        basic(Credentials("me", "se\udcffcret"))
+    assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("headers", [["Basic"], [BEARER_TEXT, "Basic realm=x"], ["Negotiate, BASIC"]])
+def test_basic_is_answered_wherever_it_is_offered(headers: list[str]) -> None:
+    assert authorization_for(parse_challenges(headers), ME, "image", "r.io") == basic(ME)
+
+
+def test_without_credentials_the_user_is_told_what_to_give() -> None:
+    with pytest.raises(Denied, match=r"image: r\.io asks for a user name") as caught:
+        authorization_for(parse_challenges(["Basic"]), None, "image", "r.io")
+    assert caught.value.status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"), [([], "nothing that it names"), (["Negotiate"], "negotiate"), (["Digest realm=x, NTLM"], "digest, ntlm")]
+)
+def test_other_schemes_are_denied_by_name_and_without_a_secret(headers: list[str], words: str) -> None:
+    with pytest.raises(Denied, match=words) as caught:
+        authorization_for(parse_challenges(headers), ME, "image", "r.io")
+    assert "cret" not in str(caught.value)
+
+
+def test_credentials_show_up_in_no_repr() -> None:
+    assert "cret" not in repr(ME)
+    assert "me" not in repr(ME)

@@ -1,0 +1,162 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Credentials from the files of podman, skopeo and docker."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InputOutputError, InvalidOption, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.registry.credentials import MAX_FILE, find_credentials
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials
+
+
+def auth(password: str, username: str = "me") -> dict[str, str]:
+    return {"auth": base64.b64encode(f"{username}:{password}".encode()).decode()}
+
+
+def written(path: Path, document: Any) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
+    return str(path)
+
+
+def password_in(path: Path, document: Any, registry: str = "r.io", repository: str = "a/b") -> str | None:
+    """The password that DOCUMENT has for a repository."""
+    found = find_credentials(registry, repository, written(path / "auth.json", document), {})
+    return found.password if found is not None else None
+
+
+PLACES = ["env.json", "run/containers/auth.json", "config/containers/auth.json", "docker/config.json", "home/.docker/config.json"]
+
+
+def test_the_usual_places_are_asked_in_order(tmp_path: Path) -> None:
+    environment = {
+        "REGISTRY_AUTH_FILE": str(tmp_path / "env.json"),
+        "XDG_RUNTIME_DIR": str(tmp_path / "run"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "DOCKER_CONFIG": str(tmp_path / "docker"),
+        "HOME": str(tmp_path / "home"),
+    }
+    assert find_credentials("r.io", "a", None, environment) is None
+    for place in reversed(PLACES):
+        written(tmp_path / place, {"auths": {"r.io": auth(place)}})
+        assert find_credentials("r.io", "a", None, environment) == Credentials("me", place)
+    assert find_credentials("r.io", "a", written(tmp_path / "own.json", {"auths": {"r.io": auth("own")}}), environment) == Credentials("me", "own")
+    assert find_credentials("r.io", "a", written(tmp_path / "own.json", {}), environment) is None
+
+
+def test_a_file_without_the_registry_leads_on_to_the_next(tmp_path: Path) -> None:
+    written(tmp_path / ".config/containers/auth.json", {"auths": {"other.io": auth("x")}})
+    written(tmp_path / ".docker/config.json", {"auths": {"r.io": auth("y")}})
+    assert find_credentials("r.io", "a", None, {"HOME": str(tmp_path)}) == Credentials("me", "y")
+
+
+def test_an_empty_path_names_no_file(tmp_path: Path) -> None:
+    assert find_credentials("r.io", "a", "", {"HOME": str(tmp_path)}) is None
+
+
+def test_a_named_file_that_is_missing_is_an_invalid_option(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.json", tmp_path / "file" / "x"):
+        (tmp_path / "file").touch()
+        with pytest.raises(InvalidOption, match="doesn't exist"):
+            find_credentials("r.io", "a", str(path), {})
+
+
+def test_a_named_file_that_is_a_folder_is_told_in_the_systems_words(tmp_path: Path) -> None:
+    with pytest.raises(InputOutputError, match="Is a directory"):
+        find_credentials("r.io", "a", str(tmp_path), {})
+
+
+@pytest.mark.parametrize(
+    ("keys", "password"),
+    [
+        (["r.io/a/b", "r.io/a", "r.io", "https://r.io"], "r.io/a/b"),
+        (["r.io/a", "r.io", "https://r.io"], "r.io/a"),
+        (["r.io", "https://r.io", "https://r.io/v2/"], "r.io"),
+        (["https://r.io"], "https://r.io"),
+        (["https://r.io/"], "https://r.io/"),
+        (["https://r.io/v1/"], "https://r.io/v1/"),
+        (["http://r.io"], "http://r.io"),
+        # Nothing is matched by its beginning.
+        (
+            [
+                "r.io/a/b/c",
+                "r.io/ab",
+                "r.i",
+                "r.io.evil.com",
+                "r.io:5000",
+                "R.io",
+                "https://r.io.evil.com",
+                "r.io/",
+                "a/b",
+                "*",
+                "",
+                "https://r.io:443",
+            ],
+            None,
+        ),
+    ],
+)
+def test_the_most_special_key_counts(tmp_path: Path, keys: list[str], password: str | None) -> None:
+    assert password_in(tmp_path, {"auths": {key: auth(key) for key in reversed(keys)}}) == password
+
+
+def test_a_port_belongs_to_the_registry(tmp_path: Path) -> None:
+    assert password_in(tmp_path, {"auths": {"r.io": auth("without")}}, "r.io:5000") is None
+    assert password_in(tmp_path, {"auths": {"r.io:5000": auth("with")}}, "r.io:5000") == "with"
+
+
+@pytest.mark.parametrize(
+    "key", ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io", "docker.io/library", "docker.io/library/nginx"]
+)
+def test_docker_hub_has_several_names(tmp_path: Path, key: str) -> None:
+    document = {"auths": {key: auth("hub")}}
+    assert password_in(tmp_path, document, "docker.io", "library/nginx") == "hub"
+    assert password_in(tmp_path, document) is None
+
+
+@pytest.mark.parametrize("password", ["a:b", "", "é", "p\nq", "x" * 5000])
+def test_all_after_the_first_colon_is_the_password(tmp_path: Path, password: str) -> None:
+    assert password_in(tmp_path, {"auths": {"r.io": auth(password)}}) == password
+
+
+def test_the_zeros_that_some_tools_add_are_dropped(tmp_path: Path) -> None:
+    assert password_in(tmp_path, {"auths": {"r.io": auth("x\0\0")}}) == "x"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b"", {}, {"auths": None}, {"auths": {}}, {"auths": {"r.io": None}}, {"auths": {"r.io": {}}}, {"auths": {"r.io": {"auth": ""}}}, {"x": 1}],
+)
+def test_a_file_may_say_nothing(tmp_path: Path, document: Any) -> None:
+    assert password_in(tmp_path, document) is None
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"[]", b"{", b"\xff", b'{"auths":{},"auths":{}}', b" " * (MAX_FILE + 1), {"auths": []}, {"auths": {"r.io": "secret"}},
+        {"auths": {"r.io": {"auth": 1}}},
+        {"auths": {"r.io": {"auth": "secret!"}}}, {"auths": {"r.io": {"auth": "secre"}}}, {"auths": {"r.io": {"auth": "/w=="}}},
+        {"auths": {"r.io": {"auth": "c2VjcmV0"}}},
+        {"auths": {"r.io": {"auth": "sécret"}}}, {"credHelpers": []}, {"credHelpers": {"r.io": 1}},
+    ],
+)  # fmt: skip
+def test_an_odd_file_is_refused_by_name_and_shows_nothing_of_a_secret(tmp_path: Path, document: Any) -> None:
+    with pytest.raises(UnsupportedFormat, match=r"auth\.json") as caught:
+        password_in(tmp_path, document)
+    assert "cret" not in str(caught.value)
+    assert "c2Vj" not in str(caught.value)
+
+
+def test_a_helper_is_never_passed_over_for_no_credentials_at_all(tmp_path: Path) -> None:
+    with pytest.raises(Denied, match="helper"):
+        password_in(tmp_path, {"credHelpers": {"r.io": "pass"}})
+    assert password_in(tmp_path, {"credHelpers": {"other.io": "pass"}}) is None

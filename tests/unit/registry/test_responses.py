@@ -1,0 +1,114 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an answer says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, ImageNotFound, LongshoreError, RateLimited, RegistryError
+from ansible_collections.longshore.images.plugins.module_utils.registry.responses import failure, rate_limit_of, without_secrets
+
+
+@dataclasses.dataclass
+class FakeAnswer:
+    status: int
+    url: str = "https://user:secret@r.io/v2/?token=secret"
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    content: bytes = b""
+
+    def body(self, limit: int) -> bytes:
+        return self.content[: limit + 1]
+
+
+def told(content: Any, method: str = "GET", limit: int = 65536) -> LongshoreError:
+    return failure(FakeAnswer(400, content=content if isinstance(content, bytes) else json.dumps(content).encode()), method, "image", limit)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, Denied),
+        (403, Denied),
+        (404, ImageNotFound),
+        (429, RateLimited),
+        (400, RegistryError),
+        (418, RegistryError),
+        (500, RegistryError),
+        (302, RegistryError),
+    ],
+)
+def test_a_status_is_a_cause(status: int, kind: type[LongshoreError]) -> None:
+    error = failure(FakeAnswer(status), "GET", "image", 100)
+    assert type(error) is kind
+    assert error.status == status
+    assert str(error).startswith("image: r.io ")
+    assert "secret" not in str(error)
+
+
+def test_the_registrys_own_words_are_told() -> None:
+    error = told({"errors": [{"code": "DENIED", "message": "no"}, {"code": "X"}, {"message": "why"}, {"detail": {}}]})
+    assert error.registry_errors == ("DENIED: no", "X", "why", "")
+    assert "DENIED: no; X; why" in str(error)
+
+
+def test_words_of_strangers_are_few_short_and_without_control_characters() -> None:
+    error = told({"errors": [{"code": "\x1b[31m", "message": "m\r\n" * 400}] * 20})
+    assert len(error.registry_errors) == 5
+    assert all(len(words) <= 300 and words.isprintable() for words in error.registry_errors)
+    assert len(str(error)) <= 1000
+    assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", b"[]", b"\xff", {}, {"errors": None}, {"errors": "x"}, {"errors": [1]}, {"errors": [{"code": 1}]}, {"error": "x"}]
+)
+def test_a_body_of_another_shape_is_left_out(content: Any) -> None:
+    assert told(content).registry_errors == ()
+
+
+def test_a_body_over_the_limit_or_of_a_head_is_left_out() -> None:
+    content = {"errors": [{"code": "X"}]}
+    assert told(content, limit=5).registry_errors == ()
+    assert told(content, method="HEAD").registry_errors == ()
+
+
+@given(st.binary(max_size=60))
+def test_no_body_makes_it_fail(content: bytes) -> None:
+    assert isinstance(told(content), RegistryError)
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "told"),
+    [
+        ("100;w=21600", "76;w=21600", (100, 76)), ("100", "0", (100, 0)), (" 100 ", None, (100, None)), (None, "5;w=1", (None, 5)),
+        (None, None, None), ("", "x", None),
+        ("-1", "1e5", None), ("1.5", None, (1, None)), ("٣", None, None), ("9" * 13, "9" * 12, (None, 10**12 - 1)), ("w=1;100", None, None),
+    ],
+)  # fmt: skip
+def test_the_rate_limit_is_what_docker_hub_tells(limit: str | None, remaining: str | None, told: Any) -> None:
+    headers = {name: value for name, value in {"RateLimit-Limit": limit, "RateLimit-Remaining": remaining}.items() if value is not None}
+    assert rate_limit_of(headers) == told
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://r.io/v2/a?x=secret#secret", "https://r.io/v2/a"),
+        ("https://me:secret@r.io:5000/v2/", "https://r.io:5000/v2/"),
+        ("https://me:se@secret@r.io/", "https://r.io/"),
+        ("https://secret@[::1]:5000/x", "https://[::1]:5000/x"),
+        ("https://[secret/", "the address given"),
+        ("https://r.io/\x1b[31m", "https://r.io/ [31m"),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+    assert without_secrets(url) == shown
