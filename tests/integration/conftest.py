@@ -39,7 +39,7 @@ def recording(anonymous: registry.Registry) -> t.Iterator[recorder.Recorder]:
 def repository(request: pytest.FixtureRequest) -> str:
     """A repository of the registry that no other test uses."""
     name = "".join(character for character in request.node.name.lower() if character.isalnum())
-    return f"tests/{name[:100]}"
+    return f"{request.path.stem}/{name[:100]}"
 
 
 @pytest.fixture

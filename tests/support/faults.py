@@ -59,7 +59,7 @@ class FileEvents:
                 return real(first, *rest, **options)
             self._happen(call, path)
             if call == "write" and len(rest[0]) > 1:
-                written: int = real(first, rest[0][: len(rest[0]) // 2])
+                written = real(first, rest[0][: len(rest[0]) // 2])
                 self._happen(call, path)
                 return written + real(first, rest[0][written:])
             return real(first, *rest, **options)
@@ -76,9 +76,8 @@ class FileEvents:
     def _path(target: t.Any, folder: int | None) -> str:
         if isinstance(target, int):
             return os.readlink(f"/proc/self/fd/{target}")
-        if folder is not None:
-            return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fspath(target))
-        return os.path.abspath(os.fspath(target))
+        name: str = os.fspath(target)
+        return os.path.abspath(name) if folder is None else os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name)
 
 
 def events_of(folder: str | os.PathLike[str], run: t.Callable[[], object]) -> list[Event]:
@@ -89,8 +88,8 @@ def events_of(folder: str | os.PathLike[str], run: t.Callable[[], object]) -> li
     return events.events
 
 
-def in_child(run: t.Callable[[], object]) -> int:
-    """Runs RUN in a forked child, and returns how it ended as `subprocess` says it: negative for a signal."""
+def start_child(run: t.Callable[[], object]) -> int:
+    """Runs RUN in a forked child that lives on beside us, and returns its process ID."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the child of a process with threads: this one only runs our own code and ends
         child = os.fork()
@@ -103,8 +102,17 @@ def in_child(run: t.Callable[[], object]) -> int:
             traceback.print_exc()
         finally:
             os._exit(code)
-    _child, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
+    return child
+
+
+def end_of(child: int) -> int:
+    """Waits for a child, and returns how it ended as `subprocess` says it: negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def in_child(run: t.Callable[[], object]) -> int:
+    """Runs RUN in a forked child, and returns how that ended."""
+    return end_of(start_child(run))
 
 
 def killed_at(number: int, folder: str | os.PathLike[str], run: t.Callable[[], object]) -> bool:

@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Ima
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
-from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph, read_graph
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph, NamedGraph, read_graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
@@ -82,7 +82,8 @@ class Image:
         with store.writer(self.digests) as writer:
             for blob in writer.lacking(self.graph, self.blobs):
                 writer.ingest(blob, self.open)
-            writer.publish(self.graph, [Reference.parse(name) for name in names], Selection.parse(platforms) if platforms else None)
+            selection = Selection.parse(platforms) if platforms else None
+            writer.publish([NamedGraph(self.graph, tuple(Reference.parse(name) for name in names), selection)])
         return store.resolve(Reference.parse(names[0]))
 
 

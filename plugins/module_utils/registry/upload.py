@@ -12,10 +12,8 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import DigestMismatch, RateLimited, RegistryError, Unreachable
 from ..oci.digest import Verifier
-from ..oci.graph import Graph
+from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
-from ..oci.platform import Selection
-from ..oci.reference import Reference
 from .http import DEADLINE, PASSING_STATUS, Body, Request, Response, pause
 
 if t.TYPE_CHECKING:
@@ -68,13 +66,15 @@ class RepositoryWriter:
         request = Request("PUT", location, what, {"Content-Type": "application/octet-stream"}, body, accepted=(201, 204), repeatable=False)
         self._check_answer(self._send(request), descriptor, what)
 
-    def publish(self, graph: Graph, names: t.Sequence[Reference], unused_selection: Selection | None) -> None:
-        """Pushes the documents of an image whose blobs are there: children by digest, then the image itself by each of NAMES."""
-        for descriptor in graph.content:
-            if descriptor.is_document and descriptor != graph.root:
-                self._put_manifest(descriptor, graph.documents[descriptor], str(descriptor.digest))
-        for name in names:
-            self._put_manifest(graph.root, graph.documents[graph.root], name.tag or str(graph.root.digest))
+    def publish(self, images: t.Sequence[NamedGraph]) -> None:
+        """Pushes the documents of images whose blobs are there: children by digest, then the image itself by each of its names."""
+        for image in images:
+            graph = image.graph
+            for descriptor in graph.content:
+                if descriptor.is_document and descriptor != graph.root:
+                    self._put_manifest(descriptor, graph.documents[descriptor], str(descriptor.digest))
+            for name in image.names:
+                self._put_manifest(graph.root, graph.documents[graph.root], name.tag or str(graph.root.digest))
 
     def _put_manifest(self, descriptor: Descriptor, data: bytes, target: str) -> None:
         separator = "@" if ":" in target else ":"

@@ -35,7 +35,8 @@ class Entry:
     def make(cls, descriptor: Descriptor, name: Reference | None, selection: Selection | None, members: t.Mapping[str, t.Any] | None = None) -> Entry:
         """An entry in which all of MEMBERS that isn't ours to say stays as it is."""
         kept = dict(members or {})
-        annotations = {key: value for key, value in kept.pop("annotations", {}).items() if key not in (REF_NAME, PLATFORMS)}
+        annotations = {key: value for key, value in _annotations(kept).items() if key not in (REF_NAME, PLATFORMS)}
+        kept.pop("annotations", None)
         if name is not None:
             annotations[REF_NAME] = str(name)
         if selection is not None:
@@ -53,7 +54,7 @@ class Entry:
     @property
     def is_anonymous(self) -> bool:
         """Whether nothing at all is said of a name: other tools' short names count, though they are no names to us."""
-        return self.name is None and REF_NAME not in self.members.get("annotations", {})
+        return self.name is None and REF_NAME not in _annotations(self.members)
 
     def without_name(self) -> Entry:
         return Entry.make(self.descriptor, None, self.selection, self.members)
@@ -73,6 +74,8 @@ class StoreIndex:
             document = Document.parse(data, path, MAX_INDEX)
             if document.required_number("schemaVersion") != 2 or document.text("mediaType") not in (None, media_types.OCI_INDEX):
                 raise UnsupportedFormat(f"{path} is not an OCI image index of schema version 2")
+            if "manifests" not in document.members:
+                raise UnsupportedFormat(f"{path} has no manifests")
             entries = tuple(_read_entry(entry) for entry in document.children("manifests", None))
         except UnsupportedFormat as error:
             raise StoreDamaged(f"{error}; nothing was changed: restore the file from a backup, or move the store away to begin a new one") from error
@@ -85,11 +88,18 @@ class StoreIndex:
     def named(self, name: Reference) -> Entry | None:
         return next((entry for entry in self.entries if entry.name == name), None)
 
+    def called(self, name: Reference | Digest) -> list[Entry]:
+        """The entry of a name; for a digest its entries without one."""
+        if isinstance(name, Digest):
+            return [entry for entry in self.with_digest(name) if entry.name is None]
+        return [entry for entry in (self.named(name),) if entry is not None]
+
     def with_digest(self, digest: Digest) -> list[Entry]:
         return [entry for entry in self.entries if entry.descriptor.digest == digest]
 
     def naming(self, name: Reference, descriptor: Descriptor, selection: Selection | None) -> StoreIndex:
-        """NAME points at DESCRIPTOR. The image that had the name stays, unnamed unless it has another name; the platforms asked for add up."""
+        """NAME points at DESCRIPTOR. The image that had the name stays, unnamed unless another entry lists it; the platforms asked for add up."""
+        listed = {entry.descriptor.digest for entry in self.entries if entry.name != name}
         entries: list[Entry] = []
         members: t.Mapping[str, t.Any] = {}
         wanted = selection
@@ -98,14 +108,21 @@ class StoreIndex:
             same_image = entry.descriptor.digest == descriptor.digest
             if same_image and (entry.is_anonymous or entry.name == name):
                 place = len(entries) if place is None else place
-                members = {**entry.members, **members}
+                members = {**entry.members, **members, "annotations": {**_annotations(entry.members), **_annotations(members)}}
                 wanted = _united(entry.selection, wanted)
-            elif entry.name == name:
-                entries.append(entry.without_name())
-            else:
+            elif entry.name != name:
                 entries.append(entry)
+            elif entry.descriptor.digest not in listed:
+                listed.add(entry.descriptor.digest)
+                entries.append(entry.without_name())
         entries.insert(len(entries) if place is None else place, Entry.make(descriptor, name, wanted, members))
-        return StoreIndex(_without_doubles(entries), self.members)
+        return StoreIndex(tuple(entries), self.members)
+
+    def keeping(self, descriptor: Descriptor, selection: Selection | None) -> StoreIndex:
+        """The index with DESCRIPTOR in it: without a name, unless it has one already."""
+        if self.with_digest(descriptor.digest):
+            return self
+        return dataclasses.replace(self, entries=(*self.entries, Entry.make(descriptor, None, selection)))
 
     def without(self, removed: t.Iterable[Entry]) -> StoreIndex:
         """The index less the entries that have a name and a digest of REMOVED; a name that was moved meanwhile stays."""
@@ -113,23 +130,13 @@ class StoreIndex:
         return StoreIndex(tuple(entry for entry in self.entries if (entry.name, entry.descriptor.digest) not in gone), self.members)
 
 
+def _annotations(members: t.Mapping[str, t.Any]) -> t.Mapping[str, str]:
+    """The annotations of an entry; null means none, as in the Go clients."""
+    return members.get("annotations") or {}
+
+
 def _united(recorded: Selection | None, asked: Selection | None) -> Selection | None:
     return recorded.union(asked) if recorded is not None and asked is not None else recorded or asked
-
-
-def _without_doubles(entries: list[Entry]) -> tuple[Entry, ...]:
-    """An unnamed entry is only there for an image that has no name at all, and once."""
-    named = {entry.descriptor.digest for entry in entries if entry.name is not None}
-    kept: list[Entry] = []
-    unnamed: set[Digest] = set()
-    for entry in entries:
-        digest = entry.descriptor.digest
-        if entry.is_anonymous:
-            if digest in named or digest in unnamed:
-                continue
-            unnamed.add(digest)
-        kept.append(entry)
-    return tuple(kept)
 
 
 def _read_entry(document: Document) -> Entry:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 
+from ..errors import InputOutputError
+from ..files import read_bounded
 from ..oci.digest import Digest
-from .files import read_bounded
 
 MAX_KNOWN = 20_000
 _MAX_FILE = 4 * 1024 * 1024
@@ -57,8 +58,9 @@ class KnownBlobs:
         self._news = {}
 
     def _read(self) -> dict[str, Mark]:
+        """The marks on disk; none where they can't be read, for whatever reason."""
         try:
             members = json.loads(read_bounded(self.path, _MAX_FILE))
             return {key: (int(size), int(mtime), int(inode)) for key, (size, mtime, inode) in members.items()}
-        except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        except (FileNotFoundError, InputOutputError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
             return {}

@@ -12,12 +12,13 @@ import fcntl
 import json
 import os
 import random
+import shutil
 import time
 import typing as t
 
 from ..errors import InputOutputError, LockTimeout, StoreDamaged
+from ..files import CREATE_PRIVATE, read_bounded, reporting
 from ..oci.digest import Digest
-from .files import CREATE_PRIVATE, read_bounded, reporting
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _MAX_LEASE = 64 * 1024 * 1024
@@ -69,24 +70,27 @@ class Lease:
     Leases are made, read and cleared away under the store's lock only.
     """
 
-    def __init__(self, folder: str, needed: t.Iterable[Digest]) -> None:
+    def __init__(self, folder: str, mode: int, needed: t.Iterable[Digest]) -> None:
+        """MODE lets those who share the store see the lease, as they have to."""
         self.id = f"{os.getpid()}-{random.getrandbits(64):016x}"
         self._path = os.path.join(folder, self.id)
         with reporting(self._path):
             self._descriptor = os.open(self._path, CREATE_PRIVATE, 0o600)
             try:
+                os.fchmod(self._descriptor, mode)
                 _try_lock(self._descriptor, self._path)
                 with open(self._descriptor, "w", encoding="ascii", closefd=False) as file:
                     json.dump([str(digest) for digest in needed], file)
-            except OSError:
+            except BaseException:
                 self.end()
                 raise
 
     def end(self) -> None:
-        """Gone first, unlocked later: nobody meets a lease that is neither."""
-        with contextlib.suppress(FileNotFoundError):
+        """Gone first, unlocked later: nobody meets a lease that is neither. One that can't be removed is cleared away by a later run."""
+        with contextlib.suppress(OSError):
             os.unlink(self._path)
-        os.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
 
 
 def live_leases(folder: str) -> dict[str, frozenset[Digest]]:
@@ -101,11 +105,15 @@ def live_leases(folder: str) -> dict[str, frozenset[Digest]]:
 
 
 def reclaim(folder: str, live: t.Collection[str]) -> None:
-    """Removes the temporary files in FOLDER, which are called `LEASE.NUMBER`, of all runs but those with LIVE leases."""
+    """Removes the temporary files and folders in FOLDER, which are called `LEASE.NUMBER`, of all runs but those with LIVE leases."""
     for name in _names(folder):
         if name.partition(".")[0] not in live:
-            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-                os.unlink(os.path.join(folder, name))
+            path = os.path.join(folder, name)
+            with reporting(path), contextlib.suppress(FileNotFoundError):
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
 
 
 def _names(folder: str) -> list[str]:

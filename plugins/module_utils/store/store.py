@@ -11,12 +11,12 @@ import stat
 import typing as t
 
 from ..errors import DigestMismatch, ImageNotFound, InvalidOption, StoreDamaged, UnsupportedFormat
+from ..files import read_bounded, read_chunks, reporting
 from ..oci.digest import Digest, hash_stream
 from ..oci.document import MAX_DOCUMENT, Document
 from ..oci.graph import Choice, Graph, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.reference import Reference
-from .files import read_bounded, read_chunks, reporting
 from .index import MAX_INDEX, Entry, StoreIndex
 from .known import KnownBlobs
 

@@ -14,15 +14,15 @@ import os
 import shutil
 import typing as t
 
-from ..errors import InputOutputError, StoreIncomplete
+from ..errors import DiskFull, InputOutputError, LongshoreError, StoreIncomplete
+from ..files import PrivateFile, make_folder, reporting, sync_folder
 from ..oci.digest import Digest, Verifier
 from ..oci.document import canonical
-from ..oci.graph import Graph
+from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
 from . import locks
-from .files import PrivateFile, make_folder, reporting, sync_folder
 from .index import Entry, StoreIndex
 from .store import BLOBS, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, Store
 
@@ -47,7 +47,7 @@ class Writer:
         with self._locked():
             live = locks.live_leases(store.private("leases"))
             locks.reclaim(store.private("tmp"), live)
-            self._lease = locks.Lease(store.private("leases"), needed)
+            self._lease = locks.Lease(store.private("leases"), self._file_mode, needed)
             try:
                 self._lay_out()
             except BaseException:
@@ -103,19 +103,34 @@ class Writer:
 
     # Names.
 
-    def publish(self, graph: Graph, names: t.Sequence[Reference], selection: Selection | None) -> None:
-        """Gives NAMES to an image whose blobs are here: its documents first, its entries in the index last."""
+    def publish(self, images: t.Sequence[NamedGraph]) -> None:
+        """Gives names to images whose blobs are here: their documents first, all entries in the index last and at once."""
+        changes: list[Change] = []
+        names: list[Reference | Digest] = []
+        for image in images:
+            self._ingest_documents(image.graph)
+            root = dataclasses.replace(image.graph.root, platform=None, annotations={})
+            if image.names:
+                changes += [functools.partial(_named, name, root, image.selection) for name in image.names]
+                names += image.names
+            else:
+                changes.append(functools.partial(_kept, root, image.selection))
+                names.append(root.digest)
+        self.commit(changes, names)
+
+    def _ingest_documents(self, graph: Graph) -> None:
         for descriptor in graph.content:
             data = graph.documents.get(descriptor)
             if data is not None and not self.store.has(descriptor):
                 self.ingest(descriptor, functools.partial(_held, data))
-        root = dataclasses.replace(graph.root, platform=None, annotations={})
-        self.commit([functools.partial(_named, name, root, selection) for name in names], [root.digest])
+        # What was here already may be the work of another run, which hasn't come to syncing it yet.
+        self._to_sync.update(os.path.dirname(self.store.blob_path(descriptor.digest)) for descriptor in graph.content)
 
-    def commit(self, changes: t.Sequence[Change], named: t.Sequence[Digest] = ()) -> None:
+    def commit(self, changes: t.Sequence[Change], names: t.Sequence[Reference | Digest] = ()) -> None:
         """Applies CHANGES to the index as it is now, under the lock: a tag that another run has set meanwhile stays (promise I3).
 
-        Raises StoreIncomplete when an image of the digests NAMED isn't here in full: then nothing is changed (promise I4).
+        Raises StoreIncomplete when an image that has one of NAMES, or one of these digests and no name, then isn't here in full: then nothing is
+        changed (promise I4).
         """
         self._sync_blobs()
         with self._locked():
@@ -123,11 +138,11 @@ class Writer:
             after = before
             for change in changes:
                 after = change(after)
-            for entry in after.entries:
-                if entry.descriptor.digest in named:
-                    self._check_whole(entry)
+            named = [entry for name in names for entry in after.called(name)]
+            for entry in {(entry.descriptor, entry.selection): entry for entry in named}.values():
+                self._check_whole(entry)
             if after != before:
-                self._write_index(after)
+                self._write_index(before, after)
 
     def _check_whole(self, entry: Entry) -> None:
         lost = self.store.missing(entry)
@@ -139,12 +154,12 @@ class Writer:
         with self._locked():
             before = self.store.reload()
             after = before.without(removed)
-            if after != before:
-                self._write_index(after)
             needed = needed_digests(self.store, after.entries)
             for lease, digests in locks.live_leases(self.store.private("leases")).items():
                 if lease != self._lease.id:
                     needed |= digests
+            if after != before:
+                self._write_index(before, after)
             for digest in garbage:
                 if digest not in needed:
                     self._unlink_blob(digest)
@@ -166,14 +181,19 @@ class Writer:
         make_folder(os.path.join(self.store.path, BLOBS), self.store.mode)
         sync_folder(self.store.path)
 
-    def _write_index(self, index: StoreIndex) -> None:
-        self._replace(INDEX_FILE, index.to_bytes())
-        sync_folder(self.store.path)
+    def _write_index(self, before: StoreIndex, after: StoreIndex) -> None:
+        """Where AFTER can't be made durable, BEFORE comes back: a run that fails has changed no tag (promise I5)."""
+        self._replace(INDEX_FILE, after.to_bytes())
+        try:
+            sync_folder(self.store.path)
+        except LongshoreError:
+            self._replace(INDEX_FILE, before.to_bytes())
+            raise
         self.store.reload()
 
     def _remember(self) -> None:
         """A record that can't be written costs the next run time, and nothing else."""
-        with contextlib.suppress(InputOutputError):
+        with contextlib.suppress(InputOutputError, DiskFull):
             self._replace(os.path.relpath(self.store.known.path, self.store.path), self.store.known.to_bytes())
             self.store.known.written()
 
@@ -183,11 +203,17 @@ class Writer:
             file.publish(os.path.join(self.store.path, name))
 
     def _sync_blobs(self) -> None:
-        for folder in sorted(self._to_sync):
-            sync_folder(folder)
-        if self._to_sync:
-            sync_folder(os.path.join(self.store.path, BLOBS))
-        self._to_sync.clear()
+        """A folder leaves the list before it is synced: what another thread publishes meanwhile puts it back."""
+        folders = sorted(self._to_sync)
+        self._to_sync.difference_update(folders)
+        try:
+            for folder in folders:
+                sync_folder(folder)
+            if folders:
+                sync_folder(os.path.join(self.store.path, BLOBS))
+        except LongshoreError:
+            self._to_sync.update(folders)
+            raise
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         return locks.exclusive(self.store.private("lock"), self._file_mode, self.store.lock_timeout)
@@ -210,6 +236,10 @@ def _held(data: bytes, unused_descriptor: Descriptor) -> t.Iterable[bytes]:
 
 def _named(name: Reference, descriptor: Descriptor, selection: Selection | None, index: StoreIndex) -> StoreIndex:
     return index.naming(name, descriptor, selection)
+
+
+def _kept(descriptor: Descriptor, selection: Selection | None, index: StoreIndex) -> StoreIndex:
+    return index.keeping(descriptor, selection)
 
 
 def needed_digests(store: Store, entries: t.Iterable[Entry]) -> set[Digest]:

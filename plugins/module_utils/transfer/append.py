@@ -18,6 +18,7 @@ from ..oci.graph import Graph, ImageNode, children_for, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..oci.text import clean
 from .describe import amount, counted, image_facts, ref_state, short
 from .places import Chunks
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
@@ -88,7 +89,7 @@ def _read_base(store: Store, wanted: NewImage, host: Platform) -> Base | None:
     if wanted.platform is not None and image.platform is not None and image.platform not in wanted.platform.fallbacks():
         raise PlatformMissing(f"{entry.label} is an image for {image.platform} alone, not for {wanted.platform}")
     if not image.manifest.is_image:
-        raise InvalidOption(f"{entry.label} holds no image but something of type {image.manifest.config.media_type}, and can't be a base")
+        raise InvalidOption(f"{entry.label} holds no image but something of type {clean(image.manifest.config.media_type, 100)}, and can't be a base")
     data = store.read(image.manifest.config)
     if data is None:
         raise StoreDamaged(f"{entry.label} is damaged in {store.path}: its config {image.manifest.config.digest} can't be read")
@@ -112,5 +113,5 @@ def _planned(store: Store, wanted: NewImage, graph: Graph, source: ComposedImage
         moved_from = f" in place of {short(was.digest)}" if was is not None and was.digest != will_be.digest else ""
         plan.actions = (f"make {name} ({short(will_be.digest)}){moved_from}: {counted(len(moves), 'new blob')}, {size}",)
     reused = tuple(blob for blob in graph.blobs if blob not in moves)
-    plan.transfer = Transfer(source, store, graph, (wanted.name,) if plan.actions else (), None, moves, reused)
+    plan.transfer = Transfer(source, store, graph, (wanted.name,), None, moves, reused, bool(plan.actions))
     return plan

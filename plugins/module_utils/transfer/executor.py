@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import typing as t
 
 from ..errors import DiskFull, LongshoreError
 from ..oci.digest import Digest
+from ..oci.graph import NamedGraph
 from ..oci.manifest import Descriptor
-from .places import Sink, SinkWriter
+from .places import Chunks, OrderedSource, Sink, SinkWriter
 from .plan import Plan, Transfer
 from .workers import Workers
 
@@ -23,26 +25,32 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass
 class _Journey:
-    """A transfer under way, with the blobs that it waits for. Transfers to one sink share their blobs."""
+    """A transfer under way, with the work that it waits for. Transfers to one sink share their blobs."""
 
     transfer: Transfer
     writer: SinkWriter
-    blobs: list[Future[None]] = dataclasses.field(default_factory=list)
+    work: list[Future[None]] = dataclasses.field(default_factory=list)
+    done: bool = False
+
+    @property
+    def arrival(self) -> NamedGraph:
+        return NamedGraph(self.transfer.graph, self.transfer.names, self.transfer.selection)
 
 
 def execute(plan: Plan, transfers: t.Sequence[Transfer], workers: Workers) -> None:
-    """Carries out TRANSFERS of PLAN. Images of a transfer that fails get its error; a full disk ends the others as well."""
+    """Carries out TRANSFERS of PLAN. Images of a transfer that fails get its error; a full disk, and a plan of images that go together, ends the others too."""
     with contextlib.ExitStack() as stack:
         writers = _open_writers(transfers, stack)
         journeys = [_Journey(transfer, writers[id(transfer.sink)]) for transfer in transfers]
+        # Work that is still under way must end before the writers do: they hold the leases that protect it.
+        stack.callback(_give_up, journeys)
         _send_off(journeys, workers)
-        for journey in journeys:
-            try:
-                _arrive(journey)
-            except LongshoreError as error:
-                _fail(plan, journey, error)
-                if isinstance(error, DiskFull):
-                    _cancel(journeys)
+        try:
+            for group in [journeys] if plan.together else [[journey] for journey in journeys]:
+                _arrive(plan, group)
+        except DiskFull as error:
+            _give_up(journeys)
+            _fail(plan, journeys, error)
 
 
 def _open_writers(transfers: t.Sequence[Transfer], stack: contextlib.ExitStack) -> dict[int, SinkWriter]:
@@ -54,34 +62,64 @@ def _open_writers(transfers: t.Sequence[Transfer], stack: contextlib.ExitStack) 
 
 
 def _send_off(journeys: t.Sequence[_Journey], workers: Workers) -> None:
-    """Hands every lacking blob to the workers, once for each sink."""
+    """Hands every lacking blob to the workers, once for each sink; those of a source with an order of its own all together."""
     under_way: dict[tuple[int, Digest], Future[None]] = {}
+    in_order: dict[int, tuple[_Journey, OrderedSource, dict[Digest, Descriptor]]] = {}
     for journey in journeys:
         transfer = journey.transfer
         for blob in journey.writer.lacking(transfer.graph, transfer.moves):
+            if isinstance(transfer.source, OrderedSource):
+                in_order.setdefault(id(transfer.source), (journey, transfer.source, {}))[2].setdefault(blob.digest, blob)
+                continue
             key = (id(transfer.sink), blob.digest)
             if key not in under_way:
                 under_way[key] = workers.submit(_move, journey, blob)
-            journey.blobs.append(under_way[key])
+            journey.work.append(under_way[key])
+    for first, source, blobs in in_order.values():
+        reading = workers.submit(_move_in_order, first.writer, source, list(blobs.values()))
+        for journey in journeys:
+            if id(journey.transfer.source) == id(source):
+                journey.work.append(reading)
 
 
 def _move(journey: _Journey, blob: Descriptor) -> None:
     journey.writer.ingest(blob, journey.transfer.source.open)
 
 
-def _arrive(journey: _Journey) -> None:
-    for blob in journey.blobs:
-        blob.result()
-    journey.writer.publish(journey.transfer.graph, journey.transfer.names, journey.transfer.selection)
+def _move_in_order(writer: SinkWriter, source: OrderedSource, blobs: t.Collection[Descriptor]) -> None:
+    for blob, chunks in source.stream(blobs):
+        writer.ingest(blob, functools.partial(_given, chunks))
 
 
-def _fail(plan: Plan, journey: _Journey, error: LongshoreError) -> None:
+def _given(chunks: Chunks, _blob: Descriptor) -> Chunks:
+    return chunks
+
+
+def _arrive(plan: Plan, journeys: t.Sequence[_Journey]) -> None:
+    """Waits for what JOURNEYS bring and publishes it at once. Raises DiskFull alone: every other error is noted with their images."""
+    try:
+        for journey in journeys:
+            for work in journey.work:
+                work.result()
+        journeys[0].writer.publish([journey.arrival for journey in journeys])
+        for journey in journeys:
+            journey.done = True
+    except DiskFull:
+        raise
+    except LongshoreError as error:
+        _fail(plan, journeys, error)
+
+
+def _give_up(journeys: t.Sequence[_Journey]) -> None:
+    """Drops what hasn't begun, and waits for what has."""
+    pending = [work for journey in journeys for work in journey.work if not work.cancel()]
+    for work in pending:
+        work.exception()
+
+
+def _fail(plan: Plan, journeys: t.Sequence[_Journey], error: LongshoreError) -> None:
+    """Notes ERROR with the images of JOURNEYS; those that were published before a disk was full stay done."""
+    failed = {id(journey.transfer) for journey in journeys if not journey.done}
     for image in plan.images:
-        if image.transfer is journey.transfer:
+        if id(image.transfer) in failed and image.error is None:
             image.error = error
-
-
-def _cancel(journeys: t.Sequence[_Journey]) -> None:
-    for journey in journeys:
-        for blob in journey.blobs:
-            blob.cancel()

@@ -9,10 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ..oci.digest import Digest
-from ..oci.graph import Graph
+from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
-from ..oci.platform import Selection
-from ..oci.reference import Reference
 
 Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
 Content = t.Callable[[Descriptor], Chunks]
@@ -23,6 +21,14 @@ class Source(t.Protocol):
 
     def open(self, descriptor: Descriptor) -> Chunks:
         """The bytes of a blob, unverified: whoever takes them in checks them."""
+
+
+@t.runtime_checkable
+class OrderedSource(t.Protocol):
+    """A place whose blobs can only be had in an order of its own: those that are wanted are taken in one reading."""
+
+    def stream(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, Chunks]]:
+        """Each of WANTED with its bytes, to be read before the next is asked for."""
 
 
 class SinkWriter(t.Protocol):
@@ -38,8 +44,8 @@ class SinkWriter(t.Protocol):
     def ingest(self, descriptor: Descriptor, content: Content) -> None:
         """Takes in one blob, verified; safe to call from several threads."""
 
-    def publish(self, graph: Graph, names: t.Sequence[Reference], selection: Selection | None) -> None:
-        """Gives NAMES to an image whose blobs are all there."""
+    def publish(self, images: t.Sequence[NamedGraph]) -> None:
+        """Gives names to images whose blobs are all there: all of them or, where it fails, none."""
 
 
 class Sink(t.Protocol):

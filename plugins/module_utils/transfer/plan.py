@@ -66,9 +66,9 @@ class ImageFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Transfer:
-    """One image on its way: GRAPH goes from SOURCE to SINK, where it gets NAMES; without names it is there already.
+    """One image on its way: GRAPH goes from SOURCE to SINK, where it gets NAMES. `moves` are the blobs that the sink lacks, `reused` those it has.
 
-    `moves` are the blobs that the sink lacks, `reused` those it has.
+    One that isn't `pending` is there already, and only counted.
     """
 
     source: Source
@@ -78,6 +78,7 @@ class Transfer:
     selection: Selection | None
     moves: tuple[Descriptor, ...]
     reused: tuple[Descriptor, ...]
+    pending: bool = True
 
 
 @dataclasses.dataclass
@@ -107,10 +108,11 @@ class ImagePlan:
 
 @dataclasses.dataclass
 class Plan:
-    """All that one run does. `own` are the results that only this module has."""
+    """All that one run does. `own` are the results that only this module has. With `together` all images change at once or, where one fails, none."""
 
     images: list[ImagePlan]
     own: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    together: bool = False
 
     @property
     def changed(self) -> bool:
@@ -148,7 +150,7 @@ class Plan:
 
     def apply(self, workers: Workers) -> None:
         """Carries the plan out. An image that fails gets its error; the others are done."""
-        pending = [transfer for transfer in self.transfers if transfer.names]
+        pending = [transfer for transfer in self.transfers if transfer.pending]
         if pending:
             from .executor import execute
 

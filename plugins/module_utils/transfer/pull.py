@@ -138,7 +138,7 @@ class Puller:
         name = str(reference.name)
         was = ref_state(self.store, before)
         moves = tuple(blob for blob in graph.blobs if not self.store.has(blob))
-        lost = moves or any(self.store.status(document.digest) is None for document in graph.documents)
+        lost = moves or any(self.store.read(document) is None for document in graph.documents)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
         plan = ImagePlan(
             asked=name,
@@ -153,7 +153,7 @@ class Puller:
         plan.actions = (_action(name, was, will_be, moves),) if lost or was != will_be else ()
         reused = tuple(blob for blob in graph.blobs if blob not in moves)
         selection = self._selection_for(graph.root, before) if graph.root.is_index else None
-        plan.transfer = Transfer(repository or self.store, self.store, graph, (reference.name,) if plan.actions else (), selection, moves, reused)
+        plan.transfer = Transfer(repository or self.store, self.store, graph, (reference.name,), selection, moves, reused, bool(plan.actions))
         return plan
 
     def _check_platform(self, reference: Reference, graph: Graph) -> str | None:

@@ -84,7 +84,7 @@ class Pusher:
             moved_from = f" in place of {short(was.digest)}" if was is not None else ""
             plan.actions = (f"push {name} ({short(graph.root.digest)}) to {destination.name}{moved_from}: {counted(len(moves), 'blob')}, {size}",)
         reused = tuple(blob for blob in graph.blobs if blob not in moves)
-        plan.transfer = Transfer(self.store, repository, graph, () if there else (destination.name,), None, moves, reused)
+        plan.transfer = Transfer(self.store, repository, graph, (destination.name,), None, moves, reused, not there)
         return plan
 
     def _lacking(self, graph: Graph, repository: Repository, workers: Workers) -> tuple[Descriptor, ...]:

@@ -69,7 +69,7 @@ def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, for
         "deleted": [str(digest) for digest in deleted],
         "bytes_freed": sum(garbage.values()),
     }
-    return RemovalPlan(images, own, store, tuple(removed.values()), tuple(garbage))
+    return RemovalPlan(images, own, store=store, removed=tuple(removed.values()), garbage=tuple(garbage))
 
 
 def _matching(store: Store, selector: Selector, force: bool) -> list[Entry]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that are either whole and durable or not there: what the store's promises I1, I2 and I13 rest on."""
+"""Reading files within bounds, and writing them such that they are either whole and durable or not there: what promises I1, I2 and I13 rest on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import os
 import stat
 import typing as t
 
-from ..errors import InputOutputError, system_error
+from .errors import InputOutputError, system_error
 
 CHUNK = 1024 * 1024
 READ_REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 CREATE_PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PARENT_MODE = 0o755
 
 
 @contextlib.contextmanager
@@ -28,11 +29,11 @@ def reporting(path: str) -> t.Iterator[None]:
 
 
 def make_folder(path: str, mode: int) -> None:
-    """Makes PATH and its parents where they lack. The umask has no say in the mode of PATH itself; one that exists keeps its own."""
+    """Makes PATH, and its parents with mode 0755, where they lack. The umask has no say in any of these modes; a folder that exists keeps its own."""
+    if os.path.isdir(path):
+        return
+    make_folder(os.path.dirname(path), _PARENT_MODE)
     with reporting(path):
-        if os.path.isdir(path):
-            return
-        os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
@@ -83,6 +84,16 @@ def read_chunks(path: str) -> t.Iterator[memoryview]:
             yield buffer[:count]
 
 
+def read_file(path: str) -> t.Iterator[bytes]:
+    """The content of a file that a user named, who may have named a link to it. Raises InputOutputError, for an absent one too."""
+    with reporting(path), open(path, "rb", buffering=0) as file:
+        while True:
+            chunk = file.read(CHUNK)
+            if not chunk:
+                return
+            yield chunk
+
+
 class PrivateFile:
     """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
 
@@ -90,7 +101,11 @@ class PrivateFile:
         self.path = path
         with reporting(path):
             self._descriptor = os.open(path, CREATE_PRIVATE, 0o600)
-            os.fchmod(self._descriptor, mode)
+            try:
+                os.fchmod(self._descriptor, mode)
+            except BaseException:
+                self.__exit__()
+                raise
 
     def __enter__(self) -> PrivateFile:
         return self
@@ -111,7 +126,9 @@ class PrivateFile:
         return status
 
     def __exit__(self, *unused: object) -> None:
-        os.close(self._descriptor)
+        """A file that can't be removed is cleared away by a later run: what is told is the error that came first."""
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
         if self.path:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(self.path)

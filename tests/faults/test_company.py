@@ -1,0 +1,202 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several runs on one store at once (promises I3, I4, I6, I7)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, StoreDamaged
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
+from ansible_collections.longshore.images.plugins.module_utils.transfer.naming import plan_names
+from ansible_collections.longshore.images.plugins.module_utils.transfer.removal import plan_removal
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.tests.support.faults import end_of, in_child, leftovers, start_child, wrong_blobs
+from ansible_collections.longshore.images.tests.support.images import FakeRepository
+from ansible_collections.longshore.images.tests.support.modules import finish_module, start_module
+from ansible_collections.longshore.images.tests.support.verbs import (
+    HOST,
+    LEAVING,
+    NEW,
+    OLD,
+    REGISTRY,
+    append,
+    apply,
+    names,
+    opened,
+    plan_pull,
+    pull,
+    put_images,
+    remove,
+    tag,
+    whole,
+)
+
+
+def test_eight_processes_that_make_a_store_and_add_tags_lose_none(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+
+    def add(worker: int) -> None:
+        pull(path, "r.test/new:1")
+        for number in range(10):
+            tag(path, "r.test/new:1", f"r.test/new:{worker}-{number}")
+
+    children = [start_child(lambda worker=worker: add(worker)) for worker in range(8)]  # type: ignore[misc]
+    assert [end_of(child) for child in children] == [0] * 8
+    wanted = {"r.test/new:1", *(f"r.test/new:{worker}-{number}" for worker in range(8) for number in range(10))}
+    assert names(path) == dict.fromkeys(wanted, str(NEW.root.digest))
+    assert whole(path, NEW)
+    assert leftovers(path) == []
+
+
+def test_eight_modules_that_add_tags_lose_none(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    targets = [[f"r.test/tag:{worker}-{number}" for number in range(3)] for worker in range(8)]
+    options = [{"store": str(path), "name": "r.test/old:1", "targets": three} for three in targets]
+    results = [finish_module(module) for module in [start_module("image_tag", one) for one in options]]
+    assert [result.get("changed") for result in results] == [True] * 8
+    assert {name for three in targets for name in three} <= set(names(path))
+    assert leftovers(path) == []
+
+
+def test_tags_that_were_acknowledged_survive_the_company_of_runs_that_are_killed(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    (tmp_path / "file").write_text("content")
+    seed = random.Random(5)
+
+    def work(worker: int) -> None:
+        for number in range(1000):
+            tag(path, "r.test/old:1", f"r.test/kept:{worker}-{number}")
+            with (tmp_path / f"acknowledged-{worker}").open("a") as log:
+                log.write(f"r.test/kept:{worker}-{number}\n")
+            pull(path, "r.test/leaving:1")
+            remove(path, f"r.test/made:{worker}", "r.test/l*")
+            try:
+                append(path, f"r.test/made:{worker}", "r.test/old:1", tmp_path / "file")
+            except StoreDamaged as error:  # the layer was here when the plan was made, and another run removed it since
+                assert "run it again" in error.message or "pull" in error.message  # noqa: PT017
+
+    until = time.monotonic() + 4
+    children = [start_child(lambda worker=worker: work(worker)) for worker in range(4)]  # type: ignore[misc]
+    workers = 4
+    try:
+        while time.monotonic() < until:
+            time.sleep(seed.uniform(0.05, 0.3))
+            victim = children.pop(seed.randrange(len(children)))
+            os.kill(victim, signal.SIGKILL)
+            assert end_of(victim) == -signal.SIGKILL, "a worker failed by itself"
+            children.append(start_child(lambda worker=workers: work(worker)))  # type: ignore[misc]
+            workers += 1
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            end_of(child)
+
+    acknowledged = {line for log in tmp_path.glob("acknowledged-*") for line in log.read_text().split()}
+    assert len(acknowledged) > 20
+    assert acknowledged <= set(names(path))
+    assert wrong_blobs(path) == []
+    assert whole(path, OLD)
+    store = opened(path)
+    assert [entry.label for entry in store.index.entries if store.missing(entry)] == []
+    tag(path, "r.test/old:1", "r.test/afterwards:1")
+    assert leftovers(path) == []
+
+
+class Interrupted(FakeRepository):
+    """A registry in the middle of whose first blob something else happens."""
+
+    def __init__(self, meanwhile: t.Callable[[], object]) -> None:
+        super().__init__(REGISTRY.images)
+        self.meanwhile: t.Callable[[], object] | None = meanwhile
+
+    def open(self, descriptor: Descriptor) -> t.Iterator[bytes]:
+        for chunk in super().open(descriptor):
+            yield chunk
+            if self.meanwhile is not None:
+                meanwhile, self.meanwhile = self.meanwhile, None
+                meanwhile()
+
+
+def test_a_removal_takes_nothing_that_a_running_pull_reuses(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    pull(path, "r.test/new:1", registry=Interrupted(lambda: remove(path, "r.test/old:1", "r.test/leaving:1")))
+    assert set(names(path)) == {"r.test/moving:1", "r.test/new:1"}
+    assert whole(path, NEW)
+    assert all(digest in NEW.digests for digest in LEAVING.digests if opened(path).status(digest) is not None)
+
+
+def test_a_removal_after_the_death_of_a_pull_takes_what_only_that_needed(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    assert in_child(lambda: pull(path, "r.test/new:1", registry=Interrupted(lambda: os.kill(os.getpid(), signal.SIGKILL)))) == -signal.SIGKILL
+    assert leftovers(path) != []
+    remove(path, "r.test/old:1", "r.test/leaving:1")
+    assert [digest for digest in OLD.digests | LEAVING.digests if opened(path).status(digest) is not None] == []
+    assert leftovers(path) == []
+
+
+def test_what_was_removed_after_a_pull_was_planned_is_fetched_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    with Workers(2) as workers:
+        plan = plan_pull(opened(path), workers, "r.test/new:1")
+        remove(path, "r.test/old:1", "r.test/leaving:1")
+        apply(plan, workers)
+    assert whole(path, NEW)
+
+
+def test_an_image_that_was_removed_after_a_tag_was_planned_gets_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    store = opened(path)
+    with Workers(1) as workers:
+        plan = plan_names(store, store.complete(parse_selector("r.test/leaving:1")), [Reference.parse("r.test/late:1")], False, HOST)
+        remove(path, "r.test/leaving:1")
+        with pytest.raises(LongshoreError):
+            apply(plan, workers)
+    assert set(names(path)) == {"r.test/old:1", "r.test/moving:1"}
+    assert leftovers(path) == []
+
+
+def test_an_image_that_got_another_name_after_its_removal_was_planned_stays(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    with Workers(1) as workers:
+        plan = plan_removal(opened(path), [Reference.parse("r.test/leaving:1")], True, False, HOST)
+        tag(path, "r.test/leaving:1", "r.test/saved:1")
+        apply(plan, workers)
+    assert "r.test/leaving:1" not in names(path)
+    assert names(path)["r.test/saved:1"] == str(LEAVING.root.digest)
+    assert whole(path, LEAVING)
+
+
+def test_a_name_that_moved_after_its_removal_was_planned_stays(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    with Workers(1) as workers:
+        plan = plan_removal(opened(path), [Reference.parse("r.test/moving:1")], True, False, HOST)
+        pull(path, "r.test/moving:1")
+        apply(plan, workers)
+    assert names(path)["r.test/moving:1"] == str(NEW.root.digest)
+    assert whole(path, NEW)
+
+
+def test_a_removal_while_an_image_is_moved_under_a_lease_counts_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    pull(path, "r.test/moving:1", registry=Interrupted(lambda: remove(path, "r.test/leaving:1")))
+    assert whole(path, NEW)
+    assert whole(path, OLD)

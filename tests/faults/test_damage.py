@@ -1,0 +1,57 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pull mends whatever part of an image was damaged; what can't be kept in mind costs time and nothing else (promise I8)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.tests.support.faults import wrong_blobs
+from ansible_collections.longshore.images.tests.support.images import FakeRepository, make_index
+from ansible_collections.longshore.images.tests.support.modules import attempt
+from ansible_collections.longshore.images.tests.support.verbs import opened, pull, put_images, whole
+
+INDEX = make_index("attested", ("linux/amd64", "unknown/unknown"), layers=1)
+REGISTRY = FakeRepository({"r.test/attested:1": INDEX})
+
+DAMAGE: dict[str, t.Callable[[Path, int], object]] = {
+    "gone": lambda path, size: path.unlink(),
+    "cut off": lambda path, size: os.truncate(path, size - 1),
+    "altered": lambda path, size: path.write_text(" " * size),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+@pytest.mark.parametrize("part", INDEX.graph.content, ids=lambda part: part.media_type.rpartition("/")[2][8:22])
+def test_a_pull_mends_every_part_and_says_so(tmp_path: Path, part: Descriptor, damage: t.Callable[[Path, int], object]) -> None:
+    path = tmp_path / "store"
+    pull(path, "r.test/attested:1", platforms=["all"], registry=REGISTRY)
+    blob = Path(opened(path).blob_path(part.digest))
+    blob.chmod(0o644)
+    damage(blob, part.size)
+    if blob.exists():
+        os.utime(blob, ns=(1, 1))
+
+    assert pull(path, "r.test/attested:1", platforms=["all"], registry=REGISTRY).changed
+    assert wrong_blobs(path) == []
+    assert whole(path, INDEX)
+    assert not pull(path, "r.test/attested:1", platforms=["all"], registry=REGISTRY).changed
+
+
+def test_a_run_that_changes_nothing_does_not_fail_for_a_lock_that_it_only_wants_in_order_to_remember(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    (path / ".longshore" / "verified.json").unlink()
+    options = {"store": str(path), "name": "r.test/old:1", "targets": ["r.test/old:1"], "lock_timeout": 0.2}
+    with (path / ".longshore" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = attempt("image_tag", options)
+    assert "msg" not in result
+    assert not result["changed"]

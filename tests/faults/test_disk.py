@@ -1,0 +1,143 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Full, failing and read-only disks are loud and harmless (promises I5, I12)."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, LongshoreError
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.tests.support.faults import (
+    Event,
+    FileEvents,
+    events_of,
+    failing,
+    leftovers,
+    wrong_blobs,
+)
+from ansible_collections.longshore.images.tests.support.images import FakeRepository, make_image
+from ansible_collections.longshore.images.tests.support.verbs import (
+    OLD,
+    REGISTRY,
+    VERBS,
+    Verb,
+    names,
+    opened,
+    plan_pull,
+    pull,
+    put_images,
+    tag,
+    whole,
+)
+
+NEEDS_ROOM = ("open", "write", "mkdir", "fsync", "rename")
+REMOVES = ("unlink", "rmdir", "remove")
+
+
+def _once(start: Event) -> t.Callable[[Event], bool]:
+    return lambda event: event.number == start.number
+
+
+def _from_then_on(start: Event) -> t.Callable[[Event], bool]:
+    return lambda event: event.number >= start.number and event.call not in ("chmod", "fchmod")
+
+
+def _full_from_then_on(start: Event) -> t.Callable[[Event], bool]:
+    return lambda event: event.number >= start.number and event.call in NEEDS_ROOM
+
+
+FAULTS: dict[str, tuple[int, t.Callable[[Event], t.Callable[[Event], bool]], tuple[str, ...]]] = {
+    "full for a moment": (errno.ENOSPC, _once, NEEDS_ROOM),
+    "full": (errno.ENOSPC, _full_from_then_on, NEEDS_ROOM),
+    "failing once": (errno.EIO, _once, FileEvents.CALLS),
+    "read-only": (errno.EROFS, _from_then_on, ("open", "mkdir", "rename", *REMOVES)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_a_disk_that_fails_at_any_moment_is_told_and_harms_nothing(tmp_path: Path, verb: Verb, fault: str) -> None:
+    code, chosen, calls = FAULTS[fault]
+    path = verb.prepared(tmp_path / "whole")
+    before = names(path)
+    damage = len(wrong_blobs(path))
+    events = events_of(path, lambda: verb.run(path))
+    after = names(path)
+
+    for start in events:
+        # Where a folder can't be synced, undoing takes room again: a disk that is full from there on can't give the old index back.
+        if start.call not in calls or (start.call == "fsync" and chosen is not _once and not start.path.endswith(tuple("0123456789"))):
+            continue
+        path = verb.prepared(tmp_path / str(start.number))
+        told: LongshoreError | None = None
+        with FileEvents(path, failing(code, chosen(start))).watched():
+            try:
+                verb.run(path)
+            except LongshoreError as error:
+                told = error
+
+        if told is None:
+            assert names(path) == after, start
+        else:
+            assert isinstance(told, DiskFull if code == errno.ENOSPC else InputOutputError), start
+            assert str(path) in told.message, start
+            assert names(path) == before or (start.call == "unlink" and verb.name == "rm"), start
+        assert len(wrong_blobs(path)) <= damage, start
+        assert leftovers(path) == [] or start.call in REMOVES or code == errno.EROFS, start
+        if before:
+            assert whole(path, OLD), start
+
+        verb.run(path)
+        tag(path, next(iter(after)), "r.test/afterwards:1")
+        assert {name: digest for name, digest in names(path).items() if "afterwards" not in name} == after, start
+        assert leftovers(path) == [], start
+        assert wrong_blobs(path) == [], start
+
+
+def test_a_full_disk_fails_every_image_that_is_left_in_words(tmp_path: Path) -> None:
+    """The first image has no room; those behind it are not tried, and say why."""
+    path = tmp_path / "store"
+    put_images(path)
+    before = names(path)
+    images = {f"r.test/{number}:1": make_image(f"many-{number}", 6) for number in range(6)}
+    with Workers(2) as workers:
+        plan = plan_pull(opened(path), workers, *images, registry=FakeRepository(images))
+        with FileEvents(path / ".longshore" / "tmp", failing(errno.ENOSPC, lambda event: event.call == "write")).watched():
+            plan.apply(workers)
+    assert [type(image.error) for image in plan.images] == [DiskFull] * 6
+    assert names(path) == before
+    with opened(path).writer(()):
+        assert list((path / ".longshore" / "tmp").iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> t.Iterator[Path]:
+    """A real file system of 512 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"only root can mount: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_disk_that_is_really_full_is_told_and_nothing_of_the_failed_image_stays(small_disk: Path) -> None:
+    path = small_disk / "store"
+    pull(path, "r.test/old:1")
+    before = names(path)
+    large = FakeRepository({**REGISTRY.images, "r.test/large:1": make_image("large", 1, size=1_000_000)})
+    with pytest.raises(DiskFull, match=rf"{path}/.*No space left on device"):
+        pull(path, "r.test/large:1", registry=large)
+    assert names(path) == before
+    assert leftovers(path) == []
+    assert wrong_blobs(path) == []
+    pull(path, "r.test/new:1")
+    assert whole(path, OLD)

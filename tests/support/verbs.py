@@ -1,0 +1,153 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole runs of pull, tag, rm and append on one store, as modules make them, for tests that disturb them.
+
+Every verb starts from the same store: `old` (which no verb touches), `moving` and `leaving`, which shares a layer with `old`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import typing as t
+from pathlib import Path
+
+from ansible_collections.longshore.images.plugins.module_utils.archive.layer import LayerSource
+from ansible_collections.longshore.images.plugins.module_utils.oci.compose import Settings
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
+from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.plugins.module_utils.transfer.append import NewImage, plan_append
+from ansible_collections.longshore.images.plugins.module_utils.transfer.naming import plan_names
+from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
+from ansible_collections.longshore.images.plugins.module_utils.transfer.pull import Puller
+from ansible_collections.longshore.images.plugins.module_utils.transfer.removal import parse_removal, plan_removal
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_image, make_index, make_layer
+
+HOST = Platform.parse("linux/amd64")
+SHARED = make_layer("shared")
+OLD = make_image("old", 1, shared=[SHARED])
+MOVING = make_image("moving", 1)
+LEAVING = make_image("leaving", 1, shared=[SHARED])
+NEW = make_image("new", 1, shared=[SHARED])
+INDEX = make_index("index", layers=1)
+REGISTRY = FakeRepository({"r.test/new:1": NEW, "r.test/moving:1": NEW, "r.test/index:1": INDEX, "r.test/old:1": OLD, "r.test/leaving:1": LEAVING})
+
+State = dict[str, str]
+
+
+def opened(path: Path) -> Store:
+    return Store(str(path), lock_timeout=5)
+
+
+def names(path: Path) -> State:
+    """What every name of the store points at; the unnamed images by their digests."""
+    return {entry.label: str(entry.descriptor.digest) for entry in opened(path).index.entries}
+
+
+def apply(plan: Plan, workers: Workers) -> Plan:
+    """Applies a plan, and raises the error of the first image that failed."""
+    plan.apply(workers)
+    for error in plan.errors:
+        raise error
+    return plan
+
+
+def tag(path: Path, name: str, *targets: str) -> Plan:
+    store = opened(path)
+    with Workers(1) as workers:
+        source = store.complete(parse_selector(name))
+        return apply(plan_names(store, source, [Reference.parse(target) for target in targets], False, HOST), workers)
+
+
+def remove(path: Path, *selectors: str) -> Plan:
+    with Workers(1) as workers:
+        return apply(plan_removal(opened(path), [parse_removal(text) for text in selectors], True, False, HOST), workers)
+
+
+def append(path: Path, name: str, base: str | None, source: Path) -> Plan:
+    layer = LayerSource(str(source), "/opt/file", 0o644, 0, 0, True)
+    wanted = NewImage(Reference.parse(name), parse_selector(base) if base else None, [layer], Settings(cmd=["/opt/file"]), None, None)
+    with Workers(1) as workers:
+        return apply(plan_append(opened(path), wanted, HOST, workers), workers)
+
+
+def plan_pull(store: Store, workers: Workers, *references: str, platforms: t.Sequence[str] = (), registry: FakeRepository = REGISTRY) -> Plan:
+    selection = Selection.parse(platforms) if platforms else Selection((HOST,), explicit=False)
+    puller = Puller(store, lambda reference: t.cast(Repository, registry), "always", selection, HOST)
+    return puller.plan([Reference.parse(text) for text in references], workers)
+
+
+def pull(path: Path, *references: str, platforms: t.Sequence[str] = (), registry: FakeRepository = REGISTRY) -> Plan:
+    store = opened(path)
+    with Workers(1) as workers:
+        return apply(plan_pull(store, workers, *references, platforms=platforms, registry=registry), workers)
+
+
+def put_images(path: Path) -> None:
+    store = opened(path)
+    for image, name in ((OLD, "r.test/old:1"), (MOVING, "r.test/moving:1"), (LEAVING, "r.test/leaving:1")):
+        image.put(store, name)
+
+
+def _nothing(path: Path) -> None:
+    """The store is missing."""
+
+
+def _damaged(path: Path) -> None:
+    """A layer of `leaving` is a folder, its config is cut short: pulling it again has to mend both."""
+    put_images(path)
+    config, *_shared, layer = (Path(opened(path).blob_path(blob.digest)) for blob in LEAVING.blobs)
+    layer.unlink()
+    (layer / "with").mkdir(parents=True)
+    (layer / "with" / "content").write_text("x")
+    config.chmod(0o644)
+    os.truncate(config, 10)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """A run, and the store that it starts from."""
+
+    name: str
+    run: t.Callable[[Path], object]
+    prepare: t.Callable[[Path], None] = put_images
+
+    def prepared(self, folder: Path) -> Path:
+        """A store below FOLDER as this verb finds it."""
+        path = folder / "store"
+        template = folder.parent / f"template-{self.name}"
+        if not template.exists():
+            self.prepare(template)
+            template.mkdir(exist_ok=True)
+        folder.mkdir()
+        if any(template.iterdir()):
+            shutil.copytree(template, path)
+        return path
+
+
+def _append(path: Path) -> None:
+    source = path.parent.parent / "file"
+    if not source.exists():
+        source.write_text("content")
+    append(path, "r.test/made:1", "r.test/old:1", source)
+
+
+VERBS = (
+    Verb("tag", lambda path: tag(path, "r.test/old:1", "r.test/fresh:1", "r.test/moving:1")),
+    Verb("rm", lambda path: remove(path, "r.test/moving:1", "r.test/leaving:1")),
+    Verb("append", _append),
+    Verb("pull", lambda path: pull(path, "r.test/new:1")),
+    Verb("pull-moves", lambda path: pull(path, "r.test/moving:1")),
+    Verb("pull-first", lambda path: pull(path, "r.test/index:1", platforms=["all"]), _nothing),
+    Verb("pull-mends", lambda path: pull(path, "r.test/leaving:1"), _damaged),
+)
+
+
+def whole(path: Path, image: Image) -> bool:
+    """Whether all files of an image are there. That they are right is for `wrong_blobs` to say."""
+    return all(Path(opened(path).blob_path(digest)).is_file() for digest in image.digests)

@@ -1,0 +1,255 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blobs count as present only when they are known to be good, and are stored whole or not at all (promises I1, I4, I8, I13)."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch, StoreDamaged, StoreIncomplete
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.store import writer as writing
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support.faults import leftovers, snapshot, wrong_blobs
+from ansible_collections.longshore.images.tests.support.images import make_image, make_index
+
+IMAGE = make_image("x", size=3000)
+NAME = Reference.parse("docker.io/library/x:1")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(str(tmp_path / "store"))
+    IMAGE.put(store, str(NAME))
+    return store
+
+
+def blob_file(store: Store, descriptor: Descriptor) -> Path:
+    return Path(store.blob_path(descriptor.digest))
+
+
+def rewrite(path: Path, change: t.Callable[[bytes], bytes]) -> None:
+    data = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(change(data))
+    os.utime(path, ns=(1, 1))  # a clock too coarse to tell two writes apart is no part of the test
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    (path / "with").mkdir(parents=True)
+    (path / "with" / "content").write_text("x")
+
+
+def replace_by_link(path: Path) -> None:
+    path.rename(path.parent.parent.parent.parent / "outside")
+    path.symlink_to(path.parent.parent.parent.parent / "outside")
+
+
+def replace_by_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+DAMAGE: dict[str, t.Callable[[Path], None]] = {
+    "gone": Path.unlink,
+    "empty": lambda path: rewrite(path, lambda data: b""),
+    "cut off": lambda path: rewrite(path, lambda data: data[:-1]),
+    "longer": lambda path: rewrite(path, lambda data: data + b"x"),
+    "altered": lambda path: rewrite(path, lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+    "zeros": lambda path: rewrite(path, lambda data: bytes(len(data))),
+    "a folder": replace_by_folder,
+    "a link": replace_by_link,
+    "a fifo": replace_by_fifo,
+}
+damaged = pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+everything = pytest.mark.parametrize("part", IMAGE.graph.content, ids=["config", "layer 0", "layer 1", "manifest"])
+
+
+@damaged
+@everything
+def test_a_damaged_blob_never_counts_as_present(store: Store, part: Descriptor, damage: t.Callable[[Path], None]) -> None:
+    damage(blob_file(store, part))
+    for reader in (store, Store(store.path)):
+        assert not reader.has(part)
+        assert reader.read(part) is None
+        assert part.digest in {lost.digest for lost in reader.missing(reader.resolve(NAME))}
+        with pytest.raises(StoreDamaged, match=str(part.digest)):
+            reader.complete(NAME)
+
+
+@damaged
+@everything
+def test_storing_the_image_again_repairs_it(store: Store, part: Descriptor, damage: t.Callable[[Path], None]) -> None:
+    damage(blob_file(store, part))
+    IMAGE.put(Store(store.path), str(NAME))
+    assert Store(store.path).complete(NAME)
+    assert wrong_blobs(store.path) == []
+    assert leftovers(store.path) == []
+
+
+def test_a_blob_that_was_touched_is_hashed_again_and_found_good(store: Store) -> None:
+    for part in IMAGE.graph.content:
+        os.utime(blob_file(store, part))
+    assert Store(store.path).complete(NAME)
+
+
+def test_a_blob_that_is_known_is_not_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hashed_again(*unused: object) -> t.NoReturn:
+        raise AssertionError("a blob was hashed again")
+
+    monkeypatch.setattr("ansible_collections.longshore.images.plugins.module_utils.store.store.hash_stream", hashed_again)
+    assert Store(store.path).missing(store.resolve(NAME)) == []
+
+
+WRONG: dict[str, t.Callable[[bytes], list[bytes]]] = {
+    "nothing": lambda data: [],
+    "cut off": lambda data: [data[:-1]],
+    "one byte more": lambda data: [data, b"x"],
+    "altered": lambda data: [data[:-1], bytes([data[-1] ^ 1])],
+    "endless": lambda data: [data] * 1000,
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there already"])
+def test_bytes_that_are_not_what_was_promised_are_never_stored(store: Store, wrong: t.Callable[[bytes], list[bytes]], there: bool) -> None:
+    image = IMAGE if there else make_image("other", size=3000)
+    layer = image.layers[0]
+    before = snapshot(Path(store.path, "blobs"))
+    with store.writer(image.digests) as writer:
+        with pytest.raises(DigestMismatch, match=str(layer.digest)):
+            writer.ingest(layer, lambda wanted: wrong(image.content[wanted.digest]))
+        assert list(Path(store.private("tmp")).iterdir()) == []
+    assert snapshot(Path(store.path, "blobs")) == before
+
+
+def test_a_source_that_breaks_off_leaves_nothing(store: Store) -> None:
+    image = make_image("other", size=3000)
+
+    def broken(wanted: Descriptor) -> t.Iterator[bytes]:
+        yield image.content[wanted.digest][:100]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), store.writer(image.digests) as writer:
+        writer.ingest(image.layers[0], broken)
+    assert not store.has(image.layers[0])
+    assert leftovers(store.path) == []
+
+
+def test_sha512_blobs_have_a_folder_of_their_own(store: Store) -> None:
+    data = b"content"
+    blob = Descriptor("application/octet-stream", Digest.of(data, "sha512"), len(data))
+    with store.writer([blob.digest]) as writer:
+        writer.ingest(blob, lambda wanted: [data])
+    assert Path(store.path, "blobs", "sha512", blob.digest.hex).read_bytes() == data
+    assert Store(store.path).has(blob)
+
+
+def test_an_image_is_not_named_while_a_part_of_it_is_lacking(store: Store) -> None:
+    image = make_image("other")
+    before = Path(store.index_path).read_bytes()
+    with store.writer(image.digests) as writer:
+        for blob in image.blobs[:-1]:
+            writer.ingest(blob, image.open)
+        with pytest.raises(StoreIncomplete, match=str(image.blobs[-1].digest)):
+            writer.publish([NamedGraph(image.graph, (Reference.parse("other:1"),), None)])
+    assert Path(store.index_path).read_bytes() == before
+
+
+def test_an_index_is_not_named_without_a_platform_that_was_asked_for(store: Store) -> None:
+    index = make_index("i")
+    with pytest.raises(StoreIncomplete, match="i:1"):
+        index.sparse("linux/amd64").put(store, "i:1", platforms=["linux/amd64", "linux/arm64"])
+
+
+def test_an_index_may_be_named_with_the_platforms_that_were_asked_for(store: Store) -> None:
+    entry = make_index("i").sparse("linux/arm64").put(store, "i:1", platforms=["linux/arm64"])
+    assert Store(store.path).missing(entry) == []
+
+
+def test_a_child_that_was_asked_for_and_got_lost_is_noticed(store: Store) -> None:
+    index = make_index("i")
+    entry = index.put(store, "i:1", platforms=["linux/arm64"])
+    lost = index.graph.images[1].descriptor
+    blob_file(store, lost).unlink()
+    assert [found.digest for found in Store(store.path).missing(entry)] == [lost.digest]
+
+
+def test_damage_of_another_name_does_not_keep_an_image_from_being_named(store: Store) -> None:
+    index = make_index("i")
+    index.put(store, "i:all", platforms=["all"])
+    blob_file(store, index.graph.images[1].descriptor).unlink()
+    index.sparse("linux/amd64").put(Store(store.path), "i:amd64", platforms=["linux/amd64"])
+    assert Store(store.path).complete(Reference.parse("i:amd64"))
+
+
+def test_what_is_published_while_folders_are_synced_is_synced_before_its_image_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = make_image("first"), make_image("second")
+    folder = os.path.dirname(store.blob_path(first.root.digest))
+    synced: list[str] = []
+    with store.writer(first.digests | second.digests) as writer:
+        late = [descriptor for descriptor in second.blobs if not store.has(descriptor)]
+
+        def sync(path: str) -> None:
+            synced.append(path)
+            while path == folder and late:
+                writer.ingest(late.pop(), second.open)
+
+        monkeypatch.setattr(writing, "sync_folder", sync)
+        for blob in first.blobs:
+            writer.ingest(blob, first.open)
+        writer.publish([NamedGraph(first.graph, (Reference.parse("first:1"),), None)])
+        for part in second.graph.documents:
+            writer.ingest(part, second.open)
+        synced.clear()
+        writer.publish([NamedGraph(second.graph, (Reference.parse("second:1"),), None)])
+    assert synced.index(folder) < synced.index(store.path)
+
+
+def test_what_another_run_has_just_published_is_synced_before_it_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = make_image("other")
+    synced: list[str] = []
+    with store.writer(image.digests) as slow:
+        for blob in image.graph.content:
+            slow.ingest(blob, image.open)
+        monkeypatch.setattr(writing, "sync_folder", synced.append)
+        image.put(Store(store.path), "quick:1")
+    assert synced.index(os.path.dirname(store.blob_path(image.root.digest))) < synced.index(store.path)
+
+
+def test_removal_keeps_what_another_image_shares(store: Store) -> None:
+    shared = [IMAGE.content[layer.digest] for layer in IMAGE.layers]
+    upper = make_image("upper", 1, shared=shared)
+    upper.put(store, "upper:1")
+    with store.writer(()) as writer:
+        writer.remove([store.resolve(NAME)], list(IMAGE.digests))
+    assert Store(store.path).complete(Reference.parse("upper:1"))
+    assert {digest for digest in IMAGE.digests if store.status(digest) is None} == IMAGE.digests - upper.digests
+
+
+def test_removal_keeps_what_an_unnamed_image_shares(store: Store) -> None:
+    shared = [IMAGE.content[layer.digest] for layer in IMAGE.layers]
+    upper = make_image("upper", 1, shared=shared)
+    upper.put(store, "upper:1")
+    make_image("new").put(store, "upper:1")
+    with store.writer(()) as writer:
+        writer.remove([store.resolve(NAME)], list(IMAGE.digests))
+    assert Store(store.path).complete(upper.root.digest)
+
+
+def test_selections_of_two_runs_add_up(store: Store) -> None:
+    index = make_index("i")
+    index.sparse("linux/amd64").put(store, "i:1", platforms=["linux/amd64"])
+    entry = index.sparse("linux/arm64").put(store, "i:1", platforms=["linux/arm64"])
+    assert entry.selection == Selection.parse(["linux/amd64", "linux/arm64"])
+    assert Store(store.path).missing(entry) == []

@@ -1,0 +1,237 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`index.json` as a value: promises I2 and I10, and one entry per name."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import StoreDamaged
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.store.index import MAX_INDEX, PLATFORMS, REF_NAME, StoreIndex
+
+PATH = "/store/index.json"
+Members = dict[str, t.Any]
+
+
+def digest(letter: str) -> Digest:
+    return Digest("sha256", letter * 64)
+
+
+def descriptor(letter: str) -> Descriptor:
+    return Descriptor(media_types.OCI_MANIFEST, digest(letter), 10)
+
+
+def name(text: str) -> Reference:
+    return Reference.parse(text)
+
+
+def entry(letter: str, ref_name: str | None = None, **members: t.Any) -> Members:
+    annotations = {REF_NAME: ref_name} if ref_name is not None else {}
+    annotations.update(members.pop("annotations", {}))
+    line: Members = {"mediaType": media_types.OCI_MANIFEST, "digest": f"sha256:{letter * 64}", "size": 10, **members}
+    return {**line, "annotations": annotations} if annotations else line
+
+
+def index_of(*entries: Members, **members: t.Any) -> StoreIndex:
+    return StoreIndex.parse(json.dumps({"schemaVersion": 2, "manifests": entries, **members}).encode(), PATH)
+
+
+def written(index: StoreIndex) -> Members:
+    members: Members = json.loads(index.to_bytes())
+    return members
+
+
+def lines(index: StoreIndex) -> list[tuple[str, str | None]]:
+    """The first letter of each entry's digest, and its name's last part."""
+    return [(line["digest"][7], line.get("annotations", {}).get(REF_NAME, "").rpartition("/")[2] or None) for line in written(index)["manifests"]]
+
+
+def test_what_another_tool_wrote_survives_a_new_name() -> None:
+    foreign = entry(
+        "a", "1.27", annotations={"org.example.x": "y"}, platform={"os": "linux", "architecture": "riscv64"}, urls=["u"], extra={"k": [1]}
+    )
+    odd = entry("b", "/some/path")
+    artifact = {"mediaType": "application/vnd.example", "digest": f"sha512:{'c' * 128}", "size": 3, "artifactType": "x/y"}
+    index = index_of(foreign, odd, artifact, annotations={"top": "level"}, other=[True, None, 1.5])
+
+    after = written(index.naming(name("nginx:1"), descriptor("d"), None))
+
+    assert after["manifests"][:3] == [foreign, odd, artifact]
+    assert after["annotations"] == {"top": "level"}
+    assert after["other"] == [True, None, 1.5]
+
+
+@pytest.mark.parametrize("value", [None, {}])
+def test_an_entry_whose_annotations_are_null_or_empty_is_an_unnamed_image(value: object) -> None:
+    index = index_of({**entry("a"), "annotations": value})
+    assert lines(index.naming(name("x:1"), descriptor("a"), None)) == [("a", "x:1")]
+
+
+def test_annotations_of_an_entry_stay_when_its_image_gets_a_name() -> None:
+    index = index_of(entry("a", annotations={"org.example.x": "y"}, extra=1))
+    (line,) = written(index.naming(name("x:1"), descriptor("a"), None))["manifests"]
+    assert line["annotations"] == {"org.example.x": "y", REF_NAME: "docker.io/library/x:1"}
+    assert line["extra"] == 1
+
+
+def test_annotations_of_an_entry_stay_when_its_name_moves_away() -> None:
+    index = index_of(entry("a", "docker.io/library/x:1", annotations={"org.example.x": "y"}, extra=1))
+    first, second = written(index.naming(name("x:1"), descriptor("b"), None))["manifests"]
+    assert first == entry("a", annotations={"org.example.x": "y"}, extra=1)
+    assert second["digest"] == str(digest("b"))
+
+
+def test_any_text_that_json_can_hold_survives() -> None:
+    strange = entry("a", annotations={"k": 'é 日本 \u2028 \x00 " \\ \U0001f6a2'})
+    again = StoreIndex.parse(index_of(strange).naming(name("x:1"), descriptor("b"), None).to_bytes(), PATH)
+    assert written(again)["manifests"][0] == strange
+
+
+def test_a_moved_name_leaves_the_old_image_unnamed_once() -> None:
+    index = index_of(entry("a", "docker.io/library/x:1"), entry("a"), entry("b", "docker.io/library/y:1"))
+    assert lines(index.naming(name("x:1"), descriptor("c"), None)) == [("a", None), ("b", "y:1"), ("c", "x:1")]
+
+
+def test_an_unnamed_entry_of_another_tool_stays_beside_a_named_one() -> None:
+    foreign = entry("a", annotations={"org.example.x": "y"}, artifactType="x/y")
+    index = index_of(entry("a", "docker.io/library/x:1"), foreign, entry("a"))
+    assert written(index.naming(name("y:1"), descriptor("b"), None))["manifests"][:3] == written(index)["manifests"]
+
+
+def test_what_two_entries_of_one_image_say_is_joined_when_they_become_one() -> None:
+    index = index_of(entry("a", annotations={"one": "1"}), entry("a", "docker.io/library/x:1", annotations={"two": "2"}, extra=1))
+    (line,) = written(index.naming(name("x:1"), descriptor("a"), None))["manifests"]
+    assert line == entry("a", "docker.io/library/x:1", annotations={"one": "1", "two": "2"}, extra=1)
+
+
+def test_an_image_that_keeps_another_name_is_not_listed_unnamed_as_well() -> None:
+    index = index_of(entry("a", "docker.io/library/x:1"), entry("a", "docker.io/library/z:1"))
+    assert lines(index.naming(name("x:1"), descriptor("b"), None)) == [("a", "z:1"), ("b", "x:1")]
+
+
+def test_an_unnamed_image_takes_its_new_name_in_place() -> None:
+    index = index_of(entry("a"), entry("b", "docker.io/library/y:1"))
+    assert lines(index.naming(name("x:1"), descriptor("a"), None)) == [("a", "x:1"), ("b", "y:1")]
+
+
+def test_a_name_that_comes_back_finds_its_old_image() -> None:
+    index = index_of(entry("a", "docker.io/library/x:1"))
+    there = index.naming(name("x:1"), descriptor("b"), None)
+    assert lines(there.naming(name("x:1"), descriptor("a"), None)) == [("a", "x:1"), ("b", None)]
+
+
+def test_a_name_that_another_tool_wrote_twice_is_there_once_afterwards() -> None:
+    index = index_of(entry("a", "docker.io/library/x:1"), entry("b", "x:1"), entry("c", "docker.io/library/x:1"))
+    for letter in "abcd":
+        named = [line for line in lines(index.naming(name("x:1"), descriptor(letter), None)) if line[1] == "x:1"]
+        assert named == [(letter, "x:1")]
+
+
+def test_naming_again_changes_nothing() -> None:
+    index = index_of(entry("a", "docker.io/library/x:1", annotations={PLATFORMS: "linux/amd64"}), entry("b", "short"))
+    again = index.naming(name("x:1"), descriptor("a"), Selection.parse(["linux/amd64"]))
+    assert again == index
+    assert written(again)["manifests"] == written(index)["manifests"]
+
+
+def test_the_order_of_the_file_is_kept() -> None:
+    index = index_of(*(entry(letter, f"docker.io/library/{letter}:1") for letter in "fadbec"))
+    assert [letter for letter, _name in lines(index.naming(name("d:2"), descriptor("d"), None))] == list("fadbecd")
+
+
+def test_platforms_asked_for_add_up() -> None:
+    index = index_of(entry("a", "docker.io/library/x:1", annotations={PLATFORMS: "linux/amd64"}))
+    added = index.naming(name("x:1"), descriptor("a"), Selection.parse(["linux/arm64"]))
+    assert written(added)["manifests"][0]["annotations"][PLATFORMS] == "linux/amd64,linux/arm64"
+
+
+def test_platforms_of_the_old_image_are_not_those_of_the_new_one() -> None:
+    index = index_of(entry("a", "docker.io/library/x:1", annotations={PLATFORMS: "linux/s390x"}))
+    moved = index.naming(name("x:1"), descriptor("b"), Selection.parse(["linux/amd64"]))
+    assert written(moved)["manifests"][1]["annotations"][PLATFORMS] == "linux/amd64"
+
+
+def test_a_short_name_of_another_tool_is_no_name_and_stays() -> None:
+    index = index_of(entry("a", "latest"))
+    assert index.entries[0].name is None
+    assert index.named(name("latest")) is None
+    assert lines(index.naming(name("x:1"), descriptor("a"), None)) == [("a", "latest"), ("a", "x:1")]
+
+
+def test_removal_leaves_a_name_that_was_moved_meanwhile() -> None:
+    before = index_of(entry("a", "docker.io/library/x:1"), entry("b", "docker.io/library/y:1"))
+    moved = before.naming(name("x:1"), descriptor("c"), None)
+    assert lines(moved.without([before.entries[0]])) == [("a", None), ("b", "y:1"), ("c", "x:1")]
+
+
+def test_removal_leaves_other_names_of_the_image() -> None:
+    index = index_of(entry("a", "docker.io/library/x:1"), entry("a", "docker.io/library/z:1"))
+    assert lines(index.without(index.entries[:1])) == [("a", "z:1")]
+
+
+VALID = entry("a", "docker.io/library/x:1")
+ODD: dict[str, bytes] = {
+    "an empty file": b"",
+    "spaces": b"  \n",
+    "zeros": b"\0" * 100,
+    "no JSON": b"{",
+    "half of it": json.dumps({"schemaVersion": 2, "manifests": [VALID]}).encode()[:60],
+    "two documents": b'{"schemaVersion":2,"manifests":[]}{}',
+    "a list": b"[]",
+    "null": b"null",
+    "no UTF-8": b'{"schemaVersion":2,"manifests":[],"x":"\xff"}',
+    "a key twice": b'{"schemaVersion":2,"manifests":[],"manifests":[]}',
+    "NaN": b'{"schemaVersion":2,"manifests":[],"x":NaN}',
+    "a number beyond all bounds": b'{"schemaVersion":2,"manifests":[],"x":1e999}',
+    "deep nesting": b'{"schemaVersion":2,"manifests":[],"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    "no schema version": b'{"manifests":[]}',
+    "schema version 1": b'{"schemaVersion":1,"manifests":[]}',
+    "a schema version in words": b'{"schemaVersion":"2","manifests":[]}',
+    "another media type": b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}',
+    "no manifests": b'{"schemaVersion":2}',
+    "manifests of another kind": b'{"schemaVersion":2,"manifests":{}}',
+    "an entry of another kind": b'{"schemaVersion":2,"manifests":["x"]}',
+    "an entry without digest": json.dumps({"schemaVersion": 2, "manifests": [{**VALID, "digest": None}]}).encode(),
+    "a digest that leads out": json.dumps({"schemaVersion": 2, "manifests": [{**VALID, "digest": "sha256:../../../etc/passwd"}]}).encode(),
+    "a digest of another kind": json.dumps({"schemaVersion": 2, "manifests": [{**VALID, "digest": "md5:00"}]}).encode(),
+    "a negative size": json.dumps({"schemaVersion": 2, "manifests": [{**VALID, "size": -1}]}).encode(),
+    "a size that is true": json.dumps({"schemaVersion": 2, "manifests": [{**VALID, "size": True}]}).encode(),
+    "an annotation that is no text": json.dumps({"schemaVersion": 2, "manifests": [{**VALID, "annotations": {"x": 1}}]}).encode(),
+    "platforms that are none": json.dumps({"schemaVersion": 2, "manifests": [{**VALID, "annotations": {PLATFORMS: "here/and/there/x"}}]}).encode(),
+}
+
+
+@pytest.mark.parametrize("data", ODD.values(), ids=ODD.keys())
+def test_a_document_that_is_no_index_is_damage_that_names_the_file(data: bytes) -> None:
+    with pytest.raises(StoreDamaged, match=PATH):
+        StoreIndex.parse(data, PATH)
+
+
+def test_an_index_of_more_than_64_mib_is_damage() -> None:
+    with pytest.raises(StoreDamaged, match=PATH):
+        StoreIndex.parse(b" " * (MAX_INDEX + 1), PATH)
+
+
+def test_an_index_may_have_more_entries_than_an_image_of_the_network() -> None:
+    index = index_of(*(entry("a", f"docker.io/library/x:{number}") for number in range(3000)))
+    assert len(index.entries) == 3000
+
+
+@pytest.mark.parametrize("manifests", [None, []])
+def test_an_index_without_entries_is_an_empty_one(manifests: object) -> None:
+    data = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
+    assert StoreIndex.parse(data, PATH).entries == ()
+
+
+def test_the_same_index_has_the_same_bytes() -> None:
+    index = index_of(entry("b", "docker.io/library/x:1"), entry("a"), annotations={"b": "1", "a": "2"})
+    assert StoreIndex.parse(index.to_bytes(), PATH).to_bytes() == index.to_bytes()

@@ -1,0 +1,227 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which folders are stores, which are empty ones, and which are refused; and that looking writes nothing (promises I2, I11)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import (
+    ImageNotFound,
+    InputOutputError,
+    InvalidOption,
+    LongshoreError,
+    StoreDamaged,
+    UnsupportedFormat,
+)
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support.faults import in_child, snapshot
+from ansible_collections.longshore.images.tests.support.images import make_image, make_index
+
+NAME = "docker.io/library/x:1"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def filled(folder: Path) -> Path:
+    make_image("x").put(Store(str(folder)), NAME)
+    return folder
+
+
+def open_both_ways(folder: Path, error: type[LongshoreError]) -> str:
+    """Reading and writing fail alike, and leave everything as it is. Returns the message."""
+    before = snapshot(folder.parent)
+    with pytest.raises(error) as read:
+        _ = Store(str(folder)).index
+    with pytest.raises(error) as written, Store(str(folder)).writer(()):
+        pass
+    assert snapshot(folder.parent) == before
+    assert read.value.message == written.value.message
+    return read.value.message
+
+
+def test_a_missing_folder_is_an_empty_store_and_stays_missing(folder: Path) -> None:
+    store = Store(str(folder))
+    assert store.index.entries == ()
+    with pytest.raises(ImageNotFound, match=str(folder)):
+        store.resolve(Reference.parse(NAME))
+    assert not folder.exists()
+
+
+def test_an_empty_folder_is_an_empty_store_and_stays_empty(folder: Path) -> None:
+    folder.mkdir()
+    assert Store(str(folder)).index.entries == ()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_missing_and_an_empty_folder_become_stores(folder: Path) -> None:
+    for path in (folder, folder.parent / "deep" / "er"):
+        make_image("x").put(Store(str(path)), NAME)
+        assert Store(str(path)).complete(Reference.parse(NAME))
+        assert json.loads((path / "oci-layout").read_bytes()) == {"imageLayoutVersion": "1.0.0"}
+
+
+def test_blobs_without_an_index_are_damage(filled: Path) -> None:
+    (filled / "index.json").unlink()
+    assert str(filled / "index.json") in open_both_ways(filled, StoreDamaged)
+
+
+def test_blobs_without_index_and_layout_are_damage(filled: Path) -> None:
+    for name in ("index.json", "oci-layout"):
+        (filled / name).unlink()
+    shutil.rmtree(filled / ".longshore")
+    open_both_ways(filled, StoreDamaged)
+
+
+def test_an_index_without_layout_file_is_damage(filled: Path) -> None:
+    (filled / "oci-layout").unlink()
+    assert str(filled / "oci-layout") in open_both_ways(filled, StoreDamaged)
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", ".hidden", "etc/passwd", "index.json.bak"])
+def test_a_folder_of_other_files_is_refused_and_left_alone(folder: Path, stranger: str) -> None:
+    (folder / stranger).parent.mkdir(parents=True)
+    (folder / stranger).write_text("mine")
+    assert str(folder) in open_both_ways(folder, UnsupportedFormat)
+
+
+def test_other_files_in_a_store_are_left_alone(filled: Path) -> None:
+    (filled / "notes.txt").write_text("mine")
+    (filled / "blobs" / "sha256" / "notes.txt").write_text("mine")
+    make_image("y").put(Store(str(filled)), "y:1")
+    assert (filled / "notes.txt").read_text() == (filled / "blobs" / "sha256" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("version", ["2.0.0", "0.9", "10.0.0", "one", ""])
+def test_a_layout_of_another_major_version_is_refused(filled: Path, version: str) -> None:
+    (filled / "oci-layout").write_text(json.dumps({"imageLayoutVersion": version}))
+    assert str(filled / "oci-layout") in open_both_ways(filled, UnsupportedFormat)
+
+
+def test_a_layout_of_another_major_version_is_refused_before_it_has_an_index(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "oci-layout").write_text('{"imageLayoutVersion":"2.0.0"}')
+    open_both_ways(folder, UnsupportedFormat)
+
+
+@pytest.mark.parametrize("data", ["", "{", "[]", "{}", '{"imageLayoutVersion":1}'])
+def test_a_garbled_layout_file_is_damage(filled: Path, data: str) -> None:
+    (filled / "oci-layout").write_text(data)
+    assert str(filled / "oci-layout") in open_both_ways(filled, StoreDamaged)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "dangling link", "fifo"])
+def test_an_index_that_is_no_regular_file_is_damage(filled: Path, kind: str) -> None:
+    index = filled / "index.json"
+    index.rename(filled.parent / "elsewhere.json")
+    if kind == "folder":
+        index.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(index)
+    else:
+        index.symlink_to(filled.parent / ("elsewhere.json" if kind == "link" else "nowhere"))
+    assert str(index) in open_both_ways(filled, StoreDamaged)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"schemaVersion":2}', b"\0" * 300])
+def test_an_index_that_is_garbled_stops_the_run_and_is_never_made_anew(filled: Path, data: bytes) -> None:
+    (filled / "index.json").write_bytes(data)
+    assert str(filled / "index.json") in open_both_ways(filled, StoreDamaged)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_index_that_cant_be_read_says_so_and_is_not_called_damaged(open_path: Path) -> None:
+    folder = open_path / "store"
+    make_image("x").put(Store(str(folder), 0o755), NAME)
+    (folder / "index.json").chmod(0)
+
+    def as_somebody_else() -> None:
+        os.setuid(65534)
+        with pytest.raises(InputOutputError, match=rf"{folder}/index.json.*Permission denied"):
+            _ = Store(str(folder)).index
+
+    assert in_child(as_somebody_else) == 0
+
+
+def test_a_file_in_place_of_the_store_is_refused(folder: Path) -> None:
+    folder.write_text("a file")
+    assert str(folder) in open_both_ways(folder, UnsupportedFormat)
+
+
+def test_a_file_above_the_store_is_an_error_that_names_it(folder: Path) -> None:
+    folder.write_text("a file")
+    with pytest.raises(LongshoreError, match=str(folder)):
+        make_image("x").put(Store(str(folder / "below")), NAME)
+    assert folder.read_text() == "a file"
+
+
+@pytest.mark.parametrize("made", [[".longshore"], [".longshore", "oci-layout"], [".longshore", "blobs"], [".longshore", "oci-layout", "blobs"]])
+def test_a_store_whose_making_was_cut_short_is_an_empty_one(filled: Path, made: list[str]) -> None:
+    shutil.rmtree(filled / "blobs")
+    (filled / "blobs" / "sha256").mkdir(parents=True)
+    (filled / ".longshore" / "leases" / "1-0").write_text("")
+    for path in list(filled.iterdir()):
+        if path.name not in made:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    store = Store(str(filled))
+    assert store.index.entries == ()
+    make_image("x").put(store, NAME)
+    assert Store(str(filled)).complete(Reference.parse(NAME))
+    assert list((filled / ".longshore" / "leases").iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o702, 0o1777])
+def test_a_store_that_everybody_may_write_to_is_refused(folder: Path, mode: int) -> None:
+    with pytest.raises(InvalidOption, match="everybody"):
+        Store(str(folder), mode)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o755, 0o770])
+def test_modes_follow_the_option_and_never_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    folder = tmp_path / "new" / "store"
+    before = os.umask(umask)
+    try:
+        make_image("x").put(Store(str(folder), mode), NAME)
+    finally:
+        os.umask(before)
+    assert folder.parent.stat().st_mode & 0o7777 == 0o755
+    for path in (folder, *folder.rglob("*")):
+        found = path.stat().st_mode & 0o7777
+        if path.is_dir():
+            assert found == mode, path
+        elif path.parent.parent.name == "blobs":
+            assert found == 0o444, path
+        else:
+            assert found == mode & 0o666, path
+
+
+def test_a_folder_that_exists_keeps_its_mode(folder: Path) -> None:
+    folder.mkdir(mode=0o711)
+    make_image("x").put(Store(str(folder), 0o755), NAME)
+    assert folder.stat().st_mode & 0o7777 == 0o711
+
+
+def test_looking_at_a_store_writes_nothing(filled: Path) -> None:
+    make_index("i").sparse("linux/amd64").put(Store(str(filled)), "i:1", platforms=["linux/amd64"])
+    shutil.rmtree(filled / ".longshore")
+    before = snapshot(filled)
+    store = Store(str(filled))
+    for entry in store.index.entries:
+        assert store.missing(entry) == []
+        assert store.complete(entry.descriptor.digest) == entry
+        assert store.graph(entry)
+        assert store.matching(entry.descriptor.digest)
+    assert store.find(make_image("x").graph.images[0].manifest.config.digest) == store.index.entries[0]
+    assert snapshot(filled) == before
