@@ -37,7 +37,7 @@ options:
         description:
           - Where in the image it goes. For a folder, its content goes there.
           - A file is put into O(layers[].dest) when that ends in a slash, and is called O(layers[].dest) otherwise.
-          - Without it a folder's content goes to C(/), and a file must be a tar, which becomes the layer as it is, compressed with gzip or not.
+          - Without it a folder's content goes to C(/), and a file must be a tar, which becomes the layer as it is, plain or compressed with gzip or zstd.
         type: str
       mode:
         description: The permissions of all files of the layer, in octal. By default they keep their own.

@@ -12,17 +12,17 @@ import posixpath
 import stat
 import tarfile
 import typing as t
-import zlib
 
 from ..errors import CorruptArchive, InvalidOption, UnsupportedFormat, system_error
+from ..files import read_file
 from ..oci import media_types
 from ..oci.digest import Digest, hash_stream
 from ..oci.manifest import Descriptor
+from .compression import GZIP, ZSTD, compressed, expanded, kind_of
 from .tar import BLOCK, checked_tar
 
-CHUNK = 1024 * 1024
 _WHITEOUT = ".wh."
-_GZIP = b"\x1f\x8b"
+_LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +47,11 @@ class LayerSource:
         parts = [part for part in destination.split("/") if part not in ("", ".")]
         if ".." in parts:
             raise InvalidOption(f"dest {destination} leads out of the image")
+        if any(part.startswith(_WHITEOUT) for part in parts):
+            raise InvalidOption(f"dest {destination}: in a layer names that begin with {_WHITEOUT} mean that a file is deleted")
         if (not parts or destination.endswith("/")) and not os.path.isdir(self.path):
             parts.append(os.path.basename(self.path))
+            _refuse_whiteout(self.path, parts[-1])
         return "/".join(parts)
 
     @property
@@ -78,36 +81,14 @@ def measure(source: LayerSource) -> Layer:
     diff_id, size = hash_stream(_tar(source))
     if not source.compress:
         return Layer(Descriptor(media_types.OCI_LAYER, diff_id, size), diff_id, source)
-    digest, size = hash_stream(_gzipped(_tar(source)))
+    digest, size = hash_stream(compressed(_tar(source), GZIP, source.path))
     return Layer(Descriptor(media_types.OCI_LAYER_GZIP, digest, size), diff_id, source)
 
 
 def _bytes(source: LayerSource) -> t.Iterator[bytes]:
     if source.destination is None:
-        return _read_file(source.path)
-    return _gzipped(_tar(source)) if source.compress else _tar(source)
-
-
-def _read_file(path: str) -> t.Iterator[bytes]:
-    try:
-        with open(path, "rb") as file:
-            while True:
-                chunk = file.read(CHUNK)
-                if not chunk:
-                    return
-                yield chunk
-    except OSError as error:
-        raise system_error(error, path) from error
-
-
-def _gzipped(chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
-    """One gzip member without name and time, so that its bytes depend on the content and on zlib alone."""
-    compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
-    for chunk in chunks:
-        data = compressor.compress(chunk)
-        if data:
-            yield data
-    yield compressor.flush()
+        return read_file(source.path)
+    return compressed(_tar(source), GZIP, source.path) if source.compress else _tar(source)
 
 
 # A tar as it is.
@@ -124,30 +105,13 @@ def _measure_tar(source: LayerSource) -> Layer:
         raise system_error(error, source.path) from error
     if not stat.S_ISREG(kind_of_file):
         raise UnsupportedFormat(f"{source.path} is neither a file nor a folder, and can't be a layer")
-    beginning = next(_read_file(source.path), b"")
-    compressed = beginning.startswith(_GZIP)
-    digest, size = hash_stream(_read_file(source.path))
-    chunks = _ungzipped(source.path) if compressed else _read_file(source.path)
+    kind = kind_of(next(read_file(source.path), b""))
+    if kind not in _LAYER_TYPES:
+        raise UnsupportedFormat(f"{source.path} is compressed with {kind}; a layer can be a plain tar, or one compressed with gzip or zstd")
+    digest, size = hash_stream(read_file(source.path))
+    chunks = read_file(source.path) if kind is None else expanded(read_file(source.path), kind, source.path)
     diff_id, _size = hash_stream(checked_tar(chunks, source.path))
-    kind = media_types.OCI_LAYER_GZIP if compressed else media_types.OCI_LAYER
-    return Layer(Descriptor(kind, digest, size), diff_id, source)
-
-
-def _ungzipped(path: str) -> t.Iterator[bytes]:
-    """The content of a gzip file of any number of members. Raises CorruptArchive for one that is damaged or cut off."""
-    expander = zlib.decompressobj(31)
-    try:
-        for chunk in _read_file(path):
-            rest = chunk
-            while rest:
-                if expander.eof:
-                    expander = zlib.decompressobj(31)
-                yield expander.decompress(rest, CHUNK)
-                rest = expander.unused_data if expander.eof else expander.unconsumed_tail
-    except zlib.error as error:
-        raise CorruptArchive(f"{path} is a damaged gzip file: {error}") from error
-    if not expander.eof:
-        raise CorruptArchive(f"{path} is a gzip file that ends too early")
+    return Layer(Descriptor(_LAYER_TYPES[kind], digest, size), diff_id, source)
 
 
 # A tar of files.
@@ -221,7 +185,7 @@ def _header(source: LayerSource, path: str, name: str, status: os.stat_result) -
 def _padded(path: str, size: int) -> t.Iterator[bytes]:
     """A file's bytes, filled up to whole blocks. Raises CorruptArchive when the file isn't as long as its header says."""
     seen = 0
-    for chunk in _read_file(path):
+    for chunk in read_file(path):
         seen += len(chunk)
         yield chunk
     if seen != size:

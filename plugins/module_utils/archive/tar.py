@@ -2,145 +2,290 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Strict reading of tar streams (POSIX.1-2017, pax): every header is checked, and nothing ends in silence."""
+"""Strict reading of tars (POSIX.1-2017, pax; GNU long names): every header is checked, all is bounded, and nothing ends in silence."""
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import re
 import typing as t
 
-from ..errors import CorruptArchive
+from ..errors import CorruptArchive, system_error
+from ..oci.text import clean
 
 BLOCK = 512
+CHUNK = 1024 * 1024
 MAX_EXTENDED = 1024 * 1024
+MAX_MEMBERS = 1_000_000
 
-_NO_CONTENT = frozenset(b"123456")
-_EXTENDED = ord("x")
-_GLOBAL = ord("g")
-_SPARSE = ord("S")
-_BEFORE_MEMBER = frozenset(b"xLK")
+FILE, FOLDER, LINK, SYMLINK, OTHER = "file", "folder", "link", "symlink", "other"
+
+_KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"1": LINK, b"2": SYMLINK, b"5": FOLDER, b"3": OTHER, b"4": OTHER, b"6": OTHER}
 _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
-_RECORD = re.compile(rb"([0-9]{1,9}) ([^=]+)=")
-_DECIMAL = re.compile(rb"[0-9]{1,20}")
+_RECORD = re.compile(rb"([0-9]{1,9}) ")
 
 
-def checked_tar(chunks: t.Iterable[bytes], what: str) -> t.Iterator[bytes]:
-    """Passes the bytes of a tar on while it is checked. Raises CorruptArchive, which names the offset, for one that is damaged, cut off or none."""
-    checker = _Checker(what)
-    for chunk in chunks:
-        checker.feed(chunk)
-        yield chunk
-    checker.finish()
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One member of a tar: where its content begins, how long it is, and for links what they name. `name` is as it is written there."""
+
+    name: str
+    kind: str
+    offset: int
+    size: int
+    target: str
 
 
-class _Checker:
-    """Follows a tar from header to header without keeping its content."""
+class Bytes(t.Protocol):
+    """A sequence of bytes that is read once from its beginning."""
 
-    def __init__(self, what: str) -> None:
+    offset: int
+
+    def read(self, size: int) -> bytes:
+        """SIZE bytes, fewer only at the end."""
+
+    def pass_over(self, size: int) -> t.Iterator[bytes]:
+        """The next SIZE bytes in pieces, fewer only at the end; a seekable sequence may leave them out."""
+
+
+class FileBytes:
+    """A file that can be read anywhere: what isn't wanted is not read."""
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._end = os.fstat(descriptor).st_size
+        self.offset = 0
+
+    def read(self, size: int) -> bytes:
+        try:
+            data = os.pread(self._descriptor, size, self.offset)
+        except OSError as error:
+            raise system_error(error, self._path) from error
+        self.offset += len(data)
+        return data
+
+    def pass_over(self, size: int) -> t.Iterator[bytes]:
+        self.offset = min(self.offset + size, self._end)
+        return iter(())
+
+
+class StreamBytes:
+    """Bytes that come in chunks and can't be had twice."""
+
+    def __init__(self, chunks: t.Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+        self.offset = 0
+
+    def read(self, size: int) -> bytes:
+        return b"".join(self.pass_over(size))
+
+    def pass_over(self, size: int) -> t.Iterator[bytes]:
+        while size:
+            if not self._rest:
+                self._rest = next(self._chunks, b"")
+                if not self._rest:
+                    return
+            piece, self._rest = self._rest[:size], self._rest[size:]
+            size -= len(piece)
+            self.offset += len(piece)
+            yield piece
+
+
+class TarReader:
+    """Iterates over the members of a tar. Between one member and the next, `content` gives what is in it; what isn't taken is passed over.
+
+    Raises CorruptArchive, which names the member and the offset, for a header that is damaged, sparse members, numbers that are none, a tar that ends
+    in the middle of a member, and anything but zeros after the end. A tar that ends at a member's border without its end blocks is allowed.
+    """
+
+    def __init__(self, source: Bytes, what: str) -> None:
+        self._source = source
         self._what = what
-        self._offset = 0
-        self._block = bytearray()
-        self._content = 0
-        self._extended: bytearray | None = None
-        self._extended_size = 0
-        self._size: int | None = None
-        self._member_due = False
-        self._ended = False
+        self._member = "its first member"
+        self._left = 0
+        self._padding = 0
 
-    def feed(self, chunk: bytes) -> None:
-        position = 0
-        while position < len(chunk):
-            if self._content:
-                position += self._pass_content(chunk, position)
+    def __iter__(self) -> t.Iterator[Member]:
+        count = 0
+        while True:
+            self._finish_member()
+            member = self._next()
+            if member is None:
+                return
+            count += 1
+            if count > MAX_MEMBERS:
+                raise self.corrupt(f"it has more than {MAX_MEMBERS} members")
+            yield member
+
+    def content(self) -> t.Iterator[bytes]:
+        """The content of the member that was just given, in pieces."""
+        while self._left:
+            for piece in self._source.pass_over(min(self._left, CHUNK)):
+                self._left -= len(piece)
+                yield piece
+                break
             else:
-                piece = chunk[position : position + BLOCK - len(self._block)]
-                self._block += piece
-                position += len(piece)
-                self._offset += len(piece)
-                if len(self._block) == BLOCK:
-                    self._take_header(bytes(self._block))
-                    self._block.clear()
+                raise self.corrupt(f"it ends in the middle of {self._member}")
 
-    def finish(self) -> None:
-        if self._ended and self._block:
-            if any(self._block):
-                raise self._corrupt("something comes after its end", self._offset - len(self._block))
-        elif self._content or self._block or self._member_due:
-            raise self._corrupt("it ends in the middle of a member", self._offset)
-        if not self._offset:
-            raise self._corrupt("it is empty", 0)
+    def end(self) -> t.Iterator[bytes]:
+        """What follows the last member, in pieces. Nothing but zeros may: anything else is seen by some readers and not by others."""
+        while True:
+            offset = self._source.offset
+            data = self._source.read(CHUNK)
+            if not data:
+                return
+            if data.count(0) != len(data):
+                raise self.corrupt("something comes after its end", offset + len(data) - len(data.lstrip(b"\0")))
+            yield data
 
-    def _pass_content(self, chunk: bytes, position: int) -> int:
-        count = min(self._content, len(chunk) - position)
-        if self._extended is not None:
-            self._extended += chunk[position : position + count]
-        self._content -= count
-        self._offset += count
-        if not self._content and self._extended is not None:
-            self._take_records(bytes(self._extended[: self._extended_size]))
-            self._extended = None
-        return count
+    def corrupt(self, words: str, offset: int | None = None) -> CorruptArchive:
+        return CorruptArchive(f"{self._what} is not a whole tar: {words} (at byte {self._source.offset if offset is None else offset})")
 
-    def _take_header(self, block: bytes) -> None:
-        offset = self._offset - BLOCK
-        if not any(block):
-            if self._member_due:
-                raise self._corrupt("its end comes in the middle of a member", offset)
-            self._ended = True
+    def _finish_member(self) -> None:
+        """Passes over what is left of a member and the zeros that fill its last block."""
+        size = self._left + self._padding
+        wanted = self._source.offset + size
+        for _piece in self._source.pass_over(size):
+            pass
+        if self._source.offset != wanted:
+            raise self.corrupt(f"it ends in the middle of {self._member}")
+        self._left = self._padding = 0
+
+    def _next(self) -> Member | None:
+        """The next member, with what extended headers before it say of it."""
+        extended: dict[bytes, bytes] = {}
+        while True:
+            offset = self._source.offset
+            block = self._source.read(BLOCK)
+            if not block and not extended:
+                if not offset:
+                    raise self.corrupt("it is empty", 0)
+                return None
+            if len(block) < BLOCK:
+                raise self.corrupt(f"it ends in the middle of a header after {self._member}", offset)
+            if not any(block) and not extended:
+                return None
+            if not _checksum_is_right(block):
+                raise self.corrupt(f"the header after {self._member} is damaged, or this is no tar", offset)
+            kind, size = block[156:157], self._number(block[124:136], offset)
+            if kind in (b"x", b"g", b"L", b"K"):
+                self._extend(extended, kind, self._extension(size, offset), offset)
+                continue
+            return self._described(block, kind, size, extended, offset)
+
+    def _described(self, block: bytes, kind: bytes, size: int, extended: t.Mapping[bytes, bytes], offset: int) -> Member:
+        if b"size" in extended:
+            size = self._decimal(extended[b"size"], offset)
+        if kind == b"S" or any(key.startswith(b"GNU.sparse") for key in extended):
+            raise self.corrupt("it has a sparse member, which is not supported", offset)
+        name = extended.get(b"path") or _name_of(block)
+        self._member = repr(clean(name.decode("utf-8", "replace"), 200))
+        known = _KINDS.get(kind)
+        if known is None:
+            raise self.corrupt(f"{self._member} is of the unknown kind {kind!r}", offset)
+        self._left = size if known == FILE else 0
+        self._padding = -self._left % BLOCK
+        target = extended.get(b"linkpath") or block[157:257].partition(b"\0")[0]
+        # A name with a slash at its end is a folder to every reader of old tars.
+        is_folder = known == FILE and name.endswith(b"/") and not size
+        return Member(_text(name), FOLDER if is_folder else known, self._source.offset, self._left, _text(target))
+
+    def _extension(self, size: int, offset: int) -> bytes:
+        if size > MAX_EXTENDED:
+            raise self.corrupt(f"an extended header is longer than {MAX_EXTENDED} bytes", offset)
+        data = self._source.read(size + -size % BLOCK)
+        if len(data) != size + -size % BLOCK:
+            raise self.corrupt("it ends in the middle of an extended header", offset)
+        return data[:size]
+
+    def _extend(self, extended: dict[bytes, bytes], kind: bytes, data: bytes, offset: int) -> None:
+        if kind in (b"L", b"K"):
+            extended[b"path" if kind == b"L" else b"linkpath"] = data.partition(b"\0")[0]
             return
-        if self._ended:
-            raise self._corrupt("something comes after its end", offset)
-        if not _checksum_is_right(block):
-            raise self._corrupt("a header is damaged, or it is no tar", offset)
-        size = self._number(block[124:136], offset)
-        kind = block[156]
-        if kind == _SPARSE:
-            raise self._corrupt("it has a sparse member, which not every reader understands", offset)
-        if kind in _BEFORE_MEMBER or kind == _GLOBAL:
-            if size > MAX_EXTENDED:
-                raise self._corrupt(f"an extended header is longer than {MAX_EXTENDED} bytes", offset)
-            if kind == _EXTENDED and size:
-                self._extended, self._extended_size = bytearray(), size
-        else:
-            size, self._size = size if self._size is None else self._size, None
-        self._member_due = kind in _BEFORE_MEMBER
-        self._content = 0 if kind in _NO_CONTENT else -(-size // BLOCK) * BLOCK
+        records = self._records(data, offset)
+        if kind == b"x":
+            extended.update(records)
+        elif not records.keys().isdisjoint((b"path", b"linkpath", b"size")):
+            raise self.corrupt("a global header renames or resizes all members", offset)
 
-    def _take_records(self, data: bytes) -> None:
-        """The records (length, key and value) of an extended header, of which a size counts more than the header's own."""
+    def _records(self, data: bytes, offset: int) -> dict[bytes, bytes]:
+        """The records `LENGTH KEY=VALUE` of an extended header, each ended by a line feed."""
+        records: dict[bytes, bytes] = {}
         position = 0
         while position < len(data):
             match = _RECORD.match(data, position)
             end = position + int(match.group(1)) if match is not None else 0
-            if match is None or not match.end() < end <= len(data) or data[end - 1] != ord("\n"):
-                raise self._corrupt("an extended header is damaged", self._offset)
-            key, value = match.group(2), data[match.end() : end - 1]
-            if key.startswith(b"GNU.sparse."):
-                raise self._corrupt("it has a sparse member, which not every reader understands", self._offset)
-            if key == b"size":
-                if not _DECIMAL.fullmatch(value):
-                    raise self._corrupt("an extended header has a size that is no number", self._offset)
-                self._size = int(value)
+            if match is None or end <= match.end() or end > len(data) or data[end - 1 : end] != b"\n":
+                raise self.corrupt("an extended header is damaged", offset)
+            key, equals, value = data[match.end() : end - 1].partition(b"=")
+            if not equals or b"\0" in key:
+                raise self.corrupt("an extended header is damaged", offset)
+            records[key] = value
             position = end
+        return records
 
     def _number(self, field: bytes, offset: int) -> int:
         if field[0] == 0x80:
-            return int.from_bytes(field[1:], "big")
-        match = _OCTAL.fullmatch(field)
-        if match is None:
-            raise self._corrupt("a header has a size that is no number, or negative", offset)
-        return int(match.group(1) or b"0", 8)
+            number = int.from_bytes(field[1:], "big")
+        else:
+            match = _OCTAL.fullmatch(field)
+            if match is None:
+                raise self.corrupt("a header has a size that is no number, or negative", offset)
+            number = int(match.group(1) or b"0", 8)
+        if number >= 1 << 62:
+            raise self.corrupt("a header has a size that can't be", offset)
+        return number
 
-    def _corrupt(self, words: str, offset: int) -> CorruptArchive:
-        return CorruptArchive(f"{self._what} is not a whole tar: {words} (at byte {offset})")
+    def _decimal(self, text: bytes, offset: int) -> int:
+        if not re.fullmatch(rb"[0-9]{1,18}", text):
+            raise self.corrupt("an extended header has a size that is no number", offset)
+        return int(text)
+
+
+def checked_tar(chunks: t.Iterable[bytes], what: str) -> t.Iterator[bytes]:
+    """Passes the bytes of a tar on while it is checked. Raises CorruptArchive as TarReader does."""
+    passed: list[bytes] = []
+
+    def noted() -> t.Iterator[bytes]:
+        for chunk in chunks:
+            passed.append(chunk)
+            yield chunk
+
+    reader = TarReader(StreamBytes(noted()), what)
+    for _member in reader:
+        for _piece in reader.content():
+            yield from _taken(passed)
+        yield from _taken(passed)
+    for _zeros in reader.end():
+        yield from _taken(passed)
+    yield from passed
+
+
+def _taken(passed: list[bytes]) -> list[bytes]:
+    taken = passed[:]
+    passed.clear()
+    return taken
 
 
 def _checksum_is_right(block: bytes) -> bool:
     """The sum of all bytes, the checksum's own taken as spaces. Some old tars summed signed bytes."""
     match = _OCTAL.fullmatch(block[148:156])
-    if match is None:
+    if match is None or not match.group(1):
         return False
     others = block[:148] + block[156:]
     unsigned = sum(others) + 8 * 32
     signed = unsigned - 256 * sum(1 for byte in others if byte > 127)
-    return int(match.group(1) or b"0", 8) in (unsigned, signed)
+    return int(match.group(1), 8) in (unsigned, signed)
+
+
+def _name_of(block: bytes) -> bytes:
+    name = block[:100].partition(b"\0")[0]
+    prefix = block[345:500].partition(b"\0")[0] if block[257:263] == b"ustar\0" else b""
+    return prefix + b"/" + name if prefix else name
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")

@@ -1,0 +1,134 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Compressed streams, in process: nothing is ever handed to a program for it. zstd needs the library `zstandard`."""
+
+from __future__ import annotations
+
+import bz2
+import typing as t
+import zlib
+
+from ..errors import CorruptArchive, MissingLibrary
+from ..oci.text import clean
+
+CHUNK = 1024 * 1024
+GZIP, BZIP2, XZ, ZSTD = "gzip", "bzip2", "xz", "zstd"
+
+_MAGIC = ((b"\x1f\x8b", GZIP), (b"BZh", BZIP2), (b"\xfd7zXZ\0", XZ), (b"\x28\xb5\x2f\xfd", ZSTD))
+_XZ_MEMORY = 256 * 1024 * 1024
+_ZSTD_WINDOW = 128 * 1024 * 1024
+
+
+def kind_of(beginning: bytes) -> str | None:
+    """How a file that begins so is compressed; None for one that isn't. Six bytes are enough."""
+    return next((kind for magic, kind in _MAGIC if beginning.startswith(magic)), None)
+
+
+def expanded(chunks: t.Iterable[bytes], kind: str, what: str) -> t.Iterator[bytes]:
+    """The content of a compressed stream in pieces of bounded size. Several members one after the other are one stream, zeros after them are allowed.
+
+    Raises CorruptArchive for a stream that is damaged or cut off, MissingLibrary where the host can't read it.
+    """
+    make, errors = _expanders(kind, what)
+    expander: t.Any = None
+    for chunk in chunks:
+        rest = chunk
+        while rest or (expander is not None and not expander.needs_input and not expander.eof):
+            if expander is None or expander.eof:
+                rest = rest.lstrip(b"\0") if expander is not None else rest
+                if not rest:
+                    break
+                expander = make()
+            try:
+                data = expander.decompress(rest, CHUNK)
+            except errors as error:
+                raise CorruptArchive(f"{what} is a damaged {kind} file: {clean(str(error), 200)}") from error
+            rest = expander.unused_data if expander.eof else b""
+            if data:
+                yield data
+    if expander is None or not expander.eof:
+        raise CorruptArchive(f"{what} is a {kind} file that ends too early")
+
+
+class _GzipExpander:
+    """zlib's decompressor in the shape of those of bz2 and lzma."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max(0, max_length))
+
+
+class _ZstdExpander:
+    """zstandard's decompressor of one frame. It can't be held back, but gives no more than a bounded multiple of what it is given at once."""
+
+    _STEP = 64 * 1024
+
+    def __init__(self, inner: t.Any) -> None:
+        self._inner = inner
+        self._waiting = b""
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inner.eof)
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._waiting
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._inner.unused_data) + self._waiting
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        data = self._waiting + data
+        self._waiting = data[self._STEP :]
+        return bytes(self._inner.decompress(data[: self._STEP]))
+
+
+def _expanders(kind: str, what: str) -> tuple[t.Callable[[], t.Any], tuple[type[Exception], ...]]:
+    """What makes a decompressor of one member, in the shape that bz2 and lzma have (eof, needs_input, unused_data), and the errors it raises."""
+    if kind == GZIP:
+        return _GzipExpander, (zlib.error,)
+    if kind == BZIP2:
+        return bz2.BZ2Decompressor, (OSError, ValueError)
+    if kind == XZ:
+        import lzma
+
+        return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY), (lzma.LZMAError,)
+    zstandard = _zstandard(what)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    return lambda: _ZstdExpander(decompressor.decompressobj()), (zstandard.ZstdError,)
+
+
+def compressed(chunks: t.Iterable[bytes | memoryview], kind: str, what: str) -> t.Iterator[bytes]:
+    """A compressed stream of one member without name or time, so that its bytes depend on the content and the library alone."""
+    compressor: t.Any = zlib.compressobj(6, zlib.DEFLATED, 31) if kind == GZIP else _zstandard(what).ZstdCompressor(level=3).compressobj()
+    for chunk in chunks:
+        data = compressor.compress(chunk)
+        if data:
+            yield data
+    yield compressor.flush()
+
+
+def _zstandard(what: str) -> t.Any:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise MissingLibrary(f"{what} needs zstd, for which the Python library zstandard is missing on this host") from error
+    return zstandard

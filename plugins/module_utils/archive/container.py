@@ -1,0 +1,284 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What archives are kept in: a tar, a compressed tar, a folder. Content is found by its name there, and nothing is ever extracted by a name."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import posixpath
+import stat
+import typing as t
+
+from ..errors import CorruptArchive, UnsupportedFormat
+from ..files import read_bounded, read_chunks, read_file, reporting
+from ..oci.digest import Digest, hash_stream
+from ..oci.document import MAX_DOCUMENT
+from .compression import expanded, kind_of
+from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, Member, StreamBytes, TarReader
+
+MAX_HELD = 64 * 1024 * 1024
+BEGINNING = 512
+
+Chunks = t.Iterator[t.Union[bytes, memoryview]]
+
+
+class Container(t.Protocol):
+    """Files by their names. Asking for a name that isn't there is a KeyError: callers look before."""
+
+    path: str
+
+    def __contains__(self, name: object) -> bool: ...
+
+    def names(self) -> t.Iterable[str]: ...
+
+    def size(self, name: str) -> int: ...
+
+    def read(self, name: str) -> bytes:
+        """A document. Raises UnsupportedFormat for one that is longer than documents may be."""
+
+    def beginning(self, name: str) -> bytes:
+        """The first bytes of a file, by which its kind is known."""
+
+    def open(self, name: str) -> Chunks: ...
+
+    def digest(self, name: str) -> Digest:
+        """The sha256 digest of a file's content."""
+
+
+def open_container(path: str) -> Container:
+    """The container at PATH, whatever it is. Raises CorruptArchive for one that can't be read to its end, InputOutputError."""
+    with reporting(path):
+        if os.path.isdir(path):
+            return FolderContainer(path)
+        # A link is followed: the user named it. A pipe is not waited for.
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise UnsupportedFormat(f"{path} is neither a file nor a folder, and can't be an archive")
+        kind = kind_of(os.pread(file.fileno(), 6, 0))
+    if kind is None:
+        return TarContainer(path, file)
+    file.close()
+    return CompressedContainer(path, kind)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Files:
+    """The files of a tar by their plain names; links are names of the file that they lead to."""
+
+    members: t.Mapping[str, Member]
+
+    @classmethod
+    def of(cls, members: t.Iterable[Member], path: str) -> _Files:
+        files: dict[str, Member] = {}
+        links: dict[str, Member] = {}
+        for member in members:
+            name = _plain_name(member, path)
+            if member.kind == FOLDER:
+                continue
+            if member.kind not in (FILE, LINK, SYMLINK):
+                raise _corrupt(path, member, "is neither a file, a folder nor a link")
+            if name in files or name in links:
+                raise _corrupt(path, member, "is there twice")
+            (files if member.kind == FILE else links)[name] = member
+        resolved = {name: _target(name, member, files, path) for name, member in links.items()}
+        return cls({**files, **resolved})
+
+
+def _plain_name(member: Member, path: str) -> str:
+    parts = [part for part in member.name.split("/") if part not in ("", ".")]
+    if ".." in parts or member.name.startswith("/"):
+        raise _corrupt(path, member, "lies outside of the archive")
+    return "/".join(parts)
+
+
+def _target(name: str, member: Member, files: t.Mapping[str, Member], path: str) -> Member:
+    """The file that a link leads to, in one step and inside the archive: a symbolic one from its own folder, a hard one from the top."""
+    start = posixpath.dirname(name) if member.kind == SYMLINK else ""
+    target = files.get(posixpath.normpath(posixpath.join(start, member.target)))
+    if target is None or member.target.startswith("/"):
+        raise _corrupt(path, member, f"is a link to {member.target[:200]!r}, which is no file of the archive")
+    return target
+
+
+def _corrupt(path: str, member: Member, words: str) -> CorruptArchive:
+    return CorruptArchive(f"{path}: the member {member.name[:200]!r} {words} (its content would begin at byte {member.offset})")
+
+
+def _too_long(path: str, name: str) -> UnsupportedFormat:
+    return UnsupportedFormat(f"{path}: {name} is longer than the {MAX_DOCUMENT} bytes that a document may have")
+
+
+def _all_members(reader: TarReader) -> t.Iterator[Member]:
+    yield from reader
+    for _zeros in reader.end():
+        pass
+
+
+class TarContainer:
+    """A tar that is not compressed: its headers are read once, its content where and when it is wanted, by several threads at once."""
+
+    def __init__(self, path: str, file: t.BinaryIO) -> None:
+        self.path = path
+        self._file = file
+        self._files = _Files.of(_all_members(TarReader(FileBytes(file.fileno(), path), path)), path).members
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def names(self) -> t.Iterable[str]:
+        return self._files
+
+    def size(self, name: str) -> int:
+        return self._files[name].size
+
+    def read(self, name: str) -> bytes:
+        if self.size(name) > MAX_DOCUMENT:
+            raise _too_long(self.path, name)
+        return b"".join(self.open(name))
+
+    def beginning(self, name: str) -> bytes:
+        member = self._files[name]
+        with reporting(self.path):
+            return os.pread(self._file.fileno(), min(BEGINNING, member.size), member.offset)
+
+    def open(self, name: str) -> t.Iterator[bytes]:
+        member = self._files[name]
+        offset, left = member.offset, member.size
+        while left:
+            with reporting(self.path):
+                data = os.pread(self._file.fileno(), min(left, CHUNK), offset)
+            if not data:
+                raise CorruptArchive(f"{self.path} became shorter while it was read")
+            offset += len(data)
+            left -= len(data)
+            yield data
+
+    def digest(self, name: str) -> Digest:
+        return hash_stream(self.open(name))[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """What is kept of a file that passed by: its digest and beginning, and all of it where it could be a document."""
+
+    digest: Digest
+    beginning: bytes
+    content: bytes | None
+
+
+class CompressedContainer:
+    """A tar that can only be read from front to back. The first reading notes all digests and keeps what can be a document; `stream` reads it again."""
+
+    def __init__(self, path: str, kind: str) -> None:
+        self.path = path
+        self._kind = kind
+        self._seen: dict[int, _Seen] = {}
+        self._held = 0
+        self._files = _Files.of(self._first_reading(), path).members
+
+    def _reader(self) -> TarReader:
+        return TarReader(StreamBytes(expanded(read_file(self.path), self._kind, self.path)), self.path)
+
+    def _first_reading(self) -> t.Iterator[Member]:
+        reader = self._reader()
+        for member in reader:
+            if member.kind == FILE:
+                self._seen[member.offset] = self._look(reader, member)
+            yield member
+        for _zeros in reader.end():
+            pass
+
+    def _look(self, reader: TarReader, member: Member) -> _Seen:
+        """Hashes one member on its way by. A document begins with a bracket, and all that are held have a bound together."""
+        hasher = hashlib.sha256()
+        beginning = b""
+        held: bytearray | None = bytearray() if member.size <= MAX_DOCUMENT and self._held + member.size <= MAX_HELD else None
+        for piece in reader.content():
+            hasher.update(piece)
+            beginning = (beginning + piece)[:BEGINNING] if len(beginning) < BEGINNING else beginning
+            if held is not None and beginning.lstrip()[:1] not in (b"{", b"[", b""):
+                held = None
+            if held is not None:
+                held += piece
+        self._held += len(held or b"")
+        return _Seen(Digest("sha256", hasher.hexdigest()), beginning, bytes(held) if held is not None else None)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def names(self) -> t.Iterable[str]:
+        return self._files
+
+    def size(self, name: str) -> int:
+        return self._files[name].size
+
+    def read(self, name: str) -> bytes:
+        content = self._seen[self._files[name].offset].content
+        if content is None:
+            raise UnsupportedFormat(f"{self.path}: {name} is no document, or there are more than {MAX_HELD} bytes of documents in the archive")
+        return content
+
+    def beginning(self, name: str) -> bytes:
+        return self._seen[self._files[name].offset].beginning
+
+    def digest(self, name: str) -> Digest:
+        return self._seen[self._files[name].offset].digest
+
+    def open(self, name: str) -> t.Iterator[bytes]:
+        """One file alone costs a reading of all before it: for many there is `stream`."""
+        for _name, chunks in self.stream((name,)):
+            yield from chunks
+
+    def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[bytes]]]:
+        """The content of several files in the order of the archive, each to be read before the next is asked for."""
+        wanted = {self._files[name].offset: name for name in names}
+        reader = self._reader()
+        for member in reader:
+            name = wanted.get(member.offset) if member.kind == FILE else None
+            if name is not None:
+                yield name, reader.content()
+
+
+class FolderContainer:
+    """A folder with the files of an image layout."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and os.path.isfile(self._inside(name))
+
+    def names(self) -> t.Iterable[str]:
+        for folder, _folders, files in os.walk(self.path):
+            for name in files:
+                yield os.path.relpath(os.path.join(folder, name), self.path)
+
+    def size(self, name: str) -> int:
+        with reporting(self._inside(name)):
+            return os.stat(self._inside(name), follow_symlinks=False).st_size
+
+    def read(self, name: str) -> bytes:
+        data = read_bounded(self._inside(name), MAX_DOCUMENT)
+        if len(data) > MAX_DOCUMENT:
+            raise _too_long(self.path, name)
+        return data
+
+    def beginning(self, name: str) -> bytes:
+        return read_bounded(self._inside(name), BEGINNING)[:BEGINNING]
+
+    def open(self, name: str) -> t.Iterator[memoryview]:
+        return read_chunks(self._inside(name))
+
+    def digest(self, name: str) -> Digest:
+        return hash_stream(self.open(name))[0]
+
+    def _inside(self, name: str) -> str:
+        parts = name.split("/")
+        if ".." in parts or name.startswith("/"):
+            raise CorruptArchive(f"{self.path}: {name[:200]!r} lies outside of the folder")
+        return os.path.join(self.path, *parts)

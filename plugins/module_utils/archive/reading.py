@@ -1,0 +1,240 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Archives as images: OCI layouts and docker-archives of every age, alone or as the hybrids that newer tools write."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ..errors import CorruptArchive, InvalidReference, UnsupportedFormat
+from ..oci import media_types
+from ..oci.config import ImageConfig
+from ..oci.digest import Digest, hash_stream
+from ..oci.document import MAX_DOCUMENT, Document
+from ..oci.manifest import Descriptor, Manifest
+from ..oci.reference import Reference
+from ..oci.text import clean
+from .annotations import BASE_DIGESTS, CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
+from .compression import GZIP, ZSTD, expanded, kind_of
+from .container import CompressedContainer, Container, open_container
+
+INDEX_FILE = "index.json"
+LAYOUT_FILE = "oci-layout"
+MANIFEST_FILE = "manifest.json"
+REPOSITORIES_FILE = "repositories"
+
+_BLOB = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]{64}|[0-9a-f]{128})")
+_HEX = re.compile(r"(?:^|[/:])([0-9a-f]{64})(?:[./]|$)")
+_LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
+
+
+@dataclasses.dataclass(frozen=True)
+class ArchivedImage:
+    """One image of an archive and its names there. `index` is the digest of the index that the image was saved from, where the archive tells."""
+
+    root: Descriptor
+    names: tuple[Reference, ...]
+    index: Digest | None = None
+
+
+class Archive:
+    """The images of an archive, as a place that can be read. Content is found by digest; whoever takes it in verifies it."""
+
+    def __init__(self, container: Container) -> None:
+        """Raises CorruptArchive, UnsupportedFormat for what is no archive of images."""
+        self.path = container.path
+        self._container = container
+        self._names: dict[Digest, str] = {}
+        self._made: dict[Digest, bytes] = {}
+        self.base_digests: frozenset[Digest] = frozenset()
+        self._index_blobs()
+        self.images = tuple(self._read_images())
+        self._refuse_ambiguous_names()
+
+    def _index_blobs(self) -> None:
+        for name in self._container.names():
+            match = _BLOB.fullmatch(name)
+            if match is not None and (match.group(1) == "sha256") == (len(match.group(2)) == 64):
+                self._names[Digest(match.group(1), match.group(2))] = name
+
+    # As a place.
+
+    def holds(self, digest: Digest) -> bool:
+        return digest in self._names or digest in self._made
+
+    def read(self, descriptor: Descriptor) -> bytes | None:
+        """The bytes of a document, hashed; None where the archive doesn't have it. Raises DigestMismatch."""
+        made = self._made.get(descriptor.digest)
+        if made is not None:
+            return made
+        name = self._names.get(descriptor.digest)
+        if name is None or self._container.size(name) > MAX_DOCUMENT:
+            return None
+        return descriptor.digest.check(self._container.read(name), f"{self.path}: {name}")
+
+    def open(self, descriptor: Descriptor) -> t.Iterable[bytes | memoryview]:
+        made = self._made.get(descriptor.digest)
+        return (made,) if made is not None else self._container.open(self._names[descriptor.digest])
+
+    # The images.
+
+    def _read_images(self) -> list[ArchivedImage]:
+        layout = self._layout_images() if INDEX_FILE in self._container else None
+        docker = self._docker_entries() if MANIFEST_FILE in self._container else None
+        if layout is not None and (docker is None or _agree(layout, docker)):
+            return layout
+        if docker is not None:
+            return [ArchivedImage(self._make_manifest(entry), names) for entry, names in docker]
+        if REPOSITORIES_FILE in self._container:
+            raise UnsupportedFormat(
+                f"{self.path} is in docker's format of before 2015 (only a file 'repositories'); save it again with a newer docker"
+            )
+        raise UnsupportedFormat(f"{self.path} holds neither an OCI layout (index.json) nor a docker archive (manifest.json)")
+
+    def _refuse_ambiguous_names(self) -> None:
+        digests: dict[Reference, Digest] = {}
+        for image in self.images:
+            for name in image.names:
+                if digests.setdefault(name, image.root.digest) != image.root.digest:
+                    raise CorruptArchive(f"{self.path} has the name {name} for two images, {digests[name]} and {image.root.digest}")
+
+    # OCI layouts.
+
+    def _layout_images(self) -> list[ArchivedImage]:
+        self._check_layout_version()
+        index = Document.parse(self._container.read(INDEX_FILE), f"{self.path}: {INDEX_FILE}")
+        self.base_digests = self._read_base_digests(index)
+        images: dict[tuple[Digest, Digest | None], ArchivedImage] = {}
+        for entry in index.children("manifests"):
+            descriptor = Descriptor.read(entry)
+            listed = descriptor.annotations.get(INDEX_DIGEST)
+            saved_from = self._digest(listed, entry.what) if listed is not None else None
+            names = self._layout_names(descriptor)
+            root = dataclasses.replace(descriptor, annotations={}, platform=None)
+            known = images.get((root.digest, saved_from))
+            images[root.digest, saved_from] = ArchivedImage(root, tuple(dict.fromkeys((*(known.names if known else ()), *names))), saved_from)
+        return list(images.values())
+
+    def _check_layout_version(self) -> None:
+        if LAYOUT_FILE not in self._container:
+            raise CorruptArchive(f"{self.path} has an index.json, but no file oci-layout beside it")
+        version = Document.parse(self._container.read(LAYOUT_FILE), f"{self.path}: {LAYOUT_FILE}").required_text("imageLayoutVersion")
+        if not version.startswith("1."):
+            raise UnsupportedFormat(f"{self.path} is an image layout of version {clean(version, 40)}; only version 1 is supported")
+
+    def _read_base_digests(self, index: Document) -> frozenset[Digest]:
+        texts = index.text_map("annotations").get(BASE_DIGESTS, "")
+        return frozenset(self._digest(text, index.what) for text in texts.split(",") if text)
+
+    def _digest(self, text: str, what: str) -> Digest:
+        try:
+            return Digest.parse(text)
+        except InvalidReference as error:
+            raise CorruptArchive(f"{what}: {clean(str(error))}") from error
+
+    def _layout_names(self, descriptor: Descriptor) -> list[Reference]:
+        """containerd's name comes first; a `ref.name` is a whole name only if it could be no tag."""
+        full = descriptor.annotations.get(CONTAINERD_NAME)
+        short = descriptor.annotations.get(REF_NAME, "")
+        if full is None and "/" not in short and ":" not in short:
+            return []
+        return [self._name(full or short)]
+
+    def _name(self, text: str) -> Reference:
+        try:
+            return Reference.parse(text).name
+        except InvalidReference as error:
+            raise CorruptArchive(f"{self.path} names an image {clean(text, 300)!r}, which is no reference: {clean(str(error))}") from error
+
+    # docker-archives.
+
+    def _docker_entries(self) -> list[tuple[Document, tuple[Reference, ...]]]:
+        """The images of `manifest.json` as they are told, each with its names."""
+        entries = Document.parse_list(self._container.read(MANIFEST_FILE), f"{self.path}: {MANIFEST_FILE}")
+        return [(entry, tuple(dict.fromkeys(self._name(tag) for tag in entry.texts("RepoTags")))) for entry in entries]
+
+    def _make_manifest(self, entry: Document) -> Descriptor:
+        """A manifest over the config and layers of a docker-archive as they are: always the same for the same content."""
+        config_name = self._existing(entry.required_text("Config"), entry.what)
+        config_data = self._container.read(config_name)
+        config = ImageConfig.read(config_data, f"{self.path}: {config_name}")
+        config_digest = Digest.of(config_data)
+        self._check_named_digest(config_name, config_digest)
+        names = [self._existing(name, entry.what) for name in entry.texts("Layers")]
+        if len(names) != len(config.diff_ids):
+            raise CorruptArchive(f"{entry.what} has {len(names)} layers, but its config {config_name} has {len(config.diff_ids)}")
+        layers = tuple(self._layer(name, diff_id) for name, diff_id in zip(names, config.diff_ids))
+        self._made[config_digest] = config_data
+        manifest = Manifest(media_types.OCI_MANIFEST, Descriptor(media_types.OCI_CONFIG, config_digest, len(config_data)), layers)
+        data = manifest.to_bytes()
+        root = Descriptor(media_types.OCI_MANIFEST, Digest.of(data), len(data))
+        self._made[root.digest] = data
+        return root
+
+    def _existing(self, name: str, what: str) -> str:
+        plain = "/".join(part for part in name.split("/") if part not in ("", "."))
+        if plain not in self._container:
+            raise CorruptArchive(f"{what} names {clean(name, 200)!r}, which is not in the archive")
+        return plain
+
+    def _check_named_digest(self, name: str, digest: Digest) -> None:
+        match = _HEX.search(name)
+        if match is not None and match.group(1) != digest.hex:
+            raise CorruptArchive(f"{self.path}: {name} is called after another digest than its own, {digest}")
+
+    def _layer(self, name: str, diff_id: Digest) -> Descriptor:
+        """A layer's descriptor. A plain tar must have the digest that the config promises, and is checked when it is taken in; a compressed one is read now."""
+        kind = kind_of(self._container.beginning(name))
+        if kind not in _LAYER_TYPES:
+            raise UnsupportedFormat(f"{self.path}: the layer {name} is compressed with {kind}; only gzip and zstd are layers' compressions")
+        size = self._container.size(name)
+        if kind is None:
+            self._names[diff_id] = name
+            return Descriptor(media_types.OCI_LAYER, diff_id, size)
+        what = f"{self.path}: {name}"
+        found, _size = hash_stream(expanded(_as_bytes(self._container.open(name)), kind, what), diff_id.algorithm)
+        if found != diff_id:
+            raise CorruptArchive(f"{what} should hold a layer {diff_id}, but holds {found}")
+        digest = self._container.digest(name)
+        self._names[digest] = name
+        return Descriptor(_LAYER_TYPES[kind], digest, size)
+
+
+class SequentialArchive(Archive):
+    """An archive that can only be read from front to back: several blobs are taken out of it in one reading."""
+
+    def __init__(self, container: CompressedContainer) -> None:
+        super().__init__(container)
+        self._stream = container.stream
+
+    def stream(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, t.Iterable[bytes]]]:
+        """The blobs WANTED in the order of the archive, each to be read before the next is asked for."""
+        by_name: dict[str, list[Descriptor]] = {}
+        for descriptor in wanted:
+            made = self._made.get(descriptor.digest)
+            if made is not None:
+                yield descriptor, (made,)
+            else:
+                by_name.setdefault(self._names[descriptor.digest], []).append(descriptor)
+        for name, chunks in self._stream(by_name):
+            yield by_name[name][0], chunks
+
+
+def _agree(layout: t.Sequence[ArchivedImage], docker: t.Sequence[tuple[Document, tuple[Reference, ...]]]) -> bool:
+    """Whether the OCI side has all that docker's side has, by name: then its digests are the better ones, since they are the registry's."""
+    named = {name for image in layout for name in image.names}
+    return {name for _entry, names in docker for name in names} <= named and len(layout) >= len(docker)
+
+
+def open_archive(path: str) -> Archive:
+    """The archive at PATH: a tar, a compressed tar or a folder. Raises CorruptArchive, UnsupportedFormat, DigestMismatch, InputOutputError."""
+    container = open_container(path)
+    return SequentialArchive(container) if isinstance(container, CompressedContainer) else Archive(container)
+
+
+def _as_bytes(chunks: t.Iterable[bytes | memoryview]) -> t.Iterator[bytes]:
+    return (bytes(chunk) for chunk in chunks)
