@@ -101,6 +101,12 @@ class InUse(LongshoreError):
     cause = "in_use"
 
 
+class NameTaken(LongshoreError):
+    """A name that was to be given belongs to another image, and was not to be moved."""
+
+    cause = "name_taken"
+
+
 class MissingLibrary(LongshoreError):
     cause = "missing_library"
 

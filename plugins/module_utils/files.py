@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import stat
 import typing as t
@@ -16,6 +18,7 @@ from .errors import InputOutputError, system_error
 CHUNK = 1024 * 1024
 READ_REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 CREATE_PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _PARENT_MODE = 0o755
 
 
@@ -94,6 +97,19 @@ def read_file(path: str) -> t.Iterator[bytes]:
             yield chunk
 
 
+def try_lock(descriptor: int, path: str) -> bool:
+    """Whether the lock of a file is ours now. Raises InputOutputError where the file system has no locks: lockless work would lose tags."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            raise InputOutputError(f"{path}: this file system has no file locks ({error.strerror}); use one that has") from error
+        raise
+    return True
+
+
 class PrivateFile:
     """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
 
@@ -109,6 +125,10 @@ class PrivateFile:
 
     def __enter__(self) -> PrivateFile:
         return self
+
+    def fileno(self) -> int:
+        """For locks, and for copies that the kernel makes."""
+        return self._descriptor
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         with reporting(self.path):

@@ -34,7 +34,7 @@ class Recorder:
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
         self.requests: list[Noted] = []
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
 
@@ -53,35 +53,36 @@ class Recorder:
     def lines(self) -> list[str]:
         return [str(noted) for noted in self.requests]
 
-    def _handler(recorder) -> type[http.server.BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's below
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def _forward(self) -> None:
-                recorder.requests.append(Noted(self.command, self.path, dict(self.headers)))
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                headers = {key: value for key, value in self.headers.items() if key.lower() not in _HOP}
-                with contextlib.closing(http.client.HTTPConnection(recorder.upstream, timeout=30)) as upstream:
-                    upstream.request(self.command, self.path, body, headers)
-                    answer = upstream.getresponse()
-                    data = answer.read()
-                # A client that was killed is gone: that is what some tests do.
-                with contextlib.suppress(ConnectionError):
-                    self._answer(answer, data)
+def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-            def _answer(self, answer: http.client.HTTPResponse, data: bytes) -> None:
-                self.send_response_only(answer.status)
-                for key, value in answer.getheaders():
-                    if key.lower() not in _HOP:
-                        self.send_header(key, value)
-                if answer.getheader("Content-Length") is None:
-                    self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+        def _forward(self) -> None:
+            recorder.requests.append(Noted(self.command, self.path, dict(self.headers)))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {key: value for key, value in self.headers.items() if key.lower() not in _HOP}
+            with contextlib.closing(http.client.HTTPConnection(recorder.upstream, timeout=30)) as upstream:
+                upstream.request(self.command, self.path, body, headers)
+                answer = upstream.getresponse()
+                data = answer.read()
+            # A client that was killed is gone: that is what some tests do.
+            with contextlib.suppress(ConnectionError):
+                self._answer(answer, data)
 
-            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _forward  # noqa: N815 - the names are the server's
+        def _answer(self, answer: http.client.HTTPResponse, data: bytes) -> None:
+            self.send_response_only(answer.status)
+            for key, value in answer.getheaders():
+                if key.lower() not in _HOP:
+                    self.send_header(key, value)
+            if answer.getheader("Content-Length") is None:
+                self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
 
-            def log_message(self, *arguments: object) -> None:
-                """What was asked is noted, not printed."""
+        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _forward  # noqa: N815 - the names are the server's
 
-        return Handler
+        def log_message(self, *arguments: object) -> None:
+            """What was asked is noted, not printed."""
+
+    return Handler

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 COLLECTION = "longshore.images"
@@ -37,6 +38,8 @@ def arguments(name: str) -> dict[str, Any]:
     """What the module NAME gives to AnsibleModule."""
     module = importlib.import_module(f"ansible_collections.{COLLECTION}.plugins.modules.{name}")
     kwargs: dict[str, Any] = module.argument_spec().as_kwargs()
+    if kwargs.pop("add_file_common_args", False):
+        kwargs["argument_spec"] = {**FILE_COMMON_ARGUMENTS, **kwargs["argument_spec"]}
     return kwargs
 
 

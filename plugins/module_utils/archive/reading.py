@@ -15,7 +15,7 @@ from ..oci import media_types
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest, hash_stream
 from ..oci.document import MAX_DOCUMENT, Document
-from ..oci.manifest import Descriptor, Manifest
+from ..oci.manifest import Descriptor, Manifest, describe
 from ..oci.reference import Reference
 from ..oci.text import clean
 from .annotations import BASE_DIGESTS, CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
@@ -75,6 +75,11 @@ class Archive:
         if name is None or self._container.size(name) > MAX_DOCUMENT:
             return None
         return descriptor.digest.check(self._container.read(name), f"{self.path}: {name}")
+
+    def saved_root(self, image: ArchivedImage) -> Descriptor:
+        """The index that the image was saved from, where the archive carries it along; else what the archive lists."""
+        name = self._names.get(image.index) if image.index is not None else None
+        return describe(self._container.read(name), f"{self.path}: {name}") if name is not None else image.root
 
     def open(self, descriptor: Descriptor) -> t.Iterable[bytes | memoryview]:
         made = self._made.get(descriptor.digest)

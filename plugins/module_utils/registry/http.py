@@ -15,14 +15,18 @@ import time
 import typing as t
 from urllib.parse import urljoin, urlsplit
 
-import requests
-import urllib3
-
-from ..errors import LongshoreError, RegistryError, Unreachable
+from ..errors import LongshoreError, MissingLibrary, RegistryError, Unreachable
 from ..oci.text import clean
 from .proxy import proxy_for
 from .responses import failure, rate_limit_of, without_secrets
 from .settings import ClientSettings, Credentials, HostSettings
+
+LIBRARY_ERROR: ImportError | None = None
+try:
+    import requests
+    import urllib3
+except ImportError as missing:
+    LIBRARY_ERROR = missing
 
 MAX_REDIRECTS = 10
 MAX_ERROR_BODY = 64 * 1024
@@ -33,7 +37,6 @@ CHUNK = 1024 * 1024
 
 PASSING_STATUS = frozenset((408, 429, 500, 502, 503, 504))
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_BROKEN = (urllib3.exceptions.HTTPError, requests.exceptions.RequestException, OSError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Response:
             while True:
                 try:
                     chunk: bytes = self._inner.raw.read(CHUNK, decode_content=False)
-                except _BROKEN as error:
+                except (urllib3.exceptions.HTTPError, OSError) as error:
                     raise Interrupted(reason_of(error)) from error
                 if not chunk:
                     return
@@ -115,6 +118,9 @@ class HttpClient:
     """Sends requests for all registries of a run over kept connections."""
 
     def __init__(self, settings: ClientSettings) -> None:
+        """Raises MissingLibrary on a host without `requests`."""
+        if LIBRARY_ERROR is not None:
+            raise MissingLibrary(f"the Python library requests (2.25 or newer) is missing on this host: {LIBRARY_ERROR}")
         self.settings = settings
         self.found_credentials: list[Credentials] = []
         self.rate_limit: tuple[int | None, int | None] | None = None

@@ -47,6 +47,10 @@ class Entry:
         return cls(descriptor, name, selection, kept)
 
     @property
+    def digest(self) -> Digest:
+        return self.descriptor.digest
+
+    @property
     def label(self) -> str:
         """What messages call the image: its name, or its digest."""
         return str(self.name or self.descriptor.digest)

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import random
@@ -16,25 +14,11 @@ import shutil
 import time
 import typing as t
 
-from ..errors import InputOutputError, LockTimeout, StoreDamaged
-from ..files import CREATE_PRIVATE, read_bounded, reporting
+from ..errors import LockTimeout, StoreDamaged
+from ..files import CREATE_PRIVATE, read_bounded, reporting, try_lock
 from ..oci.digest import Digest
 
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _MAX_LEASE = 64 * 1024 * 1024
-
-
-def _try_lock(descriptor: int, path: str) -> bool:
-    """Whether the lock is ours now. Raises InputOutputError where the file system has no locks: lockless work would lose tags."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            raise InputOutputError(f"{path}: this file system has no file locks ({error.strerror}); keep the store on one that has") from error
-        raise
-    return True
 
 
 @contextlib.contextmanager
@@ -56,7 +40,7 @@ def exclusive(path: str, mode: int, timeout: float) -> t.Iterator[None]:
 def _wait(descriptor: int, path: str, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     pause = 0.002
-    while not _try_lock(descriptor, path):
+    while not try_lock(descriptor, path):
         left = deadline - time.monotonic()
         if left <= 0:
             raise LockTimeout(f"{path} is still locked by another run after {timeout:g} seconds; raise lock_timeout or wait for that run to end")
@@ -78,7 +62,7 @@ class Lease:
             self._descriptor = os.open(self._path, CREATE_PRIVATE, 0o600)
             try:
                 os.fchmod(self._descriptor, mode)
-                _try_lock(self._descriptor, self._path)
+                try_lock(self._descriptor, self._path)
                 with open(self._descriptor, "w", encoding="ascii", closefd=False) as file:
                     json.dump([str(digest) for digest in needed], file)
             except BaseException:
@@ -126,7 +110,7 @@ def _names(folder: str) -> list[str]:
 def _clear_if_dead(path: str) -> bool:
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        dead = _try_lock(descriptor, path)
+        dead = try_lock(descriptor, path)
         if dead:
             os.unlink(path)
         return dead

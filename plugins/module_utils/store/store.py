@@ -11,12 +11,13 @@ import stat
 import typing as t
 
 from ..errors import DigestMismatch, ImageNotFound, InvalidOption, StoreDamaged, UnsupportedFormat
-from ..files import read_bounded, read_chunks, reporting
+from ..files import open_regular, read_bounded, read_chunks, reporting
 from ..oci.digest import Digest, hash_stream
 from ..oci.document import MAX_DOCUMENT, Document
 from ..oci.graph import Choice, Graph, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.reference import Reference
+from ..oci.selecting import find_all
 from .index import MAX_INDEX, Entry, StoreIndex
 from .known import KnownBlobs
 
@@ -166,20 +167,27 @@ class Store:
         except FileNotFoundError as error:
             raise StoreDamaged(f"{self.blob_path(descriptor.digest)} is missing; pull the image again") from error
 
+    def open_file(self, descriptor: Descriptor) -> int:
+        """A blob as a file descriptor, for a copy that the kernel makes. Raises StoreDamaged for one that is absent or of another size."""
+        path = self.blob_path(descriptor.digest)
+        try:
+            opened = open_regular(path)
+        except FileNotFoundError as error:
+            raise StoreDamaged(f"{path} is missing; pull the image again") from error
+        if os.fstat(opened).st_size != descriptor.size:
+            os.close(opened)
+            raise StoreDamaged(f"{path} has another size than its descriptor says; pull the image again")
+        return opened
+
     # Images.
 
     def find(self, selector: Reference | Digest) -> Entry | None:
         """The entry of a name, of `repository@digest`, or of a digest or image ID."""
-        if isinstance(selector, Digest):
-            return next(iter(self.matching(selector)), None)
-        entry = self.index.named(selector.name)
-        if selector.digest is None or (entry is not None and entry.descriptor.digest == selector.digest):
-            return entry
-        return next((e for e in self.index.with_digest(selector.digest) if e.name is not None and e.name.context == selector.context), None)
+        return next(iter(self.matching(selector)), None)
 
-    def matching(self, digest: Digest) -> list[Entry]:
-        """All entries that have this digest, or hold an image with this ID."""
-        return self.index.with_digest(digest) or [entry for entry in self.index.entries if digest in self._image_ids(entry)]
+    def matching(self, selector: Reference | Digest) -> list[Entry]:
+        """All entries that SELECTOR means: several where a digest or an ID has several names."""
+        return find_all(self.index.entries, selector, self._image_ids)
 
     def _image_ids(self, entry: Entry) -> set[Digest]:
         graph = self.graph(entry)

@@ -19,18 +19,22 @@ class Arguments:
 
     options: t.Mapping[str, Option]
     rules: Rules = dataclasses.field(default_factory=dict)
+    file_options: bool = False
 
     def __add__(self, other: Arguments) -> Arguments:
         names = [*self.rules, *(name for name in other.rules if name not in self.rules)]
         rules = {name: [*self.rules.get(name, ()), *other.rules.get(name, ())] for name in names}
-        return Arguments({**self.options, **other.options}, rules)
+        return Arguments({**self.options, **other.options}, rules, self.file_options or other.file_options)
 
     def extended(self, **options: Option) -> Arguments:
         return self + Arguments(options)
 
     def as_kwargs(self) -> dict[str, t.Any]:
-        """What AnsibleModule takes."""
-        return {"argument_spec": {name: dict(option) for name, option in self.options.items()}, "supports_check_mode": True, **self.rules}
+        """What AnsibleModule takes. With file options it adds Ansible's own ones for the mode and the owner of a file, `path`."""
+        kwargs: dict[str, t.Any] = {"argument_spec": {name: dict(option) for name, option in self.options.items()}, "supports_check_mode": True}
+        if self.file_options:
+            kwargs["add_file_common_args"] = True
+        return {**kwargs, **self.rules}
 
 
 STORE = Arguments(
@@ -69,5 +73,9 @@ REGISTRY = Arguments(
     },
     {"required_together": [("username", "password")]},
 )
+
+FILE = Arguments({"path": {"type": "path", "required": True}}, file_options=True)
+
+ARCHIVE = Arguments({"archive": {"type": "path"}})
 
 PLATFORM = Arguments({"platform": {"type": "list", "elements": "str"}})

@@ -19,9 +19,16 @@ from .task import Task
 PlanFunction = t.Callable[[Task], Plan]
 
 
+def _make_module(arguments: Arguments) -> AnsibleModule:
+    """Ansible's module. The state of the file at `path` is left out of its results: in check mode that would be the old file's."""
+    module: t.Any = AnsibleModule(**arguments.as_kwargs())
+    module.add_path_info = dict
+    return t.cast(AnsibleModule, module)
+
+
 def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
     """The whole of a module that changes something. No exception leaves it: each becomes one sentence and a stable cause."""
-    module = AnsibleModule(**arguments.as_kwargs())
+    module = _make_module(arguments)
     task = Task(module.params, module.check_mode)
 
     def planned_and_applied() -> dict[str, t.Any]:
@@ -30,6 +37,8 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
             if not task.check_mode:
                 planned.apply(task.workers)
                 task.remember()
+            if arguments.file_options and not planned.errors:
+                _set_file_attributes(module, planned)
         for image in planned.images:
             for warning in image.warnings:
                 module.warn(_shown(warning, task))
@@ -40,7 +49,7 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
 
 def run_info(arguments: Arguments, facts: t.Callable[[Task], dict[str, t.Any]]) -> t.NoReturn:
     """The whole of a module that only reads. It writes nothing at all, in check mode and outside."""
-    module = AnsibleModule(**arguments.as_kwargs())
+    module = _make_module(arguments)
     task = Task(module.params, True)
 
     def found() -> dict[str, t.Any]:
@@ -48,6 +57,13 @@ def run_info(arguments: Arguments, facts: t.Callable[[Task], dict[str, t.Any]]) 
             return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, **facts(task), "store": task.store.path}
 
     _finish(module, task, found)
+
+
+def _set_file_attributes(module: AnsibleModule, planned: Plan) -> None:
+    """The owner and the mode of the file that was written, or would be. For one that is written they are part of that."""
+    wanted = module.load_file_common_arguments(module.params)
+    if module.set_fs_attributes_if_different(wanted, False) and not planned.changed:
+        planned.images[0].actions = (f"set the mode or the owner of {module.params['path']}",)
 
 
 def _finish(module: AnsibleModule, task: Task, work: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import typing as t
 
-from ..errors import InvalidOption, LongshoreError, MissingLibrary
+from ..errors import InvalidOption, LongshoreError
 from ..oci.digest import Digest
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference, parse_selector
@@ -21,6 +21,7 @@ from .secrets import forms_of
 if t.TYPE_CHECKING:
     from ..registry.client import Registries
     from ..registry.repository import Repository
+    from ..transfer.inspect import Inspector
 
 ROOT_STORE = "/var/lib/longshore/images"
 USER_STORE = "longshore/images"
@@ -69,6 +70,17 @@ class Task:
             self._store = Store(self.params["store"] or default_store(), _store_mode(self.params["store_mode"]), float(self.params["lock_timeout"]))
         return self._store
 
+    def inspector(self) -> Inspector:
+        """What tells of the images in the archive that the task names, else in the store."""
+        from ..transfer.inspect import Inspector, held_in_archive, held_in_store
+
+        path = self.params["archive"]
+        if path is None:
+            return Inspector(held_in_store(self.store), f"the store {self.store.path}", self.host)
+        from ..archive.reading import open_archive
+
+        return Inspector(held_in_archive(open_archive(path)), path, self.host)
+
     def open_registries(self, references: t.Sequence[Reference]) -> None:
         """Checks the registry options for a run that may ask the registries of REFERENCES. Nothing is sent, and `requests` isn't loaded yet."""
         from .connection import client_settings
@@ -81,12 +93,8 @@ class Task:
 
     def _opened_registries(self) -> Registries:
         if self._registries is None:
-            try:
-                from ..registry.client import Registries
-            except ImportError as error:
-                if error.name is not None and error.name.partition(".")[0] not in ("requests", "urllib3"):
-                    raise
-                raise MissingLibrary(f"the Python library requests (2.25 or newer) is missing on this host: {error}") from error
+            from ..registry.client import Registries
+
             self._registries = Registries(self._settings)
         return self._registries
 

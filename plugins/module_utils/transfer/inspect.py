@@ -2,26 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What there is to know of stored images: details, filters, history."""
+"""What there is to know of images in the store or in an archive: details, filters, history."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import typing as t
 
 from ..errors import ImageNotFound, InvalidOption
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
 from ..oci.glob import compile_glob
-from ..oci.graph import Graph, ImageNode
-from ..oci.manifest import Index, read_manifest
+from ..oci.graph import Graph, ImageNode, Read, read_graph
+from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection, choose
 from ..oci.reference import Reference
+from ..oci.selecting import find_all
 from .describe import image_facts, preferred_image, whole_graph
 
 if t.TYPE_CHECKING:
-    from ..store.index import Entry
+    from ..archive.reading import Archive
     from ..store.store import Store
 
 Facts = dict[str, t.Any]
@@ -38,38 +40,81 @@ class Filters:
     since: Reference | Digest | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Stored:
-    """One entry of the store with what could be read of it. `image` is the one that stands for it: the host's platform, else the first."""
+class Held:
+    """One image of a place under one name. What isn't asked for isn't read."""
 
-    entry: Entry
-    graph: Graph | None
-    image: ImageNode | None
-    config: ImageConfig | None
+    def __init__(self, name: Reference | None, root: Descriptor, graph: t.Callable[[], Graph | None], read: Read) -> None:
+        self.name = name
+        self.root = root
+        self._read_graph = graph
+        self._read = read
+
+    @property
+    def digest(self) -> Digest:
+        return self.root.digest
+
+    @property
+    def label(self) -> str:
+        return str(self.name or self.digest)
+
+    @functools.cached_property
+    def graph(self) -> Graph | None:
+        """The part of the image that is whole; None where nothing of it can be read."""
+        return self._read_graph()
+
+    @property
+    def image_ids(self) -> set[Digest]:
+        return {image.manifest.config.digest for image in self.graph.images} if self.graph is not None else set()
+
+    def config(self, image: ImageNode | None) -> ImageConfig | None:
+        data = self._read(image.manifest.config) if image is not None and image.manifest.is_image else None
+        return ImageConfig.read(data, f"{self.label}, config") if data is not None else None
+
+
+def held_in_store(store: Store) -> list[Held]:
+    """All images of the store, in its order."""
+    return [Held(entry.name, entry.descriptor, functools.partial(whole_graph, store, entry), store.read) for entry in store.index.entries]
+
+
+def held_in_archive(archive: Archive) -> list[Held]:
+    """All images of an archive, once for each of their names."""
+    rooted = [(image, archive.saved_root(image)) for image in archive.images]
+    return [
+        Held(name, root, functools.partial(_whole_in_archive, archive, root), archive.read)
+        for image, root in rooted
+        for name in image.names or (None,)
+    ]
+
+
+def _whole_in_archive(archive: Archive, root: Descriptor) -> Graph | None:
+    graph = read_graph(root, f"{archive.path}: {root.digest}", archive.read)
+    if graph is None:
+        return None
+    images = tuple(image for image in graph.images if all(archive.holds(blob.digest) for blob in image.manifest.blobs))
+    return dataclasses.replace(graph, images=images)
 
 
 class Inspector:
-    """Reads the store for one run; nothing is written."""
+    """Tells of the images that a place holds; nothing is written. PLACE is what messages call it."""
 
-    def __init__(self, store: Store, host: Platform) -> None:
-        self._store = store
+    def __init__(self, held: t.Sequence[Held], place: str, host: Platform) -> None:
+        self._held = held
+        self._place = place
         self._host = host
 
     def listed(self, filters: Filters) -> list[Facts]:
-        """All images that pass FILTERS, in the order of the store."""
-        stored = [self._stored(entry, None) for entry in self._store.index.entries]
+        """All images that pass FILTERS."""
         tests = self._tests(filters)
-        return [self._facts(image) for image in stored if all(test(image) for test in tests)]
+        return [self._facts(held) for held in self._held if all(test(held) for test in tests)]
 
     def asked(self, selectors: t.Sequence[Reference | Digest], filters: Filters) -> list[Facts]:
         """A row for each of SELECTORS; one that isn't here, or doesn't pass FILTERS, has `present` false."""
         tests = self._tests(filters)
         rows: list[Facts] = []
         for selector in selectors:
-            entry = self._store.find(selector)
-            stored = self._stored(entry, None) if entry is not None else None
-            if stored is not None and all(test(stored) for test in tests):
-                rows.append(self._facts(stored))
+            held = self._find(selector)
+            if held is not None and all(test(held) for test in tests):
+                rows.append(self._facts(held))
             else:
                 name = None if isinstance(selector, Digest) else str(selector.name)
                 digest = selector if isinstance(selector, Digest) else selector.digest
@@ -77,75 +122,90 @@ class Inspector:
         return rows
 
     def history(self, selector: Reference | Digest, selection: Selection | None) -> Facts:
-        """Which image it is, and how it was made, newest first. Raises ImageNotFound for one that isn't here, PlatformMissing for a platform that isn't."""
-        stored = self._stored(self._store.resolve(selector), selection)
-        if stored.image is None or stored.config is None:
-            raise ImageNotFound(f"{selector} is in {self._store.path}, but nothing of it that has a history")
-        name, digest = stored.entry.name, stored.entry.descriptor.digest
-        return {
-            "name": str(name) if name is not None else None,
-            "digest": str(digest),
-            "history": history_facts(stored.image, stored.config),
-        }
+        """Which image it is, and how it was made, newest first.
 
-    def _stored(self, entry: Entry, selection: Selection | None) -> Stored:
-        graph = whole_graph(self._store, entry)
-        image = self._image(graph, selection, entry.label) if graph is not None else None
-        data = self._store.read(image.manifest.config) if image is not None and image.manifest.is_image else None
-        config = ImageConfig.read(data, f"{entry.label}, config") if data is not None else None
-        return Stored(entry, graph, image, config)
+        Raises ImageNotFound for one that isn't here, PlatformMissing for a platform that isn't.
+        """
+        held = self._resolve(selector)
+        image = self._image(held, selection)
+        config = held.config(image)
+        if image is None or config is None:
+            raise ImageNotFound(f"{selector} is in {self._place}, but nothing of it that has a history")
+        return {"name": str(held.name) if held.name is not None else None, "digest": str(held.digest), "history": history_facts(image, config)}
 
-    def _image(self, graph: Graph, selection: Selection | None, label: str) -> ImageNode | None:
+    def _find(self, selector: Reference | Digest) -> Held | None:
+        return next(iter(find_all(self._held, selector, lambda held: held.image_ids)), None)
+
+    def _resolve(self, selector: Reference | Digest) -> Held:
+        held = self._find(selector)
+        if held is None:
+            raise ImageNotFound(f"{selector} is not in {self._place}")
+        return held
+
+    def _image(self, held: Held, selection: Selection | None = None) -> ImageNode | None:
         """The image of the platform asked for, which must be here then; else the one that stands for all."""
+        if held.graph is None:
+            return None
         if selection is None or not selection.platforms:
-            return preferred_image(graph, None, self._host)
-        return choose(selection.platforms[0], [(image.platform, image) for image in graph.images], label)
+            return preferred_image(held.graph, None, self._host)
+        return choose(selection.platforms[0], [(image.platform, image) for image in held.graph.images], held.label)
 
     # Filters.
 
-    def _tests(self, filters: Filters) -> list[t.Callable[[Stored], bool]]:
-        tests: list[t.Callable[[Stored], bool]] = []
+    def _tests(self, filters: Filters) -> list[t.Callable[[Held], bool]]:
+        tests: list[t.Callable[[Held], bool]] = []
         if filters.reference:
             patterns = [compile_glob(pattern) for pattern in filters.reference]
-            tests.append(lambda stored: stored.entry.name is not None and any(pattern.match(str(stored.entry.name)) for pattern in patterns))
-        tests.extend(_label_test(label) for label in filters.label)
+            tests.append(lambda held: held.name is not None and any(pattern.match(str(held.name)) for pattern in patterns))
+        tests.extend(functools.partial(self._has_label, label) for label in filters.label)
         if filters.dangling is not None:
-            tests.append(lambda stored: (stored.entry.name is None) == filters.dangling)
+            tests.append(lambda held: (held.name is None) == filters.dangling)
         if filters.before is not None:
             before = self._time_of(filters.before)
-            tests.append(lambda stored: (time := _created(stored)) is not None and time < before)
+            tests.append(lambda held: (time := self._created(held)) is not None and time < before)
         if filters.since is not None:
             since = self._time_of(filters.since)
-            tests.append(lambda stored: (time := _created(stored)) is not None and time > since)
+            tests.append(lambda held: (time := self._created(held)) is not None and time > since)
         return tests
 
+    def _has_label(self, wanted: str, held: Held) -> bool:
+        key, equals, value = wanted.partition("=")
+        config = held.config(self._image(held))
+        labels = config.labels if config is not None else {}
+        return key in labels and (not equals or labels[key] == value)
+
+    def _created(self, held: Held) -> datetime.datetime | None:
+        config = held.config(self._image(held))
+        return config.created_at if config is not None else None
+
     def _time_of(self, selector: Reference | Digest) -> datetime.datetime:
-        time = _created(self._stored(self._store.resolve(selector), None))
+        time = self._created(self._resolve(selector))
         if time is None:
             raise InvalidOption(f"filters: {selector} doesn't say when it was created")
         return time
 
     # Facts.
 
-    def _facts(self, stored: Stored) -> Facts:
-        entry, graph, config = stored.entry, stored.graph, stored.config
-        same = [other for other in self._store.index.with_digest(entry.descriptor.digest) if other.name is not None]
+    def _facts(self, held: Held) -> Facts:
+        image = self._image(held)
+        config = held.config(image)
+        names = [other.name for other in self._held if other.digest == held.digest and other.name is not None]
         facts: Facts = {
-            "name": str(entry.name) if entry.name is not None else None,
-            "digest": str(entry.descriptor.digest),
+            "name": str(held.name) if held.name is not None else None,
+            "digest": str(held.digest),
             "image_id": None,
-            "media_type": entry.descriptor.media_type,
+            "media_type": held.root.media_type,
             "platforms": [],
             "size": 0,
         }
-        if graph is not None:
-            facts.update(image_facts(facts["name"], graph, None, self._host).facts())
+        if held.graph is not None:
+            facts.update(image_facts(facts["name"], held.graph, None, self._host).facts())
         platform = config.platform if config is not None else None
         facts.update(
             present=True,
             changed=False,
-            repo_tags=[str(other.name) for other in same if other.name is not None and other.name.tag is not None],
-            repo_digests=sorted({f"{other.name.context}@{entry.descriptor.digest}" for other in same if other.name is not None}),
+            repo_tags=[str(name) for name in names if name.tag is not None],
+            repo_digests=sorted({f"{name.context}@{held.digest}" for name in names}),
             created=config.created if config is not None else None,
             author=config.author if config is not None else None,
             os=platform.os if platform is not None else None,
@@ -153,8 +213,8 @@ class Inspector:
             variant=platform.variant if platform is not None else None,
             config=config.settings if config is not None else {},
             labels=dict(config.labels) if config is not None else {},
-            layers=_layer_facts(stored.image, config),
-            manifests=_child_facts(graph),
+            layers=_layer_facts(image, config),
+            manifests=_child_facts(held.graph),
         )
         return facts
 
@@ -215,17 +275,3 @@ def _child_facts(graph: Graph | None) -> list[Facts]:
         }
         for child in index.manifests
     ]
-
-
-def _label_test(wanted: str) -> t.Callable[[Stored], bool]:
-    key, equals, value = wanted.partition("=")
-
-    def passes(stored: Stored) -> bool:
-        labels = stored.config.labels if stored.config is not None else {}
-        return key in labels and (not equals or labels[key] == value)
-
-    return passes
-
-
-def _created(stored: Stored) -> datetime.datetime | None:
-    return stored.config.created_at if stored.config is not None else None

@@ -48,7 +48,7 @@ def told(content: Any, method: str = "GET", limit: int = 65536) -> LongshoreErro
 )
 def test_a_status_is_a_cause(status: int, kind: type[LongshoreError]) -> None:
     error = failure(FakeAnswer(status), "GET", "image", 100)
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert error.status == status
     assert str(error).startswith("image: r.io ")
     assert "secret" not in str(error)

@@ -61,8 +61,8 @@ def test_settings_of_a_registry_are_for_exactly_this_host_and_port() -> None:
 @pytest.mark.parametrize(
     ("name", "registry"),
     [
-        ("docker.io", "docker.io"), ("index.docker.io", "docker.io"), ("r.io:5000", "r.io:5000"), ("[::1]:5000", "[::1]:5000"), ("localhost",
-        "localhost"), ("HOST", "HOST"),
+        ("docker.io", "docker.io"), ("index.docker.io", "docker.io"), ("r.io:5000", "r.io:5000"), ("[::1]:5000", "[::1]:5000"),
+        ("localhost", "localhost"), ("HOST", "HOST"),
     ],
 )  # fmt: skip
 def test_a_registry_is_named_as_references_name_it(name: str, registry: str) -> None:

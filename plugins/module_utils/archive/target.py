@@ -1,0 +1,311 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where an archive is written: a file or a folder, that is the old or the new archive at every instant."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import random
+import struct
+import typing as t
+
+from ..errors import CorruptArchive, InputOutputError, LongshoreError, UnsupportedFormat
+from ..files import CHUNK, PrivateFile, make_folder, read_chunks, read_file, reporting, sync_folder, try_lock
+from ..oci.digest import hash_stream
+from ..oci.manifest import Descriptor
+from .compression import compressed, expanded, kind_of
+from .writing import PAGE, ArchiveFile, Piece, chunks_of, pieces_size
+
+_MARK = ".longshore-"
+_CANNOT = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
+_CLONE_RANGE = 0x4020940D  # FICLONERANGE of linux/fs.h
+
+OpenFile = t.Callable[[Descriptor], int]
+Read = t.Callable[[Descriptor], t.Iterable[t.Union[bytes, memoryview]]]
+
+
+class Target(t.Protocol):
+    """A place for one archive."""
+
+    path: str
+
+    def difference(self) -> str | None:
+        """Why the archive has to be written; None where it is there already, to the byte."""
+
+    def write(self, open_file: OpenFile) -> None:
+        """Writes the archive, with blobs from the descriptors that OPEN_FILE opens. Where it fails the old archive is still there."""
+
+    def final_size(self, is_written: bool) -> int | None:
+        """Bytes of the archive; None for one that is compressed and not written yet."""
+
+    def checksum(self, is_written: bool, read: Read) -> str | None:
+        """The sha256 checksum of the file in hex, of what READ gives of blobs where it isn't written yet; None where that can't be known."""
+
+
+class FileTarget:
+    """A tar, compressed or not."""
+
+    def __init__(self, path: str, pieces: t.Sequence[Piece], compression: str | None, mode: int) -> None:
+        self.path = path
+        self.pieces = pieces
+        self._compression = compression
+        self._mode = mode
+
+    @property
+    def size(self) -> int:
+        """Bytes of the tar before it is compressed."""
+        return pieces_size(self.pieces)
+
+    def final_size(self, is_written: bool) -> int | None:
+        if self._compression is None:
+            return self.size
+        return os.stat(self.path).st_size if is_written else None
+
+    def checksum(self, is_written: bool, read: Read) -> str | None:
+        if is_written:
+            return hash_stream(read_file(self.path))[0].hex
+        return hash_stream(chunks_of(self.pieces, read))[0].hex if self._compression is None else None
+
+    def difference(self) -> str | None:
+        """Compares with what is there, by content: what a file is called, and when it was written, says nothing."""
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return "there is no such file yet"
+        if not os.path.isfile(self.path):
+            raise UnsupportedFormat(f"{self.path} is no regular file, and can't be replaced by an archive")
+        if self._compression is None and status.st_size != self.size:
+            return f"the file has {status.st_size} bytes, and the archive has {self.size}"
+        kind = kind_of(next(read_file(self.path), b""))
+        if kind != self._compression:
+            return f"the file is {f'compressed with {kind}' if kind else 'not compressed'}"
+        chunks: t.Iterator[bytes] = read_file(self.path)
+        try:
+            return self._compare(expanded(chunks, kind, self.path) if kind is not None else chunks)
+        except CorruptArchive:
+            return "the file is damaged"
+
+    def _compare(self, chunks: t.Iterator[bytes]) -> str | None:
+        """Blobs are compared by their digests, so that the store's own aren't read."""
+        source = _Taker(chunks)
+        for piece in self.pieces:
+            offset = source.offset
+            if not _is_piece(piece, source):
+                return f"its content differs after byte {offset}"
+        return None if next(source.take(1), None) is None else "the file goes on after the archive's end"
+
+    def write(self, open_file: OpenFile) -> None:
+        folder, name = os.path.split(os.path.abspath(self.path))
+        _reclaim(folder, name)
+        with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), self._mode) as file:
+            # While its writer lives the file is locked: by that the next one knows what the dead have left.
+            try_lock(file.fileno(), file.path)
+            if self._compression is None:
+                self._write_plain(file, open_file)
+            else:
+                for chunk in compressed(chunks_of(self.pieces, lambda blob: _read_descriptor(open_file(blob))), self._compression, self.path):
+                    file.write(chunk)
+            file.publish(os.path.realpath(self.path))
+        sync_folder(os.path.dirname(os.path.realpath(self.path)))
+
+    def _write_plain(self, file: PrivateFile, open_file: OpenFile) -> None:
+        offset = 0
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                file.write(piece)
+                offset += len(piece)
+            else:
+                descriptor = open_file(piece)
+                try:
+                    with reporting(file.path):
+                        copy_content(descriptor, file.fileno(), piece.size, offset)
+                finally:
+                    os.close(descriptor)
+                offset += piece.size
+
+
+class FolderTarget:
+    """An image layout in a folder of its own. Files that aren't the archive's are removed, but never from a folder that is no layout."""
+
+    def __init__(self, path: str, files: t.Sequence[ArchiveFile], mode: int) -> None:
+        self.path = path
+        self._files = files
+        self._mode = mode
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self._files)
+
+    def final_size(self, unused_is_written: bool) -> int | None:
+        return self.size
+
+    def checksum(self, unused_is_written: bool, unused_read: Read) -> str | None:
+        """A folder has none."""
+        return None
+
+    def difference(self) -> str | None:
+        if not os.path.lexists(self.path):
+            return "there is no such folder yet"
+        self._refuse_strangers()
+        for file in self._files:
+            if not self._is_there(file):
+                return f"{file.name} is missing or differs"
+        stray = self._stray()
+        return f"{stray[0]} does not belong to it" if stray else None
+
+    def _refuse_strangers(self) -> None:
+        if not os.path.isdir(self.path):
+            raise UnsupportedFormat(f"{self.path} is no folder, and can't be replaced by an image layout")
+        with reporting(self.path):
+            names = set(os.listdir(self.path))
+        if names - {"blobs", "index.json", "oci-layout"}:
+            raise UnsupportedFormat(f"{self.path} holds other files ({min(names - {'blobs', 'index.json', 'oci-layout'})!r}) and is no image layout")
+
+    def _is_there(self, file: ArchiveFile) -> bool:
+        path = self._inside(file)
+        try:
+            if os.lstat(path).st_size != file.size:
+                return False
+            if isinstance(file.content, bytes):
+                return b"".join(bytes(chunk) for chunk in read_chunks(path)) == file.content
+            return _is_blob(file.content, read_chunks(path))
+        except (FileNotFoundError, NotADirectoryError, InputOutputError):
+            return False
+
+    def _stray(self) -> list[str]:
+        """Files below `blobs` that the archive doesn't have."""
+        wanted = {file.name for file in self._files}
+        found: list[str] = []
+        for folder, _folders, names in os.walk(os.path.join(self.path, "blobs")):
+            found += [os.path.relpath(os.path.join(folder, name), self.path) for name in names]
+        return sorted(set(found) - wanted)
+
+    def write(self, open_file: OpenFile) -> None:
+        """Blobs first, the index last, and what the new index doesn't need goes after it."""
+        make_folder(self.path, self._mode | (self._mode & 0o444) >> 2)
+        for file in sorted(self._files, key=lambda file: file.name == "index.json"):
+            if not self._is_there(file):
+                self._write_file(file, open_file)
+        for stray in self._stray():
+            with reporting(self.path), contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.path, stray))
+
+    def _write_file(self, file: ArchiveFile, open_file: OpenFile) -> None:
+        path = self._inside(file)
+        folder, name = os.path.split(path)
+        make_folder(os.path.join(self.path, "blobs"), self._mode | (self._mode & 0o444) >> 2)
+        make_folder(folder, self._mode | (self._mode & 0o444) >> 2)
+        _reclaim(folder, name)
+        with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), self._mode) as private:
+            try_lock(private.fileno(), private.path)
+            if isinstance(file.content, bytes):
+                private.write(file.content)
+            else:
+                descriptor = open_file(file.content)
+                try:
+                    with reporting(path):
+                        copy_content(descriptor, private.fileno(), file.size, 0)
+                finally:
+                    os.close(descriptor)
+            private.publish(path)
+        sync_folder(folder)
+
+    def _inside(self, file: ArchiveFile) -> str:
+        return os.path.join(self.path, *file.name.split("/"))
+
+
+class _Taker:
+    """A stream that is taken in pieces of any size."""
+
+    def __init__(self, chunks: t.Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+        self.offset = 0
+
+    def take(self, size: int) -> t.Iterator[memoryview]:
+        """The next SIZE bytes, fewer only at the end."""
+        while size:
+            if not self._rest:
+                self._rest = memoryview(next(self._chunks, b""))
+                if not self._rest:
+                    return
+            piece, self._rest = self._rest[:size], self._rest[size:]
+            size -= len(piece)
+            self.offset += len(piece)
+            yield piece
+
+
+def _is_piece(piece: Piece, source: _Taker) -> bool:
+    if isinstance(piece, bytes):
+        return b"".join(source.take(len(piece))) == piece
+    return _is_blob(piece, source.take(piece.size))
+
+
+def _is_blob(descriptor: Descriptor, chunks: t.Iterable[bytes | memoryview]) -> bool:
+    found, size = hash_stream(chunks, descriptor.digest.algorithm)
+    return found == descriptor.digest and size == descriptor.size
+
+
+def _read_descriptor(descriptor: int) -> t.Iterator[bytes]:
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        while True:
+            chunk = file.read(CHUNK)
+            if not chunk:
+                return
+            yield chunk
+
+
+def _reclaim(folder: str, name: str) -> None:
+    """Removes what dead writers to the same place have left: files of theirs that nobody holds locked."""
+    with reporting(folder):
+        names = os.listdir(folder)
+    for left in names:
+        if left.startswith(f".{name}{_MARK}"):
+            path = os.path.join(folder, left)
+            with contextlib.suppress(OSError, LongshoreError):
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    if try_lock(descriptor, path):
+                        os.unlink(path)
+                finally:
+                    os.close(descriptor)
+
+
+def copy_content(source: int, target: int, size: int, offset: int) -> None:
+    """Copies SIZE bytes from the beginning of one file to the end of another, which is at OFFSET: shared where the file system can, else inside the kernel."""
+    done = _share(source, target, size, offset)
+    os.lseek(source, done, os.SEEK_SET)
+    os.lseek(target, offset + done, os.SEEK_SET)
+    while done < size:
+        count = _copy_some(source, target, size - done)
+        if not count:
+            raise InputOutputError("a blob became shorter while it was copied")
+        done += count
+
+
+def _share(source: int, target: int, size: int, offset: int) -> int:
+    """How many bytes are shared between the two files now, as reflinks: whole pages, or none where the file system can't."""
+    whole = size - size % PAGE
+    if not whole or offset % PAGE:
+        return 0
+    try:
+        fcntl.ioctl(target, _CLONE_RANGE, struct.pack("qQQQ", source, 0, whole, offset))
+    except OSError:
+        return 0
+    return whole
+
+
+def _copy_some(source: int, target: int, size: int) -> int:
+    """Inside the kernel where it can; a full disk is told, anything else means that it can't for these two files."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(source, target, size)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+    return os.write(target, os.read(source, min(size, CHUNK)))

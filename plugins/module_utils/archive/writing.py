@@ -1,0 +1,190 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Archives as sequences of pieces: the same images always make the same bytes, and their content is copied by the kernel where it can be."""
+
+from __future__ import annotations
+
+import dataclasses
+import tarfile
+import typing as t
+
+from ..oci import media_types
+from ..oci.digest import Digest
+from ..oci.document import canonical
+from ..oci.graph import Graph, ImageNode
+from ..oci.manifest import Descriptor
+from ..oci.reference import Reference
+from .annotations import BASE_DIGESTS, CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
+from .tar import BLOCK
+
+UNIVERSAL, DOCKER, OCI, FOLDER = "universal", "docker-archive", "oci-archive", "oci-dir"
+PAGE = 4096
+# Below this a blob is copied faster than its extents are looked up.
+ALIGN_FROM = 64 * 1024
+
+
+Piece = t.Union[bytes, Descriptor]
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedImage:
+    """One image on its way into an archive. LISTED is what the archive's index names; an index that travels unlisted is told by `index`.
+
+    `runnable` is the image that docker's side of the archive describes.
+    """
+
+    graph: Graph
+    listed: Descriptor
+    names: tuple[Reference, ...]
+    runnable: ImageNode | None
+    index: Digest | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ArchiveFile:
+    """A file of an archive: bytes of our own, or a blob of the store."""
+
+    name: str
+    content: bytes | Descriptor
+
+    @property
+    def size(self) -> int:
+        return len(self.content) if isinstance(self.content, bytes) else self.content.size
+
+
+def archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.Collection[Digest]) -> list[ArchiveFile]:
+    """The files of an archive in their order: documents first, so that a reader of a stream knows early what comes, then blobs by digest."""
+    content = _docker_content(images) if form == DOCKER else _whole_content(images)
+    files: list[ArchiveFile] = []
+    if form != DOCKER:
+        files.append(ArchiveFile("oci-layout", canonical({"imageLayoutVersion": "1.0.0"})))
+        files.append(ArchiveFile("index.json", _index(images, [digest for digest in content if digest in left_out])))
+    docker = _docker_manifest(images) if form in (UNIVERSAL, DOCKER) else None
+    if docker is not None:
+        files.append(ArchiveFile("manifest.json", docker))
+    return files + [ArchiveFile(f"blobs/{digest.algorithm}/{digest.hex}", content[digest]) for digest in sorted(content) if digest not in left_out]
+
+
+def _whole_content(images: t.Sequence[SavedImage]) -> dict[Digest, Piece]:
+    content: dict[Digest, Piece] = {}
+    for image in images:
+        for descriptor in image.graph.content:
+            content[descriptor.digest] = image.graph.documents.get(descriptor, descriptor)
+    return content
+
+
+def _docker_content(images: t.Sequence[SavedImage]) -> dict[Digest, Piece]:
+    """Only what docker's side needs: no manifests, and one platform of each image."""
+    return {blob.digest: blob for image in images if image.runnable is not None for blob in image.runnable.manifest.blobs}
+
+
+def _index(images: t.Sequence[SavedImage], left_out: t.Sequence[Digest]) -> bytes:
+    entries = [entry for image in images for entry in _index_entries(image)]
+    members: dict[str, t.Any] = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}
+    if left_out:
+        members["annotations"] = {BASE_DIGESTS: ",".join(sorted(map(str, left_out)))}
+    return canonical(members)
+
+
+def _index_entries(image: SavedImage) -> list[dict[str, t.Any]]:
+    """An entry for each name; the same full name for every reader, since each looks at an annotation of its own."""
+    own = {INDEX_DIGEST: str(image.index)} if image.index is not None else {}
+    named = [{CONTAINERD_NAME: str(name), REF_NAME: str(name)} for name in image.names] or [{}]
+    listed = dataclasses.replace(image.listed, annotations={}, platform=None)
+    return [dataclasses.replace(listed, annotations={**names, **own}).members() for names in named]
+
+
+def _docker_manifest(images: t.Sequence[SavedImage]) -> bytes | None:
+    """`manifest.json`, whose layers are the blobs as they are; None where there is nothing that docker could run."""
+    entries = [
+        {
+            "Config": _blob_name(image.runnable.manifest.config),
+            "RepoTags": [str(name) for name in image.names if name.tag is not None] or None,
+            "Layers": [_blob_name(layer) for layer in image.runnable.manifest.layers],
+        }
+        for image in images
+        if image.runnable is not None
+    ]
+    # docker expects a list, and our documents are objects: the brackets are put around them.
+    return b"[" + b",".join(canonical(entry) for entry in entries) + b"]" if entries else None
+
+
+def _blob_name(descriptor: Descriptor) -> str:
+    return f"blobs/{descriptor.digest.algorithm}/{descriptor.digest.hex}"
+
+
+# A tar of these files.
+
+
+def tar_pieces(files: t.Sequence[ArchiveFile]) -> list[Piece]:
+    """The bytes of a tar, with the blobs left to be copied. Large ones begin at a page, so that a file system can share their extents."""
+    pieces: list[Piece] = []
+    offset = 0
+
+    def add(piece: Piece) -> None:
+        nonlocal offset
+        pieces.append(piece)
+        offset += len(piece) if isinstance(piece, bytes) else piece.size
+
+    for folder in _folders(files):
+        add(_header(folder + "/", 0, tarfile.DIRTYPE))
+    for file in files:
+        if file.size >= ALIGN_FROM:
+            add(_filler(-(offset + BLOCK) % PAGE))
+        add(_header(file.name, file.size, tarfile.REGTYPE))
+        add(file.content)
+        add(bytes(-file.size % BLOCK))
+    add(bytes(2 * BLOCK))
+    return _joined(pieces)
+
+
+def _folders(files: t.Sequence[ArchiveFile]) -> list[str]:
+    parents = {file.name.rpartition("/")[0] for file in files}
+    return sorted({"/".join(parent.split("/")[: depth + 1]) for parent in parents if parent for depth in range(parent.count("/") + 1)})
+
+
+def _header(name: str, size: int, kind: bytes) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    info.mode = 0o755 if kind == tarfile.DIRTYPE else 0o644
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+
+
+def _filler(size: int) -> bytes:
+    """SIZE bytes that mean nothing: an extended header with a comment. The least there can be are two blocks."""
+    if not size:
+        return b""
+    if size < 2 * BLOCK:
+        size += PAGE
+    room = size - BLOCK
+    length = len(str(room))
+    comment = f"{room} comment=".encode() + b" " * (room - length - len(" comment=") - 1) + b"\n"
+    info = tarfile.TarInfo("filler")
+    info.type, info.size, info.mode = tarfile.XHDTYPE, room, 0o644
+    return info.tobuf(tarfile.USTAR_FORMAT) + comment
+
+
+def _joined(pieces: t.Iterable[Piece]) -> list[Piece]:
+    """Neighbouring bytes as one piece; empty ones left out."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, bytes) and joined and isinstance(joined[-1], bytes):
+            joined[-1] += piece
+        elif not isinstance(piece, bytes) or piece:
+            joined.append(piece)
+    return joined
+
+
+def pieces_size(pieces: t.Iterable[Piece]) -> int:
+    return sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
+
+
+def chunks_of(pieces: t.Iterable[Piece], read: t.Callable[[Descriptor], t.Iterable[bytes | memoryview]]) -> t.Iterator[bytes | memoryview]:
+    """The bytes of PIECES, with blobs as READ gives them."""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+        else:
+            yield from read(piece)

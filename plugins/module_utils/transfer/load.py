@@ -1,0 +1,227 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning a load: archive -> store."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..archive.reading import Archive, ArchivedImage
+from ..errors import CorruptArchive, ImageNotFound, InvalidOption, NameTaken, PlatformMissing
+from ..oci.digest import Digest
+from ..oci.graph import Graph, children_for, every_child, read_graph
+from ..oci.manifest import Descriptor
+from ..oci.platform import ALL, Platform, Selection
+from ..oci.reference import Reference
+from .describe import amount, counted, image_facts, ref_state, short
+from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
+
+if t.TYPE_CHECKING:
+    from ..store.index import Entry
+    from ..store.store import Store
+
+OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Arrival:
+    """An image of the archive as far as it is wanted, and the names that it will have."""
+
+    graph: Graph
+    names: tuple[Reference, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Loader:
+    """How an archive is loaded in this run. `names` and `selection` are None where everything is meant; `renames` is by name, digest or ID."""
+
+    store: Store
+    archive: Archive
+    names: t.Sequence[Reference] | None
+    renames: t.Mapping[Reference | Digest, Reference]
+    existing: str
+    selection: Selection | None
+    host: Platform
+
+    def plan(self) -> MovingPlan:
+        """The plan for all images wanted: all of them are loaded or none is.
+
+        Raises ImageNotFound for a name that the archive lacks and for a base that isn't here, CorruptArchive for content that is lacking, PlatformMissing,
+        NameTaken.
+        """
+        self.store.reload()
+        arrivals = [self._arrival(image) for image in self._wanted()]
+        self._check_renames(arrivals)
+        arrivals = [dataclasses.replace(arrival, names=self._renamed(arrival)) for arrival in arrivals]
+        self._refuse_name_for_two(arrivals)
+        images = [image for arrival in arrivals for image in self._planned(arrival)]
+        return MovingPlan(images, together=True)
+
+    # What is wanted of the archive.
+
+    def _wanted(self) -> list[ArchivedImage]:
+        if self.names is None:
+            return list(self.archive.images)
+        held = {name for image in self.archive.images for name in image.names}
+        for name in self.names:
+            if name not in held:
+                told = ", ".join(sorted(map(str, held))[:20]) or "images without names only"
+                raise ImageNotFound(f"{name} is not in {self.archive.path}; it holds {told}")
+        wanted = set(self.names)
+        chosen = [dataclasses.replace(image, names=tuple(name for name in image.names if name in wanted)) for image in self.archive.images]
+        return [image for image in chosen if image.names]
+
+    def _arrival(self, image: ArchivedImage) -> _Arrival:
+        root = self.archive.saved_root(image)
+        label = f"{self.archive.path}: {image.names[0] if image.names else root.digest}"
+        choice = children_for(self.selection) if self.selection is not None and not self.selection.everything else every_child
+        graph = read_graph(root, label, self._read, choice)
+        if graph is None:
+            raise self._lacking(label, [root])
+        if graph.absent and self.selection is not None:
+            raise PlatformMissing(f"{label} is in the archive without {', '.join(str(child.platform or child.digest) for child in graph.absent[:5])}")
+        if not graph.images:
+            raise self._lacking(label, list(graph.absent))
+        lacking = [blob for blob in graph.blobs if not self.archive.holds(blob.digest) and not self.store.has(blob)]
+        lacking += [child for child in graph.absent if child.digest in self.archive.base_digests]
+        if lacking:
+            raise self._lacking(label, lacking)
+        self._check_platform(label, graph)
+        return _Arrival(graph, image.names)
+
+    def _read(self, descriptor: Descriptor) -> bytes | None:
+        return self.archive.read(descriptor) or self.store.read(descriptor)
+
+    def _lacking(self, label: str, lacking: t.Sequence[Descriptor]) -> CorruptArchive | ImageNotFound:
+        told = ", ".join(str(descriptor.digest) for descriptor in lacking[:10]) + (" and more" if len(lacking) > 10 else "")
+        if any(descriptor.digest in self.archive.base_digests for descriptor in lacking):
+            return ImageNotFound(f"{label} stands on content of an earlier archive that is not in {self.store.path}: {told}; load that archive first")
+        return CorruptArchive(f"{label} is not whole: the archive lacks {told}")
+
+    def _check_platform(self, label: str, graph: Graph) -> None:
+        platform = graph.images[0].platform
+        if self.selection is None or self.selection.everything or graph.root.is_index or platform is None:
+            return
+        if not any(platform in wanted.fallbacks() for wanted in self.selection.platforms):
+            raise PlatformMissing(f"{label} is an image for {platform} alone, not for {', '.join(self.selection.words())}")
+
+    # Names.
+
+    def _check_renames(self, arrivals: t.Sequence[_Arrival]) -> None:
+        known: set[Reference | Digest] = set()
+        for arrival in arrivals:
+            known.update(arrival.names, _identities(arrival))
+        for key in self.renames:
+            if key not in known:
+                raise ImageNotFound(f"rename: {key} is not in {self.archive.path}")
+
+    def _renamed(self, arrival: _Arrival) -> tuple[Reference, ...]:
+        """Names that are renamed one by one; an image without a name, or as a whole, by its digest or ID."""
+        for identity in _identities(arrival):
+            if identity in self.renames:
+                return (self.renames[identity],)
+        return tuple(dict.fromkeys(self.renames.get(name, name) for name in arrival.names))
+
+    def _refuse_name_for_two(self, arrivals: t.Sequence[_Arrival]) -> None:
+        digests: dict[Reference, Digest] = {}
+        for arrival in arrivals:
+            for name in arrival.names:
+                if digests.setdefault(name, arrival.graph.root.digest) != arrival.graph.root.digest:
+                    raise InvalidOption(f"{name} would be the name of two images; give them different ones with rename")
+
+    # The plan.
+
+    def _planned(self, arrival: _Arrival) -> list[ImagePlan]:
+        """A row for each name of an image, or one for an image without a name."""
+        rows = [self._planned_name(arrival, name) for name in arrival.names] or [self._planned_unnamed(arrival)]
+        names = tuple(name for name, row in zip(arrival.names, rows) if not row.own["kept"])
+        moves = tuple(blob for blob in arrival.graph.blobs if not self.store.has(blob)) if names or not arrival.names else ()
+        reused = tuple(blob for blob in arrival.graph.blobs if blob not in moves)
+        pending = any(row.actions for row in rows)
+        transfer = Transfer(self.archive, self.store, arrival.graph, names, self._recorded(arrival.graph), moves, reused, pending)
+        for row in rows:
+            row.transfer = transfer if not row.own["kept"] else None
+        return rows
+
+    def _planned_name(self, arrival: _Arrival, name: Reference) -> ImagePlan:
+        before = self.store.index.named(name)
+        was = ref_state(self.store, before)
+        moved = was is not None and was.digest != arrival.graph.root.digest
+        if moved and self.existing == FAIL:
+            raise NameTaken(f"{name} is in {self.store.path} already, for another image ({was.digest if was is not None else ''})")
+        if moved and self.existing == KEEP and before is not None:
+            return self._kept(name, before)
+        will_be = self._state_after(arrival.graph)
+        plan = self._row(str(name), arrival, was, will_be, None if was is None else was.digest)
+        if was != will_be or self._is_damaged(arrival.graph):
+            place = f", in place of {short(was.digest)}" if moved and was is not None else ""
+            plan.actions = (f"load {name} ({short(will_be.digest)}){place}: {self._amount(arrival.graph)}",)
+        return plan
+
+    def _planned_unnamed(self, arrival: _Arrival) -> ImagePlan:
+        digest = arrival.graph.root.digest
+        known = self.store.index.with_digest(digest)
+        was = ref_state(self.store, known[0]) if known else None
+        will_be = self._state_after(arrival.graph)
+        plan = self._row(str(digest), arrival, was, will_be, None)
+        if plan.image is not None:
+            plan.image = dataclasses.replace(plan.image, name=None)
+        if was != will_be or self._is_damaged(arrival.graph):
+            plan.actions = (f"load the unnamed image {digest}: {self._amount(arrival.graph)}",)
+        return plan
+
+    def _kept(self, name: Reference, before: Entry) -> ImagePlan:
+        state = ref_state(self.store, before)
+        graph = self.store.graph(before)
+        image = image_facts(str(name), graph, None, self.host) if graph is not None else None
+        return ImagePlan(
+            str(name), image, (RefChange(str(name), state, state),), own={"previous_digest": str(before.descriptor.digest), "kept": True}
+        )
+
+    def _row(self, label: str, arrival: _Arrival, was: RefState | None, will_be: RefState, previous: Digest | None) -> ImagePlan:
+        graph = self._graph_after(arrival.graph)
+        return ImagePlan(
+            asked=label,
+            image=image_facts(label, graph, self.selection, self.host),
+            changes=(RefChange(label, was, will_be),),
+            own={"previous_digest": str(previous) if previous is not None else None, "kept": False},
+        )
+
+    def _state_after(self, graph: Graph) -> RefState:
+        return RefState(graph.root.digest, tuple(self._graph_after(graph).platforms))
+
+    def _graph_after(self, graph: Graph) -> Graph:
+        """The image with what of it is in the store already: platforms add up."""
+        documents = {descriptor.digest: data for descriptor, data in graph.documents.items()}
+
+        def read(descriptor: Descriptor) -> bytes | None:
+            if descriptor.is_document:
+                return documents.get(descriptor.digest) or self.store.read(descriptor)
+            return self._read(descriptor)
+
+        whole = read_graph(graph.root, str(graph.root.digest), read)
+        return whole if whole is not None else graph
+
+    def _is_damaged(self, graph: Graph) -> bool:
+        return not all(self.store.has(descriptor) for descriptor in graph.content)
+
+    def _amount(self, graph: Graph) -> str:
+        moves = [blob for blob in graph.blobs if not self.store.has(blob)]
+        return f"{counted(len(moves), 'blob')}, {amount(sum(blob.size for blob in moves))}"
+
+    def _recorded(self, graph: Graph) -> Selection | None:
+        """Which platforms the entry of an index promises from now on."""
+        if not graph.root.is_index:
+            return None
+        if self.selection is not None:
+            return self.selection
+        platforms = tuple(image.platform for image in graph.images if image.platform is not None and image.platform.is_runnable)
+        return ALL if not graph.absent else Selection(platforms) if platforms else None
+
+
+def _identities(arrival: _Arrival) -> list[Digest]:
+    """By what an image can be meant without its name: its digest, and the IDs of its platforms."""
+    return [arrival.graph.root.digest, *(image.manifest.config.digest for image in arrival.graph.images)]

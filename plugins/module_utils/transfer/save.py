@@ -1,0 +1,163 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning a save: store -> archive."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..archive.reading import open_archive
+from ..archive.target import FileTarget, FolderTarget, Target
+from ..archive.writing import FOLDER, ArchiveFile, SavedImage, archive_files, tar_pieces
+from ..errors import PlatformMissing, UnsupportedFormat
+from ..oci.digest import Digest
+from ..oci.graph import Graph, children_for, read_graph
+from ..oci.manifest import Descriptor, Index, read_manifest
+from ..oci.platform import Platform, Selection
+from ..oci.reference import Reference
+from .describe import amount, image_facts, preferred_image
+from .plan import ImagePlan, Plan
+from .workers import Workers
+
+if t.TYPE_CHECKING:
+    from ..store.index import Entry
+    from ..store.store import Store
+
+
+@dataclasses.dataclass(frozen=True)
+class Saving:
+    """How images are saved in this run. `bases` are digests that the reader has already; `mode` is that of a file that isn't there yet."""
+
+    store: Store
+    path: str
+    form: str
+    compression: str | None
+    selection: Selection | None
+    bases: frozenset[Digest]
+    host: Platform
+    mode: int
+    checksum: bool
+
+    def plan(self, names: t.Sequence[Reference | Digest]) -> SavePlan:
+        """Raises ImageNotFound, StoreDamaged, PlatformMissing, UnsupportedFormat for a target that can't be replaced."""
+        self.store.reload()
+        saved: list[SavedImage] = []
+        rows: list[ImagePlan] = []
+        for name in dict.fromkeys(names):
+            entry = self.store.complete(name)
+            image = self._saved(entry)
+            saved.append(image)
+            label = str(entry.name) if entry.name is not None else None
+            facts = image_facts(label, image.graph, self.selection, self.host)
+            rows.append(ImagePlan(entry.label, facts, own={"listed_digest": str(image.listed.digest)}))
+        files = archive_files(saved, self.form, self._left_out(saved))
+        target = self._target(files)
+        reason = target.difference()
+        if reason is not None:
+            names_told = ", ".join(row.asked for row in rows)
+            rows[0].actions = (f"write {self.path} with {names_told} ({amount(target.size)}): {reason}",)
+            for row in rows[1:]:
+                row.actions = (f"put {row.asked} into {self.path}",)
+        return SavePlan(rows, self.store, target, reason, self.checksum)
+
+    def _target(self, files: t.Sequence[ArchiveFile]) -> FileTarget | FolderTarget:
+        if self.form == FOLDER:
+            return FolderTarget(self.path, files, self.mode)
+        return FileTarget(self.path, tar_pieces(files), self.compression, self.mode)
+
+    # What is saved of an image.
+
+    def _saved(self, entry: Entry) -> SavedImage:
+        whole = self._read(entry.descriptor, entry.label)
+        chosen = self._chosen(whole, entry.label)
+        names = (entry.name,) if entry.name is not None else ()
+        runnable = preferred_image(chosen, self.selection, self.host)
+        if runnable is not None and not runnable.manifest.is_image:
+            runnable = None
+        listed, index = chosen.root, None
+        if self._must_travel_unlisted(chosen):
+            listed, index = chosen.images[0].descriptor, chosen.root.digest
+        return SavedImage(chosen, listed, names, runnable, index)
+
+    def _chosen(self, whole: Graph, label: str) -> Graph:
+        """The platforms asked for, which must be here; without any, all that are. An index keeps its bytes, whichever of its children travel."""
+        if self.selection is None or self.selection.everything:
+            return whole
+        if not whole.root.is_index:
+            platform = whole.images[0].platform
+            if platform is not None and not any(platform in wanted.fallbacks() for wanted in self.selection.platforms):
+                raise PlatformMissing(f"{label} is an image for {platform} alone, not for {', '.join(self.selection.words())}")
+            return whole
+        index = read_manifest(whole.documents[whole.root], whole.root.media_type, label)
+        wanted = {child.digest for child in children_for(self.selection)(index, label)} if isinstance(index, Index) else set()
+        lacking = next((child for child in whole.absent if child.digest in wanted), None)
+        if lacking is not None:
+            raise PlatformMissing(f"{label} is not here for {lacking.platform}; pull it for this platform first")
+        images = tuple(image for image in whole.images if image.descriptor.digest in wanted)
+        kept = {whole.root.digest, *wanted}
+        documents = {descriptor: data for descriptor, data in whole.documents.items() if descriptor.digest in kept}
+        left = tuple(image.descriptor for image in whole.images if image.descriptor.digest not in wanted)
+        return dataclasses.replace(whole, images=images, documents=documents, absent=(*whole.absent, *left))
+
+    def _must_travel_unlisted(self, graph: Graph) -> bool:
+        """Whether an engine would look in the archive for a platform that isn't there, since a host of the one that is could run it as well."""
+        if not graph.root.is_index or len(graph.images) != 1 or graph.images[0].platform is None:
+            return False
+        return any(child.platform is not None and _could_run(graph.images[0].platform, child.platform) for child in graph.absent)
+
+    def _read(self, root: Descriptor, label: str) -> Graph:
+        graph = read_graph(root, label, self.store.read)
+        if graph is None:
+            raise UnsupportedFormat(f"{label} can't be read")
+        return graph
+
+    def _left_out(self, saved: t.Sequence[SavedImage]) -> frozenset[Digest]:
+        """Layers that earlier archives have brought. Configs and manifests are small, and every reader wants them."""
+        layers = {layer.digest for image in saved for node in image.graph.images for layer in node.manifest.layers}
+        return frozenset(layers) & self.bases
+
+
+class SavePlan(Plan):
+    """The plan of one archive. `reason` is None where it is there already."""
+
+    def __init__(self, images: list[ImagePlan], store: Store, target: Target, reason: str | None, checksum: bool) -> None:
+        super().__init__(images, together=True)
+        self._store = store
+        self._target = target
+        self._reason = reason
+        self._checksum = checksum
+        self._is_written = reason is None
+
+    def apply(self, unused_workers: Workers) -> None:
+        if not self._is_written:
+            self._target.write(self._store.open_file)
+            self._is_written = True
+
+    def facts(self) -> dict[str, t.Any]:
+        """Size and checksum of a file that is not compressed are known before it is written."""
+        checksum = self._target.checksum(self._is_written, self._store.open) if self._checksum else None
+        return {"path": self._target.path, "reason": self._reason, "size": self._target.final_size(self._is_written), "checksum": checksum}
+
+
+def digests_of_archives(paths: t.Sequence[str]) -> frozenset[Digest]:
+    """The layers that archives hold, or stand on themselves."""
+    digests: set[Digest] = set()
+    for path in paths:
+        archive = open_archive(path)
+        digests |= archive.base_digests
+        for image in archive.images:
+            graph = read_graph(image.root, path, archive.read)
+            for node in graph.images if graph is not None else ():
+                digests.update(layer.digest for layer in node.manifest.layers if archive.holds(layer.digest))
+    return frozenset(digests)
+
+
+def _could_run(host: Platform, other: Platform) -> bool:
+    """Whether a host of the first platform runs images of the other one too, as engines see it: 32 bit beside 64 bit, older ARM beside newer."""
+    if host.os != other.os or host == other:
+        return False
+    families = {"amd64": ("amd64", "386"), "arm64": ("arm64", "arm"), "arm": ("arm",)}
+    return other.architecture in families.get(host.architecture, ())

@@ -1,0 +1,192 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_load
+short_description: Load images of an archive into the store
+version_added: 0.1.0
+description:
+  - Reads what C(docker save) of every age, C(podman save), skopeo, buildah, BuildKit, kaniko, crane, C(ctr) and M(longshore.images.image_save) write,
+    and folders of OCI layouts.
+  - Files may be compressed with gzip, bzip2, xz or zstd.
+  - All images wanted are loaded or none is. Digests are kept where the archive has the original manifest.
+options:
+  path:
+    description: The archive on the host, a file or a folder.
+    type: path
+    required: true
+  name:
+    description: The images to load, by the names that they have in the archive. All of them must be there. By default all images of the archive are loaded.
+    type: list
+    elements: str
+  rename:
+    description: New names for images, by the name in the archive, or by the digest or ID written in full.
+    type: dict
+    default: {}
+  existing:
+    description:
+      - What to do with a name that the store has for another image.
+      - V(overwrite) moves the name, V(keep) leaves it and doesn't load the image under it, V(fail) loads nothing at all.
+    type: str
+    choices: [overwrite, keep, fail]
+    default: overwrite
+  platform:
+    description:
+      - The platforms to load of an image that exists for several. By default all that the archive holds.
+    type: list
+    elements: str
+extends_documentation_fragment:
+  - longshore.images.store
+  - longshore.images.attributes
+  - longshore.images.attributes.actiongroup
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_save
+  - module: longshore.images.image_pull
+"""
+
+EXAMPLES = r"""
+---
+- name: Load all images of an archive
+  longshore.images.image_load:
+    path: /srv/transfer/images.tar
+
+- name: Load one image under another name
+  longshore.images.image_load:
+    path: /srv/transfer/images.tar
+    name: docker.io/library/nginx:1.27
+    rename:
+      docker.io/library/nginx:1.27: registry.example.com/hub/nginx:1.27
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
+  returned: always
+  type: list
+  elements: str
+  sample: ["load docker.io/library/nginx:1.27 (sha256:0a399eb16751): 8 blobs, 72.2 MB"]
+path:
+  description: The archive.
+  returned: success
+  type: str
+  sample: /srv/transfer/images.tar
+images:
+  description:
+    - One row for each name that is loaded, and for each image without a name.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name. Null for an unnamed image.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: What the name points at, an index or a manifest.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    image_id:
+      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      type: str
+      sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
+    media_type:
+      description: The type of what the name points at.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    platforms:
+      description: The platforms that are here.
+      type: list
+      elements: str
+      sample: [linux/amd64]
+    size:
+      description: The stored bytes of these platforms, documents included.
+      type: int
+      sample: 72188133
+    changed:
+      description: Whether something changes for this image.
+      type: bool
+    previous_digest:
+      description: What the name pointed at before. Null when it wasn't there.
+      type: str
+    kept:
+      description: Whether the store's own image of this name was left, by O(existing=keep).
+      type: bool
+bytes_transferred:
+  description: Sizes of the configs and layers that are moved, each digest once. Manifests and indexes aren't counted.
+  returned: success
+  type: int
+  sample: 29124181
+bytes_reused:
+  description: Sizes of the configs and layers that were there already.
+  returned: success
+  type: int
+  sample: 0
+blobs_transferred:
+  description: How many configs and layers are moved.
+  returned: success
+  type: int
+  sample: 8
+blobs_reused:
+  description: How many configs and layers were there already.
+  returned: success
+  type: int
+  sample: 0
+store:
+  description: The folder of the store.
+  returned: always
+  type: str
+  sample: /var/lib/longshore/images
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: not_found
+"""
+
+import typing as t
+
+from ..module_utils.archive.reading import open_archive
+from ..module_utils.oci.reference import Reference, parse_selector
+from ..module_utils.task.arguments import PLATFORM, STORE, Arguments
+from ..module_utils.task.run import run
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.load import Loader
+from ..module_utils.transfer.plan import Plan
+
+
+def argument_spec() -> Arguments:
+    return (STORE + PLATFORM).extended(
+        path={"type": "path", "required": True},
+        name={"type": "list", "elements": "str"},
+        rename={"type": "dict", "default": {}},
+        existing={"type": "str", "choices": ["overwrite", "keep", "fail"], "default": "overwrite"},
+    )
+
+
+def plan(task: Task) -> Plan:
+    """What loading changes: each name of the archive, from the image it has in the store to the one in the archive."""
+    params = task.params
+    names = [reference.name for reference in task.references("name")] if params["name"] is not None else None
+    renames = {parse_name(old): Reference.parse(str(new)).as_tag() for old, new in params["rename"].items()}
+    selection = task.selection
+    archive = open_archive(params["path"])
+    return Loader(task.store, archive, names, renames, params["existing"], selection, task.host).plan()
+
+
+def parse_name(text: str) -> t.Any:
+    selector = parse_selector(text)
+    return selector.name if isinstance(selector, Reference) else selector
+
+
+def main() -> t.NoReturn:
+    run(argument_spec(), plan)
+
+
+if __name__ == "__main__":
+    main()
