@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_history_info
-short_description: Show how an image in the store was made
+short_description: Show how an image in the store or in an archive was made
 version_added: 0.1.0
 description:
   - Returns the steps in which an image was made, newest first, and the layers they left. Nothing is written.
@@ -17,6 +17,9 @@ options:
     description: The image, by name, or by digest or ID written in full.
     type: str
     required: true
+  archive:
+    description: An archive on the host, a file or a folder, in which the image is looked up instead of the store.
+    type: path
   platform:
     description:
       - The platform whose image to show, for an image that exists for several. By default the managed host's own.
@@ -100,19 +103,18 @@ error:
 
 import typing as t
 
-from ..module_utils.task.arguments import PLATFORM, STORE, Arguments
+from ..module_utils.task.arguments import ARCHIVE, PLATFORM, STORE, Arguments
 from ..module_utils.task.run import run_info
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.inspect import Inspector
 
 
 def argument_spec() -> Arguments:
-    return (STORE + PLATFORM).extended(name={"type": "str", "required": True})
+    return (STORE + ARCHIVE + PLATFORM).extended(name={"type": "str", "required": True})
 
 
 def facts(task: Task) -> dict[str, t.Any]:
     """The steps of the image, and which image it is."""
-    return Inspector(task.store, task.host).history(task.selectors("name")[0], task.selection)
+    return task.inspector().history(task.selectors("name")[0], task.selection)
 
 
 def main() -> t.NoReturn:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_info
-short_description: Show what is known of images in the store
+short_description: Show what is known of images in the store or in an archive
 version_added: 0.1.0
 description:
-  - Returns the details of images in the store. Nothing is written.
+  - Returns the details of images in the store, or in an archive. Nothing is written.
   - An image that isn't there is no failure, its row has C(present=false).
 options:
   name:
     description: The images, by name, or by digest or ID written in full. All images of the store when it is left out.
     type: list
     elements: str
+  archive:
+    description: An archive on the host, a file or a folder. Its images are shown instead of the store's, without loading them.
+    type: path
   filters:
     description: Conditions that images must fulfil to be shown.
     type: dict
@@ -62,6 +65,10 @@ EXAMPLES = r"""
     name: docker.io/library/nginx:1.27
   register: nginx
   failed_when: not nginx.images[0].present
+
+- name: Read what is in an archive
+  longshore.images.image_info:
+    archive: /srv/transfer/images.tar
 
 - name: Find unnamed images
   longshore.images.image_info:
@@ -166,10 +173,10 @@ error:
 import typing as t
 
 from ..module_utils.oci.reference import parse_selector
-from ..module_utils.task.arguments import STORE, Arguments
+from ..module_utils.task.arguments import ARCHIVE, STORE, Arguments
 from ..module_utils.task.run import run_info
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.inspect import Filters, Inspector
+from ..module_utils.transfer.inspect import Filters
 
 FILTERS = {
     "reference": {"type": "list", "elements": "str", "default": []},
@@ -181,7 +188,7 @@ FILTERS = {
 
 
 def argument_spec() -> Arguments:
-    return STORE.extended(
+    return (STORE + ARCHIVE).extended(
         name={"type": "list", "elements": "str"},
         filters={"type": "dict", "default": {}, "options": FILTERS},
     )
@@ -192,7 +199,7 @@ def facts(task: Task) -> dict[str, t.Any]:
     given = task.params["filters"]
     points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
     filters = Filters(given["reference"], given["label"], given["dangling"], **points)
-    inspector = Inspector(task.store, task.host)
+    inspector = task.inspector()
     if task.params["name"] is None:
         return {"images": inspector.listed(filters)}
     return {"images": inspector.asked(task.selectors("name"), filters)}
