@@ -16,9 +16,18 @@ description:
   - All images wanted are loaded or none is. Digests are kept where the archive has the original manifest.
 options:
   path:
-    description: The archive on the host, a file or a folder.
+    description:
+      - The archive, a file or a folder.
+      - On the controller it is a file, which is found as M(ansible.builtin.copy) finds its O(ansible.builtin.copy#module:src).
     type: path
     required: true
+  path_on:
+    description:
+      - Where the archive is.
+      - One on the controller is copied to the host only when the host lacks something of it. In check mode only the names and documents in it are.
+    type: str
+    choices: [host, controller]
+    default: host
   name:
     description: The images to load, by the names that they have in the archive. All of them must be there. By default all images of the archive are loaded.
     type: list
@@ -62,6 +71,11 @@ EXAMPLES = r"""
     name: docker.io/library/nginx:1.27
     rename:
       docker.io/library/nginx:1.27: registry.example.com/hub/nginx:1.27
+
+- name: Bring an archive of the controller to hosts that lack what is in it
+  longshore.images.image_load:
+    path: images.tar
+    path_on: controller
 """
 
 RETURN = r"""
@@ -152,6 +166,7 @@ error:
 import typing as t
 
 from ..module_utils.archive.reading import open_archive
+from ..module_utils.errors import InvalidOption, UnsupportedFormat
 from ..module_utils.oci.reference import Reference, parse_selector
 from ..module_utils.task.arguments import PLATFORM, STORE, Arguments
 from ..module_utils.task.run import run
@@ -163,6 +178,7 @@ from ..module_utils.transfer.plan import Plan
 def argument_spec() -> Arguments:
     return (STORE + PLATFORM).extended(
         path={"type": "path", "required": True},
+        path_on={"type": "str", "choices": ["host", "controller"], "default": "host"},
         name={"type": "list", "elements": "str"},
         rename={"type": "dict", "default": {}},
         existing={"type": "str", "choices": ["overwrite", "keep", "fail"], "default": "overwrite"},
@@ -175,8 +191,18 @@ def plan(task: Task) -> Plan:
     names = [reference.name for reference in task.references("name")] if params["name"] is not None else None
     renames = {parse_name(old): Reference.parse(str(new)).as_tag() for old, new in params["rename"].items()}
     selection = task.selection
-    archive = open_archive(params["path"])
+    archive = open_archive(host_path(task))
+    if archive.elsewhere and not task.check_mode:
+        raise UnsupportedFormat(f"{archive.path} is only the summary of an archive, without its layers")
     return Loader(task.store, archive, names, renames, params["existing"], selection, task.host).plan()
+
+
+def host_path(task: Task) -> str:
+    """The archive's path on the host. By the time this runs the action plugin has brought an archive here that was on the controller."""
+    if task.params["path_on"] != "host":
+        raise InvalidOption("path_on 'controller' is the work of this module's action plugin, which was not used")
+    path: str = task.params["path"]
+    return path
 
 
 def parse_name(text: str) -> t.Any:

@@ -10,7 +10,7 @@ import dataclasses
 import re
 import typing as t
 
-from ..errors import CorruptArchive, InvalidReference, UnsupportedFormat
+from ..errors import CorruptArchive, DigestMismatch, InvalidReference, UnsupportedFormat
 from ..oci import media_types
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest, hash_stream
@@ -18,7 +18,7 @@ from ..oci.document import MAX_DOCUMENT, Document
 from ..oci.manifest import Descriptor, Manifest, describe
 from ..oci.reference import Reference
 from ..oci.text import clean
-from .annotations import BASE_DIGESTS, CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
+from .annotations import BASE_DIGESTS, CONTAINERD_NAME, ELSEWHERE, INDEX_DIGEST, REF_NAME
 from .compression import GZIP, ZSTD, expanded, kind_of
 from .container import CompressedContainer, Container, open_container
 
@@ -28,7 +28,7 @@ MANIFEST_FILE = "manifest.json"
 REPOSITORIES_FILE = "repositories"
 
 _BLOB = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]{64}|[0-9a-f]{128})")
-_HEX = re.compile(r"(?:^|[/:])([0-9a-f]{64})(?:[./]|$)")
+_HEX = re.compile(r"(?:^|[/:])([0-9a-f]{64})(?:\.json)?$")
 _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
 
 
@@ -41,6 +41,22 @@ class ArchivedImage:
     index: Digest | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class _DockerImage:
+    """One entry of `manifest.json`: its config, and each layer's file with the digest that the config promises of its content."""
+
+    config: Descriptor
+    layers: tuple[tuple[str, Digest], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layer:
+    """A compressed layer, and the digest of what is in it."""
+
+    descriptor: Descriptor
+    content: Digest
+
+
 class Archive:
     """The images of an archive, as a place that can be read. Content is found by digest; whoever takes it in verifies it."""
 
@@ -51,6 +67,7 @@ class Archive:
         self._names: dict[Digest, str] = {}
         self._made: dict[Digest, bytes] = {}
         self.base_digests: frozenset[Digest] = frozenset()
+        self.elsewhere: frozenset[Digest] = frozenset()
         self._index_blobs()
         self.images = tuple(self._read_images())
         self._refuse_ambiguous_names()
@@ -64,7 +81,8 @@ class Archive:
     # As a place.
 
     def holds(self, digest: Digest) -> bool:
-        return digest in self._names or digest in self._made
+        """Whether the content is here; for the summary of an archive, whether the archive itself has it."""
+        return digest in self._names or digest in self._made or digest in self.elsewhere
 
     def read(self, descriptor: Descriptor) -> bytes | None:
         """The bytes of a document, hashed; None where the archive doesn't have it. Raises DigestMismatch."""
@@ -74,12 +92,23 @@ class Archive:
         name = self._names.get(descriptor.digest)
         if name is None or self._container.size(name) > MAX_DOCUMENT:
             return None
-        return descriptor.digest.check(self._container.read(name), f"{self.path}: {name}")
+        return descriptor.digest.check(self._container.read(name), self._container.place(name))
 
     def saved_root(self, image: ArchivedImage) -> Descriptor:
         """The index that the image was saved from, where the archive carries it along; else what the archive lists."""
-        name = self._names.get(image.index) if image.index is not None else None
-        return describe(self._container.read(name), f"{self.path}: {name}") if name is not None else image.root
+        data = self.read(Descriptor("", image.index, 0)) if image.index is not None else None
+        return describe(data, self.place(t.cast(Digest, image.index))) if data is not None else image.root
+
+    def check(self, descriptor: Descriptor) -> None:
+        """Raises DigestMismatch for a blob of which is known without reading it that it isn't what its descriptor says."""
+        name = self._names.get(descriptor.digest)
+        if name is not None and self._container.size(name) != descriptor.size:
+            raise DigestMismatch(f"{self._container.place(name)} has {self._container.size(name)} bytes, but its descriptor says {descriptor.size}")
+
+    def place(self, digest: Digest) -> str:
+        """Where a blob is in the archive, in words for a message."""
+        name = self._names.get(digest)
+        return self._container.place(name) if name is not None else f"{self.path}: {digest}"
 
     def open(self, descriptor: Descriptor) -> t.Iterable[bytes | memoryview]:
         made = self._made.get(descriptor.digest)
@@ -93,7 +122,7 @@ class Archive:
         if layout is not None and (docker is None or _agree(layout, docker)):
             return layout
         if docker is not None:
-            return [ArchivedImage(self._make_manifest(entry), names) for entry, names in docker]
+            return self._docker_images(docker)
         if REPOSITORIES_FILE in self._container:
             raise UnsupportedFormat(
                 f"{self.path} is in docker's format of before 2015 (only a file 'repositories'); save it again with a newer docker"
@@ -112,7 +141,8 @@ class Archive:
     def _layout_images(self) -> list[ArchivedImage]:
         self._check_layout_version()
         index = Document.parse(self._container.read(INDEX_FILE), f"{self.path}: {INDEX_FILE}")
-        self.base_digests = self._read_base_digests(index)
+        self.base_digests = self._read_digests(index, BASE_DIGESTS)
+        self.elsewhere = self._read_digests(index, ELSEWHERE)
         images: dict[tuple[Digest, Digest | None], ArchivedImage] = {}
         for entry in index.children("manifests"):
             descriptor = Descriptor.read(entry)
@@ -131,8 +161,8 @@ class Archive:
         if not version.startswith("1."):
             raise UnsupportedFormat(f"{self.path} is an image layout of version {clean(version, 40)}; only version 1 is supported")
 
-    def _read_base_digests(self, index: Document) -> frozenset[Digest]:
-        texts = index.text_map("annotations").get(BASE_DIGESTS, "")
+    def _read_digests(self, index: Document, annotation: str) -> frozenset[Digest]:
+        texts = index.text_map("annotations").get(annotation, "")
         return frozenset(self._digest(text, index.what) for text in texts.split(",") if text)
 
     def _digest(self, text: str, what: str) -> Digest:
@@ -162,20 +192,30 @@ class Archive:
         entries = Document.parse_list(self._container.read(MANIFEST_FILE), f"{self.path}: {MANIFEST_FILE}")
         return [(entry, tuple(dict.fromkeys(self._name(tag) for tag in entry.texts("RepoTags")))) for entry in entries]
 
-    def _make_manifest(self, entry: Document) -> Descriptor:
-        """A manifest over the config and layers of a docker-archive as they are: always the same for the same content."""
+    def _docker_images(self, entries: t.Sequence[tuple[Document, tuple[Reference, ...]]]) -> list[ArchivedImage]:
+        """The images over the configs and layers of a docker-archive as they are. All its compressed layers are read once, whichever images have them."""
+        images = [self._docker_image(entry) for entry, _names in entries]
+        layers = self._layers({name: diff_id for image in images for name, diff_id in image.layers})
+        return [ArchivedImage(self._make_manifest(image, layers), names) for image, (_entry, names) in zip(images, entries)]
+
+    def _docker_image(self, entry: Document) -> _DockerImage:
         config_name = self._existing(entry.required_text("Config"), entry.what)
-        config_data = self._container.read(config_name)
-        config = ImageConfig.read(config_data, f"{self.path}: {config_name}")
-        config_digest = Digest.of(config_data)
-        self._check_named_digest(config_name, config_digest)
+        place = self._container.place(config_name)
+        data = self._container.read(config_name)
+        config, digest = ImageConfig.read(data, place), Digest.of(data)
+        match = _HEX.search(config_name)
+        if match is not None and match.group(1) != digest.hex:
+            raise CorruptArchive(f"{place} is called after another digest than its own, {digest}")
         names = [self._existing(name, entry.what) for name in entry.texts("Layers")]
         if len(names) != len(config.diff_ids):
-            raise CorruptArchive(f"{entry.what} has {len(names)} layers, but its config {config_name} has {len(config.diff_ids)}")
-        layers = tuple(self._layer(name, diff_id) for name, diff_id in zip(names, config.diff_ids))
-        self._made[config_digest] = config_data
-        manifest = Manifest(media_types.OCI_MANIFEST, Descriptor(media_types.OCI_CONFIG, config_digest, len(config_data)), layers)
-        data = manifest.to_bytes()
+            raise CorruptArchive(f"{entry.what} has {len(names)} layers, but its config {place} has {len(config.diff_ids)}")
+        self._names[digest] = config_name
+        return _DockerImage(Descriptor(media_types.OCI_CONFIG, digest, len(data)), tuple(zip(names, config.diff_ids)))
+
+    def _make_manifest(self, image: _DockerImage, layers: t.Mapping[str, _Layer]) -> Descriptor:
+        """Always the same manifest for the same content. Raises CorruptArchive for a layer that has other content than the config promises."""
+        descriptors = tuple(self._layer(name, diff_id, layers) for name, diff_id in image.layers)
+        data = Manifest(media_types.OCI_MANIFEST, image.config, descriptors).to_bytes()
         root = Descriptor(media_types.OCI_MANIFEST, Digest.of(data), len(data))
         self._made[root.digest] = data
         return root
@@ -186,27 +226,31 @@ class Archive:
             raise CorruptArchive(f"{what} names {clean(name, 200)!r}, which is not in the archive")
         return plain
 
-    def _check_named_digest(self, name: str, digest: Digest) -> None:
-        match = _HEX.search(name)
-        if match is not None and match.group(1) != digest.hex:
-            raise CorruptArchive(f"{self.path}: {name} is called after another digest than its own, {digest}")
+    def _layers(self, diff_ids: t.Mapping[str, Digest]) -> dict[str, _Layer]:
+        """The compressed ones of these layer files."""
+        kinds = {name: kind_of(self._container.beginning(name)) for name in diff_ids}
+        for name, kind in kinds.items():
+            if kind not in _LAYER_TYPES:
+                raise UnsupportedFormat(
+                    f"{self._container.place(name)} is a layer compressed with {kind}; only gzip and zstd are layers' compressions"
+                )
+        layers: dict[str, _Layer] = {}
+        for name, chunks in self._container.stream([name for name, kind in kinds.items() if kind is not None]):
+            kind = str(kinds[name])
+            content, _size = hash_stream(expanded(_as_bytes(chunks), kind, self._container.place(name)), diff_ids[name].algorithm)
+            digest = self._container.digest(name)
+            self._names[digest] = name
+            layers[name] = _Layer(Descriptor(_LAYER_TYPES[kind], digest, self._container.size(name)), content)
+        return layers
 
-    def _layer(self, name: str, diff_id: Digest) -> Descriptor:
-        """A layer's descriptor. A plain tar must have the digest that the config promises, and is checked when it is taken in; a compressed one is read now."""
-        kind = kind_of(self._container.beginning(name))
-        if kind not in _LAYER_TYPES:
-            raise UnsupportedFormat(f"{self.path}: the layer {name} is compressed with {kind}; only gzip and zstd are layers' compressions")
-        size = self._container.size(name)
-        if kind is None:
+    def _layer(self, name: str, diff_id: Digest, compressed: t.Mapping[str, _Layer]) -> Descriptor:
+        """A plain tar must have the digest that the config promises, and is checked when it is taken in; a compressed one was read before."""
+        if name not in compressed:
             self._names[diff_id] = name
-            return Descriptor(media_types.OCI_LAYER, diff_id, size)
-        what = f"{self.path}: {name}"
-        found, _size = hash_stream(expanded(_as_bytes(self._container.open(name)), kind, what), diff_id.algorithm)
-        if found != diff_id:
-            raise CorruptArchive(f"{what} should hold a layer {diff_id}, but holds {found}")
-        digest = self._container.digest(name)
-        self._names[digest] = name
-        return Descriptor(_LAYER_TYPES[kind], digest, size)
+            return Descriptor(media_types.OCI_LAYER, diff_id, self._container.size(name))
+        if compressed[name].content != diff_id:
+            raise CorruptArchive(f"{self._container.place(name)} should hold a layer {diff_id}, but holds {compressed[name].content}")
+        return compressed[name].descriptor
 
 
 class SequentialArchive(Archive):
@@ -215,6 +259,14 @@ class SequentialArchive(Archive):
     def __init__(self, container: CompressedContainer) -> None:
         super().__init__(container)
         self._stream = container.stream
+
+    def check(self, descriptor: Descriptor) -> None:
+        """All was hashed when the archive was read first."""
+        super().check(descriptor)
+        name = self._names.get(descriptor.digest)
+        if name is not None and descriptor.digest.algorithm == "sha256" and self._container.digest(name) != descriptor.digest:
+            found = self._container.digest(name)
+            raise DigestMismatch(f"{self._container.place(name)} should have the digest {descriptor.digest}, but its bytes have {found}")
 
     def stream(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, t.Iterable[bytes]]]:
         """The blobs WANTED in the order of the archive, each to be read before the next is asked for."""
@@ -225,8 +277,10 @@ class SequentialArchive(Archive):
                 yield descriptor, (made,)
             else:
                 by_name.setdefault(self._names[descriptor.digest], []).append(descriptor)
-        for name, chunks in self._stream(by_name):
-            yield by_name[name][0], chunks
+        while by_name:
+            for name, chunks in self._stream(list(by_name)):
+                yield by_name[name].pop(), chunks
+            by_name = {name: others for name, others in by_name.items() if others}
 
 
 def _agree(layout: t.Sequence[ArchivedImage], docker: t.Sequence[tuple[Document, tuple[Reference, ...]]]) -> bool:

@@ -16,7 +16,7 @@ from ..oci.document import canonical
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from .annotations import BASE_DIGESTS, CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
+from .annotations import CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
 from .tar import BLOCK
 
 UNIVERSAL, DOCKER, OCI, FOLDER = "universal", "docker-archive", "oci-archive", "oci-dir"
@@ -26,6 +26,7 @@ ALIGN_FROM = 64 * 1024
 
 
 Piece = t.Union[bytes, Descriptor]
+Notes = t.Mapping[str, t.Collection[Digest]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +55,16 @@ class ArchiveFile:
         return len(self.content) if isinstance(self.content, bytes) else self.content.size
 
 
-def archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.Collection[Digest]) -> list[ArchiveFile]:
-    """The files of an archive in their order: documents first, so that a reader of a stream knows early what comes, then blobs by digest."""
+def archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.Collection[Digest], notes: Notes) -> list[ArchiveFile]:
+    """The files of an archive in their order: documents first, so that a reader of a stream knows early what comes, then blobs by digest.
+
+    NOTES are annotations of the archive's index that list digests.
+    """
     content = _docker_content(images) if form == DOCKER else _whole_content(images)
     files: list[ArchiveFile] = []
     if form != DOCKER:
         files.append(ArchiveFile("oci-layout", canonical({"imageLayoutVersion": "1.0.0"})))
-        files.append(ArchiveFile("index.json", _index(images, [digest for digest in content if digest in left_out])))
+        files.append(ArchiveFile("index.json", _index(images, notes)))
     docker = _docker_manifest(images) if form in (UNIVERSAL, DOCKER) else None
     if docker is not None:
         files.append(ArchiveFile("manifest.json", docker))
@@ -80,11 +84,12 @@ def _docker_content(images: t.Sequence[SavedImage]) -> dict[Digest, Piece]:
     return {blob.digest: blob for image in images if image.runnable is not None for blob in image.runnable.manifest.blobs}
 
 
-def _index(images: t.Sequence[SavedImage], left_out: t.Sequence[Digest]) -> bytes:
+def _index(images: t.Sequence[SavedImage], notes: Notes) -> bytes:
     entries = [entry for image in images for entry in _index_entries(image)]
     members: dict[str, t.Any] = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}
-    if left_out:
-        members["annotations"] = {BASE_DIGESTS: ",".join(sorted(map(str, left_out)))}
+    annotations = {key: ",".join(sorted(map(str, digests))) for key, digests in notes.items() if digests}
+    if annotations:
+        members["annotations"] = annotations
     return canonical(members)
 
 
@@ -131,9 +136,10 @@ def tar_pieces(files: t.Sequence[ArchiveFile]) -> list[Piece]:
     for folder in _folders(files):
         add(_header(folder + "/", 0, tarfile.DIRTYPE))
     for file in files:
+        header = _header(file.name, file.size, tarfile.REGTYPE)
         if file.size >= ALIGN_FROM:
-            add(_filler(-(offset + BLOCK) % PAGE))
-        add(_header(file.name, file.size, tarfile.REGTYPE))
+            add(_filler(-(offset + len(header)) % PAGE))
+        add(header)
         add(file.content)
         add(bytes(-file.size % BLOCK))
     add(bytes(2 * BLOCK))

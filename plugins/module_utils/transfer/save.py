@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..archive.annotations import BASE_DIGESTS
 from ..archive.reading import open_archive
 from ..archive.target import FileTarget, FolderTarget, Target
 from ..archive.writing import FOLDER, ArchiveFile, SavedImage, archive_files, tar_pieces
@@ -53,7 +54,8 @@ class Saving:
             label = str(entry.name) if entry.name is not None else None
             facts = image_facts(label, image.graph, self.selection, self.host)
             rows.append(ImagePlan(entry.label, facts, own={"listed_digest": str(image.listed.digest)}))
-        files = archive_files(saved, self.form, self._left_out(saved))
+        left_out = self._left_out(saved)
+        files = archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out})
         target = self._target(files)
         reason = target.difference()
         if reason is not None:

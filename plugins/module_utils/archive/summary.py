@@ -1,0 +1,28 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An archive without its layers: enough to plan a load where the archive itself isn't."""
+
+from __future__ import annotations
+
+from ..errors import CorruptArchive
+from ..oci.graph import read_graph
+from .annotations import BASE_DIGESTS, ELSEWHERE
+from .reading import Archive
+from .writing import OCI, SavedImage, archive_files, chunks_of, tar_pieces
+
+
+def summarise(archive: Archive) -> bytes:
+    """A small OCI archive with the names, documents and configs of ARCHIVE, that tells which layers the archive itself has."""
+    images: list[SavedImage] = []
+    for image in archive.images:
+        root = archive.saved_root(image)
+        graph = read_graph(root, f"{archive.path}: {root.digest}", archive.read)
+        if graph is None:
+            raise CorruptArchive(f"{archive.path} is not whole: it lacks {root.digest}")
+        images.append(SavedImage(graph, root, image.names, None))
+    layers = {layer.digest for image in images for node in image.graph.images for layer in node.manifest.layers}
+    notes = {ELSEWHERE: {layer for layer in layers if archive.holds(layer)}, BASE_DIGESTS: archive.base_digests}
+    files = archive_files(images, OCI, layers, notes)
+    return b"".join(bytes(chunk) for chunk in chunks_of(tar_pieces(files), archive.open))
