@@ -10,11 +10,9 @@ import functools
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import typing as t
 from pathlib import Path
 
@@ -22,25 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".collections"))
 
 from ansible_collections.longshore.images.tests.support import images, modules, registry  # noqa: E402 - found by the line above
+from ansible_collections.longshore.images.tests.support.measure import peak_memory, seconds, side_by_side, start_up  # noqa: E402
 
-RUNS = 5
 MEMORY_LIMIT = 100_000_000
 PLATFORM = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
-
-
-def seconds(work: t.Callable[[], object]) -> float:
-    start = time.monotonic()
-    work()
-    return time.monotonic() - start
-
-
-def side_by_side(**contestants: t.Callable[[], float]) -> dict[str, float]:
-    """The median of each, measured in turns, so that whatever else the machine does falls on all of them."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _run in range(RUNS):
-        for name, contestant in contestants.items():
-            times[name].append(contestant())
-    return {name: statistics.median(measured) for name, measured in times.items()}
 
 
 def pull(name: str, store: Path) -> float:
@@ -54,18 +37,15 @@ def skopeo(name: str, layout: Path) -> float:
     return seconds(lambda: subprocess.run(command, check=True))
 
 
-def start_up(store: Path) -> float:
-    """A module that finds nothing to do: Python, Ansible's own part, and what we import."""
-    return seconds(lambda: modules.run("image_info", {"store": str(store)}))
-
-
 def compare_pulls(running: registry.Registry, folder: Path) -> None:
     for title, layers, size in (("7 layers, 120 MB", 7, 120_000_000 // 7), ("60 layers, 30 MB", 60, 500_000)):
         name = running.put(images.make_image(title, layers, PLATFORM, size), f"bench/layers{layers}", "1")
         medians = side_by_side(
             longshore=functools.partial(pull, name, folder / "store"),
             skopeo=functools.partial(skopeo, name, folder / "layout"),
-            start=functools.partial(start_up, folder / "nothing"),
+            start=functools.partial(
+                start_up, "image_pull", {"name": f"{running.host}/absent:1", "store": str(folder / "nothing"), "plain_http": True}
+            ),
         )
         net = medians["longshore"] - medians["start"]
         print(f"{title}: image_pull {net:.2f} s (and {medians['start']:.2f} s start-up), skopeo copy {medians['skopeo']:.2f} s", end=": ")
@@ -104,20 +84,8 @@ def measure_memory(running: registry.Registry, folder: Path) -> None:
         "image_pull": {"name": name, "store": str(folder / "large-copy")},
     }
     for module, options in steps.items():
-        with modules.start_module(module, options) as process:
-            peak = 0
-            while process.poll() is None:
-                peak = max(peak, high_water_mark(process.pid))
-                time.sleep(0.01)
-            output = process.stdout.read() if process.stdout else ""
-        assert json.loads(output)["changed"], output
+        peak = peak_memory(module, options)
         print(f"{module} of a layer of 1 GiB: {peak / 1e6:.0f} MB of memory at most (wanted: under {MEMORY_LIMIT / 1e6:.0f})")
-
-
-def high_water_mark(pid: int) -> int:
-    """The most memory, in bytes, that a process had so far. (What wait4 tells counts the parent before exec as well.)"""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def main() -> None:
