@@ -95,7 +95,7 @@ actions:
   returned: always
   type: list
   elements: str
-  sample: ["write /srv/transfer/images.tar with docker.io/library/nginx:1.27 (72.2 MB): there is no such file yet"]
+  sample: ["save docker.io/library/nginx:1.27 (sha256:0a399eb16751) to /srv/transfer/images.tar: there is no such file yet"]
 path:
   description: The archive.
   returned: success
@@ -154,6 +154,26 @@ images:
     listed_digest:
       description: The digest that the archive lists for the image. It differs from the digest where an index travels unlisted.
       type: str
+bytes_transferred:
+  description: Sizes of the configs and layers that are moved, each digest once. Manifests and indexes aren't counted.
+  returned: success
+  type: int
+  sample: 29124181
+bytes_reused:
+  description: Sizes of the configs and layers that were there already.
+  returned: success
+  type: int
+  sample: 0
+blobs_transferred:
+  description: How many configs and layers are moved.
+  returned: success
+  type: int
+  sample: 8
+blobs_reused:
+  description: How many configs and layers were there already.
+  returned: success
+  type: int
+  sample: 0
 store:
   description: The folder of the store.
   returned: always

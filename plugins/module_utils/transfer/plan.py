@@ -160,15 +160,17 @@ class Plan:
 class MovingPlan(Plan):
     """A plan of a verb that moves bytes, and counts them: blobs are configs and layers, each digest once."""
 
+    def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:
+        """The blobs that are moved, and those that are there already."""
+        moved = [blob for transfer in self.transfers for blob in transfer.moves]
+        return moved, [blob for transfer in self.transfers for blob in transfer.reused]
+
     def facts(self) -> dict[str, t.Any]:
-        moved: dict[Digest, int] = {}
-        reused: dict[Digest, int] = {}
-        for transfer in self.transfers:
-            moved.update((blob.digest, blob.size) for blob in transfer.moves)
-            reused.update((blob.digest, blob.size) for blob in transfer.reused)
-        reused = {digest: size for digest, size in reused.items() if digest not in moved}
+        moves, there = self.blobs()
+        moved = {blob.digest: blob.size for blob in moves}
+        reused = {blob.digest: blob.size for blob in there if blob.digest not in moved}
         return {
-            **self.own,
+            **super().facts(),
             "bytes_transferred": sum(moved.values()),
             "bytes_reused": sum(reused.values()),
             "blobs_transferred": len(moved),

@@ -19,8 +19,8 @@ from ..oci.graph import Graph, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from .describe import amount, image_facts, preferred_image
-from .plan import ImagePlan, Plan
+from .describe import image_facts, preferred_image, short
+from .plan import ImagePlan, MovingPlan
 from .workers import Workers
 
 if t.TYPE_CHECKING:
@@ -57,13 +57,11 @@ class Saving:
         left_out = self._left_out(saved)
         files = archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out})
         target = self._target(files)
-        reason = target.difference()
-        if reason is not None:
-            names_told = ", ".join(row.asked for row in rows)
-            rows[0].actions = (f"write {self.path} with {names_told} ({amount(target.size)}): {reason}",)
-            for row in rows[1:]:
-                row.actions = (f"put {row.asked} into {self.path}",)
-        return SavePlan(rows, self.store, target, reason, self.checksum)
+        plan = SavePlan(rows, saved, left_out, self.store, target, self.checksum)
+        if plan.reason is not None:
+            for row, image in zip(rows, saved):
+                row.actions = (f"save {row.asked} ({short(image.graph.root.digest)}) to {self.path}: {plan.reason}",)
+        return plan
 
     def _target(self, files: t.Sequence[ArchiveFile]) -> FileTarget | FolderTarget:
         if self.form == FOLDER:
@@ -122,26 +120,42 @@ class Saving:
         return frozenset(layers) & self.bases
 
 
-class SavePlan(Plan):
-    """The plan of one archive. `reason` is None where it is there already."""
+class SavePlan(MovingPlan):
+    """The plan of one archive with SAVED, but for the layers LEFT_OUT. `reason` is None where it is there already."""
 
-    def __init__(self, images: list[ImagePlan], store: Store, target: Target, reason: str | None, checksum: bool) -> None:
+    def __init__(
+        self, images: list[ImagePlan], saved: t.Sequence[SavedImage], left_out: frozenset[Digest], store: Store, target: Target, checksum: bool
+    ) -> None:
         super().__init__(images, together=True)
+        self.reason = target.difference()
+        self._saved = saved
+        self._left_out = left_out
         self._store = store
         self._target = target
-        self._reason = reason
         self._checksum = checksum
-        self._is_written = reason is None
+        self._is_written = self.reason is None
 
     def apply(self, unused_workers: Workers) -> None:
         if not self._is_written:
             self._target.write(self._store.open_file)
             self._is_written = True
 
+    def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:
+        """An archive that is written is written whole."""
+        all_blobs = [blob for image in self._saved for blob in image.graph.blobs]
+        if self.reason is None:
+            return [], all_blobs
+        return [blob for blob in all_blobs if blob.digest not in self._left_out], all_blobs
+
     def facts(self) -> dict[str, t.Any]:
         """Size and checksum of a file that is not compressed are known before it is written."""
-        checksum = self._target.checksum(self._is_written, self._store.open) if self._checksum else None
-        return {"path": self._target.path, "reason": self._reason, "size": self._target.final_size(self._is_written), "checksum": checksum}
+        return {
+            **super().facts(),
+            "path": self._target.path,
+            "reason": self.reason,
+            "size": self._target.final_size(self._is_written),
+            "checksum": self._target.checksum(self._is_written, self._store.open) if self._checksum else None,
+        }
 
 
 def digests_of_archives(paths: t.Sequence[str]) -> frozenset[Digest]:
