@@ -1,0 +1,52 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Modules run on every Python that managed hosts may have, as far as it is found on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support import modules
+
+
+def interpreters() -> list[str]:
+    """The Pythons 3.9 to 3.14 on PATH or under pyenv, one for each version; always the one that runs the tests."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    folders = [*map(str, sorted(pyenv.glob("3.*/bin"))), os.environ.get("PATH", "")]
+    found = [shutil.which(f"python3.{minor}", path=os.pathsep.join(folders)) for minor in range(9, 15)]
+    return sorted({sys.executable, *(path for path in found if path is not None)})
+
+
+@pytest.mark.parametrize("python", interpreters())
+def test_an_image_is_made_saved_and_loaded(python: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    layers = [{"src": str(tmp_path / "file"), "dest": "/srv/"}]
+    append = {"name": "made:1", "base": "scratch", "layers": layers, "platform": "linux/amd64", "created": "2026-01-31T12:00:00.123456789Z"}
+    archive = str(tmp_path / "image.tar")
+    tasks = [
+        {"longshore.images.image_append": append},
+        {"longshore.images.image_save": {"name": "made:1", "path": archive}},
+        {"longshore.images.image_rm": {"name": "made:1"}},
+        {"longshore.images.image_load": {"path": archive}},
+        {"longshore.images.image_info": {"name": "made:1"}, "register": "told"},
+        {"ansible.builtin.assert": {"that": ["told.images[0].present", "told.images[0].digest == digest"]}},
+    ]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    defaults = {"group/longshore.images.images": {"store": str(tmp_path / "store")}}
+    # The digest is the same whatever made the image: that is the promise.
+    digest = modules.run("image_append", {**append, "store": str(tmp_path / "other")})["images"][0]["digest"]
+    (tmp_path / "play.json").write_text(json.dumps([{**play, "module_defaults": defaults, "vars": {"digest": digest}}]))
+    command = ["ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={python}", str(tmp_path / "play.json")]
+    environment = {**modules.environment(HOME=str(tmp_path)), "ANSIBLE_CONFIG": str(modules.ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
+    result = subprocess.run(command, cwd=modules.ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "changed=4" in result.stdout

@@ -1,0 +1,68 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a managed host needs: `requests` for registries, and for nothing else."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support import modules
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.registry import free_port
+
+NAME = "docker.io/library/app:1"
+
+
+@pytest.fixture
+def without_libraries(tmp_path: Path) -> dict[str, str]:
+    """An environment in which neither requests nor zstandard can be imported."""
+    for name in ("requests", "urllib3", "zstandard"):
+        (tmp_path / "poison" / name).mkdir(parents=True)
+        (tmp_path / "poison" / name / "__init__.py").write_text(f"raise ImportError('no {name} here')\n")
+    return {"PYTHONPATH": f"{tmp_path / 'poison'}:{modules.ROOT / '.collections'}"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("image_info", {}),
+        ("image_history_info", {"name": NAME}),
+        ("image_tag", {"name": NAME, "targets": ["b:1"]}),
+        ("image_rm", {"name": [NAME]}),
+        ("image_append", {"name": "c:1", "base": NAME, "platform": "linux/amd64", "config": {"cmd": ["/x"]}}),
+        ("image_save", {"name": [NAME], "path": "image.tar"}),
+        ("image_load", {"path": "image.tar"}),
+        ("image_pull", {"name": [NAME], "pull_policy": "missing"}),
+        ("image_pull", {"name": [f"{NAME}@{make_image('app').root.digest}"]}),
+        ("image_pull", {"name": [NAME], "pull_policy": "never"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else str(value)[:40],
+)
+def test_what_asks_no_registry_needs_no_library(
+    store: str, tmp_path: Path, without_libraries: dict[str, str], name: str, options: dict[str, t.Any]
+) -> None:
+    make_image("app").put(Store(store), NAME)
+    if "path" in options:
+        options = {**options, "path": str(tmp_path / options["path"])}
+        modules.run("image_save", {"name": NAME, "path": options["path"], "store": store})
+    modules.run(name, {"store": store, **options}, env=without_libraries)
+
+
+def test_a_host_without_requests_is_told_so(store: str, without_libraries: dict[str, str]) -> None:
+    results = modules.attempt("image_pull", {"store": store, "name": f"127.0.0.1:{free_port()}/a:1"}, env=without_libraries)
+    assert results["error"] == "missing_library"
+    assert "requests" in results["msg"]
+
+
+def test_zstd_is_told_to_need_its_library(store: str, tmp_path: Path, without_libraries: dict[str, str]) -> None:
+    make_image("app").put(Store(store), NAME)
+    options = {"store": store, "name": NAME, "path": str(tmp_path / "image.tar"), "compression": "zstd"}
+    results = modules.attempt("image_save", options, env=without_libraries)
+    assert results["error"] == "missing_library"
+    assert "zstandard" in results["msg"]
