@@ -75,13 +75,13 @@ class _GzipExpander:
 
 
 class _ZstdExpander:
-    """zstandard's decompressor of one frame. It can't be held back, but gives no more than a bounded multiple of what it is given at once."""
+    """zstandard's decompressor of one frame. It can't be held back, but four bytes make no more than 128 KiB: it is given little at once."""
 
-    _STEP = 64 * 1024
+    _STEP = 1024
 
     def __init__(self, inner: t.Any) -> None:
         self._inner = inner
-        self._waiting = b""
+        self._waiting = memoryview(b"")
 
     @property
     def eof(self) -> bool:
@@ -93,12 +93,13 @@ class _ZstdExpander:
 
     @property
     def unused_data(self) -> bytes:
-        return bytes(self._inner.unused_data) + self._waiting
+        return bytes(self._inner.unused_data) + bytes(self._waiting)
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        data = self._waiting + data
-        self._waiting = data[self._STEP :]
-        return bytes(self._inner.decompress(data[: self._STEP]))
+        """DATA is empty as long as this doesn't need input."""
+        waiting = self._waiting or memoryview(data)
+        self._waiting = waiting[self._STEP :]
+        return bytes(self._inner.decompress(waiting[: self._STEP]))
 
 
 def _expanders(kind: str, what: str) -> tuple[t.Callable[[], t.Any], tuple[type[Exception], ...]]:

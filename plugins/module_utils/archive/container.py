@@ -12,15 +12,19 @@ import os
 import posixpath
 import stat
 import typing as t
+import weakref
 
 from ..errors import CorruptArchive, UnsupportedFormat
 from ..files import read_bounded, read_chunks, read_file, reporting
 from ..oci.digest import Digest, hash_stream
 from ..oci.document import MAX_DOCUMENT
+from ..oci.text import clean
 from .compression import expanded, kind_of
 from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, Member, StreamBytes, TarReader
 
 MAX_HELD = 64 * 1024 * 1024
+MAX_MEMBERS = 100_000
+MAX_NAMES = 16 * 1024 * 1024
 BEGINNING = 512
 
 Chunks = t.Iterator[t.Union[bytes, memoryview]]
@@ -33,7 +37,11 @@ class Container(t.Protocol):
 
     def __contains__(self, name: object) -> bool: ...
 
-    def names(self) -> t.Iterable[str]: ...
+    def names(self) -> t.Iterable[str]:
+        """Names of blobs, and perhaps of other files."""
+
+    def place(self, name: str) -> str:
+        """Where a file is, in words for a message."""
 
     def size(self, name: str) -> int: ...
 
@@ -45,6 +53,9 @@ class Container(t.Protocol):
 
     def open(self, name: str) -> Chunks: ...
 
+    def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, Chunks]]:
+        """The content of several files in the order that suits the container, each to be read before the next is asked for."""
+
     def digest(self, name: str) -> Digest:
         """The sha256 digest of a file's content."""
 
@@ -55,15 +66,18 @@ def open_container(path: str) -> Container:
         if os.path.isdir(path):
             return FolderContainer(path)
         # A link is followed: the user named it. A pipe is not waited for.
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
-            raise UnsupportedFormat(f"{path} is neither a file nor a folder, and can't be an archive")
-        kind = kind_of(os.pread(file.fileno(), 6, 0))
-    if kind is None:
-        return TarContainer(path, file)
-    file.close()
-    return CompressedContainer(path, kind)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        tar: TarContainer | None = None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UnsupportedFormat(f"{path} is neither a file nor a folder, and can't be an archive")
+            kind = kind_of(os.pread(descriptor, 6, 0))
+            if kind is None:
+                tar = TarContainer(path, descriptor)
+        finally:
+            if tar is None:
+                os.close(descriptor)
+    return CompressedContainer(path, kind) if kind is not None else t.cast(Container, tar)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +90,11 @@ class _Files:
     def of(cls, members: t.Iterable[Member], path: str) -> _Files:
         files: dict[str, Member] = {}
         links: dict[str, Member] = {}
-        for member in members:
+        length = 0
+        for count, member in enumerate(members, 1):
+            length += len(member.name) + len(member.target)
+            if count > MAX_MEMBERS or length > MAX_NAMES:
+                raise _corrupt(path, member, f"is more than can be: there may be {MAX_MEMBERS} members, and {MAX_NAMES} characters in their names")
             name = _plain_name(member, path)
             if member.kind == FOLDER:
                 continue
@@ -101,16 +119,25 @@ def _target(name: str, member: Member, files: t.Mapping[str, Member], path: str)
     start = posixpath.dirname(name) if member.kind == SYMLINK else ""
     target = files.get(posixpath.normpath(posixpath.join(start, member.target)))
     if target is None or member.target.startswith("/"):
-        raise _corrupt(path, member, f"is a link to {member.target[:200]!r}, which is no file of the archive")
+        raise _corrupt(path, member, f"is a link to {_told(member.target)!r}, which is no file of the archive")
     return target
 
 
 def _corrupt(path: str, member: Member, words: str) -> CorruptArchive:
-    return CorruptArchive(f"{path}: the member {member.name[:200]!r} {words} (its content would begin at byte {member.offset})")
+    return CorruptArchive(f"{path}: the member {_told(member.name)!r} {words} (its content would begin at byte {member.offset})")
 
 
-def _too_long(path: str, name: str) -> UnsupportedFormat:
-    return UnsupportedFormat(f"{path}: {name} is longer than the {MAX_DOCUMENT} bytes that a document may have")
+def _told(name: str) -> str:
+    """A name for a message: bytes that are no text are question marks there."""
+    return clean(name.encode("utf-8", "replace").decode("utf-8"), 200)
+
+
+def _place(path: str, name: str, member: Member) -> str:
+    return f"{path}: {_told(name)} (at byte {member.offset})"
+
+
+def _too_long(place: str) -> UnsupportedFormat:
+    return UnsupportedFormat(f"{place} is longer than the {MAX_DOCUMENT} bytes that a document may have")
 
 
 def _all_members(reader: TarReader) -> t.Iterator[Member]:
@@ -122,10 +149,12 @@ def _all_members(reader: TarReader) -> t.Iterator[Member]:
 class TarContainer:
     """A tar that is not compressed: its headers are read once, its content where and when it is wanted, by several threads at once."""
 
-    def __init__(self, path: str, file: t.BinaryIO) -> None:
+    def __init__(self, path: str, descriptor: int) -> None:
+        """Where this works the descriptor belongs to the container, and is open as long as there is one."""
         self.path = path
-        self._file = file
-        self._files = _Files.of(_all_members(TarReader(FileBytes(file.fileno(), path), path)), path).members
+        self._descriptor = descriptor
+        self._files = _Files.of(_all_members(TarReader(FileBytes(descriptor, path), path)), path).members
+        weakref.finalize(self, os.close, descriptor)
 
     def __contains__(self, name: object) -> bool:
         return name in self._files
@@ -133,30 +162,36 @@ class TarContainer:
     def names(self) -> t.Iterable[str]:
         return self._files
 
+    def place(self, name: str) -> str:
+        return _place(self.path, name, self._files[name])
+
     def size(self, name: str) -> int:
         return self._files[name].size
 
     def read(self, name: str) -> bytes:
         if self.size(name) > MAX_DOCUMENT:
-            raise _too_long(self.path, name)
+            raise _too_long(self.place(name))
         return b"".join(self.open(name))
 
     def beginning(self, name: str) -> bytes:
         member = self._files[name]
         with reporting(self.path):
-            return os.pread(self._file.fileno(), min(BEGINNING, member.size), member.offset)
+            return os.pread(self._descriptor, min(BEGINNING, member.size), member.offset)
 
     def open(self, name: str) -> t.Iterator[bytes]:
         member = self._files[name]
         offset, left = member.offset, member.size
         while left:
             with reporting(self.path):
-                data = os.pread(self._file.fileno(), min(left, CHUNK), offset)
+                data = os.pread(self._descriptor, min(left, CHUNK), offset)
             if not data:
                 raise CorruptArchive(f"{self.path} became shorter while it was read")
             offset += len(data)
             left -= len(data)
             yield data
+
+    def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[bytes]]]:
+        return ((name, self.open(name)) for name in names)
 
     def digest(self, name: str) -> Digest:
         return hash_stream(self.open(name))[0]
@@ -214,13 +249,18 @@ class CompressedContainer:
     def names(self) -> t.Iterable[str]:
         return self._files
 
+    def place(self, name: str) -> str:
+        return _place(self.path, name, self._files[name])
+
     def size(self, name: str) -> int:
         return self._files[name].size
 
     def read(self, name: str) -> bytes:
         content = self._seen[self._files[name].offset].content
         if content is None:
-            raise UnsupportedFormat(f"{self.path}: {name} is no document, or there are more than {MAX_HELD} bytes of documents in the archive")
+            if self.size(name) > MAX_DOCUMENT:
+                raise _too_long(self.place(name))
+            raise UnsupportedFormat(f"{self.place(name)} is no document, or there are more than {MAX_HELD} bytes of documents in the archive")
         return content
 
     def beginning(self, name: str) -> bytes:
@@ -235,13 +275,18 @@ class CompressedContainer:
             yield from chunks
 
     def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[bytes]]]:
-        """The content of several files in the order of the archive, each to be read before the next is asked for."""
+        """As any container does it: in one reading, and another one for files that have several names."""
         wanted = {self._files[name].offset: name for name in names}
+        others = sorted(set(names) - set(wanted.values()))
         reader = self._reader()
         for member in reader:
-            name = wanted.get(member.offset) if member.kind == FILE else None
+            name = wanted.pop(member.offset, None) if member.kind == FILE else None
             if name is not None:
                 yield name, reader.content()
+            if not wanted:
+                break
+        if others:
+            yield from self.stream(others)
 
 
 class FolderContainer:
@@ -254,9 +299,12 @@ class FolderContainer:
         return isinstance(name, str) and os.path.isfile(self._inside(name))
 
     def names(self) -> t.Iterable[str]:
-        for folder, _folders, files in os.walk(self.path):
+        for folder, _folders, files in os.walk(os.path.join(self.path, "blobs")):
             for name in files:
                 yield os.path.relpath(os.path.join(folder, name), self.path)
+
+    def place(self, name: str) -> str:
+        return f"{self.path}: {_told(name)}"
 
     def size(self, name: str) -> int:
         with reporting(self._inside(name)):
@@ -265,7 +313,7 @@ class FolderContainer:
     def read(self, name: str) -> bytes:
         data = read_bounded(self._inside(name), MAX_DOCUMENT)
         if len(data) > MAX_DOCUMENT:
-            raise _too_long(self.path, name)
+            raise _too_long(self.place(name))
         return data
 
     def beginning(self, name: str) -> bytes:
@@ -274,11 +322,14 @@ class FolderContainer:
     def open(self, name: str) -> t.Iterator[memoryview]:
         return read_chunks(self._inside(name))
 
+    def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[memoryview]]]:
+        return ((name, self.open(name)) for name in names)
+
     def digest(self, name: str) -> Digest:
         return hash_stream(self.open(name))[0]
 
     def _inside(self, name: str) -> str:
         parts = name.split("/")
         if ".." in parts or name.startswith("/"):
-            raise CorruptArchive(f"{self.path}: {name[:200]!r} lies outside of the folder")
+            raise CorruptArchive(f"{self.path}: {_told(name)!r} lies outside of the folder")
         return os.path.join(self.path, *parts)

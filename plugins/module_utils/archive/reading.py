@@ -146,6 +146,8 @@ class Archive:
         images: dict[tuple[Digest, Digest | None], ArchivedImage] = {}
         for entry in index.children("manifests"):
             descriptor = Descriptor.read(entry)
+            if not descriptor.is_document:
+                continue  # as the specification demands of entries of other types
             listed = descriptor.annotations.get(INDEX_DIGEST)
             saved_from = self._digest(listed, entry.what) if listed is not None else None
             names = self._layout_names(descriptor)

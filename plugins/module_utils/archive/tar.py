@@ -76,7 +76,8 @@ class StreamBytes:
 
     def __init__(self, chunks: t.Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
-        self._rest = b""
+        self._chunk = b""
+        self._taken = 0
         self.offset = 0
 
     def read(self, size: int) -> bytes:
@@ -84,11 +85,12 @@ class StreamBytes:
 
     def pass_over(self, size: int) -> t.Iterator[bytes]:
         while size:
-            if not self._rest:
-                self._rest = next(self._chunks, b"")
-                if not self._rest:
+            if self._taken == len(self._chunk):
+                self._chunk, self._taken = next(self._chunks, b""), 0
+                if not self._chunk:
                     return
-            piece, self._rest = self._rest[:size], self._rest[size:]
+            piece = self._chunk[self._taken : self._taken + size]
+            self._taken += len(piece)
             size -= len(piece)
             self.offset += len(piece)
             yield piece
@@ -157,6 +159,7 @@ class TarReader:
     def _next(self) -> Member | None:
         """The next member, with what extended headers before it say of it."""
         extended: dict[bytes, bytes] = {}
+        extended_size = 0
         while True:
             offset = self._source.offset
             block = self._source.read(BLOCK)
@@ -172,6 +175,9 @@ class TarReader:
                 raise self.corrupt(f"the header after {self._member} is damaged, or this is no tar", offset)
             kind, size = block[156:157], self._number(block[124:136], offset)
             if kind in (b"x", b"g", b"L", b"K"):
+                extended_size += size
+                if extended_size > MAX_EXTENDED:
+                    raise self.corrupt(f"the extended headers of one member are longer than {MAX_EXTENDED} bytes", offset)
                 self._extend(extended, kind, self._extension(size, offset), offset)
                 continue
             return self._described(block, kind, size, extended, offset)
@@ -194,8 +200,6 @@ class TarReader:
         return Member(_text(name), FOLDER if is_folder else known, self._source.offset, self._left, _text(target))
 
     def _extension(self, size: int, offset: int) -> bytes:
-        if size > MAX_EXTENDED:
-            raise self.corrupt(f"an extended header is longer than {MAX_EXTENDED} bytes", offset)
         data = self._source.read(size + -size % BLOCK)
         if len(data) != size + -size % BLOCK:
             raise self.corrupt("it ends in the middle of an extended header", offset)
@@ -221,7 +225,7 @@ class TarReader:
             if match is None or end <= match.end() or end > len(data) or data[end - 1 : end] != b"\n":
                 raise self.corrupt("an extended header is damaged", offset)
             key, equals, value = data[match.end() : end - 1].partition(b"=")
-            if not equals or b"\0" in key:
+            if not equals or b"\0" in key or (b"\0" in value and key in (b"path", b"linkpath")):
                 raise self.corrupt("an extended header is damaged", offset)
             records[key] = value
             position = end

@@ -100,7 +100,8 @@ class FileTarget:
         return None if next(source.take(1), None) is None else "the file goes on after the archive's end"
 
     def write(self, open_file: OpenFile) -> None:
-        folder, name = os.path.split(os.path.abspath(self.path))
+        path = os.path.realpath(self.path)
+        folder, name = os.path.split(path)
         _reclaim(folder, name)
         with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), self._mode) as file:
             # While its writer lives the file is locked: by that the next one knows what the dead have left.
@@ -110,8 +111,8 @@ class FileTarget:
             else:
                 for chunk in compressed(chunks_of(self.pieces, lambda blob: _read_descriptor(open_file(blob))), self._compression, self.path):
                     file.write(chunk)
-            file.publish(os.path.realpath(self.path))
-        sync_folder(os.path.dirname(os.path.realpath(self.path)))
+            file.publish(path)
+        sync_folder(folder)
 
     def _write_plain(self, file: PrivateFile, open_file: OpenFile) -> None:
         offset = 0
@@ -308,4 +309,8 @@ def _copy_some(source: int, target: int, size: int) -> int:
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
-    return os.write(target, os.read(source, min(size, CHUNK)))
+    data = memoryview(os.read(source, min(size, CHUNK)))
+    rest = data
+    while rest:
+        rest = rest[os.write(target, rest) :]
+    return len(data)

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ..archive.reading import Archive, ArchivedImage
-from ..errors import CorruptArchive, ImageNotFound, InvalidOption, NameTaken, PlatformMissing
+from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidOption, LongshoreError, NameTaken, PlatformMissing
 from ..oci.digest import Digest
 from ..oci.graph import Graph, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor
@@ -22,6 +22,7 @@ from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 if t.TYPE_CHECKING:
     from ..store.index import Entry
     from ..store.store import Store
+    from .workers import Workers
 
 OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
 
@@ -50,7 +51,7 @@ class Loader:
         """The plan for all images wanted: all of them are loaded or none is.
 
         Raises ImageNotFound for a name that the archive lacks and for a base that isn't here, CorruptArchive for content that is lacking, PlatformMissing,
-        NameTaken.
+        NameTaken, DigestMismatch for a blob that is seen to be another one than it should be.
         """
         self.store.reload()
         arrivals = [self._arrival(image) for image in self._wanted()]
@@ -58,11 +59,13 @@ class Loader:
         arrivals = [dataclasses.replace(arrival, names=self._renamed(arrival)) for arrival in arrivals]
         self._refuse_name_for_two(arrivals)
         images = [image for arrival in arrivals for image in self._planned(arrival)]
-        return MovingPlan(images, together=True)
+        return LoadPlan(images, self.archive)
 
     # What is wanted of the archive.
 
     def _wanted(self) -> list[ArchivedImage]:
+        if not self.archive.images:
+            raise ImageNotFound(f"{self.archive.path} is an archive without any image")
         if self.names is None:
             return list(self.archive.images)
         held = {name for image in self.archive.images for name in image.names}
@@ -89,6 +92,9 @@ class Loader:
         lacking += [child for child in graph.absent if child.digest in self.archive.base_digests]
         if lacking:
             raise self._lacking(label, lacking)
+        for blob in graph.blobs:
+            if not self.store.has(blob):
+                self.archive.check(blob)
         self._check_platform(label, graph)
         return _Arrival(graph, image.names)
 
@@ -129,6 +135,8 @@ class Loader:
         digests: dict[Reference, Digest] = {}
         for arrival in arrivals:
             for name in arrival.names:
+                if name.digest is not None and name.digest != arrival.graph.root.digest:
+                    raise CorruptArchive(f"{self.archive.path} has the name {name} for an image with another digest, {arrival.graph.root.digest}")
                 if digests.setdefault(name, arrival.graph.root.digest) != arrival.graph.root.digest:
                     raise InvalidOption(f"{name} would be the name of two images; give them different ones with rename")
 
@@ -220,6 +228,28 @@ class Loader:
             return self.selection
         platforms = tuple(image.platform for image in graph.images if image.platform is not None and image.platform.is_runnable)
         return ALL if not graph.absent else Selection(platforms) if platforms else None
+
+
+class LoadPlan(MovingPlan):
+    """The plan of a load: all images or none."""
+
+    def __init__(self, images: list[ImagePlan], archive: Archive) -> None:
+        super().__init__(images, together=True)
+        self._archive = archive
+
+    def apply(self, workers: Workers) -> None:
+        """A blob that turns out to be another one than it should be is told with its place in the archive."""
+        moves = [blob.digest for transfer in self.transfers for blob in transfer.moves]
+        super().apply(workers)
+        told: dict[LongshoreError, LongshoreError] = {}
+        for image in self.images:
+            if isinstance(image.error, DigestMismatch):
+                image.error = told.setdefault(image.error, self._placed(image.error, moves))
+
+    def _placed(self, error: DigestMismatch, moves: t.Sequence[Digest]) -> DigestMismatch:
+        blob = next((digest for digest in moves if error.message.startswith(f"blob {digest} ")), None)
+        place = self._archive.place(blob) if blob is not None else self._archive.path
+        return DigestMismatch(f"{place}: {error.message}")
 
 
 def _identities(arrival: _Arrival) -> list[Digest]:
