@@ -23,6 +23,7 @@ from ansible_collections.longshore.images.tests.support.faults import (
     wrong_blobs,
 )
 from ansible_collections.longshore.images.tests.support.images import FakeRepository, make_image
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
 from ansible_collections.longshore.images.tests.support.verbs import (
     OLD,
     REGISTRY,
@@ -122,9 +123,8 @@ def small_disk(tmp_path: Path) -> t.Iterator[Path]:
     """A real file system of 512 KiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"only root can mount: {mounted.stderr.strip()}")
+    needs_root()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], check=True)
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
 

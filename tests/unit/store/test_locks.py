@@ -19,6 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store import lock
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support.faults import end_of, in_child, leftovers, start_child
 from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
 
 IMAGE = make_image("x")
 
@@ -137,8 +138,8 @@ def test_the_garbled_lease_of_a_living_run_stops_a_removal_of_blobs(store: Store
     assert all(store.status(digest) is not None for digest in IMAGE.digests)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_group_that_shares_a_store_sees_each_others_leases(open_path: Path) -> None:
+    needs_root()
     folder = open_path / "shared"
     folder.mkdir()
     os.chown(folder, 0, 4321)

@@ -24,6 +24,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support.faults import in_child, snapshot
 from ansible_collections.longshore.images.tests.support.images import make_image, make_index
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
 
 NAME = "docker.io/library/x:1"
 
@@ -140,8 +141,8 @@ def test_an_index_that_is_garbled_stops_the_run_and_is_never_made_anew(filled: P
     assert str(filled / "index.json") in open_both_ways(filled, StoreDamaged)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_an_index_that_cant_be_read_says_so_and_is_not_called_damaged(open_path: Path) -> None:
+    needs_root()
     folder = open_path / "store"
     make_image("x").put(Store(str(folder), 0o755), NAME)
     (folder / "index.json").chmod(0)
