@@ -12,6 +12,7 @@ import fcntl
 import os
 import random
 import struct
+import sys
 import typing as t
 
 from ..errors import CorruptArchive, InputOutputError, LongshoreError, UnsupportedFormat
@@ -302,10 +303,15 @@ def _share(source: int, target: int, size: int, offset: int) -> int:
 
 
 def _copy_some(source: int, target: int, size: int) -> int:
-    """Inside the kernel where it can; a full disk is told, anything else means that it can't for these two files."""
+    """Inside the kernel where it can: within a file system, else between two. A full disk is told, anything else means that it can't for these two files."""
+    ways: list[t.Callable[[], int]] = []
     if hasattr(os, "copy_file_range"):
+        ways.append(lambda: os.copy_file_range(source, target, size))
+    if sys.platform == "linux":
+        ways.append(lambda: os.sendfile(target, source, None, size))
+    for way in ways:
         try:
-            return os.copy_file_range(source, target, size)
+            return way()
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
