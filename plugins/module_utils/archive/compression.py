@@ -17,6 +17,7 @@ CHUNK = 1024 * 1024
 GZIP, BZIP2, XZ, ZSTD = "gzip", "bzip2", "xz", "zstd"
 
 _MAGIC = ((b"\x1f\x8b", GZIP), (b"BZh", BZIP2), (b"\xfd7zXZ\0", XZ), (b"\x28\xb5\x2f\xfd", ZSTD))
+_SMALL = 64 * 1024
 _XZ_MEMORY = 256 * 1024 * 1024
 _ZSTD_WINDOW = 128 * 1024 * 1024
 
@@ -33,7 +34,7 @@ def expanded(chunks: t.Iterable[bytes], kind: str, what: str) -> t.Iterator[byte
     """
     make, errors = _expanders(kind, what)
     expander: t.Any = None
-    for chunk in chunks:
+    for chunk in _small(chunks):
         rest = chunk
         while rest or (expander is not None and not expander.needs_input and not expander.eof):
             if expander is None or expander.eof:
@@ -50,6 +51,13 @@ def expanded(chunks: t.Iterable[bytes], kind: str, what: str) -> t.Iterator[byte
                 yield data
     if expander is None or not expander.eof:
         raise CorruptArchive(f"{what} is a {kind} file that ends too early")
+
+
+def _small(chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
+    """The rest behind each member is copied: in small pieces a file of very many members takes no age."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), _SMALL):
+            yield chunk[start : start + _SMALL]
 
 
 class _GzipExpander:

@@ -1,0 +1,161 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Archives as pieces: Python's tarfile and our own strict reader read them, large blobs begin at a page, equal input makes equal bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.longshore.images.plugins.module_utils.archive.tar import checked_tar
+from ansible_collections.longshore.images.plugins.module_utils.archive.writing import (
+    ALIGN_FROM,
+    DOCKER,
+    OCI,
+    PAGE,
+    UNIVERSAL,
+    ArchiveFile,
+    Piece,
+    SavedImage,
+    archive_files,
+    chunks_of,
+    pieces_size,
+    tar_pieces,
+)
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.tests.support.images import make_image, make_index
+
+NAME = Reference.parse("app:1")
+
+
+def blob_of(data: bytes, algorithm: str = "sha256") -> Descriptor:
+    return Descriptor("x", Digest.of(data, algorithm), len(data))
+
+
+def file_of(content: bytes | Descriptor, name: str = "") -> ArchiveFile:
+    return ArchiveFile(name or f"blobs/{content.digest.algorithm}/{content.digest.hex}" if isinstance(content, Descriptor) else name, content)
+
+
+def written(pieces: t.Sequence[Piece], blobs: t.Mapping[Digest, bytes]) -> bytes:
+    data = b"".join(chunks_of(pieces, lambda blob: [blobs[blob.digest]]))
+    assert len(data) == pieces_size(pieces)
+    assert b"".join(checked_tar([data], "it")) == data
+    return data
+
+
+def offsets(pieces: t.Sequence[Piece]) -> dict[Descriptor, int]:
+    """Where each blob begins."""
+    found: dict[Descriptor, int] = {}
+    offset = 0
+    for piece in pieces:
+        if isinstance(piece, Descriptor):
+            found[piece] = offset
+        offset += pieces_size([piece])
+    return found
+
+
+@given(st.lists(st.sampled_from([0, 1, 511, 512, 513, 4096, ALIGN_FROM - 1, ALIGN_FROM, ALIGN_FROM + 1, 100_000]), max_size=5))
+def test_tarfile_reads_what_is_written_and_large_blobs_begin_at_a_page(sizes: list[int]) -> None:
+    blobs = {Digest.of(data): data for data in (bytes([number]) * size for number, size in enumerate(sizes))}
+    files = [file_of(b"{}", "index.json"), *(file_of(Descriptor("x", digest, len(data))) for digest, data in blobs.items())]
+    pieces = tar_pieces(files)
+    data = written(pieces, blobs)
+    assert data.endswith(bytes(1024))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        infos = {info.name: info for info in tar}
+        for file in files:
+            expected = file.content if isinstance(file.content, bytes) else blobs[file.content.digest]
+            assert t.cast(t.IO[bytes], tar.extractfile(infos[file.name])).read() == expected
+            if file.size >= ALIGN_FROM:
+                assert infos[file.name].offset_data % PAGE == 0
+    assert {info.mtime for info in infos.values()} == {info.uid for info in infos.values()} == {0}
+    assert {name for name, info in infos.items() if info.isdir()} == ({"blobs", "blobs/sha256"} if blobs else set())
+
+
+@pytest.mark.parametrize("blocks", range(10))
+def test_a_gap_of_any_length_before_a_page_is_filled(blocks: int) -> None:
+    large = bytes(ALIGN_FROM)
+    pieces = tar_pieces([file_of(bytes(512 * blocks), "small"), file_of(blob_of(large))])
+    data = written(pieces, {Digest.of(large): large})
+    assert offsets(pieces)[blob_of(large)] % PAGE == 0
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        assert tar.getnames() == ["blobs", "blobs/sha256", "small", f"blobs/sha256/{Digest.of(large).hex}"]
+    assert len(data) <= 512 * (blocks + 6) + 2 * PAGE + ALIGN_FROM + 1024
+
+
+@pytest.mark.parametrize("size", [ALIGN_FROM, 8 << 30, 9 << 30])
+@pytest.mark.parametrize("digest", [Digest("sha256", "0" * 64), Digest("sha512", "0" * 128)], ids=lambda digest: digest.algorithm)
+def test_headers_of_several_blocks_leave_the_blob_at_its_page(size: int, digest: Digest) -> None:
+    """Long names and sizes beyond octal take extended headers."""
+    blob = Descriptor("x", digest, size)
+    pieces = tar_pieces([file_of(b"x", "small"), file_of(blob)])
+    assert offsets(pieces)[blob] % PAGE == 0
+
+
+def test_a_long_name_is_read_back() -> None:
+    data = bytes(ALIGN_FROM)
+    blob = blob_of(data, "sha512")
+    with tarfile.open(fileobj=io.BytesIO(written(tar_pieces([file_of(blob)]), {blob.digest: data}))) as tar:
+        assert t.cast(t.IO[bytes], tar.extractfile(f"blobs/sha512/{blob.digest.hex}")).read() == data
+
+
+# The files of an archive.
+
+
+def saved(text: str = "app", *names: Reference) -> SavedImage:
+    image = make_image(text)
+    return SavedImage(image.graph, image.root, names, image.graph.images[0])
+
+
+def content(files: t.Sequence[ArchiveFile], name: str) -> t.Any:
+    return json.loads(t.cast(bytes, next(file.content for file in files if file.name == name)))
+
+
+def test_documents_come_first_and_blobs_in_the_order_of_their_digests() -> None:
+    files = archive_files([saved("a", NAME), saved("b")], UNIVERSAL, (), {})
+    found = [file.name for file in files]
+    assert found[:3] == ["oci-layout", "index.json", "manifest.json"]
+    assert found[3:] == sorted(found[3:])
+    assert len(found) == len(set(found)) == 3 + 8
+    assert [file.name for file in archive_files([saved("b"), saved("a", NAME)], UNIVERSAL, (), {})][3:] == found[3:]
+
+
+def test_every_reader_finds_the_same_full_name() -> None:
+    files = archive_files([saved("a", NAME)], UNIVERSAL, (), {})
+    entry = content(files, "index.json")["manifests"][0]
+    assert set(entry["annotations"].values()) == {"docker.io/library/app:1"}
+    assert content(files, "manifest.json")[0]["RepoTags"] == ["docker.io/library/app:1"]
+    assert "platform" not in entry
+
+
+def test_each_side_alone_has_only_its_own_files() -> None:
+    assert "manifest.json" not in [file.name for file in archive_files([saved("a", NAME)], OCI, (), {})]
+    docker = archive_files([saved("a", NAME)], DOCKER, (), {})
+    assert next(file.name for file in docker) == "manifest.json"
+    assert f"blobs/sha256/{make_image('a').root.digest.hex}" not in [file.name for file in docker]
+    assert content(archive_files([saved("a")], DOCKER, (), {}), "manifest.json")[0]["RepoTags"] is None
+
+
+def test_an_image_of_several_platforms_is_one_entry_here_and_one_platform_there() -> None:
+    image = make_index()
+    files = archive_files([SavedImage(image.graph, image.root, (NAME,), image.graph.images[1])], UNIVERSAL, (), {})
+    assert [entry["digest"] for entry in content(files, "index.json")["manifests"]] == [str(image.root.digest)]
+    assert content(files, "manifest.json")[0]["Config"].endswith(image.graph.images[1].manifest.config.digest.hex)
+    assert {file.name.rpartition("/")[2] for file in files[3:]} == {digest.hex for digest in image.digests}
+
+
+def test_what_is_left_out_is_told_in_notes() -> None:
+    layer, other = make_image("a").layers[0].digest, Digest.of(b"of another image")
+    files = archive_files([saved("a", NAME)], UNIVERSAL, {layer, other}, {"images.longshore.base": {other, layer}, "images.longshore.none": set()})
+    assert content(files, "index.json")["annotations"] == {"images.longshore.base": ",".join(sorted([str(layer), str(other)]))}
+    assert f"blobs/sha256/{layer.hex}" not in [file.name for file in files]
+    assert "annotations" not in content(archive_files([saved("a", NAME)], UNIVERSAL, (), {}), "index.json")
