@@ -364,6 +364,8 @@ def test_a_load_that_meets_a_bad_blob_loads_nothing_at_all(archive: Path, tmp_pa
     assert results["error"] == "digest_mismatch"
     assert str(plain().layers[1].digest) in results["msg"]
     assert set(named(other.path)) == {"docker.io/library/mine:1"}
+    left = {path.name for path in (tmp_path / "other" / "blobs" / "sha256").iterdir()}
+    assert left == {digest.hex for digest in make_image("mine", platform=HOST).digests}
 
 
 # Looking into an archive.

@@ -102,33 +102,19 @@ class FileTarget:
 
     def write(self, open_file: OpenFile) -> None:
         path = os.path.realpath(self.path)
-        folder, name = os.path.split(path)
-        _reclaim(folder, name)
-        with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), self._mode) as file:
-            # While its writer lives the file is locked: by that the next one knows what the dead have left.
-            try_lock(file.fileno(), file.path)
+        with _beside(path, self._mode) as file:
             if self._compression is None:
                 self._write_plain(file, open_file)
             else:
                 for chunk in compressed(chunks_of(self.pieces, lambda blob: _read_descriptor(open_file(blob))), self._compression, self.path):
                     file.write(chunk)
             file.publish(path)
-        sync_folder(folder)
+        sync_folder(os.path.dirname(path))
 
     def _write_plain(self, file: PrivateFile, open_file: OpenFile) -> None:
         offset = 0
         for piece in self.pieces:
-            if isinstance(piece, bytes):
-                file.write(piece)
-                offset += len(piece)
-            else:
-                descriptor = open_file(piece)
-                try:
-                    with reporting(file.path):
-                        copy_content(descriptor, file.fileno(), piece.size, offset)
-                finally:
-                    os.close(descriptor)
-                offset += piece.size
+            offset += _put(piece, file, offset, open_file)
 
 
 class FolderTarget:
@@ -189,7 +175,7 @@ class FolderTarget:
 
     def write(self, open_file: OpenFile) -> None:
         """Blobs first, the index last, and what the new index doesn't need goes after it."""
-        make_folder(self.path, self._mode | (self._mode & 0o444) >> 2)
+        make_folder(self.path, self._folder_mode)
         for file in sorted(self._files, key=lambda file: file.name == "index.json"):
             if not self._is_there(file):
                 self._write_file(file, open_file)
@@ -199,23 +185,18 @@ class FolderTarget:
 
     def _write_file(self, file: ArchiveFile, open_file: OpenFile) -> None:
         path = self._inside(file)
-        folder, name = os.path.split(path)
-        make_folder(os.path.join(self.path, "blobs"), self._mode | (self._mode & 0o444) >> 2)
-        make_folder(folder, self._mode | (self._mode & 0o444) >> 2)
-        _reclaim(folder, name)
-        with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), self._mode) as private:
-            try_lock(private.fileno(), private.path)
-            if isinstance(file.content, bytes):
-                private.write(file.content)
-            else:
-                descriptor = open_file(file.content)
-                try:
-                    with reporting(path):
-                        copy_content(descriptor, private.fileno(), file.size, 0)
-                finally:
-                    os.close(descriptor)
+        folder = os.path.dirname(path)
+        make_folder(os.path.join(self.path, "blobs"), self._folder_mode)
+        make_folder(folder, self._folder_mode)
+        with _beside(path, self._mode) as private:
+            _put(file.content, private, 0, open_file)
             private.publish(path)
         sync_folder(folder)
+
+    @property
+    def _folder_mode(self) -> int:
+        """Folders can be entered by all who may read the files."""
+        return self._mode | (self._mode & 0o444) >> 2
 
     def _inside(self, file: ArchiveFile) -> str:
         return os.path.join(self.path, *file.name.split("/"))
@@ -260,6 +241,34 @@ def _read_descriptor(descriptor: int) -> t.Iterator[bytes]:
             if not chunk:
                 return
             yield chunk
+
+
+@contextlib.contextmanager
+def _beside(path: str, mode: int) -> t.Iterator[PrivateFile]:
+    """A file in the folder of PATH, locked while its writer lives: by that the next writer knows what the dead have left, and clears it away."""
+    folder, name = os.path.split(path)
+    _reclaim(folder, name)
+    while True:
+        with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), mode) as file:
+            try_lock(file.fileno(), file.path)
+            # Before it was locked another writer may have taken it for a dead one's.
+            if os.path.lexists(file.path):
+                yield file
+                return
+
+
+def _put(content: Piece, file: PrivateFile, offset: int, open_file: OpenFile) -> int:
+    """Writes bytes, or copies a blob, to FILE, which ends at OFFSET. Returns how many bytes that were."""
+    if isinstance(content, bytes):
+        file.write(content)
+        return len(content)
+    descriptor = open_file(content)
+    try:
+        with reporting(file.path):
+            copy_content(descriptor, file.fileno(), content.size, offset)
+    finally:
+        os.close(descriptor)
+    return content.size
 
 
 def _reclaim(folder: str, name: str) -> None:

@@ -48,7 +48,10 @@ class Document:
     @classmethod
     def parse_list(cls, data: bytes, what: str) -> list[Document]:
         """The objects of a document that is a list of them. Raises UnsupportedFormat as `parse` does."""
-        return cls.parse(b'{"list":' + data + b"}", what, MAX_DOCUMENT + len('{"list":}')).children("list")
+        document = cls.parse(b'{"list":' + data + b"}", what, MAX_DOCUMENT + len('{"list":}'))
+        if len(document.members) != 1:
+            raise UnsupportedFormat(f"{what} is not a JSON list")
+        return document.children("list")
 
     def has(self, key: str) -> bool:
         """Whether KEY is there with a value: null counts as absent, as in the Go clients."""

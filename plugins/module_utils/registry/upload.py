@@ -66,6 +66,9 @@ class RepositoryWriter:
         request = Request("PUT", location, what, {"Content-Type": "application/octet-stream"}, body, accepted=(201, 204), repeatable=False)
         self._check_answer(self._send(request), descriptor, what)
 
+    def discard(self) -> None:
+        """A registry clears away by itself what no manifest names."""
+
     def publish(self, images: t.Sequence[NamedGraph]) -> None:
         """Pushes the documents of images whose blobs are there: children by digest, then the image itself by each of its names."""
         for image in images:

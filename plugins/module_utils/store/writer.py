@@ -40,6 +40,7 @@ class Writer:
         self.store = store
         self._counter = itertools.count()
         self._to_sync: set[str] = set()
+        self._brought: list[Digest] = []
         store.reload()
         make_folder(store.path, store.mode)
         for folder in (store.private(), store.private("leases"), store.private("tmp")):
@@ -86,6 +87,8 @@ class Writer:
             make_folder(os.path.dirname(folder), self.store.mode)
             make_folder(folder, self.store.mode)
         self._move_folder_away(target)
+        if self.store.status(digest) is None:
+            self._brought.append(digest)
         self.store.known.add(digest, file.publish(target))
         self._to_sync.add(folder)
 
@@ -100,6 +103,10 @@ class Writer:
     def lacking(self, graph: Graph, unused_planned: t.Sequence[Descriptor]) -> list[Descriptor]:
         """The blobs to bring now: another run may have removed, or brought, some since the plan was made."""
         return [blob for blob in graph.blobs if not self.store.has(blob)]
+
+    def discard(self) -> None:
+        """Removes the blobs that this run has brought, but for those that an image or another run needs."""
+        self.remove((), self._brought)
 
     # Names.
 

@@ -51,6 +51,9 @@ def execute(plan: Plan, transfers: t.Sequence[Transfer], workers: Workers) -> No
         except DiskFull as error:
             _give_up(journeys)
             _fail(plan, journeys, error)
+        if plan.together and plan.errors:
+            _give_up(journeys)
+            journeys[0].writer.discard()
 
 
 def _open_writers(transfers: t.Sequence[Transfer], stack: contextlib.ExitStack) -> dict[int, SinkWriter]:

@@ -44,6 +44,9 @@ class SinkWriter(t.Protocol):
     def ingest(self, descriptor: Descriptor, content: Content) -> None:
         """Takes in one blob, verified; safe to call from several threads."""
 
+    def discard(self) -> None:
+        """Takes back the blobs that this run has brought and nothing else needs, where no image of them is to be kept."""
+
     def publish(self, images: t.Sequence[NamedGraph]) -> None:
         """Gives names to images whose blobs are all there: all of them or, where it fails, none."""
 
