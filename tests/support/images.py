@@ -122,9 +122,15 @@ def make_image(text: str = "image", layers: int = 2, platform: str = "linux/amd6
     return Image(_describe(media_types.OCI_MANIFEST, manifest, wanted), {Digest.of(item): item for item in (*data, config, manifest)})
 
 
-def make_index(text: str = "index", platforms: t.Sequence[str] = ("linux/amd64", "linux/arm64"), layers: int = 2, size: int = 0) -> Image:
+def make_index(
+    text: str = "index",
+    platforms: t.Sequence[str] = ("linux/amd64", "linux/arm64"),
+    layers: int = 2,
+    size: int = 0,
+    shared: t.Sequence[bytes] = (),
+) -> Image:
     """An image for several platforms, each as `make_image` makes it."""
-    images = [make_image(f"{text}-{platform.replace('/', '-')}", layers, platform, size) for platform in platforms]
+    images = [make_image(f"{text}-{platform.replace('/', '-')}", layers, platform, size, shared) for platform in platforms]
     index = canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.members() for image in images]})
     content: dict[Digest, bytes] = {}
     for image in images:

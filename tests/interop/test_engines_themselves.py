@@ -1,0 +1,279 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The engines that other tests rely on do what those tests take for granted, without any of our own archives: what holds here is a fact of theirs."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support import engines, modules
+from ansible_collections.longshore.images.tests.support.engines import Engine, Refused
+from ansible_collections.longshore.images.tests.support.images import Image
+
+ONE = "docker.io/library/one:1"
+TWO = "localhost/tools/two:2"
+ENGINES = ("docker", "docker_on_containerd", "containerd", "podman", "buildah", "skopeo")
+
+Asked = t.Callable[[str], Engine]
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Asked:
+    """Any engine by its fixture's name."""
+    return lambda name: t.cast(Engine, request.getfixturevalue(name))
+
+
+@dataclasses.dataclass(frozen=True)
+class Archives:
+    """Two images with a common layer, and archives of them that skopeo made."""
+
+    folder: Path
+    one: Image
+    two: Image
+
+    @property
+    def layout(self) -> Path:
+        """A layout with both."""
+        return self.folder / "layout"
+
+    def of(self, name: str, form: str) -> Path:
+        path = self.folder / f"{name.rpartition(':')[2]}.{form}.tar"
+        if not path.exists():
+            engines.Skopeo.copy(f"oci:{self.layout}:{name}", f"{form}:{path}:{name}")
+        return path
+
+    def without_common_layer(self, name: str, form: str) -> Path:
+        """Such an archive without the layer that both images have."""
+        path = self.folder / f"{name.rpartition(':')[2]}.{form}.delta.tar"
+        with tarfile.open(self.of(name, form)) as source, tarfile.open(path, "w") as target:
+            largest = max(member.size for member in source)
+            for member in source:
+                if member.size != largest:
+                    target.addfile(member, source.extractfile(member) if member.isfile() else None)
+        return path
+
+    def of_both(self) -> Path:
+        """An OCI archive with two images and nothing but the layout in it."""
+        path = self.folder / "both.tar"
+        with tarfile.open(path, "w") as tar:
+            for name in ("oci-layout", "index.json", "blobs"):
+                tar.add(self.layout / name, name)
+        return path
+
+
+def config_of(image: Image) -> str:
+    return str(image.graph.images[0].manifest.config.digest)
+
+
+@pytest.fixture
+def archives(tmp_path: Path) -> Archives:
+    (tmp_path / "archives").mkdir()
+    found = Archives(tmp_path / "archives", engines.runnable_image("one"), engines.runnable_image("two"))
+    store = Store(str(found.layout))
+    found.one.put(store, ONE)
+    found.two.put(store, TWO)
+    return found
+
+
+def accepts(engine: Engine, archive: Path, form: str, *names: str) -> bool:
+    """Whether the engine takes the archive, or says that it doesn't."""
+    try:
+        engine.load(archive, form, names)
+    except Refused:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", ENGINES)
+class TestEveryEngine:
+    def test_it_takes_a_docker_archive_of_skopeo_with_name_and_id_and_runs_it(self, engine: Asked, archives: Archives, name: str) -> None:
+        there = engine(name)
+        assert there.names() == set()
+        there.load(archives.of(ONE, "docker-archive"), "docker-archive", [ONE])
+        assert there.names() == {ONE}
+        assert there.image_id(ONE) == config_of(archives.one)
+        assert not there.runs or there.proves(ONE, "one")
+
+    def test_it_holds_what_it_is_given_until_that_is_removed(self, engine: Asked, archives: Archives, name: str) -> None:
+        there = engine(name)
+        for image in (ONE, TWO):
+            there.load(archives.of(image, "docker-archive"), "docker-archive", [image])
+        assert there.names() == {ONE, TWO}
+        assert (there.image_id(ONE), there.image_id(TWO)) == (config_of(archives.one), config_of(archives.two))
+        there.remove(ONE)
+        assert there.names() == {TWO}
+        assert not there.runs or there.proves(TWO, "two")
+        there.clear()
+        assert there.names() == set()
+
+    def test_what_it_saves_every_other_takes(self, engine: Asked, archives: Archives, name: str, tmp_path: Path) -> None:
+        writer = engine(name)
+        given = "docker-archive" if name == "docker" else "oci-archive"
+        writer.load(archives.of(ONE, given), given, [ONE])
+        written = {form: tmp_path / f"{form or 'own'}.tar" for form in writer.forms}
+        for form, archive in written.items():
+            writer.save([ONE], archive, form)
+        for form, archive in written.items():
+            for other in ENGINES:
+                # What has one form only is an OCI layout and a docker-archive at once.
+                if other == "docker" and form == "oci-archive":
+                    continue
+                reader = engine(other)
+                reader.clear()
+                reader.load(archive, form or "docker-archive", [ONE])
+                # Docker and containerd write `one:1` into the manifest.json; buildah alone takes that for a name of this machine.
+                found = "localhost/one:1" if other == "buildah" and not form else ONE
+                assert reader.names() == {found}, (form, other)
+                assert reader.image_id(found) == config_of(archives.one), (form, other)
+                assert not reader.runs or reader.proves(found, "one"), (form, other)
+
+    def test_it_fails_with_a_clear_word_for_what_is_no_archive(self, engine: Asked, name: str, tmp_path: Path) -> None:
+        (tmp_path / "noise").write_bytes(os.urandom(4096))
+        there = engine(name)
+        assert not accepts(there, tmp_path / "noise", "docker-archive", ONE)
+        assert there.names() == set()
+
+
+@pytest.mark.parametrize("name", ["docker_on_containerd", "containerd", "podman", "buildah", "skopeo"])
+def test_an_oci_archive_keeps_its_digest(engine: Asked, archives: Archives, name: str) -> None:
+    there = engine(name)
+    there.load(archives.of(ONE, "oci-archive"), "oci-archive", [ONE])
+    assert there.digests(ONE) == {str(archives.one.root.digest)}
+    assert there.image_id(ONE) == config_of(archives.one)
+    assert not there.runs or there.proves(ONE, "one")
+
+
+def test_docker_with_its_first_store_needs_a_docker_archive(docker: engines.Docker, archives: Archives) -> None:
+    assert not accepts(docker, archives.of(ONE, "oci-archive"), "")
+
+
+def test_docker_with_its_first_store_knows_no_digest_of_what_it_loads(docker: engines.Docker, archives: Archives) -> None:
+    docker.load(archives.of(ONE, "docker-archive"))
+    assert docker.digests(ONE) == set()
+
+
+class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
+    """And only what is there: without it every engine refuses."""
+
+    # Which form each engine takes without a layer that it has.
+    FORMS: t.ClassVar[dict[str, set[str]]] = {
+        "docker": {"docker-archive"},
+        "docker_on_containerd": {"oci-archive"},
+        "containerd": {"oci-archive"},
+        "podman": {"oci-archive"},
+        "buildah": {"oci-archive"},
+        "skopeo": set(),
+    }
+
+    @pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+    @pytest.mark.parametrize("name", ENGINES)
+    def test_each_engine_takes_it_in_its_own_form(self, engine: Asked, archives: Archives, name: str, form: str) -> None:
+        there = engine(name)
+        delta = archives.without_common_layer(TWO, form)
+        assert not accepts(there, delta, form, TWO)
+        there.clear()
+        given = "docker-archive" if name == "docker" else form
+        there.load(archives.of(ONE, given), given, [ONE])
+        assert accepts(there, delta, form, TWO) == (form in self.FORMS[name])
+        if form in self.FORMS[name]:
+            assert there.names() == {ONE, TWO}
+            assert there.proves(TWO, "two")
+
+    def test_docker_on_containerd_says_it_loaded_what_it_then_does_not_list(self, docker_on_containerd: engines.Docker, archives: Archives) -> None:
+        # The layer is there unpacked and uncompressed, but not as the blob that the manifest names.
+        docker_on_containerd.load(archives.of(ONE, "docker-archive"))
+        docker_on_containerd.load(archives.without_common_layer(TWO, "oci-archive"))
+        assert docker_on_containerd.names() == {ONE}
+
+    def test_containerd_lists_what_failed_to_load(self, containerd: engines.Containerd, archives: Archives) -> None:
+        assert not accepts(containerd, archives.without_common_layer(TWO, "oci-archive"), "")
+        assert containerd.names() == {TWO}
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [("docker", False), ("docker_on_containerd", True), ("containerd", True), ("podman", False), ("buildah", True), ("skopeo", True)],
+)
+def test_a_pure_oci_archive_with_two_images(engine: Asked, archives: Archives, name: str, taken: bool) -> None:
+    there = engine(name)
+    assert accepts(there, archives.of_both(), "oci-archive", ONE, TWO) == taken
+    assert there.names() == ({ONE, TWO} if taken else set())
+    if taken:
+        assert there.digests(TWO) == {str(archives.two.root.digest)}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_all_but_ctr_take_a_compressed_archive(engine: Asked, archives: Archives, name: str, tmp_path: Path) -> None:
+    (tmp_path / "one.tar.gz").write_bytes(gzip.compress(archives.of(ONE, "docker-archive").read_bytes(), 1))
+    assert accepts(engine(name), tmp_path / "one.tar.gz", "docker-archive", ONE) == (name != "containerd")
+
+
+def test_umoci_and_oras_read_a_layout(umoci: engines.Umoci, oras: engines.Oras, archives: Archives, tmp_path: Path) -> None:
+    assert umoci.names(archives.layout) == oras.names(archives.layout) == {ONE, TWO}
+    assert (umoci.unpack(archives.layout, ONE, tmp_path / "bundle") / "one-0.txt").read_text() == "one-0"
+    assert engines.sha256(oras.manifest(archives.layout, str(archives.one.root.digest))) == str(archives.one.root.digest)
+    oras.copy(archives.of(ONE, "oci-archive"), f"@{archives.one.root.digest}", tmp_path / "copy", "short")
+    assert umoci.names(tmp_path / "copy") == {"short"}
+
+
+def test_an_image_that_umoci_made_is_read_by_skopeo(umoci: engines.Umoci, skopeo: engines.Skopeo, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    umoci.make(tmp_path / "layout", "made", (tmp_path / "file", "/etc/file"))
+    skopeo.load(tmp_path / "layout", "oci", ["made"])
+    assert skopeo.names() == {"made"}
+
+
+STARTING = """
+import os, sys, time
+from ansible_collections.longshore.images.tests.support import engines
+with engines.running_docker(containerd_store=True) as docker:
+    print(docker.folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def processes_of(folder: str) -> list[str]:
+    """The processes whose words name the folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = process.read_bytes()
+        except OSError:
+            continue  # ended in between
+        if folder.encode() in words:
+            found.append(words.replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_daemon_ends_with_the_tests_however_they_end(how: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTING], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=modules.environment()
+    ) as run:
+        assert run.stdout is not None
+        folder = run.stdout.readline().strip()
+        assert len(processes_of(folder)) >= 2
+        run.send_signal(how)
+    end = time.monotonic() + 10
+    while processes_of(folder) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert processes_of(folder) == []
+    assert folder not in Path("/proc/self/mountinfo").read_text()
+    # A killed run leaves the folder, one that was interrupted takes it away.
+    assert Path(folder).exists() == (how == signal.SIGKILL)
+    if how == signal.SIGKILL:
+        subprocess.run(["rm", "-r", folder], check=True)
