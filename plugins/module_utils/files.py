@@ -113,9 +113,11 @@ def try_lock(descriptor: int, path: str) -> bool:
 class PrivateFile:
     """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
 
-    def __init__(self, path: str, mode: int) -> None:
+    def __init__(self, path: str, mode: int, told: str | None = None) -> None:
+        """TOLD is what messages call it, where the temporary name would tell a user nothing."""
         self.path = path
-        with reporting(path):
+        self.told = told or path
+        with reporting(self.told):
             self._descriptor = os.open(path, CREATE_PRIVATE, 0o600)
             try:
                 os.fchmod(self._descriptor, mode)
@@ -131,7 +133,7 @@ class PrivateFile:
         return self._descriptor
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        with reporting(self.path):
+        with reporting(self.told):
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]

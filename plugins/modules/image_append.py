@@ -139,14 +139,14 @@ EXAMPLES = r"""
 RETURN = r"""
 actions:
   description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: str
-  sample: ["make localhost/tools/busybox:1 (sha256:0a399eb16751): 2 new blobs, 2.0 MB"]
+  sample: ["make localhost/tools/busybox:1 (sha256:0a399eb16751): 2 blobs, 2.0 MB"]
 images:
   description:
     - One row, for the new image.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: dict
   contains:
@@ -203,7 +203,7 @@ blobs_reused:
   sample: 0
 store:
   description: The folder of the store.
-  returned: always
+  returned: success, and when single images failed
   type: str
   sample: /var/lib/longshore/images
 error:

@@ -91,7 +91,7 @@ digest:
   type: str
 store:
   description: The folder of the store.
-  returned: always
+  returned: success, and when single images failed
   type: str
   sample: /var/lib/longshore/images
 error:

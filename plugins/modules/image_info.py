@@ -86,7 +86,7 @@ actions:
 images:
   description:
     - One row for each image, in the order asked for.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: dict
   contains:
@@ -160,7 +160,7 @@ images:
       elements: dict
 store:
   description: The folder of the store.
-  returned: always
+  returned: success, and when single images failed
   type: str
   sample: /var/lib/longshore/images
 error:

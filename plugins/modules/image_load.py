@@ -81,7 +81,7 @@ EXAMPLES = r"""
 RETURN = r"""
 actions:
   description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: str
   sample: ["load docker.io/library/nginx:1.27 (sha256:0a399eb16751): 8 blobs, 72.2 MB"]
@@ -93,7 +93,7 @@ path:
 images:
   description:
     - One row for each name that is loaded, and for each image without a name.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: dict
   contains:
@@ -153,7 +153,7 @@ blobs_reused:
   sample: 0
 store:
   description: The folder of the store.
-  returned: always
+  returned: success, and when single images failed
   type: str
   sample: /var/lib/longshore/images
 error:

@@ -66,14 +66,14 @@ EXAMPLES = r"""
 RETURN = r"""
 actions:
   description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: str
-  sample: ["push localhost/app:1 (sha256:0a399eb16751) to registry.example.com/team/app:1: 3 blobs, 1.1 MB"]
+  sample: ["push localhost/app:1 as registry.example.com/team/app:1 (sha256:0a399eb16751): 3 blobs, 1.1 MB"]
 images:
   description:
     - One row for each image, under the name it has at the registry, in the order asked for.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: dict
   contains:
@@ -149,12 +149,12 @@ blobs_reused:
   sample: 0
 rate_limit:
   description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
-  returned: always
+  returned: success, and when single images failed
   type: dict
   sample: {"limit": 100, "remaining": 76}
 store:
   description: The folder of the store.
-  returned: always
+  returned: success, and when single images failed
   type: str
   sample: /var/lib/longshore/images
 error:

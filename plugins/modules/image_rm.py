@@ -58,7 +58,7 @@ EXAMPLES = r"""
 RETURN = r"""
 actions:
   description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: str
   sample: ["remove docker.io/library/nginx:1.27 (sha256:0a399eb16751)"]
@@ -82,7 +82,7 @@ bytes_freed:
 images:
   description:
     - One row for each image removed, and for each name that wasn't there.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: dict
   contains:
@@ -116,7 +116,7 @@ images:
       type: bool
 store:
   description: The folder of the store.
-  returned: always
+  returned: success, and when single images failed
   type: str
   sample: /var/lib/longshore/images
 error:

@@ -20,7 +20,9 @@ options:
     elements: str
     required: true
   path:
-    description: The file to write, or for O(format=oci-dir) the folder. Its own folder must exist.
+    description:
+      - The file to write, or for O(format=oci-dir) the folder. Its own folder must exist.
+      - A file that is there is replaced, whatever it holds, unless it is this archive already. A folder with other files than a layout's is refused.
     type: path
     required: true
   format:
@@ -92,7 +94,7 @@ EXAMPLES = r"""
 RETURN = r"""
 actions:
   description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: str
   sample: ["save docker.io/library/nginx:1.27 (sha256:0a399eb16751) to /srv/transfer/images.tar: there is no such file yet"]
@@ -119,7 +121,7 @@ checksum:
 images:
   description:
     - One row for each image, in the order asked for.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: dict
   contains:
@@ -152,7 +154,7 @@ images:
       description: Whether something changes for this image.
       type: bool
     listed_digest:
-      description: The digest that the archive lists for the image. It differs from the digest where an index travels unlisted.
+      description: The digest that the archive lists for the image. It differs where an index travels unlisted. Null for a docker archive.
       type: str
 bytes_transferred:
   description: Sizes of the configs and layers that are moved, each digest once. Manifests and indexes aren't counted.
@@ -176,7 +178,7 @@ blobs_reused:
   sample: 0
 store:
   description: The folder of the store.
-  returned: always
+  returned: success, and when single images failed
   type: str
   sample: /var/lib/longshore/images
 error:

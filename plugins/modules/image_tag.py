@@ -56,14 +56,14 @@ EXAMPLES = r"""
 RETURN = r"""
 actions:
   description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: str
   sample: ["tag docker.io/library/nginx:1.27 (sha256:0a399eb16751) as docker.io/library/nginx:stable"]
 images:
   description:
     - One row for each target, in the order given.
-  returned: always
+  returned: success, and when single images failed
   type: list
   elements: dict
   contains:
@@ -100,7 +100,7 @@ images:
       type: str
 store:
   description: The folder of the store.
-  returned: always
+  returned: success, and when single images failed
   type: str
   sample: /var/lib/longshore/images
 error:

@@ -391,3 +391,20 @@ def test_a_broken_archive_is_not_told_of(tmp_path: Path) -> None:
     results = modules.fail("image_info", {"archive": str(tmp_path / "broken")})
     assert results["error"] == "corrupt_archive"
     assert str(tmp_path / "broken") in results["msg"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"mode": "rw"}, {"owner": "nobody-of-this-name"}, {"group": "nobody-of-this-name"}, {"format": "oci-dir", "compression": "gzip"}],
+    ids=str,
+)
+def test_a_file_that_could_not_be_as_it_is_wanted_is_not_written(filled: str, tmp_path: Path, options: dict[str, str]) -> None:
+    assert modules.fail("image_save", saving(filled, tmp_path / "archive", **options))["error"] == "invalid_option"
+    assert not (tmp_path / "archive").exists()
+
+
+def test_a_folder_that_is_not_there_is_foreseen(filled: str, tmp_path: Path) -> None:
+    for check in (True, False):
+        results = modules.fail("image_save", saving(filled, tmp_path / "nowhere" / "archive"), check)
+        assert results["error"] == "io_error"
+        assert str(tmp_path / "nowhere") in results["msg"]

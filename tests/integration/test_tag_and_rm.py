@@ -185,3 +185,13 @@ def test_a_name_that_is_none_is_refused(filled: Store, name: str) -> None:
     before = modules.snapshot(filled.path)
     assert modules.fail("image_rm", {"name": [NAME, name], "store": filled.path})["error"] == "invalid_reference"
     assert modules.snapshot(filled.path) == before
+
+
+def test_a_short_id_is_taken_for_a_name_with_a_warning(filled: Store) -> None:
+    results = modules.run("image_rm", {"name": [str(image().root.digest)[7:19]], "store": filled.path})
+    assert not results["changed"]
+    assert "in full" in str(results["warnings"])
+
+
+def test_a_negative_lock_timeout_is_refused(filled: Store) -> None:
+    assert modules.fail("image_rm", {"name": [NAME], "store": filled.path, "lock_timeout": -3})["error"] == "invalid_option"

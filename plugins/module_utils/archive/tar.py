@@ -168,7 +168,8 @@ class TarReader:
                     raise self.corrupt("it is empty", 0)
                 return None
             if len(block) < BLOCK:
-                raise self.corrupt(f"it ends in the middle of a header after {self._member}", offset)
+                after = f"a header after {self._member}" if offset else "its first header"
+                raise self.corrupt(f"it ends in the middle of {after}", offset)
             if not any(block) and not extended:
                 return None
             if not _checksum_is_right(block):

@@ -77,6 +77,9 @@ class FileTarget:
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
+            folder = os.path.dirname(os.path.realpath(self.path))
+            if not os.path.isdir(folder):
+                raise InputOutputError(f"{self.path} can't be written: the folder {folder} doesn't exist") from None
             return "there is no such file yet"
         if not os.path.isfile(self.path):
             raise UnsupportedFormat(f"{self.path} is no regular file, and can't be replaced by an archive")
@@ -249,7 +252,7 @@ def _beside(path: str, mode: int) -> t.Iterator[PrivateFile]:
     folder, name = os.path.split(path)
     _reclaim(folder, name)
     while True:
-        with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), mode) as file:
+        with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), mode, told=path) as file:
             try_lock(file.fileno(), file.path)
             # Before it was locked another writer may have taken it for a dead one's.
             if os.path.lexists(file.path):
@@ -264,7 +267,7 @@ def _put(content: Piece, file: PrivateFile, offset: int, open_file: OpenFile) ->
         return len(content)
     descriptor = open_file(content)
     try:
-        with reporting(file.path):
+        with reporting(file.told):
             copy_content(descriptor, file.fileno(), content.size, offset)
     finally:
         os.close(descriptor)

@@ -79,4 +79,6 @@ def authorization_for(challenges: t.Sequence[Challenge], credentials: Credential
             raise Denied(f"{what}: {registry} asks for a user name and a password; give username and password, or log in to an auth_file", status=401)
         return basic(credentials)
     offered = ", ".join(schemes) or "nothing that it names"
-    raise Denied(f"{what}: {registry} asks for {offered}, and only Basic is supported yet", status=401)
+    words = f"wants a login by {offered}, and only user name and password (Basic) are supported yet"
+    token = "; docker.io and most public registries want such tokens" if "bearer" in schemes else ""
+    raise Denied(f"{what}: {registry} {words}{token}", status=401)

@@ -11,6 +11,7 @@ import email.utils
 import http.cookiejar
 import os
 import random
+import re
 import time
 import typing as t
 from urllib.parse import urljoin, urlsplit
@@ -18,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 from ..errors import LongshoreError, MissingLibrary, RegistryError, Unreachable
 from ..oci.text import clean
 from .proxy import proxy_for
-from .responses import failure, rate_limit_of, without_secrets
+from .responses import failure, place_of, rate_limit_of, without_secrets
 from .settings import ClientSettings, Credentials, HostSettings
 
 LIBRARY_ERROR: ImportError | None = None
@@ -36,6 +37,7 @@ MAX_RETRY_AFTER = 60.0
 CHUNK = 1024 * 1024
 
 PASSING_STATUS = frozenset((408, 429, 500, 502, 503, 504))
+_SOURCE_LINE = re.compile(r" \(_ssl\.c:[0-9]+\)")
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
@@ -151,7 +153,7 @@ class HttpClient:
                     raise error
                 wait = _told_wait(response.headers.get("Retry-After"))
             except _PassingFault as fault:
-                error, wait = Unreachable(f"{request.what}: {without_secrets(request.url)} can't be reached: {fault}"), None
+                error, wait = Unreachable(f"{request.what}: {place_of(request.url)} can't be reached: {fault}"), None
             if attempt + 1 >= tries:
                 raise error
             pause(attempt, wait, deadline, error)
@@ -196,7 +198,8 @@ class HttpClient:
                 proxies={"http": proxy, "https": proxy} if proxy else {},
             )
         except requests.exceptions.SSLError as error:
-            raise Unreachable(f"{request.what}: no trusted TLS connection to {without_secrets(url)}: {reason_of(error)}") from error
+            hint = "; give ca_path, or validate_certs: false to do without" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
+            raise Unreachable(f"{request.what}: no trusted TLS connection to {place_of(url)}: {reason_of(error)}{hint}") from error
         except (
             requests.exceptions.InvalidURL,
             requests.exceptions.MissingSchema,
@@ -277,7 +280,7 @@ def reason_of(error: BaseException) -> str:
         ):
             words = str(inner)
         inner = getattr(inner, "reason", None) if isinstance(getattr(inner, "reason", None), BaseException) else _nested(inner)
-    return clean(words, 300)
+    return clean(_SOURCE_LINE.sub("", words), 300)
 
 
 def _nested(error: BaseException) -> BaseException | None:

@@ -37,8 +37,16 @@ def failure(response: Answer, method: str, what: str, limit: int) -> LongshoreEr
     told = [] if method == "HEAD" else _registry_errors(response.body(limit))
     kind, words = _CAUSES.get(response.status, (RegistryError, f"answered with status {response.status}"))
     place = urlsplit(response.url).netloc.rpartition("@")[2]
-    detail = f": {'; '.join(told)}" if told else ""
+    detail = f": {'; '.join(told)}" if told else _hint(response)
     return kind(clean(f"{what}: {place} {words}{detail}"), status=response.status, registry_errors=told)
+
+
+def _hint(response: Answer) -> str:
+    """What an answer without a registry's own words makes likely."""
+    if response.status == 400 and response.url.startswith("http:"):
+        return "; if it speaks TLS, leave out plain_http"
+    is_registry = any(name.lower() == "docker-distribution-api-version" for name in response.headers)
+    return "" if is_registry or response.status != 404 else "; it may be no registry at all"
 
 
 def _registry_errors(body: bytes) -> list[str]:
@@ -59,6 +67,12 @@ def rate_limit_of(headers: t.Mapping[str, str]) -> tuple[int | None, int | None]
 def _leading_number(text: str | None) -> int | None:
     match = re.match(r"\s*([0-9]{1,12})\b", text or "")
     return int(match.group(1)) if match else None
+
+
+def place_of(url: str) -> str:
+    """Scheme, host and port of a URL, for a message."""
+    parts = urlsplit(url)
+    return clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", 300)
 
 
 def without_secrets(url: str) -> str:

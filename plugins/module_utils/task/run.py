@@ -13,6 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..errors import LongshoreError, system_error
 from ..transfer.plan import Plan
 from .arguments import Arguments
+from .file_options import check_file_options
 from .secrets import without
 from .task import Task
 
@@ -33,6 +34,8 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
 
     def planned_and_applied() -> dict[str, t.Any]:
         with task.workers:
+            if arguments.file_options:
+                check_file_options(module.params)
             planned = plan(task)
             if not task.check_mode:
                 planned.apply(task.workers)

@@ -19,7 +19,7 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.text import clean
-from .describe import amount, counted, image_facts, ref_state, short
+from .describe import image_facts, moving, ref_state, short
 from .places import Chunks
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 from .workers import Workers
@@ -109,9 +109,8 @@ def _planned(store: Store, wanted: NewImage, graph: Graph, source: ComposedImage
         own={"previous_digest": str(was.digest) if was is not None else None},
     )
     if moves or was != will_be:
-        size = amount(sum(blob.size for blob in moves))
         moved_from = f" in place of {short(was.digest)}" if was is not None and was.digest != will_be.digest else ""
-        plan.actions = (f"make {name} ({short(will_be.digest)}){moved_from}: {counted(len(moves), 'new blob')}, {size}",)
+        plan.actions = (f"make {name} ({short(will_be.digest)}){moved_from}: {moving(moves)}",)
     reused = tuple(blob for blob in graph.blobs if blob not in moves)
     plan.transfer = Transfer(source, store, graph, (wanted.name,), None, moves, reused, bool(plan.actions))
     return plan

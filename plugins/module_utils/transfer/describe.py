@@ -11,6 +11,7 @@ import typing as t
 
 from ..oci.digest import Digest
 from ..oci.graph import Graph, ImageNode
+from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from .plan import ImageFacts, RefState
 
@@ -70,6 +71,11 @@ def amount(size: int) -> str:
         if value < 999.95:
             return f"{value:.1f} {unit}"
     return f"{value / 1000:.1f} TB"
+
+
+def moving(blobs: t.Sequence[Descriptor]) -> str:
+    """What moves, for a sentence."""
+    return f"{counted(len(blobs), 'blob')}, {amount(sum(blob.size for blob in blobs))}" if blobs else "nothing to move"
 
 
 def counted(number: int, noun: str) -> str:

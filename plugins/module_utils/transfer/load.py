@@ -16,7 +16,7 @@ from ..oci.graph import Graph, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import ALL, Platform, Selection
 from ..oci.reference import Reference
-from .describe import amount, counted, image_facts, ref_state, short
+from .describe import image_facts, moving, ref_state, short
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 
 if t.TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Loader:
         was = ref_state(self.store, before)
         moved = was is not None and was.digest != arrival.graph.root.digest
         if moved and self.existing == FAIL:
-            raise NameTaken(f"{name} is in {self.store.path} already, for another image ({was.digest if was is not None else ''})")
+            raise NameTaken(f"{name} is in {self.store.path} already, for another image; existing: overwrite would move it, keep would leave it")
         if moved and self.existing == KEEP and before is not None:
             return self._kept(name, before)
         will_be = self._state_after(arrival.graph)
@@ -217,8 +217,7 @@ class Loader:
         return not all(self.store.has(descriptor) for descriptor in graph.content)
 
     def _amount(self, graph: Graph) -> str:
-        moves = [blob for blob in graph.blobs if not self.store.has(blob)]
-        return f"{counted(len(moves), 'blob')}, {amount(sum(blob.size for blob in moves))}"
+        return moving([blob for blob in graph.blobs if not self.store.has(blob)])
 
     def _recorded(self, graph: Graph) -> Selection | None:
         """Which platforms the entry of an index promises from now on."""

@@ -15,7 +15,7 @@ from ..oci.graph import Graph, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, describe
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from .describe import amount, counted, image_facts, ref_state, short
+from .describe import image_facts, moving, ref_state, short
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 from .workers import Workers
 
@@ -170,7 +170,7 @@ class Puller:
 
 
 def _action(name: str, was: RefState | None, will_be: RefState, moves: t.Sequence[Descriptor]) -> str:
-    amount_moved = f"{counted(len(moves), 'blob')}, {amount(sum(blob.size for blob in moves))}"
+    amount_moved = moving(moves)
     if was is None:
         return f"pull {name} ({short(will_be.digest)}): {amount_moved}"
     if was.digest != will_be.digest:

@@ -15,7 +15,7 @@ from ..oci.graph import Graph, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from .describe import amount, counted, image_facts, short
+from .describe import image_facts, moving, short
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 from .workers import Workers
 
@@ -80,9 +80,9 @@ class Pusher:
             own={"source": str(name), "previous_digest": str(was.digest) if was is not None else None, "endpoint": repository.endpoint.url},
         )
         if not there:
-            size = amount(sum(blob.size for blob in moves))
-            moved_from = f" in place of {short(was.digest)}" if was is not None else ""
-            plan.actions = (f"push {name} ({short(graph.root.digest)}) to {destination.name}{moved_from}: {counted(len(moves), 'blob')}, {size}",)
+            place = f" in place of {short(was.digest)}" if was is not None else ""
+            source = "" if str(name) == str(destination.name) else f"{name} as "
+            plan.actions = (f"push {source}{destination.name} ({short(graph.root.digest)}){place}: {moving(moves)}",)
         reused = tuple(blob for blob in graph.blobs if blob not in moves)
         plan.transfer = Transfer(self.store, repository, graph, (destination.name,), None, moves, reused, not there)
         return plan

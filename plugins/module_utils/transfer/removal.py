@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ..errors import InUse
@@ -21,6 +22,8 @@ from .workers import Workers
 if t.TYPE_CHECKING:
     from ..store.index import Entry
     from ..store.store import Store
+
+_SHORT_ID = re.compile(r"[0-9a-f]{7,63}")
 
 Selector = t.Union[Reference, Digest, str]
 
@@ -59,7 +62,7 @@ def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, for
                 removed[key] = entry
                 images.append(_planned(store, entry, host))
         if not entries and not (isinstance(selector, str) and is_glob(selector)):
-            images.append(ImagePlan(str(selector)))
+            images.append(ImagePlan(str(selector), warnings=_warn_of_short_id(selector)))
     remaining = [entry for entry in store.index.entries if (entry.name, entry.descriptor.digest) not in removed]
     garbage = _garbage(store, list(removed.values()), remaining) if prune else {}
     kept = {entry.descriptor.digest for entry in remaining}
@@ -70,6 +73,13 @@ def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, for
         "bytes_freed": sum(garbage.values()),
     }
     return RemovalPlan(images, own, store=store, removed=tuple(removed.values()), garbage=tuple(garbage))
+
+
+def _warn_of_short_id(selector: Selector) -> tuple[str, ...]:
+    """What people copy from other tools is taken for a name here, and a name that isn't there is no error."""
+    if isinstance(selector, Reference) and _SHORT_ID.fullmatch(selector.repository.rpartition("/")[2]):
+        return (f"{selector} is taken for a name; an ID is only meant where it is written in full, as sha256: and 64 digits",)
+    return ()
 
 
 def _matching(store: Store, selector: Selector, force: bool) -> list[Entry]:

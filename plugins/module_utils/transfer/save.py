@@ -12,15 +12,15 @@ import typing as t
 from ..archive.annotations import BASE_DIGESTS
 from ..archive.reading import open_archive
 from ..archive.target import FileTarget, FolderTarget, Target
-from ..archive.writing import FOLDER, ArchiveFile, SavedImage, archive_files, tar_pieces
-from ..errors import PlatformMissing, UnsupportedFormat
+from ..archive.writing import DOCKER, FOLDER, ArchiveFile, SavedImage, archive_files, tar_pieces
+from ..errors import InvalidOption, PlatformMissing, UnsupportedFormat
 from ..oci.digest import Digest
 from ..oci.graph import Graph, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from .describe import image_facts, preferred_image, short
-from .plan import ImagePlan, MovingPlan
+from .plan import ImagePlan, MovingPlan, RefChange, RefState
 from .workers import Workers
 
 if t.TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Saving:
 
     def plan(self, names: t.Sequence[Reference | Digest]) -> SavePlan:
         """Raises ImageNotFound, StoreDamaged, PlatformMissing, UnsupportedFormat for a target that can't be replaced."""
+        if self.form == FOLDER and self.compression is not None:
+            raise InvalidOption(f"format oci-dir is a folder, and can't be compressed with {self.compression}")
         self.store.reload()
         saved: list[SavedImage] = []
         rows: list[ImagePlan] = []
@@ -53,13 +55,15 @@ class Saving:
             saved.append(image)
             label = str(entry.name) if entry.name is not None else None
             facts = image_facts(label, image.graph, self.selection, self.host)
-            rows.append(ImagePlan(entry.label, facts, own={"listed_digest": str(image.listed.digest)}))
+            rows.append(ImagePlan(entry.label, facts, own={"listed_digest": str(image.listed.digest) if self.form != DOCKER else None}))
         left_out = self._left_out(saved)
         files = archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out})
         target = self._target(files)
         plan = SavePlan(rows, saved, left_out, self.store, target, self.checksum)
-        if plan.reason is not None:
-            for row, image in zip(rows, saved):
+        for row, image in zip(rows, saved):
+            state = RefState(image.graph.root.digest, tuple(image.graph.platforms))
+            row.changes = (RefChange(f"{row.asked} in {self.path}", state if plan.reason is None else None, state),)
+            if plan.reason is not None:
                 row.actions = (f"save {row.asked} ({short(image.graph.root.digest)}) to {self.path}: {plan.reason}",)
         return plan
 
