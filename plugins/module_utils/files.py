@@ -89,7 +89,14 @@ def read_chunks(path: str) -> t.Iterator[memoryview]:
 
 def read_file(path: str) -> t.Iterator[bytes]:
     """The content of a file that a user named, who may have named a link to it. Raises InputOutputError, for an absent one too."""
-    with reporting(path), open(path, "rb", buffering=0) as file:
+    with reporting(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        yield from read_descriptor(descriptor)
+
+
+def read_descriptor(descriptor: int) -> t.Iterator[bytes]:
+    """The content of an open file from where it stands; it is closed at the end."""
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
         while True:
             chunk = file.read(CHUNK)
             if not chunk:

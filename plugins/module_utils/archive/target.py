@@ -16,7 +16,7 @@ import sys
 import typing as t
 
 from ..errors import CorruptArchive, InputOutputError, LongshoreError, UnsupportedFormat
-from ..files import CHUNK, PrivateFile, make_folder, read_chunks, read_file, reporting, sync_folder, try_lock
+from ..files import CHUNK, PrivateFile, make_folder, read_chunks, read_descriptor, read_file, reporting, sync_folder, try_lock
 from ..oci.digest import hash_stream
 from ..oci.manifest import Descriptor
 from .compression import compressed, expanded, kind_of
@@ -109,7 +109,7 @@ class FileTarget:
             if self._compression is None:
                 self._write_plain(file, open_file)
             else:
-                for chunk in compressed(chunks_of(self.pieces, lambda blob: _read_descriptor(open_file(blob))), self._compression, self.path):
+                for chunk in compressed(chunks_of(self.pieces, lambda blob: read_descriptor(open_file(blob))), self._compression, self.path):
                     file.write(chunk)
             file.publish(path)
         sync_folder(os.path.dirname(path))
@@ -235,15 +235,6 @@ def _is_piece(piece: Piece, source: _Taker) -> bool:
 def _is_blob(descriptor: Descriptor, chunks: t.Iterable[bytes | memoryview]) -> bool:
     found, size = hash_stream(chunks, descriptor.digest.algorithm)
     return found == descriptor.digest and size == descriptor.size
-
-
-def _read_descriptor(descriptor: int) -> t.Iterator[bytes]:
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        while True:
-            chunk = file.read(CHUNK)
-            if not chunk:
-                return
-            yield chunk
 
 
 @contextlib.contextmanager
