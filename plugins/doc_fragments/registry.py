@@ -19,11 +19,15 @@ options:
   password:
     description: The password that goes with O(username).
     type: str
+  identity_token:
+    description: A token by which the registry's token server gives others, as C(docker login) gets it from some registries. It stands in place of O(password).
+    type: str
   auth_file:
     description:
       - A file with credentials as C(podman login) or C(docker login) write it.
       - By default the first of C($REGISTRY_AUTH_FILE), C($XDG_RUNTIME_DIR/containers/auth.json), C(~/.config/containers/auth.json),
         C($DOCKER_CONFIG/config.json) and C(~/.docker/config.json) that has credentials for the registry.
+      - Credential helpers that these files name are asked. One that fails is an error, and never taken for a host that has no credentials.
     type: path
   validate_certs:
     description: Whether the registry's certificate must be valid.
@@ -76,6 +80,16 @@ options:
       password:
         description: The password that goes with O(registries[].username).
         type: str
+      identity_token:
+        description: As O(identity_token), for this registry.
+        type: str
+      token_hosts:
+        description:
+          - Token servers of this registry, as host:port, that may be asked though their address is this machine's or a private network's.
+          - Without it a registry can't make this host send requests, and credentials, to an address there, unless it is the registry's own.
+        type: list
+        elements: str
+        default: []
       validate_certs:
         description: Whether this registry's certificate must be valid.
         type: bool

@@ -29,11 +29,15 @@ class Noted:
 
 
 class Recorder:
-    """Stands before the registry at UPSTREAM (host:port, plain HTTP). `requests` holds what was asked, in order."""
+    """Stands before the registry at UPSTREAM (host:port, plain HTTP). `requests` holds what was asked, in order.
+
+    The authorization of request number `ends_after` is left out of what is passed on from then on, so that the registry itself refuses it.
+    """
 
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
         self.requests: list[Noted] = []
+        self.ends_after: int | None = None
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
@@ -50,6 +54,13 @@ class Recorder:
             thread.join(5)
 
     @property
+    def ended(self) -> str | None:
+        """The authorization that no longer counts."""
+        if self.ends_after is None or len(self.requests) < self.ends_after:
+            return None
+        return self.requests[self.ends_after - 1].headers.get("Authorization")
+
+    @property
     def lines(self) -> list[str]:
         return [str(noted) for noted in self.requests]
 
@@ -61,7 +72,7 @@ def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
         def _forward(self) -> None:
             recorder.requests.append(Noted(self.command, self.path, dict(self.headers)))
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = {key: value for key, value in self.headers.items() if key.lower() not in _HOP}
+            headers = {key: value for key, value in self.headers.items() if key.lower() not in _HOP and value != recorder.ended}
             with contextlib.closing(http.client.HTTPConnection(recorder.upstream, timeout=30)) as upstream:
                 upstream.request(self.command, self.path, body, headers)
                 answer = upstream.getresponse()

@@ -85,8 +85,11 @@ class Registry:
 
 
 @contextlib.contextmanager
-def running_registry(folder: Path, protected: bool = False) -> t.Iterator[Registry]:
-    """Starts a registry in FOLDER and ends it; with PROTECTED it has TLS under an authority of its own, and a user with a password."""
+def running_registry(folder: Path, protected: bool = False, **sections: t.Any) -> t.Iterator[Registry]:
+    """Starts a registry in FOLDER and ends it; with PROTECTED it has TLS under an authority of its own, and a user with a password.
+
+    SECTIONS are put into its configuration, in place of those that would be there.
+    """
     needed("docker-registry")
     registry = Registry(folder, free_port())
     config: dict[str, t.Any] = {
@@ -102,7 +105,7 @@ def running_registry(folder: Path, protected: bool = False) -> t.Iterator[Regist
         config["auth"] = {"htpasswd": {"realm": "test registry", "path": str(folder / "htpasswd")}}
         config["http"]["tls"] = {"certificate": str(folder / "server.pem"), "key": str(folder / "server.key")}
         registry.ca, registry.credentials = folder / "ca.pem", (USER, PASSWORD)
-    (folder / "config.yml").write_text(json.dumps(config))
+    (folder / "config.yml").write_text(json.dumps({**config, **sections}))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log)
     try:

@@ -65,20 +65,23 @@ def _after_comma(header: str, position: int) -> int:
 def basic(credentials: Credentials) -> str:
     """The value of an `Authorization` header (RFC 7617). Raises InvalidOption for credentials that aren't text."""
     try:
-        pair = f"{credentials.username}:{credentials.password}".encode()
+        pair = f"{credentials.username}:{credentials.secret}".encode()
     except UnicodeEncodeError:
         raise InvalidOption("username and password have to be text in UTF-8") from None
     return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
-def authorization_for(challenges: t.Sequence[Challenge], credentials: Credentials | None, what: str, registry: str) -> str:
-    """What to answer to CHALLENGES. Raises Denied where nothing can be answered."""
-    schemes = [challenge.scheme for challenge in challenges]
-    if "basic" in schemes:
-        if credentials is None:
-            raise Denied(f"{what}: {registry} asks for a user name and a password; give username and password, or log in to an auth_file", status=401)
-        return basic(credentials)
-    offered = ", ".join(schemes) or "nothing that it names"
-    words = f"wants a login by {offered}, and only user name and password (Basic) are supported yet"
-    token = "; docker.io and most public registries want such tokens" if "bearer" in schemes else ""
-    raise Denied(f"{what}: {registry} {words}{token}", status=401)
+def chosen_challenge(challenges: t.Sequence[Challenge], credentials: Credentials | None, what: str, registry: str) -> Challenge:
+    """The challenge to answer: Basic where a password can, since it asks nobody else, else Bearer. Raises Denied where nothing can be answered."""
+    first: dict[str, Challenge] = {}
+    for challenge in challenges:
+        first.setdefault(challenge.scheme, challenge)
+    if "basic" in first and credentials is not None and credentials.identity_token is None:
+        return first["basic"]
+    if "bearer" in first:
+        return first["bearer"]
+    if "basic" in first:
+        told = "which an identity_token isn't" if credentials is not None else "or log in to an auth_file"
+        raise Denied(f"{what}: {registry} asks for a user name and a password; give username and password, {told}", status=401)
+    offered = ", ".join(first) or "nothing that it names"
+    raise Denied(f"{what}: {registry} wants a login by {offered}, and only Basic and Bearer are known here", status=401)

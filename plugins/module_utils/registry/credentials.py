@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import threading
 import typing as t
 
 from ..errors import Denied, InvalidOption, UnsupportedFormat, system_error
 from ..oci.document import Document
 from ..oci.reference import DOCKER_HUB
-from ..oci.text import clean
+from .helpers import ask_helper
 from .settings import Credentials
 
 MAX_FILE = 1024 * 1024
@@ -22,17 +23,58 @@ MAX_FILE = 1024 * 1024
 _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
 
 
-def find_credentials(registry: str, repository: str, auth_file: str | None, environment: t.Mapping[str, str]) -> Credentials | None:
-    """The credentials for a repository from the first file that has some. A file that the task names must be there.
+class HostCredentials:
+    """The credentials in AUTH_FILE, which must then be there, or in the usual files. Files and helpers are asked once in a run."""
 
-    Raises InvalidOption for a named file that can't be read, UnsupportedFormat for one that is odd, Denied where only a helper has the credentials.
-    """
-    for path in [auth_file] if auth_file else _usual_places(environment):
-        document = _read(path, required=bool(auth_file))
-        found = _look_up(document, registry, repository) if document is not None else None
-        if found is not None:
-            return found
-    return None
+    def __init__(self, auth_file: str | None, environment: t.Mapping[str, str]) -> None:
+        self._required = bool(auth_file)
+        self._places = [auth_file] if auth_file else _usual_places(environment)
+        self._lock = threading.Lock()
+        self._documents: dict[str, Document | None] = {}
+        self._answers: dict[tuple[str, str], Credentials | None] = {}
+
+    def find(self, registry: str, repository: str) -> Credentials | None:
+        """The credentials for a repository from the first file that has some.
+
+        Raises InvalidOption for a named file that isn't there, UnsupportedFormat for one that is odd, Denied for a helper that fails.
+        """
+        with self._lock:
+            for path in self._places:
+                document = self._document(path)
+                found = self._look_up(document, registry, repository) if document is not None else None
+                if found is not None:
+                    return found
+            return None
+
+    def _document(self, path: str) -> Document | None:
+        if path not in self._documents:
+            self._documents[path] = _read(path, self._required)
+        return self._documents[path]
+
+    def _look_up(self, document: Document, registry: str, repository: str) -> Credentials | None:
+        auths = document.child("auths")
+        helpers = document.text_map("credHelpers")
+        keys = _keys(registry, repository)
+        for key in keys:
+            if key in helpers:
+                return self._ask(document, helpers[key], registry, required=True)
+        entries = [auths.child(key) for key in keys if auths is not None]
+        for entry in entries:
+            if entry is not None and (entry.text("auth") or entry.text("identitytoken")):
+                return _decode(entry)
+        store = document.text("credsStore")
+        logged_in = any(entry is not None for entry in entries)
+        return self._ask(document, store, registry, required=logged_in) if store else None
+
+    def _ask(self, document: Document, helper: str, registry: str, required: bool) -> Credentials | None:
+        """Where somebody is known to have logged in, a helper without credentials is an error and no anonymous access: the reason would be sought elsewhere."""
+        server = _HUB_KEYS[0] if registry == DOCKER_HUB else registry
+        if (helper, server) not in self._answers:
+            self._answers[helper, server] = ask_helper(helper, server, document.what)
+        found = self._answers[helper, server]
+        if found is None and required:
+            raise Denied(f"{document.what} leaves the credentials of {server} to docker-credential-{helper}, which has none; log in again")
+        return found
 
 
 def _usual_places(environment: t.Mapping[str, str]) -> list[str]:
@@ -63,31 +105,6 @@ def _read(path: str, required: bool) -> Document | None:
     return Document.parse(data or b"{}", path, MAX_FILE)
 
 
-def _look_up(document: Document, registry: str, repository: str) -> Credentials | None:
-    auths = document.child("auths")
-    helpers = document.text_map("credHelpers")
-    names = _HUB_KEYS if registry == DOCKER_HUB else (registry,)
-    helper = next((helpers[name] for name in names if name in helpers), None)
-    if helper is not None:
-        raise _only_by_helper(document, registry, helper)
-    for key in _keys(registry, repository):
-        entry = auths.child(key) if auths is not None else None
-        if entry is not None and entry.text("auth"):
-            return _decode(entry)
-    store = document.text("credsStore")
-    if store is not None and auths is not None and any(auths.has(key) for key in _keys(registry, repository)):
-        raise _only_by_helper(document, registry, store)
-    return None
-
-
-def _only_by_helper(document: Document, registry: str, helper: str) -> Denied:
-    """Never anonymous instead: the user logged in, and would look for the reason elsewhere."""
-    words = (
-        f"leaves the credentials of {registry} to the helper {clean(helper, 100)!r}, and helpers are not supported yet; give username and password"
-    )
-    return Denied(f"{document.what} {words}")
-
-
 def _keys(registry: str, repository: str) -> list[str]:
     """From the most special key to the registry as a whole; docker's files also write a registry as a URL."""
     parts = [registry, *repository.split("/")]
@@ -97,11 +114,12 @@ def _keys(registry: str, repository: str) -> list[str]:
 
 
 def _decode(entry: Document) -> Credentials:
+    identity_token = entry.text("identitytoken")
     try:
-        text = base64.b64decode(entry.required_text("auth"), validate=True).decode("utf-8")
+        text = base64.b64decode(entry.text("auth") or "", validate=True).decode("utf-8")
     except (binascii.Error, ValueError) as error:
         raise UnsupportedFormat(f"{entry.what}: auth is not base64") from error
     username, colon, password = text.rstrip("\0").partition(":")
-    if not colon:
+    if not colon and not identity_token:
         raise UnsupportedFormat(f"{entry.what}: auth has no password")
-    return Credentials(username, password)
+    return Credentials(username, password, identity_token or None)

@@ -7,20 +7,25 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import math
 import socket
 import ssl
 import threading
+import time
+import typing as t
 
-from ..errors import Denied
+from ..errors import Denied, LongshoreError
 from ..oci.reference import DOCKER_HUB
-from .auth import authorization_for, parse_challenges
-from .credentials import find_credentials
-from .http import CONNECT_TIMEOUT, HttpClient, Request, Response, origin
+from .auth import Challenge, basic, chosen_challenge, parse_challenges
+from .http import CONNECT_TIMEOUT, MAX_ERROR_BODY, HttpClient, Request, Response, origin
 from .proxy import is_loopback
-from .settings import HostSettings
+from .responses import failure
+from .settings import Credentials, HostSettings
+from .tokens import merged, token_server
 
 _HUB_HOST = "registry-1.docker.io"
+# One for a request that brought none or one that ended, and one where what was got turns out to be too little.
+_MAX_AUTHORIZATIONS = 2
 # What OpenSSL calls an answer that isn't TLS at all; which of them comes depends on its version and on the answer's first bytes.
 _NOT_TLS = (
     "WRONG_VERSION_NUMBER",
@@ -32,6 +37,63 @@ _NOT_TLS = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class _Authorization:
+    """What a registry accepted, or is hoped to: the header, what it allows (None: all that the user may), and when it ends."""
+
+    header: str = dataclasses.field(repr=False)
+    scopes: tuple[str, ...] | None = None
+    ends: float = math.inf
+
+    def serves(self, scopes: t.Collection[str]) -> bool:
+        if time.monotonic() >= self.ends:
+            return False
+        return self.scopes is None or merged((*self.scopes, *scopes)) == self.scopes
+
+
+class _Login:
+    """The authorization for one repository of an endpoint: found when the registry first asks for it, renewed when it ends or is too small."""
+
+    def __init__(self, endpoint: Endpoint, repository: str) -> None:
+        self._endpoint = endpoint
+        self._repository = repository
+        self._lock = threading.Lock()
+        self._current: _Authorization | None = None
+        self._challenges: list[Challenge] = []
+
+    def current(self, request: Request) -> _Authorization | None:
+        """What to send with REQUEST, None before the registry has asked for anything."""
+        with self._lock:
+            if self._current is not None and not self._current.serves(request.scopes):
+                self._current = self._answered(request)
+            return self._current
+
+    def renewed(self, refused: _Authorization | None, response: Response, request: Request) -> _Authorization:
+        """Another authorization than the one that was REFUSED. What another thread has got meanwhile will do."""
+        with self._lock:
+            if self._current is None or self._current is refused:
+                self._challenges = parse_challenges(response.header_values("WWW-Authenticate"))
+                self._current = self._answered(request)
+            return self._current
+
+    def _answered(self, request: Request) -> _Authorization:
+        endpoint = self._endpoint
+        credentials = endpoint.credentials(self._repository)
+        challenge = chosen_challenge(self._challenges, credentials, request.what, endpoint.registry)
+        if challenge.scheme == "basic" and credentials is not None:
+            return _Authorization(basic(credentials))
+        server = token_server(challenge, endpoint.url, endpoint.client, endpoint.settings, request.what)
+        held = self._current.scopes or () if self._current is not None else ()
+        wanted = challenge.parameters.get("scope", "").split() or [_usual_scope(request, self._repository)]
+        token = server.fetch(merged((*held, *wanted, *request.scopes)), credentials, request.what)
+        return _Authorization(f"Bearer {token.value}", token.scopes, token.ends)
+
+
+def _usual_scope(request: Request, repository: str) -> str:
+    """What REQUEST needs, where the registry doesn't say."""
+    return f"repository:{repository}:{'pull' if request.method in ('GET', 'HEAD') else 'delete,pull' if request.method == 'DELETE' else 'pull,push'}"
+
+
 class Endpoint:
     """Where a registry's requests go. Shared by all repositories of a run; the authorization is found once for each."""
 
@@ -41,7 +103,7 @@ class Endpoint:
         self.settings = settings
         self._lock = threading.Lock()
         self._url: str | None = None
-        self._authorizations: dict[str, str] = {}
+        self._logins: dict[str, _Login] = {}
 
     @property
     def url(self) -> str:
@@ -58,32 +120,40 @@ class Endpoint:
         name, port = _split_host(host)
         return "http" if is_loopback(name) and not _speaks_tls(name, port or 443, self.client.settings.timeout) else "https"
 
+    def credentials(self, repository: str) -> Credentials | None:
+        """Those of the task, else the host's own."""
+        return self.settings.credentials or self.client.host_credentials(self.registry, repository)
+
     def send(self, request: Request, repository: str) -> Response:
-        """Sends REQUEST and answers a demand for credentials once. Its URL begins with a slash; one that the registry gave may lead elsewhere, without them."""
+        """Sends REQUEST and answers demands for credentials. Its URL begins with a slash; one that the registry gave may lead elsewhere, without them."""
         if request.url.startswith("/"):
             request = dataclasses.replace(request, url=self.url + request.url)
         if origin(request.url) != origin(self.url):
             return self.client.send(request, dataclasses.replace(self.settings, client_cert=None, client_key=None))
-        known = self._authorizations.get(repository)
-        asked = dataclasses.replace(request, authorization=known, accepted=request.accepted if known else (*request.accepted, 401))
-        response = self.client.send(asked, self.settings)
-        if response.status != 401:
-            return response
-        response.close()
-        if origin(response.url) != origin(self.url):
-            raise Denied(f"{request.what}: another host than {self.registry} asks for credentials, which are not given to it", status=401)
-        authorization = self._authorize(response, repository, request.what)
-        answer = self.client.send(dataclasses.replace(request, authorization=authorization), self.settings)
-        self._authorizations[repository] = authorization
-        return answer
+        with self._lock:
+            login = self._logins.setdefault(repository, _Login(self, repository))
+        authorization = login.current(request)
+        for attempt in range(_MAX_AUTHORIZATIONS + 1):
+            header = authorization.header if authorization is not None else None
+            response = self.client.send(dataclasses.replace(request, authorization=header, accepted=(*request.accepted, 401)), self.settings)
+            if response.status != 401:
+                return response
+            if origin(response.url) != origin(self.url):
+                response.close()
+                raise Denied(f"{request.what}: another host than {self.registry} asks for credentials, which are not given to it", status=401)
+            refusal = failure(response, request.method, request.what, MAX_ERROR_BODY)
+            response.close()
+            renewed = login.renewed(authorization, response, request) if attempt < _MAX_AUTHORIZATIONS else authorization
+            if renewed is None or (authorization is not None and renewed.header == authorization.header):
+                raise self._refused(refusal, repository)
+            authorization = renewed
+        raise AssertionError("the last refusal was raised")
 
-    def _authorize(self, response: Response, repository: str, what: str) -> str:
-        credentials = self.settings.credentials
-        if credentials is None:
-            credentials = find_credentials(self.registry, repository, self.client.settings.auth_file, os.environ)
-            if credentials is not None:
-                self.client.found_credentials.append(credentials)
-        return authorization_for(parse_challenges(response.header_values("WWW-Authenticate")), credentials, what, self.registry)
+    def _refused(self, refusal: LongshoreError, repository: str) -> LongshoreError:
+        """Registries say the same to those who may not see a repository and for one that doesn't exist."""
+        if self.credentials(repository) is None:
+            refusal.message += "; it may not exist there, or want a login: give username and password, or log in to an auth_file"
+        return refusal
 
 
 def _split_host(host: str) -> tuple[str, int | None]:

@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ..errors import LongshoreError, MissingLibrary, RegistryError, Unreachable
 from ..oci.text import clean
+from .credentials import HostCredentials
 from .proxy import proxy_for
 from .responses import failure, place_of, rate_limit_of, without_secrets
 from .settings import ClientSettings, Credentials, HostSettings
@@ -45,7 +46,8 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 class Request:
     """One request as it is meant. `body` makes the body anew for every try, with its length in bytes known before.
 
-    One that is not `repeatable` is tried once: what it asks for depends on what its first try left.
+    One that is not `repeatable` is tried once: what it asks for depends on what its first try left. One that `stays` is sent to no other host by a
+    redirect: its body is a secret. `scopes` are what it needs to be allowed beside what the registry's own challenge names.
     """
 
     method: str
@@ -56,6 +58,8 @@ class Request:
     authorization: str | None = dataclasses.field(default=None, repr=False)
     accepted: tuple[int, ...] = (200,)
     repeatable: bool = True
+    stays: bool = False
+    scopes: tuple[str, ...] = ()
 
 
 class Body:
@@ -125,6 +129,8 @@ class HttpClient:
             raise MissingLibrary(f"the Python library requests (2.25 or newer) is missing on this host: {LIBRARY_ERROR}")
         self.settings = settings
         self.found_credentials: list[Credentials] = []
+        self.found_tokens: list[str] = []
+        self._host_credentials = HostCredentials(settings.auth_file, os.environ)
         self.rate_limit: tuple[int | None, int | None] | None = None
         self._environment = dict(os.environ)
         self._session = requests.Session()
@@ -134,6 +140,13 @@ class HttpClient:
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=max(1, settings.concurrency))
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
+
+    def host_credentials(self, registry: str, repository: str) -> Credentials | None:
+        """What the host's auth files and their helpers have for a repository."""
+        found = self._host_credentials.find(registry, repository)
+        if found is not None and found not in self.found_credentials:
+            self.found_credentials.append(found)
+        return found
 
     def send(self, request: Request, host: HostSettings) -> Response:
         """The answer, of a status that REQUEST accepts.
@@ -171,6 +184,10 @@ class HttpClient:
             response.close()
             target = _redirect_target(url, location, request.what)
             if origin(target) != origin(url):
+                if request.stays:
+                    raise RegistryError(
+                        f"{request.what}: {without_secrets(url)} redirects a request with credentials to another host, which is refused"
+                    )
                 authorization = None
                 settings = dataclasses.replace(host, client_cert=None, client_key=None)
             url = target

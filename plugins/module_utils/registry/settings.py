@@ -12,15 +12,23 @@ import typing as t
 
 @dataclasses.dataclass(frozen=True)
 class Credentials:
-    """A user's name and password. Neither shows up in a repr, and so in no traceback or log."""
+    """A user's name and password, or an identity token to get tokens by. None of it shows up in a repr, and so in no traceback or log."""
 
     username: str = dataclasses.field(repr=False)
     password: str = dataclasses.field(repr=False)
+    identity_token: str | None = dataclasses.field(default=None, repr=False)
+
+    @property
+    def secret(self) -> str:
+        return self.password if self.identity_token is None else self.identity_token
 
 
 @dataclasses.dataclass(frozen=True)
 class HostSettings:
-    """What holds for one registry. `plain_http`: True never TLS, False always TLS, None decides by the host; paths are the user's own."""
+    """What holds for one registry. `plain_http`: True never TLS, False always TLS, None decides by the host; paths are the user's own.
+
+    `token_hosts` are the host:port of token servers that are trusted though they are this machine's or a private network's.
+    """
 
     plain_http: bool | None = None
     validate_certs: bool = True
@@ -28,6 +36,7 @@ class HostSettings:
     client_cert: str | None = None
     client_key: str | None = None
     credentials: Credentials | None = None
+    token_hosts: frozenset[str] = frozenset()
 
     @property
     def verify(self) -> bool | str:

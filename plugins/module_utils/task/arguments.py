@@ -48,6 +48,7 @@ STORE = Arguments(
 _HOST: dict[str, Option] = {
     "username": {"type": "str"},
     "password": {"type": "str", "no_log": True},
+    "identity_token": {"type": "str", "no_log": True},
     "plain_http": {"type": "bool"},
     "ca_path": {"type": "path"},
     "client_cert": {"type": "path"},
@@ -67,11 +68,18 @@ REGISTRY = Arguments(
             "type": "list",
             "elements": "dict",
             "default": [],
-            "options": {"name": {"type": "str", "required": True}, **_HOST, "validate_certs": {"type": "bool", "default": True}},
+            "options": {
+                "name": {"type": "str", "required": True},
+                **_HOST,
+                "validate_certs": {"type": "bool", "default": True},
+                # Which hosts may be asked is no secret, whatever its name holds.
+                "token_hosts": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            },
             "required_together": [("username", "password")],
+            "mutually_exclusive": [("password", "identity_token")],
         },
     },
-    {"required_together": [("username", "password")]},
+    {"required_together": [("username", "password")], "mutually_exclusive": [("password", "identity_token")]},
 )
 
 FILE = Arguments({"path": {"type": "path", "required": True}}, file_options=True)

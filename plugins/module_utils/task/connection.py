@@ -50,15 +50,21 @@ def _host_settings(params: Params, where: str) -> HostSettings:
             raise InvalidOption(f"{option} {params[option]} of {where} doesn't exist")
     if params["client_key"] and not params["client_cert"]:
         raise InvalidOption(f"client_key of {where} has no client_cert")
-    username = params["username"]
     return HostSettings(
         plain_http=params["plain_http"],
         validate_certs=params["validate_certs"],
         ca_path=params["ca_path"],
         client_cert=params["client_cert"],
         client_key=params["client_key"],
-        credentials=Credentials(username, params["password"]) if username is not None else None,
+        credentials=_credentials(params),
+        token_hosts=frozenset(params.get("token_hosts") or ()),
     )
+
+
+def _credentials(params: Params) -> Credentials | None:
+    if params["identity_token"] is not None:
+        return Credentials("", "", params["identity_token"])
+    return Credentials(params["username"], params["password"]) if params["username"] is not None else None
 
 
 def _registry_name(text: str) -> str:

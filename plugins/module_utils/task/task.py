@@ -117,11 +117,14 @@ class Task:
         """Every secret that this run knows, in all its forms."""
         secrets: set[str] = set()
         for options in (self.params, *(self.params.get("registries") or ())):
-            if options.get("password"):
-                secrets |= forms_of(options["password"], options.get("username"))
+            for option in ("password", "identity_token"):
+                if options.get(option):
+                    secrets |= forms_of(options[option], options.get("username") or "")
         if self._registries is not None:
             for credentials in self._registries.client.found_credentials:
-                secrets |= forms_of(credentials.password, credentials.username)
+                secrets |= forms_of(credentials.secret, credentials.username)
+            for token in self._registries.client.found_tokens:
+                secrets |= forms_of(token)
         return secrets
 
 

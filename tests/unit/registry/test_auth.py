@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InvalidOption
-from ansible_collections.longshore.images.plugins.module_utils.registry.auth import authorization_for, basic, parse_challenges
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth import basic, chosen_challenge, parse_challenges
 from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials
 
 ME = Credentials("me", "se:cret")
@@ -92,14 +92,30 @@ def test_credentials_that_are_no_text_are_an_invalid_option_that_shows_nothing_o
     assert "cret" not in str(caught.value)
 
 
+def chosen(headers: list[str], credentials: Credentials | None) -> str:
+    return chosen_challenge(parse_challenges(headers), credentials, "image", "r.io").scheme
+
+
 @pytest.mark.parametrize("headers", [["Basic"], [BEARER_TEXT, "Basic realm=x"], ["Negotiate, BASIC"]])
-def test_basic_is_answered_wherever_it_is_offered(headers: list[str]) -> None:
-    assert authorization_for(parse_challenges(headers), ME, "image", "r.io") == basic(ME)
+def test_a_password_is_for_basic_wherever_that_is_offered(headers: list[str]) -> None:
+    assert chosen(headers, ME) == "basic"
 
 
-def test_without_credentials_the_user_is_told_what_to_give() -> None:
-    with pytest.raises(Denied, match=r"image: r\.io asks for a user name") as caught:
-        authorization_for(parse_challenges(["Basic"]), None, "image", "r.io")
+@pytest.mark.parametrize("headers", [[BEARER_TEXT], [BEARER_TEXT, "Basic realm=x"], ["Basic realm=x", BEARER_TEXT]])
+@pytest.mark.parametrize("credentials", [None, Credentials("", "", "identity")])
+def test_without_a_password_a_token_is_asked_for(headers: list[str], credentials: Credentials | None) -> None:
+    assert chosen(headers, credentials) == "bearer"
+
+
+def test_of_two_bearer_challenges_the_first_counts() -> None:
+    challenges = parse_challenges(['Bearer realm="https://one"', 'Bearer realm="https://two"'])
+    assert chosen_challenge(challenges, None, "image", "r.io").parameters["realm"] == "https://one"
+
+
+@pytest.mark.parametrize(("credentials", "words"), [(None, "log in to an auth_file"), (Credentials("", "", "identity"), "identity_token")])
+def test_where_only_a_password_helps_the_user_is_told_so(credentials: Credentials | None, words: str) -> None:
+    with pytest.raises(Denied, match=rf"image: r\.io asks for a user name .*{words}") as caught:
+        chosen(["Basic"], credentials)
     assert caught.value.status == 401
 
 
@@ -108,7 +124,7 @@ def test_without_credentials_the_user_is_told_what_to_give() -> None:
 )
 def test_other_schemes_are_denied_by_name_and_without_a_secret(headers: list[str], words: str) -> None:
     with pytest.raises(Denied, match=words) as caught:
-        authorization_for(parse_challenges(headers), ME, "image", "r.io")
+        chosen(headers, ME)
     assert "cret" not in str(caught.value)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InputOutputError, InvalidOption, UnsupportedFormat
-from ansible_collections.longshore.images.plugins.module_utils.registry.credentials import MAX_FILE, find_credentials
+from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, InvalidOption, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.registry.credentials import MAX_FILE, HostCredentials
 from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials
 
 
@@ -29,7 +29,7 @@ def written(path: Path, document: Any) -> str:
 
 def password_in(path: Path, document: Any, registry: str = "r.io", repository: str = "a/b") -> str | None:
     """The password that DOCUMENT has for a repository."""
-    found = find_credentials(registry, repository, written(path / "auth.json", document), {})
+    found = HostCredentials(written(path / "auth.json", document), {}).find(registry, repository)
     return found.password if found is not None else None
 
 
@@ -44,34 +44,36 @@ def test_the_usual_places_are_asked_in_order(tmp_path: Path) -> None:
         "DOCKER_CONFIG": str(tmp_path / "docker"),
         "HOME": str(tmp_path / "home"),
     }
-    assert find_credentials("r.io", "a", None, environment) is None
+    assert HostCredentials(None, environment).find("r.io", "a") is None
     for place in reversed(PLACES):
         written(tmp_path / place, {"auths": {"r.io": auth(place)}})
-        assert find_credentials("r.io", "a", None, environment) == Credentials("me", place)
-    assert find_credentials("r.io", "a", written(tmp_path / "own.json", {"auths": {"r.io": auth("own")}}), environment) == Credentials("me", "own")
-    assert find_credentials("r.io", "a", written(tmp_path / "own.json", {}), environment) is None
+        assert HostCredentials(None, environment).find("r.io", "a") == Credentials("me", place)
+    assert HostCredentials(written(tmp_path / "own.json", {"auths": {"r.io": auth("own")}}), environment).find("r.io", "a") == Credentials(
+        "me", "own"
+    )
+    assert HostCredentials(written(tmp_path / "own.json", {}), environment).find("r.io", "a") is None
 
 
 def test_a_file_without_the_registry_leads_on_to_the_next(tmp_path: Path) -> None:
     written(tmp_path / ".config/containers/auth.json", {"auths": {"other.io": auth("x")}})
     written(tmp_path / ".docker/config.json", {"auths": {"r.io": auth("y")}})
-    assert find_credentials("r.io", "a", None, {"HOME": str(tmp_path)}) == Credentials("me", "y")
+    assert HostCredentials(None, {"HOME": str(tmp_path)}).find("r.io", "a") == Credentials("me", "y")
 
 
 def test_an_empty_path_names_no_file(tmp_path: Path) -> None:
-    assert find_credentials("r.io", "a", "", {"HOME": str(tmp_path)}) is None
+    assert HostCredentials("", {"HOME": str(tmp_path)}).find("r.io", "a") is None
 
 
 def test_a_named_file_that_is_missing_is_an_invalid_option(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path / "file" / "x"):
         (tmp_path / "file").touch()
         with pytest.raises(InvalidOption, match="doesn't exist"):
-            find_credentials("r.io", "a", str(path), {})
+            HostCredentials(str(path), {}).find("r.io", "a")
 
 
 def test_a_named_file_that_is_a_folder_is_told_in_the_systems_words(tmp_path: Path) -> None:
     with pytest.raises(InputOutputError, match="Is a directory"):
-        find_credentials("r.io", "a", str(tmp_path), {})
+        HostCredentials(str(tmp_path), {}).find("r.io", "a")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,15 @@ def test_an_odd_file_is_refused_by_name_and_shows_nothing_of_a_secret(tmp_path: 
     assert "c2Vj" not in str(caught.value)
 
 
-def test_a_helper_is_never_passed_over_for_no_credentials_at_all(tmp_path: Path) -> None:
-    with pytest.raises(Denied, match="helper"):
-        password_in(tmp_path, {"credHelpers": {"r.io": "pass"}})
-    assert password_in(tmp_path, {"credHelpers": {"other.io": "pass"}}) is None
+@pytest.mark.parametrize("entry", [{"identitytoken": "id"}, {"identitytoken": "id", **auth("")}, {"identitytoken": "id", "auth": ""}])
+def test_an_identity_token_comes_before_a_password(tmp_path: Path, entry: Any) -> None:
+    found = HostCredentials(written(tmp_path / "auth.json", {"auths": {"r.io": entry}}), {}).find("r.io", "a")
+    assert found is not None
+    assert found.identity_token == found.secret == "id"
+    assert "id" not in repr(found).replace("identity", "")
+
+
+def test_a_file_that_is_not_needed_is_not_read(tmp_path: Path) -> None:
+    written(tmp_path / ".config/containers/auth.json", {"auths": {"r.io": auth("x")}})
+    written(tmp_path / ".docker/config.json", b"{")
+    assert HostCredentials(None, {"HOME": str(tmp_path)}).find("r.io", "a") == Credentials("me", "x")

@@ -17,7 +17,8 @@ from ansible_collections.longshore.images.plugins.module_utils.task.arguments im
 from ansible_collections.longshore.images.plugins.module_utils.task.connection import client_settings
 
 HOST: dict[str, Any] = {
-    "username": None, "password": None, "plain_http": None, "ca_path": None, "client_cert": None, "client_key": None, "validate_certs": True,
+    "username": None, "password": None, "identity_token": None, "plain_http": None,
+    "ca_path": None, "client_cert": None, "client_key": None, "validate_certs": True,
 }  # fmt: skip
 TASK: dict[str, Any] = {**HOST, "auth_file": None, "proxy": None, "timeout": 60.0, "retries": 5, "concurrency": 4, "registries": []}
 LOGIN = {"username": "me", "password": "secret"}

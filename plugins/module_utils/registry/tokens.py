@@ -1,0 +1,151 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bearer tokens, asked for at the realm that a registry names (distribution, Token Authentication Specification and OAuth2 Token Authentication)."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+import socket
+import time
+import typing as t
+from urllib.parse import urlencode, urlsplit
+
+from ..errors import Denied, ImageNotFound, RegistryError, Unreachable, UnsupportedFormat
+from ..oci.document import Document
+from .auth import Challenge, basic
+from .http import Body, HttpClient, Interrupted, Request, Response, origin
+from .responses import without_secrets
+from .settings import Credentials, HostSettings
+
+MAX_ANSWER = 1024 * 1024
+# Clients of this protocol have always taken this for the least: what a server says below it isn't meant.
+LEAST_LIFE = 60
+
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
+_CLIENT_ID = "longshore"
+
+
+@dataclasses.dataclass(frozen=True)
+class Token:
+    """A token for SCOPES; `ends` is a moment of the monotonic clock."""
+
+    value: str = dataclasses.field(repr=False)
+    scopes: tuple[str, ...]
+    ends: float
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenServer:
+    """Where a registry's tokens come from: REALM and SERVICE are what its challenge says, the settings are the registry's own."""
+
+    realm: str
+    service: str | None
+    client: HttpClient
+    settings: HostSettings
+
+    def fetch(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Token:
+        """A token for SCOPES; without CREDENTIALS one that anybody gets. Raises Denied, RegistryError, RateLimited, Unreachable."""
+        asked = time.monotonic()
+        if credentials is not None and credentials.identity_token is not None:
+            response = self._by_identity_token(scopes, credentials.identity_token, what)
+            if response.status != 404:
+                return self._read(response, scopes, asked, what)
+            response.close()
+        return self._read(self._by_password(scopes, credentials, what), scopes, asked, what)
+
+    def _by_password(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Response:
+        query = self._query([("scope", scope) for scope in scopes])
+        url = f"{self.realm}{'&' if urlsplit(self.realm).query else '?'}{query}" if query else self.realm
+        return self._send(Request("GET", url, what, authorization=basic(credentials) if credentials is not None else None))
+
+    def _by_identity_token(self, scopes: tuple[str, ...], identity_token: str, what: str) -> Response:
+        form = [("grant_type", "refresh_token"), ("refresh_token", identity_token), ("client_id", _CLIENT_ID), ("scope", " ".join(scopes))]
+        data = self._query(form).encode("ascii")
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._send(Request("POST", self.realm, what, headers, lambda: Body(len(data), (data,)), accepted=(200, 404), stays=True))
+
+    def _query(self, fields: list[tuple[str, str]]) -> str:
+        return urlencode([("service", self.service), *fields] if self.service is not None else fields)
+
+    def _send(self, request: Request) -> Response:
+        try:
+            return self.client.send(request, self.settings)
+        except ImageNotFound as error:
+            raise RegistryError(f"{request.what}: there are no tokens at {without_secrets(self.realm)}", status=404) from error
+
+    def _read(self, response: Response, scopes: tuple[str, ...], asked: float, what: str) -> Token:
+        place = without_secrets(self.realm)
+        try:
+            document = Document.parse(response.body(MAX_ANSWER), "the answer", MAX_ANSWER)
+            value = document.text("token") or document.text("access_token")
+            life = document.number("expires_in")
+        except Interrupted as fault:
+            raise Unreachable(f"{what}: {place} broke off its answer: {fault}") from fault
+        except UnsupportedFormat as error:
+            raise RegistryError(f"{what}: {place} gave no token: {error}") from error
+        if value is None or not _PRINTABLE.fullmatch(value):
+            raise RegistryError(f"{what}: {place} gave {'no token' if not value else 'a token that is not printable ASCII'}")
+        self.client.found_tokens.append(value)
+        return Token(value, scopes, asked + max(life or 0, LEAST_LIFE))
+
+
+def token_server(challenge: Challenge, registry_url: str, client: HttpClient, settings: HostSettings, what: str) -> TokenServer:
+    """The server of a Bearer challenge. Raises Denied for one that a registry mustn't send us to: an answer of a stranger could reach into this network."""
+    realm = challenge.parameters.get("realm", "")
+    try:
+        scheme, host, port = origin(realm)
+    except ValueError:
+        scheme, host, port = "", None, None
+    if scheme not in ("http", "https") or not host or "@" in urlsplit(realm).netloc or urlsplit(realm).fragment:
+        raise RegistryError(f"{what}: the registry asks for a token without saying where to get one", status=401)
+    if scheme == "http" and urlsplit(registry_url).scheme == "https":
+        raise Denied(f"{what}: the registry sends us from https to {without_secrets(realm)} for a token, which is refused", status=401)
+    own = origin(registry_url)[1:] == (host, port)
+    if not own and is_internal(host) and not _is_listed(host, port, scheme, settings.token_hosts):
+        raise Denied(
+            f"{what}: the registry sends us to {without_secrets(realm)} for a token, an address of this machine or of a private network; "
+            f"list {host}:{port} in token_hosts of this registry if that is right",
+            status=401,
+        )
+    return TokenServer(realm, challenge.parameters.get("service"), client, settings)
+
+
+def is_internal(host: str) -> bool:
+    """Whether HOST is `localhost` or an address, in any spelling that systems take for one, that isn't of the public internet. No name is looked up."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        try:
+            address = ipaddress.IPv4Address(socket.inet_aton(name))
+        except (OSError, UnicodeError):
+            return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_link_local or mapped.is_private or mapped.is_unspecified)
+
+
+def _is_listed(host: str, port: int | None, scheme: str, listed: t.Collection[str]) -> bool:
+    for entry in listed:
+        try:
+            _scheme, trusted, trusted_port = origin(f"{scheme}://{entry}")
+        except ValueError:
+            continue
+        if (trusted, trusted_port) == (host, port):
+            return True
+    return False
+
+
+def merged(scopes: t.Iterable[str]) -> tuple[str, ...]:
+    """SCOPES (`TYPE:NAME:ACTION,ACTION`) with all actions of a resource in one, in a fixed order."""
+    actions: dict[str, dict[str, None]] = {}
+    for scope in scopes:
+        resource, colon, wanted = scope.rpartition(":")
+        if colon:
+            actions.setdefault(resource, {}).update(dict.fromkeys(wanted.split(",")))
+    return tuple(f"{resource}:{','.join(sorted(wanted))}" for resource, wanted in sorted(actions.items()))

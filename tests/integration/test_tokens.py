@@ -1,0 +1,191 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A registry that wants bearer tokens: CNCF Distribution, with a token server of the tests."""
+
+from __future__ import annotations
+
+import base64
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support import modules
+from ansible_collections.longshore.images.tests.support.images import Image, make_image
+from ansible_collections.longshore.images.tests.support.recorder import Recorder
+from ansible_collections.longshore.images.tests.support.registry import Registry, make_authority, running_registry
+from ansible_collections.longshore.images.tests.support.tokens import SERVICE, TokenServer
+
+PASSWORD, IDENTITY = "pass/word +&é", "identity/token+="
+LOGIN = {"username": "publisher", "password": PASSWORD}
+IMAGE = make_image("token", 2)
+
+
+class Place(t.NamedTuple):
+    """A registry behind a recorder, and its token server."""
+
+    recorder: Recorder
+    tokens: TokenServer
+    ca: str
+
+    @property
+    def options(self) -> dict[str, t.Any]:
+        return {"registries": [self.entry()]}
+
+    def entry(self, **login: str) -> dict[str, t.Any]:
+        return {"name": self.recorder.host, "ca_path": self.ca, "token_hosts": [self.tokens.host], **login}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("tokens")
+    make_authority(made)
+    return made
+
+
+@pytest.fixture
+def place(folder: Path, tmp_path: Path) -> t.Iterator[Place]:
+    """With `public/app:1` and `private/app:1` in it."""
+    tokens = TokenServer(folder, "publisher", PASSWORD, IDENTITY)
+    (tmp_path / "registry").mkdir()
+    with tokens.running(), running_registry(tmp_path / "registry", auth=tokens.config) as registry, Recorder(registry.host).running() as recorder:
+        there = Place(recorder, tokens, str(folder / "ca.pem"))
+        for name in ("public/app", "private/app"):
+            publish(there, tmp_path, IMAGE, name)
+        recorder.requests.clear()
+        tokens.requests.clear()
+        yield there
+
+
+def publish(place: Place, tmp_path: Path, image: Image, name: str, **options: t.Any) -> modules.Results:
+    store = Store(str(tmp_path / "publisher"), 0o700, 10)
+    image.put(store, f"{place.recorder.host}/{name}:1")
+    asked = {"store": store.path, "name": [f"{place.recorder.host}/{name}:1"], "registries": [place.entry(**LOGIN)], **options}
+    return modules.run("image_push", asked)
+
+
+def pull(place: Place, store: str, name: str = "public/app", **options: t.Any) -> dict[str, t.Any]:
+    return {"store": store, "name": [f"{place.recorder.host}/{name}:1"], **place.options, **options}
+
+
+def test_what_is_public_is_pulled_without_credentials(place: Place, store: str) -> None:
+    done = modules.check_do_again("image_pull", pull(place, store))
+    assert done["images"][0]["digest"] == str(IMAGE.root.digest)
+    assert place.tokens.requests[0] == ("GET", [("service", SERVICE), ("scope", "repository:public/app:pull")])
+
+
+def test_an_unchanged_tag_costs_one_refusal_one_token_and_one_head(place: Place, store: str) -> None:
+    modules.run("image_pull", pull(place, store))
+    place.recorder.requests.clear()
+    place.tokens.requests.clear()
+    assert not modules.run("image_pull", pull(place, store))["changed"]
+    assert place.recorder.lines == ["HEAD /v2/public/app/manifests/1"] * 2
+    assert len(place.tokens.requests) == 1
+
+
+def test_one_token_serves_all_of_a_repository(place: Place, store: str) -> None:
+    modules.run("image_pull", pull(place, store))
+    assert len(place.tokens.requests) == 1
+    assert len({noted.headers.get("Authorization") for noted in place.recorder.requests}) == 2  # none, then the token
+
+
+def test_a_password_goes_to_the_token_server_and_never_to_the_registry(place: Place, store: str) -> None:
+    modules.run("image_pull", {**pull(place, store, "private/app"), "registries": [place.entry(**LOGIN)]})
+    sent = [noted.headers.get("Authorization", "") for noted in place.recorder.requests]
+    assert all(value == "" or value.startswith("Bearer ") for value in sent)
+    assert not any(base64.b64encode(PASSWORD.encode()).decode()[:12] in value for value in sent)
+
+
+@pytest.mark.parametrize("has_post", [True, False], ids=["by POST", "by GET where there is no POST"])
+def test_an_identity_token_gets_tokens(place: Place, store: str, has_post: bool) -> None:
+    place.tokens.has_post = has_post
+    asked = {**pull(place, store, "private/app"), "registries": [place.entry(identity_token=IDENTITY)]}
+    if has_post:
+        assert modules.run("image_pull", asked)["changed"]
+        assert [method for method, _fields in place.tokens.requests] == ["POST"]
+        assert dict(place.tokens.requests[0][1])["grant_type"] == "refresh_token"
+    else:
+        assert modules.fail("image_pull", asked)["error"] == "denied"
+        assert [method for method, _fields in place.tokens.requests] == ["POST", "GET"]
+
+
+def test_what_is_private_is_denied_without_credentials_and_says_what_to_do(place: Place, store: str) -> None:
+    failed = modules.fail("image_pull", pull(place, store, "private/app"))
+    assert failed["error"] == "denied"
+    assert failed["status"] == 401
+    assert "give username and password" in failed["msg"]
+    assert modules.snapshot(store) == {}
+
+
+def test_wrong_credentials_are_denied_by_the_token_server(place: Place, store: str) -> None:
+    wrong = {"username": "publisher", "password": "wrong-pass"}
+    failed = modules.fail("image_pull", {**pull(place, store), "registries": [place.entry(**wrong)]})
+    assert failed["error"] == "denied"
+    assert place.tokens.host in failed["msg"]
+    assert "wrong-pass" not in json.dumps(failed)
+    assert len(place.tokens.requests) == 1
+
+
+def test_a_token_server_within_this_network_is_only_asked_where_it_is_listed(place: Place, store: str) -> None:
+    untrusting = {**place.entry(**LOGIN), "token_hosts": []}
+    failed = modules.fail("image_pull", {**pull(place, store), "registries": [untrusting]})
+    assert failed["error"] == "denied"
+    assert f"list {place.tokens.host} in token_hosts" in failed["msg"]
+    assert place.tokens.requests == []
+
+
+@pytest.mark.parametrize("requests", [2, 4, 8, 13])
+def test_a_token_that_ends_in_the_middle_is_renewed(place: Place, tmp_path: Path, store: str, requests: int) -> None:
+    many = make_image("many", 12)
+    publish(place, tmp_path, many, "public/many")
+    place.tokens.requests.clear()
+    place.recorder.requests.clear()
+    place.recorder.ends_after = requests
+    assert modules.run("image_pull", pull(place, store, "public/many"))["images"][0]["digest"] == str(many.root.digest)
+    assert len(place.tokens.requests) == 2
+
+
+def test_a_token_that_never_serves_is_not_asked_for_again_and_again(place: Place, store: str) -> None:
+    place.tokens.life = -100  # what the registry takes for ended, though the token server says that it lives on
+    failed = modules.fail("image_pull", pull(place, store))
+    assert failed["error"] == "denied"
+    assert len(place.tokens.requests) <= 2
+
+
+def test_no_token_and_no_secret_shows_up_in_any_output(place: Place, tmp_path: Path, store: str) -> None:
+    results = [
+        modules.attempt("image_pull", {**pull(place, store, "private/app"), "registries": [place.entry(**LOGIN)]}),
+        modules.attempt("image_pull", {**pull(place, store, "private/none"), "registries": [place.entry(**LOGIN)]}),
+        modules.attempt("image_pull", {**pull(place, store, "private/app"), "registries": [place.entry(identity_token="not/this+one")]}),
+    ]
+    shown = json.dumps(results)
+    for secret in (PASSWORD, IDENTITY, "not/this+one", *place.tokens.tokens):
+        assert secret not in shown
+        assert base64.b64encode(secret.encode()).decode() not in shown
+
+
+def test_pushing_asks_for_more_than_pulling_did(place: Place, tmp_path: Path) -> None:
+    pushed = make_image("pushed", 3)
+    done = publish(place, tmp_path, pushed, "private/new")
+    assert done["images"][0]["digest"] == str(pushed.root.digest)
+    scopes = [dict(fields)["scope"] for _method, fields in place.tokens.requests]
+    assert scopes == ["repository:private/new:pull", "repository:private/new:pull,push"]
+    assert not publish(place, tmp_path, pushed, "private/new")["changed"]
+
+
+def test_registries_of_one_task_get_their_own_credentials_alone(place: Place, anonymous: Registry, store: str) -> None:
+    anonymous.put(IMAGE, "tokens/other", "1")
+    with Recorder(anonymous.host).running() as other:
+        names = [f"{place.recorder.host}/private/app:1", f"{other.host}/tokens/other:1"]
+        modules.run("image_pull", {"store": store, "name": names, "registries": [place.entry(**LOGIN)]})
+        assert not any("Authorization" in noted.headers for noted in other.requests)
+
+
+def test_an_auth_file_serves_for_tokens_too(place: Place, tmp_path: Path, store: str) -> None:
+    entry = {"auth": base64.b64encode(f"publisher:{PASSWORD}".encode()).decode()}
+    (tmp_path / "auth.json").write_text(json.dumps({"auths": {f"{place.recorder.host}/private": entry}}))
+    assert modules.run("image_pull", pull(place, store, "private/app", auth_file=str(tmp_path / "auth.json")))["changed"]

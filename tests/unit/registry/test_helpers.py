@@ -1,0 +1,122 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Credential helpers, played by small programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import Denied
+from ansible_collections.longshore.images.plugins.module_utils.registry import helpers
+from ansible_collections.longshore.images.plugins.module_utils.registry.credentials import HostCredentials
+from ansible_collections.longshore.images.plugins.module_utils.registry.helpers import ask_helper
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials
+
+ABSENT = "echo 'credentials not found in native keychain'; exit 1"
+
+
+@pytest.fixture
+def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes `docker-credential-NAME` of a shell script."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    def made(script: str, name: str = "test") -> Path:
+        program = folder / f"docker-credential-{name}"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        return program
+
+    return made
+
+
+def answer(username: str, secret: str) -> str:
+    return f"cat <<'END'\n{json.dumps({'ServerURL': 'x', 'Username': username, 'Secret': secret})}\nEND"
+
+
+def test_it_is_asked_through_its_standard_input_alone(helper: Any, tmp_path: Path) -> None:
+    helper(f'echo "$@" >{tmp_path}/argv; cat >{tmp_path}/stdin; {answer("me", "se cret")}')
+    assert ask_helper("test", "r.io", "auth.json") == Credentials("me", "se cret")
+    assert (tmp_path / "argv").read_text() == "get\n"
+    assert (tmp_path / "stdin").read_text() == "r.io"
+
+
+def test_the_user_token_has_an_identity_token(helper: Any) -> None:
+    helper(answer("<token>", "identity"))
+    assert ask_helper("test", "r.io", "auth.json") == Credentials("", "", "identity")
+
+
+def test_one_that_does_not_read_is_no_problem(helper: Any) -> None:
+    helper(f"exec <&-; {answer('me', 'x')}")
+    assert ask_helper("test", "r" * 100_000, "auth.json") == Credentials("me", "x")
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("exit 3", "failed: exit status 3"),
+        ("echo keychain is locked; exit 1", "failed: keychain is locked"),
+        ("echo hello", "answered with something else"),
+        ('echo \'{"Username":"me"}\'', "answered with something else"),
+        ("head -c 70000 /dev/zero", "more than 65536 bytes"),
+        ("sleep 60", "didn't answer within"),
+        ("exec >&-; sleep 60", "didn't end within"),
+    ],
+)
+def test_one_that_fails_is_an_error_with_its_name(helper: Any, monkeypatch: pytest.MonkeyPatch, script: str, words: str) -> None:
+    helper(script)
+    monkeypatch.setattr(helpers, "TIMEOUT", 0.5)
+    with pytest.raises(Denied, match=rf"auth\.json leaves the credentials of r\.io to docker-credential-test, which .*{words}"):
+        ask_helper("test", "r.io", "auth.json")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "a b", "a\n", "é", "$(id)"])
+def test_a_name_that_could_be_a_path_is_refused(name: str) -> None:
+    with pytest.raises(Denied, match="can't be one"):
+        ask_helper(name, "r.io", "auth.json")
+
+
+def test_an_absent_program_is_an_error() -> None:
+    with pytest.raises(Denied, match="can't be run: No such file"):
+        ask_helper("absent", "r.io", "auth.json")
+
+
+def found(tmp_path: Path, document: Any, registry: str = "r.io", repository: str = "a/b") -> Credentials | None:
+    (tmp_path / "auth.json").write_text(json.dumps(document))
+    return HostCredentials(str(tmp_path / "auth.json"), {}).find(registry, repository)
+
+
+def test_a_registry_with_a_helper_of_its_own_asks_that(helper: Any, tmp_path: Path) -> None:
+    helper(answer("me", "of its own"), "own")
+    helper(answer("me", "of all"), "all")
+    document = {"credHelpers": {"r.io": "own"}, "credsStore": "all"}
+    assert found(tmp_path, document) == Credentials("me", "of its own")
+    assert found(tmp_path, document, "other.io") == Credentials("me", "of all")
+
+
+def test_docker_hub_is_asked_for_by_its_old_address(helper: Any, tmp_path: Path) -> None:
+    helper(f'test "$(cat)" = https://index.docker.io/v1/ || exit 1; {answer("me", "x")}')
+    assert found(tmp_path, {"credsStore": "test"}, "docker.io", "library/nginx") == Credentials("me", "x")
+
+
+def test_a_helper_that_has_nothing_is_only_an_error_where_somebody_logged_in(helper: Any, tmp_path: Path) -> None:
+    helper(ABSENT)
+    assert found(tmp_path, {"credsStore": "test"}) is None
+    for document in ({"credHelpers": {"r.io": "test"}}, {"credsStore": "test", "auths": {"r.io": {}}}):
+        with pytest.raises(Denied, match="has none; log in again"):
+            found(tmp_path, document)
+
+
+def test_a_helper_is_asked_once_in_a_run(helper: Any, tmp_path: Path) -> None:
+    helper(f"echo asked >>{tmp_path}/log; {answer('me', 'x')}")
+    (tmp_path / "auth.json").write_text('{"credsStore": "test"}')
+    credentials = HostCredentials(str(tmp_path / "auth.json"), {})
+    assert credentials.find("r.io", "a") == credentials.find("r.io", "b") == Credentials("me", "x")
+    assert (tmp_path / "log").read_text() == "asked\n"

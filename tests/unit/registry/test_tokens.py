@@ -1,0 +1,102 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which token servers are asked, and for what."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, LongshoreError, RegistryError
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth import Challenge
+from ansible_collections.longshore.images.plugins.module_utils.registry.http import HttpClient
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.tokens import is_internal, merged, token_server
+
+CLIENT = HttpClient(ClientSettings())
+
+
+def accepted(realm: str, registry: str, *token_hosts: str) -> type[LongshoreError] | None:
+    """None where the realm is accepted, else the kind of the refusal."""
+    try:
+        token_server(Challenge("bearer", {"realm": realm}), registry, CLIENT, HostSettings(token_hosts=frozenset(token_hosts)), "image")
+    except LongshoreError as error:
+        return type(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("realm", "registry", "refusal"),
+    [
+        ("https://auth.docker.io/token", "https://registry-1.docker.io", None),
+        ("https://8.8.8.8/token", "https://r.io", None),
+        ("http://auth.r.io/token", "http://r.io", None),
+        ("https://auth.r.io/token", "http://r.io", None),
+        ("http://auth.r.io/token", "https://r.io", Denied),
+        ("http://r.io/token", "https://r.io", Denied),
+        ("https://127.0.0.1/token", "https://r.io", Denied),
+        ("https://localhost/token", "https://r.io", Denied),
+        ("https://localhost./token", "https://r.io", Denied),
+        ("https://a.localhost/token", "https://r.io", Denied),
+        ("http://169.254.169.254/latest", "http://r.io", Denied),
+        ("https://10.1.2.3/token", "https://r.io", Denied),
+        ("https://[::1]/token", "https://r.io", Denied),
+        ("https://[::ffff:10.0.0.1]/token", "https://r.io", Denied),
+        ("https://[fe80::1%25eth0]/token", "https://r.io", Denied),
+        # Systems take all of these for 127.0.0.1.
+        ("https://127.1/token", "https://r.io", Denied),
+        ("https://2130706433/token", "https://r.io", Denied),
+        ("https://0x7f.0.0.1/token", "https://r.io", Denied),
+        ("https://0.0.0.0/token", "https://r.io", Denied),
+        # The registry's own host and port may be anywhere; another port may not.
+        ("https://10.1.2.3:5000/token", "https://10.1.2.3:5000", None),
+        ("http://127.0.0.1:5000/token", "http://127.0.0.1:5000", None),
+        ("http://127.0.0.1:5001/token", "http://127.0.0.1:5000", Denied),
+        ("https://10.1.2.3/token", "https://10.1.2.3:443", None),
+        ("", "https://r.io", RegistryError),
+        ("/token", "https://r.io", RegistryError),
+        ("ftp://auth.r.io/", "https://r.io", RegistryError),
+        ("https://", "https://r.io", RegistryError),
+        ("https://r.io:x/token", "https://r.io", RegistryError),
+        ("https://user:secret@auth.r.io/token", "https://r.io", RegistryError),
+        ("https://auth.r.io/token#part", "https://r.io", RegistryError),
+    ],
+)
+def test_a_registry_leads_to_no_token_server_within_this_network(realm: str, registry: str, refusal: type[LongshoreError] | None) -> None:
+    assert accepted(realm, registry) is refusal
+
+
+@pytest.mark.parametrize(
+    ("listed", "is_accepted"),
+    [
+        ("10.1.2.3:443", True), ("10.1.2.3", True), ("10.1.2.3:8443", False), ("10.1.2.30:443", False), ("10.1.2", False), ("", False), ("10.1.2.3:x", False),
+    ],
+)  # fmt: skip
+def test_token_hosts_are_trusted_by_host_and_port(listed: str, is_accepted: bool) -> None:
+    assert (accepted("https://10.1.2.3/token", "https://r.io", listed) is None) == is_accepted
+
+
+def test_token_hosts_make_no_http_of_https() -> None:
+    assert accepted("http://10.1.2.3:443/token", "https://r.io", "10.1.2.3:443") is Denied
+
+
+@pytest.mark.parametrize("host", ["r.io", "8.8.8.8", "10.r.io", "localhost.r.io", "1.2.3.4.5", "2001:4860:4860::8888", "é", ""])
+def test_what_is_no_address_of_this_network_is_no_matter_of_ours(host: str) -> None:
+    assert not is_internal(host)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "one"),
+    [
+        ([], ()),
+        (["repository:a:pull"], ("repository:a:pull",)),
+        (["repository:a:pull", "repository:a:push,pull"], ("repository:a:pull,push",)),
+        (["repository:b:pull", "repository:a/c:push"], ("repository:a/c:push", "repository:b:pull")),
+        (["repository:r.io:5000/a:pull"], ("repository:r.io:5000/a:pull",)),
+        (["registry:catalog:*", "nonsense"], ("registry:catalog:*",)),
+    ],
+)
+def test_scopes_of_one_resource_become_one(scopes: list[str], one: tuple[str, ...]) -> None:
+    assert merged(scopes) == one
+    assert merged([*one, *scopes]) == one
