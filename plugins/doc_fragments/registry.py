@@ -29,6 +29,15 @@ options:
         C($DOCKER_CONFIG/config.json) and C(~/.docker/config.json) that has credentials for the registry.
       - Credential helpers that these files name are asked. One that fails is an error, and never taken for a host that has no credentials.
     type: path
+  host_config:
+    description:
+      - Whether the files count by which this host's engines find registries. What the task says comes first.
+      - Of podman's C(registries.conf), prefixes, locations, mirrors, C(insecure) and C(blocked) are kept to; of containerd's C(hosts.toml) under
+        C(/etc/containerd/certs.d) hosts with their capabilities, C(server), C(ca), C(client), C(skip_verify), C(header) and C(override_path).
+      - Aliases of podman are not, since they would make another image of the same name; a short name is always one of Docker Hub.
+      - Reading them takes Python 3.11 or newer on the managed host, or its library C(tomli). Otherwise a file that says something is warned of and passed over.
+    type: bool
+    default: true
   validate_certs:
     description: Whether the registry's certificate must be valid.
     type: bool
@@ -106,6 +115,47 @@ options:
       plain_http:
         description: As O(plain_http), for this registry.
         type: bool
+      mirrors:
+        description:
+          - Other places for this registry's images, asked in this order before the registry itself, which is asked for what they don't have or can't give.
+          - A mirror is never given the credentials of the registry. It takes the place of mirrors that O(host_config) would find.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          url:
+            description:
+              - The address of the mirror, C(scheme://host[:port][/prefix]).
+              - A repository is asked for below C(/v2/[prefix/]), with C(?ns=) and the name of the registry.
+            type: str
+            required: true
+          headers:
+            description:
+              - Headers that go with every request to this mirror, and to no other host.
+              - Values of eight characters and more are kept out of all output.
+            type: dict
+            default: {}
+          username:
+            description: The user name for this mirror. Without one those of the host's auth files for the mirror's own host are used.
+            type: str
+          password:
+            description: The password that goes with O(registries[].mirrors[].username).
+            type: str
+          ca_path:
+            description: As O(ca_path), for this mirror.
+            type: path
+          validate_certs:
+            description: Whether this mirror's certificate must be valid.
+            type: bool
+            default: true
+          resolve_tags:
+            description: Whether this mirror is asked what a tag points at. With V(false) it is asked only by digest.
+            type: bool
+            default: true
+      mirror_only:
+        description: Whether the registry itself is never read from, but its mirrors alone.
+        type: bool
+        default: false
 requirements:
   - requests >= 2.25
 """

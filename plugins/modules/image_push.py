@@ -196,7 +196,7 @@ def plan(task: Task) -> Plan:
     names = task.selectors("name")
     pairs = [(name, destination_of(name, task.params["destination"], len(names))) for name in names]
     task.open_registries([destination for _name, destination in pairs])
-    return Pusher(task.store, task.repository, task.selection, task.host).plan(pairs, task.workers)
+    return Pusher(task.store, task.destination, task.selection, task.host).plan(pairs, task.workers)
 
 
 def main() -> t.NoReturn:

@@ -7,12 +7,18 @@
 from __future__ import annotations
 
 import threading
+import typing as t
 
 from ..oci.reference import Reference
 from .endpoint import Endpoint
+from .fallback import Fallback
 from .http import HttpClient
 from .repository import Repository
+from .route import Route, routes_for
 from .settings import ClientSettings
+
+if t.TYPE_CHECKING:
+    from .host_config import EngineConfig
 
 
 class Registries:
@@ -20,22 +26,39 @@ class Registries:
 
     def __init__(self, settings: ClientSettings) -> None:
         self.client = HttpClient(settings)
+        self._host_config = _engine_config() if settings.host_config else None
         self._lock = threading.Lock()
-        self._endpoints: dict[str, Endpoint] = {}
-        self._repositories: dict[str, Repository] = {}
+        self._endpoints: dict[Route, Endpoint] = {}
+        self._repositories: dict[tuple[str, bool], Repository] = {}
 
-    def repository(self, reference: Reference) -> Repository:
-        """The one object for this repository, whoever asks; nothing is sent by it."""
+    @property
+    def warnings(self) -> list[str]:
+        """What of the host's configuration was passed over."""
+        return self._host_config.warnings if self._host_config is not None else []
+
+    def repository(self, reference: Reference, direct: bool = False) -> Repository:
+        """The one object for this repository, whoever asks; nothing is sent by it. DIRECT is for writing, which needs to know what the registry itself has.
+
+        Raises Denied where the host's configuration blocks the repository.
+        """
         with self._lock:
-            return self._repository(reference)
+            repository = self._repositories.get((reference.context, direct))
+            if repository is None:
+                repository = self._repositories[reference.context, direct] = self._opened(reference, direct)
+            return repository
 
-    def _repository(self, reference: Reference) -> Repository:
-        endpoint = self._endpoints.get(reference.registry)
-        if endpoint is None:
-            endpoint = Endpoint(reference.registry, self.client, self.client.settings.for_host(reference.registry))
-            self._endpoints[reference.registry] = endpoint
-        repository = self._repositories.get(reference.context)
-        if repository is None:
-            repository = Repository(endpoint, reference.repository)
-            self._repositories[reference.context] = repository
-        return repository
+    def _opened(self, reference: Reference, direct: bool) -> Repository:
+        routes = routes_for(reference, self.client.settings, self._host_config)
+        upstream = self._endpoint(routes.upstream)
+        mirrors = [self._endpoint(route) for route in routes.mirrors]
+        ways = [upstream] if direct or not mirrors else mirrors if routes.mirror_only else [*mirrors, upstream]
+        return Repository(upstream, reference.repository, reference.registry, Fallback(ways, reference.repository))
+
+    def _endpoint(self, route: Route) -> Endpoint:
+        return self._endpoints.setdefault(route, Endpoint(route, self.client))
+
+
+def _engine_config() -> EngineConfig:
+    from .host_config import EngineConfig
+
+    return EngineConfig()

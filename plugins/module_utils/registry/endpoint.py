@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One registry as it is really reached: with or without TLS, under which address, and with which authorization."""
+"""One way to a registry as it is really gone: with or without TLS, and with which authorization."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ import time
 import typing as t
 
 from ..errors import Denied, LongshoreError
-from ..oci.reference import DOCKER_HUB
 from .auth import Challenge, basic, chosen_challenge, parse_challenges
 from .http import CONNECT_TIMEOUT, MAX_ERROR_BODY, HttpClient, Request, Response, origin
 from .proxy import is_loopback
 from .responses import failure
-from .settings import Credentials, HostSettings
+from .route import Route
+from .settings import Credentials
 from .tokens import merged, token_server
 
-_HUB_HOST = "registry-1.docker.io"
 # One for a request that brought none or one that ended, and one where what was got turns out to be too little.
 _MAX_AUTHORIZATIONS = 2
 # What OpenSSL calls an answer that isn't TLS at all; which of them comes depends on its version and on the answer's first bytes.
@@ -84,7 +83,7 @@ class _Login:
             return _Authorization(basic(credentials))
         server = token_server(challenge, endpoint.url, endpoint.client, endpoint.settings, request.what)
         held = self._current.scopes or () if self._current is not None else ()
-        wanted = challenge.parameters.get("scope", "").split() or [_usual_scope(request, self._repository)]
+        wanted = challenge.parameters.get("scope", "").split() or [_usual_scope(request, endpoint.route.renamed(self._repository))]
         token = server.fetch(merged((*held, *wanted, *request.scopes)), credentials, request.what)
         return _Authorization(f"Bearer {token.value}", token.scopes, token.ends)
 
@@ -95,12 +94,14 @@ def _usual_scope(request: Request, repository: str) -> str:
 
 
 class Endpoint:
-    """Where a registry's requests go. Shared by all repositories of a run; the authorization is found once for each."""
+    """One way to a registry. Shared by all repositories of a run; the authorization is found once for each. One that `is_down` gave no answer."""
 
-    def __init__(self, registry: str, client: HttpClient, settings: HostSettings) -> None:
-        self.registry = registry
+    def __init__(self, route: Route, client: HttpClient) -> None:
+        self.route = route
+        self.registry = route.keeper
         self.client = client
-        self.settings = settings
+        self.settings = route.settings
+        self.is_down = False
         self._lock = threading.Lock()
         self._url: str | None = None
         self._logins: dict[str, _Login] = {}
@@ -110,26 +111,26 @@ class Endpoint:
         """Scheme, host and port. For a loopback host this may ask once whether it speaks TLS."""
         with self._lock:
             if self._url is None:
-                host = _HUB_HOST if self.registry == DOCKER_HUB else self.registry
-                self._url = f"{self._scheme(host)}://{host}"
+                self._url = f"{self._scheme()}://{self.route.host}"
             return self._url
 
-    def _scheme(self, host: str) -> str:
+    def _scheme(self) -> str:
         if self.settings.plain_http is not None:
             return "http" if self.settings.plain_http else "https"
-        name, port = _split_host(host)
-        return "http" if is_loopback(name) and not _speaks_tls(name, port or 443, self.client.settings.timeout) else "https"
+        name, port = _split_host(self.route.host)
+        may_be_plain = self.settings.may_be_plain or is_loopback(name)
+        return "http" if may_be_plain and not _speaks_tls(name, port or 443, self.client.settings.timeout) else "https"
 
     def credentials(self, repository: str) -> Credentials | None:
         """Those of the task, else the host's own."""
-        return self.settings.credentials or self.client.host_credentials(self.registry, repository)
+        return self.settings.credentials or self.client.host_credentials(self.registry, self.route.renamed(repository))
 
     def send(self, request: Request, repository: str) -> Response:
         """Sends REQUEST and answers demands for credentials. Its URL begins with a slash; one that the registry gave may lead elsewhere, without them."""
         if request.url.startswith("/"):
-            request = dataclasses.replace(request, url=self.url + request.url)
+            request = dataclasses.replace(request, url=self.url + self.route.path(request.url, repository))
         if origin(request.url) != origin(self.url):
-            return self.client.send(request, dataclasses.replace(self.settings, client_cert=None, client_key=None))
+            return self.client.send(request, self.settings.for_strangers)
         with self._lock:
             login = self._logins.setdefault(repository, _Login(self, repository))
         authorization = login.current(request)

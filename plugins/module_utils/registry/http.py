@@ -189,12 +189,12 @@ class HttpClient:
                         f"{request.what}: {without_secrets(url)} redirects a request with credentials to another host, which is refused"
                     )
                 authorization = None
-                settings = dataclasses.replace(host, client_cert=None, client_key=None)
+                settings = host.for_strangers
             url = target
         raise RegistryError(f"{request.what}: {without_secrets(request.url)} redirects more than {MAX_REDIRECTS} times")
 
     def _exchange(self, request: Request, url: str, authorization: str | None, settings: HostSettings) -> Response:
-        headers = {"User-Agent": "longshore", "Accept-Encoding": "identity", "Accept": "*/*", **request.headers}
+        headers = {"User-Agent": "longshore", "Accept-Encoding": "identity", "Accept": "*/*", **request.headers, **dict(settings.headers)}
         if authorization is not None:
             headers["Authorization"] = authorization
         body = request.body() if request.body is not None else None

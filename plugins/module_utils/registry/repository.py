@@ -17,6 +17,7 @@ from ..oci.document import MAX_DOCUMENT
 from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
 from .endpoint import Endpoint
+from .fallback import Fallback
 from .http import DEADLINE, Interrupted, Request, Response, pause
 
 if t.TYPE_CHECKING:
@@ -31,14 +32,22 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 class Repository:
     """Images of one repository. Documents that were read once are kept for the run: planning and moving ask for them but once."""
 
-    def __init__(self, endpoint: Endpoint, repository: str) -> None:
+    def __init__(self, endpoint: Endpoint, repository: str, registry: str, ways: Fallback) -> None:
+        """ENDPOINT is that of the registry itself, for all but reading; WAYS are what images are read by."""
         self.endpoint = endpoint
         self.repository = repository
+        self.registry = registry
+        self._ways = ways
         self._documents: dict[Digest, bytes] = {}
 
     @property
     def name(self) -> str:
-        return f"{self.endpoint.registry}/{self.repository}"
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def answered_by(self) -> str:
+        """The address that answered last: the registry's own, or that of a mirror."""
+        return self._ways.answered_by.url
 
     def writer(self, needed: t.Iterable[Digest]) -> RepositoryWriter:
         """Leave to push. A run that only pulls doesn't load what pushing takes."""
@@ -54,7 +63,9 @@ class Repository:
         The answer's headers are a hint, and nothing is stored by them: where they are missing or odd, or HEAD is refused, the manifest itself is read.
         """
         try:
-            response = self._send("HEAD", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, (200, 404))
+            response = self._send(
+                "HEAD", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, (200, 404), reference.digest is None
+            )
         except LongshoreError as error:
             if error.status not in _HEAD_REFUSED:
                 raise
@@ -72,7 +83,7 @@ class Repository:
 
     def fetch(self, reference: Reference) -> Descriptor:
         """Reads the manifest or index that a reference points at. Raises ImageNotFound, DigestMismatch, UnsupportedFormat."""
-        response = self._send("GET", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT})
+        response = self._send("GET", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, by_tag=reference.digest is None)
         data = self._whole_body(response, str(reference))
         if reference.digest is not None:
             reference.digest.check(data, str(reference))
@@ -88,7 +99,7 @@ class Repository:
         if known is not None:
             return known
         if descriptor.is_document:
-            self.fetch(Reference(self.endpoint.registry, self.repository, None, descriptor.digest))
+            self.fetch(Reference(self.registry, self.repository, None, descriptor.digest))
             return self._documents[descriptor.digest]
         if descriptor.size > MAX_DOCUMENT:
             raise UnsupportedFormat(f"{self.name}: the config {descriptor.digest} is longer than the {MAX_DOCUMENT} bytes that are allowed")
@@ -106,12 +117,12 @@ class Repository:
         try:
             data = response.body(MAX_DOCUMENT)
         except Interrupted as fault:
-            raise Unreachable(f"{what}: {self.endpoint.registry} broke off its answer: {fault}") from fault
+            raise Unreachable(f"{what}: {self._ways.answered_by.registry} broke off its answer: {fault}") from fault
         if len(data) > MAX_DOCUMENT:
             raise UnsupportedFormat(f"{what}: the manifest is longer than the {MAX_DOCUMENT} bytes that are allowed")
         promised = response.headers.get("Content-Length")
         if promised is not None and promised != str(len(data)):
-            raise Unreachable(f"{what}: {self.endpoint.registry} ended its answer after {len(data)} of {promised} bytes")
+            raise Unreachable(f"{what}: {self._ways.answered_by.registry} ended its answer after {len(data)} of {promised} bytes")
         return data
 
     # Blobs.
@@ -143,7 +154,7 @@ class Repository:
             except Interrupted as interruption:
                 fault = str(interruption)
             attempt += 1
-            error = Unreachable(f"{what}: {self.endpoint.registry} broke off: {fault}")
+            error = Unreachable(f"{what}: {self._ways.answered_by.registry} broke off: {fault}")
             if attempt >= self.endpoint.client.settings.retries:
                 raise error
             pause(attempt - 1, None, deadline, error)
@@ -159,7 +170,7 @@ class Repository:
             match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if match is None or (int(match.group(1)), int(match.group(2))) != (offset, descriptor.size - 1):
                 response.close()
-                raise RegistryError(f"{what}: {self.endpoint.registry} answered with another range than the one asked for", status=206)
+                raise RegistryError(f"{what}: {self._ways.answered_by.registry} answered with another range than the one asked for", status=206)
             yield from response.chunks()
             return
         to_skip = offset
@@ -170,8 +181,16 @@ class Repository:
 
     # Requests.
 
-    def _send(self, method: str, url: str, what: str, headers: t.Mapping[str, str] | None = None, accepted: tuple[int, ...] = (200,)) -> Response:
-        return self.endpoint.send(Request(method, url, what, headers or {}, accepted=accepted), self.repository)
+    def _send(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        headers: t.Mapping[str, str] | None = None,
+        accepted: tuple[int, ...] = (200,),
+        by_tag: bool = False,
+    ) -> Response:
+        return self._ways.send(Request(method, url, what, headers or {}, accepted=accepted), by_tag)
 
     def _manifest_url(self, target: str) -> str:
         return f"/v2/{self.repository}/manifests/{target}"

@@ -27,7 +27,8 @@ class Credentials:
 class HostSettings:
     """What holds for one registry. `plain_http`: True never TLS, False always TLS, None decides by the host; paths are the user's own.
 
-    `token_hosts` are the host:port of token servers that are trusted though they are this machine's or a private network's.
+    Where `may_be_plain`, None asks a host that isn't this machine too. `token_hosts` are the host:port of token servers that are trusted though they are
+    this machine's or a private network's. `headers` go with every request to this host, and with none to another. `mirrors` are asked first, in order.
     """
 
     plain_http: bool | None = None
@@ -36,7 +37,16 @@ class HostSettings:
     client_cert: str | None = None
     client_key: str | None = None
     credentials: Credentials | None = None
+    may_be_plain: bool = False
     token_hosts: frozenset[str] = frozenset()
+    headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    mirrors: tuple[Mirror, ...] = ()
+    mirror_only: bool = False
+
+    @property
+    def for_strangers(self) -> HostSettings:
+        """These settings for another host that this one sends us to: nothing that shows who we are."""
+        return dataclasses.replace(self, client_cert=None, client_key=None, headers=())
 
     @property
     def verify(self) -> bool | str:
@@ -50,13 +60,26 @@ class HostSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class Mirror:
+    """Another place for a registry's images. `url` is scheme://host[:port][/prefix]; what tags point at is asked there where it `resolve_tags`."""
+
+    url: str
+    settings: HostSettings
+    resolve_tags: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class ClientSettings:
-    """What holds for all registries of a run. `timeout` is seconds without progress, `retries` how often a request is tried at most."""
+    """What holds for all registries of a run. `timeout` is seconds without progress, `retries` how often a request is tried at most.
+
+    With `host_config` the configuration of this host's engines counts where the task says nothing.
+    """
 
     default: HostSettings = HostSettings()
     hosts: t.Mapping[str, HostSettings] = dataclasses.field(default_factory=dict)
     auth_file: str | None = None
     proxy: str | None = None
+    host_config: bool = False
     timeout: float = 60
     retries: int = 5
     concurrency: int = 4

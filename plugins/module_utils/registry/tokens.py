@@ -111,7 +111,7 @@ def token_server(challenge: Challenge, registry_url: str, client: HttpClient, se
             f"list {host}:{port} in token_hosts of this registry if that is right",
             status=401,
         )
-    return TokenServer(realm, challenge.parameters.get("service"), client, settings)
+    return TokenServer(realm, challenge.parameters.get("service"), client, settings if own else dataclasses.replace(settings, headers=()))
 
 
 def is_internal(host: str) -> bool:

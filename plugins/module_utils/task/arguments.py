@@ -55,11 +55,22 @@ _HOST: dict[str, Option] = {
     "client_key": {"type": "path"},
 }
 
+_MIRROR: dict[str, Option] = {
+    "url": {"type": "str", "required": True},
+    "headers": {"type": "dict", "default": {}, "no_log": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "ca_path": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "resolve_tags": {"type": "bool", "default": True},
+}
+
 REGISTRY = Arguments(
     {
         **_HOST,
         "validate_certs": {"type": "bool", "default": True},
         "auth_file": {"type": "path"},
+        "host_config": {"type": "bool", "default": True},
         "proxy": {"type": "str"},
         "timeout": {"type": "float", "default": 60},
         "retries": {"type": "int", "default": 5},
@@ -74,6 +85,14 @@ REGISTRY = Arguments(
                 "validate_certs": {"type": "bool", "default": True},
                 # Which hosts may be asked is no secret, whatever its name holds.
                 "token_hosts": {"type": "list", "elements": "str", "default": [], "no_log": False},
+                "mirrors": {
+                    "type": "list",
+                    "elements": "dict",
+                    "default": [],
+                    "options": _MIRROR,
+                    "required_together": [("username", "password")],
+                },
+                "mirror_only": {"type": "bool", "default": False},
             },
             "required_together": [("username", "password")],
             "mutually_exclusive": [("password", "identity_token")],

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import typing as t
 
 from ..errors import InvalidOption
 from ..oci.reference import DOCKER_HUB, Reference
-from ..registry.settings import ClientSettings, Credentials, HostSettings
+from ..registry.responses import without_secrets
+from ..registry.route import mirror_route
+from ..registry.settings import ClientSettings, Credentials, HostSettings, Mirror
 
 Params = t.Mapping[str, t.Any]
 
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _HUB_NAMES = (DOCKER_HUB, "index.docker.io")
 
 
@@ -38,6 +43,7 @@ def client_settings(params: Params, references: t.Sequence[Reference]) -> Client
         hosts=hosts,
         auth_file=params["auth_file"],
         proxy=_proxy(params["proxy"]),
+        host_config=params["host_config"],
         timeout=_at_least(params, "timeout", 1),
         retries=int(_at_least(params, "retries", 1)),
         concurrency=int(_at_least(params, "concurrency", 1)),
@@ -45,24 +51,45 @@ def client_settings(params: Params, references: t.Sequence[Reference]) -> Client
 
 
 def _host_settings(params: Params, where: str) -> HostSettings:
+    """The settings in the options of a task, of a registry or of a mirror, each of which has some of them."""
     for option in ("ca_path", "client_cert", "client_key"):
-        if params[option] and not os.path.exists(params[option]):
+        if params.get(option) and not os.path.exists(params[option]):
             raise InvalidOption(f"{option} {params[option]} of {where} doesn't exist")
-    if params["client_key"] and not params["client_cert"]:
+    if params.get("client_key") and not params["client_cert"]:
         raise InvalidOption(f"client_key of {where} has no client_cert")
+    mirrors = tuple(_mirror(entry, params["name"]) for entry in params.get("mirrors") or ())
+    if params.get("mirror_only") and not mirrors:
+        raise InvalidOption(f"mirror_only of {where} has no mirrors")
     return HostSettings(
-        plain_http=params["plain_http"],
+        plain_http=params.get("plain_http"),
         validate_certs=params["validate_certs"],
         ca_path=params["ca_path"],
-        client_cert=params["client_cert"],
-        client_key=params["client_key"],
+        client_cert=params.get("client_cert"),
+        client_key=params.get("client_key"),
         credentials=_credentials(params),
         token_hosts=frozenset(params.get("token_hosts") or ()),
+        headers=tuple(_headers(params.get("headers") or {}, where)),
+        mirrors=mirrors,
+        mirror_only=bool(params.get("mirror_only")),
     )
 
 
+def _mirror(entry: Params, registry: str) -> Mirror:
+    mirror = Mirror(entry["url"], _host_settings(entry, f"mirror {without_secrets(entry['url'])}"), entry["resolve_tags"])
+    mirror_route(mirror, registry)  # a bad address is told before anything is asked
+    return mirror
+
+
+def _headers(headers: t.Mapping[str, t.Any], where: str) -> t.Iterator[tuple[str, str]]:
+    for name, value in headers.items():
+        text = str(value)
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
+            raise InvalidOption(f"headers of {where}: {name!r} or its value can't be sent as a header")
+        yield name, text
+
+
 def _credentials(params: Params) -> Credentials | None:
-    if params["identity_token"] is not None:
+    if params.get("identity_token") is not None:
         return Credentials("", "", params["identity_token"])
     return Credentials(params["username"], params["password"]) if params["username"] is not None else None
 

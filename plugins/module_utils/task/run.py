@@ -82,7 +82,10 @@ def _finish(module: AnsibleModule, task: Task, work: t.Callable[[], dict[str, t.
             "error": "internal_error",
             "msg": f"{type(error).__name__} in Longshore itself, please report it: {error}",
         }
+    module.no_log_values.difference_update(task.harmless())
     module.no_log_values.update(task.secrets())
+    for warning in task.warnings:
+        module.warn(_shown(warning, task))
     if results.get("failed"):
         module.fail_json(**{**results, "msg": _shown(results["msg"], task)})
     module.exit_json(**results)

@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
 
 ROOT_STORE = "/var/lib/longshore/images"
 USER_STORE = "longshore/images"
+MIN_SECRET_HEADER = 8
 
 
 class Task:
@@ -90,8 +91,12 @@ class Task:
         self._settings = client_settings(self.params, references)
 
     def repository(self, reference: Reference) -> Repository:
-        """A registry's repository. Raises MissingLibrary on a host without `requests`."""
+        """A registry's repository to read from, over mirrors where there are some. Raises MissingLibrary on a host without `requests`."""
         return self._opened_registries().repository(reference)
+
+    def destination(self, reference: Reference) -> Repository:
+        """A registry's repository to change: no mirror has a say in what is there."""
+        return self._opened_registries().repository(reference, direct=True)
 
     def _opened_registries(self) -> Registries:
         if self._registries is None:
@@ -106,6 +111,11 @@ class Task:
         told = self._registries.client.rate_limit if self._registries is not None else None
         return {"limit": told[0], "remaining": told[1]} if told is not None else None
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a user should know beside the results."""
+        return self._registries.warnings if self._registries is not None else []
+
     def remember(self) -> None:
         """Keeps what was hashed, so that the next run needn't; only where there is a store already, and nobody else is just writing to it."""
         if self._store is not None and self._store.known.has_news:
@@ -113,10 +123,22 @@ class Task:
             with contextlib.suppress(LongshoreError), self._store.writer(()):
                 """What a writer keeps when it ends is all that is wanted; without it the next run takes longer, and nothing else."""
 
+    def _with_options(self) -> t.Iterator[t.Mapping[str, t.Any]]:
+        """All that has credentials among its options: the task, registries and mirrors."""
+        yield self.params
+        for registry in self.params.get("registries") or ():
+            yield registry
+            yield from registry["mirrors"]
+
+    def harmless(self) -> set[str]:
+        """What Ansible would hide and mustn't: values of headers such as `1` or `true`, which would be hidden in every other word too."""
+        return {value for options in self._with_options() for value in _header_values(options) if len(value) < MIN_SECRET_HEADER}
+
     def secrets(self) -> set[str]:
         """Every secret that this run knows, in all its forms."""
         secrets: set[str] = set()
-        for options in (self.params, *(self.params.get("registries") or ())):
+        for options in self._with_options():
+            secrets.update(*(forms_of(value) for value in _header_values(options) if len(value) >= MIN_SECRET_HEADER))
             for option in ("password", "identity_token"):
                 if options.get(option):
                     secrets |= forms_of(options[option], options.get("username") or "")
@@ -126,6 +148,10 @@ class Task:
             for token in self._registries.client.found_tokens:
                 secrets |= forms_of(token)
         return secrets
+
+
+def _header_values(options: t.Mapping[str, t.Any]) -> list[str]:
+    return [str(value) for value in (options.get("headers") or {}).values()]
 
 
 def host_platform() -> Platform:

@@ -146,7 +146,7 @@ class Puller:
             changes=(RefChange(name, was, will_be),),
             own={
                 "previous_digest": str(was.digest) if was is not None else None,
-                "endpoint": repository.endpoint.url if repository is not None else None,
+                "endpoint": repository.answered_by if repository is not None else None,
             },
             warnings=(warning,) if warning else (),
         )

@@ -77,7 +77,7 @@ class Pusher:
             asked=str(destination.name),
             image=image_facts(str(destination.name), graph, self.selection, self.host),
             changes=(RefChange(str(destination.name), was, will_be),),
-            own={"source": str(name), "previous_digest": str(was.digest) if was is not None else None, "endpoint": repository.endpoint.url},
+            own={"source": str(name), "previous_digest": str(was.digest) if was is not None else None, "endpoint": repository.answered_by},
         )
         if not there:
             place = f" in place of {short(was.digest)}" if was is not None else ""
@@ -89,7 +89,7 @@ class Pusher:
 
     def _lacking(self, graph: Graph, repository: Repository, workers: Workers) -> tuple[Descriptor, ...]:
         """Asks for each blob, several at once; not at all where the repository has the image already under another tag."""
-        if repository.probe(Reference(repository.endpoint.registry, repository.repository, None, graph.root.digest)) is not None:
+        if repository.probe(Reference(repository.registry, repository.repository, None, graph.root.digest)) is not None:
             return ()
         held = workers.map(repository.has, graph.blobs)
         return tuple(blob for blob, is_held in zip(graph.blobs, held) if not is_held)

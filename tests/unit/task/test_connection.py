@@ -20,7 +20,16 @@ HOST: dict[str, Any] = {
     "username": None, "password": None, "identity_token": None, "plain_http": None,
     "ca_path": None, "client_cert": None, "client_key": None, "validate_certs": True,
 }  # fmt: skip
-TASK: dict[str, Any] = {**HOST, "auth_file": None, "proxy": None, "timeout": 60.0, "retries": 5, "concurrency": 4, "registries": []}
+TASK: dict[str, Any] = {
+    **HOST,
+    "auth_file": None,
+    "host_config": True,
+    "proxy": None,
+    "timeout": 60.0,
+    "retries": 5,
+    "concurrency": 4,
+    "registries": [],
+}
 LOGIN = {"username": "me", "password": "secret"}
 
 
@@ -30,7 +39,7 @@ def settings(*names: str, **options: Any) -> ClientSettings:
 
 
 def test_without_options_all_is_by_default() -> None:
-    assert settings("nginx", "quay.io/x") == ClientSettings()
+    assert settings("nginx", "quay.io/x") == ClientSettings(host_config=True)
     assert {name: option.get("default") for name, option in REGISTRY.options.items() if name != "registries"} == {
         **{name: value for name, value in TASK.items() if name != "registries"}
     }

@@ -1,0 +1,110 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What this host's engines are told of registries: containers-registries.conf(5), and containerd's hosts.toml (containerd, Registry Configuration)."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+import types
+import typing as t
+
+from ..errors import UnsupportedFormat, system_error
+from ..oci.reference import Reference
+from ..oci.text import clean
+from .hosts_toml import routes_of_hosts_file
+from .registries_conf import RegistryRule, read_rules, routes_of_rule
+from .route import HostRoutes
+
+MAX_FILE = 1024 * 1024
+CONTAINERS = "/etc/containers"
+CONTAINERD = "/etc/containerd/certs.d"
+
+
+class EngineConfig:
+    """The files of podman and containerd. They are read when a registry is first asked for, and one that can't be made out is an error, not passed over."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self._rules: list[RegistryRule] | None = None
+
+    def routes(self, reference: Reference) -> HostRoutes:
+        """What the files say of a repository: podman's mirrors before containerd's. Raises UnsupportedFormat for a file that is odd."""
+        if self._rules is None:
+            self._rules = self._read_rules()
+        matching = [rule for rule in self._rules if rule.matched(reference) is not None]
+        best = max(matching, key=lambda rule: len(rule.matched(reference) or ""), default=None)
+        found = routes_of_rule(best, reference) if best is not None else HostRoutes()
+        hosts = self._hosts_file(reference.registry)
+        return _joined(found, hosts) if hosts is not None else found
+
+    # podman's files.
+
+    def _read_rules(self) -> list[RegistryRule]:
+        """The rules of all files; of two for one prefix the later file's."""
+        rules: dict[str, RegistryRule] = {}
+        for path in self._files():
+            document = self._read(path, b"[[registry")
+            if document is not None:
+                rules.update((rule.prefix, rule) for rule in read_rules(document, path))
+        return list(rules.values())
+
+    def _files(self) -> list[str]:
+        """The main file, the user's own before the system's, and then what is put beside it, the user's last."""
+        environment = os.environ
+        config = environment.get("XDG_CONFIG_HOME") or os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".config")
+        own = os.path.join(config, "containers")
+        mains = [environment.get("CONTAINERS_REGISTRIES_CONF"), os.path.join(own, "registries.conf"), os.path.join(CONTAINERS, "registries.conf")]
+        main = next((path for path in mains if path and os.path.exists(path)), None)
+        folders = [os.path.join(place, "registries.conf.d") for place in (CONTAINERS, own)]
+        beside = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.conf")))]
+        return [main, *beside] if main is not None else beside
+
+    # containerd's files.
+
+    def _hosts_file(self, registry: str) -> HostRoutes | None:
+        host, colon, port = registry.rpartition(":")
+        names = [registry, f"{host}_{port}_"] if colon and port.isdigit() else [registry]
+        for name in [*names, "_default"]:
+            path = os.path.join(CONTAINERD, name, "hosts.toml")
+            if os.path.exists(path):
+                document = self._read(path, b"")
+                return routes_of_hosts_file(document, path, registry) if document is not None else None
+        return None
+
+    def _read(self, path: str, telling: bytes) -> dict[str, t.Any] | None:
+        """A file as TOML; None where it holds nothing that matters (no TELLING bytes), or nothing here can read it, which is warned of."""
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MAX_FILE + 1)
+        except OSError as error:
+            raise system_error(error, path) from error
+        if len(data) > MAX_FILE:
+            raise UnsupportedFormat(f"{path} is longer than the {MAX_FILE} bytes that are allowed")
+        lines = (line.strip() for line in data.splitlines())
+        if not any(line and not line.startswith(b"#") and telling in line for line in lines):
+            return None
+        reader = _toml()
+        if reader is None:
+            self.warnings.append(f"{path} is passed over: reading it takes Python 3.11, or the library tomli; host_config: false does without it")
+            return None
+        try:
+            return t.cast("dict[str, t.Any]", reader.loads(data.decode("utf-8")))
+        except (ValueError, RecursionError) as error:
+            raise UnsupportedFormat(f"{path} is no valid TOML: {clean(str(error), 200)}; mend it, or do without it by host_config: false") from error
+
+
+def _joined(found: HostRoutes, hosts: HostRoutes) -> HostRoutes:
+    return dataclasses.replace(found, mirrors=found.mirrors + hosts.mirrors, upstream=found.upstream or hosts.upstream)
+
+
+def _toml() -> types.ModuleType | None:
+    for name in ("tomllib", "tomli"):
+        try:
+            return __import__(name)
+        except ImportError:
+            continue
+    return None

@@ -1,0 +1,268 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the files of podman and containerd say of registries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.registry import host_config
+from ansible_collections.longshore.images.plugins.module_utils.registry.host_config import EngineConfig
+from ansible_collections.longshore.images.plugins.module_utils.registry.route import HostRoutes, Route
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_config, "CONTAINERS", str(tmp_path / "containers"))
+    monkeypatch.setattr(host_config, "CONTAINERD", str(tmp_path / "certs.d"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("XDG_CONFIG_HOME", "CONTAINERS_REGISTRIES_CONF"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def conf(tmp_path: Path, text: str) -> Path:
+    return written(tmp_path / "containers/registries.conf", text)
+
+
+def hosts(tmp_path: Path, text: str, registry: str = "r.io") -> Path:
+    return written(tmp_path / "certs.d" / registry / "hosts.toml", text)
+
+
+def routes(name: str) -> HostRoutes:
+    return EngineConfig().routes(Reference.parse(name))
+
+
+def asked(route: Route, name: str) -> str:
+    """Where an image is asked for."""
+    reference = Reference.parse(name)
+    return f"{route.host}{route.path(f'/v2/{reference.repository}/manifests/{reference.tag}', reference.repository)}"
+
+
+def test_a_host_without_files_says_nothing() -> None:
+    assert routes("nginx") == HostRoutes()
+
+
+# podman's files.
+
+MIRRORED = """
+unqualified-search-registries = ["docker.io"]
+[[registry]]
+prefix = "docker.io/library"
+location = "docker.io/library"
+[[registry.mirror]]
+location = "mirror.example.com:5000/hub"
+insecure = true
+[[registry.mirror]]
+location = "second.example.com"
+pull-from-mirror = "digest-only"
+"""
+
+
+def test_mirrors_come_in_order_with_the_rest_of_the_name_behind_their_location(tmp_path: Path) -> None:
+    conf(tmp_path, MIRRORED)
+    found = routes("nginx")
+    assert found.upstream is None
+    assert [asked(route, "nginx") for route in found.mirrors] == [
+        "mirror.example.com:5000/v2/hub/nginx/manifests/latest",
+        "second.example.com/v2/nginx/manifests/latest",
+    ]
+    first, second = found.mirrors
+    assert (first.settings.may_be_plain, first.settings.validate_certs, first.tags, first.digests) == (True, False, True, True)
+    assert (second.settings.may_be_plain, second.settings.validate_certs, second.tags, second.digests) == (False, True, False, True)
+    assert routes("docker.io/other/app") == HostRoutes()
+
+
+def test_another_location_takes_the_place_of_the_prefix(tmp_path: Path) -> None:
+    conf(tmp_path, '[[registry]]\nprefix = "old.io/team"\nlocation = "new.io/group/team"\n')
+    found = routes("old.io/team/app:1")
+    assert found.upstream is not None
+    assert asked(found.upstream, "old.io/team/app:1") == "new.io/v2/group/team/app/manifests/1"
+    assert found.upstream.keeper == "new.io"
+
+
+@pytest.mark.parametrize(
+    ("name", "location"),
+    [
+        ("r.io/a/b/c:1", "three"),
+        ("r.io/a/b:1", "three"),
+        ("r.io/a/bc:1", "two"),
+        ("r.io/a:1", "two"),
+        ("r.io/ab:1", "one"),
+        ("r.io:5000/a:1", None),
+        ("x.r.io/a:1", "wild"),
+        ("x.y.r.io:5000/a:1", "wild"),
+        ("xr.io/a:1", None),
+    ],
+)
+def test_the_longest_prefix_counts(tmp_path: Path, name: str, location: str | None) -> None:
+    rules = {"r.io": "one", "r.io/a": "two", "r.io/a/b": "three", "*.r.io": "wild"}
+    conf(tmp_path, "".join(f'[[registry]]\nprefix = "{prefix}"\nlocation = "{place}.io"\n' for prefix, place in rules.items()))
+    upstream = routes(name).upstream
+    assert (upstream.host if upstream is not None else None) == (f"{location}.io" if location else None)
+
+
+def test_a_registry_may_be_blocked_or_insecure(tmp_path: Path) -> None:
+    path = conf(tmp_path, '[[registry]]\nlocation = "bad.io"\nblocked = true\n[[registry]]\nlocation = "plain.io"\ninsecure = true\n')
+    assert routes("bad.io/x").blocked_by == str(path)
+    assert routes("plain.io/x") == HostRoutes(insecure=True)
+
+
+@pytest.mark.parametrize(("use", "tags", "digests"), [("all", True, True), ("digest-only", False, True), ("tag-only", True, False)])
+def test_a_mirror_may_be_for_tags_or_for_digests_alone(tmp_path: Path, use: str, tags: bool, digests: bool) -> None:
+    conf(tmp_path, f'[[registry]]\nlocation = "r.io"\n[[registry.mirror]]\nlocation = "m.io"\npull-from-mirror = "{use}"\n')
+    (mirror,) = routes("r.io/x").mirrors
+    assert (mirror.tags, mirror.digests) == (tags, digests)
+
+
+def test_all_mirrors_of_a_registry_may_be_for_digests_alone(tmp_path: Path) -> None:
+    conf(tmp_path, '[[registry]]\nlocation = "r.io"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = "m.io"\n')
+    assert not routes("r.io/x").mirrors[0].tags
+
+
+def test_the_users_own_file_comes_before_the_systems_and_what_is_beside_it_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rule(location: str) -> str:
+        return f'[[registry]]\nprefix = "r.io"\nlocation = "{location}"\n'
+
+    def upstream() -> str:
+        found = routes("r.io/x").upstream
+        return found.host if found is not None else ""
+
+    conf(tmp_path, rule("system.io"))
+    assert upstream() == "system.io"
+    written(tmp_path / "home/.config/containers/registries.conf", rule("own.io"))
+    assert upstream() == "own.io"
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(written(tmp_path / "named.conf", rule("named.io"))))
+    assert upstream() == "named.io"
+    written(tmp_path / "containers/registries.conf.d/10-a.conf", rule("a.io"))
+    written(tmp_path / "containers/registries.conf.d/20-b.conf", rule("b.io"))
+    assert upstream() == "b.io"
+    written(tmp_path / "home/.config/containers/registries.conf.d/00-c.conf", rule("c.io"))
+    assert upstream() == "c.io"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[registry]", "[[registry]]\nlocation = 1", '[[registry]]\nlocation = "r.io"\nblocked = "yes"', "[[registry]]\nmirror = 1",
+        "[[registry]]\nmirror = [1]", "registry = 1 # [[registry]]", "#\n" * 600_000,
+    ],
+)  # fmt: skip
+def test_an_odd_file_of_podman_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = conf(tmp_path, text)
+    with pytest.raises(UnsupportedFormat, match=str(path)):
+        routes("r.io/x")
+
+
+def test_a_file_without_registries_is_not_even_parsed(tmp_path: Path) -> None:
+    conf(tmp_path, "# [[registry]]\n[aliases\n")
+    assert routes("r.io/x") == HostRoutes()
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "containers/registries.conf").mkdir(parents=True)
+    with pytest.raises(LongshoreError, match="Is a directory"):
+        routes("r.io/x")
+
+
+def test_without_a_toml_reader_a_file_that_says_something_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_config, "_toml", lambda: None)
+    path = conf(tmp_path, MIRRORED)
+    config = EngineConfig()
+    assert config.routes(Reference.parse("nginx")) == HostRoutes()
+    assert len(config.warnings) == 1
+    assert str(path) in config.warnings[0]
+    conf(tmp_path, "# nothing\n")
+    quiet = EngineConfig()
+    quiet.routes(Reference.parse("nginx"))
+    assert quiet.warnings == []
+
+
+# containerd's files.
+
+HOSTS = """
+server = "https://r.io"
+[host."https://cache.example.com"]
+  capabilities = ["pull", "resolve"]
+  ca = "ca.pem"
+  client = [["client.pem", "client.key"]]
+[host."http://10.0.0.1:5000/mirror"]
+  capabilities = ["pull"]
+  skip_verify = true
+[host."https://harbor.example.com/v2/hub"]
+  override_path = true
+  [host."https://harbor.example.com/v2/hub".header]
+    X-Key = ["one", "two"]
+[host."https://push.example.com"]
+  capabilities = ["push"]
+"""
+
+
+def test_hosts_of_containerd_are_mirrors_in_their_order(tmp_path: Path) -> None:
+    path = hosts(tmp_path, HOSTS)
+    found = routes("r.io/a/b:1")
+    assert found.upstream is None
+    assert [asked(route, "r.io/a/b:1") for route in found.mirrors] == [
+        "cache.example.com/v2/a/b/manifests/1?ns=r.io",
+        "10.0.0.1:5000/mirror/v2/a/b/manifests/1?ns=r.io",
+        "harbor.example.com/v2/hub/a/b/manifests/1?ns=r.io",
+    ]
+    cache, plain, harbor = found.mirrors
+    assert cache.settings.ca_path == str(path.parent / "ca.pem")
+    assert cache.settings.cert == (str(path.parent / "client.pem"), str(path.parent / "client.key"))
+    assert (cache.settings.plain_http, cache.tags, cache.digests) == (False, True, True)
+    assert (plain.settings.plain_http, plain.settings.validate_certs, plain.tags, plain.digests) == (True, False, False, True)
+    assert harbor.settings.headers == (("X-Key", "one, two"),)
+    assert "X-Key" not in repr(harbor)
+
+
+@pytest.mark.parametrize(
+    ("registry", "folder"), [("r.io:5000", "r.io:5000"), ("r.io:5000", "r.io_5000_"), ("r.io", "_default"), ("docker.io", "docker.io")]
+)
+def test_a_registry_has_a_folder_or_the_default_one(tmp_path: Path, registry: str, folder: str) -> None:
+    hosts(tmp_path, '[host."https://m.io"]\n', folder)
+    assert [route.host for route in routes(f"{registry}/a/x").mirrors] == ["m.io"]
+
+
+def test_a_server_takes_the_place_of_the_registry(tmp_path: Path) -> None:
+    hosts(tmp_path, 'server = "http://other.io:5000"\n')
+    upstream = routes("r.io/x:1").upstream
+    assert upstream is not None
+    assert asked(upstream, "r.io/x:1") == "other.io:5000/v2/x/manifests/1"
+    assert upstream.settings.plain_http
+
+
+def test_the_registry_as_its_own_server_says_nothing_new(tmp_path: Path) -> None:
+    hosts(tmp_path, 'server = "https://registry-1.docker.io"\n', "docker.io")
+    assert routes("nginx") == HostRoutes()
+
+
+def test_mirrors_of_podman_come_before_those_of_containerd(tmp_path: Path) -> None:
+    conf(tmp_path, '[[registry]]\nlocation = "r.io"\n[[registry.mirror]]\nlocation = "podman.io"\n')
+    hosts(tmp_path, '[host."https://containerd.io"]\n')
+    assert [route.host for route in routes("r.io/x").mirrors] == ["podman.io", "containerd.io"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "host = 1", '[host."ftp://m.io"]', '[host."https://me@m.io"]', '[host."https://m.io"]\nca = 1', '[host."https://m.io"]\nca = ["a", "b"]',
+        '[host."https://m.io"]\nclient = [[1]]', '[host."https://m.io"]\nskip_verify = "no"', '[host."https://m.io"]\nheader = 1', "server = 1", "x",
+        '[host]\n"https://m.io" = 1',
+    ],
+)  # fmt: skip
+def test_an_odd_file_of_containerd_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = hosts(tmp_path, text)
+    with pytest.raises(UnsupportedFormat, match=str(path)):
+        routes("r.io/x")

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which ways lead to a registry's images."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InvalidOption
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.registry.route import HostRoutes, Route, mirror_route, routes_for
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, Credentials, HostSettings, Mirror
+
+NGINX = Reference.parse("nginx")
+ME = Credentials("me", "secret")
+PLAIN = HostSettings()
+
+
+def mirror(url: str) -> Route:
+    return mirror_route(Mirror(url, PLAIN), "docker.io")
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("http://cache:5000", "/v2/library/nginx/manifests/1?ns=docker.io"),
+        ("http://cache:5000/", "/v2/library/nginx/manifests/1?ns=docker.io"),
+        ("https://harbor.example.com/hub", "/v2/hub/library/nginx/manifests/1?ns=docker.io"),
+        ("https://harbor.example.com/a/b/", "/v2/a/b/library/nginx/manifests/1?ns=docker.io"),
+    ],
+)
+def test_a_mirror_is_asked_below_its_prefix_and_told_for_whom(url: str, asked: str) -> None:
+    assert mirror(url).path("/v2/library/nginx/manifests/1", "library/nginx") == asked
+
+
+def test_a_query_that_is_there_stays() -> None:
+    assert mirror("http://cache").path("/v2/a/tags/list?n=5", "a") == "/v2/a/tags/list?n=5&ns=docker.io"
+
+
+@pytest.mark.parametrize(("url", "plain_http", "host"), [("http://cache:5000", True, "cache:5000"), ("https://[::1]:443/x", False, "[::1]:443")])
+def test_the_scheme_of_a_mirror_is_what_its_address_says(url: str, plain_http: bool, host: str) -> None:
+    assert (mirror(url).settings.plain_http, mirror(url).host) == (plain_http, host)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "cache:5000",
+        "//cache",
+        "ftp://cache",
+        "http://",
+        "http://me:secret@cache",
+        "http://cache?x=1",
+        "http://cache#x",
+        "http://cache:x",
+        "http://[x",
+    ],
+)
+def test_what_is_no_address_of_a_mirror_is_refused_without_its_secrets(url: str) -> None:
+    with pytest.raises(InvalidOption, match=r"mirrors of docker\.io") as caught:
+        mirror(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_location_takes_the_place_of_a_prefix() -> None:
+    route = Route("mirror.io", PLAIN, "mirror.io", own_part="library", their_part="hub/official")
+    assert route.renamed("library/nginx") == "hub/official/nginx"
+    assert route.path("/v2/library/nginx/blobs/x", "library/nginx") == "/v2/hub/official/nginx/blobs/x"
+    assert dataclasses.replace(route, own_part="library/nginx", their_part="nginx").renamed("library/nginx") == "nginx"
+
+
+def test_another_root_takes_the_place_of_v2() -> None:
+    route = Route("mirror.io", PLAIN, "mirror.io", root="/proxy/v2", namespace="docker.io")
+    assert route.path("/v2/library/nginx/blobs/x", "library/nginx") == "/proxy/v2/library/nginx/blobs/x?ns=docker.io"
+    assert route.path("/v2/", "library/nginx") == "/proxy/v2/?ns=docker.io"
+
+
+def test_docker_hub_is_reached_by_another_name_and_known_by_its_own() -> None:
+    routes = routes_for(NGINX, ClientSettings(), None)
+    assert routes.mirrors == ()
+    assert (routes.upstream.host, routes.upstream.keeper) == ("registry-1.docker.io", "docker.io")
+
+
+class Config:
+    """A host whose configuration says one thing of everything."""
+
+    def __init__(self, found: HostRoutes) -> None:
+        self.found = found
+
+    def routes(self, reference: Reference) -> HostRoutes:
+        return self.found
+
+
+OTHER = Route("other.io", PLAIN, "other.io")
+
+
+def test_the_mirrors_of_the_task_take_the_place_of_the_hosts() -> None:
+    given = Mirror("http://cache", PLAIN)
+    listed = ClientSettings(hosts={"docker.io": HostSettings(mirrors=(given,), mirror_only=True)})
+    assert routes_for(NGINX, listed, Config(HostRoutes((OTHER,)))).mirrors == (mirror("http://cache"),)
+    assert routes_for(NGINX, listed, None).mirror_only
+    assert routes_for(NGINX, ClientSettings(), Config(HostRoutes((OTHER,)))).mirrors == (OTHER,)
+
+
+def test_no_mirror_gets_the_credentials_of_the_registry() -> None:
+    own = HostSettings(credentials=ME, client_cert="/cert", headers=(("X-Key", "k"),), mirrors=(Mirror("http://cache", PLAIN),))
+    for settings in (ClientSettings(hosts={"docker.io": own}), ClientSettings(default=own)):
+        routes = routes_for(NGINX, settings, Config(HostRoutes(upstream=OTHER)))
+        for route in (*routes.mirrors, routes.upstream):
+            assert route.settings.credentials is None
+            assert route.settings.client_cert is None
+            assert route.settings.headers == ()
+
+
+def test_another_location_has_the_settings_that_the_task_gives_for_it() -> None:
+    settings = ClientSettings(hosts={"other.io": HostSettings(credentials=ME)})
+    assert routes_for(NGINX, settings, Config(HostRoutes(upstream=OTHER))).upstream.settings.credentials == ME
+
+
+def test_an_insecure_registry_is_asked_without_certificates_unless_the_task_wants_tls() -> None:
+    insecure = Config(HostRoutes(insecure=True))
+    relaxed = routes_for(NGINX, ClientSettings(), insecure).upstream.settings
+    assert (relaxed.may_be_plain, relaxed.validate_certs) == (True, False)
+    strict = routes_for(NGINX, ClientSettings(default=HostSettings(plain_http=False)), insecure).upstream.settings
+    assert (strict.may_be_plain, strict.validate_certs) == (False, True)
+
+
+def test_a_blocked_registry_is_denied_by_the_name_of_the_file() -> None:
+    with pytest.raises(Denied, match=r"docker\.io/library/nginx is blocked by /etc/x\.conf"):
+        routes_for(NGINX, ClientSettings(), Config(HostRoutes(blocked_by="/etc/x.conf")))
