@@ -10,16 +10,18 @@ import contextlib
 import errno
 import fcntl
 import os
+import random
 import stat
 import typing as t
 
-from .errors import InputOutputError, system_error
+from .errors import InputOutputError, LongshoreError, system_error
 
 CHUNK = 1024 * 1024
 READ_REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 CREATE_PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _PARENT_MODE = 0o755
+_MARK = ".longshore-"
 
 
 @contextlib.contextmanager
@@ -44,6 +46,13 @@ def make_folder(path: str, mode: int) -> None:
                 raise
             return
         os.chmod(path, mode)
+
+
+def require_folder(path: str) -> None:
+    """Raises InputOutputError where the folder doesn't exist in which the file PATH is to be written."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise InputOutputError(f"{path} can't be written: the folder {folder} doesn't exist")
 
 
 def sync_folder(path: str) -> None:
@@ -161,3 +170,42 @@ class PrivateFile:
         if self.path:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
+
+
+@contextlib.contextmanager
+def beside(path: str, mode: int) -> t.Iterator[PrivateFile]:
+    """A file in the folder of PATH, locked while its writer lives: by that the next writer knows what the dead have left, and clears it away."""
+    folder, name = os.path.split(path)
+    _reclaim(folder, name)
+    while True:
+        with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), mode, told=path) as file:
+            try_lock(file.fileno(), file.path)
+            # Before it was locked another writer may have taken it for a dead one's.
+            if os.path.lexists(file.path):
+                yield file
+                return
+
+
+def _reclaim(folder: str, name: str) -> None:
+    """Removes what dead writers to the same place have left: files of theirs that nobody holds locked."""
+    with reporting(folder):
+        names = os.listdir(folder)
+    for left in names:
+        if left.startswith(f".{name}{_MARK}"):
+            path = os.path.join(folder, left)
+            with contextlib.suppress(OSError, LongshoreError):
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    if try_lock(descriptor, path):
+                        os.unlink(path)
+                finally:
+                    os.close(descriptor)
+
+
+def replace_file(path: str, data: bytes, mode: int) -> None:
+    """Makes DATA the content of PATH, where PATH is a link that of the file it leads to: whole and durable, or as it was."""
+    target = os.path.realpath(path)
+    with beside(target, mode) as file:
+        file.write(data)
+        file.publish(target)
+    sync_folder(os.path.dirname(target))

@@ -188,12 +188,11 @@ error:
   sample: not_found
 """
 
-import os
-import stat
 import typing as t
 
 from ..module_utils.oci.digest import Digest
 from ..module_utils.task.arguments import FILE, PLATFORM, STORE, Arguments
+from ..module_utils.task.file_options import first_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -226,14 +225,6 @@ def plan(task: Task) -> Plan:
         checksum=params["checksum"],
     )
     return saving.plan(task.selectors("name"))
-
-
-def first_mode(path: str, wanted: object) -> int:
-    """The mode with which the file begins: the one asked for where it is a number, else that of the file it replaces, else readable for all."""
-    text = str(wanted or "")
-    if text.isdigit() and set(text) <= set("01234567"):
-        return int(text, 8)
-    return stat.S_IMODE(os.stat(path).st_mode) if os.path.isfile(path) else 0o644
 
 
 def main() -> t.NoReturn:

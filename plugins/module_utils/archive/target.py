@@ -10,19 +10,17 @@ import contextlib
 import errno
 import fcntl
 import os
-import random
 import struct
 import sys
 import typing as t
 
-from ..errors import CorruptArchive, InputOutputError, LongshoreError, UnsupportedFormat
-from ..files import CHUNK, PrivateFile, make_folder, read_chunks, read_descriptor, read_file, reporting, sync_folder, try_lock
+from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
+from ..files import CHUNK, PrivateFile, beside, make_folder, read_chunks, read_descriptor, read_file, reporting, require_folder, sync_folder
 from ..oci.digest import hash_stream
 from ..oci.manifest import Descriptor
 from .compression import compressed, expanded, kind_of
 from .writing import PAGE, ArchiveFile, Piece, chunks_of, pieces_size
 
-_MARK = ".longshore-"
 _CANNOT = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 _CLONE_RANGE = 0x4020940D  # FICLONERANGE of linux/fs.h
 
@@ -77,9 +75,7 @@ class FileTarget:
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
-            folder = os.path.dirname(os.path.realpath(self.path))
-            if not os.path.isdir(folder):
-                raise InputOutputError(f"{self.path} can't be written: the folder {folder} doesn't exist") from None
+            require_folder(self.path)
             return "there is no such file yet"
         if not os.path.isfile(self.path):
             raise UnsupportedFormat(f"{self.path} is no regular file, and can't be replaced by an archive")
@@ -105,7 +101,7 @@ class FileTarget:
 
     def write(self, open_file: OpenFile) -> None:
         path = os.path.realpath(self.path)
-        with _beside(path, self._mode) as file:
+        with beside(path, self._mode) as file:
             if self._compression is None:
                 self._write_plain(file, open_file)
             else:
@@ -191,7 +187,7 @@ class FolderTarget:
         folder = os.path.dirname(path)
         make_folder(os.path.join(self.path, "blobs"), self._folder_mode)
         make_folder(folder, self._folder_mode)
-        with _beside(path, self._mode) as private:
+        with beside(path, self._mode) as private:
             _put(file.content, private, 0, open_file)
             private.publish(path)
         sync_folder(folder)
@@ -237,20 +233,6 @@ def _is_blob(descriptor: Descriptor, chunks: t.Iterable[bytes | memoryview]) -> 
     return found == descriptor.digest and size == descriptor.size
 
 
-@contextlib.contextmanager
-def _beside(path: str, mode: int) -> t.Iterator[PrivateFile]:
-    """A file in the folder of PATH, locked while its writer lives: by that the next writer knows what the dead have left, and clears it away."""
-    folder, name = os.path.split(path)
-    _reclaim(folder, name)
-    while True:
-        with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), mode, told=path) as file:
-            try_lock(file.fileno(), file.path)
-            # Before it was locked another writer may have taken it for a dead one's.
-            if os.path.lexists(file.path):
-                yield file
-                return
-
-
 def _put(content: Piece, file: PrivateFile, offset: int, open_file: OpenFile) -> int:
     """Writes bytes, or copies a blob, to FILE, which ends at OFFSET. Returns how many bytes that were."""
     if isinstance(content, bytes):
@@ -263,22 +245,6 @@ def _put(content: Piece, file: PrivateFile, offset: int, open_file: OpenFile) ->
     finally:
         os.close(descriptor)
     return content.size
-
-
-def _reclaim(folder: str, name: str) -> None:
-    """Removes what dead writers to the same place have left: files of theirs that nobody holds locked."""
-    with reporting(folder):
-        names = os.listdir(folder)
-    for left in names:
-        if left.startswith(f".{name}{_MARK}"):
-            path = os.path.join(folder, left)
-            with contextlib.suppress(OSError, LongshoreError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                try:
-                    if try_lock(descriptor, path):
-                        os.unlink(path)
-                finally:
-                    os.close(descriptor)
 
 
 def copy_content(source: int, target: int, size: int, offset: int) -> None:

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import grp
+import os
 import pwd
 import re
+import stat
 import typing as t
 
 from ..errors import InvalidOption
@@ -30,3 +32,11 @@ def check_file_options(params: t.Mapping[str, t.Any]) -> None:
             look_up(str(name))
         except KeyError as error:
             raise InvalidOption(f"{option} {name!r} does not exist on this host") from error
+
+
+def first_mode(path: str, wanted: object) -> int:
+    """The mode with which the file begins: the one asked for where it is a number, else that of the file it replaces, else readable for all."""
+    text = str(wanted or "")
+    if text.isdigit() and set(text) <= set("01234567"):
+        return int(text, 8)
+    return stat.S_IMODE(os.stat(path).st_mode) if os.path.isfile(path) else 0o644
