@@ -57,7 +57,7 @@ def run_info(arguments: Arguments, facts: t.Callable[[Task], dict[str, t.Any]]) 
 
     def found() -> dict[str, t.Any]:
         with task.workers:
-            return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, **facts(task), "store": task.store.path}
+            return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, **facts(task), **_places(task)}
 
     _finish(module, task, found)
 
@@ -66,7 +66,7 @@ def _set_file_attributes(module: AnsibleModule, planned: Plan) -> None:
     """The owner and the mode of the file that was written, or would be. For one that is written they are part of that."""
     wanted = module.load_file_common_arguments(module.params)
     if module.set_fs_attributes_if_different(wanted, False) and not planned.changed:
-        planned.images[0].actions = (f"set the mode or the owner of {module.params['path']}",)
+        planned.further_actions += (f"set the mode or the owner of {module.params['path']}",)
 
 
 def _finish(module: AnsibleModule, task: Task, work: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
@@ -98,13 +98,18 @@ def _results(plan: Plan, task: Task) -> dict[str, t.Any]:
         "actions": plan.actions(),
         "diff": plan.diff(),
         "images": [image.facts() for image in plan.images],
-        "store": task.store.path,
+        **_places(task),
     }
     if "registries" in task.params:
         results["rate_limit"] = task.rate_limit
     if plan.errors:
         results.update(_failure(plan.errors[0]), msg=_told_together(plan.errors, len(plan.images)))
     return results
+
+
+def _places(task: Task) -> dict[str, str]:
+    """The store that was used, by the modules that use one."""
+    return {"store": task.store.path} if "store" in task.params else {}
 
 
 def _failure(error: LongshoreError) -> dict[str, t.Any]:

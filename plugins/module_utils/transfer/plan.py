@@ -108,15 +108,19 @@ class ImagePlan:
 
 @dataclasses.dataclass
 class Plan:
-    """All that one run does. `own` are the results that only this module has. With `together` all images change at once or, where one fails, none."""
+    """All that one run does. `own` are the results that only this module has, `further_actions` what changes beside the images.
+
+    With `together` all images change at once or, where one fails, none.
+    """
 
     images: list[ImagePlan]
     own: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     together: bool = False
+    further_actions: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
-        return any(image.changed for image in self.images)
+        return bool(self.actions())
 
     @property
     def errors(self) -> list[LongshoreError]:
@@ -130,7 +134,7 @@ class Plan:
         return list(unique.values())
 
     def actions(self) -> list[str]:
-        return [action for image in self.images if image.error is None for action in image.actions]
+        return [*(action for image in self.images if image.error is None for action in image.actions), *self.further_actions]
 
     def diff(self) -> dict[str, dict[str, t.Any]]:
         before: dict[str, t.Any] = {}
