@@ -107,6 +107,12 @@ class NameTaken(LongshoreError):
     cause = "name_taken"
 
 
+class NotLocked(LongshoreError):
+    """The lock file doesn't have the name, or has it for another digest than the one asked for."""
+
+    cause = "not_locked"
+
+
 class MissingLibrary(LongshoreError):
     cause = "missing_library"
 
