@@ -74,7 +74,7 @@ class LockedImage:
     resolved_at: str | None = None
 
     @classmethod
-    def of_graph(cls, name: Reference, graph: Graph, resolved_at: str) -> LockedImage:
+    def of_graph(cls, name: Reference, graph: Graph, resolved_at: str | None) -> LockedImage:
         """The image as it was read. Of several entries for one platform the first counts, as for those who run it; attestations are the digest's to tell."""
         platforms: dict[Platform, LockedPlatform] = {}
         for node in graph.images:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ..errors import PlatformMissing
 from .digest import Digest
+from .platform import Platform, Selection
 from .reference import Reference
 
 
@@ -36,3 +38,16 @@ def find_all(images: t.Sequence[_Image], selector: Reference | Digest, image_ids
     return exact or [
         image for image in images if image.digest == selector.digest and image.name is not None and image.name.context == selector.context
     ]
+
+
+def check_plain(platform: Platform | None, selection: Selection, what: str) -> str | None:
+    """What to warn of where WHAT has no index to choose from, and is for a PLATFORM that isn't wanted; None where it fits.
+
+    Raises PlatformMissing where a platform was asked for: a warning is for the host's own, which was only meant.
+    """
+    if platform is None or selection.everything or any(platform in wanted.fallbacks() for wanted in selection.platforms):
+        return None
+    asked = ", ".join(selection.words())
+    if selection.explicit:
+        raise PlatformMissing(f"{what} is an image for {platform} alone, not for {asked}")
+    return f"{what} is an image for {platform}, and this host is {asked}"

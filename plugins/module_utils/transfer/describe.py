@@ -20,6 +20,16 @@ if t.TYPE_CHECKING:
     from ..store.store import Store
 
 
+class OnPlatform(t.Protocol):
+    """What is for one platform, or doesn't tell for which."""
+
+    @property
+    def platform(self) -> Platform | None: ...
+
+
+_OnPlatform = t.TypeVar("_OnPlatform", bound=OnPlatform)
+
+
 def whole_graph(store: Store, entry: Entry) -> Graph | None:
     """The part of a stored image that is whole: manifests all of whose blobs are known to be good. None where not even the root is readable."""
     graph = store.graph(entry)
@@ -51,14 +61,19 @@ def image_facts(name: str | None, graph: Graph, asked: Selection | None, host: P
 
 
 def preferred_image(graph: Graph, asked: Selection | None, host: Platform) -> ImageNode | None:
+    return preferred(graph.images, asked, host)
+
+
+def preferred(images: t.Sequence[_OnPlatform], asked: Selection | None, host: Platform) -> _OnPlatform | None:
+    """That of several images which is for the platform asked for, else for the host, else the first that anybody could run."""
     wanted = [*(asked.platforms if asked is not None else ()), host]
     for platform in wanted:
         for candidate in platform.fallbacks():
-            for image in graph.images:
+            for image in images:
                 if image.platform == candidate:
                     return image
-    runnable = (image for image in graph.images if image.platform is None or image.platform.is_runnable)
-    return next(runnable, graph.images[0] if graph.images else None)
+    runnable = (image for image in images if image.platform is None or image.platform.is_runnable)
+    return next(runnable, images[0] if images else None)
 
 
 def amount(size: int) -> str:

@@ -16,6 +16,7 @@ from ..oci.graph import Graph, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import ALL, Platform, Selection
 from ..oci.reference import Reference
+from ..oci.selecting import check_plain
 from .describe import image_facts, moving, ref_state, short
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 
@@ -95,7 +96,8 @@ class Loader:
         for blob in graph.blobs:
             if not self.store.has(blob):
                 self.archive.check(blob)
-        self._check_platform(label, graph)
+        if self.selection is not None and not graph.root.is_index:
+            check_plain(graph.images[0].platform, self.selection, label)
         return _Arrival(graph, image.names)
 
     def _read(self, descriptor: Descriptor) -> bytes | None:
@@ -106,13 +108,6 @@ class Loader:
         if any(descriptor.digest in self.archive.base_digests for descriptor in lacking):
             return ImageNotFound(f"{label} stands on content of an earlier archive that is not in {self.store.path}: {told}; load that archive first")
         return CorruptArchive(f"{label} is not whole: the archive lacks {told}")
-
-    def _check_platform(self, label: str, graph: Graph) -> None:
-        platform = graph.images[0].platform
-        if self.selection is None or self.selection.everything or graph.root.is_index or platform is None:
-            return
-        if not any(platform in wanted.fallbacks() for wanted in self.selection.platforms):
-            raise PlatformMissing(f"{label} is an image for {platform} alone, not for {', '.join(self.selection.words())}")
 
     # Names.
 

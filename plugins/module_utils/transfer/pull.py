@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import ImageNotFound, LongshoreError, PlatformMissing, Unreachable, UnsupportedFormat
+from ..errors import ImageNotFound, LongshoreError, Unreachable, UnsupportedFormat
 from ..oci.digest import Digest
 from ..oci.graph import Graph, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, describe
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..oci.selecting import check_plain
 from .describe import image_facts, moving, ref_state, short
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 from .workers import Workers
@@ -134,7 +135,8 @@ class Puller:
     # The plan.
 
     def _planned(self, reference: Reference, before: Entry | None, graph: Graph, repository: Repository | None) -> ImagePlan:
-        warning = self._check_platform(reference, graph)
+        plain = None if graph.root.is_index or not graph.images else graph.images[0].platform
+        warning = check_plain(plain, self.selection, str(reference))
         name = str(reference.name)
         was = ref_state(self.store, before)
         moves = tuple(blob for blob in graph.blobs if not self.store.has(blob))
@@ -155,18 +157,6 @@ class Puller:
         selection = self._selection_for(graph.root, before) if graph.root.is_index else None
         plan.transfer = Transfer(repository or self.store, self.store, graph, (reference.name,), selection, moves, reused, bool(plan.actions))
         return plan
-
-    def _check_platform(self, reference: Reference, graph: Graph) -> str | None:
-        """An index is chosen from; a plain manifest is what it is: an error where a platform was asked for, a warning where the host's was meant."""
-        if graph.root.is_index or self.selection.everything or not graph.images or graph.images[0].platform is None:
-            return None
-        platform = graph.images[0].platform
-        if any(platform in wanted.fallbacks() for wanted in self.selection.platforms):
-            return None
-        asked = ", ".join(self.selection.words())
-        if self.selection.explicit:
-            raise PlatformMissing(f"{reference} is an image for {platform} alone, not for {asked}")
-        return f"{reference} is an image for {platform}, and this host is {asked}"
 
 
 def _action(name: str, was: RefState | None, will_be: RefState, moves: t.Sequence[Descriptor]) -> str:

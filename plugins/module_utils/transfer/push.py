@@ -15,6 +15,7 @@ from ..oci.graph import Graph, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..oci.selecting import check_plain
 from .describe import image_facts, moving, short
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 from .workers import Workers
@@ -115,9 +116,7 @@ class Pusher:
     def _part(self, graph: Graph, selection: Selection, label: str) -> Graph:
         index = read_manifest(graph.documents[graph.root], graph.root.media_type, label)
         if not isinstance(index, Index):
-            fits = any(graph.images[0].platform in wanted.fallbacks() for wanted in selection.platforms)
-            if not fits:
-                raise PlatformMissing(f"{label} is an image for {graph.images[0].platform} alone, not for {', '.join(selection.words())}")
+            check_plain(graph.images[0].platform, selection, label)
             return graph
         chosen = children_for(selection)(index, label)
         absent = {child.digest for child in graph.absent}

@@ -19,6 +19,7 @@ from ..oci.graph import Graph, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..oci.selecting import check_plain
 from .describe import image_facts, preferred_image, short
 from .plan import ImagePlan, MovingPlan, RefChange, RefState
 from .workers import Workers
@@ -91,9 +92,7 @@ class Saving:
         if self.selection is None or self.selection.everything:
             return whole
         if not whole.root.is_index:
-            platform = whole.images[0].platform
-            if platform is not None and not any(platform in wanted.fallbacks() for wanted in self.selection.platforms):
-                raise PlatformMissing(f"{label} is an image for {platform} alone, not for {', '.join(self.selection.words())}")
+            check_plain(whole.images[0].platform, self.selection, label)
             return whole
         index = read_manifest(whole.documents[whole.root], whole.root.media_type, label)
         wanted = {child.digest for child in children_for(self.selection)(index, label)} if isinstance(index, Index) else set()
