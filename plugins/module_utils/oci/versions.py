@@ -1,0 +1,46 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Versions in tags, and which of two is the newer one."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+_NUMBERS = re.compile(r"[vV]?([0-9]+(?:\.[0-9]+)*)", re.ASCII)
+_PIECE = re.compile(r"([0-9]+)|([^0-9._-]+)", re.ASCII)
+
+Piece = tuple[bool, int, str]
+
+
+class Version(t.NamedTuple):
+    """The numbers of a version, and what follows them. Compared as semantic versioning does, but for numbers within a word: `rc10` is after `rc2`.
+
+    Numbers that are left out are zeros. What has an ending (`1.27-rc1`, `1.27-alpine`) comes before the same version without one.
+    """
+
+    numbers: tuple[int, ...]
+    is_plain: bool
+    ending: tuple[Piece, ...]
+
+    @classmethod
+    def read(cls, tag: str) -> Version | None:
+        """The version that TAG tells; None for one that tells none, such as `latest`."""
+        match = _NUMBERS.match(tag)
+        ending = tag[match.end() :] if match is not None else ""
+        # A whole number with letters at once (`7f3a9c2`) is the hash of a commit rather than a version with an ending.
+        if match is None or (ending[:1].isalpha() and "." not in match[1]):
+            return None
+        numbers = [int(number) for number in match[1].split(".")]
+        while len(numbers) > 1 and not numbers[-1]:
+            numbers.pop()
+        pieces = _PIECE.findall(ending)
+        return cls(tuple(numbers), not pieces, tuple((not number, int(number or 0), word) for number, word in pieces))
+
+
+def version_order(tag: str) -> tuple[bool, Version, str]:
+    """A key that sorts tags by version, oldest first; tags that tell no version come before all that do, by their letters."""
+    version = Version.read(tag)
+    return (version is not None, version or Version((), False, ()), tag)
