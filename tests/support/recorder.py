@@ -32,10 +32,13 @@ class Recorder:
     """Stands before the registry at UPSTREAM (host:port, plain HTTP). `requests` holds what was asked, in order.
 
     The authorization of request number `ends_after` is left out of what is passed on from then on, so that the registry itself refuses it.
+
+    REFUSED are paths, or methods with a path, whose requests never get there, with the status that is answered instead.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, refused: t.Mapping[str, int] | None = None) -> None:
         self.upstream = upstream
+        self.refused = dict(refused or {})
         self.requests: list[Noted] = []
         self.ends_after: int | None = None
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -72,6 +75,13 @@ def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
         def _forward(self) -> None:
             recorder.requests.append(Noted(self.command, self.path, dict(self.headers)))
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            path = self.path.partition("?")[0]
+            status = recorder.refused.get(path) or recorder.refused.get(f"{self.command} {path}")
+            if status is not None:
+                self.send_response_only(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             headers = {key: value for key, value in self.headers.items() if key.lower() not in _HOP and value != recorder.ended}
             with contextlib.closing(http.client.HTTPConnection(recorder.upstream, timeout=30)) as upstream:
                 upstream.request(self.command, self.path, body, headers)

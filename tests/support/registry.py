@@ -80,6 +80,10 @@ class Registry:
         self._put_manifest(image, image.root, repository, tag)
         return f"{self.host}/{repository}:{tag}"
 
+    def tag(self, image: Image, repository: str, tag: str) -> None:
+        """Another tag for an image that is there."""
+        self._put_manifest(image, image.root, repository, tag)
+
     def _put_manifest(self, image: Image, document: Descriptor, repository: str, target: str) -> None:
         data = image.content[document.digest]
         self.request("PUT", f"{repository}/manifests/{target}", data=data, headers={"Content-Type": document.media_type})
@@ -134,7 +138,7 @@ def _wait_for(registry: Registry, process: subprocess.Popen[bytes]) -> None:
 
 
 def make_authority(folder: Path) -> None:
-    """An authority (ca.pem), and a certificate of its for 127.0.0.1 (server.pem, server.key)."""
+    """An authority (ca.pem), and a certificate of its (server.pem, server.key) for 127.0.0.1 and for what stands in for docker.io."""
     needed("openssl")
 
     def openssl(*words: str) -> None:
@@ -147,7 +151,8 @@ def make_authority(folder: Path) -> None:
     )
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr")
     (folder / "names").write_text(
-        "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\nkeyUsage=digitalSignature,keyEncipherment\n"
+        "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry-1.docker.io,DNS:index.docker.io\n"
+        "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature,keyEncipherment\n"
         "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
     )
     openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2", "-extfile", "names", "-out", "server.pem")

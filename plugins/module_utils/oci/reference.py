@@ -73,6 +73,12 @@ class Reference:
         """Registry and repository, without tag or digest."""
         return f"{self.registry}/{self.repository}"
 
+    def tagged(self, tag: str) -> Reference:
+        """The same repository by this tag alone. Raises InvalidReference for what is no tag."""
+        if not _TAG.fullmatch(tag):
+            raise InvalidReference(f"{_shown(tag)} is not a tag of {self.context}")
+        return Reference(self.registry, self.repository, tag)
+
     def pinned(self, digest: Digest) -> Reference:
         """The same repository by digest alone."""
         return Reference(self.registry, self.repository, None, digest)

@@ -54,6 +54,11 @@ class Registries:
         ways = [upstream] if direct or not mirrors else mirrors if routes.mirror_only else [*mirrors, upstream]
         return Repository(upstream, reference.repository, reference.registry, Fallback(ways, reference.repository))
 
+    def endpoint(self, registry: str) -> Endpoint:
+        """A registry itself, for what it has beside images; nothing is sent by it."""
+        with self._lock:
+            return self._endpoint(routes_for(Reference(registry, ""), self.client.settings, self._host_config).upstream)
+
     def _endpoint(self, route: Route) -> Endpoint:
         return self._endpoints.setdefault(route, Endpoint(route, self.client))
 

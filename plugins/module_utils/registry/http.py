@@ -16,7 +16,8 @@ import time
 import typing as t
 from urllib.parse import urljoin, urlsplit
 
-from ..errors import LongshoreError, MissingLibrary, RegistryError, Unreachable
+from ..errors import LongshoreError, MissingLibrary, RegistryError, Unreachable, UnsupportedFormat
+from ..oci.document import MAX_DOCUMENT
 from ..oci.text import clean
 from .credentials import HostCredentials
 from .proxy import proxy_for
@@ -237,6 +238,20 @@ class HttpClient:
 
 class _PassingFault(Exception):
     """No answer, for a reason that may be gone at the next try."""
+
+
+def whole_body(response: Response, place: str) -> bytes:
+    """All of a document from PLACE. Raises Unreachable for one that breaks off, UnsupportedFormat for one that is too long."""
+    try:
+        data = response.body(MAX_DOCUMENT)
+    except Interrupted as fault:
+        raise Unreachable(f"{response.what}: {place} broke off its answer: {fault}") from fault
+    if len(data) > MAX_DOCUMENT:
+        raise UnsupportedFormat(f"{response.what}: the answer is longer than the {MAX_DOCUMENT} bytes that are allowed")
+    promised = response.headers.get("Content-Length")
+    if promised is not None and promised != str(len(data)):
+        raise Unreachable(f"{response.what}: {place} ended its answer after {len(data)} of {promised} bytes")
+    return data
 
 
 def pause(attempt: int, told: float | None, deadline: float, error: LongshoreError) -> None:

@@ -18,7 +18,7 @@ from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
 from .endpoint import Endpoint
 from .fallback import Fallback
-from .http import DEADLINE, Interrupted, Request, Response, pause
+from .http import DEADLINE, Interrupted, Request, Response, pause, whole_body
 
 if t.TYPE_CHECKING:
     from .upload import RepositoryWriter
@@ -84,7 +84,7 @@ class Repository:
     def fetch(self, reference: Reference) -> Descriptor:
         """Reads the manifest or index that a reference points at. Raises ImageNotFound, DigestMismatch, UnsupportedFormat."""
         response = self._send("GET", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, by_tag=reference.digest is None)
-        data = self._whole_body(response, str(reference))
+        data = whole_body(response, self._ways.answered_by.registry)
         if reference.digest is not None:
             reference.digest.check(data, str(reference))
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -112,18 +112,6 @@ class Repository:
                 )
         self._documents[descriptor.digest] = descriptor.digest.check(bytes(data), f"{self.name}: the config {descriptor.digest}")
         return self._documents[descriptor.digest]
-
-    def _whole_body(self, response: Response, what: str) -> bytes:
-        try:
-            data = response.body(MAX_DOCUMENT)
-        except Interrupted as fault:
-            raise Unreachable(f"{what}: {self._ways.answered_by.registry} broke off its answer: {fault}") from fault
-        if len(data) > MAX_DOCUMENT:
-            raise UnsupportedFormat(f"{what}: the manifest is longer than the {MAX_DOCUMENT} bytes that are allowed")
-        promised = response.headers.get("Content-Length")
-        if promised is not None and promised != str(len(data)):
-            raise Unreachable(f"{what}: {self._ways.answered_by.registry} ended its answer after {len(data)} of {promised} bytes")
-        return data
 
     # Blobs.
 

@@ -29,7 +29,7 @@ def client_settings(params: Params, references: t.Sequence[Reference]) -> Client
 
     Raises InvalidOption for values that can't be, and for credentials outside `registries` that could go to several registries.
     """
-    hosts = {_registry_name(entry["name"]): _host_settings(entry, f"registries: {entry['name']}") for entry in params["registries"]}
+    hosts = {registry_name(entry["name"]): _host_settings(entry, f"registries: {entry['name']}") for entry in params["registries"]}
     if len(hosts) != len(params["registries"]):
         raise InvalidOption("registries: one registry is there twice; give all of its settings in one place")
     default = _host_settings(params, "the task")
@@ -94,13 +94,13 @@ def _credentials(params: Params) -> Credentials | None:
     return Credentials(params["username"], params["password"]) if params["username"] is not None else None
 
 
-def _registry_name(text: str) -> str:
+def registry_name(text: str, option: str = "registries") -> str:
     """A registry as references write it, so that `index.docker.io` and `docker.io` are one."""
     if "/" in text:
-        raise InvalidOption(f"registries: {text} is not a registry's host[:port]")
+        raise InvalidOption(f"{option}: {text} is not a registry's host[:port]")
     registry = Reference.parse(f"{text}/x").registry
     if registry not in (text, DOCKER_HUB) or (registry == DOCKER_HUB and text not in _HUB_NAMES):
-        raise InvalidOption(f"registries: {text} can't be a registry in a reference: it needs a dot, a port or a capital letter")
+        raise InvalidOption(f"{option}: {text} can't be a registry in a reference: it needs a dot, a port or a capital letter")
     return registry
 
 

@@ -100,16 +100,18 @@ def _results(plan: Plan, task: Task) -> dict[str, t.Any]:
         "images": [image.facts() for image in plan.images],
         **_places(task),
     }
-    if "registries" in task.params:
-        results["rate_limit"] = task.rate_limit
-    if plan.errors:
-        results.update(_failure(plan.errors[0]), msg=_told_together(plan.errors, len(plan.images)))
-    return results
+    return {**results, **failure_of(plan.errors, len(plan.images))}
 
 
-def _places(task: Task) -> dict[str, str]:
-    """The store that was used, by the modules that use one."""
-    return {"store": task.store.path} if "store" in task.params else {}
+def _places(task: Task) -> dict[str, t.Any]:
+    """What is told of the places that the run is about: the folder of the store, and the quota of the registries."""
+    store = {"store": task.store.path} if task.uses_store else {}
+    return {**store, "rate_limit": task.rate_limit} if task.uses_registries else store
+
+
+def failure_of(errors: t.Sequence[LongshoreError], images: int) -> dict[str, t.Any]:
+    """The results that make a run one in which some of its IMAGES failed; none where no error is."""
+    return {**_failure(errors[0]), "msg": _told_together(errors, images)} if errors else {}
 
 
 def _failure(error: LongshoreError) -> dict[str, t.Any]:

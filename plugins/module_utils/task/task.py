@@ -66,6 +66,15 @@ class Task:
     # Places.
 
     @property
+    def uses_store(self) -> bool:
+        """Whether the run is about the store: not where its module has none, or is to ask registries instead."""
+        return "store" in self.params and not self.params.get("remote")
+
+    @property
+    def uses_registries(self) -> bool:
+        return "registries" in self.params and self.params.get("remote") is not False
+
+    @property
     def store(self) -> Store:
         if self._store is None:
             if float(self.params["lock_timeout"]) < 0:
@@ -90,15 +99,25 @@ class Task:
 
         self._settings = client_settings(self.params, references)
 
+    def open_registry(self, option: str) -> str:
+        """As `open_registries`, for a run that asks the one registry that OPTION names; returns its name as references have it."""
+        from .connection import registry_name
+
+        registry = registry_name(self.params[option], option)
+        self.open_registries([Reference(registry, "")])
+        return registry
+
     def repository(self, reference: Reference) -> Repository:
         """A registry's repository to read from, over mirrors where there are some. Raises MissingLibrary on a host without `requests`."""
-        return self._opened_registries().repository(reference)
+        return self.registries.repository(reference)
 
     def destination(self, reference: Reference) -> Repository:
         """A registry's repository to change: no mirror has a say in what is there."""
-        return self._opened_registries().repository(reference, direct=True)
+        return self.registries.repository(reference, direct=True)
 
-    def _opened_registries(self) -> Registries:
+    @property
+    def registries(self) -> Registries:
+        """All registries that were checked for. Raises MissingLibrary on a host without `requests`."""
         if self._registries is None:
             from ..registry.client import Registries
 

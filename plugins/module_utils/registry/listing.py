@@ -1,0 +1,122 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a registry lists: the tags of a repository, and its repositories (distribution specification, Content Discovery)."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from urllib.parse import urljoin, urlsplit
+
+from ..errors import ImageNotFound, InvalidReference, RegistryError
+from ..oci.document import Document
+from ..oci.reference import Reference
+from .endpoint import Endpoint
+from .http import Request, Response, origin, whole_body
+from .repository import Repository
+from .responses import place_of
+
+PAGE_SIZE = 1000
+MAX_PAGES = 1000
+MAX_NAMES = 100_000
+
+_LINK = re.compile(r"<([^>]*)>((?:\s*;[^;,]*)*)")
+_NEXT = re.compile(r';\s*rel\s*=\s*"?next"?\s*(?:;|$)', re.IGNORECASE)
+
+
+def tags(repository: Repository, page_size: int = PAGE_SIZE) -> list[Reference] | None:
+    """All tags of a repository in the registry's order, each as a reference; None where the registry doesn't have the repository.
+
+    Raises RegistryError for more tags or pages than are allowed, UnsupportedFormat for answers that are no lists of tags.
+    """
+    parent = Reference(repository.registry, repository.repository)
+    what = f"the tags of {repository.name}"
+    path = f"/v2/{repository.repository}/tags/list"
+    try:
+        return list(_names(repository.endpoint, repository.repository, path, "tags", what, page_size, parent.tagged))
+    except ImageNotFound:
+        return None
+
+
+def repositories(endpoint: Endpoint, page_size: int = PAGE_SIZE) -> t.Iterator[Reference]:
+    """All repositories of a registry, each as a reference; a page is asked for when the one before has been read.
+
+    Raises as `tags` does, and Denied, ImageNotFound or RegistryError where the registry doesn't show what it has.
+    """
+    what = f"the catalog of {endpoint.registry}"
+
+    def read(name: str) -> Reference:
+        return repository_reference(endpoint.registry, name)
+
+    return _names(endpoint, "", "/v2/_catalog", "repositories", what, page_size, read)
+
+
+def repository_reference(registry: str, name: str) -> Reference:
+    """A repository by the name that its registry gives it. Raises InvalidReference for what is no such name."""
+    reference = Reference.parse(f"{registry}/{name}")
+    if not reference.repository.endswith(name):
+        raise InvalidReference(f"{name!r} is not a repository")
+    return reference
+
+
+def _names(
+    endpoint: Endpoint, repository: str, path: str, key: str, what: str, page_size: int, read: t.Callable[[str], Reference]
+) -> t.Iterator[Reference]:
+    seen: set[str] = set()
+    for page in _pages(endpoint, repository, path, what, page_size):
+        for name in page.texts(key, None):
+            if name in seen:
+                continue
+            seen.add(name)
+            if len(seen) > MAX_NAMES:
+                raise RegistryError(f"{what}: there are more than the {MAX_NAMES} that are allowed")
+            try:
+                reference = read(name)
+            except InvalidReference:
+                continue  # nobody could ask for it by such a name
+            yield reference
+
+
+def _pages(endpoint: Endpoint, repository: str, path: str, what: str, page_size: int) -> t.Iterator[Document]:
+    def answer(query: str, accepted: tuple[int, ...] = (200,)) -> Response:
+        return endpoint.send(
+            Request("GET", f"{path}?{query}" if query else path, what, {"Accept": "application/json"}, accepted=accepted), repository
+        )
+
+    asked: set[str] = set()
+    query = f"n={page_size}"
+    response = answer(query, (200, 400))
+    if response.status == 400:  # a registry may refuse pages of this size instead of giving smaller ones
+        response.close()
+        response = answer("")
+    while True:
+        yield Document.parse(whole_body(response, endpoint.registry), what)
+        asked.add(query)
+        following = _next_query(response, what)
+        if following is None:
+            return
+        if following in asked:
+            raise RegistryError(f"{what}: {endpoint.registry} gives a page that was there already as the next one")
+        if len(asked) >= MAX_PAGES:
+            raise RegistryError(f"{what}: there are more than the {MAX_PAGES} pages that are allowed")
+        query = following
+        response = answer(query)
+
+
+def _next_query(response: Response, what: str) -> str | None:
+    """Where the list goes on: the query alone, so that whatever address a registry believes to have, the next page is asked for where this one was."""
+    for header in response.header_values("Link"):
+        for address, parameters in _LINK.findall(header):
+            if not _NEXT.search(parameters):
+                continue
+            try:
+                target: str = urljoin(response.url, address)
+                same = origin(target) == origin(response.url)
+            except ValueError:
+                same = False
+            if not same:
+                raise RegistryError(f"{what}: {place_of(response.url)} lets the list go on at another host, which is refused")
+            return urlsplit(target).query
+    return None

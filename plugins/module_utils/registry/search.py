@@ -1,0 +1,92 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Finding repositories: by the search of docker.io, by the catalog of other registries."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from urllib.parse import urlencode
+
+from ..errors import InvalidReference, LongshoreError
+from ..oci.document import Document
+from ..oci.reference import DOCKER_HUB, Reference
+from ..oci.text import clean
+from . import listing
+from .client import Registries
+from .endpoint import Endpoint
+from .http import Request, whole_body
+
+HUB_SEARCH = "https://index.docker.io/v1/search"
+MAX_PAGE_SIZE = 100
+MAX_PAGES = 100
+
+_NO_CATALOG = frozenset((400, 401, 403, 404, 405, 501))
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """One repository. What only docker.io tells is None elsewhere."""
+
+    reference: Reference
+    description: str | None = None
+    stars: int | None = None
+    official: bool | None = None
+    automated: bool | None = None
+
+
+def search(registries: Registries, registry: str, term: str) -> t.Iterator[Found]:
+    """The repositories of REGISTRY that fit TERM, in its own order. A page is asked for when the one before has been read."""
+    if registry == DOCKER_HUB:
+        return _search_hub(registries.endpoint(registry), term)
+    return _search_catalog(registries, registry, term)
+
+
+def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[Found]:
+    what = f"search at {endpoint.registry} for {clean(term, 200)!r}"
+    for number in range(1, MAX_PAGES + 1):
+        address = f"{HUB_SEARCH}?{urlencode({'q': term, 'n': MAX_PAGE_SIZE, 'page': number})}"
+        response = endpoint.send(Request("GET", address, what, {"Accept": "application/json"}), "")
+        page = Document.parse(whole_body(response, endpoint.registry), what)
+        rows = page.children("results")
+        for row in rows:
+            try:
+                reference = listing.repository_reference(endpoint.registry, row.required_text("name"))
+            except InvalidReference:
+                continue  # nobody could pull it by such a name
+            description = row.text("description")
+            yield Found(
+                reference,
+                clean(description) if description is not None else None,
+                row.number("star_count") or 0,
+                row.boolean("is_official") or False,
+                row.boolean("is_automated") or False,
+            )
+        if not rows or number >= (page.number("num_pages") or 1):
+            return
+
+
+def _search_catalog(registries: Registries, registry: str, term: str) -> t.Iterator[Found]:
+    """The repositories with TERM in their name. Where a registry shows no catalog, as public ones do, the one that is called exactly so."""
+    wanted = term.lower()
+    try:
+        for reference in listing.repositories(registries.endpoint(registry)):
+            if wanted in reference.repository:
+                yield Found(reference)
+    except LongshoreError as error:
+        if error.status not in _NO_CATALOG:
+            raise
+        exact = _exact(registries, registry, term)
+        if exact is None:
+            raise
+        yield Found(exact)
+
+
+def _exact(registries: Registries, registry: str, name: str) -> Reference | None:
+    try:
+        reference = listing.repository_reference(registry, name)
+    except InvalidReference:
+        return None
+    return reference if listing.tags(registries.repository(reference)) is not None else None
