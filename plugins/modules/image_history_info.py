@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_history_info
-short_description: Show how an image in the store or in an archive was made
+short_description: Show how an image in the store, in an archive or at a registry was made
 version_added: 0.1.0
 description:
   - Returns the steps in which an image was made, newest first, and the layers they left. Nothing is written.
@@ -20,6 +20,12 @@ options:
   archive:
     description: An archive on the host, a file or a folder, in which the image is looked up instead of the store.
     type: path
+  remote:
+    description:
+      - Whether to ask the registry in the name instead of the store. Nothing is stored, and no layer is read.
+      - Only manifests and one config are asked for of each image, no more than three requests unless the registry wants a login.
+    type: bool
+    default: false
   platform:
     description:
       - The platform whose image to show, for an image that exists for several. By default the managed host's own.
@@ -27,6 +33,7 @@ options:
     elements: str
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.registry
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:
@@ -41,6 +48,12 @@ EXAMPLES = r"""
   longshore.images.image_history_info:
     name: docker.io/library/nginx:1.27
   register: nginx
+
+- name: Read how an image for another platform was made, without pulling it
+  longshore.images.image_history_info:
+    name: registry.example.com/team/app:3
+    remote: true
+    platform: linux/arm64
 
 - name: Show the commands
   ansible.builtin.debug:
@@ -91,30 +104,53 @@ digest:
   type: str
 store:
   description: The folder of the store.
-  returned: success, and when single images failed
+  returned: success, without O(remote)
   type: str
   sample: /var/lib/longshore/images
+rate_limit:
+  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
+  returned: with O(remote)
+  type: dict
+  sample: {"limit": 100, "remaining": 76}
 error:
   description: The cause of a failure, in a word that doesn't change between versions.
   returned: failure
   type: str
   sample: not_found
+status:
+  description: The HTTP status by which a registry refused.
+  returned: failure, when a registry answered
+  type: int
+  sample: 401
+registry_errors:
+  description: The registry's own words.
+  returned: failure, when a registry answered
+  type: list
+  elements: str
+  sample: ["UNAUTHORIZED: authentication required"]
 """
 
 import typing as t
 
-from ..module_utils.task.arguments import ARCHIVE, PLATFORM, STORE, Arguments
+from ..module_utils.task.arguments import ARCHIVE, PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run_info
 from ..module_utils.task.task import Task
 
 
 def argument_spec() -> Arguments:
-    return (STORE + ARCHIVE + PLATFORM).extended(name={"type": "str", "required": True})
+    return (STORE + REGISTRY + ARCHIVE + PLATFORM).extended(
+        name={"type": "str", "required": True},
+        remote={"type": "bool", "default": False},
+    )
 
 
 def facts(task: Task) -> dict[str, t.Any]:
     """The steps of the image, and which image it is."""
-    return task.inspector().history(task.selectors("name")[0], task.selection)
+    if task.params["remote"]:
+        from ..module_utils.transfer.remote import ask_history
+
+        return ask_history(task.remote_references("name")[0], task.repository, task.selection, task.host)
+    return task.inspector().history(task.selectors("name")[0])
 
 
 def main() -> t.NoReturn:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_info
-short_description: Show what is known of images in the store or in an archive
+short_description: Show what is known of images in the store, in an archive or at a registry
 version_added: 0.1.0
 description:
-  - Returns the details of images in the store, or in an archive. Nothing is written.
+  - Returns the details of images in the store, in an archive, or at registries. Nothing is written.
   - An image that isn't there is no failure, its row has C(present=false).
 options:
   name:
@@ -20,6 +20,20 @@ options:
   archive:
     description: An archive on the host, a file or a folder. Its images are shown instead of the store's, without loading them.
     type: path
+  remote:
+    description:
+      - Whether to ask the registries in the names instead of the store. Nothing is stored, and no layer is read.
+      - Only manifests and one config are asked for of each image, no more than three requests unless the registry wants a login.
+      - O(name) is required then, without IDs and globs, and of O(filters) only C(reference) and C(label) can be used.
+    type: bool
+    default: false
+  platform:
+    description:
+      - The platform whose image to show, for an image that exists for several. Of several platforms the first that is there counts.
+      - By default the managed host's own, else the first that is there.
+      - An image that isn't there for the platform asked for counts as absent.
+    type: list
+    elements: str
   filters:
     description: Conditions that images must fulfil to be shown.
     type: dict
@@ -46,6 +60,7 @@ options:
         type: str
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.registry
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:
@@ -69,6 +84,23 @@ EXAMPLES = r"""
 - name: Read what is in an archive
   longshore.images.image_info:
     archive: /srv/transfer/images.tar
+
+- name: See which platforms a registry has an image for, without pulling it
+  longshore.images.image_info:
+    name: registry.example.com/team/app:3
+    remote: true
+    username: reader
+    password: "{{ registry_password }}"
+  register: offered
+
+- name: Wait until a build has been published for the platform of this site
+  longshore.images.image_info:
+    name: registry.example.com/team/app:4
+    remote: true
+    platform: linux/arm64
+  register: published
+  until: published.images[0].present
+  retries: 20
 
 - name: Find unnamed images
   longshore.images.image_info:
@@ -107,22 +139,22 @@ images:
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description: The platforms that are here.
+      description: The platforms that are here, or that the registry's index lists.
       type: list
       elements: str
       sample: [linux/amd64]
     size:
-      description: The stored bytes of these platforms, documents included.
+      description: The stored bytes of these platforms, documents included; at a registry the bytes of the platform shown.
       type: int
       sample: 72188133
     changed:
       description: Whether something changes for this image.
       type: bool
     present:
-      description: Whether the image is in the store.
+      description: Whether the image is there.
       type: bool
     repo_tags:
-      description: All names with a tag that this image has in the store.
+      description: All names with a tag that this image has in the store; at a registry the one that was asked for.
       type: list
       elements: str
     repo_digests:
@@ -155,26 +187,61 @@ images:
       type: list
       elements: dict
     manifests:
-      description: For an index, its entries with C(digest), C(platform), C(size), C(media_type), and C(present), which tells whether all of it is here.
+      description: >-
+        For an index, its entries with C(digest), C(platform), C(size), C(media_type), and C(present), which tells whether all of it is here.
+        A registry is taken to have what its index lists.
       type: list
       elements: dict
+    endpoint:
+      description: The address that was asked.
+      returned: with O(remote)
+      type: str
+      sample: https://registry-1.docker.io
+    failed:
+      description: True for an image that couldn't be asked for.
+      type: bool
+      returned: when this image failed
+    msg:
+      description: Why this image failed.
+      type: str
+      returned: when this image failed
+    error:
+      description: The cause of this image's failure.
+      type: str
+      returned: when this image failed
 store:
   description: The folder of the store.
-  returned: success, and when single images failed
+  returned: success, without O(remote)
   type: str
   sample: /var/lib/longshore/images
+rate_limit:
+  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
+  returned: with O(remote)
+  type: dict
+  sample: {"limit": 100, "remaining": 76}
 error:
   description: The cause of a failure, in a word that doesn't change between versions.
   returned: failure
   type: str
   sample: not_found
+status:
+  description: The HTTP status by which a registry refused.
+  returned: failure, when a registry answered
+  type: int
+  sample: 401
+registry_errors:
+  description: The registry's own words.
+  returned: failure, when a registry answered
+  type: list
+  elements: str
+  sample: ["UNAUTHORIZED: authentication required"]
 """
 
 import typing as t
 
 from ..module_utils.oci.reference import parse_selector
-from ..module_utils.task.arguments import ARCHIVE, STORE, Arguments
-from ..module_utils.task.run import run_info
+from ..module_utils.task.arguments import ARCHIVE, PLATFORM, REGISTRY, STORE, Arguments
+from ..module_utils.task.run import failure_of, run_info
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.inspect import Filters
 
@@ -188,8 +255,9 @@ FILTERS = {
 
 
 def argument_spec() -> Arguments:
-    return (STORE + ARCHIVE).extended(
+    return (STORE + REGISTRY + ARCHIVE + PLATFORM).extended(
         name={"type": "list", "elements": "str"},
+        remote={"type": "bool", "default": False},
         filters={"type": "dict", "default": {}, "options": FILTERS},
     )
 
@@ -199,6 +267,11 @@ def facts(task: Task) -> dict[str, t.Any]:
     given = task.params["filters"]
     points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
     filters = Filters(given["reference"], given["label"], given["dangling"], **points)
+    if task.params["remote"]:
+        from ..module_utils.transfer.remote import ask
+
+        rows, errors = ask(task.remote_references("name"), task.repository, filters, task.selection, task.host, task.workers)
+        return {"images": rows, **failure_of(errors, len(rows))}
     inspector = task.inspector()
     if task.params["name"] is None:
         return {"images": inspector.listed(filters)}

@@ -20,6 +20,7 @@ from ansible_collections.longshore.images.tests.support.images import CREATED, m
 HOST = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
 OTHER = "linux/arm64" if HOST == "linux/amd64" else "linux/amd64"
 NAME = "docker.io/library/app:1"
+PLAIN = "docker.io/library/plain:1"
 
 
 @pytest.fixture
@@ -147,3 +148,11 @@ def test_history_of_what_is_not_there_fails(filled: str, options: dict[str, str]
 def test_history_for_a_platform_that_is_not_here_fails(filled: str) -> None:
     results = modules.fail("image_history_info", {"store": filled, "name": NAME, "platform": [OTHER]})
     assert results["error"] == "platform_missing"
+
+
+@pytest.mark.parametrize(("platform", "shown"), [([HOST], [NAME]), ([OTHER], [PLAIN]), (["linux/s390x", OTHER], [PLAIN]), (["linux/s390x"], [])])
+def test_a_platform_shows_the_images_that_are_here_for_it(store: str, platform: list[str], shown: list[str]) -> None:
+    make_index("app", (HOST, OTHER)).sparse(HOST).put(Store(store), NAME, platforms=[HOST])
+    make_image("plain", platform=OTHER).put(Store(store), PLAIN)
+    assert [row["name"] for row in info(store, platform=platform)] == shown
+    assert [row["name"] for row in info(store, platform=platform, name=[NAME, PLAIN]) if row["present"]] == shown

@@ -10,8 +10,9 @@ import contextlib
 import os
 import typing as t
 
-from ..errors import InvalidOption, LongshoreError
+from ..errors import InvalidOption, InvalidReference, LongshoreError
 from ..oci.digest import Digest
+from ..oci.glob import is_glob
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference, parse_selector
 from ..store.store import Store
@@ -55,7 +56,7 @@ class Task:
     @property
     def selection(self) -> Selection | None:
         """The platforms asked for; None where the task says nothing of them."""
-        texts = self.params["platform"]
+        texts = self.params.get("platform")
         return Selection.parse(texts) if texts else None
 
     @property
@@ -88,10 +89,30 @@ class Task:
 
         path = self.params["archive"]
         if path is None:
-            return Inspector(held_in_store(self.store), f"the store {self.store.path}", self.host)
+            return Inspector(held_in_store(self.store), f"the store {self.store.path}", self.host, self.selection)
         from ..archive.reading import open_archive
 
-        return Inspector(held_in_archive(open_archive(path)), path, self.host)
+        return Inspector(held_in_archive(open_archive(path)), path, self.host, self.selection)
+
+    def remote_references(self, option: str) -> list[Reference]:
+        """The images to ask registries for, which are opened for them. Raises InvalidOption where none is named, InvalidReference for a glob or an ID."""
+        texts = self._texts(option)
+        if not texts:
+            raise InvalidOption(
+                f"remote: give {option}; a registry isn't asked for all that it has, but image_search_info lists its repositories and tags"
+            )
+        if self.params.get("archive") is not None:
+            raise InvalidOption("remote and archive are two places to look in; give one of them")
+        for text in texts:
+            if is_glob(text):
+                raise InvalidReference(
+                    f"{text!r} is a glob, and a registry is only asked for single images; image_search_info lists its repositories and tags"
+                )
+            if isinstance(parse_selector(text), Digest):
+                raise InvalidReference(f"{text} names no repository to ask for it; write repository@{text}")
+        references = list(dict.fromkeys(self.references(option)))
+        self.open_registries(references)
+        return references
 
     def open_registries(self, references: t.Sequence[Reference]) -> None:
         """Checks the registry options for a run that may ask the registries of REFERENCES. Nothing is sent, and `requests` isn't loaded yet."""

@@ -2,16 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What there is to know of images in the store or in an archive: details, filters, history."""
+"""What there is to know of images in the store, in an archive or at a registry: details, filters, history."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import functools
 import typing as t
 
-from ..errors import ImageNotFound, InvalidOption
+from ..errors import ImageNotFound, InvalidOption, PlatformMissing
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
 from ..oci.glob import compile_glob
@@ -95,12 +96,14 @@ def _whole_in_archive(archive: Archive, root: Descriptor) -> Graph | None:
 
 
 class Inspector:
-    """Tells of the images that a place holds; nothing is written. PLACE is what messages call it."""
+    """Tells of the images that a place holds; nothing is written. PLACE is what messages call it, SELECTION the platforms to tell of, the first best."""
 
-    def __init__(self, held: t.Sequence[Held], place: str, host: Platform) -> None:
+    def __init__(self, held: t.Sequence[Held], place: str, host: Platform, selection: Selection | None = None) -> None:
         self._held = held
         self._place = place
         self._host = host
+        self._selection = selection
+        self._platforms = selection.platforms if selection is not None else ()
 
     def listed(self, filters: Filters) -> list[Facts]:
         """All images that pass FILTERS."""
@@ -121,13 +124,13 @@ class Inspector:
                 rows.append({"name": name, "digest": None if digest is None else str(digest), "present": False, "changed": False})
         return rows
 
-    def history(self, selector: Reference | Digest, selection: Selection | None) -> Facts:
+    def history(self, selector: Reference | Digest) -> Facts:
         """Which image it is, and how it was made, newest first.
 
         Raises ImageNotFound for one that isn't here, PlatformMissing for a platform that isn't.
         """
         held = self._resolve(selector)
-        image = self._image(held, selection)
+        image = self._image(held)
         config = held.config(image)
         if image is None or config is None:
             raise ImageNotFound(f"{selector} is in {self._place}, but nothing of it that has a history")
@@ -142,18 +145,27 @@ class Inspector:
             raise ImageNotFound(f"{selector} is not in {self._place}")
         return held
 
-    def _image(self, held: Held, selection: Selection | None = None) -> ImageNode | None:
-        """The image of the platform asked for, which must be here then; else the one that stands for all."""
-        if held.graph is None:
-            return None
-        if selection is None or not selection.platforms:
-            return preferred_image(held.graph, None, self._host)
-        return choose(selection.platforms[0], [(image.platform, image) for image in held.graph.images], held.label)
+    def _image(self, held: Held) -> ImageNode | None:
+        """The image of the platform asked for; else the one that stands for all. Raises PlatformMissing."""
+        if held.graph is None or not self._platforms:
+            return preferred_image(held.graph, None, self._host) if held.graph is not None else None
+        entries = [(image.platform, image) for image in held.graph.images]
+        *better, last = self._platforms
+        for platform in better:
+            with contextlib.suppress(PlatformMissing):
+                return choose(platform, entries, held.label)
+        return choose(last, entries, held.label)
+
+    def _serves(self, held: Held) -> bool:
+        try:
+            return self._image(held) is not None
+        except PlatformMissing:
+            return False
 
     # Filters.
 
     def _tests(self, filters: Filters) -> list[t.Callable[[Held], bool]]:
-        tests: list[t.Callable[[Held], bool]] = []
+        tests: list[t.Callable[[Held], bool]] = [self._serves] if self._platforms else []
         if filters.reference:
             patterns = [compile_glob(pattern) for pattern in filters.reference]
             tests.append(lambda held: held.name is not None and any(pattern.match(str(held.name)) for pattern in patterns))
@@ -199,7 +211,7 @@ class Inspector:
             "size": 0,
         }
         if held.graph is not None:
-            facts.update(image_facts(facts["name"], held.graph, None, self._host).facts())
+            facts.update(image_facts(facts["name"], held.graph, self._selection, self._host).facts())
         platform = config.platform if config is not None else None
         facts.update(
             present=True,
