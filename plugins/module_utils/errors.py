@@ -113,6 +113,16 @@ class NotLocked(LongshoreError):
     cause = "not_locked"
 
 
+class EngineError(LongshoreError):
+    """An engine that is to take images is absent, stopped, keeps this user out, refuses, or broke off."""
+
+    cause = "engine_error"
+
+
+class EngineRefused(EngineError):
+    """An engine answered, and said no."""
+
+
 class MissingLibrary(LongshoreError):
     cause = "missing_library"
 

@@ -46,12 +46,12 @@ class Document:
         return cls(members, what)
 
     @classmethod
-    def parse_list(cls, data: bytes, what: str) -> list[Document]:
-        """The objects of a document that is a list of them. Raises UnsupportedFormat as `parse` does."""
-        document = cls.parse(b'{"list":' + data + b"}", what, MAX_DOCUMENT + len('{"list":}'))
+    def parse_list(cls, data: bytes, what: str, limit: int = MAX_DOCUMENT, entries: int | None = MAX_ENTRIES) -> list[Document]:
+        """The objects of a document that is a list of at most ENTRIES. Raises UnsupportedFormat as `parse` does."""
+        document = cls.parse(b'{"list":' + data + b"}", what, limit + len('{"list":}'))
         if len(document.members) != 1:
             raise UnsupportedFormat(f"{what} is not a JSON list")
-        return document.children("list")
+        return document.children("list", entries)
 
     def has(self, key: str) -> bool:
         """Whether KEY is there with a value: null counts as absent, as in the Go clients."""

@@ -13,13 +13,13 @@ from ..archive.annotations import BASE_DIGESTS
 from ..archive.reading import open_archive
 from ..archive.target import FileTarget, FolderTarget, Target
 from ..archive.writing import DOCKER, FOLDER, ArchiveFile, SavedImage, archive_files, tar_pieces
-from ..errors import InvalidOption, PlatformMissing, UnsupportedFormat
+from ..errors import InvalidOption
 from ..oci.digest import Digest
-from ..oci.graph import Graph, children_for, read_graph
-from ..oci.manifest import Descriptor, Index, read_manifest
+from ..oci.graph import Graph, read_graph
+from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..oci.selecting import check_plain
+from .chosen import chosen_part, whole_image
 from .describe import image_facts, preferred_image, short
 from .plan import ImagePlan, MovingPlan, RefChange, RefState
 from .workers import Workers
@@ -76,8 +76,7 @@ class Saving:
     # What is saved of an image.
 
     def _saved(self, entry: Entry) -> SavedImage:
-        whole = self._read(entry.descriptor, entry.label)
-        chosen = self._chosen(whole, entry.label)
+        chosen = chosen_part(whole_image(self.store, entry), self.selection, entry.label)
         names = (entry.name,) if entry.name is not None else ()
         runnable = preferred_image(chosen, self.selection, self.host)
         if runnable is not None and not runnable.manifest.is_image:
@@ -87,35 +86,11 @@ class Saving:
             listed, index = chosen.images[0].descriptor, chosen.root.digest
         return SavedImage(chosen, listed, names, runnable, index)
 
-    def _chosen(self, whole: Graph, label: str) -> Graph:
-        """The platforms asked for, which must be here; without any, all that are. An index keeps its bytes, whichever of its children travel."""
-        if self.selection is None or self.selection.everything:
-            return whole
-        if not whole.root.is_index:
-            check_plain(whole.images[0].platform, self.selection, label)
-            return whole
-        index = read_manifest(whole.documents[whole.root], whole.root.media_type, label)
-        wanted = {child.digest for child in children_for(self.selection)(index, label)} if isinstance(index, Index) else set()
-        lacking = next((child for child in whole.absent if child.digest in wanted), None)
-        if lacking is not None:
-            raise PlatformMissing(f"{label} is not here for {lacking.platform}; pull it for this platform first")
-        images = tuple(image for image in whole.images if image.descriptor.digest in wanted)
-        kept = {whole.root.digest, *wanted}
-        documents = {descriptor: data for descriptor, data in whole.documents.items() if descriptor.digest in kept}
-        left = tuple(image.descriptor for image in whole.images if image.descriptor.digest not in wanted)
-        return dataclasses.replace(whole, images=images, documents=documents, absent=(*whole.absent, *left))
-
     def _must_travel_unlisted(self, graph: Graph) -> bool:
         """Whether an engine would look in the archive for a platform that isn't there, since a host of the one that is could run it as well."""
         if not graph.root.is_index or len(graph.images) != 1 or graph.images[0].platform is None:
             return False
         return any(child.platform is not None and _could_run(graph.images[0].platform, child.platform) for child in graph.absent)
-
-    def _read(self, root: Descriptor, label: str) -> Graph:
-        graph = read_graph(root, label, self.store.read)
-        if graph is None:
-            raise UnsupportedFormat(f"{label} can't be read")
-        return graph
 
     def _left_out(self, saved: t.Sequence[SavedImage]) -> frozenset[Digest]:
         """Layers that earlier archives have brought. Configs and manifests are small, and every reader wants them."""

@@ -1,0 +1,120 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where an engine listens: a unix socket, or a TCP port with or without TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import getpass
+import os
+import re
+import socket
+import typing as t
+
+from ..errors import EngineError, InvalidOption
+
+_CONNECT_SECONDS = 10
+_TCP = re.compile(r"(?:tcp|https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?/?")
+PLAIN_PORT, TLS_PORT = 2375, 2376
+
+
+@dataclasses.dataclass(frozen=True)
+class Tls:
+    """How an engine is to show who it is, and how this host does."""
+
+    verify: bool = True
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """`path` for a unix socket, else `host` and `port`."""
+
+    text: str
+    path: str = ""
+    host: str = ""
+    port: int = 0
+    tls: Tls | None = None
+
+    @classmethod
+    def unix(cls, path: str) -> Address:
+        return cls(f"unix://{path}", path)
+
+    @classmethod
+    def parse(cls, text: str, option: str, tls: Tls | None = None) -> Address:
+        """Raises InvalidOption, which names OPTION, for what is neither `unix:///path` nor `tcp://host[:port]`. With TLS a TCP port is spoken to with it."""
+        if text.startswith("unix://"):
+            path = text[len("unix://") :]
+            if not path.startswith("/"):
+                raise InvalidOption(f"{option} {text!r} is not the address of a socket: write unix:// and the whole path")
+            return cls.unix(path)
+        match = _TCP.fullmatch(text)
+        if match is None or int(match.group(2) or 0) > 65535:
+            raise InvalidOption(f"{option} {text!r} is not an address that is understood: write unix:///path or tcp://host:port")
+        if text.startswith("https://") and tls is None:
+            tls = Tls()
+        port = int(match.group(2) or (PLAIN_PORT if tls is None else TLS_PORT))
+        return cls(text, host=match.group(1).strip("[]"), port=port, tls=tls)
+
+    def connect(self, title: str, timeout: float) -> socket.socket:
+        """An open connection. Raises EngineError that says whether nothing is there, nobody answers, or this user may not."""
+        with reporting(title, self.text):
+            if self.path:
+                opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                try:
+                    opened.settimeout(_CONNECT_SECONDS)
+                    opened.connect(self.path)
+                except BaseException:
+                    opened.close()
+                    raise
+            else:
+                opened = socket.create_connection((self.host, self.port), _CONNECT_SECONDS)
+            opened.settimeout(timeout)
+            return _with_tls(opened, self.host, self.tls) if self.tls is not None else opened
+
+
+def _with_tls(plain: socket.socket, host: str, settings: Tls) -> socket.socket:
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=settings.ca)
+        if not settings.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if settings.certificate is not None:
+            context.load_cert_chain(settings.certificate, settings.key)
+        return context.wrap_socket(plain, server_hostname=host)
+    except BaseException:
+        plain.close()
+        raise
+
+
+@contextlib.contextmanager
+def reporting(title: str, place: str) -> t.Iterator[None]:
+    """Turns an error of a connection to the engine TITLE at PLACE into one sentence."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise EngineError(f"{title} can't be reached at {place}: there is no such socket; is it installed and started on this host?") from error
+    except ConnectionRefusedError as error:
+        raise EngineError(f"{title} can't be reached at {place}: nobody answers there; is it started?") from error
+    except PermissionError as error:
+        raise EngineError(f"{title} can't be used at {place}: the user {_user()} may not open its socket; become a user who may") from error
+    except (TimeoutError, socket.timeout) as error:  # one and the same since Python 3.10
+        raise EngineError(f"{title} at {place} didn't answer in time") from error
+    except (ConnectionError, EOFError) as error:
+        raise EngineError(f"{title} at {place} broke the connection off ({error.__class__.__name__})") from error
+    except OSError as error:
+        raise EngineError(f"{title} can't be reached at {place}: {error.strerror or error}") from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.geteuid())

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Docker through its API, with either of its image stores."""
+
+from __future__ import annotations
+
+from ..errors import EngineError
+from ..oci.digest import Digest
+from ..oci.document import Document
+from ..oci.platform import Platform
+from .api import Api
+from .engine import BlobHoldings, ChainHoldings, Chunks, Engine, HeldImage, Holdings, LayersOf
+from .podman import PodmanService
+from .rows import image_of, understood
+
+_CONTAINERD_STORE = "io.containerd.snapshotter.v1"
+
+
+def open_docker(api: Api) -> Engine:
+    """The engine that answers: Docker with its first store, or with the containerd image store, or Podman, which speaks Docker's language too."""
+    if api.header("/_ping", "Libpod-Api-Version") is not None:
+        return PodmanService(Api(api.address, PodmanService.title, api.timeout))
+    info = api.get("/info")
+    if info is None:
+        raise EngineError(f"{api.title} at {api.place} has no answer to /info; is it Docker?")
+    kind = DockerOnContainerd if _is_on_containerd(info) else Docker
+    return kind(api, understood(lambda: _platform_of(info)))
+
+
+def _platform_of(info: Document) -> Platform | None:
+    os, architecture = info.text("OSType"), info.text("Architecture")
+    return Platform.normalised(os, architecture) if os and architecture else None
+
+
+def _is_on_containerd(info: Document) -> bool:
+    status = info.members.get("DriverStatus")
+    return isinstance(status, list) and ["driver-type", _CONTAINERD_STORE] in status
+
+
+class Docker:
+    """Docker with the store that it had first: images by the digests of their configs, layers by their content and what is below them."""
+
+    title = "docker"
+    takes_oci = False
+
+    def __init__(self, api: Api, platform: Platform | None) -> None:
+        self.place = api.place
+        self.platform = platform
+        self._api = api
+
+    def images(self) -> list[HeldImage]:
+        return [image_of(row, knows_ids=True) for row in self._api.get_list("/images/json")]
+
+    def holdings(self, unused_layers_of: LayersOf) -> Holdings:
+        stacks = (self._stack(image.image_id) for image in self.images() if image.image_id is not None)
+        return ChainHoldings(stack for stack in stacks if stack is not None)
+
+    def _stack(self, image_id: Digest) -> tuple[Digest, ...] | None:
+        """The layers of an image from the lowest up; None for one that was removed meanwhile."""
+        image = self._api.get(f"/images/{image_id}/json")
+        if image is None:
+            return None
+        return understood(lambda: tuple(Digest.parse(text) for text in image.required_child("RootFS").texts("Layers")))
+
+    def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
+        self._api.send("/images/load?quiet=1", archive, size)
+
+
+class DockerOnContainerd(Docker):
+    """Docker with the containerd image store: images by the digests of their indexes or manifests, blobs as they came.
+
+    Its API doesn't tell blobs: those of images that the store knows by their digests are surely there.
+    """
+
+    takes_oci = True
+
+    def images(self) -> list[HeldImage]:
+        return [image_of(row, knows_ids=False) for row in self._api.get_list("/images/json")]
+
+    def holdings(self, layers_of: LayersOf) -> Holdings:
+        return BlobHoldings(layer for image in self.images() for digest in image.digests for layer in layers_of(digest))

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an engine is to us: what it holds under which name, which layers it has, and that it takes an archive."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..oci.digest import Digest
+from ..oci.manifest import Descriptor, Manifest
+from ..oci.platform import Platform
+from ..oci.reference import Reference
+
+Chunks = t.Iterable[t.Union[bytes, memoryview]]
+LayersOf = t.Callable[[Digest], t.Collection[Digest]]
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldImage:
+    """An image of an engine. `digests` are those of an index or a manifest by which it is known; `image_id` is None where the engine doesn't tell.
+
+    One that isn't `usable` is listed, but something of it is missing.
+    """
+
+    names: frozenset[Reference]
+    digests: tuple[Digest, ...]
+    image_id: Digest | None
+    usable: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Offer:
+    """An image that an engine is to take. `diff_ids` are the digests of its layers, uncompressed, as its config has them."""
+
+    manifest: Manifest
+    diff_ids: tuple[Digest, ...]
+
+
+class Holdings(t.Protocol):
+    """The layers of an engine."""
+
+    def lacking(self, offer: Offer) -> tuple[Descriptor, ...]:
+        """The layers of an image that have to be sent."""
+
+    def add(self, offer: Offer) -> None:
+        """Notes that an image is there from now on."""
+
+
+class Engine(t.Protocol):
+    """An engine on this host, or one that this host can reach."""
+
+    @property
+    def title(self) -> str:
+        """Its name in results: docker, podman or containerd."""
+
+    @property
+    def place(self) -> str:
+        """Where it was found, for messages: a socket, an address or a program."""
+
+    @property
+    def takes_oci(self) -> bool:
+        """Whether it takes OCI archives, and keeps their digests. Docker's first store takes docker archives alone, and keeps IDs."""
+
+    @property
+    def platform(self) -> Platform | None:
+        """The platform that it runs, without a variant; None where that is the host's."""
+
+    def images(self) -> list[HeldImage]:
+        """All images that it has now."""
+
+    def holdings(self, layers_of: LayersOf) -> Holdings:
+        """What it surely has of layers. LAYERS_OF tells the layers of an index or a manifest, as far as the store knows it."""
+
+    def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
+        """Takes an archive of SIZE bytes with one image; PLATFORM is the one of an index that is meant. Raises EngineError when it refuses or breaks off.
+
+        That it says nothing of the kind doesn't mean that the image is there: ask it afterwards.
+        """
+
+
+class BlobHoldings:
+    """Layers that are known by the digests of the blobs that they came as."""
+
+    def __init__(self, blobs: t.Iterable[Digest]) -> None:
+        self._blobs = set(blobs)
+
+    def lacking(self, offer: Offer) -> tuple[Descriptor, ...]:
+        return tuple(dict.fromkeys(layer for layer in offer.manifest.layers if layer.digest not in self._blobs))
+
+    def add(self, offer: Offer) -> None:
+        self._blobs.update(layer.digest for layer in offer.manifest.layers)
+
+
+class ChainHoldings:
+    """Layers that are known by their content and by all layers below: one that lies on others is another layer."""
+
+    def __init__(self, stacks: t.Iterable[tuple[Digest, ...]]) -> None:
+        self._chains: set[tuple[Digest, ...]] = set()
+        for stack in stacks:
+            self._note(stack)
+
+    def _note(self, stack: tuple[Digest, ...]) -> None:
+        self._chains.update(stack[:height] for height in range(1, len(stack) + 1))
+
+    def lacking(self, offer: Offer) -> tuple[Descriptor, ...]:
+        """A blob is sent where any layer that it stands for is lacking."""
+        layers = enumerate(offer.manifest.layers, 1)
+        return tuple(dict.fromkeys(layer for height, layer in layers if offer.diff_ids[:height] not in self._chains))
+
+    def add(self, offer: Offer) -> None:
+        self._note(offer.diff_ids)

@@ -1,0 +1,241 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_deliver
+short_description: Hand images of the store to Docker, Podman or containerd
+version_added: 0.1.0
+description:
+  - Gives images of the store to an engine, under their full names. No registry is needed, and no archive is written in between.
+  - An image that the engine has already is left alone, which is told by the image's digest or ID under its name. Layers that the engine surely has
+    are not sent.
+  - The engine is asked afterwards whether it has the image, whatever it said.
+options:
+  name:
+    description: The images, by name, or by digest or ID written in full. Each is delivered under its name in the store.
+    type: list
+    elements: str
+    required: true
+  engine:
+    description:
+      - V(auto) is the first of Docker, Podman and containerd that is on the host. Docker is here when O(docker_host) or C($DOCKER_HOST) is set or its
+        socket exists, Podman when O(podman_host) or C($CONTAINER_HOST) is set, or its socket or its program exists, containerd when its socket exists.
+      - Say which one is meant where a host has several.
+    type: str
+    choices: [auto, docker, podman, containerd]
+    default: auto
+  docker_host:
+    description:
+      - Where Docker listens, C(unix:///path) or C(tcp://host:port).
+      - By default C($DOCKER_HOST), else C(unix:///var/run/docker.sock), else the socket of the user's own Docker.
+    type: str
+  docker_tls:
+    description:
+      - Whether a C(tcp) address is spoken to with TLS.
+      - By default that is so when O(docker_ca_path), O(docker_client_cert) or C($DOCKER_TLS_VERIFY) is set.
+    type: bool
+  docker_validate_certs:
+    description: Whether Docker's certificate must be valid.
+    type: bool
+    default: true
+  docker_ca_path:
+    description:
+      - A file of certificates of authorities to trust instead of the host's.
+      - When neither this nor O(docker_client_cert) is given, C(ca.pem), C(cert.pem) and C(key.pem) in C($DOCKER_CERT_PATH) are used.
+    type: path
+  docker_client_cert:
+    description: A file with the certificate by which the host shows Docker who it is, and its key unless O(docker_client_key) names that.
+    type: path
+  docker_client_key:
+    description: The file with the private key of O(docker_client_cert).
+    type: path
+  podman_host:
+    description:
+      - Where Podman's service listens, C(unix:///path) or C(tcp://host:port).
+      - By default C($CONTAINER_HOST), else C(unix:///run/podman/podman.sock), or C(podman/podman.sock) in C($XDG_RUNTIME_DIR) for other users than
+        root. Where there is none, the program C(podman) is used.
+    type: str
+  containerd_address:
+    description: The socket of containerd. By default C($CONTAINERD_ADDRESS), else C(/run/containerd/containerd.sock). k3s has its own in
+      C(/run/k3s/containerd/containerd.sock).
+    type: str
+  containerd_namespace:
+    description: The namespace of containerd. Kubernetes looks for its images in V(k8s.io).
+    type: str
+    default: default
+  platform:
+    description:
+      - The platform to deliver of an image that exists for several. By default that of the engine.
+      - Another platform than the engine's is known there by the digest of its own manifest, not by that of the index.
+    type: str
+  engine_timeout:
+    description: How many seconds an engine may go without taking or giving a byte. It gives none while it unpacks.
+    type: float
+    default: 600
+extends_documentation_fragment:
+  - longshore.images.store
+  - longshore.images.attributes
+  - longshore.images.attributes.actiongroup
+requirements:
+  - C(ctr), the program of containerd, for O(engine=containerd)
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_pull
+  - module: longshore.images.image_load
+  - module: longshore.images.image_save
+"""
+
+EXAMPLES = r"""
+---
+- name: Have two images in Docker without a registry
+  longshore.images.image_deliver:
+    name:
+      - docker.io/library/nginx:1.27
+      - registry.example.com/team/app:3
+    engine: docker
+
+- name: Have an image ready for the pods of this node
+  longshore.images.image_deliver:
+    name: registry.example.com/team/app:3
+    engine: containerd
+    containerd_namespace: k8s.io
+
+- name: Deliver to a Docker on another machine
+  longshore.images.image_deliver:
+    name: registry.example.com/team/app:3
+    docker_host: tcp://docker.example.com:2376
+    docker_ca_path: /etc/docker/ca.pem
+    docker_client_cert: /etc/docker/cert.pem
+    docker_client_key: /etc/docker/key.pem
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
+  returned: success, and when single images failed
+  type: list
+  elements: str
+  sample: ["deliver docker.io/library/nginx:1.27 (sha256:0a399eb16751) to docker: 3 blobs, 29.1 MB"]
+images:
+  description:
+    - One row for each image, in the order asked for. When an image failed its row has C(failed), C(msg) and C(error), and the others are done.
+  returned: success, and when single images failed
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: What is delivered, an index or a manifest.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    image_id:
+      description: The digest of the config.
+      type: str
+      sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
+    media_type:
+      description: The type of what is delivered.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    platforms:
+      description: The platform that is delivered.
+      type: list
+      elements: str
+      sample: [linux/amd64]
+    size:
+      description: The stored bytes of this platform, documents included.
+      type: int
+      sample: 72188133
+    changed:
+      description: Whether something changes for this image.
+      type: bool
+    engine:
+      description: The engine that has the image.
+      type: str
+      sample: docker
+    engine_digest:
+      description: The digest by which the engine knows the image. Null for Docker with its first image store, which keeps none of what it is given.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+bytes_transferred:
+  description: Sizes of the configs and layers that are sent, each digest once. Manifests and indexes aren't counted.
+  returned: success
+  type: int
+  sample: 29124181
+bytes_reused:
+  description: Sizes of the configs and layers that the engine had already.
+  returned: success
+  type: int
+  sample: 43063952
+blobs_transferred:
+  description: How many configs and layers are sent.
+  returned: success
+  type: int
+  sample: 3
+blobs_reused:
+  description: How many configs and layers the engine had already.
+  returned: success
+  type: int
+  sample: 5
+store:
+  description: The folder of the store.
+  returned: success, and when single images failed
+  type: str
+  sample: /var/lib/longshore/images
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: engine_error
+"""
+
+import os
+import typing as t
+
+from ..module_utils.engine.choosing import EngineOptions, open_engine
+from ..module_utils.oci.platform import Platform
+from ..module_utils.task.arguments import STORE, Arguments
+from ..module_utils.task.run import run
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.deliver import Deliverer
+from ..module_utils.transfer.plan import Plan
+
+
+def argument_spec() -> Arguments:
+    return STORE.extended(
+        name={"type": "list", "elements": "str", "required": True},
+        engine={"type": "str", "choices": ["auto", "docker", "podman", "containerd"], "default": "auto"},
+        docker_host={"type": "str"},
+        docker_tls={"type": "bool"},
+        docker_validate_certs={"type": "bool", "default": True},
+        docker_ca_path={"type": "path"},
+        docker_client_cert={"type": "path"},
+        docker_client_key={"type": "path"},
+        podman_host={"type": "str"},
+        containerd_address={"type": "str"},
+        containerd_namespace={"type": "str", "default": "default"},
+        platform={"type": "str"},
+        engine_timeout={"type": "float", "default": 600},
+    )
+
+
+def plan(task: Task) -> Plan:
+    """What delivering changes: the images that the engine doesn't have under their names."""
+    names = task.selectors("name")
+    platform = Platform.parse(task.params["platform"]) if task.params["platform"] else None
+    engine = open_engine(EngineOptions.of_task(task.params), os.environ)
+    return Deliverer(task.store, engine, platform, task.host).plan(names)
+
+
+def main() -> t.NoReturn:
+    run(argument_spec(), plan)
+
+
+if __name__ == "__main__":
+    main()
