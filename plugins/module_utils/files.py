@@ -113,10 +113,13 @@ def read_descriptor(descriptor: int) -> t.Iterator[bytes]:
             yield chunk
 
 
-def try_lock(descriptor: int, path: str) -> bool:
-    """Whether the lock of a file is ours now. Raises InputOutputError where the file system has no locks: lockless work would lose tags."""
+def try_lock(descriptor: int, path: str, shared: bool = False) -> bool:
+    """Whether the lock of a file is ours now, alone or SHARED with others that look.
+
+    Raises InputOutputError where the file system has no locks: lockless work would lose tags.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:

@@ -34,31 +34,8 @@ options:
       - An image that isn't there for the platform asked for counts as absent.
     type: list
     elements: str
-  filters:
-    description: Conditions that images must fulfil to be shown.
-    type: dict
-    default: {}
-    suboptions:
-      reference:
-        description: Globs on the normalised name, of which one must match. C(*) and C(?) don't match a slash.
-        type: list
-        elements: str
-        default: []
-      label:
-        description: Labels that the image must have, as C(key) or C(key=value).
-        type: list
-        elements: str
-        default: []
-      dangling:
-        description: V(true) shows unnamed images only, V(false) named ones only.
-        type: bool
-      before:
-        description: An image of the store. Only images that were created before it are shown.
-        type: str
-      since:
-        description: An image of the store. Only images that were created after it are shown.
-        type: str
 extends_documentation_fragment:
+  - longshore.images.filters
   - longshore.images.store
   - longshore.images.registry
   - longshore.images.attributes.info_module
@@ -239,43 +216,26 @@ registry_errors:
 
 import typing as t
 
-from ..module_utils.oci.reference import parse_selector
-from ..module_utils.task.arguments import ARCHIVE, PLATFORM, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ARCHIVE, FILTERS, PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import failure_of, run_info
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.inspect import Filters
-
-FILTERS = {
-    "reference": {"type": "list", "elements": "str", "default": []},
-    "label": {"type": "list", "elements": "str", "default": []},
-    "dangling": {"type": "bool"},
-    "before": {"type": "str"},
-    "since": {"type": "str"},
-}
 
 
 def argument_spec() -> Arguments:
-    return (STORE + REGISTRY + ARCHIVE + PLATFORM).extended(
-        name={"type": "list", "elements": "str"},
-        remote={"type": "bool", "default": False},
-        filters={"type": "dict", "default": {}, "options": FILTERS},
-    )
+    return (STORE + REGISTRY + ARCHIVE + PLATFORM + FILTERS).extended(name={"type": "list", "elements": "str"}, remote={"type": "bool", "default": False})
 
 
 def facts(task: Task) -> dict[str, t.Any]:
     """The rows of the images asked for, or of all."""
-    given = task.params["filters"]
-    points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
-    filters = Filters(given["reference"], given["label"], given["dangling"], **points)
     if task.params["remote"]:
         from ..module_utils.transfer.remote import ask
 
-        rows, errors = ask(task.remote_references("name"), task.repository, filters, task.selection, task.host, task.workers)
+        rows, errors = ask(task.remote_references("name"), task.repository, task.filters, task.selection, task.host, task.workers)
         return {"images": rows, **failure_of(errors, len(rows))}
     inspector = task.inspector()
     if task.params["name"] is None:
-        return {"images": inspector.listed(filters)}
-    return {"images": inspector.asked(task.selectors("name"), filters)}
+        return {"images": inspector.listed(task.filters)}
+    return {"images": inspector.asked(task.selectors("name"), task.filters)}
 
 
 def main() -> t.NoReturn:

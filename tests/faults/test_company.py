@@ -17,16 +17,22 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
+from ansible_collections.longshore.images.plugins.module_utils.transfer.inspect import Filters
 from ansible_collections.longshore.images.plugins.module_utils.transfer.naming import plan_names
+from ansible_collections.longshore.images.plugins.module_utils.transfer.prune import Protection, plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.transfer.removal import plan_removal
+from ansible_collections.longshore.images.plugins.module_utils.transfer.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.tests.support.faults import end_of, in_child, leftovers, start_child, wrong_blobs
 from ansible_collections.longshore.images.tests.support.images import FakeRepository
 from ansible_collections.longshore.images.tests.support.modules import finish_module, start_module
 from ansible_collections.longshore.images.tests.support.verbs import (
     HOST,
+    INDEX,
     LEAVING,
+    MOVING,
     NEW,
+    NOW,
     OLD,
     REGISTRY,
     append,
@@ -34,8 +40,11 @@ from ansible_collections.longshore.images.tests.support.verbs import (
     names,
     opened,
     plan_pull,
+    prune,
     pull,
+    put_blobs,
     put_images,
+    put_without_name,
     remove,
     tag,
     whole,
@@ -136,6 +145,55 @@ def test_a_removal_takes_nothing_that_a_running_pull_reuses(tmp_path: Path) -> N
     assert set(names(path)) == {"r.test/moving:1", "r.test/new:1"}
     assert whole(path, NEW)
     assert all(digest in NEW.digests for digest in LEAVING.digests if opened(path).status(digest) is not None)
+
+
+def test_pruning_takes_nothing_that_a_running_pull_reuses_or_has_brought(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    pull(path, "r.test/new:1", registry=Interrupted(lambda: prune(path)))
+    assert set(names(path)) == {"r.test/new:1"}
+    assert whole(path, NEW)
+    assert wrong_blobs(path) == []
+    prune(path, "r.test/new:1")
+    assert set(opened(path).stored()) == NEW.digests
+
+
+def test_images_that_were_pulled_or_tagged_after_a_pruning_was_planned_stay(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+    put_without_name(path, NEW)
+    put_blobs(path, INDEX)
+    with Workers(1) as workers:
+        plan = plan_prune(opened(path), Policy(keep=0), Filters(), Protection(), HOST, NOW)
+        tag(path, "r.test/leaving:1", "r.test/saved:1")
+        pull(path, "r.test/new:1", "r.test/index:1", "r.test/moving:1", platforms=["all"])
+        apply(plan, workers)
+    lost_its_name = str(MOVING.root.digest)
+    assert set(names(path)) == {"r.test/saved:1", "r.test/new:1", "r.test/index:1", "r.test/moving:1", lost_its_name}
+    assert whole(path, LEAVING)
+    assert whole(path, NEW)
+    assert whole(path, INDEX)
+
+
+def test_pruning_and_pulling_at_once_leave_whole_images(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    put_images(path)
+
+    def pull_often() -> None:
+        for _round in range(15):
+            pull(path, "r.test/new:1", "r.test/index:1", platforms=["all"])
+
+    def prune_often() -> None:
+        for _round in range(40):
+            prune(path, "r.test/old:1")
+
+    children = [start_child(work) for work in (pull_often, prune_often, pull_often, prune_often)]
+    assert [end_of(child) for child in children] == [0] * 4
+    pull(path, "r.test/new:1", "r.test/index:1", platforms=["all"])
+    prune(path, "r.test/*:1")
+    assert set(opened(path).stored()) == OLD.digests | NEW.digests | INDEX.digests
+    assert wrong_blobs(path) == []
+    assert leftovers(path) == []
 
 
 def test_a_removal_after_the_death_of_a_pull_takes_what_only_that_needed(tmp_path: Path) -> None:

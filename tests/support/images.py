@@ -99,13 +99,15 @@ def make_layer(text: str, size: int = 0) -> bytes:
     return gzip.compress(file.getvalue(), mtime=0)
 
 
-def make_image(text: str = "image", layers: int = 2, platform: str = "linux/amd64", size: int = 0, shared: t.Sequence[bytes] = ()) -> Image:
+def make_image(
+    text: str = "image", layers: int = 2, platform: str = "linux/amd64", size: int = 0, shared: t.Sequence[bytes] = (), created: str | None = CREATED
+) -> Image:
     """An image for one platform: the layers SHARED lowest, then LAYERS of its own, whose files hold TEXT and SIZE more bytes."""
     data = [*shared, *(make_layer(f"{text}-{number}", size) for number in range(layers))]
     wanted = Platform.parse(platform)
     config = canonical(
         {
-            "created": CREATED,
+            **({"created": created} if created else {}),
             "os": wanted.os,
             "architecture": wanted.architecture,
             **({"variant": wanted.variant} if wanted.variant else {}),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole runs of pull, tag, rm and append on one store, as modules make them, for tests that disturb them.
+"""Whole runs of pull, tag, rm, prune and append on one store, as modules make them, for tests that disturb them.
 
 Every verb starts from the same store: `old` (which no verb touches), `moving` and `leaving`, which shares a layer with `old`.
 """
@@ -9,6 +9,7 @@ Every verb starts from the same store: `old` (which no verb touches), `moving` a
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import os
 import shutil
 import typing as t
@@ -16,15 +17,19 @@ from pathlib import Path
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.layer import LayerSource
 from ansible_collections.longshore.images.plugins.module_utils.oci.compose import Settings
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.append import NewImage, plan_append
+from ansible_collections.longshore.images.plugins.module_utils.transfer.inspect import Filters
 from ansible_collections.longshore.images.plugins.module_utils.transfer.naming import plan_names
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
+from ansible_collections.longshore.images.plugins.module_utils.transfer.prune import Protection, plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.transfer.pull import Puller
 from ansible_collections.longshore.images.plugins.module_utils.transfer.removal import parse_removal, plan_removal
+from ansible_collections.longshore.images.plugins.module_utils.transfer.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_image, make_index, make_layer
 
@@ -35,6 +40,7 @@ MOVING = make_image("moving", 1)
 LEAVING = make_image("leaving", 1, shared=[SHARED])
 NEW = make_image("new", 1, shared=[SHARED])
 INDEX = make_index("index", layers=1)
+NOW = datetime.datetime(2026, 6, 30, tzinfo=datetime.timezone.utc)
 REGISTRY = FakeRepository({"r.test/new:1": NEW, "r.test/moving:1": NEW, "r.test/index:1": INDEX, "r.test/old:1": OLD, "r.test/leaving:1": LEAVING})
 
 State = dict[str, str]
@@ -69,6 +75,11 @@ def remove(path: Path, *selectors: str) -> Plan:
         return apply(plan_removal(opened(path), [parse_removal(text) for text in selectors], True, False, HOST), workers)
 
 
+def prune(path: Path, *protected: str, keep: int = 0) -> Plan:
+    with Workers(1) as workers:
+        return apply(plan_prune(opened(path), Policy(keep=keep), Filters(), Protection.parse(protected), HOST, NOW), workers)
+
+
 def append(path: Path, name: str, base: str | None, source: Path) -> Plan:
     layer = LayerSource(str(source), "/opt/file", 0o644, 0, 0, True)
     wanted = NewImage(Reference.parse(name), parse_selector(base) if base else None, [layer], Settings(cmd=["/opt/file"]), None, None)
@@ -92,6 +103,28 @@ def put_images(path: Path) -> None:
     store = opened(path)
     for image, name in ((OLD, "r.test/old:1"), (MOVING, "r.test/moving:1"), (LEAVING, "r.test/leaving:1")):
         image.put(store, name)
+
+
+def put_without_name(path: Path, image: Image) -> None:
+    """An image without a name, as one that has lost it."""
+    with opened(path).writer(image.digests) as writer:
+        for blob in image.blobs:
+            writer.ingest(blob, image.open)
+        writer.publish([NamedGraph(image.graph, (), None)])
+
+
+def put_blobs(path: Path, image: Image) -> None:
+    """The blobs of an image that never came to be."""
+    with opened(path).writer(image.digests) as writer:
+        for blob in image.blobs:
+            writer.ingest(blob, image.open)
+
+
+def _untidy(path: Path) -> None:
+    """Beside the named images one without a name, and blobs of no image at all."""
+    put_images(path)
+    put_without_name(path, NEW)
+    put_blobs(path, INDEX)
 
 
 def _nothing(path: Path) -> None:
@@ -140,6 +173,7 @@ def _append(path: Path) -> None:
 VERBS = (
     Verb("tag", lambda path: tag(path, "r.test/old:1", "r.test/fresh:1", "r.test/moving:1")),
     Verb("rm", lambda path: remove(path, "r.test/moving:1", "r.test/leaving:1")),
+    Verb("prune", lambda path: prune(path, "r.test/old:*", "r.test/moving:1"), _untidy),
     Verb("append", _append),
     Verb("pull", lambda path: pull(path, "r.test/new:1")),
     Verb("pull-moves", lambda path: pull(path, "r.test/moving:1")),

@@ -15,6 +15,7 @@ from ..errors import DigestMismatch, InvalidReference
 from .text import clean
 
 _ENCODED = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
+ALGORITHMS = tuple(_ENCODED)
 
 
 @dataclasses.dataclass(frozen=True, order=True)

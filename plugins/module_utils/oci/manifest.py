@@ -152,6 +152,15 @@ def describe(data: bytes, what: str) -> Descriptor:
     return Descriptor(read_manifest(data, kind, what).media_type, Digest.of(data), len(data))
 
 
+def subject_of(data: bytes, what: str) -> Digest | None:
+    """The manifest that another one is about, as a signature is about an image. None where it says none, or nothing that can be read."""
+    try:
+        subject = Document.parse(data, what).child("subject")
+        return Descriptor.read(subject).digest if subject is not None else None
+    except UnsupportedFormat:
+        return None
+
+
 def _read_platform(document: Document | None) -> Platform | None:
     if document is None:
         return None

@@ -15,7 +15,7 @@ import time
 import typing as t
 
 from ..errors import LockTimeout, StoreDamaged
-from ..files import CREATE_PRIVATE, read_bounded, reporting, try_lock
+from ..files import CREATE_PRIVATE, open_regular, read_bounded, reporting, try_lock
 from ..oci.digest import Digest
 
 _MAX_LEASE = 64 * 1024 * 1024
@@ -37,10 +37,29 @@ def exclusive(path: str, mode: int, timeout: float) -> t.Iterator[None]:
         os.close(descriptor)
 
 
-def _wait(descriptor: int, path: str, timeout: float) -> None:
+@contextlib.contextmanager
+def watching(path: str, timeout: float) -> t.Iterator[None]:
+    """Holds the lock file PATH against writers, together with others that only look. Writes nothing: where there is no such file, nobody has written yet.
+
+    Raises LockTimeout after TIMEOUT seconds.
+    """
+    try:
+        descriptor = open_regular(path)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        with reporting(path):
+            _wait(descriptor, path, timeout, shared=True)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, path: str, timeout: float, shared: bool = False) -> None:
     deadline = time.monotonic() + timeout
     pause = 0.002
-    while not try_lock(descriptor, path):
+    while not try_lock(descriptor, path, shared):
         left = deadline - time.monotonic()
         if left <= 0:
             raise LockTimeout(f"{path} is still locked by another run after {timeout:g} seconds; raise lock_timeout or wait for that run to end")
@@ -79,25 +98,40 @@ class Lease:
 
 def live_leases(folder: str) -> dict[str, frozenset[Digest]]:
     """What each live run needs, by the id of its lease. Leases of the dead are removed."""
-    needs: dict[str, frozenset[Digest]] = {}
-    for name in _names(folder):
-        path = os.path.join(folder, name)
+    needs, dead = seen_leases(folder)
+    for path in dead:
         with reporting(path), contextlib.suppress(FileNotFoundError):
-            if not _clear_if_dead(path):
-                needs[name] = _read_needs(path)
+            os.unlink(path)
     return needs
 
 
-def reclaim(folder: str, live: t.Collection[str]) -> None:
-    """Removes the temporary files and folders in FOLDER, which are called `LEASE.NUMBER`, of all runs but those with LIVE leases."""
+def seen_leases(folder: str) -> tuple[dict[str, frozenset[Digest]], list[str]]:
+    """What each live run needs, by the id of its lease, and the paths of the leases of the dead; nothing is removed."""
+    needs: dict[str, frozenset[Digest]] = {}
+    dead: list[str] = []
     for name in _names(folder):
-        if name.partition(".")[0] not in live:
-            path = os.path.join(folder, name)
-            with reporting(path), contextlib.suppress(FileNotFoundError):
-                if os.path.isdir(path) and not os.path.islink(path):
-                    shutil.rmtree(path)
-                else:
-                    os.unlink(path)
+        path = os.path.join(folder, name)
+        with reporting(path), contextlib.suppress(FileNotFoundError):
+            if _is_dead(path):
+                dead.append(path)
+            else:
+                needs[name] = _read_needs(path)
+    return needs, dead
+
+
+def reclaim(folder: str, live: t.Collection[str]) -> None:
+    """Removes the temporary files and folders in FOLDER of all runs but those with LIVE leases."""
+    for path in abandoned(folder, live):
+        with reporting(path), contextlib.suppress(FileNotFoundError):
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+
+
+def abandoned(folder: str, live: t.Collection[str]) -> list[str]:
+    """The temporary files and folders in FOLDER, which are called `LEASE.NUMBER`, of all runs but those with LIVE leases."""
+    return [os.path.join(folder, name) for name in _names(folder) if name.partition(".")[0] not in live]
 
 
 def _names(folder: str) -> list[str]:
@@ -107,13 +141,10 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _clear_if_dead(path: str) -> bool:
-    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _is_dead(path: str) -> bool:
+    descriptor = open_regular(path)
     try:
-        dead = try_lock(descriptor, path)
-        if dead:
-            os.unlink(path)
-        return dead
+        return try_lock(descriptor, path, shared=True)
     finally:
         os.close(descriptor)
 

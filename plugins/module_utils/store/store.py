@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import typing as t
 
-from ..errors import DigestMismatch, ImageNotFound, InvalidOption, StoreDamaged, UnsupportedFormat
+from ..errors import DigestMismatch, ImageNotFound, InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
 from ..files import open_regular, read_bounded, read_chunks, reporting
-from ..oci.digest import Digest, hash_stream
+from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import MAX_DOCUMENT, Document
 from ..oci.graph import Choice, Graph, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor, Index
@@ -29,6 +30,13 @@ LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"
 BLOBS = "blobs"
 LAYOUT_VERSION = "1.0.0"
+
+
+class Survey(t.NamedTuple):
+    """The readable part of an image, None where not even its first document is, and the documents that it lacks."""
+
+    graph: Graph | None
+    lost: tuple[Descriptor, ...]
 
 
 class Store:
@@ -125,6 +133,15 @@ class Store:
 
     # Content.
 
+    def stored(self) -> t.Iterator[Digest]:
+        """Every digest under which there is a file, or whatever else. What is called otherwise isn't ours."""
+        for algorithm in ALGORITHMS:
+            folder = os.path.join(self.path, BLOBS, algorithm)
+            with reporting(folder), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                for name in sorted(os.listdir(folder)):
+                    with contextlib.suppress(InvalidReference):
+                        yield Digest(algorithm, name)
+
     def status(self, digest: Digest) -> os.stat_result | None:
         """What the file system says of a blob; None for one that is absent or no regular file."""
         path = self.blob_path(digest)
@@ -207,20 +224,26 @@ class Store:
         except UnsupportedFormat:
             return None
 
-    def missing(self, entry: Entry) -> list[Descriptor]:
-        """What an image lacks of what it promises: its wanted platforms, and all of every child whose manifest is here (promise I4)."""
-        promised: list[Descriptor] = []
+    def survey(self, entry: Entry) -> Survey:
+        """What can be read of an image, and which documents it lacks of what it promises: those of its wanted platforms, and what is here but damaged."""
+        promised: set[Digest] = set()
 
         def every_child_noting_the_wanted(index: Index, what: str) -> t.Sequence[Descriptor]:
             if entry.selection is not None:
-                promised.extend(children_for(entry.selection)(index, what))
+                promised.update(child.digest for child in children_for(entry.selection)(index, what))
             return index.manifests
 
         graph = self.graph(entry, every_child_noting_the_wanted)
+        if graph is None:
+            return Survey(None, (entry.descriptor,))
+        return Survey(graph, tuple(child for child in graph.absent if child.digest in promised or os.path.lexists(self.blob_path(child.digest))))
+
+    def missing(self, entry: Entry) -> list[Descriptor]:
+        """What an image lacks of what it promises: its wanted platforms, and all of every child whose manifest is here (promise I4)."""
+        graph, lost = self.survey(entry)
         if graph is None or not graph.images:
             return [entry.descriptor]
-        absent = {descriptor.digest for descriptor in graph.absent}
-        return [child for child in promised if child.digest in absent] + [blob for blob in graph.blobs if not self.has(blob)]
+        return [*lost, *(blob for blob in graph.blobs if not self.has(blob))]
 
     def complete(self, selector: Reference | Digest) -> Entry:
         """As resolve, but raises StoreDamaged for an image of which something is lost: it must not be copied anywhere."""

@@ -93,7 +93,7 @@ class Writer:
         self._to_sync.add(folder)
 
     def _move_folder_away(self, target: str) -> None:
-        """A folder where a blob belongs can't be replaced by renaming."""
+        """A folder where a blob belongs can be neither replaced by renaming nor unlinked."""
         if os.path.isdir(target) and not os.path.islink(target):
             with reporting(target):
                 aside = self._temporary_path()
@@ -173,6 +173,7 @@ class Writer:
 
     def _unlink_blob(self, digest: Digest) -> None:
         path = self.store.blob_path(digest)
+        self._move_folder_away(path)
         with reporting(path), contextlib.suppress(FileNotFoundError):
             os.unlink(path)
 

@@ -105,4 +105,20 @@ FILE = Arguments({"path": {"type": "path", "required": True}}, file_options=True
 
 ARCHIVE = Arguments({"archive": {"type": "path"}})
 
+FILTERS = Arguments(
+    {
+        "filters": {
+            "type": "dict",
+            "default": {},
+            "options": {
+                "reference": {"type": "list", "elements": "str", "default": []},
+                "label": {"type": "list", "elements": "str", "default": []},
+                "dangling": {"type": "bool"},
+                "before": {"type": "str"},
+                "since": {"type": "str"},
+            },
+        }
+    }
+)
+
 PLATFORM = Arguments({"platform": {"type": "list", "elements": "str"}})

@@ -42,9 +42,8 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
                 task.remember()
             if arguments.file_options and not planned.errors:
                 _set_file_attributes(module, planned)
-        for image in planned.images:
-            for warning in image.warnings:
-                module.warn(_shown(warning, task))
+        for warning in planned.warnings():
+            module.warn(_shown(warning, task))
         return _results(planned, task)
 
     _finish(module, task, planned_and_applied)

@@ -22,7 +22,7 @@ from .secrets import forms_of
 if t.TYPE_CHECKING:
     from ..registry.client import Registries
     from ..registry.repository import Repository
-    from ..transfer.inspect import Inspector
+    from ..transfer.inspect import Filters, Inspector
 
 ROOT_STORE = "/var/lib/longshore/images"
 USER_STORE = "longshore/images"
@@ -63,6 +63,15 @@ class Task:
     def host_selection(self) -> Selection:
         """The platforms asked for, else the managed host's own."""
         return self.selection or Selection((self.host,), explicit=False)
+
+    @property
+    def filters(self) -> Filters:
+        """The conditions that images must fulfil."""
+        from ..transfer.inspect import Filters
+
+        given = self.params["filters"]
+        points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
+        return Filters(given["reference"], given["label"], given["dangling"], **points)
 
     # Places.
 

@@ -107,8 +107,11 @@ class Inspector:
 
     def listed(self, filters: Filters) -> list[Facts]:
         """All images that pass FILTERS."""
+        return [self._facts(held) for held in self.passing(filters)]
+
+    def passing(self, filters: Filters) -> list[Held]:
         tests = self._tests(filters)
-        return [self._facts(held) for held in self._held if all(test(held) for test in tests)]
+        return [held for held in self._held if all(test(held) for test in tests)]
 
     def asked(self, selectors: t.Sequence[Reference | Digest], filters: Filters) -> list[Facts]:
         """A row for each of SELECTORS; one that isn't here, or doesn't pass FILTERS, has `present` false."""
@@ -174,10 +177,10 @@ class Inspector:
             tests.append(lambda held: (held.name is None) == filters.dangling)
         if filters.before is not None:
             before = self._time_of(filters.before)
-            tests.append(lambda held: (time := self._created(held)) is not None and time < before)
+            tests.append(lambda held: (time := self.created(held)) is not None and time < before)
         if filters.since is not None:
             since = self._time_of(filters.since)
-            tests.append(lambda held: (time := self._created(held)) is not None and time > since)
+            tests.append(lambda held: (time := self.created(held)) is not None and time > since)
         return tests
 
     def _has_label(self, wanted: str, held: Held) -> bool:
@@ -186,12 +189,13 @@ class Inspector:
         labels = config.labels if config is not None else {}
         return key in labels and (not equals or labels[key] == value)
 
-    def _created(self, held: Held) -> datetime.datetime | None:
+    def created(self, held: Held) -> datetime.datetime | None:
+        """When an image was made, as the config says that stands for all of its platforms."""
         config = held.config(self._image(held))
         return config.created_at if config is not None else None
 
     def _time_of(self, selector: Reference | Digest) -> datetime.datetime:
-        time = self._created(self._resolve(selector))
+        time = self.created(self._resolve(selector))
         if time is None:
             raise InvalidOption(f"filters: {selector} doesn't say when it was created")
         return time

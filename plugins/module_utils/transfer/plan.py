@@ -136,6 +136,9 @@ class Plan:
     def actions(self) -> list[str]:
         return [*(action for image in self.images if image.error is None for action in image.actions), *self.further_actions]
 
+    def warnings(self) -> list[str]:
+        return [warning for image in self.images for warning in image.warnings]
+
     def diff(self) -> dict[str, dict[str, t.Any]]:
         before: dict[str, t.Any] = {}
         after: dict[str, t.Any] = {}

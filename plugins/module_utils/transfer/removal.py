@@ -35,14 +35,29 @@ def parse_removal(text: str) -> Selector:
 
 @dataclasses.dataclass
 class RemovalPlan(Plan):
-    """Entries that leave the index, and the content that goes with them: documents before the blobs they name, so that no half image is ever left."""
+    """Entries that leave the index, and the content that goes with them: documents before the blobs they name, so that no half image is ever left.
+
+    `sweeping` is what else is cleared away, a sentence each, and `concerns` are warnings; both belong to no single image.
+    """
 
     store: Store | None = None
     removed: tuple[Entry, ...] = ()
     garbage: tuple[Digest, ...] = ()
+    sweeping: tuple[str, ...] = ()
+    concerns: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        return super().changed or bool(self.sweeping)
+
+    def actions(self) -> list[str]:
+        return [*super().actions(), *self.sweeping]
+
+    def warnings(self) -> list[str]:
+        return [*super().warnings(), *self.concerns]
 
     def apply(self, unused_workers: Workers) -> None:
-        if self.store is not None and self.removed:
+        if self.store is not None and self.changed:
             with self.store.writer(()) as writer:
                 writer.remove(self.removed, self.garbage)
 
@@ -60,19 +75,29 @@ def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, for
             key = (entry.name, entry.descriptor.digest)
             if key not in removed:
                 removed[key] = entry
-                images.append(_planned(store, entry, host))
+                images.append(removed_image(store, entry, host))
         if not entries and not (isinstance(selector, str) and is_glob(selector)):
             images.append(ImagePlan(str(selector), warnings=_warn_of_short_id(selector)))
-    remaining = [entry for entry in store.index.entries if (entry.name, entry.descriptor.digest) not in removed]
-    garbage = _garbage(store, list(removed.values()), remaining) if prune else {}
+    gone = list(removed.values())
+    remaining = staying(store, gone)
+    garbage = garbage_of(store, gone, remaining) if prune else {}
+    return RemovalPlan(images, removal_facts(gone, remaining, sum(garbage.values())), store=store, removed=tuple(gone), garbage=tuple(garbage))
+
+
+def staying(store: Store, removed: t.Iterable[Entry]) -> list[Entry]:
+    """The entries that are left when those of REMOVED are gone."""
+    return list(store.index.without(removed).entries)
+
+
+def removal_facts(removed: t.Sequence[Entry], remaining: t.Sequence[Entry], bytes_freed: int) -> dict[str, t.Any]:
+    """What every removal returns beside its images."""
     kept = {entry.descriptor.digest for entry in remaining}
-    deleted = dict.fromkeys(entry.descriptor.digest for entry in removed.values() if entry.descriptor.digest not in kept)
-    own = {
-        "untagged": [str(entry.name) for entry in removed.values() if entry.name is not None],
+    deleted = dict.fromkeys(entry.descriptor.digest for entry in removed if entry.descriptor.digest not in kept)
+    return {
+        "untagged": [str(entry.name) for entry in removed if entry.name is not None],
         "deleted": [str(digest) for digest in deleted],
-        "bytes_freed": sum(garbage.values()),
+        "bytes_freed": bytes_freed,
     }
-    return RemovalPlan(images, own, store=store, removed=tuple(removed.values()), garbage=tuple(garbage))
 
 
 def _warn_of_short_id(selector: Selector) -> tuple[str, ...]:
@@ -96,7 +121,8 @@ def _matching(store: Store, selector: Selector, force: bool) -> list[Entry]:
     return entries
 
 
-def _planned(store: Store, entry: Entry, host: Platform) -> ImagePlan:
+def removed_image(store: Store, entry: Entry, host: Platform) -> ImagePlan:
+    """One entry that goes, with its row in the results."""
     graph = whole_graph(store, entry)
     return ImagePlan(
         asked=entry.label,
@@ -110,7 +136,7 @@ def _planned(store: Store, entry: Entry, host: Platform) -> ImagePlan:
     )
 
 
-def _garbage(store: Store, removed: t.Sequence[Entry], remaining: t.Sequence[Entry]) -> dict[Digest, int]:
+def garbage_of(store: Store, removed: t.Sequence[Entry], remaining: t.Sequence[Entry]) -> dict[Digest, int]:
     """Content of REMOVED that nothing of REMAINING shares, with its size on disk: parents first."""
     needed = {digest for entry in remaining for digest in _content(store, entry)}
     garbage: dict[Digest, int] = {}

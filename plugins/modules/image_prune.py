@@ -1,0 +1,191 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_prune
+short_description: Remove images from the store by a retention policy, and clear away what nothing needs
+version_added: 0.1.0
+description:
+  - Removes images that no rule of the policy keeps, and bytes that no image needs. Check mode tells exactly what would go.
+  - Without options only unnamed images and garbage go. Named images go only where O(keep) or O(older_than) is given.
+  - Where both are given, an image goes only when it is neither among the newest nor young enough.
+  - What a run that is under way needs is never taken.
+  - Signatures and other images that are about another image (by their C(subject), or by a tag such as C(sha256-HEX.sig)) stay and go with that image.
+  - Images to which another tool gave a short name, such as C(latest) alone, are left alone.
+  - As long as an image that stays can't be read in full, no blob is deleted, with a warning, since it isn't known what it needs.
+options:
+  dangling:
+    description:
+      - Whether unnamed images go, and with them the blobs that no image and no live run needs, and the unfinished files of runs that died.
+      - With O(older_than) unnamed images that are younger stay.
+    type: bool
+    default: true
+  keep:
+    description:
+      - How many images of each repository stay, the newest first, each with all of its names in that repository. V(0) keeps none.
+      - The newest is the one that was created last, as its config tells. Of images that were created at the same time it is the one with
+        the higher version in its tags, where tags without a version come before all versions.
+      - Images that don't tell when they were created count as older than all that do.
+      - Only images that pass O(filters) are counted.
+    type: int
+  older_than:
+    description:
+      - How long ago an image must have been created, as its config tells, in order to go. A number and V(s), V(m), V(h), V(d) or V(w)
+        (seconds, minutes, hours, days, weeks), such as V(30d).
+      - Images that don't tell when they were created stay. Of an image for several platforms the config of the host's counts, else of the first that is here.
+    type: str
+  protect:
+    description:
+      - Names that stay, as globs on the normalised name such as V(docker.io/library/*:stable), or as names, digests and IDs.
+      - An image with a protected name stays, with all of its names. In a glob C(*) and C(?) don't match a slash.
+    type: list
+    elements: str
+    default: []
+extends_documentation_fragment:
+  - longshore.images.filters
+  - longshore.images.store
+  - longshore.images.attributes
+  - longshore.images.attributes.actiongroup
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_rm
+  - module: longshore.images.image_verify
+"""
+
+EXAMPLES = r"""
+---
+- name: Clear away unnamed images, and all that no image needs
+  longshore.images.image_prune:
+
+- name: Keep the three newest images of each repository, and all of the last 30 days
+  longshore.images.image_prune:
+    keep: 3
+    older_than: 30d
+    protect:
+      - registry.example.com/team/*:stable
+      - docker.io/library/nginx:1.27
+
+- name: Remove what the build made for tests more than two weeks ago, and nothing else
+  longshore.images.image_prune:
+    dangling: false
+    older_than: 2w
+    filters:
+      label:
+        - org.example.stage=test
+
+- name: Ask how much would be freed
+  longshore.images.image_prune:
+    keep: 1
+  check_mode: true
+  register: preview
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
+  returned: success, and when single images failed
+  type: list
+  elements: str
+  sample: ["remove docker.io/library/nginx:1.27 (sha256:0a399eb16751)", "delete 2 blobs that no image needs: 3.2 MB"]
+untagged:
+  description: The names that are removed.
+  returned: success
+  type: list
+  elements: str
+  sample: ["docker.io/library/nginx:1.27"]
+deleted:
+  description: The digests of the images that are gone with their last name.
+  returned: success
+  type: list
+  elements: str
+  sample: ["sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a"]
+bytes_freed:
+  description: The size of the blobs and unfinished files that are deleted.
+  returned: success
+  type: int
+  sample: 72188133
+images:
+  description:
+    - One row for each name and each unnamed image that is removed.
+  returned: success, and when single images failed
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name. Null for an unnamed image.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: What the name points at, an index or a manifest.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    image_id:
+      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      type: str
+      sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
+    media_type:
+      description: The type of what the name points at.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    platforms:
+      description: The platforms that are here.
+      type: list
+      elements: str
+      sample: [linux/amd64]
+    size:
+      description: The stored bytes of these platforms, documents included.
+      type: int
+      sample: 72188133
+    changed:
+      description: Whether something changes for this image.
+      type: bool
+store:
+  description: The folder of the store.
+  returned: success, and when single images failed
+  type: str
+  sample: /var/lib/longshore/images
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: invalid_option
+"""
+
+import datetime
+import typing as t
+
+from ..module_utils.task.arguments import FILTERS, STORE, Arguments
+from ..module_utils.task.run import run
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.plan import Plan
+from ..module_utils.transfer.prune import Protection, plan_prune
+from ..module_utils.transfer.retention import Policy
+
+
+def argument_spec() -> Arguments:
+    return (STORE + FILTERS).extended(
+        dangling={"type": "bool", "default": True},
+        keep={"type": "int"},
+        older_than={"type": "str"},
+        protect={"type": "list", "elements": "str", "default": []},
+    )
+
+
+def plan(task: Task) -> Plan:
+    """What pruning changes: the images that no rule keeps, and what nothing needs then."""
+    policy = Policy.parse(task.params["dangling"], task.params["keep"], task.params["older_than"])
+    protection = Protection.parse(task.params["protect"])
+    return plan_prune(task.store, policy, task.filters, protection, task.host, datetime.datetime.now(datetime.timezone.utc))
+
+
+def main() -> t.NoReturn:
+    run(argument_spec(), plan)
+
+
+if __name__ == "__main__":
+    main()
