@@ -222,7 +222,9 @@ from ..module_utils.task.task import Task
 
 
 def argument_spec() -> Arguments:
-    return (STORE + REGISTRY + ARCHIVE + PLATFORM + FILTERS).extended(name={"type": "list", "elements": "str"}, remote={"type": "bool", "default": False})
+    return (STORE + REGISTRY + ARCHIVE + PLATFORM + FILTERS).extended(
+        name={"type": "list", "elements": "str"}, remote={"type": "bool", "default": False}
+    )
 
 
 def facts(task: Task) -> dict[str, t.Any]:

@@ -16,8 +16,7 @@ import time
 import typing as t
 from urllib.parse import urljoin, urlsplit
 
-from ..errors import LongshoreError, MissingLibrary, RegistryError, Unreachable, UnsupportedFormat
-from ..oci.document import MAX_DOCUMENT
+from ..errors import LongshoreError, MissingLibrary, RegistryError, Unreachable
 from ..oci.text import clean
 from .credentials import HostCredentials
 from .proxy import proxy_for
@@ -48,7 +47,8 @@ class Request:
     """One request as it is meant. `body` makes the body anew for every try, with its length in bytes known before.
 
     One that is not `repeatable` is tried once: what it asks for depends on what its first try left. One that `stays` is sent to no other host by a
-    redirect: its body is a secret. `scopes` are what it needs to be allowed beside what the registry's own challenge names.
+    redirect: its body is a secret. `scopes` are what it needs to be allowed beside what the registry's own challenge names. With a `limit` the body of
+    the answer is read at once, up to one byte more than that: one that breaks off is a try that failed.
     """
 
     method: str
@@ -61,6 +61,7 @@ class Request:
     repeatable: bool = True
     stays: bool = False
     scopes: tuple[str, ...] = ()
+    limit: int | None = None
 
 
 class Body:
@@ -90,6 +91,7 @@ class Response:
         self.what = what
         self.status = inner.status_code
         self.headers: t.Mapping[str, str] = inner.headers
+        self._held: bytes | None = None
 
     def header_values(self, name: str) -> list[str]:
         """All values of a header that may occur several times."""
@@ -108,14 +110,31 @@ class Response:
                 yield chunk
 
     def body(self, limit: int) -> bytes:
-        """At most LIMIT + 1 bytes of the body: the caller sees that it is too long."""
+        """At most LIMIT + 1 bytes of the body: the caller sees that it is too long. The words of a failure count as far as they came.
+
+        Raises Interrupted when the connection breaks.
+        """
+        if self._held is not None:
+            return self._held[: limit + 1]
         data = bytearray()
-        for chunk in self.chunks():
-            data += chunk
-            if len(data) > limit:
-                break
+        try:
+            for chunk in self.chunks():
+                data += chunk
+                if len(data) > limit:
+                    break
+        except Interrupted:
+            if self.status < 400:
+                raise
         self.close()
         return bytes(data[: limit + 1])
+
+    def hold(self, limit: int) -> None:
+        """Reads the body up to LIMIT + 1 bytes, for `body`. Raises Interrupted when it ends early, which urllib3 1.26 doesn't notice."""
+        data = self.body(limit)
+        promised = _number(self.headers.get("Content-Length"))
+        if promised is not None and len(data) <= limit and len(data) < promised:
+            raise Interrupted(f"it ended after {len(data)} of {promised} bytes")
+        self._held = data
 
     def close(self) -> None:
         self._inner.close()
@@ -161,6 +180,8 @@ class HttpClient:
             try:
                 response = self._send_once(request, host)
                 if response.status in request.accepted:
+                    if request.limit is not None:
+                        response.hold(request.limit)
                     return response
                 error: LongshoreError = failure(response, request.method, request.what, MAX_ERROR_BODY)
                 if response.status not in PASSING_STATUS:
@@ -168,6 +189,8 @@ class HttpClient:
                 wait = _told_wait(response.headers.get("Retry-After"))
             except _PassingFault as fault:
                 error, wait = Unreachable(f"{request.what}: {place_of(request.url)} can't be reached: {fault}"), None
+            except Interrupted as fault:
+                error, wait = Unreachable(f"{request.what}: {place_of(request.url)} broke off its answer: {fault}"), None
             if attempt + 1 >= tries:
                 raise error
             pause(attempt, wait, deadline, error)
@@ -240,20 +263,6 @@ class _PassingFault(Exception):
     """No answer, for a reason that may be gone at the next try."""
 
 
-def whole_body(response: Response, place: str) -> bytes:
-    """All of a document from PLACE. Raises Unreachable for one that breaks off, UnsupportedFormat for one that is too long."""
-    try:
-        data = response.body(MAX_DOCUMENT)
-    except Interrupted as fault:
-        raise Unreachable(f"{response.what}: {place} broke off its answer: {fault}") from fault
-    if len(data) > MAX_DOCUMENT:
-        raise UnsupportedFormat(f"{response.what}: the answer is longer than the {MAX_DOCUMENT} bytes that are allowed")
-    promised = response.headers.get("Content-Length")
-    if promised is not None and promised != str(len(data)):
-        raise Unreachable(f"{response.what}: {place} ended its answer after {len(data)} of {promised} bytes")
-    return data
-
-
 def pause(attempt: int, told: float | None, deadline: float, error: LongshoreError) -> None:
     """Waits before the next try: as long as the server TOLD, else a random part of a time that doubles. Raises ERROR when that passes DEADLINE."""
     wait = min(told, MAX_RETRY_AFTER) if told is not None else random.uniform(0, 0.5 * 2**attempt)
@@ -266,13 +275,19 @@ def _told_wait(retry_after: str | None) -> float | None:
     """Seconds from a `Retry-After` header, which holds seconds or a date (RFC 9110, 10.2.3)."""
     if retry_after is None:
         return None
-    if retry_after.strip().isdigit():
-        return float(retry_after)
+    seconds = _number(retry_after)
+    if seconds is not None:
+        return float(seconds)
     try:
-        moment = email.utils.parsedate_to_datetime(retry_after)
-    except (TypeError, ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
+
+
+def _number(text: str | None) -> int | None:
+    """A number in a header. Any that no memory or clock could hold is as large as can be."""
+    digits = (text or "").strip()
+    return min(int(digits[:20]), 2**63) if digits.isascii() and digits.isdigit() else None
 
 
 def _redirect_target(url: str, location: str, what: str) -> str:
@@ -317,4 +332,4 @@ def reason_of(error: BaseException) -> str:
 
 def _nested(error: BaseException) -> BaseException | None:
     nested = next((argument for argument in error.args if isinstance(argument, BaseException)), None)
-    return nested or error.__cause__ or error.__context__
+    return nested or error.__cause__ or (None if error.__suppress_context__ else error.__context__)

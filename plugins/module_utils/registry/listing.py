@@ -11,10 +11,10 @@ import typing as t
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import ImageNotFound, InvalidReference, RegistryError
-from ..oci.document import Document
+from ..oci.document import MAX_DOCUMENT, Document
 from ..oci.reference import Reference
 from .endpoint import Endpoint
-from .http import Request, Response, origin, whole_body
+from .http import Request, Response, origin
 from .repository import Repository
 from .responses import place_of
 
@@ -82,7 +82,8 @@ def _names(
 def _pages(endpoint: Endpoint, repository: str, path: str, what: str, page_size: int) -> t.Iterator[Document]:
     def answer(query: str, accepted: tuple[int, ...] = (200,)) -> Response:
         return endpoint.send(
-            Request("GET", f"{path}?{query}" if query else path, what, {"Accept": "application/json"}, accepted=accepted), repository
+            Request("GET", f"{path}?{query}" if query else path, what, {"Accept": "application/json"}, accepted=accepted, limit=MAX_DOCUMENT),
+            repository,
         )
 
     asked: set[str] = set()
@@ -92,7 +93,7 @@ def _pages(endpoint: Endpoint, repository: str, path: str, what: str, page_size:
         response.close()
         response = answer("")
     while True:
-        yield Document.parse(whole_body(response, endpoint.registry), what)
+        yield Document.parse(response.body(MAX_DOCUMENT), what)
         asked.add(query)
         following = _next_query(response, what)
         if following is None:

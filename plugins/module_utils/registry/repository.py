@@ -18,7 +18,7 @@ from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
 from .endpoint import Endpoint
 from .fallback import Fallback
-from .http import DEADLINE, Interrupted, Request, Response, pause, whole_body
+from .http import DEADLINE, Interrupted, Request, Response, pause
 
 if t.TYPE_CHECKING:
     from .upload import RepositoryWriter
@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
 ACCEPT = ", ".join(sorted(media_types.DOCUMENTS))
 
 _HEAD_REFUSED = frozenset((403, 405, 501))
+_LENGTH = re.compile(r"[0-9]{1,15}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 
 
@@ -83,8 +84,11 @@ class Repository:
 
     def fetch(self, reference: Reference) -> Descriptor:
         """Reads the manifest or index that a reference points at. Raises ImageNotFound, DigestMismatch, UnsupportedFormat."""
-        response = self._send("GET", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, by_tag=reference.digest is None)
-        data = whole_body(response, self._ways.answered_by.registry)
+        request = Request("GET", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, limit=MAX_DOCUMENT)
+        response = self._ways.send(request, by_tag=reference.digest is None)
+        data = response.body(MAX_DOCUMENT)
+        if len(data) > MAX_DOCUMENT:
+            raise UnsupportedFormat(f"{reference}: the manifest is longer than the {MAX_DOCUMENT} bytes that are allowed")
         if reference.digest is not None:
             reference.digest.check(data, str(reference))
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -195,6 +199,11 @@ def _described_by(headers: t.Mapping[str, str], reference: Reference) -> Descrip
         digest = Digest.parse(headers.get("Docker-Content-Digest", ""))
     except InvalidReference:
         return None
-    if media_type not in media_types.DOCUMENTS or not length.isdigit() or int(length) > MAX_DOCUMENT or reference.digest not in (None, digest):
+    if (
+        media_type not in media_types.DOCUMENTS
+        or not _LENGTH.fullmatch(length)
+        or int(length) > MAX_DOCUMENT
+        or reference.digest not in (None, digest)
+    ):
         return None
     return Descriptor(media_type, digest, int(length))

@@ -11,13 +11,13 @@ import typing as t
 from urllib.parse import urlencode
 
 from ..errors import InvalidReference, LongshoreError
-from ..oci.document import Document
+from ..oci.document import MAX_DOCUMENT, Document
 from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.text import clean
 from . import listing
 from .client import Registries
 from .endpoint import Endpoint
-from .http import Request, whole_body
+from .http import Request
 
 HUB_SEARCH = "https://index.docker.io/v1/search"
 MAX_PAGE_SIZE = 100
@@ -48,8 +48,8 @@ def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[Found]:
     what = f"search at {endpoint.registry} for {clean(term, 200)!r}"
     for number in range(1, MAX_PAGES + 1):
         address = f"{HUB_SEARCH}?{urlencode({'q': term, 'n': MAX_PAGE_SIZE, 'page': number})}"
-        response = endpoint.send(Request("GET", address, what, {"Accept": "application/json"}), "")
-        page = Document.parse(whole_body(response, endpoint.registry), what)
+        response = endpoint.send(Request("GET", address, what, {"Accept": "application/json"}, limit=MAX_DOCUMENT), "")
+        page = Document.parse(response.body(MAX_DOCUMENT), what)
         rows = page.children("results")
         for row in rows:
             try:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 import re
 import socket
@@ -14,10 +15,10 @@ import time
 import typing as t
 from urllib.parse import urlencode, urlsplit
 
-from ..errors import Denied, ImageNotFound, RegistryError, Unreachable, UnsupportedFormat
+from ..errors import Denied, ImageNotFound, RegistryError, UnsupportedFormat
 from ..oci.document import Document
 from .auth import Challenge, basic
-from .http import Body, HttpClient, Interrupted, Request, Response, origin
+from .http import Body, HttpClient, Request, Response, origin
 from .responses import without_secrets
 from .settings import Credentials, HostSettings
 
@@ -60,13 +61,14 @@ class TokenServer:
     def _by_password(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Response:
         query = self._query([("scope", scope) for scope in scopes])
         url = f"{self.realm}{'&' if urlsplit(self.realm).query else '?'}{query}" if query else self.realm
-        return self._send(Request("GET", url, what, authorization=basic(credentials) if credentials is not None else None))
+        return self._send(Request("GET", url, what, authorization=basic(credentials) if credentials is not None else None, limit=MAX_ANSWER))
 
     def _by_identity_token(self, scopes: tuple[str, ...], identity_token: str, what: str) -> Response:
         form = [("grant_type", "refresh_token"), ("refresh_token", identity_token), ("client_id", _CLIENT_ID), ("scope", " ".join(scopes))]
         data = self._query(form).encode("ascii")
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self._send(Request("POST", self.realm, what, headers, lambda: Body(len(data), (data,)), accepted=(200, 404), stays=True))
+        body = functools.partial(Body, len(data), (data,))
+        return self._send(Request("POST", self.realm, what, headers, body, accepted=(200, 404), stays=True, limit=MAX_ANSWER))
 
     def _query(self, fields: list[tuple[str, str]]) -> str:
         return urlencode([("service", self.service), *fields] if self.service is not None else fields)
@@ -83,8 +85,6 @@ class TokenServer:
             document = Document.parse(response.body(MAX_ANSWER), "the answer", MAX_ANSWER)
             value = document.text("token") or document.text("access_token")
             life = document.number("expires_in")
-        except Interrupted as fault:
-            raise Unreachable(f"{what}: {place} broke off its answer: {fault}") from fault
         except UnsupportedFormat as error:
             raise RegistryError(f"{what}: {place} gave no token: {error}") from error
         if value is None or not _PRINTABLE.fullmatch(value):
