@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import email.utils
+import http.client
 import http.cookiejar
 import os
 import random
 import re
+import threading
 import time
 import typing as t
 from urllib.parse import urljoin, urlsplit
@@ -19,8 +21,9 @@ from urllib.parse import urljoin, urlsplit
 from ..errors import LongshoreError, MissingLibrary, RegistryError, Unreachable
 from ..oci.text import clean
 from .credentials import HostCredentials
+from .gate import Gate, Pass
 from .proxy import proxy_for
-from .responses import failure, place_of, rate_limit_of, without_secrets
+from .responses import failure, place_of, rate_limit_of, tighter, without_secrets
 from .settings import ClientSettings, Credentials, HostSettings
 
 LIBRARY_ERROR: ImportError | None = None
@@ -32,10 +35,14 @@ except ImportError as missing:
 
 MAX_REDIRECTS = 10
 MAX_ERROR_BODY = 64 * 1024
-CONNECT_TIMEOUT = 10
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
 DEADLINE = 45.0
 MAX_RETRY_AFTER = 60.0
-CHUNK = 1024 * 1024
+CHUNK = 256 * 1024
+SENT_AT_ONCE = 64 * 1024
+# Connections for each transfer that may run at once: large blobs come over several.
+CONNECTIONS = 3
 
 PASSING_STATUS = frozenset((408, 429, 500, 502, 503, 504))
 _SOURCE_LINE = re.compile(r" \(_ssl\.c:[0-9]+\)")
@@ -48,7 +55,8 @@ class Request:
 
     One that is not `repeatable` is tried once: what it asks for depends on what its first try left. One that `stays` is sent to no other host by a
     redirect: its body is a secret. `scopes` are what it needs to be allowed beside what the registry's own challenge names. With a `limit` the body of
-    the answer is read at once, up to one byte more than that: one that breaks off is a try that failed.
+    the answer is read at once, up to one byte more than that: one that breaks off is a try that failed. `deadline` is the moment on the monotonic
+    clock by which a fault has to have ended, where it began before this request.
     """
 
     method: str
@@ -62,10 +70,11 @@ class Request:
     stays: bool = False
     scopes: tuple[str, ...] = ()
     limit: int | None = None
+    deadline: float | None = None
 
 
 class Body:
-    """A body of known length that is sent piece by piece."""
+    """A body of known length that is sent piece by piece. The pieces are small, since it is for each of them that a connection must not stall."""
 
     def __init__(self, size: int, chunks: t.Iterable[bytes | bytearray | memoryview]) -> None:
         self._size = size
@@ -75,7 +84,10 @@ class Body:
         return self._size
 
     def __iter__(self) -> t.Iterator[bytes | bytearray | memoryview]:
-        return iter(self._chunks)
+        for chunk in self._chunks:
+            view = memoryview(chunk)
+            for start in range(0, len(view), SENT_AT_ONCE):
+                yield view[start : start + SENT_AT_ONCE]
 
 
 class Interrupted(Exception):
@@ -87,6 +99,7 @@ class Response:
 
     def __init__(self, inner: requests.Response, url: str, what: str) -> None:
         self._inner = inner
+        self._on_close: t.Callable[[], None] | None = None
         self.url = url
         self.what = what
         self.status = inner.status_code
@@ -98,16 +111,18 @@ class Response:
         return [str(value) for value in self._inner.raw.headers.getlist(name)]
 
     def chunks(self) -> t.Iterator[bytes]:
-        """The body as it is on the wire. Raises Interrupted when the connection breaks."""
-        with self._inner:
+        """The body as it is on the wire, in pieces as they come. Raises Interrupted when the connection breaks or stalls."""
+        try:
             while True:
                 try:
                     chunk: bytes = self._inner.raw.read(CHUNK, decode_content=False)
-                except (urllib3.exceptions.HTTPError, OSError) as error:
+                except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
                     raise Interrupted(reason_of(error)) from error
                 if not chunk:
                     return
                 yield chunk
+        finally:
+            self.close()
 
     def body(self, limit: int) -> bytes:
         """At most LIMIT + 1 bytes of the body: the caller sees that it is too long. The words of a failure count as far as they came.
@@ -138,6 +153,12 @@ class Response:
 
     def close(self) -> None:
         self._inner.close()
+        if self._on_close is not None:
+            self._on_close()
+
+    def when_closed(self, call: t.Callable[[], None]) -> None:
+        """Calls CALL when the answer has been read, given up or closed, and perhaps again later."""
+        self._on_close = call
 
 
 class HttpClient:
@@ -153,11 +174,15 @@ class HttpClient:
         self._host_credentials = HostCredentials(settings.auth_file, os.environ)
         self.rate_limit: tuple[int | None, int | None] | None = None
         self._environment = dict(os.environ)
+        self._lock = threading.Lock()
+        self._gates: dict[t.Hashable, Gate] = {}
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.clear()
         self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=max(1, settings.concurrency))
+        from .wire import WatchingAdapter
+
+        adapter = WatchingAdapter(CONNECTIONS * settings.concurrency, settings.timeout)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -171,39 +196,65 @@ class HttpClient:
     def send(self, request: Request, host: HostSettings) -> Response:
         """The answer, of a status that REQUEST accepts.
 
-        Faults that pass are tried again, `retries` times and 45 s at most. Raises Denied, ImageNotFound, RateLimited, RegistryError by the status
-        of the answer, and Unreachable where there is none.
+        Faults that pass are tried again, `retries` times and 45 s at most. A host that has had too many requests gets fewer at once from then on.
+        Raises Denied, ImageNotFound, RateLimited, RegistryError by the status of the answer, and Unreachable where there is none.
         """
-        deadline = time.monotonic() + DEADLINE
+        gate = self._gate(request.url)
+        leave = gate.enter(request.deadline or time.monotonic() + DEADLINE)
+        deadline = request.deadline or time.monotonic() + DEADLINE
         tries = max(1, self.settings.retries) if request.repeatable else 1
         for attempt in range(tries):
+            if attempt:
+                leave = gate.enter(deadline)
             try:
-                response = self._send_once(request, host)
+                response = self._send_once(request, host, deadline)
+                response.when_closed(leave.end)
                 if response.status in request.accepted:
                     if request.limit is not None:
                         response.hold(request.limit)
+                    gate.answered()
                     return response
-                error: LongshoreError = failure(response, request.method, request.what, MAX_ERROR_BODY)
-                if response.status not in PASSING_STATUS:
-                    raise error
-                wait = _told_wait(response.headers.get("Retry-After"))
+                error, wait = self._refusal(response, request, gate, leave)
             except _PassingFault as fault:
                 error, wait = Unreachable(f"{request.what}: {place_of(request.url)} can't be reached: {fault}"), None
             except Interrupted as fault:
                 error, wait = Unreachable(f"{request.what}: {place_of(request.url)} broke off its answer: {fault}"), None
+            except BaseException:
+                leave.end()
+                raise
+            leave.end()
             if attempt + 1 >= tries:
                 raise error
             pause(attempt, wait, deadline, error)
         raise AssertionError("there is at least one try")
 
-    def _send_once(self, request: Request, host: HostSettings) -> Response:
+    def _refusal(self, response: Response, request: Request, gate: Gate, leave: Pass) -> tuple[LongshoreError, float | None]:
+        """The error that an answer stands for, and how long it wants the next try to wait. Raises an error that doesn't pass."""
+        try:
+            error = failure(response, request.method, request.what, MAX_ERROR_BODY)
+        except Interrupted as fault:
+            raise _PassingFault(str(fault)) from fault
+        finally:
+            response.close()
+        wait = _told_wait(response.headers.get("Retry-After"))
+        if response.status == 429:
+            gate.refused(leave, wait and min(wait, MAX_RETRY_AFTER), error)
+        if response.status not in PASSING_STATUS:
+            raise error
+        return error, wait
+
+    def _gate(self, url: str) -> Gate:
+        with self._lock:
+            return self._gates.setdefault(origin(url), Gate())
+
+    def _send_once(self, request: Request, host: HostSettings, deadline: float) -> Response:
         """One try, redirects included. Credentials leave it at the first address that is another one."""
         url, authorization, settings = request.url, request.authorization, host
         for _hop in range(MAX_REDIRECTS + 1):
-            response = self._exchange(request, url, authorization, settings)
+            response = self._exchange(request, url, authorization, settings, deadline)
+            self._note(response)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
-                self._note(response)
                 return response
             response.close()
             target = _redirect_target(url, location, request.what)
@@ -217,7 +268,7 @@ class HttpClient:
             url = target
         raise RegistryError(f"{request.what}: {without_secrets(request.url)} redirects more than {MAX_REDIRECTS} times")
 
-    def _exchange(self, request: Request, url: str, authorization: str | None, settings: HostSettings) -> Response:
+    def _exchange(self, request: Request, url: str, authorization: str | None, settings: HostSettings, deadline: float) -> Response:
         headers = {"User-Agent": "longshore", "Accept-Encoding": "identity", "Accept": "*/*", **request.headers, **dict(settings.headers)}
         if authorization is not None:
             headers["Authorization"] = authorization
@@ -233,7 +284,7 @@ class HttpClient:
                 data=t.cast(t.Any, body) if body is not None and len(body) else None,
                 stream=True,
                 allow_redirects=False,
-                timeout=(min(CONNECT_TIMEOUT, self.settings.timeout), self.settings.timeout),
+                timeout=self._timeouts(deadline),
                 verify=settings.verify,
                 cert=settings.cert,
                 proxies={"http": proxy, "https": proxy} if proxy else {},
@@ -255,8 +306,16 @@ class HttpClient:
             raise RegistryError(f"{request.what}: {without_secrets(url)} answered with a Content-Encoding though none was allowed")
         return Response(inner, url, request.what)
 
+    def _timeouts(self, deadline: float) -> tuple[float, float]:
+        """How long connecting, and then a silence, may last: a fault that stays has to be over at DEADLINE."""
+        most = min(self.settings.timeout, max(1.0, deadline - time.monotonic()))
+        return min(CONNECT_TIMEOUT, most), min(READ_TIMEOUT, most)
+
     def _note(self, response: Response) -> None:
-        self.rate_limit = rate_limit_of(response.headers) or self.rate_limit
+        """Of all that registries tell of their quotas, what leaves the least."""
+        told = rate_limit_of(response.headers)
+        with self._lock:
+            self.rate_limit = tighter(self.rate_limit, told)
 
 
 class _PassingFault(Exception):

@@ -7,18 +7,18 @@
 from __future__ import annotations
 
 import re
-import time
 import typing as t
 
-from ..errors import DigestMismatch, ImageNotFound, InvalidReference, LongshoreError, RegistryError, Unreachable, UnsupportedFormat
+from ..errors import DigestMismatch, ImageNotFound, InvalidReference, LongshoreError, UnsupportedFormat
 from ..oci import media_types
 from ..oci.digest import Digest
 from ..oci.document import MAX_DOCUMENT
 from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
+from .download import Download
 from .endpoint import Endpoint
 from .fallback import Fallback
-from .http import DEADLINE, Interrupted, Request, Response, pause
+from .http import Request, Response
 
 if t.TYPE_CHECKING:
     from .upload import RepositoryWriter
@@ -27,7 +27,6 @@ ACCEPT = ", ".join(sorted(media_types.DOCUMENTS))
 
 _HEAD_REFUSED = frozenset((403, 405, 501))
 _LENGTH = re.compile(r"[0-9]{1,15}")
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 
 
 class Repository:
@@ -124,52 +123,22 @@ class Repository:
         response.close()
         return response.status == 200
 
-    def open(self, descriptor: Descriptor) -> t.Iterator[bytes]:
-        """The bytes of a blob, for a reader that verifies them. A connection that breaks is taken up again where it broke."""
+    def open(self, descriptor: Descriptor, offset: int = 0) -> t.Iterator[bytes]:
+        """The bytes of a blob from OFFSET on, for a reader that verifies them. A connection that breaks is taken up again where it broke."""
         known = self._documents.get(descriptor.digest)
-        if known is not None:
-            yield known
-            return
-        what = f"{self.name}: blob {descriptor.digest}"
-        offset = 0
-        attempt = 0
-        deadline = time.monotonic() + DEADLINE
-        while True:
-            try:
-                for chunk in self._blob_from(descriptor, offset, what):
-                    offset += len(chunk)
-                    attempt, deadline = 0, time.monotonic() + DEADLINE
-                    yield chunk
-                if offset >= descriptor.size:
-                    return
-                fault = f"the answer ended after {offset} of {descriptor.size} bytes"
-            except Interrupted as interruption:
-                fault = str(interruption)
-            attempt += 1
-            error = Unreachable(f"{what}: {self._ways.answered_by.registry} broke off: {fault}")
-            if attempt >= self.endpoint.client.settings.retries:
-                raise error
-            pause(attempt - 1, None, deadline, error)
+        return iter((known[offset:],)) if known is not None else self._download(descriptor).from_offset(offset)
 
-    def _blob_from(self, descriptor: Descriptor, offset: int, what: str) -> t.Iterator[bytes]:
-        """The blob's bytes from OFFSET on, by a range where the registry honours it, else by passing over what is known already."""
-        headers = {"Range": f"bytes={offset}-{descriptor.size - 1}"} if offset else {}
-        response = self._send("GET", self._blob_url(descriptor.digest), what, headers, (200, 206, 400, 416) if offset else (200,))
-        if response.status in (400, 416):
-            response.close()
-            response = self._send("GET", self._blob_url(descriptor.digest), what)
-        if response.status == 206:
-            match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-            if match is None or (int(match.group(1)), int(match.group(2))) != (offset, descriptor.size - 1):
-                response.close()
-                raise RegistryError(f"{what}: {self._ways.answered_by.registry} answered with another range than the one asked for", status=206)
-            yield from response.chunks()
-            return
-        to_skip = offset
-        for chunk in response.chunks():
-            if to_skip < len(chunk):
-                yield chunk[to_skip:]
-            to_skip = max(0, to_skip - len(chunk))
+    def open_piece(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
+        """The bytes of a blob from START to STOP, or True and all of them where the registry doesn't honour ranges."""
+        return self._download(descriptor).piece(start, stop)
+
+    def _download(self, descriptor: Descriptor) -> Download:
+        what = f"{self.name}: blob {descriptor.digest}"
+
+        def ask(headers: t.Mapping[str, str], accepted: tuple[int, ...], deadline: float | None) -> Response:
+            return self._send("GET", self._blob_url(descriptor.digest), what, headers, accepted, deadline=deadline)
+
+        return Download(ask, descriptor.size, what, self.registry, self.endpoint.client.settings.retries)
 
     # Requests.
 
@@ -181,8 +150,9 @@ class Repository:
         headers: t.Mapping[str, str] | None = None,
         accepted: tuple[int, ...] = (200,),
         by_tag: bool = False,
+        deadline: float | None = None,
     ) -> Response:
-        return self._ways.send(Request(method, url, what, headers or {}, accepted=accepted), by_tag)
+        return self._ways.send(Request(method, url, what, headers or {}, accepted=accepted, deadline=deadline), by_tag)
 
     def _manifest_url(self, target: str) -> str:
         return f"/v2/{self.repository}/manifests/{target}"

@@ -64,6 +64,15 @@ def rate_limit_of(headers: t.Mapping[str, str]) -> tuple[int | None, int | None]
     return None if limit is None and remaining is None else (limit, remaining)
 
 
+Quota = t.Optional[tuple[t.Optional[int], t.Optional[int]]]
+
+
+def tighter(one: Quota, other: Quota) -> Quota:
+    """The quota of which less is left, the first where it is the same; one that isn't told in full gives way."""
+    told = [quota for quota in (one, other) if quota is not None]
+    return min(told, key=lambda quota: (quota[1] is None, quota[1] or 0), default=None)
+
+
 def _leading_number(text: str | None) -> int | None:
     match = re.match(r"\s*([0-9]{1,12})\b", text or "")
     return int(match.group(1)) if match else None

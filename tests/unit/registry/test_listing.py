@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, RegistryError, Unreachable, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, RegistryError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.registry import listing
 from ansible_collections.longshore.images.plugins.module_utils.registry.endpoint import Endpoint
 from ansible_collections.longshore.images.plugins.module_utils.registry.fallback import Fallback
@@ -162,8 +162,6 @@ def test_an_answer_that_is_no_list_is_refused(content: bytes) -> None:
         tags_of(lambda query: Answer(content))
 
 
-def test_an_answer_that_breaks_off_or_never_ends_is_refused() -> None:
-    with pytest.raises(Unreachable, match="after 12 of 100 bytes"):
-        tags_of(lambda query: Answer(b'{"tags": []}', headers={"Content-Length": "100"}))
+def test_an_answer_that_never_ends_is_refused() -> None:
     with pytest.raises(UnsupportedFormat, match="longer than"):
         tags_of(lambda query: Answer(bytes(5_000_000)))

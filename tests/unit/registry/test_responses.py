@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, ImageNotFound, LongshoreError, RateLimited, RegistryError
-from ansible_collections.longshore.images.plugins.module_utils.registry.responses import failure, rate_limit_of, without_secrets
+from ansible_collections.longshore.images.plugins.module_utils.registry.responses import Quota, failure, rate_limit_of, tighter, without_secrets
 
 
 @dataclasses.dataclass
@@ -112,3 +112,21 @@ def test_the_rate_limit_is_what_docker_hub_tells(limit: str | None, remaining: s
 )
 def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
     assert without_secrets(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (None, None, None),
+        (None, (100, 5), (100, 5)),
+        ((100, 5), None, (100, 5)),
+        ((100, 5), (200, 4), (200, 4)),
+        ((100, 5), (200, 6), (100, 5)),
+        ((100, 5), (200, 5), (100, 5)),
+        ((100, 0), (200, None), (100, 0)),
+        ((100, None), (200, 9), (200, 9)),
+        ((100, None), None, (100, None)),
+    ],
+)
+def test_of_two_quotas_the_one_counts_that_leaves_less(one: Quota, other: Quota, expected: Quota) -> None:
+    assert tighter(one, other) == expected

@@ -1,0 +1,96 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Connections that notice a stall: where a server drips its answer, headers or body, the answer is given up."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import io
+import socket
+import time
+import typing as t
+
+import requests
+import urllib3
+
+FLOOR = 1024
+WINDOW = 60.0
+
+
+class _Watched(io.RawIOBase):
+    """What comes from a socket. Only time spent waiting for it counts, so that a reader that is busy itself is no stall of the server."""
+
+    def __init__(self, raw: io.RawIOBase, window: float) -> None:
+        super().__init__()
+        self._raw = raw
+        self._window = window
+        self._waited = 0.0
+        self._received = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int | None:
+        """Raises what a silent socket raises when less than 1 KiB a second came in WINDOW seconds of waiting."""
+        if self._waited >= self._window:
+            if self._received < FLOOR * self._waited:
+                raise socket.timeout(errno.ETIMEDOUT, f"less than 1 KiB a second came in {self._waited:.0f} seconds")
+            self._waited, self._received = 0.0, 0
+        began = time.monotonic()
+        count = self._raw.readinto(buffer)
+        # How long a first byte may take is for the socket's own timeout to say: a registry that checks a large upload has to think.
+        self._waited += time.monotonic() - began if self._received else 0.0
+        self._received += count or 0
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+            super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    window = WINDOW
+
+    def __init__(self, sock: socket.socket, *arguments: t.Any, **options: t.Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.fp = io.BufferedReader(_Watched(self.fp.detach(), self.window))
+
+    def read(self, amt: int | None = None) -> bytes:
+        """What has come, up to AMT bytes of it: whoever waits for all of them loses those that came before a connection broke."""
+        if amt is None:
+            return super().read()
+        data = self.read1(amt)
+        if self.length == 0:
+            self.close()
+        return data
+
+
+def _pools(window: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """The connection pools of urllib3, for connections whose answers are watched."""
+    answer = type("Answer", (_Answer,), {"window": window})
+    pools = {}
+    for scheme, pool in (("http", urllib3.HTTPConnectionPool), ("https", urllib3.HTTPSConnectionPool)):
+        connection = type("Connection", (t.cast(t.Any, pool).ConnectionCls,), {"response_class": answer})
+        pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
+    return pools
+
+
+class WatchingAdapter(requests.adapters.HTTPAdapter):
+    """Carries the requests of a session, CONNECTIONS to each host at once without opening new ones; an answer may drip for WINDOW seconds."""
+
+    def __init__(self, connections: int, window: float) -> None:
+        self._pools = _pools(min(WINDOW, window))
+        super().__init__(pool_maxsize=connections)
+
+    def init_poolmanager(self, *arguments: t.Any, **options: t.Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *arguments: t.Any, **options: t.Any) -> t.Any:
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager

@@ -1,0 +1,119 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host that has too many requests gets fewer at once, and more again when it doesn't complain."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import RateLimited
+from ansible_collections.longshore.images.plugins.module_utils.registry.gate import GROWTH, Gate, Pass
+
+COMPLAINT = RateLimited("too many", status=429)
+
+
+def in_threads(count: int, work: t.Callable[[], object]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=work, daemon=True) for _number in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def inside(gate: Gate, count: int) -> list[Pass]:
+    """COUNT requests under way, each of a thread of its own."""
+    passes: list[Pass] = []
+    for thread in in_threads(count, lambda: passes.append(gate.enter(time.monotonic() + 5))):
+        thread.join(5)
+    assert len(passes) == count
+    return passes
+
+
+def test_without_a_complaint_nobody_waits() -> None:
+    gate = Gate()
+    inside(gate, 50)
+    assert gate.limit is None
+
+
+@pytest.mark.parametrize(("count", "limit"), [(1, 1), (2, 1), (3, 1), (4, 2), (9, 4)])
+def test_a_complaint_halves_what_is_under_way_at_once(count: int, limit: int) -> None:
+    gate = Gate()
+    gate.refused(inside(gate, count)[0], None, COMPLAINT)
+    assert gate.limit == limit
+
+
+def test_refusals_of_requests_that_were_under_way_together_are_one_complaint() -> None:
+    gate = Gate()
+    passes = inside(gate, 8)
+    for leave in passes:
+        gate.refused(leave, None, COMPLAINT)
+        leave.end()
+    assert gate.limit == 4
+    gate.refused(inside(gate, 4)[0], None, COMPLAINT)
+    assert gate.limit == 2
+
+
+def test_who_comes_while_it_is_full_waits_until_somebody_leaves() -> None:
+    gate = Gate()
+    passes = inside(gate, 2)
+    gate.refused(passes[0], None, COMPLAINT)
+    passes[0].end()
+    passes[0].end()  # said twice, counted once
+    entered = threading.Event()
+
+    def come() -> None:
+        gate.enter(time.monotonic() + 5)
+        entered.set()
+
+    (thread,) = in_threads(1, come)
+    assert not entered.wait(0.1)
+    passes[1].end()
+    assert entered.wait(5)
+    thread.join(5)
+
+
+def test_a_thread_that_is_inside_gets_in_again() -> None:
+    """It sends what it is being sent: it would wait for itself."""
+    gate = Gate()
+    first = gate.enter(time.monotonic() + 5)
+    gate.refused(first, None, COMPLAINT)
+    assert gate.limit == 1
+    gate.enter(time.monotonic() + 5).end()
+    first.end()
+    inside(gate, 1)
+
+
+def test_the_limit_grows_slowly_and_goes_away_at_what_it_was() -> None:
+    gate = Gate()
+    passes = inside(gate, 6)
+    gate.refused(passes[0], None, COMPLAINT)
+    limits = []
+    for _answer in range(3 * GROWTH):
+        limits.append(gate.limit)
+        gate.answered()
+    assert limits == [3] * GROWTH + [4] * GROWTH + [5] * GROWTH
+    assert gate.limit is None
+
+
+def test_nobody_gets_in_before_the_time_that_the_host_asked_for() -> None:
+    gate = Gate()
+    first = gate.enter(time.monotonic() + 5)
+    gate.refused(first, 0.2, COMPLAINT)
+    first.end()
+    began = time.monotonic()
+    inside(gate, 1)
+    assert time.monotonic() - began > 0.15
+
+
+def test_who_can_not_wait_as_long_as_the_host_asked_for_is_told_its_complaint() -> None:
+    gate = Gate()
+    first = gate.enter(time.monotonic() + 5)
+    gate.refused(first, 60, COMPLAINT)
+    first.end()
+    with pytest.raises(RateLimited):
+        gate.enter(time.monotonic() + 45)

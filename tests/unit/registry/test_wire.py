@@ -1,0 +1,103 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An answer that drips is given up, in its headers and in its body; one that comes slowly but steadily isn't."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+import typing as t
+
+import pytest
+import requests
+import urllib3
+
+from ansible_collections.longshore.images.plugins.module_utils.registry.wire import WatchingAdapter
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
+
+
+@contextlib.contextmanager
+def sending(*parts: bytes, every: float) -> t.Iterator[str]:
+    """A server that answers with PARTS, one after the other."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _address = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                for part in parts:
+                    connection.sendall(part)
+                    time.sleep(every)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        thread.join(10)
+
+
+@pytest.fixture
+def session() -> t.Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.mount("http://", WatchingAdapter(2, 0.5))
+        yield session
+
+
+def test_headers_that_drip_are_given_up(session: requests.Session) -> None:
+    with sending(*(bytes([byte]) for byte in HEAD[:20]), every=0.1) as url, pytest.raises(requests.exceptions.ReadTimeout):
+        session.get(url, stream=True, timeout=(5, 5))
+
+
+def test_a_body_that_drips_is_given_up(session: requests.Session) -> None:
+    with sending(HEAD, *[b"x"] * 20, every=0.1) as url:
+        answer = session.get(url, stream=True, timeout=(5, 5))
+        with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+            all(iter(lambda: answer.raw.read(100_000, decode_content=False), b""))
+
+
+def test_what_has_come_is_had_without_waiting_for_the_rest(session: requests.Session) -> None:
+    with sending(HEAD, b"abc", b"d" * 9_997, every=0.3) as url:
+        answer = session.get(url, stream=True, timeout=(5, 5))
+        assert answer.raw.read(100_000, decode_content=False) == b"abc"
+        assert answer.raw.read(100_000, decode_content=False) == b"d" * 9_997
+        assert answer.raw.read(100_000, decode_content=False) == b""
+
+
+def test_a_slow_first_byte_and_a_slow_but_steady_body_are_no_stall(session: requests.Session) -> None:
+    with sending(b"", HEAD, *[b"x" * 500] * 20, every=0.1) as url:
+        assert len(session.get(url, timeout=(5, 5)).content) == 10_000
+
+
+def test_a_reader_that_takes_its_time_is_no_stall(session: requests.Session) -> None:
+    with sending(HEAD, b"x" * 5_000, b"y" * 5_000, every=0.1) as url:
+        answer = session.get(url, stream=True, timeout=(5, 5))
+        received = 0
+        while received < 10_000:
+            time.sleep(0.4)
+            received += len(answer.raw.read(2_000, decode_content=False))
+
+
+def test_a_connection_whose_answer_was_read_is_used_again(session: requests.Session) -> None:
+    accepted = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _address = server.accept()
+            accepted.append(connection)
+            for _request in range(3):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        for _request in range(3):
+            answer = session.get(f"http://127.0.0.1:{server.getsockname()[1]}/", stream=True, timeout=(5, 5))
+            assert answer.raw.read(100, decode_content=False) == b"abc"
+            answer.close()
+        thread.join(5)
+        accepted[0].close()
