@@ -1,0 +1,61 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests of a failing network share: a certificate authority, and the libraries that a managed host may have."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support import modules
+from ansible_collections.longshore.images.tests.support.programmable.world import World
+from ansible_collections.longshore.images.tests.support.registry import make_authority
+
+# `./dev test` puts them beside the packages of the tests (tests/oldest.txt).
+OLDEST = Path(sys.prefix) / "oldest"
+
+MakeWorlds = t.Callable[..., t.Sequence[World]]
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ca.pem, and server.pem and server.key for 127.0.0.1."""
+    folder = tmp_path_factory.mktemp("authority")
+    make_authority(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def libraries() -> dict[str, dict[str, str]]:
+    """The environments of managed hosts: with the requests and urllib3 that the tests run with, and with the oldest that are supported."""
+    if not (OLDEST / "requests").is_dir():
+        pytest.fail("missing: the oldest requests and urllib3; ./dev test installs them")
+    return {"current": {}, "oldest": {"PYTHONPATH": f"{OLDEST}:{modules.ROOT / '.collections'}"}}
+
+
+@pytest.fixture
+def make_worlds(tmp_path: Path, authority: Path, libraries: dict[str, dict[str, str]]) -> t.Iterator[MakeWorlds]:
+    """Makes a world for every pair of libraries: `door` is open, password or tokens."""
+    with contextlib.ExitStack() as stack:
+
+        def make(door: str = "password", tls: bool = False) -> list[World]:
+            context = None
+            if tls:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(authority / "server.pem", authority / "server.key")
+            return [stack.enter_context(World(tmp_path / name, door, context, name, env)) for name, env in libraries.items()]
+
+        yield make
+
+
+@pytest.fixture
+def worlds(make_worlds: MakeWorlds) -> t.Sequence[World]:
+    """Registries that want a password, over plain HTTP."""
+    return make_worlds()

@@ -1,0 +1,150 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pulls through a registry that answers late, wrongly, in part, or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support.programmable import acts
+from ansible_collections.longshore.images.tests.support.programmable.cases import (
+    ANY_MANIFEST,
+    CONFIG,
+    GET_MANIFEST,
+    HEAD_MANIFEST,
+    LAYER,
+    Case,
+    check_each,
+    check_pull,
+)
+from ansible_collections.longshore.images.tests.support.programmable.server import Fault
+from ansible_collections.longshore.images.tests.support.programmable.world import World
+
+EVERYTHING = "* /v2/*"
+SOON = email.utils.format_datetime(datetime.datetime.now(datetime.timezone.utc), usegmt=True)
+QUOTA = (("RateLimit-Limit", "100;w=21600"), ("RateLimit-Remaining", "0;w=21600"))
+WORDS = json.dumps({"errors": [{"code": "DENIED", "message": "not for you"}]}).encode()
+
+
+def passing(status: int) -> Case:
+    return Case(f"status {status} once", LAYER, acts.instead(status), times=1, at_most={LAYER: 2})
+
+
+def staying(status: int) -> Case:
+    return Case(f"status {status} always", LAYER, acts.instead(status), "registry_error", str(status), at_most={LAYER: 2})
+
+
+def final(status: int, error: str) -> Case:
+    return Case(f"status {status} of a manifest", GET_MANIFEST, acts.instead(status), error, at_most={GET_MANIFEST: 1})
+
+
+STATUSES = [
+    *(passing(status) for status in (408, 429, 500, 502, 503, 504)),
+    *(staying(status) for status in (408, 500, 502, 503, 504)),
+    final(400, "registry_error"),
+    final(403, "denied"),
+    final(404, "not_found"),
+    final(405, "registry_error"),
+    final(410, "registry_error"),
+    final(451, "registry_error"),
+    final(501, "registry_error"),
+    Case("status 404 of a layer", LAYER, acts.instead(404), "not_found", at_most={LAYER: 1}),
+    Case("status 403 of a layer, in the registry's words", LAYER, acts.instead(403, WORDS), "denied", "DENIED: not for you", at_most={LAYER: 1}),
+    Case("status 204 of a manifest", GET_MANIFEST, acts.instead(204), "registry_error", "204"),
+    Case("status 206 of a manifest", GET_MANIFEST, acts.instead(206, b"{}"), "registry_error", "206"),
+    Case("status 299 of a layer", LAYER, acts.instead(299), "registry_error", "299", at_most={LAYER: 1}),
+    Case("status 304 without an address", GET_MANIFEST, acts.instead(304), "registry_error", "304"),
+    Case("only the third try works", LAYER, acts.instead(503), times=2, options={"retries": 3}, at_most={LAYER: 3}),
+]
+
+WAITS = [
+    Case("Retry-After in seconds", LAYER, acts.instead(429, b"", ("Retry-After", "1")), times=1, at_most={LAYER: 2}),
+    Case("Retry-After as a date that has come", LAYER, acts.instead(503, b"", ("Retry-After", SOON)), times=1, at_most={LAYER: 2}),
+    Case("Retry-After that is garbage", LAYER, acts.instead(503, b"", ("Retry-After", "soon, maybe")), times=1, at_most={LAYER: 2}),
+    Case("Retry-After that is negative", LAYER, acts.instead(503, b"", ("Retry-After", "-5")), times=1, at_most={LAYER: 2}),
+    Case("Retry-After in digits of another script", LAYER, acts.instead(503, b"", ("Retry-After", "\u00b2")), times=1, at_most={LAYER: 2}),
+    Case(
+        "Retry-After of a year",
+        LAYER,
+        acts.instead(429, b"", ("Retry-After", "31536000")),
+        "rate_limited",
+        at_most={LAYER: 1},
+        within=5,
+    ),
+    Case(
+        "Retry-After with more digits than a number of seconds has",
+        LAYER,
+        acts.instead(503, b"", ("Retry-After", "9" * 5000)),
+        "registry_error",
+        at_most={LAYER: 1},
+        within=5,
+    ),
+    Case("too many requests, with a quota", GET_MANIFEST, acts.instead(429, b"", *QUOTA), "rate_limited", at_most={GET_MANIFEST: 2}),
+]
+
+BROKEN = [
+    Case("a connection that ends without a word, once", LAYER, acts.raw(), times=1, at_most={LAYER: 2}),
+    Case("a connection that ends without a word, always", LAYER, acts.raw(), "unreachable", at_most={LAYER: 2}),
+    Case("a connection that ends in the middle of the headers", GET_MANIFEST, acts.raw(b"HTTP/1.1 200 OK\r\nContent-Le"), "digest_mismatch"),
+    Case("an answer that isn't HTTP", EVERYTHING, acts.raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "unreachable", at_most={EVERYTHING: 2}),
+    Case("a status line without a number", GET_MANIFEST, acts.raw(b"HTTP/1.1 fine\r\n\r\n"), "unreachable"),
+    Case("a header longer than a line may be", GET_MANIFEST, acts.raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"), "unreachable"),
+    Case("more headers than there may be", GET_MANIFEST, acts.raw(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n"), "unreachable"),
+    Case("a manifest that ends early, once", GET_MANIFEST, acts.cut(100), times=1),
+    Case("a manifest that ends early, always", GET_MANIFEST, acts.cut(100), "unreachable", at_most={GET_MANIFEST: 2}),
+    Case("a config that ends early, once", CONFIG, acts.cut(10), times=1),
+    Case("a layer that ends early, once", LAYER, acts.cut(1000), times=1, at_most={LAYER: 2}),
+    Case("a layer that always ends early, a little later each time", LAYER, acts.cut(50_000), at_most={LAYER: 6}),
+    Case("a layer that always ends before its first byte", LAYER, acts.cut(0), "unreachable", at_most={LAYER: 2}),
+    Case("a layer without a length that ends early, once", LAYER, acts.cut(1000, told=False), times=1, at_most={LAYER: 2}),
+    Case("an answer that never comes, once", LAYER, acts.wire(delay=5), times=1, options={"timeout": 1}, at_most={LAYER: 2}),
+    Case("an answer that never comes, always", LAYER, acts.wire(delay=5), "unreachable", "no answer in time", options={"timeout": 1}),
+    Case("a layer that stops in the middle, once", LAYER, acts.wire(pace=(100_000, 5)), times=1, options={"timeout": 1}),
+    Case("a slow layer that never stops", LAYER, acts.wire(pace=(20_000, 0.1)), options={"timeout": 1}, at_most={LAYER: 1}),
+]
+
+FRAMING = [
+    Case("a manifest in chunks, without a length", GET_MANIFEST, acts.wire(framing="chunks")),
+    Case("a manifest up to the end of the connection", GET_MANIFEST, acts.wire(framing="end")),
+    Case("a layer in chunks", LAYER, acts.wire(framing="chunks", pace=(7000, 0)), at_most={LAYER: 1}),
+    Case("a layer up to the end of the connection", LAYER, acts.wire(framing="end"), at_most={LAYER: 1}),
+    Case("a layer in chunks that break off, once", LAYER, acts.wire(framing="chunks", cut=1000), times=1, at_most={LAYER: 2}),
+    Case("a layer whose length is told too small", LAYER, acts.header("Content-Length", "10"), "unreachable", at_most={LAYER: 50}),
+    Case("a layer whose length is told too large", LAYER, acts.both(acts.wire(cut=10**9), acts.header("Content-Length", "999999999"))),
+    Case("a length that isn't a number", LAYER, acts.header("Content-Length", "many")),
+    Case("a compressed manifest", GET_MANIFEST, acts.gzipped(), "registry_error", "Content-Encoding", at_most={GET_MANIFEST: 1}),
+    Case("a compressed layer", LAYER, acts.gzipped(), "registry_error", "Content-Encoding", at_most={LAYER: 1}),
+    Case("a Content-Encoding that is identity", LAYER, acts.header("Content-Encoding", "identity")),
+    Case("cookies", EVERYTHING, acts.header("Set-Cookie", "id=planted-cookie; Path=/")),
+]
+
+HEADS = [
+    *(Case(f"HEAD refused with {status}", HEAD_MANIFEST, acts.instead(status)) for status in (403, 405, 501)),
+    Case("HEAD refused, and the image not there", HEAD_MANIFEST, acts.instead(405), "not_found", more=(Fault(GET_MANIFEST, acts.instead(404)),)),
+    Case("HEAD without a digest", HEAD_MANIFEST, acts.header("Docker-Content-Digest", None)),
+    Case("HEAD without a type", HEAD_MANIFEST, acts.header("Content-Type", None)),
+    Case("HEAD without a length", HEAD_MANIFEST, acts.wire(framing="none")),
+    Case("HEAD with a type of its own", HEAD_MANIFEST, acts.header("Content-Type", "text/html")),
+    Case("HEAD with a digest that is a path", HEAD_MANIFEST, acts.header("Docker-Content-Digest", "sha256:../../../../etc/passwd")),
+    Case("HEAD with a digest of an unknown kind", HEAD_MANIFEST, acts.header("Docker-Content-Digest", "md5:d41d8cd98f00b204e9800998ecf8427e")),
+    Case("HEAD with a length of its own", HEAD_MANIFEST, acts.header("Content-Length", "99999999999")),
+    Case("HEAD with another image's digest", HEAD_MANIFEST, acts.header("Docker-Content-Digest", f"sha256:{'0' * 64}"), "not_found"),
+    Case("HEAD with status 500, once", HEAD_MANIFEST, acts.instead(500), times=1, at_most={HEAD_MANIFEST: 2}),
+    Case("HEAD with status 404", HEAD_MANIFEST, acts.instead(404), "not_found", at_most={ANY_MANIFEST: 1}),
+]
+
+
+@pytest.mark.parametrize("case", [*STATUSES, *WAITS, *BROKEN, *FRAMING, *HEADS], ids=str)
+def test_a_pull_brings_the_image_whole_or_says_why_and_changes_nothing(worlds: t.Sequence[World], case: Case) -> None:
+    runs = check_each(worlds, check_pull, case)
+    for world, ran in zip(worlds, runs):
+        assert [asked for asked in world.registry.requests if "Cookie" in asked.headers] == []
+        if "quota" in case.what:
+            assert ran.results["rate_limit"] == {"limit": 100, "remaining": 0}

@@ -1,0 +1,287 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A threaded HTTP(S) server for tests: an application answers honestly, and scripted faults come between it and the client.
+
+Everything is a function from a request to an answer: an application (`App`), and a fault's act, which gets the honest application to ask or not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fnmatch
+import http.server
+import ssl
+import threading
+import traceback
+import typing as t
+from email.message import Message
+from urllib.parse import parse_qsl, urlsplit
+
+PAUSE = 0.01  # between looks at whether the server is to end
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """One request as it came in. `target` is the path with its query, as it was sent; `admitted` says whether it had what it takes to come in."""
+
+    method: str
+    target: str
+    headers: Message
+    body: bytes = b""
+    admitted: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.target}"
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        return parse_qsl(urlsplit(self.target).query, keep_blank_values=True)
+
+    def values(self, name: str) -> list[str]:
+        """All values of a parameter of the query."""
+        return [value for key, value in self.query if key == name]
+
+    def value(self, name: str) -> str | None:
+        return next(iter(self.values(name)), None)
+
+    def without(self, name: str) -> Asked:
+        """This request without one of its headers."""
+        headers = Message()
+        for key, value in self.headers.items():
+            if key.lower() != name.lower():
+                headers[key] = value
+        return dataclasses.replace(self, headers=headers)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wire:
+    """How an answer is put on the wire.
+
+    `framing`: with its `length`, in `chunks`, or up to the `end` of the connection. `cut` ends the connection after so many bytes of the body. `pace` sends
+    so many bytes at a time, with so many seconds after each. `repeat` sends the body so many times. `raw` is sent instead of everything, and the connection
+    ends.
+    """
+
+    delay: float = 0
+    framing: str = "length"
+    cut: int | None = None
+    pace: tuple[int, float] | None = None
+    repeat: int = 1
+    raw: bytes | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """A status, headers (one name may come several times) and a body. Content-Length is added by the server where there is none."""
+
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    wire: Wire = Wire()
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    def with_header(self, name: str, value: str | None) -> Answer:
+        """This answer with one header replaced, added, or (None) taken away."""
+        kept = tuple((key, old) for key, old in self.headers if key.lower() != name.lower())
+        return dataclasses.replace(self, headers=kept if value is None else (*kept, (name, value)))
+
+    def on_wire(self, **changes: t.Any) -> Answer:
+        return dataclasses.replace(self, wire=dataclasses.replace(self.wire, **changes))
+
+
+App = t.Callable[[Asked], Answer]
+Places = t.Mapping[str, str]
+Act = t.Callable[[Asked, App, Places], Answer]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """ACT meets the requests that match WHERE, a glob over `METHOD /path?query` in which `{name}` stands for a place: `times` of them, from the `first` on.
+
+    A request without the credentials that it needs meets it only if ANYONE does. An UNREAD request's body is left on the wire.
+    """
+
+    where: str
+    act: Act
+    first: int = 1
+    times: int = 1_000_000
+    anyone: bool = False
+    unread: bool = False
+
+    def matches(self, asked: Asked, places: Places) -> bool:
+        return (asked.admitted or self.anyone) and fits(asked, self.where, places)
+
+
+def fits(asked: Asked, pattern: str, places: Places) -> bool:
+    """Whether `METHOD /path?query` is as a glob says."""
+    for name, value in places.items():
+        pattern = pattern.replace(f"{{{name}}}", value)
+    return fnmatch.fnmatchcase(str(asked), pattern.replace("[", "[[]"))
+
+
+class Server:
+    """Answers with APP on a free port of the loopback interface. `requests` holds what was asked, in order; `places` the words that faults may use.
+
+    ADMITS says whether a request comes with what it takes. It is only asked: refusing is for the application.
+    """
+
+    def __init__(self, app: App, tls: ssl.SSLContext | None = None, admits: t.Callable[[Asked], bool] = lambda asked: True) -> None:
+        self.app = app
+        self.admits = admits
+        self.requests: list[Asked] = []
+        self.errors: list[str] = []
+        self.places: dict[str, str] = {}
+        self.sent = 0
+        self.ending = threading.Event()
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        self._met: dict[int, int] = {}
+        self._server = _Listener(("127.0.0.1", 0), _handler(self))
+        self._server.tls = tls
+        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"{'https' if tls is not None else 'http'}://{self.host}"
+        self.places["self"] = self.url
+
+    def __enter__(self) -> Server:
+        threading.Thread(target=self._server.serve_forever, args=(PAUSE,), daemon=True).start()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.ending.set()
+        self._server.shutdown()
+        self._server.server_close()
+        assert self.errors == [], "\n".join(self.errors)
+
+    @property
+    def lines(self) -> list[str]:
+        return [str(asked) for asked in self.requests]
+
+    def count(self, pattern: str) -> int:
+        """How many requests, of those that could come in, are as a glob says."""
+        return sum(asked.admitted and fits(asked, pattern, self.places) for asked in self.requests)
+
+    def script(self, *faults: Fault) -> None:
+        """Replaces the faults. The first that matches a request and isn't spent acts."""
+        with self._lock:
+            self._faults = list(faults)
+            self._met = {}
+
+    def fault_for(self, asked: Asked) -> Fault | None:
+        with self._lock:
+            chosen = None
+            for number, fault in enumerate(self._faults):
+                if not fault.matches(asked, self.places):
+                    continue
+                self._met[number] = self._met.get(number, 0) + 1
+                if chosen is None and fault.first <= self._met[number] < fault.first + fault.times:
+                    chosen = fault
+            return chosen
+
+    def answer(self, asked: Asked, fault: Fault | None) -> Answer:
+        with self._lock:
+            self.requests.append(asked)
+        try:
+            return fault.act(asked, self.app, self.places) if fault is not None else self.app(asked)
+        except Exception:  # noqa: BLE001 - told when the server ends: an error of the test's own must fail the test
+            self.errors.append(traceback.format_exc())
+            return Answer(599)
+
+    def count_sent(self, size: int) -> None:
+        with self._lock:
+            self.sent += size
+
+
+class _Listener(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+    tls: ssl.SSLContext | None = None
+
+    def get_request(self) -> tuple[t.Any, t.Any]:
+        """The handshake is left to the connection's own thread: a client that is slow at it keeps nobody waiting."""
+        connection, address = super().get_request()
+        if self.tls is not None:
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that refuse a certificate or go away in the middle are what tests do."""
+
+
+def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _serve(self) -> None:
+            asked = Asked(self.command, self.path, self.headers)
+            asked = dataclasses.replace(asked, admitted=server.admits(asked))
+            fault = server.fault_for(asked)
+            unread = fault is not None and fault.unread
+            answer = server.answer(asked if unread else dataclasses.replace(asked, body=self._body()), fault)
+            self.close_connection = self.close_connection or unread
+            # A client that has gone away, or was killed, is what some tests do.
+            with contextlib.suppress(OSError):
+                self._send(answer)
+
+        def _body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = bytearray()
+            while True:
+                size = int(self.rfile.readline().partition(b";")[0], 16)
+                body += self.rfile.read(size)
+                self.rfile.readline()
+                if size == 0:
+                    return bytes(body)
+
+        def _send(self, answer: Answer) -> None:
+            wire = answer.wire
+            if wire.delay:
+                server.ending.wait(wire.delay)
+            if wire.raw is not None:
+                self.wfile.write(wire.raw)
+                self.close_connection = True
+                return
+            self.send_response_only(answer.status)
+            for key, value in answer.headers:
+                self.send_header(key, value)
+            if wire.framing == "length" and answer.header("Content-Length") is None and answer.status != 204:
+                self.send_header("Content-Length", str(len(answer.body) * wire.repeat))
+            if wire.framing == "chunks":
+                self.send_header("Transfer-Encoding", "chunked")
+            if wire.framing == "end":
+                self.send_header("Connection", "close")
+            self.end_headers()
+            if self.command != "HEAD" and answer.status != 204:
+                self._send_body(answer)
+
+        def _send_body(self, answer: Answer) -> None:
+            wire = answer.wire
+            body = answer.body if wire.cut is None else answer.body[: wire.cut]
+            step, wait = wire.pace or (1024 * 1024, 0.0)
+            for _time in range(wire.repeat):
+                for start in range(0, len(body), step):
+                    piece = body[start : start + step]
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if wire.framing == "chunks" else piece)
+                    server.count_sent(len(piece))
+                    if server.ending.wait(wait) if wait else server.ending.is_set():
+                        return
+            if wire.cut is not None or wire.framing == "end":
+                self.close_connection = True
+            elif wire.framing == "chunks":
+                self.wfile.write(b"0\r\n\r\n")
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names are the server's
+
+        def log_message(self, *arguments: object) -> None:
+            """What was asked is noted, not printed."""
+
+    return Handler

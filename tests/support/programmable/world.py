@@ -1,0 +1,144 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A registry, a token server and a stranger's server for one test, and a host whose store and temporary files are looked through after every run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import ssl
+import time
+import typing as t
+from pathlib import Path
+
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+
+from .. import modules
+from ..faults import wrong_blobs
+from ..images import Image
+from .distribution import Distribution
+from .doors import PASSWORD, USER, Door, OpenDoor, PasswordDoor, TokenDoor, Tokens
+from .leaks import leaks
+from .server import Fault, Server
+
+USERS = {USER: PASSWORD}
+LOGIN = {"username": USER, "password": PASSWORD}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ran:
+    """What a run of a module gave, and how long it took."""
+
+    results: modules.Results
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.results.get("failed"))
+
+
+class World:
+    """Everything that a run meets, on a host with the LIBRARIES of ENV.
+
+    `evil` is another origin, which shows the same content to anybody, and must never be given anything.
+    """
+
+    def __init__(self, folder: Path, door: str, tls: ssl.SSLContext | None, libraries: str, env: t.Mapping[str, str]) -> None:
+        self.libraries = libraries
+        self.store = folder / "store"
+        self.home = folder / "home"
+        self.home.mkdir(parents=True)
+        self.env = {"HOME": str(self.home), "TMPDIR": str(self.home), **env}
+        self.tokens = Tokens(USERS)
+        self.token_server = Server(self.tokens, tls)
+        self.distribution = Distribution(self._door(door))
+        self.registry = Server(self.distribution, tls, self.distribution.admits)
+        stranger = Distribution(OpenDoor())
+        stranger.content, stranger.repositories = self.distribution.content, self.distribution.repositories
+        self.evil = Server(stranger, tls)
+        places = {"evil": self.evil.url, "tokens": self.token_server.url, "registry": self.registry.url, "host": self.registry.host}
+        for server in self.servers:
+            server.places.update(places)
+
+    def _door(self, kind: str) -> Door:
+        doors: dict[str, t.Callable[[], Door]] = {
+            "open": OpenDoor,
+            "password": lambda: PasswordDoor(USERS),
+            "tokens": lambda: TokenDoor(self.tokens, f"{self.token_server.url}/token"),
+        }
+        return doors[kind]()
+
+    @property
+    def servers(self) -> tuple[Server, Server, Server]:
+        return (self.registry, self.token_server, self.evil)
+
+    def __enter__(self) -> World:
+        with contextlib.ExitStack() as stack:
+            for server in self.servers:
+                stack.enter_context(server)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._stack.close()
+
+    def name(self, repository: str = "app", tag: str = "1") -> str:
+        return f"{self.registry.host}/{repository}:{tag}"
+
+    def hold(self, image: Image, repository: str = "app", tag: str = "1") -> None:
+        """The registry has this image, and faults may name its parts."""
+        self.distribution.put(image, repository, tag)
+        node = image.graph.images[0]
+        places = {
+            "root": image.root.digest,
+            "manifest": node.descriptor.digest,
+            "config": node.manifest.config.digest,
+            "layer": node.manifest.layers[0].digest,
+        }
+        for server in self.servers:
+            server.places.update({name: str(digest) for name, digest in places.items()})
+
+    def script(self, *faults: Fault, tokens: t.Sequence[Fault] = (), evil: t.Sequence[Fault] = ()) -> None:
+        self.registry.script(*faults)
+        self.token_server.script(*tokens)
+        self.evil.script(*evil)
+
+    def run(self, module: str, **options: t.Any) -> Ran:
+        """Runs a module on this store, and looks through all that it gave and left for secrets; the stranger must have got none either."""
+        began = time.monotonic()
+        process = modules.start_module(module, {"store": str(self.store), **options}, env=self.env)
+        output, errors = process.communicate(timeout=120)
+        assert output, errors
+        ran = Ran(json.loads(output), time.monotonic() - began)
+        assert leaks({"stdout": output.encode(), "stderr": errors.encode()}, [self.store, self.home]) == []
+        assert "Traceback" not in output + errors
+        self.check_stranger()
+        return ran
+
+    def check_stranger(self) -> None:
+        """Nothing secret in what the other origin was sent, and no header by which a client is known again. A signed address is its own."""
+        for asked in self.evil.requests:
+            assert not {"authorization", "cookie", "proxy-authorization"} & {name.lower() for name in asked.headers}, asked.headers.items()
+            sent = "\n".join((str(asked), *(f"{name}: {value}" for name, value in asked.headers.items())))
+            assert leaks({"what the stranger was sent": sent.encode() + asked.body}, allowed="planted-signature") == []
+
+    # What the store holds.
+
+    def points_at(self, name: str) -> str | None:
+        """The digest that a name of the store has; None where it isn't there."""
+        entry = Store(str(self.store)).index.named(Reference.parse(name)) if self.store.exists() else None
+        return str(entry.descriptor.digest) if entry is not None else None
+
+    def check_store(self) -> None:
+        """Every file among the blobs is what its name says, every named image is whole, and no run is at work."""
+        if not self.store.exists():
+            return
+        store = Store(str(self.store))
+        assert wrong_blobs(self.store) == []
+        assert [entry.label for entry in store.index.entries if store.missing(entry)] == []
+        assert list(self.store.glob(".longshore/leases/*")) == []
+        assert list(self.home.rglob("*")) == []
