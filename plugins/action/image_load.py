@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.archive.reading import open_archive
 from ..module_utils.archive.summary import summarise
-from ..module_utils.errors import InputOutputError, InvalidOption, LongshoreError
+from ..module_utils.errors import LongshoreError
+from ..plugin_utils.finding import find_file
 
 Results = dict[str, t.Any]
 
@@ -40,7 +39,7 @@ class ActionModule(ActionBase):
 
     def _load_from_controller(self, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
         try:
-            path = self._find(arguments)
+            path = find_file(self, "path", arguments.get("path"))
             summary = summarise(open_archive(path))
         except LongshoreError as error:
             return {"failed": True, "msg": error.message, "error": error.cause}
@@ -51,17 +50,6 @@ class ActionModule(ActionBase):
         self._transfer_file(path, remote)
         self._fixup_perms2((self._tmpdir(), remote))
         return {**self._execute(arguments, remote, task_vars), "path": path}
-
-    def _find(self, arguments: t.Mapping[str, t.Any]) -> str:
-        """The archive as `copy` finds its `src`: in the role's or the playbook's folder `files`, or where it says."""
-        wanted = arguments.get("path")
-        if not isinstance(wanted, str) or not wanted:
-            raise InvalidOption("path is required, and is the name of a file on the controller")
-        try:
-            found: str = self._find_needle("files", os.path.expanduser(wanted))
-        except AnsibleError as error:
-            raise InputOutputError(f"{wanted} is not on the controller, neither as it stands nor below a folder files") from error
-        return found
 
     def _foresee(self, summary: bytes, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
         """What loading the archive would change on the host, told by the module in check mode from the summary alone."""

@@ -18,9 +18,9 @@ options:
     description:
       - The images, as docker writes them. V(nginx) is C(docker.io/library/nginx:latest).
       - With C(name:tag@digest) the digest decides which image it is, and the tag is its name.
+      - Required unless O(lock_file) or O(lock) is given, of which all images are pulled then.
     type: list
     elements: str
-    required: true
   pull_policy:
     description:
       - V(always) asks the registry what the name points at, and moves bytes when that differs from what is here. An unchanged tag costs one request.
@@ -31,6 +31,18 @@ options:
     type: str
     choices: [always, missing, newer, never]
     default: always
+  lock_file:
+    description:
+      - A lock file on the controller, as M(longshore.images.image_lock) writes it, found as M(ansible.builtin.copy) finds its C(src).
+      - Every image is pulled by the digest that is locked for its name, wherever the tag points now, and keeps its name. One that is here is never asked for.
+      - A name that isn't in the file fails, as does one with another digest in O(name).
+      - The digest of an image's index decides for all of its platforms, so O(platform) may be one that the file doesn't note.
+    type: path
+  lock:
+    description:
+      - The content of a lock file, in place of O(lock_file), as a dictionary or as JSON text.
+      - From a file in YAML it comes by the filter P(ansible.builtin.from_yaml#filter).
+    type: raw
   platform:
     description:
       - The platforms to pull of an image that exists for several, as C(os/arch) or C(os/arch/variant), or V(all).
@@ -45,6 +57,7 @@ extends_documentation_fragment:
 author:
   - Longshore contributors (@longshore)
 seealso:
+  - module: longshore.images.image_lock
   - module: longshore.images.image_push
   - module: longshore.images.image_info
 """
@@ -63,6 +76,15 @@ EXAMPLES = r"""
     platform:
       - linux/amd64
       - linux/arm64
+
+- name: Pull what is locked in files/images.lock beside the playbook, all of it
+  longshore.images.image_pull:
+    lock_file: images.lock
+
+- name: Pull one image by the digest that is locked for it
+  longshore.images.image_pull:
+    name: registry.example.com/team/app:3
+    lock: "{{ lookup('ansible.builtin.file', 'images.lock') }}"
 
 - name: Pull from a private registry with a certificate authority of its own
   longshore.images.image_pull:
@@ -204,17 +226,24 @@ from ..module_utils.transfer.pull import Puller
 
 
 def argument_spec() -> Arguments:
-    return (STORE + REGISTRY + PLATFORM).extended(
-        name={"type": "list", "elements": "str", "required": True},
-        pull_policy={"type": "str", "choices": ["always", "missing", "newer", "never"], "default": "always"},
+    images = Arguments(
+        {
+            "name": {"type": "list", "elements": "str"},
+            "pull_policy": {"type": "str", "choices": ["always", "missing", "newer", "never"], "default": "always"},
+            "lock_file": {"type": "path"},
+            "lock": {"type": "raw"},
+        },
+        {"required_one_of": [("name", "lock_file", "lock")], "mutually_exclusive": [("lock_file", "lock")]},
     )
+    return STORE + REGISTRY + PLATFORM + images
 
 
 def plan(task: Task) -> Plan:
-    """What pulling changes: each name, from the image it has in the store to the one it has in its registry."""
-    references = task.references("name")
+    """What pulling changes: each name, from the image it has in the store to the one it has in its registry, or in the lock file."""
+    lock = task.lock
+    references = task.references("name") if lock is None or task.params["name"] is not None else lock.names
     task.open_registries(references)
-    puller = Puller(task.store, task.repository, task.params["pull_policy"], task.host_selection, task.host)
+    puller = Puller(task.store, task.repository, task.params["pull_policy"], task.host_selection, task.host, lock)
     return puller.plan(references, task.workers)
 
 

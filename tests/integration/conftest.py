@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import recorder, registry
+from ansible_collections.longshore.images.tests.support import locks, recorder, registry
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +46,10 @@ def repository(request: pytest.FixtureRequest) -> str:
 def store(tmp_path: Path) -> str:
     """A place for a store, where nothing is yet."""
     return str(tmp_path / "store")
+
+
+@pytest.fixture
+def locking(anonymous: registry.Registry, repository: str, store: str, tmp_path: Path) -> locks.LockScene:
+    anonymous.put(locks.first(), repository, "1")
+    (tmp_path / "files").mkdir()
+    return locks.LockScene(anonymous, repository, tmp_path / "files", store)

@@ -6,10 +6,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -20,6 +16,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.summary i
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import make_image, make_index
+from ansible_collections.longshore.images.tests.support.plays import play
 
 NAME = "docker.io/library/app:1"
 
@@ -36,37 +33,23 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
-def play(folder: Path, *words: str, **options: t.Any) -> dict[str, t.Any]:
-    """Runs one task and returns its results, and what came to the host under `copied`."""
-    arrivals = folder / "arrivals"
-    tasks = [{"longshore.images.image_load": {"path_on": "controller", **options}, "register": "loaded", "ignore_errors": True}]
-    tasks.append(
-        {"ansible.builtin.copy": {"content": "{{ loaded | to_json }}", "dest": str(folder / "results"), "mode": "0600"}, "check_mode": False}
-    )
-    (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
-    command = ["ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}", str(folder / "play.json"), *words]
-    environment = {**modules.environment(HOME=str(folder)), "ANSIBLE_COLLECTIONS_PATH": str(modules.ROOT / ".collections"), "LC_ALL": "C.UTF-8"}
-    environment["ANSIBLE_REMOTE_TEMP"] = str(arrivals)
-    result = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert result.returncode == 0, result.stdout + result.stderr
-    results: dict[str, t.Any] = json.loads((folder / "results").read_text())
-    assert not arrivals.exists() or os.listdir(arrivals) == [], "temporary files are left on the host"
-    return results
+def load(folder: Path, *words: str, **options: t.Any) -> modules.Results:
+    return play(folder, "image_load", {"path_on": "controller", **options}, *words)
 
 
 def test_an_archive_of_the_controller_is_foreseen_loaded_and_then_left_alone(archive: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    foreseen = play(tmp_path, "--check", path="images.tar", store=str(store))
+    foreseen = load(tmp_path, "--check", path="images.tar", store=str(store))
     assert foreseen["changed"]
     assert not store.exists()
-    done = play(tmp_path, path="images.tar", store=str(store))
+    done = load(tmp_path, path="images.tar", store=str(store))
     assert done == foreseen
     assert done["path"] == str(archive)
     rows = modules.run("image_info", {"store": str(store)})["images"]
     assert rows == modules.run("image_info", {"archive": str(archive)})["images"]
 
     before = modules.snapshot(store)
-    again = play(tmp_path, path=str(archive), store=str(store))
+    again = load(tmp_path, path=str(archive), store=str(store))
     assert not again["changed"]
     assert modules.snapshot(store) == before
 
@@ -78,7 +61,7 @@ def test_an_archive_of_the_controller_is_foreseen_loaded_and_then_left_alone(arc
 )
 def test_what_can_not_be_loaded_has_a_stable_cause_and_writes_nothing(archive: Path, tmp_path: Path, options: dict[str, t.Any], error: str) -> None:
     store = tmp_path / "store"
-    results = play(tmp_path, store=str(store), **options)
+    results = load(tmp_path, store=str(store), **options)
     assert results["failed"]
     assert results["error"] == error
     assert not store.exists()

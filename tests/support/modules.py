@@ -94,26 +94,28 @@ def snapshot(folder: str | Path) -> Snapshot:
     return found
 
 
-def check_do_again(name: str, options: t.Mapping[str, t.Any], changes: bool = True) -> Results:
+def check_do_again(name: str, options: t.Mapping[str, t.Any], changes: bool = True, place: str | Path | None = None) -> Results:
     """Check mode, the run itself, and both again: what every module promises. Returns the results of the run.
 
-    Check mode writes nothing and returns what the run returns; the second run changes nothing and writes nothing.
+    Check mode writes nothing and returns what the run returns; the second run changes nothing and writes nothing. PLACE is where that
+    is seen, the store if it isn't given.
     """
-    before = snapshot(options["store"])
+    place = options["store"] if place is None else place
+    before = snapshot(place)
     predicted = run(name, options, check=True)
-    assert snapshot(options["store"]) == before, "check mode wrote to the store"
+    assert snapshot(place) == before, "check mode wrote something"
     done = run(name, options)
     assert predicted == done
     assert done["changed"] == changes
     assert bool(done["actions"]) == changes
     if not changes:
-        assert snapshot(options["store"]) == before
+        assert snapshot(place) == before
         assert done["diff"]["before"] == done["diff"]["after"]
-    after = snapshot(options["store"])
+    after = snapshot(place)
     for check in (True, False):
         again = run(name, options, check)
         assert not again["changed"]
         assert again["actions"] == []
         assert again["diff"]["before"] == again["diff"]["after"] == done["diff"]["after"]
-        assert snapshot(options["store"]) == after
+        assert snapshot(place) == after
     return done

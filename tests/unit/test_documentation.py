@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +114,15 @@ def test_the_examples_are_valid(name: str, pages: dict[str, Any]) -> None:
     for module, values in uses:
         result = validator(arguments(module)).validate(values)
         assert not result.error_messages, f"{module}: {result.error_messages}"
+
+
+@pytest.mark.parametrize("guide", sorted((ROOT / "docs").glob("*.md")), ids=lambda guide: guide.stem)
+def test_the_examples_of_the_guides_are_valid(guide: Path) -> None:
+    for example in re.findall(r"^```yaml\n(.*?)^```$", guide.read_text(), re.MULTILINE | re.DOTALL):
+        uses = list(own_tasks(yaml.safe_load(example)))
+        assert uses
+        for module, values in uses:
+            assert not validator(arguments(module)).validate(values).error_messages, module
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -160,6 +160,10 @@ class LockFile:
         images = {str(image.name): image.members(times) for image in self.images}
         return {"version": VERSION, "platform": list(self.platform), "images": images}
 
+    @property
+    def names(self) -> list[Reference]:
+        return [image.name for image in self.images]
+
     def find(self, name: Reference) -> LockedImage | None:
         """What is locked for a name, whatever digest it is given with."""
         return self._by_name.get(name.name)

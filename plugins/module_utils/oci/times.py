@@ -33,3 +33,8 @@ def parse_age(text: str) -> datetime.timedelta:
         return datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
     except OverflowError as error:
         raise InvalidOption(f"{text} is longer than there is time") from error
+
+
+def now() -> str:
+    """This moment to the second, in UTC."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

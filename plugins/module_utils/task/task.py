@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import typing as t
 
@@ -20,6 +21,7 @@ from ..transfer.workers import Workers
 from .secrets import forms_of
 
 if t.TYPE_CHECKING:
+    from ..oci.lockfile import LockFile
     from ..registry.client import Registries
     from ..registry.repository import Repository
     from ..transfer.inspect import Filters, Inspector
@@ -72,6 +74,23 @@ class Task:
         given = self.params["filters"]
         points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
         return Filters(given["reference"], given["label"], given["dangling"], **points)
+
+    @property
+    def lock(self) -> LockFile | None:
+        """What the task's lock file says; None where it has none. Raises UnsupportedFormat for what is none, InvalidOption for one that nobody read."""
+        from ..oci.lockfile import LockFile
+
+        if self.params["lock_file"] is not None:
+            raise InvalidOption(
+                "lock_file is read on the controller by the action plugin of image_pull, which did not run; give the file's content as lock"
+            )
+        given = self.params["lock"]
+        if given is None:
+            return None
+        if not isinstance(given, (str, dict)):
+            raise InvalidOption("lock is neither a dictionary nor text; it takes what a lock file holds")
+        text = given if isinstance(given, str) else json.dumps(given)
+        return LockFile.parse(text.encode("utf-8", "backslashreplace"), "lock")
 
     # Places.
 

@@ -21,6 +21,7 @@ from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 from .workers import Workers
 
 if t.TYPE_CHECKING:
+    from ..oci.lockfile import LockFile
     from ..registry.repository import Repository
     from ..store.index import Entry
     from ..store.store import Store
@@ -28,13 +29,17 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Puller:
-    """How images are pulled in this run. `repository` opens a registry's repository: it is called only when something has to be asked there."""
+    """How images are pulled in this run: names stand for what LOCK says, where there is one.
+
+    `repository` opens a registry's repository: it is called only when something has to be asked there.
+    """
 
     store: Store
     repository: t.Callable[[Reference], Repository]
     policy: str
     selection: Selection
     host: Platform
+    lock: LockFile | None = None
 
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> MovingPlan:
         """The plan for several images, worked out at once. An image that can't be had carries its error; the others go on."""
@@ -48,7 +53,8 @@ class Puller:
         except LongshoreError as error:
             return ImagePlan(str(reference.name), error=error)
 
-    def _plan(self, reference: Reference) -> ImagePlan:
+    def _plan(self, asked: Reference) -> ImagePlan:
+        reference = asked if self.lock is None else self.lock.pin(asked)
         before = self.store.index.named(reference.name)
         kept = self._kept(reference, before)
         if kept is not None:

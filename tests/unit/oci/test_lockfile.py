@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import re
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
@@ -86,6 +88,12 @@ def test_what_a_user_may_leave_out_is_the_time_and_the_id() -> None:
     assert parsed(members()).members(times=False)["images"][NAME] == {
         key: held for key, held in members()["images"][NAME].items() if key != "resolved_at"
     }
+
+
+def test_the_example_of_the_guide_is_a_lock_file_as_it_is_written() -> None:
+    guide = Path(__file__).resolve().parents[3] / "docs" / "locking.md"
+    example = re.findall(r"^```json\n(.*?)^```$", guide.read_text(), re.MULTILINE | re.DOTALL)[0].encode()
+    assert LockFile.parse(example, "the example").to_bytes() == example
 
 
 # What is refused.

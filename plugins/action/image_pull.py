@@ -1,0 +1,45 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Controller side of image_pull: a lock file that lies on the controller is read there, and its content goes to the host."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.errors import LongshoreError
+from ..module_utils.files import read_bounded
+from ..module_utils.oci.lockfile import MAX_LOCK_FILE, LockFile
+from ..plugin_utils.finding import find_file
+
+Results = dict[str, t.Any]
+
+
+class ActionModule(ActionBase):
+    """Puts what a lock file says in place of its name. Where both are given the module says that they exclude each other."""
+
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Results:
+        results: Results = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        if arguments.get("lock_file") is not None and arguments.get("lock") is None:
+            try:
+                arguments["lock"] = self._read(arguments.pop("lock_file"))
+            except LongshoreError as error:
+                results.update(failed=True, msg=error.message, error=error.cause)
+                return results
+        wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+        results.update(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
+        if not wrap_async:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return results
+
+    def _read(self, wanted: object) -> Results:
+        """The content of the lock file, checked here so that the path is named which the user gave."""
+        path = find_file(self, "lock_file", wanted)
+        return LockFile.parse(read_bounded(os.path.realpath(path), MAX_LOCK_FILE), path).members()

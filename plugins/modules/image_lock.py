@@ -1,0 +1,238 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_lock
+short_description: Note the digests that names of images stand for
+version_added: 0.1.0
+description:
+  - Asks registries which digests names stand for, and writes them into a lock file, with which M(longshore.images.image_pull) pulls the same images
+    wherever and whenever it runs, whatever becomes of the tags.
+  - The file is JSON, so readers of YAML read it too, with a line for each fact and in a fixed order, so that a change is easy to review.
+  - It is the old or the new file at every instant, also when a run is killed. Where one of the images can't be had it stays as it is.
+  - Neither a store nor a container engine takes part, and no layers are fetched. Mostly this runs on the controller, with C(delegate_to=localhost).
+options:
+  name:
+    description:
+      - The images that are to be locked, all of them. The file holds these and no others, so a name that is no longer listed leaves it.
+      - With C(name:tag@digest) the digest is locked that is given here, and the tag isn't asked for.
+    type: list
+    elements: str
+    required: true
+  path:
+    description:
+      - The lock file. Its folder must exist.
+      - A file that is there and isn't a lock file, or is a broken one, is refused and left as it is.
+    type: path
+    required: true
+  update:
+    description:
+      - Whether tags that have moved are locked to the digest that they point at now.
+      - Otherwise what is locked stays, only new names are added, and RV(drift) tells which tags have moved.
+    type: bool
+    default: false
+  platform:
+    description:
+      - The platforms to note of images that exist for several, as C(os/arch) or C(os/arch/variant), or V(all). An image that lacks one is an error.
+      - By default that of the host on which this runs. Where hosts of several kinds write one file, say which platforms are meant.
+      - The digest of an image's index decides for all of its platforms, those that aren't noted too.
+    type: list
+    elements: str
+extends_documentation_fragment:
+  - longshore.images.registry
+  - files
+  - longshore.images.attributes
+  - longshore.images.attributes.actiongroup
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_pull
+"""
+
+EXAMPLES = r"""
+---
+- name: Lock the images of the application, beside the playbook
+  longshore.images.image_lock:
+    name:
+      - docker.io/library/nginx:1.27
+      - registry.example.com/team/app:3
+    path: "{{ playbook_dir }}/files/images.lock"
+    platform:
+      - linux/amd64
+      - linux/arm64
+  delegate_to: localhost
+  run_once: true
+  register: locked
+
+- name: Tell which tags have moved since they were locked
+  ansible.builtin.debug:
+    msg: "{{ locked.drift }}"
+
+- name: Pull what is locked
+  longshore.images.image_pull:
+    lock_file: images.lock
+
+- name: Take the digests that the tags have now
+  longshore.images.image_lock:
+    name:
+      - docker.io/library/nginx:1.27
+      - registry.example.com/team/app:3
+    path: "{{ playbook_dir }}/files/images.lock"
+    platform: all
+    update: true
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
+  returned: success, and when single images failed
+  type: list
+  elements: str
+  sample: ["lock docker.io/library/nginx:1.27 to sha256:0a399eb16751"]
+path:
+  description: The lock file.
+  returned: success, and when single images failed
+  type: str
+  sample: /srv/site/files/images.lock
+drift:
+  description: Tags that point at another digest than the one that is locked when this has run.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    locked_digest:
+      description: The digest in the lock file.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    current_digest:
+      description: What the tag points at now. Null when the registry doesn't have it any more.
+      type: str
+lock:
+  description:
+    - What the lock file says, without its times, as O(longshore.images.image_pull#module:lock) takes it. In check mode it is what would be written.
+  returned: success
+  type: dict
+images:
+  description:
+    - One row for each image, in the order asked for.
+  returned: success, and when single images failed
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: What is locked, an index or a manifest.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    image_id:
+      description: The digest of the config of the platform asked for, else of the host's, else of the first that is locked.
+      type: str
+      sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
+    media_type:
+      description: The type of what is locked.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    platforms:
+      description: The platforms that are noted.
+      type: list
+      elements: str
+      sample: [linux/amd64, linux/arm64]
+    size:
+      description: The bytes of these platforms in the registry, documents included.
+      type: int
+      sample: 144376266
+    changed:
+      description: Whether something changes for this image.
+      type: bool
+    previous_digest:
+      description: What was locked before. Null when the name wasn't.
+      type: str
+    current_digest:
+      description: What the registry has for the name now. Null when it wasn't asked, or doesn't have the tag any more.
+      type: str
+    endpoint:
+      description: The address that was asked. Null when none was.
+      type: str
+      sample: https://registry-1.docker.io
+    failed:
+      description: True for an image that failed. The file stays as it is then.
+      type: bool
+      returned: when this image failed
+    msg:
+      description: Why this image failed.
+      type: str
+      returned: when this image failed
+    error:
+      description: The cause of this image's failure.
+      type: str
+      returned: when this image failed
+rate_limit:
+  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
+  returned: success, and when single images failed
+  type: dict
+  sample: {"limit": 100, "remaining": 76}
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: not_found
+status:
+  description: The HTTP status by which the registry refused.
+  returned: failure, when a registry answered
+  type: int
+  sample: 404
+registry_errors:
+  description: The registry's own words.
+  returned: failure, when a registry answered
+  type: list
+  elements: str
+  sample: ["MANIFEST_UNKNOWN: manifest unknown"]
+"""
+
+import typing as t
+
+from ..module_utils.oci.times import now
+from ..module_utils.task.arguments import FILE, PLATFORM, REGISTRY, Arguments
+from ..module_utils.task.file_options import first_mode
+from ..module_utils.task.run import run
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.locking import Locker
+from ..module_utils.transfer.plan import Plan
+
+
+def argument_spec() -> Arguments:
+    return (REGISTRY + FILE + PLATFORM).extended(
+        name={"type": "list", "elements": "str", "required": True},
+        update={"type": "bool", "default": False},
+    )
+
+
+def plan(task: Task) -> Plan:
+    """What locking changes: each name in the file, from the digest that it is locked to already to the one that is wanted."""
+    references = task.references("name")
+    task.open_registries(references)
+    params = task.params
+    mode = first_mode(params["path"], params["mode"])
+    locker = Locker(params["path"], task.repository, task.host_selection, task.host, params["update"], now(), mode)
+    return locker.plan(references, task.workers)
+
+
+def main() -> t.NoReturn:
+    run(argument_spec(), plan)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Replacing a file: it is the old or the new one, and nothing else is left."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError
+from ansible_collections.longshore.images.plugins.module_utils.files import replace_file, require_folder
+
+
+def test_a_file_is_made_and_replaced_with_the_mode_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for data, mode in ((b"first", 0o600), (b"second, longer", 0o644), (b"", 0o640)):
+        replace_file(str(path), data, mode)
+        assert path.read_bytes() == data
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder/file")
+    replace_file(str(tmp_path / "link"), b"data", 0o644)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "file").read_bytes() == b"data"
+    assert os.listdir(tmp_path / "folder") == ["file"]
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "rename"])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def full(*unused: t.Any) -> t.NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(DiskFull, match=r"file.*No space left"):
+            replace_file(str(path), b"new", 0o644)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_that_is_not_there_is_named_with_the_file(tmp_path: Path) -> None:
+    require_folder(str(tmp_path / "file"))
+    with pytest.raises(InputOutputError, match=r"absent/file can't be written: the folder .*absent doesn't exist"):
+        require_folder(str(tmp_path / "absent" / "file"))
