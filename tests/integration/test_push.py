@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import typing as t
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
+from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index, make_layer
 from ansible_collections.longshore.images.tests.support.recorder import Recorder
 from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry, free_port
 
@@ -100,6 +101,65 @@ def test_an_unchanged_push_costs_one_head(anonymous: Registry, repository: str, 
     already_there(anonymous, repository, Store(store))
     modules.run("image_push", {"name": NAME, "destination": f"{recording.host}/{repository}:1", "store": store})
     assert recording.lines == [f"HEAD /v2/{repository}/manifests/1"]
+
+
+def other_repository_holds_it(registry: Registry, repository: str, store: Store) -> str:
+    """A first push that this store has made; returns where the same image is to go next."""
+    index().put(store, NAME, platforms=["all"])
+    modules.run("image_push", {"name": NAME, "destination": f"{registry.host}/{repository}/first:1", "store": store.path})
+    return f"{registry.host}/{repository}/second:1"
+
+
+def test_the_same_layers_for_a_second_repository_move_no_bytes(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
+    second = other_repository_holds_it(anonymous, repository, Store(store))
+    done = modules.check_do_again("image_push", {"name": [NAME], "destination": second, "store": store})
+    assert (done["bytes_transferred"], done["blobs_transferred"], done["blobs_reused"]) == (0, 0, len(index().blobs))
+    assert anonymous.digest(f"{repository}/second", "1") == str(index().root.digest)
+
+
+def test_blobs_are_mounted_from_the_repository_that_has_them(recording: Recorder, repository: str, store: str) -> None:
+    registry = Registry(Path(store), int(recording.host.rpartition(":")[2]))
+    second = other_repository_holds_it(registry, repository, Store(store))
+    recording.requests.clear()
+    modules.run("image_push", {"name": NAME, "destination": second, "store": store})
+    posts = [noted.path for noted in recording.requests if noted.method == "POST"]
+    assert len(posts) == len(index().blobs)
+    assert all("mount=sha256%3A" in path and path.endswith(f"from={quote(repository + '/first', safe='')}") for path in posts)
+    assert not any(noted.method in ("PUT", "PATCH") and "/blobs/" in noted.path for noted in recording.requests)
+
+
+def test_one_task_sends_a_blob_to_one_repository_and_mounts_it_in_the_others(recording: Recorder, repository: str, store: str) -> None:
+    base = make_layer("base", 100_000)
+    for name in ("one", "two", "three"):
+        make_image(name, 1, shared=[base]).put(Store(store), f"docker.io/library/{name}:1")
+    options = {"name": ["one:1", "two:1", "three:1"], "destination": f"{recording.host}/{repository}/", "store": store}
+    predicted = modules.run("image_push", options, check=True)
+    recording.requests.clear()
+    done = modules.run("image_push", options)
+    assert predicted == done
+    assert done["blobs_transferred"] == sum(noted.method == "PUT" and "/blobs/" in noted.path for noted in recording.requests) == 7
+    assert sum("mount=" in noted.path for noted in recording.requests) == 2
+
+
+def test_a_name_in_the_store_tells_where_a_blob_can_be_mounted_from(anonymous: Registry, repository: str, store: str) -> None:
+    held = anonymous.put(index(), f"{repository}/held", "1")
+    index().put(Store(store), held, platforms=["all"])
+    done = modules.check_do_again("image_push", {"name": [held], "destination": f"{anonymous.host}/{repository}/new:1", "store": store})
+    assert done["bytes_transferred"] == 0
+
+
+def test_what_the_store_remembers_is_asked_for_and_not_believed(anonymous: Registry, repository: str, store: str) -> None:
+    index().put(Store(store), NAME, f"{anonymous.host}/{repository}/gone:1", platforms=["all"])
+    done = modules.check_do_again("image_push", {"name": [NAME], "destination": f"{anonymous.host}/{repository}/new:1", "store": store})
+    assert done["blobs_transferred"] == len(index().blobs)
+
+
+def test_a_mount_that_the_registry_declines_is_sent_instead(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
+    registry = Registry(Path(store), int(recording.host.rpartition(":")[2]))
+    second = other_repository_holds_it(registry, repository, Store(store))
+    recording.intercept = lambda noted: 403 if "mount=" in noted.path else None
+    assert modules.run("image_push", {"name": NAME, "destination": second, "store": store})["changed"]
+    assert anonymous.digest(f"{repository}/second", "1") == str(index().root.digest)
 
 
 def test_several_images_go_below_a_prefix(anonymous: Registry, repository: str, store: str) -> None:

@@ -13,6 +13,7 @@ import http.server
 import threading
 import typing as t
 
+HANG_UP = 0
 _HOP = frozenset(("connection", "transfer-encoding", "keep-alive"))
 
 
@@ -31,6 +32,8 @@ class Noted:
 class Recorder:
     """Stands before the registry at UPSTREAM (host:port, plain HTTP). `requests` holds what was asked, in order.
 
+    `intercept` may answer a request with a status of its own, or with HANG_UP, before the registry hears of it; with None it is passed on.
+
     The authorization of request number `ends_after` is left out of what is passed on from then on, so that the registry itself refuses it.
 
     REFUSED are paths, or methods with a path, whose requests never get there, with the status that is answered instead.
@@ -41,6 +44,7 @@ class Recorder:
         self.refused = dict(refused or {})
         self.requests: list[Noted] = []
         self.ends_after: int | None = None
+        self.intercept: t.Callable[[Noted], int | None] = self._refusal
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
@@ -55,6 +59,10 @@ class Recorder:
             self._server.shutdown()
             self._server.server_close()
             thread.join(5)
+
+    def _refusal(self, noted: Noted) -> int | None:
+        path = noted.path.partition("?")[0]
+        return self.refused.get(path) or self.refused.get(f"{noted.method} {path}")
 
     @property
     def ended(self) -> str | None:
@@ -73,14 +81,12 @@ def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _forward(self) -> None:
-            recorder.requests.append(Noted(self.command, self.path, dict(self.headers)))
+            noted = Noted(self.command, self.path, dict(self.headers))
+            recorder.requests.append(noted)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            path = self.path.partition("?")[0]
-            status = recorder.refused.get(path) or recorder.refused.get(f"{self.command} {path}")
+            status = recorder.intercept(noted)
             if status is not None:
-                self.send_response_only(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self._fail(status)
                 return
             headers = {key: value for key, value in self.headers.items() if key.lower() not in _HOP and value != recorder.ended}
             with contextlib.closing(http.client.HTTPConnection(recorder.upstream, timeout=30)) as upstream:
@@ -90,6 +96,13 @@ def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
             # A client that was killed is gone: that is what some tests do.
             with contextlib.suppress(ConnectionError):
                 self._answer(answer, data)
+
+        def _fail(self, status: int) -> None:
+            self.close_connection = True
+            if status != HANG_UP:
+                self.send_response_only(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
         def _answer(self, answer: http.client.HTTPResponse, data: bytes) -> None:
             self.send_response_only(answer.status)

@@ -18,6 +18,7 @@ from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ..files import CHUNK, PrivateFile, beside, make_folder, read_chunks, read_descriptor, read_file, reporting, require_folder, sync_folder
 from ..oci.digest import hash_stream
 from ..oci.manifest import Descriptor
+from ..streams import Taker
 from .compression import compressed, expanded, kind_of
 from .writing import PAGE, ArchiveFile, Piece, chunks_of, pieces_size
 
@@ -92,7 +93,7 @@ class FileTarget:
 
     def _compare(self, chunks: t.Iterator[bytes]) -> str | None:
         """Blobs are compared by their digests, so that the store's own aren't read."""
-        source = _Taker(chunks)
+        source = Taker(chunks)
         for piece in self.pieces:
             offset = source.offset
             if not _is_piece(piece, source):
@@ -201,28 +202,7 @@ class FolderTarget:
         return os.path.join(self.path, *file.name.split("/"))
 
 
-class _Taker:
-    """A stream that is taken in pieces of any size."""
-
-    def __init__(self, chunks: t.Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = memoryview(b"")
-        self.offset = 0
-
-    def take(self, size: int) -> t.Iterator[memoryview]:
-        """The next SIZE bytes, fewer only at the end."""
-        while size:
-            if not self._rest:
-                self._rest = memoryview(next(self._chunks, b""))
-                if not self._rest:
-                    return
-            piece, self._rest = self._rest[:size], self._rest[size:]
-            size -= len(piece)
-            self.offset += len(piece)
-            yield piece
-
-
-def _is_piece(piece: Piece, source: _Taker) -> bool:
+def _is_piece(piece: Piece, source: Taker) -> bool:
     if isinstance(piece, bytes):
         return b"".join(source.take(len(piece))) == piece
     return _is_blob(piece, source.take(piece.size))

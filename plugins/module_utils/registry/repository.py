@@ -20,9 +20,6 @@ from .endpoint import Endpoint
 from .fallback import Fallback
 from .http import Request, Response
 
-if t.TYPE_CHECKING:
-    from .upload import RepositoryWriter
-
 ACCEPT = ", ".join(sorted(media_types.DOCUMENTS))
 
 _HEAD_REFUSED = frozenset((403, 405, 501))
@@ -48,12 +45,6 @@ class Repository:
     def answered_by(self) -> str:
         """The address that answered last: the registry's own, or that of a mirror."""
         return self._ways.answered_by.url
-
-    def writer(self, needed: t.Iterable[Digest]) -> RepositoryWriter:
-        """Leave to push. A run that only pulls doesn't load what pushing takes."""
-        from .upload import RepositoryWriter
-
-        return RepositoryWriter(self)
 
     # Manifests.
 

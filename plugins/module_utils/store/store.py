@@ -21,8 +21,10 @@ from ..oci.reference import Reference
 from ..oci.selecting import find_all
 from .index import MAX_INDEX, Entry, StoreIndex
 from .known import KnownBlobs
+from .whereabouts import Whereabouts
 
 if t.TYPE_CHECKING:
+    from .record import Record
     from .writer import Writer
 
 PRIVATE = ".longshore"
@@ -50,6 +52,7 @@ class Store:
         self.mode = mode
         self.lock_timeout = lock_timeout
         self.known = KnownBlobs(self.private("verified.json"))
+        self.whereabouts = Whereabouts(self.private("whereabouts.json"))
         self._index: StoreIndex | None = None
 
     # Places. A path is built from digests and our own words alone (promise I13).
@@ -63,6 +66,11 @@ class Store:
     @property
     def index_path(self) -> str:
         return os.path.join(self.path, INDEX_FILE)
+
+    @property
+    def news(self) -> list[Record[t.Any]]:
+        """The records in which this run has noted what isn't on disk yet."""
+        return [record for record in (self.known, self.whereabouts) if record.has_news]
 
     # The index.
 

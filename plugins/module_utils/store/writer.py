@@ -60,8 +60,7 @@ class Writer:
 
     def __exit__(self, *unused: object) -> None:
         try:
-            if self.store.known.has_news:
-                self._remember()
+            self._remember()
         finally:
             self._lease.end()
 
@@ -202,8 +201,9 @@ class Writer:
     def _remember(self) -> None:
         """A record that can't be written costs the next run time, and nothing else."""
         with contextlib.suppress(InputOutputError, DiskFull):
-            self._replace(os.path.relpath(self.store.known.path, self.store.path), self.store.known.to_bytes())
-            self.store.known.written()
+            for record in self.store.news:
+                self._replace(os.path.relpath(record.path, self.store.path), record.to_bytes())
+                record.written()
 
     def _replace(self, name: str, data: bytes) -> None:
         with self._private_file(self._file_mode) as file:

@@ -185,8 +185,8 @@ class Task:
         return self._registries.warnings if self._registries is not None else []
 
     def remember(self) -> None:
-        """Keeps what was hashed, so that the next run needn't; only where there is a store already, and nobody else is just writing to it."""
-        if self._store is not None and self._store.known.has_news:
+        """Keeps what this run learned, so that the next has less to do; only where there is a store already, and nobody else is just writing to it."""
+        if self._store is not None and self._store.news:
             self._store.lock_timeout = 0
             with contextlib.suppress(LongshoreError), self._store.writer(()):
                 """What a writer keeps when it ends is all that is wanted; without it the next run takes longer, and nothing else."""

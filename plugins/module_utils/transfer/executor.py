@@ -70,13 +70,14 @@ def _send_off(journeys: t.Sequence[_Journey], workers: Workers) -> None:
     in_order: dict[int, tuple[_Journey, OrderedSource, dict[Digest, Descriptor]]] = {}
     for journey in journeys:
         transfer = journey.transfer
-        for blob in journey.writer.lacking(transfer.graph, transfer.moves):
+        for blob in journey.writer.lacking(transfer.graph, (*transfer.moves, *transfer.linked)):
             if isinstance(transfer.source, OrderedSource):
                 in_order.setdefault(id(transfer.source), (journey, transfer.source, {}))[2].setdefault(blob.digest, blob)
                 continue
             key = (id(transfer.sink), blob.digest)
             if key not in under_way:
-                under_way[key] = workers.submit(_move, journey, blob)
+                # Those that wait were handed over later than what they wait for, so that it is under way when their turn comes.
+                under_way[key] = workers.submit(_move, journey, blob, under_way.get((id(transfer.linked.get(blob)), blob.digest)))
             journey.work.append(under_way[key])
     for first, source, blobs in in_order.values():
         reading = workers.submit(_move_in_order, first.writer, source, list(blobs.values()))
@@ -85,7 +86,10 @@ def _send_off(journeys: t.Sequence[_Journey], workers: Workers) -> None:
                 journey.work.append(reading)
 
 
-def _move(journey: _Journey, blob: Descriptor) -> None:
+def _move(journey: _Journey, blob: Descriptor, before: Future[None] | None) -> None:
+    """Brings one blob, after BEFORE, whether that worked or not."""
+    if before is not None:
+        before.exception()
     journey.writer.ingest(blob, journey.transfer.source.open)
 
 

@@ -68,7 +68,8 @@ class ImageFacts:
 class Transfer:
     """One image on its way: GRAPH goes from SOURCE to SINK, where it gets NAMES. `moves` are the blobs that the sink lacks, `reused` those it has.
 
-    One that isn't `pending` is there already, and only counted.
+    One that isn't `pending` is there already, and only counted. `linked` are those of the reused blobs that the sink has to take over from another part
+    of its place, with the sink of this run that gets them there before, if any.
     """
 
     source: Source
@@ -79,6 +80,7 @@ class Transfer:
     moves: tuple[Descriptor, ...]
     reused: tuple[Descriptor, ...]
     pending: bool = True
+    linked: t.Mapping[Descriptor, Sink | None] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass

@@ -159,6 +159,9 @@ class Puller:
             warnings=(warning,) if warning else (),
         )
         plan.actions = (_action(name, was, will_be, moves),) if lost or was != will_be else ()
+        if repository is not None:
+            for blob in moves:
+                self.store.whereabouts.add(blob.digest, reference.context)
         reused = tuple(blob for blob in graph.blobs if blob not in moves)
         selection = self._selection_for(graph.root, before) if graph.root.is_index else None
         plan.transfer = Transfer(repository or self.store, self.store, graph, (reference.name,), selection, moves, reused, bool(plan.actions))

@@ -9,14 +9,15 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import InvalidOption, LongshoreError, PlatformMissing
+from ..errors import InvalidOption, LongshoreError
 from ..oci.digest import Digest
-from ..oci.graph import Graph, children_for, read_graph
-from ..oci.manifest import Descriptor, Index, read_manifest
+from ..oci.graph import Graph
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..oci.selecting import check_plain
 from .describe import image_facts, moving, short
+from .hints import StoreHints
+from .outlets import Division, Outlets
+from .parts import whole_part
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 from .workers import Workers
 
@@ -55,23 +56,26 @@ class Pusher:
     def plan(self, pairs: t.Sequence[tuple[Reference | Digest, Reference]], workers: Workers) -> MovingPlan:
         """The plan for several images, each with its destination. Blobs that several of them bring to one repository are sent once."""
         self.store.reload()  # a damaged store ends the run before anything is asked for
-        images = [self._plan_or_error(name, destination, workers) for name, destination in dict.fromkeys(pairs)]
+        outlets = Outlets(self.repository, StoreHints(self.store))
+        images = [self._plan_or_error(name, destination, outlets, workers) for name, destination in dict.fromkeys(pairs)]
         return MovingPlan(images)
 
-    def _plan_or_error(self, name: Reference | Digest, destination: Reference, workers: Workers) -> ImagePlan:
+    def _plan_or_error(self, name: Reference | Digest, destination: Reference, outlets: Outlets, workers: Workers) -> ImagePlan:
         try:
-            return self._plan(name, destination, workers)
+            return self._plan(name, destination, outlets, workers)
         except LongshoreError as error:
             return ImagePlan(str(destination.name), error=error, own={"source": str(name)})
 
-    def _plan(self, name: Reference | Digest, destination: Reference, workers: Workers) -> ImagePlan:
-        graph = self._outgoing(name)
+    def _plan(self, name: Reference | Digest, destination: Reference, outlets: Outlets, workers: Workers) -> ImagePlan:
+        """Raises ImageNotFound, StoreDamaged, and PlatformMissing for a sparse image where no platform is chosen: registries refuse it."""
+        entry = self.store.complete(name)
+        graph = whole_part(entry.descriptor, entry.label, self.store.read, self.selection)
         if destination.digest is not None and destination.digest != graph.root.digest:
             raise InvalidOption(f"{name} has the digest {graph.root.digest} and can't be pushed to {destination}")
         repository = self.repository(destination)
         found = repository.probe(destination)
         there = found is not None and found.digest == graph.root.digest
-        moves = () if there else self._lacking(graph, repository, workers)
+        division = self._division(graph, repository, there, outlets, workers)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
         was = will_be if there else RefState(found.digest) if found is not None else None
         plan = ImagePlan(
@@ -83,54 +87,17 @@ class Pusher:
         if not there:
             place = f" in place of {short(was.digest)}" if was is not None else ""
             source = "" if str(name) == str(destination.name) else f"{name} as "
-            plan.actions = (f"push {source}{destination.name} ({short(graph.root.digest)}){place}: {moving(moves)}",)
-        reused = tuple(blob for blob in graph.blobs if blob not in moves)
-        plan.transfer = Transfer(self.store, repository, graph, (destination.name,), None, moves, reused, not there)
+            plan.actions = (f"push {source}{destination.name} ({short(graph.root.digest)}){place}: {moving(division.moves)}",)
+        reused = tuple(blob for blob in graph.blobs if blob not in division.moves)
+        sink = outlets.destination(repository)
+        plan.transfer = Transfer(self.store, sink, graph, (destination.name,), None, division.moves, reused, not there, division.linked)
         return plan
 
-    def _lacking(self, graph: Graph, repository: Repository, workers: Workers) -> tuple[Descriptor, ...]:
-        """Asks for each blob, several at once; not at all where the repository has the image already under another tag."""
-        if repository.probe(Reference(repository.registry, repository.repository, None, graph.root.digest)) is not None:
-            return ()
-        held = workers.map(repository.has, graph.blobs)
-        return tuple(blob for blob, is_held in zip(graph.blobs, held) if not is_held)
-
-    # What is pushed.
-
-    def _outgoing(self, name: Reference | Digest) -> Graph:
-        """The image as it leaves the store: whole, one of its platforms, or a new index over several.
-
-        Raises ImageNotFound, StoreDamaged, and PlatformMissing for a sparse image where no platform is chosen: registries refuse it.
-        """
-        entry = self.store.complete(name)
-        graph = self._read(entry.descriptor, entry.label)
-        if self.selection is None or self.selection.everything:
-            if graph.absent:
-                held = ", ".join(graph.platforms) or "no platform"
-                raise PlatformMissing(
-                    f"{entry.label} is here only for {held} of the {len(graph.absent) + len(graph.images)} images in its index; give platform to push those"
-                )
-            return graph
-        return self._part(graph, self.selection, entry.label)
-
-    def _part(self, graph: Graph, selection: Selection, label: str) -> Graph:
-        index = read_manifest(graph.documents[graph.root], graph.root.media_type, label)
-        if not isinstance(index, Index):
-            check_plain(graph.images[0].platform, selection, label)
-            return graph
-        chosen = children_for(selection)(index, label)
-        absent = {child.digest for child in graph.absent}
-        for child in chosen:
-            if child.digest in absent:
-                raise PlatformMissing(f"{label} is not here for {child.platform}; pull it for this platform first")
-        if len(chosen) == 1:
-            return self._read(chosen[0], label)
-        data = index.only({child.digest for child in chosen})
-        root = Descriptor(index.media_type, Digest.of(data), len(data))
-        return self._read(root, label, {root.digest: data})
-
-    def _read(self, root: Descriptor, label: str, made: t.Mapping[Digest, bytes] | None = None) -> Graph:
-        graph = read_graph(root, label, lambda descriptor: (made or {}).get(descriptor.digest) or self.store.read(descriptor))
-        if graph is None:
-            raise PlatformMissing(f"{label} is not here")
-        return graph
+    def _division(self, graph: Graph, repository: Repository, there: bool, outlets: Outlets, workers: Workers) -> Division:
+        """Asks for each blob, several at once; not at all where the repository has the image already, be it under another tag."""
+        if there or repository.probe(Reference(repository.registry, repository.repository, None, graph.root.digest)) is not None:
+            outlets.has(repository, graph.blobs)
+            return Division()
+        for blob in graph.blobs:
+            self.store.whereabouts.add(blob.digest, repository.name)
+        return outlets.divide(graph.blobs, repository, workers)

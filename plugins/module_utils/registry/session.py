@@ -1,0 +1,214 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sending one blob: an upload session at a registry (distribution specification, Pushing blobs)."""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+import typing as t
+from urllib.parse import quote, urljoin, urlsplit
+
+from ..errors import Denied, DigestMismatch, ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable
+from ..oci.digest import Verifier
+from ..oci.manifest import Descriptor
+from ..streams import Chunks, Taker
+from .http import DEADLINE, PASSING_STATUS, Body, Request, Response, pause
+
+if t.TYPE_CHECKING:
+    from .repository import Repository
+
+CHUNK_SIZE = 64 * 1024 * 1024
+
+Content = t.Callable[[Descriptor], Chunks]
+
+_NO_CHUNKS = frozenset((400, 404, 405, 411, 415, 416, 501))
+_RECEIVED = re.compile(r"(?:bytes=)?0-([0-9]{1,18})", re.ASCII)
+
+
+class BlobUpload:
+    """One blob on its way. Large blobs go in chunks, so that what breaks off goes on where the registry says; others, and where it takes none, in one piece.
+
+    The bytes are verified on their way out: a registry never gets to finish a blob that is not what its descriptor says.
+    """
+
+    def __init__(self, repository: Repository, descriptor: Descriptor, content: Content, what: str) -> None:
+        self._repository = repository
+        self._descriptor = descriptor
+        self._content = content
+        self._what = what
+        self._location: str | None = None
+        self._chunk_size = CHUNK_SIZE
+        self._in_chunks = True
+        self._received = 0
+        self._taker: Taker | None = None
+
+    # Sessions.
+
+    def mount(self, origin: str) -> bool:
+        """Whether the registry takes the blob over from its repository ORIGIN. Where it doesn't, it has opened a session instead, or is asked for one later."""
+        url = f"{self._uploads}?mount={quote(str(self._descriptor.digest), safe='')}&from={quote(origin, safe='')}"
+        request = Request("POST", url, self._what, body=_nothing, accepted=(201, 202), scopes=(f"repository:{origin}:pull",))
+        try:
+            answer = self._send(request)
+        except (Denied, ImageNotFound, RegistryError):
+            return False
+        if answer.status == 201:
+            check_answer(answer, self._descriptor, self._what)
+            return True
+        self._begin(answer)
+        return False
+
+    def _open(self) -> None:
+        self._begin(self._send(Request("POST", self._uploads, self._what, body=_nothing, accepted=(202,))))
+
+    def _begin(self, answer: Response) -> None:
+        answer.close()
+        self._location = _location(answer, self._what)
+        least = answer.headers.get("OCI-Chunk-Min-Length", "")
+        self._chunk_size = max(CHUNK_SIZE, int(least) if least.isdigit() else 0)
+        self._received = 0
+
+    def _go_on(self) -> None:
+        """Takes up a session that was broken off: from the byte that the registry wants next, or with a new session where it doesn't say."""
+        if self._location is None or not self._received:
+            return self._open()
+        try:
+            answer = self._send(Request("GET", self._location, self._what, accepted=(200, 202, 204)))
+        except (Denied, ImageNotFound, RegistryError):
+            return self._open()
+        answer.close()
+        received = _received(answer)
+        # "0-0" is said of one byte and of none.
+        if received is None or not 1 < received <= self._descriptor.size:
+            return self._open()
+        self._received = received
+        self._location = _location(answer, self._what) if "Location" in answer.headers else self._location
+        return None
+
+    # Bytes.
+
+    def send(self) -> None:
+        """Sends the blob. A fault that passes is tried again; each chunk that arrives counts as a new beginning.
+
+        Raises DigestMismatch when the bytes are not what the descriptor says.
+        """
+        tries = self._repository.endpoint.client.settings.retries
+        attempt, deadline, reached = 0, time.monotonic() + DEADLINE, 0
+        while True:
+            try:
+                if self._location is None or attempt:
+                    self._go_on()
+                self._send_all()
+                return
+            except (Unreachable, RegistryError, RateLimited) as error:
+                if error.status not in (None, *PASSING_STATUS):
+                    raise
+                if self._received > reached:
+                    attempt, deadline, reached = 0, time.monotonic() + DEADLINE, self._received
+                attempt += 1
+                if attempt >= tries:
+                    raise
+                pause(attempt - 1, None, deadline, error)
+
+    def _send_all(self) -> None:
+        if self._in_chunks and self._descriptor.size > self._chunk_size:
+            try:
+                self._send_chunks()
+            except LongshoreError as error:
+                if self._received or error.status not in _NO_CHUNKS:
+                    raise
+                self._in_chunks = False
+                self._open()
+        if self._received:
+            self._put(_nothing)
+        else:
+            self._put(lambda: Body(self._descriptor.size, self._verified()))
+
+    def _send_chunks(self) -> None:
+        while self._received < self._descriptor.size:
+            start, end = self._received, min(self._received + self._chunk_size, self._descriptor.size)
+            headers = {"Content-Type": "application/octet-stream", "Content-Range": f"{start}-{end - 1}"}
+            body = functools.partial(self._chunk, start, end - start)
+            answer = self._send(Request("PATCH", str(self._location), self._what, headers, body, accepted=(201, 202, 204), repeatable=False))
+            answer.close()
+            self._location = _location(answer, self._what) if "Location" in answer.headers else self._location
+            if (_received(answer) or end) != end:
+                raise RegistryError(f"{self._what}: {self._repository.endpoint.registry} took another part of it than it was sent")
+            self._received = end
+        for _surplus in self._reader(self._descriptor.size).take(1):
+            """Asking for what comes after the last byte makes the bytes' digest known."""
+
+    def _put(self, body: t.Callable[[], Body]) -> None:
+        """The request that ends the session, with the whole blob in it unless that was sent before."""
+        location = _with_digest(str(self._location), self._descriptor)
+        headers = {"Content-Type": "application/octet-stream"}
+        answer = self._send(Request("PUT", location, self._what, headers, body, accepted=(201, 204), repeatable=False))
+        check_answer(answer, self._descriptor, self._what)
+
+    def _chunk(self, start: int, size: int) -> Body:
+        return Body(size, self._reader(start).take(size))
+
+    def _reader(self, offset: int) -> Taker:
+        """The bytes from OFFSET on. They are read on where they were left, else again from the start: what was sent before has to be verified too."""
+        if self._taker is None or self._taker.offset != offset:
+            self._taker = Taker(self._verified())
+            for _known in self._taker.take(offset):
+                """Passed over."""
+        return self._taker
+
+    def _verified(self) -> t.Iterator[bytes | bytearray | memoryview]:
+        verifier = Verifier(self._descriptor.digest, self._descriptor.size, self._what)
+        for chunk in self._content(self._descriptor):
+            verifier.update(chunk)
+            yield chunk
+        verifier.finish()
+
+    # Requests.
+
+    @property
+    def _uploads(self) -> str:
+        return f"/v2/{self._repository.repository}/blobs/uploads/"
+
+    def _send(self, request: Request) -> Response:
+        return self._repository.endpoint.send(request, self._repository.repository)
+
+
+def check_answer(response: Response, descriptor: Descriptor, what: str) -> None:
+    """Raises DigestMismatch where a registry says that it took in something else."""
+    response.close()
+    told = response.headers.get("Docker-Content-Digest")
+    if told is not None and told != str(descriptor.digest):
+        raise DigestMismatch(f"{what}: {urlsplit(response.url).netloc} stored it under another digest than {descriptor.digest}")
+
+
+def _nothing() -> Body:
+    return Body(0, ())
+
+
+def _received(answer: Response) -> int | None:
+    """How many bytes a registry says it has; None where it doesn't say."""
+    match = _RECEIVED.fullmatch(answer.headers.get("Range", "").strip())
+    return int(match.group(1)) + 1 if match is not None else None
+
+
+def _location(response: Response, what: str) -> str:
+    location = response.headers.get("Location")
+    try:
+        target = urljoin(response.url, location or "")
+        scheme = urlsplit(target).scheme
+    except ValueError:
+        scheme = ""
+    if not location or scheme not in ("http", "https"):
+        raise RegistryError(f"{what}: the registry opened an upload without saying where")
+    if urlsplit(response.url).scheme == "https" and scheme == "http":
+        raise RegistryError(f"{what}: the registry sends the upload from https to http, which is refused")
+    return target
+
+
+def _with_digest(url: str, descriptor: Descriptor) -> str:
+    """The upload's address may hold a query that is the registry's own: it is kept to the letter."""
+    return f"{url}{'&' if urlsplit(url).query else '?'}digest={quote(str(descriptor.digest), safe='')}"

@@ -1,0 +1,33 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Streams of bytes that are taken in other pieces than they come in; below the places, like errors."""
+
+from __future__ import annotations
+
+import typing as t
+
+Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
+
+
+class Taker:
+    """A stream that is taken in pieces of any size. `offset` is how much was taken."""
+
+    def __init__(self, chunks: Chunks) -> None:
+        self._chunks = iter(chunks)
+        self._rest = memoryview(b"")
+        self.offset = 0
+
+    def take(self, size: int) -> t.Iterator[memoryview]:
+        """The next SIZE bytes, fewer only at the end."""
+        while size:
+            while not self._rest:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    return
+                self._rest = memoryview(chunk)
+            piece, self._rest = self._rest[:size], self._rest[size:]
+            size -= len(piece)
+            self.offset += len(piece)
+            yield piece

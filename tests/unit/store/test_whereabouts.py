@@ -1,0 +1,54 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record of repositories that blobs came from or went to: it spares bytes and decides nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.store.whereabouts import MAX_PLACES, Whereabouts
+
+DIGEST = Digest("sha256", "a" * 64)
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    return tmp_path / "whereabouts.json"
+
+
+def test_what_was_added_is_known_to_the_next_run_the_last_place_first(record: Path) -> None:
+    first = Whereabouts(str(record))
+    first.add(DIGEST, "r.test/one")
+    record.write_bytes(first.to_bytes())
+    second = Whereabouts(str(record))
+    second.add(DIGEST, "r.test/two")
+    record.write_bytes(second.to_bytes())
+    assert Whereabouts(str(record)).places(DIGEST) == ("r.test/two", "r.test/one")
+
+
+def test_what_is_known_already_is_no_news(record: Path) -> None:
+    first = Whereabouts(str(record))
+    first.add(DIGEST, "r.test/one")
+    record.write_bytes(first.to_bytes())
+    again = Whereabouts(str(record))
+    again.add(DIGEST, "r.test/one")
+    assert not again.has_news
+
+
+def test_only_the_last_places_of_a_blob_are_kept(record: Path) -> None:
+    places = Whereabouts(str(record))
+    for number in range(MAX_PLACES + 2):
+        places.add(DIGEST, f"r.test/{number}")
+    assert places.places(DIGEST) == tuple(f"r.test/{number}" for number in range(MAX_PLACES + 1, 1, -1))
+
+
+@pytest.mark.parametrize("value", ["text", 5, None, {"a": 1}, [1], [None]], ids=str)
+def test_a_garbled_record_is_ignored(record: Path, value: object) -> None:
+    record.write_text(json.dumps({str(DIGEST): value}))
+    assert Whereabouts(str(record)).places(DIGEST) == ()
