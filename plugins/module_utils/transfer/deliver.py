@@ -18,8 +18,8 @@ from ..oci.manifest import Descriptor, describe
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.text import clean
-from .chosen import chosen_part, whole_image
 from .describe import image_facts, moving, short
+from .parts import sparse_part, whole_image
 from .plan import ImagePlan, MovingPlan, RefChange, RefState
 from .workers import Workers
 
@@ -130,9 +130,9 @@ class Deliverer:
         if name is None:
             raise InvalidOption(f"{asked} has no name to be delivered under; give it one with image_tag")
         row.asked = str(name)
-        whole = whole_image(self.store, entry)
+        whole = whole_image(entry.descriptor, entry.label, self.store.read)
         selection = Selection((self.platform or self._native,))
-        graph = chosen_part(whole, selection if whole.root.is_index or self.platform is not None else None, entry.label)
+        graph = sparse_part(whole, selection if whole.root.is_index or self.platform is not None else None, entry.label)
         image = graph.images[0]
         if not image.manifest.is_image:
             raise UnsupportedFormat(f"{entry.label} holds no image but something of type {clean(image.manifest.config.media_type, 100)}")

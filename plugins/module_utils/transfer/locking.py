@@ -97,7 +97,7 @@ class Locker:
         repository = self.repository(reference)
         if was is None or reference.digest is not None:
             locked = self._read(reference, was, repository)
-            return _Finding(reference, was, locked, locked.digest, repository.endpoint.url)
+            return _Finding(reference, was, locked, locked.digest, repository.answered_by)
         found = repository.probe(reference)
         if found is None and self.update:
             raise ImageNotFound(f"{reference}: {reference.registry} doesn't have it any more; it is locked to {was.digest}", status=404)
@@ -105,7 +105,7 @@ class Locker:
         wanted = current if self.update and current is not None else was.digest
         unchanged = wanted == was.digest and same_platforms
         locked = was if unchanged else self._read(dataclasses.replace(reference, digest=wanted), was, repository)
-        return _Finding(reference, was, locked, current, repository.endpoint.url)
+        return _Finding(reference, was, locked, current, repository.answered_by)
 
     def _read(self, reference: Reference, was: LockedImage | None, repository: Repository) -> LockedImage:
         """The image as the registry has it. A name that stands for the same digest as before keeps the time at which that was found."""

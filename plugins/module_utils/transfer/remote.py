@@ -49,7 +49,7 @@ def ask(
             return ImagePlan(str(reference.name), error=error).facts()
         if held is not None and facts["present"]:
             _tell_as_listed(facts, held.graph)
-        return {**facts, "endpoint": repository.endpoint.url}
+        return {**facts, "endpoint": repository.answered_by}
 
     rows = workers.map(row, references)
     return rows, [errors[reference] for reference in references if reference in errors]

@@ -19,8 +19,8 @@ from ..oci.graph import Graph, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from .chosen import chosen_part, whole_image
 from .describe import image_facts, preferred_image, short
+from .parts import sparse_part, whole_image
 from .plan import ImagePlan, MovingPlan, RefChange, RefState
 from .workers import Workers
 
@@ -76,7 +76,7 @@ class Saving:
     # What is saved of an image.
 
     def _saved(self, entry: Entry) -> SavedImage:
-        chosen = chosen_part(whole_image(self.store, entry), self.selection, entry.label)
+        chosen = sparse_part(whole_image(entry.descriptor, entry.label, self.store.read), self.selection, entry.label)
         names = (entry.name,) if entry.name is not None else ()
         runnable = preferred_image(chosen, self.selection, self.host)
         if runnable is not None and not runnable.manifest.is_image:
