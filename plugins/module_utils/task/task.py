@@ -78,8 +78,6 @@ class Task:
     @property
     def lock(self) -> LockFile | None:
         """What the task's lock file says; None where it has none. Raises UnsupportedFormat for what is none, InvalidOption for one that nobody read."""
-        from ..oci.lockfile import LockFile
-
         if self.params["lock_file"] is not None:
             raise InvalidOption(
                 "lock_file is read on the controller by the action plugin of image_pull, which did not run; give the file's content as lock"
@@ -89,6 +87,8 @@ class Task:
             return None
         if not isinstance(given, (str, dict)):
             raise InvalidOption("lock is neither a dictionary nor text; it takes what a lock file holds")
+        from ..oci.lockfile import LockFile
+
         text = given if isinstance(given, str) else json.dumps(given)
         return LockFile.parse(text.encode("utf-8", "backslashreplace"), "lock")
 
