@@ -18,6 +18,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -183,6 +184,10 @@ class Containerd(Engine):
         """The digests of all blobs that are here."""
         return set(self._ctr("content", "ls", "--quiet").split())
 
+    def lose(self, digest: str) -> None:
+        """Loses one blob, as a broken disk might."""
+        self._ctr("content", "rm", digest)
+
     def run(self, name: str, *words: str) -> str:
         # All containerds of a machine share control groups, so an ID must be nobody else's.
         private = ["--fifo-dir", f"{self.folder}/fifos", "--runc-root", f"{self.folder}/runc"]
@@ -287,9 +292,33 @@ class Podman(Engine):
         needed("podman", "runc")
         self.folder = folder
 
-    def _podman(self, *words: str) -> str:
+    @property
+    def words(self) -> list[str]:
+        """The program with this storage."""
         private = ["--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run", "--tmpdir", f"{self.folder}/tmp"]
-        return call(*CONFINED, "podman", *private, "--storage-driver", "overlay", "--runtime", "runc", *words)
+        return [*CONFINED, shutil.which("podman") or "podman", *private, "--storage-driver", "overlay", "--runtime", "runc"]
+
+    def _podman(self, *words: str) -> str:
+        return call(*self.words, *words)
+
+    def program(self, folder: Path) -> Path:
+        """A program `podman` in FOLDER that has this storage, whatever else it is told."""
+        folder.mkdir(exist_ok=True)
+        (folder / "podman").write_text(f'#!/bin/sh\nexec {shlex.join(self.words)} "$@"\n')
+        (folder / "podman").chmod(0o755)
+        return folder
+
+    @contextlib.contextmanager
+    def service(self) -> t.Iterator[Path]:
+        """The socket of a running service."""
+        with short_folder() as folder:
+            words = [*self.words, "system", "service", "--time", "0", f"unix://{folder}/p.sock"]
+            with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+                try:
+                    _wait_until((folder / "p.sock").exists, lambda: "the service of podman didn't start")
+                    yield folder / "p.sock"
+                finally:
+                    process.kill()
 
     def load(self, archive: Path, form: str = "", names: t.Sequence[str] = ()) -> None:
         if form == "oci":

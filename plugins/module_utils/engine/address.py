@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import getpass
 import os
+import pwd
 import re
 import socket
 import typing as t
@@ -115,6 +115,6 @@ def reporting(title: str, place: str) -> t.Iterator[None]:
 
 def _user() -> str:
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
         return str(os.geteuid())

@@ -47,12 +47,12 @@ class Api:
     def get(self, path: str) -> Document | None:
         """An object; None for what isn't there."""
         data, _headers = self._ask("GET", path, _MAX_ANSWER)
-        return None if data is None else understood(lambda: Document.parse(data, self._what(path)))
+        return None if data is None else understood(self._what(path), lambda: Document.parse(data, self._what(path)))
 
     def get_list(self, path: str) -> list[Document]:
         """A list of objects, however many there are."""
         data, _headers = self._ask("GET", path, MAX_LIST)
-        return understood(lambda: Document.parse_list(data or b"[]", self._what(path), MAX_LIST, None))
+        return understood(self._what(path), lambda: Document.parse_list(data or b"[]", self._what(path), MAX_LIST, None))
 
     def send(self, path: str, archive: Chunks, size: int) -> None:
         """Sends an archive. Raises EngineError for a refusal, in the status or in the answer, and for an engine that breaks off."""

@@ -47,7 +47,9 @@ class Containerd:
 
     def holdings(self, unused_layers_of: LayersOf) -> Holdings:
         done = self._checked("content", "ls", "--quiet")
-        return understood(lambda: BlobHoldings(Digest.parse(text) for text in done.output.decode("ascii", "replace").split()))
+        return understood(
+            f"what ctr lists of {self.place}", lambda: BlobHoldings(Digest.parse(text) for text in done.output.decode("ascii", "replace").split())
+        )
 
     def load(self, archive: Chunks, unused_size: int, platform: Platform | None) -> None:
         """Without being told the platform it would look for older ones too that the host could run, and an index whose blobs are not all sent would fail."""
@@ -69,5 +71,5 @@ def _image_of(line: str) -> HeldImage:
     words = line.split()
     if len(words) < 4:
         raise EngineError(f"containerd lists an image in a way that isn't understood: {line[:200]!r}")
-    digest = understood(lambda: Digest.parse(words[2]))
+    digest = understood("what ctr lists of images", lambda: Digest.parse(words[2]))
     return HeldImage(names_of(words[:1]), (digest,), None, words[-1] == _TRUE)

@@ -26,7 +26,7 @@ def open_docker(api: Api) -> Engine:
     if info is None:
         raise EngineError(f"{api.title} at {api.place} has no answer to /info; is it Docker?")
     kind = DockerOnContainerd if _is_on_containerd(info) else Docker
-    return kind(api, understood(lambda: _platform_of(info)))
+    return kind(api, understood(info.what, lambda: _platform_of(info)))
 
 
 def _platform_of(info: Document) -> Platform | None:
@@ -62,7 +62,7 @@ class Docker:
         image = self._api.get(f"/images/{image_id}/json")
         if image is None:
             return None
-        return understood(lambda: tuple(Digest.parse(text) for text in image.required_child("RootFS").texts("Layers")))
+        return understood(image.what, lambda: tuple(Digest.parse(text) for text in image.required_child("RootFS").texts("Layers")))
 
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
         self._api.send("/images/load?quiet=1", archive, size)

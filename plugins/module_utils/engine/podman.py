@@ -16,6 +16,8 @@ from .engine import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf
 from .program import Finished, run_program
 from .rows import image_of, understood
 
+_LISTED = "what podman prints of its images"
+
 
 class _Podman(abc.ABC):
     """Images by the digests of their configs; it keeps the digests of what it takes as an OCI archive, and knows the blobs that it made its layers of.
@@ -61,7 +63,7 @@ class PodmanProgram(_Podman):
 
     def rows(self) -> list[Document]:
         output = self._run("images", "--format", "json").output.strip()
-        return understood(lambda: Document.parse_list(output or b"[]", "what podman prints of its images", MAX_LIST, None))
+        return understood(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
 
     def load(self, archive: Chunks, unused_size: int, unused_platform: Platform | None) -> None:
         self._run("load", "--quiet", given=archive)

@@ -12,17 +12,20 @@ from ..errors import EngineError, InvalidReference, UnsupportedFormat
 from ..oci.digest import Digest
 from ..oci.document import Document
 from ..oci.reference import Reference
+from ..oci.text import clean
 from .engine import HeldImage
 
 _Read = t.TypeVar("_Read")
 
 
-def understood(read: t.Callable[[], _Read]) -> _Read:
-    """What READ finds in an answer. Raises EngineError for one that is odd."""
+def understood(what: str, read: t.Callable[[], _Read]) -> _Read:
+    """What READ finds in an answer, which WHAT names. Raises EngineError for one that is odd."""
     try:
         return read()
-    except (UnsupportedFormat, InvalidReference) as error:
+    except UnsupportedFormat as error:  # a document says itself where it is from
         raise EngineError(str(error)) from error
+    except InvalidReference as error:
+        raise EngineError(f"{what}: {clean(str(error))}") from error
 
 
 def image_of(row: Document, knows_ids: bool) -> HeldImage:
@@ -35,7 +38,7 @@ def image_of(row: Document, knows_ids: bool) -> HeldImage:
         own = Digest.parse(text if ":" in text else f"sha256:{text}")
         return HeldImage(names_of(names), tuple(dict.fromkeys(digests if knows_ids else [own, *digests])), own if knows_ids else None)
 
-    return understood(read)
+    return understood(row.what, read)
 
 
 def names_of(texts: t.Iterable[str]) -> frozenset[Reference]:

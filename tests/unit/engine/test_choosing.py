@@ -1,0 +1,164 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which engine is meant: by the task, by the environment, or by what is on the host."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.engine import choosing, docker
+from ansible_collections.longshore.images.plugins.module_utils.engine.address import Tls
+from ansible_collections.longshore.images.plugins.module_utils.engine.api import Api
+from ansible_collections.longshore.images.plugins.module_utils.engine.choosing import EngineOptions, open_engine
+from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, InvalidOption
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host on which nothing is: its sockets are looked for in a folder, its programs in another."""
+    monkeypatch.setattr(choosing, "_DOCKER_SOCKET", str(tmp_path / "docker.sock"))
+    monkeypatch.setattr(choosing, "_PODMAN_SOCKET", str(tmp_path / "podman.sock"))
+    monkeypatch.setattr(choosing, "_CONTAINERD_SOCKET", str(tmp_path / "containerd.sock"))
+    monkeypatch.setattr(choosing, "find_program", lambda name: str(tmp_path / name) if (tmp_path / name).exists() else None)
+    # What answers at a socket is not asked here.
+    monkeypatch.setattr(docker, "open_docker", lambda api: Opened("docker", api))
+    monkeypatch.setattr("ansible_collections.longshore.images.plugins.module_utils.engine.containerd.Containerd", opened_containerd)
+    return tmp_path
+
+
+class Opened:
+    """What was opened, and where."""
+
+    def __init__(self, title: str, api: Api | None = None, place: str = "") -> None:
+        self.title = title
+        self.place = place or (api.place if api is not None else "")
+        self.tls = api.address.tls if api is not None else None
+
+
+def opened_containerd(program: str, socket: str, namespace: str, timeout: float) -> Opened:
+    return Opened("containerd", place=f"{socket} {namespace}")
+
+
+def opened(options: EngineOptions, environment: t.Mapping[str, str] | None = None) -> Opened:
+    return t.cast(Opened, open_engine(options, {"XDG_RUNTIME_DIR": "/nowhere", **(environment or {})}))
+
+
+@pytest.mark.parametrize(
+    ("there", "first"),
+    [
+        (["docker.sock", "podman.sock", "podman", "containerd.sock", "ctr"], "docker"),
+        (["podman.sock", "containerd.sock", "ctr"], "podman"),
+        (["podman", "containerd.sock", "ctr"], "podman"),
+        (["containerd.sock", "ctr"], "containerd"),
+    ],
+)
+def test_the_first_engine_on_the_host_is_docker_then_podman_then_containerd(host: Path, there: list[str], first: str) -> None:
+    for name in there:
+        (host / name).touch()
+    assert opened(EngineOptions()).title == first
+
+
+def test_a_host_without_engines_is_told_what_was_looked_for(host: Path) -> None:
+    with pytest.raises(EngineError, match=r"no engine was found on this host.*docker\.sock.*podman\.sock.*containerd\.sock.*program podman"):
+        opened(EngineOptions())
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "title", "place"),
+    [
+        (EngineOptions(docker_host="unix:///a"), {"DOCKER_HOST": "unix:///b"}, "docker", "unix:///a"),
+        (EngineOptions(), {"DOCKER_HOST": "unix:///b"}, "docker", "unix:///b"),
+        (EngineOptions(podman_host="unix:///a"), {"CONTAINER_HOST": "unix:///b"}, "podman", "unix:///a"),
+        (EngineOptions(), {"CONTAINER_HOST": "unix:///b"}, "podman", "unix:///b"),
+        (EngineOptions(engine="docker"), {}, "docker", "unix://{host}/docker.sock"),
+    ],
+)
+def test_the_task_comes_before_the_environment_and_that_before_the_host(
+    host: Path, options: EngineOptions, environment: dict[str, str], title: str, place: str
+) -> None:
+    found = opened(options, environment)
+    assert (found.title, found.place) == (title, place.format(host=host))
+
+
+def test_containerd_is_found_by_task_environment_or_default(host: Path) -> None:
+    (host / "ctr").touch()
+    options = EngineOptions(engine="containerd", containerd_namespace="k8s.io")
+    assert opened(options).place == f"{host}/containerd.sock k8s.io"
+    assert opened(options, {"CONTAINERD_ADDRESS": "/b"}).place == "/b k8s.io"
+    given = EngineOptions(engine="containerd", containerd_address="unix:///a")
+    assert opened(given, {"CONTAINERD_ADDRESS": "/b"}).place == "/a default"
+    with pytest.raises(InvalidOption, match="containerd_address"):
+        opened(EngineOptions(engine="containerd", containerd_address="a"))
+
+
+@pytest.mark.parametrize(("engine", "program"), [("podman", "podman"), ("containerd", "ctr")])
+def test_an_engine_without_its_program_is_not_here(host: Path, engine: str, program: str) -> None:
+    with pytest.raises(EngineError, match=f"{engine}.*{program}"):
+        opened(EngineOptions(engine=engine))
+
+
+class TestTls:
+    HOST = "tcp://docker.example.com"
+
+    def tls(self, options: EngineOptions, environment: t.Mapping[str, str] | None = None) -> Tls | None:
+        return opened(options, environment).tls
+
+    def test_a_port_is_spoken_to_without_tls_unless_something_asks_for_it(self, host: Path) -> None:
+        assert self.tls(EngineOptions(docker_host=self.HOST)) is None
+        assert self.tls(EngineOptions(docker_host=self.HOST, docker_tls=True)) == Tls()
+        assert self.tls(EngineOptions(docker_host=self.HOST, docker_tls=True, docker_validate_certs=False)) == Tls(False)
+        assert self.tls(EngineOptions(docker_host=self.HOST), {"DOCKER_TLS_VERIFY": "1"}) == Tls()
+        assert self.tls(EngineOptions(docker_host=self.HOST, docker_tls=False), {"DOCKER_TLS_VERIFY": "1"}) is None
+        (host / "ca").touch()
+        assert self.tls(EngineOptions(docker_host=self.HOST, docker_ca_path=str(host / "ca"))) == Tls(ca=str(host / "ca"))
+
+    def test_the_folder_of_the_environment_is_used_where_the_task_gives_no_files(self, host: Path) -> None:
+        for name in ("ca.pem", "cert.pem", "key.pem", "own"):
+            (host / name).touch()
+        environment = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(host)}
+        whole = Tls(True, f"{host}/ca.pem", f"{host}/cert.pem", f"{host}/key.pem")
+        assert self.tls(EngineOptions(docker_host=self.HOST), environment) == whole
+        assert self.tls(EngineOptions(docker_host=self.HOST, docker_ca_path=f"{host}/own"), environment) == Tls(True, f"{host}/own")
+
+    def test_a_file_that_is_not_there_is_named(self, host: Path) -> None:
+        none = f"{host}/none"
+        for options in (EngineOptions(docker_host=self.HOST, docker_ca_path=none), EngineOptions(docker_host=self.HOST, docker_client_cert=none)):
+            with pytest.raises(InvalidOption, match=r"none.*doesn't exist"):
+                opened(options)
+
+    def test_a_key_without_its_certificate_is_refused(self, host: Path) -> None:
+        (host / "key").touch()
+        with pytest.raises(InvalidOption, match="docker_client_cert"):
+            opened(EngineOptions(docker_host=self.HOST, docker_tls=True, docker_client_key=str(host / "key")))
+
+
+PARAMS = {
+    "engine": "auto",
+    "docker_host": None,
+    "docker_tls": None,
+    "docker_validate_certs": True,
+    "docker_ca_path": None,
+    "docker_client_cert": None,
+    "docker_client_key": None,
+    "podman_host": None,
+    "containerd_address": None,
+    "containerd_namespace": "k8s.io",
+    "engine_timeout": 5.0,
+}
+
+
+def test_the_options_of_a_task_are_taken_by_their_names() -> None:
+    assert EngineOptions.of_task({**PARAMS, "name": ["x"]}) == EngineOptions(containerd_namespace="k8s.io", engine_timeout=5)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"engine_timeout": 0}, {"containerd_namespace": ""}, {"containerd_namespace": "-x"}, {"containerd_namespace": "a b"}]
+)
+def test_options_that_make_no_sense_are_refused(wrong: dict[str, t.Any]) -> None:
+    with pytest.raises(InvalidOption, match=next(iter(wrong))):
+        EngineOptions.of_task({**PARAMS, **wrong})

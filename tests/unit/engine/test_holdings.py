@@ -1,0 +1,111 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which layers an engine surely has, and what it lists."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.longshore.images.plugins.module_utils.engine.engine import BlobHoldings, ChainHoldings, Offer
+from ansible_collections.longshore.images.plugins.module_utils.engine.rows import image_of, names_of
+from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import Document
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+
+
+def blob(letter: str) -> Descriptor:
+    return Descriptor(media_types.OCI_LAYER_GZIP, Digest.of(f"packed {letter}".encode()), 10)
+
+
+def diff_id(letter: str) -> Digest:
+    return Digest.of(letter.encode())
+
+
+def offer(letters: str) -> Offer:
+    config = Descriptor(media_types.OCI_CONFIG, Digest.of(letters.encode()), 10)
+    return Offer(Manifest(media_types.OCI_MANIFEST, config, tuple(blob(letter) for letter in letters)), tuple(diff_id(letter) for letter in letters))
+
+
+def stack(letters: str) -> tuple[Digest, ...]:
+    return tuple(diff_id(letter) for letter in letters)
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "lacking"),
+    [
+        ([], "ab", "ab"),
+        (["ab"], "ab", ""),
+        (["abc"], "ab", ""),
+        (["ab"], "abc", "c"),
+        (["ab"], "ba", "ba"),  # the same layers on others below are other layers
+        (["ab"], "cb", "cb"),
+        (["a", "b"], "ab", "b"),
+        (["ab", "ac"], "abc", "c"),
+        (["a"], "aba", "ba"),  # one blob that stands for two layers, of which one is lacking
+        (["aba"], "aba", ""),
+    ],
+)
+def test_layers_that_lie_on_others_are_lacking_unless_all_below_them_is_the_same(held: list[str], wanted: str, lacking: str) -> None:
+    holdings = ChainHoldings(stack(letters) for letters in held)
+    assert holdings.lacking(offer(wanted)) == tuple(blob(letter) for letter in lacking)
+
+
+@pytest.mark.parametrize(("held", "wanted", "lacking"), [("", "ab", "ab"), ("ab", "ab", ""), ("b", "ab", "a"), ("ab", "bac", "c"), ("b", "aba", "a")])
+def test_blobs_are_lacking_unless_they_are_there(held: str, wanted: str, lacking: str) -> None:
+    holdings = BlobHoldings(blob(letter).digest for letter in held)
+    assert holdings.lacking(offer(wanted)) == tuple(blob(letter) for letter in lacking)
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=5)), st.text("abc", min_size=1, max_size=5))
+def test_what_was_added_lacks_nothing(earlier: list[str], last: str) -> None:
+    for holdings in (ChainHoldings([]), BlobHoldings([])):
+        for letters in [*earlier, last]:
+            holdings.add(offer(letters))
+        assert all(holdings.lacking(offer(letters)) == () for letters in [*earlier, last])
+
+
+ID = "sha256:" + "1" * 64
+DIGEST = "sha256:" + "2" * 64
+
+
+def row(**members: t.Any) -> Document:
+    return Document.parse(json.dumps({"Id": ID, **members}).encode(), "the answer")
+
+
+def test_a_row_of_docker_has_familiar_names_and_an_id() -> None:
+    image = image_of(row(RepoTags=["nginx:1.27", "<none>:<none>"], RepoDigests=[f"nginx@{DIGEST}", "<none>@<none>"]), knows_ids=True)
+    assert image.names == {Reference.parse("docker.io/library/nginx:1.27")}
+    assert (image.image_id, image.digests) == (Digest.parse(ID), (Digest.parse(DIGEST),))
+
+
+def test_a_row_of_dockers_containerd_store_has_a_digest_for_its_id() -> None:
+    image = image_of(row(RepoTags=["app:1"], RepoDigests=[f"app@{DIGEST}", f"app@{ID}"]), knows_ids=False)
+    assert (image.image_id, image.digests) == (None, (Digest.parse(ID), Digest.parse(DIGEST)))
+
+
+def test_a_row_of_podmans_program_has_an_id_without_an_algorithm_and_names_of_its_own() -> None:
+    image = image_of(row(Id="1" * 64, RepoTags=None, Names=["localhost/app:1", f"quay.io/b@{DIGEST}"]), knows_ids=True)
+    assert image.names == {Reference.parse("localhost/app:1"), Reference.parse(f"quay.io/b@{DIGEST}")}
+    assert image.image_id == Digest.parse(ID)
+
+
+@pytest.mark.parametrize(
+    "members", [{"Id": None}, {"Id": "short"}, {"Id": 7}, {"RepoTags": "nginx"}, {"RepoTags": [1]}, {"RepoDigests": ["a@sha256:x"]}]
+)
+def test_an_odd_row_is_an_error_of_the_engine(members: dict[str, t.Any]) -> None:
+    with pytest.raises(EngineError):
+        image_of(row(**members), knows_ids=True)
+
+
+def test_what_is_no_name_is_passed_over() -> None:
+    assert names_of(["<none>:<none>", "Upper", "", "a/b:1", "sha256:" + "3" * 64]) == {Reference.parse("docker.io/a/b:1")}

@@ -1,0 +1,239 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning a delivery, with an engine in memory that can be of any kind and behave in any way."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tarfile
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.engine.engine import (
+    BlobHoldings,
+    ChainHoldings,
+    Chunks,
+    HeldImage,
+    Holdings,
+    LayersOf,
+)
+from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.plugins.module_utils.transfer.deliver import Deliverer, DeliveryPlan
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index, make_layer
+
+AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
+BASE = make_layer("base", 5000)
+ONE, TWO = make_image("one", 1, shared=[BASE]), make_image("two", 1, shared=[BASE])
+
+
+@dataclasses.dataclass
+class Memory:
+    """An engine of the test's own: what it holds is in `held`, and `trouble` is what it does instead of taking an archive, in turn."""
+
+    takes_oci: bool = True
+    platform: Platform | None = None
+    held: dict[Reference, HeldImage] = dataclasses.field(default_factory=dict)
+    trouble: list[t.Literal["refuses", "forgets", "dies"] | None] = dataclasses.field(default_factory=list)
+    taken: list[list[str]] = dataclasses.field(default_factory=list)
+    asked: list[str] = dataclasses.field(default_factory=list)
+    told: list[Platform | None] = dataclasses.field(default_factory=list)
+    title = "docker"
+    place = "memory"
+
+    def images(self) -> list[HeldImage]:
+        self.asked.append("images")
+        return list(self.held.values())
+
+    def holdings(self, layers_of: LayersOf) -> Holdings:
+        self.asked.append("holdings")
+        if not self.takes_oci:
+            return ChainHoldings([])
+        return BlobHoldings(layer for image in self.held.values() for digest in image.digests for layer in layers_of(digest))
+
+    def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
+        data = b"".join(archive)
+        assert len(data) == size
+        self.told.append(platform)
+        trouble = self.trouble.pop(0) if self.trouble else None
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            self.taken.append([name.rpartition("/")[2] for name in tar.getnames() if name.startswith("blobs/") and name.count("/") == 2])
+            listed = json.load(t.cast("t.IO[bytes]", tar.extractfile("index.json" if self.takes_oci else "manifest.json")))
+        if trouble == "refuses":
+            raise EngineRefused("docker at memory refuses it: no")
+        if trouble == "dies":
+            raise EngineError("docker at memory broke the connection off")
+        if trouble is None:
+            self._keep(listed)
+
+    def _keep(self, listed: t.Any) -> None:
+        if self.takes_oci:
+            for entry in listed["manifests"]:
+                name = Reference.parse(entry["annotations"]["io.containerd.image.name"])
+                self.held[name] = HeldImage(frozenset([name]), (Digest.parse(entry["digest"]),), None)
+        else:
+            for entry in listed:
+                name = Reference.parse((entry["RepoTags"] or ["none@sha256:" + "0" * 64])[0])
+                image_id = Digest("sha256", entry["Config"].rpartition("/")[2])
+                self.held[name] = HeldImage(frozenset([name] if entry["RepoTags"] else []), (), image_id)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store"))
+
+
+def planned(store: Store, engine: Memory, *names: str, platform: Platform | None = None) -> DeliveryPlan:
+    return Deliverer(store, engine, platform, AMD64).plan([Reference.parse(name) for name in names])
+
+
+def delivered(store: Store, engine: Memory, *names: str, platform: Platform | None = None) -> DeliveryPlan:
+    plan = planned(store, engine, *names, platform=platform)
+    with Workers(1) as workers:
+        plan.apply(workers)
+    return plan
+
+
+def blobs_of(image: Image) -> set[str]:
+    return {blob.digest.hex for blob in image.blobs}
+
+
+@pytest.mark.parametrize("takes_oci", [True, False])
+def test_an_engine_is_asked_once_for_images_and_never_for_layers_where_nothing_is_lacking(store: Store, takes_oci: bool) -> None:
+    ONE.put(store, "one:1")
+    TWO.put(store, "two:1")
+    engine = Memory(takes_oci)
+    assert delivered(store, engine, "one:1", "two:1").changed
+    engine.asked.clear()
+    assert not delivered(store, engine, "one:1", "two:1").changed
+    assert engine.asked == ["images"]
+
+
+def test_a_plan_asks_and_sends_nothing(store: Store) -> None:
+    ONE.put(store, "one:1")
+    engine = Memory()
+    assert planned(store, engine, "one:1").changed
+    assert engine.asked == ["images", "holdings"]
+    assert engine.taken == []
+
+
+@pytest.mark.parametrize("trouble", ["refuses", "forgets"])
+def test_what_an_engine_refuses_or_loses_without_a_layer_is_sent_in_full(store: Store, trouble: t.Literal["refuses", "forgets"]) -> None:
+    ONE.put(store, "one:1")
+    TWO.put(store, "two:1")
+    engine = Memory()
+    delivered(store, engine, "one:1")
+    engine.trouble = [trouble]
+    plan = delivered(store, engine, "two:1")
+    assert not plan.errors
+    without, whole = (set(names) for names in engine.taken[1:])
+    assert blobs_of(TWO) - without == {TWO.layers[0].digest.hex}
+    assert blobs_of(TWO) <= whole
+    assert plan.facts()["bytes_transferred"] == sum(blob.size for blob in TWO.blobs)
+
+
+def test_what_was_sent_in_full_is_not_sent_twice(store: Store) -> None:
+    ONE.put(store, "one:1")
+    engine = Memory(trouble=["refuses"])
+    plan = delivered(store, engine, "one:1")
+    assert [error.message for error in plan.errors] == ["docker.io/library/one:1 could not be delivered: docker at memory refuses it: no"]
+    assert len(engine.taken) == 1
+    assert not plan.changed
+    assert plan.diff() == {"before": {}, "after": {}}
+    assert plan.facts()["bytes_transferred"] == 0
+
+
+def test_an_engine_that_took_an_image_and_does_not_have_it_is_an_error(store: Store) -> None:
+    ONE.put(store, "one:1")
+    plan = delivered(store, Memory(trouble=["forgets"]), "one:1")
+    assert "took it without a complaint, but doesn't have it" in plan.errors[0].message
+
+
+def test_an_engine_that_breaks_off_is_not_asked_again_for_that_image_and_the_others_are_done(store: Store) -> None:
+    ONE.put(store, "one:1")
+    TWO.put(store, "two:1")
+    engine = Memory(trouble=["dies"])
+    plan = delivered(store, engine, "one:1", "two:1")
+    assert [row.error is not None for row in plan.images] == [True, False]
+    assert plan.images[0].own["engine_digest"] is None
+    assert set(engine.held) == {Reference.parse("two:1")}
+
+
+def test_an_image_that_is_listed_but_can_not_run_is_delivered(store: Store) -> None:
+    ONE.put(store, "one:1")
+    name = Reference.parse("one:1")
+    engine = Memory(held={name: HeldImage(frozenset([name]), (ONE.root.digest,), None, usable=False)})
+    plan = planned(store, engine, "one:1")
+    assert plan.changed
+    assert plan.diff()["before"] == {}
+
+
+def test_an_id_decides_before_a_digest(store: Store) -> None:
+    """An index's digest is that of several images: an engine may have it for another platform."""
+    index = make_index("index")
+    index.put(store, "index:1")
+    name = Reference.parse("index:1")
+    ids = {str(node.platform): node.manifest.config.digest for node in index.graph.images}
+    for platform, changed in (("linux/amd64", False), ("linux/arm64", True)):
+        engine = Memory(held={name: HeldImage(frozenset([name]), (index.root.digest,), ids[platform])})
+        assert planned(store, engine, "index:1").changed == changed
+
+
+def test_an_engine_on_another_architecture_gets_its_own_platform(store: Store) -> None:
+    index = make_index("index")
+    index.put(store, "index:1")
+    engine = Memory(platform=ARM64)
+    plan = delivered(store, engine, "index:1")
+    assert plan.images[0].facts()["platforms"] == ["linux/arm64"]
+    assert (engine.held[Reference.parse("index:1")].digests, engine.told) == ((index.root.digest,), [ARM64])
+    asked = delivered(store, engine, "index:1", platform=AMD64)
+    assert asked.images[0].facts()["platforms"] == ["linux/amd64"]
+    manifest = next(node.descriptor.digest for node in index.graph.images if node.platform == AMD64)
+    assert engine.held[Reference.parse("index:1")].digests == (manifest,)
+
+
+def test_the_hosts_variant_counts_where_the_engine_tells_none(store: Store) -> None:
+    index = make_index("index", ("linux/arm/v7", "linux/arm/v6"))
+    index.put(store, "index:1")
+    engine = Memory(platform=Platform.parse("linux/arm"))
+    plan = Deliverer(store, engine, None, Platform.parse("linux/arm/v6")).plan([Reference.parse("index:1")])
+    assert plan.images[0].facts()["platforms"] == ["linux/arm/v6"]
+
+
+def test_an_image_without_a_name_can_not_be_delivered(store: Store) -> None:
+    ONE.put(store, "one:1")
+    TWO.put(store, "one:1")
+    engine = Memory()
+    plan = Deliverer(store, engine, None, AMD64).plan([ONE.root.digest, TWO.root.digest])
+    assert [error.cause for error in plan.errors] == ["invalid_option"]
+    assert [row.asked for row in plan.images] == [str(ONE.root.digest), "docker.io/library/one:1"]
+
+
+def test_layers_of_an_image_that_only_the_engine_knows_are_sent(store: Store) -> None:
+    ONE.put(store, "one:1")
+    name = Reference.parse("stranger:1")
+    engine = Memory(held={name: HeldImage(frozenset([name]), (Digest.of(b"stranger"),), None)})
+    plan = planned(store, engine, "one:1")
+    assert plan.facts()["bytes_transferred"] == sum(blob.size for blob in ONE.blobs)
+
+
+def test_layers_are_known_by_a_manifest_that_the_store_no_longer_names(store: Store) -> None:
+    ONE.put(store, "app:1")
+    engine = Memory()
+    delivered(store, engine, "app:1")
+    TWO.put(store, "app:1")
+    plan = delivered(store, engine, "app:1")
+    assert plan.facts()["bytes_reused"] == TWO.layers[0].size
+    (change,) = plan.images[0].changes
+    assert change.before is not None
+    assert (change.before.digest, change.after and change.after.digest) == (ONE.root.digest, TWO.root.digest)
