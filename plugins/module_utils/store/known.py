@@ -22,6 +22,11 @@ def mark_of(status: os.stat_result) -> Mark:
     return (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+def _mark_of_wrong(status: os.stat_result) -> Mark:
+    size, mtime, inode = mark_of(status)
+    return (-1 - size, mtime, inode)
+
+
 class KnownBlobs(Record[Mark]):
     """A bounded record of marks by digest. It only spares work: without it, or where a mark differs, a blob is hashed again."""
 
@@ -33,6 +38,14 @@ class KnownBlobs(Record[Mark]):
 
     def add(self, digest: Digest, status: os.stat_result) -> None:
         self.note(digest, mark_of(status))
+
+    def rejects(self, digest: Digest, status: os.stat_result) -> bool:
+        """Whether the file is known to be wrong: such a mark has a size that no file has."""
+        return self.value(digest) == _mark_of_wrong(status)
+
+    def reject(self, digest: Digest, status: os.stat_result) -> None:
+        """Notes that the file was hashed and is wrong, so that no mark of better times makes it count as present."""
+        self.note(digest, _mark_of_wrong(status))
 
 
 def _read_mark(value: t.Any) -> Mark:

@@ -167,6 +167,8 @@ class Store:
             return False
         if self.known.knows(descriptor.digest, status):
             return True
+        if self.known.rejects(descriptor.digest, status):
+            return False
         try:
             found, _size = hash_stream(read_chunks(self.blob_path(descriptor.digest)), descriptor.digest.algorithm)
         except FileNotFoundError:

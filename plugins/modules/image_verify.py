@@ -1,0 +1,226 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_verify
+short_description: Read and hash every blob of the store, and mend what is damaged
+version_added: 0.1.0
+description:
+  - Reads every blob of images in the store, and compares its digest with its name. Nothing that was found good before is taken for granted.
+  - Other modules believe that a blob is good as long as size, time and inode of its file are those of when it was hashed. This one notices
+    what a failing disk has done behind that.
+  - Fails with C(store_damaged) when there is damage that isn't mended. Without O(repair) nothing is changed but the record of good blobs, by which
+    the next M(longshore.images.image_pull) knows what to fetch again.
+options:
+  name:
+    description:
+      - The images, by name, or by digest or ID written in full.
+      - All images of the store when it is left out. Then blobs that no image has are read too.
+    type: list
+    elements: str
+  repair:
+    description:
+      - Whether damaged blobs are fetched again, by digest, from the registry and repository in the names of the images that stand on them.
+      - A name that meanwhile means another image at the registry stays with the image that it has in the store.
+      - What can't be had again is named, and other images are mended all the same. Damaged blobs that no image has are removed.
+      - In check mode the registry is asked whether it has what is needed, and nothing is fetched but manifests, indexes and configs.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - longshore.images.store
+  - longshore.images.registry
+  - longshore.images.attributes
+  - longshore.images.attributes.actiongroup
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_pull
+  - module: longshore.images.image_prune
+"""
+
+EXAMPLES = r"""
+---
+- name: Fail when anything in the store is damaged
+  longshore.images.image_verify:
+
+- name: Mend the store from the registries that its images come from
+  longshore.images.image_verify:
+    repair: true
+    registries:
+      - name: registry.example.com
+        username: reader
+        password: "{{ registry_password }}"
+
+- name: Find out which images are damaged
+  longshore.images.image_verify:
+    name: docker.io/library/nginx:1.27
+  register: verified
+  failed_when: verified.error | default('store_damaged') != 'store_damaged'
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
+  returned: success, and when single images failed
+  type: list
+  elements: str
+  sample: ["mend docker.io/library/nginx:1.27 (sha256:0a399eb16751): 1 blob, 29.1 MB"]
+images:
+  description:
+    - One row for each name and each unnamed image that was verified, and then one for each name that isn't there.
+  returned: success, and when single images failed
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name. Null for an unnamed image.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: What the name points at, an index or a manifest.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    image_id:
+      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      type: str
+      sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
+    media_type:
+      description: The type of what the name points at.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    platforms:
+      description: The platforms that are here.
+      type: list
+      elements: str
+      sample: [linux/amd64]
+    size:
+      description: The stored bytes of these platforms, documents included.
+      type: int
+      sample: 72188133
+    changed:
+      description: Whether something changes for this image.
+      type: bool
+    failed:
+      description: True for an image that isn't in the store, or is damaged and isn't mended.
+      type: bool
+      returned: when this image failed
+    msg:
+      description: What is wrong with this image.
+      type: str
+      returned: when this image failed
+    error:
+      description: The cause of this image's failure.
+      type: str
+      returned: when this image failed
+problems:
+  description: One row for each damaged blob. Blobs are layers, configs, manifests and indexes.
+  returned: success, and when images are damaged
+  type: list
+  elements: dict
+  contains:
+    digest:
+      description: What should be there.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    path:
+      description: The blob's file.
+      type: str
+      sample: /srv/images/blobs/sha256/0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    problem:
+      description:
+        - V(missing), V(truncated) or V(altered) for a file that isn't there, too short, or otherwise of another content.
+        - V(irregular) for a link, a folder or whatever else is no file, V(unreadable) for one that the system can't read.
+      type: str
+      sample: truncated
+    images:
+      description: The names of the images that stand on this blob, and the digests of unnamed ones. Empty where no image does.
+      type: list
+      elements: str
+      sample: [docker.io/library/nginx:1.27]
+    repaired:
+      description: Whether it is mended, or in check mode would be. A damaged blob that no image has is removed instead.
+      type: bool
+bytes_transferred:
+  description: Sizes of the configs and layers that are fetched again, each digest once. Manifests and indexes aren't counted.
+  returned: success
+  type: int
+  sample: 29124181
+bytes_reused:
+  description: Sizes of the configs and layers of the mended images that were good.
+  returned: success
+  type: int
+  sample: 0
+blobs_transferred:
+  description: How many configs and layers are fetched again.
+  returned: success
+  type: int
+  sample: 8
+blobs_reused:
+  description: How many configs and layers of the mended images were good.
+  returned: success
+  type: int
+  sample: 0
+rate_limit:
+  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
+  returned: success, and when single images failed
+  type: dict
+  sample: {"limit": 100, "remaining": 76}
+store:
+  description: The folder of the store.
+  returned: success, and when single images failed
+  type: str
+  sample: /var/lib/longshore/images
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: store_damaged
+status:
+  description: The HTTP status by which the registry refused.
+  returned: failure, when a registry answered
+  type: int
+  sample: 404
+registry_errors:
+  description: The registry's own words.
+  returned: failure, when a registry answered
+  type: list
+  elements: str
+  sample: ["MANIFEST_UNKNOWN: manifest unknown"]
+"""
+
+import typing as t
+
+from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
+from ..module_utils.task.run import run
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.plan import Plan
+from ..module_utils.transfer.verify import Verifier, find_entries
+
+
+def argument_spec() -> Arguments:
+    return (STORE + REGISTRY).extended(
+        name={"type": "list", "elements": "str"},
+        repair={"type": "bool", "default": False},
+    )
+
+
+def plan(task: Task) -> Plan:
+    """What verifying finds and, with repair, changes: each damaged blob, to what it should be."""
+    selectors = None if task.params["name"] is None else task.selectors("name")
+    if not task.params["repair"]:
+        return Verifier(task.store, task.host).plan(selectors, task.workers)
+    entries, _absent = find_entries(task.store, selectors)
+    task.open_registries([entry.name for entry in entries if entry.name is not None])
+    return Verifier(task.store, task.host, task.repository).plan(selectors, task.workers)
+
+
+def main() -> t.NoReturn:
+    run(argument_spec(), plan)
+
+
+if __name__ == "__main__":
+    main()
