@@ -167,6 +167,9 @@ class FakeRepository:
             raise ImageNotFound(f"{reference} is not there", status=404)
         return found
 
+    def has(self, descriptor: Descriptor) -> bool:
+        return any(descriptor.digest in image.content for image in self.images.values())
+
     def read(self, descriptor: Descriptor) -> bytes:
         return next(image.content[descriptor.digest] for image in self.images.values() if descriptor.digest in image.content)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole runs of pull, tag, rm, prune and append on one store, as modules make them, for tests that disturb them.
+"""Whole runs of pull, tag, rm, prune, verify and append on one store, as modules make them, for tests that disturb them.
 
 Every verb starts from the same store: `old` (which no verb touches), `moving` and `leaving`, which shares a layer with `old`.
 """
@@ -30,6 +30,7 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.prune im
 from ansible_collections.longshore.images.plugins.module_utils.transfer.pull import Puller
 from ansible_collections.longshore.images.plugins.module_utils.transfer.removal import parse_removal, plan_removal
 from ansible_collections.longshore.images.plugins.module_utils.transfer.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.transfer.verify import Verifier
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_image, make_index, make_layer
 
@@ -78,6 +79,13 @@ def remove(path: Path, *selectors: str) -> Plan:
 def prune(path: Path, *protected: str, keep: int = 0) -> Plan:
     with Workers(1) as workers:
         return apply(plan_prune(opened(path), Policy(keep=keep), Filters(), Protection.parse(protected), HOST, NOW), workers)
+
+
+def mend(path: Path) -> Plan:
+    """Verifies the store and repairs what is damaged."""
+    verifier = Verifier(opened(path), HOST, lambda reference: t.cast(Repository, REGISTRY))
+    with Workers(1) as workers:
+        return apply(verifier.plan(None, workers), workers)
 
 
 def append(path: Path, name: str, base: str | None, source: Path) -> Plan:
@@ -142,6 +150,16 @@ def _damaged(path: Path) -> None:
     os.truncate(config, 10)
 
 
+def _rotten(path: Path) -> None:
+    """Beside what pulling would mend, a manifest is cut short, and so is a blob of no image."""
+    _damaged(path)
+    put_blobs(path, INDEX)
+    for digest in (OLD.root.digest, INDEX.layers[0].digest):
+        blob = Path(opened(path).blob_path(digest))
+        blob.chmod(0o644)
+        os.truncate(blob, 10)
+
+
 @dataclasses.dataclass(frozen=True)
 class Verb:
     """A run, and the store that it starts from."""
@@ -178,6 +196,7 @@ VERBS = (
     Verb("pull", lambda path: pull(path, "r.test/new:1")),
     Verb("pull-moves", lambda path: pull(path, "r.test/moving:1")),
     Verb("pull-first", lambda path: pull(path, "r.test/index:1", platforms=["all"]), _nothing),
+    Verb("verify", mend, _rotten),
     Verb("pull-mends", lambda path: pull(path, "r.test/leaving:1"), _damaged),
 )
 

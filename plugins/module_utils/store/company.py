@@ -35,9 +35,10 @@ def company_of(store: Store) -> Company:
 
 
 def size_below(path: str) -> int:
-    """The bytes of the regular files at PATH or below it."""
-    files = [os.path.join(folder, name) for folder, _folders, names in os.walk(path) for name in names]
-    return sum(_size(file) for file in files or [path])
+    """The bytes of the regular files at PATH or below it. A link has none, wherever it leads."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        return _size(path)
+    return sum(_size(os.path.join(folder, name)) for folder, _folders, names in os.walk(path) for name in names)
 
 
 def _size(path: str) -> int:

@@ -119,3 +119,25 @@ def test_a_record_that_is_no_regular_file_is_ignored(record: Path, tmp_path: Pat
         (tmp_path / "elsewhere").write_text(json.dumps({str(DIGEST): [status.st_size, status.st_mtime_ns, status.st_ino]}))
         record.symlink_to(tmp_path / "elsewhere")
     assert not KnownBlobs(str(record)).knows(DIGEST, status)
+
+
+def test_a_file_that_was_found_wrong_does_not_count_by_an_older_mark_and_the_next_run_knows_it(record: Path, status: os.stat_result) -> None:
+    known = KnownBlobs(str(record))
+    known.add(DIGEST, status)
+    record.write_bytes(known.to_bytes())
+    known = KnownBlobs(str(record))
+    assert not known.rejects(DIGEST, status)
+    known.reject(DIGEST, status)
+    record.write_bytes(known.to_bytes())
+    for reader in (known, KnownBlobs(str(record))):
+        assert reader.rejects(DIGEST, status)
+        assert not reader.knows(DIGEST, status)
+
+
+def test_a_wrong_file_that_changed_is_looked_at_again(record: Path, status: os.stat_result, tmp_path: Path) -> None:
+    known = KnownBlobs(str(record))
+    known.reject(DIGEST, status)
+    os.utime(tmp_path / "blob", ns=(1, 1))
+    assert not known.rejects(DIGEST, (tmp_path / "blob").stat())
+    known.add(DIGEST, status)
+    assert known.knows(DIGEST, status)

@@ -1,0 +1,112 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What other runs need and have left is learnt without writing anything (promises I7, I9, I11)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import LockTimeout, StoreDamaged
+from ansible_collections.longshore.images.plugins.module_utils.store import locks
+from ansible_collections.longshore.images.plugins.module_utils.store.company import company_of, size_below
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support.faults import end_of, snapshot, start_child
+from ansible_collections.longshore.images.tests.support.images import make_image
+
+IMAGE = make_image("x")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(str(tmp_path / "store"), lock_timeout=0.2)
+    IMAGE.put(store, "x:1")
+    return store
+
+
+def test_a_store_that_nobody_has_written_to_has_no_company(tmp_path: Path) -> None:
+    company = company_of(Store(str(tmp_path / "store")))
+    assert company == (frozenset(), {})
+    assert not (tmp_path / "store").exists()
+
+
+def test_the_needs_of_all_living_runs_count(store: Store) -> None:
+    other = make_image("y")
+    with store.writer(IMAGE.digests), Store(store.path).writer(other.digests):
+        before = snapshot(store.path)
+        assert company_of(store).needed == IMAGE.digests | other.digests
+        assert snapshot(store.path) == before
+    assert company_of(store).needed == frozenset()
+
+
+def test_what_the_dead_have_left_is_counted_and_stays(store: Store) -> None:
+    with store.writer(IMAGE.digests):
+        Path(store.private("tmp", "999-0.0")).write_text("half a blob")
+        Path(store.private("tmp", "999-0.1")).mkdir()
+        Path(store.private("tmp", "999-0.1", "in the way")).write_text("12345")
+        Path(store.private("tmp", "999-0.2")).symlink_to(store.path)
+        (lease,) = os.listdir(store.private("leases"))
+        Path(store.private("leases", "999-0")).write_text("[]")
+        Path(store.private("tmp", f"{lease}.7")).write_text("of the living")
+        before = snapshot(store.path)
+        assert {os.path.basename(path): size for path, size in company_of(store).abandoned.items()} == {
+            "999-0": 2,
+            "999-0.0": 11,
+            "999-0.1": 5,
+            "999-0.2": 0,
+        }
+        assert snapshot(store.path) == before
+
+
+def test_a_run_that_keeps_the_store_to_itself_is_waited_for_but_not_for_ever(store: Store) -> None:
+    with Path(store.private("lock")).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(LockTimeout, match=store.private("lock")):
+            company_of(store)
+
+
+def test_those_who_only_look_do_not_wait_for_each_other_and_writers_wait_for_them(store: Store) -> None:
+    with locks.watching(store.private("lock"), 0):
+        assert company_of(store).needed == frozenset()
+        started = time.monotonic()
+        with pytest.raises(LockTimeout):
+            store.writer(())
+        assert time.monotonic() - started > 0.15
+
+
+def test_a_look_at_leases_never_hides_that_their_run_is_alive(store: Store) -> None:
+    """Looking takes a lock for a moment: a lease that is made meanwhile would seem to be of the dead."""
+
+    def look() -> None:
+        for _round in range(300):
+            company_of(Store(store.path))
+
+    children = [start_child(look) for _child in range(2)]
+    for _round in range(60):
+        with Store(store.path).writer(IMAGE.digests):
+            assert company_of(Store(store.path)).needed == IMAGE.digests
+    assert [end_of(child) for child in children] == [0, 0]
+
+
+def test_the_garbled_lease_of_a_living_run_is_told(store: Store) -> None:
+    with store.writer(IMAGE.digests):
+        Path(store.private("leases"), *os.listdir(store.private("leases"))).write_text("garbled")
+        with pytest.raises(StoreDamaged, match="leases"):
+            company_of(store)
+
+
+def test_a_size_is_that_of_regular_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "below").mkdir(parents=True)
+    (tmp_path / "folder" / "one").write_text("1")
+    (tmp_path / "folder" / "below" / "three").write_text("333")
+    (tmp_path / "folder" / "link").symlink_to("one")
+    os.mkfifo(tmp_path / "folder" / "fifo")
+    (tmp_path / "link").symlink_to("folder")
+    sizes = {"folder": 4, "folder/one": 1, "folder/link": 0, "folder/fifo": 0, "link": 0, "absent": 0}
+    assert {path: size_below(str(tmp_path / path)) for path in sizes} == sizes
