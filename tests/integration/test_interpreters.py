@@ -27,7 +27,7 @@ def interpreters() -> list[str]:
 
 
 @pytest.mark.parametrize("python", interpreters())
-def test_an_image_is_made_saved_and_loaded(python: str, tmp_path: Path) -> None:
+def test_an_image_is_made_saved_loaded_and_verified(python: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
     layers = [{"src": str(tmp_path / "file"), "dest": "/srv/"}]
     append = {"name": "made:1", "base": "scratch", "layers": layers, "platform": "linux/amd64", "created": "2026-01-31T12:00:00.123456789Z"}
@@ -37,6 +37,8 @@ def test_an_image_is_made_saved_and_loaded(python: str, tmp_path: Path) -> None:
         {"longshore.images.image_save": {"name": "made:1", "path": archive}},
         {"longshore.images.image_rm": {"name": "made:1"}},
         {"longshore.images.image_load": {"path": archive}},
+        {"longshore.images.image_verify": {}},
+        {"longshore.images.image_prune": {"keep": 1, "older_than": "1w"}},
         {"longshore.images.image_info": {"name": "made:1"}, "register": "told"},
         {"ansible.builtin.assert": {"that": ["told.images[0].present", "told.images[0].digest == digest"]}},
     ]
