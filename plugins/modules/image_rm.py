@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_rm
-short_description: Remove images from the store
+short_description: Remove images from the store or from a registry
 version_added: 0.1.0
 description:
-  - Takes names out of the store, and the blobs that no other image needs.
+  - Takes names out of the store, and the blobs that no other image needs; or deletes images at registries, with O(remote).
   - What isn't there is no change.
 options:
   name:
@@ -22,15 +22,29 @@ options:
     elements: str
     required: true
   prune:
-    description: Whether blobs that only the removed images needed are deleted too.
+    description: Whether blobs that only the removed images needed are deleted too. A registry decides that for itself.
     type: bool
     default: true
   force:
-    description: Whether an image that is named by digest or ID is removed though it has several names.
+    description:
+      - Whether an image that is named by digest or ID is removed though it has several names.
+      - With O(remote) whether an image is deleted though other tags have its digest, which go with it, or though the index of another tag lists it.
+    type: bool
+    default: false
+  remote:
+    description:
+      - Whether to delete the images at the registries in their names. The store isn't touched.
+      - A registry deletes a manifest with all of its tags, so all tags of the repository are looked at first. Where nothing else needs the manifest,
+        it is deleted. Where another tag has the same digest, or an index that lists it, only the tag in O(name) is deleted, unless O(force) is set.
+        An image named by digest alone isn't deleted then at all.
+      - Some registries can't delete a tag alone, CNCF Distribution before its version 3 among them, and some let nothing be deleted.
+        Only the real run can find that out. It fails then, and nothing has changed for that image.
+      - IDs and globs can't be used.
     type: bool
     default: false
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.registry
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -48,6 +62,13 @@ EXAMPLES = r"""
 - name: Remove all images of a team
   longshore.images.image_rm:
     name: registry.example.com/team/*
+
+- name: Delete a tag at its registry, and its image where no other tag needs that
+  longshore.images.image_rm:
+    name: registry.example.com/team/app:2.9
+    remote: true
+    username: janitor
+    password: "{{ registry_password }}"
 
 - name: Remove an image with all of its names
   longshore.images.image_rm:
@@ -69,13 +90,13 @@ untagged:
   elements: str
   sample: ["docker.io/library/nginx:1.27"]
 deleted:
-  description: The digests of the images that are gone with their last name.
+  description: The digests of the images that are gone with their last name, or that were deleted at their registry.
   returned: success
   type: list
   elements: str
   sample: ["sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a"]
 bytes_freed:
-  description: The size of the blobs that are deleted.
+  description: The size of the blobs that are deleted. 0 with O(remote), where the registry clears away what it doesn't need any more when it likes.
   returned: success
   type: int
   sample: 72188133
@@ -94,8 +115,14 @@ images:
       description: What the name points at, an index or a manifest.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    endpoint:
+      description: The address that was asked, for an image that was there.
+      returned: with O(remote)
+      type: str
+      sample: https://registry.example.com
     image_id:
       description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      returned: without O(remote)
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
@@ -104,19 +131,38 @@ images:
       sample: application/vnd.oci.image.index.v1+json
     platforms:
       description: The platforms that are here.
+      returned: without O(remote)
       type: list
       elements: str
       sample: [linux/amd64]
     size:
       description: The stored bytes of these platforms, documents included.
+      returned: without O(remote)
       type: int
       sample: 72188133
     changed:
       description: Whether something changes for this image.
       type: bool
+    failed:
+      description: True for an image that failed; nothing changed for it.
+      type: bool
+      returned: when this image failed
+    msg:
+      description: Why this image failed.
+      type: str
+      returned: when this image failed
+    error:
+      description: The cause of this image's failure.
+      type: str
+      returned: when this image failed
+rate_limit:
+  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
+  returned: with O(remote)
+  type: dict
+  sample: {"limit": 100, "remaining": 76}
 store:
   description: The folder of the store.
-  returned: success, and when single images failed
+  returned: success, without O(remote)
   type: str
   sample: /var/lib/longshore/images
 error:
@@ -124,11 +170,22 @@ error:
   returned: failure
   type: str
   sample: not_found
+status:
+  description: The HTTP status by which a registry refused.
+  returned: failure, when a registry answered
+  type: int
+  sample: 405
+registry_errors:
+  description: The registry's own words.
+  returned: failure, when a registry answered
+  type: list
+  elements: str
+  sample: ["UNSUPPORTED: The operation is unsupported."]
 """
 
 import typing as t
 
-from ..module_utils.task.arguments import STORE, Arguments
+from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -136,15 +193,20 @@ from ..module_utils.transfer.removal import parse_removal, plan_removal
 
 
 def argument_spec() -> Arguments:
-    return STORE.extended(
+    return (STORE + REGISTRY).extended(
         name={"type": "list", "elements": "str", "required": True},
         prune={"type": "bool", "default": True},
         force={"type": "bool", "default": False},
+        remote={"type": "bool", "default": False},
     )
 
 
 def plan(task: Task) -> Plan:
     """What removing changes: each name that is there, to nothing, and the blobs that nothing needs then."""
+    if task.params["remote"]:
+        from ..module_utils.transfer.remote_removal import plan_remote_removal
+
+        return plan_remote_removal(task.remote_references("name"), task.destination, task.params["force"], task.workers)
     selectors = [parse_removal(text) for text in task.params["name"]]
     return plan_removal(task.store, selectors, task.params["prune"], task.params["force"], task.host)
 

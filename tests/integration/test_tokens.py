@@ -189,3 +189,32 @@ def test_an_auth_file_serves_for_tokens_too(place: Place, tmp_path: Path, store:
     entry = {"auth": base64.b64encode(f"publisher:{PASSWORD}".encode()).decode()}
     (tmp_path / "auth.json").write_text(json.dumps({"auths": {f"{place.recorder.host}/private": entry}}))
     assert modules.run("image_pull", pull(place, store, "private/app", auth_file=str(tmp_path / "auth.json")))["changed"]
+
+
+def test_deleting_asks_for_a_token_that_allows_it(place: Place, store: str) -> None:
+    name = f"{place.recorder.host}/private/app:1"
+    asked = {"name": [name], "remote": True, "store": store, "registries": [place.entry(**LOGIN)]}
+    assert modules.check_do_again("image_rm", asked)["deleted"] == [str(IMAGE.root.digest)]
+    assert any("delete" in dict(fields)["scope"] for _method, fields in place.tokens.requests)
+
+
+def test_deleting_without_leave_is_denied_and_deletes_nothing(place: Place) -> None:
+    name = f"{place.recorder.host}/public/app:1"
+    assert modules.fail("image_rm", {"name": [name], "remote": True, **place.options})["error"] == "denied"
+    assert modules.run("image_info", {"name": [name], "remote": True, **place.options})["images"][0]["present"]
+
+
+def test_a_catalog_and_tags_are_listed_with_tokens_of_their_own(place: Place) -> None:
+    asked = {"registry": place.recorder.host, "term": "app", "list_tags": True, "registries": [place.entry(**LOGIN)]}
+    found = modules.run("image_search_info", asked)["results"]
+    assert [(one["name"].partition("/")[2], one["tags"]) for one in found] == [("private/app", ["1"]), ("public/app", ["1"])]
+    assert sorted(dict(fields)["scope"] for _method, fields in place.tokens.requests) == [
+        "registry:catalog:*",
+        "repository:private/app:pull",
+        "repository:public/app:pull",
+    ]
+
+
+def test_the_tags_of_a_public_repository_are_listed_where_the_catalog_is_not(place: Place) -> None:
+    asked = {"registry": place.recorder.host, "term": "public/app", "list_tags": True, **place.options}
+    assert modules.run("image_search_info", asked)["results"][0]["tags"] == ["1"]

@@ -1,0 +1,50 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Deleting at a registry (distribution specification, Content Management). What is gone already counts as deleted."""
+
+from __future__ import annotations
+
+from ..errors import Denied, RegistryError
+from ..oci.digest import Digest
+from ..oci.reference import Reference
+from .http import Request
+from .repository import Repository
+
+_DELETED = (200, 202, 204, 404)
+_SWITCHED_OFF = frozenset((405, 501))
+# What registries answer that take digests alone here: CNCF Distribution before its version 3 takes the tag for a digest that is none.
+_NO_TAGS = frozenset((400, 405, 501))
+
+
+def delete_manifest(repository: Repository, digest: Digest) -> None:
+    """Deletes a manifest or an index with all tags that point at it. Raises Denied where the registry lets nothing be deleted."""
+    what = f"{repository.name}@{digest}"
+    try:
+        _delete(repository, str(digest), what)
+    except RegistryError as error:
+        if error.status in _SWITCHED_OFF or any(words.startswith("UNSUPPORTED") for words in error.registry_errors):
+            registry = repository.registry
+            raise Denied(
+                f"{what}: {registry} lets nothing be deleted; where it is yours, switch deletion on", error.status, error.registry_errors
+            ) from error
+        raise
+
+
+def delete_tag(repository: Repository, reference: Reference) -> bool:
+    """Deletes the tag of REFERENCE alone; what it points at stays, with its other tags. False where the registry can't do that."""
+    try:
+        status = _delete(repository, str(reference.tag), str(reference))
+    except RegistryError as error:
+        if error.status not in _NO_TAGS:
+            raise
+        return False
+    return status != 404 or repository.probe(reference) is None
+
+
+def _delete(repository: Repository, target: str, what: str) -> int:
+    request = Request("DELETE", f"/v2/{repository.repository}/manifests/{target}", what, accepted=_DELETED)
+    response = repository.endpoint.send(request, repository.repository)
+    response.close()
+    return response.status
