@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import email.utils
 import http.client
-import http.cookiejar
 import os
 import random
 import re
@@ -176,15 +176,9 @@ class HttpClient:
         self._environment = dict(os.environ)
         self._lock = threading.Lock()
         self._gates: dict[t.Hashable, Gate] = {}
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.headers.clear()
-        self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        from .wire import WatchingAdapter
+        from .wire import make_session
 
-        adapter = WatchingAdapter(CONNECTIONS * settings.concurrency, settings.timeout)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._session = make_session(CONNECTIONS * settings.concurrency, settings.timeout)
 
     def host_credentials(self, registry: str, repository: str) -> Credentials | None:
         """What the host's auth files and their helpers have for a repository."""
@@ -350,8 +344,13 @@ def _number(text: str | None) -> int | None:
 
 
 def _redirect_target(url: str, location: str, what: str) -> str:
+    target = ""
+    with contextlib.suppress(ValueError):
+        asked = urlsplit(location)
+        # A user's name and password in it would be sent in place of ours; an address without a host would be taken for one of the same host.
+        if "@" not in asked.netloc and (asked.netloc or not (asked.scheme or location.startswith("//"))):
+            target = urljoin(url, location)
     try:
-        target = urljoin(url, location)
         scheme, host, _port = origin(target)
     except ValueError:
         scheme, host = "", None

@@ -18,11 +18,11 @@ from ..oci.reference import Reference
 from .download import Download
 from .endpoint import Endpoint
 from .fallback import Fallback
-from .http import Request, Response
+from .http import Request, Response, origin
 
 ACCEPT = ", ".join(sorted(media_types.DOCUMENTS))
 
-_HEAD_REFUSED = frozenset((403, 405, 501))
+_HEAD_REFUSED = frozenset((400, 403, 405, 501))
 _LENGTH = re.compile(r"[0-9]{1,15}")
 
 
@@ -51,7 +51,8 @@ class Repository:
     def probe(self, reference: Reference) -> Descriptor | None:
         """What a name points at, by one HEAD; None where the registry doesn't have it.
 
-        The answer's headers are a hint, and nothing is stored by them: where they are missing or odd, or HEAD is refused, the manifest itself is read.
+        The answer's headers are a hint, and nothing is stored by them: where they are missing or odd, where HEAD is refused, or another host to which it
+        was redirected knows nothing of it, the manifest itself is read.
         """
         try:
             response = self._send(
@@ -63,7 +64,7 @@ class Repository:
             return self._fetched_or_none(reference)
         response.close()
         if response.status == 404:
-            return None
+            return None if origin(response.url) == origin(self.answered_by) else self._fetched_or_none(reference)
         return _described_by(response.headers, reference) or self._fetched_or_none(reference)
 
     def _fetched_or_none(self, reference: Reference) -> Descriptor | None:

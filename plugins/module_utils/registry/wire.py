@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import http.cookiejar
 import io
 import socket
 import time
@@ -94,3 +95,20 @@ class WatchingAdapter(requests.adapters.HTTPAdapter):
         manager = super().proxy_manager_for(*arguments, **options)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None for all: even where it isn't to follow them, `requests` reads a redirect's body, however long, and stumbles over odd addresses."""
+
+
+def make_session(connections: int, window: float) -> requests.Session:
+    """A session over a `WatchingAdapter` that takes nothing from the environment, keeps no cookies and never looks at a redirect."""
+    session = _Session()
+    session.trust_env = False
+    session.headers.clear()
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    adapter = WatchingAdapter(connections, window)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ..errors import DiskFull, LongshoreError
+from ..errors import DigestMismatch, DiskFull, LongshoreError
 from ..oci.digest import Digest
 from ..oci.graph import NamedGraph
 from ..oci.manifest import Descriptor
@@ -90,7 +90,11 @@ def _move(journey: _Journey, blob: Descriptor, before: Future[None] | None) -> N
     """Brings one blob, after BEFORE, whether that worked or not."""
     if before is not None:
         before.exception()
-    journey.writer.ingest(blob, journey.transfer.source.open)
+    try:
+        journey.writer.ingest(blob, journey.transfer.source.open)
+    except DigestMismatch as error:
+        names = journey.transfer.names
+        raise DigestMismatch(f"{names[0]}: {error.message}" if names else error.message, error.status) from error
 
 
 def _move_in_order(writer: SinkWriter, source: OrderedSource, blobs: t.Collection[Descriptor]) -> None:
