@@ -50,7 +50,7 @@ def make_worlds(tmp_path: Path, authority: Path, libraries: dict[str, dict[str, 
             if tls:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(authority / "server.pem", authority / "server.key")
-            return [stack.enter_context(World(tmp_path / name, door, context, name, env)) for name, env in libraries.items()]
+            return [stack.enter_context(World(tmp_path / name, door, context, authority / "ca.pem", name, env)) for name, env in libraries.items()]
 
         yield make
 

@@ -23,11 +23,11 @@ def instead(status: int, body: bytes = b"", *headers: tuple[str, str], **on_wire
     return act
 
 
-def redirect(to: str, status: int = 307) -> Act:
+def redirect(to: str, status: int = 307, body: bytes = b"", **on_wire: t.Any) -> Act:
     """To another address, in which `{target}` stands for the path and query that were asked for."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
-        return Answer(status, (("Location", _filled(to, {**places, "target": asked.target})),))
+        return Answer(status, (("Location", _filled(to, {**places, "target": asked.target})),), body).on_wire(**on_wire)
 
     return act
 

@@ -47,8 +47,9 @@ class World:
     `evil` is another origin, which shows the same content to anybody, and must never be given anything.
     """
 
-    def __init__(self, folder: Path, door: str, tls: ssl.SSLContext | None, libraries: str, env: t.Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, door: str, tls: ssl.SSLContext | None, ca: Path, libraries: str, env: t.Mapping[str, str]) -> None:
         self.libraries = libraries
+        self.way: dict[str, t.Any] = {"plain_http": True} if tls is None else {"ca_path": str(ca)}
         self.store = folder / "store"
         self.home = folder / "home"
         self.home.mkdir(parents=True)
@@ -60,7 +61,13 @@ class World:
         stranger = Distribution(OpenDoor())
         stranger.content, stranger.repositories = self.distribution.content, self.distribution.repositories
         self.evil = Server(stranger, tls)
-        places = {"evil": self.evil.url, "tokens": self.token_server.url, "registry": self.registry.url, "host": self.registry.host}
+        places = {
+            "evil": self.evil.url,
+            "tokens": self.token_server.url,
+            "registry": self.registry.url,
+            "host": self.registry.host,
+            "evilhost": self.evil.host,
+        }
         for server in self.servers:
             server.places.update(places)
 
@@ -110,7 +117,7 @@ class World:
     def run(self, module: str, **options: t.Any) -> Ran:
         """Runs a module on this store, and looks through all that it gave and left for secrets; the stranger must have got none either."""
         began = time.monotonic()
-        process = modules.start_module(module, {"store": str(self.store), **options}, env=self.env)
+        process = modules.start_module(module, {"store": str(self.store), **self.way, **options}, env=self.env)
         output, errors = process.communicate(timeout=120)
         assert output, errors
         ran = Ran(json.loads(output), time.monotonic() - began)

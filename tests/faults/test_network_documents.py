@@ -1,0 +1,140 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pulls of documents that are none, or that two readers could take for two things."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.tests.support.images import make_index
+from ansible_collections.longshore.images.tests.support.programmable import acts
+from ansible_collections.longshore.images.tests.support.programmable.cases import GET_MANIFEST, LAYER, WANTED, Case, check_each, check_pull
+from ansible_collections.longshore.images.tests.support.programmable.server import Act, Fault
+from ansible_collections.longshore.images.tests.support.programmable.world import World
+
+BY_TAG = "GET */manifests/1"
+HTML = b"<!DOCTYPE html><html><title>Sign in to the hotel's network</title></html>"
+SCHEMA1 = json.dumps({"schemaVersion": 1, "name": "app", "tag": "1", "fsLayers": [], "history": []}).encode()
+
+
+def manifest(**changes: t.Any) -> dict[str, t.Any]:
+    """The wanted image's manifest with other members."""
+    members: dict[str, t.Any] = json.loads(WANTED.content[WANTED.root.digest])
+    return {**members, **changes}
+
+
+def served(value: object, media_type: str = media_types.OCI_MANIFEST) -> Act:
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return acts.instead(200, data, ("Content-Type", media_type))
+
+
+def odd(what: str, value: object, says: str = "", media_type: str = media_types.OCI_MANIFEST) -> Case:
+    return Case(what, BY_TAG, served(value, media_type), "unsupported_format", says, fresh=True, at_most={GET_MANIFEST: 1})
+
+
+def first_layer(**changes: t.Any) -> dict[str, t.Any]:
+    first, *others = manifest()["layers"]
+    return manifest(layers=[{**first, **changes}, *others])
+
+
+def index(entries: t.Sequence[object]) -> dict[str, t.Any]:
+    return {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}
+
+
+TEXT = json.dumps(manifest())
+ENTRY = {"mediaType": media_types.OCI_MANIFEST, "digest": str(WANTED.root.digest), "size": WANTED.root.size}
+
+ODD = [
+    odd("a page for people", HTML, media_type="text/html; charset=utf-8"),
+    odd("a page for people that is called a manifest", HTML),
+    odd("an empty body", b""),
+    odd("half a manifest", TEXT[: len(TEXT) // 2].encode()),
+    odd("two manifests, one after the other", (TEXT + TEXT).encode()),
+    odd("a list", [manifest()]),
+    odd("a number", 7),
+    odd("text that isn't UTF-8", TEXT.replace("1", "\xe9", 1).encode("latin-1")),
+    odd("a key that is there twice", TEXT.replace('"layers"', '"layers": [], "layers"', 1).encode(), "twice"),
+    odd("NaN", TEXT.replace('"schemaVersion": 2', '"schemaVersion": NaN').encode()),
+    odd("a number of a million digits", TEXT.replace('"schemaVersion": 2', '"schemaVersion": ' + "9" * 1_000_000).encode()),
+    odd("lists in lists in lists", b'{"layers": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    odd("schema 1", SCHEMA1, "schema 1", "application/vnd.docker.distribution.manifest.v1+prettyjws"),
+    odd("schema 1 that is called JSON", SCHEMA1, "schema 1", "application/json"),
+    odd("another type than the one told", manifest(), media_type=media_types.OCI_INDEX),
+    odd("a type of nobody's", manifest(mediaType="application/vnd.example+json"), media_type="application/vnd.example+json"),
+    odd("no type at all", {key: value for key, value in manifest().items() if key != "mediaType"}, media_type="application/json"),
+    odd("a manifest that is an index as well", manifest(manifests=[])),
+    odd("an index that is a manifest as well", {**index([]), "layers": []}, media_type=media_types.OCI_INDEX),
+    odd("layers that are no list", manifest(layers={"0": {}})),
+    odd("no config", {key: value for key, value in manifest().items() if key != "config"}),
+    odd("a layer without a digest", first_layer(digest=None)),
+    odd("a layer whose digest is a path", first_layer(digest="sha256:../../../../../../etc/cron.d/x")),
+    odd("a layer whose digest is in capitals", first_layer(digest=str(WANTED.layers[0].digest).upper())),
+    odd("a layer with a negative size", first_layer(size=-1)),
+    odd("a layer whose size is text", first_layer(size="12")),
+    odd("a layer whose size is half a byte", first_layer(size=0.5)),
+    odd("a layer larger than files can be", first_layer(size=2**64)),
+    odd("more than a thousand layers", manifest(layers=[manifest()["layers"][0]] * 1001), "1000"),
+    odd("more than a thousand platforms", index([ENTRY] * 1001), "1000", media_types.OCI_INDEX),
+    odd("words that command a terminal", manifest(mediaType="\x1b]0;owned\x07\x1b[2J\u009b31m"), media_type="application/json"),
+    Case("a manifest longer than allowed", BY_TAG, served(manifest(annotations={"x": "y" * 5_000_000})), "unsupported_format", "4194304", fresh=True),
+]
+
+CALLED = [
+    Case("a manifest that is called JSON", GET_MANIFEST, acts.header("Content-Type", "application/json"), fresh=True),
+    Case("a manifest of no type", GET_MANIFEST, acts.header("Content-Type", None), fresh=True),
+    Case(
+        "a manifest with a parameter to its type", GET_MANIFEST, acts.header("Content-Type", f"{media_types.OCI_MANIFEST}; charset=utf-8"), fresh=True
+    ),
+    Case("another digest told for a tag", BY_TAG, acts.header("Docker-Content-Digest", f"sha256:{'0' * 64}"), fresh=True),
+]
+
+WRONG = [
+    Case("another manifest than the digest's", "GET */manifests/sha256:*", served(manifest(annotations={"x": "y"})), "digest_mismatch"),
+    Case("a manifest with a space more", "GET */manifests/sha256:*", acts.body(lambda data: data + b" "), "digest_mismatch"),
+    Case("zeros for a layer", LAYER, acts.body(lambda data: bytes(len(data))), "digest_mismatch", at_most={LAYER: 1}),
+    Case("one bit of a layer turned", LAYER, acts.body(lambda data: data[:-1] + bytes([data[-1] ^ 1])), "digest_mismatch", at_most={LAYER: 1}),
+    Case("a layer with a byte more", LAYER, acts.body(lambda data: data + b"\0"), "digest_mismatch", at_most={LAYER: 1}),
+    Case("a page for people instead of a layer", LAYER, acts.instead(200, HTML * 5000), "digest_mismatch", at_most={LAYER: 1}),
+    Case("an index whose manifest isn't there", "GET */manifests/sha256:*", acts.instead(404), "not_found", image=make_index("gone"), fresh=True),
+    Case(
+        "a digest for a tag that only the HEAD knows", "HEAD */manifests/1", acts.header("Docker-Content-Digest", f"sha256:{'0' * 64}"), "not_found"
+    ),
+]
+
+
+@pytest.mark.parametrize("case", [*ODD, *CALLED, *WRONG], ids=str)
+def test_what_is_no_image_is_refused_and_what_is_one_is_taken(worlds: t.Sequence[World], case: Case) -> None:
+    check_each(worlds, check_pull, case)
+
+
+def test_indexes_that_nest_without_an_end_are_refused(worlds: t.Sequence[World]) -> None:
+    documents: dict[str, bytes] = {}
+    inner: dict[str, t.Any] = {"mediaType": media_types.OCI_MANIFEST, "digest": str(WANTED.root.digest), "size": WANTED.root.size}
+    for _level in range(8):
+        data = json.dumps(index([{**inner, "platform": {"os": "linux", "architecture": "amd64"}}])).encode()
+        inner = {"mediaType": media_types.OCI_INDEX, "digest": str(Digest.of(data)), "size": len(data)}
+        documents[inner["digest"]] = data
+    faults = tuple(Fault(f"GET */manifests/{digest}", served(data, media_types.OCI_INDEX)) for digest, data in documents.items())
+    outermost = served(documents[inner["digest"]], media_types.OCI_INDEX)
+    case = Case("indexes in indexes", BY_TAG, outermost, "unsupported_format", "levels", more=faults, fresh=True, at_most={GET_MANIFEST: 6})
+    check_each(worlds, check_pull, case)
+
+
+def test_an_address_in_a_manifest_is_not_asked(worlds: t.Sequence[World]) -> None:
+    for world in worlds:
+        address = f"{world.evil.url}/v2/app/blobs/{WANTED.layers[0].digest}"
+        data = json.dumps(first_layer(urls=[address])).encode()
+        world.hold(WANTED)
+        world.script(Fault(GET_MANIFEST, served(data)))
+        ran = world.run("image_pull", name=[world.name()], username="reader", password="planted pass/%+&é", platform=["linux/amd64"])
+        assert not ran.failed, ran.results["msg"]
+        assert world.points_at(world.name()) == str(Digest.of(data))
+        assert world.evil.requests == []
+        world.check_store()
