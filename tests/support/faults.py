@@ -24,7 +24,7 @@ Snapshot = dict[str, tuple[t.Any, ...]]
 
 
 class Event(t.NamedTuple):
-    """The NUMBER-th change: what the system was asked to do (`write` comes twice: with nothing written yet, and with half of it) and to which path."""
+    """The NUMBER-th change: what the system was asked to do (to write comes twice: with nothing written yet, and with half of it) and to which path."""
 
     number: int
     call: str
@@ -37,7 +37,7 @@ Reaction = t.Callable[[Event], None]
 class FileEvents:
     """Counts the changes that this process makes to files below FOLDER, and hands each to REACTION before it happens."""
 
-    CALLS = ("open", "write", "fsync", "rename", "replace", "unlink", "remove", "rmdir", "mkdir", "chmod", "fchmod", "link", "ftruncate")
+    CALLS = ("open", "write", "pwrite", "fsync", "rename", "replace", "unlink", "remove", "rmdir", "mkdir", "chmod", "fchmod", "link", "ftruncate")
 
     def __init__(self, folder: str | os.PathLike[str], reaction: Reaction) -> None:
         self.folder = os.fspath(folder)
@@ -58,10 +58,11 @@ class FileEvents:
             if not path.startswith(self.folder) or (call == "open" and not rest[0] & WRITING):
                 return real(first, *rest, **options)
             self._happen(call, path)
-            if call == "write" and len(rest[0]) > 1:
-                written = real(first, rest[0][: len(rest[0]) // 2])
+            if call in ("write", "pwrite") and len(rest[0]) > 1:
+                data, *places = rest
+                written = real(first, data[: len(data) // 2], *places)
                 self._happen(call, path)
-                return written + real(first, rest[0][written:])
+                return written + real(first, data[written:], *(place + written for place in places))
             return real(first, *rest, **options)
 
         return noticed
@@ -164,5 +165,10 @@ def _hash(path: Path) -> str:
 
 
 def leftovers(store: str | os.PathLike[str]) -> list[str]:
-    """Leases and temporary files that are still there."""
+    """Leases and temporary files that are still there. What has come of a blob isn't one of them: the next run goes on with it."""
     return [str(path) for folder in ("leases", "tmp") for path in Path(store, ".longshore", folder).glob("*")]
+
+
+def partial_files(store: str | os.PathLike[str]) -> list[str]:
+    """What is there of blobs that have not come in full."""
+    return sorted(path.name for path in Path(store, ".longshore", "partials").glob("*"))

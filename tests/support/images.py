@@ -153,6 +153,7 @@ class FakeRepository:
     """What a `Puller` asks of a registry's repository, answered from memory: IMAGES by their full names."""
 
     endpoint = _FakeEndpoint()
+    answered_by = _FakeEndpoint.url
 
     def __init__(self, images: t.Mapping[str, Image]) -> None:
         self.images = images
@@ -176,3 +177,22 @@ class FakeRepository:
     def open(self, descriptor: Descriptor) -> t.Iterator[bytes]:
         image = next(image for image in self.images.values() if descriptor.digest in image.content)
         return image.open(descriptor)
+
+
+class RemoteRepository(FakeRepository):
+    """One that serves parts of blobs, as a registry that honours ranges. `network` is asked before every piece of 1,000 bytes, and may fail."""
+
+    def __init__(self, images: t.Mapping[str, Image], network: t.Callable[[], object] = lambda: None) -> None:
+        super().__init__(images)
+        self.network = network
+
+    def open(self, descriptor: Descriptor, offset: int = 0) -> t.Iterator[bytes]:
+        return self.open_piece(descriptor, offset, descriptor.size)[1]
+
+    def open_piece(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
+        return False, self._pieces(b"".join(super().open(descriptor))[start:stop])
+
+    def _pieces(self, data: bytes) -> t.Generator[bytes, None, None]:
+        for start in range(0, len(data), 1000):
+            self.network()
+            yield data[start : start + 1000]

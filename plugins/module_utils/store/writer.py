@@ -14,7 +14,7 @@ import os
 import shutil
 import typing as t
 
-from ..errors import DiskFull, InputOutputError, LongshoreError, StoreIncomplete
+from ..errors import DigestMismatch, DiskFull, InputOutputError, LongshoreError, StoreIncomplete
 from ..files import PrivateFile, make_folder, reporting, sync_folder
 from ..oci.digest import Digest, Verifier
 from ..oci.document import canonical
@@ -26,7 +26,11 @@ from . import locks
 from .index import Entry, StoreIndex
 from .store import BLOBS, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, Store
 
+if t.TYPE_CHECKING:
+    from .partials import Partial
+
 Content = t.Callable[[Descriptor], t.Iterable[t.Union[bytes, bytearray, memoryview]]]
+Fill = t.Callable[["Partial"], None]
 Change = t.Callable[[StoreIndex], StoreIndex]
 
 _BLOB_MODE = 0o444
@@ -41,6 +45,9 @@ class Writer:
         self._counter = itertools.count()
         self._to_sync: set[str] = set()
         self._brought: list[Digest] = []
+        self._begun: list[str] = []
+        self._full = False
+        needed = frozenset(needed)
         store.reload()
         make_folder(store.path, store.mode)
         for folder in (store.private(), store.private("leases"), store.private("tmp")):
@@ -48,6 +55,7 @@ class Writer:
         with self._locked():
             live = locks.live_leases(store.private("leases"))
             locks.reclaim(store.private("tmp"), live)
+            self._reclaim_partials(needed)
             self._lease = locks.Lease(store.private("leases"), self._file_mode, needed)
             try:
                 self._lay_out()
@@ -60,6 +68,8 @@ class Writer:
 
     def __exit__(self, *unused: object) -> None:
         try:
+            if self._full:
+                self._remove_partials()
             self._remember()
         finally:
             self._lease.end()
@@ -72,14 +82,62 @@ class Writer:
         Raises DigestMismatch when the bytes are not what DESCRIPTOR says, DiskFull when they don't fit.
         """
         verifier = Verifier(descriptor.digest, descriptor.size, f"blob {descriptor.digest}")
-        with self._private_file(_BLOB_MODE) as file:
+        with self._noticing_a_full_disk(), self._private_file(_BLOB_MODE) as file:
             for chunk in content(descriptor):
                 verifier.update(chunk)
                 file.write(chunk)
             verifier.finish()
             self._publish_blob(file, descriptor.digest)
 
-    def _publish_blob(self, file: PrivateFile, digest: Digest) -> None:
+    def fetch(self, descriptor: Descriptor, fill: Fill, content: Content) -> None:
+        """As ingest, for a source that may fail: FILL brings what lacks of a file that stays for the next run if it does.
+
+        CONTENT is for a blob whose file can't be had. A file of an earlier run that turns out to hold other bytes is filled once more from the beginning.
+        """
+        from . import partials
+
+        folder = self.store.private(partials.FOLDER)
+        make_folder(folder, self.store.mode)
+        partial = partials.claim(folder, descriptor, lambda: self.store.has(descriptor))
+        if partial is None:
+            if not self.store.has(descriptor):
+                self.ingest(descriptor, content)
+            return
+        self._begun.append(partial.path)
+        with self._noticing_a_full_disk(), partial:
+            try:
+                fill(partial)
+                partial.finish()
+            except DigestMismatch:
+                if not partial.inherited:
+                    raise
+                partial.restart()
+                fill(partial)
+                partial.finish()
+            self._publish_blob(partial, descriptor.digest)
+
+    @contextlib.contextmanager
+    def _noticing_a_full_disk(self) -> t.Iterator[None]:
+        try:
+            yield
+        except DiskFull:
+            self._full = True
+            raise
+
+    def _remove_partials(self) -> None:
+        """Where the disk is full, nothing of this run stays: neither what the fault hit, nor what other faults left."""
+        from . import partials
+
+        for path in self._begun:
+            partials.clear(path)
+
+    def _reclaim_partials(self, needed: t.Collection[Digest]) -> None:
+        if os.path.isdir(self.store.private("partials")):
+            from . import partials
+
+            partials.reclaim(self.store.private(partials.FOLDER), needed, lambda digest: self.store.status(digest) is not None)
+
+    def _publish_blob(self, file: PrivateFile | Partial, digest: Digest) -> None:
         target = self.store.blob_path(digest)
         folder = os.path.dirname(target)
         if folder not in self._to_sync:

@@ -15,12 +15,15 @@ from ..errors import DigestMismatch, DiskFull, LongshoreError
 from ..oci.digest import Digest
 from ..oci.graph import NamedGraph
 from ..oci.manifest import Descriptor
-from .places import Chunks, OrderedSource, Sink, SinkWriter
+from .places import Chunks, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
 from .plan import Plan, Transfer
-from .workers import Workers
+from .workers import Connections, Workers
 
 if t.TYPE_CHECKING:
     from concurrent.futures import Future
+
+# A smaller blob is fetched again as quickly as the rest of it is.
+WORTH_RESUMING = 1024 * 1024
 
 
 @dataclasses.dataclass
@@ -77,7 +80,8 @@ def _send_off(journeys: t.Sequence[_Journey], workers: Workers) -> None:
             key = (id(transfer.sink), blob.digest)
             if key not in under_way:
                 # Those that wait were handed over later than what they wait for, so that it is under way when their turn comes.
-                under_way[key] = workers.submit(_move, journey, blob, under_way.get((id(transfer.linked.get(blob)), blob.digest)))
+                before = under_way.get((id(transfer.linked.get(blob)), blob.digest))
+                under_way[key] = workers.submit(_move, journey, blob, before, workers.connections)
             journey.work.append(under_way[key])
     for first, source, blobs in in_order.values():
         reading = workers.submit(_move_in_order, first.writer, source, list(blobs.values()))
@@ -86,12 +90,19 @@ def _send_off(journeys: t.Sequence[_Journey], workers: Workers) -> None:
                 journey.work.append(reading)
 
 
-def _move(journey: _Journey, blob: Descriptor, before: Future[None] | None) -> None:
+def _move(journey: _Journey, blob: Descriptor, before: Future[None] | None, connections: Connections) -> None:
     """Brings one blob, after BEFORE, whether that worked or not."""
     if before is not None:
         before.exception()
+    writer, source = journey.writer, journey.transfer.source
     try:
-        journey.writer.ingest(blob, journey.transfer.source.open)
+        with connections.one():
+            if blob.size >= WORTH_RESUMING and isinstance(source, RemoteSource) and isinstance(writer, ResumingWriter):
+                from .fetch import fetch
+
+                fetch(blob, source, writer, connections)
+            else:
+                writer.ingest(blob, source.open)
     except DigestMismatch as error:
         names = journey.transfer.names
         raise DigestMismatch(f"{names[0]}: {error.message}" if names else error.message, error.status) from error

@@ -24,6 +24,16 @@ class Source(t.Protocol):
 
 
 @t.runtime_checkable
+class RemoteSource(Source, t.Protocol):
+    """A place behind a network: its blobs can be had from any byte on, and parts of one blob at once."""
+
+    def open(self, descriptor: Descriptor, offset: int = 0) -> Chunks: ...
+
+    def open_piece(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
+        """The bytes from START to STOP; or True and the whole blob, where only that can be had."""
+
+
+@t.runtime_checkable
 class OrderedSource(t.Protocol):
     """A place whose blobs can only be had in an order of its own: those that are wanted are taken in one reading."""
 
@@ -49,6 +59,44 @@ class SinkWriter(t.Protocol):
 
     def publish(self, images: t.Sequence[NamedGraph]) -> None:
         """Gives names to images whose blobs are all there: all of them or, where it fails, none."""
+
+
+class PartialBlob(t.Protocol):
+    """A blob that isn't there in full yet. It grows from its front on, or in pieces of any order."""
+
+    size: int
+
+    @property
+    def front(self) -> int:
+        """How many bytes are there without a gap."""
+
+    def only_front(self) -> None:
+        """Leave to append."""
+
+    def append(self, data: bytes | bytearray | memoryview) -> None: ...
+
+    def pieces(self) -> None:
+        """Leave to write pieces."""
+
+    def gaps(self) -> t.Sequence[tuple[int, int]]:
+        """What lacks, from start to stop."""
+
+    def write_at(self, start: int, data: bytes | bytearray | memoryview) -> None:
+        """Safe to call from several threads."""
+
+    def note(self, start: int, stop: int) -> None:
+        """These bytes are there, and will be after a death."""
+
+    def hash_on(self) -> None:
+        """Hashes what came at the front, now that it is at hand."""
+
+
+@t.runtime_checkable
+class ResumingWriter(SinkWriter, t.Protocol):
+    """A writer that keeps what it has of a blob when the source fails."""
+
+    def fetch(self, descriptor: Descriptor, fill: t.Callable[[PartialBlob], None], content: Content) -> None:
+        """Takes in one blob, verified, of which FILL brings what lacks; CONTENT is all of it, for when there is no leave to fill."""
 
 
 class Sink(t.Protocol):

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -15,11 +17,48 @@ _Item = t.TypeVar("_Item")
 _Result = t.TypeVar("_Result")
 
 
+class Connections:
+    """How many connections the transfers of a run have open: one each, and more for large blobs while there are less than LIMIT."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._open = 0
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def one(self) -> t.Iterator[None]:
+        """The connection that every transfer has a right to."""
+        with self._lock:
+            self._open += 1
+        try:
+            yield
+        finally:
+            self.give_back()
+
+    def another(self) -> bool:
+        """One more, if it is to be had: then it has to be given back."""
+        with self._lock:
+            if self._open >= self.limit:
+                return False
+            self._open += 1
+            return True
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._open -= 1
+
+    @property
+    def crowded(self) -> bool:
+        """Whether transfers began that need the connections that others have beside their own."""
+        return self._open > self.limit
+
+
 class Workers:
-    """Runs functions at most LIMIT at once."""
+    """Runs functions at most LIMIT at once. Alone, a transfer of a large blob may have twice as many connections."""
 
     def __init__(self, limit: int) -> None:
         self._limit = max(1, limit)
+        self.connections = Connections(2 * self._limit if self._limit > 1 else 1)
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Workers:

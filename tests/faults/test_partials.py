@@ -1,0 +1,142 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A pull over a network that fails, killed or out of room at any moment: nothing is harmed, and the next run needs only the rest (I1, I9, I12)."""
+
+from __future__ import annotations
+
+import errno
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, LongshoreError, Unreachable
+from ansible_collections.longshore.images.plugins.module_utils.transfer import executor, fetch
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.tests.support.faults import (
+    Event,
+    FileEvents,
+    end_of,
+    events_of,
+    failing,
+    killed_at,
+    leftovers,
+    partial_files,
+    start_child,
+    wrong_blobs,
+)
+from ansible_collections.longshore.images.tests.support.images import RemoteRepository, make_image
+from ansible_collections.longshore.images.tests.support.verbs import apply, names, opened, plan_pull, whole
+
+NAME = "r.test/new:1"
+IMAGE = make_image("new", 1, size=7000)
+NEEDS_ROOM = ("open", "write", "pwrite", "mkdir", "fsync", "rename")
+
+
+@pytest.fixture(params=["one after the other", "in pieces"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How blobs come: the sizes that decide it are made small."""
+    monkeypatch.setattr(executor, "WORTH_RESUMING", 1000)
+    monkeypatch.setattr(fetch, "LARGE", 1000 if request.param == "in pieces" else 1_000_000)
+    monkeypatch.setattr(fetch, "PIECE", 2500)
+    monkeypatch.setattr(fetch, "NOTED", 1000)
+    way: str = request.param
+    return way
+
+
+class Network:
+    """Fails for good after so many pieces; counts them."""
+
+    def __init__(self, works_for: int = 1_000_000) -> None:
+        self.works_for = works_for
+        self.pieces = 0
+
+    def __call__(self) -> None:
+        if self.pieces >= self.works_for:
+            raise Unreachable("the network is gone")
+        self.pieces += 1
+
+
+def pull(path: Path, network: Network | None = None) -> None:
+    registry = RemoteRepository({NAME: IMAGE}, network or Network())
+    with Workers(2) as workers:
+        apply(plan_pull(opened(path), workers, NAME, registry=registry), workers)
+
+
+def check(path: Path, start: object) -> None:
+    """A run after whatever happened brings the image, and leaves nothing else."""
+    assert wrong_blobs(path) == [], start
+    pull(path)
+    assert whole(path, IMAGE), start
+    assert wrong_blobs(path) == [], start
+    with opened(path).writer(()):
+        """Every writer clears away what nobody needs."""
+    assert leftovers(path) == [], start
+    assert partial_files(path) == [], start
+
+
+def test_a_pull_that_is_killed_at_any_moment_is_gone_on_with(tmp_path: Path) -> None:
+    events = events_of(tmp_path / "whole", lambda: pull(tmp_path / "whole"))
+    assert len([event for event in events if event.call == "pwrite"]) > 10
+    killed = 0
+    for event in events:
+        path = tmp_path / str(event.number)
+        killed += killed_at(event.number, path, lambda path=path: pull(path))  # type: ignore[misc]
+        assert not path.exists() or names(path) in ({}, {NAME: str(IMAGE.root.digest)}), event
+        check(path, event)
+    assert killed > len(events) / 2
+
+
+@pytest.mark.parametrize("works_for", range(8))
+def test_a_pull_whose_network_fails_needs_only_the_rest_the_next_time(tmp_path: Path, works_for: int, way: str) -> None:
+    total = Network()
+    pull(tmp_path / "whole", total)
+    first, second = Network(works_for), Network()
+    with pytest.raises(Unreachable):
+        pull(tmp_path / "store", first)
+    pull(tmp_path / "store", second)
+    # Where it is cut off, a piece may come in two parts.
+    assert second.pieces <= total.pieces - works_for + (2 if way == "in pieces" else 0)
+    check(tmp_path / "store", works_for)
+
+
+def _from_then_on(start: Event) -> t.Callable[[Event], bool]:
+    return lambda event: event.number >= start.number and event.call in NEEDS_ROOM
+
+
+def test_a_pull_that_meets_a_full_disk_leaves_nothing_of_its_own(tmp_path: Path) -> None:
+    events = events_of(tmp_path / "whole", lambda: pull(tmp_path / "whole"))
+    for start in events:
+        if start.call not in NEEDS_ROOM or start.path.endswith(("store", "index.json")):
+            continue
+        path = tmp_path / str(start.number)
+        told: LongshoreError | None = None
+        with FileEvents(path, failing(errno.ENOSPC, _from_then_on(start))).watched():
+            try:
+                pull(path)
+            except LongshoreError as error:
+                told = error
+        assert told is None or isinstance(told, DiskFull), start
+        assert partial_files(path) == [], start
+        assert leftovers(path) == [], start
+        check(path, start)
+
+
+def test_eight_processes_that_pull_one_blob_bring_it_once_and_whole(tmp_path: Path) -> None:
+    path, log = tmp_path / "store", tmp_path / "log"
+
+    def note() -> None:
+        with log.open("a") as file:
+            file.write(".")
+
+    def run() -> None:
+        with Workers(2) as workers:
+            apply(plan_pull(opened(path), workers, NAME, registry=RemoteRepository({NAME: IMAGE}, note)), workers)
+
+    children = [start_child(run) for _child in range(8)]
+    assert [end_of(child) for child in children] == [0] * 8
+    layer = max(blob.size for blob in IMAGE.blobs)
+    assert len(log.read_text()) <= -(-layer // 1000) + -(-layer // 2500)
+    check(path, "eight")

@@ -1,0 +1,342 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run leaves of a blob is there for the next one, and never counts as the blob (promises I1, I8, I9, I12)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch, DiskFull, Unreachable
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.store import partials
+from ansible_collections.longshore.images.plugins.module_utils.store.partials import Partial
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.plugins.module_utils.store.writer import Writer
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
+
+DATA = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(100))
+BLOB = Descriptor(media_types.OCI_LAYER, Digest.of(DATA), len(DATA))
+CUT = Unreachable("cut off")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store"))
+
+
+def folder(store: Store) -> Path:
+    return Path(store.private(partials.FOLDER))
+
+
+def left(store: Store) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder(store).iterdir()}
+
+
+def unused(descriptor: Descriptor) -> t.NoReturn:
+    raise AssertionError("the file was to be had")
+
+
+def bring(stop: int | None, error: BaseException | None = None) -> t.Callable[[Partial], None]:
+    """Brings bytes at the front up to STOP, and fails then."""
+
+    def fill(partial: Partial) -> None:
+        partial.only_front()
+        for start in range(partial.front, len(DATA) if stop is None else stop, 100):
+            partial.append(DATA[start : min(start + 100, len(DATA) if stop is None else stop)])
+        if error is not None:
+            raise error
+
+    return fill
+
+
+def bring_pieces(*pieces: tuple[int, int], error: BaseException | None = None) -> t.Callable[[Partial], None]:
+    def fill(partial: Partial) -> None:
+        partial.pieces()
+        for start, stop in pieces:
+            partial.write_at(start, DATA[start:stop])
+            partial.note(start, stop)
+        partial.hash_on()
+        if error is not None:
+            raise error
+
+    return fill
+
+
+def fetch(store: Store, fill: t.Callable[[Partial], None]) -> None:
+    with store.writer([BLOB.digest]) as writer:
+        writer.fetch(BLOB, fill, unused)
+
+
+def cut_off(store: Store, fill: t.Callable[[Partial], None]) -> None:
+    with pytest.raises(Unreachable):
+        fetch(store, fill)
+    assert not store.has(BLOB)
+
+
+def rest_of(store: Store) -> list[tuple[int, int]]:
+    """What the next run lacks; it brings it then."""
+    lacking: list[tuple[int, int]] = []
+
+    def fill(partial: Partial) -> None:
+        lacking.extend(partial.gaps())
+        bring_pieces(*lacking)(partial)
+
+    fetch(store, fill)
+    assert Path(store.blob_path(BLOB.digest)).read_bytes() == DATA
+    assert left(store) == {}
+    return lacking
+
+
+def test_a_blob_that_is_whole_is_published_and_leaves_nothing(store: Store) -> None:
+    fetch(store, bring(None))
+    path = Path(store.blob_path(BLOB.digest))
+    assert path.read_bytes() == DATA
+    assert path.stat().st_mode & 0o777 == 0o444
+    assert left(store) == {}
+    assert Store(store.path).has(BLOB)
+
+
+@pytest.mark.parametrize("error", [CUT, KeyboardInterrupt()], ids=["network", "interrupt"])
+def test_what_has_come_stays_for_the_next_run(store: Store, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        fetch(store, bring(1000, error))
+    assert left(store) == {f"sha256-{BLOB.digest.hex}": 1000}
+    assert rest_of(store) == [(1000, len(DATA))]
+
+
+def test_pieces_that_have_come_stay_for_the_next_run(store: Store) -> None:
+    cut_off(store, bring_pieces((0, 500), (1000, 1500), (3000, 3200), error=CUT))
+    cut_off(store, bring_pieces((500, 600), error=CUT))
+    assert rest_of(store) == [(600, 1000), (1500, 3000)]
+
+
+def test_a_blob_that_came_in_pieces_can_go_on_from_its_front(store: Store) -> None:
+    cut_off(store, bring_pieces((0, 500), (1000, 1500), error=CUT))
+    cut_off(store, bring(700, CUT))
+    assert left(store) == {f"sha256-{BLOB.digest.hex}": 700}
+    assert rest_of(store) == [(700, len(DATA))]
+
+
+def test_a_file_without_anything_in_it_does_not_stay(store: Store) -> None:
+    cut_off(store, bring(0, CUT))
+    assert left(store) == {}
+
+
+def test_bytes_that_are_not_what_was_promised_do_not_stay(store: Store) -> None:
+    def wrong(partial: Partial) -> None:
+        partial.only_front()
+        partial.append(bytes(len(DATA)))
+
+    with pytest.raises(DigestMismatch, match=str(BLOB.digest)):
+        fetch(store, wrong)
+    assert left(store) == {}
+    assert not store.has(BLOB)
+
+
+def test_one_byte_too_many_ends_it(store: Store) -> None:
+    def endless(partial: Partial) -> None:
+        partial.only_front()
+        while True:
+            partial.append(DATA)
+
+    with pytest.raises(DigestMismatch):
+        fetch(store, endless)
+    assert left(store) == {}
+
+
+DAMAGE: dict[str, t.Callable[[Path], object]] = {
+    "altered": lambda path: path.write_bytes(bytes(1000)),
+    "too long": lambda path: path.write_bytes(bytes(len(DATA) + 1)),
+    "cut short": lambda path: os.truncate(path, 10),
+    "empty": lambda path: os.truncate(path, 0),
+    "gone": Path.unlink,
+    "a garbled journal": lambda path: Path(f"{path}.pieces").write_bytes(b"garbage\n"),
+    "a journal that lies": lambda path: Path(f"{path}.pieces").write_bytes(b"0 3000\n"),
+    "a journal of zeros": lambda path: Path(f"{path}.pieces").write_bytes(bytes(100)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_file_that_was_damaged_is_filled_once_more_from_the_beginning(store: Store, damage: str) -> None:
+    cut_off(store, bring(1000, CUT))
+    DAMAGE[damage](folder(store) / f"sha256-{BLOB.digest.hex}")
+    fetch(store, lambda partial: bring_pieces(*partial.gaps())(partial))
+    assert Path(store.blob_path(BLOB.digest)).read_bytes() == DATA
+    assert left(store) == {}
+
+
+PLANTED: dict[str, t.Callable[[Path, Path], object]] = {
+    "a folder": lambda path, outside: path.mkdir(),
+    "a link": lambda path, outside: path.symlink_to(outside),
+    "a second name of a file": lambda path, outside: os.link(outside, path),
+    "a fifo": lambda path, outside: os.mkfifo(path),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_what_is_no_file_of_ours_is_left_alone_and_the_blob_fetched_beside_it(store: Store, tmp_path: Path, planted: str) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(DATA[:100])
+    folder(store).mkdir(parents=True)
+    PLANTED[planted](folder(store) / f"sha256-{BLOB.digest.hex}", outside)
+
+    def never(partial: Partial) -> t.NoReturn:
+        raise AssertionError("it was filled")
+
+    with store.writer([BLOB.digest]) as writer:
+        writer.fetch(BLOB, never, lambda wanted: (DATA,))
+    assert Path(store.blob_path(BLOB.digest)).read_bytes() == DATA
+    assert outside.read_bytes() == DATA[:100]
+
+
+def test_a_file_of_another_user_is_left_alone(store: Store) -> None:
+    needs_root()
+    cut_off(store, bring(1000, CUT))
+    os.chown(folder(store) / f"sha256-{BLOB.digest.hex}", 65534, 65534)
+    with store.writer([BLOB.digest]) as writer:
+        writer.fetch(BLOB, lambda partial: unused(BLOB), lambda wanted: (DATA,))
+    assert store.has(BLOB)
+
+
+# Others who want the same blob.
+
+
+def test_who_comes_second_waits_and_finds_the_blob(store: Store) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(partial: Partial) -> None:
+        begun.set()
+        go_on.wait(10)
+        bring(None)(partial)
+
+    first = threading.Thread(target=fetch, args=(store, slowly))
+    first.start()
+    begun.wait(10)
+    threading.Timer(0.3, go_on.set).start()
+    fetch(Store(store.path), unused_fill)
+    first.join(10)
+    assert left(store) == {}
+    assert store.has(BLOB)
+
+
+def unused_fill(partial: Partial) -> t.NoReturn:
+    raise AssertionError("the other run brings the blob")
+
+
+def test_who_comes_second_goes_on_where_the_first_failed(store: Store) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def cut(partial: Partial) -> None:
+        begun.set()
+        go_on.wait(10)
+        bring(1000, CUT)(partial)
+
+    first = threading.Thread(target=cut_off, args=(store, cut))
+    first.start()
+    begun.wait(10)
+    threading.Timer(0.3, go_on.set).start()
+    assert rest_of(Store(store.path)) == [(1000, len(DATA))]
+    first.join(10)
+
+
+def test_a_run_that_does_not_go_on_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "PATIENCE", 0.2)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def stopped(partial: Partial) -> None:
+        begun.set()
+        go_on.wait(10)
+        bring(None)(partial)
+
+    first = threading.Thread(target=fetch, args=(store, stopped))
+    first.start()
+    begun.wait(10)
+    with Store(store.path).writer([BLOB.digest]) as writer:
+        writer.fetch(BLOB, unused_fill, lambda wanted: (DATA,))
+    assert store.has(BLOB)
+    go_on.set()
+    first.join(10)
+    assert left(store) == {}
+    assert Path(store.blob_path(BLOB.digest)).read_bytes() == DATA
+
+
+# What isn't needed any more.
+
+
+def test_a_full_disk_leaves_nothing_of_what_the_run_had_begun(store: Store) -> None:
+    other = Descriptor(media_types.OCI_LAYER, Digest.of(b"other"), 5)
+
+    def full(partial: Partial) -> None:
+        raise DiskFull("no space")
+
+    def both(writer: Writer) -> None:
+        with pytest.raises(Unreachable):
+            writer.fetch(BLOB, bring(1000, CUT), unused)
+        writer.fetch(other, full, unused)
+
+    with pytest.raises(DiskFull), store.writer([BLOB.digest]) as writer:
+        both(writer)
+    assert left(store) == {}
+
+
+def open_and_close(store: Store, *needed: Digest) -> None:
+    with Store(store.path).writer(needed):
+        """Every writer clears away what nobody needs."""
+
+
+def test_the_file_of_a_blob_that_is_there_is_cleared_away(store: Store) -> None:
+    cut_off(store, bring_pieces((500, 600), error=CUT))
+    with store.writer([BLOB.digest]) as writer:
+        writer.ingest(BLOB, lambda wanted: (DATA,))
+    assert left(store) != {}
+    open_and_close(store)
+    assert left(store) == {}
+
+
+@pytest.mark.parametrize(("days", "stays"), [(0, True), (6, True), (8, False)])
+def test_a_file_that_no_run_has_touched_for_a_week_is_cleared_away(store: Store, days: int, stays: bool) -> None:
+    cut_off(store, bring_pieces((500, 600), error=CUT))
+    path = folder(store) / f"sha256-{BLOB.digest.hex}"
+    then = time.time() - days * 24 * 3600
+    os.utime(path, (then, then))
+    open_and_close(store, BLOB.digest)
+    assert path.exists(), "a run that needs it goes on with it however old it is"
+    open_and_close(store)
+    assert (left(store) != {}) == stays
+
+
+def test_the_oldest_of_too_many_are_cleared_away_and_so_is_what_is_no_partial_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "KEPT_AT_MOST", 3)
+    open_and_close(store)
+    folder(store).mkdir()
+    names = [f"sha256-{Digest.of(bytes([number])).hex}" for number in range(5)]
+    for age, name in enumerate(names):
+        (folder(store) / name).write_bytes(b"x")
+        os.utime(folder(store) / name, (time.time() - age, time.time() - age))
+    for name in ("stranger", "sha256-short", f"{names[0]}.pieces", f"sha256-{'f' * 64}.pieces"):
+        (folder(store) / name).write_bytes(b"x")
+    for name in ("stranger", "sha256-short"):
+        os.utime(folder(store) / name, (1, 1))
+    open_and_close(store)
+    assert set(left(store)) == {*names[:3], f"{names[0]}.pieces"}
+
+
+def test_a_file_that_is_being_written_is_never_cleared_away(store: Store) -> None:
+    def meanwhile(partial: Partial) -> None:
+        os.utime(partial.path, (1, 1))
+        open_and_close(store)
+        bring(None)(partial)
+
+    fetch(store, meanwhile)
+    assert store.has(BLOB)
