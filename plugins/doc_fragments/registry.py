@@ -62,7 +62,9 @@ options:
       - By default the environment's C(http_proxy), C(https_proxy) and C(no_proxy) count, though never for registries on the loopback interface.
     type: str
   timeout:
-    description: How many seconds a request may go without any progress.
+    description:
+      - How many seconds a request may go without any progress.
+      - Connecting may take 10 seconds and a silence 30 seconds at most. Less than 1 KiB a second over 60 seconds is no progress either.
     type: float
     default: 60
   retries:
@@ -70,7 +72,10 @@ options:
     type: int
     default: 5
   concurrency:
-    description: How many transfers run at once, over all images of the task.
+    description:
+      - How many transfers run at once, over all images of the task.
+      - A blob of 64 MiB and more comes over up to 8 connections where the registry honours ranges, as long as all transfers together have no more than twice
+        this number. With V(1) there is never more than one connection.
     type: int
     default: 4
   registries:
