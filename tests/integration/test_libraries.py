@@ -14,7 +14,6 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.registry import free_port
 
 NAME = "docker.io/library/app:1"
 
@@ -57,8 +56,20 @@ def test_what_asks_no_registry_needs_no_library(
     modules.run(name, {"store": store, **options}, env=without_libraries)
 
 
-def test_a_host_without_requests_is_told_so(store: str, without_libraries: dict[str, str]) -> None:
-    results = modules.attempt("image_pull", {"store": store, "name": f"127.0.0.1:{free_port()}/a:1"}, env=without_libraries)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("image_pull", {"name": "127.0.0.1:1/a:1"}),
+        ("image_info", {"name": "127.0.0.1:1/a:1", "remote": True}),
+        ("image_history_info", {"name": "127.0.0.1:1/a:1", "remote": True}),
+        ("image_rm", {"name": "127.0.0.1:1/a:1", "remote": True}),
+        ("image_search_info", {"term": "a"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_host_without_requests_is_told_so(store: str, without_libraries: dict[str, str], name: str, options: dict[str, t.Any]) -> None:
+    where = {} if name == "image_search_info" else {"store": store}
+    results = modules.attempt(name, {**where, **options}, env=without_libraries)
     assert results["error"] == "missing_library"
     assert "requests" in results["msg"]
 

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which repositories and which of their tags a search shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.registry.search import Found
+from ansible_collections.longshore.images.plugins.module_utils.transfer.search import TagChoice, Wanted
+
+TAGS = ["latest", "1.9", "1.10", "1.10-alpine", "2.0-rc1", "v1.2", "7f3a9c2", "edge"]
+
+CHOICES: list[tuple[str | None, str | None, int | None, str]] = [
+    # pattern, range, newest, the tags in order
+    (None, None, None, "1.10 1.10-alpine 1.9 2.0-rc1 7f3a9c2 edge latest v1.2"),
+    ("^[le]", None, None, "edge latest"),
+    ("nothing", None, None, ""),
+    (None, "*", None, "1.10 1.9 v1.2"),
+    (None, "<1.10", None, "1.9 v1.2"),
+    (None, "*-alpine", None, "1.10-alpine"),
+    (None, ">=2.0-rc1", 5, "2.0-rc1"),
+    (None, None, 2, "2.0-rc1 1.10"),
+    (None, None, 100, "2.0-rc1 1.10 1.10-alpine 1.9 v1.2"),
+    ("^v", "*", 1, "v1.2"),
+    (None, "*", 1, "1.10"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "versions", "newest", "chosen"), CHOICES)
+def test_tags_are_chosen_by_pattern_range_and_number(pattern: str | None, versions: str | None, newest: int | None, chosen: str) -> None:
+    assert TagChoice.parse(pattern, versions, newest).of(TAGS) == chosen.split()
+
+
+@pytest.mark.parametrize(("pattern", "versions", "newest"), [("(", None, None), (None, "new", None), (None, None, 0), (None, None, -1)])
+def test_what_is_no_choice_is_refused(pattern: str | None, versions: str | None, newest: int | None) -> None:
+    with pytest.raises(InvalidOption):
+        TagChoice.parse(pattern, versions, newest)
+
+
+def found(stars: int | None, official: bool | None) -> Found:
+    return Found(Reference.parse("a:1"), None, stars, official, None)
+
+
+@pytest.mark.parametrize(
+    ("official", "min_stars", "one", "fits"),
+    [
+        (None, None, found(None, None), True),
+        (None, None, found(3, False), True),
+        (True, None, found(3, True), True),
+        (True, None, found(3, False), False),
+        (False, None, found(3, True), False),
+        (None, 3, found(3, False), True),
+        (None, 4, found(3, False), False),
+    ],
+)
+def test_a_repository_has_to_fulfil_all_conditions(official: bool | None, min_stars: int | None, one: Found, fits: bool) -> None:
+    assert Wanted("a", official=official, min_stars=min_stars).fits(one) == fits
