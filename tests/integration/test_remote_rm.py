@@ -149,6 +149,20 @@ def test_a_part_of_another_tags_index_is_needed_by_it(anonymous: Registry, repos
     assert tags(anonymous, repository) == {}
 
 
+def test_a_part_stays_where_its_index_could_not_be_removed(anonymous: Registry, repository: str) -> None:
+    image = make_index("parts that stay")
+    part = image.graph.images[0].descriptor
+    anonymous.put(image, repository, "all")
+    anonymous.request("PUT", f"{repository}/manifests/part", data=image.content[part.digest], headers={"Content-Type": part.media_type})
+    refused = {f"DELETE /v2/{repository}/manifests/{image.root.digest}": 403}
+    with Recorder(anonymous.host, refused=refused).running() as registry:
+        base = f"{registry.host}/{repository}"
+        results = modules.fail("image_rm", {"name": [f"{base}:part", f"{base}:all"], "remote": True})
+    assert [row["error"] for row in results["images"]] == ["in_use", "denied"]
+    assert results["deleted"] == []
+    assert set(tags(anonymous, repository)) == {"all", "part"}
+
+
 def test_an_image_without_tags_is_deleted_by_digest_and_one_with_tags_only_by_force(
     base: str, anonymous: Registry, repository: str, store: str
 ) -> None:

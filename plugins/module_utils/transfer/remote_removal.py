@@ -29,12 +29,12 @@ MAX_TOLD = 5
 
 @dataclasses.dataclass
 class _Asked:
-    """An image that is to go: what its name points at, None where it isn't there."""
+    """An image that is to go: its row, and what its name points at, None where it isn't there."""
 
     reference: Reference
+    row: ImagePlan
     repository: Repository | None = None
     found: Descriptor | None = None
-    error: LongshoreError | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,10 @@ class _Tag:
 
 @dataclasses.dataclass
 class _Removal:
-    """One deletion: of a manifest with all of its tags, or of a tag alone, since others `share` its digest. IMAGES are the rows that it is about."""
+    """One deletion: of a manifest with all of its tags, or of a tag alone, since others are `sharing` its digest. `images` are the rows that it is about.
+
+    It comes after that of the tags `above`, whose indexes list the manifest: where one of them stays, so does the manifest.
+    """
 
     repository: Repository
     found: Descriptor
@@ -56,6 +59,11 @@ class _Removal:
     tags: tuple[Reference, ...]
     alone: bool = False
     sharing: tuple[Reference, ...] = ()
+    above: tuple[Reference, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        return any(image.error is not None for image in self.images)
 
     def carry_out(self) -> None:
         from ..registry.deletion import delete_manifest, delete_tag
@@ -64,13 +72,14 @@ class _Removal:
             if not self.alone:
                 delete_manifest(self.repository, self.found.digest)
             elif not delete_tag(self.repository, self.tags[0]):
-                registry = self.repository.registry
-                raise InUse(
-                    f"{self.tags[0]}: {registry} can't delete a tag alone, and {_told(self.sharing)} may need its digest; with force it goes anyway"
-                )
+                what = f"{self.tags[0]}: {self.repository.registry} can't delete a tag alone"
+                raise InUse(f"{what}, and {_told(self.sharing)} may need its digest; with force it goes anyway")
         except LongshoreError as error:
-            for image in self.images:
-                image.error = error
+            self.fail(error)
+
+    def fail(self, error: LongshoreError) -> None:
+        for image in self.images:
+            image.error = error
 
 
 @dataclasses.dataclass
@@ -80,11 +89,17 @@ class RemoteRemovalPlan(Plan):
     removals: tuple[_Removal, ...] = ()
 
     def apply(self, workers: Workers) -> None:
-        for of_index in (True, False):
-            workers.map(_Removal.carry_out, [removal for removal in self.removals if removal.found.is_index == of_index])
+        workers.map(_Removal.carry_out, [removal for removal in self.removals if removal.found.is_index])
+        kept = {tag for removal in self.removals if removal.failed for tag in removal.tags}
+        parts = [removal for removal in self.removals if not removal.found.is_index]
+        for removal in parts:
+            above = [tag for tag in removal.above if tag in kept]
+            if above and not removal.alone:
+                removal.fail(InUse(f"{removal.images[0].asked} stays, since {_told(above)} could not be removed and needs it"))
+        workers.map(_Removal.carry_out, [removal for removal in parts if not removal.failed])
 
     def facts(self) -> dict[str, t.Any]:
-        done = [removal for removal in self.removals if all(image.error is None for image in removal.images)]
+        done = [removal for removal in self.removals if not removal.failed]
         return {
             **super().facts(),
             "untagged": [str(tag) for removal in done for tag in removal.tags],
@@ -99,39 +114,31 @@ def plan_remote_removal(
     """What goes when REFERENCES are removed at their registries; what isn't there is no change. With FORCE other tags of a digest go with it."""
 
     def look_up(reference: Reference) -> _Asked:
+        row = ImagePlan(str(reference.name))
         try:
             repository = opened(reference)
             found = repository.probe(reference.name)
         except LongshoreError as error:
-            return _Asked(reference, error=error)
-        return _Asked(reference, repository, found if found is not None and reference.digest in (None, found.digest) else None)
+            row.error = error
+            return _Asked(reference, row)
+        if found is None or reference.digest not in (None, found.digest):
+            return _Asked(reference, row)
+        row.own = {"digest": str(found.digest), "media_type": found.media_type, "endpoint": repository.endpoint.url}
+        return _Asked(reference, row, repository, found)
 
     asked = workers.map(look_up, list(dict.fromkeys(references)))
     tags = _all_tags(asked, workers)
-    rows = {id(one): _row(one) for one in asked}
-    removals: list[_Removal] = []
-    further: list[ImagePlan] = []
-    for group in _by_digest(asked):
-        there = tags.get(group[0].reference.context, [])
-        planned = _plan_digest(group, there, {one.reference.name for one in asked}, rows, force)
-        removals += planned
-        known = {id(row) for row in rows.values()}
-        further += [image for removal in planned for image in removal.images if id(image) not in known]
-    return RemoteRemovalPlan([*rows.values(), *further], removals=tuple(removals))
-
-
-def _row(asked: _Asked) -> ImagePlan:
-    row = ImagePlan(str(asked.reference.name), error=asked.error)
-    if asked.found is not None and asked.repository is not None:
-        row.own = {"digest": str(asked.found.digest), "media_type": asked.found.media_type, "endpoint": asked.repository.endpoint.url}
-    return row
+    leaving = {one.reference.name for one in asked if one.found is not None and one.row.error is None}
+    removals = [removal for group in _by_digest(asked) for removal in _plan_digest(group, tags[group[0].reference.context], leaving, force)]
+    rows = {id(row): row for row in (*(one.row for one in asked), *(image for removal in removals for image in removal.images))}
+    return RemoteRemovalPlan(list(rows.values()), removals=tuple(removals))
 
 
 def _by_digest(asked: t.Sequence[_Asked]) -> list[list[_Asked]]:
     """Those that are there, by repository and digest."""
     groups: dict[tuple[str, Digest], list[_Asked]] = {}
     for one in asked:
-        if one.found is not None and one.error is None:
+        if one.found is not None and one.row.error is None:
             groups.setdefault((one.reference.context, one.found.digest), []).append(one)
     return list(groups.values())
 
@@ -143,31 +150,30 @@ def _all_tags(asked: t.Sequence[_Asked], workers: Workers) -> dict[str, list[_Ta
     """All tags of the repositories that something is to leave. Where they can't be known, what was asked for there gets the error."""
     from ..registry import listing
 
-    repositories = {one.reference.context: one.repository for one in asked if one.found is not None and one.repository is not None}
+    errors: dict[str, LongshoreError] = {}
+    repositories = {one.repository.name: one.repository for one in asked if one.repository is not None}
 
-    def list_tags(repository: Repository) -> list[tuple[Repository, Reference]] | LongshoreError:
+    def list_tags(repository: Repository) -> list[Reference]:
         try:
-            return [(repository, tag) for tag in sorted(listing.tags(repository) or ())]
+            return sorted(listing.tags(repository) or ())
         except LongshoreError as error:
-            return error
+            errors[repository.name] = error
+            return []
 
-    def look_at(tag: tuple[Repository, Reference]) -> _Tag | LongshoreError | None:
+    def look_at(reference: Reference) -> _Tag | None:
         try:
-            return _look_at(*tag)
+            return _look_at(repositories[reference.context], reference)
         except LongshoreError as error:
-            return error
+            errors[reference.context] = error
+            return None
 
-    listed = dict(zip(repositories, workers.map(list_tags, list(repositories.values()))))
-    wanted = [tag for found in listed.values() if not isinstance(found, LongshoreError) for tag in found]
-    tags: dict[str, list[_Tag]] = {context: [] for context in repositories}
-    errors = {context: found for context, found in listed.items() if isinstance(found, LongshoreError)}
-    for tag, found in zip(wanted, workers.map(look_at, wanted)):
-        if isinstance(found, LongshoreError):
-            errors[tag[1].context] = found
-        elif found is not None:
-            tags[found.reference.context].append(found)
+    listed = [reference for found in workers.map(list_tags, list(repositories.values())) for reference in found]
+    tags: dict[str, list[_Tag]] = {name: [] for name in repositories}
+    for tag in workers.map(look_at, listed):
+        if tag is not None:
+            tags[tag.reference.context].append(tag)
     for one in asked:
-        one.error = one.error or errors.get(one.reference.context)
+        one.row.error = one.row.error or errors.get(one.reference.context)
     return tags
 
 
@@ -186,9 +192,7 @@ def _look_at(repository: Repository, reference: Reference) -> _Tag | None:
 # What goes.
 
 
-def _plan_digest(
-    group: t.Sequence[_Asked], there: t.Sequence[_Tag], leaving: t.Collection[Reference], rows: t.Mapping[int, ImagePlan], force: bool
-) -> list[_Removal]:
+def _plan_digest(group: t.Sequence[_Asked], there: t.Sequence[_Tag], leaving: t.Collection[Reference], force: bool) -> list[_Removal]:
     """What becomes of one digest of a repository: GROUP are the names by which it was asked for, LEAVING all names that go in this run."""
     first = group[0]
     if first.found is None or first.repository is None:
@@ -199,34 +203,35 @@ def _plan_digest(
     listing = [tag.reference for tag in staying if digest in tag.listed]
     unclear = [tag.reference for tag in staying if tag.digest is None]
     if not force and (others or listing or unclear):
-        return _alone(group, rows, (*others, *listing, *unclear))
-    images = [rows[id(one)] for one in group]
-    tags = tuple(dict.fromkeys([*(one.reference.name for one in group if one.reference.tag is not None), *others]))
-    for one in group:
-        rows[id(one)].actions = (f"remove {one.reference.name} ({short(digest)}) from its registry",)
+        return _alone(group, (*others, *listing, *unclear))
+    images = [one.row for one in group]
+    for row in images:
+        row.actions = (f"remove {row.asked} ({short(digest)}) from its registry",)
     for other in others:
         actions = (f"remove {other} ({short(digest)}) from its registry, since it has the same digest",)
-        images.append(ImagePlan(str(other), own=dict(rows[id(first)].own), actions=actions))
+        images.append(ImagePlan(str(other), own=dict(first.row.own), actions=actions))
     if listing:
         images[0].warnings = (f"the index of {_told(listing)} lists {digest} and isn't whole any more",)
-    for image in images:
-        image.changes = (RefChange(image.asked, RefState(digest), None),)
-    return [_Removal(first.repository, first.found, images, tags)]
+    for row in images:
+        row.changes = (RefChange(row.asked, RefState(digest), None),)
+    tags = dict.fromkeys((*(one.reference.name for one in group if one.reference.tag is not None), *others))
+    above = tuple(tag.reference for tag in there if digest in tag.listed and tag.reference in leaving)
+    return [_Removal(first.repository, first.found, images, tuple(tags), above=above)]
 
 
-def _alone(group: t.Sequence[_Asked], rows: t.Mapping[int, ImagePlan], sharing: tuple[Reference, ...]) -> list[_Removal]:
+def _alone(group: t.Sequence[_Asked], sharing: tuple[Reference, ...]) -> list[_Removal]:
     """The tags of GROUP go alone, and what they point at stays for those that are SHARING it; so a digest can't go."""
     removals: list[_Removal] = []
     for one in group:
-        row = rows[id(one)]
         if one.found is None or one.repository is None:
             continue
         if one.reference.tag is None:
-            row.error = InUse(f"{one.reference} may be needed by {_told(sharing)}; remove those first, or use force")
+            one.row.error = InUse(f"{one.reference} may be needed by {_told(sharing)}; remove those first, or use force")
             continue
-        row.actions = (f"remove {one.reference.name} ({short(one.found.digest)}) from its registry, and keep the digest for {_told(sharing)}",)
-        row.changes = (RefChange(row.asked, RefState(one.found.digest), None),)
-        removals.append(_Removal(one.repository, one.found, [row], (one.reference.name,), True, sharing))
+        name, digest = one.row.asked, one.found.digest
+        one.row.actions = (f"remove {name} ({short(digest)}) from its registry, and keep the digest for {_told(sharing)}",)
+        one.row.changes = (RefChange(name, RefState(digest), None),)
+        removals.append(_Removal(one.repository, one.found, [one.row], (one.reference.name,), True, sharing))
     return removals
 
 

@@ -111,6 +111,13 @@ CASES: list[tuple[str, dict[str, Descriptor | None], list[str], list[str], list[
         ["part", "a"],
         [PART_HEX, INDEX_HEX],
     ),
+    (
+        "a tag, and one that has its digest but was asked for with another",
+        {"a": root(ONE), "b": root(ONE)},
+        [":a", f":b@{PART.digest}"],
+        ["a"],
+        [ONE_HEX],
+    ),
     ("beside what nobody understands", {"a": root(ONE), "old": None}, [":a"], ["a"], [ONE_HEX]),
     ("what nobody understands", {"a": root(ONE), "old": None}, [":old"], [], []),
 ]
