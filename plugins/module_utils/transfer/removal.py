@@ -37,21 +37,13 @@ def parse_removal(text: str) -> Selector:
 class RemovalPlan(Plan):
     """Entries that leave the index, and the content that goes with them: documents before the blobs they name, so that no half image is ever left.
 
-    `sweeping` is what else is cleared away, a sentence each, and `concerns` are warnings; both belong to no single image.
+    `concerns` are warnings that belong to no single image.
     """
 
     store: Store | None = None
     removed: tuple[Entry, ...] = ()
     garbage: tuple[Digest, ...] = ()
-    sweeping: tuple[str, ...] = ()
     concerns: tuple[str, ...] = ()
-
-    @property
-    def changed(self) -> bool:
-        return super().changed or bool(self.sweeping)
-
-    def actions(self) -> list[str]:
-        return [*super().actions(), *self.sweeping]
 
     def warnings(self) -> list[str]:
         return [*super().warnings(), *self.concerns]

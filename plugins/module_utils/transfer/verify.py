@@ -58,20 +58,12 @@ class VerificationPlan(MovingPlan):
     mends: bool = False
 
     @property
-    def changed(self) -> bool:
-        return super().changed or bool(self.strays and self.mends)
-
-    @property
     def errors(self) -> list[LongshoreError]:
         errors = super().errors
         if self.strays and not self.mends and not errors and self.store is not None:
             told = f"{self.store.path} has {counted(len(self.strays), 'damaged blob')} of no image, {self.strays[0]} first"
             return [StoreDamaged(f"{told}; verify with repair to remove what is damaged, or prune the store")]
         return errors
-
-    def actions(self) -> list[str]:
-        removal = f"remove {counted(len(self.strays), 'damaged blob')} that no image has"
-        return [*super().actions(), *([removal] if self.strays and self.mends else [])]
 
     def facts(self) -> dict[str, t.Any]:
         mended = {descriptor.digest for transfer in self.transfers for descriptor in transfer.graph.content}
@@ -127,7 +119,10 @@ class Verifier:
         problems += [Problem(Descriptor("", digest, 0), self.store.blob_path(digest), word, ()) for digest, word in strays.items()]
         rows = [self._planned(entry, images[entry.digest]) for entry in entries if entry.digest in images]
         mends = self.repository is not None
-        return VerificationPlan([*rows, *absent], store=self.store, problems=tuple(problems), strays=tuple(strays), mends=mends)
+        removal = (f"remove {counted(len(strays), 'damaged blob')} that no image has",) if strays and mends else ()
+        return VerificationPlan(
+            [*rows, *absent], further_actions=removal, store=self.store, problems=tuple(problems), strays=tuple(strays), mends=mends
+        )
 
     def _images(self, entries: t.Sequence[Entry]) -> dict[Digest, _Image]:
         images: dict[Digest, _Image] = {}
