@@ -12,6 +12,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def clean(text: str, limit: int = 1000) -> str:
-    """TEXT for a message: at most LIMIT characters, without the control characters by which a terminal could be commanded."""
-    shown = _CONTROLS.sub(" ", text[: limit + 1]).strip()
+    """TEXT for a message: at most LIMIT characters, without those by which a terminal could be commanded or a reader misled."""
+    plain = _CONTROLS.sub(" ", text[: limit + 1])
+    shown = "".join(character if character.isprintable() else " " for character in plain).strip()
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."

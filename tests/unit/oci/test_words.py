@@ -131,6 +131,8 @@ def test_cleaned_text_is_bounded_and_commands_no_terminal(text: str, limit: int)
         ("\x9b31mred", "31mred"),
         ("a\0b\x7fc", "a b c"),
         ("é漢", "é漢"),
+        ("txt.\u202eexe", "txt. exe"),
+        ("a\U0001ffffb", "a b"),
         ("x" * 1000, "x" * 1000),
         ("x" * 1001, "x" * 997 + "..."),
     ],
