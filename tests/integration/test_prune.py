@@ -21,9 +21,10 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.document impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.store.partials import Partial
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.faults import in_child, leftovers
+from ansible_collections.longshore.images.tests.support.faults import in_child, leftovers, partial_files
 from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
 
 NAME = "docker.io/library/app"
@@ -57,7 +58,9 @@ def put_garbage(store: str, image: Image) -> None:
 def sizes(store: str) -> int:
     """All that a store takes but its index and its record."""
     files = [Path(folder, file) for folder, _folders, names in os.walk(store) for file in names]
-    counted = [file for file in files if not file.is_symlink() and not {"blobs", "tmp", "leases"}.isdisjoint(file.relative_to(store).parts)]
+    counted = [
+        file for file in files if not file.is_symlink() and not {"blobs", "tmp", "leases", "partials"}.isdisjoint(file.relative_to(store).parts)
+    ]
     return sum(file.stat().st_size for file in counted)
 
 
@@ -115,6 +118,23 @@ def a_pull_that_was_killed(store: str) -> Options:
 
     assert in_child(run) == 1
     assert len(leftovers(store)) == 2
+    return {}
+
+
+def a_pull_that_could_be_gone_on_with(store: str) -> Options:
+    image = make_image("large", 1, size=2_000_000)
+
+    def half(partial: Partial) -> None:
+        partial.only_front()
+        partial.append(b"half")
+        os._exit(1)
+
+    def run() -> None:
+        with Store(store).writer(image.digests) as writer:
+            writer.fetch(image.blobs[0], half, image.open)
+
+    assert in_child(run) == 1
+    assert len(partial_files(store)) == 1
     return {}
 
 
@@ -199,6 +219,7 @@ CASES = [
     Case(an_odd_thing_as_garbage, True),
     Case(files_of_dead_runs, True),
     Case(a_pull_that_was_killed, True),
+    Case(a_pull_that_could_be_gone_on_with, True),
     Case(more_than_are_kept, True, (f"{NAME}:1", f"{NAME}:2"), 2),
     Case(older_than_allowed, True, (f"{NAME}:2", f"{NAME}:3"), 2),
     Case(both_rules, True, (f"{NAME}:3",), 1),

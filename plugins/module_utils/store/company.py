@@ -13,17 +13,20 @@ import typing as t
 
 from ..files import reporting
 from ..oci.digest import Digest
-from . import locks
+from . import locks, partials
 
 if t.TYPE_CHECKING:
     from .store import Store
 
 
 class Company(t.NamedTuple):
-    """`needed` is what live leases list; `abandoned` are the files of dead runs with their sizes, which the next writer clears away."""
+    """`needed` is what live leases list. `abandoned` are the files of dead runs with their sizes, which the next writer clears away; `unfinished` are those of
+    blobs that no live run needs, which it keeps for a run that goes on with them.
+    """
 
     needed: frozenset[Digest]
     abandoned: t.Mapping[str, int]
+    unfinished: t.Mapping[str, int]
 
 
 def company_of(store: Store) -> Company:
@@ -31,7 +34,13 @@ def company_of(store: Store) -> Company:
     with locks.watching(store.private("lock"), store.lock_timeout):
         live, dead = locks.seen_leases(store.private("leases"))
         paths = dead + locks.abandoned(store.private("tmp"), live)
-        return Company(frozenset().union(*live.values()), {path: size_below(path) for path in sorted(paths)})
+        needed: frozenset[Digest] = frozenset().union(*live.values())
+        waiting = partials.paths_but_of(store.private(partials.FOLDER), needed)
+        return Company(needed, _with_sizes(paths), _with_sizes(waiting))
+
+
+def _with_sizes(paths: t.Iterable[str]) -> dict[str, int]:
+    return {path: size_below(path) for path in sorted(paths)}
 
 
 def size_below(path: str) -> int:

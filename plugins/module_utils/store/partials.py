@@ -283,6 +283,15 @@ def reclaim(folder: str, needed: t.Collection[Digest], is_here: t.Callable[[Dige
         clear(os.path.join(folder, name))
 
 
+def paths_but_of(folder: str, needed: t.Collection[Digest]) -> list[str]:
+    """The paths of all partial files and journals, but for those of NEEDED blobs."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return [os.path.join(folder, name) for name in names if _digest_of(name.removesuffix(_JOURNAL)) not in needed]
+
+
 def _digest_of(name: str) -> Digest | None:
     try:
         return Digest(*name.split("-", 1))
@@ -298,7 +307,8 @@ def _written(path: str) -> float:
 
 
 def clear(path: str) -> None:
-    """Removes a partial file unless somebody is writing it."""
+    """Removes a partial file, or that of a journal, unless somebody is writing it."""
+    path = path.removesuffix(_JOURNAL)
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:

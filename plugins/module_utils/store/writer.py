@@ -126,9 +126,13 @@ class Writer:
 
     def _remove_partials(self) -> None:
         """Where the disk is full, nothing of this run stays: neither what the fault hit, nor what other faults left."""
+        self.give_up(self._begun)
+
+    def give_up(self, unfinished: t.Iterable[str]) -> None:
+        """Removes partial files that nobody writes."""
         from . import partials
 
-        for path in self._begun:
+        for path in unfinished:
             partials.clear(path)
 
     def _reclaim_partials(self, needed: t.Collection[Digest]) -> None:

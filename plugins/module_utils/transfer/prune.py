@@ -72,6 +72,7 @@ def plan_prune(store: Store, policy: Policy, filters: Filters, protection: Prote
         store=store,
         removed=tuple(leaving),
         garbage=(*sweep.freed, *sweep.strays),
+        unfinished=tuple(sweep.unfinished),
         further_actions=sweep.actions(),
         concerns=sweep.concerns(),
     )

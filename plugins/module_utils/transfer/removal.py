@@ -37,12 +37,13 @@ def parse_removal(text: str) -> Selector:
 class RemovalPlan(Plan):
     """Entries that leave the index, and the content that goes with them: documents before the blobs they name, so that no half image is ever left.
 
-    `concerns` are warnings that belong to no single image.
+    `unfinished` are partial files that go as well; `concerns` are warnings that belong to no single image.
     """
 
     store: Store | None = None
     removed: tuple[Entry, ...] = ()
     garbage: tuple[Digest, ...] = ()
+    unfinished: tuple[str, ...] = ()
     concerns: tuple[str, ...] = ()
 
     def warnings(self) -> list[str]:
@@ -52,6 +53,7 @@ class RemovalPlan(Plan):
         if self.store is not None and self.changed:
             with self.store.writer(()) as writer:
                 writer.remove(self.removed, self.garbage)
+                writer.give_up(self.unfinished)
 
 
 def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, force: bool, host: Platform) -> RemovalPlan:

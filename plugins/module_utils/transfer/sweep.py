@@ -25,23 +25,25 @@ if t.TYPE_CHECKING:
 class Sweep:
     """Content that goes, with its size: `freed` by images that leave, `strays` that no image has, `abandoned` files of dead runs.
 
-    Where images that stay are `unreadable`, no blob goes: what they need isn't known.
+    `unfinished` are what pulls that failed or died have of blobs. Where images that stay are `unreadable`, no blob goes: what they need isn't known.
     """
 
     freed: t.Mapping[Digest, int] = dataclasses.field(default_factory=dict)
     strays: t.Mapping[Digest, int] = dataclasses.field(default_factory=dict)
     abandoned: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    unfinished: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     unreadable: tuple[Entry, ...] = ()
 
     @property
     def size(self) -> int:
-        return sum(size for part in (self.freed, self.strays, self.abandoned) for size in part.values())
+        return sum(size for part in (self.freed, self.strays, self.abandoned, self.unfinished) for size in part.values())
 
     def actions(self) -> tuple[str, ...]:
         """What isn't told with an image that goes."""
         told = (
             (f"delete {counted(len(self.strays), 'blob')} that no image needs", self.strays.values()),
             (f"clear away {counted(len(self.abandoned), 'file')} of runs that died", self.abandoned.values()),
+            (f"give up {counted(len(self.unfinished), 'file')} of pulls that could be gone on with", self.unfinished.values()),
         )
         return tuple(f"{sentence}: {amount(sum(sizes))}" for sentence, sizes in told if sizes)
 
@@ -56,15 +58,15 @@ def plan_sweep(store: Store, leaving: t.Sequence[Entry], everything: bool) -> Sw
     """What goes with the entries LEAVING; with EVERYTHING also what no image has. Raises LockTimeout where another run keeps the store to itself."""
     company = company_of(store)
     remaining = staying(store, leaving)
-    abandoned = company.abandoned if everything else {}
+    abandoned, unfinished = (company.abandoned, company.unfinished) if everything else ({}, {})
     surveys = [store.survey(entry) for entry in remaining]
     unreadable = tuple(entry for entry, survey in zip(remaining, surveys) if survey.graph is None or survey.lost)
     if unreadable:
-        return Sweep(abandoned=abandoned, unreadable=unreadable if leaving or everything else ())
+        return Sweep(abandoned=abandoned, unfinished=unfinished, unreadable=unreadable if leaving or everything else ())
     needed = company.needed.union(*(_mentioned(survey.graph) for survey in surveys if survey.graph is not None))
     freed = {digest: size for digest, size in garbage_of(store, leaving, remaining).items() if digest not in needed}
     strays = [digest for digest in store.stored() if digest not in needed and digest not in freed] if everything else []
-    return Sweep(freed, {digest: size_below(store.blob_path(digest)) for digest in strays}, abandoned)
+    return Sweep(freed, {digest: size_below(store.blob_path(digest)) for digest in strays}, abandoned, unfinished)
 
 
 def _mentioned(graph: Graph) -> set[Digest]:

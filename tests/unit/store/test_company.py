@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_store_that_nobody_has_written_to_has_no_company(tmp_path: Path) -> None:
     company = company_of(Store(str(tmp_path / "store")))
-    assert company == (frozenset(), {})
+    assert company == (frozenset(), {}, {})
     assert not (tmp_path / "store").exists()
 
 
