@@ -157,6 +157,14 @@ class PrivateFile:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
 
+    def write_at(self, data: bytes | bytearray | memoryview, offset: int) -> None:
+        """Writes at OFFSET; safe to call from several threads."""
+        with reporting(self.told):
+            rest = memoryview(data)
+            while rest:
+                count = os.pwrite(self._descriptor, rest, offset)
+                rest, offset = rest[count:], offset + count
+
     def publish(self, target: str) -> os.stat_result:
         """Durable content under TARGET, replacing what was there; the name itself is durable once its folder is synced."""
         with reporting(target):
@@ -203,6 +211,11 @@ def _reclaim(folder: str, name: str) -> None:
                         os.unlink(path)
                 finally:
                     os.close(descriptor)
+
+
+def kept_mode(path: str) -> int:
+    """The mode for a file that is written: that of the one it replaces, else readable for all."""
+    return stat.S_IMODE(os.stat(path).st_mode) if os.path.isfile(path) else 0o644
 
 
 def replace_file(path: str, data: bytes, mode: int) -> None:

@@ -34,11 +34,15 @@ _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, Z
 
 @dataclasses.dataclass(frozen=True)
 class ArchivedImage:
-    """One image of an archive and its names there. `index` is the digest of the index that the image was saved from, where the archive tells."""
+    """One image of an archive and its names there. `index` is the digest of the index that the image was saved from, where the archive tells.
+
+    `tags` are the bare words by which a layout calls it, that are no names.
+    """
 
     root: Descriptor
     names: tuple[Reference, ...]
     index: Digest | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,8 +156,11 @@ class Archive:
             saved_from = self._digest(listed, entry.what) if listed is not None else None
             names = self._layout_names(descriptor)
             root = dataclasses.replace(descriptor, annotations={}, platform=None)
-            known = images.get((root.digest, saved_from))
-            images[root.digest, saved_from] = ArchivedImage(root, tuple(dict.fromkeys((*(known.names if known else ()), *names))), saved_from)
+            tags = [descriptor.annotations[REF_NAME]] if not names and REF_NAME in descriptor.annotations else []
+            known = images.get((root.digest, saved_from), ArchivedImage(root, ()))
+            images[root.digest, saved_from] = ArchivedImage(
+                root, tuple(dict.fromkeys((*known.names, *names))), saved_from, tuple(dict.fromkeys((*known.tags, *tags)))
+            )
         return list(images.values())
 
     def _check_layout_version(self) -> None:

@@ -53,8 +53,8 @@ class FileTarget:
     def __init__(self, path: str, pieces: t.Sequence[Piece], compression: str | None, mode: int) -> None:
         self.path = path
         self.pieces = pieces
+        self.mode = mode
         self._compression = compression
-        self._mode = mode
 
     @property
     def size(self) -> int:
@@ -102,7 +102,7 @@ class FileTarget:
 
     def write(self, open_file: OpenFile) -> None:
         path = os.path.realpath(self.path)
-        with beside(path, self._mode) as file:
+        with beside(path, self.mode) as file:
             if self._compression is None:
                 self._write_plain(file, open_file)
             else:

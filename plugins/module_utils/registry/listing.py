@@ -65,7 +65,7 @@ def _names(
     endpoint: Endpoint, repository: str, path: str, key: str, what: str, page_size: int, read: t.Callable[[str], Reference]
 ) -> t.Iterator[Reference]:
     seen: set[str] = set()
-    for page in _pages(endpoint, repository, path, what, page_size):
+    for page in pages(endpoint, repository, path, what, page_size):
         for name in page.texts(key, None):
             if name in seen:
                 continue
@@ -79,16 +79,18 @@ def _names(
             yield reference
 
 
-def _pages(endpoint: Endpoint, repository: str, path: str, what: str, page_size: int) -> t.Iterator[Document]:
+def pages(endpoint: Endpoint, repository: str, path: str, what: str, page_size: int | None, accept: str = "application/json") -> t.Iterator[Document]:
+    """The pages of a list, one after the other. Raises as `tags` does, and ImageNotFound."""
+
     def answer(query: str, accepted: tuple[int, ...] = (200,)) -> Response:
         return endpoint.send(
-            Request("GET", f"{path}?{query}" if query else path, what, {"Accept": "application/json"}, accepted=accepted, limit=MAX_DOCUMENT),
+            Request("GET", f"{path}?{query}" if query else path, what, {"Accept": accept}, accepted=accepted, limit=MAX_DOCUMENT),
             repository,
         )
 
     asked: set[str] = set()
-    query = f"n={page_size}"
-    response = answer(query, (200, 400))
+    query = f"n={page_size}" if page_size is not None else ""
+    response = answer(query, (200, 400) if query else (200,))
     if response.status == 400:  # a registry may refuse pages of this size instead of giving smaller ones
         response.close()
         response = answer("")

@@ -51,6 +51,11 @@ class Entry:
         return self.descriptor.digest
 
     @property
+    def root(self) -> Descriptor:
+        """The image as such, without what is said of it here."""
+        return dataclasses.replace(self.descriptor, platform=None, annotations={})
+
+    @property
     def label(self) -> str:
         """What messages call the image: its name, or its digest."""
         return str(self.name or self.descriptor.digest)

@@ -258,7 +258,11 @@ class Store:
     def complete(self, selector: Reference | Digest) -> Entry:
         """As resolve, but raises StoreDamaged for an image of which something is lost: it must not be copied anywhere."""
         entry = self.resolve(selector)
+        self.check_whole(entry)
+        return entry
+
+    def check_whole(self, entry: Entry) -> None:
+        """Raises StoreDamaged for an image of which something is lost."""
         lost = self.missing(entry)
         if lost:
             raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {lost[0].digest} is missing or altered; pull it again to repair it")
-        return entry

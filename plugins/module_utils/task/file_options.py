@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import grp
-import os
 import pwd
 import re
-import stat
 import typing as t
 
 from ..errors import InvalidOption
+from ..files import kept_mode
 
 _SYMBOLIC = re.compile(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*")
 _OCTAL = re.compile(r"[0-7]{1,5}")
@@ -39,4 +38,4 @@ def first_mode(path: str, wanted: object) -> int:
     text = str(wanted or "")
     if text.isdigit() and set(text) <= set("01234567"):
         return int(text, 8)
-    return stat.S_IMODE(os.stat(path).st_mode) if os.path.isfile(path) else 0o644
+    return kept_mode(path)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import typing as t
@@ -14,6 +15,7 @@ import typing as t
 from ..errors import InvalidOption, InvalidReference, LongshoreError
 from ..oci.digest import Digest
 from ..oci.glob import is_glob
+from ..oci.location import Location
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference, parse_selector
 from ..store.store import Store
@@ -50,6 +52,13 @@ class Task:
     def selectors(self, option: str) -> list[Reference | Digest]:
         """References, and IDs and digests written in full."""
         return [parse_selector(text) for text in self._texts(option)]
+
+    def location(self, text: str) -> Location:
+        """A place that a user named; `~` and variables in its path are the managed host's."""
+        location = Location.parse(text)
+        return (
+            dataclasses.replace(location, path=os.path.abspath(os.path.expanduser(os.path.expandvars(location.path)))) if location.path else location
+        )
 
     def _texts(self, option: str) -> list[str]:
         value = self.params[option]

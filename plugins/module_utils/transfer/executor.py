@@ -36,8 +36,9 @@ class _Journey:
     done: bool = False
 
     @property
-    def arrival(self) -> NamedGraph:
-        return NamedGraph(self.transfer.graph, self.transfer.names, self.transfer.selection)
+    def arrivals(self) -> list[NamedGraph]:
+        transfer = self.transfer
+        return [*transfer.companions, NamedGraph(transfer.graph, transfer.names, transfer.selection)]
 
 
 def execute(plan: Plan, transfers: t.Sequence[Transfer], workers: Workers) -> None:
@@ -49,7 +50,7 @@ def execute(plan: Plan, transfers: t.Sequence[Transfer], workers: Workers) -> No
         stack.callback(_give_up, journeys)
         _send_off(journeys, workers)
         try:
-            for group in [journeys] if plan.together else [[journey] for journey in journeys]:
+            for group in [journeys] if plan.together else _groups(journeys):
                 _arrive(plan, group)
         except DiskFull as error:
             _give_up(journeys)
@@ -57,6 +58,14 @@ def execute(plan: Plan, transfers: t.Sequence[Transfer], workers: Workers) -> No
         if plan.together and plan.errors:
             _give_up(journeys)
             journeys[0].writer.discard()
+
+
+def _groups(journeys: t.Sequence[_Journey]) -> t.Iterable[list[_Journey]]:
+    """Which journeys end together: those to one whole sink."""
+    groups: dict[int, list[_Journey]] = {}
+    for journey in journeys:
+        groups.setdefault(id(journey.transfer.sink if journey.transfer.whole else journey), []).append(journey)
+    return groups.values()
 
 
 def _open_writers(transfers: t.Sequence[Transfer], stack: contextlib.ExitStack) -> dict[int, SinkWriter]:
@@ -70,12 +79,12 @@ def _open_writers(transfers: t.Sequence[Transfer], stack: contextlib.ExitStack) 
 def _send_off(journeys: t.Sequence[_Journey], workers: Workers) -> None:
     """Hands every lacking blob to the workers, once for each sink; those of a source with an order of its own all together."""
     under_way: dict[tuple[int, Digest], Future[None]] = {}
-    in_order: dict[int, tuple[_Journey, OrderedSource, dict[Digest, Descriptor]]] = {}
+    in_order: dict[tuple[int, int], tuple[_Journey, OrderedSource, dict[Digest, Descriptor]]] = {}
     for journey in journeys:
         transfer = journey.transfer
         for blob in journey.writer.lacking(transfer.graph, (*transfer.moves, *transfer.linked)):
             if isinstance(transfer.source, OrderedSource):
-                in_order.setdefault(id(transfer.source), (journey, transfer.source, {}))[2].setdefault(blob.digest, blob)
+                in_order.setdefault(_way(transfer), (journey, transfer.source, {}))[2].setdefault(blob.digest, blob)
                 continue
             key = (id(transfer.sink), blob.digest)
             if key not in under_way:
@@ -86,8 +95,12 @@ def _send_off(journeys: t.Sequence[_Journey], workers: Workers) -> None:
     for first, source, blobs in in_order.values():
         reading = workers.submit(_move_in_order, first.writer, source, list(blobs.values()))
         for journey in journeys:
-            if id(journey.transfer.source) == id(source):
+            if _way(journey.transfer) == _way(first.transfer):
                 journey.work.append(reading)
+
+
+def _way(transfer: Transfer) -> tuple[int, int]:
+    return id(transfer.source), id(transfer.sink)
 
 
 def _move(journey: _Journey, blob: Descriptor, before: Future[None] | None, connections: Connections) -> None:
@@ -123,7 +136,7 @@ def _arrive(plan: Plan, journeys: t.Sequence[_Journey]) -> None:
         for journey in journeys:
             for work in journey.work:
                 work.result()
-        journeys[0].writer.publish([journey.arrival for journey in journeys])
+        journeys[0].writer.publish([arrival for journey in journeys for arrival in journey.arrivals])
         for journey in journeys:
             journey.done = True
     except DiskFull:

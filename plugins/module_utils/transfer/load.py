@@ -14,10 +14,11 @@ from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidOptio
 from ..oci.digest import Digest
 from ..oci.graph import Graph, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor
-from ..oci.platform import ALL, Platform, Selection
+from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.selecting import check_plain
 from .describe import image_facts, moving, ref_state, short
+from .parts import graph_after, is_damaged, recorded_platforms
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 
 if t.TYPE_CHECKING:
@@ -144,7 +145,7 @@ class Loader:
         moves = tuple(blob for blob in arrival.graph.blobs if not self.store.has(blob)) if names or not arrival.names else ()
         reused = tuple(blob for blob in arrival.graph.blobs if blob not in moves)
         pending = any(row.actions for row in rows)
-        transfer = Transfer(self.archive, self.store, arrival.graph, names, self._recorded(arrival.graph), moves, reused, pending)
+        transfer = Transfer(self.archive, self.store, arrival.graph, names, recorded_platforms(arrival.graph, self.selection), moves, reused, pending)
         for row in rows:
             row.transfer = transfer if not row.own["kept"] else None
         return rows
@@ -159,7 +160,7 @@ class Loader:
             return self._kept(name, before)
         will_be = self._state_after(arrival.graph)
         plan = self._row(str(name), arrival, was, will_be, None if was is None else was.digest)
-        if was != will_be or self._is_damaged(arrival.graph):
+        if was != will_be or is_damaged(self.store, arrival.graph):
             place = f", in place of {short(was.digest)}" if moved and was is not None else ""
             plan.actions = (f"load {name} ({short(will_be.digest)}){place}: {self._amount(arrival.graph)}",)
         return plan
@@ -172,7 +173,7 @@ class Loader:
         plan = self._row(str(digest), arrival, was, will_be, None)
         if plan.image is not None:
             plan.image = dataclasses.replace(plan.image, name=None)
-        if was != will_be or self._is_damaged(arrival.graph):
+        if was != will_be or is_damaged(self.store, arrival.graph):
             plan.actions = (f"load the unnamed image {digest}: {self._amount(arrival.graph)}",)
         return plan
 
@@ -197,31 +198,10 @@ class Loader:
         return RefState(graph.root.digest, tuple(self._graph_after(graph).platforms))
 
     def _graph_after(self, graph: Graph) -> Graph:
-        """The image with what of it is in the store already: platforms add up."""
-        documents = {descriptor.digest: data for descriptor, data in graph.documents.items()}
-
-        def read(descriptor: Descriptor) -> bytes | None:
-            if descriptor.is_document:
-                return documents.get(descriptor.digest) or self.store.read(descriptor)
-            return self._read(descriptor)
-
-        whole = read_graph(graph.root, str(graph.root.digest), read)
-        return whole if whole is not None else graph
-
-    def _is_damaged(self, graph: Graph) -> bool:
-        return not all(self.store.has(descriptor) for descriptor in graph.content)
+        return graph_after(self.store, graph, self._read)
 
     def _amount(self, graph: Graph) -> str:
         return moving([blob for blob in graph.blobs if not self.store.has(blob)])
-
-    def _recorded(self, graph: Graph) -> Selection | None:
-        """Which platforms the entry of an index promises from now on."""
-        if not graph.root.is_index:
-            return None
-        if self.selection is not None:
-            return self.selection
-        platforms = tuple(image.platform for image in graph.images if image.platform is not None and image.platform.is_runnable)
-        return ALL if not graph.absent else Selection(platforms) if platforms else None
 
 
 class LoadPlan(MovingPlan):

@@ -11,6 +11,7 @@ import typing as t
 
 from ..errors import LongshoreError
 from ..oci.digest import Digest
+from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from .workers import Workers
@@ -52,6 +53,13 @@ class Outlets:
         for blob in blobs:
             self._held_at(repository, blob).setdefault(repository.repository, None)
 
+    def lacking(self, graph: Graph, repository: Repository, workers: Workers) -> Division:
+        """What REPOSITORY lacks of an image: nothing where it has it already, be it under another tag."""
+        if repository.probe(Reference(repository.registry, repository.repository, None, graph.root.digest)) is not None:
+            self.has(repository, graph.blobs)
+            return Division()
+        return self.divide(graph.blobs, repository, workers)
+
     def divide(self, blobs: t.Sequence[Descriptor], repository: Repository, workers: Workers) -> Division:
         """What REPOSITORY lacks of BLOBS, from now on counted as there: later images for other repositories take it over."""
         destination = self.destination(repository)
@@ -69,7 +77,7 @@ class Outlets:
 
     def _held_at(self, repository: Repository, blob: Descriptor) -> dict[str, Destination | None]:
         """The repositories of a registry that have a blob, or get it from this run."""
-        return self._holders.setdefault((repository.endpoint.registry, blob.digest), {})
+        return self._holders.setdefault((repository.registry, blob.digest), {})
 
     def _source_of(self, blob: Descriptor, destination: Destination) -> Destination | None:
         """The sink of this run that must have a blob before DESTINATION can take it over; None where it is there already."""
@@ -80,7 +88,7 @@ class Outlets:
         known = next(iter(self._held_at(repository, blob)), None)
         if known is not None:
             return known
-        registry = repository.endpoint.registry
+        registry = repository.registry
         hinted = [context for context in dict.fromkeys(self._hints(registry, blob.digest)) if context != repository.name]
         return next((candidate.repository for context in hinted[:MAX_ASKED] for candidate in self._asked(context, registry, blob)), None)
 
@@ -88,6 +96,6 @@ class Outlets:
         """The repository CONTEXT, if it says that it has the blob. One that can't be asked is none to take a blob from."""
         try:
             candidate = self._repository(Reference.parse(context))
-            return [candidate] if candidate.endpoint.registry == registry and candidate.has(blob) else []
+            return [candidate] if candidate.registry == registry and candidate.has(blob) else []
         except LongshoreError:
             return []

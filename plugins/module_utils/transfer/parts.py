@@ -2,18 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of an image travels: all of it, one of its platforms, or a new index over several."""
+"""What of an image travels: all of it, one of its platforms, or a new index over several; and what a store has of it afterwards."""
 
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 from ..errors import PlatformMissing, UnsupportedFormat
 from ..oci.digest import Digest
 from ..oci.graph import Graph, Read, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
-from ..oci.platform import Selection
+from ..oci.platform import ALL, Selection
 from ..oci.selecting import check_plain
+
+if t.TYPE_CHECKING:
+    from ..store.store import Store
 
 
 def chosen_part(root: Descriptor, label: str, read: Read, selection: Selection | None) -> Graph:
@@ -76,3 +80,30 @@ def whole_image(root: Descriptor, label: str, read: Read) -> Graph:
     if graph is None:
         raise UnsupportedFormat(f"{label} can't be read")
     return graph
+
+
+def graph_after(store: Store, graph: Graph, read: Read) -> Graph:
+    """GRAPH together with what of the image is in the store already: platforms add up. READ reads configs."""
+    documents = {descriptor.digest: data for descriptor, data in graph.documents.items()}
+
+    def read_there(descriptor: Descriptor) -> bytes | None:
+        if descriptor.is_document:
+            return documents.get(descriptor.digest) or store.read(descriptor)
+        return read(descriptor)
+
+    whole = read_graph(graph.root, str(graph.root.digest), read_there)
+    return whole if whole is not None else graph
+
+
+def is_damaged(store: Store, graph: Graph) -> bool:
+    return not all(store.has(descriptor) for descriptor in graph.content)
+
+
+def recorded_platforms(graph: Graph, selection: Selection | None) -> Selection | None:
+    """Which platforms the store's entry of an index promises from now on."""
+    if not graph.root.is_index:
+        return None
+    if selection is not None:
+        return selection
+    platforms = tuple(image.platform for image in graph.images if image.platform is not None and image.platform.is_runnable)
+    return ALL if not graph.absent else Selection(platforms) if platforms else None

@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import LongshoreError
 from ..oci.digest import Digest
-from ..oci.graph import Graph
+from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
@@ -69,7 +69,8 @@ class Transfer:
     """One image on its way: GRAPH goes from SOURCE to SINK, where it gets NAMES. `moves` are the blobs that the sink lacks, `reused` those it has.
 
     One that isn't `pending` is there already, and only counted. `linked` are those of the reused blobs that the sink has to take over from another part
-    of its place, with the sink of this run that gets them there before, if any.
+    of its place, with the sink of this run that gets them there before, if any. `companions` are published with the image, just before it. Images for a
+    `whole` sink get there all at once or not at all.
     """
 
     source: Source
@@ -81,6 +82,8 @@ class Transfer:
     reused: tuple[Descriptor, ...]
     pending: bool = True
     linked: t.Mapping[Descriptor, Sink | None] = dataclasses.field(default_factory=dict)
+    companions: tuple[NamedGraph, ...] = ()
+    whole: bool = False
 
 
 @dataclasses.dataclass

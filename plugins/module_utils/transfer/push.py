@@ -94,10 +94,9 @@ class Pusher:
         return plan
 
     def _division(self, graph: Graph, repository: Repository, there: bool, outlets: Outlets, workers: Workers) -> Division:
-        """Asks for each blob, several at once; not at all where the repository has the image already, be it under another tag."""
-        if there or repository.probe(Reference(repository.registry, repository.repository, None, graph.root.digest)) is not None:
+        if there:
             outlets.has(repository, graph.blobs)
             return Division()
         for blob in graph.blobs:
             self.store.whereabouts.add(blob.digest, repository.name)
-        return outlets.divide(graph.blobs, repository, workers)
+        return outlets.lacking(graph, repository, workers)

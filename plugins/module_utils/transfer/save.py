@@ -77,20 +77,7 @@ class Saving:
 
     def _saved(self, entry: Entry) -> SavedImage:
         chosen = sparse_part(whole_image(entry.descriptor, entry.label, self.store.read), self.selection, entry.label)
-        names = (entry.name,) if entry.name is not None else ()
-        runnable = preferred_image(chosen, self.selection, self.host)
-        if runnable is not None and not runnable.manifest.is_image:
-            runnable = None
-        listed, index = chosen.root, None
-        if self._must_travel_unlisted(chosen):
-            listed, index = chosen.images[0].descriptor, chosen.root.digest
-        return SavedImage(chosen, listed, names, runnable, index)
-
-    def _must_travel_unlisted(self, graph: Graph) -> bool:
-        """Whether an engine would look in the archive for a platform that isn't there, since a host of the one that is could run it as well."""
-        if not graph.root.is_index or len(graph.images) != 1 or graph.images[0].platform is None:
-            return False
-        return any(child.platform is not None and _could_run(graph.images[0].platform, child.platform) for child in graph.absent)
+        return saved_image(chosen, (entry.name,) if entry.name is not None else (), self.selection, self.host)
 
     def _left_out(self, saved: t.Sequence[SavedImage]) -> frozenset[Digest]:
         """Layers that earlier archives have brought. Configs and manifests are small, and every reader wants them."""
@@ -147,6 +134,24 @@ def digests_of_archives(paths: t.Sequence[str]) -> frozenset[Digest]:
             for node in graph.images if graph is not None else ():
                 digests.update(layer.digest for layer in node.manifest.layers if archive.holds(layer.digest))
     return frozenset(digests)
+
+
+def saved_image(graph: Graph, names: tuple[Reference, ...], selection: Selection | None, host: Platform) -> SavedImage:
+    """GRAPH as an archive describes it."""
+    runnable = preferred_image(graph, selection, host)
+    if runnable is not None and not runnable.manifest.is_image:
+        runnable = None
+    listed, index = graph.root, None
+    if _must_travel_unlisted(graph):
+        listed, index = graph.images[0].descriptor, graph.root.digest
+    return SavedImage(graph, listed, names, runnable, index)
+
+
+def _must_travel_unlisted(graph: Graph) -> bool:
+    """Whether an engine would look in the archive for a platform that isn't there, since a host of the one that is could run it as well."""
+    if not graph.root.is_index or len(graph.images) != 1 or graph.images[0].platform is None:
+        return False
+    return any(child.platform is not None and _could_run(graph.images[0].platform, child.platform) for child in graph.absent)
 
 
 def _could_run(host: Platform, other: Platform) -> bool:

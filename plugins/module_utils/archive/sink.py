@@ -1,0 +1,79 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An archive that is written from anywhere: its bytes are known beforehand, so that blobs may come in any order, and several at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from ..files import beside, sync_folder
+from ..oci.digest import Digest, Verifier
+from ..oci.graph import Graph, NamedGraph
+from ..oci.manifest import Descriptor
+from ..streams import Chunks
+from .target import FileTarget
+
+Content = t.Callable[[Descriptor], Chunks]
+
+
+class ArchiveSink:
+    """One archive as a place that images are copied to: all of them at once."""
+
+    def __init__(self, target: FileTarget) -> None:
+        self.target = target
+
+    def writer(self, unused_needed: t.Iterable[Digest]) -> ArchiveWriter:
+        return ArchiveWriter(self.target)
+
+
+class ArchiveWriter:
+    """A file beside the archive, that takes its place when all of it is there. What fails or is killed leaves the old archive."""
+
+    def __init__(self, target: FileTarget) -> None:
+        self._path = os.path.realpath(target.path)
+        self._pieces: list[tuple[int, bytes]] = []
+        self._offsets: dict[Digest, int] = {}
+        offset = 0
+        for piece in target.pieces:
+            if isinstance(piece, bytes):
+                self._pieces.append((offset, piece))
+                offset += len(piece)
+            else:
+                self._offsets[piece.digest] = offset
+                offset += piece.size
+        self._stack = contextlib.ExitStack()
+        self._file = self._stack.enter_context(beside(self._path, target.mode))
+
+    def __enter__(self) -> ArchiveWriter:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._stack.close()
+
+    def lacking(self, unused_graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
+        """An archive that is written is written whole."""
+        return planned
+
+    def ingest(self, descriptor: Descriptor, content: Content) -> None:
+        """Puts one blob in its place. Raises DigestMismatch when the bytes are not what DESCRIPTOR says."""
+        verifier = Verifier(descriptor.digest, descriptor.size, f"blob {descriptor.digest}")
+        start = self._offsets[descriptor.digest]
+        for chunk in content(descriptor):
+            offset = start + verifier.seen
+            verifier.update(chunk)
+            self._file.write_at(chunk, offset)
+        verifier.finish()
+
+    def discard(self) -> None:
+        """What isn't published goes with the writer."""
+
+    def publish(self, unused_images: t.Sequence[NamedGraph]) -> None:
+        """The archive with the images that it was planned for."""
+        for offset, data in self._pieces:
+            self._file.write_at(data, offset)
+        self._file.publish(self._path)
+        sync_folder(os.path.dirname(self._path))

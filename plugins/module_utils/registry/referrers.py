@@ -1,0 +1,115 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What refers to an image: signatures and the like (distribution specification, Listing Referrers and Referrers Tag Schema)."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat
+from ..oci import media_types
+from ..oci.digest import Digest
+from ..oci.document import Document, canonical
+from ..oci.manifest import Descriptor
+from ..oci.reference import Reference
+from .listing import pages
+from .repository import Repository
+
+MAX_REFERRERS = 1000
+
+# By which cosign calls what belongs to an image, where the tags of a repository can't be listed.
+_COSIGN = (".sig", ".att", ".sbom")
+_NOT_OFFERED = frozenset((400, 405, 501))
+
+
+@dataclasses.dataclass(frozen=True)
+class Referrer:
+    """One manifest that names another as its subject. `members` is how a list of referrers describes it."""
+
+    descriptor: Descriptor
+    members: t.Mapping[str, t.Any] = dataclasses.field(compare=False, repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReferrerList:
+    """The referrers of one digest. `document` is the index that lists them under a tag; None where the registry keeps the list itself."""
+
+    referrers: tuple[Referrer, ...]
+    kept_by_registry: bool
+    document: bytes | None = None
+
+    def with_all(self, wanted: t.Iterable[Referrer]) -> bytes | None:
+        """The index that lists WANTED as well; None where this one does already."""
+        known = {referrer.descriptor.digest for referrer in self.referrers}
+        added = {referrer.descriptor.digest: dict(referrer.members) for referrer in wanted if referrer.descriptor.digest not in known}
+        if not added:
+            return None
+        members = Document.parse(self.document, "referrers").members if self.document is not None else {}
+        listed = [*(members.get("manifests") or ()), *(added[digest] for digest in sorted(added))]
+        return canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, **members, "manifests": listed})
+
+
+def tag_of(digest: Digest) -> str:
+    """The tag that stands for a digest where registries know no referrers, and by which cosign's tags begin."""
+    return f"{digest.algorithm[:32]}-{digest.hex[:64]}"
+
+
+def referrers_of(repository: Repository, digest: Digest) -> ReferrerList:
+    """What refers to DIGEST, as the registry tells it, or where it knows no referrers, by the tag that stands for them."""
+    what = f"the referrers of {repository.name}@{digest}"
+    path = f"/v2/{repository.repository}/referrers/{digest}"
+    try:
+        listed = [
+            index for page in pages(repository.endpoint, repository.repository, path, what, None, media_types.OCI_INDEX) for index in _read(page)
+        ]
+    except (ImageNotFound, UnsupportedFormat):
+        return _by_tag(repository, digest, what)
+    except RegistryError as error:
+        if error.status not in _NOT_OFFERED:
+            raise
+        return _by_tag(repository, digest, what)
+    return ReferrerList(tuple(_bounded(listed, what)), True)
+
+
+def _by_tag(repository: Repository, digest: Digest, what: str) -> ReferrerList:
+    reference = Reference(repository.endpoint.registry, repository.repository).tagged(tag_of(digest))
+    try:
+        root = repository.fetch(reference)
+    except ImageNotFound:
+        return ReferrerList((), False)
+    document = repository.read(root)
+    if not root.is_index:
+        raise RegistryError(f"{reference} is no list of referrers, and the registry keeps none itself")
+    return ReferrerList(tuple(_bounded(_read(Document.parse(document, what)), what)), False, document)
+
+
+def _read(document: Document) -> list[Referrer]:
+    return [Referrer(Descriptor.read(entry), entry.members) for entry in document.children("manifests")]
+
+
+def _bounded(referrers: t.Sequence[Referrer], what: str) -> t.Iterable[Referrer]:
+    if len(referrers) > MAX_REFERRERS:
+        raise RegistryError(f"{what} are more than the {MAX_REFERRERS} that are allowed")
+    return {referrer.descriptor.digest: referrer for referrer in referrers}.values()
+
+
+class DigestTags:
+    """The tags of a repository that belong to a digest by their names, such as cosign's `sha256-HEX.sig`."""
+
+    def __init__(self, repository: Repository, listed: t.Callable[[Repository], list[Reference] | None]) -> None:
+        """LISTED gives all tags of a repository; where it can't, the usual ones are tried."""
+        self._parent = Reference(repository.endpoint.registry, repository.repository)
+        self._tags: list[str] | None
+        try:
+            self._tags = sorted(str(reference.tag) for reference in listed(repository) or ())
+        except LongshoreError:
+            self._tags = None
+
+    def of(self, digest: Digest) -> list[Reference]:
+        beginning = f"{tag_of(digest)}."
+        if self._tags is None:
+            return [self._parent.tagged(f"{tag_of(digest)}{ending}") for ending in _COSIGN]
+        return [self._parent.tagged(tag) for tag in self._tags if tag.startswith(beginning)]

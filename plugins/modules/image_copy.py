@@ -1,0 +1,256 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_copy
+short_description: Copy images between registries, layouts and archives
+version_added: 0.1.0
+description:
+  - Copies images from registries, OCI layouts and archives to registries, OCI layouts and archives, without a store and without temporary files.
+  - An image keeps its digest wherever it goes, but for O(platform).
+  - An image that its destination has already costs one request to each registry. Within a registry no bytes move, and elsewhere only those that are lacking.
+options:
+  images:
+    description: The images to copy.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      src:
+        description:
+          - Where the image is.
+          - A reference, or V(docker://) and a reference, means a registry.
+          - V(oci:PATH[:NAME]) means an OCI layout in a folder, V(oci-archive:PATH[:NAME]) and V(docker-archive:PATH[:NAME]) mean an archive. Every kind
+            of archive that M(longshore.images.image_load) reads is read under both names.
+          - The name, or digest, may be left out where there is one image only. A path can't hold a colon.
+        type: str
+        required: true
+      dest:
+        description:
+          - Where it goes, written in the same way.
+          - Without a name after a path the image keeps the name that it has where it comes from.
+          - What a task copies to one archive makes one archive, which replaces the file, unless that holds exactly this already.
+          - An OCI layout keeps what else is in it.
+        type: str
+        required: true
+  platform:
+    description:
+      - The platforms to copy of an image that exists for several. By default all that there are.
+      - For one platform its manifest is copied. For several a new index of these is made, whose digest is returned.
+    type: list
+    elements: str
+  referrers:
+    description:
+      - Whether signatures, attestations and the like travel with an image from a registry to a registry.
+      - These are what refers to the image or one of its manifests, and what is tagged after their digests, as cosign does.
+      - A destination that keeps no lists of referrers gets them as tags.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - longshore.images.registry
+  - longshore.images.attributes
+  - longshore.images.attributes.actiongroup
+author:
+  - Longshore contributors (@longshore)
+seealso:
+  - module: longshore.images.image_pull
+  - module: longshore.images.image_push
+  - module: longshore.images.image_save
+"""
+
+EXAMPLES = r"""
+---
+- name: Mirror two images with their signatures
+  longshore.images.image_copy:
+    images:
+      - src: quay.io/team/app:3
+        dest: registry.example.com/team/app:3
+      - src: quay.io/team/db:16
+        dest: registry.example.com/team/db:16
+    referrers: true
+    registries:
+      - name: registry.example.com
+        username: publisher
+        password: "{{ registry_password }}"
+
+- name: Promote an image within a registry, which moves no bytes
+  longshore.images.image_copy:
+    images:
+      - src: registry.example.com/candidates/app:3
+        dest: registry.example.com/released/app:3
+
+- name: Put two images of a registry in one archive for amd64 hosts
+  longshore.images.image_copy:
+    images:
+      - src: registry.example.com/team/app:3
+        dest: oci-archive:/srv/export/team.tar
+      - src: registry.example.com/team/db:16
+        dest: oci-archive:/srv/export/team.tar
+    platform:
+      - linux/amd64
+
+- name: Push what another tool has built as an OCI layout
+  longshore.images.image_copy:
+    images:
+      - src: oci:/srv/build/layout:latest
+        dest: registry.example.com/team/app:candidate
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
+  returned: success, and when single images failed
+  type: list
+  elements: str
+  sample: ["copy quay.io/team/app:3 to registry.example.com/team/app:3 (sha256:0a399eb16751): 3 blobs, 1.1 MB"]
+images:
+  description:
+    - One row for each image, in the order asked for.
+  returned: success, and when single images failed
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The normalised name that the image has at its destination. Null for an unnamed image.
+      type: str
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: What the name points at, an index or a manifest.
+      type: str
+      sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    image_id:
+      description:
+        - The digest of the config of the platform asked for, else of the host's, else of the first that is copied.
+        - Null, as RV(images[].platforms) and RV(images[].size) are, for an image that a registry has already, which isn't read then.
+      type: str
+      sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
+    media_type:
+      description: The type of what the name points at.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    platforms:
+      description: The platforms that the destination has of the image afterwards.
+      type: list
+      elements: str
+      sample: [linux/amd64]
+    size:
+      description: The bytes of these platforms, documents included.
+      type: int
+      sample: 72188133
+    changed:
+      description: Whether something changes for this image.
+      type: bool
+    source:
+      description: Where the image is copied from.
+      type: str
+      sample: quay.io/team/app:3
+    destination:
+      description: Where the image is copied to.
+      type: str
+      sample: oci-archive:/srv/app.tar
+    previous_digest:
+      description: What the name pointed at before. Null when it wasn't there, and for archives.
+      type: str
+    referrers:
+      description:
+        - What belongs to the image and travels with it, when O(referrers=true), each with its C(digest), its C(tag) where it has one,
+          and whether it C(changed) at the destination.
+      type: list
+      elements: dict
+    endpoint:
+      description: The address of the destination's registry. Null for other destinations.
+      type: str
+      sample: https://registry-1.docker.io
+    failed:
+      description: True for an image that failed; its names stay as they were.
+      type: bool
+      returned: when this image failed
+    msg:
+      description: Why this image failed.
+      type: str
+      returned: when this image failed
+    error:
+      description: The cause of this image's failure.
+      type: str
+      returned: when this image failed
+bytes_transferred:
+  description: Sizes of the configs and layers that are moved, each digest once. Manifests and indexes aren't counted.
+  returned: success
+  type: int
+  sample: 29124181
+bytes_reused:
+  description: Sizes of the configs and layers that were there already.
+  returned: success
+  type: int
+  sample: 0
+blobs_transferred:
+  description: How many configs and layers are moved.
+  returned: success
+  type: int
+  sample: 8
+blobs_reused:
+  description: How many configs and layers were there already.
+  returned: success
+  type: int
+  sample: 0
+rate_limit:
+  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
+  returned: success, and when single images failed
+  type: dict
+  sample: {"limit": 100, "remaining": 76}
+error:
+  description: The cause of a failure, in a word that doesn't change between versions.
+  returned: failure
+  type: str
+  sample: not_found
+status:
+  description: The HTTP status by which the registry refused.
+  returned: failure, when a registry answered
+  type: int
+  sample: 404
+registry_errors:
+  description: The registry's own words.
+  returned: failure, when a registry answered
+  type: list
+  elements: str
+  sample: ["MANIFEST_UNKNOWN: manifest unknown"]
+"""
+
+import typing as t
+
+from ..module_utils.task.arguments import PLATFORM, REGISTRY, Arguments
+from ..module_utils.task.run import run
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.copy import Copier
+from ..module_utils.transfer.plan import Plan
+
+
+def argument_spec() -> Arguments:
+    return (REGISTRY + PLATFORM).extended(
+        images={
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {"src": {"type": "str", "required": True}, "dest": {"type": "str", "required": True}},
+        },
+        referrers={"type": "bool", "default": False},
+    )
+
+
+def plan(task: Task) -> Plan:
+    """What copying changes: each destination, from what it has to the image at the source."""
+    pairs = [(task.location(entry["src"]), task.location(entry["dest"])) for entry in task.params["images"]]
+    task.open_registries([location.reference for pair in pairs for location in pair if location.reference is not None])
+    return Copier(task.repository, task.destination, task.selection, task.params["referrers"], task.host).plan(pairs, task.workers)
+
+
+def main() -> t.NoReturn:
+    run(argument_spec(), plan)
+
+
+if __name__ == "__main__":
+    main()
