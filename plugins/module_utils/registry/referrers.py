@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import threading
 import typing as t
 
 from ..errors import ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat
@@ -15,7 +17,7 @@ from ..oci.digest import Digest
 from ..oci.document import Document, canonical
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from .listing import pages
+from .listing import pages, tags
 from .repository import Repository
 
 MAX_REFERRERS = 1000
@@ -75,7 +77,7 @@ def referrers_of(repository: Repository, digest: Digest) -> ReferrerList:
 
 
 def _by_tag(repository: Repository, digest: Digest, what: str) -> ReferrerList:
-    reference = Reference(repository.endpoint.registry, repository.repository).tagged(tag_of(digest))
+    reference = Reference(repository.registry, repository.repository).tagged(tag_of(digest))
     try:
         root = repository.fetch(reference)
     except ImageNotFound:
@@ -97,19 +99,25 @@ def _bounded(referrers: t.Sequence[Referrer], what: str) -> t.Iterable[Referrer]
 
 
 class DigestTags:
-    """The tags of a repository that belong to a digest by their names, such as cosign's `sha256-HEX.sig`."""
+    """The tags of a repository that belong to a digest by their names, such as cosign's `sha256-HEX.sig`. They are listed once."""
 
-    def __init__(self, repository: Repository, listed: t.Callable[[Repository], list[Reference] | None]) -> None:
-        """LISTED gives all tags of a repository; where it can't, the usual ones are tried."""
-        self._parent = Reference(repository.endpoint.registry, repository.repository)
-        self._tags: list[str] | None
-        try:
-            self._tags = sorted(str(reference.tag) for reference in listed(repository) or ())
-        except LongshoreError:
-            self._tags = None
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._lock = threading.Lock()
 
     def of(self, digest: Digest) -> list[Reference]:
-        beginning = f"{tag_of(digest)}."
-        if self._tags is None:
-            return [self._parent.tagged(f"{tag_of(digest)}{ending}") for ending in _COSIGN]
-        return [self._parent.tagged(tag) for tag in self._tags if tag.startswith(beginning)]
+        """Where a registry lists no tags, the usual ones, which may be there or not."""
+        parent = Reference(self._repository.registry, self._repository.repository)
+        with self._lock:
+            listed = self._listed
+        if listed is None:
+            return [parent.tagged(f"{tag_of(digest)}{ending}") for ending in _COSIGN]
+        return [reference for reference in listed if str(reference.tag).startswith(f"{tag_of(digest)}.")]
+
+    @functools.cached_property
+    def _listed(self) -> list[Reference] | None:
+        try:
+            found = tags(self._repository)
+        except LongshoreError:
+            return None
+        return sorted(found, key=str) if found is not None else None

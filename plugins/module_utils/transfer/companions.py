@@ -15,7 +15,6 @@ from ..oci.digest import Digest
 from ..oci.graph import Graph, NamedGraph, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from ..registry.listing import tags
 from ..registry.referrers import DigestTags, Referrer, ReferrerList, referrers_of, tag_of
 from .plan import RefChange, RefState
 
@@ -39,10 +38,11 @@ class Companions:
 class CompanionFinder:
     """Finds what belongs to images of SOURCE and isn't at TARGET yet."""
 
-    def __init__(self, source: Repository, target: Repository) -> None:
+    def __init__(self, source: Repository, target: Repository, tags: DigestTags) -> None:
+        """TAGS are those of SOURCE."""
         self._source = source
         self._target = target
-        self._tags = DigestTags(source, tags)
+        self._tags = tags
 
     def find(self, image: Graph) -> Companions:
         """All that belongs to IMAGE and to each of its manifests, to what was found, and so on.
@@ -87,12 +87,13 @@ class CompanionFinder:
 
     def _completed(self, subject: Digest, there: ReferrerList, listed: t.Sequence[Referrer], found: Companions) -> list[NamedGraph]:
         data = there.with_all(listed)
+        before = RefState(Digest.of(there.document)) if there.document is not None else None
+        after = RefState(Digest.of(data)) if data is not None else before
+        name = _parent(self._target).tagged(tag_of(subject))
+        found.changes.append(RefChange(str(name), before, after))
         if data is None:
             return []
         root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
-        name = _parent(self._target).tagged(tag_of(subject))
-        before = RefState(Digest.of(there.document)) if there.document is not None else None
-        found.changes.append(RefChange(str(name), before, RefState(root.digest)))
         return [NamedGraph(Graph(root, {root: data}, (), ()), (name,), None)]
 
     def _tagged(self, subject: Digest, found: Companions) -> t.Iterator[Graph]:
@@ -122,4 +123,4 @@ class CompanionFinder:
 
 
 def _parent(repository: Repository) -> Reference:
-    return Reference(repository.endpoint.registry, repository.repository)
+    return Reference(repository.registry, repository.repository)

@@ -15,6 +15,7 @@ from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference
+from ..registry.referrers import DigestTags
 from .companions import CompanionFinder, Companions
 from .describe import counted, image_facts, moving, short
 from .jobs import Job, look_at
@@ -49,6 +50,7 @@ class RegistryCopies:
         self._destination = destination
         self._referrers = referrers
         self._host = host
+        self._tags: dict[str, DigestTags] = {}
         self._outlets = Outlets(destination, lambda registry, digest: ())
 
     def plan(self, jobs: t.Sequence[Job], workers: Workers) -> list[ImagePlan]:
@@ -73,7 +75,9 @@ class RegistryCopies:
     def _companions(self, job: Job, target: Repository, graph: Graph | None) -> Companions:
         if not self._referrers or graph is None or not isinstance(job.origin, RegistryOrigin):
             return Companions()
-        return CompanionFinder(job.origin.source, target).find(graph)
+        source = job.origin.source
+        tags = self._tags.setdefault(source.name, DigestTags(source))
+        return CompanionFinder(source, target, tags).find(graph)
 
     def _planned_or_error(self, job: Job, sight: _Sight | LongshoreError, workers: Workers) -> ImagePlan:
         if isinstance(sight, LongshoreError):

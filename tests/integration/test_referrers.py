@@ -1,0 +1,186 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""image_copy with signatures and the like, made by the tools that make them, between registries that keep no lists of referrers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support import modules
+from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
+from ansible_collections.longshore.images.tests.support.recorder import Recorder
+from ansible_collections.longshore.images.tests.support.registry import Registry, needed, running_registry
+
+PLATFORMS = ("linux/amd64", "linux/arm64")
+INSECURE = ("--allow-insecure-registry", "--allow-http-registry")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
+    """A registry that nothing is in but what is copied there."""
+    with running_registry(tmp_path_factory.mktemp("other")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    needed("cosign", "oras")
+    folder = tmp_path_factory.mktemp("keys")
+    cosign(folder, "generate-key-pair")
+    return folder
+
+
+def cosign(keys: Path, *words: str) -> str:
+    environment = {**os.environ, "HOME": str(keys), "COSIGN_PASSWORD": ""}
+    return subprocess.run(["cosign", *words], cwd=keys, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def sign(keys: Path, name: str, *words: str) -> None:
+    cosign(keys, "sign", "--key", "cosign.key", "--tlog-upload=false", "--yes", *INSECURE, *words, name)
+
+
+def verify(keys: Path, name: str) -> None:
+    """Fails without a good signature."""
+    cosign(keys, "verify", "--key", "cosign.pub", "--insecure-ignore-tlog=true", *INSECURE, name)
+
+
+def attach(folder: Path, name: str, kind: str) -> str:
+    """Attaches a file to an image, and returns the digest of what refers to the image now."""
+    (folder / f"{kind}.json").write_text(json.dumps({"kind": kind}))
+    command = ["oras", "attach", "--plain-http", "--format", "json", "--artifact-type", f"application/vnd.test.{kind}", name, f"{kind}.json"]
+    told = json.loads(subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout)
+    return str(told["digest"])
+
+
+def discovered(name: str) -> set[str]:
+    """The types of what refers to an image."""
+    command = ["oras", "discover", "--plain-http", "--format", "json", name]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found = told.get("referrers") or told.get("manifests") or []
+    return {entry["artifactType"].rpartition(".")[2] for entry in found}
+
+
+def tags(registry: Registry, repository: str) -> set[str]:
+    return set(registry.request("GET", f"{repository}/tags/list").json()["tags"])
+
+
+def index() -> Image:
+    return make_index("signed", PLATFORMS)
+
+
+def options(source: str, registry: Registry, repository: str) -> dict[str, t.Any]:
+    return {"images": [{"src": source, "dest": f"{registry.host}/{repository}:1"}], "referrers": True}
+
+
+def test_signatures_of_an_index_and_its_manifests_are_good_at_the_target(anonymous: Registry, other: Registry, repository: str, keys: Path) -> None:
+    source = anonymous.put(index(), repository, "1")
+    sign(keys, source, "--recursive")
+    done = modules.check_do_again("image_copy", options(source, other, repository), place="/nonexistent")
+    verify(keys, f"{other.host}/{repository}:1")
+    for node in index().graph.images:
+        verify(keys, f"{other.host}/{repository}@{node.descriptor.digest}")
+    assert tags(other, repository) == tags(anonymous, repository)
+    assert sorted(row["tag"] for row in done["images"][0]["referrers"]) == sorted(tags(anonymous, repository) - {"1"})
+
+
+def test_what_refers_to_an_image_travels_with_what_refers_to_that(
+    anonymous: Registry, other: Registry, repository: str, keys: Path, tmp_path: Path
+) -> None:
+    source = anonymous.put(index(), repository, "1")
+    sbom = attach(tmp_path, source, "sbom")
+    signature = attach(tmp_path, f"{anonymous.host}/{repository}@{sbom}", "signature")
+    attach(tmp_path, f"{anonymous.host}/{repository}@{index().graph.images[1].descriptor.digest}", "scan")
+    sign(keys, f"{anonymous.host}/{repository}@{signature}")
+
+    done = modules.check_do_again("image_copy", options(source, other, repository), place="/nonexistent")
+
+    name = f"{other.host}/{repository}"
+    assert discovered(f"{name}:1") == {"sbom"}
+    assert discovered(f"{name}@{sbom}") == {"signature"}
+    assert discovered(f"{name}@{index().graph.images[1].descriptor.digest}") == {"scan"}
+    verify(keys, f"{name}@{signature}")
+    assert len(done["images"][0]["referrers"]) == 4
+    assert {sbom, signature} < {row["digest"] for row in done["images"][0]["referrers"]}
+
+
+def test_a_signature_that_comes_later_follows_the_unchanged_image(anonymous: Registry, other: Registry, repository: str, keys: Path) -> None:
+    source = anonymous.put(make_image("later"), repository, "1")
+    modules.run("image_copy", options(source, other, repository))
+    sign(keys, source)
+    done = modules.check_do_again("image_copy", options(source, other, repository), place="/nonexistent")
+    assert len(done["actions"]) == 1
+    assert "1 referrer of" in done["actions"][0]
+    verify(keys, f"{other.host}/{repository}:1")
+
+
+def test_the_targets_own_referrers_stay(anonymous: Registry, other: Registry, repository: str, keys: Path, tmp_path: Path) -> None:
+    source = anonymous.put(make_image("both"), repository, "1")
+    attach(tmp_path, source, "sbom")
+    attach(tmp_path, other.put(make_image("both"), repository, "1"), "approval")
+    done = modules.check_do_again("image_copy", options(source, other, repository), place="/nonexistent")
+    assert discovered(f"{other.host}/{repository}:1") == {"sbom", "approval"}
+    assert len(done["actions"]) == 1
+
+
+def test_within_a_registry_signatures_move_no_bytes_either(anonymous: Registry, repository: str, keys: Path, tmp_path: Path) -> None:
+    source = anonymous.put(index(), f"{repository}/source", "1")
+    sign(keys, source)
+    attach(tmp_path, source, "sbom")
+    done = modules.check_do_again("image_copy", options(source, anonymous, f"{repository}/target"), place="/nonexistent")
+    assert done["bytes_transferred"] == 0
+    verify(keys, f"{anonymous.host}/{repository}/target:1")
+    assert discovered(f"{anonymous.host}/{repository}/target:1") == {"sbom"}
+
+
+def test_without_the_option_the_image_goes_alone(anonymous: Registry, other: Registry, repository: str, keys: Path) -> None:
+    source = anonymous.put(make_image("alone"), repository, "1")
+    sign(keys, source)
+    modules.run("image_copy", {**options(source, other, repository), "referrers": False})
+    assert tags(other, repository) == {"1"}
+
+
+def test_only_what_belongs_to_the_platforms_that_are_copied_travels(
+    anonymous: Registry, other: Registry, repository: str, keys: Path, tmp_path: Path
+) -> None:
+    source = anonymous.put(index(), repository, "1")
+    sign(keys, source, "--recursive")
+    done = modules.run("image_copy", {**options(source, other, repository), "platform": ["linux/arm64"]})
+    verify(keys, f"{other.host}/{repository}:1")
+    assert len(done["images"][0]["referrers"]) == 1
+
+
+def test_a_signature_that_can_not_be_brought_keeps_the_tag_where_it_was(
+    anonymous: Registry, other: Registry, repository: str, keys: Path, recording: Recorder
+) -> None:
+    source = other.put(make_image("new"), f"{repository}/source", "1")
+    sign(keys, source)
+    anonymous.put(make_image("old"), repository, "1")
+    recording.intercept = lambda noted: 403 if noted.method == "PUT" and noted.path.endswith(".sig") else None
+    results = modules.fail("image_copy", options(source, Registry(keys, int(recording.host.rpartition(":")[2])), repository))
+    assert results["error"] == "denied"
+    assert anonymous.digest(repository, "1") == str(make_image("old").root.digest)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_where_tags_are_not_listed_those_of_cosign_are_tried(
+    anonymous: Registry, other: Registry, repository: str, keys: Path, recording: Recorder, status: int
+) -> None:
+    repository = f"{repository}/{status}"
+    sign(keys, anonymous.put(make_image("unlisted"), repository, "1"))
+    recording.intercept = lambda noted: status if noted.path.partition("?")[0].endswith("/tags/list") else None
+    modules.run("image_copy", options(f"{recording.host}/{repository}:1", other, repository))
+    verify(keys, f"{other.host}/{repository}:1")
+
+
+def test_referrers_do_not_leave_registries(anonymous: Registry, repository: str, tmp_path: Path) -> None:
+    source = anonymous.put(make_image("a"), repository, "1")
+    images = [{"src": source, "dest": f"oci:{tmp_path}/layout"}]
+    assert modules.fail("image_copy", {"images": images, "referrers": True})["error"] == "invalid_option"

@@ -1,0 +1,67 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Locations as users write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, InvalidReference
+from ansible_collections.longshore.images.plugins.module_utils.oci.location import DOCKER_ARCHIVE, LAYOUT, OCI_ARCHIVE, REGISTRY, Location
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+
+DIGEST = "sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("nginx", "docker.io/library/nginx:latest"),
+        ("docker://nginx", "docker.io/library/nginx:latest"),
+        ("docker://oci:1", "docker.io/library/oci:1"),
+        ("docker:27", "docker.io/library/docker:27"),
+        ("docker-archive/x:1", "docker.io/docker-archive/x:1"),
+        ("localhost:5000/oci:1", "localhost:5000/oci:1"),
+        (f"docker://r.test/a@{DIGEST}", f"r.test/a@{DIGEST}"),
+    ],
+)
+def test_what_has_no_other_scheme_is_at_a_registry(text: str, reference: str) -> None:
+    location = Location.parse(text)
+    assert (location.scheme, location.reference, location.path, str(location)) == (REGISTRY, Reference.parse(reference), "", reference)
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme", "path", "name"),
+    [
+        ("oci:/srv/layout", LAYOUT, "/srv/layout", None),
+        ("oci:/srv/layout:short", LAYOUT, "/srv/layout", "short"),
+        ("oci:layout:r.test:5000/a/b:1", LAYOUT, "layout", "r.test:5000/a/b:1"),
+        ("oci-archive:/srv/a.tar:a/b:1", OCI_ARCHIVE, "/srv/a.tar", "a/b:1"),
+        ("docker-archive:~/a.tar", DOCKER_ARCHIVE, "~/a.tar", None),
+        (f"oci:/srv/layout:{DIGEST}", LAYOUT, "/srv/layout", DIGEST),
+    ],
+)
+def test_a_path_ends_at_the_first_colon(text: str, scheme: str, path: str, name: str | None) -> None:
+    location = Location.parse(text)
+    assert (location.scheme, location.reference, location.path, location.name, str(location)) == (scheme, None, path, name, text)
+
+
+@pytest.mark.parametrize("text", ["oci:", "oci::name", "oci:/path:", "docker-archive:", "oci-archive::"])
+def test_a_location_without_a_path_is_none(text: str) -> None:
+    with pytest.raises(InvalidOption):
+        Location.parse(text)
+
+
+@pytest.mark.parametrize("text", ["", "docker://", "docker:///a", "a:b:c", "dir:/srv/folder", "docker-daemon:a:1"])
+def test_what_is_no_reference_is_no_location(text: str) -> None:
+    with pytest.raises(InvalidReference):
+        Location.parse(text)
+
+
+def test_a_full_name_is_normalised_and_a_bare_tag_is_none() -> None:
+    assert Location.parse("oci:/srv/layout").full_name is None
+    assert Location.parse("oci:/srv/layout:app:1").full_name == Reference.parse("docker.io/library/app:1")
+    with pytest.raises(InvalidOption, match=r"oci:/srv/layout:app:1\.0"):
+        assert Location.parse("oci:/srv/layout:1.0").full_name

@@ -1,0 +1,168 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lists of referrers: from a registry that keeps them, and from the tags that stand for them where none does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+from urllib.parse import urlsplit
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.registry import referrers
+from ansible_collections.longshore.images.plugins.module_utils.registry.endpoint import Endpoint
+from ansible_collections.longshore.images.plugins.module_utils.registry.fallback import Fallback
+from ansible_collections.longshore.images.plugins.module_utils.registry.http import Request, Response
+from ansible_collections.longshore.images.plugins.module_utils.registry.referrers import DigestTags, Referrer, ReferrerList, referrers_of, tag_of
+from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
+
+SUBJECT = Digest("sha256", "a" * 64)
+API = f"/v2/team/app/referrers/{SUBJECT}"
+BY_TAG = f"/v2/team/app/manifests/{tag_of(SUBJECT)}"
+LIST = "/v2/team/app/tags/list"
+
+
+@dataclasses.dataclass
+class Answer:
+    content: bytes
+    links: t.Sequence[str] = ()
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=lambda: {"Content-Type": media_types.OCI_INDEX})
+    status: int = 200
+    url: str = ""
+    what: str = "the list"
+
+    def header_values(self, name: str) -> list[str]:
+        return list(self.links) if name == "Link" else []
+
+    def body(self, limit: int) -> bytes:
+        return self.content[: limit + 1]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclasses.dataclass
+class FakeEndpoint:
+    """Answers by path, or by path and query; an error is raised, and what is not there is not found."""
+
+    answers: t.Mapping[str, Answer | LongshoreError]
+    registry: str = "r.test"
+    asked: list[str] = dataclasses.field(default_factory=list)
+
+    def send(self, request: Request, repository: str) -> Response:
+        self.asked.append(request.url)
+        answer = self.answers.get(request.url) or self.answers.get(urlsplit(request.url).path) or ImageNotFound("not there", status=404)
+        if isinstance(answer, LongshoreError):
+            raise answer
+        return t.cast(Response, dataclasses.replace(answer, url=f"https://r.test{request.url}"))
+
+
+def behind(endpoint: FakeEndpoint) -> Repository:
+    way = t.cast(Endpoint, endpoint)
+    return Repository(way, "team/app", "r.test", Fallback([way], "team/app"))
+
+
+def repository(**answers: Answer | LongshoreError) -> Repository:
+    paths = {"api": API, "by_tag": BY_TAG, "tags": LIST}
+    return behind(FakeEndpoint({paths.get(name, name): answer for name, answer in answers.items()}))
+
+
+def entry(number: int, **members: t.Any) -> dict[str, t.Any]:
+    return {"mediaType": media_types.OCI_MANIFEST, "digest": f"sha256:{number:064x}", "size": number, **members}
+
+
+def index(*entries: dict[str, t.Any], **members: t.Any) -> bytes:
+    return json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries, **members}).encode()
+
+
+def numbers(listed: ReferrerList) -> list[int]:
+    return [referrer.descriptor.size for referrer in listed.referrers]
+
+
+def test_a_registry_that_keeps_the_list_is_asked_page_after_page() -> None:
+    found = FakeEndpoint(
+        {API: Answer(index(entry(1), entry(2)), [f'<{API}?page=2>; rel="next"']), f"{API}?page=2": Answer(index(entry(2), entry(3)))}
+    )
+    listed = referrers_of(behind(found), SUBJECT)
+    assert (numbers(listed), listed.kept_by_registry, found.asked) == ([1, 2, 3], True, [API, f"{API}?page=2"])
+
+
+def test_a_list_that_a_registry_keeps_is_empty_where_nothing_refers() -> None:
+    listed = referrers_of(repository(api=Answer(index()), by_tag=Answer(index(entry(1)))), SUBJECT)
+    assert (numbers(listed), listed.kept_by_registry) == ([], True)
+
+
+UNKNOWN = [ImageNotFound("no", 404), RegistryError("no", 400), RegistryError("no", 405), RegistryError("no", 501), Answer(b"<html>")]
+
+
+@pytest.mark.parametrize("answer", UNKNOWN, ids=["404", "400", "405", "501", "a page for people"])
+def test_where_a_registry_keeps_no_list_its_tag_is_read(answer: Answer | LongshoreError) -> None:
+    document = index(entry(1), entry(2))
+    listed = referrers_of(repository(api=answer, by_tag=Answer(document)), SUBJECT)
+    assert (numbers(listed), listed.kept_by_registry, listed.document) == ([1, 2], False, document)
+
+
+def test_without_a_list_and_a_tag_nothing_refers() -> None:
+    assert referrers_of(repository(), SUBJECT) == ReferrerList((), False)
+
+
+@pytest.mark.parametrize("error", [Denied("no", 401), Denied("no", 403), RegistryError("no", 500)])
+def test_a_registry_that_refuses_to_tell_is_an_error(error: LongshoreError) -> None:
+    with pytest.raises(type(error)):
+        referrers_of(repository(api=error, by_tag=Answer(index(entry(1)))), SUBJECT)
+
+
+def test_more_referrers_than_are_allowed_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(referrers, "MAX_REFERRERS", 3)
+    for names in ("api", "by_tag"):
+        with pytest.raises(RegistryError, match="more than the 3"):
+            referrers_of(repository(**{names: Answer(index(*map(entry, range(4))))}), SUBJECT)
+
+
+@pytest.mark.parametrize("odd", [{"size": -1}, {"digest": "sha256:short"}, {"digest": "../x"}, {"mediaType": None}, {"size": "1"}], ids=str)
+def test_an_odd_entry_is_never_believed(odd: dict[str, t.Any]) -> None:
+    with pytest.raises(UnsupportedFormat):
+        referrers_of(repository(by_tag=Answer(index(entry(1, **odd)))), SUBJECT)
+
+
+def listing(*entries: dict[str, t.Any], **members: t.Any) -> ReferrerList:
+    return referrers_of(repository(by_tag=Answer(index(*entries, **members))), SUBJECT)
+
+
+def test_a_list_keeps_what_it_has_and_gets_what_it_lacks_as_it_was_told() -> None:
+    wanted = listing(entry(5, artifactType="a/sbom", annotations={"k": "v"}), entry(2), entry(1)).referrers
+    data = listing(entry(1, artifactType="mine"), annotations={"own": "1"}).with_all(wanted)
+    assert data is not None
+    made = json.loads(data)
+    assert made["manifests"] == [entry(1, artifactType="mine"), entry(2), entry(5, artifactType="a/sbom", annotations={"k": "v"})]
+    assert made["annotations"] == {"own": "1"}
+    assert referrers_of(repository(by_tag=Answer(data)), SUBJECT).with_all(wanted) is None
+
+
+def test_a_first_list_is_the_same_whatever_the_order() -> None:
+    wanted: tuple[Referrer, ...] = listing(entry(3), entry(1)).referrers
+    empty = ReferrerList((), False)
+    assert empty.with_all(wanted) == empty.with_all(wanted[::-1]) is not None
+
+
+def test_tags_that_belong_to_a_digest_begin_with_it_and_a_dot() -> None:
+    tag = tag_of(SUBJECT)
+    told = [f"{tag}.sig", tag, f"{tag}x.sig", "1", f"{tag}.0123.meta", "sha256-" + "b" * 64 + ".sig"]
+    endpoint = FakeEndpoint({LIST: Answer(json.dumps({"tags": told}).encode())})
+    tags = DigestTags(behind(endpoint))
+    assert [reference.tag for reference in tags.of(SUBJECT)] == [f"{tag}.0123.meta", f"{tag}.sig"]
+    assert tags.of(Digest("sha256", "c" * 64)) == []
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize("answer", [Denied("no", 403), ImageNotFound("no", 404), Answer(b"<html>")], ids=["denied", "not there", "odd"])
+def test_where_tags_are_not_listed_the_usual_ones_are_guessed(answer: Answer | LongshoreError) -> None:
+    tag = tag_of(SUBJECT)
+    assert [reference.tag for reference in DigestTags(repository(tags=answer)).of(SUBJECT)] == [f"{tag}.sig", f"{tag}.att", f"{tag}.sbom"]
