@@ -56,6 +56,12 @@ def test_what_asks_no_registry_needs_no_library(
     modules.run(name, {"store": store, **options}, env=without_libraries)
 
 
+def test_a_copy_between_layouts_and_archives_needs_no_library(store: str, tmp_path: Path, without_libraries: dict[str, str]) -> None:
+    make_image("app").put(Store(store), NAME)
+    for source, dest in ((f"oci:{store}", f"oci-archive:{tmp_path}/a.tar"), (f"oci-archive:{tmp_path}/a.tar", f"oci:{tmp_path}/layout")):
+        assert modules.run("image_copy", {"images": [{"src": source, "dest": dest}]}, env=without_libraries)["changed"]
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -218,3 +218,16 @@ def test_a_catalog_and_tags_are_listed_with_tokens_of_their_own(place: Place) ->
 def test_the_tags_of_a_public_repository_are_listed_where_the_catalog_is_not(place: Place) -> None:
     asked = {"registry": place.recorder.host, "term": "public/app", "list_tags": True, **place.options}
     assert modules.run("image_search_info", asked)["results"][0]["tags"] == ["1"]
+
+
+def test_a_blob_is_mounted_with_leave_to_read_where_it_comes_from(place: Place, tmp_path: Path) -> None:
+    done = publish(place, tmp_path, IMAGE, "private/app", destination=f"{place.recorder.host}/private/second:1")
+    assert (done["bytes_transferred"], done["changed"]) == (0, True)
+    assert not any(noted.method in ("PUT", "PATCH") and "/blobs/" in noted.path for noted in place.recorder.requests)
+
+
+def test_a_copy_within_a_registry_is_mounted_with_leave_to_read_too(place: Place) -> None:
+    images = [{"src": f"{place.recorder.host}/private/app:1", "dest": f"{place.recorder.host}/private/copy:1"}]
+    done = modules.check_do_again("image_copy", {"images": images, "registries": [place.entry(**LOGIN)]}, place="/nonexistent")
+    assert done["bytes_transferred"] == 0
+    assert not any(noted.method in ("PUT", "PATCH") and "/blobs/" in noted.path for noted in place.recorder.requests)
