@@ -15,6 +15,7 @@ from ..oci.digest import Digest
 from ..oci.graph import Graph, NamedGraph, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
+from ..oci.text import clean
 from ..registry.referrers import DigestTags, Referrer, ReferrerList, referrers_of, tag_of
 from .plan import RefChange, RefState
 
@@ -82,7 +83,8 @@ class CompanionFinder:
     def _is_readable(self, referrer: Referrer, found: Companions) -> bool:
         if referrer.descriptor.is_document:
             return True
-        found.warnings.append(f"{self._source.name}@{referrer.descriptor.digest} is of type {referrer.descriptor.media_type:.100} and was not copied")
+        kind = clean(referrer.descriptor.media_type, 100)
+        found.warnings.append(f"{self._source.name}@{referrer.descriptor.digest} is of type {kind} and isn't copied")
         return False
 
     def _completed(self, subject: Digest, there: ReferrerList, listed: t.Sequence[Referrer], found: Companions) -> list[NamedGraph]:
