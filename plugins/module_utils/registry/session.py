@@ -50,8 +50,12 @@ class BlobUpload:
 
     def mount(self, origin: str) -> bool:
         """Whether the registry takes the blob over from its repository ORIGIN. Where it doesn't, it has opened a session instead, or is asked for one later."""
-        url = f"{self._uploads}?mount={quote(str(self._descriptor.digest), safe='')}&from={quote(origin, safe='')}"
-        request = Request("POST", url, self._what, body=_nothing, accepted=(201, 202), scopes=(f"repository:{origin}:pull",))
+        route = self._repository.endpoint.route
+        if not origin.startswith(route.own_part):
+            return False  # the host's configuration sends it to another place
+        there = route.renamed(origin)
+        url = f"{self._uploads}?mount={quote(str(self._descriptor.digest), safe='')}&from={quote(there, safe='')}"
+        request = Request("POST", url, self._what, body=_nothing, accepted=(201, 202), scopes=(f"repository:{there}:pull",))
         try:
             answer = self._send(request)
         except (Denied, ImageNotFound, RegistryError):

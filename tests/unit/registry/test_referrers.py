@@ -64,9 +64,18 @@ class FakeEndpoint:
         return t.cast(Response, dataclasses.replace(answer, url=f"https://r.test{request.url}"))
 
 
+@dataclasses.dataclass
+class OneWay:
+    """Without mirrors."""
+
+    endpoint: FakeEndpoint
+
+    def send(self, request: Request, by_tag: bool) -> Response:
+        return self.endpoint.send(request, "team/app")
+
+
 def behind(endpoint: FakeEndpoint) -> Repository:
-    way = t.cast(Endpoint, endpoint)
-    return Repository(way, "team/app", "r.test", Fallback([way], "team/app"))
+    return Repository(t.cast(Endpoint, endpoint), "team/app", "r.test", t.cast(Fallback, OneWay(endpoint)))
 
 
 def repository(**answers: Answer | LongshoreError) -> Repository:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 import pytest
@@ -25,18 +24,12 @@ BLOBS = [Descriptor("layer", Digest("sha256", f"{number:064x}"), number) for num
 REPOSITORIES = ["a.test/one", "a.test/two", "a.test/three", "b.test/one"]
 
 
-@dataclasses.dataclass(frozen=True)
-class FakeEndpoint:
-    registry: str
-
-
 class FakeRepository:
     """A repository that has some blobs, and notes what it is asked for."""
 
     def __init__(self, name: str, held: t.Collection[Descriptor] = (), denied: bool = False) -> None:
         self.name = name
-        registry, _slash, self.repository = name.partition("/")
-        self.endpoint = FakeEndpoint(registry)
+        self.registry, _slash, self.repository = name.partition("/")
         self.held = held
         self.denied = denied
         self.asked: list[Descriptor] = []
