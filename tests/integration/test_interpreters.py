@@ -7,23 +7,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.longshore.images.tests.support import modules
-
-
-def interpreters() -> list[str]:
-    """The Pythons 3.9 to 3.14 on PATH or under pyenv, one for each version; always the one that runs the tests."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    folders = [*map(str, sorted(pyenv.glob("3.*/bin"))), os.environ.get("PATH", "")]
-    found = [shutil.which(f"python3.{minor}", path=os.pathsep.join(folders)) for minor in range(9, 15)]
-    return sorted({sys.executable, *(path for path in found if path is not None)})
+from ansible_collections.longshore.images.tests.support.interpreters import interpreters
 
 
 @pytest.mark.parametrize("python", interpreters())

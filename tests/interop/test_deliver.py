@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import socket
 import ssl
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from ansible_collections.longshore.images.tests.support import engines, modules
 from ansible_collections.longshore.images.tests.support.engines import HOST, OTHER, RELATED, Engine, runnable_image, runnable_index
 from ansible_collections.longshore.images.tests.support.images import Image, make_image
+from ansible_collections.longshore.images.tests.support.interpreters import interpreters
 from ansible_collections.longshore.images.tests.support.registry import make_authority
 from ansible_collections.longshore.images.tests.support.relay import Relay
 
@@ -445,3 +448,22 @@ class TestHowAnEngineIsReached:
         assert [row["engine"] for row in done["images"]] == ["podman", "podman"]
         assert podman.digests(TWO) == {str(two.root.digest)}
         assert podman.proves(TWO, "two")
+
+
+@pytest.mark.parametrize("python", interpreters())
+def test_every_python_of_a_managed_host_delivers_to_every_engine(python: str, store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    image = make_image("large", 1, HOST, size=3_000_000)
+    put(store, {ONE: image})
+    targets = [next(make_target(request, name)) for name in ("docker", "podman", "containerd")]
+    tasks = []
+    for target in targets:
+        task = {"longshore.images.image_deliver": {"store": store, "name": [ONE], **target.options}, "environment": target.env}
+        tasks += [{**task, "register": "first"}, {**task, "register": "second"}]
+        tasks.append({"ansible.builtin.assert": {"that": ["first is changed", "second is not changed"]}})
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    (tmp_path / "play.json").write_text(json.dumps([play]))
+    command = ["ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={python}", str(tmp_path / "play.json")]
+    environment = {**modules.environment(HOME=str(tmp_path)), "ANSIBLE_CONFIG": str(modules.ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
+    result = subprocess.run(command, cwd=modules.ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [target.engine.image_id(ONE) for target in targets] == [config_of(image)] * 3

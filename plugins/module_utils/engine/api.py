@@ -14,9 +14,8 @@ from ..oci.document import Document
 from ..oci.text import clean
 from .address import Address, reporting
 from .engine import Chunks
-from .rows import understood
+from .rows import MAX_LIST, understood
 
-MAX_LIST = 64 * 1024 * 1024
 _MAX_ANSWER = 4 * 1024 * 1024
 
 

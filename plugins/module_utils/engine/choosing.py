@@ -9,17 +9,19 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shutil
 import typing as t
 
 from ..errors import EngineError, InvalidOption
 from .address import Address, Tls
 from .engine import Engine
-from .program import find_program
 
 AUTO, DOCKER, PODMAN, CONTAINERD = "auto", "docker", "podman", "containerd"
 _DOCKER_SOCKET = "/var/run/docker.sock"
 _PODMAN_SOCKET = "/run/podman/podman.sock"
 _CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+# Where programs of administrators are that the path of a remote login may lack.
+_FURTHER_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _NAMESPACE = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 
 
@@ -55,6 +57,10 @@ def open_engine(options: EngineOptions, environment: t.Mapping[str, str]) -> Eng
     places = _Places(options, environment)
     kind = options.engine if options.engine != AUTO else places.first()
     return {DOCKER: places.docker, PODMAN: places.podman, CONTAINERD: places.containerd}[kind]()
+
+
+def find_program(name: str) -> str | None:
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_FURTHER_FOLDERS]))
 
 
 class _Places:

@@ -12,7 +12,6 @@ from ..oci.document import Document
 from ..oci.platform import Platform
 from .api import Api
 from .engine import BlobHoldings, ChainHoldings, Chunks, Engine, HeldImage, Holdings, LayersOf
-from .podman import PodmanService
 from .rows import image_of, understood
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
@@ -21,6 +20,8 @@ _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 def open_docker(api: Api) -> Engine:
     """The engine that answers: Docker with its first store, or with the containerd image store, or Podman, which speaks Docker's language too."""
     if api.header("/_ping", "Libpod-Api-Version") is not None:
+        from .podman import PodmanService
+
         return PodmanService(Api(api.address, PodmanService.title, api.timeout))
     info = api.get("/info")
     if info is None:

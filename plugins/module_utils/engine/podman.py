@@ -7,14 +7,17 @@
 from __future__ import annotations
 
 import abc
+import typing as t
 
 from ..errors import EngineRefused
 from ..oci.document import Document
 from ..oci.platform import Platform
-from .api import MAX_LIST, Api
 from .engine import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf
-from .program import Finished, run_program
-from .rows import image_of, understood
+from .rows import MAX_LIST, image_of, understood
+
+if t.TYPE_CHECKING:
+    from .api import Api
+    from .program import Finished
 
 _LISTED = "what podman prints of its images"
 
@@ -69,6 +72,8 @@ class PodmanProgram(_Podman):
         self._run("load", "--quiet", given=archive)
 
     def _run(self, *words: str, given: Chunks = ()) -> Finished:
+        from .program import run_program
+
         done = run_program([self.place, *words], f"{self.title} ({self.place})", self._timeout, given)
         if done.status != 0:
             raise EngineRefused(f"{self.title} ({self.place}) refuses it: {done.told}")

@@ -9,19 +9,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import selectors
-import shutil
 import subprocess
 import typing as t
 
 from ..errors import EngineError
 from ..oci.text import clean
-from .api import MAX_LIST
 from .engine import Chunks
+from .rows import MAX_LIST
 
 _MAX_ERRORS = 64 * 1024
 _PIECE = 64 * 1024
-# Where programs of administrators are that the path of a remote login may lack.
-_FURTHER_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +34,6 @@ class Finished:
         lines = [line for line in self.errors.decode("utf-8", "replace").splitlines() if line.strip()]
         plain = [line for line in lines if not line.startswith("time=")] or lines
         return clean(" ".join(plain)) or f"status {self.status}"
-
-
-def find_program(name: str) -> str | None:
-    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_FURTHER_FOLDERS]))
 
 
 def run_program(words: t.Sequence[str], title: str, timeout: float, given: Chunks = ()) -> Finished:

@@ -15,6 +15,8 @@ from ..oci.reference import Reference
 from ..oci.text import clean
 from .engine import HeldImage
 
+MAX_LIST = 64 * 1024 * 1024
+
 _Read = t.TypeVar("_Read")
 
 

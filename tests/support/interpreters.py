@@ -1,0 +1,20 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Pythons that managed hosts may have, as far as they are found on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+def interpreters() -> list[str]:
+    """The Pythons 3.9 to 3.14 on PATH or under pyenv, one for each version; always the one that runs the tests."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    folders = [*map(str, sorted(pyenv.glob("3.*/bin"))), os.environ.get("PATH", "")]
+    found = [shutil.which(f"python3.{minor}", path=os.pathsep.join(folders)) for minor in range(9, 15)]
+    return sorted({sys.executable, *(path for path in found if path is not None)})
