@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..engine.engine import Engine, HeldImage, Holdings, Offer
+from ..engine.engine import Engine, HeldImage, Offer
 from ..errors import EngineError, EngineRefused, InvalidOption, LongshoreError, StoreDamaged, UnsupportedFormat
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
@@ -62,12 +62,16 @@ class Outgoing:
 
 @dataclasses.dataclass
 class Delivery:
-    """An image on its way, and the layers of it that have to be sent."""
+    """An image on its way, what the engine has under its name, and the layers of it that have to be sent."""
 
     row: ImagePlan
     outgoing: Outgoing
-    layers: tuple[Descriptor, ...]
-    is_there: bool
+    held: HeldImage | None
+    layers: tuple[Descriptor, ...] = ()
+
+    @property
+    def is_there(self) -> bool:
+        return self.outgoing.is_in(self.held)
 
     @property
     def sent(self) -> tuple[Descriptor, ...]:
@@ -91,28 +95,35 @@ class Deliverer:
         """The engine is asked once for all images, and for its layers only when it lacks one of them. Raises EngineError when it can't be asked."""
         self.store.reload()
         held = self.engine.images()
-        holdings: Holdings | None = None
         rows: list[ImagePlan] = []
-        deliveries: list[Delivery] = []
+        deliveries: dict[Reference, Delivery] = {}
         for name in dict.fromkeys(names):
             row = ImagePlan(str(name), own={"engine": self.engine.title, "engine_digest": None})
-            rows.append(row)
             try:
                 outgoing = self._outgoing(name, row)
-                there = find_held(held, outgoing, self.engine)
-                delivery = Delivery(row, outgoing, (), outgoing.is_in(there))
-                if not delivery.is_there:
-                    holdings = holdings or self.engine.holdings(self._layers_of)
-                    offer = self._offer(outgoing)
-                    delivery.layers = holdings.lacking(offer)
-                    holdings.add(offer)
-                self._describe(delivery, there)
-                deliveries.append(delivery)
-            except EngineError:
-                raise
+                if _is_repeated(outgoing, deliveries):
+                    continue
+                deliveries[outgoing.name] = Delivery(row, outgoing, find_held(held, outgoing, self.engine))
             except LongshoreError as error:
                 row.error = error
-        return DeliveryPlan(rows, deliveries, self.store, self.engine)
+            rows.append(row)
+        self._find_lacking([delivery for delivery in deliveries.values() if not delivery.is_there])
+        for delivery in deliveries.values():
+            self._describe(delivery)
+        return DeliveryPlan(rows, list(deliveries.values()), self.store, self.engine)
+
+    def _find_lacking(self, deliveries: t.Sequence[Delivery]) -> None:
+        """Which layers have to be sent: what one image brings the next one finds there."""
+        if not deliveries:
+            return
+        holdings = self.engine.holdings(self._layers_of)
+        for delivery in deliveries:
+            try:
+                offer = self._offer(delivery.outgoing)
+                delivery.layers = holdings.lacking(offer)
+                holdings.add(offer)
+            except LongshoreError as error:
+                delivery.row.error = error
 
     # What is delivered.
 
@@ -166,9 +177,9 @@ class Deliverer:
             return []
         return [layer.digest for image in graph.images for layer in image.manifest.layers] if graph is not None else []
 
-    def _describe(self, delivery: Delivery, there: HeldImage | None) -> None:
+    def _describe(self, delivery: Delivery) -> None:
         """The row of the results, and what changes."""
-        row, outgoing, engine = delivery.row, delivery.outgoing, self.engine
+        row, outgoing, there, engine = delivery.row, delivery.outgoing, delivery.held, self.engine
         row.image = image_facts(row.asked, outgoing.graph, None, self.host)
         before = outgoing.state_in(there) if there is not None and there.usable else None
         after = before if delivery.is_there else RefState(outgoing.digest if engine.takes_oci else outgoing.image_id)
@@ -179,6 +190,14 @@ class Deliverer:
         row.own["engine_digest"] = str(outgoing.digest) if engine.takes_oci else None
         in_place = f" in place of {short(before.digest)}" if before is not None and before != after else ""
         row.actions = (f"deliver {row.asked} ({short(outgoing.digest)}) to {engine.title}{in_place}: {moving(delivery.sent)}",)
+
+
+def _is_repeated(outgoing: Outgoing, deliveries: t.Mapping[Reference, Delivery]) -> bool:
+    """Whether an image is among DELIVERIES already, asked for in other words. Raises InvalidOption where its name is to be another image's too."""
+    earlier = deliveries.get(outgoing.name)
+    if earlier is not None and earlier.outgoing.digest != outgoing.digest:
+        raise InvalidOption(f"{outgoing.name} can't be two images at once, {earlier.outgoing.digest} and {outgoing.digest}")
+    return earlier is not None
 
 
 def find_held(images: t.Sequence[HeldImage], outgoing: Outgoing, engine: Engine) -> HeldImage | None:
@@ -203,7 +222,7 @@ class DeliveryPlan(MovingPlan):
 
     def apply(self, unused_workers: Workers) -> None:
         for delivery in self._deliveries:
-            if not delivery.is_there:
+            if not delivery.is_there and delivery.row.error is None:
                 try:
                     self._deliver(delivery)
                 except EngineError as error:

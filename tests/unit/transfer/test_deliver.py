@@ -237,3 +237,19 @@ def test_layers_are_known_by_a_manifest_that_the_store_no_longer_names(store: St
     (change,) = plan.images[0].changes
     assert change.before is not None
     assert (change.before.digest, change.after and change.after.digest) == (ONE.root.digest, TWO.root.digest)
+
+
+def test_an_image_that_is_asked_for_in_two_ways_is_delivered_once(store: Store) -> None:
+    ONE.put(store, "one:1")
+    engine = Memory()
+    selectors: list[Reference | Digest] = [Reference.parse("one:1"), Reference.parse(f"one:1@{ONE.root.digest}"), ONE.root.digest]
+    plan = Deliverer(store, engine, None, AMD64).plan(selectors)
+    assert [row.asked for row in plan.images] == ["docker.io/library/one:1"]
+
+
+def test_a_name_can_not_be_two_images(store: Store) -> None:
+    ONE.put(store, "one:1")
+    TWO.put(store, "one:2")
+    selectors = [Reference.parse("one:1"), Reference.parse(f"one:1@{TWO.root.digest}")]
+    plan = Deliverer(store, Memory(), None, AMD64).plan(selectors)
+    assert [row.error and row.error.cause for row in plan.images] == [None, "invalid_option"]
