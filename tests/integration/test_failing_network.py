@@ -147,6 +147,7 @@ def pull(throttle: Throttle, repository: str, store: str, retries: int = 5, conc
     with Workers(concurrency) as workers:
         plan = puller.plan([Reference.parse(f"{throttle.host}/{repository}:1")], workers)
         plan.apply(workers)
+    registries.client.close()
     return [error.message for error in plan.errors]
 
 
@@ -273,6 +274,7 @@ def test_a_host_that_has_too_many_requests_gets_fewer_at_once_and_all_are_answer
         one.start()
     for one in threads:
         one.join(60)
+    client.close()
     server.shutdown()
     server.server_close()
     thread.join(5)

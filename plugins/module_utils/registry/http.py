@@ -187,6 +187,10 @@ class HttpClient:
             self.found_credentials.append(found)
         return found
 
+    def close(self) -> None:
+        """Ends the connections that were kept, for a process that goes on; others end with it."""
+        self._session.close()
+
     def send(self, request: Request, host: HostSettings) -> Response:
         """The answer, of a status that REQUEST accepts.
 
