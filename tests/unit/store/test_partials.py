@@ -250,6 +250,27 @@ def test_who_comes_second_goes_on_where_the_first_failed(store: Store) -> None:
     first.join(10)
 
 
+def test_who_comes_second_begins_anew_where_the_first_threw_its_file_away(store: Store) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wrong(partial: Partial) -> None:
+        begun.set()
+        go_on.wait(10)
+        partial.only_front()
+        partial.append(bytes(len(DATA)))
+
+    def first() -> None:
+        with pytest.raises(DigestMismatch):
+            fetch(store, wrong)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    begun.wait(10)
+    threading.Timer(0.3, go_on.set).start()
+    assert rest_of(Store(store.path)) == [(0, len(DATA))]
+    thread.join(10)
+
+
 def test_a_run_that_does_not_go_on_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partials, "PATIENCE", 0.2)
     begun, go_on = threading.Event(), threading.Event()
