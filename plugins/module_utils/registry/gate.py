@@ -57,7 +57,8 @@ class Gate:
                 shut = self._shut_until - time.monotonic()
                 if shut > 0:
                     if self._complaint is not None and self._shut_until > deadline:
-                        raise self._complaint
+                        # A copy: who catches it may add to its words.
+                        raise type(self._complaint)(self._complaint.message, self._complaint.status, self._complaint.registry_errors)
                     self._changed.wait(shut)
                 elif self._limit is None or thread in self._inside or sum(self._inside.values()) < self._limit:
                     # A thread that is inside already gets in: it sends what it is being sent, and would wait for itself.

@@ -40,7 +40,7 @@ READ_TIMEOUT = 30.0
 DEADLINE = 45.0
 MAX_RETRY_AFTER = 60.0
 CHUNK = 256 * 1024
-SENT_AT_ONCE = 64 * 1024
+SENT_AT_ONCE = 128 * 1024
 # Connections for each transfer that may run at once: large blobs come over several.
 CONNECTIONS = 3
 

@@ -269,18 +269,25 @@ def remove(path: str) -> None:
 
 
 def reclaim(folder: str, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> None:
-    """Removes partial files that nobody writes, and that nobody will go on with: their blob is here, they are old, or there are too many.
+    """Removes the partial files that are useless, unless somebody writes them."""
+    for path in useless(folder, needed, is_here):
+        clear(path)
 
-    Those of NEEDED blobs stay whatever their age: this run goes on with them.
+
+def useless(folder: str, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> list[str]:
+    """The partial files that nobody will go on with: their blob is here, they are old, or there are too many.
+
+    Those of NEEDED blobs are none of these: this run goes on with them.
     """
     now = time.time()
-    files = {name.removesuffix(_JOURNAL) for name in os.listdir(folder)}
-    by_age = sorted(((_written(os.path.join(folder, name)), name) for name in files), reverse=True)
+    names = {name.removesuffix(_JOURNAL) for name in os.listdir(folder)} if os.path.isdir(folder) else ()
+    by_age = sorted(((_written(os.path.join(folder, name)), name) for name in names), reverse=True)
+    found = []
     for rank, (written, name) in enumerate(by_age):
         digest = _digest_of(name)
-        if digest is not None and not is_here(digest) and (digest in needed or (now - written < KEPT_SECONDS and rank < KEPT_AT_MOST)):
-            continue
-        clear(os.path.join(folder, name))
+        if digest is None or is_here(digest) or (digest not in needed and (now - written >= KEPT_SECONDS or rank >= KEPT_AT_MOST)):
+            found.append(os.path.join(folder, name))
+    return found
 
 
 def paths_but_of(folder: str, needed: t.Collection[Digest]) -> list[str]:

@@ -20,6 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.store import partials
+from ansible_collections.longshore.images.plugins.module_utils.store.company import company_of
 from ansible_collections.longshore.images.plugins.module_utils.store.partials import Partial
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.store.writer import Writer
@@ -333,6 +334,8 @@ def test_a_file_that_no_run_has_touched_for_a_week_is_cleared_away(store: Store,
     os.utime(path, (then, then))
     open_and_close(store, BLOB.digest)
     assert path.exists(), "a run that needs it goes on with it however old it is"
+    told = set(company_of(store).abandoned)
+    assert told == (set() if stays else {str(path), f"{path}.pieces"}), "what is told beforehand is what goes"
     open_and_close(store)
     assert (left(store) != {}) == stays
 
