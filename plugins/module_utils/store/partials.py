@@ -19,7 +19,7 @@ import time
 import typing as t
 
 from ..errors import DigestMismatch, DiskFull, InputOutputError, InvalidReference, LongshoreError
-from ..files import read_bounded, reporting, try_lock
+from ..files import CHUNK, read_bounded, reporting, try_lock
 from ..oci.digest import Digest, Verifier
 from ..oci.manifest import Descriptor
 from .spans import MAX_NOTES, Span, Spans, note, read_notes
@@ -46,7 +46,6 @@ class Partial:
         self._wanted = wanted
         self._notes: int | None = None
         self._lock = threading.Lock()
-        self._buffer = memoryview(b"")
         self._spans = self._found()
         self._verifier = self._new_verifier()
         self.inherited = self._spans.end > 0
@@ -89,14 +88,12 @@ class Partial:
     def hash_on(self) -> None:
         """Hashes what has come between the bytes that were hashed already and the first gap, while the system still has it in memory."""
         front = self.front
-        if self._verifier.seen < front and not self._buffer:
-            self._buffer = memoryview(bytearray(1024 * 1024))
         with reporting(self.path):
             while self._verifier.seen < front:
-                count = os.preadv(self._file, [self._buffer[: front - self._verifier.seen]], self._verifier.seen)
-                if not count:
+                data = os.pread(self._file, min(CHUNK, front - self._verifier.seen), self._verifier.seen)
+                if not data:
                     raise InputOutputError(f"{self.path}: it was cut short by somebody else")
-                self._verifier.update(self._buffer[:count])
+                self._verifier.update(data)
 
     # Writing.
 
