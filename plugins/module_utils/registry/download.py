@@ -15,6 +15,8 @@ from .http import DEADLINE, Interrupted, Response, pause
 
 # Bytes a second, on average between two faults: with less the second fault is the first one going on.
 PROGRESS = 1024
+# A server that ends every answer after a few bytes would be asked without an end.
+MOST_FAULTS = 500
 
 Pieces = t.Generator[bytes, None, None]
 
@@ -28,13 +30,16 @@ class Ask(t.Protocol):
 
 
 class Patience:
-    """How often one download is taken up again: `retries` tries and 45 s after the first of the faults that came without progress between them."""
+    """How often one download is taken up again: `retries` tries and 45 s after the first of the faults that came without progress between them.
+
+    No download survives more than 500 faults.
+    """
 
     def __init__(self, retries: int, position: int) -> None:
         self._retries = retries
         self._position = position
         self._since = time.monotonic()
-        self._faults = 0
+        self._faults = self._all_faults = 0
         self.deadline: float | None = None
 
     def after_fault(self, position: int, error: LongshoreError) -> None:
@@ -44,7 +49,8 @@ class Patience:
         if self.deadline is None or progress:
             self._faults, self.deadline = 0, now + DEADLINE
         self._faults += 1
-        if self._faults >= self._retries:
+        self._all_faults += 1
+        if self._faults >= self._retries or self._all_faults >= MOST_FAULTS:
             raise error
         pause(self._faults - 1, None, self.deadline, error)
         self._position, self._since = position, time.monotonic()

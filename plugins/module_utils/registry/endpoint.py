@@ -15,8 +15,9 @@ import time
 import typing as t
 
 from ..errors import Denied, LongshoreError
+from .addresses import origin
 from .auth import Challenge, basic, chosen_challenge, parse_challenges
-from .http import CONNECT_TIMEOUT, MAX_ERROR_BODY, HttpClient, Request, Response, origin
+from .http import CONNECT_TIMEOUT, MAX_ERROR_BODY, HttpClient, Request, Response
 from .proxy import is_loopback
 from .responses import failure
 from .route import Route

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import email.utils
 import http.client
@@ -16,14 +15,14 @@ import re
 import threading
 import time
 import typing as t
-from urllib.parse import urljoin, urlsplit
 
 from ..errors import LongshoreError, MissingLibrary, RegistryError, Unreachable
 from ..oci.text import clean
+from .addresses import led_to, origin
 from .credentials import HostCredentials
 from .gate import Gate, Pass
 from .proxy import proxy_for
-from .responses import failure, place_of, rate_limit_of, tighter, without_secrets
+from .responses import failure, number_in, place_of, rate_limit_of, tighter, without_secrets
 from .settings import ClientSettings, Credentials, HostSettings
 
 LIBRARY_ERROR: ImportError | None = None
@@ -146,7 +145,7 @@ class Response:
     def hold(self, limit: int) -> None:
         """Reads the body up to LIMIT + 1 bytes, for `body`. Raises Interrupted when it ends early, which urllib3 1.26 doesn't notice."""
         data = self.body(limit)
-        promised = _number(self.headers.get("Content-Length"))
+        promised = number_in(self.headers.get("Content-Length"))
         if promised is not None and len(data) <= limit and len(data) < promised:
             raise Interrupted(f"it ended after {len(data)} of {promised} bytes")
         self._held = data
@@ -255,7 +254,7 @@ class HttpClient:
             if response.status not in _REDIRECTS or location is None:
                 return response
             response.close()
-            target = _redirect_target(url, location, request.what)
+            target = led_to(url, location, f"{request.what}: {without_secrets(url)} redirects")
             if origin(target) != origin(url):
                 if request.stays:
                     raise RegistryError(
@@ -332,43 +331,13 @@ def _told_wait(retry_after: str | None) -> float | None:
     """Seconds from a `Retry-After` header, which holds seconds or a date (RFC 9110, 10.2.3)."""
     if retry_after is None:
         return None
-    seconds = _number(retry_after)
+    seconds = number_in(retry_after)
     if seconds is not None:
         return float(seconds)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _number(text: str | None) -> int | None:
-    """A number in a header. Any that no memory or clock could hold is as large as can be."""
-    digits = (text or "").strip()
-    return min(int(digits[:20]), 2**63) if digits.isascii() and digits.isdigit() else None
-
-
-def _redirect_target(url: str, location: str, what: str) -> str:
-    target = ""
-    with contextlib.suppress(ValueError):
-        asked = urlsplit(location)
-        # A user's name and password in it would be sent in place of ours; an address without a host would be taken for one of the same host.
-        if "@" not in asked.netloc and (asked.netloc or not (asked.scheme or location.startswith("//"))):
-            target = urljoin(url, location)
-    try:
-        scheme, host, _port = origin(target)
-    except ValueError:
-        scheme, host = "", None
-    if scheme not in ("http", "https") or not host:
-        raise RegistryError(f"{what}: {without_secrets(url)} redirects to an address that is none")
-    if urlsplit(url).scheme == "https" and scheme == "http":
-        raise RegistryError(f"{what}: {without_secrets(url)} redirects from https to http, which is refused")
-    return target
-
-
-def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port: credentials are given to exactly these. Raises ValueError for a URL that is none."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def reason_of(error: BaseException) -> str:

@@ -13,8 +13,9 @@ from urllib.parse import urljoin, urlsplit
 from ..errors import ImageNotFound, InvalidReference, RegistryError
 from ..oci.document import MAX_DOCUMENT, Document
 from ..oci.reference import Reference
+from .addresses import origin
 from .endpoint import Endpoint
-from .http import Request, Response, origin
+from .http import Request, Response
 from .repository import Repository
 from .responses import place_of
 

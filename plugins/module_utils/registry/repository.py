@@ -15,10 +15,11 @@ from ..oci.digest import Digest
 from ..oci.document import MAX_DOCUMENT
 from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
+from .addresses import origin
 from .download import Download
 from .endpoint import Endpoint
 from .fallback import Fallback
-from .http import Request, Response, origin
+from .http import Request, Response
 
 ACCEPT = ", ".join(sorted(media_types.DOCUMENTS))
 
@@ -111,7 +112,9 @@ class Repository:
     # Blobs.
 
     def has(self, descriptor: Descriptor) -> bool:
-        response = self._send("HEAD", self._blob_url(descriptor.digest), f"{self.name}@{descriptor.digest}", accepted=(200, 404))
+        """Whether a blob is there, as far as the registry tells: where it refuses HEAD, sending the blob again is the way that works."""
+        accepted = (200, 404, *_HEAD_REFUSED)
+        response = self._send("HEAD", self._blob_url(descriptor.digest), f"{self.name}@{descriptor.digest}", accepted=accepted)
         response.close()
         return response.status == 200
 

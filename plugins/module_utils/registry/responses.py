@@ -73,6 +73,14 @@ def tighter(one: Quota, other: Quota) -> Quota:
     return min(told, key=lambda quota: (quota[1] is None, quota[1] or 0), default=None)
 
 
+def number_in(text: str | None) -> int | None:
+    """The number that a header's value is. Any that no memory or clock could hold is as large as can be."""
+    digits = (text or "").strip()
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    return int(digits) if len(digits) < 20 else 2**63
+
+
 def _leading_number(text: str | None) -> int | None:
     match = re.match(r"\s*([0-9]{1,12})\b", text or "")
     return int(match.group(1)) if match else None

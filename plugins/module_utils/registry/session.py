@@ -10,13 +10,15 @@ import functools
 import re
 import time
 import typing as t
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from ..errors import Denied, DigestMismatch, ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable
 from ..oci.digest import Verifier
 from ..oci.manifest import Descriptor
 from ..streams import Chunks, Taker
+from .addresses import led_to
 from .http import DEADLINE, PASSING_STATUS, Body, Request, Response, pause
+from .responses import number_in
 
 if t.TYPE_CHECKING:
     from .repository import Repository
@@ -72,8 +74,7 @@ class BlobUpload:
     def _begin(self, answer: Response) -> None:
         answer.close()
         self._location = _location(answer, self._what)
-        least = answer.headers.get("OCI-Chunk-Min-Length", "")
-        self._chunk_size = max(CHUNK_SIZE, int(least) if least.isdigit() else 0)
+        self._chunk_size = max(CHUNK_SIZE, number_in(answer.headers.get("OCI-Chunk-Min-Length")) or 0)
         self._received = 0
 
     def _go_on(self) -> None:
@@ -201,16 +202,9 @@ def _received(answer: Response) -> int | None:
 
 def _location(response: Response, what: str) -> str:
     location = response.headers.get("Location")
-    try:
-        target = urljoin(response.url, location or "")
-        scheme = urlsplit(target).scheme
-    except ValueError:
-        scheme = ""
-    if not location or scheme not in ("http", "https"):
+    if not location:
         raise RegistryError(f"{what}: the registry opened an upload without saying where")
-    if urlsplit(response.url).scheme == "https" and scheme == "http":
-        raise RegistryError(f"{what}: the registry sends the upload from https to http, which is refused")
-    return target
+    return led_to(response.url, location, f"{what}: the registry sends the upload")
 
 
 def _with_digest(url: str, descriptor: Descriptor) -> str:

@@ -17,8 +17,9 @@ from urllib.parse import urlencode, urlsplit
 
 from ..errors import Denied, ImageNotFound, RegistryError, UnsupportedFormat
 from ..oci.document import Document
+from .addresses import origin
 from .auth import Challenge, basic
-from .http import Body, HttpClient, Request, Response, origin
+from .http import Body, HttpClient, Request, Response
 from .responses import without_secrets
 from .settings import Credentials, HostSettings
 
