@@ -133,7 +133,7 @@ def test_an_address_in_a_manifest_is_not_asked(worlds: t.Sequence[World]) -> Non
         data = json.dumps(first_layer(urls=[address])).encode()
         world.hold(WANTED)
         world.script(Fault(GET_MANIFEST, served(data)))
-        ran = world.run("image_pull", name=[world.name()], username="reader", password="planted pass/%+&é", platform=["linux/amd64"])
+        ran = world.run("image_pull", name=[world.name()], platform=["linux/amd64"], **world.access())
         assert not ran.failed, ran.results["msg"]
         assert world.points_at(world.name()) == str(Digest.of(data))
         assert world.evil.requests == []

@@ -46,6 +46,16 @@ def header(name: str, value: str | None) -> Act:
     return act
 
 
+def changed(name: str, change: t.Callable[[str], str]) -> Act:
+    """The honest answer with another value of a header that it has."""
+
+    def act(asked: Asked, app: App, places: Places) -> Answer:
+        answer = app(asked)
+        return answer.with_header(name, _filled(change(answer.header(name) or ""), places))
+
+    return act
+
+
 def body(change: t.Callable[[bytes], bytes], fits: bool = True) -> Act:
     """The honest answer with another body. Unless the length FITS, the honest body's is told."""
 

@@ -30,7 +30,8 @@ CONFIG = "GET */blobs/{config}"
 class Case:
     """WHAT happens, by ACT to the requests that match WHERE and by MORE faults; then the run works, or fails with the one cause ERROR and SAYS words.
 
-    AT_MOST bounds the requests that match a glob, WITHIN the seconds. FRESH: the store is empty before; otherwise it has another image by the name.
+    LOGIN and SETTINGS are what the task says of the registry, OPTIONS what it says else. AT_MOST bounds the requests that match a glob, WITHIN the seconds.
+    FRESH: the store is empty before; otherwise it has another image by the name.
     """
 
     what: str
@@ -45,6 +46,8 @@ class Case:
     evil: tuple[Fault, ...] = ()
     tokens: tuple[Fault, ...] = ()
     options: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    login: t.Mapping[str, t.Any] = dataclasses.field(default_factory=lambda: LOGIN)
+    settings: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     at_most: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     within: float = 15
     fresh: bool = False
@@ -77,7 +80,7 @@ def check_pull(world: World, case: Case) -> Ran:
     name = world.name()
     before = None if case.fresh else str(BEFORE.put(Store(str(world.store)), name).descriptor.digest)
     world.script(*case.faults, evil=case.evil, tokens=case.tokens)
-    ran = world.run("image_pull", name=[name], **{**LOGIN, "platform": ["linux/amd64"], "timeout": 3, "retries": 2, **case.options})
+    ran = world.run("image_pull", name=[name], **{**_options(world, case), "platform": ["linux/amd64"]})
     _check_bounds(world.registry.count, ran, case)
     if case.error is None:
         assert not ran.failed, ran.results["msg"]
@@ -97,8 +100,7 @@ def check_push(world: World, case: Case) -> Ran:
     world.distribution.put(BEFORE, "app", "1")
     case.image.put(Store(str(world.store)), "docker.io/library/local:1")
     world.script(*case.faults, evil=case.evil, tokens=case.tokens)
-    options = {**LOGIN, "timeout": 3, "retries": 2, **case.options}
-    ran = world.run("image_push", name=["local:1"], destination=world.name(), **options)
+    ran = world.run("image_push", name=["local:1"], destination=world.name(), **_options(world, case))
     _check_bounds(world.registry.count, ran, case)
     there = world.distribution.repositories["app"]
     if case.error is None:
@@ -110,6 +112,10 @@ def check_push(world: World, case: Case) -> Ran:
         assert there.tags["1"] == str(BEFORE.root.digest)
     world.check_store()
     return ran
+
+
+def _options(world: World, case: Case) -> dict[str, t.Any]:
+    return {**world.access(case.login, **case.settings), "timeout": 3, "retries": 2, **case.options}
 
 
 def _check_failure(ran: Ran, case: Case, names: t.Sequence[str]) -> None:

@@ -49,7 +49,7 @@ class World:
 
     def __init__(self, folder: Path, door: str, tls: ssl.SSLContext | None, ca: Path, libraries: str, env: t.Mapping[str, str]) -> None:
         self.libraries = libraries
-        self.way: dict[str, t.Any] = {"plain_http": True} if tls is None else {"ca_path": str(ca)}
+        self._way: dict[str, t.Any] = {"plain_http": True} if tls is None else {"ca_path": str(ca)}
         self.store = folder / "store"
         self.home = folder / "home"
         self.home.mkdir(parents=True)
@@ -114,10 +114,17 @@ class World:
         self.token_server.script(*tokens)
         self.evil.script(*evil)
 
+    def access(self, login: t.Mapping[str, t.Any] = LOGIN, **settings: t.Any) -> dict[str, t.Any]:
+        """The options by which a task gets into the registry, with SETTINGS for it."""
+        trusted = {"token_hosts": [self.token_server.host]} if isinstance(self.distribution.door, TokenDoor) else {}
+        if not trusted and not settings:
+            return {**self._way, **login}
+        return {"registries": [{"name": self.registry.host, **self._way, **trusted, **login, **settings}]}
+
     def run(self, module: str, **options: t.Any) -> Ran:
         """Runs a module on this store, and looks through all that it gave and left for secrets; the stranger must have got none either."""
         began = time.monotonic()
-        process = modules.start_module(module, {"store": str(self.store), **self.way, **options}, env=self.env)
+        process = modules.start_module(module, {"store": str(self.store), **options}, env=self.env)
         output, errors = process.communicate(timeout=120)
         assert output, errors
         ran = Ran(json.loads(output), time.monotonic() - began)

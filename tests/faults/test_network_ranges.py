@@ -1,0 +1,87 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pulls of a layer that breaks off, from registries that honour a Range, ignore it, refuse it or lie about it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support.programmable import acts
+from ansible_collections.longshore.images.tests.support.programmable.cases import LAYER, WANTED, Case, check_each, check_pull
+from ansible_collections.longshore.images.tests.support.programmable.server import Act, Fault
+from ansible_collections.longshore.images.tests.support.programmable.world import World
+
+SIZE = WANTED.layers[0].size
+BROKEN = 50_000
+
+
+def after_a_break(what: str, act: Act, error: str | None = None, times: int = 1_000_000, asked: int = 3) -> Case:
+    """The first answer breaks off, and ACT meets the requests with a Range that follow; the layer is asked for ASKED times at most."""
+    ranged = Fault(LAYER, acts.on_range(act), times=times, first=2)
+    first = Fault(LAYER, acts.cut(BROKEN), times=1)
+    return Case(what, first.where, first.act, error, times=1, more=(ranged,), at_most={LAYER: asked}, options={"retries": 3})
+
+
+def content_range(value: str | None) -> Act:
+    return acts.header("Content-Range", value)
+
+
+HONOURED = [
+    after_a_break("the rest in one piece", acts.wire(), asked=2),
+    after_a_break("the rest without a whole size", content_range(f"bytes {BROKEN}-{SIZE - 1}/*"), asked=2),
+    after_a_break("the rest in chunks", acts.wire(framing="chunks"), asked=2),
+    after_a_break("the rest up to the end of the connection", acts.wire(framing="end"), asked=2),
+    after_a_break("the rest in two pieces", acts.cut(BROKEN), times=1, asked=3),
+    after_a_break("the rest after a passing error", acts.instead(503), times=1, asked=3),
+    after_a_break("the rest at another host", acts.redirect("{evil}{target}?signature=planted-signature"), asked=2),
+    after_a_break("the rest shorter than told, once", acts.body(lambda data: data[:-1000]), times=1, asked=3),
+]
+
+NOT_HONOURED = [
+    after_a_break("everything from the start", acts.without_range(), asked=2),
+    after_a_break("no ranges at all", acts.both(acts.without_range(), acts.header("Accept-Ranges", "none")), asked=2),
+    after_a_break("status 416", acts.instead(416)),
+    after_a_break("status 416, with the size", acts.instead(416, b"", ("Content-Range", f"bytes */{SIZE}"))),
+    after_a_break("status 400", acts.instead(400)),
+]
+
+LIED_ABOUT = [
+    after_a_break("another beginning", content_range(f"bytes {BROKEN + 1}-{SIZE - 1}/{SIZE}")),
+    after_a_break("another end", content_range(f"bytes {BROKEN}-{SIZE - 2}/{SIZE}")),
+    after_a_break("another size", content_range(f"bytes {BROKEN}-{SIZE - 1}/{SIZE + 1}")),
+    after_a_break("no Content-Range", content_range(None)),
+    after_a_break("a Content-Range of nothing", content_range(f"bytes */{SIZE}")),
+    after_a_break("a Content-Range in other units", content_range(f"items {BROKEN}-{SIZE - 1}/{SIZE}")),
+    after_a_break("a Content-Range in other digits", content_range(f"bytes \u00b2-{SIZE - 1}/{SIZE}")),
+    after_a_break("several ranges", acts.both(content_range(None), acts.header("Content-Type", "multipart/byteranges; boundary=x"))),
+    after_a_break("everything, called a range", acts.both(acts.without_range(), acts.header("Content-Range", f"bytes 0-{SIZE - 1}/{SIZE}"))),
+    Case(
+        "a range that nobody asked for", LAYER, acts.instead(206, b"x", ("Content-Range", "bytes 0-0/1")), "registry_error", "206", at_most={LAYER: 1}
+    ),
+]
+
+SPOILT = [
+    after_a_break("zeros for the rest", acts.body(lambda data: bytes(len(data))), "digest_mismatch", asked=4),
+    after_a_break("a byte more", acts.body(lambda data: data + b"x"), "digest_mismatch", asked=4),
+    after_a_break("a page for people, once, and then the rest", acts.body(lambda data: (b"<html>" * SIZE)[: len(data)]), times=1, asked=4),
+    Case(
+        "a beginning from another blob, once",
+        LAYER,
+        acts.both(acts.body(lambda data: bytes(len(data))), acts.cut(BROKEN)),
+        times=1,
+        at_most={LAYER: 4},
+        options={"retries": 3},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", [*HONOURED, *NOT_HONOURED, *LIED_ABOUT, *SPOILT], ids=str)
+def test_a_layer_that_breaks_off_is_taken_up_again_however_the_registry_treats_ranges(worlds: t.Sequence[World], case: Case) -> None:
+    check_each(worlds, check_pull, case)
+    for world in worlds:
+        ranges = [asked.headers["Range"] for asked in world.registry.requests if "Range" in asked.headers]
+        assert not any(wanted.startswith("bytes=0-") for wanted in ranges)
