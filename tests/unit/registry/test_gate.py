@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 import typing as t
@@ -25,13 +26,19 @@ def in_threads(count: int, work: t.Callable[[], object]) -> list[threading.Threa
     return threads
 
 
+_END = threading.Event()  # never comes: a thread that ended would leave its number to the next one
+
+
 def inside(gate: Gate, count: int) -> list[Pass]:
     """COUNT requests under way, each of a thread of its own."""
-    passes: list[Pass] = []
-    for thread in in_threads(count, lambda: passes.append(gate.enter(time.monotonic() + 5))):
-        thread.join(5)
-    assert len(passes) == count
-    return passes
+    passes: queue.Queue[Pass] = queue.Queue()
+
+    def enter_and_stay() -> None:
+        passes.put(gate.enter(time.monotonic() + 5))
+        _END.wait()
+
+    in_threads(count, enter_and_stay)
+    return [passes.get(timeout=5) for _number in range(count)]
 
 
 def test_without_a_complaint_nobody_waits() -> None:
