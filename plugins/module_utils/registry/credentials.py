@@ -15,7 +15,6 @@ import typing as t
 from ..errors import Denied, InvalidOption, UnsupportedFormat, system_error
 from ..oci.document import Document
 from ..oci.reference import DOCKER_HUB
-from .helpers import ask_helper
 from .settings import Credentials
 
 MAX_FILE = 1024 * 1024
@@ -69,6 +68,8 @@ class HostCredentials:
     def _ask(self, document: Document, helper: str, registry: str, required: bool) -> Credentials | None:
         """Where somebody is known to have logged in, a helper without credentials is an error and no anonymous access: the reason would be sought elsewhere."""
         server = _HUB_KEYS[0] if registry == DOCKER_HUB else registry
+        from .helpers import ask_helper
+
         if (helper, server) not in self._answers:
             self._answers[helper, server] = ask_helper(helper, server, document.what)
         found = self._answers[helper, server]

@@ -7,22 +7,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import socket
 import ssl
 import threading
-import time
 import typing as t
 
 from ..errors import Denied, LongshoreError
 from .addresses import origin
-from .auth import Challenge, basic, chosen_challenge, parse_challenges
 from .http import CONNECT_TIMEOUT, MAX_ERROR_BODY, HttpClient, Request, Response
 from .proxy import is_loopback
 from .responses import failure
 from .route import Route
 from .settings import Credentials
-from .tokens import merged, token_server
+
+if t.TYPE_CHECKING:
+    from .login import Login
 
 # One for a request that brought none or one that ended, and one where what was got turns out to be too little.
 _MAX_AUTHORIZATIONS = 2
@@ -37,63 +36,6 @@ _NOT_TLS = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Authorization:
-    """What a registry accepted, or is hoped to: the header, what it allows (None: all that the user may), and when it ends."""
-
-    header: str = dataclasses.field(repr=False)
-    scopes: tuple[str, ...] | None = None
-    ends: float = math.inf
-
-    def serves(self, scopes: t.Collection[str]) -> bool:
-        if time.monotonic() >= self.ends:
-            return False
-        return self.scopes is None or merged((*self.scopes, *scopes)) == self.scopes
-
-
-class _Login:
-    """The authorization for one repository of an endpoint: found when the registry first asks for it, renewed when it ends or is too small."""
-
-    def __init__(self, endpoint: Endpoint, repository: str) -> None:
-        self._endpoint = endpoint
-        self._repository = repository
-        self._lock = threading.Lock()
-        self._current: _Authorization | None = None
-        self._challenges: list[Challenge] = []
-
-    def current(self, request: Request) -> _Authorization | None:
-        """What to send with REQUEST, None before the registry has asked for anything."""
-        with self._lock:
-            if self._current is not None and not self._current.serves(request.scopes):
-                self._current = self._answered(request)
-            return self._current
-
-    def renewed(self, refused: _Authorization | None, response: Response, request: Request) -> _Authorization:
-        """Another authorization than the one that was REFUSED. What another thread has got meanwhile will do."""
-        with self._lock:
-            if self._current is None or self._current is refused:
-                self._challenges = parse_challenges(response.header_values("WWW-Authenticate"))
-                self._current = self._answered(request)
-            return self._current
-
-    def _answered(self, request: Request) -> _Authorization:
-        endpoint = self._endpoint
-        credentials = endpoint.credentials(self._repository)
-        challenge = chosen_challenge(self._challenges, credentials, request.what, endpoint.registry)
-        if challenge.scheme == "basic" and credentials is not None:
-            return _Authorization(basic(credentials))
-        server = token_server(challenge, endpoint.url, endpoint.client, endpoint.settings, request.what)
-        held = self._current.scopes or () if self._current is not None else ()
-        wanted = challenge.parameters.get("scope", "").split() or [_usual_scope(request, endpoint.route.renamed(self._repository))]
-        token = server.fetch(merged((*held, *wanted, *request.scopes)), credentials, request.what)
-        return _Authorization(f"Bearer {token.value}", token.scopes, token.ends)
-
-
-def _usual_scope(request: Request, repository: str) -> str:
-    """What REQUEST needs, where the registry doesn't say."""
-    return f"repository:{repository}:{'pull' if request.method in ('GET', 'HEAD') else 'delete,pull' if request.method == 'DELETE' else 'pull,push'}"
-
-
 class Endpoint:
     """One way to a registry. Shared by all repositories of a run; the authorization is found once for each. One that `is_down` gave no answer."""
 
@@ -105,7 +47,7 @@ class Endpoint:
         self.is_down = False
         self._lock = threading.Lock()
         self._url: str | None = None
-        self._logins: dict[str, _Login] = {}
+        self._logins: dict[str, Login] = {}
 
     @property
     def url(self) -> str:
@@ -132,9 +74,8 @@ class Endpoint:
             request = dataclasses.replace(request, url=self.url + self.route.path(request.url, repository))
         if origin(request.url) != origin(self.url):
             return self.client.send(request, self.settings.for_strangers)
-        with self._lock:
-            login = self._logins.setdefault(repository, _Login(self, repository))
-        authorization = login.current(request)
+        login = self._logins.get(repository)
+        authorization = login.current(request) if login is not None else None
         for attempt in range(_MAX_AUTHORIZATIONS + 1):
             header = authorization.header if authorization is not None else None
             response = self.client.send(dataclasses.replace(request, authorization=header, accepted=(*request.accepted, 401)), self.settings)
@@ -145,11 +86,18 @@ class Endpoint:
                 raise Denied(f"{request.what}: another host than {self.registry} asks for credentials, which are not given to it", status=401)
             refusal = failure(response, request.method, request.what, MAX_ERROR_BODY)
             response.close()
-            renewed = login.renewed(authorization, response, request) if attempt < _MAX_AUTHORIZATIONS else authorization
+            renewed = self._login(repository).renewed(authorization, response, request) if attempt < _MAX_AUTHORIZATIONS else authorization
             if renewed is None or (authorization is not None and renewed.header == authorization.header):
                 raise self._refused(refusal, repository)
             authorization = renewed
         raise AssertionError("the last refusal was raised")
+
+    def _login(self, repository: str) -> Login:
+        """What answers the registry's demands for a repository; a run that meets none doesn't load it."""
+        from .login import Login
+
+        with self._lock:
+            return self._logins.setdefault(repository, Login(self, repository))
 
     def _refused(self, refusal: LongshoreError, repository: str) -> LongshoreError:
         """Registries say the same to those who may not see a repository and for one that doesn't exist."""

@@ -16,10 +16,12 @@ from ..oci.document import MAX_DOCUMENT
 from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
 from .addresses import origin
-from .download import Download
 from .endpoint import Endpoint
 from .fallback import Fallback
 from .http import Request, Response
+
+if t.TYPE_CHECKING:
+    from .download import Download
 
 ACCEPT = ", ".join(sorted(media_types.DOCUMENTS))
 
@@ -128,6 +130,8 @@ class Repository:
         return self._download(descriptor).piece(start, stop)
 
     def _download(self, descriptor: Descriptor) -> Download:
+        from .download import Download
+
         what = f"{self.name}: blob {descriptor.digest}"
 
         def ask(headers: t.Mapping[str, str], accepted: tuple[int, ...], deadline: float | None) -> Response:
