@@ -161,6 +161,10 @@ options:
         description: Whether the registry itself is never read from, but its mirrors alone.
         type: bool
         default: false
+"""
+
+    REQUESTS = r"""
+options: {}
 requirements:
   - requests >= 2.25
 """

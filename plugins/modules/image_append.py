@@ -102,6 +102,8 @@ options:
     type: str
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.registry
+  - longshore.images.unused.registry
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -219,7 +221,7 @@ from ..module_utils.archive.layer import LayerSource
 from ..module_utils.oci.compose import Settings
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference
-from ..module_utils.task.arguments import STORE, Arguments
+from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task, octal_mode
 from ..module_utils.transfer.append import SCRATCH, NewImage, plan_append
@@ -254,7 +256,7 @@ def argument_spec() -> Arguments:
         config={"type": "dict", "default": {}, "options": CONFIG},
         platform={"type": "str"},
         created={"type": "str"},
-    )
+    ).accepting(REGISTRY)
 
 
 def plan(task: Task) -> Plan:

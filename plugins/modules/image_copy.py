@@ -51,7 +51,10 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - longshore.images.store
   - longshore.images.registry
+  - longshore.images.registry.requests
+  - longshore.images.unused.store
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -222,7 +225,7 @@ registry_errors:
 
 import typing as t
 
-from ..module_utils.task.arguments import PLATFORM, REGISTRY, Arguments
+from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.copy import Copier
@@ -230,14 +233,18 @@ from ..module_utils.transfer.plan import Plan
 
 
 def argument_spec() -> Arguments:
-    return (REGISTRY + PLATFORM).extended(
-        images={
-            "type": "list",
-            "elements": "dict",
-            "required": True,
-            "options": {"src": {"type": "str", "required": True}, "dest": {"type": "str", "required": True}},
-        },
-        referrers={"type": "bool", "default": False},
+    return (
+        (REGISTRY + PLATFORM)
+        .extended(
+            images={
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {"src": {"type": "str", "required": True}, "dest": {"type": "str", "required": True}},
+            },
+            referrers={"type": "bool", "default": False},
+        )
+        .accepting(STORE)
     )
 
 

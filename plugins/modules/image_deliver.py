@@ -77,6 +77,8 @@ options:
     default: 600
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.registry
+  - longshore.images.unused.registry
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 requirements:
@@ -200,7 +202,7 @@ import typing as t
 
 from ..module_utils.engine.choosing import EngineOptions, open_engine
 from ..module_utils.oci.platform import Platform
-from ..module_utils.task.arguments import STORE, Arguments
+from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.deliver import Deliverer
@@ -222,7 +224,7 @@ def argument_spec() -> Arguments:
         containerd_namespace={"type": "str", "default": "default"},
         platform={"type": "str"},
         engine_timeout={"type": "float", "default": 600},
-    )
+    ).accepting(REGISTRY)
 
 
 def plan(task: Task) -> Plan:

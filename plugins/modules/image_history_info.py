@@ -34,6 +34,7 @@ options:
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
+  - longshore.images.registry.requests
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:

@@ -38,6 +38,7 @@ extends_documentation_fragment:
   - longshore.images.filters
   - longshore.images.store
   - longshore.images.registry
+  - longshore.images.registry.requests
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:

@@ -50,6 +50,8 @@ options:
     elements: str
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.registry
+  - longshore.images.unused.registry
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -168,7 +170,7 @@ import typing as t
 from ..module_utils.archive.reading import open_archive
 from ..module_utils.errors import InvalidOption, UnsupportedFormat
 from ..module_utils.oci.reference import Reference, parse_selector
-from ..module_utils.task.arguments import PLATFORM, STORE, Arguments
+from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.load import Loader
@@ -176,12 +178,16 @@ from ..module_utils.transfer.plan import Plan
 
 
 def argument_spec() -> Arguments:
-    return (STORE + PLATFORM).extended(
-        path={"type": "path", "required": True},
-        path_on={"type": "str", "choices": ["host", "controller"], "default": "host"},
-        name={"type": "list", "elements": "str"},
-        rename={"type": "dict", "default": {}},
-        existing={"type": "str", "choices": ["overwrite", "keep", "fail"], "default": "overwrite"},
+    return (
+        (STORE + PLATFORM)
+        .extended(
+            path={"type": "path", "required": True},
+            path_on={"type": "str", "choices": ["host", "controller"], "default": "host"},
+            name={"type": "list", "elements": "str"},
+            rename={"type": "dict", "default": {}},
+            existing={"type": "str", "choices": ["overwrite", "keep", "fail"], "default": "overwrite"},
+        )
+        .accepting(REGISTRY)
     )
 
 

@@ -43,7 +43,10 @@ options:
     type: list
     elements: str
 extends_documentation_fragment:
+  - longshore.images.store
   - longshore.images.registry
+  - longshore.images.registry.requests
+  - longshore.images.unused.store
   - files
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
@@ -205,7 +208,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils.oci.times import now
-from ..module_utils.task.arguments import FILE, PLATFORM, REGISTRY, Arguments
+from ..module_utils.task.arguments import FILE, PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import first_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -214,9 +217,13 @@ from ..module_utils.transfer.plan import Plan
 
 
 def argument_spec() -> Arguments:
-    return (REGISTRY + FILE + PLATFORM).extended(
-        name={"type": "list", "elements": "str", "required": True},
-        update={"type": "bool", "default": False},
+    return (
+        (REGISTRY + FILE + PLATFORM)
+        .extended(
+            name={"type": "list", "elements": "str", "required": True},
+            update={"type": "bool", "default": False},
+        )
+        .accepting(STORE)
     )
 
 

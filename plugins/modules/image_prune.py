@@ -48,6 +48,8 @@ options:
 extends_documentation_fragment:
   - longshore.images.filters
   - longshore.images.store
+  - longshore.images.registry
+  - longshore.images.unused.registry
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -159,7 +161,7 @@ error:
 import datetime
 import typing as t
 
-from ..module_utils.task.arguments import FILTERS, STORE, Arguments
+from ..module_utils.task.arguments import FILTERS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -168,11 +170,15 @@ from ..module_utils.transfer.retention import Policy
 
 
 def argument_spec() -> Arguments:
-    return (STORE + FILTERS).extended(
-        dangling={"type": "bool", "default": True},
-        keep={"type": "int"},
-        older_than={"type": "str"},
-        protect={"type": "list", "elements": "str", "default": []},
+    return (
+        (STORE + FILTERS)
+        .extended(
+            dangling={"type": "bool", "default": True},
+            keep={"type": "int"},
+            older_than={"type": "str"},
+            protect={"type": "list", "elements": "str", "default": []},
+        )
+        .accepting(REGISTRY)
     )
 
 

@@ -63,6 +63,8 @@ options:
     elements: str
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.registry
+  - longshore.images.unused.registry
   - files
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
@@ -191,7 +193,7 @@ error:
 import typing as t
 
 from ..module_utils.oci.digest import Digest
-from ..module_utils.task.arguments import FILE, PLATFORM, STORE, Arguments
+from ..module_utils.task.arguments import FILE, PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import first_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -200,13 +202,17 @@ from ..module_utils.transfer.save import Saving, digests_of_archives
 
 
 def argument_spec() -> Arguments:
-    return (STORE + FILE + PLATFORM).extended(
-        name={"type": "list", "elements": "str", "required": True},
-        format={"type": "str", "choices": ["universal", "docker-archive", "oci-archive", "oci-dir"], "default": "universal"},
-        compression={"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
-        base={"type": "list", "elements": "path", "default": []},
-        base_digests={"type": "list", "elements": "str", "default": []},
-        checksum={"type": "bool", "default": False},
+    return (
+        (STORE + FILE + PLATFORM)
+        .extended(
+            name={"type": "list", "elements": "str", "required": True},
+            format={"type": "str", "choices": ["universal", "docker-archive", "oci-archive", "oci-dir"], "default": "universal"},
+            compression={"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
+            base={"type": "list", "elements": "path", "default": []},
+            base_digests={"type": "list", "elements": "str", "default": []},
+            checksum={"type": "bool", "default": False},
+        )
+        .accepting(REGISTRY)
     )
 
 

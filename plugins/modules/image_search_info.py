@@ -60,7 +60,10 @@ options:
       - Variants of a version count as tags of their own. O(tag_versions) or O(tag_pattern) chooses one.
     type: int
 extends_documentation_fragment:
+  - longshore.images.store
   - longshore.images.registry
+  - longshore.images.registry.requests
+  - longshore.images.unused.store
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:
@@ -168,7 +171,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils.errors import InvalidOption
-from ..module_utils.task.arguments import REGISTRY, Arguments
+from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run_info
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.search import TagChoice, Wanted, find
@@ -185,7 +188,7 @@ def argument_spec() -> Arguments:
         tag_pattern={"type": "str"},
         tag_versions={"type": "str"},
         newest={"type": "int"},
-    )
+    ).accepting(STORE)
 
 
 def facts(task: Task) -> dict[str, t.Any]:

@@ -29,6 +29,8 @@ options:
     default: overwrite
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.registry
+  - longshore.images.unused.registry
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -112,7 +114,7 @@ error:
 
 import typing as t
 
-from ..module_utils.task.arguments import STORE, Arguments
+from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.naming import plan_names
@@ -124,7 +126,7 @@ def argument_spec() -> Arguments:
         name={"type": "str", "required": True},
         targets={"type": "list", "elements": "str", "required": True},
         existing={"type": "str", "choices": ["overwrite", "keep"], "default": "overwrite"},
-    )
+    ).accepting(REGISTRY)
 
 
 def plan(task: Task) -> Plan:

@@ -18,6 +18,8 @@ import yaml
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.longshore.images.plugins.module_utils.task.arguments import REGISTRY, STORE
+
 COLLECTION = "longshore.images"
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("[!_]*.py"))
@@ -128,3 +130,10 @@ def test_the_examples_of_the_guides_are_valid(guide: Path) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_the_results_are_documented(name: str, pages: dict[str, Any]) -> None:
     assert pages[f"{COLLECTION}.{name}"]["return"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_takes_the_options_that_defaults_of_the_group_may_set(name: str) -> None:
+    options = arguments(name)["argument_spec"]
+    for option, spec in {**STORE.options, **REGISTRY.options}.items():
+        assert options[option] == spec

@@ -15,16 +15,24 @@ Rules = t.Mapping[str, t.Sequence[t.Sequence[str]]]
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Options, and the rules between them (`required_together` and the like). Every combination is a new value."""
+    """Options, and the rules between them (`required_together` and the like). Every combination is a new value.
+
+    `unused` options are taken and have no effect: defaults for the whole action group may set them.
+    """
 
     options: t.Mapping[str, Option]
     rules: Rules = dataclasses.field(default_factory=dict)
     file_options: bool = False
+    unused: frozenset[str] = frozenset()
 
     def __add__(self, other: Arguments) -> Arguments:
         names = [*self.rules, *(name for name in other.rules if name not in self.rules)]
         rules = {name: [*self.rules.get(name, ()), *other.rules.get(name, ())] for name in names}
-        return Arguments({**self.options, **other.options}, rules, self.file_options or other.file_options)
+        return Arguments({**self.options, **other.options}, rules, self.file_options or other.file_options, self.unused | other.unused)
+
+    def accepting(self, group: Arguments) -> Arguments:
+        """With the options of GROUP too, which have no effect here."""
+        return Arguments({**group.options, **self.options}, self.rules, self.file_options, self.unused | (group.options.keys() - self.options.keys()))
 
     def extended(self, **options: Option) -> Arguments:
         return self + Arguments(options)

@@ -30,7 +30,7 @@ def _make_module(arguments: Arguments) -> AnsibleModule:
 def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
     """The whole of a module that changes something. No exception leaves it: each becomes one sentence and a stable cause."""
     module = _make_module(arguments)
-    task = Task(module.params, module.check_mode)
+    task = Task(_used(module.params, arguments), module.check_mode)
 
     def planned_and_applied() -> dict[str, t.Any]:
         with task.workers:
@@ -52,13 +52,17 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
 def run_info(arguments: Arguments, facts: t.Callable[[Task], dict[str, t.Any]]) -> t.NoReturn:
     """The whole of a module that only reads. It writes nothing at all, in check mode and outside."""
     module = _make_module(arguments)
-    task = Task(module.params, True)
+    task = Task(_used(module.params, arguments), True)
 
     def found() -> dict[str, t.Any]:
         with task.workers:
             return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, **facts(task), **_places(task)}
 
     _finish(module, task, found)
+
+
+def _used(params: t.Mapping[str, t.Any], arguments: Arguments) -> dict[str, t.Any]:
+    return {name: value for name, value in params.items() if name not in arguments.unused}
 
 
 def _set_file_attributes(module: AnsibleModule, planned: Plan) -> None:
