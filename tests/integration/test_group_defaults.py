@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from pathlib import Path
 
@@ -22,7 +23,7 @@ NAME = "docker.io/library/app:1"
     ("module", "options"),
     [
         ("image_tag", {"name": NAME, "targets": ["app:2"]}),
-        ("image_copy", {"images": [{"src": "oci:{folder}/store:" + NAME, "dest": "oci-archive:{folder}/a.tar"}]}),
+        ("image_copy", {"images": [{"src": "oci:FOLDER/store:" + NAME, "dest": "oci-archive:FOLDER/a.tar"}]}),
         ("image_info", {"name": NAME}),
     ],
 )
@@ -30,10 +31,7 @@ def test_a_module_takes_what_it_needs_of_them(tmp_path: Path, module: str, optio
     make_image("app").put(Store(str(tmp_path / "store")), NAME)
     registry = {"name": "r.test", "username": "me", "password": "planted-secret", "mirrors": [{"url": "http://cache.test"}]}
     defaults = {"store": str(tmp_path / "store"), "lock_timeout": 5, "registries": [registry], "retries": 2}
-    own = {
-        key: [{name: text.format(folder=tmp_path) for name, text in entry.items()} for entry in value] if key == "images" else value
-        for key, value in options.items()
-    }
+    own = json.loads(json.dumps(options).replace("FOLDER", str(tmp_path)))
     told = play(tmp_path, module, own, keywords={"module_defaults": {"group/longshore.images.images": defaults}})
     assert not told.get("failed"), told
     assert told["changed"] == (module != "image_info")
