@@ -18,16 +18,21 @@ _PASSING_ON = (Denied, ImageNotFound, RateLimited, RegistryError, Unreachable)
 
 
 class Fallback:
-    """The ways to one repository, in the order in which they are asked. A mirror that can't be reached is not asked again in this run."""
+    """The ways to one repository, in the order in which they are asked.
+
+    A mirror that can't be reached is not asked again in this run, and one whose answer broke off is passed over when the same is asked for again.
+    """
 
     def __init__(self, endpoints: t.Sequence[Endpoint], repository: str) -> None:
         self._endpoints = endpoints
         self._repository = repository
         self.answered_by = endpoints[-1]
+        self._given: dict[str, Endpoint] = {}
 
     def send(self, request: Request, by_tag: bool) -> Response:
         """The first answer of use. A mirror is tried once, the last way as often as it takes; its error tells of the others too."""
-        ways = self._ways(by_tag)
+        broken = self._given.get(request.url) if request.deadline is not None else None
+        ways = [endpoint for endpoint in self._ways(by_tag) if endpoint is not broken] or [self._endpoints[-1]]
         told: list[str] = []
         for endpoint in ways[:-1]:
             try:
@@ -37,10 +42,11 @@ class Fallback:
                 told.append(_without_subject(error, request))
                 continue
             if response.status != 404:
-                self.answered_by = endpoint
+                self.answered_by = self._given[request.url] = endpoint
                 return response
             response.close()
             told.append(f"{endpoint.registry} doesn't have it")
+        self._given.pop(request.url, None)
         try:
             response = ways[-1].send(request, self._repository)
         except _PASSING_ON as error:

@@ -126,7 +126,7 @@ class Puller:
             return repository.fetch(reference)
         found = repository.probe(reference)
         if found is None:
-            raise ImageNotFound(f"{reference}: {reference.registry} doesn't have it", status=404)
+            raise ImageNotFound(f"{reference}: {repository.answered_by} doesn't have it", status=404)
         return found
 
     def _graph(self, reference: Reference, root: Descriptor, before: Entry | None, repository: Repository) -> Graph:
