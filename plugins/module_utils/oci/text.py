@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 
+CUT = "..."
+
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def clean(text: str, limit: int = 1000) -> str:
-    """TEXT for a message: at most LIMIT characters, without those by which a terminal could be commanded or a reader misled."""
+    """TEXT for a message: at most LIMIT characters, without those by which a terminal could be commanded or a reader misled. CUT ends what was cut."""
     plain = _CONTROLS.sub(" ", text[: limit + 1])
     shown = "".join(character if character.isprintable() else " " for character in plain).strip()
-    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+    return shown if max(len(shown), len(text) - 1) <= limit else shown[: limit - len(CUT)] + CUT

@@ -14,7 +14,7 @@ from ..errors import LongshoreError, system_error
 from ..transfer.plan import Plan
 from .arguments import Arguments
 from .file_options import check_file_options
-from .secrets import without
+from .secrets import hidden_in, without
 from .task import Task
 
 PlanFunction = t.Callable[[Task], Plan]
@@ -90,7 +90,7 @@ def _finish(module: AnsibleModule, task: Task, work: t.Callable[[], dict[str, t.
     for warning in task.warnings:
         module.warn(_shown(warning, task))
     if results.get("failed"):
-        module.fail_json(**{**results, "msg": _shown(results["msg"], task)})
+        module.fail_json(**hidden_in(results, task.secrets()))
     module.exit_json(**results)
 
 

@@ -11,24 +11,51 @@ import json
 import typing as t
 from urllib.parse import quote, quote_plus
 
+from ..oci.text import CUT
+
 _MIN_LENGTH = 4
+_HIDDEN = "********"
 
 
 def forms_of(secret: str, username: str | None = None) -> set[str]:
-    """SECRET as it is, and as it looks in URLs, JSON and an `Authorization` header."""
+    """SECRET as it is, and as it looks in URLs and their paths, JSON, an `Authorization` header, and where its bytes are taken for Latin-1."""
     encoded = _encoded(secret)
-    forms = {secret, quote(encoded, safe=""), quote_plus(encoded), _base64(secret)}
+    forms = {secret, quote(encoded, safe=""), quote(encoded), quote_plus(encoded), encoded.decode("latin-1")}
     forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
-    if username is not None:
-        forms.add(_base64(f"{username}:{secret}"))
+    for text in (secret, f"{username}:{secret}") if username is not None else (secret,):
+        forms |= {_base64(text), _base64(text).rstrip("=")}
     return {form for form in forms if form}
 
 
 def without(text: str, secrets: t.Iterable[str]) -> str:
-    """TEXT with every secret replaced: for messages of strangers, in which a secret may have been put on purpose."""
+    """TEXT with every secret replaced: for messages of strangers, in which a secret may have been put on purpose.
+
+    So is the beginning of one where the text was cut, which three dots tell.
+    """
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _MIN_LENGTH:
-            text = text.replace(secret, "********")
+            text = _without_beginning(text.replace(secret, _HIDDEN), secret)
+    return text
+
+
+def hidden_in(value: t.Any, secrets: t.Collection[str]) -> t.Any:
+    """A result with every secret replaced in all of its texts."""
+    if isinstance(value, str):
+        return without(value, secrets)
+    if isinstance(value, dict):
+        return {key: hidden_in(item, secrets) for key, item in value.items()}
+    return [hidden_in(item, secrets) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    end = text.find(CUT)
+    while end >= 0:
+        for length in range(min(len(secret) - 1, end), _MIN_LENGTH - 1, -1):
+            if text.endswith(secret[:length], 0, end):
+                text = f"{text[: end - length]}{_HIDDEN}{text[end:]}"
+                end += len(_HIDDEN) - length
+                break
+        end = text.find(CUT, end + len(CUT))
     return text
 
 

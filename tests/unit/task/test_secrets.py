@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.task.secrets import forms_of, without
+from ansible_collections.longshore.images.plugins.module_utils.task.secrets import forms_of, hidden_in, without
 
 SECRETS = st.text(alphabet=st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=4, max_size=20)
 
@@ -37,6 +37,17 @@ def test_a_secret_is_hidden_in_every_form(secret: str) -> None:
 def test_nothing_of_a_secret_is_left_whatever_the_text(secrets: list[str], text: str) -> None:
     hidden = without(text + "".join(secrets), secrets)
     assert not any(secret in hidden for secret in secrets)
+
+
+@given(SECRETS, st.integers(4, 20), st.text(max_size=10))
+def test_the_beginning_of_a_secret_is_hidden_where_a_text_was_cut(secret: str, length: int, rest: str) -> None:
+    beginning = secret[:length]
+    assert without(f"<{beginning}...{rest}", forms_of(secret)).startswith("<********")
+
+
+def test_results_are_gone_through_to_the_last_text() -> None:
+    results = {"images": [{"msg": "the secret", "size": 1}], "told": ("secret", None), "failed": True}
+    assert hidden_in(results, ["secret"]) == {"images": [{"msg": "the ********", "size": 1}], "told": ["********", None], "failed": True}
 
 
 @pytest.mark.parametrize("secret", ["\ud800secret", "other\udcff", "\ud800\udcff", "\0", ""])
