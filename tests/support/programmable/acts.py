@@ -99,6 +99,15 @@ def on_range(act: Act) -> Act:
     return chosen
 
 
+def unadmitted(act: Act) -> Act:
+    """ACT for requests that lack what it takes to come in, the honest answer for others."""
+
+    def chosen(asked: Asked, app: App, places: Places) -> Answer:
+        return app(asked) if asked.admitted else act(asked, app, places)
+
+    return chosen
+
+
 def gzipped() -> Act:
     """The honest body in the Content-Encoding that was refused."""
     return both(body(lambda data: gzip.compress(data, mtime=0)), header("Content-Encoding", "gzip"))

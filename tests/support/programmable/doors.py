@@ -130,12 +130,12 @@ class Grant:
 class Tokens:
     """The token server (Docker's token specification, and its OAuth2 form). Who is nobody gets tokens too where ANONYMOUS may pull."""
 
-    def __init__(self, users: t.Mapping[str, str], anonymous: bool = False, life: float = LIFE, answers_with: str = "token") -> None:
+    def __init__(self, users: t.Mapping[str, str], anonymous: bool = False, life: float = LIFE) -> None:
         self.users = users
         self.identities = {IDENTITY: USER}
         self.anonymous = anonymous
+        self.has_oauth = True
         self.life = life
-        self.answers_with = answers_with
         self.grants: dict[str, Grant] = {}
 
     def expire(self) -> None:
@@ -143,7 +143,7 @@ class Tokens:
         self.grants.clear()
 
     def __call__(self, asked: Asked) -> Answer:
-        if asked.path != "/token":
+        if asked.path != "/token" or (asked.method == "POST" and not self.has_oauth):
             return Answer(404)
         if asked.method == "POST":
             return self._oauth(parse_qs(asked.body.decode(), keep_blank_values=True))
@@ -154,7 +154,7 @@ class Tokens:
             return Answer(401, (("Content-Type", "application/json"),), b'{"details": "wrong user name or password"}')
         if asked.values("service") != [SERVICE]:
             return Answer(400, (("Content-Type", "application/json"),), b'{"details": "another service"}')
-        return self._granted(user, asked.values("scope"), self.answers_with, {})
+        return self._granted(user, asked.values("scope"), "token", {})
 
     def _oauth(self, form: t.Mapping[str, list[str]]) -> Answer:
         kind, service, client = (form.get(name, [""])[0] for name in ("grant_type", "service", "client_id"))

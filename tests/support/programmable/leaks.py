@@ -30,7 +30,7 @@ def forms(secret: str, user: str | None = USER) -> set[bytes]:
 def planted_forms() -> set[bytes]:
     """The password and the identity token in every form; of tokens their common beginning, raw and in base64."""
     marks = {mark.encode() for mark in MARKS} | {base64.b64encode(mark.encode()[:12]) for mark in MARKS}
-    return forms(PASSWORD) | forms(IDENTITY) | forms(IDENTITY, "<token>") | marks
+    return forms(PASSWORD) | forms(IDENTITY, "") | marks
 
 
 def leaks(texts: t.Mapping[str, bytes], folders: t.Iterable[Path] = (), allowed: str | None = None) -> list[str]:

@@ -1,0 +1,66 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lists of tags and repositories whose pages lead astray."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.programmable import acts
+from ansible_collections.longshore.images.tests.support.programmable.cases import Case, check_each
+from ansible_collections.longshore.images.tests.support.programmable.server import Act
+from ansible_collections.longshore.images.tests.support.programmable.world import Ran, World
+
+TAGS = "GET */tags/list*"
+COUNT = 30
+
+
+def link(target: str) -> Act:
+    return acts.header("Link", f'<{target}>; rel="next"')
+
+
+CASES = [
+    Case("the next page at another host", TAGS, link("{evil}/v2/app/tags/list?last=x"), "registry_error", "another host", at_most={TAGS: 1}),
+    Case("the next page without a host", TAGS, link("http:///v2/app/tags/list?last=x"), "registry_error", at_most={TAGS: 2}),
+    Case("the next page at no address", TAGS, link("http://[::1"), "registry_error", at_most={TAGS: 1}),
+    Case("the same page again and again", TAGS, link("/v2/app/tags/list?last=x"), "registry_error", "there already", at_most={TAGS: 2}),
+    Case("a page that fails once", TAGS, acts.instead(503), times=1, at_most={TAGS: 2}),
+    Case("a page that breaks off once", TAGS, acts.cut(10), times=1, at_most={TAGS: 2}),
+    Case("a page for people", TAGS, acts.instead(200, b"<html></html>"), "unsupported_format", at_most={TAGS: 1}),
+    Case("tags that are no list", TAGS, acts.instead(200, b'{"name": "app", "tags": {"1": 1}}'), "unsupported_format", at_most={TAGS: 1}),
+    Case("a page without an end", TAGS, acts.instead(200, b"x" * 1_000_000, repeat=10_000, framing="chunks"), "unsupported_format"),
+    Case("tags that nobody could ask for", TAGS, acts.body(lambda data: data.replace(b'"v0"', json.dumps("../\x1b[2J").encode() + b', "v0"'))),
+    Case("a list at another host", TAGS, acts.redirect("{evil}{target}")),
+]
+
+
+def check_tags(world: World, case: Case) -> Ran:
+    for number in range(COUNT):
+        world.distribution.put(make_image("small", 1), "app", f"v{number}")
+    world.script(*case.faults)
+    ran = world.run(
+        "image_search_info", with_store=False, registry=world.registry.host, term="app", list_tags=True, timeout=3, retries=2, **world.access()
+    )
+    for pattern, most in case.at_most.items():
+        assert world.registry.count(pattern) <= most
+    assert ran.seconds < case.within
+    if case.error is None:
+        assert not ran.failed, ran.results["msg"]
+        assert len(ran.results["results"][0]["tags"]) == COUNT
+    else:
+        assert ran.failed
+        assert ran.results["error"] == case.error, ran.results["msg"]
+        assert case.says in ran.results["msg"]
+        assert world.registry.host in ran.results["msg"]
+    return ran
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_list_is_read_to_its_end_at_its_own_registry_or_not_at_all(worlds: t.Sequence[World], case: Case) -> None:
+    check_each(worlds, check_tags, case)

@@ -1,0 +1,210 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Registries that tell the world what they were told: no password, token or signature gets into results, messages, logs or files.
+
+Every run of these tests is looked through for secrets, whatever it is about (`World.run`); here they are put on purpose where text of strangers is shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support import modules
+from ansible_collections.longshore.images.tests.support.programmable import acts
+from ansible_collections.longshore.images.tests.support.programmable.cases import (
+    GET_MANIFEST,
+    LAYER,
+    WANTED,
+    Case,
+    check_each,
+    check_pull,
+    check_push,
+)
+from ansible_collections.longshore.images.tests.support.programmable.doors import IDENTITY, PASSWORD, SERVICE, USER
+from ansible_collections.longshore.images.tests.support.programmable.leaks import leaks
+from ansible_collections.longshore.images.tests.support.programmable.server import Act, Answer, App, Asked, Fault, Places
+from ansible_collections.longshore.images.tests.support.programmable.world import World
+
+from .conftest import MakeWorlds
+
+JSON = ("Content-Type", "application/json")
+
+
+def told(asked: Asked, secret: str) -> str:
+    """What a client sent and what it knows, in every form, in one line of ASCII."""
+    pair = base64.b64encode(f"{USER}:{secret}".encode()).decode() if secret == PASSWORD else ""
+    alone = base64.b64encode(secret.encode()).decode()
+    words = [asked.headers.get("Authorization", ""), pair, alone, quote(secret, safe=""), quote_plus(secret), json.dumps(secret), secret]
+    return " ".join(words)
+
+
+def in_words(status: int, secret: str = PASSWORD) -> Act:
+    """As the error's message and its code."""
+
+    def act(asked: Asked, app: App, places: Places) -> Answer:
+        text = told(asked, secret)
+        return Answer(status, (JSON,), json.dumps({"errors": [{"code": text, "message": text, "detail": text}]}, ensure_ascii=False).encode())
+
+    return act
+
+
+def in_header(name: str, form: str, status: int | None = None, secret: str = PASSWORD) -> Act:
+    """In a header, where FORM has a place for it; of the honest answer unless there is a STATUS."""
+
+    def act(asked: Asked, app: App, places: Places) -> Answer:
+        text = told(asked, secret).encode("ascii", "ignore").decode().replace('"', "")
+        answer = app(asked) if status is None else Answer(status)
+        return answer.with_header(name, form.replace("{secret}", text).replace("{path}", quote(text)).replace("{evil}", places["evil"]))
+
+    return act
+
+
+PULLS = [
+    *(
+        Case(f"in the words of a {status} for a manifest", GET_MANIFEST, in_words(status), error)
+        for status, error in ((403, "denied"), (404, "not_found"))
+    ),
+    Case("in the words of a 400 for a layer", LAYER, in_words(400), "registry_error"),
+    Case("in the words of a 429", LAYER, in_words(429), "rate_limited"),
+    Case("in the words of a 500", LAYER, in_words(500), "registry_error"),
+    Case("in the words of a second 401", GET_MANIFEST, in_words(401), "denied"),
+    Case("in the scheme of a challenge", GET_MANIFEST, in_header("WWW-Authenticate", "planted-token {secret}", 401), "denied"),
+    Case("in the path of a redirect that is refused", LAYER, in_header("Location", "ftp://127.0.0.1/{path}?{path}", 307), "registry_error"),
+    Case(
+        "in the path of a redirect to nowhere",
+        LAYER,
+        in_header("Location", "http://127.0.0.1:1/{path}?signature=planted-signature", 307),
+        "unreachable",
+    ),
+    Case("in the path of a redirect to a stranger", LAYER, in_header("Location", "/{path}?signature=planted-signature", 307), "not_found"),
+    Case(
+        "in the type of a manifest",
+        "GET */manifests/1",
+        acts.both(acts.body(lambda data: b"{}"), in_header("Content-Type", "{secret}")),
+        "unsupported_format",
+        fresh=True,
+    ),
+    Case(
+        "in a manifest's own type",
+        "GET */manifests/1",
+        acts.instead(200, json.dumps({"mediaType": PASSWORD}).encode(), JSON),
+        "unsupported_format",
+        fresh=True,
+    ),
+    Case("in a range", LAYER, acts.instead(206, b"", ("Content-Range", "planted-token")), "registry_error"),
+    Case("in a status line", GET_MANIFEST, acts.raw(f"HTTP/1.1 200 {quote(PASSWORD)}\r\nX {PASSWORD}\r\n\r\n".encode()), "digest_mismatch"),
+    Case("in something that isn't HTTP", GET_MANIFEST, acts.raw(f"{PASSWORD} {quote(PASSWORD)}\r\n\r\n".encode()), "unreachable"),
+]
+
+PUSHES = [
+    Case("in the words of a refused upload", "POST */blobs/uploads/*", in_words(400), "registry_error"),
+    Case("in the words of a refused manifest", "PUT */manifests/*", in_words(400), "registry_error"),
+    Case("in the address of an upload", "POST */blobs/uploads/*", in_header("Location", "ftp://127.0.0.1/{path}"), "registry_error"),
+    Case("in the digest of a manifest", "PUT */manifests/1", in_header("Docker-Content-Digest", "{secret}", 201), "digest_mismatch"),
+]
+
+TOKEN_SERVERS = [
+    *(
+        Case(f"in the words of a token server's {status}", "-", acts.wire(), error, tokens=(Fault("* /token*", in_words(status)),))
+        for status, error in ((401, "denied"), (500, "registry_error"))
+    ),
+    Case(
+        "in the words of a token server that got an identity token",
+        "-",
+        acts.wire(),
+        "denied",
+        tokens=(Fault("* /token*", in_words(403, IDENTITY)),),
+        login={"identity_token": IDENTITY},
+    ),
+    Case(
+        "in the path of a realm",
+        "-",
+        acts.wire(),
+        "denied",
+        more=(Fault("* *", acts.unadmitted(in_header("WWW-Authenticate", 'Bearer realm="{evil}/{path}"', 401)), anyone=True),),
+    ),
+    Case("in the words of a registry that got a token", LAYER, in_words(403), "denied"),
+]
+
+
+@pytest.mark.parametrize("case", PULLS, ids=str)
+def test_what_a_registry_tells_of_a_login_is_not_told_on_by_a_pull(worlds: t.Sequence[World], case: Case) -> None:
+    check_each(worlds, check_pull, case)
+
+
+@pytest.mark.parametrize("case", PUSHES, ids=str)
+def test_what_a_registry_tells_of_a_login_is_not_told_on_by_a_push(worlds: t.Sequence[World], case: Case) -> None:
+    check_each(worlds, check_push, case)
+
+
+@pytest.mark.parametrize("case", TOKEN_SERVERS, ids=str)
+def test_what_is_told_of_tokens_is_not_told_on(make_worlds: MakeWorlds, case: Case) -> None:
+    check_each(make_worlds("tokens"), check_pull, case)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"auth": base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()},
+        {"identitytoken": IDENTITY, "auth": base64.b64encode(b"00000000-0000:").decode()},
+    ],
+    ids=["password", "identity token"],
+)
+def test_what_an_auth_file_holds_is_used_and_not_told_on(make_worlds: MakeWorlds, tmp_path: Path, entry: dict[str, str]) -> None:
+    def check(world: World, case: Case) -> t.Any:
+        file = tmp_path / f"auth-{world.libraries}.json"
+        file.write_text(json.dumps({"auths": {world.registry.host: entry}}))
+        world.hold(WANTED)
+        world.script(*case.faults)
+        options = {**world.access({}), "auth_file": str(file), "retries": 1}
+        failed = world.run("image_pull", name=[world.name()], **options)
+        assert failed.results["error"] == "denied"
+        world.script()
+        assert world.run("image_pull", name=[world.name()], **options).results["changed"]
+
+    worlds = make_worlds("tokens")
+    check_each(worlds, check, Case("an auth file", LAYER, in_words(403, PASSWORD if "auth" in entry and len(entry) == 1 else IDENTITY)))
+    assert all(f"service={quote_plus(SERVICE)}" in str(asked) or asked.method == "POST" for world in worlds for asked in world.token_server.requests)
+
+
+def test_a_play_that_tells_all_it_does_tells_no_secret(make_worlds: MakeWorlds, tmp_path: Path) -> None:
+    world = make_worlds("tokens")[0]
+    world.hold(WANTED)
+    WANTED.put(Store(str(world.store)), "docker.io/library/local:1")
+    world.script(Fault("GET */manifests/absent", in_words(404)), Fault("PUT */manifests/2", in_words(403)))
+    access = json.loads(json.dumps(world.access({"username": USER, "password": "{{ planted }}"})))
+    common = {"store": str(world.store), "retries": 1, **access}
+    tasks: list[dict[str, t.Any]] = [
+        {"longshore.images.image_pull": {"name": [world.name()], "platform": ["linux/amd64"], **common}},
+        {"longshore.images.image_pull": {"name": [world.name(tag="absent")], **common}, "ignore_errors": True},
+        {"longshore.images.image_push": {"name": ["local:1"], "destination": world.name(tag="2"), **common}, "ignore_errors": True},
+        {"longshore.images.image_info": {"store": str(world.store)}},
+    ]
+    folder = tmp_path / "controller"
+    folder.mkdir()
+    (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+    secrets = tmp_path / "secrets.json"
+    secrets.write_text(json.dumps({"planted": PASSWORD, "ansible_python_interpreter": sys.executable}))
+    environment = {
+        **modules.environment(HOME=str(folder), TMPDIR=str(folder)),
+        "ANSIBLE_COLLECTIONS_PATH": str(modules.ROOT / ".collections"),
+        "ANSIBLE_LOG_PATH": str(folder / "log"),
+        "LC_ALL": "C.UTF-8",
+    }
+    command = ["ansible-playbook", "-vvv", "--diff", "-i", "localhost,", "-e", f"@{secrets}", str(folder / "play.json")]
+    result = subprocess.run(command, cwd="/", env=environment, capture_output=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stdout.decode()
+    assert b"not_found" in result.stdout
+    assert b"denied" in result.stdout
+    assert leaks({"stdout": result.stdout, "stderr": result.stderr}, [folder, world.store]) == []

@@ -1,0 +1,204 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pulls from a registry that wants tokens: of token servers that fail or lie, and of registries that send us to others."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support.programmable import acts
+from ansible_collections.longshore.images.tests.support.programmable.cases import GET_MANIFEST, LAYER, WANTED, Case, check_each, check_pull
+from ansible_collections.longshore.images.tests.support.programmable.doors import IDENTITY, SERVICE
+from ansible_collections.longshore.images.tests.support.programmable.server import Act, Answer, App, Asked, Fault, Places
+from ansible_collections.longshore.images.tests.support.programmable.world import World
+
+from .conftest import MakeWorlds
+
+TOKEN = "* /token*"
+BY_IDENTITY = {"identity_token": IDENTITY}
+REALM = f'realm="{{tokens}}/token",service="{SERVICE}",scope="repository:app:pull"'
+UNAUTHORIZED = acts.instead(401, b"", ("WWW-Authenticate", f"Bearer {REALM}"))
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+def worlds(make_worlds: MakeWorlds) -> t.Sequence[World]:
+    """Registries that want a token of a token server that the task trusts."""
+    return make_worlds("tokens")
+
+
+def token_server(what: str, act: Act, error: str | None = None, says: str = "", times: int = 1_000_000, **more: t.Any) -> Case:
+    """ACT meets what the token server is asked."""
+    return Case(what, "nothing", acts.wire(), error, says, tokens=(Fault(TOKEN, act, times=times),), **more)
+
+
+def answer(**changes: t.Any) -> Act:
+    """The honest answer with other members; None leaves one out."""
+
+    def changed(data: bytes) -> bytes:
+        members = {**json.loads(data), **changes}
+        return json.dumps({key: value for key, value in members.items() if value is not None}).encode()
+
+    return acts.body(changed)
+
+
+def called(name: str) -> Act:
+    """The token under another name."""
+
+    def changed(data: bytes) -> bytes:
+        members = json.loads(data)
+        return json.dumps({**members, name: members.pop("token")}).encode()
+
+    return acts.body(changed)
+
+
+GIVEN = [
+    token_server("a token under the name of OAuth", called("access_token")),
+    token_server("a token under both names", acts.body(lambda data: data.replace(b'{"token":', b'{"access_token": "planted-token-other", "token":'))),
+    token_server("a token that ends at once", answer(expires_in=0)),
+    token_server("a token that has ended already", answer(expires_in=-100)),
+    token_server("a token that doesn't say when it ends", answer(expires_in=None, issued_at=None)),
+    token_server("a token for a thousand years", answer(expires_in=10**12)),
+    token_server("a token from the future", answer(issued_at="2999-01-01T00:00:00Z")),
+    token_server("a token server that fails once", acts.instead(503), times=1),
+    token_server("a token server that breaks off once", acts.cut(10), times=1),
+    token_server("a token server that breaks off once without a length", acts.cut(10, told=False), "registry_error"),
+    token_server("a token server that hangs up once", acts.raw(), times=1),
+    token_server("a token by identity token", acts.wire(), login=BY_IDENTITY),
+    token_server("a token server without OAuth", acts.wire(), login=BY_IDENTITY),
+    token_server("a token server at another path", acts.redirect("{tokens}{target}&again=1"), times=1),
+]
+
+REFUSED = [
+    token_server("a token server that denies", acts.instead(401), "denied"),
+    token_server("a token server that forbids", acts.instead(403), "denied"),
+    token_server("a token server that always fails", acts.instead(500), "registry_error", "500"),
+    token_server("a token server that has nothing", acts.instead(404), "registry_error", "no tokens"),
+    token_server("a token server with a limit", acts.instead(429, b"", ("Retry-After", "31536000")), "rate_limited", within=10),
+    token_server("a token server that always hangs up", acts.raw(), "unreachable"),
+    token_server("a page for people", acts.instead(200, b"<html>Sign in</html>"), "registry_error", "gave no token"),
+    token_server("an empty answer", acts.instead(200), "registry_error", "gave no token"),
+    token_server("no token", answer(token=None), "registry_error", "gave no token"),
+    token_server("an empty token", answer(token=""), "registry_error", "gave no token"),
+    token_server("a token that is a number", answer(token=7), "registry_error"),
+    token_server("a token with a line of its own", answer(token="planted-token\r\nX-Evil: 1"), "registry_error", "not printable ASCII"),
+    token_server("a token in other letters", answer(token="planted-token-\u00e9"), "registry_error", "not printable ASCII"),
+    token_server("a token of a megabyte and more", answer(token="planted-token" * 100_000), "registry_error", "1048576"),
+    token_server("an answer without an end", acts.instead(200, b"x" * MEGABYTE, repeat=10_000, framing="chunks"), "registry_error"),
+    token_server("a token that is there twice", acts.body(lambda data: data.replace(b"{", b'{"token": "planted-token-x", ', 1)), "registry_error"),
+    token_server("a life that is a word", answer(expires_in="soon"), "registry_error"),
+    token_server("a compressed answer", acts.gzipped(), "registry_error", "Content-Encoding"),
+    token_server("a token server at another host", acts.redirect("{evil}{target}"), "registry_error"),
+    token_server("a token server for identity tokens at another host", acts.redirect("{evil}/token"), "registry_error", login=BY_IDENTITY),
+    token_server("a token that isn't the registry's", answer(token="planted-token-of-nobody"), "denied"),
+    token_server("a wrong identity token", acts.wire(), "denied", login={"identity_token": "planted-identity-of-nobody"}),
+]
+
+
+def challenged(what: str, challenge: str | None, error: str | None, says: str = "") -> Case:
+    """The registry demands a login in these words; none where CHALLENGE is None."""
+    headers = [("WWW-Authenticate", line) for line in (challenge or "").split("\n") if line]
+    fault = Fault("* /v2/*", acts.unadmitted(acts.instead(401, b"", *headers)), anyone=True)
+    return Case(what, "nothing", acts.wire(), error, says, more=(fault,))
+
+
+CHALLENGES = [
+    challenged("a challenge in small letters", f"bearer {REALM}", None),
+    challenged("a challenge beside others in one line", f'Negotiate, Digest realm="x", nonce="y", Bearer {REALM}', None),
+    challenged("a challenge beside others in lines of their own", f'Negotiate\nDigest realm="x"\nBearer {REALM}', None),
+    challenged("a challenge with a word of its own", f'Bearer charset="utf-8", {REALM}, x="a \\"quoted\\" word, with a comma"', None),
+    challenged("a challenge without a scope", f'Bearer realm="{{tokens}}/token",service="{SERVICE}"', None),
+    challenged("a challenge with two scopes", f"Bearer {REALM.replace('pull', 'pull repository:other:pull')}", None),
+    challenged("no challenge", None, "denied"),
+    challenged("a challenge of an unknown kind", "Negotiate", "denied", "negotiate"),
+    challenged("a challenge that is garbage", '="="="=,,,=', "denied"),
+    challenged("a challenge without a realm", f'Bearer service="{SERVICE}"', "registry_error"),
+    challenged("a challenge of another service", 'Bearer realm="{tokens}/token",service="another"', "registry_error"),
+    *(
+        challenged(f"a realm at {realm!r}", f'Bearer realm="{realm}",service="x"', "registry_error")
+        for realm in ("", "/token", "ftp://127.0.0.1/", "file:///etc/passwd", "http://[::1", "http://127.0.0.1:99999/", "http://u:p@{evilhost}/")
+    ),
+    *(
+        challenged(f"a realm at {realm!r}", f'Bearer realm="{realm}",service="x"', "denied", "token_hosts")
+        for realm in (
+            "{evil}/token",
+            "http://localhost:1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://10.0.0.1/",
+            "http://[fe80::1]/",
+        )
+    ),
+]
+
+MIDWAY = [
+    Case("a token that ends in the middle", LAYER, UNAUTHORIZED, times=1, at_most={LAYER: 2}),
+    Case("a token that ends before every answer", LAYER, UNAUTHORIZED, "denied", at_most={LAYER: 3}),
+    Case("a token that ends for a manifest", GET_MANIFEST, UNAUTHORIZED, times=1, at_most={GET_MANIFEST: 2}),
+    Case("a token that ends while a layer breaks off", LAYER, acts.cut(1000), times=1, more=(Fault(LAYER, UNAUTHORIZED, first=2, times=1),)),
+    Case(
+        "a token that is too small",
+        LAYER,
+        acts.instead(401, b"", ("WWW-Authenticate", f'Bearer {REALM.replace("pull", "pull,push")},error="insufficient_scope"')),
+        times=1,
+        at_most={LAYER: 2},
+    ),
+    Case("a realm that is another one in the middle", LAYER, acts.instead(401, b"", ("WWW-Authenticate", 'Bearer realm="{evil}/token"')), "denied"),
+]
+
+
+@pytest.mark.parametrize("case", [*GIVEN, *REFUSED, *CHALLENGES, *MIDWAY], ids=str)
+def test_tokens_are_got_from_those_that_may_give_them_and_used_for_nothing_else(worlds: t.Sequence[World], case: Case) -> None:
+    if "without OAuth" in case.what:
+        for world in worlds:
+            world.tokens.has_oauth = False
+            world.tokens.users = {"": IDENTITY, "<token>": IDENTITY}
+    check_each(worlds, check_pull, case)
+    for world in worlds:
+        assert len(world.token_server.requests) <= 4
+        assert world.token_server.sent < 32 * MEGABYTE
+
+
+def test_a_realm_of_the_registry_itself_needs_no_trust(worlds: t.Sequence[World]) -> None:
+    def check(world: World, case: Case) -> t.Any:
+        world.registry.places["tokens"] = world.registry.url
+        return check_pull(world, case)
+
+    def tokens(asked: Asked, app: App, places: Places) -> Answer:
+        world = next(world for world in worlds if world.registry.places is places)
+        return world.tokens(asked)
+
+    challenge = Fault("* /v2/*", acts.unadmitted(UNAUTHORIZED), anyone=True)
+    case = Case("its own realm", "nothing", acts.wire(), more=(Fault(TOKEN, tokens, anyone=True), challenge), settings={"token_hosts": []})
+    check_each(worlds, check, case)
+    assert all(world.token_server.requests == [] for world in worlds)
+
+
+def test_whoever_has_no_login_gets_the_token_that_anybody_gets(worlds: t.Sequence[World]) -> None:
+    for world in worlds:
+        world.tokens.anonymous = True
+    check_each(worlds, check_pull, Case("no login", "nothing", acts.wire(), login={}))
+    assert all("Authorization" not in asked.headers for world in worlds for asked in world.token_server.requests)
+
+
+def test_one_token_serves_all_requests_of_a_repository(worlds: t.Sequence[World]) -> None:
+    check_each(worlds, check_pull, Case("an honest registry", "nothing", acts.wire(), fresh=True))
+    for world in worlds:
+        assert len(world.token_server.requests) == 1
+        assert len(world.registry.requests) == 2 + len(WANTED.blobs)
+
+
+def test_no_token_is_asked_for_without_tls_by_a_registry_with_tls(make_worlds: MakeWorlds) -> None:
+    challenge = acts.instead(401, b"", ("WWW-Authenticate", f'Bearer realm="http://{{tokenhost}}/token",service="{SERVICE}"'))
+    case = Case("a realm without TLS", "nothing", acts.wire(), "denied", "https", more=(Fault("* /v2/*", acts.unadmitted(challenge), anyone=True),))
+    worlds = make_worlds("tokens", tls=True)
+    check_each(worlds, check_pull, case)
+    assert all(world.token_server.requests == [] for world in worlds)
