@@ -21,6 +21,12 @@ options:
       - What to search for. At a registry other than docker.io it is a part of the repository's name, and an empty one finds all.
     type: str
     required: true
+  exact:
+    description:
+      - Whether O(term) is the whole name of one repository, such as V(library/nginx). Nothing is searched then, only that repository is asked for.
+      - A repository that isn't there is no result, and no failure.
+    type: bool
+    default: false
   registry:
     description: The registry, as it stands in references, for example V(registry.example.com:5000).
     type: str
@@ -91,6 +97,7 @@ EXAMPLES = r"""
   longshore.images.image_search_info:
     registry: registry.example.com
     term: team/app
+    exact: true
     list_tags: true
     tag_versions: ">=3.2-alpine,<4"
     newest: 3
@@ -180,6 +187,7 @@ from ..module_utils.transfer.search import TagChoice, Wanted, find
 def argument_spec() -> Arguments:
     return REGISTRY.extended(
         term={"type": "str", "required": True},
+        exact={"type": "bool", "default": False},
         registry={"type": "str", "default": "docker.io"},
         limit={"type": "int", "default": 25},
         official={"type": "bool"},
@@ -195,7 +203,7 @@ def facts(task: Task) -> dict[str, t.Any]:
     """The repositories that fit, with their tags where they are asked for."""
     params = task.params
     registry = task.open_registry("registry")
-    wanted = Wanted(params["term"], params["limit"], params["official"], params["min_stars"])
+    wanted = Wanted(params["term"], params["limit"], params["official"], params["min_stars"], params["exact"])
     wanted.check(registry)
     choice = TagChoice.parse(params["tag_pattern"], params["tag_versions"], params["newest"])
     if choice != TagChoice() and not params["list_tags"]:

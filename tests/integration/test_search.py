@@ -222,6 +222,14 @@ def test_a_registry_without_a_catalog_tells_of_the_repository_that_is_called_so(
             assert "catalog" in results["msg"]
 
 
+def test_a_repository_that_is_named_exactly_is_asked_for_itself_and_not_searched(noted: Recorder) -> None:
+    found = search(noted.host, "team/app", exact=True, list_tags=True, tag_versions="<2", newest=1)["results"]
+    assert [(one["name"], one["tags"]) for one in found] == [(f"{noted.host}/team/app", ["1.26"])]
+    assert {request.path.partition("?")[0] for request in noted.requests} <= {"/v2/", "/v2/team/app/tags/list"}
+    assert search(noted.host, "team/ap", exact=True, list_tags=True)["results"] == []
+    assert "tags" not in search(noted.host, "team/app", exact=True)["results"][0]
+
+
 @pytest.mark.parametrize("wrong", [{}, {"username": USER, "password": "planted-Secret"}])
 def test_wrong_or_missing_credentials_are_denied(protected: Registry, wrong: dict[str, str]) -> None:
     results = modules.fail("image_search_info", {"registry": protected.host, "term": "x", "ca_path": str(protected.ca), **wrong})
@@ -247,6 +255,8 @@ def test_right_credentials_open_a_catalog(protected: Registry, repository: str) 
         ({"limit": 0}, "invalid_option"),
         ({"registry": "r.test", "official": True}, "invalid_option"),
         ({"registry": "r.test", "min_stars": 3}, "invalid_option"),
+        ({"exact": True, "official": True}, "invalid_option"),
+        ({"exact": True, "term": "team/app:1"}, "invalid_reference"),
         ({"tag_pattern": "x"}, "invalid_option"),
         ({"newest": 1}, "invalid_option"),
         ({"list_tags": True, "newest": 0}, "invalid_option"),

@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ..errors import InvalidOption
-from ..oci.reference import DOCKER_HUB
+from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.version_range import VersionRange
 from ..oci.versions import Version, version_order
 from ..registry import listing
@@ -25,12 +25,16 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """Which repositories to show: at most LIMIT, and those alone that fulfil the conditions, which only docker.io can tell."""
+    """Which repositories to show: at most LIMIT, and those alone that fulfil the conditions, which only docker.io can tell.
+
+    With EXACT it is the one that is called TERM, and nothing is searched.
+    """
 
     term: str
     limit: int = 25
     official: bool | None = None
     min_stars: int | None = None
+    exact: bool = False
 
     def check(self, registry: str) -> None:
         """Raises InvalidOption for what can't be asked of REGISTRY."""
@@ -41,6 +45,8 @@ class Wanted:
         for option, value in (("official", self.official), ("min_stars", self.min_stars)):
             if registry != DOCKER_HUB and value is not None:
                 raise InvalidOption(f"{option}: only {DOCKER_HUB} tells of that, and not {registry}")
+            if self.exact and value is not None:
+                raise InvalidOption(f"{option}: only a search tells of that, and with exact there is none")
 
     def fits(self, found: Found) -> bool:
         return (self.official is None or found.official == self.official) and (found.stars or 0) >= (self.min_stars or 0)
@@ -77,20 +83,27 @@ class TagChoice:
 
 def find(registries: Registries, registry: str, wanted: Wanted, choice: TagChoice | None, workers: Workers) -> list[dict[str, t.Any]]:
     """A row for each repository: those of docker.io by their stars, others as their registry orders them. With CHOICE their tags are listed too."""
+
+    def tags(one: Found) -> list[Reference] | None:
+        return listing.tags(registries.repository(one.reference))
+
+    if wanted.exact:
+        one = Found(listing.repository_reference(registry, wanted.term))
+        there = tags(one)
+        return [_row(one, choice, there)] if there is not None else []
     found = list(itertools.islice(filter(wanted.fits, search(registries, registry, wanted.term)), wanted.limit))
     found.sort(key=lambda one: -(one.stars or 0))
+    return workers.map(lambda one: _row(one, choice, tags(one) if choice is not None else None), found)
 
-    def row(one: Found) -> dict[str, t.Any]:
-        facts: dict[str, t.Any] = {
-            "name": one.reference.context,
-            "description": one.description,
-            "stars": one.stars,
-            "official": one.official,
-            "automated": one.automated,
-        }
-        if choice is not None:
-            tags = listing.tags(registries.repository(one.reference)) or ()
-            facts["tags"] = choice.of(str(tag.tag) for tag in tags)
-        return facts
 
-    return workers.map(row, found)
+def _row(found: Found, choice: TagChoice | None, tags: t.Sequence[Reference] | None) -> dict[str, t.Any]:
+    facts: dict[str, t.Any] = {
+        "name": found.reference.context,
+        "description": found.description,
+        "stars": found.stars,
+        "official": found.official,
+        "automated": found.automated,
+    }
+    if choice is not None:
+        facts["tags"] = choice.of(str(tag.tag) for tag in tags or ())
+    return facts
