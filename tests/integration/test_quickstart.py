@@ -10,13 +10,13 @@ import dataclasses
 import os
 import re
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.longshore.images.tests.support.images import make_index
-from ansible_collections.longshore.images.tests.support.modules import ROOT, environment
+from ansible_collections.longshore.images.tests.support.modules import ROOT
+from ansible_collections.longshore.images.tests.support.plays import Play, run_playbook
 from ansible_collections.longshore.images.tests.support.registry import Registry, free_port, needed
 
 CHANGED_ONCE = ["changed", "ok"]
@@ -24,46 +24,10 @@ UNCHANGED = ["ok", "ok"]
 ARCHIVED = ["Save it in a file that every engine takes", "Remove the image itself", "Load it from the file"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Play:
-    """What a run printed: for each task how it went, and the lines of the summary."""
-
-    output: str
-    status: int
-
-    def went(self, task: str) -> list[str]:
-        found = re.search(rf"^TASK \[{re.escape(task)}\] \*+\n((?:.+\n)*)", self.output, re.MULTILINE)
-        assert found, f"{task}: {self.output}"
-        return re.findall(r"^(\w+): \[localhost\]", found[1], re.MULTILINE)
-
-    @property
-    def summary(self) -> dict[str, str]:
-        """The rows by their first word."""
-        found = re.search(r"^TASK \[Summary\] \*+\n.*\n +\"msg\": \[\n((?: +\".*\n)*)", self.output, re.MULTILINE)
-        assert found, self.output
-        lines = [line.strip().rstrip(",").strip('"') for line in found[1].splitlines()]
-        return {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
-
-    @property
-    def recap(self) -> dict[str, int]:
-        line = self.output.rpartition("PLAY RECAP")[2]
-        return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", line)}
-
-
 def quickstart(home: Path, *options: str, **variables: str | int) -> Play:
     needed("ansible-playbook", "busybox", "docker-registry")
     words = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
-    result = subprocess.run(
-        ["ansible-playbook", str(ROOT / "playbooks" / "quickstart.yml"), *options, *words],
-        cwd=home,
-        env=environment(HOME=str(home), LC_ALL="C.UTF-8", ANSIBLE_NOCOLOR="1"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    return Play(result.stdout, result.returncode)
+    return run_playbook(str(ROOT / "playbooks" / "quickstart.yml"), home, *options, *words)
 
 
 def answers(port: int) -> bool:

@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs a task through a play, with its controller's side too."""
+"""Runs tasks through plays, with their controller's side too, and whole playbooks."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -44,3 +46,44 @@ def _becomes_empty(folder: Path) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Play:
+    """What a run printed: for each task how it went, and the lines of the summary."""
+
+    output: str
+    status: int
+
+    def went(self, task: str) -> list[str]:
+        found = re.search(rf"^TASK \[{re.escape(task)}\] \*+\n((?:.+\n)*)", self.output, re.MULTILINE)
+        assert found, f"{task}: {self.output}"
+        return re.findall(r"^(\w+): \[localhost\]", found[1], re.MULTILINE)
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """The rows by their first word."""
+        found = re.search(r"^TASK \[Summary\] \*+\n.*\n +\"msg\": \[\n((?: +\".*\n)*)", self.output, re.MULTILINE)
+        assert found, self.output
+        lines = [line.strip().rstrip(",").strip('"') for line in found[1].splitlines()]
+        return {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
+
+    @property
+    def recap(self) -> dict[str, int]:
+        line = self.output.rpartition("PLAY RECAP")[2]
+        return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", line)}
+
+
+def run_playbook(playbook: str, home: Path, *words: str, **environment: str) -> Play:
+    """Runs PLAYBOOK, a path or the name of one in a collection, as a user does whose home is HOME."""
+    result = subprocess.run(
+        ["ansible-playbook", playbook, *words],
+        cwd=home,
+        env=modules.environment(HOME=str(home), LC_ALL="C.UTF-8", ANSIBLE_NOCOLOR="1", **environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return Play(result.stdout, result.returncode)

@@ -1,0 +1,211 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role bundle and the playbooks airgap_export and airgap_import: from a registry into a file, and from the file to where that registry isn't reached."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index, make_layer
+from ansible_collections.longshore.images.tests.support.modules import ROOT, run, snapshot
+from ansible_collections.longshore.images.tests.support.plays import Play, run_playbook
+from ansible_collections.longshore.images.tests.support.registry import Registry, free_port, running_registry
+
+PLATFORMS = ["linux/amd64", "linux/arm64"]
+BASE_LAYER = make_layer("base", 20_000)
+APP = make_index("app", (*PLATFORMS, "linux/s390x"), 1)
+TOOL = make_image("tool", 1, shared=[BASE_LAYER])
+NEXT = make_image("next", 1, shared=[BASE_LAYER])
+
+
+def play(name: str, home: Path, *words: str, **variables: t.Any) -> Play:
+    return run_playbook(str(ROOT / "playbooks" / f"{name}.yml"), home, *words, "-e", json.dumps(variables))
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """A bundle of two images: as check mode foresaw it, as it was written, and what a second run made of it."""
+
+    folder: Path
+    names: list[str]
+    variables: dict[str, t.Any]
+    foreseen: Play
+    first: Play
+    second: Play
+    left_by_check_mode: dict[str, t.Any]
+    changed_by_second: bool
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "out" / "images.tar"
+
+    def copied_to(self, folder: Path) -> Path:
+        """The bundle on the far side."""
+        shutil.copytree(self.bundle.parent, folder / "media")
+        return folder / "media" / "images.tar"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, anonymous: Registry) -> Exported:
+    folder = tmp_path_factory.mktemp("near")
+    names = [anonymous.put(APP, "airgap/app", "1"), anonymous.put(TOOL, "airgap/tool", "1")]
+    out = folder / "out"
+    variables = {"bundle_images": names, "bundle_path": f"{out}/images.tar", "bundle_platforms": PLATFORMS, "bundle_store": f"{folder}/store"}
+    foreseen = play("airgap_export", folder, "--check", "--diff", **variables)
+    left = {**snapshot(out), **snapshot(folder / "store")}
+    first = play("airgap_export", folder, **variables)
+    written = snapshot(out)
+    second = play("airgap_export", folder, "--diff", **variables)
+    return Exported(folder, names, variables, foreseen, first, second, left, snapshot(out) != written)
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
+    """The registry of the far side."""
+    with running_registry(tmp_path_factory.mktemp("private")) as running:
+        yield running
+
+
+def digests(folder: Path, *names: str) -> list[str | None]:
+    return [row["digest"] for row in run("image_info", {"store": str(folder / "store"), "name": list(names)})["images"]]
+
+
+def digest(image: Image) -> str:
+    return str(image.root.digest)
+
+
+# Export.
+
+
+def test_check_mode_goes_through_all_of_an_export_and_writes_nothing(exported: Exported) -> None:
+    assert exported.foreseen.status == 0, exported.foreseen.output
+    assert exported.foreseen.recap["changed"] == 3
+    assert exported.left_by_check_mode == {}
+
+
+def test_a_bundle_has_a_lock_file_and_a_checksum_beside_it(exported: Exported) -> None:
+    assert exported.first.status == 0, exported.first.output
+    assert {path.name for path in exported.bundle.parent.iterdir()} == {"images.tar", "images.tar.lock.json", "images.tar.sha256"}
+    checksum = hashlib.sha256(exported.bundle.read_bytes()).hexdigest()
+    assert (exported.folder / "out" / "images.tar.sha256").read_text() == f"{checksum}  images.tar\n"
+    locked = json.loads((exported.folder / "out" / "images.tar.lock.json").read_text())["images"]
+    assert {name: entry["digest"] for name, entry in locked.items()} == dict(zip(exported.names, (digest(APP), digest(TOOL))))
+    assert sorted(locked[exported.names[0]]["platforms"]) == PLATFORMS
+
+
+def test_a_second_export_changes_nothing(exported: Exported) -> None:
+    assert exported.second.status == 0, exported.second.output
+    assert exported.second.recap["changed"] == 0
+    assert not exported.changed_by_second
+
+
+def test_a_lock_file_is_bundled_by_its_digests_and_a_delta_leaves_out_what_its_base_has(
+    exported: Exported, anonymous: Registry, tmp_path: Path
+) -> None:
+    name = anonymous.put(NEXT, "airgap/next", "1")
+    lock = tmp_path / "images.lock"
+    run("image_lock", {"name": [name], "path": str(lock)})
+    anonymous.put(make_image("moved", 1), "airgap/next", "1")
+    delta = tmp_path / "delta.tar"
+    variables = {"bundle_lock_file": str(lock), "bundle_path": str(delta), "bundle_store": f"{tmp_path}/store"}
+    done = play("airgap_export", tmp_path, **variables, bundle_base=[str(exported.bundle)], bundle_compression="gzip")
+    assert done.status == 0, done.output
+    assert json.loads(lock.read_text())["images"][name]["digest"] == json.loads(Path(f"{delta}.lock.json").read_text())["images"][name]["digest"]
+    far = str(tmp_path / "far")
+    run("image_load", {"path": str(exported.bundle), "store": far})
+    loaded = run("image_load", {"path": str(delta), "store": far})
+    assert [row["digest"] for row in loaded["images"]] == [digest(NEXT)]
+    assert loaded["bytes_reused"] == len(BASE_LAYER)
+
+
+def test_a_registry_that_is_not_reached_stops_the_export_with_the_image_named(exported: Exported, tmp_path: Path) -> None:
+    name = f"127.0.0.1:{free_port()}/team/app:1"
+    failed = play("airgap_export", tmp_path, bundle_images=[name], bundle_path=f"{tmp_path}/out/b.tar", bundle_store=f"{tmp_path}/store")
+    assert failed.status != 0
+    assert f"{name}: https://" in failed.output
+    assert "fatal: [localhost]" in failed.output
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"bundle_path": "/nonexistent/b.tar", "bundle_iamges": ["app"]}, "bundle_iamges (bundle_images?)"),
+        ({"bundle_path": "/nonexistent/b.tar"}, "There is nothing to bundle"),
+        ({"bundle_path": "b.tar", "bundle_images": ["app"]}, "bundle_path (b.tar) has to be the absolute path of a file"),
+        ({"bundle_path": "/nonexistent/b.tar", "bundle_images": ["app"], "bundle_base": ["/nonexistent/./b.tar"]}, "can't be the base of itself"),
+    ],
+    ids=str,
+)
+def test_values_that_make_no_sense_are_told_before_anything_is_asked(variables: dict[str, t.Any], told: str, tmp_path: Path) -> None:
+    failed = play("airgap_export", tmp_path, **variables)
+    assert failed.status != 0
+    assert told in failed.output
+    assert failed.recap["changed"] == 0
+
+
+# Import.
+
+
+def test_what_is_imported_has_its_digests_in_the_store_and_in_the_registry_of_the_far_side(
+    exported: Exported, private: Registry, tmp_path: Path
+) -> None:
+    variables = {
+        "airgap_bundle": str(exported.copied_to(tmp_path)),
+        "airgap_destination": f"{private.host}/far/",
+        "airgap_store": f"{tmp_path}/store",
+    }
+    foreseen = play("airgap_import", tmp_path, "--check", **variables, airgap_bundle_on="controller")
+    assert foreseen.status == 0, foreseen.output
+    assert foreseen.went("Load the bundle") == ["changed"]
+    assert not snapshot(tmp_path / "store")
+    # Only a part of the index is here, which a registry doesn't take under its digest.
+    first = play("airgap_import", tmp_path, **variables, airgap_platforms=["linux/amd64"])
+    assert first.status == 0, first.output
+    assert digests(tmp_path, *exported.names) == [digest(APP), digest(TOOL)]
+    assert private.digest("far/airgap/tool", "1") == digest(TOOL)
+    second = play("airgap_import", tmp_path, **variables, airgap_platforms=["linux/amd64"])
+    assert second.status == 0, second.output
+    assert second.recap["changed"] == 0
+
+
+def shorten(bundle: Path) -> None:
+    with bundle.open("r+b") as file:
+        file.truncate(bundle.stat().st_size // 2)
+
+
+def replace(bundle: Path, old: str, new: str) -> None:
+    path = Path(f"{bundle}{'.sha256' if old == 'checksum' else '.lock.json'}")
+    path.write_text(path.read_text().replace(path.read_text().split()[0] if old == "checksum" else old, new))
+
+
+DAMAGES: dict[str, tuple[t.Callable[[Path], object], str]] = {
+    "half-copied": (shorten, "isn't what was exported"),
+    "wrong checksum": (lambda bundle: replace(bundle, "checksum", "0" * 64), f"wants {'0' * 64}"),
+    "no checksum": (lambda bundle: Path(f"{bundle}.sha256").unlink(), ".sha256 is not on localhost"),
+    "half a lock file": (lambda bundle: shorten(Path(f"{bundle}.lock.json")), ".lock.json on localhost is no lock file"),
+    "the lock file of another": (lambda bundle: replace(bundle, digest(TOOL), digest(APP)), "don't belong together"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_bundle_that_is_not_whole_is_refused_with_its_path_and_host(exported: Exported, damage: str, tmp_path: Path) -> None:
+    spoil, told = DAMAGES[damage]
+    bundle = exported.copied_to(tmp_path)
+    spoil(bundle)
+    failed = play("airgap_import", tmp_path, airgap_bundle=str(bundle), airgap_store=f"{tmp_path}/store")
+    assert failed.status != 0
+    assert told in failed.output
+    assert re.search(r"^(fatal|failed): \[localhost\b", failed.output, re.MULTILINE)
+    assert str(bundle) in failed.output
+    assert not snapshot(tmp_path / "store")
