@@ -1,0 +1,128 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter mirrored: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils.errors import InvalidReference
+from ..module_utils.oci.reference import Reference
+
+DOCUMENTATION = """
+name: mirrored
+author: Longshore contributors
+version_added: 0.1.0
+short_description: Where each image of a list goes when it is mirrored
+description:
+  - Makes of a list as the role P(longshore.images.mirror#role) takes it the single images, each with the place that it is copied to.
+  - An image C(docker.io/library/nginx:1.27) goes to C(PREFIXlibrary/nginx:1.27), so that the prefix is the address of a mirror of that registry.
+options:
+  _input:
+    description:
+      - The entries, each with C(name), and where they are given C(tags), C(destination), C(platforms) and C(referrers).
+    type: list
+    elements: dict
+    required: true
+  prefix:
+    description: A registry, with an optional path, ending in a slash.
+    type: str
+    required: true
+  found:
+    description: For each entry the tags that were found for it, in the same order.
+    type: list
+    elements: list
+    required: true
+positional: prefix, found
+"""
+
+EXAMPLES = """
+- name: Tell where images would go
+  ansible.builtin.debug:
+    msg: "{{ [{'name': 'nginx', 'tags': ['1.27']}] | longshore.images.mirrored('registry.example.com/hub/', [[]]) }}"
+"""
+
+RETURN = """
+_value:
+  description:
+    - For each image its C(src) and C(dest), both normalised, as C(image); with which C(settings) it is copied; and whether it lies C(below) the prefix,
+      or else in a place of its own.
+  type: list
+  elements: dict
+  sample:
+    - image:
+        src: docker.io/library/nginx:1.27
+        dest: registry.example.com/hub/library/nginx:1.27
+      settings:
+        platforms: []
+        referrers: false
+      below: true
+"""
+
+CHOICES = ("tags", "tag_pattern", "tag_versions", "newest")
+
+
+def mirrored(entries: t.Sequence[t.Mapping[str, t.Any]], prefix: str, found: t.Sequence[t.Sequence[str]]) -> list[dict[str, t.Any]]:
+    """Each image of ENTRIES once, in their order. Raises AnsibleFilterError for names that make no sense, and for two images that would get one."""
+    try:
+        images = [image for entry, tags in zip(entries, found) for image in _images(entry, prefix, tags)]
+    except InvalidReference as error:
+        raise AnsibleFilterError(error.message) from error
+    by_destination: dict[str, dict[str, t.Any]] = {}
+    for image in images:
+        one, other = image["image"], by_destination.setdefault(image["image"]["dest"], image)
+        if other["image"] != one:
+            raise AnsibleFilterError(
+                f"{other['image']['src']} and {one['src']} would both become {one['dest']}; give one of them another destination"
+            )
+        if other != image:
+            raise AnsibleFilterError(f"{one['src']} is listed twice, with different platforms or referrers")
+    return list(by_destination.values())
+
+
+def _images(entry: t.Mapping[str, t.Any], prefix: str, found: t.Sequence[str]) -> t.Iterator[dict[str, t.Any]]:
+    name = str(entry["name"])
+    named = Reference.parse(name)
+    chooses = any(entry.get(choice) for choice in CHOICES)
+    if chooses and is_whole(name):
+        raise AnsibleFilterError(f"{name} says which image is meant already; leave the tag or digest out of it, or don't choose tags")
+    given = list(entry.get("tags") or ())
+    for tag in given:
+        if not isinstance(tag, str):
+            raise AnsibleFilterError(f"{name}: the tag {tag} is no text, so what was written may be another; put it in quotes")
+    tags = dict.fromkeys([*given, *found])
+    sources = [named.tagged(tag) for tag in tags] if chooses else [named]
+    destination = str(entry.get("destination") or "")
+    if is_whole(destination) and len(sources) > 1:
+        raise AnsibleFilterError(f"{destination} is one image, and {name} means {len(sources)}; leave the tag out of that destination")
+    for source in sources:
+        yield {
+            "image": {"src": str(source), "dest": str(_target(source, prefix, destination))},
+            "settings": {"platforms": list(entry.get("platforms") or ()), "referrers": bool(entry.get("referrers"))},
+            "below": not destination,
+        }
+
+
+def _target(source: Reference, prefix: str, destination: str) -> Reference:
+    """Where SOURCE goes: below PREFIX as a push would put it, or to a DESTINATION of its own."""
+    if is_whole(destination):
+        return Reference.parse(destination)
+    tail = f":{source.tag}" if source.tag is not None else f"@{source.digest}"
+    return Reference.parse(f"{destination or prefix + source.repository}{tail}")
+
+
+def is_whole(name: str) -> bool:
+    """Whether NAME has a tag or a digest."""
+    return ":" in name.rpartition("/")[2]
+
+
+class FilterModule:
+    """What Ansible asks for."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """The filters by name."""
+        return {"mirrored": mirrored}

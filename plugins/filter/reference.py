@@ -1,0 +1,72 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter reference: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils.errors import InvalidReference
+from ..module_utils.oci.reference import Reference
+
+DOCUMENTATION = """
+name: reference
+author: Longshore contributors
+version_added: 0.1.0
+short_description: The parts of an image's name
+description:
+  - Reads the name of an image as docker does, and gives its parts, as all modules of this collection understand them.
+options:
+  _input:
+    description: The name, such as V(nginx) or V(registry.example.com/team/app:3).
+    type: str
+    required: true
+"""
+
+EXAMPLES = """
+- name: Tell which registries are needed
+  ansible.builtin.debug:
+    msg: "{{ images | map('longshore.images.reference') | map(attribute='registry') | unique }}"
+"""
+
+RETURN = """
+_value:
+  description:
+    - The normalised C(name); its C(registry), its C(repository) there, both together as C(context); its C(tag) and C(digest), null where it has none.
+  type: dict
+  sample:
+    name: docker.io/library/nginx:latest
+    registry: docker.io
+    repository: library/nginx
+    context: docker.io/library/nginx
+    tag: latest
+    digest: null
+"""
+
+
+def reference(name: t.Any) -> dict[str, str | None]:
+    """The parts of NAME, normalised."""
+    try:
+        parsed = Reference.parse(str(name))
+    except InvalidReference as error:
+        raise AnsibleFilterError(error.message) from error
+    return {
+        "name": str(parsed),
+        "registry": parsed.registry,
+        "repository": parsed.repository,
+        "context": parsed.context,
+        "tag": parsed.tag,
+        "digest": str(parsed.digest) if parsed.digest is not None else None,
+    }
+
+
+class FilterModule:
+    """What Ansible asks for."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """The filters by name."""
+        return {"reference": reference}

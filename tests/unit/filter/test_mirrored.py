@@ -1,0 +1,109 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where images go that are mirrored, and how the mirror is read from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.longshore.images.plugins.filter.mirrored import mirrored
+from ansible_collections.longshore.images.plugins.filter.reference import reference
+from ansible_collections.longshore.images.plugins.filter.with_mirror import with_mirror
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.transfer.push import destination_of
+
+DIGEST = f"sha256:{'a' * 64}"
+PREFIX = "registry.example.com:5000/hub/"
+
+
+def destinations(entry: dict[str, Any], *found: str) -> list[str]:
+    return [image["image"]["dest"] for image in mirrored([entry], PREFIX, [found])]
+
+
+@pytest.mark.parametrize("name", ["nginx", "nginx:1.27", "quay.io/team/app:3", f"quay.io/team/app:3@{DIGEST}", f"team/app@{DIGEST}"])
+def test_an_image_goes_where_a_push_below_the_same_prefix_puts_it(name: str) -> None:
+    (image,) = mirrored([{"name": name}], PREFIX, [[]])
+    assert image["image"] == {"src": str(Reference.parse(name)), "dest": str(destination_of(Reference.parse(name), PREFIX, 1))}
+    assert image["below"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "found", "expected"),
+    [
+        ({"name": "nginx", "tags": ["1", "2"]}, [], ["library/nginx:1", "library/nginx:2"]),
+        ({"name": "nginx", "tags": ["1", "2"], "newest": 2}, ["3", "2"], ["library/nginx:1", "library/nginx:2", "library/nginx:3"]),
+        ({"name": "nginx", "tag_pattern": "x"}, [], []),
+    ],
+)
+def test_tags_that_are_given_and_tags_that_were_found_go_once_each(entry: dict[str, Any], found: list[str], expected: list[str]) -> None:
+    assert destinations(entry, *found) == [f"{PREFIX}{name}" for name in expected]
+
+
+def test_a_destination_is_a_repository_or_one_whole_name() -> None:
+    own = {"name": "nginx", "tags": ["1", "2"], "destination": "localhost:5000/web"}
+    assert destinations(own) == ["localhost:5000/web:1", "localhost:5000/web:2"]
+    assert destinations({"name": f"nginx@{DIGEST}", "destination": "localhost:5000/web:1"}) == ["localhost:5000/web:1"]
+    assert not mirrored([own], PREFIX, [[]])[0]["below"]
+
+
+def test_platforms_and_referrers_stay_with_their_images() -> None:
+    (one, two) = mirrored([{"name": "one", "platforms": ["linux/amd64"], "referrers": True}, {"name": "two"}], PREFIX, [[], []])
+    assert one["settings"] == {"platforms": ["linux/amd64"], "referrers": True}
+    assert two["settings"] == {"platforms": [], "referrers": False}
+
+
+def test_an_image_that_is_listed_twice_goes_once() -> None:
+    assert len(mirrored([{"name": "nginx:1"}, {"name": "docker.io/library/nginx", "tags": ["1"]}], PREFIX, [[], []])) == 1
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        ([{"name": "Nginx/Web"}], "not a reference"),
+        ([{"name": "nginx", "tags": ["no tag"]}], "'no tag' is not a tag of docker.io/library/nginx"),
+        ([{"name": "nginx", "tags": [1.1]}], "nginx: the tag 1.1 is no text"),
+        ([{"name": "nginx:1", "tags": ["2"]}], "nginx:1 says which image is meant already"),
+        ([{"name": f"nginx@{DIGEST}", "newest": 1}], "says which image is meant already"),
+        ([{"name": "nginx", "tags": ["1", "2"], "destination": "r.test/web:1"}], "r.test/web:1 is one image, and nginx means 2"),
+        ([{"name": "quay.io/a/b:1"}, {"name": "ghcr.io/a/b:1"}], "quay.io/a/b:1 and ghcr.io/a/b:1 would both become"),
+        ([{"name": "a/b:1"}, {"name": "a/b:1", "referrers": True}], "docker.io/a/b:1 is listed twice"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_told_with_the_name(entries: list[dict[str, Any]], told: str) -> None:
+    with pytest.raises(AnsibleFilterError) as raised:
+        mirrored(entries, PREFIX, [[] for entry in entries])
+    assert told in str(raised.value)
+
+
+def test_a_mirror_has_the_settings_of_its_own_host_and_takes_the_place_of_others() -> None:
+    given: list[dict[str, Any]] = [
+        {"name": "docker.io", "username": "hub", "mirrors": [{"url": "https://old"}]},
+        {"name": "r.test:5000", "username": "me", "password": "it", "plain_http": True},
+    ]
+    mirror = {"url": "http://r.test:5000/hub", "username": "me", "password": "it"}
+    assert with_mirror(given, "http://r.test:5000/hub", ["docker.io", "quay.io"], True) == [
+        {"name": "docker.io", "username": "hub", "mirrors": [mirror], "mirror_only": True},
+        given[1],
+        {"name": "quay.io", "mirrors": [mirror], "mirror_only": True},
+    ]
+    assert with_mirror([], "https://r.test", []) == []
+
+
+def test_a_name_is_told_by_its_parts() -> None:
+    assert reference("nginx") == {
+        "name": "docker.io/library/nginx:latest",
+        "registry": "docker.io",
+        "repository": "library/nginx",
+        "context": "docker.io/library/nginx",
+        "tag": "latest",
+        "digest": None,
+    }
+    assert reference(f"r.test/a@{DIGEST}")["digest"] == DIGEST
+    with pytest.raises(AnsibleFilterError, match="not a reference"):
+        reference("no name")
