@@ -27,55 +27,13 @@ options:
     type: str
     choices: [auto, docker, podman, containerd]
     default: auto
-  docker_host:
-    description:
-      - Where Docker listens, C(unix:///path) or C(tcp://host:port).
-      - By default C($DOCKER_HOST), else C(unix:///var/run/docker.sock), else the socket of the user's own Docker.
-    type: str
-  docker_tls:
-    description:
-      - Whether a C(tcp) address is spoken to with TLS.
-      - By default that is so when O(docker_ca_path), O(docker_client_cert) or C($DOCKER_TLS_VERIFY) is set.
-    type: bool
-  docker_validate_certs:
-    description: Whether Docker's certificate must be valid.
-    type: bool
-    default: true
-  docker_ca_path:
-    description:
-      - A file of certificates of authorities to trust instead of the host's.
-      - When neither this nor O(docker_client_cert) is given, C(ca.pem), C(cert.pem) and C(key.pem) in C($DOCKER_CERT_PATH) are used.
-    type: path
-  docker_client_cert:
-    description: A file with the certificate by which the host shows Docker who it is, and its key unless O(docker_client_key) names that.
-    type: path
-  docker_client_key:
-    description: The file with the private key of O(docker_client_cert).
-    type: path
-  podman_host:
-    description:
-      - Where Podman's service listens, C(unix:///path) or C(tcp://host:port).
-      - By default C($CONTAINER_HOST), else C(unix:///run/podman/podman.sock), or C(podman/podman.sock) in C($XDG_RUNTIME_DIR) for other users than
-        root. Where there is none, the program C(podman) is used.
-    type: str
-  containerd_address:
-    description: The socket of containerd. By default C($CONTAINERD_ADDRESS), else C(/run/containerd/containerd.sock). k3s has its own in
-      C(/run/k3s/containerd/containerd.sock).
-    type: str
-  containerd_namespace:
-    description: The namespace of containerd. Kubernetes looks for its images in V(k8s.io).
-    type: str
-    default: default
   platform:
     description:
       - The platform to deliver of an image that exists for several. By default that of the engine.
       - Another platform than the engine's is known there by the digest of its own manifest, not by that of the index.
     type: str
-  engine_timeout:
-    description: How many seconds an engine may go without taking or giving a byte. It gives none while it unpacks.
-    type: float
-    default: 600
 extends_documentation_fragment:
+  - longshore.images.engine
   - longshore.images.store
   - longshore.images.registry
   - longshore.images.unused.registry
@@ -202,7 +160,7 @@ import typing as t
 
 from ..module_utils.engine.choosing import EngineOptions, open_engine
 from ..module_utils.oci.platform import Platform
-from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.deliver import Deliverer
@@ -210,21 +168,15 @@ from ..module_utils.transfer.plan import Plan
 
 
 def argument_spec() -> Arguments:
-    return STORE.extended(
-        name={"type": "list", "elements": "str", "required": True},
-        engine={"type": "str", "choices": ["auto", "docker", "podman", "containerd"], "default": "auto"},
-        docker_host={"type": "str"},
-        docker_tls={"type": "bool"},
-        docker_validate_certs={"type": "bool", "default": True},
-        docker_ca_path={"type": "path"},
-        docker_client_cert={"type": "path"},
-        docker_client_key={"type": "path"},
-        podman_host={"type": "str"},
-        containerd_address={"type": "str"},
-        containerd_namespace={"type": "str", "default": "default"},
-        platform={"type": "str"},
-        engine_timeout={"type": "float", "default": 600},
-    ).accepting(REGISTRY)
+    return (
+        (STORE + ENGINE)
+        .extended(
+            name={"type": "list", "elements": "str", "required": True},
+            engine={"type": "str", "choices": ["auto", "docker", "podman", "containerd"], "default": "auto"},
+            platform={"type": "str"},
+        )
+        .accepting(REGISTRY)
+    )
 
 
 def plan(task: Task) -> Plan:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_prune
-short_description: Remove images from the store by a retention policy, and clear away what nothing needs
+short_description: Remove images from the store or from an engine by a retention policy, and clear away what nothing needs
 version_added: 0.1.0
 description:
   - Removes images that no rule of the policy keeps, and bytes that no image needs. Check mode tells exactly what would go.
@@ -17,7 +17,17 @@ description:
   - Signatures and other images that are about another image (by their C(subject), or by a tag such as C(sha256-HEX.sig)) stay and go with that image.
   - Images to which another tool gave a short name, such as C(latest) alone, are left alone.
   - As long as an image that stays can't be read in full, no blob is deleted, with a warning, since it isn't known what it needs.
+  - With O(engine) the images of Docker, Podman or containerd are pruned by the same policy, and the store isn't looked at. An image that a container
+    uses, running or not, always stays there.
 options:
+  engine:
+    description:
+      - The engine whose images are pruned. By default those of the store are.
+      - Docker takes an image without a tag for unnamed, Podman and containerd one without any name.
+      - An engine that doesn't tell when an image was created, or tells a time in 1970 or before, counts as not telling it.
+      - An engine clears away by itself what its images don't need any more.
+    type: str
+    choices: [docker, podman, containerd]
   dangling:
     description:
       - Whether unnamed images go, and with them the blobs that no image and no live run needs, and the unfinished files of runs that died.
@@ -46,12 +56,15 @@ options:
     elements: str
     default: []
 extends_documentation_fragment:
+  - longshore.images.engine
   - longshore.images.filters
   - longshore.images.store
   - longshore.images.registry
   - longshore.images.unused.registry
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
+requirements:
+  - C(ctr), the program of containerd, for O(engine=containerd)
 author:
   - Longshore contributors (@longshore)
 seealso:
@@ -80,6 +93,19 @@ EXAMPLES = r"""
       label:
         - org.example.stage=test
 
+- name: Keep two versions of each image in Docker, and those that containers use
+  longshore.images.image_prune:
+    engine: docker
+    keep: 2
+
+- name: Clear the images of a Kubernetes node away that are older than 90 days, but for those of the cluster itself
+  longshore.images.image_prune:
+    engine: containerd
+    containerd_namespace: k8s.io
+    older_than: 90d
+    protect:
+      - registry.k8s.io/*:*
+
 - name: Ask how much would be freed
   longshore.images.image_prune:
     keep: 1
@@ -101,19 +127,36 @@ untagged:
   elements: str
   sample: ["docker.io/library/nginx:1.27"]
 deleted:
-  description: The digests of the images that are gone with their last name.
+  description:
+    - The digests of the images that are gone with their last name. For Podman, and Docker with its first image store, their IDs.
+    - An image of an engine that others were built on stays without a name, and isn't listed here.
   returned: success
   type: list
   elements: str
   sample: ["sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a"]
 bytes_freed:
-  description: The size of the blobs and unfinished files that are deleted.
+  description:
+    - The size of the blobs and unfinished files that are deleted.
+    - With O(engine) the sizes of the images that are deleted, as the engine tells them. Layers that several images share are counted with each, so it is
+      at most that much.
   returned: success
   type: int
   sample: 72188133
+engine:
+  description: The engine that is pruned.
+  returned: with O(engine)
+  type: str
+  sample: docker
+in_use:
+  description: The names, or the digests of unnamed images, that the policy lets go and that stay since a container uses the image.
+  returned: with O(engine)
+  type: list
+  elements: str
+  sample: ["docker.io/library/postgres:16"]
 images:
   description:
-    - One row for each name and each unnamed image that is removed.
+    - One row for each name and each unnamed image that is removed. When an engine refused an image, its row has C(failed), C(msg) and C(error), and the
+      others are removed.
   returned: success, and when single images failed
   type: list
   elements: dict
@@ -123,24 +166,24 @@ images:
       type: str
       sample: docker.io/library/nginx:1.27
     digest:
-      description: What the name points at, an index or a manifest.
+      description: What the name points at, an index or a manifest. For engines that only know IDs the image's ID.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     image_id:
-      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here. Null for an engine that tells none.
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
-      description: The type of what the name points at.
+      description: The type of what the name points at. Not with O(engine).
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description: The platforms that are here.
+      description: The platforms that are here. Not with O(engine).
       type: list
       elements: str
       sample: [linux/amd64]
     size:
-      description: The stored bytes of these platforms, documents included.
+      description: The stored bytes of these platforms, documents included. With O(engine) the size that it tells.
       type: int
       sample: 72188133
     changed:
@@ -148,7 +191,7 @@ images:
       type: bool
 store:
   description: The folder of the store.
-  returned: success, and when single images failed
+  returned: success, without O(engine)
   type: str
   sample: /var/lib/longshore/images
 error:
@@ -159,20 +202,22 @@ error:
 """
 
 import datetime
+import os
 import typing as t
 
-from ..module_utils.task.arguments import FILTERS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, FILTERS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.transfer.prune import Protection, plan_prune
+from ..module_utils.transfer.protection import Protection
 from ..module_utils.transfer.retention import Policy
 
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + FILTERS)
+        (STORE + ENGINE + FILTERS)
         .extended(
+            engine={"type": "str", "choices": ["docker", "podman", "containerd"]},
             dangling={"type": "bool", "default": True},
             keep={"type": "int"},
             older_than={"type": "str"},
@@ -183,10 +228,20 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What pruning changes: the images that no rule keeps, and what nothing needs then."""
+    """What pruning changes: the images that no rule keeps, and in the store what nothing needs then."""
     policy = Policy.parse(task.params["dangling"], task.params["keep"], task.params["older_than"])
     protection = Protection.parse(task.params["protect"])
-    return plan_prune(task.store, policy, task.filters, protection, task.host, datetime.datetime.now(datetime.timezone.utc))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    if task.params["engine"] is None:
+        from ..module_utils.transfer.prune import plan_prune
+
+        return plan_prune(task.store, policy, task.filters, protection, task.host, now)
+    from ..module_utils.engine.choosing import EngineOptions, open_engine
+    from ..module_utils.transfer.prune_engine import plan_engine_prune
+
+    task.uses_store = False
+    engine = open_engine(EngineOptions.of_task(task.params), os.environ)
+    return plan_engine_prune(engine, policy, task.filters, protection, task.host, now)
 
 
 def main() -> t.NoReturn:

@@ -17,9 +17,10 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
-from ansible_collections.longshore.images.plugins.module_utils.transfer.inspect import Filters
+from ansible_collections.longshore.images.plugins.module_utils.transfer.filtering import Filters
 from ansible_collections.longshore.images.plugins.module_utils.transfer.naming import plan_names
-from ansible_collections.longshore.images.plugins.module_utils.transfer.prune import Protection, plan_prune
+from ansible_collections.longshore.images.plugins.module_utils.transfer.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.transfer.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.transfer.removal import plan_removal
 from ansible_collections.longshore.images.plugins.module_utils.transfer.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers

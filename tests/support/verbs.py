@@ -23,10 +23,11 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.append import NewImage, plan_append
-from ansible_collections.longshore.images.plugins.module_utils.transfer.inspect import Filters
+from ansible_collections.longshore.images.plugins.module_utils.transfer.filtering import Filters
 from ansible_collections.longshore.images.plugins.module_utils.transfer.naming import plan_names
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
-from ansible_collections.longshore.images.plugins.module_utils.transfer.prune import Protection, plan_prune
+from ansible_collections.longshore.images.plugins.module_utils.transfer.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.transfer.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.transfer.pull import Puller
 from ansible_collections.longshore.images.plugins.module_utils.transfer.removal import parse_removal, plan_removal
 from ansible_collections.longshore.images.plugins.module_utils.transfer.retention import Policy

@@ -61,6 +61,10 @@ class Api:
             if refusal is not None:
                 raise EngineRefused(f"{self.title} at {self.place} refuses it: {refusal}")
 
+    def delete(self, path: str) -> None:
+        """Deletes what may be gone already. Raises EngineRefused."""
+        self._ask("DELETE", path, MAX_LIST)
+
     def _what(self, path: str) -> str:
         return f"the answer of {self.title} at {self.place} to {path.partition('?')[0]}"
 
@@ -79,7 +83,7 @@ class Api:
             connection.close()
         if len(data) > limit:
             raise EngineError(f"{self._what(path)} is longer than the {limit} bytes that are allowed")
-        if answer.status == http.client.NOT_FOUND and method == "GET":
+        if answer.status == http.client.NOT_FOUND and method != "POST":
             return None, answer.headers
         if answer.status >= http.client.BAD_REQUEST:
             raise EngineRefused(f"{self.title} at {self.place} refuses it: {_refusal(data) or clean(answer.reason, 200)} (status {answer.status})")

@@ -14,7 +14,7 @@ import typing as t
 
 from ..errors import EngineError, InvalidOption
 from .address import Address, Tls
-from .engine import Engine
+from .engine import ClearableEngine
 
 AUTO, DOCKER, PODMAN, CONTAINERD = "auto", "docker", "podman", "containerd"
 _DOCKER_SOCKET = "/var/run/docker.sock"
@@ -52,7 +52,7 @@ class EngineOptions:
         return options
 
 
-def open_engine(options: EngineOptions, environment: t.Mapping[str, str]) -> Engine:
+def open_engine(options: EngineOptions, environment: t.Mapping[str, str]) -> ClearableEngine:
     """The engine that is asked for. Raises EngineError when it is absent, stopped, or keeps this user out, InvalidOption for what can't be."""
     places = _Places(options, environment)
     kind = options.engine if options.engine != AUTO else places.first()
@@ -85,7 +85,7 @@ class _Places:
 
     # Docker.
 
-    def docker(self) -> Engine:
+    def docker(self) -> ClearableEngine:
         from .api import Api
         from .docker import open_docker
 
@@ -118,7 +118,7 @@ class _Places:
 
     # Podman.
 
-    def podman(self) -> Engine:
+    def podman(self) -> ClearableEngine:
         from .podman import PodmanProgram, PodmanService
 
         address = self._podman_address()
@@ -140,7 +140,7 @@ class _Places:
 
     # containerd.
 
-    def containerd(self) -> Engine:
+    def containerd(self) -> ClearableEngine:
         from .containerd import Containerd
 
         program = find_program("ctr")

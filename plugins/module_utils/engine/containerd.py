@@ -6,17 +6,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
 import re
+import typing as t
 
-from ..errors import EngineError, EngineRefused
+from ..errors import EngineError, EngineRefused, LongshoreError
+from ..oci.config import ImageConfig
 from ..oci.digest import Digest
-from ..oci.platform import Platform
+from ..oci.graph import Graph, ImageNode, read_graph
+from ..oci.manifest import Descriptor, describe
+from ..oci.platform import Platform, choose
 from .address import Address
-from .engine import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf
+from .engine import BlobHoldings, Chunks, Details, HeldImage, Holdings, LayersOf, Resident
 from .program import Finished, run_program
-from .rows import names_of, understood
+from .rows import understood, words_of
 
 _HEADER = re.compile(rb"REF\s+TYPE\s+DIGEST\s+STATUS\s+SIZE\s+UNPACKED\s*")
+_CONTAINERS = ["CONTAINER", "IMAGE", "RUNTIME"]
+_ID = re.compile(r"sha256:[0-9a-f]{64}")
 _TRUE = "true"
 
 
@@ -36,6 +45,9 @@ class Containerd:
 
     def images(self) -> list[HeldImage]:
         """What isn't unpacked is listed too, after an import that failed, and can't run; so is what is there for other platforms alone."""
+        return [HeldImage(frozenset(words_of([record.word])), (record.digest,), None, record.usable) for record in self._records()]
+
+    def _records(self) -> list[_Record]:
         done = self._run("images", "check")
         header, _newline, rows = done.output.partition(b"\n")
         # It fails when it can't say of a single image whether that is unpacked, and prints the others nevertheless.
@@ -43,18 +55,74 @@ class Containerd:
             return []
         if not _HEADER.fullmatch(header):
             raise EngineError(f"{self.title} at {self.place} can't be asked for its images: {done.told}")
-        return [_image_of(line) for line in rows.decode("utf-8", "replace").splitlines() if line.strip()]
+        return [_record_of(line) for line in rows.decode("utf-8", "replace").splitlines() if line.strip()]
 
     def holdings(self, unused_layers_of: LayersOf) -> Holdings:
+        return BlobHoldings(self._content())
+
+    def _content(self) -> set[Digest]:
+        """The blobs that it has."""
         done = self._checked("content", "ls", "--quiet")
-        return understood(
-            f"what ctr lists of {self.place}", lambda: BlobHoldings(Digest.parse(text) for text in done.output.decode("ascii", "replace").split())
-        )
+        return understood(f"what ctr lists of {self.place}", lambda: {Digest.parse(text) for text in _text(done).split()})
 
     def load(self, archive: Chunks, unused_size: int, platform: Platform | None) -> None:
         """Without being told the platform it would look for older ones too that the host could run, and an index whose blobs are not all sent would fail."""
         told = ["--platform", str(platform)] if platform is not None else []
         self._checked("images", "import", *told, "-", given=archive)
+
+    # Clearing away.
+
+    def residents(self, host: Platform) -> list[Resident]:
+        """It tells nothing of an image but where it begins: age and labels are read from its config, where somebody asks for them."""
+        words: dict[Digest, list[str]] = {}
+        for record in self._records():
+            words.setdefault(record.digest, []).append(record.word)
+        used = self._used()
+        here = functools.lru_cache(maxsize=1)(self._content)
+        return [
+            _resident(
+                digest, of_image, not used.isdisjoint(of_image), functools.lru_cache(maxsize=1)(functools.partial(self._details, digest, host, here))
+            )
+            for digest, of_image in words.items()
+        ]
+
+    def _used(self) -> set[str]:
+        """The words by which containers know their images."""
+        header, *lines = _text(self._checked("containers", "ls")).splitlines() or [""]
+        rows = [line.split() for line in lines if line.strip()]
+        if (header and header.split() != _CONTAINERS) or any(len(row) < len(_CONTAINERS) for row in rows):
+            raise EngineError(f"{self.title} at {self.place} lists its containers in a way that isn't understood: {header[:200]!r}")
+        return {row[1] for row in rows}
+
+    def _details(self, digest: Digest, host: Platform, here: t.Callable[[], t.Collection[Digest]]) -> Details:
+        """What can't be read tells nothing."""
+
+        def read(blob: Descriptor) -> bytes | None:
+            return self._read(blob.digest) if blob.digest in here() else None
+
+        try:
+            data = self._read(digest) if digest in here() else None
+            graph = read_graph(describe(data, str(digest)), str(digest), read) if data is not None else None
+            if graph is None:
+                return Details()
+            image = _image_for(host, graph)
+            data = read(image.manifest.config) if image is not None and image.manifest.is_image else None
+            config = ImageConfig.read(data, f"{digest}, config") if data is not None else None
+        except EngineError:
+            raise
+        except LongshoreError:
+            return Details()
+        size = sum({blob.digest: blob.size for blob in graph.content if blob.digest in here()}.values())
+        return Details(config.created_at, config.labels, size) if config is not None else Details(size=size)
+
+    def _read(self, digest: Digest) -> bytes | None:
+        data = self._checked("content", "get", str(digest)).output
+        return data if Digest.of(data, digest.algorithm) == digest else None
+
+    def remove(self, word: str) -> None:
+        done = self._run("images", "rm", "--sync", word)
+        if done.status != 0 and word in _text(self._checked("images", "ls", "--quiet")).splitlines():
+            raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.told}")
 
     def _checked(self, *words: str, given: Chunks = ()) -> Finished:
         done = self._run(*words, given=given)
@@ -66,10 +134,35 @@ class Containerd:
         return run_program([*self._words, *words], f"{self.title} at {self.place}", self._timeout, given)
 
 
-def _image_of(line: str) -> HeldImage:
+def _text(done: Finished) -> str:
+    return done.output.decode("utf-8", "replace")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Record:
+    """One word by which containerd knows an image."""
+
+    word: str
+    digest: Digest
+    usable: bool
+
+
+def _record_of(line: str) -> _Record:
     """One line of `ctr images check`: name, type, digest, and at last whether it is unpacked."""
     words = line.split()
     if len(words) < 4:
         raise EngineError(f"containerd lists an image in a way that isn't understood: {line[:200]!r}")
-    digest = understood("what ctr lists of images", lambda: Digest.parse(words[2]))
-    return HeldImage(names_of(words[:1]), (digest,), None, words[-1] == _TRUE)
+    return _Record(words[0], understood("what ctr lists of images", lambda: Digest.parse(words[2])), words[-1] == _TRUE)
+
+
+def _resident(digest: Digest, words: t.Sequence[str], in_use: bool, details: t.Callable[[], Details]) -> Resident:
+    """Names are written in full. Kubernetes has each image by its ID too, which is no name; any other word is somebody's own."""
+    names = {name: word for name, word in words_of(words).items() if str(name) == word}
+    ids = tuple(word for word in words if _ID.fullmatch(word))
+    return Resident(digest, names, details, None, (digest,), ids, None, in_use, foreign=len(names) + len(ids) < len(words))
+
+
+def _image_for(host: Platform, graph: Graph) -> ImageNode | None:
+    with contextlib.suppress(LongshoreError):
+        return choose(host, [(image.platform, image) for image in graph.images], "")
+    return next(iter(graph.images), None)

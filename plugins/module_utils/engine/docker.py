@@ -6,18 +6,20 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from ..errors import EngineError
 from ..oci.digest import Digest
 from ..oci.document import Document
 from ..oci.platform import Platform
 from .api import Api
-from .engine import BlobHoldings, ChainHoldings, Chunks, Engine, HeldImage, Holdings, LayersOf
-from .rows import image_of, understood
+from .engine import BlobHoldings, ChainHoldings, Chunks, ClearableEngine, HeldImage, Holdings, LayersOf, Resident
+from .rows import image_of, resident_of, understood
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 
 
-def open_docker(api: Api) -> Engine:
+def open_docker(api: Api) -> ClearableEngine:
     """The engine that answers: Docker with its first store, or with the containerd image store, or Podman, which speaks Docker's language too."""
     if api.header("/_ping", "Libpod-Api-Version") is not None:
         from .podman import PodmanService
@@ -45,6 +47,7 @@ class Docker:
 
     title = "docker"
     takes_oci = False
+    knows_ids = True
 
     def __init__(self, api: Api, platform: Platform | None) -> None:
         self.place = api.place
@@ -52,7 +55,7 @@ class Docker:
         self._api = api
 
     def images(self) -> list[HeldImage]:
-        return [image_of(row, knows_ids=True) for row in self._api.get_list("/images/json")]
+        return [image_of(row, self.knows_ids) for row in self._api.get_list("/images/json")]
 
     def holdings(self, unused_layers_of: LayersOf) -> Holdings:
         stacks = (self._stack(image.image_id) for image in self.images() if image.image_id is not None)
@@ -68,6 +71,15 @@ class Docker:
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
         self._api.send("/images/load?quiet=1", archive, size)
 
+    def residents(self, unused_host: Platform) -> list[Resident]:
+        """Those below others are among them. What has no tag has no name to Docker, whether or not it can be reached by a digest."""
+        used = {container.text("ImageID") for container in self._api.get_list("/containers/json?all=1")}
+        rows = self._api.get_list("/images/json?all=1")
+        return [resident_of(row, self.knows_ids, lambda digest: str(digest) in used, row.texts("RepoDigests", None)) for row in rows]
+
+    def remove(self, word: str) -> None:
+        self._api.delete(f"/images/{quote(word, safe='/:@')}")
+
 
 class DockerOnContainerd(Docker):
     """Docker with the containerd image store: images by the digests of their indexes or manifests, blobs as they came.
@@ -76,9 +88,7 @@ class DockerOnContainerd(Docker):
     """
 
     takes_oci = True
-
-    def images(self) -> list[HeldImage]:
-        return [image_of(row, knows_ids=False) for row in self._api.get_list("/images/json")]
+    knows_ids = False
 
     def holdings(self, layers_of: LayersOf) -> Holdings:
         return BlobHoldings(layer for image in self.images() for digest in image.digests for layer in layers_of(digest))

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an engine is to us: what it holds under which name, which layers it has, and that it takes an archive."""
+"""What an engine is to us: what it holds under which name, which layers it has, that it takes an archive, and that it lets go of images."""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
 from ..oci.digest import Digest
@@ -29,6 +30,35 @@ class HeldImage:
     digests: tuple[Digest, ...]
     image_id: Digest | None
     usable: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Details:
+    """What an engine tells of an image beside its names. `size` is all that the image stands on, shared with others or not."""
+
+    created: datetime.datetime | None = None
+    labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    size: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Resident:
+    """An image of an engine with all of its names, as somebody sees it who clears up there.
+
+    `digest` is that by which the engine tells it from others, its ID with some. `names` come with the engine's own word for each, `further` are words
+    that go with the last name. `details` are read when they are asked for. One that is `foreign` has a name that is none to us, and stays. `parent` is
+    the image that this one was built on, as long as the engine keeps that below it.
+    """
+
+    digest: Digest
+    names: t.Mapping[Reference, str]
+    details: t.Callable[[], Details]
+    image_id: Digest | None = None
+    digests: tuple[Digest, ...] = ()
+    further: tuple[str, ...] = ()
+    parent: Digest | None = None
+    in_use: bool = False
+    foreign: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +108,19 @@ class Engine(t.Protocol):
         """Takes an archive of SIZE bytes with one image; PLATFORM is the one of an index that is meant. Raises EngineError when it refuses or breaks off.
 
         That it says nothing of the kind doesn't mean that the image is there: ask it afterwards.
+        """
+
+
+class ClearableEngine(Engine, t.Protocol):
+    """An engine that also lets go of what it holds."""
+
+    def residents(self, host: Platform) -> list[Resident]:
+        """All images that it has now, each once. What is told of an image for several platforms is told of that of HOST."""
+
+    def remove(self, word: str) -> None:
+        """Takes one of the words away by which it knows an image, and with the last one the image; what is gone already is no error.
+
+        Raises EngineRefused, for one that a container uses for example, and EngineError when it breaks off.
         """
 
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import abc
 import typing as t
+from urllib.parse import quote
 
 from ..errors import EngineRefused
 from ..oci.document import Document
 from ..oci.platform import Platform
-from .engine import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf
-from .rows import MAX_LIST, image_of, understood
+from .engine import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf, Resident
+from .rows import MAX_LIST, image_of, resident_of, understood
 
 if t.TYPE_CHECKING:
     from .api import Api
     from .program import Finished
 
 _LISTED = "what podman prints of its images"
+_ABSENT = 1  # the status of `podman image rm` for what isn't there
 
 
 class _Podman(abc.ABC):
@@ -33,14 +35,25 @@ class _Podman(abc.ABC):
     platform: Platform | None = None
 
     @abc.abstractmethod
-    def rows(self) -> list[Document]:
-        """The images as Podman lists them."""
+    def rows(self, everything: bool = False) -> list[Document]:
+        """The images as Podman lists them; with EVERYTHING those too that only lie below others."""
 
     def images(self) -> list[HeldImage]:
         return [image_of(row, knows_ids=True) for row in self.rows()]
 
+    def residents(self, unused_host: Platform) -> list[Resident]:
+        """Each once, though the program lists it for every name. What an additional store holds can't be removed here, and is left out."""
+        rows = {row.required_text("Id"): row for row in self.rows(everything=True) if not row.boolean("ReadOnly")}
+        return [_resident_of(row) for row in rows.values()]
+
     def holdings(self, layers_of: LayersOf) -> Holdings:
         return BlobHoldings(layer for image in self.images() for digest in image.digests for layer in layers_of(digest))
+
+
+def _resident_of(row: Document) -> Resident:
+    """Podman counts the containers of an image, those of other tools on its storage too."""
+    containers = row.number("Containers") or 0
+    return resident_of(row, True, lambda unused_digest: containers > 0)
 
 
 class PodmanService(_Podman):
@@ -50,8 +63,11 @@ class PodmanService(_Podman):
         self.place = api.place
         self._api = api
 
-    def rows(self) -> list[Document]:
-        return self._api.get_list("/images/json")
+    def rows(self, everything: bool = False) -> list[Document]:
+        return self._api.get_list("/images/json?all=1" if everything else "/images/json")
+
+    def remove(self, word: str) -> None:
+        self._api.delete(f"/images/{quote(word, safe='/:@')}")
 
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
         self._api.send("/images/load?quiet=1", archive, size)
@@ -64,17 +80,20 @@ class PodmanProgram(_Podman):
         self.place = program
         self._timeout = timeout
 
-    def rows(self) -> list[Document]:
-        output = self._run("images", "--format", "json").output.strip()
+    def rows(self, everything: bool = False) -> list[Document]:
+        output = self._checked("images", *(["--all"] if everything else []), "--format", "json").output.strip()
         return understood(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
 
     def load(self, archive: Chunks, unused_size: int, unused_platform: Platform | None) -> None:
-        self._run("load", "--quiet", given=archive)
+        self._checked("load", "--quiet", given=archive)
 
-    def _run(self, *words: str, given: Chunks = ()) -> Finished:
+    def remove(self, word: str) -> None:
+        self._checked("image", "rm", word, allowed=_ABSENT)
+
+    def _checked(self, *words: str, given: Chunks = (), allowed: int = 0) -> Finished:
         from .program import run_program
 
         done = run_program([self.place, *words], f"{self.title} ({self.place})", self._timeout, given)
-        if done.status != 0:
+        if done.status not in (0, allowed):
             raise EngineRefused(f"{self.title} ({self.place}) refuses it: {done.told}")
         return done

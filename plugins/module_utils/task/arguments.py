@@ -109,6 +109,21 @@ REGISTRY = Arguments(
     {"required_together": [("username", "password")], "mutually_exclusive": [("password", "identity_token")]},
 )
 
+ENGINE = Arguments(
+    {
+        "docker_host": {"type": "str"},
+        "docker_tls": {"type": "bool"},
+        "docker_validate_certs": {"type": "bool", "default": True},
+        "docker_ca_path": {"type": "path"},
+        "docker_client_cert": {"type": "path"},
+        "docker_client_key": {"type": "path"},
+        "podman_host": {"type": "str"},
+        "containerd_address": {"type": "str"},
+        "containerd_namespace": {"type": "str", "default": "default"},
+        "engine_timeout": {"type": "float", "default": 600},
+    }
+)
+
 FILE = Arguments({"path": {"type": "path", "required": True}}, file_options=True)
 
 ARCHIVE = Arguments({"archive": {"type": "path"}})

@@ -26,7 +26,8 @@ if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
     from ..registry.client import Registries
     from ..registry.repository import Repository
-    from ..transfer.inspect import Filters, Inspector
+    from ..transfer.filtering import Filters
+    from ..transfer.inspect import Inspector
 
 ROOT_STORE = "/var/lib/longshore/images"
 USER_STORE = "longshore/images"
@@ -41,6 +42,8 @@ class Task:
         self.check_mode = check_mode
         self.host = host_platform()
         self.workers = Workers(int(params.get("concurrency") or 1))
+        # Whether the run is about the store: not where its module has none, or is to look elsewhere instead.
+        self.uses_store = "store" in params and not params.get("remote")
         self._store: Store | None = None
         self._registries: Registries | None = None
 
@@ -78,7 +81,7 @@ class Task:
     @property
     def filters(self) -> Filters:
         """The conditions that images must fulfil."""
-        from ..transfer.inspect import Filters
+        from ..transfer.filtering import Filters
 
         given = self.params["filters"]
         points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
@@ -102,11 +105,6 @@ class Task:
         return LockFile.parse(text.encode("utf-8", "backslashreplace"), "lock")
 
     # Places.
-
-    @property
-    def uses_store(self) -> bool:
-        """Whether the run is about the store: not where its module has none, or is to ask registries instead."""
-        return "store" in self.params and not self.params.get("remote")
 
     @property
     def uses_registries(self) -> bool:

@@ -12,33 +12,21 @@ import datetime
 import functools
 import typing as t
 
-from ..errors import ImageNotFound, InvalidOption, PlatformMissing
+from ..errors import ImageNotFound, PlatformMissing
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
-from ..oci.glob import compile_glob
 from ..oci.graph import Graph, ImageNode, Read, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection, choose
 from ..oci.reference import Reference
-from ..oci.selecting import find_all
 from .describe import image_facts, preferred_image, whole_graph
+from .filtering import Choosing, Filters
 
 if t.TYPE_CHECKING:
     from ..archive.reading import Archive
     from ..store.store import Store
 
 Facts = dict[str, t.Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Filters:
-    """Which images to show: all conditions that are set must hold; of several globs one."""
-
-    reference: t.Sequence[str] = ()
-    label: t.Sequence[str] = ()
-    dangling: bool | None = None
-    before: Reference | Digest | None = None
-    since: Reference | Digest | None = None
 
 
 class Held:
@@ -101,6 +89,7 @@ class Inspector:
     def __init__(self, held: t.Sequence[Held], place: str, host: Platform, selection: Selection | None = None) -> None:
         self._held = held
         self._place = place
+        self._choosing = Choosing(held, place, self.created, self._labels, lambda one: one.image_ids)
         self._host = host
         self._selection = selection
         self._platforms = selection.platforms if selection is not None else ()
@@ -118,7 +107,7 @@ class Inspector:
         tests = self._tests(filters)
         rows: list[Facts] = []
         for selector in selectors:
-            held = self._find(selector)
+            held = self._choosing.find(selector)
             if held is not None and all(test(held) for test in tests):
                 rows.append(self._facts(held))
             else:
@@ -132,21 +121,12 @@ class Inspector:
 
         Raises ImageNotFound for one that isn't here, PlatformMissing for a platform that isn't.
         """
-        held = self._resolve(selector)
+        held = self._choosing.resolve(selector)
         image = self._image(held)
         config = held.config(image)
         if image is None or config is None:
             raise ImageNotFound(f"{selector} is in {self._place}, but nothing of it that has a history")
         return {"name": str(held.name) if held.name is not None else None, "digest": str(held.digest), "history": history_facts(image, config)}
-
-    def _find(self, selector: Reference | Digest) -> Held | None:
-        return next(iter(find_all(self._held, selector, lambda held: held.image_ids)), None)
-
-    def _resolve(self, selector: Reference | Digest) -> Held:
-        held = self._find(selector)
-        if held is None:
-            raise ImageNotFound(f"{selector} is not in {self._place}")
-        return held
 
     def _image(self, held: Held) -> ImageNode | None:
         """The image of the platform asked for; else the one that stands for all. Raises PlatformMissing."""
@@ -168,37 +148,16 @@ class Inspector:
     # Filters.
 
     def _tests(self, filters: Filters) -> list[t.Callable[[Held], bool]]:
-        tests: list[t.Callable[[Held], bool]] = [self._serves] if self._platforms else []
-        if filters.reference:
-            patterns = [compile_glob(pattern) for pattern in filters.reference]
-            tests.append(lambda held: held.name is not None and any(pattern.match(str(held.name)) for pattern in patterns))
-        tests.extend(functools.partial(self._has_label, label) for label in filters.label)
-        if filters.dangling is not None:
-            tests.append(lambda held: (held.name is None) == filters.dangling)
-        if filters.before is not None:
-            before = self._time_of(filters.before)
-            tests.append(lambda held: (time := self.created(held)) is not None and time < before)
-        if filters.since is not None:
-            since = self._time_of(filters.since)
-            tests.append(lambda held: (time := self.created(held)) is not None and time > since)
-        return tests
+        return [*([self._serves] if self._platforms else []), *self._choosing.tests(filters)]
 
-    def _has_label(self, wanted: str, held: Held) -> bool:
-        key, equals, value = wanted.partition("=")
+    def _labels(self, held: Held) -> t.Mapping[str, str]:
         config = held.config(self._image(held))
-        labels = config.labels if config is not None else {}
-        return key in labels and (not equals or labels[key] == value)
+        return config.labels if config is not None else {}
 
     def created(self, held: Held) -> datetime.datetime | None:
         """When an image was made, as the config says that stands for all of its platforms."""
         config = held.config(self._image(held))
         return config.created_at if config is not None else None
-
-    def _time_of(self, selector: Reference | Digest) -> datetime.datetime:
-        time = self.created(self._resolve(selector))
-        if time is None:
-            raise InvalidOption(f"filters: {selector} doesn't say when it was created")
-        return time
 
     # Facts.
 

@@ -7,20 +7,18 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import functools
 import re
 import typing as t
 
-from ..errors import InvalidOption, InvalidReference, UnsupportedFormat
+from ..errors import InvalidReference, UnsupportedFormat
 from ..oci.digest import Digest
-from ..oci.glob import compile_glob, is_glob
 from ..oci.manifest import subject_of
 from ..oci.platform import Platform
-from ..oci.reference import Reference, parse_selector
-from ..oci.selecting import find_all
-from .inspect import Filters, Held, Inspector
+from .filtering import Filters
+from .inspect import Held, Inspector
+from .protection import Protection
 from .removal import RemovalPlan, removal_facts, removed_image, staying
 from .retention import Candidate, Policy
 from .sweep import plan_sweep
@@ -29,34 +27,7 @@ if t.TYPE_CHECKING:
     from ..store.index import Entry
     from ..store.store import Store
 
-_COULD_BE_REGISTRY = re.compile(r".*[.:A-Z*?\[].*|localhost")
 _SIGNATURE_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]+)(?:\.[a-z]+)?")
-
-
-@dataclasses.dataclass(frozen=True)
-class Protection:
-    """Names and images that stay whatever a policy says."""
-
-    patterns: tuple[re.Pattern[str], ...] = ()
-    selectors: tuple[Reference | Digest, ...] = ()
-
-    @classmethod
-    def parse(cls, texts: t.Sequence[str]) -> Protection:
-        """Globs on the normalised name, and names, digests and IDs as they are. Raises InvalidOption for a glob that matches no name: it protects nothing."""
-        globs = [text for text in texts if is_glob(text)]
-        for text in globs:
-            registry, slash, _rest = text.partition("/")
-            if not slash or not _COULD_BE_REGISTRY.fullmatch(registry):
-                raise InvalidOption(
-                    f"protect: {text} can't match any name, since a name in full begins with its registry, as in docker.io/library/nginx"
-                )
-        selectors = tuple(parse_selector(text) for text in texts if not is_glob(text))
-        return cls(tuple(compile_glob(text) for text in globs), selectors)
-
-    def covers(self, held: Held) -> bool:
-        if held.name is not None and any(pattern.match(str(held.name)) for pattern in self.patterns):
-            return True
-        return any(find_all([held], selector, lambda one: one.image_ids) for selector in self.selectors)
 
 
 def plan_prune(store: Store, policy: Policy, filters: Filters, protection: Protection, host: Platform, now: datetime.datetime) -> RemovalPlan:
@@ -91,7 +62,7 @@ def _candidates(store: Store, filters: Filters, protection: Protection, host: Pl
             digest=held.digest,
             created=_created(inspector, held),
             chosen=id(held) in chosen,
-            protected=protection.covers(held) or _has_foreign_name(entry),
+            protected=protection.covers(held, lambda one: one.image_ids) or _has_foreign_name(entry),
             companion_of=companions.get(held.digest, frozenset()),
         )
         for entry, held in zip(entries, all_held)

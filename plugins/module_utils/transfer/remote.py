@@ -15,7 +15,8 @@ from ..oci.graph import Choice, Graph, children_for, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.platform import Platform, Selection, choose
 from ..oci.reference import Reference
-from .inspect import Facts, Filters, Held, Inspector
+from .filtering import Filters
+from .inspect import Facts, Held, Inspector
 from .plan import ImagePlan
 from .workers import Workers
 

@@ -56,6 +56,11 @@ class Policy:
             raise InvalidOption(f"keep is {keep}; it can't be less than 0")
         return cls(dangling, keep, parse_age(older_than) if older_than is not None else None)
 
+    @property
+    def judges_names(self) -> bool:
+        """Whether images with names may go, by their ages."""
+        return self.keep is not None or self.older_than is not None
+
     def let_go(self, candidates: t.Sequence[Candidate], now: datetime.datetime) -> list[Candidate]:
         """Those of CANDIDATES that go, in their order."""
         own = [candidate for candidate in candidates if not candidate.companion_of]
@@ -83,7 +88,7 @@ class Policy:
         }
 
     def _is_subject_to_rules(self, candidate: Candidate) -> bool:
-        return self.dangling if candidate.name is None else self.keep is not None or self.older_than is not None
+        return self.dangling if candidate.name is None else self.judges_names
 
     def _is_old(self, candidate: Candidate, now: datetime.datetime) -> bool:
         return self.older_than is None or (candidate.created is not None and now - candidate.created > self.older_than)
