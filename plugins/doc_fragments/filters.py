@@ -29,9 +29,9 @@ options:
         description: V(true) takes unnamed images only, V(false) named ones only.
         type: bool
       before:
-        description: An image of the store. Only images that were created before it are taken.
+        description: An image of the same place. Only images that were created before it are taken.
         type: str
       since:
-        description: An image of the store. Only images that were created after it are taken.
+        description: An image of the same place. Only images that were created after it are taken.
         type: str
 """

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.tests.support import engines
+from ansible_collections.longshore.images.tests.support.targets import Target, make_target
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +76,14 @@ def umoci() -> engines.Umoci:
 @pytest.fixture
 def oras() -> engines.Oras:
     return engines.Oras()
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest) -> t.Iterator[Target]:
+    """The engine that a test is run with."""
+    yield from make_target(request, request.param)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return str(tmp_path / "store")

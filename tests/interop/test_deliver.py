@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import socket
@@ -20,93 +19,27 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import engines, modules
-from ansible_collections.longshore.images.tests.support.engines import HOST, OTHER, RELATED, Engine, runnable_image, runnable_index
+from ansible_collections.longshore.images.tests.support.engines import HOST, OTHER, RELATED, runnable_image, runnable_index
 from ansible_collections.longshore.images.tests.support.images import Image, make_image
 from ansible_collections.longshore.images.tests.support.interpreters import interpreters
 from ansible_collections.longshore.images.tests.support.registry import make_authority
 from ansible_collections.longshore.images.tests.support.relay import Relay
+from ansible_collections.longshore.images.tests.support.targets import TARGETS, Target, config_of, make_target
 
 ONE = "docker.io/library/one:1"
 TWO = "localhost/tools/two:2"
 INDEX = "docker.io/library/index:1"
 SPARSE = "quay.io/team/sparse:1"
 RELATIVES = "quay.io/team/relatives:1"
-TARGETS = ("docker", "docker_on_containerd", "podman", "podman_service", "containerd", "kubernetes")
 KEEP_DIGESTS = TARGETS[1:]
-
-
-@dataclasses.dataclass
-class Target:
-    """An engine, and how the module is told of it."""
-
-    name: str
-    engine: Engine
-    options: dict[str, t.Any]
-    env: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        return str(self.options["engine"])
-
-    @property
-    def keeps_digests(self) -> bool:
-        return self.name != "docker"
-
-    def deliver(self, store: str, *names: str, check: bool = False, **options: t.Any) -> modules.Results:
-        return modules.run("image_deliver", {"store": store, "name": list(names), **self.options, **options}, check, self.env)
-
-    def fails(self, store: str, *names: str, **options: t.Any) -> modules.Results:
-        return modules.fail("image_deliver", {"store": store, "name": list(names), **self.options, **options}, env=self.env)
-
-    def has(self, name: str, image: Image, text: str) -> bool:
-        """Whether the engine has the image under its name, by ID and digest, and whether it runs."""
-        assert name in self.engine.names()
-        assert self.engine.image_id(name) == config_of(image)
-        assert not self.keeps_digests or str(image.root.digest) in self.engine.digests(name)
-        return self.engine.proves(name, text)
-
-
-@pytest.fixture
-def target(request: pytest.FixtureRequest) -> t.Iterator[Target]:
-    """The engine that a test is run with."""
-    yield from make_target(request, request.param)
-
-
-def make_target(request: pytest.FixtureRequest, name: str) -> t.Iterator[Target]:
-    if name in ("docker", "docker_on_containerd"):
-        docker = request.getfixturevalue(name)
-        yield Target(name, docker, {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"})
-    elif name == "podman":
-        podman = request.getfixturevalue("podman")
-        programs = podman.program(request.getfixturevalue("tmp_path") / "bin")
-        yield Target(name, podman, {"engine": "podman"}, {"PATH": f"{programs}:{os.environ['PATH']}"})
-    elif name == "podman_service":
-        podman = request.getfixturevalue("podman")
-        with podman.service() as path:
-            yield Target(name, podman, {"engine": "podman", "podman_host": f"unix://{path}"})
-    else:
-        daemon = request.getfixturevalue("containerd")
-        containerd = engines.Containerd(daemon.folder, {"containerd": "default", "kubernetes": "k8s.io"}[name])
-        containerd.clear()
-        options = {"engine": "containerd", "containerd_address": f"{daemon.folder}/c.sock", "containerd_namespace": containerd.namespace}
-        yield Target(name, containerd, options)
 
 
 on_all = pytest.mark.parametrize("target", TARGETS, indirect=True)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    return str(tmp_path / "store")
-
-
 def put(store: str, images: t.Mapping[str, Image], platforms: t.Sequence[str] = ()) -> None:
     for name, image in images.items():
         image.put(Store(store), name, platforms=platforms)
-
-
-def config_of(image: Image, platform: str = HOST) -> str:
-    return str(next(node for node in image.graph.images if str(node.platform) == platform).manifest.config.digest)
 
 
 def socket_of(target: Target) -> Path:

@@ -46,11 +46,6 @@ def engine(request: pytest.FixtureRequest) -> Asked:
     return lambda name: t.cast(Engine, request.getfixturevalue(name))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    return str(tmp_path / "store")
-
-
 def host_image(image: Image) -> ImageNode:
     """What of an image the host runs."""
     return next(node for node in image.graph.images if str(node.platform) == HOST)

@@ -136,6 +136,10 @@ class Engine(abc.ABC):
         """What a container of the image prints."""
         raise NotImplementedError(f"{self.title} runs nothing")
 
+    def hold(self, name: str) -> None:
+        """Makes a container of the image that isn't started."""
+        raise NotImplementedError(f"{self.title} has no containers")
+
     def proves(self, name: str, text: str) -> bool:
         """Whether the image that was made of TEXT runs under NAME, and holds that text."""
         return self.run(name, "/bin/sh", "-c", f"echo hello && exec /bin/cat /{text}-0.txt") == f"hello\n{text}-0"
@@ -193,13 +197,18 @@ class Containerd(Engine):
         private = ["--fifo-dir", f"{self.folder}/fifos", "--runc-root", f"{self.folder}/runc"]
         return self._ctr("run", "--rm", *private, name, f"test-{uuid.uuid4()}", *words)
 
+    def hold(self, name: str) -> None:
+        self._ctr("containers", "create", name, f"test-{uuid.uuid4()}", "/bin/true")
+
     def tag(self, name: str, new: str) -> None:
-        self._ctr("images", "tag", name, new)
+        self._ctr("images", "tag", "--force", name, new)
 
     def remove(self, name: str) -> None:
         self._ctr("images", "rm", "--sync", name)
 
     def clear(self) -> None:
+        for container in self._ctr("containers", "ls", "--quiet").split():
+            self._ctr("containers", "rm", container)
         for name in self.names():
             self.remove(name)
         # What a load leaves that failed.
@@ -248,6 +257,9 @@ class Docker(Engine):
     def run(self, name: str, *words: str) -> str:
         return self._docker("run", "--rm", "--pull", "never", "--network", "none", name, *words)
 
+    def hold(self, name: str) -> None:
+        self._docker("create", "--pull", "never", "--network", "none", name)
+
     def tag(self, name: str, new: str) -> None:
         self._docker("tag", name, new)
 
@@ -259,6 +271,8 @@ class Docker(Engine):
         self._docker("rmi", name)
 
     def clear(self) -> None:
+        if containers := self._docker("ps", "--all", "--quiet").split():
+            self._docker("rm", "--force", *containers)
         # Without those that others were built on: these go with them.
         while ids := set(self._docker("images", "--quiet", "--no-trunc").split()):
             self._docker("rmi", "--force", *ids)
@@ -347,6 +361,9 @@ class Podman(Engine):
 
     def run(self, name: str, *words: str) -> str:
         return self._podman("run", "--rm", "--pull", "never", "--network", "none", name, *words)
+
+    def hold(self, name: str) -> None:
+        self._podman("create", "--pull", "never", "--network", "none", name)
 
     def tag(self, name: str, new: str) -> None:
         self._podman("tag", name, new)

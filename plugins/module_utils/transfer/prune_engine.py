@@ -106,7 +106,8 @@ def plan_engine_prune(
     engine: ClearableEngine, policy: Policy, filters: Filters, protection: Protection, host: Platform, now: datetime.datetime
 ) -> EnginePrunePlan:
     """What goes under POLICY at the time NOW: images that pass FILTERS, aren't protected, and that no container uses, running or not."""
-    residents = engine.residents(host)
+    # Engines list them in any order, and not always in the same.
+    residents = sorted(engine.residents(host), key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
     below = {resident.parent for resident in residents}
     # What has no name and lies below others belongs to them.
     counted = [resident for resident in residents if resident.names or resident.digest not in below]

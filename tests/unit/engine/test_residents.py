@@ -1,0 +1,184 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What engines tell of the images that they hold, for whoever clears up there."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import socket
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import Containerd
+from ansible_collections.longshore.images.plugins.module_utils.engine.podman import PodmanProgram
+from ansible_collections.longshore.images.plugins.module_utils.engine.rows import resident_of
+from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import Document
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.tests.support.engines import short_folder
+from ansible_collections.longshore.images.tests.support.images import make_image, make_index
+
+HOST = Platform.parse("linux/amd64")
+ID = "sha256:" + "1" * 64
+DIGEST = "sha256:" + "2" * 64
+APP = Reference.parse("docker.io/library/app:1")
+
+
+def row(**members: t.Any) -> Document:
+    return Document.parse(json.dumps({"Id": ID, **members}).encode(), "the answer")
+
+
+def unused(_digest: Digest) -> bool:
+    return False
+
+
+# Docker and Podman.
+
+
+def test_a_row_tells_names_in_the_engines_own_words_age_labels_and_size() -> None:
+    members = {"RepoTags": ["app:1"], "Created": 86400, "Labels": {"a": "b"}, "Size": 7, "ParentId": DIGEST}
+    resident = resident_of(row(**members), True, lambda digest: str(digest) == ID)
+    assert (resident.digest, resident.image_id) == (Digest.parse(ID), Digest.parse(ID))
+    assert resident.names == {APP: "app:1"}
+    assert resident.in_use
+    assert resident.parent == Digest.parse(DIGEST)
+    details = resident.details()
+    assert details.created == datetime.datetime(1970, 1, 2, tzinfo=datetime.timezone.utc)
+    assert (details.labels, details.size) == ({"a": "b"}, 7)
+
+
+@pytest.mark.parametrize(
+    ("tags", "by_digest", "further"),
+    [
+        ([], [], [ID]),  # by its ID alone
+        (["<none>:<none>"], ["<none>@<none>"], [ID]),
+        ([], [f"app@{DIGEST}"], [f"app@{DIGEST}"]),
+        (["app:1"], [f"app@{DIGEST}"], []),  # goes with the last tag of its repository
+        (["app:1"], [f"app@{DIGEST}", f"quay.io/app@{DIGEST}"], [f"quay.io/app@{DIGEST}"]),
+    ],
+)
+def test_what_has_to_be_removed_beside_the_tags(tags: list[str], by_digest: list[str], further: list[str]) -> None:
+    assert list(resident_of(row(RepoTags=tags), True, unused, by_digest).further) == further
+
+
+@pytest.mark.parametrize("created", [None, 0, -62135596800])
+def test_an_image_without_a_time_has_no_age(created: int | None) -> None:
+    assert resident_of(row(Created=created), True, unused).details().created is None
+
+
+@pytest.mark.parametrize(
+    "members", [{"Created": "today"}, {"Created": 10**18}, {"Labels": ["a"]}, {"Size": "big"}, {"ParentId": "short"}, {"Id": None}]
+)
+def test_an_odd_row_is_an_error_of_the_engine(members: dict[str, t.Any]) -> None:
+    with pytest.raises(EngineError):
+        resident_of(row(**members), True, unused)
+
+
+def program(folder: Path, name: str, script: str) -> str:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_podmans_program_lists_an_image_for_each_name_and_it_is_one_image(tmp_path: Path) -> None:
+    rows = [{"Id": "1" * 64, "Names": ["docker.io/library/app:1", "localhost/b:1"], "Containers": 1}] * 2
+    rows.append({"Id": "3" * 64, "Names": ["quay.io/elsewhere:1"], "ReadOnly": True})
+    (resident,) = PodmanProgram(program(tmp_path, "podman", f"echo '{json.dumps(rows)}'"), 5).residents(HOST)
+    assert set(resident.names) == {APP, Reference.parse("localhost/b:1")}
+    assert resident.in_use
+
+
+@pytest.mark.parametrize(("status", "refused"), [(0, False), (1, False), (2, True), (125, True)])
+def test_podman_that_no_longer_has_an_image_has_removed_it(tmp_path: Path, status: int, refused: bool) -> None:
+    podman = PodmanProgram(program(tmp_path, "podman", f"echo 'Error: no' >&2; exit {status}"), 5)
+    if refused:
+        with pytest.raises(EngineRefused, match="Error: no"):
+            podman.remove("app:1")
+    else:
+        podman.remove("app:1")
+
+
+# containerd.
+
+HEADER = "REF TYPE DIGEST STATUS SIZE UNPACKED"
+
+
+class Pretended:
+    """A `ctr` that prints what it is told to: an answer for each command."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.answers: dict[str, bytes] = {"images check": f"{HEADER}\n".encode(), "containers ls": b"CONTAINER IMAGE RUNTIME\n", "content ls": b""}
+
+    def images(self, **digests: object) -> None:
+        lines = [f"{name} type {digest} complete (1/1) 1 B/1 B true" for name, digest in digests.items()]
+        self.answers["images check"] = "\n".join([HEADER, *lines, ""]).encode()
+
+    def engine(self) -> Containerd:
+        for command, answer in self.answers.items():
+            (self.folder / command.replace(" ", "-").replace(":", "-")).write_bytes(answer)
+        # All words after the address and the namespace are the name of the file with the answer, for `content get` with the digest.
+        words = 'shift 4; [ "$2" = get ] || set -- "$1" "$2"'
+        script = f'{words}; cat "{self.folder}/$(echo "$*" | tr " :" "--")"'
+        return Containerd(program(self.folder, "ctr", script), str(self.folder / "c.sock"), "default", 5)
+
+
+@pytest.fixture
+def ctr() -> t.Iterator[Pretended]:
+    with short_folder() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "c.sock"))
+        listener.listen()
+        yield Pretended(folder)
+
+
+def test_names_of_one_digest_are_one_image_and_ids_are_no_names(ctr: Pretended) -> None:
+    ctr.images(**{"docker.io/library/app:1": DIGEST, "quay.io/b:1": ID, ID: DIGEST, f"docker.io/library/app@{DIGEST}": DIGEST})
+    ctr.answers["containers ls"] = f"CONTAINER IMAGE RUNTIME\none {ID} runc\ntwo - runc\n".encode()
+    first, second = ctr.engine().residents(HOST)
+    assert set(first.names) == {APP, Reference.parse(f"docker.io/library/app@{DIGEST}")}
+    assert (first.digest, first.further, first.in_use, first.foreign) == (Digest.parse(DIGEST), (ID,), True, False)
+    assert (second.in_use, second.further) == (False, ())
+
+
+@pytest.mark.parametrize("name", ["app:1", "app", "import-2026-01-01", "Odd"])
+def test_a_name_that_is_not_in_full_is_somebodys_own(ctr: Pretended, name: str) -> None:
+    ctr.images(**{name: DIGEST})
+    (resident,) = ctr.engine().residents(HOST)
+    assert resident.foreign
+
+
+def test_age_and_labels_are_those_of_the_hosts_platform_and_the_size_is_what_is_here(ctr: Pretended) -> None:
+    index = make_index("index")
+    ctr.images(**{"docker.io/library/app:1": index.root.digest})
+    here = {digest: data for digest, data in index.content.items() if digest not in {layer.digest for layer in index.layers}}
+    ctr.answers["content ls"] = "\n".join(map(str, here)).encode()
+    ctr.answers.update({f"content get {digest}": data for digest, data in here.items()})
+    (resident,) = ctr.engine().residents(HOST)
+    assert resident.details().labels == {"text": "index-linux-amd64"}
+    assert resident.details().created is not None
+    assert resident.details().size == sum(map(len, here.values()))
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"not JSON"])
+def test_an_image_that_can_not_be_read_tells_nothing(ctr: Pretended, damage: bytes) -> None:
+    image = make_image("one")
+    ctr.images(**{"docker.io/library/app:1": image.root.digest})
+    ctr.answers["content ls"] = str(image.root.digest).encode()
+    ctr.answers[f"content get {image.root.digest}"] = damage
+    (resident,) = ctr.engine().residents(HOST)
+    assert (resident.details().created, resident.details().labels, resident.details().size) == (None, {}, 0)
+
+
+@pytest.mark.parametrize("answer", [b"CONTAINER IMAGE\n", b"something else\n", b"CONTAINER IMAGE RUNTIME\none\n"])
+def test_a_list_of_containers_that_is_not_understood_stops_everything(ctr: Pretended, answer: bytes) -> None:
+    ctr.answers["containers ls"] = answer
+    with pytest.raises(EngineError, match="containers"):
+        ctr.engine().residents(HOST)
