@@ -1,0 +1,211 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook preload_fleet, and so the role preload, on hosts that are this machine. One play is for many cases: each is a host."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support import modules, registry
+from ansible_collections.longshore.images.tests.support.fleets import Fleet
+from ansible_collections.longshore.images.tests.support.images import Image, make_image
+
+
+def image(text: str) -> Image:
+    return make_image(text, 2)
+
+
+def digest(text: str) -> str:
+    return str(image(text).root.digest)
+
+
+def write_bundle(path: Path, *names: str) -> str:
+    """Pulls images, and makes a bundle of them with lock file and checksum."""
+    store = str(path.parent / "bundled")
+    modules.run("image_pull", {"name": list(names), "store": store})
+    modules.run("image_save", {"name": list(names), "store": store, "path": str(path)})
+    modules.run("image_lock", {"name": list(names), "path": f"{path}.lock.json"})
+    note_checksum(path)
+    return str(path)
+
+
+def note_checksum(bundle: Path) -> None:
+    Path(f"{bundle}.sha256").write_text(f"{hashlib.sha256(bundle.read_bytes()).hexdigest()}  {bundle.name}\n")
+
+
+def test_registry_and_bundles_bring_the_same_check_mode_foresees_it_and_a_second_run_changes_nothing(
+    anonymous: registry.Registry, repository: str, tmp_path: Path
+) -> None:
+    names = [anonymous.put(image(tag), repository, tag) for tag in ("1", "2")]
+    bundle = write_bundle(tmp_path / "carried.tar", *names)
+    sources: dict[str, dict[str, t.Any]] = {
+        "pulling": {"preload_images": names},
+        "carried": {"preload_bundle": bundle},
+        "brought": {"preload_bundle": bundle, "preload_bundle_on": "controller"},
+    }
+    fleet = Fleet(tmp_path, "preload_store", sources)
+    for words, changed in ((["--check"], 1), ([], 1), (["--check"], 0), ([], 0)):
+        before = fleet.snapshots()
+        told = fleet.run("preload_fleet", *words)
+        assert told.status == 0, told.output
+        assert [told.count("changed", host) for host in fleet.hosts] == [changed] * 3, told.output
+        assert (fleet.snapshots() == before) == (words != [] or changed == 0)
+    expected = dict(zip(names, (digest("1"), digest("2"))))
+    assert [fleet.images(host) for host in fleet.hosts] == [expected] * 3
+
+
+def test_a_part_of_a_bundle_what_is_locked_and_what_can_be_had_arrive_though_other_hosts_fail(
+    anonymous: registry.Registry, repository: str, tmp_path: Path
+) -> None:
+    first, second = (anonymous.put(image(tag), repository, tag) for tag in ("1", "2"))
+    bundle = write_bundle(tmp_path / "carried.tar", first, second)
+    modules.run("image_lock", {"name": [first], "path": str(tmp_path / "images.lock")})
+    anonymous.put(image("moved"), repository, "1")
+    away = f"127.0.0.1:{registry.free_port()}"
+    sources: dict[str, dict[str, t.Any]] = {
+        "part": {"preload_bundle": bundle, "preload_images": [second]},
+        "locked": {"preload_lock_file": str(tmp_path / "images.lock")},
+        "unreached": {"preload_images": [second, f"{away}/team/app:1"], "preload_registries": [{"name": away, "plain_http": True}]},
+    }
+    fleet = Fleet(tmp_path, "preload_store", sources)
+    told = fleet.run("preload_fleet")
+    assert f"{away}/team/app:1" in told.failure("unreached")
+    assert '"error": "unreachable"' in told.failure("unreached")
+    assert {host: fleet.images(host) for host in fleet.hosts} == {
+        "part": {second: digest("2")},
+        "locked": {first: digest("1")},
+        "unreached": {second: digest("2")},
+    }
+
+
+def cut(bundle: Path) -> None:
+    bundle.write_bytes(bundle.read_bytes()[: bundle.stat().st_size // 2])
+
+
+def alter(bundle: Path) -> None:
+    data = bytearray(bundle.read_bytes())
+    data[len(data) // 2] ^= 1
+    bundle.write_bytes(data)
+
+
+def exchange(bundle: Path) -> None:
+    shutil.copy(bundle.parent / "other.tar", bundle)
+
+
+def exchange_with_checksum(bundle: Path) -> None:
+    exchange(bundle)
+    note_checksum(bundle)
+
+
+def cut_lock_file(bundle: Path) -> None:
+    lock = Path(f"{bundle}.lock.json")
+    lock.write_text(lock.read_text()[:-40])
+
+
+def empty_lock_file(bundle: Path) -> None:
+    Path(f"{bundle}.lock.json").write_text('{"images": {}}')
+
+
+# By the name of the host, how a bundle is spoilt, and what is told.
+BAD_BUNDLES: dict[str, tuple[t.Callable[[Path], None], str]] = {
+    "half": (cut, "it has come only in part, or is another"),
+    "altered": (alter, "it has come only in part, or is another"),
+    "exchanged": (exchange, "it has come only in part, or is another"),
+    "mistaken": (exchange_with_checksum, "isn't the one that its lock file"),
+    "lockcut": (cut_lock_file, ".lock.json on lockcut isn't the lock file of a bundle"),
+    "lockempty": (empty_lock_file, ".lock.json on lockempty isn't the lock file of a bundle"),
+    "unchecked": (lambda bundle: Path(f"{bundle}.sha256").unlink(), "there is no file"),
+    "nothing": (lambda bundle: bundle.unlink(), "there is no file"),
+}
+
+
+def test_a_bundle_that_is_not_what_it_should_be_is_named_with_its_host_and_the_next_run_with_a_whole_one_converges(
+    anonymous: registry.Registry, repository: str, tmp_path: Path
+) -> None:
+    name = anonymous.put(image("1"), repository, "1")
+    whole = Path(write_bundle(tmp_path / "whole.tar", name))
+    anonymous.put(image("moved"), repository, "1")
+    write_bundle(tmp_path / "other.tar", name)
+    bundles = {}
+    for host, (spoil, _told) in BAD_BUNDLES.items():
+        bundles[host] = tmp_path / f"{host}.tar"
+        for ending in ("", ".sha256", ".lock.json"):
+            shutil.copy(f"{whole}{ending}", f"{bundles[host]}{ending}")
+        spoil(bundles[host])
+    variables: dict[str, dict[str, str]] = {host: {"preload_bundle": str(bundle)} for host, bundle in bundles.items()}
+    variables["remote"] = {"preload_bundle": str(bundles["half"]), "preload_bundle_on": "controller"}
+    fleet = Fleet(tmp_path, "preload_store", variables)
+    told = fleet.run("preload_fleet")
+    for host, (_spoil, text) in BAD_BUNDLES.items():
+        failure = told.failure(host)
+        assert str(bundles[host]) in failure
+        assert f"on {host}" in failure
+        assert text in failure
+    assert f"The bundle {bundles['half']} on the controller (for remote) isn't" in told.failure("remote")
+    assert not any(fleet.store(host).exists() for host in fleet.hosts)
+    shutil.copy(whole, bundles["half"])
+    told = fleet.run("preload_fleet", "--limit", "half,remote")
+    assert told.status == 0, told.output
+    assert [fleet.images(host) for host in ("half", "remote")] == [{name: digest("1")}] * 2
+
+
+APP = {"preload_images": ["registry.example.com/app:1"]}
+BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
+    "none": ({}, "Give preload_images, preload_lock_file or preload_bundle"),
+    "misspelt": ({"preload_imags": ["app"]}, "preload_imags (preload_images?)"),
+    "somewhere": ({"preload_bundle": "/b.tar", "preload_bundle_on": "moon"}, "preload_bundle_on"),
+    "relative": ({"preload_bundle": "b.tar"}, "preload_bundle (b.tar) has to be an absolute path"),
+    "twolocks": ({"preload_bundle": "/b.tar", "preload_lock_file": "x.lock"}, "preload_lock_file (x.lock) isn't for it"),
+    "nolock": ({"preload_lock_file": "x.lock"}, "x.lock is not on the controller"),
+    "unknown": ({**APP, "preload_engines": [{"engine": "docker", "dockr_host": "unix:///x"}]}, "dockr_host"),
+    "noengine": ({**APP, "preload_engines": [{"engine": "rkt"}]}, "rkt"),
+    "nameless": ({**APP, "preload_engines": [{"docker_host": "unix:///x"}]}, "engine"),
+    "mixed": ({**APP, "preload_engines": [{"engine": "podman", "docker_host": "unix:///x"}]}, "a setting of another engine"),
+    "mirrors": ({**APP, "preload_registries": [{"name": "registry.example.com", "mirorrs": []}]}, "mirorrs"),
+    "reference": ({"preload_images": ["app:::"]}, "app:::"),
+}
+
+
+def test_variables_that_make_no_sense_are_named_and_nothing_is_written(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, "preload_store", {host: variables for host, (variables, _text) in BAD_VARIABLES.items()})
+    told = fleet.run("preload_fleet")
+    for host, (_variables, text) in BAD_VARIABLES.items():
+        assert text in told.failure(host)
+        assert told.count("changed", host) == 0
+        assert not fleet.store(host).exists()
+
+
+def test_one_host_goes_first_where_that_is_asked_for_and_passwords_are_told_to_nobody(
+    protected: registry.Registry, repository: str, tmp_path: Path
+) -> None:
+    passwords = {"first": registry.PASSWORD, "second": "wrong s3cret"}
+    settings = {"name": protected.host, "username": registry.USER, "ca_path": str(protected.ca)}
+    hosts = {host: {"preload_registries": [{**settings, "password": password}]} for host, password in passwords.items()}
+    name = protected.put(image("1"), repository, "1")
+    told = Fleet(tmp_path, "preload_store", hosts).run("preload_fleet", "-vvv", preload_images=[name], preload_fleet_serial=[1, "100%"])
+    assert told.count("changed", "first") == 1
+    assert told.count("failed", "second") == 1
+    assert '"error": "denied"' in told.output
+    assert told.output.count("PLAY [Preload the fleet]") == 2
+    # Neither as it is nor with its last letter escaped.
+    assert not [password for password in passwords.values() if password[:-1] in told.output]
+
+
+@pytest.mark.parametrize("words", [["--check"], []])
+def test_retention_takes_old_images_and_never_what_was_just_preloaded(
+    anonymous: registry.Registry, repository: str, tmp_path: Path, words: list[str]
+) -> None:
+    fleet = Fleet(tmp_path, "preload_store", {"web1": {}})
+    dates = {"1": "2020-01-01T00:00:00Z", "2": "2020-02-01T00:00:00Z", "3": "2021-01-01T00:00:00Z"}
+    names = [anonymous.put(make_image(tag, created=created), repository, tag) for tag, created in dates.items()]
+    modules.run("image_pull", {"name": names, "store": str(fleet.store("web1"))})
+    told = fleet.run("preload_fleet", *words, preload_images=names[:1], preload_keep=1, preload_older_than="1d")
+    assert (told.status, told.count("changed", "web1")) == (0, 1), told.output
+    assert sorted(fleet.images("web1")) == (names if words else [names[0], names[2]])

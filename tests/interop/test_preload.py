@@ -1,0 +1,50 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook preload_fleet with real engines, one of which dies in the middle."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible_collections.longshore.images.tests.support import engines
+from ansible_collections.longshore.images.tests.support.fleets import Fleet
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.registry import running_registry
+from ansible_collections.longshore.images.tests.support.relay import Relay
+
+
+def test_all_engines_get_what_was_preloaded_though_one_dies_in_the_middle_and_the_next_run_converges(
+    docker: engines.Docker, containerd: engines.Containerd, tmp_path: Path
+) -> None:
+    image = make_image("large", 1, engines.HOST, size=4_000_000, shared=[engines.program_layer()])
+    kubernetes = engines.Containerd(containerd.folder, "k8s.io")
+    (tmp_path / "registry").mkdir()
+    with running_registry(tmp_path / "registry") as registry, engines.short_folder() as folder:
+        name = registry.put(image, "team/app", "1")
+        wanted: list[dict[str, t.Any]] = [
+            {"engine": "docker", "docker_host": f"unix://{folder}/r.sock"},
+            {"engine": "containerd", "containerd_address": f"{containerd.folder}/c.sock", "containerd_namespace": "k8s.io"},
+        ]
+        fleet = Fleet(tmp_path, "preload_store", {"web1": {"preload_images": [name], "preload_engines": wanted}})
+
+        foreseen = fleet.run("preload_fleet", "--check")
+        assert foreseen.status == 0, foreseen.output
+        assert foreseen.count("changed", "web1") == 2
+        assert f"{name}: handed to docker, containerd once on the host." in foreseen.output
+
+        with Relay(docker.folder / "docker.sock", limit=2_000_000).on_socket(folder / "r.sock"):
+            failure = fleet.run("preload_fleet").failure("web1")
+        assert name in failure
+        assert '"error": "engine_error"' in failure
+        assert "docker" in failure
+        assert name in kubernetes.names()
+
+        (folder / "r.sock").unlink()
+        with Relay(docker.folder / "docker.sock").on_socket(folder / "r.sock"):
+            for changed in (1, 0):
+                told = fleet.run("preload_fleet")
+                assert (told.status, told.count("changed", "web1")) == (0, changed), told.output
+        assert docker.run(name, "/bin/sh", "-c", "echo runs").strip() == "runs"
