@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+from urllib.parse import quote
 
 from ..errors import EngineError, EngineRefused, UnsupportedFormat
 from ..oci.document import Document
@@ -61,9 +62,9 @@ class Api:
             if refusal is not None:
                 raise EngineRefused(f"{self.title} at {self.place} refuses it: {refusal}")
 
-    def delete(self, path: str) -> None:
-        """Deletes what may be gone already. Raises EngineRefused."""
-        self._ask("DELETE", path, MAX_LIST)
+    def remove_image(self, word: str) -> None:
+        """Takes a name away, and an image with its last; it may be gone already. Raises EngineRefused."""
+        self._ask("DELETE", f"/images/{quote(word, safe='/:@')}", MAX_LIST)
 
     def _what(self, path: str) -> str:
         return f"the answer of {self.title} at {self.place} to {path.partition('?')[0]}"

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from ..errors import EngineError
 from ..oci.digest import Digest
 from ..oci.document import Document
@@ -78,7 +76,7 @@ class Docker:
         return [resident_of(row, self.knows_ids, lambda digest: str(digest) in used, row.texts("RepoDigests", None)) for row in rows]
 
     def remove(self, word: str) -> None:
-        self._api.delete(f"/images/{quote(word, safe='/:@')}")
+        self._api.remove_image(word)
 
 
 class DockerOnContainerd(Docker):

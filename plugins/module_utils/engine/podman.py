@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import typing as t
-from urllib.parse import quote
 
 from ..errors import EngineRefused
 from ..oci.document import Document
@@ -67,7 +66,7 @@ class PodmanService(_Podman):
         return self._api.get_list("/images/json?all=1" if everything else "/images/json")
 
     def remove(self, word: str) -> None:
-        self._api.delete(f"/images/{quote(word, safe='/:@')}")
+        self._api.remove_image(word)
 
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
         self._api.send("/images/load?quiet=1", archive, size)
