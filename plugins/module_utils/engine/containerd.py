@@ -27,6 +27,7 @@ _HEADER = re.compile(rb"REF\s+TYPE\s+DIGEST\s+STATUS\s+SIZE\s+UNPACKED\s*")
 _CONTAINERS = ["CONTAINER", "IMAGE", "RUNTIME"]
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
 _TRUE = "true"
+_once = functools.lru_cache(maxsize=1)
 
 
 class Containerd:
@@ -78,11 +79,9 @@ class Containerd:
         for record in self._records():
             words.setdefault(record.digest, []).append(record.word)
         used = self._used()
-        here = functools.lru_cache(maxsize=1)(self._content)
+        here = _once(self._content)
         return [
-            _resident(
-                digest, of_image, not used.isdisjoint(of_image), functools.lru_cache(maxsize=1)(functools.partial(self._details, digest, host, here))
-            )
+            _resident(digest, of_image, not used.isdisjoint(of_image), _once(functools.partial(self._details, digest, host, here)))
             for digest, of_image in words.items()
         ]
 

@@ -182,3 +182,15 @@ def test_a_list_of_containers_that_is_not_understood_stops_everything(ctr: Prete
     ctr.answers["containers ls"] = answer
     with pytest.raises(EngineError, match="containers"):
         ctr.engine().residents(HOST)
+
+
+@pytest.mark.parametrize(
+    ("left", "refused"), [(b"docker.io/library/other:1\n", False), (b"docker.io/library/other:1\ndocker.io/library/app:1\n", True)]
+)
+def test_a_removal_that_fails_is_an_error_only_where_the_name_is_still_there(ctr: Pretended, left: bytes, refused: bool) -> None:
+    ctr.answers["images ls"] = left  # and `images rm` fails
+    if refused:
+        with pytest.raises(EngineRefused, match=r"containerd at .* refuses it"):
+            ctr.engine().remove("docker.io/library/app:1")
+    else:
+        ctr.engine().remove("docker.io/library/app:1")
