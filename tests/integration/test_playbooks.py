@@ -1,0 +1,65 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks by their names, from the collection as it is built and installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support.images import Image, make_index
+from ansible_collections.longshore.images.tests.support.modules import ROOT
+from ansible_collections.longshore.images.tests.support.plays import Play, run_playbook
+from ansible_collections.longshore.images.tests.support.registry import Registry, running_registry
+
+PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+IMAGE: Image = make_index("playbooks", layers=1)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the collection alone."""
+    folder = tmp_path_factory.mktemp("installed")
+    galaxy = {**os.environ, "HOME": str(folder), "ANSIBLE_COLLECTIONS_PATH": str(folder), "LC_ALL": "C.UTF-8"}
+    for words in (["build", str(ROOT), "--output-path", str(folder)], ["install", f"{folder}/longshore-images-0.1.0.tar.gz", "-p", str(folder)]):
+        subprocess.run(["ansible-galaxy", "collection", *words], check=True, capture_output=True, cwd=folder, env=galaxy)
+    return folder
+
+
+def play(installed: Path, *words: str, **variables: t.Any) -> Play:
+    given = ["-e", json.dumps(variables)]
+    done = run_playbook(words[0], installed, *words[1:], *given, ANSIBLE_COLLECTIONS_PATH=str(installed), PYTHONPATH="")
+    assert done.status == 0, done.output
+    return done
+
+
+def test_every_playbook_is_found_and_sound(installed: Path) -> None:
+    shown = play(installed, "--syntax-check", *(f"longshore.images.{name}" for name in PLAYBOOKS))
+    for name in PLAYBOOKS:
+        assert f"playbook: longshore.images.{name}" in shown.output or f"/playbooks/{name}.yml" in shown.output
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_every_playbook_is_told_of_in_the_readme_and_says_how_it_runs(name: str) -> None:
+    assert f"| [`{name}`](playbooks/{name}.yml) |" in (ROOT / "README.md").read_text()
+    assert f"ansible-playbook longshore.images.{name}" in (ROOT / "playbooks" / f"{name}.yml").read_text()
+
+
+def test_an_image_goes_from_playbook_to_playbook(installed: Path, anonymous: Registry, tmp_path: Path) -> None:
+    name = anonymous.put(IMAGE, "playbooks/app", "1")
+    lock, bundle = f"{tmp_path}/images.lock", f"{tmp_path}/out/images.tar"
+    with running_registry(tmp_path) as private:
+        play(installed, "longshore.images.mirror", mirror_images=[{"name": name}], mirror_destination=f"{private.host}/near/", mirror_lock_file=lock)
+        near = {"bundle_lock_file": lock, "bundle_path": bundle, "bundle_platforms": ["all"], "bundle_store": f"{tmp_path}/near"}
+        play(installed, "longshore.images.airgap_export", **near)
+        far = {"airgap_bundle": bundle, "airgap_destination": f"{private.host}/far/", "airgap_store": f"{tmp_path}/far"}
+        play(installed, "longshore.images.airgap_import", **far)
+        for repository in ("near/playbooks/app", "far/playbooks/app"):
+            assert private.digest(repository, "1") == str(IMAGE.root.digest)
