@@ -170,6 +170,12 @@ images:
         A registry is taken to have what its index lists.
       type: list
       elements: dict
+    content:
+      description:
+        - What C(size) is made of, the documents, configs and layers of all platforms that are here, with C(digest) and C(size), each once.
+        - Images of one store that name the same digest share these bytes.
+      type: list
+      elements: dict
     endpoint:
       description: The address that was asked.
       returned: with O(remote)

@@ -60,6 +60,16 @@ def test_an_image_is_told_in_full(filled: str) -> None:
     assert [(child["platform"], child["present"]) for child in row["manifests"]] == [(HOST, True), (OTHER, False)]
     assert row["platforms"] == [HOST]
     assert row["size"] == image.root.size + mine.descriptor.size + sum(blob.size for blob in mine.manifest.blobs)
+    assert {(part["digest"], part["size"]) for part in row["content"]} == {
+        (str(part.digest), part.size) for part in (image.root, mine.descriptor, *mine.manifest.blobs)
+    }
+
+
+def test_the_content_of_an_image_makes_up_its_size_whatever_its_platforms_share(store: str) -> None:
+    make_index("app", (HOST, OTHER)).put(Store(store), NAME)
+    (row,) = info(store)
+    assert sum(part["size"] for part in row["content"]) == row["size"]
+    assert len({part["digest"] for part in row["content"]}) == len(row["content"])
 
 
 def test_absent_images_are_rows_and_no_failure(filled: str) -> None:

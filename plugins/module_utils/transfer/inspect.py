@@ -190,6 +190,7 @@ class Inspector:
             labels=dict(config.labels) if config is not None else {},
             layers=_layer_facts(image, config),
             manifests=_child_facts(held.graph),
+            content=_content_facts(held.graph),
         )
         return facts
 
@@ -230,6 +231,12 @@ def _layer_facts(image: ImageNode | None, config: ImageConfig | None) -> list[Fa
         }
         for position, layer in enumerate(image.manifest.layers)
     ]
+
+
+def _content_facts(graph: Graph | None) -> list[Facts]:
+    """What the size is made of, each digest once."""
+    sizes = {descriptor.digest: descriptor.size for descriptor in graph.content} if graph is not None else {}
+    return [{"digest": str(digest), "size": size} for digest, size in sizes.items()]
 
 
 def _child_facts(graph: Graph | None) -> list[Facts]:
