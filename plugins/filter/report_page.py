@@ -1,0 +1,76 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter report_page: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils.errors import LongshoreError
+from ..module_utils.oci.lockfile import LockFile
+from ..plugin_utils.report.page import render
+
+DOCUMENTATION = """
+name: report_page
+author: Longshore contributors
+version_added: 0.1.0
+short_description: One HTML page on the images of many hosts
+description:
+  - Makes of what M(longshore.images.image_info) has told on each host one page of HTML, which needs no other file and no network.
+  - The role P(longshore.images.report#role) asks the hosts and writes the page.
+  - The page depends on the answers alone, so it stays the same as long as the hosts do.
+options:
+  _input:
+    description:
+      - For each host the registered result of M(longshore.images.image_info). A failed or unreachable one makes the page say why there is none, and so does
+        an empty one.
+    type: dict
+    required: true
+  title:
+    description: The title of the page.
+    type: str
+    default: Container images
+  lock:
+    description: The content of a lock file, as JSON. The page then tells how far the hosts are from it.
+    type: str
+    default: ""
+positional: title, lock
+"""
+
+EXAMPLES = """
+- name: Ask for the images
+  longshore.images.image_info:
+  register: stored
+
+- name: Write a page on this host
+  ansible.builtin.copy:
+    content: "{{ {inventory_hostname: stored} | longshore.images.report_page('Images of ' ~ inventory_hostname) }}"
+    dest: /srv/www/images.html
+    mode: "0644"
+"""
+
+RETURN = """
+_value:
+  description: The page.
+  type: str
+"""
+
+
+def report_page(answers: t.Mapping[str, t.Mapping[str, t.Any]], title: str = "Container images", lock: str = "") -> str:
+    """The page. Raises AnsibleFilterError where LOCK is no lock file."""
+    try:
+        return render(answers, title, LockFile.parse(lock.encode(), "The lock file of the report") if lock else None)
+    except LongshoreError as error:
+        raise AnsibleFilterError(error.message) from error
+
+
+class FilterModule:
+    """What Ansible asks for."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """The filters by name."""
+        return {"report_page": report_page}

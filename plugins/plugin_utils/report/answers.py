@@ -1,0 +1,95 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the hosts have answered: the results of `image_info` as values, as far as a report needs them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from ...module_utils.oci.text import clean
+from ...module_utils.oci.times import parse_time
+
+Answer = t.Mapping[str, t.Any]
+
+VERSION_LABEL = "org.opencontainers.image.version"
+# Builds that are the same each time say 1970 or 1980 (the first year that a zip file knows) where others say when they were made.
+_FIRST_TRUE_YEAR = 1981
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """An image in a host's store, under one name or none. `content` holds the size of each of its parts by digest."""
+
+    name: str | None
+    digest: str
+    image_id: str | None
+    platforms: tuple[str, ...]
+    size: int
+    created: datetime.date | None
+    version: str
+    content: t.Mapping[str, int] = dataclasses.field(repr=False)
+
+    @classmethod
+    def read(cls, row: Answer) -> Image:
+        return cls(
+            name=None if row["name"] is None else clean(row["name"]),
+            digest=clean(row["digest"]),
+            image_id=row["image_id"],
+            platforms=tuple(clean(platform, 80) for platform in row["platforms"]),
+            size=row["size"],
+            created=_day(row["created"]),
+            version=clean(str(row["labels"].get(VERSION_LABEL, "")), 80),
+            content={part["digest"]: part["size"] for part in row["content"]},
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether one of its platforms at least is here in full."""
+        return self.image_id is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A host and what its store holds, or why it couldn't be asked."""
+
+    name: str
+    store: str = ""
+    images: tuple[Image, ...] = ()
+    problem: str = ""
+
+    @classmethod
+    def read(cls, name: str, answer: Answer) -> Host:
+        name = clean(name, 255)
+        if answer.get("unreachable") or answer.get("failed") or "images" not in answer:
+            return cls(name, problem=clean(str(answer.get("msg") or "")) or "It wasn't asked: an earlier task has failed there.")
+        return cls(name, clean(str(answer.get("store", ""))), tuple(Image.read(row) for row in answer["images"]))
+
+    @property
+    def was_asked(self) -> bool:
+        return not self.problem
+
+    @property
+    def by_name(self) -> dict[str, Image]:
+        return {image.name: image for image in self.images if image.name is not None}
+
+    @property
+    def by_digest(self) -> dict[str, Image]:
+        """Each image once, however many names it has."""
+        return {image.digest: image for image in reversed(self.images)}
+
+
+def read_hosts(answers: t.Mapping[str, Answer]) -> list[Host]:
+    return [Host.read(name, answer) for name, answer in answers.items()]
+
+
+def _day(created: str | None) -> datetime.date | None:
+    """The day on which an image says that it was made, in UTC; None for what is no time, or can't be meant as one."""
+    try:
+        moment = parse_time(created).astimezone(datetime.timezone.utc) if created is not None else None
+    except (ValueError, OverflowError):
+        return None
+    return moment.date() if moment is not None and moment.year >= _FIRST_TRUE_YEAR else None

@@ -1,0 +1,124 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One page of a fleet's images. What it says comes of the answers and the lock file alone: as long as these stay, so does every byte of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ...module_utils.oci.lockfile import LockFile
+from ...module_utils.transfer.describe import amount, counted
+from . import charts, tables
+from .answers import Answer, Host, Image, read_hosts
+from .drift import Finding, findings
+from .plots import Plot
+from .sharing import Room
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A number that sums up."""
+
+    value: str
+    label: str
+    is_bad: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    plot: Plot
+    rows: list[tables.DriftRow]
+    extras: list[tables.ExtraRow]
+
+
+@dataclasses.dataclass(frozen=True)
+class HostSection:
+    host: Host
+    summary: str
+    rows: list[tables.ImageRow]
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    title: str
+    tiles: list[Tile]
+    not_asked: list[Host]
+    drift: Drift | None
+    differences: list[tables.DifferenceRow]
+    disk: Plot
+    disk_rows: list[tables.DiskRow]
+    platforms: Plot
+    ages: Plot
+    images: list[tables.ImageRow]
+    hosts: list[HostSection]
+
+
+def render(answers: t.Mapping[str, Answer], title: str, lock: LockFile | None) -> str:
+    """The page as HTML. Whatever the templates are given is escaped: nothing of it is markup, and nothing of it is a template."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=FileSystemLoader(TEMPLATES),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html.j2").render(page=compose(read_hosts(answers), title, lock))
+
+
+def compose(hosts: t.Sequence[Host], title: str, lock: LockFile | None) -> Page:
+    found = {host.name: findings(host, lock) if lock is not None else [] for host in hosts}
+    every = [finding for host in hosts for finding in found[host.name]]
+    asked = [host for host in hosts if host.was_asked]
+    images = _different(asked)
+    return Page(
+        title=title,
+        tiles=_tiles(hosts, images, every if lock is not None else None),
+        not_asked=[host for host in hosts if not host.was_asked],
+        drift=Drift(charts.drift_plot(hosts, found), tables.drift_rows(every), tables.extra_rows(every)) if lock is not None else None,
+        differences=tables.difference_rows(asked),
+        disk=charts.disk_plot(hosts),
+        disk_rows=tables.disk_rows(hosts),
+        platforms=charts.platform_plot(images),
+        ages=charts.age_plot(images),
+        images=tables.fleet_rows(asked),
+        hosts=[HostSection(host, _summary(host), tables.host_rows(host, found[host.name])) for host in asked],
+    )
+
+
+def _different(hosts: t.Iterable[Host]) -> list[Image]:
+    """Each image of the fleet once, as the host has it that has most of its platforms."""
+    by_digest: dict[str, Image] = {}
+    for host in hosts:
+        for image in host.images:
+            if image.digest not in by_digest or len(image.platforms) > len(by_digest[image.digest].platforms):
+                by_digest[image.digest] = image
+    return list(by_digest.values())
+
+
+def _tiles(hosts: t.Sequence[Host], images: t.Sequence[Image], found: t.Sequence[Finding] | None) -> list[Tile]:
+    asked = [host for host in hosts if host.was_asked]
+    rooms = [Room.of_host(host) for host in asked]
+    tiles = [
+        Tile(f"{len(asked)} of {len(hosts)}", "hosts answered", len(asked) < len(hosts)),
+        Tile(str(len(images)), "different image" if len(images) == 1 else "different images"),
+        Tile(amount(sum(room.disk for room in rooms)), "on disk, all hosts together"),
+        Tile(amount(sum(room.saved for room in rooms)), "saved by sharing"),
+    ]
+    if found is not None:
+        drifted = [finding for finding in found if finding.state.is_drift]
+        on = len({finding.host for finding in drifted})
+        tiles.insert(1, Tile(str(len(drifted)), f"drifted, on {counted(on, 'host')}" if drifted else "drifted", bool(drifted)))
+    return tiles
+
+
+def _summary(host: Host) -> str:
+    return f"{counted(len(host.by_digest), 'image')}, {amount(Room.of_host(host).disk)} in {host.store}"

@@ -1,0 +1,166 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tables of a report: rows as people read them, in a fixed order."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import typing as t
+
+from ...module_utils.oci.digest import Digest
+from ...module_utils.transfer.describe import amount, short
+from .answers import Host, Image
+from .charts import STYLES
+from .drift import Finding, State, differing
+from .sharing import Room
+
+UNNAMED = "unnamed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A digest as people read it, and in full."""
+
+    short: str
+    full: str
+
+    @classmethod
+    def of(cls, digest: str | None) -> Named | None:
+        return cls(short(Digest.parse(digest)), digest) if digest is not None else None
+
+
+@dataclasses.dataclass(frozen=True)
+class DriftRow:
+    """HOSTS on which a locked name is in the same state, with the same digest."""
+
+    name: str
+    style: str
+    state: str
+    locked: Named | None
+    found: Named | None
+    hosts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtraRow:
+    name: str
+    hosts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class DifferenceRow:
+    name: str
+    digest: Named | None
+    hosts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class DiskRow:
+    host: str
+    problem: str
+    images: int
+    apart: str
+    disk: str
+    saved: str
+    share: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageRow:
+    """An image on one host, or on all HOSTS that have it. `own` is what it alone needs there, None where that isn't one place."""
+
+    name: str
+    version: str
+    digest: Named | None
+    platforms: str
+    made: str
+    size: str
+    own: str
+    hosts: tuple[str, ...]
+    state: str
+    style: str
+
+
+def drift_rows(findings: t.Iterable[Finding]) -> list[DriftRow]:
+    """All that isn't as locked, by name; what hosts have beyond is told elsewhere."""
+    hosts: dict[Finding, list[str]] = collections.defaultdict(list)
+    for finding in findings:
+        if finding.state not in (State.RIGHT, State.EXTRA):
+            hosts[dataclasses.replace(finding, host="")].append(finding.host)
+    return [
+        DriftRow(same.name, STYLES[same.state], same.state.value, Named.of(same.locked), Named.of(same.found), tuple(on))
+        for same, on in sorted(hosts.items(), key=lambda item: (item[0].name, item[0].state.value, item[0].found or ""))
+    ]
+
+
+def extra_rows(findings: t.Iterable[Finding]) -> list[ExtraRow]:
+    hosts: dict[str, list[str]] = collections.defaultdict(list)
+    for finding in findings:
+        if finding.state is State.EXTRA:
+            hosts[finding.name].append(finding.host)
+    return [ExtraRow(name, tuple(on)) for name, on in sorted(hosts.items())]
+
+
+def difference_rows(hosts: t.Iterable[Host]) -> list[DifferenceRow]:
+    return [DifferenceRow(name, Named.of(digest), tuple(on)) for name, digests in differing(hosts).items() for digest, on in digests.items()]
+
+
+def disk_rows(hosts: t.Iterable[Host]) -> list[DiskRow]:
+    return [_disk_row(host) for host in hosts]
+
+
+def _disk_row(host: Host) -> DiskRow:
+    room = Room.of_host(host)
+    share = f"{100 * room.saved / room.apart:.0f} %" if room.apart else "0 %"
+    return DiskRow(host.name, host.problem, len(host.by_digest), amount(room.apart), amount(room.disk), amount(room.saved), share)
+
+
+def fleet_rows(hosts: t.Iterable[Host]) -> list[ImageRow]:
+    """Each image of the fleet once for each of its names, with the hosts that have it under that name."""
+    on: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
+    examples: dict[tuple[str, str], Image] = {}
+    for host in hosts:
+        for image in host.images:
+            key = (image.name or "", image.digest)
+            on[key].append(host.name)
+            # Of an index hosts may have different platforms: the fullest one is shown.
+            if key not in examples or image.size > examples[key].size:
+                examples[key] = image
+    # Those without a name come last.
+    return [_image_row(examples[key], tuple(on[key])) for key in sorted(on, key=lambda key: (key[0] == "", key))]
+
+
+def host_rows(host: Host, findings: t.Iterable[Finding]) -> list[ImageRow]:
+    """The images of one host, and the locked names that it lacks. FINDINGS tell what they are to the lock file."""
+    own = Room.of_host(host).own
+    states = {finding.name: finding.state for finding in findings}
+    here = [_image_row(image, (host.name,), own[image.digest], states.get(image.name or "")) for image in host.images]
+    lacking = [_lacking_row(name, host.name) for name, state in states.items() if state is State.MISSING]
+    return sorted(here + lacking, key=lambda row: (row.name == UNNAMED, row.name, row.digest.full if row.digest is not None else ""))
+
+
+def _lacking_row(name: str, host: str) -> ImageRow:
+    return ImageRow(name, "", None, "", "", "", "", (host,), State.MISSING.value, STYLES[State.MISSING])
+
+
+def _image_row(image: Image, hosts: tuple[str, ...], own: int = 0, state: State | None = None) -> ImageRow:
+    return ImageRow(
+        name=image.name or UNNAMED,
+        version=image.version,
+        digest=Named.of(image.digest),
+        platforms=", ".join(image.platforms) or ("none told" if image.is_whole else State.BROKEN.value),
+        made=_made(image.created),
+        size=amount(image.size),
+        own=amount(own),
+        hosts=hosts,
+        state=state.value if state is not None else "",
+        style=STYLES[state] if state is not None else "",
+    )
+
+
+def _made(day: datetime.date | None) -> str:
+    return day.isoformat() if day is not None else "not told"

@@ -1,0 +1,60 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What `image_info` would have told of a host, made up: images by a word for each of their parts."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.lockfile import LockFile
+
+Row = dict[str, t.Any]
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def digest(word: str) -> str:
+    return str(Digest.of(word.encode()))
+
+
+def row(name: str | None, text: str = "", parts: t.Mapping[str, int] | None = None, **other: t.Any) -> Row:
+    """An image NAME whose digest comes of TEXT (or NAME), made of PARTS: a size for each word. OTHER members replace those that it has."""
+    text = text or str(name)
+    content = {digest(part): size for part, size in (parts or {text: 100}).items()}
+    return {
+        "name": name,
+        "digest": digest(text),
+        "image_id": digest(f"{text}-config"),
+        "platforms": ["linux/amd64"],
+        "size": sum(content.values()),
+        "created": "2026-01-31T12:00:00Z",
+        "labels": {},
+        "content": [{"digest": part, "size": size} for part, size in content.items()],
+        **other,
+    }
+
+
+def answer(*rows: Row) -> Row:
+    return {"images": list(rows), "store": "/srv/images", "changed": False, "failed": False}
+
+
+def lock_text(*names: str) -> str:
+    """A lock file by which each of NAMES is what `row` makes of it."""
+    images = {
+        name: {
+            "digest": digest(name),
+            "media_type": MANIFEST,
+            "platforms": {"linux/amd64": {"digest": digest(name), "image_id": digest(f"{name}-config"), "size": 100}},
+            "size": 100,
+        }
+        for name in names
+    }
+    return json.dumps({"version": 1, "platform": ["linux/amd64"], "images": images})
+
+
+def lock(*names: str) -> LockFile:
+    return LockFile.parse(lock_text(*names).encode(), "the test's lock file")

@@ -1,0 +1,153 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The page of a report. That it's good to look at was checked by eye: light and dark, on wide and narrow screens, with none, one and thirty hosts."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.longshore.images.plugins.filter.report_page import report_page
+from ansible_collections.longshore.images.tests.support.answers import Row, answer, digest, lock_text, row
+from ansible_collections.longshore.images.tests.support.pages import Element, read_page
+
+APP = "docker.io/library/app:1"
+WEB = "registry.example.com:5000/team/web:2"
+EVIL = "<img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}{% raw %}</script>"
+FLEET = {
+    "right": answer(row(APP, parts={"base": 1000, "app": 500}), row(WEB, parts={"base": 1000, "web": 200})),
+    "moved": answer(row(APP, text="moved"), row(WEB)),
+    "lacking": answer(row(APP), row("localhost/extra:1")),
+    "gone": {"unreachable": True, "msg": "No route to host"},
+}
+LOCK = lock_text(APP, WEB)
+
+
+def page(answers: dict[str, Row], title: str = "Images", lock: str = "") -> Element:
+    return read_page(report_page(answers, title, lock))
+
+
+def tables(section: Element) -> dict[str, list[list[str]]]:
+    return {table.one("caption").text: table.table() for table in section.all("table")}
+
+
+def short(word: str) -> str:
+    return digest(word)[:19]
+
+
+def test_drift_is_told_by_name_and_host() -> None:
+    drift = page(FLEET, lock=LOCK).one(id="drift")
+    assert tables(drift)["What is not as locked"] == [
+        [APP, "another image", short(APP), short("moved"), "moved"],
+        [WEB, "missing", short(WEB), "none", "lacking"],
+    ]
+    assert tables(drift)["What the lock file doesn't name"] == [["localhost/extra:1", "lacking"]]
+    assert tables(drift)["Names that mean different images on different hosts"] == [
+        [APP, short(APP), "right, lacking"],
+        [APP, short("moved"), "moved"],
+    ]
+    assert [svg.attributes["aria-label"] for svg in drift.all("svg", role="img")] == [
+        "right: 2 as locked",
+        "moved: 1 as locked, 1 another image",
+        "lacking: 1 as locked, 1 missing, 1 not in the lock file",
+    ]
+
+
+def test_a_host_that_could_not_be_asked_is_on_the_page_and_in_no_sum() -> None:
+    seen = page(FLEET, lock=LOCK)
+    assert seen.one(id="not-asked").one("table").table() == [["gone", "No route to host"]]
+    assert [tile.text for tile in seen.one("ul", **{"class": "tiles"}).all("li")][:2] == ["3 of 4 hosts answered", "2 drifted, on 2 hosts"]
+    assert ["gone", "could not be asked"] in seen.one(id="disk").one("table").table()
+    assert [note.text for note in seen.all(**{"class": "note"})] == ["could not be asked"] * 2
+    assert [part.one("strong").text for part in seen.one(id="hosts").all("summary")] == ["right", "moved", "lacking"]
+
+
+def test_what_images_take_and_share_is_told_for_each_host() -> None:
+    disk = page(FLEET).one(id="disk")
+    assert disk.one("table").table()[0] == ["right", "2", "2.7 kB", "1.7 kB", "1.0 kB", "37 %"]
+    label = "right: 700 B needed by one image, 1.0 kB shared by several, stored once, 1.0 kB saved by sharing"
+    assert disk.all("svg", role="img")[0].attributes["aria-label"] == label
+
+
+def test_the_images_of_a_host_are_listed_with_what_they_alone_need_and_with_those_that_it_lacks() -> None:
+    rows = [part.one("table").table() for part in page(FLEET, lock=LOCK).one(id="hosts").all("details")]
+    assert rows[0][0] == [APP, short(APP), "linux/amd64", "2026-01-31", "1.5 kB", "500 B", "as locked"]
+    assert [(line[0], line[-1]) for line in rows[2]] == [(APP, "as locked"), ("localhost/extra:1", "not in the lock file"), (WEB, "missing")]
+
+
+def test_without_a_lock_file_hosts_are_compared_with_each_other() -> None:
+    drift = page(FLEET).one(id="drift")
+    assert list(tables(drift)) == ["Names that mean different images on different hosts"]
+    assert "no lock file" in drift.text
+
+
+def test_platforms_and_ages_are_counted_by_different_images() -> None:
+    both = row(APP, platforms=["linux/amd64", "linux/arm64"])
+    seen = page({"one": answer(both, row("localhost/same:1", text=APP)), "two": answer(row(APP), row(WEB, created="1970-01-01T00:00:00Z"))})
+    labels = {section: [svg.attributes["aria-label"] for svg in seen.one(id=section).all("svg", role="img")] for section in ("platforms", "age")}
+    assert labels == {
+        "platforms": ["linux/amd64: 2 images", "linux/arm64: 1 images"],
+        "age": ["2026-01: 1 images", "not told: 1 images"],
+    }
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{}, {"one": answer()}, {"one": {}}, {"one": answer(row(APP, image_id=None, platforms=[]))}, {"one": answer(row(None, text="old"))}],
+    ids=str,
+)
+@pytest.mark.parametrize("lock", ["", LOCK, lock_text()], ids=["no lock", "lock", "empty lock"])
+def test_a_fleet_with_little_to_show_has_a_page(answers: dict[str, Row], lock: str) -> None:
+    seen = page(answers, lock=lock)
+    assert {"drift", "disk", "platforms", "age", "images", "hosts"} <= {section.attributes["id"] for section in seen.all("section")}
+
+
+def test_text_of_strangers_is_text() -> None:
+    labels = {"org.opencontainers.image.version": EVIL}
+    told = {EVIL: answer(row(EVIL, text="evil", platforms=[f"linux/{EVIL}"], labels=labels, created=EVIL)), "gone": {"failed": True, "msg": EVIL}}
+    told[EVIL]["store"] = EVIL
+    seen, plain = page(told, title=EVIL), page({"x": answer(row("y", labels={"org.opencontainers.image.version": "1"})), "gone": {"failed": True}})
+    # Its elements are those of a page without such text, but for the breaks behind slashes.
+    assert [element.name for element in seen.all() if element.name != "wbr"] == [element.name for element in plain.all() if element.name != "wbr"]
+    assert seen.one("head").one("title").text == seen.one("h1").text == EVIL
+    assert {key for element in seen.all() for key in element.attributes} == {key for element in plain.all() for key in element.attributes}
+    assert [line[:3] for line in seen.one(id="images").one("table").table()] == [
+        [f"{EVIL} version {EVIL}"[:1000], short("evil"), f"linux/{EVIL}"[:80]]
+    ]
+    assert seen.one(id="not-asked").one("table").table() == [["gone", EVIL]]
+
+
+def test_the_page_needs_no_other_file_and_runs_nothing() -> None:
+    text = report_page(FLEET, "Images", LOCK)
+    seen = read_page(text)
+    assert not {"script", "link", "img", "iframe", "object", "embed", "use", "image", "base", "form"} & {element.name for element in seen.all()}
+    assert all(element.attributes["href"].startswith("#") for element in seen.all("a"))
+    assert not {"src", "srcset", "style", "xlink:href"} & {key for element in seen.all() for key in element.attributes}
+    assert not [key for element in seen.all() for key in element.attributes if key.startswith("on")]
+    assert not re.search(r"https?:|url\(|@import|@font-face", text)
+    assert "prefers-color-scheme: dark" in seen.one("style").text
+    assert {link.attributes["href"][1:] for link in seen.all("a")} == {section.attributes["id"] for section in seen.all("section")}
+
+
+def test_every_class_of_the_page_and_every_colour_of_a_plot_has_its_style() -> None:
+    seen = page(FLEET, lock=LOCK)
+    style = seen.one("style").text
+    words = {word for element in seen.all() for word in element.attributes.get("class", "").split()}
+    assert {word for word in words if not re.search(rf"\.{re.escape(word)}\b", style)} == set()
+    colours = [set(re.findall(r"(--[a-z-]+):", block)) for block in re.findall(r":root \{(.*?)\}", style)]
+    assert len(colours) == 2
+    assert colours[0] == colours[1] == set(re.findall(r"var\((--[a-z-]+)\)", style))
+
+
+def test_the_same_answers_make_the_same_page_in_whatever_order_a_store_lists_them() -> None:
+    turned = {name: {**told, "images": told["images"][::-1]} if "images" in told else told for name, told in FLEET.items()}
+    assert report_page(turned, "Images", LOCK) == report_page(FLEET, "Images", LOCK)
+
+
+def test_what_is_no_lock_file_is_told() -> None:
+    with pytest.raises(AnsibleFilterError, match="The lock file of the report is not a lock file"):
+        report_page(FLEET, "Images", "{}")
