@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import typing as t
 from pathlib import Path
@@ -59,6 +60,17 @@ def test_registry_and_bundles_bring_the_same_check_mode_foresees_it_and_a_second
         assert (fleet.snapshots() == before) == (words != [] or changed == 0)
     expected = dict(zip(names, (digest("1"), digest("2"))))
     assert [fleet.images(host) for host in fleet.hosts] == [expected] * 3
+
+
+def test_a_bundle_of_the_controller_is_found_beside_the_playbook(anonymous: registry.Registry, repository: str, tmp_path: Path) -> None:
+    name = anonymous.put(image("1"), repository, "1")
+    (tmp_path / "files").mkdir()
+    write_bundle(tmp_path / "files" / "carried.tar", name)
+    (tmp_path / "site.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["longshore.images.preload"]}]))
+    fleet = Fleet(tmp_path, "preload_store", {"web1": {"preload_bundle": "carried.tar", "preload_bundle_on": "controller"}})
+    told = fleet.run(tmp_path / "site.yml")
+    assert told.status == 0, told.output
+    assert fleet.images("web1") == {name: digest("1")}
 
 
 def test_a_part_of_a_bundle_what_is_locked_and_what_can_be_had_arrive_though_other_hosts_fail(

@@ -57,14 +57,15 @@ class Fleet:
     def snapshots(self) -> dict[str, modules.Snapshot]:
         return {host: modules.snapshot(self.store(host)) for host in self.hosts}
 
-    def run(self, playbook: str, *words: str, **variables: t.Any) -> Told:
-        """Plays on all hosts what the collection has under that name. WORDS go to ansible-playbook, VARIABLES hold for all hosts."""
+    def run(self, playbook: str | Path, *words: str, **variables: t.Any) -> Told:
+        """Plays a file, or what the collection has under that name, on all hosts. WORDS go to ansible-playbook, VARIABLES hold for all hosts."""
         needed("ansible-playbook")
         everywhere = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         hosts = {host: {self.store_variable: str(self.store(host)), **own} for host, own in self.hosts.items()}
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": everywhere}}))
-        command = ["ansible-playbook", f"longshore.images.{playbook}", "-i", str(inventory), "-e", json.dumps(variables), *words]
+        played = str(playbook) if isinstance(playbook, Path) else f"longshore.images.{playbook}"
+        command = ["ansible-playbook", played, "-i", str(inventory), "-e", json.dumps(variables), *words]
         path = str(modules.ROOT / ".collections")
         environment = modules.environment(HOME=str(self.folder), ANSIBLE_COLLECTIONS_PATH=path, ANSIBLE_NOCOLOR="1", LC_ALL="C.UTF-8")
         result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=300)
