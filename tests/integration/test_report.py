@@ -1,0 +1,109 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook report, and so the role, on hosts that are this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support.answers import lock_text
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.modules import ROOT, environment
+from ansible_collections.longshore.images.tests.support.pages import Element, read_page
+
+APP = "docker.io/library/app:1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fleet:
+    """Hosts in a folder: the first can't be reached, one has a broken store, one an image, one nothing. The page is written beside them."""
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "images.html"
+
+    @property
+    def page(self) -> Element:
+        return read_page(self.path.read_text())
+
+    def report(self, *words: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+        command = ["ansible-playbook", "-i", str(self.folder / "hosts.json"), str(ROOT / "playbooks" / "report.yml"), "--diff", *words]
+        settings = environment(HOME=str(self.folder), PWD=str(self.folder), LC_ALL="C.UTF-8", ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0")
+        return subprocess.run(
+            [*command, "-e", json.dumps(variables)], cwd=self.folder, env=settings, capture_output=True, text=True, check=False, timeout=120
+        )
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {name: {**local, "report_store": str(tmp_path / name)} for name in ("broken", "full", "empty")}
+    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"a-gone": gone, **hosts}}}))
+    make_image("app").put(Store(str(tmp_path / "full")), APP)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "index.json").write_text("nonsense")
+    return Fleet(tmp_path)
+
+
+def changed(result: subprocess.CompletedProcess[str]) -> int:
+    assert result.returncode == 0, result.stdout + result.stderr
+    recap = result.stdout.rpartition("PLAY RECAP")[2]
+    return sum(int(number) for number in re.findall(r"changed=(\d+)", recap))
+
+
+def test_a_report_is_foreseen_written_and_written_only_once_whoever_is_away(fleet: Fleet) -> None:
+    foreseen = fleet.report("--check")
+    assert changed(foreseen) == 1
+    assert f"after: {fleet.path}" in foreseen.stdout
+    assert not fleet.path.exists()
+
+    assert changed(fleet.report()) == 1
+    assert fleet.path.stat().st_mode & 0o777 == 0o640
+    assert [line[0] for line in fleet.page.one(id="not-asked").one("table").table()] == ["a-gone", "broken"]
+    assert [line[0] for line in fleet.page.one(id="images").one("table").table()] == [APP]
+
+    before = fleet.path.stat()
+    assert changed(fleet.report()) == 0
+    assert fleet.path.stat() == before
+
+
+def test_a_lock_file_beside_the_playbook_or_anywhere_is_what_hosts_are_measured_by(fleet: Fleet) -> None:
+    (fleet.folder / "my.lock").write_text(lock_text(APP))
+    assert changed(fleet.report(report_lock_file=str(fleet.folder / "my.lock"), report_path="~/other.html", report_title="{{ 6 * 7 }}")) == 1
+    page = read_page((fleet.folder / "other.html").read_text())
+    drift = page.one(id="drift").all("table")[0].table()
+    assert [(line[0], line[1], line[-1]) for line in drift] == [(APP, "another image", "full"), (APP, "missing", "empty")]
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"report_lock_file": "hosts.json"}, "The lock file of the report is not a lock file: it has no version"),
+        ({"report_lock_file": "absent.lock"}, "absent.lock"),
+        ({"report_path": "absent/page.html"}, "absent"),
+        ({"report_path": ""}, r"report_path \(empty\) has to be the path of a file"),
+        ({"report_store": "images"}, r"report_store \(images\) an absolute path"),
+        ({"report_titel": "x"}, r"report_titel \(report_title\?\)"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_makes_no_sense_is_told_and_nothing_is_written(fleet: Fleet, variables: dict[str, str], told: str) -> None:
+    given = {key: str(fleet.folder / value) if value == "hosts.json" else value for key, value in variables.items()}
+    result = fleet.report(**given)
+    assert result.returncode != 0
+    assert re.search(told, " ".join((result.stdout + result.stderr).split()))
+    assert not fleet.path.exists()
