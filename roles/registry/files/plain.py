@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing as t
 from pathlib import Path
 
 LISTENS = re.compile(r"listening on 127\.0\.0\.1:([0-9]+)")
@@ -29,16 +30,8 @@ config.write_text(sys.stdin.read(), encoding="utf-8")
 for path in (config, folder):
     os.chown(path, owner.st_uid, owner.st_gid)
 
-
-def become_owner() -> None:
-    """What is written shall belong to the account that the registry runs under."""
-    if os.getuid() == 0:
-        os.setgroups([])
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
-    os.umask(0o027)
-
-
+# What it writes shall belong to the account that the registry runs under: only root is another one.
+account: dict[str, t.Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
 # A run that is killed can't end it: so it ends by itself one day.
 with log.open("wb") as output:
     process = subprocess.Popen(
@@ -47,8 +40,9 @@ with log.open("wb") as output:
         stdout=output,
         stderr=output,
         start_new_session=True,
-        preexec_fn=become_owner,
+        umask=0o027,
         env={name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")} | {"OTEL_TRACES_EXPORTER": "none"},
+        **account,
     )
 
 end = time.monotonic() + seconds
@@ -56,7 +50,8 @@ while not (found := LISTENS.search(log.read_text(encoding="utf-8", errors="repla
     if process.poll() is not None or time.monotonic() > end:
         process.terminate()
         said = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        errors = [line for line in said if not re.search("level=(info|warning)", line)]
         shutil.rmtree(folder)
-        sys.exit(said[-1] if said else f"{program} says nothing")
+        sys.exit(errors[0] if errors else f"{program} did not listen in time")
     time.sleep(0.05)
-print(json.dumps({"pid": process.pid, "port": int(found.group(1)), "folder": str(folder)}))
+sys.stdout.write(json.dumps({"pid": process.pid, "port": int(found.group(1)), "folder": str(folder)}))
