@@ -167,7 +167,7 @@ def test_what_is_imported_has_its_digests_in_the_store_and_in_the_registry_of_th
     }
     foreseen = play("airgap_import", tmp_path, "--check", **variables, airgap_bundle_on="controller")
     assert foreseen.status == 0, foreseen.output
-    assert foreseen.went("Load the bundle") == ["changed"]
+    assert foreseen.went("longshore.images.preload : Load what is missing") == ["changed"]
     assert not snapshot(tmp_path / "store")
     # Only a part of the index is here, which a registry doesn't take under its digest.
     first = play("airgap_import", tmp_path, **variables, airgap_platforms=["linux/amd64"])
@@ -189,12 +189,21 @@ def replace(bundle: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(path.read_text().split()[0] if old == "checksum" else old, new))
 
 
+def forget(bundle: Path) -> None:
+    """The lock file of another bundle, with only one of the images."""
+    path = Path(f"{bundle}.lock.json")
+    lock = json.loads(path.read_text())
+    lock["images"].popitem()
+    path.write_text(json.dumps(lock))
+
+
 DAMAGES: dict[str, tuple[t.Callable[[Path], object], str]] = {
-    "half-copied": (shorten, "isn't what was exported"),
-    "wrong checksum": (lambda bundle: replace(bundle, "checksum", "0" * 64), f"wants {'0' * 64}"),
-    "no checksum": (lambda bundle: Path(f"{bundle}.sha256").unlink(), ".sha256 is not on localhost"),
-    "half a lock file": (lambda bundle: shorten(Path(f"{bundle}.lock.json")), ".lock.json on localhost is no lock file"),
-    "the lock file of another": (lambda bundle: replace(bundle, digest(TOOL), digest(APP)), "don't belong together"),
+    "half-copied": (shorten, "it has come only in part"),
+    "wrong checksum": (lambda bundle: replace(bundle, "checksum", "0" * 64), f"{'0' * 64} is wanted"),
+    "no checksum": (lambda bundle: Path(f"{bundle}.sha256").unlink(), "isn't whole on localhost: there is no file"),
+    "half a lock file": (lambda bundle: shorten(Path(f"{bundle}.lock.json")), ".lock.json on localhost isn't the lock file of a bundle"),
+    "the lock file of another": (lambda bundle: replace(bundle, digest(TOOL), digest(APP)), "they differ in"),
+    "an image too many": (forget, "they differ in"),
 }
 
 
@@ -208,4 +217,12 @@ def test_a_bundle_that_is_not_whole_is_refused_with_its_path_and_host(exported: 
     assert told in failed.output
     assert re.search(r"^(fatal|failed): \[localhost\b", failed.output, re.MULTILINE)
     assert str(bundle) in failed.output
+    assert not snapshot(tmp_path / "store")
+
+
+def test_an_engine_that_is_none_is_refused_with_its_name_before_anything_is_loaded(exported: Exported, tmp_path: Path) -> None:
+    variables = {"airgap_bundle": str(exported.bundle), "airgap_store": f"{tmp_path}/store", "airgap_engines": ["docker", "rkt"]}
+    failed = play("airgap_import", tmp_path, **variables)
+    assert failed.status != 0
+    assert "airgap_engines holds rkt: an engine is one of docker, podman, containerd." in failed.output
     assert not snapshot(tmp_path / "store")
