@@ -18,9 +18,10 @@ from ..oci.digest import Digest
 from ..oci.graph import Graph, ImageNode, read_graph
 from ..oci.manifest import Descriptor, describe
 from ..oci.platform import Platform, choose
+from ..programs import Finished
 from .address import Address
 from .engine import BlobHoldings, Chunks, Details, HeldImage, Holdings, LayersOf, Resident
-from .program import Finished, run_program
+from .program import ask_program
 from .rows import understood, words_of
 
 _HEADER = re.compile(rb"REF\s+TYPE\s+DIGEST\s+STATUS\s+SIZE\s+UNPACKED\s*")
@@ -130,7 +131,7 @@ class Containerd:
         return done
 
     def _run(self, *words: str, given: Chunks = ()) -> Finished:
-        return run_program([*self._words, *words], f"{self.title} at {self.place}", self._timeout, given)
+        return ask_program([*self._words, *words], f"{self.title} at {self.place}", self._timeout, given)
 
 
 def _text(done: Finished) -> str:

@@ -16,8 +16,8 @@ from .engine import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf, Residen
 from .rows import MAX_LIST, image_of, resident_of, understood
 
 if t.TYPE_CHECKING:
+    from ..programs import Finished
     from .api import Api
-    from .program import Finished
 
 _LISTED = "what podman prints of its images"
 _ABSENT = 1  # the status of `podman image rm` for what isn't there
@@ -90,9 +90,9 @@ class PodmanProgram(_Podman):
         self._checked("image", "rm", word, allowed=_ABSENT)
 
     def _checked(self, *words: str, given: Chunks = (), allowed: int = 0) -> Finished:
-        from .program import run_program
+        from .program import ask_program
 
-        done = run_program([self.place, *words], f"{self.title} ({self.place})", self._timeout, given)
+        done = ask_program([self.place, *words], f"{self.title} ({self.place})", self._timeout, given)
         if done.status not in (0, allowed):
             raise EngineRefused(f"{self.title} ({self.place}) refuses it: {done.told}")
         return done

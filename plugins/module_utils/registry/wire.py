@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import http.client
 import http.cookiejar
@@ -14,8 +15,9 @@ import socket
 import time
 import typing as t
 
-import requests
-import urllib3
+with contextlib.suppress(ImportError):  # told by whoever makes a client
+    import requests
+    import urllib3
 
 FLOOR = 1024
 WINDOW = 60.0
@@ -80,35 +82,35 @@ def _pools(window: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     return pools
 
 
-class WatchingAdapter(requests.adapters.HTTPAdapter):
+def watching_adapter(connections: int, window: float) -> requests.adapters.HTTPAdapter:
     """Carries the requests of a session, CONNECTIONS to each host at once without opening new ones; an answer may drip for WINDOW seconds."""
+    pools = _pools(min(WINDOW, window))
 
-    def __init__(self, connections: int, window: float) -> None:
-        self._pools = _pools(min(WINDOW, window))
-        super().__init__(pool_maxsize=connections)
+    class WatchingAdapter(requests.adapters.HTTPAdapter):
+        def init_poolmanager(self, *arguments: t.Any, **options: t.Any) -> None:
+            super().init_poolmanager(*arguments, **options)
+            self.poolmanager.pool_classes_by_scheme = pools
 
-    def init_poolmanager(self, *arguments: t.Any, **options: t.Any) -> None:
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = self._pools
+        def proxy_manager_for(self, *arguments: t.Any, **options: t.Any) -> t.Any:
+            manager = super().proxy_manager_for(*arguments, **options)
+            manager.pool_classes_by_scheme = pools
+            return manager
 
-    def proxy_manager_for(self, *arguments: t.Any, **options: t.Any) -> t.Any:
-        manager = super().proxy_manager_for(*arguments, **options)
-        manager.pool_classes_by_scheme = self._pools
-        return manager
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """None for all: even where it isn't to follow them, `requests` reads a redirect's body, however long, and stumbles over odd addresses."""
+    return WatchingAdapter(pool_maxsize=connections)
 
 
 def make_session(connections: int, window: float) -> requests.Session:
-    """A session over a `WatchingAdapter` that takes nothing from the environment, keeps no cookies and never looks at a redirect."""
-    session = _Session()
+    """A session over connections that notice a stall. It takes nothing from the environment, keeps no cookies and never looks at a redirect."""
+
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> str | None:
+            """None for all: even where it isn't to follow them, `requests` reads a redirect's body, however long, and stumbles over odd addresses."""
+
+    session = Session()
     session.trust_env = False
     session.headers.clear()
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    adapter = WatchingAdapter(connections, window)
+    adapter = watching_adapter(connections, window)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session

@@ -78,7 +78,7 @@ def plot(title: str, axis: str, kinds: t.Sequence[Kind], lines: t.Iterable[Line]
     steps = tick_values(widest)
     end = steps[-1]
     rows = tuple(Row(line.label, _bars(line.values, kinds, end, words), line.total, line.note) for line in lines)
-    used = {bar.kind for row in rows for bar in row.bars} if len(kinds) > 1 else set()
+    used = {part.kind for row in rows for part in row.bars} if len(kinds) > 1 else set()
     # The values of an axis are round: noughts behind the point say nothing.
     ticks = tuple(Tick(_percent(value, end), words(value).replace(".0 ", " ")) for value in steps)
     return Plot(title, axis, tuple(kind for kind in kinds if kind in used), ticks, rows)

@@ -115,8 +115,9 @@ class World:
         self.token_server.script(*tokens)
         self.evil.script(*evil)
 
-    def access(self, login: t.Mapping[str, t.Any] = LOGIN, **settings: t.Any) -> dict[str, t.Any]:
+    def access(self, login: t.Mapping[str, t.Any] | None = None, **settings: t.Any) -> dict[str, t.Any]:
         """The options by which a task gets into the registry, with SETTINGS for it."""
+        login = LOGIN if login is None else login
         trusted = {"token_hosts": [self.token_server.host]} if isinstance(self.distribution.door, TokenDoor) else {}
         if not trusted and not settings:
             return {**self._way, **login}

@@ -17,15 +17,16 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.engine import program as program_module
 from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import Containerd
-from ansible_collections.longshore.images.plugins.module_utils.engine.program import Finished, run_program
+from ansible_collections.longshore.images.plugins.module_utils.engine.program import ask_program
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.programs import Finished
 from ansible_collections.longshore.images.tests.support.engines import short_folder
 
 
 def python(script: str, given: t.Iterable[bytes] = (), timeout: float = 20) -> Finished:
-    return run_program([sys.executable, "-c", script], "podman", timeout, given)
+    return ask_program([sys.executable, "-c", script], "podman", timeout, given)
 
 
 def test_a_program_gets_all_that_is_given_and_all_that_it_prints_is_kept() -> None:
@@ -72,7 +73,7 @@ def test_a_program_that_prints_without_end_is_ended(monkeypatch: pytest.MonkeyPa
 
 def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(EngineError, match="/nowhere/podman can't be started"):
-        run_program(["/nowhere/podman"], "podman", 1)
+        ask_program(["/nowhere/podman"], "podman", 1)
 
 
 def test_an_error_of_what_is_given_ends_the_program_and_is_told() -> None:

@@ -158,7 +158,8 @@ def test_a_list_keeps_what_it_has_and_gets_what_it_lacks_as_it_was_told() -> Non
 def test_a_first_list_is_the_same_whatever_the_order() -> None:
     wanted: tuple[Referrer, ...] = listing(entry(3), entry(1)).referrers
     empty = ReferrerList((), False)
-    assert empty.with_all(wanted) == empty.with_all(wanted[::-1]) is not None
+    assert empty.with_all(wanted) is not None
+    assert empty.with_all(wanted) == empty.with_all(wanted[::-1])
 
 
 def test_tags_that_belong_to_a_digest_begin_with_it_and_a_dot() -> None:

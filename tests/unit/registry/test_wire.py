@@ -16,7 +16,7 @@ import pytest
 import requests
 import urllib3
 
-from ansible_collections.longshore.images.plugins.module_utils.registry.wire import WatchingAdapter
+from ansible_collections.longshore.images.plugins.module_utils.registry.wire import watching_adapter
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
 
@@ -44,7 +44,7 @@ def sending(*parts: bytes, every: float) -> t.Iterator[str]:
 def session() -> t.Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
-        session.mount("http://", WatchingAdapter(2, 0.5))
+        session.mount("http://", watching_adapter(2, 0.5))
         yield session
 
 

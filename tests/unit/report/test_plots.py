@@ -48,17 +48,17 @@ def test_bars_touch_each_other_and_stay_within_the_plot(values: list[tuple[int, 
     assert len(shown.rows) == len(values)
     for row in shown.rows:
         end = 0.0
-        for bar in row.bars:
-            assert bar.start == pytest.approx(end, abs=0.01)
-            end = bar.start + bar.width
+        for part in row.bars:
+            assert part.start == pytest.approx(end, abs=0.01)
+            end = part.start + part.width
         assert end <= 100.001
 
 
 def test_a_bar_is_as_long_as_its_value_by_the_axis() -> None:
     shown = plot("title", "axis", [ONE, TWO], [Line("host", (5, 10), "15 in all"), Line("other", (20, 0), "")])
     assert [(tick.place, tick.label) for tick in shown.ticks] == [(0, "0"), (25, "5"), (50, "10"), (75, "15"), (100, "20")]
-    assert [(bar.kind, bar.start, bar.width, bar.value) for bar in shown.rows[0].bars] == [(ONE, 0, 25, "5"), (TWO, 25, 50, "10")]
-    assert [(bar.kind, bar.start, bar.width) for bar in shown.rows[1].bars] == [(ONE, 0, 100)]
+    assert [(part.kind, part.start, part.width, part.value) for part in shown.rows[0].bars] == [(ONE, 0, 25, "5"), (TWO, 25, 50, "10")]
+    assert [(part.kind, part.start, part.width) for part in shown.rows[1].bars] == [(ONE, 0, 100)]
     assert shown.rows[0].total == "15 in all"
 
 
