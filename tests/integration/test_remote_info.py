@@ -44,6 +44,9 @@ def test_a_registry_tells_what_the_store_tells_after_a_pull(name: str, store: st
     (asked,) = info(name)
     assert asked.pop("endpoint") == f"http://{name.partition('/')[0]}"
     assert asked.pop("size") < stored.pop("size")
+    of_one_platform, of_all = asked.pop("content"), stored.pop("content")
+    assert 0 < len(of_one_platform) < len(of_all)
+    assert all(entry in of_all for entry in of_one_platform)
     assert asked == stored
 
 

@@ -221,7 +221,7 @@ class LoadPlan(MovingPlan):
                 image.error = told.setdefault(image.error, self._placed(image.error, moves))
 
     def _placed(self, error: DigestMismatch, moves: t.Sequence[Digest]) -> DigestMismatch:
-        blob = next((digest for digest in moves if error.message.startswith(f"blob {digest} ")), None)
+        blob = next((digest for digest in moves if f"blob {digest} " in error.message), None)
         place = self._archive.place(blob) if blob is not None else self._archive.path
         return DigestMismatch(f"{place}: {error.message}")
 
