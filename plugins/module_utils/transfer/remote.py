@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import typing as t
 
@@ -62,6 +63,16 @@ def ask_history(reference: Reference, opened: OpenRepository, selection: Selecti
     choice = children_for(wanted) if wanted is not None else _at_hand(None, host)
     held = _held_at_registry(opened(reference), reference, choice)
     return Inspector([held] if held is not None else [], _place(reference), host, wanted).history(reference)
+
+
+def ask_digest(reference: Reference, opened: OpenRepository) -> Reference:
+    """REFERENCE with the digest that it points at, by one HEAD; one that has a digest needs none. Raises ImageNotFound."""
+    if reference.digest is not None:
+        return reference
+    found = opened(reference).probe(reference)
+    if found is None:
+        raise ImageNotFound(f"{reference} is not at {_place(reference)}", status=404)
+    return dataclasses.replace(reference, digest=found.digest)
 
 
 def _held_at_registry(repository: Repository, reference: Reference, choice: Choice) -> Held | None:

@@ -1,0 +1,106 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lookup digest: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.lookup import LookupBase
+
+from ..module_utils.errors import LongshoreError
+from ..module_utils.oci.reference import Reference
+from ..module_utils.task.arguments import REGISTRY
+from ..module_utils.task.secrets import without
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.remote import ask_digest
+
+DOCUMENTATION = """
+name: digest
+author: Longshore contributors
+version_added: 0.1.0
+short_description: The digests that names of images point at
+description:
+  - Asks registries, from the controller, what tags point at, with one request for each. Nothing is pulled.
+  - A name with a digest costs no request.
+  - A lookup runs whenever the variable that holds it is used. To ask but once, keep what it returns with M(ansible.builtin.set_fact), or keep digests of many
+    images in a lock file with M(longshore.images.image_lock).
+options:
+  _terms:
+    description: The names, such as V(nginx:1.27) or V(registry.example.com/team/app:3).
+    type: list
+    elements: str
+    required: true
+  pinned:
+    description: Whether the whole name is returned, with the digest at its end, instead of the digest alone.
+    type: bool
+    default: false
+notes:
+  - Files that options name are those of the controller, and so are the auth files and the host's configuration of engines.
+extends_documentation_fragment:
+  - longshore.images.registry
+  - longshore.images.registry.requests
+seealso:
+  - module: longshore.images.image_lock
+  - module: longshore.images.image_info
+"""
+
+EXAMPLES = """
+- name: Run what the tag points at today, and nothing else on later nodes
+  ansible.builtin.set_fact:
+    app: "{{ lookup('longshore.images.digest', 'registry.example.com/team/app:3', pinned=true) }}"
+  run_once: true
+
+- name: Ask for several, with credentials
+  ansible.builtin.debug:
+    msg: "{{ query('longshore.images.digest', 'registry.example.com/team/app:3', 'registry.example.com/team/db:16',
+             username='reader', password=registry_password) }}"
+"""
+
+RETURN = """
+_raw:
+  description: A digest for each name, in their order; or with O(pinned) each name, normalised, with its digest.
+  type: list
+  elements: str
+  sample:
+    - sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+"""
+
+
+class LookupModule(LookupBase):
+    """What Ansible asks for."""
+
+    def run(self, terms: t.Any, variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
+        """The digests of TERMS. Raises AnsibleLookupError where one can't be had."""
+        plugin: t.Any = self  # what Ansible gives it has no types
+        plugin.set_options(var_options=variables, direct=kwargs)
+        options: dict[str, t.Any] = plugin.get_options()
+        unknown = sorted(kwargs.keys() - options.keys())
+        if unknown:
+            raise AnsibleLookupError(f"{', '.join(unknown)}: the lookup digest has no such option")
+        task = Task(_registry_options(options), check_mode=True)
+        try:
+            references = [Reference.parse(str(term)) for term in plugin._flatten(terms)]
+            task.open_registries(references)
+            with task.workers:
+                pinned = task.workers.map(lambda reference: ask_digest(reference, task.repository), references)
+        except LongshoreError as error:
+            # Without the error itself, whose words Ansible would show too.
+            raise AnsibleLookupError(without(error.message, task.secrets())) from None
+        for warning in task.warnings:
+            plugin._display.warning(without(warning, task.secrets()))
+        return [str(reference if options["pinned"] else reference.digest) for reference in pinned]
+
+
+def _registry_options(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The options as a module gets them, those below `registries` with their defaults. Raises AnsibleLookupError for what a module would refuse."""
+    given = {name: options[name] for name in REGISTRY.options if options.get(name) is not None}
+    validated = ArgumentSpecValidator({name: dict(option) for name, option in REGISTRY.options.items()}, **REGISTRY.rules).validate(given)
+    if validated.error_messages:
+        raise AnsibleLookupError("; ".join(validated.error_messages))
+    parameters: dict[str, t.Any] = validated.validated_parameters
+    return parameters
