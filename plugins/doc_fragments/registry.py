@@ -79,7 +79,10 @@ options:
     type: int
     default: 4
   registries:
-    description: Settings for single registries. They come before the settings of the task itself.
+    description:
+      - Settings for single registries. They come before the settings of the task itself.
+      - Where the references name one registry, what its settings here leave open, credentials among it, is taken from the task itself. Where they
+        name several, a registry that is listed has none of the task's credentials and TLS settings.
     type: list
     elements: dict
     default: []
@@ -105,9 +108,8 @@ options:
         elements: str
         default: []
       validate_certs:
-        description: Whether this registry's certificate must be valid.
+        description: Whether this registry's certificate must be valid, as it must when neither this nor O(validate_certs) says otherwise.
         type: bool
-        default: true
       ca_path:
         description: As O(ca_path), for this registry.
         type: path

@@ -90,7 +90,7 @@ REGISTRY = Arguments(
             "options": {
                 "name": {"type": "str", "required": True},
                 **_HOST,
-                "validate_certs": {"type": "bool", "default": True},
+                "validate_certs": {"type": "bool"},
                 # Which hosts may be asked is no secret, whatever its name holds.
                 "token_hosts": {"type": "list", "elements": "str", "default": [], "no_log": False},
                 "mirrors": {

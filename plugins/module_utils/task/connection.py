@@ -22,6 +22,8 @@ Params = t.Mapping[str, t.Any]
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _HUB_NAMES = (DOCKER_HUB, "index.docker.io")
+# What a task says once for the registry that it is about: options of which one means all of them.
+_TOGETHER = (("username", "password", "identity_token"), ("client_cert", "client_key"), ("ca_path",), ("validate_certs",), ("plain_http",))
 
 
 def client_settings(params: Params, references: t.Sequence[Reference]) -> ClientSettings:
@@ -29,11 +31,14 @@ def client_settings(params: Params, references: t.Sequence[Reference]) -> Client
 
     Raises InvalidOption for values that can't be, and for credentials outside `registries` that could go to several registries.
     """
-    hosts = {registry_name(entry["name"]): _host_settings(entry, f"registries: {entry['name']}") for entry in params["registries"]}
-    if len(hosts) != len(params["registries"]):
+    entries = {registry_name(entry["name"]): entry for entry in params["registries"]}
+    if len(entries) != len(params["registries"]):
         raise InvalidOption("registries: one registry is there twice; give all of its settings in one place")
+    named = {reference.registry for reference in references}
+    entries = {name: _completed(entry, params) if named == {name} else entry for name, entry in entries.items()}
+    hosts = {name: _host_settings(entry, f"registries: {entry['name']}") for name, entry in entries.items()}
     default = _host_settings(params, "the task")
-    unlisted = sorted({reference.registry for reference in references} - set(hosts))
+    unlisted = sorted(named - set(hosts))
     if (default.credentials is not None or default.client_cert is not None) and len(unlisted) > 1:
         raise InvalidOption(
             f"credentials were given for one registry, but the references name {', '.join(unlisted)}; put them under registries, by name"
@@ -50,6 +55,12 @@ def client_settings(params: Params, references: t.Sequence[Reference]) -> Client
     )
 
 
+def _completed(entry: Params, task: Params) -> Params:
+    """The settings of the one registry that a task is about: what its entry leaves open the task itself says."""
+    missing = [options for options in _TOGETHER if all(entry[option] is None for option in options)]
+    return {**entry, **{option: task[option] for options in missing for option in options}}
+
+
 def _host_settings(params: Params, where: str) -> HostSettings:
     """The settings in the options of a task, of a registry or of a mirror, each of which has some of them."""
     for option in ("ca_path", "client_cert", "client_key"):
@@ -62,7 +73,7 @@ def _host_settings(params: Params, where: str) -> HostSettings:
         raise InvalidOption(f"mirror_only of {where} has no mirrors")
     return HostSettings(
         plain_http=params.get("plain_http"),
-        validate_certs=params["validate_certs"],
+        validate_certs=params["validate_certs"] is not False,
         ca_path=params["ca_path"],
         client_cert=params.get("client_cert"),
         client_key=params.get("client_key"),

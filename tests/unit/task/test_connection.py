@@ -62,6 +62,42 @@ def test_a_registry_with_settings_of_its_own_does_not_count() -> None:
     assert found.for_host("docker.io").credentials == Credentials("me", "secret")
 
 
+def test_the_one_registry_that_is_named_has_the_settings_of_the_task_where_it_has_none_of_its_own(tmp_path: Path) -> None:
+    authority, own = tmp_path / "ca.pem", tmp_path / "own.pem"
+    authority.touch()
+    own.touch()
+    task: dict[str, Any] = {
+        **LOGIN,
+        "plain_http": False,
+        "validate_certs": False,
+        "ca_path": str(authority),
+        "client_cert": __file__,
+        "client_key": str(authority),
+    }
+    listed: dict[str, Any] = {"name": "docker.io", "token_hosts": ["10.0.0.7:8443"], "validate_certs": None}
+    found = settings("nginx", registries=[listed], **task).for_host("docker.io")
+    assert found == HostSettings(
+        False, False, str(authority), __file__, str(authority), Credentials("me", "secret"), token_hosts=frozenset(["10.0.0.7:8443"])
+    )
+    listed = {
+        **listed,
+        "username": "you",
+        "password": "other",
+        "plain_http": True,
+        "validate_certs": True,
+        "ca_path": str(own),
+        "client_cert": str(own),
+    }
+    found = settings("nginx", registries=[listed], **task).for_host("docker.io")
+    assert found == HostSettings(True, True, str(own), str(own), None, Credentials("you", "other"), token_hosts=frozenset(["10.0.0.7:8443"]))
+
+
+def test_no_registry_of_several_has_the_settings_of_the_task_beside_its_own() -> None:
+    found = settings("nginx", "quay.io/x", registries=[{"name": "quay.io", "token_hosts": ["10.0.0.7:8443"]}], **LOGIN)
+    assert found.for_host("quay.io").credentials is None
+    assert found.for_host("docker.io").credentials == Credentials("me", "secret")
+
+
 def test_settings_of_a_registry_are_for_exactly_this_host_and_port() -> None:
     found = settings("r.io/x", registries=[{"name": "r.io", **LOGIN}])
     for other in ("r.io:5000", "a.r.io", "r.io.evil.com"):
