@@ -27,6 +27,8 @@ from ansible_collections.longshore.images.tests.support.programmable.cases impor
 from ansible_collections.longshore.images.tests.support.programmable.server import Fault
 from ansible_collections.longshore.images.tests.support.programmable.world import World
 
+from .conftest import MakeWorlds
+
 EVERYTHING = "* /v2/*"
 SOON = email.utils.format_datetime(datetime.datetime.now(datetime.timezone.utc), usegmt=True)
 QUOTA = (("RateLimit-Limit", "100;w=21600"), ("RateLimit-Remaining", "0;w=21600"))
@@ -148,3 +150,29 @@ def test_a_pull_brings_the_image_whole_or_says_why_and_changes_nothing(worlds: t
         assert [asked for asked in world.registry.requests if "Cookie" in asked.headers] == []
         if "quota" in case.what:
             assert ran.results["rate_limit"] == {"limit": 100, "remaining": 0}
+
+
+def test_a_handshake_that_breaks_off_is_begun_anew(make_worlds: MakeWorlds) -> None:
+    worlds = make_worlds(tls=True)
+    for world in worlds:
+        world.registry.hang_up(2)  # what finds out whether there is TLS is the first connection
+    check_each(worlds, check_pull, Case("a handshake that breaks off", "nothing", acts.wire()))
+
+
+def test_handshakes_that_always_break_off_are_one_clean_error(make_worlds: MakeWorlds) -> None:
+    worlds = make_worlds(tls=True)
+    for world in worlds:
+        world.registry.hang_up(1000)
+    check_each(worlds, check_pull, Case("handshakes that break off", "nothing", acts.wire(), "unreachable"))
+
+
+def test_a_proxy_that_is_in_the_way_is_named(worlds: t.Sequence[World]) -> None:
+    case = Case(
+        "a proxy that is down", "nothing", acts.wire(), "unreachable", "through the proxy http://127.0.0.1:1", options={"proxy": "http://127.0.0.1:1"}
+    )
+    check_each(worlds, check_pull, case)
+
+
+def test_a_proxy_that_wants_a_password_says_so(worlds: t.Sequence[World]) -> None:
+    challenge = acts.instead(407, b"", ("Proxy-Authenticate", 'Basic realm="proxy"'))
+    check_each(worlds, check_pull, Case("a proxy with a password", "* *", challenge, "denied", "proxy", more=(Fault("* *", challenge, anyone=True),)))

@@ -34,7 +34,7 @@ def location(value: str) -> Act:
 
 OPENING = [
     Case("status 503 once when an upload is opened", OPEN, acts.instead(503), times=1, at_most={OPEN: BLOBS + 1}),
-    Case("status 503 always when an upload is opened", OPEN, acts.instead(503), "registry_error", "503", at_most={OPEN: 4 * BLOBS}),
+    Case("status 503 always when an upload is opened", OPEN, acts.instead(503), "registry_error", "503", at_most={OPEN: 2 * BLOBS}),
     Case("status 403 when an upload is opened", OPEN, acts.instead(403), "denied", at_most={OPEN: BLOBS}),
     Case("status 404 when an upload is opened", OPEN, acts.instead(404), "not_found", at_most={OPEN: BLOBS}),
     Case("status 405 when an upload is opened", OPEN, acts.instead(405), "registry_error", "405", at_most={OPEN: BLOBS}),
@@ -78,6 +78,7 @@ SENDING = [
     Case("a blob under another digest", UPLOAD, acts.header(*OTHER), "digest_mismatch", at_most={UPLOAD: BLOBS}),
     Case("a blob under no digest", UPLOAD, acts.header("Docker-Content-Digest", None), at_most={UPLOAD: BLOBS}),
     Case("too many requests for a blob, once", UPLOAD, acts.instead(429, b"", ("Retry-After", "1")), times=1),
+    Case("a registry that asks to wait with a blob", UPLOAD, acts.instead(503, b"", ("Retry-After", "1")), times=1),
     Case("too many requests for a blob, for a year", UPLOAD, acts.instead(429, b"", ("Retry-After", "31536000")), "rate_limited", within=10),
     Case("an error without an end for a blob", UPLOAD, acts.instead(400, b"x" * 1_000_000, repeat=1000), "registry_error"),
 ]

@@ -101,7 +101,11 @@ REFUSED = [
     ),
     Case("a redirect to an address with a password", LAYER, acts.redirect("http://u:p@{evilhost}{target}"), "registry_error", at_most={LAYER: 1}),
     Case("a redirect to the registry with another user", LAYER, acts.redirect("http://u:p@{host}{target}"), "registry_error", at_most={LAYER: 1}),
-    Case("a redirect to a closed port", LAYER, acts.redirect("http://127.0.0.1:1{target}"), "unreachable", at_most={LAYER: 2}),
+    Case("a redirect to a closed port", LAYER, acts.redirect("http://127.0.0.1:1{target}"), "unreachable", "http://127.0.0.1:1 ", at_most={LAYER: 2}),
+    *(
+        Case(f"a redirect to a host called {host!r}", LAYER, acts.redirect(f"http://{host}/layer?signature=planted-signature"), error)
+        for host, error in (("ex%zzample", "registry_error"), ("a..b", "unreachable"), ("*", "registry_error"))
+    ),
     Case("another host that has nothing", LAYER, acts.redirect("{evil}/nothing"), "not_found", at_most={LAYER: 1}),
     Case("another host with other bytes", LAYER, acts.redirect(SIGNED), "digest_mismatch", evil=at_evil(acts.body(lambda data: bytes(len(data))))),
     Case(

@@ -52,7 +52,7 @@ class Patience:
         self._all_faults += 1
         if self._faults >= self._retries or self._all_faults >= MOST_FAULTS:
             raise error
-        pause(self._faults - 1, None, self.deadline, error)
+        pause(self._faults - 1, self.deadline, error)
         self._position, self._since = position, time.monotonic()
 
 

@@ -44,6 +44,8 @@ SENT_AT_ONCE = 128 * 1024
 CONNECTIONS = 3
 
 PASSING_STATUS = frozenset((408, 429, 500, 502, 503, 504))
+# A handshake that the other side, or something on the way, ended: no word on certificates. What it is called depends on OpenSSL and its version.
+_ENDED = re.compile(r"EOF occurred|\(EOF\)")
 _SOURCE_LINE = re.compile(r" \(_ssl\.c:[0-9]+\)")
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
@@ -211,34 +213,34 @@ class HttpClient:
                         response.hold(request.limit)
                     gate.answered()
                     return response
-                error, wait = self._refusal(response, request, gate, leave)
+                error = self._refusal(response, request, gate, leave)
             except _PassingFault as fault:
-                error, wait = Unreachable(f"{request.what}: {place_of(request.url)} can't be reached: {fault}"), None
+                error = Unreachable(f"{request.what}: {fault.place or place_of(request.url)} can't be reached: {fault}")
             except Interrupted as fault:
-                error, wait = Unreachable(f"{request.what}: {place_of(request.url)} broke off its answer: {fault}"), None
+                error = Unreachable(f"{request.what}: {place_of(request.url)} broke off its answer: {fault}")
             except BaseException:
                 leave.end()
                 raise
             leave.end()
             if attempt + 1 >= tries:
                 raise error
-            pause(attempt, wait, deadline, error)
+            pause(attempt, deadline, error)
         raise AssertionError("there is at least one try")
 
-    def _refusal(self, response: Response, request: Request, gate: Gate, leave: Pass) -> tuple[LongshoreError, float | None]:
-        """The error that an answer stands for, and how long it wants the next try to wait. Raises an error that doesn't pass."""
+    def _refusal(self, response: Response, request: Request, gate: Gate, leave: Pass) -> LongshoreError:
+        """The error that an answer stands for, if it is one that may pass. Raises any other."""
         try:
             error = failure(response, request.method, request.what, MAX_ERROR_BODY)
         except Interrupted as fault:
             raise _PassingFault(str(fault)) from fault
         finally:
             response.close()
-        wait = _told_wait(response.headers.get("Retry-After"))
+        error.retry_after = wait = _told_wait(response.headers.get("Retry-After"))
         if response.status == 429:
             gate.refused(leave, wait and min(wait, MAX_RETRY_AFTER), error)
         if response.status not in PASSING_STATUS:
             raise error
-        return error, wait
+        return error
 
     def _gate(self, url: str) -> Gate:
         with self._lock:
@@ -287,17 +289,20 @@ class HttpClient:
                 proxies={"http": proxy, "https": proxy} if proxy else {},
             )
         except requests.exceptions.SSLError as error:
+            if _ENDED.search(str(error)) is not None:
+                raise _PassingFault(reason_of(error), _way_of(url, proxy)) from error
             hint = "; give ca_path, or validate_certs: false to do without" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
-            raise Unreachable(f"{request.what}: no trusted TLS connection to {place_of(url)}: {reason_of(error)}{hint}") from error
+            raise Unreachable(f"{request.what}: no trusted TLS connection to {_way_of(url, proxy)}: {reason_of(error)}{hint}") from error
         except (
             requests.exceptions.InvalidURL,
             requests.exceptions.MissingSchema,
             requests.exceptions.InvalidSchema,
             requests.exceptions.InvalidHeader,
         ) as error:
-            raise RegistryError(f"{request.what}: {without_secrets(url)} can't be asked: {reason_of(error)}") from error
+            # Its own words would show the query of the address, or the header.
+            raise RegistryError(f"{request.what}: {without_secrets(url)} can't be asked: {type(error).__name__}") from error
         except (urllib3.exceptions.HTTPError, requests.exceptions.RequestException) as error:
-            raise _PassingFault(reason_of(error)) from error
+            raise _PassingFault(reason_of(error), _way_of(url, proxy)) from error
         if inner.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
             inner.close()
             raise RegistryError(f"{request.what}: {without_secrets(url)} answered with a Content-Encoding though none was allowed")
@@ -316,12 +321,21 @@ class HttpClient:
 
 
 class _PassingFault(Exception):
-    """No answer, for a reason that may be gone at the next try."""
+    """No answer, for a reason that may be gone at the next try. `place` is who gave none, where that may be another than was asked first."""
+
+    def __init__(self, reason: str, place: str = "") -> None:
+        super().__init__(reason)
+        self.place = place
 
 
-def pause(attempt: int, told: float | None, deadline: float, error: LongshoreError) -> None:
-    """Waits before the next try: as long as the server TOLD, else a random part of a time that doubles. Raises ERROR when that passes DEADLINE."""
-    wait = min(told, MAX_RETRY_AFTER) if told is not None else random.uniform(0, 0.5 * 2**attempt)
+def _way_of(url: str, proxy: str | None) -> str:
+    """Who is asked, and through which proxy."""
+    return place_of(url) + (f" through the proxy {place_of(proxy if '://' in proxy else f'http://{proxy}')}" if proxy else "")
+
+
+def pause(attempt: int, deadline: float, error: LongshoreError) -> None:
+    """Waits before the next try: as long as the server told with ERROR, else a random part of a time that doubles. Raises ERROR when that passes DEADLINE."""
+    wait = min(error.retry_after, MAX_RETRY_AFTER) if error.retry_after is not None else random.uniform(0, 0.5 * 2**attempt)
     if time.monotonic() + wait > deadline:
         raise error
     time.sleep(wait)

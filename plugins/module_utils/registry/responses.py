@@ -18,6 +18,7 @@ _CAUSES: dict[int, tuple[type[LongshoreError], str]] = {
     401: (Denied, "asks for other credentials than these"),
     403: (Denied, "denies this"),
     404: (ImageNotFound, "doesn't have it"),
+    407: (Denied, "is behind a proxy that asks for a user name and a password; give them in proxy, as http://USER:PASSWORD@HOST:PORT"),
     429: (RateLimited, "has had too many requests; wait, log in, or use a mirror"),
 }
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 import time
@@ -47,6 +48,8 @@ class BlobUpload:
         self._in_chunks = True
         self._received = 0
         self._taker: Taker | None = None
+        self._moved_at = 0.0
+        self._deadline: float | None = None
 
     # Sessions.
 
@@ -69,7 +72,7 @@ class BlobUpload:
         return False
 
     def _open(self) -> None:
-        self._begin(self._send(Request("POST", self._uploads, self._what, body=_nothing, accepted=(202,))))
+        self._begin(self._send(Request("POST", self._uploads, self._what, body=_nothing, accepted=(202,), repeatable=False)))
 
     def _begin(self, answer: Response) -> None:
         answer.close()
@@ -82,8 +85,10 @@ class BlobUpload:
         if self._location is None or not self._received:
             return self._open()
         try:
-            answer = self._send(Request("GET", self._location, self._what, accepted=(200, 202, 204)))
-        except (Denied, ImageNotFound, RegistryError):
+            answer = self._send(Request("GET", self._location, self._what, accepted=(200, 202, 204), repeatable=False))
+        except (Denied, ImageNotFound, RegistryError) as error:
+            if error.status in PASSING_STATUS:
+                raise
             return self._open()
         answer.close()
         received = _received(answer)
@@ -97,12 +102,13 @@ class BlobUpload:
     # Bytes.
 
     def send(self) -> None:
-        """Sends the blob. A fault that passes is tried again; each chunk that arrives counts as a new beginning.
+        """Sends the blob. A fault that passes is tried again, until 45 s after the last byte before it was sent; each chunk that arrives is a new beginning.
 
         Raises DigestMismatch when the bytes are not what the descriptor says.
         """
         tries = self._repository.endpoint.client.settings.retries
-        attempt, deadline, reached = 0, time.monotonic() + DEADLINE, 0
+        attempt = reached = 0
+        self._moved_at = time.monotonic()
         while True:
             try:
                 if self._location is None or attempt:
@@ -113,11 +119,12 @@ class BlobUpload:
                 if error.status not in (None, *PASSING_STATUS):
                     raise
                 if self._received > reached:
-                    attempt, deadline, reached = 0, time.monotonic() + DEADLINE, self._received
+                    attempt, self._deadline, reached = 0, None, self._received
+                self._deadline = self._deadline or self._moved_at + DEADLINE
                 attempt += 1
                 if attempt >= tries:
                     raise
-                pause(attempt - 1, None, deadline, error)
+                pause(attempt - 1, self._deadline, error)
 
     def _send_all(self) -> None:
         if self._in_chunks and self._descriptor.size > self._chunk_size:
@@ -169,6 +176,7 @@ class BlobUpload:
         verifier = Verifier(self._descriptor.digest, self._descriptor.size, self._what)
         for chunk in self._content(self._descriptor):
             verifier.update(chunk)
+            self._moved_at = time.monotonic()
             yield chunk
         verifier.finish()
 
@@ -179,7 +187,7 @@ class BlobUpload:
         return f"/v2/{self._repository.repository}/blobs/uploads/"
 
     def _send(self, request: Request) -> Response:
-        return self._repository.endpoint.send(request, self._repository.repository)
+        return self._repository.endpoint.send(dataclasses.replace(request, deadline=self._deadline), self._repository.repository)
 
 
 def check_answer(response: Response, descriptor: Descriptor, what: str) -> None:

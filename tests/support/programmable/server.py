@@ -165,6 +165,10 @@ class Server:
     def lines(self) -> list[str]:
         return [str(asked) for asked in self.requests]
 
+    def hang_up(self, times: int) -> None:
+        """Ends the next connections when something has come over them, before anything is said."""
+        self._server.hang_ups = times
+
     def count(self, pattern: str) -> int:
         """How many requests, of those that could come in, are as a glob says."""
         return sum(asked.admitted and fits(asked, pattern, self.places) for asked in self.requests)
@@ -204,10 +208,17 @@ class _Listener(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
     tls: ssl.SSLContext | None = None
+    hang_ups = 0
 
     def get_request(self) -> tuple[t.Any, t.Any]:
         """The handshake is left to the connection's own thread: a client that is slow at it keeps nobody waiting."""
         connection, address = super().get_request()
+        if self.hang_ups:
+            self.hang_ups -= 1
+            with connection:
+                connection.settimeout(5)
+                connection.recv(65536)
+            raise ConnectionAbortedError
         if self.tls is not None:
             connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
