@@ -148,6 +148,22 @@ def test_what_a_registry_tells_of_a_login_is_not_told_on_by_a_push(worlds: t.Seq
     check_each(worlds, check_push, case)
 
 
+@pytest.mark.parametrize("status", [403, 407, 502])
+def test_what_a_proxy_tells_of_its_login_is_not_told_on(make_worlds: MakeWorlds, status: int) -> None:
+    def check(world: World, case: Case) -> t.Any:
+        world.hold(WANTED)
+        world.script(*case.faults)
+        login = f"http://{USER}:{quote(PASSWORD, safe='')}@{world.registry.host}"
+        options: dict[str, t.Any] = {"plain_http": True, "retries": 1, "host_config": False}
+        asked = world.run("image_pull", name=["registry.test/app:1"], proxy=login, **options)
+        assert asked.results["status"] == status
+        world.env["http_proxy"] = login
+        assert world.run("image_pull", name=["registry.test/app:1"], **options).results["status"] == status
+        assert all(asked.headers["Proxy-Authorization"] for asked in world.registry.requests)
+
+    check_each(make_worlds("open"), check, Case("a proxy", "* *", in_words(status)))
+
+
 @pytest.mark.parametrize("case", TOKEN_SERVERS, ids=str)
 def test_what_is_told_of_tokens_is_not_told_on(make_worlds: MakeWorlds, case: Case) -> None:
     check_each(make_worlds("tokens"), check_pull, case)

@@ -36,6 +36,12 @@ class Registries:
         """What of the host's configuration was passed over."""
         return self._host_config.warnings if self._host_config is not None else []
 
+    @property
+    def headers(self) -> list[str]:
+        """The values of all headers that are sent because the task or the host's configuration says so."""
+        with self._lock:
+            return [value for route in self._endpoints for _name, value in route.settings.headers]
+
     def repository(self, reference: Reference, direct: bool = False) -> Repository:
         """The one object for this repository, whoever asks; nothing is sent by it. DIRECT is for writing, which needs to know what the registry itself has.
 

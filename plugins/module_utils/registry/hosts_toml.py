@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import os
+import typing as t
 from urllib.parse import urlsplit
 
 from ..errors import UnsupportedFormat
 from ..oci.reference import DOCKER_HUB
 from .route import HUB_HOST, HostRoutes, Route
-from .settings import HostSettings
+from .settings import HostSettings, is_header
 from .toml_values import Table, texts, value
 
 _ALL = ["pull", "resolve", "push"]
@@ -84,5 +85,9 @@ def _client(table: Table, what: str) -> tuple[str, str]:
     raise UnsupportedFormat(f"{what}: client is neither a file nor a list of pairs of files")
 
 
-def _headers(table: Table, what: str) -> list[tuple[str, str]]:
-    return [(name, ", ".join(texts(table, name, f"{what}, header"))) for name in table]
+def _headers(table: Table, what: str) -> t.Iterator[tuple[str, str]]:
+    for name in table:
+        text = ", ".join(texts(table, name, f"{what}, header"))
+        if not is_header(name, text):
+            raise UnsupportedFormat(f"{what}: the header {name!r} or its value can't be sent")
+        yield name, text

@@ -7,7 +7,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
+
+
+def is_header(name: str, value: str) -> bool:
+    """Whether this can be sent as a header as it is, and as no more than that."""
+    return _HEADER_NAME.fullmatch(name) is not None and _HEADER_VALUE.fullmatch(value) is not None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,12 +15,10 @@ from ..errors import InvalidOption
 from ..oci.reference import DOCKER_HUB, Reference
 from ..registry.responses import without_secrets
 from ..registry.route import mirror_route
-from ..registry.settings import ClientSettings, Credentials, HostSettings, Mirror
+from ..registry.settings import ClientSettings, Credentials, HostSettings, Mirror, is_header
 
 Params = t.Mapping[str, t.Any]
 
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _HUB_NAMES = (DOCKER_HUB, "index.docker.io")
 # What a task says once for the registry that it is about: options of which one means all of them.
 _TOGETHER = (("username", "password", "identity_token"), ("client_cert", "client_key"), ("ca_path",), ("validate_certs",), ("plain_http",))
@@ -94,7 +92,7 @@ def _mirror(entry: Params, registry: str) -> Mirror:
 def _headers(headers: t.Mapping[str, t.Any], where: str) -> t.Iterator[tuple[str, str]]:
     for name, value in headers.items():
         text = str(value)
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
+        if not is_header(name, text):
             raise InvalidOption(f"headers of {where}: {name!r} or its value can't be sent as a header")
         yield name, text
 
@@ -116,7 +114,7 @@ def registry_name(text: str, option: str = "registries") -> str:
 
 
 def _proxy(text: str | None) -> str | None:
-    if text and not text.startswith(("http://", "https://")):
+    if text and re.match(r"https?://[^/?#]", text) is None:
         raise InvalidOption("proxy is not an http:// or https:// address")
     return text or None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import typing as t
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from ..oci.text import CUT
 
@@ -25,6 +25,13 @@ def forms_of(secret: str, username: str | None = None) -> set[str]:
     for text in (secret, f"{username}:{secret}") if username is not None else (secret,):
         forms |= {_base64(text), _base64(text).rstrip("=")}
     return {form for form in forms if form}
+
+
+def forms_in_address(address: str) -> set[str]:
+    """The forms of a password that stands in an address, such as that of a proxy: as it is written there, and what it means."""
+    userinfo = address.rpartition("://")[2].partition("/")[0].rpartition("@")[0]
+    username, _colon, password = userinfo.partition(":")
+    return forms_of(password, username) | forms_of(unquote(password), unquote(username)) if password else set()
 
 
 def without(text: str, secrets: t.Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference, parse_selector
 from ..store.store import Store
 from ..transfer.workers import Workers
-from .secrets import forms_of
+from .secrets import forms_in_address, forms_of
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
@@ -212,7 +212,10 @@ class Task:
     def secrets(self) -> set[str]:
         """Every secret that this run knows, in all its forms."""
         secrets: set[str] = set()
+        if "proxy" in self.params:
+            secrets.update(*(forms_in_address(address) for name, address in os.environ.items() if name.lower().endswith("_proxy")))
         for options in self._with_options():
+            secrets.update(*(forms_in_address(options.get(option) or "") for option in ("proxy", "url")))
             secrets.update(*(forms_of(value) for value in _header_values(options) if len(value) >= MIN_SECRET_HEADER))
             for option in ("password", "identity_token"):
                 if options.get(option):
@@ -222,6 +225,7 @@ class Task:
                 secrets |= forms_of(credentials.secret, credentials.username)
             for token in self._registries.client.found_tokens:
                 secrets |= forms_of(token)
+            secrets.update(*(forms_of(value) for value in self._registries.headers if len(value) >= MIN_SECRET_HEADER))
         return secrets
 
 

@@ -13,8 +13,11 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry import host_config
+from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.host_config import EngineConfig
 from ansible_collections.longshore.images.plugins.module_utils.registry.route import HostRoutes, Route
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings
+from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
 
 
 @pytest.fixture(autouse=True)
@@ -235,6 +238,16 @@ def test_a_registry_has_a_folder_or_the_default_one(tmp_path: Path, registry: st
     assert [route.host for route in routes(f"{registry}/a/x").mirrors] == ["m.io"]
 
 
+def test_a_header_that_the_hosts_configuration_sends_is_a_secret_of_the_run(tmp_path: Path) -> None:
+    hosts(tmp_path, '[host."https://m.io".header]\nAuthorization = "Bearer planted-token"\nX = "short"\n')
+    task = Task({"registries": [], "host_config": True}, check_mode=False)
+    registries = task._registries = Registries(ClientSettings(host_config=True))
+    assert "Bearer planted-token" not in task.secrets()
+    registries.repository(Reference.parse("r.io/a:1"))
+    assert "Bearer planted-token" in task.secrets()
+    assert "short" not in task.secrets()
+
+
 def test_a_server_takes_the_place_of_the_registry(tmp_path: Path) -> None:
     hosts(tmp_path, 'server = "http://other.io:5000"\n')
     upstream = routes("r.io/x:1").upstream
@@ -259,6 +272,7 @@ def test_mirrors_of_podman_come_before_those_of_containerd(tmp_path: Path) -> No
     [
         "host = 1", '[host."ftp://m.io"]', '[host."https://me@m.io"]', '[host."https://m.io"]\nca = 1', '[host."https://m.io"]\nca = ["a", "b"]',
         '[host."https://m.io"]\nclient = [[1]]', '[host."https://m.io"]\nskip_verify = "no"', '[host."https://m.io"]\nheader = 1', "server = 1", "x",
+        '[host."https://m.io".header]\nX = "a\\r\\nY: b"', '[host."https://m.io".header]\nX = "\u2603"', '[host."https://m.io".header]\n"X Y" = "b"',
         '[host]\n"https://m.io" = 1',
     ],
 )  # fmt: skip

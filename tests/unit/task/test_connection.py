@@ -142,7 +142,7 @@ def test_a_proxy_is_an_address(proxy: str | None, kept: str | None) -> None:
     assert settings("nginx", proxy=proxy).proxy == kept
 
 
-@pytest.mark.parametrize("proxy", ["p:3128", "socks5://p", "//p", "me:secret@p", "file:///x"])
+@pytest.mark.parametrize("proxy", ["p:3128", "socks5://p", "//p", "me:secret@p", "file:///x", "http://", "http:///x"])
 def test_another_proxy_is_refused_without_being_shown(proxy: str) -> None:
     with pytest.raises(InvalidOption) as caught:
         settings("nginx", proxy=proxy)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.task.secrets import forms_of, hidden_in, without
+from ansible_collections.longshore.images.plugins.module_utils.task.secrets import forms_in_address, forms_of, hidden_in, without
 
 SECRETS = st.text(alphabet=st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=4, max_size=20)
 
@@ -67,3 +67,17 @@ def test_very_short_secrets_do_not_tear_sentences_apart() -> None:
 def test_without_a_user_name_there_is_no_pair() -> None:
     assert base64.b64encode(b":secret").decode() not in forms_of("secret")
     assert base64.b64encode(b":secret").decode() in forms_of("secret", "")
+
+
+@given(SECRETS)
+def test_a_password_in_an_address_is_hidden_as_it_is_written_and_as_it_is_meant(secret: str) -> None:
+    forms = forms_in_address(f"http://me:{quote(secret, safe='')}@proxy.example.com:3128/")
+    assert forms_of(secret, "me") <= forms
+    assert quote(secret, safe="") in forms
+
+
+@pytest.mark.parametrize(
+    "address", ["", "http://proxy.example.com:3128", "proxy:3128", "http://me@proxy", "http://[::1", "http://proxy/path:with@signs", "*", "a,b:1"]
+)
+def test_an_address_without_a_password_holds_no_secret(address: str) -> None:
+    assert forms_in_address(address) == set()
