@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
+import re
 import types
 import typing as t
 
@@ -23,6 +24,10 @@ MAX_FILE = 1024 * 1024
 CONTAINERS = "/etc/containers"
 CONTAINERD = "/etc/containerd/certs.d"
 
+# Lines that say something: any but empty ones and comments; and those by which the registries of podman begin, in all spellings of TOML.
+_ANYTHING = re.compile(rb"^[^\S\n]*[^\s#]", re.MULTILINE)
+_REGISTRY = re.compile(rb"""^[^\S\n]*(?:\[\[\s*)?["']?registry["']?\s*[\].=]""", re.MULTILINE)
+
 
 class EngineConfig:
     """The files of podman and containerd. They are read when a registry is first asked for, and one that can't be made out is an error, not passed over."""
@@ -36,7 +41,7 @@ class EngineConfig:
         if self._rules is None:
             self._rules = self._read_rules()
         matching = [rule for rule in self._rules if rule.matched(reference) is not None]
-        best = max(matching, key=lambda rule: len(rule.matched(reference) or ""), default=None)
+        best = max(matching, key=lambda rule: len(rule.prefix), default=None)
         found = routes_of_rule(best, reference) if best is not None else HostRoutes()
         hosts = self._hosts_file(reference.registry)
         return _joined(found, hosts) if hosts is not None else found
@@ -47,7 +52,7 @@ class EngineConfig:
         """The rules of all files; of two for one prefix the later file's."""
         rules: dict[str, RegistryRule] = {}
         for path in self._files():
-            document = self._read(path, b"[[registry")
+            document = self._read(path, _REGISTRY)
             if document is not None:
                 rules.update((rule.prefix, rule) for rule in read_rules(document, path))
         return list(rules.values())
@@ -66,17 +71,19 @@ class EngineConfig:
     # containerd's files.
 
     def _hosts_file(self, registry: str) -> HostRoutes | None:
+        """The first folder that is there counts, whatever it holds."""
         host, colon, port = registry.rpartition(":")
-        names = [registry, f"{host}_{port}_"] if colon and port.isdigit() else [registry]
-        for name in [*names, "_default"]:
-            path = os.path.join(CONTAINERD, name, "hosts.toml")
-            if os.path.exists(path):
-                document = self._read(path, b"")
-                return routes_of_hosts_file(document, path, registry) if document is not None else None
-        return None
+        names = [f"{host}_{port}_", registry] if colon and port.isdigit() else [registry]
+        folders = (os.path.join(CONTAINERD, name) for name in [*names, "_default"])
+        folder = next(filter(os.path.isdir, folders), None)
+        path = os.path.join(folder, "hosts.toml") if folder is not None else None
+        if path is None or not os.path.exists(path):
+            return None
+        document = self._read(path, _ANYTHING)
+        return routes_of_hosts_file(document, path, registry) if document is not None else None
 
-    def _read(self, path: str, telling: bytes) -> dict[str, t.Any] | None:
-        """A file as TOML; None where it holds nothing that matters (no TELLING bytes), or nothing here can read it, which is warned of."""
+    def _read(self, path: str, telling: re.Pattern[bytes]) -> dict[str, t.Any] | None:
+        """A file as TOML; None where it holds nothing that matters (no TELLING line), or nothing here can read it, which is warned of."""
         try:
             with open(path, "rb") as file:
                 data = file.read(MAX_FILE + 1)
@@ -84,8 +91,7 @@ class EngineConfig:
             raise system_error(error, path) from error
         if len(data) > MAX_FILE:
             raise UnsupportedFormat(f"{path} is longer than the {MAX_FILE} bytes that are allowed")
-        lines = (line.strip() for line in data.splitlines())
-        if not any(line and not line.startswith(b"#") and telling in line for line in lines):
+        if telling.search(data) is None:
             return None
         reader = _toml()
         if reader is None:

@@ -84,17 +84,36 @@ def routes_for(reference: Reference, settings: ClientSettings, host_config: Host
     found = host_config.routes(reference) if host_config is not None else HostRoutes()
     if found.blocked_by is not None:
         raise Denied(f"{reference.context} is blocked by {found.blocked_by}; host_config: false passes over that")
-    return Routes(given or found.mirrors, _upstream(reference, settings, own, found), own.mirror_only and bool(given))
+    mirrors = given or tuple(_with_the_tasks_settings(mirror, settings) for mirror in found.mirrors)
+    return Routes(mirrors, _upstream(reference, settings, own, found), own.mirror_only and bool(given))
 
 
 def _upstream(reference: Reference, settings: ClientSettings, own: HostSettings, found: HostRoutes) -> Route:
     if found.upstream is not None:
-        listed = settings.hosts.get(found.upstream.keeper)
-        return dataclasses.replace(found.upstream, settings=listed) if listed is not None else found.upstream
+        return _with_the_tasks_settings(found.upstream, settings)
     host = HUB_HOST if reference.registry == DOCKER_HUB else reference.registry
     if found.insecure and own.plain_http is None:
         own = dataclasses.replace(own, validate_certs=False, may_be_plain=True)
     return Route(host, own, reference.registry)
+
+
+def _with_the_tasks_settings(route: Route, settings: ClientSettings) -> Route:
+    """A way that the host's configuration names, with what the task says of the very host that it leads to."""
+    listed = settings.hosts.get(route.keeper)
+    if listed is None:
+        return route
+    own = route.settings
+    together = dataclasses.replace(
+        own,
+        plain_http=own.plain_http if listed.plain_http is None else listed.plain_http,
+        validate_certs=own.validate_certs and listed.validate_certs,
+        ca_path=listed.ca_path or own.ca_path,
+        credentials=listed.credentials,
+        token_hosts=listed.token_hosts,
+    )
+    if listed.client_cert is not None:
+        together = dataclasses.replace(together, client_cert=listed.client_cert, client_key=listed.client_key)
+    return dataclasses.replace(route, settings=together)
 
 
 def mirror_route(mirror: Mirror, registry: str) -> Route:

@@ -116,6 +116,29 @@ def test_the_longest_prefix_counts(tmp_path: Path, name: str, location: str | No
     assert (upstream.host if upstream is not None else None) == (f"{location}.io" if location else None)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_wildcards_and_a_name_the_longest_counts(tmp_path: Path, turned: bool) -> None:
+    rules = {"*.r.io": "wide", "*.eu.r.io": "narrow", "one.eu.r.io": "exact"}
+    tables = [f'[[registry]]\nprefix = "{prefix}"\nlocation = "{place}.io"\n' for prefix, place in rules.items()]
+    conf(tmp_path, "".join(reversed(tables) if turned else tables))
+    found = [routes(f"{host}.r.io/a:1").upstream for host in ("x", "x.eu", "one.eu", "y.one.eu")]
+    assert [route.host if route is not None else None for route in found] == ["wide.io", "narrow.io", "exact.io", "narrow.io"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[ registry ]]\nlocation = "r.io"\nblocked = true',
+        '[["registry"]]\nlocation = "r.io"\nblocked = true',
+        "registry = [{location = 'r.io', blocked = true}]",
+        "  [[registry]] # ours\n  location = 'r.io'\n  blocked = true",
+    ],
+)
+def test_a_registry_is_found_in_every_spelling_of_toml(tmp_path: Path, text: str) -> None:
+    conf(tmp_path, text)
+    assert routes("r.io/x").blocked_by
+
+
 def test_a_registry_may_be_blocked_or_insecure(tmp_path: Path) -> None:
     path = conf(tmp_path, '[[registry]]\nlocation = "bad.io"\nblocked = true\n[[registry]]\nlocation = "plain.io"\ninsecure = true\n')
     assert routes("bad.io/x").blocked_by == str(path)
@@ -236,6 +259,16 @@ def test_hosts_of_containerd_are_mirrors_in_their_order(tmp_path: Path) -> None:
 def test_a_registry_has_a_folder_or_the_default_one(tmp_path: Path, registry: str, folder: str) -> None:
     hosts(tmp_path, '[host."https://m.io"]\n', folder)
     assert [route.host for route in routes(f"{registry}/a/x").mirrors] == ["m.io"]
+
+
+def test_the_first_folder_of_a_registry_that_is_there_counts(tmp_path: Path) -> None:
+    hosts(tmp_path, '[host."https://default.io"]\n', "_default")
+    hosts(tmp_path, '[host."https://colon.io"]\n', "r.io:5000")
+    assert [route.host for route in routes("r.io:5000/x").mirrors] == ["colon.io"]
+    hosts(tmp_path, '[host."https://line.io"]\n', "r.io_5000_")
+    assert [route.host for route in routes("r.io:5000/x").mirrors] == ["line.io"]
+    (tmp_path / "certs.d/other.io").mkdir()
+    assert routes("other.io/x") == HostRoutes()
 
 
 def test_a_header_that_the_hosts_configuration_sends_is_a_secret_of_the_run(tmp_path: Path) -> None:

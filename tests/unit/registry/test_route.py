@@ -122,6 +122,18 @@ def test_another_location_has_the_settings_that_the_task_gives_for_it() -> None:
     assert routes_for(NGINX, settings, Config(HostRoutes(upstream=OTHER))).upstream.settings.credentials == ME
 
 
+def test_a_way_that_the_hosts_configuration_names_keeps_what_the_task_leaves_open() -> None:
+    own = HostSettings(plain_http=True, ca_path="/own", client_cert="/own", headers=(("X-Key", "k"),))
+    there = dataclasses.replace(OTHER, settings=own)
+    listed = HostSettings(credentials=ME, ca_path="/ca", token_hosts=frozenset(["10.0.0.7:8443"]))
+    routes = routes_for(NGINX, ClientSettings(hosts={"other.io": listed}), Config(HostRoutes((there,), there)))
+    for route in (*routes.mirrors, routes.upstream):
+        assert route.settings == dataclasses.replace(own, credentials=ME, ca_path="/ca", token_hosts=listed.token_hosts)
+    strict = HostSettings(plain_http=False, validate_certs=False, client_cert="/cert", client_key="/key")
+    (mirror,) = routes_for(NGINX, ClientSettings(hosts={"other.io": strict}), Config(HostRoutes((there,)))).mirrors
+    assert (mirror.settings.plain_http, mirror.settings.validate_certs, mirror.settings.cert) == (False, False, ("/cert", "/key"))
+
+
 def test_an_insecure_registry_is_asked_without_certificates_unless_the_task_wants_tls() -> None:
     insecure = Config(HostRoutes(insecure=True))
     relaxed = routes_for(NGINX, ClientSettings(), insecure).upstream.settings
