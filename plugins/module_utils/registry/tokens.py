@@ -29,6 +29,7 @@ LEAST_LIFE = 60
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _CLIENT_ID = "longshore"
+_IPV4_BEHIND = tuple(ipaddress.IPv6Network(f"{prefix}/96") for prefix in ("::ffff:0:0", "::", "64:ff9b::"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +128,17 @@ def is_internal(host: str) -> bool:
             address = ipaddress.IPv4Address(socket.inet_aton(name))
         except (OSError, UnicodeError):
             return False
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback or mapped.is_link_local or mapped.is_private or mapped.is_unspecified)
+    return any(not meant.is_global or meant.is_multicast for meant in (*_translated(address),) or (address,))
+
+
+def _translated(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> t.Iterator[ipaddress.IPv4Address]:
+    """The IPv4 addresses that systems and gateways may make of an IPv6 one (RFC 4291, 2.5.5; RFC 3056; RFC 6052)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return
+    if any(address in network for network in _IPV4_BEHIND):
+        yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if address.sixtofour is not None:
+        yield address.sixtofour
 
 
 def _is_listed(host: str, port: int | None, scheme: str, listed: t.Collection[str]) -> bool:

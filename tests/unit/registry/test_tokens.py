@@ -49,6 +49,16 @@ def accepted(realm: str, registry: str, *token_hosts: str) -> type[LongshoreErro
         ("https://2130706433/token", "https://r.io", Denied),
         ("https://0x7f.0.0.1/token", "https://r.io", Denied),
         ("https://0.0.0.0/token", "https://r.io", Denied),
+        # Shared addresses of a provider, at which some clouds tell their secrets; an interface's own; and IPv4 addresses in others.
+        ("https://100.100.100.200/token", "https://r.io", Denied),
+        ("https://[fd00:ec2::254]/token", "https://r.io", Denied),
+        ("https://224.0.0.1/token", "https://r.io", Denied),
+        ("https://[::127.0.0.1]/token", "https://r.io", Denied),
+        ("https://[64:ff9b::a9fe:a9fe]/token", "https://r.io", Denied),
+        ("https://[2002:a00:1::1]/token", "https://r.io", Denied),
+        ("https://[64:ff9b::808:808]/token", "https://r.io", None),
+        ("https://[::ffff:8.8.8.8]/token", "https://r.io", None),
+        ("https://[2606:4700::1111]/token", "https://r.io", None),
         # The registry's own host and port may be anywhere; another port may not.
         ("https://10.1.2.3:5000/token", "https://10.1.2.3:5000", None),
         ("http://127.0.0.1:5000/token", "http://127.0.0.1:5000", None),
