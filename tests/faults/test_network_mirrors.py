@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import LAYER, Case, check_each, check_pull
+from ansible_collections.longshore.images.tests.support.programmable.cases import CONFIG, LAYER, Case, check_each, check_pull
 from ansible_collections.longshore.images.tests.support.programmable.server import Act, Fault
 from ansible_collections.longshore.images.tests.support.programmable.world import Ran, World
 
@@ -44,6 +44,12 @@ FALLING_BACK = [
     mirror("a mirror without layers", acts.instead(404), where=LAYER + "*"),
     mirror("a mirror that breaks off a layer, once", acts.cut(1000), where=LAYER + "*", times=1),
     mirror("a mirror that always breaks off a layer at once", acts.cut(0), where=LAYER + "*"),
+    mirror("a mirror with a page for people", acts.instead(200, b"<html>Sign in</html>", ("Content-Type", "text/html"))),
+    mirror("a mirror with other manifests", acts.body(lambda data: data + b" "), where="GET */manifests/*"),
+    mirror("a mirror with other configs", acts.body(lambda data: bytes(len(data))), where=CONFIG + "*"),
+    mirror("a mirror with other layers", acts.body(lambda data: bytes(len(data))), where=LAYER + "*"),
+    mirror("a mirror with longer layers", acts.body(lambda data: data + b"x"), where=LAYER + "*"),
+    mirror("a mirror with other layers that breaks off", acts.both(acts.body(lambda data: bytes(len(data))), acts.cut(50_000)), where=LAYER + "*"),
     mirror("a mirror with a limit for a year", acts.instead(429, b"", ("Retry-After", "31536000")), within=10),
 ]
 

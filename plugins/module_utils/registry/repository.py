@@ -79,7 +79,9 @@ class Repository:
     def fetch(self, reference: Reference) -> Descriptor:
         """Reads the manifest or index that a reference points at. Raises ImageNotFound, DigestMismatch, UnsupportedFormat."""
         request = Request("GET", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, limit=MAX_DOCUMENT)
-        response = self._ways.send(request, by_tag=reference.digest is None)
+        return self._ways.take(request, reference.digest is None, lambda response: self._taken_in(reference, response))
+
+    def _taken_in(self, reference: Reference, response: Response) -> Descriptor:
         data = response.body(MAX_DOCUMENT)
         if len(data) > MAX_DOCUMENT:
             raise UnsupportedFormat(f"{reference}: the manifest is longer than the {MAX_DOCUMENT} bytes that are allowed")
@@ -101,6 +103,15 @@ class Repository:
             return self._documents[descriptor.digest]
         if descriptor.size > MAX_DOCUMENT:
             raise UnsupportedFormat(f"{self.name}: the config {descriptor.digest} is longer than the {MAX_DOCUMENT} bytes that are allowed")
+        while True:
+            try:
+                self._documents[descriptor.digest] = self._read_blob(descriptor)
+                return self._documents[descriptor.digest]
+            except DigestMismatch:
+                if not self.distrust(descriptor):
+                    raise
+
+    def _read_blob(self, descriptor: Descriptor) -> bytes:
         data = bytearray()
         for chunk in self.open(descriptor):
             data += chunk
@@ -108,8 +119,7 @@ class Repository:
                 raise DigestMismatch(
                     f"{self.name}: the config {descriptor.digest} is longer than the {descriptor.size} bytes that its descriptor promises"
                 )
-        self._documents[descriptor.digest] = descriptor.digest.check(bytes(data), f"{self.name}: the config {descriptor.digest}")
-        return self._documents[descriptor.digest]
+        return descriptor.digest.check(bytes(data), f"{self.name}: the config {descriptor.digest}")
 
     # Blobs.
 
@@ -128,6 +138,10 @@ class Repository:
     def open_piece(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
         """The bytes of a blob from START to STOP, or True and all of them where the registry doesn't honour ranges."""
         return self._download(descriptor).piece(start, stop)
+
+    def distrust(self, descriptor: Descriptor) -> bool:
+        """A blob turned out to be another: whether it can be had elsewhere than from the mirrors that gave it, which aren't asked for it again."""
+        return self._ways.distrust(self._blob_url(descriptor.digest))
 
     def _download(self, descriptor: Descriptor) -> Download:
         from .download import Download

@@ -15,7 +15,7 @@ from ..errors import DigestMismatch, DiskFull, LongshoreError
 from ..oci.digest import Digest
 from ..oci.graph import NamedGraph
 from ..oci.manifest import Descriptor
-from .places import Chunks, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
+from .places import Chunks, MirroredSource, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
 from .plan import Plan, Transfer
 from .workers import Connections, Workers
 
@@ -107,18 +107,29 @@ def _move(journey: _Journey, blob: Descriptor, before: Future[None] | None, conn
     """Brings one blob, after BEFORE, whether that worked or not."""
     if before is not None:
         before.exception()
-    writer, source = journey.writer, journey.transfer.source
     try:
         with connections.one():
+            _bring(journey, blob, connections)
+    except DigestMismatch as error:
+        names = journey.transfer.names
+        raise DigestMismatch(f"{names[0]}: {error.message}" if names else error.message, error.status) from error
+
+
+def _bring(journey: _Journey, blob: Descriptor, connections: Connections) -> None:
+    """Takes in one blob. One that a mirror gave wrongly is had from another place."""
+    writer, source = journey.writer, journey.transfer.source
+    while True:
+        try:
             if blob.size >= WORTH_RESUMING and isinstance(source, RemoteSource) and isinstance(writer, ResumingWriter):
                 from .fetch import fetch
 
                 fetch(blob, source, writer, connections)
             else:
                 writer.ingest(blob, source.open)
-    except DigestMismatch as error:
-        names = journey.transfer.names
-        raise DigestMismatch(f"{names[0]}: {error.message}" if names else error.message, error.status) from error
+            return
+        except DigestMismatch:
+            if not isinstance(source, MirroredSource) or not source.distrust(blob):
+                raise
 
 
 def _move_in_order(writer: SinkWriter, source: OrderedSource, blobs: t.Collection[Descriptor]) -> None:

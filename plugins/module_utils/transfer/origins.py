@@ -19,7 +19,7 @@ from ..oci.manifest import Descriptor
 from ..oci.reference import Reference, parse_selector
 from ..store.index import REF_NAME, Entry
 from ..store.store import Store
-from .places import Source
+from .places import MirroredSource, Source
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
@@ -125,7 +125,11 @@ class AnyOrder:
     """A source that is asked for blob after blob, whatever order of its own it has: what takes them may want one again from the start."""
 
     def __init__(self, source: Source) -> None:
+        self._source = source
         self.open = source.open
+
+    def distrust(self, descriptor: Descriptor) -> bool:
+        return isinstance(self._source, MirroredSource) and self._source.distrust(descriptor)
 
 
 class Origins:

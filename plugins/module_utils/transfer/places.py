@@ -34,6 +34,14 @@ class RemoteSource(Source, t.Protocol):
 
 
 @t.runtime_checkable
+class MirroredSource(t.Protocol):
+    """A place that has others before it, which may give wrong bytes."""
+
+    def distrust(self, descriptor: Descriptor) -> bool:
+        """Notes that a blob turned out to be another. Returns whether whoever asks again is given it by another place."""
+
+
+@t.runtime_checkable
 class OrderedSource(t.Protocol):
     """A place whose blobs can only be had in an order of its own: those that are wanted are taken in one reading."""
 

@@ -73,6 +73,9 @@ class OneWay:
     def send(self, request: Request, by_tag: bool) -> Response:
         return self.endpoint.send(request, "team/app")
 
+    def take(self, request: Request, by_tag: bool, read: t.Callable[[Response], object]) -> object:
+        return read(self.send(request, by_tag))
+
 
 def behind(endpoint: FakeEndpoint) -> Repository:
     return Repository(t.cast(Endpoint, endpoint), "team/app", "r.test", t.cast(Fallback, OneWay(endpoint)))
