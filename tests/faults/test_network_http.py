@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import importlib.metadata
 import json
+import subprocess
+import sys
 import typing as t
 
 import pytest
 
+from ansible_collections.longshore.images.tests.support.modules import environment
 from ansible_collections.longshore.images.tests.support.programmable import acts
 from ansible_collections.longshore.images.tests.support.programmable.cases import (
     ANY_MANIFEST,
@@ -141,6 +145,19 @@ HEADS = [
     Case("HEAD with status 500, once", HEAD_MANIFEST, acts.instead(500), times=1, at_most={HEAD_MANIFEST: 2}),
     Case("HEAD with status 404", HEAD_MANIFEST, acts.instead(404), "not_found", at_most={ANY_MANIFEST: 1}),
 ]
+
+
+def test_both_ends_of_the_supported_libraries_are_what_modules_run_with(libraries: dict[str, dict[str, str]]) -> None:
+    told = {
+        name: subprocess.check_output(
+            [sys.executable, "-c", "import requests, urllib3; print(requests.__version__, urllib3.__version__)"], env=environment(**env), text=True
+        ).split()
+        for name, env in libraries.items()
+    }
+    assert told["oldest"][0].startswith("2.25.")
+    assert told["oldest"][1].startswith("1.26.")
+    assert all(int(version.partition(".")[0]) >= 2 for version in told["current"])
+    assert told["current"][0] == importlib.metadata.version("requests")
 
 
 @pytest.mark.parametrize("case", [*STATUSES, *WAITS, *BROKEN, *FRAMING, *HEADS], ids=str)
