@@ -55,15 +55,15 @@ class Registries:
 
     def _opened(self, reference: Reference, direct: bool) -> Repository:
         routes = routes_for(reference, self.client.settings, self._host_config)
-        upstream = self._endpoint(routes.upstream)
-        mirrors = [self._endpoint(route) for route in routes.mirrors]
-        ways = [upstream] if direct or not mirrors else mirrors if routes.mirror_only else [*mirrors, upstream]
-        return Repository(upstream, reference.repository, reference.registry, Fallback(ways, reference.repository))
+        itself = self._endpoint(routes.itself)
+        reading = routes.mirrors if routes.mirror_only else (*routes.mirrors, routes.upstream)
+        ways = [itself] if direct else [self._endpoint(route) for route in reading]
+        return Repository(itself, reference.repository, reference.registry, Fallback(ways, reference.repository))
 
     def endpoint(self, registry: str) -> Endpoint:
         """A registry itself, for what it has beside images; nothing is sent by it."""
         with self._lock:
-            return self._endpoint(routes_for(Reference(registry, ""), self.client.settings, self._host_config).upstream)
+            return self._endpoint(routes_for(Reference(registry, ""), self.client.settings, self._host_config).itself)
 
     def _endpoint(self, route: Route) -> Endpoint:
         return self._endpoints.setdefault(route, Endpoint(route, self.client))

@@ -34,6 +34,11 @@ class Fallback:
         self._suspects: dict[str, set[Endpoint]] = {}
         self._liars: dict[str, set[Endpoint]] = {}
 
+    @property
+    def last(self) -> Endpoint:
+        """The way that has everything: the registry itself, where it may be read from."""
+        return self._endpoints[-1]
+
     def send(self, request: Request, by_tag: bool) -> Response:
         """The first answer of use. A mirror is tried once, the last way as often as it takes; its error tells of the others too."""
         return self.take(request, by_tag, lambda response: response)

@@ -104,7 +104,7 @@ class EngineConfig:
 
 
 def _joined(found: HostRoutes, hosts: HostRoutes) -> HostRoutes:
-    return dataclasses.replace(found, mirrors=found.mirrors + hosts.mirrors, upstream=found.upstream or hosts.upstream)
+    return dataclasses.replace(found, mirrors=found.mirrors + hosts.mirrors, server=hosts.server)
 
 
 def _toml() -> types.ModuleType | None:

@@ -28,10 +28,10 @@ def routes_of_hosts_file(document: Table, path: str, registry: str) -> HostRoute
             raise UnsupportedFormat(f"{what} is not a table")
         mirrors.append(_route(address, table, registry, what))
     server = value(document, "server", str, "", path)
-    upstream = _route(server, document, None, f"{path}: server") if server else None
-    if upstream is not None and upstream.host in (registry, HUB_HOST if registry == DOCKER_HUB else registry) and not _has_settings(document):
-        upstream = None
-    return HostRoutes(tuple(route for route in mirrors if route.tags or route.digests), upstream)
+    itself = _route(server, document, None, f"{path}: server") if server else None
+    if itself is not None and itself.host in (registry, HUB_HOST if registry == DOCKER_HUB else registry) and not _has_settings(document):
+        itself = None
+    return HostRoutes(tuple(route for route in mirrors if route.tags or route.digests), server=itself)
 
 
 def _has_settings(table: Table) -> bool:

@@ -65,7 +65,7 @@ def referrers_of(repository: Repository, digest: Digest) -> ReferrerList:
     path = f"/v2/{repository.repository}/referrers/{digest}"
     try:
         listed = [
-            index for page in pages(repository.endpoint, repository.repository, path, what, None, media_types.OCI_INDEX) for index in _read(page)
+            index for page in pages(repository.reading, repository.repository, path, what, None, media_types.OCI_INDEX) for index in _read(page)
         ]
     except (ImageNotFound, UnsupportedFormat):
         return _by_tag(repository, digest, what)

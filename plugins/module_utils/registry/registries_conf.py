@@ -73,7 +73,7 @@ def routes_of_rule(rule: RegistryRule, reference: Reference) -> HostRoutes:
     upstream = None
     if rule.location and rule.location != matched:
         upstream = _route(Location(rule.location, rule.insecure), matched)
-    return HostRoutes(mirrors, upstream, rule.insecure, rule.path if rule.blocked else None)
+    return HostRoutes(mirrors, upstream, insecure=rule.insecure, blocked_by=rule.path if rule.blocked else None)
 
 
 def _route(location: Location, matched: str) -> Route:

@@ -49,6 +49,11 @@ class Repository:
         """The address that answered last: the registry's own, or that of a mirror."""
         return self._ways.answered_by.url
 
+    @property
+    def reading(self) -> Endpoint:
+        """Where all is that can be read, for what mirrors don't have."""
+        return self._ways.last
+
     # Manifests.
 
     def probe(self, reference: Reference) -> Descriptor | None:

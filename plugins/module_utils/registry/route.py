@@ -54,10 +54,11 @@ class Route:
 
 @dataclasses.dataclass(frozen=True)
 class HostRoutes:
-    """What the host's configuration says of a repository: its mirrors, another way to the registry itself, and who blocked it."""
+    """What the host's configuration says of a repository: its mirrors, where else it is read from, another way to the registry itself, and who blocked it."""
 
     mirrors: tuple[Route, ...] = ()
     upstream: Route | None = None
+    server: Route | None = None
     insecure: bool = False
     blocked_by: str | None = None
 
@@ -70,10 +71,14 @@ class HostConfig(t.Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Routes:
-    """All ways to a repository: MIRRORS in the order in which they are asked, and the registry itself, which is not read from where MIRROR_ONLY."""
+    """All ways to a repository: MIRRORS in the order in which they are asked, and UPSTREAM, which is not read from where MIRROR_ONLY.
+
+    ITSELF is the registry that the name says, for all but reading images: the upstream, unless the host's configuration has them read from another place.
+    """
 
     mirrors: tuple[Route, ...]
     upstream: Route
+    itself: Route
     mirror_only: bool = False
 
 
@@ -85,12 +90,14 @@ def routes_for(reference: Reference, settings: ClientSettings, host_config: Host
     if found.blocked_by is not None:
         raise Denied(f"{reference.context} is blocked by {found.blocked_by}; host_config: false passes over that")
     mirrors = given or tuple(_with_the_tasks_settings(mirror, settings) for mirror in found.mirrors)
-    return Routes(mirrors, _upstream(reference, settings, own, found), own.mirror_only and bool(given))
+    itself = _itself(reference, settings, own, found)
+    upstream = _with_the_tasks_settings(found.upstream, settings) if found.upstream is not None else itself
+    return Routes(mirrors, upstream, itself, own.mirror_only and bool(given))
 
 
-def _upstream(reference: Reference, settings: ClientSettings, own: HostSettings, found: HostRoutes) -> Route:
-    if found.upstream is not None:
-        return _with_the_tasks_settings(found.upstream, settings)
+def _itself(reference: Reference, settings: ClientSettings, own: HostSettings, found: HostRoutes) -> Route:
+    if found.server is not None:
+        return _with_the_tasks_settings(found.server, settings)
     host = HUB_HOST if reference.registry == DOCKER_HUB else reference.registry
     if found.insecure and own.plain_http is None:
         own = dataclasses.replace(own, validate_certs=False, may_be_plain=True)

@@ -238,7 +238,7 @@ server = "https://r.io"
 def test_hosts_of_containerd_are_mirrors_in_their_order(tmp_path: Path) -> None:
     path = hosts(tmp_path, HOSTS)
     found = routes("r.io/a/b:1")
-    assert found.upstream is None
+    assert found.server is None
     assert [asked(route, "r.io/a/b:1") for route in found.mirrors] == [
         "cache.example.com/v2/a/b/manifests/1?ns=r.io",
         "10.0.0.1:5000/mirror/v2/a/b/manifests/1?ns=r.io",
@@ -283,10 +283,10 @@ def test_a_header_that_the_hosts_configuration_sends_is_a_secret_of_the_run(tmp_
 
 def test_a_server_takes_the_place_of_the_registry(tmp_path: Path) -> None:
     hosts(tmp_path, 'server = "http://other.io:5000"\n')
-    upstream = routes("r.io/x:1").upstream
-    assert upstream is not None
-    assert asked(upstream, "r.io/x:1") == "other.io:5000/v2/x/manifests/1"
-    assert upstream.settings.plain_http
+    server = routes("r.io/x:1").server
+    assert server is not None
+    assert asked(server, "r.io/x:1") == "other.io:5000/v2/x/manifests/1"
+    assert server.settings.plain_http
 
 
 def test_the_registry_as_its_own_server_says_nothing_new(tmp_path: Path) -> None:

@@ -70,6 +70,10 @@ class OneWay:
 
     endpoint: FakeEndpoint
 
+    @property
+    def last(self) -> FakeEndpoint:
+        return self.endpoint
+
     def send(self, request: Request, by_tag: bool) -> Response:
         return self.endpoint.send(request, "team/app")
 

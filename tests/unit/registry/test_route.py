@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InvalidOption
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.route import HostRoutes, Route, mirror_route, routes_for
 from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, Credentials, HostSettings, Mirror
 
@@ -132,6 +134,34 @@ def test_a_way_that_the_hosts_configuration_names_keeps_what_the_task_leaves_ope
     strict = HostSettings(plain_http=False, validate_certs=False, client_cert="/cert", client_key="/key")
     (mirror,) = routes_for(NGINX, ClientSettings(hosts={"other.io": strict}), Config(HostRoutes((there,)))).mirrors
     assert (mirror.settings.plain_http, mirror.settings.validate_certs, mirror.settings.cert) == (False, False, ("/cert", "/key"))
+
+
+def test_a_location_is_where_images_are_read_from_and_nothing_else() -> None:
+    elsewhere = Route("server.io", PLAIN, "server.io")
+    named = Route("registry-1.docker.io", PLAIN, "docker.io")
+    for found, reading, itself in (
+        (HostRoutes(upstream=OTHER), OTHER, named),
+        (HostRoutes(server=elsewhere), elsewhere, elsewhere),
+        (HostRoutes(upstream=OTHER, server=elsewhere), OTHER, elsewhere),
+        (HostRoutes(), named, named),
+    ):
+        routes = routes_for(NGINX, ClientSettings(), Config(found))
+        assert (routes.upstream, routes.itself) == (reading, itself)
+
+
+def test_what_is_written_deleted_or_listed_goes_to_the_registry_that_the_name_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = tmp_path / "registries.conf"
+    conf.write_text('[[registry]]\nprefix = "old.io/team"\nlocation = "new.io/group"\n[[registry.mirror]]\nlocation = "mirror.io"\n')
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(conf))
+    registries = Registries(ClientSettings(host_config=True))
+    reference = Reference.parse("old.io/team/app:1")
+    for direct in (False, True):
+        assert registries.repository(reference, direct).endpoint.route.host == "old.io"
+    assert registries.repository(reference).answered_by == "https://new.io"
+    assert registries.repository(reference).reading.route.host == "new.io"
+    assert registries.repository(reference, direct=True).answered_by == "https://old.io"
+    assert registries.repository(reference, direct=True).reading.route.host == "old.io"
+    assert registries.endpoint("old.io").route.host == "old.io"
 
 
 def test_an_insecure_registry_is_asked_without_certificates_unless_the_task_wants_tls() -> None:
