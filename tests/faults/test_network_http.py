@@ -28,7 +28,7 @@ from ansible_collections.longshore.images.tests.support.programmable.cases impor
     check_each,
     check_pull,
 )
-from ansible_collections.longshore.images.tests.support.programmable.server import Fault
+from ansible_collections.longshore.images.tests.support.programmable.server import Answer, Fault, Server
 from ansible_collections.longshore.images.tests.support.programmable.world import World
 
 from .conftest import MakeWorlds
@@ -193,3 +193,15 @@ def test_a_proxy_that_is_in_the_way_is_named(worlds: t.Sequence[World]) -> None:
 def test_a_proxy_that_wants_a_password_says_so(worlds: t.Sequence[World]) -> None:
     challenge = acts.instead(407, b"", ("Proxy-Authenticate", 'Basic realm="proxy"'))
     check_each(worlds, check_pull, Case("a proxy with a password", "* *", challenge, "denied", "proxy", more=(Fault("* *", challenge, anyone=True),)))
+
+
+@pytest.mark.parametrize(("status", "error", "tries"), [(403, "denied", 1), (407, "denied", 1), (503, "unreachable", 2)])
+def test_a_proxy_that_makes_no_tunnel_is_asked_again_only_where_that_may_pass(make_worlds: MakeWorlds, status: int, error: str, tries: int) -> None:
+    worlds = make_worlds(tls=True)
+    with Server(lambda asked: Answer(status)) as proxy:
+        case = Case(
+            "a proxy", "nothing", acts.wire(), error, f"through the proxy {proxy.url}", options={"proxy": proxy.url}, settings={"plain_http": False}
+        )
+        for ran in check_each(worlds, check_pull, case):
+            assert str(status) in ran.results["msg"]
+    assert proxy.count("CONNECT *") == tries * len(worlds)

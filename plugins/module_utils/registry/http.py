@@ -22,7 +22,7 @@ from .addresses import led_to, origin
 from .credentials import HostCredentials
 from .gate import Gate, Pass
 from .proxy import proxy_for
-from .responses import failure, number_in, place_of, rate_limit_of, tighter, without_secrets
+from .responses import failure, number_in, place_of, rate_limit_of, refused_tunnel, tighter, without_secrets
 from .settings import ClientSettings, Credentials, HostSettings
 
 LIBRARY_ERROR: ImportError | None = None
@@ -302,7 +302,8 @@ class HttpClient:
             # Its own words would show the query of the address, or the header.
             raise RegistryError(f"{request.what}: {without_secrets(url)} can't be asked: {type(error).__name__}") from error
         except (urllib3.exceptions.HTTPError, requests.exceptions.RequestException) as error:
-            raise _PassingFault(reason_of(error), _way_of(url, proxy)) from error
+            reason, way = reason_of(error), _way_of(url, proxy)
+            raise refused_tunnel(request.what, way, reason) or _PassingFault(reason, way) from error
         if inner.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
             inner.close()
             raise RegistryError(f"{request.what}: {without_secrets(url)} answered with a Content-Encoding though none was allowed")

@@ -23,6 +23,9 @@ _CAUSES: dict[int, tuple[type[LongshoreError], str]] = {
 }
 
 
+_TUNNEL = re.compile(r"Tunnel connection failed: (?:403|407)\b")
+
+
 class Answer(t.Protocol):
     """The part of a response that this room reads."""
 
@@ -40,6 +43,11 @@ def failure(response: Answer, method: str, what: str, limit: int) -> LongshoreEr
     place = urlsplit(response.url).netloc.rpartition("@")[2]
     detail = f": {'; '.join(told)}" if told else _hint(response)
     return kind(clean(f"{what}: {place} {words}{detail}"), status=response.status, registry_errors=told)
+
+
+def refused_tunnel(what: str, place: str, reason: str) -> LongshoreError | None:
+    """The error that REASON, in the words of Python, stands for where a proxy wants no tunnel made for us; None where it says something else."""
+    return Denied(f"{what}: {place} can't be reached: {reason}") if _TUNNEL.search(reason) is not None else None
 
 
 def _hint(response: Answer) -> str:

@@ -290,7 +290,7 @@ def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
             elif wire.framing == "chunks":
                 self.wfile.write(b"0\r\n\r\n")
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names are the server's
+        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = do_CONNECT = _serve  # noqa: N815 - the names are the server's
 
         def log_message(self, *arguments: object) -> None:
             """What was asked is noted, not printed."""
