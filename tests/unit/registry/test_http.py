@@ -1,0 +1,72 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How long a request waits between two tries."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, Unreachable
+from ansible_collections.longshore.images.plugins.module_utils.registry import http
+from ansible_collections.longshore.images.plugins.module_utils.registry.http import pause
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits that were begun; none is waited for."""
+    begun: list[float] = []
+    monkeypatch.setattr(time, "sleep", begun.append)
+    return begun
+
+
+def error(retry_after: float | None = None) -> LongshoreError:
+    fault = Unreachable("the fault")
+    fault.retry_after = retry_after
+    return fault
+
+
+@pytest.mark.parametrize(("attempt", "most"), [(0, 0.5), (1, 1), (2, 2), (3, 4), (4, 8)])
+def test_waits_are_random_and_double_from_half_a_second_on(waits: list[float], attempt: int, most: float) -> None:
+    for _time in range(500):
+        pause(attempt, time.monotonic() + 100, error())
+    assert 0 <= min(waits) < most / 10
+    assert most * 0.9 < max(waits) <= most
+
+
+def test_what_a_registry_asks_for_is_waited_for_to_the_second(waits: list[float]) -> None:
+    pause(4, time.monotonic() + 100, error(7))
+    pause(0, time.monotonic() + 100, error(0))
+    assert waits == [7, 0]
+
+
+@pytest.mark.parametrize("retry_after", [46.0, 3600.0, 2.0**63])
+def test_no_wait_is_begun_that_would_end_after_the_deadline(waits: list[float], retry_after: float) -> None:
+    with pytest.raises(Unreachable, match="the fault"):
+        pause(0, time.monotonic() + http.DEADLINE, error(retry_after))
+    with pytest.raises(Unreachable, match="the fault"):
+        pause(0, time.monotonic() - 1, error())
+    assert waits == []
+
+
+def date(seconds: float) -> str:
+    return email.utils.formatdate(time.time() + seconds, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [("0", 0, 0), ("30", 30, 30), (" 30 ", 30, 30), ("9" * 5000, 2.0**63, 2.0**63), (date(1000), 900, 1000), (date(-1000), 0, 0)],
+)
+def test_a_wait_is_told_in_seconds_or_as_a_date(header: str, least: float, most: float) -> None:
+    wait = http._told_wait(header)
+    assert wait is not None
+    assert least <= wait <= most
+
+
+@pytest.mark.parametrize("header", [None, "", "soon", "-5", "1.5", "²", "Mon, 99 Foo 2026 00:00:00 GMT"])
+def test_what_is_neither_is_no_wait(header: str | None) -> None:
+    assert http._told_wait(header) is None
