@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.longshore.images.tests.support.programmable import acts
 from ansible_collections.longshore.images.tests.support.programmable.cases import Case, check_each, check_push
+from ansible_collections.longshore.images.tests.support.programmable.doors import SERVICE
 from ansible_collections.longshore.images.tests.support.programmable.server import Act, Server
 from ansible_collections.longshore.images.tests.support.programmable.world import World
 
@@ -127,3 +128,21 @@ def test_no_upload_leads_from_https_to_http(make_worlds: MakeWorlds, case: Case)
             world.registry.places["plain"] = plain.url
         check_each(worlds, check_push, case)
     assert plain.requests == []
+
+
+PUSHED = acts.instead(401, b"", ("WWW-Authenticate", f'Bearer realm="{{tokens}}/token",service="{SERVICE}",scope="repository:app:pull,push"'))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        *(Case(f"a token that ends before {where}", where, PUSHED, times=1) for where in (HEAD_BLOB, OPEN, UPLOAD, TAG)),
+        Case("a token that ends before every blob", UPLOAD, PUSHED, "denied", at_most={UPLOAD: 3 * BLOBS}),
+        Case("a realm that is another one for the manifest", TAG, acts.instead(401, b"", ("WWW-Authenticate", 'Bearer realm="{evil}/x"')), "denied"),
+    ],
+    ids=str,
+)
+def test_a_token_that_ends_within_a_push_is_renewed_once(make_worlds: MakeWorlds, case: Case) -> None:
+    worlds = make_worlds("tokens")
+    check_each(worlds, check_push, case)
+    assert all(len(world.token_server.requests) <= 3 + BLOBS for world in worlds)
