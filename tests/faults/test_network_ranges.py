@@ -57,6 +57,7 @@ LIED_ABOUT = [
     after_a_break("a Content-Range of nothing", content_range(f"bytes */{SIZE}")),
     after_a_break("a Content-Range in other units", content_range(f"items {BROKEN}-{SIZE - 1}/{SIZE}")),
     after_a_break("a Content-Range in other digits", content_range(f"bytes \u00b2-{SIZE - 1}/{SIZE}")),
+    after_a_break("a Content-Range with more digits than a number has", content_range(f"bytes {'9' * 5000}-{'9' * 5000}/{'9' * 5000}")),
     after_a_break("several ranges", acts.both(content_range(None), acts.header("Content-Type", "multipart/byteranges; boundary=x"))),
     after_a_break("everything, called a range", acts.both(acts.without_range(), acts.header("Content-Range", f"bytes 0-{SIZE - 1}/{SIZE}"))),
     Case(

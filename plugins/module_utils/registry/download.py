@@ -20,7 +20,7 @@ MOST_FAULTS = 500
 
 Pieces = t.Generator[bytes, None, None]
 
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
 
 class Ask(t.Protocol):
