@@ -116,6 +116,7 @@ CHALLENGES = [
     challenged("a challenge with two scopes", f"Bearer {REALM.replace('pull', 'pull repository:other:pull')}", None),
     challenged("no challenge", None, "denied"),
     challenged("a challenge of an unknown kind", "Negotiate", "denied", "negotiate"),
+    challenged("a challenge of a kind that never ends to be told", "N" * 30_000, "denied", "..."),
     challenged("a challenge that is garbage", '="="="=,,,=', "denied"),
     challenged("a challenge without a realm", f'Bearer service="{SERVICE}"', "registry_error"),
     challenged("a challenge of another service", 'Bearer realm="{tokens}/token",service="another"', "registry_error"),

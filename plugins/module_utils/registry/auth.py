@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ..errors import Denied, InvalidOption
+from ..oci.text import clean
 from .settings import Credentials
 
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
@@ -83,5 +84,5 @@ def chosen_challenge(challenges: t.Sequence[Challenge], credentials: Credentials
     if "basic" in first:
         told = "which an identity_token isn't" if credentials is not None else "or log in to an auth_file"
         raise Denied(f"{what}: {registry} asks for a user name and a password; give username and password, {told}", status=401)
-    offered = ", ".join(first) or "nothing that it names"
+    offered = clean(", ".join(first), 100) or "nothing that it names"
     raise Denied(f"{what}: {registry} wants a login by {offered}, and only Basic and Bearer are known here", status=401)
