@@ -17,7 +17,9 @@ options:
     description:
       - The images, by name, by digest or ID written in full, or by a glob on the normalised name, such as V(docker.io/library/*).
       - In a glob C(*) and C(?) don't match a slash.
-      - By a name only that name is removed. By a digest or ID all of the image's names are, for which O(force) is needed when there are several.
+      - By a name only that name is removed, and by C(name:tag@digest) only where it has this digest.
+      - By a digest or ID all of the image's names are removed, and by C(repository@digest) all that it has in this repository. Where there are several,
+        O(force) is needed.
     type: list
     elements: str
     required: true
@@ -27,7 +29,7 @@ options:
     default: true
   force:
     description:
-      - Whether an image that is named by digest or ID is removed though it has several names.
+      - Whether an image that is given by digest or ID is removed though it has several names.
       - With O(remote) whether an image is deleted though other tags have its digest, which go with it, or though the index of another tag lists it.
     type: bool
     default: false

@@ -125,6 +125,10 @@ REMOVALS: list[tuple[str, dict[str, t.Any], bool, list[str]]] = [
     ("a digest", {"name": [str(image().root.digest)]}, True, [NAME]),
     ("an image ID", {"name": [str(image().graph.images[0].manifest.config.digest)]}, True, [NAME]),
     ("a repository and digest", {"name": [f"app@{image().root.digest}"]}, True, [NAME]),
+    ("a name with its digest", {"name": [f"app:1@{image().root.digest}"]}, True, [NAME]),
+    ("a name with another image's digest", {"name": [f"other:1@{image().root.digest}"]}, False, []),
+    ("an absent name with the digest of another name", {"name": [f"app:9@{image().root.digest}"]}, False, []),
+    ("another repository with the digest", {"name": [f"other@{image().root.digest}"]}, False, []),
     ("without pruning", {"name": ["app:1"], "prune": False}, True, [NAME]),
     ("one image twice", {"name": ["app:1", "docker.io/library/app:1"]}, True, [NAME]),
 ]
@@ -168,6 +172,19 @@ def test_a_digest_with_several_names_needs_force(filled: Store) -> None:
     done = modules.check_do_again("image_rm", {**options, "force": True})
     assert done["untagged"] == [NAME, "docker.io/library/second:1"]
     assert done["deleted"] == [str(image().root.digest)]
+
+
+def test_a_digest_of_a_repository_with_several_names_there_needs_force(filled: Store) -> None:
+    pinned = f"docker.io/library/app@{image().root.digest}"
+    image().put(Store(filled.path), pinned)
+    modules.run("image_tag", {"name": NAME, "targets": ["elsewhere:1"], "store": filled.path})
+    options = {"name": [pinned], "store": filled.path}
+    results = modules.fail("image_rm", options)
+    assert results["error"] == "in_use"
+    assert "elsewhere" not in results["msg"]
+    done = modules.check_do_again("image_rm", {**options, "force": True})
+    assert sorted(done["untagged"]) == [NAME, pinned]
+    assert done["deleted"] == []
 
 
 def test_a_damaged_image_can_be_removed(filled: Store) -> None:

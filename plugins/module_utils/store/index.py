@@ -103,7 +103,7 @@ class StoreIndex:
             return [entry for entry in self.with_digest(name) if entry.name is None]
         return [entry for entry in (self.named(name),) if entry is not None]
 
-    def with_digest(self, digest: Digest) -> list[Entry]:
+    def with_digest(self, digest: Digest | None) -> list[Entry]:
         return [entry for entry in self.entries if entry.descriptor.digest == digest]
 
     def naming(self, name: Reference, descriptor: Descriptor, selection: Selection | None) -> StoreIndex:

@@ -59,7 +59,7 @@ class RemovalPlan(Plan):
 def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, force: bool, host: Platform) -> RemovalPlan:
     """What goes when the images of SELECTORS are removed; what isn't there is no change. With PRUNE the blobs that only they need go too.
 
-    Raises InUse for a digest or ID with several names, unless FORCE.
+    Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means those of its repository.
     """
     removed: dict[tuple[Reference | None, Digest], Entry] = {}
     images: list[ImagePlan] = []
@@ -105,14 +105,19 @@ def _matching(store: Store, selector: Selector, force: bool) -> list[Entry]:
     if isinstance(selector, str):
         pattern = compile_glob(selector)
         return [entry for entry in store.index.entries if entry.name is not None and pattern.match(str(entry.name))]
-    if isinstance(selector, Reference):
-        entry = store.find(selector)
-        return [entry] if entry is not None else []
-    entries = store.matching(selector)
+    if isinstance(selector, Reference) and selector.tag is not None:
+        entry = store.index.named(selector.name)
+        return [entry] if entry is not None and selector.digest in (None, entry.digest) else []
+    entries = store.matching(selector) if isinstance(selector, Digest) else _in_repository(store, selector)
     names = sorted({str(entry.name) for entry in entries if entry.name is not None})
     if len(names) > 1 and not force:
         raise InUse(f"{selector} has several names ({', '.join(names)}); remove them by name, or all of them with force")
     return entries
+
+
+def _in_repository(store: Store, selector: Reference) -> list[Entry]:
+    """All names that `repository@digest` has in its repository: to take one of them at a time would make every further run a change."""
+    return [entry for entry in store.index.with_digest(selector.digest) if entry.name is not None and entry.name.context == selector.context]
 
 
 def removed_image(store: Store, entry: Entry, host: Platform) -> ImagePlan:
