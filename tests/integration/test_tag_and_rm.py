@@ -210,5 +210,6 @@ def test_a_short_id_is_taken_for_a_name_with_a_warning(filled: Store) -> None:
     assert "in full" in str(results["warnings"])
 
 
-def test_a_negative_lock_timeout_is_refused(filled: Store) -> None:
-    assert modules.fail("image_rm", {"name": [NAME], "store": filled.path, "lock_timeout": -3})["error"] == "invalid_option"
+@pytest.mark.parametrize("seconds", [-3, "nan"])
+def test_a_lock_timeout_that_is_no_time_is_refused(filled: Store, seconds: object) -> None:
+    assert modules.fail("image_rm", {"name": [NAME], "store": filled.path, "lock_timeout": seconds})["error"] == "invalid_option"

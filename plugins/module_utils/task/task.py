@@ -113,8 +113,8 @@ class Task:
     @property
     def store(self) -> Store:
         if self._store is None:
-            if float(self.params["lock_timeout"]) < 0:
-                raise InvalidOption(f"lock_timeout is {self.params['lock_timeout']:g}; it can't be less than 0")
+            if not float(self.params["lock_timeout"]) >= 0:
+                raise InvalidOption(f"lock_timeout is {self.params['lock_timeout']:g}; it has to be a number, and can't be less than 0")
             self._store = Store(self.params["store"] or default_store(), _store_mode(self.params["store_mode"]), float(self.params["lock_timeout"]))
         return self._store
 
