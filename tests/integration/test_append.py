@@ -141,6 +141,7 @@ def test_a_tar_becomes_the_layer_as_it_is(store: str, tmp_path: Path, compressed
     ("options", "error"),
     [
         ({"name": BASE, "base": "base:1"}, "invalid_option"),
+        ({"name": BASE, "base": f"base:1@{make_image('base').root.digest}"}, "invalid_option"),
         ({"base": "absent:1"}, "not_found"),
         ({"base": BASE, "platform": "linux/s390x"}, "platform_missing"),
         ({"platform": "amd64"}, "invalid_option"),

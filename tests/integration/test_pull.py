@@ -296,6 +296,12 @@ def test_a_platform_that_an_index_lacks_is_named_with_those_it_has(scene: Scene)
     assert HOST in results["msg"]
 
 
+def test_a_platform_that_an_index_lacks_is_told_though_all_of_it_is_here(scene: Scene) -> None:
+    scene.registry.put(first(), scene.repository, "1")
+    scene.pull(platform=["all"])
+    assert modules.fail("image_pull", scene.options(platform=["linux/s390x"]))["error"] == "platform_missing"
+
+
 def test_a_plain_manifest_of_another_platform_is_a_warning_or_an_error_when_a_platform_was_given(scene: Scene) -> None:
     scene.registry.put(make_image("foreign", platform=OTHER), scene.repository, "1")
     results = scene.pull()
@@ -335,6 +341,26 @@ def test_a_wrong_reference_is_refused_before_anything_is_asked_or_written(scene:
 def test_a_wrong_option_has_a_stable_cause(scene: Scene, options: dict[str, t.Any], error: str) -> None:
     assert modules.fail("image_pull", scene.options(**options))["error"] == error
     assert not os.path.exists(scene.store)
+
+
+def test_one_name_for_two_images_is_refused_before_anything_is_asked(scene: Scene, recording: Recorder) -> None:
+    name = f"{recording.host}/{scene.repository}:1"
+    pinned = [f"{name}@{make_image(text).root.digest}" for text in ("a", "b")]
+    for names in (pinned, [name, pinned[0]]):
+        results = modules.fail("image_pull", scene.options(*names))
+        assert results["error"] == "invalid_option"
+        assert all(asked in results["msg"] for asked in names)
+    assert recording.lines == []
+    assert not os.path.exists(scene.store)
+
+
+def test_the_digest_of_a_layer_or_a_config_that_is_here_is_no_image(scene: Scene) -> None:
+    scene.registry.put(first(), scene.repository, "1")
+    scene.pull()
+    for blob in (first().layers[0], first().graph.images[0].manifest.config):
+        results = modules.fail("image_pull", scene.options(f"{scene.registry.host}/{scene.repository}@{blob.digest}"))
+        assert results["error"] == "unsupported_format"
+        assert f"{blob.digest} is not an image" in results["msg"]
 
 
 def test_an_absent_image_is_not_found_with_the_registrys_words(scene: Scene) -> None:

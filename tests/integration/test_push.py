@@ -171,6 +171,16 @@ def test_several_images_go_below_a_prefix(anonymous: Registry, repository: str, 
     assert anonymous.digest(f"{repository}/team/two", "2") == str(make_image("two").root.digest)
 
 
+def test_two_images_for_one_destination_are_refused(anonymous: Registry, repository: str, store: str) -> None:
+    make_image("one").put(Store(store), "docker.io/library/same:1")
+    make_image("two").put(Store(store), "quay.io/library/same:1")
+    options = {"name": ["same:1", "quay.io/library/same:1"], "destination": f"{anonymous.host}/{repository}/", "store": store}
+    results = modules.fail("image_push", options)
+    assert results["error"] == "invalid_option"
+    assert f"{anonymous.host}/{repository}/library/same:1" in results["msg"]
+    assert anonymous.digest(f"{repository}/library/same", "1") is None
+
+
 def test_one_platform_is_pushed_as_its_manifest(anonymous: Registry, repository: str, store: str) -> None:
     index().sparse("linux/arm64").put(Store(store), NAME, platforms=["linux/arm64"])
     options = {"name": [NAME], "destination": f"{anonymous.host}/{repository}:1", "platform": ["linux/arm64"], "store": store}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import PlatformMissing
+from ..errors import InvalidOption, PlatformMissing
 from .digest import Digest
 from .platform import Platform, Selection
 from .reference import Reference
@@ -38,6 +38,15 @@ def find_all(images: t.Sequence[_Image], selector: Reference | Digest, image_ids
     return exact or [
         image for image in images if image.digest == selector.digest and image.name is not None and image.name.context == selector.context
     ]
+
+
+def refuse_contradictions(references: t.Iterable[Reference]) -> None:
+    """Raises InvalidOption where one name stands for two images: which of them it is in the end would be left to chance."""
+    asked: dict[Reference, Reference] = {}
+    for reference in references:
+        first = asked.setdefault(reference.name, reference)
+        if first != reference:
+            raise InvalidOption(f"{first} and {reference} are two images under one name; ask for one of them")
 
 
 def check_plain(platform: Platform | None, selection: Selection, what: str) -> str | None:

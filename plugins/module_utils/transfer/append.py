@@ -78,7 +78,7 @@ def _read_base(store: Store, wanted: NewImage, host: Platform) -> Base | None:
     """The base's image for the platform; it must be whole. Raises InvalidOption for a base that is the new image's own name."""
     if wanted.base is None:
         return None
-    if wanted.base == wanted.name:
+    if isinstance(wanted.base, Reference) and wanted.base.name == wanted.name:
         raise InvalidOption(f"name and base are both {wanted.name}: an image doesn't change, so give the new one another name")
     entry = store.complete(wanted.base)
     platform = wanted.platform or host

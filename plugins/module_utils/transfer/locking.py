@@ -10,14 +10,14 @@ import dataclasses
 import os
 import typing as t
 
-from ..errors import ImageNotFound, InvalidOption, LongshoreError, UnsupportedFormat
+from ..errors import ImageNotFound, LongshoreError, UnsupportedFormat
 from ..files import read_bounded, replace_file, require_folder
 from ..oci.digest import Digest
 from ..oci.graph import children_for, read_graph
 from ..oci.lockfile import MAX_LOCK_FILE, LockedImage, LockFile
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..oci.selecting import check_plain
+from ..oci.selecting import check_plain, refuse_contradictions
 from .describe import preferred, short
 from .plan import ImageFacts, ImagePlan, Plan, RefState
 from .workers import Workers
@@ -65,7 +65,7 @@ class Locker:
         Raises UnsupportedFormat for a file that is there and no lock file, InvalidOption for one name with two digests.
         """
         unique = list(dict.fromkeys(references))
-        _refuse_contradictions(unique)
+        refuse_contradictions(unique)
         before = read_lock_file(self.path)
         findings = workers.map(lambda reference: self._found_or_error(reference, before), unique)
         if any(finding.error is not None for finding in findings):
@@ -191,15 +191,6 @@ def read_lock_file(path: str) -> LockFile | None:
         return LockFile.parse(data, path)
     except UnsupportedFormat as error:
         raise UnsupportedFormat(f"{error.message}; it was left as it is: mend it, or remove it to lock everything anew") from error
-
-
-def _refuse_contradictions(references: t.Sequence[Reference]) -> None:
-    """One name has one line in the file."""
-    asked: dict[Reference, Reference] = {}
-    for reference in references:
-        first = asked.setdefault(reference.name, reference)
-        if first != reference:
-            raise InvalidOption(f"{first} and {reference} are two images under one name, and only one of them can be locked")
 
 
 def _states(lock: LockFile | None) -> dict[str, t.Any]:

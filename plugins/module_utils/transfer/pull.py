@@ -15,7 +15,7 @@ from ..oci.graph import Graph, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, describe
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..oci.selecting import check_plain
+from ..oci.selecting import check_plain, refuse_contradictions
 from .describe import image_facts, moving, ref_state, short
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 from .workers import Workers
@@ -42,8 +42,12 @@ class Puller:
     lock: LockFile | None = None
 
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> MovingPlan:
-        """The plan for several images, worked out at once. An image that can't be had carries its error; the others go on."""
+        """The plan for several images, worked out at once. An image that can't be had carries its error; the others go on.
+
+        Raises InvalidOption for one name that would be two images.
+        """
         unique = list(dict.fromkeys(references))
+        refuse_contradictions(unique)
         self.store.reload()  # a damaged store ends the run before anything is asked for
         return MovingPlan(workers.map(self._plan_or_error, unique))
 
@@ -93,7 +97,11 @@ class Puller:
         """A manifest or index of the store of which only the digest is known."""
         status = self.store.status(digest)
         data = self.store.read(Descriptor("", digest, status.st_size)) if status is not None else None
-        return describe(data, str(digest)) if data is not None else None
+        try:
+            return describe(data, str(digest)) if data is not None else None
+        except UnsupportedFormat as error:
+            told = f"what has this digest in {self.store.path} is neither a manifest nor an index"
+            raise UnsupportedFormat(f"{digest} is not an image: {told}") from error
 
     def _here(self, root: Descriptor, before: Entry | None) -> Graph | None:
         """The image as it is wanted, if all of it is in the store."""
@@ -104,10 +112,11 @@ class Puller:
 
     def _choice(self, root: Descriptor, before: Entry | None) -> t.Callable[[Index, str], t.Sequence[Descriptor]]:
         """The platforms asked for now and those recorded with the entry, and every child whose manifest is here: all of them must be whole."""
-        selection = self._selection_for(root, before)
+        selections = (self.selection, self._selection_for(root, before))
 
         def chosen(index: Index, what: str) -> t.Sequence[Descriptor]:
-            wanted = {entry.digest for entry in children_for(selection)(index, what)}
+            # What is asked for now has to be there, though all that is there may have been asked for before.
+            wanted = {entry.digest for selection in selections for entry in children_for(selection)(index, what)}
             return [entry for entry in index.manifests if entry.digest in wanted or self.store.status(entry.digest) is not None]
 
         return chosen

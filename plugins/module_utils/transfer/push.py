@@ -54,7 +54,11 @@ class Pusher:
     host: Platform
 
     def plan(self, pairs: t.Sequence[tuple[Reference | Digest, Reference]], workers: Workers) -> MovingPlan:
-        """The plan for several images, each with its destination. Blobs that several of them bring to one repository are sent once."""
+        """The plan for several images, each with its destination. Blobs that several of them bring to one repository are sent once.
+
+        Raises InvalidOption for two images with one destination.
+        """
+        _refuse_contradictions(pairs)
         self.store.reload()  # a damaged store ends the run before anything is asked for
         outlets = Outlets(self.repository, StoreHints(self.store))
         images = [self._plan_or_error(name, destination, outlets, workers) for name, destination in dict.fromkeys(pairs)]
@@ -100,3 +104,12 @@ class Pusher:
         for blob in graph.blobs:
             self.store.whereabouts.add(blob.digest, repository.name)
         return outlets.lacking(graph, repository, workers)
+
+
+def _refuse_contradictions(pairs: t.Iterable[tuple[Reference | Digest, Reference]]) -> None:
+    """One tag points at one image: each further run would move it from one to the other."""
+    taken: dict[Reference, tuple[Reference | Digest, Reference]] = {}
+    for name, destination in pairs:
+        first = taken.setdefault(destination.name, (name, destination))
+        if first != (name, destination):
+            raise InvalidOption(f"{first[0]} and {name} can't both be pushed to {destination.name}; give them different destinations")
