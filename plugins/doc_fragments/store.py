@@ -19,6 +19,7 @@ options:
   store_mode:
     description:
       - The permissions of the store's folder when it is made, in octal. The umask has no say in it.
+      - A store that is there keeps those that it has, and so does all that comes to it later.
       - A mode that lets everybody write is refused.
     type: raw
     default: "0700"

@@ -12,6 +12,7 @@ import functools
 import itertools
 import os
 import shutil
+import stat
 import typing as t
 
 from ..errors import DigestMismatch, DiskFull, InputOutputError, LongshoreError, StoreIncomplete
@@ -50,8 +51,10 @@ class Writer:
         needed = frozenset(needed)
         store.reload()
         make_folder(store.path, store.mode)
-        for folder in (store.private(), store.private("leases"), store.private("tmp")):
-            make_folder(folder, store.mode)
+        make_folder(store.private(), store.mode)
+        self._mode = _mode_of(store.private())
+        for folder in (store.private("leases"), store.private("tmp")):
+            make_folder(folder, self._mode)
         with self._locked():
             live = locks.live_leases(store.private("leases"))
             locks.reclaim(store.private("tmp"), live)
@@ -97,7 +100,7 @@ class Writer:
         from . import partials
 
         folder = self.store.private(partials.FOLDER)
-        make_folder(folder, self.store.mode)
+        make_folder(folder, self._mode)
         partial = partials.claim(folder, descriptor, lambda: self.store.has(descriptor))
         if partial is None:
             if not self.store.has(descriptor):
@@ -145,8 +148,8 @@ class Writer:
         target = self.store.blob_path(digest)
         folder = os.path.dirname(target)
         if folder not in self._to_sync:
-            make_folder(os.path.dirname(folder), self.store.mode)
-            make_folder(folder, self.store.mode)
+            make_folder(os.path.dirname(folder), self._mode)
+            make_folder(folder, self._mode)
         self._move_folder_away(target)
         if self.store.status(digest) is None:
             self._brought.append(digest)
@@ -247,7 +250,7 @@ class Writer:
         self.store.reload()
         self._replace(LAYOUT_FILE, canonical({"imageLayoutVersion": LAYOUT_VERSION}))
         self._replace(INDEX_FILE, StoreIndex().to_bytes())
-        make_folder(os.path.join(self.store.path, BLOBS), self.store.mode)
+        make_folder(os.path.join(self.store.path, BLOBS), self._mode)
         sync_folder(self.store.path)
 
     def _write_index(self, before: StoreIndex, after: StoreIndex) -> None:
@@ -268,9 +271,12 @@ class Writer:
                 record.written()
 
     def _replace(self, name: str, data: bytes) -> None:
-        with self._private_file(self._file_mode) as file:
+        """A file that is there keeps its mode: whoever could read it must be able to read the new one."""
+        target = os.path.join(self.store.path, name)
+        mode = 0o600 | (_mode_of(target) & 0o066) if os.path.isfile(target) else self._file_mode
+        with self._private_file(mode) as file:
             file.write(data)
-            file.publish(os.path.join(self.store.path, name))
+            file.publish(target)
 
     def _sync_blobs(self) -> None:
         """A folder leaves the list before it is synced: what another thread publishes meanwhile puts it back."""
@@ -290,14 +296,20 @@ class Writer:
 
     @property
     def _file_mode(self) -> int:
-        """Readable and writable for whom the store's folder is; executable for nobody."""
-        return 0o600 | (self.store.mode & 0o066)
+        """Readable and writable for whom the store is; executable for nobody."""
+        return 0o600 | (self._mode & 0o066)
 
     def _temporary_path(self) -> str:
         return self.store.private("tmp", f"{self._lease.id}.{next(self._counter)}")
 
     def _private_file(self, mode: int) -> PrivateFile:
         return PrivateFile(self._temporary_path(), mode)
+
+
+def _mode_of(path: str) -> int:
+    """How a store was made decides for all that comes to it later, whatever a later run says of modes; never may everybody write."""
+    with reporting(path):
+        return stat.S_IMODE(os.stat(path).st_mode) & ~0o002
 
 
 def _held(data: bytes, unused_descriptor: Descriptor) -> t.Iterable[bytes]:

@@ -214,6 +214,26 @@ def test_a_folder_that_exists_keeps_its_mode(folder: Path) -> None:
     assert folder.stat().st_mode & 0o7777 == 0o711
 
 
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o2770])
+@pytest.mark.parametrize("later", [0o700, 0o755])
+def test_a_later_run_keeps_the_modes_of_a_store(folder: Path, mode: int, later: int) -> None:
+    make_image("x").put(Store(str(folder), mode), NAME)
+    before = {path: path.stat().st_mode for path in (folder, *folder.rglob("*"))}
+    make_image("y").put(Store(str(folder), later), "y:1")
+    with Store(str(folder), later).writer(()) as writer:
+        writer.remove([Store(str(folder)).resolve(Reference.parse("y:1"))], [])
+    assert {path: path.stat().st_mode for path in before} == before
+    assert {path.stat().st_mode & 0o777 for path in (folder / ".longshore").iterdir() if path.is_file()} == {mode & 0o666}
+
+
+def test_the_index_of_another_tool_keeps_its_mode(filled: Path) -> None:
+    shutil.rmtree(filled / ".longshore")
+    (filled / "index.json").chmod(0o644)
+    make_image("y").put(Store(str(filled)), "y:1")
+    assert (filled / "index.json").stat().st_mode & 0o777 == 0o644
+    assert (filled / ".longshore").stat().st_mode & 0o777 == 0o700
+
+
 def test_looking_at_a_store_writes_nothing(filled: Path) -> None:
     make_index("i").sparse("linux/amd64").put(Store(str(filled)), "i:1", platforms=["linux/amd64"])
     shutil.rmtree(filled / ".longshore")
