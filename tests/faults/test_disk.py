@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import subprocess
 import typing as t
@@ -32,8 +33,10 @@ from ansible_collections.longshore.images.tests.support.verbs import (
     names,
     opened,
     plan_pull,
+    prune,
     pull,
     put_images,
+    remove,
     tag,
     whole,
 )
@@ -118,6 +121,21 @@ def test_a_full_disk_fails_every_image_that_is_left_in_words(tmp_path: Path) -> 
         assert list((path / ".longshore" / "tmp").iterdir()) == []
 
 
+def fill(disk: Path) -> None:
+    """Leaves no room on a disk."""
+    with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+
+
+def remove_moving(path: Path) -> None:
+    remove(path, "r.test/moving:1")
+
+
+def prune_but_old(path: Path) -> None:
+    prune(path, "r.test/old:*")
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> t.Iterator[Path]:
     """A real file system of 512 KiB."""
@@ -141,3 +159,16 @@ def test_a_disk_that_is_really_full_is_told_and_nothing_of_the_failed_image_stay
     assert wrong_blobs(path) == []
     pull(path, "r.test/new:1")
     assert whole(path, OLD)
+
+
+@pytest.mark.parametrize("verb", [remove_moving, prune_but_old], ids=["rm", "prune"])
+def test_images_are_removed_from_a_disk_without_any_room(small_disk: Path, verb: t.Callable[[Path], object]) -> None:
+    path = small_disk / "store"
+    put_images(path)
+    records = (path / ".longshore" / "verified.json").read_bytes()
+    fill(small_disk)
+    verb(path)
+    assert set(names(path)) == {"r.test/old:1", "r.test/leaving:1"} - ({"r.test/leaving:1"} if verb is prune_but_old else set())
+    assert whole(path, OLD)
+    assert leftovers(path) == []
+    assert (path / ".longshore" / "verified.json").read_bytes() == records

@@ -82,8 +82,10 @@ class Lease:
             try:
                 os.fchmod(self._descriptor, mode)
                 try_lock(self._descriptor, self._path)
+                listed = [str(digest) for digest in needed]
+                # An empty file takes no room: a run that only removes has to work on a full disk.
                 with open(self._descriptor, "w", encoding="ascii", closefd=False) as file:
-                    json.dump([str(digest) for digest in needed], file)
+                    file.write(json.dumps(listed) if listed else "")
             except BaseException:
                 self.end()
                 raise
@@ -151,6 +153,6 @@ def _is_dead(path: str) -> bool:
 
 def _read_needs(path: str) -> frozenset[Digest]:
     try:
-        return frozenset(Digest.parse(text) for text in json.loads(read_bounded(path, _MAX_LEASE)))
+        return frozenset(Digest.parse(text) for text in json.loads(read_bounded(path, _MAX_LEASE) or b"[]"))
     except ValueError as error:
         raise StoreDamaged(f"{path} is the lease of a running task but can't be read: {error}") from error

@@ -51,6 +51,10 @@ class Record(t.Generic[_Value]):
             values[key] = value
         return json.dumps(dict(list(values.items())[-self._limit :]), separators=(",", ":")).encode("ascii")
 
+    def on_disk(self) -> bytes:
+        """The file as it is. Raises FileNotFoundError, InputOutputError."""
+        return read_bounded(self.path, _MAX_FILE)
+
     def written(self) -> None:
         self._values = None
         self._news = {}
@@ -58,6 +62,6 @@ class Record(t.Generic[_Value]):
     def _read(self) -> dict[str, _Value]:
         """The values on disk; none where they can't be read, for whatever reason."""
         try:
-            return {key: self._parse(value) for key, value in json.loads(read_bounded(self.path, _MAX_FILE)).items()}
+            return {key: self._parse(value) for key, value in json.loads(self.on_disk()).items()}
         except _UNREADABLE:
             return {}

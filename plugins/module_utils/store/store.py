@@ -68,9 +68,13 @@ class Store:
         return os.path.join(self.path, INDEX_FILE)
 
     @property
+    def records(self) -> list[Record[t.Any]]:
+        return [self.known, self.whereabouts]
+
+    @property
     def news(self) -> list[Record[t.Any]]:
         """The records in which this run has noted what isn't on disk yet."""
-        return [record for record in (self.known, self.whereabouts) if record.has_news]
+        return [record for record in self.records if record.has_news]
 
     # The index.
 

@@ -221,8 +221,11 @@ class Writer:
             raise StoreIncomplete(f"{entry.label} was not stored: {lost[0].digest} was lost while this ran; run it again")
 
     def remove(self, removed: t.Collection[Entry], garbage: t.Collection[Digest]) -> None:
-        """Takes entries out of the index, and then those of GARBAGE that neither another entry nor a running task needs (promises I6, I7)."""
-        with self._locked():
+        """Takes entries out of the index, and then those of GARBAGE that neither another entry nor a running task needs (promises I6, I7).
+
+        On a full disk, where that is wanted most, the new index takes the room of records for a while.
+        """
+        with self._locked(), contextlib.ExitStack() as stack:
             before = self.store.reload()
             after = before.without(removed)
             needed = needed_digests(self.store, after.entries)
@@ -230,10 +233,29 @@ class Writer:
                 if lease != self._lease.id:
                     needed |= digests
             if after != before:
-                self._write_index(before, after)
+                try:
+                    self._write_index(before, after)
+                except DiskFull:
+                    stack.enter_context(self._without_records())
+                    self._write_index(before, after)
             for digest in garbage:
                 if digest not in needed:
                     self._unlink_blob(digest)
+
+    @contextlib.contextmanager
+    def _without_records(self) -> t.Iterator[None]:
+        """Inside, the records of the store are not on the disk. A death there costs the next run time, and nothing else."""
+        kept: dict[str, bytes] = {}
+        for record in self.store.records:
+            with contextlib.suppress(OSError, InputOutputError):
+                kept[record.path] = record.on_disk()
+                os.unlink(record.path)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(InputOutputError, DiskFull):
+                for path, data in kept.items():
+                    self._replace(os.path.relpath(path, self.store.path), data)
 
     def _unlink_blob(self, digest: Digest) -> None:
         path = self.store.blob_path(digest)
