@@ -269,6 +269,15 @@ def test_a_first_pull_asks_for_each_part_once_and_names_what_it_takes(scene: Sce
 # Policies.
 
 
+def test_the_never_policy_tells_a_damaged_image_from_an_absent_one(scene: Scene) -> None:
+    scene.registry.put(first(), scene.repository, "1")
+    scene.pull()
+    scene.blob(first().layers[0].digest).unlink()
+    results = modules.fail("image_pull", scene.options(pull_policy="never"))
+    assert results["error"] == "not_found"
+    assert "not whole" in results["msg"]
+
+
 def test_the_never_policy_fails_for_an_absent_image_and_asks_nobody(scene: Scene) -> None:
     results = modules.fail("image_pull", scene.options(f"127.0.0.1:{free_port()}/a:1", pull_policy="never"))
     assert results["error"] == "not_found"

@@ -189,7 +189,19 @@ def test_a_digest_of_a_repository_with_several_names_there_needs_force(filled: S
 
 def test_a_damaged_image_can_be_removed(filled: Store) -> None:
     os.unlink(filled.blob_path(image().root.digest))
-    assert modules.check_do_again("image_rm", {"name": [NAME], "store": filled.path})["untagged"] == [NAME]
+    done = modules.check_do_again("image_rm", {"name": [NAME], "store": filled.path})
+    assert done["untagged"] == [NAME]
+    assert (done["images"][0]["name"], done["images"][0]["digest"]) == (NAME, str(image().root.digest))
+
+
+def test_a_damaged_image_without_a_name_has_none_in_its_row(filled: Store) -> None:
+    modules.run("image_tag", {"name": OTHER, "targets": [NAME], "store": filled.path})
+    os.unlink(filled.blob_path(image().root.digest))
+    digest = str(image().root.digest)
+    done = modules.check_do_again("image_rm", {"name": [digest], "store": filled.path})
+    assert (done["images"][0]["name"], done["images"][0]["digest"]) == (None, digest)
+    absent = modules.run("image_rm", {"name": [digest], "store": filled.path})["images"]
+    assert absent == [{"name": None, "digest": digest, "changed": False}]
 
 
 def test_removing_from_a_store_that_is_not_there_changes_and_makes_nothing(store: str) -> None:

@@ -60,6 +60,11 @@ def image_facts(name: str | None, graph: Graph, asked: Selection | None, host: P
     )
 
 
+def stored_facts(name: str | None, root: Descriptor, graph: Graph | None, asked: Selection | None, host: Platform) -> ImageFacts:
+    """As image_facts, also for an image of which nothing can be read: its digest is known all the same."""
+    return image_facts(name, graph, asked, host) if graph is not None else ImageFacts(name, root.digest, None, root.media_type, (), 0)
+
+
 def preferred_image(graph: Graph, asked: Selection | None, host: Platform) -> ImageNode | None:
     return preferred(graph.images, asked, host)
 

@@ -19,7 +19,7 @@ from ..oci.graph import Graph, ImageNode, Read, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection, choose
 from ..oci.reference import Reference
-from .describe import image_facts, preferred_image, whole_graph
+from .describe import preferred_image, stored_facts, whole_graph
 from .filtering import Choosing, Filters
 
 if t.TYPE_CHECKING:
@@ -165,16 +165,8 @@ class Inspector:
         image = self._image(held)
         config = held.config(image)
         names = [other.name for other in self._held if other.digest == held.digest and other.name is not None]
-        facts: Facts = {
-            "name": str(held.name) if held.name is not None else None,
-            "digest": str(held.digest),
-            "image_id": None,
-            "media_type": held.root.media_type,
-            "platforms": [],
-            "size": 0,
-        }
-        if held.graph is not None:
-            facts.update(image_facts(facts["name"], held.graph, self._selection, self._host).facts())
+        name = str(held.name) if held.name is not None else None
+        facts: Facts = stored_facts(name, held.root, held.graph, self._selection, self._host).facts()
         platform = config.platform if config is not None else None
         facts.update(
             present=True,

@@ -11,7 +11,7 @@ import typing as t
 from ..errors import StoreDamaged
 from ..oci.platform import Platform
 from ..oci.reference import Reference
-from .describe import image_facts, ref_state, short, whole_graph
+from .describe import ref_state, short, stored_facts, whole_graph
 from .plan import ImagePlan, Plan, RefChange, Transfer
 
 if t.TYPE_CHECKING:
@@ -42,10 +42,9 @@ def _planned(store: Store, target: Reference, before: Entry | None, after: Entry
     """One target's row: AFTER is the entry whose image it has in the end."""
     name = str(target)
     was, will_be = ref_state(store, before), ref_state(store, after)
-    graph = whole_graph(store, after)
     plan = ImagePlan(
         asked=name,
-        image=image_facts(name, graph, None, host) if graph is not None else None,
+        image=stored_facts(name, after.descriptor, whole_graph(store, after), None, host),
         changes=(RefChange(name, was, will_be),),
         own={"previous_digest": str(was.digest) if was is not None else None},
     )

@@ -83,7 +83,8 @@ class Puller:
         found = self._stored_root(reference, before)
         graph = self._here(found, before) if found is not None else None
         if graph is None and self.policy == "never":
-            raise ImageNotFound(f"{reference} is not in the store {self.store.path}, and pull_policy 'never' forbids to pull it")
+            lack = "not" if found is None else "not whole, or not for the platforms that are wanted,"
+            raise ImageNotFound(f"{reference} is {lack} in the store {self.store.path}, and pull_policy 'never' forbids to pull it")
         return graph
 
     def _stored_root(self, reference: Reference, before: Entry | None) -> Descriptor | None:

@@ -15,7 +15,7 @@ from ..oci.digest import Digest
 from ..oci.glob import compile_glob, is_glob
 from ..oci.platform import Platform
 from ..oci.reference import Reference, parse_selector
-from .describe import image_facts, ref_state, short, whole_graph
+from .describe import ref_state, short, stored_facts, whole_graph
 from .plan import ImagePlan, Plan, RefChange
 from .workers import Workers
 
@@ -71,11 +71,16 @@ def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, for
                 removed[key] = entry
                 images.append(removed_image(store, entry, host))
         if not entries and not (isinstance(selector, str) and is_glob(selector)):
-            images.append(ImagePlan(str(selector), warnings=_warn_of_short_id(selector)))
+            images.append(ImagePlan(str(selector), own=named_by(selector), warnings=_warn_of_short_id(selector)))
     gone = list(removed.values())
     remaining = staying(store, gone)
     garbage = garbage_of(store, gone, remaining) if prune else {}
     return RemovalPlan(images, removal_facts(gone, remaining, sum(garbage.values())), store=store, removed=tuple(gone), garbage=tuple(garbage))
+
+
+def named_by(selector: Selector) -> dict[str, str | None]:
+    """How the row of an absent image tells which one was meant: a digest or an ID is no name."""
+    return {"name": None, "digest": str(selector)} if isinstance(selector, Digest) else {}
 
 
 def staying(store: Store, removed: t.Iterable[Entry]) -> list[Entry]:
@@ -122,10 +127,10 @@ def _in_repository(store: Store, selector: Reference) -> list[Entry]:
 
 def removed_image(store: Store, entry: Entry, host: Platform) -> ImagePlan:
     """One entry that goes, with its row in the results."""
-    graph = whole_graph(store, entry)
+    name = str(entry.name) if entry.name is not None else None
     return ImagePlan(
         asked=entry.label,
-        image=image_facts(str(entry.name) if entry.name is not None else None, graph, None, host) if graph is not None else None,
+        image=stored_facts(name, entry.descriptor, whole_graph(store, entry), None, host),
         changes=(RefChange(entry.label, ref_state(store, entry), None),),
         actions=(
             f"remove {entry.name} ({short(entry.descriptor.digest)})"

@@ -15,8 +15,9 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..store.examine import examine
-from .describe import counted, image_facts, moving, ref_state, short, whole_graph
+from .describe import counted, moving, ref_state, short, stored_facts, whole_graph
 from .plan import ImagePlan, MovingPlan, RefChange, RefState
+from .removal import named_by
 from .repair import plan_repair
 from .workers import Workers
 
@@ -186,7 +187,7 @@ class Verifier:
         will_be = RefState(entry.digest, tuple(graph.platforms)) if image.transfer is not None and graph is not None else was
         plan = ImagePlan(
             asked=entry.label,
-            image=image_facts(name, graph, None, self.host) if graph is not None else None,
+            image=stored_facts(name, entry.descriptor, graph, None, self.host),
             changes=(RefChange(entry.label, was, will_be),),
             transfer=image.transfer,
             error=image.error,
@@ -207,7 +208,7 @@ def find_entries(store: Store, selectors: t.Sequence[Selector] | None) -> tuple[
         entries = store.matching(selector)
         found += [entry for entry in entries if entry not in found]
         if not entries:
-            absent.append(ImagePlan(str(selector), error=ImageNotFound(f"{selector} is not in the store {store.path}")))
+            absent.append(ImagePlan(str(selector), own=named_by(selector), error=ImageNotFound(f"{selector} is not in the store {store.path}")))
     return found, absent
 
 
