@@ -204,6 +204,13 @@ def test_a_sparse_image_is_not_pushed_as_if_it_were_whole(anonymous: Registry, r
     assert anonymous.digest(repository, "1") is None
 
 
+def test_a_sparse_image_that_the_destination_has_in_full_is_unchanged(anonymous: Registry, repository: str, store: str) -> None:
+    name = anonymous.put(index(), repository, "1")
+    index().sparse("linux/arm64").put(Store(store), name, platforms=["linux/arm64"])
+    done = modules.check_do_again("image_push", {"name": [name], "store": store}, changes=False)
+    assert done["images"][0]["digest"] == str(index().root.digest)
+
+
 def test_a_platform_that_is_not_here_is_not_pushed(anonymous: Registry, repository: str, store: str) -> None:
     index().sparse("linux/arm64").put(Store(store), NAME, platforms=["linux/arm64"])
     options = {"name": NAME, "destination": f"{anonymous.host}/{repository}:1", "platform": ["linux/amd64"], "store": store}

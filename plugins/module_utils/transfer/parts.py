@@ -47,12 +47,17 @@ def chosen_part(root: Descriptor, label: str, read: Read, selection: Selection |
 def whole_part(root: Descriptor, label: str, read: Read, selection: Selection | None) -> Graph:
     """As chosen_part, for places that refuse an index of which something is lacking. Raises PlatformMissing for one."""
     graph = chosen_part(root, label, read, selection)
+    refuse_sparse(graph, label)
+    return graph
+
+
+def refuse_sparse(graph: Graph, label: str) -> None:
+    """Raises PlatformMissing for an index of which something is lacking."""
     if graph.absent:
         held = ", ".join(graph.platforms) or "no platform"
         raise PlatformMissing(
             f"{label} is here only for {held} of the {len(graph.absent) + len(graph.images)} images in its index; give platform to push those"
         )
-    return graph
 
 
 def sparse_part(whole: Graph, selection: Selection | None, label: str) -> Graph:

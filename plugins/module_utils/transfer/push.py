@@ -17,7 +17,7 @@ from ..oci.reference import Reference
 from .describe import image_facts, moving, short
 from .hints import StoreHints
 from .outlets import Division, Outlets
-from .parts import whole_part
+from .parts import chosen_part, refuse_sparse
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
 from .workers import Workers
 
@@ -73,12 +73,14 @@ class Pusher:
     def _plan(self, name: Reference | Digest, destination: Reference, outlets: Outlets, workers: Workers) -> ImagePlan:
         """Raises ImageNotFound, StoreDamaged, and PlatformMissing for a sparse image where no platform is chosen: registries refuse it."""
         entry = self.store.complete(name)
-        graph = whole_part(entry.descriptor, entry.label, self.store.read, self.selection)
+        graph = chosen_part(entry.descriptor, entry.label, self.store.read, self.selection)
         if destination.digest is not None and destination.digest != graph.root.digest:
             raise InvalidOption(f"{name} has the digest {graph.root.digest} and can't be pushed to {destination}")
         repository = self.repository(destination)
         found = repository.probe(destination)
         there = found is not None and found.digest == graph.root.digest
+        if not there:
+            refuse_sparse(graph, entry.label)
         division = self._division(graph, repository, there, outlets, workers)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
         was = will_be if there else RefState(found.digest) if found is not None else None
