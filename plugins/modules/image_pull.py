@@ -25,7 +25,8 @@ options:
     description:
       - V(always) asks the registry what the name points at, and moves bytes when that differs from what is here. An unchanged tag costs one request.
       - V(missing) asks nothing when the image is here and whole.
-      - V(newer) is V(always), but keeps the image that is here, with a warning, when the registry can't be reached.
+      - V(newer) is V(always), but keeps the image that is here, with a warning, when the registry can't be reached, has
+        no quota left for the host, or fails itself.
       - V(never) fails when the image isn't here.
       - An image that is pinned by digest and is here is never asked for.
     type: str

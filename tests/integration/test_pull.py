@@ -295,6 +295,25 @@ def test_the_newer_policy_keeps_the_image_with_a_warning_when_the_registry_is_go
     assert modules.fail("image_pull", {**options, "pull_policy": "always"})["error"] == "unreachable"
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_the_newer_policy_keeps_the_image_when_the_registry_can_not_answer(scene: Scene, recording: Recorder, status: int) -> None:
+    name = f"{recording.host}/{scene.repository}:1"
+    make_image("kept", platform=HOST).put(Store(scene.store), name)
+    recording.intercept = lambda noted: status
+    results = modules.run("image_pull", scene.options(name, pull_policy="newer", retries=1))
+    assert not results["changed"]
+    assert "was not compared" in json.dumps(results["warnings"])
+    assert modules.fail("image_pull", scene.options(name, retries=1))["error"] == ("rate_limited" if status == 429 else "registry_error")
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, "denied"), (404, "not_found")])
+def test_the_newer_policy_tells_what_the_registry_says_of_the_image(scene: Scene, recording: Recorder, status: int, error: str) -> None:
+    name = f"{recording.host}/{scene.repository}:1"
+    make_image("kept", platform=HOST).put(Store(scene.store), name)
+    recording.intercept = lambda noted: status
+    assert modules.fail("image_pull", scene.options(name, pull_policy="newer", retries=1))["error"] == error
+
+
 # Platforms.
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import ImageNotFound, LongshoreError, Unreachable, UnsupportedFormat
+from ..errors import ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable, UnsupportedFormat
 from ..oci.digest import Digest
 from ..oci.graph import Graph, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, describe
@@ -66,8 +66,9 @@ class Puller:
         repository = self.repository(reference)
         try:
             root = self._root(reference, before, repository)
-        except Unreachable as error:
-            kept = self._here(before.descriptor, before) if before is not None and self.policy == "newer" else None
+        except (Unreachable, RateLimited, RegistryError) as error:
+            bears_it = before is not None and self.policy == "newer" and _may_pass(error)
+            kept = self._here(before.descriptor, before) if before is not None and bears_it else None
             if kept is None:
                 raise
             plan = self._planned(reference, before, kept, None)
@@ -176,6 +177,11 @@ class Puller:
         selection = self._selection_for(graph.root, before) if graph.root.is_index else None
         plan.transfer = Transfer(repository or self.store, self.store, graph, (reference.name,), selection, moves, reused, bool(plan.actions))
         return plan
+
+
+def _may_pass(error: LongshoreError) -> bool:
+    """Whether a registry can't answer just now: it isn't there, has no quota left, or fails itself. What it says of the image is another matter."""
+    return not isinstance(error, RegistryError) or (error.status or 0) >= 500
 
 
 def _action(name: str, was: RefState | None, will_be: RefState, moves: t.Sequence[Descriptor]) -> str:
