@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import DigestMismatch, UnsupportedFormat
+from ..errors import DigestMismatch, PlatformMissing, UnsupportedFormat
 from .config import ImageConfig
 from .digest import Digest
 from .manifest import Descriptor, Index, Manifest, read_manifest
@@ -93,6 +93,14 @@ def children_for(selection: Selection) -> Choice:
         return [entry for entry in index.manifests if entry in wanted]
 
     return chosen
+
+
+def promised_children(selection: Selection | None, index: Index, what: str) -> t.Sequence[Descriptor]:
+    """The children by which an image keeps its promise to be here for SELECTION. An index within another needn't have any."""
+    try:
+        return children_for(selection)(index, what) if selection is not None else ()
+    except PlatformMissing:
+        return ()
 
 
 def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = every_child) -> Graph | None:

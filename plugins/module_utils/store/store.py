@@ -15,7 +15,7 @@ from ..errors import DigestMismatch, ImageNotFound, InvalidOption, InvalidRefere
 from ..files import open_regular, read_bounded, read_chunks, reporting
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import MAX_DOCUMENT, Document
-from ..oci.graph import Choice, Graph, children_for, every_child, read_graph
+from ..oci.graph import Choice, Graph, every_child, promised_children, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.reference import Reference
 from ..oci.selecting import find_all
@@ -243,8 +243,7 @@ class Store:
         promised: set[Digest] = set()
 
         def every_child_noting_the_wanted(index: Index, what: str) -> t.Sequence[Descriptor]:
-            if entry.selection is not None:
-                promised.update(child.digest for child in children_for(entry.selection)(index, what))
+            promised.update(child.digest for child in promised_children(entry.selection, index, what))
             return index.manifests
 
         graph = self.graph(entry, every_child_noting_the_wanted)

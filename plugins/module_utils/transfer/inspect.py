@@ -238,7 +238,8 @@ def _child_facts(graph: Graph | None) -> list[Facts]:
     index = read_manifest(graph.documents[graph.root], graph.root.media_type, str(graph.root.digest))
     if not isinstance(index, Index):
         return []
-    here = {image.descriptor.digest for image in graph.images}
+    # A manifest is here with its blobs; of an index within the index that is told by its own images.
+    here = {image.descriptor.digest for image in graph.images} | {document.digest for document in graph.documents if document.is_index}
     return [
         {
             "digest": str(child.digest),

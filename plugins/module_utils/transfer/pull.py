@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import typing as t
 
 from ..errors import ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable, UnsupportedFormat
@@ -114,11 +115,14 @@ class Puller:
 
     def _choice(self, root: Descriptor, before: Entry | None) -> t.Callable[[Index, str], t.Sequence[Descriptor]]:
         """The platforms asked for now and those recorded with the entry, and every child whose manifest is here: all of them must be whole."""
-        selections = (self.selection, self._selection_for(root, before))
+        selection = self._selection_for(root, before)
+        indexes = itertools.count()
 
         def chosen(index: Index, what: str) -> t.Sequence[Descriptor]:
-            # What is asked for now has to be there, though all that is there may have been asked for before.
-            wanted = {entry.digest for selection in selections for entry in children_for(selection)(index, what)}
+            wanted = {entry.digest for entry in children_for(selection)(index, what)}
+            if next(indexes) == 0:
+                # The image's own index must have what is asked for now, though all that it has may have been asked for before.
+                wanted.update(entry.digest for entry in children_for(self.selection)(index, what))
             return [entry for entry in index.manifests if entry.digest in wanted or self.store.status(entry.digest) is not None]
 
         return chosen
