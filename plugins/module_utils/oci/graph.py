@@ -71,11 +71,15 @@ class Graph:
 
 @dataclasses.dataclass(frozen=True)
 class NamedGraph:
-    """An image and the names that it is to get; without names it is kept by its digest. `selection` is what was asked for of an index."""
+    """An image and the names that it is to get; without names it is kept by its digest. `selection` is what was asked for of an index.
+
+    Names that are to be `free` mustn't be another image's by then.
+    """
 
     graph: Graph
     names: tuple[Reference, ...]
     selection: Selection | None
+    free: bool = False
 
 
 def every_child(index: Index, what: str) -> t.Sequence[Descriptor]:

@@ -15,7 +15,7 @@ import shutil
 import stat
 import typing as t
 
-from ..errors import DigestMismatch, DiskFull, InputOutputError, LongshoreError, StoreIncomplete
+from ..errors import DigestMismatch, DiskFull, InputOutputError, LongshoreError, NameTaken, StoreIncomplete
 from ..files import PrivateFile, make_folder, reporting, sync_folder
 from ..oci.digest import Digest, Verifier
 from ..oci.document import canonical
@@ -182,7 +182,7 @@ class Writer:
             self._ingest_documents(image.graph)
             root = dataclasses.replace(image.graph.root, platform=None, annotations={})
             if image.names:
-                changes += [functools.partial(_named, name, root, image.selection) for name in image.names]
+                changes += [functools.partial(_named, name, root, image.selection, image.free) for name in image.names]
                 names += image.names
             else:
                 changes.append(functools.partial(_kept, root, image.selection))
@@ -338,7 +338,10 @@ def _held(data: bytes, unused_descriptor: Descriptor) -> t.Iterable[bytes]:
     return (data,)
 
 
-def _named(name: Reference, descriptor: Descriptor, selection: Selection | None, index: StoreIndex) -> StoreIndex:
+def _named(name: Reference, descriptor: Descriptor, selection: Selection | None, free: bool, index: StoreIndex) -> StoreIndex:
+    taken = index.named(name) if free else None
+    if taken is not None and taken.digest != descriptor.digest:
+        raise NameTaken(f"{name} was given to another image, {taken.digest}, while this ran; run it again")
     return index.naming(name, descriptor, selection)
 
 

@@ -38,7 +38,7 @@ class _Journey:
     @property
     def arrivals(self) -> list[NamedGraph]:
         transfer = self.transfer
-        return [*transfer.companions, NamedGraph(transfer.graph, transfer.names, transfer.selection)]
+        return [*transfer.companions, NamedGraph(transfer.graph, transfer.names, transfer.selection, transfer.free)]
 
 
 def execute(plan: Plan, transfers: t.Sequence[Transfer], workers: Workers) -> None:

@@ -145,7 +145,8 @@ class Loader:
         moves = tuple(blob for blob in arrival.graph.blobs if not self.store.has(blob)) if names or not arrival.names else ()
         reused = tuple(blob for blob in arrival.graph.blobs if blob not in moves)
         pending = any(row.actions for row in rows)
-        transfer = Transfer(self.archive, self.store, arrival.graph, names, recorded_platforms(arrival.graph, self.selection), moves, reused, pending)
+        platforms, free = recorded_platforms(arrival.graph, self.selection), self.existing in (KEEP, FAIL)
+        transfer = Transfer(self.archive, self.store, arrival.graph, names, platforms, moves, reused, pending, free=free)
         for row in rows:
             row.transfer = transfer if not row.own["kept"] else None
         return rows

@@ -32,7 +32,7 @@ def plan_names(store: Store, source: Entry, targets: t.Sequence[Reference], keep
         before = store.index.named(target)
         images.append(_planned(store, target, before, before if before is not None and keep_existing else source, host))
     moved = tuple(Reference.parse(image.asked) for image in images if image.actions)
-    transfer = Transfer(store, store, graph, moved, source.selection, (), graph.blobs)
+    transfer = Transfer(store, store, graph, moved, source.selection, (), graph.blobs, free=keep_existing)
     for image in images:
         image.transfer = transfer if image.actions else None
     return Plan(images)

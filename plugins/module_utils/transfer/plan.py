@@ -70,7 +70,7 @@ class Transfer:
 
     One that isn't `pending` is there already, and only counted. `linked` are those of the reused blobs that the sink has to take over from another part
     of its place, with the sink of this run that gets them there before, if any. `companions` are published with the image, just before it. Images for a
-    `whole` sink get there all at once or not at all.
+    `whole` sink get there all at once or not at all. Names that have to be `free` are given only where no other run has given them since.
     """
 
     source: Source
@@ -84,6 +84,7 @@ class Transfer:
     linked: t.Mapping[Descriptor, Sink | None] = dataclasses.field(default_factory=dict)
     companions: tuple[NamedGraph, ...] = ()
     whole: bool = False
+    free: bool = False
 
 
 @dataclasses.dataclass
