@@ -144,6 +144,22 @@ def test_a_tag_that_can_not_be_deleted_alone_stays_and_is_told(scene: Scene) -> 
     assert scene.has("hub/mirror/tool") == ["1", "old"]
 
 
+def test_an_image_that_is_wanted_by_its_digest_is_not_deleted_with_a_tag_that_is_not(scene: Scene) -> None:
+    """A registry deletes a manifest with its tags, so the tag has to stay."""
+    scene.private.put(TOOL, "hub/mirror/tool", "old")
+    scene.private.put(VERSIONS["1.0"], "hub/mirror/tool", "older")
+    entry = {"name": f"{scene.upstream.host}/mirror/tool@{digest(TOOL)}"}
+    variables = {"mirror_images": [entry], "mirror_destination": f"{scene.private.host}/hub/", "mirror_prune": True}
+    foreseen = mirror(scene.home, "--check", **variables)
+    assert foreseen.recap["changed"] == 1
+    done = mirror(scene.home, **variables)
+    assert done.status == 0, done.output
+    assert f"{scene.private.host}/hub/mirror/tool:old" in done.output
+    assert scene.has("hub/mirror/tool") == ["old"]
+    assert scene.private.digest("hub/mirror/tool", digest(TOOL)) == digest(TOOL)
+    assert mirror(scene.home, **variables).recap["changed"] == 0
+
+
 def refused(home: Path, entry: t.Mapping[str, t.Any], **variables: t.Any) -> str:
     play = mirror(
         home, **{"mirror_images": [entry], "mirror_destination": f"127.0.0.1:{free_port()}/", "mirror_lock_file": f"{home}/lock", **variables}
