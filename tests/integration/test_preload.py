@@ -180,6 +180,9 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
     "noengine": ({**APP, "preload_engines": [{"engine": "rkt"}]}, "rkt"),
     "nameless": ({**APP, "preload_engines": [{"docker_host": "unix:///x"}]}, "engine"),
     "mixed": ({**APP, "preload_engines": [{"engine": "podman", "docker_host": "unix:///x"}]}, "a setting of another engine"),
+    "silent": ({**APP, "preload_engines": [{"engine": "podman", "engine_timeout": 0.5}]}, "engine_timeout in preload_engines can't be less than 1"),
+    "keepless": ({**APP, "preload_keep": -1}, "preload_keep (-1) can't be less than 0"),
+    "ageless": ({**APP, "preload_older_than": "30x"}, "preload_older_than (30x) has to be an age such as 30d"),
     "mirrors": ({**APP, "preload_registries": [{"name": "registry.example.com", "mirorrs": []}]}, "mirorrs"),
     "reference": ({"preload_images": ["app:::"]}, "app:::"),
 }
