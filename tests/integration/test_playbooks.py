@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -50,6 +51,37 @@ def test_every_playbook_is_found_and_sound(installed: Path) -> None:
 def test_every_playbook_is_told_of_in_the_readme_and_says_how_it_runs(name: str) -> None:
     assert f"| [`{name}`](playbooks/{name}.yml) |" in (ROOT / "README.md").read_text()
     assert f"ansible-playbook longshore.images.{name}" in (ROOT / "playbooks" / f"{name}.yml").read_text()
+
+
+MISSPELT = {
+    "mirror": "mirror_host (mirror_hosts?)",
+    "airgap_export": "bundle_host (bundle_hosts?)",
+    "airgap_import": "airgap_destinaton (airgap_destination?)",
+    "preload_fleet": "preload_seral (preload_serial?)",
+    "report": "report_host (report_hosts?)",
+    "retention": "retention_host (retention_hosts?)",
+}
+# What must be given before anything can be misspelt.
+REQUIRED: dict[str, dict[str, t.Any]] = {
+    "mirror": {"mirror_images": [{"name": "app"}], "mirror_destination": "127.0.0.1:1/"},
+    "airgap_export": {"bundle_path": "/b.tar"},
+}
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_a_misspelt_variable_of_a_playbook_itself_is_refused_before_it_runs_on_other_hosts_than_those_that_are_meant(
+    installed: Path, name: str
+) -> None:
+    told = MISSPELT[name]
+    given = json.dumps(
+        {told.split()[0]: "nowhere", **REQUIRED.get(name, {}), "ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    )
+    done = run_playbook(
+        f"longshore.images.{name}", installed, "-i", "localhost,", "-e", given, ANSIBLE_COLLECTIONS_PATH=str(installed), PYTHONPATH=""
+    )
+    assert f"There is no variable {told}" in done.output
+    assert done.recap["changed"] == 0
+    assert done.status != 0
 
 
 def test_an_image_goes_from_playbook_to_playbook(installed: Path, anonymous: Registry, tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_one_host_goes_first_where_that_is_asked_for_and_passwords_are_told_to_n
     settings = {"name": protected.host, "username": registry.USER, "ca_path": str(protected.ca)}
     hosts = {host: {"preload_registries": [{**settings, "password": password}]} for host, password in passwords.items()}
     name = protected.put(image("1"), repository, "1")
-    told = Fleet(tmp_path, "preload_store", hosts).run("preload_fleet", "-vvv", preload_images=[name], preload_fleet_serial=[1, "100%"])
+    told = Fleet(tmp_path, "preload_store", hosts).run("preload_fleet", "-vvv", preload_images=[name], preload_serial=[1, "100%"])
     assert told.count("changed", "first") == 1
     assert told.count("failed", "second") == 1
     assert '"error": "denied"' in told.output
