@@ -65,7 +65,7 @@ class Host:
     def read(cls, name: str, answer: Answer) -> Host:
         name = clean(name, 255)
         if answer.get("unreachable") or answer.get("failed") or "images" not in answer:
-            return cls(name, problem=clean(str(answer.get("msg") or "")) or "It wasn't asked: an earlier task has failed there.")
+            return cls(name, problem=_problem(answer) or "It wasn't asked: an earlier task has failed there.")
         return cls(name, clean(str(answer.get("store", ""))), tuple(Image.read(row) for row in answer["images"]))
 
     @property
@@ -84,6 +84,12 @@ class Host:
 
 def read_hosts(answers: t.Mapping[str, Answer]) -> list[Host]:
     return [Host.read(name, answer) for name, answer in answers.items()]
+
+
+def _problem(answer: Answer) -> str:
+    """What an answer says of its failure. Of a Python that didn't come so far Ansible tells only what is missing, and the system says the reason."""
+    said = str(answer.get("module_stderr") or "").strip().rpartition("\n")[2]
+    return clean(f"{answer.get('msg') or ''}{f' ({said})' if said else ''}")
 
 
 def _day(created: str | None) -> datetime.date | None:

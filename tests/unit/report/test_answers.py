@@ -23,6 +23,8 @@ APP = "docker.io/library/app:1"
         ({"unreachable": True, "msg": "No route to host"}, "No route to host"),
         ({"failed": True, "msg": "/srv/images is damaged"}, "/srv/images is damaged"),
         ({"failed": True, "images": [], "msg": "one of them failed"}, "one of them failed"),
+        ({"failed": True, "msg": "No JSON", "module_stderr": "a\npython: Permission denied\n"}, "No JSON (python: Permission denied)"),
+        ({"failed": True, "msg": "No JSON", "module_stderr": " \n"}, "No JSON"),
         ({}, "It wasn't asked: an earlier task has failed there."),
         ({"msg": "up\x1b[2Jset \u202eback\n"}, "up [2Jset  back"),
     ],
