@@ -178,6 +178,7 @@ def refused(home: Path, entry: t.Mapping[str, t.Any], **variables: t.Any) -> str
         ({"tags": ["1"]}, {}, "missing required arguments: name found in mirror_images"),
         ({"name": "nginx:1", "tags": ["2"]}, {}, "nginx:1 says which image is meant already"),
         ({"name": "nginx"}, {"mirror_destination": "registry.example.com"}, "has to end in a slash"),
+        ({"name": "nginx"}, {"mirror_lock_file": "/nowhere/lock"}, "/nowhere is no folder on localhost"),
         ({"name": "nginx"}, {"mirror_registrys": []}, "mirror_registrys (mirror_registries?)"),
     ],
     ids=str,
