@@ -168,6 +168,7 @@ def test_what_is_imported_has_its_digests_in_the_store_and_in_the_registry_of_th
     foreseen = play("airgap_import", tmp_path, "--check", **variables, airgap_bundle_on="controller")
     assert foreseen.status == 0, foreseen.output
     assert foreseen.went("longshore.images.preload : Load what is missing") == ["changed"]
+    assert foreseen.went("Foresee the push") == ["changed"]
     assert not snapshot(tmp_path / "store")
     # Only a part of the index is here, which a registry doesn't take under its digest.
     first = play("airgap_import", tmp_path, **variables, airgap_platforms=["linux/amd64"])
