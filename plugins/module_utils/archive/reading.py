@@ -293,9 +293,13 @@ class SequentialArchive(Archive):
 
 
 def _agree(layout: t.Sequence[ArchivedImage], docker: t.Sequence[tuple[Document, tuple[Reference, ...]]]) -> bool:
-    """Whether the OCI side has all that docker's side has, by name: then its digests are the better ones, since they are the registry's."""
+    """Whether the OCI side has all that docker's side has, by name: then its digests are the better ones, since they are the registry's.
+
+    Entries with the same files are one image under several names.
+    """
     named = {name for image in layout for name in image.names}
-    return {name for _entry, names in docker for name in names} <= named and len(layout) >= len(docker)
+    images = {(entry.required_text("Config"), tuple(entry.texts("Layers"))) for entry, _names in docker}
+    return {name for _entry, names in docker for name in names} <= named and len(layout) >= len(images)
 
 
 def open_archive(path: str) -> Archive:

@@ -109,6 +109,13 @@ def test_dockers_side_counts_where_it_has_more_images(tmp_path: Path) -> None:
     assert len(archive.images) == 2
 
 
+def test_an_entry_for_each_name_of_one_image_is_one_image(tmp_path: Path) -> None:
+    (entry,) = json.loads(t.cast(bytes, hybrid(IMAGE)["manifest.json"]))
+    entries = [{**entry, "RepoTags": [name]} for name in ("a:1", "b:1")]
+    archive = read(tmp_path, {**hybrid(IMAGE, "a:1", "b:1"), "manifest.json": manifest_file(*entries)})
+    assert [image.root.digest for image in archive.images] == [IMAGE.root.digest]
+
+
 # Manifests of our own.
 
 
