@@ -139,6 +139,20 @@ def test_a_touched_file_is_no_change(filled: str, tmp_path: Path) -> None:
     assert path.stat().st_mtime == 1
 
 
+def test_other_names_of_an_image_cost_no_other_image_its_digest(filled: str, tmp_path: Path) -> None:
+    modules.run("image_tag", {"store": filled, "name": PLAIN, "targets": ["second:1", "third:1"]})
+    names = [APP, PLAIN, "second:1", "third:1", str(plain().root.digest)]
+    modules.check_do_again("image_save", saving(filled, tmp_path / "archive", *names))
+    load(tmp_path / "archive", tmp_path / "other")
+    assert named(tmp_path / "other") == named(filled)
+
+
+def test_images_in_another_order_are_no_change(filled: str, tmp_path: Path) -> None:
+    modules.run("image_save", saving(filled, tmp_path / "archive", APP, PLAIN))
+    done = modules.check_do_again("image_save", saving(filled, tmp_path / "archive", PLAIN, APP, PLAIN), changes=False)
+    assert [row["name"] for row in done["images"]] == [PLAIN, APP]
+
+
 def test_another_set_of_images_is_another_archive(filled: str, tmp_path: Path) -> None:
     path = tmp_path / "archive"
     modules.run("image_save", saving(filled, path, PLAIN))

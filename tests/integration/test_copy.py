@@ -215,8 +215,11 @@ def test_all_images_of_one_file_make_one_archive_and_another_set_replaces_it(ano
     dest = f"oci-archive:{tmp_path}/all.tar"
     options = {"images": [{"src": source, "dest": dest} for source in sources]}
     done = modules.check_do_again("image_copy", options, place=tmp_path)
-    assert [row["name"] for row in done["images"]] == sources == [str(image.names[0]) for image in open_archive(f"{tmp_path}/all.tar").images]
+    assert [row["name"] for row in done["images"]] == sources
+    assert [str(image.names[0]) for image in open_archive(f"{tmp_path}/all.tar").images] == sorted(sources)
     first = (tmp_path / "all.tar").read_bytes()
+    again = modules.check_do_again("image_copy", {"images": options["images"][::-1]}, changes=False, place=tmp_path)
+    assert [row["name"] for row in again["images"]] == sources[::-1]
 
     modules.check_do_again("image_copy", {"images": options["images"][:1]}, place=tmp_path)
     assert [str(image.names[0]) for image in open_archive(f"{tmp_path}/all.tar").images] == sources[:1]

@@ -58,8 +58,9 @@ class ArchiveFile:
 def archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.Collection[Digest], notes: Notes) -> list[ArchiveFile]:
     """The files of an archive in their order: documents first, so that a reader of a stream knows early what comes, then blobs by digest.
 
-    NOTES are annotations of the archive's index that list digests.
+    The order of IMAGES is of no account, nor whether one is given twice. NOTES are annotations of the archive's index that list digests.
     """
+    images = _in_order(images)
     content = _docker_content(images) if form == DOCKER else _whole_content(images)
     files: list[ArchiveFile] = []
     if form != DOCKER:
@@ -69,6 +70,11 @@ def archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.Collect
     if docker is not None:
         files.append(ArchiveFile("manifest.json", docker))
     return files + [ArchiveFile(f"blobs/{digest.algorithm}/{digest.hex}", content[digest]) for digest in sorted(content) if digest not in left_out]
+
+
+def _in_order(images: t.Sequence[SavedImage]) -> list[SavedImage]:
+    unique = {(tuple(map(str, image.names)), str(image.graph.root.digest)): image for image in images}
+    return [unique[key] for key in sorted(unique)]
 
 
 def _whole_content(images: t.Sequence[SavedImage]) -> dict[Digest, Piece]:
@@ -102,16 +108,13 @@ def _index_entries(image: SavedImage) -> list[dict[str, t.Any]]:
 
 
 def _docker_manifest(images: t.Sequence[SavedImage]) -> bytes | None:
-    """`manifest.json`, whose layers are the blobs as they are; None where there is nothing that docker could run."""
-    entries = [
-        {
-            "Config": _blob_name(image.runnable.manifest.config),
-            "RepoTags": [str(name) for name in image.names if name.tag is not None] or None,
-            "Layers": [_blob_name(layer) for layer in image.runnable.manifest.layers],
-        }
-        for image in images
-        if image.runnable is not None
-    ]
+    """`manifest.json`, whose layers are the blobs as they are; None where there is nothing that docker could run. All names of an image are one entry."""
+    tags: dict[tuple[str, ...], list[str]] = {}
+    for image in images:
+        if image.runnable is not None:
+            files = tuple(_blob_name(blob) for blob in image.runnable.manifest.blobs)
+            tags.setdefault(files, []).extend(str(name) for name in image.names if name.tag is not None)
+    entries = [{"Config": config, "RepoTags": names or None, "Layers": layers} for (config, *layers), names in tags.items()]
     # docker expects a list, and our documents are objects: the brackets are put around them.
     return b"[" + b",".join(canonical(entry) for entry in entries) + b"]" if entries else None
 

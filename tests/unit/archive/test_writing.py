@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import tarfile
 import typing as t
@@ -34,7 +35,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.tests.support.images import make_image, make_index
 
-NAME = Reference.parse("app:1")
+NAME, OTHER = Reference.parse("app:1"), Reference.parse("quay.io/app:2")
 
 
 def blob_of(data: bytes, algorithm: str = "sha256") -> Descriptor:
@@ -126,7 +127,21 @@ def test_documents_come_first_and_blobs_in_the_order_of_their_digests() -> None:
     assert found[:3] == ["oci-layout", "index.json", "manifest.json"]
     assert found[3:] == sorted(found[3:])
     assert len(found) == len(set(found)) == 3 + 8
-    assert [file.name for file in archive_files([saved("b"), saved("a", NAME)], UNIVERSAL, (), {})][3:] == found[3:]
+
+
+@pytest.mark.parametrize("form", [UNIVERSAL, DOCKER, OCI])
+def test_neither_the_order_of_images_nor_how_often_they_are_given_makes_another_archive(form: str) -> None:
+    images = [saved("a", NAME), saved("a", OTHER), saved("b"), saved("c", Reference.parse(f"c@{make_image('c').root.digest}"))]
+    files = archive_files(images, form, (), {})
+    assert all(archive_files(list(order), form, (), {}) == files for order in itertools.permutations(images))
+    assert archive_files([*images, *images], form, (), {}) == files
+
+
+def test_all_names_of_an_image_are_one_entry_of_dockers_side() -> None:
+    files = archive_files([saved("a", OTHER), saved("b"), saved("a", NAME)], UNIVERSAL, (), {})
+    assert len(content(files, "index.json")["manifests"]) == 3
+    entries = content(files, "manifest.json")
+    assert sorted(entry["RepoTags"] or [] for entry in entries) == [[], [str(NAME), str(OTHER)]]
 
 
 def test_every_reader_finds_the_same_full_name() -> None:
