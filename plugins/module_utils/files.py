@@ -12,9 +12,10 @@ import fcntl
 import os
 import random
 import stat
+import time
 import typing as t
 
-from .errors import InputOutputError, LongshoreError, system_error
+from .errors import InputOutputError, LockTimeout, LongshoreError, system_error
 
 CHUNK = 1024 * 1024
 READ_REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -129,6 +130,18 @@ def try_lock(descriptor: int, path: str, shared: bool = False) -> bool:
     return True
 
 
+def wait_for_lock(descriptor: int, path: str, timeout: float, shared: bool = False) -> None:
+    """As try_lock, but waits for who holds it. Raises LockTimeout after TIMEOUT seconds."""
+    deadline = time.monotonic() + timeout
+    pause = 0.002
+    while not try_lock(descriptor, path, shared):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise LockTimeout(f"{path} is still locked by another run after {timeout:g} seconds; raise lock_timeout or wait for that run to end")
+        time.sleep(min(left, pause * random.uniform(0.5, 1.0)))
+        pause = min(pause * 2, 0.25)
+
+
 class PrivateFile:
     """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
 
@@ -136,6 +149,7 @@ class PrivateFile:
         """TOLD is what messages call it, where the temporary name would tell a user nothing."""
         self.path = path
         self.told = told or path
+        self.mode = mode
         with reporting(self.told):
             self._descriptor = os.open(path, CREATE_PRIVATE, 0o600)
             try:
@@ -146,6 +160,14 @@ class PrivateFile:
 
     def __enter__(self) -> PrivateFile:
         return self
+
+    def keep_owner(self, path: str) -> None:
+        """Gives the file the owner and the group of PATH, which it is to replace, where there is one and the system allows it."""
+        with contextlib.suppress(OSError):
+            known, own = os.stat(path), os.fstat(self._descriptor)
+            if (known.st_uid, known.st_gid) != (own.st_uid, own.st_gid):
+                os.fchown(self._descriptor, known.st_uid, known.st_gid)
+                os.fchmod(self._descriptor, self.mode)
 
     def fileno(self) -> int:
         """For locks, and for copies that the kernel makes."""
@@ -193,8 +215,14 @@ def beside(path: str, mode: int) -> t.Iterator[PrivateFile]:
             try_lock(file.fileno(), file.path)
             # Before it was locked another writer may have taken it for a dead one's.
             if os.path.lexists(file.path):
+                file.keep_owner(path)
                 yield file
                 return
+
+
+def is_private(name: str) -> bool:
+    """Whether a file of this name is one that `beside` made, and that hasn't got its own name yet."""
+    return name.startswith(".") and _MARK in name
 
 
 def _reclaim(folder: str, name: str) -> None:
@@ -211,6 +239,11 @@ def _reclaim(folder: str, name: str) -> None:
                         os.unlink(path)
                 finally:
                     os.close(descriptor)
+
+
+def folder_mode(mode: int) -> int:
+    """The mode of a folder whose files have MODE: it can be entered by all who may read them."""
+    return mode | (mode & 0o444) >> 2
 
 
 def kept_mode(path: str) -> int:

@@ -15,7 +15,21 @@ import sys
 import typing as t
 
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
-from ..files import CHUNK, PrivateFile, beside, make_folder, read_chunks, read_descriptor, read_file, reporting, require_folder, sync_folder
+from ..files import (
+    CHUNK,
+    PrivateFile,
+    beside,
+    folder_mode,
+    is_private,
+    make_folder,
+    read_chunks,
+    read_descriptor,
+    read_file,
+    reporting,
+    require_folder,
+    sync_folder,
+    wait_for_lock,
+)
 from ..oci.digest import hash_stream
 from ..oci.manifest import Descriptor
 from ..streams import Taker
@@ -118,12 +132,17 @@ class FileTarget:
 
 
 class FolderTarget:
-    """An image layout in a folder of its own. Files that aren't the archive's are removed, but never from a folder that is no layout."""
+    """An image layout in a folder of its own. Files that aren't the archive's are removed, but never from a folder that is no layout.
 
-    def __init__(self, path: str, files: t.Sequence[ArchiveFile], mode: int) -> None:
+    Files get the read and write bits of MODE; folders can be entered by all who may read the files.
+    """
+
+    def __init__(self, path: str, files: t.Sequence[ArchiveFile], mode: int, lock_timeout: float = 300) -> None:
         self.path = path
         self._files = files
-        self._mode = mode
+        self._mode = mode & 0o666
+        self._folder_mode = folder_mode(mode)
+        self._lock_timeout = lock_timeout
 
     @property
     def size(self) -> int:
@@ -150,9 +169,9 @@ class FolderTarget:
         if not os.path.isdir(self.path):
             raise UnsupportedFormat(f"{self.path} is no folder, and can't be replaced by an image layout")
         with reporting(self.path):
-            names = set(os.listdir(self.path))
-        if names - {"blobs", "index.json", "oci-layout"}:
-            raise UnsupportedFormat(f"{self.path} holds other files ({min(names - {'blobs', 'index.json', 'oci-layout'})!r}) and is no image layout")
+            strangers = {name for name in os.listdir(self.path) if not is_private(name)} - {"blobs", "index.json", "oci-layout"}
+        if strangers:
+            raise UnsupportedFormat(f"{self.path} holds other files ({min(strangers)!r}) and is no image layout")
 
     def _is_there(self, file: ArchiveFile) -> bool:
         path = self._inside(file)
@@ -166,16 +185,21 @@ class FolderTarget:
             return False
 
     def _stray(self) -> list[str]:
-        """Files below `blobs` that the archive doesn't have."""
+        """Files below `blobs` that the archive doesn't have, and what dead writers have left."""
         wanted = {file.name for file in self._files}
-        found: list[str] = []
+        with reporting(self.path):
+            found = [name for name in os.listdir(self.path) if is_private(name)]
         for folder, _folders, names in os.walk(os.path.join(self.path, "blobs")):
             found += [os.path.relpath(os.path.join(folder, name), self.path) for name in names]
         return sorted(set(found) - wanted)
 
     def write(self, open_file: OpenFile) -> None:
-        """Blobs first, the index last, and what the new index doesn't need goes after it."""
+        """Blobs first, the index last, and what the new index doesn't need goes after it. Writers to one folder wait for each other."""
         make_folder(self.path, self._folder_mode)
+        with _locked(self.path, self._lock_timeout):
+            self._write(open_file)
+
+    def _write(self, open_file: OpenFile) -> None:
         for file in sorted(self._files, key=lambda file: file.name == "index.json"):
             if not self._is_there(file):
                 self._write_file(file, open_file)
@@ -193,13 +217,26 @@ class FolderTarget:
             private.publish(path)
         sync_folder(folder)
 
-    @property
-    def _folder_mode(self) -> int:
-        """Folders can be entered by all who may read the files."""
-        return self._mode | (self._mode & 0o444) >> 2
-
     def _inside(self, file: ArchiveFile) -> str:
         return os.path.join(self.path, *file.name.split("/"))
+
+
+@contextlib.contextmanager
+def _locked(path: str, timeout: float) -> t.Iterator[None]:
+    """Holds the lock of a folder. Raises LockTimeout."""
+    with reporting(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with reporting(path):
+            try:
+                wait_for_lock(descriptor, path, timeout)
+            except OSError as error:
+                # NFS locks only what is open for writing, which a folder never is: there one writer at a time is the user's care.
+                if error.errno != errno.EBADF:
+                    raise
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _is_piece(piece: Piece, source: Taker) -> bool:

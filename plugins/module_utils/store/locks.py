@@ -11,11 +11,10 @@ import json
 import os
 import random
 import shutil
-import time
 import typing as t
 
-from ..errors import LockTimeout, StoreDamaged
-from ..files import CREATE_PRIVATE, open_regular, read_bounded, reporting, try_lock
+from ..errors import StoreDamaged
+from ..files import CREATE_PRIVATE, open_regular, read_bounded, reporting, try_lock, wait_for_lock
 from ..oci.digest import Digest
 
 _MAX_LEASE = 64 * 1024 * 1024
@@ -31,7 +30,7 @@ def exclusive(path: str, mode: int, timeout: float) -> t.Iterator[None]:
             status = os.fstat(descriptor)
             if status.st_uid == os.geteuid() and status.st_mode & 0o777 != mode:
                 os.fchmod(descriptor, mode)
-            _wait(descriptor, path, timeout)
+            wait_for_lock(descriptor, path, timeout)
         yield
     finally:
         os.close(descriptor)
@@ -50,21 +49,10 @@ def watching(path: str, timeout: float) -> t.Iterator[None]:
         return
     try:
         with reporting(path):
-            _wait(descriptor, path, timeout, shared=True)
+            wait_for_lock(descriptor, path, timeout, shared=True)
         yield
     finally:
         os.close(descriptor)
-
-
-def _wait(descriptor: int, path: str, timeout: float, shared: bool = False) -> None:
-    deadline = time.monotonic() + timeout
-    pause = 0.002
-    while not try_lock(descriptor, path, shared):
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise LockTimeout(f"{path} is still locked by another run after {timeout:g} seconds; raise lock_timeout or wait for that run to end")
-        time.sleep(min(left, pause * random.uniform(0.5, 1.0)))
-        pause = min(pause * 2, 0.25)
 
 
 class Lease:

@@ -70,7 +70,7 @@ class Saving:
 
     def _target(self, files: t.Sequence[ArchiveFile]) -> FileTarget | FolderTarget:
         if self.form == FOLDER:
-            return FolderTarget(self.path, files, self.mode)
+            return FolderTarget(self.path, files, self.mode, self.store.lock_timeout)
         return FileTarget(self.path, tar_pieces(files), self.compression, self.mode)
 
     # What is saved of an image.

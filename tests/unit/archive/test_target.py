@@ -20,9 +20,10 @@ import zstandard
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.target import FileTarget, FolderTarget, copy_content
 from ansible_collections.longshore.images.plugins.module_utils.archive.writing import ArchiveFile, Piece, tar_pieces
-from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, LockTimeout, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
 
 LARGE = random.Random(1).randbytes(3_000_001)
 SMALL = b"small"
@@ -289,3 +290,47 @@ def test_a_folder_is_written_mended_and_told(tmp_path: Path, blobs: Blobs) -> No
     assert wanted.difference() == "blobs/sha256/stray does not belong to it"
     wanted.write(blobs.open_file)
     assert wanted.difference() is None
+
+
+def test_what_dead_writers_left_in_a_folder_is_no_stranger_and_goes(tmp_path: Path, blobs: Blobs) -> None:
+    path = tmp_path / "layout"
+    wanted = FolderTarget(str(path), FILES, 0o644)
+    wanted.write(blobs.open_file)
+    for name in (".index.json.longshore-0123", "blobs/sha256/.abc.longshore-0123"):
+        (path / name).write_text("left")
+        assert wanted.difference() == f"{name} does not belong to it"
+        wanted.write(blobs.open_file)
+        assert wanted.difference() is None
+    (path / ".hidden").write_text("mine")
+    with pytest.raises(UnsupportedFormat, match=r"\.hidden"):
+        wanted.difference()
+
+
+def test_writers_to_one_folder_wait_for_each_other(tmp_path: Path, blobs: Blobs) -> None:
+    path = tmp_path / "layout"
+    path.mkdir()
+    other = os.open(path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(LockTimeout, match="layout"):
+        FolderTarget(str(path), FILES, 0o644, 0.01).write(blobs.open_file)
+    assert os.listdir(path) == []
+    os.close(other)
+    FolderTarget(str(path), FILES, 0o644, 0.01).write(blobs.open_file)
+    assert FolderTarget(str(path), FILES, 0o644).difference() is None
+
+
+@pytest.mark.parametrize(("mode", "files", "folders"), [(0o644, 0o644, 0o755), (0o750, 0o640, 0o750), (0o600, 0o600, 0o700)], ids=oct)
+def test_files_of_a_folder_can_be_read_but_not_run(tmp_path: Path, blobs: Blobs, mode: int, files: int, folders: int) -> None:
+    path = tmp_path / "layout"
+    FolderTarget(str(path), FILES, mode).write(blobs.open_file)
+    for found in (path, *path.rglob("*")):
+        assert stat.S_IMODE(found.stat().st_mode) == (folders if found.is_dir() else files)
+
+
+def test_the_owner_of_a_file_that_is_replaced_stays(folder: Path, blobs: Blobs) -> None:
+    needs_root()
+    (folder / "archive").write_text("old")
+    os.chown(folder / "archive", 12345, 23456)
+    target(folder / "archive", mode=0o4640).write(blobs.open_file)
+    status = (folder / "archive").stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12345, 23456, 0o4640)
