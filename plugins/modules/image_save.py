@@ -21,8 +21,10 @@ options:
     required: true
   path:
     description:
-      - The file to write, or for O(format=oci-dir) the folder. Its own folder must exist.
+      - The file to write, or for O(format=oci-dir) the folder. The folder of a file must exist, those above a folder are made.
       - A file that is there is replaced, whatever it holds, unless it is this archive already. A folder with other files than a layout's is refused.
+      - Without O(mode), O(owner) and O(group) the file keeps those of the one that it replaces. With O(format=oci-dir) they are for all that is in the
+        folder; of a O(mode) that is a number files get what concerns reading and writing, and folders can be entered by all who may read the files.
     type: path
     required: true
   format:

@@ -22,6 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
 
 APP = "docker.io/library/app:1"
 PLAIN = "localhost/plain:1"
@@ -177,6 +178,32 @@ def test_mode_is_set_with_the_file_and_can_change_alone(filled: str, tmp_path: P
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     modules.check_do_again("image_save", saving(filled, path, mode="0644"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(("wanted", "mode"), [("0600", 0o600), ("0o640", 0o640), (0o644, 0o644), ("u=rw,g=,o=", 0o600)], ids=str)
+def test_a_mode_may_be_written_in_any_way_that_ansible_knows(filled: str, tmp_path: Path, wanted: object, mode: int) -> None:
+    path = tmp_path / "archive"
+    modules.check_do_again("image_save", saving(filled, path, mode=wanted))
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_mode_and_owner_of_a_folder_are_those_of_all_that_is_in_it(filled: str, tmp_path: Path) -> None:
+    needs_root()
+    path = tmp_path / "layout"
+    modules.check_do_again("image_save", saving(filled, path, format="oci-dir", mode="0644"))
+    done = modules.check_do_again("image_save", saving(filled, path, format="oci-dir", mode="0640", owner="12345", group="23456"))
+    assert done["reason"] is None
+    assert done["actions"] == [f"set the mode or the owner of {path}"]
+    for found in (path, *path.rglob("*")):
+        status = found.stat()
+        wanted = 0o750 if found.is_dir() else 0o640
+        assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (wanted, 12345, 23456)
+
+
+def test_an_owner_that_can_not_be_set_has_a_stable_cause(filled: str, tmp_path: Path) -> None:
+    results = modules.fail("image_save", saving(filled, tmp_path / "archive", attributes="no-such-attribute"))
+    assert results["error"] == "io_error"
+    assert str(tmp_path / "archive") in results["msg"]
 
 
 def test_one_platform_is_saved_and_the_index_keeps_its_digest(filled: str, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..errors import LongshoreError, system_error
 from ..transfer.plan import Plan
 from .arguments import Arguments
-from .file_options import check_file_options
+from .file_options import check_file_options, set_file_options
 from .secrets import hidden_in, without
 from .task import Task
 
@@ -67,8 +67,7 @@ def _used(params: t.Mapping[str, t.Any], arguments: Arguments) -> dict[str, t.An
 
 def _set_file_attributes(module: AnsibleModule, planned: Plan) -> None:
     """The owner and the mode of the file that was written, or would be. For one that is written they are part of that."""
-    wanted = module.load_file_common_arguments(module.params)
-    if module.set_fs_attributes_if_different(wanted, False) and not planned.changed:
+    if set_file_options(module, module.params["path"]) and not planned.changed:
         planned.further_actions += (f"set the mode or the owner of {module.params['path']}",)
 
 
