@@ -17,6 +17,7 @@ CHUNK = 1024 * 1024
 GZIP, BZIP2, XZ, ZSTD = "gzip", "bzip2", "xz", "zstd"
 
 _MAGIC = ((b"\x1f\x8b", GZIP), (b"BZh", BZIP2), (b"\xfd7zXZ\0", XZ), (b"\x28\xb5\x2f\xfd", ZSTD))
+_SKIPPABLE = b"\x2a\x4d\x18"
 _SMALL = 64 * 1024
 _XZ_MEMORY = 256 * 1024 * 1024
 _ZSTD_WINDOW = 128 * 1024 * 1024
@@ -24,6 +25,8 @@ _ZSTD_WINDOW = 128 * 1024 * 1024
 
 def kind_of(beginning: bytes) -> str | None:
     """How a file that begins so is compressed; None for one that isn't. Six bytes are enough."""
+    if beginning[1:4] == _SKIPPABLE and beginning[0] >> 4 == 5:
+        return ZSTD  # a frame that means nothing (RFC 8878, 3.1.2), with which the files of pzstd begin
     return next((kind for magic, kind in _MAGIC if beginning.startswith(magic)), None)
 
 

@@ -45,7 +45,19 @@ def test_a_kind_is_known_by_its_first_bytes(kind: str) -> None:
     assert kind_of(COMPRESS[kind](b"x")[:6]) == kind
 
 
-@pytest.mark.parametrize("data", [b"", b"\x1f", b"BZ", b"oci-la", b"\0" * 6])
+@pytest.mark.parametrize("number", range(16))
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_zstd_frames_that_mean_nothing_may_stand_anywhere(number: int, size: int) -> None:
+    """pzstd begins with one."""
+    skipped = bytes([0x50 + number]) + b"\x2a\x4d\x18" + (300).to_bytes(4, "little") + bytes(range(100)) * 3
+    data = skipped + COMPRESS[ZSTD](b"a" * 100_000) + skipped + skipped + COMPRESS[ZSTD](NOISE) + skipped
+    assert kind_of(data[:6]) == ZSTD
+    assert expand(data, ZSTD, size) == b"a" * 100_000 + NOISE
+    with pytest.raises(CorruptArchive, match="ends too early"):
+        expand(data[:-1], ZSTD, size)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x1f", b"BZ", b"oci-la", b"\0" * 6, b"P*M\x17  ", b"\x60*M\x18  "])
 def test_anything_else_is_not_compressed(data: bytes) -> None:
     assert kind_of(data) is None
 
