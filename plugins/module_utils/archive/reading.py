@@ -10,7 +10,7 @@ import dataclasses
 import re
 import typing as t
 
-from ..errors import CorruptArchive, DigestMismatch, InvalidReference, UnsupportedFormat
+from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidReference, UnsupportedFormat
 from ..oci import media_types
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest, hash_stream
@@ -26,6 +26,7 @@ INDEX_FILE = "index.json"
 LAYOUT_FILE = "oci-layout"
 MANIFEST_FILE = "manifest.json"
 REPOSITORIES_FILE = "repositories"
+MAX_LAYERS = 100_000
 
 _BLOB = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]{64}|[0-9a-f]{128})")
 _HEX = re.compile(r"(?:^|[/:])([0-9a-f]{64})(?:\.json)?$")
@@ -116,7 +117,14 @@ class Archive:
 
     def open(self, descriptor: Descriptor) -> t.Iterable[bytes | memoryview]:
         made = self._made.get(descriptor.digest)
-        return (made,) if made is not None else self._container.open(self._names[descriptor.digest])
+        return (made,) if made is not None else self._container.open(self._name_of(descriptor.digest))
+
+    def _name_of(self, digest: Digest) -> str:
+        """Raises ImageNotFound for content of a base, which another run may have removed since this one looked for it, CorruptArchive for other."""
+        name = self._names.get(digest)
+        if name is None:
+            raise (ImageNotFound if digest in self.base_digests else CorruptArchive)(f"{self.path} doesn't hold {digest}")
+        return name
 
     # The images.
 
@@ -199,6 +207,8 @@ class Archive:
     def _docker_entries(self) -> list[tuple[Document, tuple[Reference, ...]]]:
         """The images of `manifest.json` as they are told, each with its names."""
         entries = Document.parse_list(self._container.read(MANIFEST_FILE), f"{self.path}: {MANIFEST_FILE}")
+        if sum(len(entry.texts("Layers")) for entry in entries) > MAX_LAYERS:
+            raise UnsupportedFormat(f"{self.path}: {MANIFEST_FILE} tells of more than {MAX_LAYERS} layers in all")
         return [(entry, tuple(dict.fromkeys(self._name(tag) for tag in entry.texts("RepoTags")))) for entry in entries]
 
     def _docker_images(self, entries: t.Sequence[tuple[Document, tuple[Reference, ...]]]) -> list[ArchivedImage]:
@@ -285,7 +295,7 @@ class SequentialArchive(Archive):
             if made is not None:
                 yield descriptor, (made,)
             else:
-                by_name.setdefault(self._names[descriptor.digest], []).append(descriptor)
+                by_name.setdefault(self._name_of(descriptor.digest), []).append(descriptor)
         while by_name:
             for name, chunks in self._stream(list(by_name)):
                 yield by_name[name].pop(), chunks

@@ -18,6 +18,7 @@ from .reference import Reference
 
 MAX_LEVELS = 4
 MAX_DOCUMENTS = 2000
+MAX_TOGETHER = 64 * 1024 * 1024
 
 Read = t.Callable[[Descriptor], t.Optional[bytes]]
 Choice = t.Callable[[Index, str], t.Sequence[Descriptor]]
@@ -80,6 +81,21 @@ class NamedGraph:
     names: tuple[Reference, ...]
     selection: Selection | None
     free: bool = False
+
+
+def bounded(read: Read, what: str, limit: int = MAX_TOGETHER) -> Read:
+    """READ for all images of a place together, which may tell of one document over and over. Raises UnsupportedFormat when LIMIT bytes were read."""
+    left = limit
+
+    def read_within(descriptor: Descriptor) -> bytes | None:
+        nonlocal left
+        data = read(descriptor)
+        left -= len(data or b"")
+        if left < 0:
+            raise UnsupportedFormat(f"{what} tells of more than {limit} bytes of manifests and configs")
+        return data
+
+    return read_within
 
 
 def every_child(index: Index, what: str) -> t.Sequence[Descriptor]:

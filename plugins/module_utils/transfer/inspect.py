@@ -15,7 +15,7 @@ import typing as t
 from ..errors import ImageNotFound, PlatformMissing
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
-from ..oci.graph import Graph, ImageNode, Read, read_graph
+from ..oci.graph import MAX_TOGETHER, Graph, ImageNode, Read, bounded, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection, choose
 from ..oci.reference import Reference
@@ -68,15 +68,19 @@ def held_in_store(store: Store) -> list[Held]:
 def held_in_archive(archive: Archive) -> list[Held]:
     """All images of an archive, once for each of their names."""
     rooted = [(image, archive.saved_root(image)) for image in archive.images]
-    return [
-        Held(name, root, functools.partial(_whole_in_archive, archive, root), archive.read)
-        for image, root in rooted
-        for name in image.names or (None,)
-    ]
+    documents = bounded(archive.read, archive.path)
+    # The config of an image is read for each of its names, and more than once.
+    configs = bounded(archive.read, archive.path, 4 * MAX_TOGETHER)
+
+    @functools.cache
+    def graph(root: Descriptor) -> Graph | None:
+        return _whole_in_archive(archive, root, documents)
+
+    return [Held(name, root, functools.partial(graph, root), configs) for image, root in rooted for name in image.names or (None,)]
 
 
-def _whole_in_archive(archive: Archive, root: Descriptor) -> Graph | None:
-    graph = read_graph(root, f"{archive.path}: {root.digest}", archive.read)
+def _whole_in_archive(archive: Archive, root: Descriptor, read: Read) -> Graph | None:
+    graph = read_graph(root, f"{archive.path}: {root.digest}", read)
     if graph is None:
         return None
     images = tuple(image for image in graph.images if all(archive.holds(blob.digest) for blob in image.manifest.blobs))

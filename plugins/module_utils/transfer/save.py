@@ -15,7 +15,7 @@ from ..archive.target import FileTarget, FolderTarget, Target
 from ..archive.writing import DOCKER, FOLDER, ArchiveFile, SavedImage, archive_files, tar_pieces
 from ..errors import InvalidOption
 from ..oci.digest import Digest
-from ..oci.graph import Graph, read_graph
+from ..oci.graph import Graph, bounded, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
@@ -128,9 +128,10 @@ def digests_of_archives(paths: t.Sequence[str]) -> frozenset[Digest]:
     digests: set[Digest] = set()
     for path in paths:
         archive = open_archive(path)
+        read = bounded(archive.read, path)
         digests |= archive.base_digests
         for image in archive.images:
-            graph = read_graph(image.root, path, archive.read)
+            graph = read_graph(image.root, path, read)
             for node in graph.images if graph is not None else ():
                 digests.update(layer.digest for layer in node.manifest.layers if archive.holds(layer.digest))
     return frozenset(digests)

@@ -14,9 +14,15 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.annotations import BASE_DIGESTS, CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.archive.reading import Archive, SequentialArchive, open_archive
-from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, DigestMismatch
+from ansible_collections.longshore.images.plugins.module_utils.errors import (
+    CorruptArchive,
+    DigestMismatch,
+    ImageNotFound,
+    UnsupportedFormat,
+)
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.tests.support.archives import (
     Files,
@@ -208,3 +214,26 @@ def test_a_config_may_be_called_anything_but_after_another_digest(tmp_path: Path
     for lie in (f"{'0' * 64}.json", "0" * 64, f"sha256:{'0' * 64}", f"blobs/sha256/{'0' * 64}"):
         with pytest.raises(CorruptArchive, match="called after another digest"):
             read(tmp_path, {**files, lie: config_of(IMAGE), "manifest.json": manifest_file({**entry, "Config": lie})})
+
+
+def test_layers_of_all_images_have_a_bound_together(tmp_path: Path) -> None:
+    layer, diff_id = layers_of(OTHER)[0], str(Digest.of(layers_of(OTHER)[0]))
+    config = canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [diff_id] * 1000}})
+    entry = {"Config": "c.json", "RepoTags": None, "Layers": ["l"] * 1000}
+    assert len(read(tmp_path, {"c.json": config, "l": layer, "manifest.json": manifest_file(*[entry] * 100)}).images) == 100
+    with pytest.raises(UnsupportedFormat, match=r"manifest\.json tells of more than 100000 layers"):
+        read(tmp_path, {"c.json": config, "l": layer, "manifest.json": manifest_file(*[entry] * 101)})
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_content_that_only_the_base_had_is_told_when_it_is_gone(tmp_path: Path, compressed: bool) -> None:
+    layer, other = IMAGE.layers
+    base = index_file(index_entry(IMAGE, "a:1"), annotations={BASE_DIGESTS: str(layer.digest)})
+    files = {name: data for name, data in layout(base, IMAGE).items() if layer.digest.hex not in name and other.digest.hex not in name}
+    archive = read(tmp_path, files, compressed)
+    for descriptor, error in ((layer, ImageNotFound), (other, CorruptArchive)):
+        with pytest.raises(error, match=str(descriptor.digest)):
+            archive.open(descriptor)
+        if isinstance(archive, SequentialArchive):
+            with pytest.raises(error, match=str(descriptor.digest)):
+                list(archive.stream([descriptor]))
