@@ -29,7 +29,9 @@ options:
     choices: [host, controller]
     default: host
   name:
-    description: The images to load, by the names that they have in the archive. All of them must be there. By default all images of the archive are loaded.
+    description:
+      - The images to load, by the names that they have in the archive, or by digest or ID written in full, which mean all names of an image.
+      - All of them must be there. By default all images of the archive are loaded.
     type: list
     elements: str
   rename:
@@ -194,8 +196,8 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """What loading changes: each name of the archive, from the image it has in the store to the one in the archive."""
     params = task.params
-    names = [reference.name for reference in task.references("name")] if params["name"] is not None else None
-    renames = {parse_name(old): Reference.parse(str(new)).as_tag() for old, new in params["rename"].items()}
+    names = task.selectors("name") if params["name"] is not None else None
+    renames = [(parse_selector(str(old)), Reference.parse(str(new)).as_tag()) for old, new in params["rename"].items()]
     selection = task.selection
     archive = open_archive(host_path(task))
     if archive.elsewhere and not task.check_mode:
@@ -209,11 +211,6 @@ def host_path(task: Task) -> str:
         raise InvalidOption("path_on 'controller' is the work of this module's action plugin, which was not used")
     path: str = task.params["path"]
     return path
-
-
-def parse_name(text: str) -> t.Any:
-    selector = parse_selector(text)
-    return selector.name if isinstance(selector, Reference) else selector
 
 
 def main() -> t.NoReturn:

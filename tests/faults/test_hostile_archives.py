@@ -25,7 +25,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
@@ -635,7 +635,7 @@ def bomb_by(compressor: t.Any, beginning: bytes, size: int, end: bytes) -> bytes
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.tests.support import archives
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
@@ -703,6 +703,31 @@ def test_too_many_members_are_refused_early(tmp_path: Path, store: Path) -> None
     memory, said = measured(path, store)
     assert "more than can be" in said
     assert memory < 80 << 10
+
+
+def test_manifests_of_all_images_have_a_bound_together(tmp_path: Path, store: Path) -> None:
+    """Many indexes that list one large manifest each would have it in memory many times over."""
+    manifest = {**json.loads(IMAGE.content[IMAGE.root.digest]), "annotations": {"x": "x" * 1_000_000}}
+    large = canonical(manifest)
+    child = Descriptor(media_types.OCI_MANIFEST, Digest.of(large), len(large)).members()
+    files = layout(b"", IMAGE)
+    files[blob(Digest.of(large))] = large
+    entries = []
+    for number in range(70):
+        index = index_file(child, annotations={"number": str(number)})
+        files[blob(Digest.of(index))] = index
+        root = Descriptor(media_types.OCI_INDEX, Digest.of(index), len(index))
+        entries.append({**root.members(), "annotations": {"io.containerd.image.name": f"many:{number}"}})
+    path, before = tmp_path / "archive", modules.snapshot(store)
+    for count in (60, 70):
+        path.write_bytes(pack({**files, "index.json": index_file(*entries[:count])}))
+        if count == 60:
+            archives.load(path, tmp_path / "other")
+            continue
+        with pytest.raises(UnsupportedFormat, match=r"archive tells of more than 67108864 bytes of manifests"):
+            archives.load(path, store)
+        assert modules.fail("image_info", {"archive": str(path)})["error"] == "unsupported_format"
+    assert modules.snapshot(store) == before
 
 
 # Anything at all.

@@ -321,6 +321,35 @@ def test_only_images_that_were_named_are_loaded(archive: Path, tmp_path: Path) -
     assert set(named(tmp_path / "other")) == {PLAIN}
 
 
+def test_rows_are_in_the_order_asked_for(filled: str, tmp_path: Path) -> None:
+    modules.run("image_tag", {"store": filled, "name": PLAIN, "targets": ["a:1", "z:1"]})
+    modules.run("image_save", saving(filled, tmp_path / "archive", APP, PLAIN, "a:1", "z:1"))
+    wanted = ["docker.io/library/z:1", PLAIN, APP, "docker.io/library/a:1"]
+    options = {"path": str(tmp_path / "archive"), "store": str(tmp_path / "other"), "name": [*wanted, PLAIN], "rename": {PLAIN: "new:1"}}
+    done = modules.check_do_again("image_load", options)
+    assert [row["name"] for row in done["images"]] == [wanted[0], "docker.io/library/new:1", *wanted[2:]]
+
+
+@pytest.mark.parametrize(
+    "key", [str(plain().root.digest), str(plain().graph.images[0].manifest.config.digest), f"localhost/other@{plain().root.digest}"]
+)
+def test_images_are_named_by_digest_or_id_too(filled: str, tmp_path: Path, key: str) -> None:
+    modules.run("image_tag", {"store": filled, "name": PLAIN, "targets": ["localhost/other:1"]})
+    modules.run("image_save", saving(filled, tmp_path / "archive", APP, PLAIN, "localhost/other:1"))
+    modules.check_do_again("image_load", {"path": str(tmp_path / "archive"), "store": str(tmp_path / "other"), "name": [key]})
+    assert set(named(tmp_path / "other")) == ({"localhost/other:1"} if "@" in key else {PLAIN, "localhost/other:1"})
+
+
+def test_an_image_without_a_name_is_loaded_alone_and_gets_one(store: str, tmp_path: Path) -> None:
+    plain().put(Store(store), PLAIN)
+    make_image("mover").put(Store(store), PLAIN)
+    digest = str(plain().root.digest)
+    modules.run("image_save", saving(store, tmp_path / "archive", digest, PLAIN))
+    options = {"path": str(tmp_path / "archive"), "store": str(tmp_path / "other"), "name": [digest], "rename": {digest: "new:1"}}
+    modules.check_do_again("image_load", options)
+    assert named(tmp_path / "other") == {"docker.io/library/new:1": digest}
+
+
 @pytest.mark.parametrize("key", ["app:1", str(app().root.digest), str(app().graph.images[0].manifest.config.digest)])
 def test_images_are_renamed_by_name_digest_or_id(archive: Path, tmp_path: Path, key: str) -> None:
     options = {"path": str(archive), "store": str(tmp_path / "other"), "rename": {key: "quay.io/team/app:2"}}
@@ -380,6 +409,12 @@ def test_an_image_without_a_name_is_kept_by_its_digest(store: str, tmp_path: Pat
         ({"name": ["absent:1"]}, "not_found"),
         ({"rename": {"absent:1": "b:1"}}, "not_found"),
         ({"rename": {"app:1": "localhost/plain:1"}}, "invalid_option"),
+        ({"rename": {"app:1": "a:1", "docker.io/library/app:1": "b:1"}}, "invalid_option"),
+        ({"rename": {"app:1": "a:1", str(app().root.digest): "b:1"}}, "invalid_option"),
+        ({"rename": {f"app:1@{plain().root.digest}": "b:1"}}, "not_found"),
+        ({"name": [f"app:1@{plain().root.digest}"]}, "not_found"),
+        ({"name": ["sha256:" + "0" * 64]}, "not_found"),
+        ({"name": [APP], "rename": {PLAIN: "b:1"}}, "not_found"),
         ({"rename": {"app:1": f"a@{'sha256:' + '0' * 64}"}}, "invalid_reference"),
         ({"platform": ["linux/s390x"]}, "platform_missing"),
         ({"path": "/nowhere/archive"}, "io_error"),

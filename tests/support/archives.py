@@ -258,7 +258,7 @@ def unpack(files: Files, folder: Path) -> Path:
 def load(path: Path, store: Path, existing: str = "overwrite") -> Plan:
     """Loads a whole archive, and raises the first error."""
     with Workers(2) as workers:
-        plan = Loader(Store(str(store), lock_timeout=5), open_archive(str(path)), None, {}, existing, None, HOST).plan()
+        plan = Loader(Store(str(store), lock_timeout=5), open_archive(str(path)), None, [], existing, None, HOST).plan()
         plan.apply(workers)
     for error in plan.errors:
         raise error

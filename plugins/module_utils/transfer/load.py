@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..archive.reading import Archive, ArchivedImage
+from ..archive.reading import Archive
 from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidOption, LongshoreError, NameTaken, PlatformMissing
 from ..oci.digest import Digest
-from ..oci.graph import Graph, children_for, every_child, read_graph
+from ..oci.graph import Graph, Read, bounded, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..oci.selecting import check_plain
+from ..oci.selecting import check_plain, find_all
 from .describe import image_facts, moving, ref_state, short
 from .parts import graph_after, is_damaged, recorded_platforms
 from .plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
@@ -30,6 +30,22 @@ OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
 
 
 @dataclasses.dataclass(frozen=True)
+class _Candidate:
+    """An image of the archive under one of its names, or without any."""
+
+    root: Descriptor
+    name: Reference | None
+
+    @property
+    def digest(self) -> Digest:
+        return self.root.digest
+
+    @property
+    def label(self) -> str:
+        return str(self.name or self.digest)
+
+
+@dataclasses.dataclass(frozen=True)
 class _Arrival:
     """An image of the archive as far as it is wanted, and the names that it will have."""
 
@@ -39,12 +55,12 @@ class _Arrival:
 
 @dataclasses.dataclass(frozen=True)
 class Loader:
-    """How an archive is loaded in this run. `names` and `selection` are None where everything is meant; `renames` is by name, digest or ID."""
+    """How an archive is loaded in this run. `names` and `selection` are None where everything is meant; `renames` are old and new names."""
 
     store: Store
     archive: Archive
-    names: t.Sequence[Reference] | None
-    renames: t.Mapping[Reference | Digest, Reference]
+    names: t.Sequence[Reference | Digest] | None
+    renames: t.Sequence[tuple[Reference | Digest, Reference]]
     existing: str
     selection: Selection | None
     host: Platform
@@ -56,36 +72,50 @@ class Loader:
         NameTaken, DigestMismatch for a blob that is seen to be another one than it should be.
         """
         self.store.reload()
-        arrivals = [self._arrival(image) for image in self._wanted()]
-        self._check_renames(arrivals)
-        arrivals = [dataclasses.replace(arrival, names=self._renamed(arrival)) for arrival in arrivals]
+        read = bounded(self._read, self.archive.path)
+        wanted = self._wanted(read)
+        graphs: dict[Digest, Graph] = {}
+        for candidate in wanted:
+            if candidate.digest not in graphs:
+                graphs[candidate.digest] = self._graph(candidate, read)
+        names = self._new_names(wanted, graphs)
+        arrivals = [_Arrival(graph, _names_of(digest, names)) for digest, graph in graphs.items()]
         self._refuse_name_for_two(arrivals)
-        images = [image for arrival in arrivals for image in self._planned(arrival)]
-        return LoadPlan(images, self.archive)
+        rows = [row for arrival in arrivals for row in self._planned(arrival)]
+        order = list(dict.fromkeys(str(name or candidate.digest) for candidate, name in names.items()))
+        places = {label: place for place, label in enumerate(order)}
+        return LoadPlan(sorted(rows, key=lambda row: places[row.asked]), self.archive)
 
     # What is wanted of the archive.
 
-    def _wanted(self) -> list[ArchivedImage]:
-        if not self.archive.images:
+    def _wanted(self, read: Read) -> list[_Candidate]:
+        """In the order asked for, else that of the archive."""
+        rooted = [(self.archive.saved_root(image), image.names) for image in self.archive.images]
+        held = [_Candidate(root, name) for root, names in rooted for name in names or (None,)]
+        if not held:
             raise ImageNotFound(f"{self.archive.path} is an archive without any image")
         if self.names is None:
-            return list(self.archive.images)
-        held = {name for image in self.archive.images for name in image.names}
-        for name in self.names:
-            if name not in held:
-                told = ", ".join(sorted(map(str, held))[:20]) or "images without names only"
-                raise ImageNotFound(f"{name} is not in {self.archive.path}; it holds {told}")
-        wanted = set(self.names)
-        chosen = [dataclasses.replace(image, names=tuple(name for name in image.names if name in wanted)) for image in self.archive.images]
-        return [image for image in chosen if image.names]
+            return list(dict.fromkeys(held))
 
-    def _arrival(self, image: ArchivedImage) -> _Arrival:
-        root = self.archive.saved_root(image)
-        label = f"{self.archive.path}: {image.names[0] if image.names else root.digest}"
+        def image_ids(candidate: _Candidate) -> list[Digest]:
+            graph = read_graph(candidate.root, f"{self.archive.path}: {candidate.label}", read)
+            return [image.manifest.config.digest for image in graph.images] if graph is not None else []
+
+        chosen: dict[_Candidate, None] = {}
+        for name in self.names:
+            found = find_all(held, name, image_ids)
+            if not found:
+                told = ", ".join(sorted(candidate.label for candidate in held)[:20])
+                raise ImageNotFound(f"{name} is not in {self.archive.path}; it holds {told}")
+            chosen.update(dict.fromkeys(found))
+        return list(chosen)
+
+    def _graph(self, candidate: _Candidate, read: Read) -> Graph:
+        label = f"{self.archive.path}: {candidate.label}"
         choice = children_for(self.selection) if self.selection is not None and not self.selection.everything else every_child
-        graph = read_graph(root, label, self._read, choice)
+        graph = read_graph(candidate.root, label, read, choice)
         if graph is None:
-            raise self._lacking(label, [root])
+            raise self._lacking(label, [candidate.root])
         if graph.absent and self.selection is not None:
             raise PlatformMissing(f"{label} is in the archive without {', '.join(str(child.platform or child.digest) for child in graph.absent[:5])}")
         if not graph.images:
@@ -99,7 +129,7 @@ class Loader:
                 self.archive.check(blob)
         if self.selection is not None and not graph.root.is_index:
             check_plain(graph.images[0].platform, self.selection, label)
-        return _Arrival(graph, image.names)
+        return graph
 
     def _read(self, descriptor: Descriptor) -> bytes | None:
         return self.archive.read(descriptor) or self.store.read(descriptor)
@@ -112,20 +142,17 @@ class Loader:
 
     # Names.
 
-    def _check_renames(self, arrivals: t.Sequence[_Arrival]) -> None:
-        known: set[Reference | Digest] = set()
-        for arrival in arrivals:
-            known.update(arrival.names, _identities(arrival))
-        for key in self.renames:
-            if key not in known:
-                raise ImageNotFound(f"rename: {key} is not in {self.archive.path}")
-
-    def _renamed(self, arrival: _Arrival) -> tuple[Reference, ...]:
+    def _new_names(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> dict[_Candidate, Reference | None]:
         """Names that are renamed one by one; an image without a name, or as a whole, by its digest or ID."""
-        for identity in _identities(arrival):
-            if identity in self.renames:
-                return (self.renames[identity],)
-        return tuple(dict.fromkeys(self.renames.get(name, name) for name in arrival.names))
+        renamed: dict[_Candidate, Reference] = {}
+        for key, new in self.renames:
+            found = find_all(wanted, key, lambda candidate: [image.manifest.config.digest for image in graphs[candidate.digest].images])
+            if not found:
+                raise ImageNotFound(f"rename: {key} is not in {self.archive.path}")
+            for candidate in found:
+                if renamed.setdefault(candidate, new) != new:
+                    raise InvalidOption(f"rename gives {candidate.label} two new names, {renamed[candidate]} and {new}")
+        return {candidate: renamed.get(candidate, candidate.name) for candidate in wanted}
 
     def _refuse_name_for_two(self, arrivals: t.Sequence[_Arrival]) -> None:
         digests: dict[Reference, Digest] = {}
@@ -227,6 +254,5 @@ class LoadPlan(MovingPlan):
         return DigestMismatch(f"{place}: {error.message}")
 
 
-def _identities(arrival: _Arrival) -> list[Digest]:
-    """By what an image can be meant without its name: its digest, and the IDs of its platforms."""
-    return [arrival.graph.root.digest, *(image.manifest.config.digest for image in arrival.graph.images)]
+def _names_of(digest: Digest, names: t.Mapping[_Candidate, Reference | None]) -> tuple[Reference, ...]:
+    return tuple(dict.fromkeys(name for candidate, name in names.items() if candidate.digest == digest and name is not None))
