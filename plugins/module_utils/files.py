@@ -23,6 +23,7 @@ CREATE_PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLO
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _PARENT_MODE = 0o755
 _MARK = ".longshore-"
+_MAX_NAME = 255 - len(".") - len(_MARK) - 16
 
 
 @contextlib.contextmanager
@@ -50,10 +51,12 @@ def make_folder(path: str, mode: int) -> None:
 
 
 def require_folder(path: str) -> None:
-    """Raises InputOutputError where the folder doesn't exist in which the file PATH is to be written."""
+    """Raises InputOutputError where the folder in which the file PATH is to be written doesn't exist, or can't be written to by this user."""
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise InputOutputError(f"{path} can't be written: the folder {folder} doesn't exist")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputOutputError(f"{path} can't be written: the folder {folder} is read-only, or denied to this user")
 
 
 def sync_folder(path: str) -> None:
@@ -209,6 +212,7 @@ class PrivateFile:
 def beside(path: str, mode: int) -> t.Iterator[PrivateFile]:
     """A file in the folder of PATH, locked while its writer lives: by that the next writer knows what the dead have left, and clears it away."""
     folder, name = os.path.split(path)
+    name = _cut(name)
     _reclaim(folder, name)
     while True:
         with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), mode, told=path) as file:
@@ -218,6 +222,11 @@ def beside(path: str, mode: int) -> t.Iterator[PrivateFile]:
                 file.keep_owner(path)
                 yield file
                 return
+
+
+def _cut(name: str) -> str:
+    """As much of a name as leaves room for our mark: names of files have at most 255 bytes."""
+    return os.fsdecode(os.fsencode(name)[:_MAX_NAME])
 
 
 def is_private(name: str) -> bool:

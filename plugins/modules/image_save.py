@@ -45,7 +45,7 @@ options:
   base:
     description:
       - Earlier archives on the host. Layers that they hold, or stand on, are left out of this one.
-      - Such an archive is for M(longshore.images.image_load) and for engines that hold the base.
+      - Such an archive is for M(longshore.images.image_load) and for engines that hold the base. One of O(format=docker-archive) can't be such.
     type: list
     elements: path
     default: []

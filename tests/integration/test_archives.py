@@ -12,6 +12,7 @@ import json
 import lzma
 import os
 import stat
+import subprocess
 import tarfile
 import typing as t
 from pathlib import Path
@@ -264,6 +265,7 @@ def test_layers_are_left_out_by_digest_too(store: str, tmp_path: Path) -> None:
         ({"path": "/nowhere/at/all.tar"}, "io_error"),
         ({"base": ["/nowhere/base.tar"]}, "io_error"),
         ({"base_digests": ["sha256:1"]}, "invalid_reference"),
+        ({"base_digests": [str(plain().layers[0].digest)], "format": "docker-archive"}, "invalid_option"),
     ],
     ids=lambda value: str(value)[:50],
 )
@@ -477,6 +479,26 @@ def test_a_broken_archive_is_not_told_of(tmp_path: Path) -> None:
 def test_a_file_that_could_not_be_as_it_is_wanted_is_not_written(filled: str, tmp_path: Path, options: dict[str, str]) -> None:
     assert modules.fail("image_save", saving(filled, tmp_path / "archive", **options))["error"] == "invalid_option"
     assert not (tmp_path / "archive").exists()
+
+
+def test_a_disk_that_can_not_be_written_to_is_foreseen(filled: str, tmp_path: Path) -> None:
+    needs_root()
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(folder)], check=True)
+    try:
+        modules.run("image_save", saving(filled, folder / "archive"))
+        modules.run("image_save", saving(filled, folder / "layout", format="oci-dir"))
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        for check in (True, False):
+            assert not modules.run("image_save", saving(filled, folder / "archive"), check)["changed"]
+            assert not modules.run("image_save", saving(filled, folder / "layout", format="oci-dir"), check)["changed"]
+            for name, form in (("archive", "universal"), ("new", "universal"), ("layout", "oci-dir")):
+                results = modules.fail("image_save", saving(filled, folder / name, PLAIN, format=form), check)
+                assert results["error"] == "io_error"
+                assert "read-only" in results["msg"].replace(str(folder), "")
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_folder_that_is_not_there_is_foreseen(filled: str, tmp_path: Path) -> None:

@@ -86,11 +86,18 @@ class FileTarget:
         return hash_stream(chunks_of(self.pieces, read))[0].hex if self._compression is None else None
 
     def difference(self) -> str | None:
+        reason = self._difference()
+        if reason is not None:
+            require_folder(self.path)
+        return reason
+
+    def _difference(self) -> str | None:
         """Compares with what is there, by content: what a file is called, and when it was written, says nothing."""
+        if self.path.endswith("/"):
+            raise UnsupportedFormat(f"{self.path} is the name of a folder, and can't be that of an archive")
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
-            require_folder(self.path)
             return "there is no such file yet"
         if not os.path.isfile(self.path):
             raise UnsupportedFormat(f"{self.path} is no regular file, and can't be replaced by an archive")
@@ -158,6 +165,12 @@ class FolderTarget:
     def difference(self) -> str | None:
         if not os.path.lexists(self.path):
             return "there is no such folder yet"
+        reason = self._difference()
+        if reason is not None:
+            require_folder(os.path.join(self.path, "index.json"))
+        return reason
+
+    def _difference(self) -> str | None:
         self._refuse_strangers()
         for file in self._files:
             if not self._is_there(file):

@@ -10,9 +10,10 @@ import dataclasses
 import tarfile
 import typing as t
 
+from ..errors import UnsupportedFormat
 from ..oci import media_types
 from ..oci.digest import Digest
-from ..oci.document import canonical
+from ..oci.document import MAX_DOCUMENT, MAX_ENTRIES, canonical
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
@@ -69,12 +70,20 @@ def archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.Collect
     docker = _docker_manifest(images) if form in (UNIVERSAL, DOCKER) else None
     if docker is not None:
         files.append(ArchiveFile("manifest.json", docker))
+    _check_bounds(images, files)
     return files + [ArchiveFile(f"blobs/{digest.algorithm}/{digest.hex}", content[digest]) for digest in sorted(content) if digest not in left_out]
 
 
 def _in_order(images: t.Sequence[SavedImage]) -> list[SavedImage]:
     unique = {(tuple(map(str, image.names)), str(image.graph.root.digest)): image for image in images}
     return [unique[key] for key in sorted(unique)]
+
+
+def _check_bounds(images: t.Sequence[SavedImage], documents: t.Sequence[ArchiveFile]) -> None:
+    """Nothing is written that readers, ours among them, would refuse."""
+    names = sum(max(1, len(image.names)) for image in images)
+    if names > MAX_ENTRIES or any(document.size > MAX_DOCUMENT for document in documents):
+        raise UnsupportedFormat(f"an archive holds at most {MAX_ENTRIES} names of images, and {MAX_DOCUMENT} bytes of what lists them; make several")
 
 
 def _whole_content(images: t.Sequence[SavedImage]) -> dict[Digest, Piece]:

@@ -47,6 +47,8 @@ class Saving:
         """Raises ImageNotFound, StoreDamaged, PlatformMissing, UnsupportedFormat for a target that can't be replaced."""
         if self.form == FOLDER and self.compression is not None:
             raise InvalidOption(f"format oci-dir is a folder, and can't be compressed with {self.compression}")
+        if self.form == DOCKER and self.bases:
+            raise InvalidOption("format docker-archive can't tell what it stands on, and so takes neither base nor base_digests; universal does")
         self.store.reload()
         saved: list[SavedImage] = []
         rows: list[ImagePlan] = []

@@ -134,6 +134,19 @@ def test_what_is_no_file_is_not_replaced(folder: Path) -> None:
             target(path).difference()
 
 
+def test_the_name_of_a_folder_is_none_of_an_archive(folder: Path) -> None:
+    with pytest.raises(UnsupportedFormat, match="name of a folder"):
+        FileTarget(f"{folder}/new/", pieces(), None, 0o644).difference()
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "\u00e4" * 127])
+def test_a_name_of_any_length_is_written(folder: Path, blobs: Blobs, name: str) -> None:
+    (folder / f".{name[:100]}.longshore-alive").write_text("of another file")
+    target(folder / name).write(blobs.open_file)
+    assert target(folder / name).difference() is None
+    assert len(os.listdir(folder)) == 2
+
+
 def test_a_link_stays_and_leads_to_the_new_file(folder: Path, tmp_path: Path, blobs: Blobs) -> None:
     """The temporary file is beside the file itself, which may be on another file system than the link."""
     (tmp_path / "elsewhere").mkdir()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import json
@@ -30,6 +31,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.writing i
     pieces_size,
     tar_pieces,
 )
+from ansible_collections.longshore.images.plugins.module_utils.errors import UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
@@ -166,6 +168,18 @@ def test_an_image_of_several_platforms_is_one_entry_here_and_one_platform_there(
     assert [entry["digest"] for entry in content(files, "index.json")["manifests"]] == [str(image.root.digest)]
     assert content(files, "manifest.json")[0]["Config"].endswith(image.graph.images[1].manifest.config.digest.hex)
     assert {file.name.rpartition("/")[2] for file in files[3:]} == {digest.hex for digest in image.digests}
+
+
+@pytest.mark.parametrize("form", [UNIVERSAL, DOCKER, OCI])
+def test_an_archive_that_readers_would_refuse_is_not_made(form: str) -> None:
+    one = saved("a")
+    many = [dataclasses.replace(one, names=(Reference.parse(f"app:{number}"),)) for number in range(1001)]
+    assert archive_files(many[:1000], form, (), {})
+    with pytest.raises(UnsupportedFormat, match="at most 1000 names"):
+        archive_files(many, form, (), {})
+    if form != DOCKER:
+        with pytest.raises(UnsupportedFormat, match="4194304 bytes of what lists them"):
+            archive_files([one], form, (), {"images.longshore.base": [Digest.of(str(number).encode()) for number in range(60_000)]})
 
 
 def test_what_is_left_out_is_told_in_notes() -> None:
