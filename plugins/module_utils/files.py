@@ -9,18 +9,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import random
 import stat
+import sys
 import time
 import typing as t
 
 from .errors import InputOutputError, LockTimeout, LongshoreError, system_error
 
 CHUNK = 1024 * 1024
+EARLY = 4 * 1024 * 1024
 READ_REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 CREATE_PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_SYNC_FILE_RANGE_WRITE = 2  # of linux/fs.h
 _PARENT_MODE = 0o755
 _MARK = ".longshore-"
 _MAX_NAME = 255 - len(".") - len(_MARK) - 16
@@ -145,6 +149,30 @@ def wait_for_lock(descriptor: int, path: str, timeout: float, shared: bool = Fal
         pause = min(pause * 2, 0.25)
 
 
+def begin_writing(descriptor: int, offset: int, size: int) -> None:
+    """Has the kernel begin with the disk's part of what was just written, while more is still coming: the sync at the end has less to wait for then.
+
+    It promises nothing, and where it doesn't work nothing is lost: only the sync makes content durable, and tells of errors.
+    """
+    function = _sync_file_range()
+    if function is not None:
+        function(descriptor, offset, size, _SYNC_FILE_RANGE_WRITE)
+
+
+@functools.lru_cache(maxsize=1)
+def _sync_file_range() -> t.Callable[[int, int, int, int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    try:
+        function = ctypes.CDLL(None).sync_file_range
+    except (OSError, AttributeError):
+        return None
+    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return t.cast("t.Callable[[int, int, int, int], int]", function)
+
+
 class PrivateFile:
     """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
 
@@ -153,6 +181,7 @@ class PrivateFile:
         self.path = path
         self.told = told or path
         self.mode = mode
+        self._size = self._begun = 0
         with reporting(self.told):
             self._descriptor = os.open(path, CREATE_PRIVATE, 0o600)
             try:
@@ -181,6 +210,10 @@ class PrivateFile:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+        self._size += len(data)
+        if self._size - self._begun >= EARLY:
+            begin_writing(self._descriptor, self._begun, self._size - self._begun)
+            self._begun = self._size
 
     def write_at(self, data: bytes | bytearray | memoryview, offset: int) -> None:
         """Writes at OFFSET; safe to call from several threads."""

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils import files
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError
-from ansible_collections.longshore.images.plugins.module_utils.files import replace_file, require_folder
+from ansible_collections.longshore.images.plugins.module_utils.files import EARLY, PrivateFile, begin_writing, replace_file, require_folder
 
 
 def test_a_file_is_made_and_replaced_with_the_mode_that_is_asked_for(tmp_path: Path) -> None:
@@ -55,3 +56,23 @@ def test_a_folder_that_is_not_there_is_named_with_the_file(tmp_path: Path) -> No
     require_folder(str(tmp_path / "file"))
     with pytest.raises(InputOutputError, match=r"absent/file can't be written: the folder .*absent doesn't exist"):
         require_folder(str(tmp_path / "absent" / "file"))
+
+
+@pytest.mark.parametrize("sizes", [[EARLY - 1, 1, EARLY], [3 * EARLY + 5], [10] * 5], ids=str)
+def test_a_large_file_is_on_its_way_to_the_disk_before_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int]) -> None:
+    begun: list[tuple[int, int]] = []
+    monkeypatch.setattr(files, "begin_writing", lambda _file, offset, size: begun.append((offset, size)))
+    with PrivateFile(str(tmp_path / "file"), 0o600) as file:
+        for size in sizes:
+            file.write(bytes(size))
+        file.publish(str(tmp_path / "whole"))
+    assert sum(size for _offset, size in begun) == sum(sizes) * (max(sizes) >= EARLY - 1)
+    assert begun == sorted(begun)
+
+
+def test_what_can_not_begin_early_is_no_error(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    begin_writing(writer, 0, 10)
+    begin_writing(-1, 0, 10)
+    os.close(reader)
+    os.close(writer)

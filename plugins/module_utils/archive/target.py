@@ -17,7 +17,9 @@ import typing as t
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ..files import (
     CHUNK,
+    EARLY,
     PrivateFile,
+    begin_writing,
     beside,
     folder_mode,
     is_private,
@@ -283,9 +285,11 @@ def copy_content(source: int, target: int, size: int, offset: int) -> None:
     os.lseek(source, done, os.SEEK_SET)
     os.lseek(target, offset + done, os.SEEK_SET)
     while done < size:
-        count = _copy_some(source, target, size - done)
+        count = _copy_some(source, target, min(size - done, EARLY))
         if not count:
             raise InputOutputError("a blob became shorter while it was copied")
+        if count == EARLY:
+            begin_writing(target, offset + done, count)
         done += count
 
 

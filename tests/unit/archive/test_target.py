@@ -18,9 +18,11 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from ansible_collections.longshore.images.plugins.module_utils.archive import target as target_room
 from ansible_collections.longshore.images.plugins.module_utils.archive.target import FileTarget, FolderTarget, copy_content
 from ansible_collections.longshore.images.plugins.module_utils.archive.writing import ArchiveFile, Piece, tar_pieces
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, LockTimeout, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.files import EARLY
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.tests.support.privileges import needs_root
@@ -238,6 +240,28 @@ def test_a_blob_that_became_shorter_is_an_error(tmp_path: Path, monkeypatch: pyt
             copy_content(source, copied, 100, 0)
     os.close(source)
     os.close(copied)
+
+
+def test_the_disk_begins_while_there_is_more_to_copy_and_all_is_synced_in_the_end(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 3 * EARLY + 5
+    with (tmp_path / "blob").open("wb") as blob:
+        blob.truncate(size)
+    begun: list[tuple[str, int]] = []
+    fsync = os.fsync
+
+    def noted_fsync(file: int) -> None:
+        begun.append(("sync", os.fstat(file).st_size))
+        fsync(file)
+
+    monkeypatch.setattr(fcntl, "ioctl", no(errno.EOPNOTSUPP))
+    monkeypatch.setattr(target_room, "begin_writing", lambda _file, _offset, size: begun.append(("begin", size)))
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    large = ArchiveFile("large", Descriptor("x", Digest.of(b"not looked at"), size))
+    wanted = FileTarget(str(folder / "archive"), tar_pieces([large]), None, 0o644)
+    wanted.write(lambda _blob: os.open(tmp_path / "blob", os.O_RDONLY))
+    assert begun[:4] == [*[("begin", EARLY)] * 3, ("sync", wanted.size)]
 
 
 # Failing and dying.
