@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import typing as t
 
@@ -13,7 +14,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.archive.reading import open_archive
 from ..module_utils.archive.summary import summarise
-from ..module_utils.errors import LongshoreError
+from ..module_utils.errors import LongshoreError, UnsupportedFormat
 from ..plugin_utils.finding import find_file
 
 Results = dict[str, t.Any]
@@ -40,18 +41,22 @@ class ActionModule(ActionBase):
     def _load_from_controller(self, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
         try:
             path = find_file(self, "path", arguments.get("path"))
+            if os.path.isdir(path):
+                raise UnsupportedFormat(
+                    f"{path} is a folder; of the controller only files are loaded: save it as oci-archive, or copy it to the host"
+                )
             summary = summarise(open_archive(path))
         except LongshoreError as error:
             return {"failed": True, "msg": error.message, "error": error.cause}
-        foreseen = self._foresee(summary, arguments, task_vars)
+        foreseen = self._foresee(summary, path, arguments, task_vars)
         if self._task.check_mode or foreseen.get("failed") or not foreseen["changed"]:
             return {**foreseen, "path": path}
         remote = self._connection._shell.join_path(self._tmpdir(), "archive")
         self._transfer_file(path, remote)
         self._fixup_perms2((self._tmpdir(), remote))
-        return {**self._execute(arguments, remote, task_vars), "path": path}
+        return {**self._execute(arguments, remote, path, task_vars), "path": path}
 
-    def _foresee(self, summary: bytes, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
+    def _foresee(self, summary: bytes, path: str, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
         """What loading the archive would change on the host, told by the module in check mode from the summary alone."""
         remote = self._connection._shell.join_path(self._tmpdir(), "summary")
         with tempfile.NamedTemporaryFile() as local:
@@ -61,16 +66,25 @@ class ActionModule(ActionBase):
         self._fixup_perms2((self._tmpdir(), remote))
         check_mode, self._task.check_mode = self._task.check_mode, True
         try:
-            return self._execute(arguments, remote, task_vars)
+            return self._execute(arguments, remote, path, task_vars)
         finally:
             self._task.check_mode = check_mode
 
-    def _execute(self, arguments: Results, path: str, task_vars: dict[str, t.Any]) -> Results:
-        told: Results = self._execute_module(module_args={**arguments, "path": path}, task_vars=task_vars, wrap_async=False)
+    def _execute(self, arguments: Results, remote: str, path: str, task_vars: dict[str, t.Any]) -> Results:
+        """Runs the module on the file REMOTE of the host, which is the user's PATH in all that is told."""
+        told: Results = self._execute_module(module_args={**arguments, "path": remote}, task_vars=task_vars, wrap_async=False)
         told.pop("invocation", None)
-        return told
+        return t.cast(Results, _called(told, remote, path))
 
     def _tmpdir(self) -> str:
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         return str(self._connection._shell.tmpdir)
+
+
+def _called(value: t.Any, remote: str, path: str) -> t.Any:
+    if isinstance(value, str):
+        return value.replace(remote, path)
+    if isinstance(value, dict):
+        return {key: _called(member, remote, path) for key, member in value.items()}
+    return [_called(member, remote, path) for member in value] if isinstance(value, list) else value

@@ -64,7 +64,18 @@ def test_what_can_not_be_loaded_has_a_stable_cause_and_writes_nothing(archive: P
     results = load(tmp_path, store=str(store), **options)
     assert results["failed"]
     assert results["error"] == error
+    wanted = archive if options["path"] == "images.tar" else options["path"]
+    assert str(wanted) in results["msg"]
     assert not store.exists()
+
+
+def test_a_folder_of_the_controller_is_refused_in_check_mode_too(archive: Path, tmp_path: Path) -> None:
+    source = str(tmp_path / "source")
+    modules.run("image_save", {"name": NAME, "path": str(tmp_path / "files" / "layout"), "format": "oci-dir", "store": source})
+    for words in ((), ("--check",)):
+        results = load(tmp_path, *words, path="layout", store=str(tmp_path / "store"))
+        assert results["error"] == "unsupported_format"
+        assert str(tmp_path / "files" / "layout") in results["msg"]
 
 
 def test_a_summary_is_not_taken_for_an_archive(archive: Path, tmp_path: Path) -> None:
