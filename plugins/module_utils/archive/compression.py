@@ -86,12 +86,11 @@ class _GzipExpander:
 
 
 class _ZstdExpander:
-    """zstandard's decompressor of one frame. It can't be held back, but four bytes make no more than 128 KiB: it is given little at once."""
-
-    _STEP = 1024
+    """zstandard's decompressor of one frame. It can't be held back, but a block makes no more than 128 KiB: it is given few blocks at once."""
 
     def __init__(self, inner: t.Any) -> None:
         self._inner = inner
+        self._blocks = _ZstdBlocks()
         self._waiting = memoryview(b"")
 
     @property
@@ -109,8 +108,56 @@ class _ZstdExpander:
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         """DATA is empty as long as this doesn't need input."""
         waiting = self._waiting or memoryview(data)
-        self._waiting = waiting[self._STEP :]
-        return bytes(self._inner.decompress(waiting[: self._STEP]))
+        size = self._blocks.pass_over(waiting)
+        self._waiting = waiting[size:]
+        return bytes(self._inner.decompress(waiting[:size]))
+
+
+class _ZstdBlocks:
+    """Where the blocks of one frame begin (RFC 8878, 3.1.1): as far as that bounds what they make, and no further. What is wrong zstandard finds itself."""
+
+    AT_ONCE = 8
+    _MAGIC = b"\x28\xb5\x2f\xfd"
+
+    def __init__(self) -> None:
+        self._header = b""
+        self._wanted = 5  # the magic number, and the byte that describes the frame's header
+        self._left = 0
+        self._begun = self._ended = False
+        self._trailer = 0
+
+    def pass_over(self, data: memoryview) -> int:
+        """How much of DATA, which follows what was passed over before, holds the beginnings of no more than AT_ONCE blocks."""
+        position = blocks = 0
+        while position < len(data) and blocks < self.AT_ONCE and (self._left or not self._ended):
+            if self._left:
+                size = min(self._left, len(data) - position)
+                self._left -= size
+            else:
+                size = min(self._wanted - len(self._header), len(data) - position)
+                self._header += data[position : position + size]
+                if len(self._header) == self._wanted:
+                    self._read_header()
+                    blocks += 1
+            position += size
+        return position or len(data)
+
+    def _read_header(self) -> None:
+        header, self._header = self._header, b""
+        if self._begun:
+            word = int.from_bytes(header, "little")
+            kind, size = word >> 1 & 3, word >> 3
+            self._ended = bool(word & 1)
+            self._left = (1 if kind == 1 else size) + self._ended * self._trailer
+        elif header[:4] == self._MAGIC:
+            word = header[4]
+            is_single, length = word >> 5 & 1, word >> 6
+            self._left = (not is_single) + (0, 1, 2, 4)[word & 3] + (1 << length if length else is_single)
+            self._trailer = word & 4
+            self._begun = True
+            self._wanted = 3
+        else:
+            self._left = 1 << 32  # a frame that makes nothing
 
 
 def _expanders(kind: str, what: str) -> tuple[t.Callable[[], t.Any], tuple[type[Exception], ...]]:
