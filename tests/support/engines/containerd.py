@@ -1,0 +1,91 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""containerd, asked by `ctr`."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+import uuid
+from pathlib import Path
+
+from .base import HOST, Engine, call, wait_until
+
+
+class Containerd(Engine):
+    """containerd by `ctr`, which finds out what an archive is."""
+
+    title = "containerd"
+    several = ("",)
+
+    def __init__(self, folder: Path, namespace: str = "default") -> None:
+        self.folder = folder
+        self.namespace = namespace
+
+    def _ctr(self, *words: str) -> str:
+        return call("ctr", "--address", str(self.folder / "c.sock"), "--namespace", self.namespace, *words)
+
+    def load(self, archive: Path, form: str = "", names: t.Sequence[str] = ()) -> None:
+        self._ctr("images", "import", str(archive))
+
+    def save(self, names: t.Sequence[str], archive: Path, form: str = "") -> None:
+        self._ctr("images", "export", str(archive), *names)
+
+    def _targets(self) -> dict[str, str]:
+        rows = [line.split() for line in self._ctr("images", "ls").splitlines()[1:]]
+        return {row[0]: row[2] for row in rows}
+
+    def names(self) -> set[str]:
+        return set(self._targets())
+
+    def _config(self, digest: str) -> str:
+        document = json.loads(self._ctr("content", "get", digest))
+        if "manifests" not in document:
+            return str(document["config"]["digest"])
+        wanted = dict(zip(("os", "architecture"), HOST.split("/")))
+        return next(self._config(child["digest"]) for child in document["manifests"] if wanted.items() <= child["platform"].items())
+
+    def image_id(self, name: str) -> str:
+        return self._config(self._targets()[name])
+
+    def digests(self, name: str) -> set[str]:
+        return {self._targets()[name]}
+
+    def content(self) -> set[str]:
+        """The digests of all blobs that are here."""
+        return set(self._ctr("content", "ls", "--quiet").split())
+
+    def lose(self, digest: str) -> None:
+        """Loses one blob, as a broken disk might."""
+        self._ctr("content", "rm", digest)
+
+    def run(self, name: str, *words: str) -> str:
+        # All containerds of a machine share control groups, so an ID must be nobody else's.
+        private = ["--fifo-dir", f"{self.folder}/fifos", "--runc-root", f"{self.folder}/runc"]
+        # On a busy machine ctr may come to a container's pipe when that has ended already: then all that it printed is lost.
+        for _attempt in range(5):
+            if printed := self._ctr("run", "--rm", *private, name, f"test-{uuid.uuid4()}", *words):
+                return printed
+        return ""
+
+    def hold(self, name: str) -> None:
+        self._ctr("containers", "create", name, f"test-{uuid.uuid4()}", "/bin/true")
+
+    def tag(self, name: str, new: str) -> None:
+        self._ctr("images", "tag", "--force", name, new)
+
+    def remove(self, name: str) -> None:
+        self._ctr("images", "rm", "--sync", name)
+
+    def clear(self) -> None:
+        for container in self._ctr("containers", "ls", "--quiet").split():
+            self._ctr("containers", "rm", container)
+        for name in self.names():
+            self.remove(name)
+        # What a load leaves that failed.
+        for lease in self._ctr("leases", "ls", "--quiet").split():
+            self._ctr("leases", "rm", "--sync", lease)
+        # Content goes some time after the images: until then it would stand in for what an archive lacks.
+        wait_until(lambda: not self.content(), lambda: f"content stays: {self.content()}")

@@ -1,0 +1,93 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Docker with either of its stores."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+
+from .base import Engine, call
+from .containerd import Containerd
+
+
+class Docker(Engine):
+    """Docker with the store that it had first: images by their configs' digests, layers unpacked by a graphdriver."""
+
+    title = "docker"
+    several = ("",)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _docker(self, *words: str) -> str:
+        return call("docker", "--host", f"unix://{self.folder}/docker.sock", *words)
+
+    def load(self, archive: Path, form: str = "", names: t.Sequence[str] = ()) -> None:
+        self._docker("load", "--quiet", "--input", str(archive))
+
+    def save(self, names: t.Sequence[str], archive: Path, form: str = "") -> None:
+        self._docker("save", "--output", str(archive), *names)
+
+    def names(self) -> set[str]:
+        rows = [json.loads(line) for line in self._docker("images", "--all", "--digests", "--format", "{{json .}}").splitlines()]
+        return {str(Reference.parse(self._name(row))) for row in rows if row["Repository"] != "<none>"}
+
+    @staticmethod
+    def _name(row: t.Mapping[str, str]) -> str:
+        return f"{row['Repository']}@{row['Digest']}" if row["Tag"] == "<none>" else f"{row['Repository']}:{row['Tag']}"
+
+    def _inspect(self, name: str) -> dict[str, t.Any]:
+        (row,) = json.loads(self._docker("image", "inspect", name))
+        return t.cast("dict[str, t.Any]", row)
+
+    def image_id(self, name: str) -> str:
+        return str(self._inspect(name)["Id"])
+
+    def digests(self, name: str) -> set[str]:
+        return {reference.partition("@")[2] for reference in self._inspect(name)["RepoDigests"]}
+
+    def run(self, name: str, *words: str) -> str:
+        return self._docker("run", "--rm", "--pull", "never", "--network", "none", name, *words)
+
+    def hold(self, name: str) -> None:
+        self._docker("create", "--pull", "never", "--network", "none", name)
+
+    def tag(self, name: str, new: str) -> None:
+        self._docker("tag", name, new)
+
+    def build(self, folder: Path, name: str) -> None:
+        """By the builder in the daemon: the other one is a program of its own."""
+        self._docker("build", "--quiet", "--network", "none", "--tag", name, str(folder))
+
+    def remove(self, name: str) -> None:
+        self._docker("rmi", name)
+
+    def clear(self) -> None:
+        if containers := self._docker("ps", "--all", "--quiet").split():
+            self._docker("rm", "--force", *containers)
+        # Without those that others were built on: these go with them.
+        while ids := set(self._docker("images", "--quiet", "--no-trunc").split()):
+            self._docker("rmi", "--force", *ids)
+
+
+class DockerOnContainerd(Docker):
+    """Docker with the containerd image store: images by the digests of their manifests or indexes, blobs as they came."""
+
+    title = "docker on containerd"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.containerd = Containerd(folder, "moby")
+
+    def image_id(self, name: str) -> str:
+        return self.containerd.image_id(name)
+
+    def clear(self) -> None:
+        super().clear()
+        self.containerd.clear()

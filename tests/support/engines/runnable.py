@@ -1,0 +1,48 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Images that run, of a static busybox."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import io
+import shutil
+import tarfile
+from pathlib import Path
+
+from ..images import Image, make_image, make_index
+from ..registry import needed
+from .base import HOST
+
+
+@functools.lru_cache(maxsize=1)
+def program_layer() -> bytes:
+    """A layer with a static busybox, so that images can run."""
+    needed("busybox")
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        folder = tarfile.TarInfo("bin")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(folder)
+        program = Path(shutil.which("busybox") or "").read_bytes()
+        info = tarfile.TarInfo("bin/busybox")
+        info.size, info.mode = len(program), 0o755
+        tar.addfile(info, io.BytesIO(program))
+        for name in ("cat", "sh", "true"):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+    return gzip.compress(file.getvalue(), compresslevel=1, mtime=0)
+
+
+def runnable_image(text: str) -> Image:
+    """An image for the host that runs, and holds a file by which it can be told from others: see `Engine.proves`."""
+    return make_image(text, 1, HOST, shared=[program_layer()])
+
+
+def runnable_index(text: str, *others: str) -> Image:
+    """An index of such an image and of one for each of OTHERS."""
+    return make_index(text, (HOST, *others), 1, shared=[program_layer()])
