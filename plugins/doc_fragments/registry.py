@@ -26,7 +26,8 @@ options:
     description:
       - A file with credentials as C(podman login) or C(docker login) write it.
       - By default the first of C($REGISTRY_AUTH_FILE), C($XDG_RUNTIME_DIR/containers/auth.json), C(~/.config/containers/auth.json),
-        C($DOCKER_CONFIG/config.json) and C(~/.docker/config.json) that has credentials for the registry.
+        C($DOCKER_CONFIG/config.json) and C(~/.docker/config.json) that has credentials for the registry. Without C($XDG_RUNTIME_DIR) it is
+        C(/run/containers/UID/auth.json), where C(podman login) then writes.
       - Credential helpers that these files name are asked. One that fails is an error, and never taken for a host that has no credentials.
     type: path
   host_config:

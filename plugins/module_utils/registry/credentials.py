@@ -85,7 +85,8 @@ def _usual_places(environment: t.Mapping[str, str]) -> list[str]:
     docker = environment.get("DOCKER_CONFIG")
     places = [
         environment.get("REGISTRY_AUTH_FILE"),
-        os.path.join(runtime, "containers", "auth.json") if runtime else None,
+        # Where `podman login` writes for root, whom sudo and ssh often leave without a folder of its session.
+        os.path.join(runtime, "containers", "auth.json") if runtime else f"/run/containers/{os.geteuid()}/auth.json",
         os.path.join(config, "containers", "auth.json"),
         os.path.join(docker, "config.json") if docker else None,
         os.path.join(home, ".docker", "config.json"),

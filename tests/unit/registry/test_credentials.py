@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, InvalidOption, UnsupportedFormat
-from ansible_collections.longshore.images.plugins.module_utils.registry.credentials import MAX_FILE, HostCredentials
+from ansible_collections.longshore.images.plugins.module_utils.registry.credentials import MAX_FILE, HostCredentials, _usual_places
 from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials
 
 
@@ -52,6 +53,11 @@ def test_the_usual_places_are_asked_in_order(tmp_path: Path) -> None:
         "me", "own"
     )
     assert HostCredentials(written(tmp_path / "own.json", {}), environment).find("r.io", "a") is None
+
+
+def test_without_a_session_podmans_file_of_the_user_is_asked_in_place_of_the_sessions() -> None:
+    places = _usual_places({"HOME": "/home/me"})
+    assert places == [f"/run/containers/{os.geteuid()}/auth.json", "/home/me/.config/containers/auth.json", "/home/me/.docker/config.json"]
 
 
 def test_a_file_without_the_registry_leads_on_to_the_next(tmp_path: Path) -> None:
