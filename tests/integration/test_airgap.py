@@ -144,6 +144,10 @@ def test_a_registry_that_is_not_reached_stops_the_export_with_the_image_named(ex
         ({"bundle_path": "/nonexistent/b.tar"}, "There is nothing to bundle"),
         ({"bundle_path": "b.tar", "bundle_images": ["app"]}, "bundle_path (b.tar) has to be the absolute path of a file"),
         ({"bundle_path": "/nonexistent/b.tar", "bundle_images": ["app"], "bundle_base": ["/nonexistent/./b.tar"]}, "can't be the base of itself"),
+        (
+            {"bundle_path": "/nonexistent/b.tar", "bundle_images": ["app"], "bundle_base": ["/lost/a.tar"]},
+            "bundle_base: /lost/a.tar isn't on this host",
+        ),
     ],
     ids=str,
 )
