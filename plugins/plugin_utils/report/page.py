@@ -116,7 +116,8 @@ def _tiles(hosts: t.Sequence[Host], images: t.Sequence[Image], found: t.Sequence
     if found is not None:
         drifted = [finding for finding in found if finding.state.is_drift]
         on = len({finding.host for finding in drifted})
-        tiles.insert(1, Tile(str(len(drifted)), f"drifted, on {counted(on, 'host')}" if drifted else "drifted", bool(drifted)))
+        label = "drift from the lock file" if len(drifted) == 1 else "drifts from the lock file"
+        tiles.insert(1, Tile(str(len(drifted)), f"{label}, on {counted(on, 'host')}" if drifted else label, bool(drifted)))
     return tiles
 
 

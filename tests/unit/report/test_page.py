@@ -60,7 +60,10 @@ def test_drift_is_told_by_name_and_host() -> None:
 def test_a_host_that_could_not_be_asked_is_on_the_page_and_in_no_sum() -> None:
     seen = page(FLEET, lock=LOCK)
     assert seen.one(id="not-asked").one("table").table() == [["gone", "No route to host"]]
-    assert [tile.text for tile in seen.one("ul", **{"class": "tiles"}).all("li")][:2] == ["3 of 4 hosts answered", "2 drifted, on 2 hosts"]
+    assert [tile.text for tile in seen.one("ul", **{"class": "tiles"}).all("li")][:2] == [
+        "3 of 4 hosts answered",
+        "2 drifts from the lock file, on 2 hosts",
+    ]
     assert ["gone", "could not be asked"] in seen.one(id="disk").one("table").table()
     assert [note.text for note in seen.all(**{"class": "note"})] == ["could not be asked"] * 2
     assert [part.one("strong").text for part in seen.one(id="hosts").all("summary")] == ["right", "moved", "lacking"]
