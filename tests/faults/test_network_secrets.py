@@ -21,6 +21,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import modules
+from ansible_collections.longshore.images.tests.support.folders import short_folder
 from ansible_collections.longshore.images.tests.support.programmable import acts
 from ansible_collections.longshore.images.tests.support.programmable.cases import (
     GET_MANIFEST,
@@ -207,20 +208,20 @@ def test_a_play_that_tells_all_it_does_tells_no_secret(make_worlds: MakeWorlds, 
         {"longshore.images.image_push": {"name": ["local:1"], "destination": world.name(tag="2"), **common}, "ignore_errors": True},
         {"longshore.images.image_info": {"store": str(world.store)}},
     ]
-    folder = tmp_path / "controller"
-    folder.mkdir()
-    (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
     secrets = tmp_path / "secrets.json"
     secrets.write_text(json.dumps({"planted": PASSWORD, "ansible_python_interpreter": sys.executable}))
-    environment = {
-        **modules.environment(HOME=str(folder), TMPDIR=str(folder)),
-        "ANSIBLE_COLLECTIONS_PATH": str(modules.ROOT / ".collections"),
-        "ANSIBLE_LOG_PATH": str(folder / "log"),
-        "LC_ALL": "C.UTF-8",
-    }
-    command = ["ansible-playbook", "-vvv", "--diff", "-i", "localhost,", "-e", f"@{secrets}", str(folder / "play.json")]
-    result = subprocess.run(command, cwd="/", env=environment, capture_output=True, check=False, timeout=120)
-    assert result.returncode == 0, result.stdout.decode()
-    assert b"not_found" in result.stdout
-    assert b"denied" in result.stdout
-    assert leaks({"stdout": result.stdout, "stderr": result.stderr}, [folder, world.store]) == []
+    # The controller has a socket in its folder for temporary files.
+    with short_folder() as folder:
+        (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+        environment = {
+            **modules.environment(HOME=str(folder), TMPDIR=str(folder)),
+            "ANSIBLE_COLLECTIONS_PATH": str(modules.ROOT / ".collections"),
+            "ANSIBLE_LOG_PATH": str(folder / "log"),
+            "LC_ALL": "C.UTF-8",
+        }
+        command = ["ansible-playbook", "-vvv", "--diff", "-i", "localhost,", "-e", f"@{secrets}", str(folder / "play.json")]
+        result = subprocess.run(command, cwd="/", env=environment, capture_output=True, check=False, timeout=120)
+        assert result.returncode == 0, result.stdout.decode()
+        assert b"not_found" in result.stdout
+        assert b"denied" in result.stdout
+        assert leaks({"stdout": result.stdout, "stderr": result.stderr}, [folder, world.store]) == []

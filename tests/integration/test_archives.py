@@ -201,10 +201,13 @@ def test_mode_and_owner_of_a_folder_are_those_of_all_that_is_in_it(filled: str, 
         assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (wanted, 12345, 23456)
 
 
-def test_an_owner_that_can_not_be_set_has_a_stable_cause(filled: str, tmp_path: Path) -> None:
-    results = modules.fail("image_save", saving(filled, tmp_path / "archive", attributes="no-such-attribute"))
+def test_an_attribute_that_can_not_be_set_has_a_stable_cause(filled: str, tmp_path: Path) -> None:
+    (tmp_path / "chattr").write_text("#!/bin/sh\necho 'chattr: Operation not supported' >&2\nexit 1\n")
+    (tmp_path / "chattr").chmod(0o755)
+    results = modules.fail("image_save", saving(filled, tmp_path / "archive", attributes="i"), env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert results["error"] == "io_error"
     assert str(tmp_path / "archive") in results["msg"]
+    assert "Operation not supported" in results["msg"]
 
 
 def test_one_platform_is_saved_and_the_index_keeps_its_digest(filled: str, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import engines, modules
 from ansible_collections.longshore.images.tests.support.engines import HOST, OTHER, RELATED, runnable_image, runnable_index
+from ansible_collections.longshore.images.tests.support.folders import short_folder
 from ansible_collections.longshore.images.tests.support.images import Image, make_image
 from ansible_collections.longshore.images.tests.support.interpreters import interpreters
 from ansible_collections.longshore.images.tests.support.registry import make_authority
@@ -203,7 +204,7 @@ class TestOnlyWhatAnEngineLacksIsSent:
             if line.startswith("POST /images/load") and ONE in target.engine.names():
                 target.engine.remove(ONE)
 
-        with engines.short_folder() as folder, Relay(socket_of(target), before=remove_the_first).on_socket(folder / "r.sock") as relay:
+        with short_folder() as folder, Relay(socket_of(target), before=remove_the_first).on_socket(folder / "r.sock") as relay:
             relayed: dict[str, t.Any] = {option: f"unix://{folder}/r.sock"}
             done = target.deliver(store, TWO, **relayed)
         assert sum(line.startswith("POST ") for line in relay.lines) == 2
@@ -263,7 +264,7 @@ class TestFailures:
     @pytest.mark.parametrize("engine", ["docker", "podman", "containerd"])
     def test_an_engine_that_is_absent_or_stopped_is_named_in_one_sentence(self, engine: str, store: str) -> None:
         put(store, {ONE: make_image("one", 1, HOST)})
-        with engines.short_folder() as folder:
+        with short_folder() as folder:
             path = folder / "e.sock"
             places = {"docker_host": f"unix://{path}", "podman_host": f"unix://{path}", "containerd_address": str(path)}
             options = {"store": store, "name": [ONE], "engine": engine, **places}
@@ -295,7 +296,7 @@ class TestFailures:
         image = make_image("large", 1, HOST, size=4_000_000, shared=[engines.program_layer()])
         put(store, {ONE: image})
         option = {"docker": "docker_host", "podman": "podman_host", "containerd": "containerd_address"}[target.title]
-        with engines.short_folder() as folder, Relay(socket_of(target), limit=2_000_000).on_socket(folder / "r.sock"):
+        with short_folder() as folder, Relay(socket_of(target), limit=2_000_000).on_socket(folder / "r.sock"):
             scheme = "" if target.title == "containerd" else "unix://"
             failed = target.fails(store, ONE, **{option: f"{scheme}{folder}/r.sock"})
         assert failed["error"] == "engine_error"
@@ -348,7 +349,7 @@ class TestHowAnEngineIsReached:
         put(store, {name: make_image(name.rpartition("/")[2].replace(":", "-"), 1, HOST) for name in names})
         options = {"store": store, "name": names, "engine": "docker"}
         modules.run("image_deliver", {**options, "docker_host": f"unix://{docker.folder}/docker.sock"})
-        with engines.short_folder() as folder, Relay(docker.folder / "docker.sock").on_socket(folder / "r.sock") as relay:
+        with short_folder() as folder, Relay(docker.folder / "docker.sock").on_socket(folder / "r.sock") as relay:
             assert not modules.run("image_deliver", {**options, "docker_host": f"unix://{folder}/r.sock"})["changed"]
         assert relay.lines == ["GET /_ping HTTP/1.1", "GET /info HTTP/1.1", "GET /images/json HTTP/1.1"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ansible_collections.longshore.images.tests.support import engines
 from ansible_collections.longshore.images.tests.support.fleets import Fleet
+from ansible_collections.longshore.images.tests.support.folders import short_folder
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.registry import running_registry
 from ansible_collections.longshore.images.tests.support.relay import Relay
@@ -22,7 +23,7 @@ def test_all_engines_get_what_was_preloaded_though_one_dies_in_the_middle_and_th
     image = make_image("large", 1, engines.HOST, size=4_000_000, shared=[engines.program_layer()])
     kubernetes = engines.Containerd(containerd.folder, "k8s.io")
     (tmp_path / "registry").mkdir()
-    with running_registry(tmp_path / "registry") as registry, engines.short_folder() as folder:
+    with running_registry(tmp_path / "registry") as registry, short_folder() as folder:
         name = registry.put(image, "team/app", "1")
         wanted: list[dict[str, t.Any]] = [
             {"engine": "docker", "docker_host": f"unix://{folder}/r.sock"},

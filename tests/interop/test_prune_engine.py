@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import engines, modules
 from ansible_collections.longshore.images.tests.support.engines import HOST, OTHER, runnable_index
+from ansible_collections.longshore.images.tests.support.folders import short_folder
 from ansible_collections.longshore.images.tests.support.images import Image, make_image
 from ansible_collections.longshore.images.tests.support.relay import Relay
 from ansible_collections.longshore.images.tests.support.targets import TARGETS, Target, config_of
@@ -185,7 +186,7 @@ class TestEnginesThatFail:
             if line.startswith(f"DELETE /images/{APP}:2 "):
                 target.engine.hold(f"{APP}:2")
 
-        with engines.short_folder() as folder, Relay(Path(str(target.options[option])[7:]), before=use_one).on_socket(folder / "r.sock"):
+        with short_folder() as folder, Relay(Path(str(target.options[option])[7:]), before=use_one).on_socket(folder / "r.sock"):
             failed = modules.fail("image_prune", {**target.options, option: f"unix://{folder}/r.sock", "keep": 1}, env=target.env)
         assert failed["error"] == "engine_error"
         assert failed["msg"].startswith(f"{APP}:2 could not be removed: {target.title} at ")
@@ -202,7 +203,7 @@ class TestEnginesThatFail:
             if line.startswith(f"DELETE /images/{APP}:2 "):
                 raise OSError
 
-        with engines.short_folder() as folder, Relay(Path(str(target.options[option])[7:]), before=break_off).on_socket(folder / "r.sock"):
+        with short_folder() as folder, Relay(Path(str(target.options[option])[7:]), before=break_off).on_socket(folder / "r.sock"):
             failed = modules.fail("image_prune", {**target.options, option: f"unix://{folder}/r.sock", "keep": 1}, env=target.env)
         assert failed["error"] == "engine_error"
         assert target.title in failed["msg"]

@@ -4,7 +4,7 @@
 
 """The real tools that hold container images, each with storage of its own, and all asked in the same words."""
 
-from .base import HOST, OTHER, RELATED, Engine, Refused, sha256, short_folder
+from .base import HOST, OTHER, RELATED, Engine, Refused, sha256
 from .containerd import Containerd
 from .containers import Buildah, Podman, Skopeo
 from .daemons import running_containerd, running_docker
@@ -32,5 +32,4 @@ __all__ = [
     "running_containerd",
     "running_docker",
     "sha256",
-    "short_folder",
 ]

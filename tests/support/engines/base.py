@@ -7,12 +7,9 @@
 from __future__ import annotations
 
 import abc
-import contextlib
 import hashlib
 import os
-import shutil
 import subprocess
-import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -54,16 +51,6 @@ def wait_until(happened: t.Callable[[], bool], complaint: t.Callable[[], str]) -
 
 def sha256(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-@contextlib.contextmanager
-def short_folder() -> t.Iterator[Path]:
-    """A private folder with a short path."""
-    folder = Path(tempfile.mkdtemp(prefix="ls-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 class Engine(abc.ABC):

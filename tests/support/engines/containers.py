@@ -16,8 +16,9 @@ import typing as t
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from ..folders import short_folder
 from ..registry import needed
-from .base import CONFINED, Engine, Refused, call, sha256, short_folder, wait_until
+from .base import CONFINED, Engine, Refused, call, sha256, wait_until
 
 
 class Podman(Engine):

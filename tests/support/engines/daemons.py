@@ -21,8 +21,9 @@ from pathlib import Path
 import pytest
 
 from .. import modules
+from ..folders import short_folder
 from ..registry import needed
-from .base import CONFINED, PATIENCE, Refused, short_folder, wait_until
+from .base import CONFINED, PATIENCE, Refused, wait_until
 from .containerd import Containerd
 from .docker import Docker, DockerOnContainerd
 

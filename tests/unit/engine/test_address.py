@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address, Tls
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, InvalidOption
-from ansible_collections.longshore.images.tests.support.engines import short_folder
+from ansible_collections.longshore.images.tests.support.folders import short_folder
 from ansible_collections.longshore.images.tests.support.privileges import needs_root
 
 

@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import Document
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.tests.support.engines import short_folder
+from ansible_collections.longshore.images.tests.support.folders import short_folder
 from ansible_collections.longshore.images.tests.support.images import make_image, make_index
 
 HOST = Platform.parse("linux/amd64")
