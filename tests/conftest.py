@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,11 @@ def pytest_sessionstart() -> None:
     for link in LINKS:
         if (ROOT / link).resolve() != ROOT:
             raise pytest.UsageError(f"{link} must be a symbolic link to the top of the checkout: get the sources with git clone")
+
+
+@pytest.fixture
+def open_path() -> t.Iterator[Path]:
+    """A folder that other users can reach, as pytest's own can't be."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

@@ -11,7 +11,7 @@ import os
 import stat
 import typing as t
 
-from ..errors import DigestMismatch, ImageNotFound, InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
+from ..errors import DigestMismatch, ImageNotFound, InputOutputError, InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
 from ..files import open_regular, read_bounded, read_chunks, reporting
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import MAX_DOCUMENT, Document
@@ -165,46 +165,43 @@ class Store:
         return status if stat.S_ISREG(status.st_mode) else None
 
     def has(self, descriptor: Descriptor) -> bool:
-        """Whether the blob is here and known to be good: marked as hashed and untouched since, or hashed now (promise I8)."""
+        """Whether the blob is here and known to be good: marked as hashed and untouched since, or hashed now (promise I8). What can't be read isn't."""
         status = self.status(descriptor.digest)
         if status is None or status.st_size != descriptor.size:
             return False
         if self.known.knows(descriptor.digest, status):
-            return True
+            # The mark may be another user's.
+            return os.access(self.blob_path(descriptor.digest), os.R_OK)
         if self.known.rejects(descriptor.digest, status):
             return False
         try:
             found, _size = hash_stream(read_chunks(self.blob_path(descriptor.digest)), descriptor.digest.algorithm)
-        except FileNotFoundError:
+        except (FileNotFoundError, InputOutputError):
             return False
         if found == descriptor.digest:
             self.known.add(descriptor.digest, status)
         return found == descriptor.digest
 
     def read(self, descriptor: Descriptor) -> bytes | None:
-        """The bytes of a document, hashed; None where it is absent, of the wrong size or altered."""
+        """The bytes of a document, hashed; None where it is absent, unreadable, of the wrong size or altered."""
         status = self.status(descriptor.digest)
         if status is None or status.st_size != descriptor.size or status.st_size > MAX_DOCUMENT:
             return None
         try:
             return descriptor.digest.check(read_bounded(self.blob_path(descriptor.digest), MAX_DOCUMENT), self.blob_path(descriptor.digest))
-        except (FileNotFoundError, DigestMismatch):
+        except (FileNotFoundError, InputOutputError, DigestMismatch):
             return None
 
     def open(self, descriptor: Descriptor) -> t.Iterator[memoryview]:
-        """The bytes of a blob in pieces, for a reader that verifies them. Raises StoreDamaged for one that is absent."""
-        try:
+        """The bytes of a blob in pieces, for a reader that verifies them. Raises StoreDamaged for one that is absent or can't be read."""
+        with _telling_damage(self.blob_path(descriptor.digest)):
             yield from read_chunks(self.blob_path(descriptor.digest))
-        except FileNotFoundError as error:
-            raise StoreDamaged(f"{self.blob_path(descriptor.digest)} is missing; pull the image again") from error
 
     def open_file(self, descriptor: Descriptor) -> int:
-        """A blob as a file descriptor, for a copy that the kernel makes. Raises StoreDamaged for one that is absent or of another size."""
+        """A blob as a file descriptor, for a copy that the kernel makes. Raises StoreDamaged for one that is absent, can't be read or has another size."""
         path = self.blob_path(descriptor.digest)
-        try:
+        with _telling_damage(path):
             opened = open_regular(path)
-        except FileNotFoundError as error:
-            raise StoreDamaged(f"{path} is missing; pull the image again") from error
         if os.fstat(opened).st_size != descriptor.size:
             os.close(opened)
             raise StoreDamaged(f"{path} has another size than its descriptor says; pull the image again")
@@ -268,4 +265,18 @@ class Store:
         """Raises StoreDamaged for an image of which something is lost."""
         lost = self.missing(entry)
         if lost:
-            raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {lost[0].digest} is missing or altered; pull it again to repair it")
+            from .examine import examine
+
+            word = examine(self, lost[0].digest, lost[0].size) or "missing or altered"
+            raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {lost[0].digest} is {word}; pull it again to repair it")
+
+
+@contextlib.contextmanager
+def _telling_damage(path: str) -> t.Iterator[None]:
+    """Turns what keeps the blob at PATH from being read into damage. It may be marked as good, and count as such until it is verified."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoreDamaged(f"{path} is missing; pull the image again") from error
+    except InputOutputError as error:
+        raise StoreDamaged(f"{error}; mend the image with image_verify") from error
