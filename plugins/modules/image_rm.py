@@ -24,7 +24,10 @@ options:
     elements: str
     required: true
   prune:
-    description: Whether blobs that only the removed images needed are deleted too. A registry decides that for itself.
+    description:
+      - Whether blobs that only the removed images needed are deleted too. A registry decides that for itself.
+      - As long as an image that stays can't be read in full, no blob is deleted, since what it needs isn't known. A warning says so, and
+        M(longshore.images.image_prune) deletes them later.
     type: bool
     default: true
   force:

@@ -155,6 +155,48 @@ def test_what_another_image_shares_stays(store: str) -> None:
     assert not os.path.exists(Store(store).blob_path(base.root.digest))
 
 
+DAMAGE: dict[str, t.Callable[[Path], object]] = {"gone": Path.unlink, "cut off": lambda path: os.truncate(path, 9)}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("document", [0, 1], ids=["index", "manifest"])
+def test_no_blob_is_deleted_while_what_an_image_that_stays_needs_is_not_known(store: str, damage: t.Callable[[Path], object], document: int) -> None:
+    base = make_image("base", 1)
+    base.put(Store(store), NAME)
+    top = make_index("top", layers=1, shared=[base.content[base.layers[0].digest]])
+    top.put(Store(store), OTHER, platforms=["all"])
+    lost = Path(Store(store).blob_path((top.root, top.graph.images[0].descriptor)[document].digest))
+    lost.chmod(0o644)
+    damage(lost)
+    blobs = set(Store(store).stored())
+
+    done = modules.check_do_again("image_rm", {"name": [NAME], "store": store})
+
+    assert done["untagged"] == [NAME]
+    assert done["bytes_freed"] == 0
+    assert OTHER in str(done["warnings"])
+    assert set(Store(store).stored()) == blobs
+    assert "warnings" not in modules.run("image_rm", {"name": [OTHER], "store": store})
+    modules.run("image_prune", {"store": store})
+    assert list(Store(store).stored()) == []
+
+
+def test_a_damaged_layer_of_an_image_that_stays_hinders_no_removal(filled: Store) -> None:
+    os.unlink(filled.blob_path(make_image("other").layers[0].digest))
+    done = modules.check_do_again("image_rm", {"name": [NAME], "store": filled.path})
+    assert done["bytes_freed"] == image().graph.size
+    assert "warnings" not in done
+
+
+def test_what_a_live_run_needs_stays_and_check_mode_knows_it(filled: Store) -> None:
+    options = {"name": [NAME], "store": filled.path}
+    with filled.writer([image().layers[0].digest]):
+        preview = modules.run("image_rm", options, check=True)
+        assert modules.run("image_rm", options) == preview
+    assert preview["bytes_freed"] == image().graph.size - image().layers[0].size
+    assert os.path.exists(filled.blob_path(image().layers[0].digest))
+
+
 def test_one_of_two_names_leaves_the_image(filled: Store) -> None:
     modules.run("image_tag", {"name": NAME, "targets": ["second:1"], "store": filled.path})
     done = modules.check_do_again("image_rm", {"name": [NAME], "store": filled.path})

@@ -19,9 +19,9 @@ from ..oci.platform import Platform
 from .filtering import Filters
 from .inspect import Held, Inspector
 from .protection import Protection
-from .removal import RemovalPlan, removal_facts, removed_image, staying
+from .removal import RemovalPlan, removal_facts, removed_image
 from .retention import Candidate, Policy
-from .sweep import plan_sweep
+from .sweep import plan_sweep, staying
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry

@@ -17,6 +17,7 @@ from ..oci.platform import Platform
 from ..oci.reference import Reference, parse_selector
 from .describe import ref_state, short, stored_facts, whole_graph
 from .plan import ImagePlan, Plan, RefChange
+from .sweep import Sweep, plan_sweep, staying
 from .workers import Workers
 
 if t.TYPE_CHECKING:
@@ -59,7 +60,7 @@ class RemovalPlan(Plan):
 def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, force: bool, host: Platform) -> RemovalPlan:
     """What goes when the images of SELECTORS are removed; what isn't there is no change. With PRUNE the blobs that only they need go too.
 
-    Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means those of its repository.
+    Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means those of its repository. Raises LockTimeout as `plan_sweep`.
     """
     removed: dict[tuple[Reference | None, Digest], Entry] = {}
     images: list[ImagePlan] = []
@@ -73,19 +74,20 @@ def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, for
         if not entries and not (isinstance(selector, str) and is_glob(selector)):
             images.append(ImagePlan(str(selector), own=named_by(selector), warnings=_warn_of_short_id(selector)))
     gone = list(removed.values())
-    remaining = staying(store, gone)
-    garbage = garbage_of(store, gone, remaining) if prune else {}
-    return RemovalPlan(images, removal_facts(gone, remaining, sum(garbage.values())), store=store, removed=tuple(gone), garbage=tuple(garbage))
+    sweep = plan_sweep(store, gone, everything=False) if prune and gone else Sweep()
+    return RemovalPlan(
+        images,
+        removal_facts(gone, staying(store, gone), sweep.size),
+        store=store,
+        removed=tuple(gone),
+        garbage=tuple(sweep.freed),
+        concerns=sweep.concerns(),
+    )
 
 
 def named_by(selector: Selector) -> dict[str, str | None]:
     """How the row of an absent image tells which one was meant: a digest or an ID is no name."""
     return {"name": None, "digest": str(selector)} if isinstance(selector, Digest) else {}
-
-
-def staying(store: Store, removed: t.Iterable[Entry]) -> list[Entry]:
-    """The entries that are left when those of REMOVED are gone."""
-    return list(store.index.without(removed).entries)
 
 
 def removal_facts(removed: t.Sequence[Entry], remaining: t.Sequence[Entry], bytes_freed: int) -> dict[str, t.Any]:
@@ -138,20 +140,3 @@ def removed_image(store: Store, entry: Entry, host: Platform) -> ImagePlan:
             else f"remove the unnamed image {entry.descriptor.digest}",
         ),
     )
-
-
-def garbage_of(store: Store, removed: t.Sequence[Entry], remaining: t.Sequence[Entry]) -> dict[Digest, int]:
-    """Content of REMOVED that nothing of REMAINING shares, with its size on disk: parents first."""
-    needed = {digest for entry in remaining for digest in _content(store, entry)}
-    garbage: dict[Digest, int] = {}
-    for digest in (digest for entry in removed for digest in _content(store, entry)):
-        status = store.status(digest) if digest not in needed else None
-        if status is not None:
-            garbage[digest] = status.st_size
-    return garbage
-
-
-def _content(store: Store, entry: Entry) -> list[Digest]:
-    """All digests that an image stands on as far as its documents can be read, parents first."""
-    graph = store.graph(entry)
-    return [descriptor.digest for descriptor in reversed(graph.content)] if graph is not None else [entry.descriptor.digest]

@@ -14,7 +14,6 @@ from ..oci.graph import Graph
 from ..oci.manifest import Index, read_manifest
 from ..store.company import company_of, size_below
 from .describe import amount, counted
-from .removal import garbage_of, staying
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -54,6 +53,11 @@ class Sweep:
         return (f"no blob is deleted, since it isn't known what {names} needs: it can't be read in full; mend it with image_verify, or remove it",)
 
 
+def staying(store: Store, leaving: t.Iterable[Entry]) -> list[Entry]:
+    """The entries that are left when those of LEAVING are gone."""
+    return list(store.index.without(leaving).entries)
+
+
 def plan_sweep(store: Store, leaving: t.Sequence[Entry], everything: bool) -> Sweep:
     """What goes with the entries LEAVING; with EVERYTHING also what no image has. Raises LockTimeout where another run keeps the store to itself."""
     company = company_of(store)
@@ -64,9 +68,21 @@ def plan_sweep(store: Store, leaving: t.Sequence[Entry], everything: bool) -> Sw
     if unreadable:
         return Sweep(abandoned=abandoned, unfinished=unfinished, unreadable=unreadable if leaving or everything else ())
     needed = company.needed.union(*(_mentioned(survey.graph) for survey in surveys if survey.graph is not None))
-    freed = {digest: size for digest, size in garbage_of(store, leaving, remaining).items() if digest not in needed}
+    freed = _sizes(store, (digest for entry in leaving for digest in _content(store, entry) if digest not in needed))
     strays = [digest for digest in store.stored() if digest not in needed and digest not in freed] if everything else []
     return Sweep(freed, {digest: size_below(store.blob_path(digest)) for digest in strays}, abandoned, unfinished)
+
+
+def _sizes(store: Store, digests: t.Iterable[Digest]) -> dict[Digest, int]:
+    """What is here of DIGESTS, with its size on disk."""
+    found = {digest: store.status(digest) for digest in digests}
+    return {digest: status.st_size for digest, status in found.items() if status is not None}
+
+
+def _content(store: Store, entry: Entry) -> list[Digest]:
+    """All digests that an image stands on as far as its documents can be read, parents first."""
+    graph = store.graph(entry)
+    return [descriptor.digest for descriptor in reversed(graph.content)] if graph is not None else [entry.descriptor.digest]
 
 
 def _mentioned(graph: Graph) -> set[Digest]:
