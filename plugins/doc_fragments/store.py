@@ -15,6 +15,7 @@ options:
       - The folder of the store, an OCI image layout.
       - By default C(/var/lib/longshore/images) for root, and C($XDG_DATA_HOME/longshore/images) or C(~/.local/share/longshore/images) for other users.
       - A missing or empty folder is an empty store. A folder that holds anything else is refused.
+      - What root writes to another user's store belongs to the owner of the store's folder.
     type: path
   store_mode:
     description:

@@ -39,8 +39,11 @@ def reporting(path: str) -> t.Iterator[None]:
         raise system_error(error, path) from error
 
 
-def make_folder(path: str, mode: int) -> None:
-    """Makes PATH, and its parents with mode 0755, where they lack. The umask has no say in any of these modes; a folder that exists keeps its own."""
+def make_folder(path: str, mode: int, like: str | None = None) -> None:
+    """Makes PATH, and its parents with mode 0755, where they lack. The umask has no say in any of these modes; a folder that exists keeps its own.
+
+    Where LIKE is given, the new folder gets the owner and the group of that one, if the system allows it.
+    """
     if os.path.isdir(path):
         return
     make_folder(os.path.dirname(path), _PARENT_MODE)
@@ -51,7 +54,27 @@ def make_folder(path: str, mode: int) -> None:
             if not os.path.isdir(path):
                 raise
             return
-        os.chmod(path, mode)
+        # Through a descriptor: whoever else may write to the parent could put a link here.
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, mode)
+            if like is not None:
+                take_owner(descriptor, like)
+        finally:
+            os.close(descriptor)
+
+
+def take_owner(descriptor: int, like: str) -> None:
+    """Gives an open file or folder the owner and the group of LIKE, where there is such a path and the system allows it. The mode stays.
+
+    It is for what this run has just made: what others may have put there is theirs already, or not theirs to get.
+    """
+    with contextlib.suppress(OSError):
+        known, own = os.stat(like), os.fstat(descriptor)
+        if (known.st_uid, known.st_gid) != (own.st_uid, own.st_gid):
+            os.fchown(descriptor, known.st_uid, known.st_gid)
+            # A new owner costs a file its special bits.
+            os.fchmod(descriptor, stat.S_IMODE(own.st_mode))
 
 
 def require_folder(path: str) -> None:
@@ -180,7 +203,6 @@ class PrivateFile:
         """TOLD is what messages call it, where the temporary name would tell a user nothing."""
         self.path = path
         self.told = told or path
-        self.mode = mode
         self._size = self._begun = 0
         with reporting(self.told):
             self._descriptor = os.open(path, CREATE_PRIVATE, 0o600)
@@ -194,12 +216,8 @@ class PrivateFile:
         return self
 
     def keep_owner(self, path: str) -> None:
-        """Gives the file the owner and the group of PATH, which it is to replace, where there is one and the system allows it."""
-        with contextlib.suppress(OSError):
-            known, own = os.stat(path), os.fstat(self._descriptor)
-            if (known.st_uid, known.st_gid) != (own.st_uid, own.st_gid):
-                os.fchown(self._descriptor, known.st_uid, known.st_gid)
-                os.fchmod(self._descriptor, self.mode)
+        """Gives the file the owner and the group of PATH, where there is one and the system allows it."""
+        take_owner(self._descriptor, path)
 
     def fileno(self) -> int:
         """For locks, and for copies that the kernel makes."""

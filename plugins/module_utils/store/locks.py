@@ -14,17 +14,17 @@ import shutil
 import typing as t
 
 from ..errors import StoreDamaged
-from ..files import CREATE_PRIVATE, open_regular, read_bounded, reporting, try_lock, wait_for_lock
+from ..files import CREATE_PRIVATE, open_regular, read_bounded, reporting, take_owner, try_lock, wait_for_lock
 from ..oci.digest import Digest
 
 _MAX_LEASE = 64 * 1024 * 1024
 
 
 @contextlib.contextmanager
-def exclusive(path: str, mode: int, timeout: float) -> t.Iterator[None]:
-    """Holds the lock file PATH, which is made with MODE where it lacks and never removed. Raises LockTimeout after TIMEOUT seconds."""
+def exclusive(path: str, mode: int, timeout: float, like: str) -> t.Iterator[None]:
+    """Holds the lock file PATH, which is made with MODE and the owner of LIKE where it lacks, and never removed. Raises LockTimeout after TIMEOUT seconds."""
     with reporting(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = _open_or_make(path, like)
     try:
         with reporting(path):
             status = os.fstat(descriptor)
@@ -34,6 +34,16 @@ def exclusive(path: str, mode: int, timeout: float) -> t.Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_or_make(path: str, like: str) -> int:
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            take_owner(descriptor, like)
+            return descriptor
 
 
 @contextlib.contextmanager
@@ -61,14 +71,15 @@ class Lease:
     Leases are made, read and cleared away under the store's lock only.
     """
 
-    def __init__(self, folder: str, mode: int, needed: t.Iterable[Digest]) -> None:
-        """MODE lets those who share the store see the lease, as they have to."""
+    def __init__(self, folder: str, mode: int, needed: t.Iterable[Digest], like: str) -> None:
+        """MODE, and the owner of LIKE, let those who share the store see the lease, as they have to."""
         self.id = f"{os.getpid()}-{random.getrandbits(64):016x}"
         self._path = os.path.join(folder, self.id)
         with reporting(self._path):
             self._descriptor = os.open(self._path, CREATE_PRIVATE, 0o600)
             try:
                 os.fchmod(self._descriptor, mode)
+                take_owner(self._descriptor, like)
                 try_lock(self._descriptor, self._path)
                 listed = [str(digest) for digest in needed]
                 # An empty file takes no room: a run that only removes has to work on a full disk.

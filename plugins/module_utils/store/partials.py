@@ -19,7 +19,7 @@ import time
 import typing as t
 
 from ..errors import DigestMismatch, DiskFull, InputOutputError, InvalidReference, LongshoreError
-from ..files import CHUNK, read_bounded, reporting, try_lock
+from ..files import CHUNK, read_bounded, reporting, take_owner, try_lock
 from ..oci.digest import Digest, Verifier
 from ..oci.manifest import Descriptor
 from .spans import MAX_NOTES, Span, Spans, note, read_notes
@@ -157,6 +157,10 @@ class Partial:
         """Raises DigestMismatch unless all that is there is exactly what was promised."""
         self.hash_on()
         self._verifier.finish()
+
+    def keep_owner(self, path: str) -> None:
+        """As `PrivateFile.keep_owner`. Comes after `finish`: until then nobody else may write to the file."""
+        take_owner(self._file, path)
 
     def publish(self, target: str) -> os.stat_result:
         """Durable content under TARGET, as `PrivateFile.publish`. Comes after `finish`."""

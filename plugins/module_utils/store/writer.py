@@ -51,15 +51,15 @@ class Writer:
         needed = frozenset(needed)
         store.reload()
         make_folder(store.path, store.mode)
-        make_folder(store.private(), store.mode)
+        make_folder(store.private(), store.mode, like=store.path)
         self._mode = _mode_of(store.private())
         for folder in (store.private("leases"), store.private("tmp")):
-            make_folder(folder, self._mode)
+            self._make_folder(folder)
         with self._locked():
             live = locks.live_leases(store.private("leases"))
             locks.reclaim(store.private("tmp"), live)
             self._reclaim_partials(needed)
-            self._lease = locks.Lease(store.private("leases"), self._file_mode, needed)
+            self._lease = locks.Lease(store.private("leases"), self._file_mode, needed, like=store.path)
             try:
                 self._lay_out()
             except BaseException:
@@ -100,7 +100,7 @@ class Writer:
         from . import partials
 
         folder = self.store.private(partials.FOLDER)
-        make_folder(folder, self._mode)
+        self._make_folder(folder)
         partial = partials.claim(folder, descriptor, lambda: self.store.has(descriptor))
         if partial is None:
             if not self.store.has(descriptor):
@@ -148,11 +148,12 @@ class Writer:
         target = self.store.blob_path(digest)
         folder = os.path.dirname(target)
         if folder not in self._to_sync:
-            make_folder(os.path.dirname(folder), self._mode)
-            make_folder(folder, self._mode)
+            self._make_folder(os.path.dirname(folder))
+            self._make_folder(folder)
         self._move_folder_away(target)
         if self.store.status(digest) is None:
             self._brought.append(digest)
+        file.keep_owner(self.store.path)
         self.store.known.add(digest, file.publish(target))
         self._to_sync.add(folder)
 
@@ -272,7 +273,7 @@ class Writer:
         self.store.reload()
         self._replace(LAYOUT_FILE, canonical({"imageLayoutVersion": LAYOUT_VERSION}))
         self._replace(INDEX_FILE, StoreIndex().to_bytes())
-        make_folder(os.path.join(self.store.path, BLOBS), self._mode)
+        self._make_folder(os.path.join(self.store.path, BLOBS))
         sync_folder(self.store.path)
 
     def _write_index(self, before: StoreIndex, after: StoreIndex) -> None:
@@ -298,6 +299,7 @@ class Writer:
         mode = 0o600 | (_mode_of(target) & 0o066) if os.path.isfile(target) else self._file_mode
         with self._private_file(mode) as file:
             file.write(data)
+            file.keep_owner(self.store.path)
             file.publish(target)
 
     def _sync_blobs(self) -> None:
@@ -314,12 +316,16 @@ class Writer:
             raise
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
-        return locks.exclusive(self.store.private("lock"), self._file_mode, self.store.lock_timeout)
+        return locks.exclusive(self.store.private("lock"), self._file_mode, self.store.lock_timeout, like=self.store.path)
 
     @property
     def _file_mode(self) -> int:
         """Readable and writable for whom the store is; executable for nobody."""
         return 0o600 | (self._mode & 0o066)
+
+    def _make_folder(self, path: str) -> None:
+        """A folder of the store. All that is new in it is its owner's, whoever writes: else root's help would shut out the user whose store it is."""
+        make_folder(path, self._mode, like=self.store.path)
 
     def _temporary_path(self) -> str:
         return self.store.private("tmp", f"{self._lease.id}.{next(self._counter)}")

@@ -51,14 +51,14 @@ def test_reading_waits_for_no_lock(store: Store) -> None:
 
 def test_a_lock_that_is_given_up_in_time_is_waited_for(store: Store) -> None:
     path = store.private("lock")
-    with locks.exclusive(path, 0o600, 1):
+    with locks.exclusive(path, 0o600, 1, like=path):
         pass
     descriptor = os.open(path, os.O_RDWR)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def wait() -> None:
         os.close(descriptor)
-        with locks.exclusive(path, 0o600, 30):
+        with locks.exclusive(path, 0o600, 30, like=path):
             pass
 
     child = start_child(wait)

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Root in another user's store: all that is new there is the user's, who goes on using it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.store.partials import Partial
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support.faults import in_child
+from ansible_collections.longshore.images.tests.support.images import Image, make_image
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
+
+USER, GROUP = 4321, 8765
+
+
+def as_the_user() -> None:
+    os.setgroups([])
+    os.setgid(GROUP)
+    os.setuid(USER)
+
+
+def put_as_the_user(path: Path, text: str) -> int:
+    def put() -> None:
+        as_the_user()
+        make_image(text).put(Store(str(path)), f"r.test/{text}:1")
+
+    return in_child(put)
+
+
+def owners(path: Path) -> set[tuple[int, int]]:
+    return {(status.st_uid, status.st_gid) for status in (found.lstat() for found in (path, *path.rglob("*")))}
+
+
+@pytest.fixture
+def path(open_path: Path) -> Path:
+    """An empty folder of the user."""
+    needs_root()
+    path = open_path / "store"
+    path.mkdir(0o700)
+    os.chown(path, USER, GROUP)
+    return path
+
+
+def test_a_user_goes_on_using_a_store_that_root_filled(path: Path) -> None:
+    make_image("roots").put(Store(str(path)), "r.test/roots:1")
+    assert owners(path) == {(USER, GROUP)}
+    assert put_as_the_user(path, "own") == 0
+    assert len(Store(str(path)).index.entries) == 2
+
+
+def test_a_user_goes_on_using_a_store_that_root_added_to(path: Path) -> None:
+    assert put_as_the_user(path, "own") == 0
+    make_image("roots").put(Store(str(path)), "r.test/roots:1")
+    assert owners(path) == {(USER, GROUP)}
+    assert put_as_the_user(path, "another") == 0
+
+
+def test_a_user_sees_what_a_live_run_of_root_needs(path: Path) -> None:
+    image = make_image("roots")
+    image.put(Store(str(path)), "r.test/roots:1")
+    root = Store(str(path)).writer(image.digests)
+
+    def remove() -> None:
+        as_the_user()
+        store = Store(str(path))
+        entry = store.resolve(Reference.parse("r.test/roots:1"))
+        with store.writer(()) as writer:
+            writer.remove([entry], image.digests)
+
+    with root:
+        assert in_child(remove) == 0
+    assert all(Store(str(path)).status(digest) is not None for digest in image.digests)
+
+
+def test_a_blob_that_was_a_partial_file_is_the_users(path: Path) -> None:
+    image = make_image("fetched")
+
+    def fetch(image: Image, blob: Descriptor) -> None:
+        def fill(partial: Partial) -> None:
+            partial.append(image.content[blob.digest])
+
+        with Store(str(path)).writer(image.digests) as writer:
+            writer.fetch(blob, fill, image.open)
+
+    fetch(image, image.layers[0])
+    assert Path(Store(str(path)).blob_path(image.layers[0].digest)).is_file()
+    assert owners(path) == {(USER, GROUP)}
+
+
+def test_a_lock_file_that_somebody_put_there_keeps_its_owner(path: Path) -> None:
+    elsewhere = path.parent / "roots-own"
+    elsewhere.write_text("")
+    (path / ".longshore").mkdir()
+    os.link(elsewhere, path / ".longshore" / "lock")
+    make_image("roots").put(Store(str(path)), "r.test/roots:1")
+    assert elsewhere.stat().st_uid == 0
+
+
+def test_what_others_write_to_a_shared_store_is_theirs(open_path: Path) -> None:
+    needs_root()
+    path = open_path / "store"
+    make_image("roots").put(Store(str(path), 0o770), "r.test/roots:1")
+    for found in (path, *path.rglob("*")):
+        os.chown(found, 0, GROUP)
+    assert put_as_the_user(path, "own") == 0
+    assert owners(path) == {(0, GROUP), (USER, GROUP)}
