@@ -155,6 +155,19 @@ def test_history_of_what_is_not_there_fails(filled: str, options: dict[str, str]
     assert modules.fail("image_history_info", {"store": filled, **options})["error"] == error
 
 
+@pytest.mark.parametrize("options", [{}, {"platform": [HOST]}], ids=["the host's", "a platform"])
+@pytest.mark.parametrize("part", ["index", "manifest", "config", "layer"])
+def test_history_of_a_damaged_image_fails_and_names_what_is_lost(store: str, part: str, options: dict[str, t.Any]) -> None:
+    whole = make_index("app", (HOST,))
+    whole.put(Store(store), NAME, platforms=[HOST])
+    node = whole.graph.images[0]
+    parts = {"index": whole.root, "manifest": node.descriptor, "config": node.manifest.config, "layer": node.manifest.layers[0]}
+    os.unlink(Store(store).blob_path(parts[part].digest))
+    results = modules.fail("image_history_info", {"store": store, "name": NAME, **options})
+    assert results["error"] == "store_damaged"
+    assert f"{NAME} is damaged in {store}: {parts[part].digest} is missing" in results["msg"]
+
+
 def test_history_for_a_platform_that_is_not_here_fails(filled: str) -> None:
     results = modules.fail("image_history_info", {"store": filled, "name": NAME, "platform": [OTHER]})
     assert results["error"] == "platform_missing"

@@ -251,8 +251,10 @@ class Store:
     def missing(self, entry: Entry) -> list[Descriptor]:
         """What an image lacks of what it promises: its wanted platforms, and all of every child whose manifest is here (promise I4)."""
         graph, lost = self.survey(entry)
-        if graph is None or not graph.images:
+        if graph is None:
             return [entry.descriptor]
+        if not graph.images:
+            return list(lost or graph.absent) or [entry.descriptor]
         return [*lost, *(blob for blob in graph.blobs if not self.has(blob))]
 
     def complete(self, selector: Reference | Digest) -> Entry:

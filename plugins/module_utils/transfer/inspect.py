@@ -30,11 +30,19 @@ Facts = dict[str, t.Any]
 
 
 class Held:
-    """One image of a place under one name. What isn't asked for isn't read."""
+    """One image of a place under one name. What isn't asked for isn't read. `check_whole` raises StoreDamaged where something of it is lost."""
 
-    def __init__(self, name: Reference | None, root: Descriptor, graph: t.Callable[[], Graph | None], read: Read) -> None:
+    def __init__(
+        self,
+        name: Reference | None,
+        root: Descriptor,
+        graph: t.Callable[[], Graph | None],
+        read: Read,
+        check_whole: t.Callable[[], None] = lambda: None,
+    ) -> None:
         self.name = name
         self.root = root
+        self.check_whole = check_whole
         self._read_graph = graph
         self._read = read
 
@@ -62,7 +70,10 @@ class Held:
 
 def held_in_store(store: Store) -> list[Held]:
     """All images of the store, in its order."""
-    return [Held(entry.name, entry.descriptor, functools.partial(whole_graph, store, entry), store.read) for entry in store.index.entries]
+    return [
+        Held(entry.name, entry.descriptor, functools.partial(whole_graph, store, entry), store.read, functools.partial(store.check_whole, entry))
+        for entry in store.index.entries
+    ]
 
 
 def held_in_archive(archive: Archive) -> list[Held]:
@@ -123,12 +134,17 @@ class Inspector:
     def history(self, selector: Reference | Digest) -> Facts:
         """Which image it is, and how it was made, newest first.
 
-        Raises ImageNotFound for one that isn't here, PlatformMissing for a platform that isn't.
+        Raises ImageNotFound for one that isn't here, PlatformMissing for a platform that isn't, StoreDamaged where that is since something was lost.
         """
         held = self._choosing.resolve(selector)
-        image = self._image(held)
+        try:
+            image = self._image(held)
+        except PlatformMissing:
+            held.check_whole()
+            raise
         config = held.config(image)
         if image is None or config is None:
+            held.check_whole()
             raise ImageNotFound(f"{selector} is in {self._place}, but nothing of it that has a history")
         return {"name": str(held.name) if held.name is not None else None, "digest": str(held.digest), "history": history_facts(image, config)}
 
