@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..errors import InvalidOption
+
 Option = t.Mapping[str, t.Any]
 Rules = t.Mapping[str, t.Sequence[t.Sequence[str]]]
 
@@ -43,6 +45,23 @@ class Arguments:
         if self.file_options:
             kwargs["add_file_common_args"] = True
         return {**kwargs, **self.rules}
+
+    def check_paths(self, params: t.Mapping[str, t.Any]) -> None:
+        """Raises InvalidOption for an empty path among PARAMS: a variable that nobody set would else mean a default, or the folder of the process."""
+        for name, option in _empty_paths(self.options, params):
+            raise InvalidOption(f"{name} is empty; give a path{'' if option.get('required') else ', or leave it out'}")
+
+
+def _empty_paths(options: t.Mapping[str, Option], params: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, Option]]:
+    """The options of type path, or lists of paths, that have an empty one, with all the names on the way to them."""
+    for name, option in options.items():
+        value = params.get(name)
+        values = value if isinstance(value, list) else [value]
+        if "path" in (option.get("type"), option.get("elements")) and "" in values:
+            yield name, option
+        for part in values if "options" in option else ():
+            for inner, found in _empty_paths(option["options"], part or {}):
+                yield f"{name}: {inner}", found
 
 
 STORE = Arguments(

@@ -46,7 +46,7 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
             module.warn(_shown(warning, task))
         return _results(planned, task)
 
-    _finish(module, task, planned_and_applied)
+    _finish(module, task, arguments, planned_and_applied)
 
 
 def run_info(arguments: Arguments, facts: t.Callable[[Task], dict[str, t.Any]]) -> t.NoReturn:
@@ -58,7 +58,7 @@ def run_info(arguments: Arguments, facts: t.Callable[[Task], dict[str, t.Any]]) 
         with task.workers:
             return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, **facts(task), **_places(task)}
 
-    _finish(module, task, found)
+    _finish(module, task, arguments, found)
 
 
 def _used(params: t.Mapping[str, t.Any], arguments: Arguments) -> dict[str, t.Any]:
@@ -71,8 +71,9 @@ def _set_file_attributes(module: AnsibleModule, planned: Plan) -> None:
         planned.further_actions += (f"set the mode or the owner of {module.params['path']}",)
 
 
-def _finish(module: AnsibleModule, task: Task, work: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
+def _finish(module: AnsibleModule, task: Task, arguments: Arguments, work: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
     try:
+        arguments.check_paths(task.params)
         results = work()
     except LongshoreError as error:
         results = _failure(error)

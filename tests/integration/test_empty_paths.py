@@ -1,0 +1,47 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A path that is empty is a variable that nobody set: refused by all modules, before anything is done."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support import modules
+
+CASES: list[tuple[str, str, dict[str, t.Any]]] = [
+    ("image_info", "store", {"store": ""}),
+    ("image_info", "archive", {"archive": ""}),
+    ("image_prune", "store", {"store": ""}),
+    ("image_tag", "store", {"name": "a:1", "targets": ["b:1"], "store": ""}),
+    ("image_save", "path", {"name": ["a:1"], "path": ""}),
+    ("image_save", "base", {"name": ["a:1"], "path": "/nowhere/a.tar", "base": ["/nowhere/b.tar", ""]}),
+    ("image_load", "path", {"path": ""}),
+    ("image_lock", "path", {"name": ["a:1"], "path": ""}),
+    ("image_pull", "lock_file", {"lock_file": ""}),
+    ("image_pull", "ca_path", {"name": ["r.test/a:1"], "ca_path": ""}),
+    ("image_pull", "registries: ca_path", {"name": ["r.test/a:1"], "registries": [{"name": "r.test", "ca_path": ""}]}),
+    (
+        "image_pull",
+        "registries: mirrors: ca_path",
+        {"name": ["r.test/a:1"], "registries": [{"name": "r.test", "mirrors": [{"url": "https://m.test", "ca_path": ""}]}]},
+    ),
+    ("image_append", "layers: src", {"name": "a:1", "base": "scratch", "layers": [{"src": "", "dest": "/a"}]}),
+]
+
+
+@pytest.mark.parametrize(("module", "told", "options"), CASES, ids=[f"{module} {told}" for module, told, _options in CASES])
+def test_an_empty_path_is_refused_by_the_name_of_its_option(store: str, module: str, told: str, options: dict[str, t.Any]) -> None:
+    results = modules.fail(module, {"store": store, **options}, check=True)
+    assert results["error"] == "invalid_option"
+    assert results["msg"].startswith(f"{told} is empty; give a path")
+    assert modules.fail(module, {"store": store, **options}) == results
+    assert modules.snapshot(store) == {}
+
+
+def test_an_empty_path_among_defaults_that_a_module_does_not_use_is_none_of_its_concern() -> None:
+    options = {"images": [{"src": "oci:/nowhere", "dest": "oci:/nowhere/else"}], "store": ""}
+    assert modules.fail("image_copy", options)["error"] != "invalid_option"
