@@ -21,7 +21,16 @@ MAX_DOCUMENTS = 2000
 MAX_TOGETHER = 64 * 1024 * 1024
 
 Read = t.Callable[[Descriptor], t.Optional[bytes]]
-Choice = t.Callable[[Index, str], t.Sequence[Descriptor]]
+
+
+class Where(t.NamedTuple):
+    """Where in an image an index is: its own one is on level 1, those within it are below. READ reads what it lists."""
+
+    level: int
+    read: Read
+
+
+Choice = t.Callable[[Index, str, Where], t.Sequence[Descriptor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,27 +107,57 @@ def bounded(read: Read, what: str, limit: int = MAX_TOGETHER) -> Read:
     return read_within
 
 
-def every_child(index: Index, what: str) -> t.Sequence[Descriptor]:
+def every_child(index: Index, unused_what: str, unused_where: Where) -> t.Sequence[Descriptor]:
     return index.manifests
 
 
 def children_for(selection: Selection) -> Choice:
-    """A choice of the children that serve the platforms of SELECTION; it raises PlatformMissing where one is lacking."""
+    """A choice of the children that serve the platforms of SELECTION; it raises PlatformMissing where one is lacking.
 
-    def chosen(index: Index, what: str) -> t.Sequence[Descriptor]:
+    An index within another needn't have all of them: it was chosen for those that it has.
+    """
+
+    def chosen(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
         if selection.everything:
             return index.manifests
-        entries = [(entry.platform, entry) for entry in index.manifests if entry.is_document]
-        wanted = {choose(platform, entries, what) for platform in selection.platforms}
+        wanted: set[Descriptor] = set()
+        for platform in selection.platforms:
+            try:
+                wanted.add(_serving(platform, index, what, where))
+            except PlatformMissing:
+                if where.level == 1:
+                    raise
         return [entry for entry in index.manifests if entry in wanted]
 
     return chosen
 
 
-def promised_children(selection: Selection | None, index: Index, what: str) -> t.Sequence[Descriptor]:
-    """The children by which an image keeps its promise to be here for SELECTION. An index within another needn't have any."""
+def _serving(platform: Platform, index: Index, what: str, where: Where) -> Descriptor:
+    """The entry for a platform. Where none is listed for it, indexes that say nothing of platforms themselves are looked into."""
+    entries = [entry for entry in index.manifests if entry.is_document]
+    listed = [(entry.platform, entry) for entry in entries]
+    fitting = platform.fallbacks()
+    if not any(offered in fitting for offered, _entry in listed):
+        listed = [(offered, entry) for entry in entries for offered in _offered(entry, what, where)]
+    return choose(platform, listed, what)
+
+
+def _offered(entry: Descriptor, what: str, where: Where) -> list[Platform | None]:
+    """The platforms that an entry serves; None where that isn't known."""
+    if entry.platform is not None or not entry.is_index or where.level >= MAX_LEVELS:
+        return [entry.platform]
+    data = where.read(entry)
+    inner = read_manifest(data, entry.media_type, f"{what}, {entry.digest}") if data is not None else None
+    if not isinstance(inner, Index):
+        return [None]
+    below = Where(where.level + 1, where.read)
+    return [offered for child in inner.manifests if child.is_document for offered in _offered(child, what, below)]
+
+
+def promised_children(selection: Selection | None, index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
+    """The children by which an image keeps its promise to be here for SELECTION."""
     try:
-        return children_for(selection)(index, what) if selection is not None else ()
+        return children_for(selection)(index, what, where) if selection is not None else ()
     except PlatformMissing:
         return ()
 
@@ -149,7 +188,7 @@ def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = every_c
             raise DigestMismatch(f"{name} has {len(data)} bytes, but its descriptor says {descriptor.size}")
         parsed = read_manifest(data, descriptor.media_type, name)
         if isinstance(parsed, Index):
-            for child in choice(parsed, what):
+            for child in choice(parsed, what, Where(level, read)):
                 visit(child, level + 1)
         else:
             images.append(ImageNode(descriptor, parsed, descriptor.platform or _platform_of_config(parsed, name, read)))

@@ -15,7 +15,7 @@ from ..errors import DigestMismatch, ImageNotFound, InputOutputError, InvalidOpt
 from ..files import open_regular, read_bounded, read_chunks, reporting
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import MAX_DOCUMENT, Document
-from ..oci.graph import Choice, Graph, every_child, promised_children, read_graph
+from ..oci.graph import Choice, Graph, Where, every_child, promised_children, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.reference import Reference
 from ..oci.selecting import find_all
@@ -239,8 +239,8 @@ class Store:
         """What can be read of an image, and which documents it lacks of what it promises: those of its wanted platforms, and what is here but damaged."""
         promised: set[Digest] = set()
 
-        def every_child_noting_the_wanted(index: Index, what: str) -> t.Sequence[Descriptor]:
-            promised.update(child.digest for child in promised_children(entry.selection, index, what))
+        def every_child_noting_the_wanted(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
+            promised.update(child.digest for child in promised_children(entry.selection, index, what, where))
             return index.manifests
 
         graph = self.graph(entry, every_child_noting_the_wanted)

@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import PlatformMissing, UnsupportedFormat
 from ..oci.digest import Digest
-from ..oci.graph import Graph, Read, children_for, read_graph
+from ..oci.graph import Choice, Graph, Read, Where, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import ALL, Selection
 from ..oci.selecting import check_plain
@@ -33,12 +33,16 @@ def chosen_part(root: Descriptor, label: str, read: Read, selection: Selection |
         graph = whole_image(root, label, read)
         check_plain(graph.images[0].platform, selection, label)
         return graph
-    chosen = children_for(selection)(parsed, label)
+    chosen = children_for(selection)(parsed, label, Where(1, read))
     for child in chosen:
         if read(child) is None:
-            raise PlatformMissing(f"{label} is not here for {child.platform}; pull it for this platform first")
+            raise _not_here(label, [child], selection)
     if len(chosen) == 1:
-        return whole_image(chosen[0], label, read)
+        return chosen_part(chosen[0], label, read, selection) if chosen[0].is_index else whole_image(chosen[0], label, read)
+    if any(child.is_index for child in chosen):
+        raise UnsupportedFormat(
+            f"{label} has indexes within its index, of which several platforms alone can't be taken; ask for one platform, or for all"
+        )
     made = parsed.only({child.digest for child in chosen})
     new_root = Descriptor(parsed.media_type, Digest.of(made), len(made))
     return whole_image(new_root, label, lambda descriptor: made if descriptor.digest == new_root.digest else read(descriptor))
@@ -64,24 +68,29 @@ def sparse_part(whole: Graph, selection: Selection | None, label: str) -> Graph:
     """The platforms of WHOLE that SELECTION wants, which must be there; without one, all that are. An index keeps its bytes, whatever travels of it."""
     if selection is None or selection.everything:
         return whole
-    index = read_manifest(whole.documents[whole.root], whole.root.media_type, label)
-    if not isinstance(index, Index):
+    if not whole.root.is_index:
         check_plain(whole.images[0].platform, selection, label)
         return whole
-    wanted = {child.digest for child in children_for(selection)(index, label)}
-    lacking = next((child for child in whole.absent if child.digest in wanted), None)
-    if lacking is not None:
-        raise PlatformMissing(f"{label} is not here for {lacking.platform}; pull it for this platform first")
+    here = {descriptor.digest: data for descriptor, data in whole.documents.items()}
+    part = whole_image(whole.root, label, lambda descriptor: here.get(descriptor.digest), children_for(selection))
+    if part.absent or not part.images:
+        raise _not_here(label, part.absent, selection)
+    wanted = {descriptor.digest for descriptor in part.documents}
     images = tuple(image for image in whole.images if image.descriptor.digest in wanted)
-    kept = {whole.root.digest, *wanted}
-    documents = {descriptor: data for descriptor, data in whole.documents.items() if descriptor.digest in kept}
+    documents = {descriptor: data for descriptor, data in whole.documents.items() if descriptor.digest in wanted}
     left = tuple(image.descriptor for image in whole.images if image.descriptor.digest not in wanted)
     return dataclasses.replace(whole, images=images, documents=documents, absent=(*whole.absent, *left))
 
 
-def whole_image(root: Descriptor, label: str, read: Read) -> Graph:
-    """All of an image that is there. Raises UnsupportedFormat where not even its first document is."""
-    graph = read_graph(root, label, read)
+def _not_here(label: str, lacking: t.Sequence[Descriptor], selection: Selection) -> PlatformMissing:
+    """An index within another may say nothing of platforms: then what was asked for is told."""
+    platform = next((str(child.platform) for child in lacking if child.platform is not None), ", ".join(selection.words()))
+    return PlatformMissing(f"{label} is not here for {platform}; pull it for this platform first")
+
+
+def whole_image(root: Descriptor, label: str, read: Read, choice: Choice = every_child) -> Graph:
+    """All of an image that is there, as far as CHOICE wants it. Raises UnsupportedFormat where not even its first document is."""
+    graph = read_graph(root, label, read, choice)
     if graph is None:
         raise UnsupportedFormat(f"{label} can't be read")
     return graph

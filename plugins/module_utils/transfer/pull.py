@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import typing as t
 
-from ..errors import ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable, UnsupportedFormat
+from ..errors import ImageNotFound, LongshoreError, PlatformMissing, RateLimited, RegistryError, Unreachable, UnsupportedFormat
 from ..oci.digest import Digest
-from ..oci.graph import Graph, children_for, read_graph
+from ..oci.graph import Choice, Graph, Where, children_for, read_graph
 from ..oci.manifest import Descriptor, Index, describe
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
@@ -113,16 +112,14 @@ class Puller:
             return None
         return graph
 
-    def _choice(self, root: Descriptor, before: Entry | None) -> t.Callable[[Index, str], t.Sequence[Descriptor]]:
+    def _choice(self, root: Descriptor, before: Entry | None) -> Choice:
         """The platforms asked for now and those recorded with the entry, and every child whose manifest is here: all of them must be whole."""
         selection = self._selection_for(root, before)
-        indexes = itertools.count()
 
-        def chosen(index: Index, what: str) -> t.Sequence[Descriptor]:
-            wanted = {entry.digest for entry in children_for(selection)(index, what)}
-            if next(indexes) == 0:
-                # The image's own index must have what is asked for now, though all that it has may have been asked for before.
-                wanted.update(entry.digest for entry in children_for(self.selection)(index, what))
+        def chosen(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
+            wanted = {entry.digest for entry in children_for(selection)(index, what, where)}
+            # The image must have what is asked for now, though all that it has may have been asked for before.
+            wanted.update(entry.digest for entry in children_for(self.selection)(index, what, where))
             return [entry for entry in index.manifests if entry.digest in wanted or self.store.status(entry.digest) is not None]
 
         return chosen
@@ -151,6 +148,8 @@ class Puller:
         graph = read_graph(root, str(reference), read, self._choice(root, before))
         if graph is None:
             raise UnsupportedFormat(f"{reference} is empty")
+        if not graph.images and not self.selection.everything:
+            raise PlatformMissing(f"{reference} has no image for {', '.join(self.selection.words())}, though its index lists one")
         return graph
 
     # The plan.

@@ -12,9 +12,9 @@ import functools
 import typing as t
 
 from ..errors import ImageNotFound, InvalidOption, LongshoreError, PlatformMissing
-from ..oci.graph import Choice, Graph, children_for, read_graph
+from ..oci.graph import Choice, Graph, Where, children_for, read_graph
 from ..oci.manifest import Descriptor, Index
-from ..oci.platform import Platform, Selection, choose
+from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from .filtering import Filters
 from .inspect import Facts, Held, Inspector
@@ -100,14 +100,13 @@ def _at_hand(selection: Selection | None, host: Platform) -> Choice:
     if selection is not None and selection.everything:
         return children_for(selection)
 
-    def chosen(index: Index, what: str) -> t.Sequence[Descriptor]:
-        entries = [(entry.platform, entry) for entry in index.manifests if entry.is_document]
+    def chosen(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
         found: list[Descriptor] = []
         for platform in selection.platforms if selection is not None else (host,):
             with contextlib.suppress(PlatformMissing):
-                found.append(choose(platform, entries, what))
+                found += children_for(Selection((platform,)))(index, what, where)
         if selection is None and not found:
-            return [entry for platform, entry in entries if platform is None or platform.is_runnable][:1]
+            return [entry for entry in index.manifests if entry.is_document and (entry.platform is None or entry.platform.is_runnable)][:1]
         return list(dict.fromkeys(found))
 
     return chosen

@@ -12,7 +12,7 @@ import typing as t
 
 from ..errors import LongshoreError, MissingLibrary, StoreDamaged, UnsupportedFormat
 from ..oci.digest import Digest
-from ..oci.graph import promised_children, read_graph
+from ..oci.graph import Where, promised_children, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.reference import Reference
 from .places import Chunks
@@ -76,9 +76,9 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
     def read(descriptor: Descriptor) -> bytes:
         return store.read(descriptor) or spares.read(descriptor)
 
-    def chosen(index: Index, what: str) -> t.Sequence[Descriptor]:
+    def chosen(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
         """What was asked for, and what else is here, or was."""
-        wanted = {child.digest for entry in entries for child in promised_children(entry.selection, index, what)}
+        wanted = {child.digest for entry in entries for child in promised_children(entry.selection, index, what, where)}
         return [
             child for child in index.manifests if child.digest in wanted or child.digest in damaged or os.path.lexists(store.blob_path(child.digest))
         ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Dig
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.config import ImageConfig
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph, children_for, every_child, read_graph
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Choice, Graph, children_for, every_child, read_graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Index, Manifest, describe, read_manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Selection
 
@@ -324,7 +324,7 @@ class Place:
         self.read_order.append(descriptor.digest)
         return self.blobs.get(descriptor.digest)
 
-    def graph(self, root: dict[str, Any], choice: Callable[[Index, str], Sequence[Descriptor]] = every_child) -> Graph:
+    def graph(self, root: dict[str, Any], choice: Choice = every_child) -> Graph:
         graph = read_graph(descriptor_of(root), "image", self.read, choice)
         assert graph is not None
         return graph

@@ -8,14 +8,20 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import PlatformMissing, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.filtering import Filters
 from ansible_collections.longshore.images.plugins.module_utils.transfer.inspect import Inspector, held_in_store
+from ansible_collections.longshore.images.plugins.module_utils.transfer.parts import chosen_part
+from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_index
 from ansible_collections.longshore.images.tests.support.verbs import HOST, mend, pull
 
@@ -52,6 +58,70 @@ def test_the_hosts_part_is_there_when_all_was_pulled(tmp_path: Path) -> None:
     assert pull(path, NAME, platforms=["all"], registry=registry).changed
     assert not pull(path, NAME, registry=registry).changed
     assert Store(str(path)).resolve(Reference.parse(NAME)).selection is not None
+
+
+@pytest.mark.parametrize("platforms", [["linux/amd64"], ["linux/arm64"], ["linux/arm64", "linux/amd64"]], ids=" ".join)
+def test_a_platform_is_found_in_whichever_index_has_it(tmp_path: Path, platforms: list[str]) -> None:
+    path = tmp_path / "store"
+    registry = FakeRepository({NAME: nested()})
+    assert pull(path, NAME, platforms=platforms, registry=registry).changed
+    assert not pull(path, NAME, platforms=platforms, registry=registry).changed
+    store = Store(str(path))
+    entry = store.resolve(Reference.parse(NAME))
+    assert store.missing(entry) == []
+    graph = store.graph(entry)
+    assert graph is not None
+    assert sorted(graph.platforms) == sorted(platforms)
+
+
+def test_a_second_platform_is_added_to_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    registry = FakeRepository({NAME: nested()})
+    for platform in ("linux/amd64", "linux/arm64"):
+        pull(path, NAME, platforms=[platform], registry=registry)
+    assert not pull(path, NAME, platforms=["linux/amd64", "linux/arm64"], registry=registry).changed
+
+
+def test_a_platform_that_no_index_has_is_missing_and_those_of_all_are_told(tmp_path: Path) -> None:
+    with pytest.raises(PlatformMissing, match="no image for linux/s390x; it has linux/amd64, linux/arm64"):
+        pull(tmp_path / "store", NAME, platforms=["linux/s390x"], registry=FakeRepository({NAME: nested()}))
+
+
+def test_an_index_that_is_listed_for_a_platform_and_does_not_have_it_is_no_image_for_it(tmp_path: Path) -> None:
+    inner = make_index("other", ("linux/arm64",), layers=1)
+    data = canonical(
+        {
+            "schemaVersion": 2,
+            "mediaType": media_types.OCI_INDEX,
+            "manifests": [dataclasses.replace(inner.root, platform=Platform.parse("linux/amd64")).members()],
+        }
+    )
+    root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
+    registry = FakeRepository({NAME: Image(root, {**inner.content, root.digest: data})})
+    with pytest.raises(PlatformMissing, match="no image for linux/amd64"):
+        pull(tmp_path / "store", NAME, platforms=["linux/amd64"], registry=registry)
+
+
+@pytest.mark.parametrize("platforms", [["linux/amd64"], ["linux/arm64"], ["linux/arm64", "linux/amd64"]], ids=" ".join)
+def test_what_is_asked_for_is_saved(tmp_path: Path, platforms: list[str]) -> None:
+    store = str(tmp_path / "store")
+    nested().put(Store(store), NAME, platforms=["all"])
+    options = {"store": store, "name": [NAME], "path": str(tmp_path / "a.tar"), "platform": platforms}
+    (row,) = modules.check_do_again("image_save", options, place=tmp_path / "a.tar")["images"]
+    assert sorted(row["platforms"]) == sorted(platforms)
+    loaded = modules.run("image_load", {"store": str(tmp_path / "loaded"), "path": options["path"]})
+    assert sorted(loaded["images"][0]["platforms"]) == sorted(platforms)
+
+
+def test_a_part_for_a_platform_alone_is_the_manifest_of_the_index_that_has_it() -> None:
+    image = nested()
+    part = chosen_part(image.root, NAME, image.read, Selection.parse(["linux/arm64"]))
+    assert part.root == make_index("second", ("linux/arm64",), layers=1).graph.images[0].descriptor
+
+
+def test_a_part_for_several_platforms_alone_is_refused_in_one_sentence() -> None:
+    with pytest.raises(UnsupportedFormat, match="ask for one platform, or for all"):
+        chosen_part(nested().root, NAME, nested().read, Selection.parse(["linux/arm64", "linux/amd64"]))
 
 
 def test_an_index_that_is_here_is_told_to_be_present(tmp_path: Path) -> None:
