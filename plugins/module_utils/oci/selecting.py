@@ -31,7 +31,8 @@ def find_all(images: t.Sequence[_Image], selector: Reference | Digest, image_ids
     """The images that have a name, that are `repository@digest`, or that have a digest or else an ID. IMAGE_IDS is only asked for what is no digest."""
     if isinstance(selector, Digest):
         return [image for image in images if image.digest == selector] or [image for image in images if selector in image_ids(image)]
-    named = [image for image in images if image.name == selector.name]
+    name = selector.name
+    named = [image for image in images if image.name == name]
     if selector.digest is None:
         return named
     exact = [image for image in named if image.digest == selector.digest]

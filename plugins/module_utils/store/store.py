@@ -54,6 +54,7 @@ class Store:
         self.known = KnownBlobs(self.private("verified.json"))
         self.whereabouts = Whereabouts(self.private("whereabouts.json"))
         self._index: StoreIndex | None = None
+        self._ids: dict[Digest, set[Digest]] = {}
 
     # Places. A path is built from digests and our own words alone (promise I13).
 
@@ -86,6 +87,7 @@ class Store:
 
     def reload(self) -> StoreIndex:
         """The index as it is on disk now. Raises StoreDamaged for one that is missing where there are blobs, or that isn't valid."""
+        self._ids.clear()
         self._index = StoreIndex() if self._is_empty() else self._read_index()
         return self._index
 
@@ -218,8 +220,11 @@ class Store:
         return find_all(self.index.entries, selector, self._image_ids)
 
     def _image_ids(self, entry: Entry) -> set[Digest]:
-        graph = self.graph(entry)
-        return {image.manifest.config.digest for image in graph.images} if graph is not None else set()
+        """The IDs of what is here of an image, which is read once for all that are asked for."""
+        if entry.digest not in self._ids:
+            graph = self.graph(entry)
+            self._ids[entry.digest] = {image.manifest.config.digest for image in graph.images} if graph is not None else set()
+        return self._ids[entry.digest]
 
     def resolve(self, selector: Reference | Digest) -> Entry:
         """As find, but raises ImageNotFound with the sentence that the user reads."""

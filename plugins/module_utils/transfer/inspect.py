@@ -181,10 +181,18 @@ class Inspector:
 
     # Facts.
 
+    @functools.cached_property
+    def _names(self) -> dict[Digest, list[Reference]]:
+        """All names of each digest."""
+        names: dict[Digest, list[Reference]] = {}
+        for held in self._held:
+            names.setdefault(held.digest, []).extend([held.name] if held.name is not None else [])
+        return names
+
     def _facts(self, held: Held) -> Facts:
         image = self._image(held)
         config = held.config(image)
-        names = [other.name for other in self._held if other.digest == held.digest and other.name is not None]
+        names = self._names[held.digest]
         name = str(held.name) if held.name is not None else None
         facts: Facts = stored_facts(name, held.root, held.graph, self._selection, self._host).facts()
         platform = config.platform if config is not None else None

@@ -1,0 +1,51 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images that are asked for by their IDs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support.images import FakeRepository, make_image, make_index
+from ansible_collections.longshore.images.tests.support.verbs import pull
+
+IMAGES = [make_image(f"image-{number}", 1) for number in range(5)]
+
+
+def test_each_image_is_read_once_however_many_ids_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "store")
+    for number, image in enumerate(IMAGES):
+        image.put(Store(path), f"r.test/image:{number}")
+    read: list[Descriptor] = []
+    real = Store.read
+
+    def noted(self: Store, descriptor: Descriptor) -> bytes | None:
+        read.append(descriptor)
+        return real(self, descriptor)
+
+    monkeypatch.setattr(Store, "read", noted)
+    store = Store(path)
+    for number, image in enumerate(IMAGES):
+        (entry,) = store.matching(image.graph.images[0].manifest.config.digest)
+        assert str(entry.name) == f"r.test/image:{number}"
+    manifests = [descriptor for descriptor in read if descriptor.is_document]
+    assert len(manifests) == len(IMAGES)
+
+
+def test_an_id_that_came_with_another_platform_is_found_by_a_store_that_looked_before(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    index = make_index("added", layers=1)
+    registry = FakeRepository({"r.test/added:1": index})
+    pull(path, "r.test/added:1", platforms=["linux/amd64"], registry=registry)
+    store = Store(str(path))
+    added = index.graph.images[1].manifest.config.digest
+    assert store.matching(added) == []
+    pull(path, "r.test/added:1", platforms=ALL.words(), registry=registry)
+    store.reload()
+    assert [entry.digest for entry in store.matching(added)] == [index.root.digest]
