@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ..errors import UnsupportedFormat
 from ..oci.reference import DOCKER_HUB
+from .authorities import joint_bundle
 from .route import HUB_HOST, HostRoutes, Route
 from .settings import HostSettings, is_header
 from .toml_values import Table, texts, value
@@ -61,13 +62,11 @@ def _route(address: str, table: Table, namespace: str | None, what: str) -> Rout
 def _settings(table: Table, plain_http: bool, what: str) -> HostSettings:
     folder = os.path.dirname(what.partition(": ")[0])
     authorities = [os.path.join(folder, name) for name in texts(table, "ca", what)]
-    if len(authorities) > 1:
-        raise UnsupportedFormat(f"{what}: several files in ca are not supported; put the certificates into one")
     certificate, key = _client(table, what)
     return HostSettings(
         plain_http=plain_http,
         validate_certs=not value(table, "skip_verify", bool, False, what),
-        ca_path=authorities[0] if authorities else None,
+        ca_path=joint_bundle(authorities) if len(authorities) > 1 else authorities[0] if authorities else None,
         client_cert=os.path.join(folder, certificate) if certificate else None,
         client_key=os.path.join(folder, key) if key else None,
         headers=tuple(_headers(value(table, "header", dict, {}, what), what)),

@@ -6,18 +6,23 @@
 
 from __future__ import annotations
 
+import http.server
+import ssl
+import threading
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry import host_config
 from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.host_config import EngineConfig
+from ansible_collections.longshore.images.plugins.module_utils.registry.http import HttpClient, Request
 from ansible_collections.longshore.images.plugins.module_utils.registry.route import HostRoutes, Route
 from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings
 from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
+from ansible_collections.longshore.images.tests.support.registry import make_authority
 
 
 @pytest.fixture(autouse=True)
@@ -253,6 +258,31 @@ def test_hosts_of_containerd_are_mirrors_in_their_order(tmp_path: Path) -> None:
     assert "X-Key" not in repr(harbor)
 
 
+@pytest.mark.parametrize("server", ["first", "second"])
+def test_every_authority_of_a_host_is_trusted(tmp_path: Path, server: str) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        make_authority(tmp_path / name)
+    path = hosts(tmp_path, '[host."https://m.io"]\nca = ["first.pem", "second.pem"]')
+    for name in ("first", "second"):
+        (path.parent / f"{name}.pem").symlink_to(tmp_path / name / "ca.pem")
+    (route,) = routes("r.io/a/b:1").mirrors
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / server / "server.pem", tmp_path / server / "server.key")
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as answering:
+        answering.socket = context.wrap_socket(answering.socket, server_side=True)
+        threading.Thread(target=answering.handle_request, daemon=True).start()
+        url = f"https://127.0.0.1:{answering.server_port}/"
+        # That there is an answer at all says that the server is trusted.
+        assert HttpClient(ClientSettings(retries=1)).send(Request("GET", url, "it", accepted=(501,)), route.settings).status == 501
+
+
+def test_an_authority_that_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
+    path = hosts(tmp_path, '[host."https://m.io"]\nca = ["first.pem", "second.pem"]')
+    with pytest.raises(InputOutputError, match=str(path.parent / "first.pem")):
+        routes("r.io/a/b:1")
+
+
 @pytest.mark.parametrize(
     ("registry", "folder"), [("r.io:5000", "r.io:5000"), ("r.io:5000", "r.io_5000_"), ("r.io", "_default"), ("docker.io", "docker.io")]
 )
@@ -303,7 +333,7 @@ def test_mirrors_of_podman_come_before_those_of_containerd(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "text",
     [
-        "host = 1", '[host."ftp://m.io"]', '[host."https://me@m.io"]', '[host."https://m.io"]\nca = 1', '[host."https://m.io"]\nca = ["a", "b"]',
+        "host = 1", '[host."ftp://m.io"]', '[host."https://me@m.io"]', '[host."https://m.io"]\nca = 1',
         '[host."https://m.io"]\nclient = [[1]]', '[host."https://m.io"]\nskip_verify = "no"', '[host."https://m.io"]\nheader = 1', "server = 1", "x",
         '[host."https://m.io".header]\nX = "a\\r\\nY: b"', '[host."https://m.io".header]\nX = "\u2603"', '[host."https://m.io".header]\n"X Y" = "b"',
         '[host]\n"https://m.io" = 1',
