@@ -16,11 +16,13 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 class LongshoreError(Exception):
     """A failure that is told to the user: `cause` is stable and may be tested for in a playbook, the message may not.
 
-    `retry_after` are the seconds that a registry wants the next try to wait, where it says so.
+    `retry_after` are the seconds that a registry wants the next try to wait, where it says so; `elsewhere` tells that it was another host that failed, to
+    which the registry had redirected.
     """
 
     cause = "error"
     retry_after: float | None = None
+    elsewhere: bool = False
 
     def __init__(self, message: str, status: int | None = None, registry_errors: t.Sequence[str] = ()) -> None:
         super().__init__(message)

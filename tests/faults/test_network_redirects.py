@@ -59,6 +59,14 @@ FOLLOWED = [
     ),
     Case("HEAD at another host that knows nothing of it", HEAD_MANIFEST, acts.redirect("{evil}/nothing")),
     Case(
+        "HEAD at another host that fails",
+        HEAD_MANIFEST,
+        acts.redirect("{evil}{target}"),
+        at_most={HEAD_MANIFEST: 1},
+        evil=at_evil(acts.instead(503), "HEAD *"),
+    ),
+    Case("HEAD at another host that isn't there", HEAD_MANIFEST, acts.redirect("http://127.0.0.1:1{target}"), at_most={HEAD_MANIFEST: 1}),
+    Case(
         "another host that fails once: the registry is asked for a new address",
         LAYER,
         acts.redirect(SIGNED),

@@ -57,7 +57,8 @@ class Request:
     One that is not `repeatable` is tried once: what it asks for depends on what its first try left. One that `stays` is sent to no other host by a
     redirect: its body is a secret. `scopes` are what it needs to be allowed beside what the registry's own challenge names. With a `limit` the body of
     the answer is read at once, up to one byte more than that: one that breaks off is a try that failed. `deadline` is the moment on the monotonic
-    clock by which a fault has to have ended, where it began before this request.
+    clock by which a fault has to have ended, where it began before this request. One that `falls_back` on another request isn't tried again when
+    another host fails, to which it was redirected.
     """
 
     method: str
@@ -68,6 +69,7 @@ class Request:
     authorization: str | None = dataclasses.field(default=None, repr=False)
     accepted: tuple[int, ...] = (200,)
     repeatable: bool = True
+    falls_back: bool = False
     stays: bool = False
     scopes: tuple[str, ...] = ()
     limit: int | None = None
@@ -216,13 +218,14 @@ class HttpClient:
                 error = self._refusal(response, request, gate, leave)
             except _PassingFault as fault:
                 error = Unreachable(f"{request.what}: {fault.place or place_of(request.url)} can't be reached: {fault}")
+                error.elsewhere = fault.elsewhere
             except Interrupted as fault:
                 error = Unreachable(f"{request.what}: {place_of(request.url)} broke off its answer: {fault}")
             except BaseException:
                 leave.end()
                 raise
             leave.end()
-            if attempt + 1 >= tries:
+            if attempt + 1 >= tries or (request.falls_back and error.elsewhere):
                 raise error
             pause(attempt, deadline, error)
         raise AssertionError("there is at least one try")
@@ -235,6 +238,7 @@ class HttpClient:
             raise _PassingFault(str(fault)) from fault
         finally:
             response.close()
+        error.elsewhere = origin(response.url) != origin(request.url)
         error.retry_after = wait = _told_wait(response.headers.get("Retry-After"))
         if response.status == 429:
             gate.refused(leave, wait and min(wait, MAX_RETRY_AFTER), error)
@@ -250,7 +254,11 @@ class HttpClient:
         """One try, redirects included. Credentials leave it at the first address that is another one."""
         url, authorization, settings = request.url, request.authorization, host
         for _hop in range(MAX_REDIRECTS + 1):
-            response = self._exchange(request, url, authorization, settings, deadline)
+            try:
+                response = self._exchange(request, url, authorization, settings, deadline)
+            except (Unreachable, _PassingFault) as fault:
+                fault.elsewhere = origin(url) != origin(request.url)
+                raise
             self._note(response)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
@@ -323,6 +331,8 @@ class HttpClient:
 
 class _PassingFault(Exception):
     """No answer, for a reason that may be gone at the next try. `place` is who gave none, where that may be another than was asked first."""
+
+    elsewhere = False
 
     def __init__(self, reason: str, place: str = "") -> None:
         super().__init__(reason)

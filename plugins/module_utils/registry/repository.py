@@ -60,14 +60,13 @@ class Repository:
         """What a name points at, by one HEAD; None where the registry doesn't have it.
 
         The answer's headers are a hint, and nothing is stored by them: where they are missing or odd, where HEAD is refused, or another host to which it
-        was redirected knows nothing of it, the manifest itself is read.
+        was redirected fails or knows nothing of it, the manifest itself is read.
         """
         try:
-            response = self._send(
-                "HEAD", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, (200, 404), reference.digest is None
-            )
+            request = Request("HEAD", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, accepted=(200, 404), falls_back=True)
+            response = self._ways.send(request, reference.digest is None)
         except LongshoreError as error:
-            if error.status not in _HEAD_REFUSED:
+            if error.status not in _HEAD_REFUSED and not error.elsewhere:
                 raise
             return self._fetched_or_none(reference)
         response.close()
@@ -167,10 +166,9 @@ class Repository:
         what: str,
         headers: t.Mapping[str, str] | None = None,
         accepted: tuple[int, ...] = (200,),
-        by_tag: bool = False,
         deadline: float | None = None,
     ) -> Response:
-        return self._ways.send(Request(method, url, what, headers or {}, accepted=accepted, deadline=deadline), by_tag)
+        return self._ways.send(Request(method, url, what, headers or {}, accepted=accepted, deadline=deadline), False)
 
     def _manifest_url(self, target: str) -> str:
         return f"/v2/{self.repository}/manifests/{target}"
