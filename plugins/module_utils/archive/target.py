@@ -45,6 +45,13 @@ OpenFile = t.Callable[[Descriptor], int]
 Read = t.Callable[[Descriptor], t.Iterable[t.Union[bytes, memoryview]]]
 
 
+Moved = t.Callable[[int], None]
+
+
+def _unwatched(_count: int) -> None:
+    """Nobody wants to know how many bytes were written."""
+
+
 class Target(t.Protocol):
     """A place for one archive."""
 
@@ -53,8 +60,11 @@ class Target(t.Protocol):
     def difference(self) -> str | None:
         """Why the archive has to be written; None where it is there already, to the byte."""
 
-    def write(self, open_file: OpenFile) -> None:
-        """Writes the archive, with blobs from the descriptors that OPEN_FILE opens. Where it fails the old archive is still there."""
+    def write(self, open_file: OpenFile, moved: Moved = _unwatched) -> None:
+        """Writes the archive, with blobs from the descriptors that OPEN_FILE opens. Where it fails the old archive is still there.
+
+        MOVED is told how many bytes of them were read, as it goes.
+        """
 
     def final_size(self, is_written: bool) -> int | None:
         """Bytes of the archive; None for one that is compressed and not written yet."""
@@ -123,21 +133,21 @@ class FileTarget:
                 return f"its content differs after byte {offset}"
         return None if next(source.take(1), None) is None else "the file goes on after the archive's end"
 
-    def write(self, open_file: OpenFile) -> None:
+    def write(self, open_file: OpenFile, moved: Moved = _unwatched) -> None:
         path = os.path.realpath(self.path)
         with beside(path, self.mode) as file:
             if self._compression is None:
-                self._write_plain(file, open_file)
+                self._write_plain(file, open_file, moved)
             else:
-                for chunk in compressed(chunks_of(self.pieces, lambda blob: read_descriptor(open_file(blob))), self._compression, self.path):
+                for chunk in compressed(chunks_of(self.pieces, lambda blob: _told(open_file(blob), moved)), self._compression, self.path):
                     file.write(chunk)
             file.publish(path)
         sync_folder(os.path.dirname(path))
 
-    def _write_plain(self, file: PrivateFile, open_file: OpenFile) -> None:
+    def _write_plain(self, file: PrivateFile, open_file: OpenFile, moved: Moved) -> None:
         offset = 0
         for piece in self.pieces:
-            offset += _put(piece, file, offset, open_file)
+            offset += _put(piece, file, offset, open_file, moved)
 
 
 class FolderTarget:
@@ -208,27 +218,27 @@ class FolderTarget:
             found += [os.path.relpath(os.path.join(folder, name), self.path) for name in names]
         return sorted(set(found) - wanted)
 
-    def write(self, open_file: OpenFile) -> None:
+    def write(self, open_file: OpenFile, moved: Moved = _unwatched) -> None:
         """Blobs first, the index last, and what the new index doesn't need goes after it. Writers to one folder wait for each other."""
         make_folder(self.path, self._folder_mode)
         with _locked(self.path, self._lock_timeout):
-            self._write(open_file)
+            self._write(open_file, moved)
 
-    def _write(self, open_file: OpenFile) -> None:
+    def _write(self, open_file: OpenFile, moved: Moved) -> None:
         for file in sorted(self._files, key=lambda file: file.name == "index.json"):
             if not self._is_there(file):
-                self._write_file(file, open_file)
+                self._write_file(file, open_file, moved)
         for stray in self._stray():
             with reporting(self.path), contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.path, stray))
 
-    def _write_file(self, file: ArchiveFile, open_file: OpenFile) -> None:
+    def _write_file(self, file: ArchiveFile, open_file: OpenFile, moved: Moved) -> None:
         path = self._inside(file)
         folder = os.path.dirname(path)
         make_folder(os.path.join(self.path, "blobs"), self._folder_mode)
         make_folder(folder, self._folder_mode)
         with beside(path, self._mode) as private:
-            _put(file.content, private, 0, open_file)
+            _put(file.content, private, 0, open_file, moved)
             private.publish(path)
         sync_folder(folder)
 
@@ -265,7 +275,13 @@ def _is_blob(descriptor: Descriptor, chunks: t.Iterable[bytes | memoryview]) -> 
     return found == descriptor.digest and size == descriptor.size
 
 
-def _put(content: Piece, file: PrivateFile, offset: int, open_file: OpenFile) -> int:
+def _told(descriptor: int, moved: Moved) -> t.Iterator[bytes]:
+    for chunk in read_descriptor(descriptor):
+        yield chunk
+        moved(len(chunk))
+
+
+def _put(content: Piece, file: PrivateFile, offset: int, open_file: OpenFile, moved: Moved) -> int:
     """Writes bytes, or copies a blob, to FILE, which ends at OFFSET. Returns how many bytes that were."""
     if isinstance(content, bytes):
         file.write(content)
@@ -273,15 +289,16 @@ def _put(content: Piece, file: PrivateFile, offset: int, open_file: OpenFile) ->
     descriptor = open_file(content)
     try:
         with reporting(file.told):
-            copy_content(descriptor, file.fileno(), content.size, offset)
+            copy_content(descriptor, file.fileno(), content.size, offset, moved)
     finally:
         os.close(descriptor)
     return content.size
 
 
-def copy_content(source: int, target: int, size: int, offset: int) -> None:
+def copy_content(source: int, target: int, size: int, offset: int, moved: Moved = _unwatched) -> None:
     """Copies SIZE bytes from the beginning of one file to the end of another, which is at OFFSET: shared where the file system can, else inside the kernel."""
     done = _share(source, target, size, offset)
+    moved(done)
     os.lseek(source, done, os.SEEK_SET)
     os.lseek(target, offset + done, os.SEEK_SET)
     while done < size:
@@ -290,6 +307,7 @@ def copy_content(source: int, target: int, size: int, offset: int) -> None:
             raise InputOutputError("a blob became shorter while it was copied")
         if count == EARLY:
             begin_writing(target, offset + done, count)
+        moved(count)
         done += count
 
 

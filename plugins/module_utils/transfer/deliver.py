@@ -21,7 +21,7 @@ from ..oci.text import clean
 from .describe import image_facts, moving, short
 from .parts import sparse_part, whole_image
 from .plan import ImagePlan, MovingPlan, RefChange, RefState
-from .workers import Workers
+from .workers import Passage, Workers
 
 if t.TYPE_CHECKING:
     from ..store.store import Store
@@ -220,11 +220,13 @@ class DeliveryPlan(MovingPlan):
         there = [delivery for delivery in self._deliveries if delivery.row.error is None]
         return [blob for delivery in there for blob in delivery.sent], [blob for delivery in there for blob in delivery.reused]
 
-    def apply(self, unused_workers: Workers) -> None:
+    def apply(self, workers: Workers) -> None:
+        workers.expect(self.blobs()[0])
         for delivery in self._deliveries:
             if not delivery.is_there and delivery.row.error is None:
                 try:
-                    self._deliver(delivery)
+                    with workers.passage(delivery.sent, delivery.row.asked) as passage:
+                        self._deliver(delivery, passage)
                 except EngineError as error:
                     delivery.row.error = EngineError(f"{delivery.row.asked} could not be delivered: {error.message}")
                 except LongshoreError as error:
@@ -232,21 +234,22 @@ class DeliveryPlan(MovingPlan):
                 if delivery.row.error is not None:
                     delivery.row.own["engine_digest"] = None
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery: Delivery, passage: Passage) -> None:
         """Without the layers that the engine should have; with all where it turns out that it can't use them."""
-        problem = self._try(delivery)
+        problem = self._try(delivery, passage)
         if problem is not None and delivery.layers != delivery.outgoing.layers:
             delivery.layers = delivery.outgoing.layers
-            problem = self._try(delivery)
+            problem = self._try(delivery, passage)
         if problem is not None:
             raise EngineError(problem)
 
-    def _try(self, delivery: Delivery) -> str | None:
+    def _try(self, delivery: Delivery, passage: Passage) -> str | None:
         """Sends the image and asks the engine for it afterwards. Returns why it isn't there. Raises EngineError where the engine breaks off."""
         outgoing, engine = delivery.outgoing, self._engine
         chunks, size = self._archive(delivery)
+        passage.expect(size)
         try:
-            engine.load(chunks, size, outgoing.image.platform if outgoing.graph.root.is_index else None)
+            engine.load(iter(passage.counted(chunks)), size, outgoing.image.platform if outgoing.graph.root.is_index else None)
             held = find_held(engine.images(), outgoing, engine)
         except EngineRefused as error:
             return error.message

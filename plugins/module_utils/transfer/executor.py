@@ -15,9 +15,10 @@ from ..errors import DigestMismatch, DiskFull, LongshoreError
 from ..oci.digest import Digest
 from ..oci.graph import NamedGraph
 from ..oci.manifest import Descriptor
+from ..oci.reference import Reference
 from .places import Chunks, MirroredSource, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
 from .plan import Plan, Transfer
-from .workers import Connections, Workers
+from .workers import Connections, Passage, Workers
 
 if t.TYPE_CHECKING:
     from concurrent.futures import Future
@@ -34,6 +35,10 @@ class _Journey:
     writer: SinkWriter
     work: list[Future[None]] = dataclasses.field(default_factory=list)
     done: bool = False
+
+    @property
+    def label(self) -> Reference | Digest:
+        return next(iter(self.transfer.names), self.transfer.graph.root.digest)
 
     @property
     def arrivals(self) -> list[NamedGraph]:
@@ -80,9 +85,11 @@ def _send_off(journeys: t.Sequence[_Journey], workers: Workers) -> None:
     """Hands every lacking blob to the workers, once for each sink; those of a source with an order of its own all together."""
     under_way: dict[tuple[int, Digest], Future[None]] = {}
     in_order: dict[tuple[int, int], tuple[_Journey, OrderedSource, dict[Digest, Descriptor]]] = {}
-    for journey in journeys:
+    lacking = [journey.writer.lacking(journey.transfer.graph, (*journey.transfer.moves, *journey.transfer.linked)) for journey in journeys]
+    workers.expect({(id(journey.transfer.sink), blob.digest): blob for journey, lacked in zip(journeys, lacking) for blob in lacked}.values())
+    for journey, lacked in zip(journeys, lacking):
         transfer = journey.transfer
-        for blob in journey.writer.lacking(transfer.graph, (*transfer.moves, *transfer.linked)):
+        for blob in lacked:
             if isinstance(transfer.source, OrderedSource):
                 in_order.setdefault(_way(transfer), (journey, transfer.source, {}))[2].setdefault(blob.digest, blob)
                 continue
@@ -90,10 +97,10 @@ def _send_off(journeys: t.Sequence[_Journey], workers: Workers) -> None:
             if key not in under_way:
                 # Those that wait were handed over later than what they wait for, so that it is under way when their turn comes.
                 before = under_way.get((id(transfer.linked.get(blob)), blob.digest))
-                under_way[key] = workers.submit(_move, journey, blob, before, workers.connections)
+                under_way[key] = workers.submit(_move, journey, blob, before, workers)
             journey.work.append(under_way[key])
     for first, source, blobs in in_order.values():
-        reading = workers.submit(_move_in_order, first.writer, source, list(blobs.values()))
+        reading = workers.submit(_move_in_order, first, source, list(blobs.values()), workers)
         for journey in journeys:
             if _way(journey.transfer) == _way(first.transfer):
                 journey.work.append(reading)
@@ -103,19 +110,19 @@ def _way(transfer: Transfer) -> tuple[int, int]:
     return id(transfer.source), id(transfer.sink)
 
 
-def _move(journey: _Journey, blob: Descriptor, before: Future[None] | None, connections: Connections) -> None:
+def _move(journey: _Journey, blob: Descriptor, before: Future[None] | None, workers: Workers) -> None:
     """Brings one blob, after BEFORE, whether that worked or not."""
     if before is not None:
         before.exception()
     try:
-        with connections.one():
-            _bring(journey, blob, connections)
+        with workers.connections.one(), workers.passage([blob], journey.label) as passage:
+            _bring(journey, blob, workers.connections, passage)
     except DigestMismatch as error:
         names = journey.transfer.names
         raise DigestMismatch(f"{names[0]}: {error.message}" if names else error.message, error.status) from error
 
 
-def _bring(journey: _Journey, blob: Descriptor, connections: Connections) -> None:
+def _bring(journey: _Journey, blob: Descriptor, connections: Connections, passage: Passage) -> None:
     """Takes in one blob. One that a mirror gave wrongly is had from another place."""
     writer, source = journey.writer, journey.transfer.source
     while True:
@@ -123,18 +130,19 @@ def _bring(journey: _Journey, blob: Descriptor, connections: Connections) -> Non
             if blob.size >= WORTH_RESUMING and isinstance(source, RemoteSource) and isinstance(writer, ResumingWriter):
                 from .fetch import fetch
 
-                fetch(blob, source, writer, connections)
+                fetch(blob, source, writer, connections, passage)
             else:
-                writer.ingest(blob, source.open)
+                writer.ingest(blob, passage.content(source.open))
             return
         except DigestMismatch:
             if not isinstance(source, MirroredSource) or not source.distrust(blob):
                 raise
 
 
-def _move_in_order(writer: SinkWriter, source: OrderedSource, blobs: t.Collection[Descriptor]) -> None:
+def _move_in_order(journey: _Journey, source: OrderedSource, blobs: t.Collection[Descriptor], workers: Workers) -> None:
     for blob, chunks in source.stream(blobs):
-        writer.ingest(blob, functools.partial(_given, chunks))
+        with workers.passage([blob], journey.label) as passage:
+            journey.writer.ingest(blob, functools.partial(_given, passage.counted(chunks)))
 
 
 def _given(chunks: Chunks, _blob: Descriptor) -> Chunks:

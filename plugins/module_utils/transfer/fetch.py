@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..oci.manifest import Descriptor
 from .places import PartialBlob, RemoteSource, ResumingWriter
-from .workers import Connections
+from .workers import Connections, Passage
 
 MIB = 1024 * 1024
 LARGE = 64 * MIB
@@ -30,16 +30,17 @@ Piece = tuple[int, int]
 Pieces = t.Generator[bytes, None, None]
 
 
-def fetch(blob: Descriptor, source: RemoteSource, writer: ResumingWriter, connections: Connections) -> None:
-    """Takes in one blob, verified. What has come when the network fails stays with the writer."""
+def fetch(blob: Descriptor, source: RemoteSource, writer: ResumingWriter, connections: Connections, passage: Passage) -> None:
+    """Takes in one blob, verified. What has come when the network fails stays with the writer. PASSAGE counts what comes."""
 
     def fill(partial: PartialBlob) -> None:
+        passage.expect(sum(stop - start for start, stop in partial.gaps()))
         if blob.size >= LARGE and connections.limit > 1:
-            _in_pieces(blob, source, partial, connections)
+            _in_pieces(blob, source, partial, connections, passage)
         else:
-            _from_front(partial, source.open(blob, _front(partial)))
+            _from_front(partial, source.open(blob, _front(partial)), passage)
 
-    writer.fetch(blob, fill, source.open)
+    writer.fetch(blob, fill, passage.content(source.open))
 
 
 def _front(partial: PartialBlob) -> int:
@@ -47,23 +48,24 @@ def _front(partial: PartialBlob) -> int:
     return partial.front
 
 
-def _from_front(partial: PartialBlob, chunks: t.Iterable[bytes | bytearray | memoryview]) -> None:
+def _from_front(partial: PartialBlob, chunks: t.Iterable[bytes | bytearray | memoryview], passage: Passage) -> None:
     for chunk in chunks:
         partial.append(chunk)
+        passage.moved(len(chunk))
 
 
-def _in_pieces(blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: Connections) -> None:
+def _in_pieces(blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: Connections, passage: Passage) -> None:
     """Several pieces at once if the first answer shows that the source honours ranges; else the whole blob, of which that answer is the beginning."""
     todo = cut(partial.gaps(), blob.size)
     if not todo:
         return
     whole, chunks = source.open_piece(blob, *todo[0])
     if whole:
-        _from_front(partial, _beyond(_front(partial), chunks))
+        _from_front(partial, _beyond(_front(partial), chunks), passage)
         return
     partial.pieces()
-    if not _Crew(blob, source, partial, connections, todo).work(chunks):
-        _from_front(partial, source.open(blob, _front(partial)))
+    if not _Crew(blob, source, partial, connections, passage, todo).work(chunks):
+        _from_front(partial, source.open(blob, _front(partial)), passage)
 
 
 def cut(gaps: t.Iterable[Piece], size: int) -> list[Piece]:
@@ -87,11 +89,14 @@ class _NoRanges(Exception):
 class _Crew:
     """Fetches the pieces of a blob, several at once, while the thread that began it hashes what has come."""
 
-    def __init__(self, blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: Connections, todo: t.Iterable[Piece]) -> None:
+    def __init__(
+        self, blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: Connections, passage: Passage, todo: t.Iterable[Piece]
+    ) -> None:
         self._blob = blob
         self._source = source
         self._partial = partial
         self._connections = connections
+        self._passage = passage
         self._todo = collections.deque(todo)
         self._changed = threading.Condition()
         self._working = 0
@@ -171,6 +176,7 @@ class _Crew:
                         return
                     self._partial.write_at(position, chunk)
                     position += len(chunk)
+                    self._passage.moved(len(chunk))
                     if position - noted >= NOTED:
                         self._partial.note(noted, position)
                         noted = position

@@ -102,10 +102,14 @@ class SavePlan(MovingPlan):
         self._checksum = checksum
         self._is_written = self.reason is None
 
-    def apply(self, unused_workers: Workers) -> None:
-        if not self._is_written:
-            self._target.write(self._store.open_file)
-            self._is_written = True
+    def apply(self, workers: Workers) -> None:
+        if self._is_written:
+            return
+        blobs = list({blob.digest: blob for blob in self.blobs()[0]}.values())
+        workers.expect(blobs)
+        with workers.passage(blobs, self._target.path) as passage:
+            self._target.write(self._store.open_file, passage.moved)
+        self._is_written = True
 
     def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:
         """An archive that is written is written whole."""

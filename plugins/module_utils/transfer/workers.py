@@ -7,14 +7,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import typing as t
 
 if t.TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from ..oci.manifest import Descriptor
+    from .places import Content
+    from .progress import Progress
+
 _Item = t.TypeVar("_Item")
 _Result = t.TypeVar("_Result")
+_Chunk = t.TypeVar("_Chunk", bound=t.Union[bytes, bytearray, memoryview])
+
+# The variable that names a folder for the progress of the run, where somebody watches it. The folder goes with the run.
+WATCHED = "LONGSHORE_PROGRESS"
 
 
 class Connections:
@@ -53,12 +62,31 @@ class Connections:
         return self._open > self.limit
 
 
+class Passage:
+    """Blobs on their way that nobody watches; where somebody does, one of `progress` stands in its place."""
+
+    def expect(self, to_come: int) -> None:
+        """So many bytes are still to come, whatever was expected before."""
+
+    def moved(self, count: int) -> None:
+        """So many more bytes were moved."""
+
+    def counted(self, chunks: t.Iterable[_Chunk]) -> t.Iterable[_Chunk]:
+        """CHUNKS, each of which counts when it was used."""
+        return chunks
+
+    def content(self, content: Content) -> Content:
+        """CONTENT, whose bytes count from the beginning each time it is asked for."""
+        return content
+
+
 class Workers:
     """Runs functions at most LIMIT at once. Alone, a transfer of a large blob may have twice as many connections."""
 
     def __init__(self, limit: int) -> None:
         self._limit = max(1, limit)
         self.connections = Connections(2 * self._limit if self._limit > 1 else 1)
+        self._progress = _progress()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
@@ -67,6 +95,8 @@ class Workers:
     def __exit__(self, *unused: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._progress is not None:
+            self._progress.close()
 
     def map(self, function: t.Callable[[_Item], _Result], items: t.Sequence[_Item]) -> list[_Result]:
         """The results in the order of ITEMS. The first exception, in that order, is raised."""
@@ -77,9 +107,27 @@ class Workers:
     def submit(self, function: t.Callable[..., None], *arguments: t.Any) -> Future[None]:
         return self._threads().submit(function, *arguments)
 
+    def expect(self, blobs: t.Collection[Descriptor]) -> None:
+        """These are to be moved, as far as is known now."""
+        if self._progress is not None:
+            self._progress.expect(blobs)
+
+    def passage(self, blobs: t.Collection[Descriptor], what: object) -> t.ContextManager[Passage]:
+        """The way of BLOBS that were expected, one after the other, as part of WHAT."""
+        return contextlib.nullcontext(Passage()) if self._progress is None else self._progress.passage(blobs, str(what))
+
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(self._limit, "longshore")
         return self._pool
+
+
+def _progress() -> Progress | None:
+    folder = os.environ.get(WATCHED)
+    if not folder:
+        return None
+    from .progress import Progress
+
+    return Progress(folder)

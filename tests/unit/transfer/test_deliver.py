@@ -29,7 +29,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.deliver import Deliverer, DeliveryPlan
-from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import WATCHED, Workers
 from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index, make_layer
 
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
@@ -117,6 +117,25 @@ def test_an_engine_is_asked_once_for_images_and_never_for_layers_where_nothing_i
     engine.asked.clear()
     assert not delivered(store, engine, "one:1", "two:1").changed
     assert engine.asked == ["images"]
+
+
+@pytest.mark.parametrize("trouble", [[], ["refuses"]])
+def test_what_goes_to_an_engine_is_told_to_who_watches(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: list[t.Any]) -> None:
+    (tmp_path / "watched").mkdir()
+    monkeypatch.setenv(WATCHED, str(tmp_path / "watched"))
+    ONE.put(store, "one:1")
+    TWO.put(store, "two:1")
+    engine = Memory()
+    delivered(store, engine, "one:1")
+    engine.trouble += trouble
+    (tmp_path / "watched").mkdir()
+    with Workers(1) as workers:
+        planned(store, engine, "two:1").apply(workers)
+        told = json.loads((tmp_path / "watched" / "progress").read_text())
+    assert told["bytes"] == told["all_bytes"]
+    assert told["what"] == "docker.io/library/two:1"
+    # An archive of two layers and its frame have less; tried without and then with the layer that the engine should have, they have more.
+    assert (told["bytes"] > 10_000) == bool(trouble)
 
 
 def test_a_plan_asks_and_sends_nothing(store: Store) -> None:
