@@ -10,21 +10,21 @@ import os
 import tempfile
 import typing as t
 
-from ansible.plugins.action import ActionBase
-
 from ..module_utils.archive.reading import open_archive
 from ..module_utils.archive.summary import summarise
 from ..module_utils.errors import LongshoreError, UnsupportedFormat
 from ..plugin_utils.finding import find_file
+from ..plugin_utils.progress import WatchedAction
 
 Results = dict[str, t.Any]
 
 
-class ActionModule(ActionBase):
+class ActionModule(WatchedAction):
     """First a summary of the archive is sent, by which the module foresees the load on the host; the archive follows only if there is a change to make."""
 
     TRANSFERS_FILES = True
     _supports_async = False
+    verb = "load"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Results:
         results: Results = super().run(tmp, task_vars)

@@ -9,20 +9,20 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible.plugins.action import ActionBase
-
 from ..module_utils.errors import LongshoreError
 from ..module_utils.files import read_bounded
 from ..module_utils.oci.lockfile import MAX_LOCK_FILE, LockFile
 from ..plugin_utils.finding import find_file
+from ..plugin_utils.progress import WatchedAction
 
 Results = dict[str, t.Any]
 
 
-class ActionModule(ActionBase):
+class ActionModule(WatchedAction):
     """Puts what a lock file says in place of its name. Where both are given the module says that they exclude each other."""
 
     _supports_async = True
+    verb = "pull"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Results:
         results: Results = super().run(tmp, task_vars)

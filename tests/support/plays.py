@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -24,19 +27,101 @@ def play(folder: Path, module: str, options: t.Mapping[str, t.Any], *words: str,
 
     Nothing may be left of what Ansible copies to the host.
     """
-    arrivals = folder / "arrivals"
-    task = {f"longshore.images.{module}": dict(options), "register": "told", "ignore_errors": True, **(keywords or {})}
+    return watched_play(folder, module, options, *words, keywords=keywords).results
+
+
+CONNECTIONS = modules.ROOT / "tests" / "support" / "connections"
+
+
+@dataclasses.dataclass(frozen=True)
+class Watched:
+    """The results of one task, and what the play wrote on its two ways out."""
+
+    results: modules.Results
+    output: str
+    errors: str
+
+
+def watched_play(
+    folder: Path,
+    module: str,
+    options: t.Mapping[str, t.Any],
+    *words: str,
+    keywords: t.Mapping[str, t.Any] | None = None,
+    terminal: bool = False,
+    variables: t.Mapping[str, t.Any] | None = None,
+) -> Watched:
+    """As `play`, and what was written. With TERMINAL standard error is one. VARIABLES are the host's."""
+    command, environment = _prepared(folder, {f"longshore.images.{module}": dict(options), **(keywords or {})}, variables or {})
+    with _terminal() if terminal else _pipe() as (way, errors):
+        result = subprocess.run([*command, *words], cwd="/", env=environment, stdout=subprocess.PIPE, stderr=way, text=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stdout + "".join(errors)
+    results: modules.Results = json.loads((folder / "results").read_text())
+    assert _becomes_empty(folder / "arrivals"), "temporary files are left on the host"
+    return Watched(results, result.stdout, "".join(errors))
+
+
+def interrupted_play(folder: Path, module: str, options: t.Mapping[str, t.Any], sign: str) -> int:
+    """The status of a play with one task that a user at a terminal interrupts when SIGN is shown there."""
+    command, environment = _prepared(folder, {f"longshore.images.{module}": dict(options)}, {})
+    with _terminal() as (way, errors), subprocess.Popen(command, cwd="/", env=environment, stdout=subprocess.DEVNULL, stderr=way) as process:
+        try:
+            for _attempt in range(600):
+                if sign in "".join(errors):
+                    process.send_signal(signal.SIGINT)
+                    return process.wait(10)
+                time.sleep(0.05)
+            raise AssertionError(f"{sign} is not shown: {errors}")
+        finally:
+            process.kill()
+
+
+def _prepared(folder: Path, task: modules.Results, variables: t.Mapping[str, t.Any]) -> tuple[list[str], dict[str, str]]:
+    """The command that plays TASK and keeps what it tells in the file `results` of FOLDER, and its environment. VARIABLES are the host's."""
+    task = {"register": "told", "ignore_errors": True, **task}
     keep = {"ansible.builtin.copy": {"content": "{{ told | to_json }}", "dest": str(folder / "results"), "mode": "0600"}, "check_mode": False}
     (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task, keep]}]))
-    variables = {"ansible_python_interpreter": sys.executable, "ansible_async_dir": str(folder / "async")}
-    command = ["ansible-playbook", "-i", "localhost,", "-e", json.dumps(variables), str(folder / "play.json"), *words]
+    known = {"ansible_python_interpreter": sys.executable, "ansible_async_dir": str(folder / "async"), **variables}
+    command = ["ansible-playbook", "-i", "localhost,", "-e", json.dumps(known), str(folder / "play.json")]
     environment = {**modules.environment(HOME=str(folder)), "ANSIBLE_COLLECTIONS_PATH": str(modules.ROOT / ".collections"), "LC_ALL": "C.UTF-8"}
-    environment["ANSIBLE_REMOTE_TEMP"] = str(arrivals)
-    result = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert result.returncode == 0, result.stdout + result.stderr
-    results: modules.Results = json.loads((folder / "results").read_text())
-    assert _becomes_empty(arrivals), "temporary files are left on the host"
-    return results
+    environment["ANSIBLE_REMOTE_TEMP"] = str(folder / "arrivals")
+    return command, environment
+
+
+@contextlib.contextmanager
+def _terminal() -> t.Iterator[tuple[int, list[str]]]:
+    """A terminal, and what was written to it, which is whole at the end."""
+    ours, theirs = os.openpty()
+    with _collected(ours, theirs) as collected:
+        yield collected
+
+
+@contextlib.contextmanager
+def _pipe() -> t.Iterator[tuple[int, list[str]]]:
+    """As _terminal, but none."""
+    ours, theirs = os.pipe()
+    with _collected(ours, theirs) as collected:
+        yield collected
+
+
+@contextlib.contextmanager
+def _collected(ours: int, theirs: int) -> t.Iterator[tuple[int, list[str]]]:
+    written: list[str] = []
+
+    def read() -> None:
+        # A terminal that nobody has open any more answers with an error.
+        with contextlib.suppress(OSError):
+            while data := os.read(ours, 4096):
+                written.append(data.decode())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield theirs, written
+    finally:
+        os.close(theirs)
+        reader.join(30)
+        os.close(ours)
 
 
 def _becomes_empty(folder: Path) -> bool:

@@ -1,0 +1,136 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a user sees of a long task while it runs, at a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.plays import CONNECTIONS, Watched, interrupted_play, watched_play
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from ansible_collections.longshore.images.tests.support.registry import Registry
+from ansible_collections.longshore.images.tests.support.throttle import Throttle
+
+LINE = r"localhost: pull {name}: \d+ %, [\d.]+ [kM]?B of 3\.0 MB, [\d.]+ [kM]?B/s(, \d+:\d\d left)?"
+
+
+@pytest.fixture(scope="module")
+def slow(anonymous: Registry) -> t.Iterator[Throttle]:
+    """A registry whose image of 3 MB takes three seconds."""
+    anonymous.put(make_image("slow", layers=1, size=3_000_000), "progress", "1")
+    throttle = Throttle(anonymous.host, rate=1_000_000)
+    with throttle.running():
+        yield throttle
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
+    """Where temporary files go, on the controller and on the host; in the end none is there."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield folder
+    assert [path.name for path in folder.iterdir() if not path.name.startswith("ansible")] == []
+
+
+def pull(folder: Path, slow: Throttle, *words: str, terminal: bool = True, **more: t.Any) -> Watched:
+    return watched_play(folder, "image_pull", {"name": name(slow), "store": str(folder / "store")}, *words, terminal=terminal, **more)
+
+
+def name(slow: Throttle) -> str:
+    return f"{slow.host}/progress:1"
+
+
+def lines(watched: Watched) -> list[str]:
+    return watched.errors.replace("\r\n", "\n").splitlines()
+
+
+def test_a_terminal_shows_how_far_a_pull_has_come_and_the_output_stays_clean(slow: Throttle, tmp_path: Path) -> None:
+    watched = pull(tmp_path, slow)
+    shown = lines(watched)
+    assert len(shown) >= 2
+    assert all(re.fullmatch(LINE.format(name=re.escape(name(slow))), line) for line in shown), shown
+    percents = [int(re.findall(r"(\d+) %", line)[0]) for line in shown]
+    assert percents == sorted(percents)
+    assert percents[0] < percents[-1]
+    assert "left" in shown[-1]
+    assert "%" not in watched.output
+
+
+def test_results_are_the_same_with_and_without_a_terminal_and_elsewhere_nothing_is_shown(slow: Throttle, tmp_path: Path) -> None:
+    told = []
+    for terminal in (True, False):
+        folder = tmp_path / str(terminal)
+        folder.mkdir()
+        watched = pull(folder, slow, terminal=terminal)
+        assert bool(lines(watched)) == terminal, watched.errors
+        told.append({**watched.results, "store": ""})
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "keywords"),
+    [(("--check",), {}), ((), {"async": 60, "poll": 1}), ((), {"no_log": True})],
+    ids=["check mode", "async", "no_log"],
+)
+def test_nothing_is_shown_in(slow: Throttle, tmp_path: Path, words: tuple[str, ...], keywords: dict[str, t.Any]) -> None:
+    watched = pull(tmp_path, slow, *words, keywords=keywords)
+    assert watched.results["changed"]
+    assert lines(watched) == []
+
+
+def test_the_task_keeps_its_environment(slow: Throttle, tmp_path: Path) -> None:
+    options = {"name": name(slow), "auth_file": "$KEPT/absent.json", "store": "$KEPT/store"}
+    watched = watched_play(tmp_path, "image_pull", options, terminal=True, keywords={"environment": {"KEPT": str(tmp_path / "kept")}})
+    assert str(tmp_path / "kept") in str(watched.results)
+
+
+def test_a_task_that_fails_says_what_it_says_without_a_terminal(tmp_path: Path, slow: Throttle) -> None:
+    options = {"name": f"{slow.host}/progress:absent", "store": str(tmp_path / "store")}
+    told = [watched_play(tmp_path, "image_pull", options, terminal=terminal) for terminal in (True, False)]
+    assert told[0].results["error"] == "not_found"
+    assert told[0].results == told[1].results
+    assert lines(told[0]) == lines(told[1]) == []
+
+
+def test_a_time_limit_ends_a_task_that_is_watched(slow: Throttle, tmp_path: Path) -> None:
+    began = time.monotonic()
+    watched = pull(tmp_path, slow, keywords={"timeout": 2})
+    assert time.monotonic() - began < 30
+    assert watched.results["failed"]
+    assert "timed out" in str(watched.results).lower() or "timeout" in str(watched.results).lower()
+
+
+def test_a_host_that_is_elsewhere_is_asked_over_its_connection(slow: Throttle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(CONNECTIONS))
+    monkeypatch.setenv("ELSEWHERE", str(tmp_path / "asked"))
+    watched = pull(tmp_path, slow, variables={"ansible_connection": "elsewhere"})
+    assert watched.results["changed"]
+    assert lines(watched)
+    asked = (tmp_path / "asked").read_text()
+    assert asked.index("mktemp -d") < asked.index("head -c") < asked.rindex("rm -rf")
+
+
+def test_a_task_of_another_user_is_watched_as_that_user(slow: Throttle, tmp_path: Path) -> None:
+    needs_root()
+    watched = pull(tmp_path, slow, keywords={"become": True, "become_method": "ansible.builtin.su"})
+    assert watched.results["changed"]
+    assert lines(watched)
+
+
+def test_an_interrupted_play_ends_at_once_and_the_module_clears_up_when_it_ends(slow: Throttle, tmp_path: Path, temporary: Path) -> None:
+    options = {"name": name(slow), "store": str(tmp_path / "store")}
+    assert interrupted_play(tmp_path, "image_pull", options, "%") == 99
+    deadline = time.monotonic() + 30
+    while list(temporary.glob("longshore-*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
