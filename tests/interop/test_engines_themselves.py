@@ -15,6 +15,7 @@ import sys
 import tarfile
 import time
 import typing as t
+import uuid
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,9 @@ def config_of(image: Image) -> str:
 @pytest.fixture
 def archives(tmp_path: Path) -> Archives:
     (tmp_path / "archives").mkdir()
-    found = Archives(tmp_path / "archives", engines.runnable_image("one"), engines.runnable_image("two"))
+    # With a layer that no other test has: an engine may still hold one that was in use when its images were removed.
+    kind = uuid.uuid4().hex
+    found = Archives(tmp_path / "archives", engines.runnable_image("one", kind), engines.runnable_image("two", kind))
     store = Store(str(found.layout))
     found.one.put(store, ONE)
     found.two.put(store, TWO)

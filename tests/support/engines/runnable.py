@@ -19,8 +19,8 @@ from .base import HOST
 
 
 @functools.lru_cache(maxsize=1)
-def program_layer() -> bytes:
-    """A layer with a static busybox, so that images can run."""
+def program_layer(kind: str = "") -> bytes:
+    """A layer with a static busybox, so that images can run. One of another KIND is another layer."""
     needed("busybox")
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -35,12 +35,13 @@ def program_layer() -> bytes:
             link = tarfile.TarInfo(f"bin/{name}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)
+        tar.addfile(tarfile.TarInfo(f"kind-{kind}"))
     return gzip.compress(file.getvalue(), compresslevel=1, mtime=0)
 
 
-def runnable_image(text: str) -> Image:
-    """An image for the host that runs, and holds a file by which it can be told from others: see `Engine.proves`."""
-    return make_image(text, 1, HOST, shared=[program_layer()])
+def runnable_image(text: str, kind: str = "") -> Image:
+    """An image for the host that runs, and holds a file by which it can be told from others: see `Engine.proves`. Those of one KIND share a layer."""
+    return make_image(text, 1, HOST, shared=[program_layer(kind)])
 
 
 def runnable_index(text: str, *others: str) -> Image:
