@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import typing as t
 
 MOST_TICKS = 4
@@ -86,10 +85,11 @@ def plot(title: str, axis: str, kinds: t.Sequence[Kind], lines: t.Iterable[Line]
 
 def tick_values(widest: int) -> list[int]:
     """Round values from 0 to WIDEST or the next one above: 1, 2 or 5 with noughts, never parts of a whole."""
-    least = max(widest, 1) / MOST_TICKS
-    power = 10 ** math.floor(math.log10(least)) if least >= 1 else 1
+    widest = max(widest, 1)
+    least = -(-widest // MOST_TICKS)
+    power = 10 ** (len(str(least)) - 1)
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
-    return list(range(0, math.ceil(max(widest, 1) / step) * step + 1, step))
+    return list(range(0, -(-widest // step) * step + 1, step))
 
 
 def _bars(values: t.Sequence[int], kinds: t.Sequence[Kind], end: int, words: t.Callable[[int], str]) -> tuple[Bar, ...]:

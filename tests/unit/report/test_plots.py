@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.plugin_utils.report.charts import spans
@@ -35,6 +35,7 @@ def test_an_axis_has_few_round_values(widest: int, ticks: list[int]) -> None:
 
 
 @given(st.integers(0, 10**18))
+@example(10**16 + 1)
 def test_an_axis_reaches_the_widest_value_and_not_much_further(widest: int) -> None:
     ticks = tick_values(widest)
     assert len(ticks) <= MOST_TICKS + 1
