@@ -6,22 +6,9 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.errors import AnsibleLookupError
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.lookup import LookupBase
-
-from ..module_utils.errors import LongshoreError
-from ..module_utils.oci.reference import Reference
-from ..module_utils.task.arguments import REGISTRY
-from ..module_utils.task.secrets import without
-from ..module_utils.task.task import Task
-from ..module_utils.transfer.remote import ask_digest
-
 DOCUMENTATION = """
 name: digest
-author: Longshore contributors
+author: Longshore contributors (@longshore)
 version_added: 0.1.0
 short_description: The digests that names of images point at
 description:
@@ -69,6 +56,19 @@ _raw:
   sample:
     - sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
 """
+
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.lookup import LookupBase
+
+from ..module_utils.errors import LongshoreError
+from ..module_utils.oci.reference import Reference
+from ..module_utils.task.arguments import REGISTRY
+from ..module_utils.task.secrets import without
+from ..module_utils.task.task import Task
+from ..module_utils.transfer.remote import ask_digest
 
 
 class LookupModule(LookupBase):

@@ -63,9 +63,7 @@ class State:
         if not isinstance(found, dict):
             return None
         moved, everything, what = found.get("bytes"), found.get("all_bytes"), found.get("what")
-        if type(moved) is not int or type(everything) is not int or not 0 <= moved <= everything <= sys.maxsize:
-            return None
-        if not isinstance(what, str) or not what:
+        if not (_is_count(moved) and _is_count(everything) and isinstance(what, str) and what) or moved > everything:
             return None
         return cls(moved, everything, clean(what, MAX_NAME))
 
@@ -74,6 +72,10 @@ class State:
         rate = max(0, self.moved - before) / seconds
         line = f"{self.what}: {100 * self.moved // self.everything} %, {amount(self.moved)} of {amount(self.everything)}, {amount(int(rate))}/s"
         return f"{line}, {_span((self.everything - self.moved) / rate)} left" if rate >= 1 else line
+
+
+def _is_count(value: object) -> t.TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= sys.maxsize
 
 
 def _span(seconds: float) -> str:

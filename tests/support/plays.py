@@ -64,7 +64,8 @@ def watched_play(
 def interrupted_play(folder: Path, module: str, options: t.Mapping[str, t.Any], sign: str) -> int:
     """The status of a play with one task that a user at a terminal interrupts when SIGN is shown there."""
     command, environment = _prepared(folder, {f"longshore.images.{module}": dict(options)}, {})
-    with _terminal() as (way, errors), subprocess.Popen(command, cwd="/", env=environment, stdout=subprocess.DEVNULL, stderr=way) as process:
+    with _terminal() as ends, subprocess.Popen(command, cwd="/", env=environment, stdout=subprocess.DEVNULL, stderr=ends[0]) as process:
+        errors = ends[1]
         try:
             for _attempt in range(600):
                 if sign in "".join(errors):

@@ -93,7 +93,7 @@ class Fake:
         text = self.texts.pop(0) if self.texts else ""
         if not self.texts:
             self.read_all.set()
-        if isinstance(text, Exception):
+        if not isinstance(text, str):
             raise text
         return text
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing as t
 
 from ..errors import InvalidOption
@@ -50,6 +51,14 @@ class Arguments:
         """Raises InvalidOption for an empty path among PARAMS: a variable that nobody set would else mean a default, or the folder of the process."""
         for name, option in _empty_paths(self.options, params):
             raise InvalidOption(f"{name} is empty; give a path{'' if option.get('required') else ', or leave it out'}")
+
+
+def at_least(params: t.Mapping[str, t.Any], option: str, least: int) -> float:
+    """An option that is a number. Raises InvalidOption for one that is less than LEAST, or is none at all: `nan` and `inf` pass for such."""
+    value = float(params[option])
+    if not math.isfinite(value) or value < least:
+        raise InvalidOption(f"{option} is {params[option]:g}; it has to be a number, and can't be less than {least}")
+    return value
 
 
 def _empty_paths(options: t.Mapping[str, Option], params: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, Option]]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import typing as t
@@ -16,6 +15,7 @@ from ..oci.reference import DOCKER_HUB, Reference
 from ..registry.responses import without_secrets
 from ..registry.route import mirror_route
 from ..registry.settings import ClientSettings, Credentials, HostSettings, Mirror, is_header
+from .arguments import at_least
 
 Params = t.Mapping[str, t.Any]
 
@@ -47,9 +47,9 @@ def client_settings(params: Params, references: t.Sequence[Reference]) -> Client
         auth_file=params["auth_file"],
         proxy=_proxy(params["proxy"]),
         host_config=params["host_config"],
-        timeout=_at_least(params, "timeout", 1),
-        retries=int(_at_least(params, "retries", 1)),
-        concurrency=int(_at_least(params, "concurrency", 1)),
+        timeout=at_least(params, "timeout", 1),
+        retries=int(at_least(params, "retries", 1)),
+        concurrency=int(at_least(params, "concurrency", 1)),
     )
 
 
@@ -117,10 +117,3 @@ def _proxy(text: str | None) -> str | None:
     if text and re.match(r"https?://[^/?#]", text) is None:
         raise InvalidOption("proxy is not an http:// or https:// address")
     return text or None
-
-
-def _at_least(params: Params, option: str, least: int) -> float:
-    value = float(params[option])
-    if not math.isfinite(value) or value < least:
-        raise InvalidOption(f"{option} is {params[option]:g}; it has to be a number, and can't be less than {least}")
-    return value

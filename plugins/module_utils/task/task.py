@@ -20,6 +20,7 @@ from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference, parse_selector
 from ..store.store import Store
 from ..transfer.workers import Workers
+from .arguments import at_least
 from .secrets import forms_in_address, forms_of
 
 if t.TYPE_CHECKING:
@@ -113,9 +114,8 @@ class Task:
     @property
     def store(self) -> Store:
         if self._store is None:
-            if not float(self.params["lock_timeout"]) >= 0:
-                raise InvalidOption(f"lock_timeout is {self.params['lock_timeout']:g}; it has to be a number, and can't be less than 0")
-            self._store = Store(self.params["store"] or default_store(), _store_mode(self.params["store_mode"]), float(self.params["lock_timeout"]))
+            timeout = at_least(self.params, "lock_timeout", 0)
+            self._store = Store(self.params["store"] or default_store(), _store_mode(self.params["store_mode"]), timeout)
         return self._store
 
     def inspector(self) -> Inspector:
