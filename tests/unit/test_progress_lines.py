@@ -80,11 +80,11 @@ def test_a_name_can_neither_command_a_terminal_nor_fill_it() -> None:
 
 
 class Fake:
-    """A folder of which every reading is the next of TEXTS, or an error; at the last one EVENT is set."""
+    """A folder of which every reading is the next of TEXTS, where None is a connection that fails; at the last one `read_all` is set."""
 
     path = "/nowhere"
 
-    def __init__(self, texts: t.Sequence[str | Exception]) -> None:
+    def __init__(self, texts: t.Sequence[str | None]) -> None:
         self.texts = list(texts)
         self.removed = 0
         self.read_all = threading.Event()
@@ -93,8 +93,8 @@ class Fake:
         text = self.texts.pop(0) if self.texts else ""
         if not self.texts:
             self.read_all.set()
-        if not isinstance(text, str):
-            raise text
+        if text is None:
+            raise AnsibleConnectionFailure("gone")
         return text
 
     def remove(self) -> None:
@@ -123,7 +123,7 @@ def test_lines_are_shown_as_the_state_changes_and_none_where_there_is_none() -> 
 
 @pytest.mark.usefixtures("_quickly")
 def test_a_connection_that_fails_ends_the_lines_and_nothing_else() -> None:
-    folder = Fake([written(), AnsibleConnectionFailure("gone")])
+    folder = Fake([written(), None])
     assert len(shown(folder)) == 1
     assert folder.removed == 1
 
