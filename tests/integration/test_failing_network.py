@@ -32,6 +32,7 @@ from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.faults import partial_files, wrong_blobs
 from ansible_collections.longshore.images.tests.support.images import Image, make_image
 from ansible_collections.longshore.images.tests.support.registry import Registry, needed
+from ansible_collections.longshore.images.tests.support.serving import serving
 from ansible_collections.longshore.images.tests.support.throttle import Throttle
 
 HOST = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
@@ -259,25 +260,20 @@ def test_a_host_that_has_too_many_requests_gets_fewer_at_once_and_all_are_answer
         def log_message(self, *arguments: object) -> None:
             """Nothing is printed."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
     client = HttpClient(ClientSettings(concurrency=8))
-    request = Request("GET", f"http://127.0.0.1:{server.server_address[1]}/", "it")
     answers: list[bytes] = []
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        request = Request("GET", f"http://127.0.0.1:{port}/", "it")
 
-    def ask() -> None:
-        answers.extend(client.send(request, HostSettings()).body(10) for _request in range(5))
+        def ask() -> None:
+            answers.extend(client.send(request, HostSettings()).body(10) for _request in range(5))
 
-    threads = [threading.Thread(target=ask) for _thread in range(8)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join(60)
-    client.close()
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+        threads = [threading.Thread(target=ask) for _thread in range(8)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join(60)
+        client.close()
     assert answers == [b"{}"] * 40
     assert most[0] > 3
     assert client.rate_limit == (None, 7)

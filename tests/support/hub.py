@@ -17,27 +17,14 @@ import json
 import select
 import socket
 import ssl
-import threading
 import typing as t
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from .serving import serving
+
 PAGE_SIZE = 25
 MAX_PAGE_SIZE = 100
-
-
-@contextlib.contextmanager
-def _serving(server: http.server.ThreadingHTTPServer) -> t.Iterator[int]:
-    """Runs a server, and tells its port."""
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield int(server.server_address[1])
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 def row(name: str, stars: int, official: bool = False, description: str | None = None) -> dict[str, t.Any]:
@@ -98,7 +85,7 @@ class Hub:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(authority / "server.pem", authority / "server.key")
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        with _serving(server) as port:
+        with serving(server) as port:
             yield port
 
 
@@ -123,7 +110,7 @@ def leading_proxy(ports: t.Mapping[str, int]) -> t.Iterator[str]:
         def log_message(self, *arguments: object) -> None:
             """A proxy of a test says nothing."""
 
-    with _serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
         yield f"http://127.0.0.1:{port}"
 
 

@@ -10,8 +10,9 @@ import contextlib
 import dataclasses
 import http.client
 import http.server
-import threading
 import typing as t
+
+from .serving import serving
 
 HANG_UP = 0
 _HOP = frozenset(("connection", "transfer-encoding", "keep-alive"))
@@ -46,19 +47,12 @@ class Recorder:
         self.ends_after: int | None = None
         self.intercept: t.Callable[[Noted], int | None] = self._refusal
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
 
     @contextlib.contextmanager
     def running(self) -> t.Iterator[Recorder]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
+        with serving(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join(5)
 
     def _refusal(self, noted: Noted) -> int | None:
         path = noted.path.partition("?")[0]

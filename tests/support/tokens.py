@@ -12,7 +12,6 @@ import http.server
 import json
 import ssl
 import subprocess
-import threading
 import time
 import typing as t
 import uuid
@@ -20,6 +19,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from .registry import needed
+from .serving import serving
 
 ISSUER = "test tokens"
 SERVICE = "test registry"
@@ -37,7 +37,6 @@ class TokenServer:
         self.has_post = True
         self._folder = folder
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "server.pem", folder / "server.key")
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
@@ -52,14 +51,8 @@ class TokenServer:
     @contextlib.contextmanager
     def running(self) -> t.Iterator[TokenServer]:
         needed("openssl")
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
+        with serving(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join(5)
 
     def answer(self, fields: t.Mapping[str, t.Sequence[str]], authorization: str | None) -> tuple[int, dict[str, t.Any]]:
         if "refresh_token" in fields:

@@ -146,15 +146,11 @@ def _all_members(reader: TarReader) -> t.Iterator[Member]:
         pass
 
 
-class TarContainer:
-    """A tar that is not compressed: its headers are read once, its content where and when it is wanted, by several threads at once."""
+class _Members:
+    """What is in a tar, by name."""
 
-    def __init__(self, path: str, descriptor: int) -> None:
-        """Where this works the descriptor belongs to the container, and is open as long as there is one."""
-        self.path = path
-        self._descriptor = descriptor
-        self._files = _Files.of(_all_members(TarReader(FileBytes(descriptor, path), path)), path).members
-        weakref.finalize(self, os.close, descriptor)
+    path: str
+    _files: t.Mapping[str, Member]
 
     def __contains__(self, name: object) -> bool:
         return name in self._files
@@ -167,6 +163,17 @@ class TarContainer:
 
     def size(self, name: str) -> int:
         return self._files[name].size
+
+
+class TarContainer(_Members):
+    """A tar that is not compressed: its headers are read once, its content where and when it is wanted, by several threads at once."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        """Where this works the descriptor belongs to the container, and is open as long as there is one."""
+        self.path = path
+        self._descriptor = descriptor
+        self._files = _Files.of(_all_members(TarReader(FileBytes(descriptor, path), path)), path).members
+        weakref.finalize(self, os.close, descriptor)
 
     def read(self, name: str) -> bytes:
         if self.size(name) > MAX_DOCUMENT:
@@ -206,7 +213,7 @@ class _Seen:
     content: bytes | None
 
 
-class CompressedContainer:
+class CompressedContainer(_Members):
     """A tar that can only be read from front to back. The first reading notes all digests and keeps what can be a document; `stream` reads it again."""
 
     def __init__(self, path: str, kind: str) -> None:
@@ -242,18 +249,6 @@ class CompressedContainer:
                 held += piece
         self._held += len(held or b"")
         return _Seen(Digest("sha256", hasher.hexdigest()), beginning, bytes(held) if held is not None else None)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._files
-
-    def names(self) -> t.Iterable[str]:
-        return self._files
-
-    def place(self, name: str) -> str:
-        return _place(self.path, name, self._files[name])
-
-    def size(self, name: str) -> int:
-        return self._files[name].size
 
     def read(self, name: str) -> bytes:
         content = self._seen[self._files[name].offset].content

@@ -1,0 +1,26 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A server of the tests while a test needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import threading
+import typing as t
+
+
+@contextlib.contextmanager
+def serving(server: http.server.ThreadingHTTPServer) -> t.Iterator[int]:
+    """Runs a server, and tells its port."""
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
