@@ -225,9 +225,19 @@ def test_a_bundle_that_is_not_whole_is_refused_with_its_path_and_host(exported: 
     assert not snapshot(tmp_path / "store")
 
 
-def test_an_engine_that_is_none_is_refused_with_its_name_before_anything_is_loaded(exported: Exported, tmp_path: Path) -> None:
-    variables = {"airgap_bundle": str(exported.bundle), "airgap_store": f"{tmp_path}/store", "airgap_engines": ["docker", "rkt"]}
-    failed = play("airgap_import", tmp_path, **variables)
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"airgap_engines": ["docker", "rkt"]}, "airgap_engines holds rkt: an engine is one of docker, podman, containerd."),
+        ({"airgap_destination": "localhost:5444"}, "airgap_destination (localhost:5444) has to end in a slash, as localhost:5444/ does."),
+        ({"airgap_destination": "/"}, "airgap_destination (/) has to begin with a registry."),
+    ],
+    ids=str,
+)
+def test_values_of_an_import_that_make_no_sense_are_told_before_anything_is_loaded(
+    exported: Exported, variables: dict[str, t.Any], told: str, tmp_path: Path
+) -> None:
+    failed = play("airgap_import", tmp_path, **{"airgap_bundle": str(exported.bundle), "airgap_store": f"{tmp_path}/store", **variables})
     assert failed.status != 0
-    assert "airgap_engines holds rkt: an engine is one of docker, podman, containerd." in failed.output
+    assert told in failed.output
     assert not snapshot(tmp_path / "store")
