@@ -229,6 +229,11 @@ def test_a_bundle_that_is_not_whole_is_refused_with_its_path_and_host(exported: 
     ("variables", "told"),
     [
         ({"airgap_engines": ["docker", "rkt"]}, "airgap_engines holds rkt: an engine is one of docker, podman, containerd."),
+        ({"airgap_engines": "docker,rkt"}, "airgap_engines holds rkt: an engine is one of docker, podman, containerd."),
+        ({"airgap_engines": [{"engine": "docker"}]}, "airgap_engines holds {'engine': 'docker'}: an engine is one of"),
+        ({"airgap_bundle": ""}, "There is nothing to import. Give airgap_bundle."),
+        ({"airgap_bundle": "images.tar"}, "airgap_bundle (images.tar) is on the host, so it has to be an absolute path."),
+        ({"airgap_bundle_on": "here"}, "airgap_bundle_on (here) has to be host or controller."),
         ({"airgap_destination": "localhost:5444"}, "airgap_destination (localhost:5444) has to end in a slash, as localhost:5444/ does."),
         ({"airgap_destination": "/"}, "airgap_destination (/) has to begin with a registry."),
     ],
@@ -241,3 +246,10 @@ def test_values_of_an_import_that_make_no_sense_are_told_before_anything_is_load
     assert failed.status != 0
     assert told in failed.output
     assert not snapshot(tmp_path / "store")
+
+
+def test_a_lone_engine_may_be_given_as_text(exported: Exported, tmp_path: Path) -> None:
+    variables = {"airgap_bundle": str(exported.bundle), "airgap_store": f"{tmp_path}/store", "airgap_engines": "podman"}
+    foreseen = play("airgap_import", tmp_path, "--check", **variables)
+    assert foreseen.status == 0, foreseen.output
+    assert "handed to podman" in foreseen.output
