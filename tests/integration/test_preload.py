@@ -173,7 +173,7 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
     "none": ({}, "Give preload_images, preload_lock_file or preload_bundle"),
     "misspelt": ({"preload_imags": ["app"]}, "preload_imags (preload_images?)"),
     "somewhere": ({"preload_bundle": "/b.tar", "preload_bundle_on": "moon"}, "preload_bundle_on"),
-    "relative": ({"preload_bundle": "b.tar"}, "preload_bundle (b.tar) is on the host, so it has to be an absolute path.\""),
+    "relative": ({"preload_bundle": "b.tar"}, 'preload_bundle (b.tar) is on the host, so it has to be an absolute path."'),
     "twolocks": ({"preload_bundle": "/b.tar", "preload_lock_file": "x.lock"}, "preload_lock_file (x.lock) can't be given with preload_bundle.\""),
     "nolock": ({"preload_lock_file": "x.lock"}, "x.lock is not on the controller"),
     "unknown": ({**APP, "preload_engines": [{"engine": "docker", "dockr_host": "unix:///x"}]}, "dockr_host"),
@@ -182,7 +182,7 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
     "mixed": ({**APP, "preload_engines": [{"engine": "podman", "docker_host": "unix:///x"}]}, "a setting of another engine"),
     "silent": ({**APP, "preload_engines": [{"engine": "podman", "engine_timeout": 0.5}]}, "engine_timeout in preload_engines can't be less than 1"),
     "keepless": ({**APP, "preload_keep": -1}, "preload_keep (-1) can't be less than 0.\""),
-    "ageless": ({**APP, "preload_older_than": "30x"}, "\"preload_older_than (30x) has to be an age such as 30d"),
+    "ageless": ({**APP, "preload_older_than": "30x"}, '"preload_older_than (30x) has to be an age such as 30d'),
     "mirrors": ({**APP, "preload_registries": [{"name": "registry.example.com", "mirorrs": []}]}, "mirorrs"),
     "reference": ({"preload_images": ["app:::"]}, "app:::"),
 }
