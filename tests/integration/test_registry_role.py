@@ -44,7 +44,58 @@ def test_check_mode_on_a_fresh_machine_foresees_what_a_registry_with_tls_and_use
     assert ended.status == 0, ended.output
 
 
+HASH = "$2y$08$jBCbSonT9B7cmkFpPMUPheb.M1GwIIbNI4lMuiBWqECWtlCQUfm.S"
+OTHER = {"name": "other", "password_hash": HASH}
+
+
+def users(*given: dict[str, str]) -> dict[str, t.Any]:
+    return {"registry_users": list(given)}
+
+
 BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
+    "relative": ({"registry_binary": "bin/registry"}, "registry_binary (bin/registry) has to be an absolute path."),
+    "root": ({"registry_folder": "/x/.."}, "registry_folder can't be the root of the system."),
+    "port": ({"registry_port": 65536}, "registry_port is 65536, which is no port: give one from 1 to 65535."),
+    "keyless": ({"registry_tls_certificate": "/etc/hostname"}, "registry_tls_certificate and registry_tls_key belong together, give both or none."),
+    "secret": ({"registry_proxy_url": "https://me:it@example.com"}, "registry_proxy_url has to be an http or https URL without credentials."),
+    "upstreamless": (
+        {"registry_proxy_username": "me", "registry_proxy_password": "it"},
+        "registry_proxy_username needs a registry_proxy_url.",
+    ),
+    "plain": (
+        {"registry_proxy_url": "http://example.com", "registry_proxy_ca_path": "/ca.pem"},
+        "registry_proxy_ca_path needs a registry_proxy_url with https.",
+    ),
+    "garbage": (
+        {"registry_proxy_url": "http://example.com", "registry_garbage_collect": True},
+        "A pull-through cache clears itself: registry_garbage_collect isn't for it.",
+    ),
+    "cacheless": ({"registry_proxy_images": ["app"]}, "registry_proxy_images needs a registry_proxy_url, one without a path."),
+    "misnamed": (
+        {"registry_proxy_url": "http://example.com", "registry_proxy_images": ["app", "host:5000/app"]},
+        "registry_proxy_images (host:5000/app) has to name images as the upstream knows them, without its address, for example library/nginx:1.27.",
+    ),
+    "said-twice": (
+        {"registry_config": {"http": {"addr": ":5000"}}},
+        "registry_config may not hold http.addr: say it with registry_address and registry_port.",
+    ),
+    "two-mistakes": (
+        {"registry_port": 0, "registry_folder": "here"},
+        "registry_folder (here) has to be an absolute path. registry_port is 0, which is no port: give one from 1 to 65535.",
+    ),
+    "twin": (users({"name": "one", "password": "x"}, {"name": "one", "password": "y"}, OTHER), "registry_users: one is there more than once."),
+    "colon": (
+        users({"name": "a:b", "password": "x"}, OTHER),
+        'registry_users: "a:b" is no name, which has 1 to 255 characters, no blanks and no colons, and doesn\'t begin with a dash.',
+    ),
+    "both": (users({"name": "one", "password": "x", "password_hash": HASH}), "registry_users: one may have password or password_hash, not both."),
+    "none": (users({"name": "one"}, OTHER), "registry_users: one needs password or password_hash."),
+    "lines": (users({"name": "one", "password": "x\n"}, OTHER), "registry_users: The password of one has to be one line."),
+    "long": (
+        users({"name": "one", "password": "\u00e9" * 37}, OTHER, {"name": "just", "password": "x" * 72}),
+        "registry_users: The password of one is longer than 72 bytes, of which bcrypt takes no more.",
+    ),
+    "unlike": (users({"name": "one", "password_hash": "x"}), "registry_users: The password_hash of one is none of bcrypt, as htpasswd -nB makes."),
     "nocertificate": (
         {"registry_tls_certificate": "/nonexistent.pem", "registry_tls_key": "/etc/hostname"},
         "registry_tls_certificate /nonexistent.pem is no file on this host.",
