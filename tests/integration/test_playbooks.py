@@ -60,6 +60,7 @@ MISSPELT = {
     "preload_fleet": "preload_seral (preload_serial?)",
     "report": "report_host (report_hosts?)",
     "retention": "retention_host (retention_hosts?)",
+    "quickstart": "quickstart_regisry (quickstart_registry?)",
 }
 # What must be given before anything can be misspelt.
 REQUIRED: dict[str, dict[str, t.Any]] = {

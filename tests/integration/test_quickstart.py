@@ -132,6 +132,10 @@ def test_a_registry_and_an_image_that_are_given(tmp_path: Path, anonymous: Regis
     foreseen = quickstart(tmp_path, "--check", **variables)
     assert foreseen.recap["changed"] == 1
     assert foreseen.summary["push"] == foreseen.summary["pull"] == "unchanged, nothing moved"
+    for play in (first, second):
+        rows = re.findall(r'^ +"(?:get|push|pull|load) .*"', play.output, re.MULTILINE)
+        assert len(rows) == 4
+        assert not [row for row in rows if not row.endswith('  unchanged"')]
 
 
 def test_a_failure_ends_the_registry(tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ def test_every_cause_of_a_failure_is_told_and_no_other() -> None:
 def test_the_variables_of_the_quickstart_are_those_of_its_comments() -> None:
     comments = re.findall(r"^#   (\w+_\w+)  ", (ROOT / "playbooks" / "quickstart.yml").read_text(), re.MULTILINE)
     assert sorted(first_column(section("Try it"))) == sorted(comments)
+    assert PLAYBOOK["tasks"][0]["vars"]["misspelt__known"] == [name for name in comments if name.startswith("quickstart_")]
     assert f"port ({PLAYBOOK['vars']['registry_port']})" in section("Try it")
     assert f"IMAGE={PULLED}\n" in section("The store")
 
