@@ -92,8 +92,11 @@ def test_a_lock_file_beside_the_playbook_or_anywhere_is_what_hosts_are_measured_
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
-        ({"report_lock_file": "hosts.json"}, "The lock file of the report is not a lock file: it has no version"),
-        ({"report_lock_file": "absent.lock"}, "absent.lock"),
+        (
+            {"report_lock_file": "hosts.json"},
+            r'"unsupported_format", "msg": "\S+/hosts.json is not a lock file: it has no version',
+        ),
+        ({"report_lock_file": "absent.lock"}, r'"msg": "report_lock_file \(absent.lock\) is no file on the controller."'),
         ({"report_path": "absent/page.html"}, "absent"),
         ({"report_path": ""}, r'"report_path \(empty\) has to be the path of a file."'),
         ({"report_store": "images"}, r'"report_store \(images\) has to be an absolute path."'),
@@ -105,5 +108,8 @@ def test_what_makes_no_sense_is_told_and_nothing_is_written(fleet: Fleet, variab
     given = {key: str(fleet.folder / value) if value == "hosts.json" else value for key, value in variables.items()}
     result = fleet.report(**given)
     assert result.returncode != 0
-    assert re.search(told, " ".join((result.stdout + result.stderr).split()))
+    output = " ".join((result.stdout + result.stderr).split())
+    assert re.search(told, output)
+    assert "caused by" not in output
+    assert ("Ask for the images" in output) == ("absent/page.html" in variables.values())
     assert not fleet.path.exists()
