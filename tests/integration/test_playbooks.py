@@ -85,6 +85,20 @@ def test_a_misspelt_variable_of_a_playbook_itself_is_refused_before_it_runs_on_o
     assert done.status != 0
 
 
+def test_a_variable_of_the_user_that_looks_like_a_misspelt_one_may_stay_when_it_is_named(installed: Path, tmp_path: Path) -> None:
+    variables = {"retention_host": "nas", "retention_engine": "docker", "retention_store": str(tmp_path)}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+
+    def prune(own: t.Any) -> Play:
+        given = json.dumps({**variables, **local, "longshore_own_variables": own})
+        words = ("-i", "localhost,", "--check", "-e", given)
+        return run_playbook("longshore.images.retention", installed, *words, ANSIBLE_COLLECTIONS_PATH=str(installed), PYTHONPATH="")
+
+    refused = prune(["retention_host"])
+    assert "There is no variable retention_engine (retention_engines?). If it is one of your own, name it in the list" in refused.output
+    assert prune(["retention_host", "retention_engine"]).status == 0, refused.output
+
+
 def test_an_image_goes_from_playbook_to_playbook(installed: Path, anonymous: Registry, tmp_path: Path) -> None:
     name = anonymous.put(IMAGE, "playbooks/app", "1")
     lock, bundle = f"{tmp_path}/images.lock", f"{tmp_path}/out/images.tar"
