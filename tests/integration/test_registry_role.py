@@ -7,10 +7,15 @@
 from __future__ import annotations
 
 import json
+import socket
 import typing as t
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.longshore.images.tests.support.fleets import Fleet
+from ansible_collections.longshore.images.tests.support.modules import ROOT
+from ansible_collections.longshore.images.tests.support.plays import run_playbook
 from ansible_collections.longshore.images.tests.support.registry import free_port, make_authority, needed
 
 
@@ -19,6 +24,19 @@ def fleet(folder: Path, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> Fleet:
     needed("docker-registry", "htpasswd")
     (folder / "site.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["longshore.images.registry"]}]))
     return Fleet(folder, "registry_folder", hosts)
+
+
+def test_the_first_example_works_from_nothing_and_leaves_no_registry(tmp_path: Path) -> None:
+    needed("ansible-playbook", "docker-registry")
+    port = free_port()
+    example = (ROOT / "roles" / "registry" / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "site.yml").write_text(example.replace("5055", str(port)))
+    done = run_playbook(f"{tmp_path}/site.yml", tmp_path, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"))
+    assert done.status == 0, done.output
+    assert done.went("Push it") == ["changed"]
+    assert not (tmp_path / ".cache/longshore/registry").exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port)).close()
 
 
 def test_check_mode_on_a_fresh_machine_foresees_what_a_registry_with_tls_and_users_changes(tmp_path: Path) -> None:
