@@ -177,23 +177,40 @@ def begin_writing(descriptor: int, offset: int, size: int) -> None:
 
     It promises nothing, and where it doesn't work nothing is lost: only the sync makes content durable, and tells of errors.
     """
-    function = _sync_file_range()
-    if function is not None:
-        function(descriptor, offset, size, _SYNC_FILE_RANGE_WRITE)
+    call = _library_call("sync_file_range", "llI")
+    if call is not None:
+        call(descriptor, offset, size, _SYNC_FILE_RANGE_WRITE)
 
 
-@functools.lru_cache(maxsize=1)
-def _sync_file_range() -> t.Callable[[int, int, int, int], int] | None:
+def reserve(descriptor: int, offset: int, size: int) -> None:
+    """Has the file system set SIZE bytes aside for a file at OFFSET, where it can: what is then written there costs it less.
+
+    Raises OSError where there is no room for them, before anything of them was written.
+    """
+    call = _library_call("fallocate", "ill")
+    if call is not None:
+        import ctypes
+
+        if call(descriptor, 0, offset, size) and ctypes.get_errno() in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+@functools.cache
+def _library_call(name: str, kinds: str) -> t.Callable[..., int] | None:
+    """A function of Linux's C library that Python lacks, which takes a descriptor and then arguments of KINDS: `l` for an offset, others as in `struct`."""
     if not sys.platform.startswith("linux"):
         return None
     import ctypes
 
+    types = {"l": ctypes.c_int64, "i": ctypes.c_int, "I": ctypes.c_uint}
     try:
-        function = ctypes.CDLL(None).sync_file_range
+        library = ctypes.CDLL(None, use_errno=True)
+        # Where offsets have 32 bits, the function for larger ones has a name of its own.
+        function = getattr(library, f"{name}64", None) or getattr(library, name)
     except (OSError, AttributeError):
         return None
-    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    return t.cast("t.Callable[[int, int, int, int], int]", function)
+    function.argtypes = (ctypes.c_int, *(types[kind] for kind in kinds))
+    return t.cast("t.Callable[..., int]", function)
 
 
 class PrivateFile:

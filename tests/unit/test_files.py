@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils import files
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError
-from ansible_collections.longshore.images.plugins.module_utils.files import EARLY, PrivateFile, begin_writing, replace_file, require_folder
+from ansible_collections.longshore.images.plugins.module_utils.files import EARLY, PrivateFile, begin_writing, replace_file, require_folder, reserve
 
 
 def test_a_file_is_made_and_replaced_with_the_mode_that_is_asked_for(tmp_path: Path) -> None:
@@ -70,9 +70,19 @@ def test_a_large_file_is_on_its_way_to_the_disk_before_it_is_whole(tmp_path: Pat
     assert begun == sorted(begun)
 
 
-def test_what_can_not_begin_early_is_no_error(tmp_path: Path) -> None:
+def test_what_can_not_begin_early_or_be_reserved_is_no_error(tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    begin_writing(writer, 0, 10)
-    begin_writing(-1, 0, 10)
+    for call in (begin_writing, reserve):
+        call(writer, 0, 10)
+        call(-1, 0, 10)
     os.close(reader)
     os.close(writer)
+
+
+def test_room_is_reserved_or_the_lack_of_it_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        with pytest.raises(OSError, match=r"No space left|File too large"):
+            reserve(file.fileno(), 0, 2**62)
+        assert os.fstat(file.fileno()).st_size == 0
+        reserve(file.fileno(), 0, 1_000_000)
+        assert os.fstat(file.fileno()).st_blocks * 512 >= 1_000_000

@@ -29,6 +29,7 @@ from ..files import (
     read_file,
     reporting,
     require_folder,
+    reserve,
     sync_folder,
     wait_for_lock,
 )
@@ -299,6 +300,8 @@ def copy_content(source: int, target: int, size: int, offset: int, moved: Moved 
     """Copies SIZE bytes from the beginning of one file to the end of another, which is at OFFSET: shared where the file system can, else inside the kernel."""
     done = _share(source, target, size, offset)
     moved(done)
+    if size - done >= EARLY:
+        reserve(target, offset + done, size - done)
     os.lseek(source, done, os.SEEK_SET)
     os.lseek(target, offset + done, os.SEEK_SET)
     while done < size:

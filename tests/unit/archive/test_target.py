@@ -267,6 +267,18 @@ def test_the_disk_begins_while_there_is_more_to_copy_and_all_is_synced_in_the_en
 # Failing and dying.
 
 
+def test_a_large_blob_that_has_no_room_is_told_before_it_is_copied(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "blob").open("wb") as blob:
+        blob.truncate(EARLY)
+    monkeypatch.setattr(fcntl, "ioctl", no(errno.EOPNOTSUPP))
+    monkeypatch.setattr(target_room, "reserve", no(errno.ENOSPC))
+    monkeypatch.setattr(os, "copy_file_range", no(errno.EIO), raising=False)
+    large = ArchiveFile("large", Descriptor("x", Digest.of(b"not looked at"), EARLY))
+    with pytest.raises(DiskFull, match=r"archive.*No space left"):
+        FileTarget(str(folder / "archive"), tar_pieces([large]), None, 0o644).write(lambda _blob: os.open(tmp_path / "blob", os.O_RDONLY))
+    assert os.listdir(folder) == []
+
+
 @pytest.mark.parametrize(
     ("compression", "call"),
     [(None, "copy_file_range"), *[(compression, call) for compression in (None, "gzip") for call in ("write", "fsync", "rename")]],
