@@ -110,9 +110,9 @@ def _images(entry: t.Mapping[str, t.Any], prefix: str, found: t.Sequence[str]) -
 def _target(source: Reference, prefix: str, destination: str) -> Reference:
     """Where SOURCE goes: below PREFIX as a push would put it, or to a DESTINATION of its own."""
     if is_whole(destination):
-        return Reference.parse(destination)
+        return Reference.parse_destination(destination)
     tail = f":{source.tag}" if source.tag is not None else f"@{source.digest}"
-    return Reference.parse(f"{destination or prefix + source.repository}{tail}")
+    return Reference.parse_destination(f"{destination or prefix + source.repository}{tail}")
 
 
 def is_whole(name: str) -> bool:

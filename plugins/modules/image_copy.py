@@ -31,7 +31,8 @@ options:
         required: true
       dest:
         description:
-          - Where it goes, written in the same way.
+          - Where it goes, written in the same way. What looks like a registry without a repository, such as V(registry.internal:5000), is refused, since as a
+            reference it would mean a repository of Docker Hub.
           - Without a name after a path the image keeps the name that it has where it comes from.
           - What a task copies to one archive makes one archive, which replaces the file, unless that holds exactly this already.
           - An OCI layout keeps what else is in it.
@@ -250,7 +251,7 @@ def argument_spec() -> Arguments:
 
 def plan(task: Task) -> Plan:
     """What copying changes: each destination, from what it has to the image at the source."""
-    pairs = [(task.location(entry["src"]), task.location(entry["dest"])) for entry in task.params["images"]]
+    pairs = [task.locations(entry["src"], entry["dest"]) for entry in task.params["images"]]
     task.open_registries([location.reference for pair in pairs for location in pair if location.reference is not None])
     return Copier(task.repository, task.destination, task.selection, task.params["referrers"], task.host).plan(pairs, task.workers)
 

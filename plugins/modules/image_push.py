@@ -22,7 +22,8 @@ options:
   destination:
     description:
       - Where to push to. By default to the image's own name.
-      - For one image, a reference.
+      - For one image, a reference. One that looks like a registry without a repository, such as V(registry.internal:5000), is refused, since as a reference it
+        would mean a repository of Docker Hub.
       - For several images, a prefix that ends in a slash. The repository and tag of each image are put after it, so that V(mirror.example.com/hub/) and
         C(docker.io/library/nginx:1.27) make C(mirror.example.com/hub/library/nginx:1.27).
     type: str

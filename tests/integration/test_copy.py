@@ -348,6 +348,7 @@ def test_a_damaged_archive_changes_nothing_at_the_target(anonymous: Registry, re
         ({"src": "oci:/x:"}, "invalid_option"),
         ({"src": "not a reference"}, "invalid_reference"),
         ({"dest": "docker://not a reference"}, "invalid_reference"),
+        ({"dest": "localhost:5443"}, "invalid_reference"),
         ({"dest": "oci:/nonexistent/new:tag"}, "invalid_option"),
         ({"dest": "oci-archive:/nonexistent/new.tar"}, "io_error"),
         ({"src": "REGISTRY:absent"}, "not_found"),

@@ -223,6 +223,7 @@ def test_a_platform_that_is_not_here_is_not_pushed(anonymous: Registry, reposito
         ({"name": "docker.io/library/absent:1"}, "not_found"),
         ({"name": "docker.io/UPPER:1"}, "invalid_reference"),
         ({"destination": "not a reference"}, "invalid_reference"),
+        ({"destination": "localhost:5443"}, "invalid_reference"),
         ({"name": ["a:1", "b:1"], "destination": "host.test/x:1"}, "invalid_option"),
         ({"name": "sha256:" + "0" * 64, "destination": None}, "invalid_option"),
     ],

@@ -40,6 +40,14 @@ class Location:
             raise InvalidOption(f"{text!r:.300} is no location: {scheme}: is followed by a path, and then maybe by a colon and a name")
         return cls(scheme, None, path, name or None)
 
+    @classmethod
+    def parse_destination(cls, text: str) -> Location:
+        """As parse, for where an image is sent. Raises InvalidReference also for a registry without a repository."""
+        location = cls.parse(text)
+        if location.reference is not None:
+            Reference.parse_destination(text.removeprefix(f"{REGISTRY}://"))
+        return location
+
     @property
     def is_registry(self) -> bool:
         return self.reference is not None

@@ -58,6 +58,20 @@ class Reference:
             tag = DEFAULT_TAG
         return cls(registry, repository, tag, digest)
 
+    @classmethod
+    def parse_destination(cls, text: str, way_out: str = "") -> Reference:
+        """As parse, for where an image is sent. Raises InvalidReference also for what looks like a registry and, without a slash, means Docker Hub:
+        what was meant for a registry of one's own must not go there. WAY_OUT is another thing that could be written.
+        """
+        reference = cls.parse(text)
+        first = _split_tag(_split_digest(text)[0], text)[0]
+        if "/" not in first and ("." in first or first == "localhost"):
+            raise InvalidReference(
+                f"{_shown(text)} looks like a registry and names no repository there; put a slash and a repository after it{way_out},"
+                f" or write {DOCKER_HUB}/library/{text} where that one of Docker Hub is meant"
+            )
+        return reference
+
     @property
     def name(self) -> Reference:
         """What the image is called: with a tag the digest is left out, since it only decided which image is meant."""

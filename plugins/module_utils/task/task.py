@@ -57,12 +57,9 @@ class Task:
         """References, and IDs and digests written in full."""
         return [parse_selector(text) for text in self._texts(option)]
 
-    def location(self, text: str) -> Location:
-        """A place that a user named; `~` and variables in its path are the managed host's."""
-        location = Location.parse(text)
-        return (
-            dataclasses.replace(location, path=os.path.abspath(os.path.expanduser(os.path.expandvars(location.path)))) if location.path else location
-        )
+    def locations(self, src: str, dest: str) -> tuple[Location, Location]:
+        """Two places that a user named, to read from and to write to; `~` and variables in their paths are the managed host's."""
+        return _on_host(Location.parse(src)), _on_host(Location.parse_destination(dest))
 
     def _texts(self, option: str) -> list[str]:
         value = self.params[option]
@@ -227,6 +224,11 @@ class Task:
                 secrets |= forms_of(token)
             secrets.update(*(forms_of(value) for value in self._registries.headers if len(value) >= MIN_SECRET_HEADER))
         return secrets
+
+
+def _on_host(location: Location) -> Location:
+    path = location.path
+    return dataclasses.replace(location, path=os.path.abspath(os.path.expanduser(os.path.expandvars(path)))) if path else location
 
 
 def _header_values(options: t.Mapping[str, t.Any]) -> list[str]:

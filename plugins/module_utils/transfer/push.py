@@ -41,7 +41,7 @@ def destination_of(name: Reference | Digest, destination: str | None, names: int
         raise InvalidOption(
             f"destination {destination} is one reference, but {names} images are to be pushed; end it with a slash to put them below it"
         )
-    return Reference.parse(destination)
+    return Reference.parse_destination(destination, ", or a slash alone to keep the image's own")
 
 
 @dataclasses.dataclass(frozen=True)

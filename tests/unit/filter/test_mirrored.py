@@ -51,6 +51,12 @@ def test_a_destination_is_a_repository_or_one_whole_name() -> None:
     assert not mirrored([own], PREFIX, [[]])[0]["below"]
 
 
+@pytest.mark.parametrize("destination", ["localhost", "registry.internal", "registry.internal:5000"])
+def test_a_destination_that_looks_like_a_registry_without_a_repository_is_refused(destination: str) -> None:
+    with pytest.raises(AnsibleFilterError, match="looks like a registry"):
+        destinations({"name": "nginx", "destination": destination})
+
+
 def test_platforms_and_referrers_stay_with_their_images() -> None:
     (one, two) = mirrored([{"name": "one", "platforms": ["linux/amd64"], "referrers": True}, {"name": "two"}], PREFIX, [[], []])
     assert one["settings"] == {"platforms": ["linux/amd64"], "referrers": True}

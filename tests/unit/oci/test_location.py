@@ -60,6 +60,18 @@ def test_what_is_no_reference_is_no_location(text: str) -> None:
         Location.parse(text)
 
 
+@pytest.mark.parametrize("text", ["localhost:5443", "docker://registry.internal"])
+def test_a_registry_without_a_repository_is_no_destination(text: str) -> None:
+    assert Location.parse(text).is_registry
+    with pytest.raises(InvalidReference, match="looks like a registry"):
+        Location.parse_destination(text)
+
+
+@pytest.mark.parametrize("text", ["docker://r.test/app:1", "app:1", "oci:/srv/layout:app:1"])
+def test_other_destinations_are_read_as_locations(text: str) -> None:
+    assert Location.parse_destination(text) == Location.parse(text)
+
+
 def test_a_full_name_is_normalised_and_a_bare_tag_is_none() -> None:
     assert Location.parse("oci:/srv/layout").full_name is None
     assert Location.parse("oci:/srv/layout:app:1").full_name == Reference.parse("docker.io/library/app:1")

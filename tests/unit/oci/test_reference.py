@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -209,6 +210,21 @@ def test_tag_and_digest_are_those_that_were_written(parts: tuple[str, ...]) -> N
     assert reference.tag == (tag[1:] or (None if digest else "latest"))
     assert str(reference.digest or "") == digest[1:]
     assert not registry or reference.registry == registry[:-1]
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost", "localhost:5443", "registry.internal", "registry.internal:5000", "10.0.0.7:5000", f"r.test@sha256:{'a' * 64}", "r.test:1.0"]
+)
+def test_nothing_is_sent_to_what_looks_like_a_registry_without_a_repository(text: str) -> None:
+    with pytest.raises(InvalidReference, match=re.escape(f"write docker.io/library/{text} ")):
+        Reference.parse_destination(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["app", "app:1.0", "app:5000", "localhost/app", "r.test/app:1", "docker.io/library/registry.internal:1", "team/app.v2"]
+)
+def test_what_names_a_repository_is_a_destination_as_it_is_a_reference(text: str) -> None:
+    assert Reference.parse_destination(text) == Reference.parse(text)
 
 
 NEARLY = st.text(alphabet="aA0:/@.-_[] \n\x1b\x9bé٣" + "sha256", max_size=40)
