@@ -47,7 +47,7 @@ def make_folder(path: str, mode: int, like: str | None = None) -> None:
     if os.path.isdir(path):
         return
     make_folder(os.path.dirname(path), _PARENT_MODE)
-    with reporting(path):
+    with reporting(f"the folder {path} can't be made"):
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
@@ -82,8 +82,13 @@ def require_folder(path: str) -> None:
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise InputOutputError(f"{path} can't be written: the folder {folder} doesn't exist")
+    require_writable(folder, f"{path} can't be written")
+
+
+def require_writable(folder: str, otherwise: str) -> None:
+    """Raises InputOutputError, which begins with OTHERWISE, where this user can't write to FOLDER."""
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputOutputError(f"{path} can't be written: the folder {folder} is read-only, or denied to this user")
+        raise InputOutputError(f"{otherwise}: the folder {folder} is read-only, or denied to this user")
 
 
 def sync_folder(path: str) -> None:

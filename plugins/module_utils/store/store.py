@@ -12,7 +12,7 @@ import stat
 import typing as t
 
 from ..errors import DigestMismatch, ImageNotFound, InputOutputError, InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
-from ..files import open_regular, read_bounded, read_chunks, reporting
+from ..files import open_regular, read_bounded, read_chunks, reporting, require_writable
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import MAX_DOCUMENT, Document
 from ..oci.graph import Choice, Graph, Where, every_child, promised_children, read_graph
@@ -145,6 +145,14 @@ class Store:
 
         return Writer(self, needed)
 
+    def check_writable(self) -> None:
+        """Raises InputOutputError where this user can't write to the store, or make it; nothing is written to find that out."""
+        for folder in (self.path, self.private()):
+            if os.path.isdir(folder):
+                require_writable(folder, f"the store {self.path} can't be written")
+        if not os.path.lexists(self.path):
+            require_writable(_nearest(self.path), f"the store {self.path} can't be made")
+
     # Content.
 
     def stored(self) -> t.Iterator[Digest]:
@@ -276,6 +284,13 @@ class Store:
 
             word = examine(self, lost[0].digest, lost[0].size) or "missing or altered"
             raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {lost[0].digest} is {word}; pull it again to repair it")
+
+
+def _nearest(path: str) -> str:
+    """The folder in which the first of the folders down to PATH lacks."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
 
 
 @contextlib.contextmanager

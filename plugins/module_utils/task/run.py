@@ -37,6 +37,7 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
             if arguments.file_options:
                 check_file_options(module.params)
             planned = plan(task)
+            planned.check_sinks()
             if not task.check_mode:
                 planned.apply(task.workers)
                 task.remember()

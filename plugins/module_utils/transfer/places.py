@@ -111,3 +111,11 @@ class Sink(t.Protocol):
     """A place that can be written."""
 
     def writer(self, needed: t.Iterable[Digest]) -> SinkWriter: ...
+
+
+@t.runtime_checkable
+class CheckedSink(Sink, t.Protocol):
+    """A place that tells without being written whether it can be."""
+
+    def check_writable(self) -> None:
+        """Raises InputOutputError where it can't be written."""

@@ -15,7 +15,7 @@ from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
-from .places import Sink, Source
+from .places import CheckedSink, Sink, Source
 from .workers import Workers
 
 
@@ -160,6 +160,16 @@ class Plan:
     def facts(self) -> dict[str, t.Any]:
         """The results of this run beside those of its images."""
         return dict(self.own)
+
+    def sinks(self) -> list[Sink]:
+        """The places that the plan writes to."""
+        return [transfer.sink for transfer in self.transfers if transfer.pending]
+
+    def check_sinks(self) -> None:
+        """Raises InputOutputError for a place that can't be written: check mode says so as the run that follows would."""
+        for sink in self.sinks():
+            if isinstance(sink, CheckedSink):
+                sink.check_writable()
 
     def apply(self, workers: Workers) -> None:
         """Carries the plan out. An image that fails gets its error; the others are done."""

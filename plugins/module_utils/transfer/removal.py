@@ -16,6 +16,7 @@ from ..oci.glob import compile_glob, is_glob
 from ..oci.platform import Platform
 from ..oci.reference import Reference, parse_selector
 from .describe import ref_state, short, stored_facts, whole_graph
+from .places import Sink
 from .plan import ImagePlan, Plan, RefChange
 from .sweep import Sweep, plan_sweep, staying
 from .workers import Workers
@@ -49,6 +50,9 @@ class RemovalPlan(Plan):
 
     def warnings(self) -> list[str]:
         return [*super().warnings(), *self.concerns]
+
+    def sinks(self) -> list[Sink]:
+        return [self.store] if self.store is not None and self.changed else []
 
     def apply(self, unused_workers: Workers) -> None:
         if self.store is not None and self.changed:

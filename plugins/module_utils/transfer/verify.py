@@ -16,6 +16,7 @@ from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..store.examine import examine
 from .describe import counted, moving, ref_state, short, stored_facts, whole_graph
+from .places import Sink
 from .plan import ImagePlan, MovingPlan, RefChange, RefState
 from .removal import named_by
 from .repair import plan_repair
@@ -70,6 +71,9 @@ class VerificationPlan(MovingPlan):
         mended = {descriptor.digest for transfer in self.transfers for descriptor in transfer.graph.content}
         mended.update(self.strays if self.mends else ())
         return {**super().facts(), "problems": [problem.facts(problem.descriptor.digest in mended) for problem in self.problems]}
+
+    def sinks(self) -> list[Sink]:
+        return [*super().sinks(), *([self.store] if self.store is not None and self.mends and self.strays else ())]
 
     def apply(self, workers: Workers) -> None:
         super().apply(workers)

@@ -155,6 +155,22 @@ def test_an_index_that_cant_be_read_says_so_and_is_not_called_damaged(open_path:
     assert in_child(as_somebody_else) == 0
 
 
+@pytest.mark.parametrize("place", ["theirs", "theirs/deep/er", "their-store"])
+def test_a_store_that_belongs_to_others_is_told_before_it_is_written(open_path: Path, place: str) -> None:
+    needs_root()
+    (open_path / "theirs").mkdir(0o755)
+    make_image("x").put(Store(str(open_path / "their-store"), 0o755), NAME)
+    path = str(open_path / place)
+
+    def as_somebody_else() -> None:
+        os.setuid(65534)
+        with pytest.raises(InputOutputError, match=rf"the store {path} can't be (made|written)"):
+            Store(path).check_writable()
+
+    Store(path).check_writable()
+    assert in_child(as_somebody_else) == 0
+
+
 def test_a_file_in_place_of_the_store_is_refused(folder: Path) -> None:
     folder.write_text("a file")
     assert str(folder) in open_both_ways(folder, UnsupportedFormat)
