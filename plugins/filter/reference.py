@@ -49,7 +49,9 @@ _value:
 
 
 def reference(name: t.Any) -> dict[str, str | None]:
-    """The parts of NAME, normalised."""
+    """The parts of NAME, normalised. Raises AnsibleFilterError for what is no name."""
+    if not isinstance(name, str):
+        raise AnsibleFilterError(f"{name!r:.100} is no text, and so no name of an image; put a name in quotes")
     try:
         parsed = Reference.parse(str(name))
     except InvalidReference as error:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleFilterError
+
 DOCUMENTATION = """
 name: with_mirror
 author: Longshore contributors
@@ -28,7 +30,7 @@ options:
     type: str
     required: true
   names:
-    description: The registries, as they stand in names of images.
+    description: The registries, as they stand in names of images. A single one may be given as text.
     type: list
     elements: str
     required: true
@@ -61,14 +63,41 @@ _value:
 SHARED = ("username", "password", "ca_path", "validate_certs")
 
 
-def with_mirror(registries: t.Sequence[t.Mapping[str, t.Any]], url: str, names: t.Sequence[str], mirror_only: bool = False) -> list[dict[str, t.Any]]:
-    """REGISTRIES, in which each of NAMES is read through the mirror at URL."""
+def with_mirror(registries: t.Any, url: t.Any, names: t.Any, mirror_only: bool = False) -> list[dict[str, t.Any]]:
+    """REGISTRIES, in which each of NAMES is read through the mirror at URL. Raises AnsibleFilterError for what has another shape than the documented one."""
+    if not isinstance(url, str):
+        raise AnsibleFilterError(f"with_mirror: the url of the mirror is no text but {url!r:.100}")
     host = url.partition("://")[2].partition("/")[0]
-    settings: dict[str, dict[str, t.Any]] = {str(registry["name"]): dict(registry) for registry in registries}
+    settings = _by_name(registries)
     mirror = {"url": url, **{option: value for option, value in settings.get(host, {}).items() if option in SHARED}}
-    for name in names:
+    for name in _texts(names):
         settings[name] = {**settings.get(name, {"name": name}), "mirrors": [mirror], "mirror_only": mirror_only}
     return list(settings.values())
+
+
+def _by_name(registries: t.Any) -> dict[str, dict[str, t.Any]]:
+    settings: dict[str, dict[str, t.Any]] = {}
+    for registry in _listed(registries, "settings"):
+        if not isinstance(registry, dict) or not isinstance(registry.get("name"), str):
+            raise AnsibleFilterError("with_mirror: each of the settings has to be a dictionary with the name of a registry, and one has no name")
+        settings[registry["name"]] = dict(registry)
+    return settings
+
+
+def _texts(names: t.Any) -> list[str]:
+    """NAMES as a list: Python would take a single name apart."""
+    listed = [names] if isinstance(names, str) else _listed(names, "registries")
+    for name in listed:
+        if not isinstance(name, str):
+            raise AnsibleFilterError(f"with_mirror: {name!r:.100} is no name of a registry")
+    return listed
+
+
+def _listed(values: t.Any, what: str) -> list[t.Any]:
+    """The items of a list, or of what a filter before this one gives bit by bit. Nothing of VALUES is told: there may be passwords in it."""
+    if isinstance(values, (str, dict)) or not isinstance(values, t.Iterable):
+        raise AnsibleFilterError(f"with_mirror: the {what} have to be a list, and are none")
+    return list(values)
 
 
 class FilterModule:

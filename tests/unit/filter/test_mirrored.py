@@ -113,3 +113,32 @@ def test_a_name_is_told_by_its_parts() -> None:
     assert reference(f"r.test/a@{DIGEST}")["digest"] == DIGEST
     with pytest.raises(AnsibleFilterError, match="not a reference"):
         reference("no name")
+
+
+def test_one_registry_may_be_named_without_a_list() -> None:
+    listed = with_mirror([], "https://mirror.test", ["docker.io"])
+    assert with_mirror([], "https://mirror.test", "docker.io") == listed
+    assert with_mirror([], "https://mirror.test", (name for name in ["docker.io"])) == listed
+
+
+@pytest.mark.parametrize(
+    ("registries", "url", "names", "told"),
+    [
+        ([{"nam": "x"}], "https://mirror.test", ["docker.io"], "name"),
+        ("docker.io", "https://mirror.test", ["docker.io"], "list"),
+        ({"name": "x"}, "https://mirror.test", ["docker.io"], "list"),
+        ([], 5000, ["docker.io"], "5000"),
+        ([], "https://mirror.test", [5000], "5000"),
+        ([], "https://mirror.test", {"docker.io": 1}, "list"),
+        ([], "https://mirror.test", None, "list"),
+    ],
+)
+def test_settings_of_another_shape_are_refused_in_a_sentence(registries: Any, url: Any, names: Any, told: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"with_mirror.*{told}"):
+        with_mirror(registries, url, names)
+
+
+@pytest.mark.parametrize("name", [5000, 1.27, None, True, ["nginx"]])
+def test_what_is_no_text_is_no_name_of_an_image(name: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="is no text"):
+        reference(name)
