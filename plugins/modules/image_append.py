@@ -40,7 +40,7 @@ options:
           - Without it a folder's content goes to C(/), and a file must be a tar, which becomes the layer as it is, plain or compressed with gzip or zstd.
         type: str
       mode:
-        description: The permissions of all files of the layer, in octal. By default they keep their own.
+        description: The permissions of all files of the layer, in octal, as text in quotes. By default they keep their own.
         type: raw
       owner:
         description: The numeric user ID that all files of the layer belong to.
@@ -222,8 +222,9 @@ from ..module_utils.oci.compose import Settings
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
+from ..module_utils.task.modes import octal_mode
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task, octal_mode
+from ..module_utils.task.task import Task
 from ..module_utils.transfer.append import SCRATCH, NewImage, plan_append
 from ..module_utils.transfer.plan import Plan
 

@@ -15,6 +15,7 @@ import typing as t
 
 from ..errors import InputOutputError, InvalidOption
 from ..files import folder_mode, kept_mode
+from .modes import refuse_decimal
 
 _SYMBOLIC = re.compile(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*")
 _OCTAL = re.compile(r"(?:0o)?[0-7]{1,5}")
@@ -26,6 +27,8 @@ if t.TYPE_CHECKING:
 def check_file_options(params: t.Mapping[str, t.Any]) -> None:
     """Raises InvalidOption for a mode that is none, and for an owner or a group that this host doesn't know."""
     mode = params.get("mode")
+    if isinstance(mode, int):
+        refuse_decimal(mode, "mode")
     if mode is not None and not isinstance(mode, int) and not _OCTAL.fullmatch(str(mode)) and not _SYMBOLIC.fullmatch(str(mode)):
         raise InvalidOption(f"mode {mode!r} is neither octal like '0644' nor symbolic like 'u=rw,g=r'")
     for option, look_up in (("owner", pwd.getpwnam), ("group", grp.getgrnam)):

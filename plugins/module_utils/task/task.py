@@ -21,6 +21,7 @@ from ..oci.reference import Reference, parse_selector
 from ..store.store import Store
 from ..transfer.workers import Workers
 from .arguments import at_least
+from .modes import octal_mode
 from .secrets import forms_in_address, forms_of
 
 if t.TYPE_CHECKING:
@@ -246,20 +247,6 @@ def default_store() -> str:
         return ROOT_STORE
     data = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
     return os.path.join(data, USER_STORE)
-
-
-def octal_mode(value: object, option: str) -> int:
-    """Permission bits from octal text; YAML may have made a number of it already. Raises InvalidOption."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        mode = value
-    else:
-        try:
-            mode = int(str(value), 8)
-        except ValueError as error:
-            raise InvalidOption(f"{option} {value!r} is not an octal mode like '0755'") from error
-    if not 0 <= mode <= 0o7777:
-        raise InvalidOption(f"{option} {value!r} is not a mode: it is more than 7777")
-    return mode
 
 
 def _store_mode(value: object) -> int:
