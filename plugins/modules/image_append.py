@@ -63,13 +63,13 @@ options:
     default: {}
     suboptions:
       cmd:
-        description: The default command, or the arguments of the entrypoint.
-        type: list
-        elements: str
+        description:
+          - The default command, or the arguments of the entrypoint, as a list of words. No shell takes them apart.
+          - Text is one word; with a space or a comma in it, it is refused, as nobody could tell where its words end.
+        type: raw
       entrypoint:
-        description: The program to start. A new entrypoint drops the base's command.
-        type: list
-        elements: str
+        description: The program to start, and its first arguments, written as O(config.cmd) is. A new entrypoint drops the base's command.
+        type: raw
       env:
         description: Environment variables, which are added to the base's.
         type: dict
@@ -218,7 +218,7 @@ error:
 import typing as t
 
 from ..module_utils.archive.layer import LayerSource
-from ..module_utils.oci.compose import Settings
+from ..module_utils.oci.compose import Settings, words
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
@@ -237,8 +237,9 @@ LAYER = {
 }
 
 CONFIG = {
-    "cmd": {"type": "list", "elements": "str"},
-    "entrypoint": {"type": "list", "elements": "str"},
+    # As lists they would be taken apart by Ansible, at the commas.
+    "cmd": {"type": "raw"},
+    "entrypoint": {"type": "raw"},
     "env": {"type": "dict", "default": {}},
     "labels": {"type": "dict", "default": {}},
     "working_dir": {"type": "str"},
@@ -271,7 +272,7 @@ def wanted(task: Task) -> NewImage:
         name=Reference.parse(params["name"]).as_tag(),
         base=None if params["base"] == SCRATCH else task.selectors("base")[0],
         layers=[layer(options, params["compression"] == "gzip") for options in params["layers"]],
-        settings=Settings(**{**params["config"], "env": texts(params["config"]["env"]), "labels": texts(params["config"]["labels"])}),
+        settings=settings(params["config"]),
         platform=Platform.parse(params["platform"]) if params["platform"] else None,
         created=params["created"],
     )
@@ -280,6 +281,11 @@ def wanted(task: Task) -> NewImage:
 def layer(options: t.Mapping[str, t.Any], compress: bool) -> LayerSource:
     mode = octal_mode(options["mode"], "mode") if options["mode"] is not None else None
     return LayerSource(options["src"], options["dest"], mode, options["owner"], options["group"], compress)
+
+
+def settings(config: t.Mapping[str, t.Any]) -> Settings:
+    lists = {option: words(config[option], f"config: {option}") for option in ("cmd", "entrypoint")}
+    return Settings(**{**config, **lists, "env": texts(config["env"]), "labels": texts(config["labels"])})
 
 
 def texts(values: t.Mapping[str, t.Any]) -> dict[str, str]:

@@ -126,6 +126,13 @@ def test_the_base_keeps_its_layers_and_the_new_image_adds_to_its_settings(store:
     assert [step["created_by"] for step in history] == ["image_append: /bin/program", "layer 1", "layer 0"]
 
 
+def test_a_command_is_kept_word_by_word_and_one_word_needs_no_list(store: str) -> None:
+    config = {"entrypoint": "/bin/program", "cmd": ["echo", "hi, you", 1, 2.5]}
+    modules.check_do_again("image_append", {"name": NAME, "base": "scratch", "store": store, "config": config})
+    row = modules.run("image_info", {"name": NAME, "store": store})["images"][0]
+    assert row["config"] == {"Entrypoint": ["/bin/program"], "Cmd": ["echo", "hi, you", "1", "2.5"]}
+
+
 @pytest.mark.parametrize("compressed", [True, False])
 def test_a_tar_becomes_the_layer_as_it_is(store: str, tmp_path: Path, compressed: bool) -> None:
     data = make_layer("ready")
@@ -150,6 +157,12 @@ def test_a_tar_becomes_the_layer_as_it_is(store: str, tmp_path: Path, compressed
         ({"created": "yesterday"}, "invalid_option"),
         ({"created": "1950-01-01T00:00:00Z"}, "invalid_option"),
         ({"config": {"exposed_ports": ["http"]}}, "invalid_option"),
+        ({"config": {"cmd": "echo hi, you"}}, "invalid_option"),
+        ({"config": {"cmd": "a,b"}}, "invalid_option"),
+        ({"config": {"entrypoint": "/bin/program -v"}}, "invalid_option"),
+        ({"config": {"entrypoint": {"program": "/bin/sh"}}}, "invalid_option"),
+        ({"config": {"cmd": [["echo"]]}}, "invalid_option"),
+        ({"config": {"cmd": [None]}}, "invalid_option"),
         ({"layers": [{"src": "/nowhere/file", "dest": "/f"}]}, "io_error"),
         ({"layers": [{"src": "/etc/hostname", "dest": "/../f"}]}, "invalid_option"),
         ({"layers": [{"src": "/etc/hostname", "dest": "/f", "mode": "rwx"}]}, "invalid_option"),

@@ -37,6 +37,19 @@ class NewLayer:
     created_by: str
 
 
+def words(value: object, option: str) -> list[str] | None:
+    """The words of a command, as a list or a single word gives them. Raises InvalidOption for text of which it isn't sure where its words end."""
+    if value is None:
+        return None
+    given = value if isinstance(value, list) else [value]
+    if isinstance(value, str) and re.search(r"[\s,]", value):
+        raise InvalidOption(f"{option} has to be a list of words, like ['/bin/program', '--option'], and is the text {value!r:.100}")
+    for word in given:
+        if not isinstance(word, (str, int, float)):
+            raise InvalidOption(f"{option} has to be a list of words, and has {word!r:.100} for one")
+    return [str(word) for word in given]
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """What is to be different from the base. None and empty leave the base's; lists and maps of names are added to the base's."""
