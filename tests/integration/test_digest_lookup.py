@@ -57,7 +57,7 @@ def test_pinned_names_are_whole_and_normalised(anonymous: Registry, repository: 
 
 
 def test_a_name_that_is_not_there_is_one_sentence(anonymous: Registry, repository: str, tmp_path: Path) -> None:
-    with pytest.raises(LookupFailed, match=rf"{anonymous.host}/{repository}:1 is not at the registry {anonymous.host}"):
+    with pytest.raises(LookupFailed, match=rf"{anonymous.host}/{repository}:1: {anonymous.host} doesn't have it"):
         look_up(tmp_path, f"{anonymous.host}/{repository}:1")
 
 
@@ -71,7 +71,7 @@ def test_wrong_credentials_are_told_without_showing_them(protected: Registry, re
     with pytest.raises(LookupFailed) as failed:
         look_up(tmp_path, f"{protected.host}/{repository}:1", username=USER, password="planted-Secret", ca_path=str(protected.ca))
     assert f"{protected.host}/{repository}:1" in str(failed.value)
-    assert "asks for other credentials than these" in str(failed.value)
+    assert "refuses this user name and password" in str(failed.value)
     assert "planted-Secret" not in str(failed.value)
 
 

@@ -84,7 +84,7 @@ class Endpoint:
             if origin(response.url) != origin(self.url):
                 response.close()
                 raise Denied(f"{request.what}: another host than {self.registry} asks for credentials, which are not given to it", status=401)
-            refusal = failure(response, request.method, request.what, MAX_ERROR_BODY)
+            refusal = failure(response, request.method, request.what, MAX_ERROR_BODY, header)
             response.close()
             renewed = self._login(repository).renewed(authorization, response, request) if attempt < _MAX_AUTHORIZATIONS else authorization
             if renewed is None or (authorization is not None and renewed.header == authorization.header):

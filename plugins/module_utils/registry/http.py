@@ -233,7 +233,7 @@ class HttpClient:
     def _refusal(self, response: Response, request: Request, gate: Gate, leave: Pass) -> LongshoreError:
         """The error that an answer stands for, if it is one that may pass. Raises any other."""
         try:
-            error = failure(response, request.method, request.what, MAX_ERROR_BODY)
+            error = failure(response, request.method, request.what, MAX_ERROR_BODY, request.authorization)
         except Interrupted as fault:
             raise _PassingFault(str(fault)) from fault
         finally:

@@ -15,13 +15,16 @@ from ..oci.document import Document
 from ..oci.text import clean
 
 _CAUSES: dict[int, tuple[type[LongshoreError], str]] = {
-    401: (Denied, "asks for other credentials than these"),
+    401: (Denied, "refuses what it was given for credentials"),
     403: (Denied, "denies this"),
     404: (ImageNotFound, "doesn't have it"),
     407: (Denied, "is behind a proxy that asks for a user name and a password; give them in proxy, as http://USER:PASSWORD@HOST:PORT"),
     429: (RateLimited, "has had too many requests; wait, log in, or use a mirror"),
 }
 
+
+# By the scheme with which they were sent; an identity token goes in a form, and a client certificate below HTTP.
+_REFUSED = {"Basic": "refuses this user name and password", "Bearer": "refuses the token that was got for this"}
 
 _TUNNEL = re.compile(r"Tunnel connection failed: (?:403|407)\b")
 
@@ -36,10 +39,12 @@ class Answer(t.Protocol):
     def body(self, limit: int) -> bytes: ...
 
 
-def failure(response: Answer, method: str, what: str, limit: int) -> LongshoreError:
-    """The error that a response with a failing status stands for. Its body is read, at most LIMIT bytes of it."""
+def failure(response: Answer, method: str, what: str, limit: int, authorization: str | None = None) -> LongshoreError:
+    """The error that a response with a failing status stands for. Its body is read, at most LIMIT bytes of it. AUTHORIZATION is what it was asked with."""
     told = [] if method == "HEAD" else _registry_errors(response.body(limit))
     kind, words = _CAUSES.get(response.status, (RegistryError, f"answered with status {response.status}"))
+    if response.status == 401 and authorization is not None:
+        words = _REFUSED.get(authorization.partition(" ")[0], words)
     place = urlsplit(response.url).netloc.rpartition("@")[2]
     detail = f": {'; '.join(told)}" if told else _hint(response)
     return kind(clean(f"{what}: {place} {words}{detail}"), status=response.status, registry_errors=told)

@@ -71,7 +71,7 @@ def ask_digest(reference: Reference, opened: OpenRepository) -> Reference:
         return reference
     found = opened(reference).probe(reference)
     if found is None:
-        raise ImageNotFound(f"{reference} is not at {_place(reference)}", status=404)
+        raise ImageNotFound(f"{reference}: {reference.registry} doesn't have it", status=404)
     return dataclasses.replace(reference, digest=found.digest)
 
 

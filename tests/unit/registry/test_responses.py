@@ -54,6 +54,16 @@ def test_a_status_is_a_cause(status: int, kind: type[LongshoreError]) -> None:
     assert "secret" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("authorization", "words"),
+    [("Basic c2VjcmV0", "refuses this user name and password"), ("Bearer secret", "refuses the token"), (None, "refuses what it was given")],
+)
+def test_credentials_that_are_refused_are_told_by_their_kind(authorization: str | None, words: str) -> None:
+    error = failure(FakeAnswer(401), "GET", "image", 100, authorization)
+    assert f"image: r.io {words}" in str(error)
+    assert "ecret" not in str(error)
+
+
 def test_the_registrys_own_words_are_told() -> None:
     error = told({"errors": [{"code": "DENIED", "message": "no"}, {"code": "X"}, {"message": "why"}, {"detail": {}}]})
     assert error.registry_errors == ("DENIED: no", "X", "why", "")
