@@ -92,6 +92,7 @@ def test_a_registry_that_can_not_delete_a_tag_alone_keeps_all_and_the_others_are
     results = modules.fail("image_rm", {"name": [f"{base}:1", f"{base}:other"], "remote": True})
     assert results["error"] == "in_use"
     assert f"{base}:2" in results["msg"]
+    assert "force would delete the digest, and with it every tag that has it" in results["msg"]
     assert [row.get("failed", False) for row in results["images"]] == [True, False]
     assert results["untagged"] == [f"{base}:other"]
     del before["other"]

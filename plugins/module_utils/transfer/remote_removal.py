@@ -72,8 +72,8 @@ class _Removal:
             if not self.alone:
                 delete_manifest(self.repository, self.found.digest)
             elif not delete_tag(self.repository, self.tags[0]):
-                what = f"{self.tags[0]}: {self.repository.registry} can't delete a tag alone"
-                raise InUse(f"{what}, and {_told(self.sharing)} may need its digest; with force it goes anyway")
+                what = f"{self.tags[0]}: {self.repository.registry} can't delete a tag alone, and {_told(self.sharing)} may need its digest"
+                raise InUse(f"{what}; force would delete the digest, and with it every tag that has it")
         except LongshoreError as error:
             self.fail(error)
 
