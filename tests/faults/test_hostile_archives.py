@@ -361,7 +361,7 @@ CORRUPT, UNSUPPORTED, MISMATCH = "corrupt_archive", "unsupported_format", "diges
 HOSTILE: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
     "an empty file": (lambda: b"", CORRUPT, r"empty \(at byte 0\)"),
     "an empty tar": (lambda: END, UNSUPPORTED, "neither an OCI layout"),
-    "text": (lambda: b"<html>404 not found</html>" * 40, CORRUPT, r"no tar \(at byte 0\)"),
+    "text": (lambda: b"<html>404 not found</html>" * 40, CORRUPT, r"no tar \(at byte 0\); an archive of images is a tar"),
     "a tar of something else": (lambda: pack({"etc/passwd": b"root"}), UNSUPPORTED, "neither an OCI layout"),
     "a bad checksum in the middle": (with_bad_checksum, CORRUPT, rf"after '[0-9a-f]+/layer.tar'.*\(at byte {len(b''.join(parts()[:3]))}\)"),
     "cut in a member": (lambda: pack(docker(IMAGE, APP))[:4000], CORRUPT, r"in the middle of '[0-9a-f]+/layer.tar' \(at byte 4000\)"),

@@ -19,7 +19,7 @@ from ..oci import media_types
 from ..oci.digest import Digest, hash_stream
 from ..oci.manifest import Descriptor
 from .compression import GZIP, ZSTD, compressed, expanded, kind_of
-from .tar import BLOCK, checked_tar
+from .tar import BLOCK, NoTar, checked_tar
 
 _WHITEOUT = ".wh."
 _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
@@ -102,7 +102,7 @@ def _measure_tar(source: LayerSource) -> Layer:
     try:
         kind_of_file = os.stat(source.path).st_mode
     except OSError as error:
-        raise system_error(error, source.path) from error
+        raise system_error(error, f"the src of a layer, {source.path}") from error
     if not stat.S_ISREG(kind_of_file):
         raise UnsupportedFormat(f"{source.path} is neither a file nor a folder, and can't be a layer")
     kind = kind_of(next(read_file(source.path), b""))
@@ -110,7 +110,10 @@ def _measure_tar(source: LayerSource) -> Layer:
         raise UnsupportedFormat(f"{source.path} is compressed with {kind}; a layer can be a plain tar, or one compressed with gzip or zstd")
     digest, size = hash_stream(read_file(source.path))
     chunks = read_file(source.path) if kind is None else expanded(read_file(source.path), kind, source.path)
-    diff_id, _size = hash_stream(checked_tar(chunks, source.path))
+    try:
+        diff_id, _size = hash_stream(checked_tar(chunks, source.path))
+    except NoTar as error:
+        raise CorruptArchive(f"{error.message}; give dest to put it into the image as a file") from error
     return Layer(Descriptor(_LAYER_TYPES[kind], digest, size), diff_id, source)
 
 
@@ -129,7 +132,7 @@ def _members(source: LayerSource) -> t.Iterator[tuple[str, str]]:
     try:
         is_folder = stat.S_ISDIR(os.stat(source.path).st_mode)
     except OSError as error:
-        raise system_error(error, source.path) from error
+        raise system_error(error, f"the src of a layer, {source.path}") from error
     if inside:
         yield source.path, inside
     if is_folder:

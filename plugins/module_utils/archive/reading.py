@@ -21,6 +21,7 @@ from ..oci.text import clean
 from .annotations import BASE_DIGESTS, CONTAINERD_NAME, ELSEWHERE, INDEX_DIGEST, REF_NAME
 from .compression import GZIP, ZSTD, expanded, kind_of
 from .container import CompressedContainer, Container, open_container
+from .tar import NoTar
 
 INDEX_FILE = "index.json"
 LAYOUT_FILE = "oci-layout"
@@ -314,7 +315,11 @@ def _agree(layout: t.Sequence[ArchivedImage], docker: t.Sequence[tuple[Document,
 
 def open_archive(path: str) -> Archive:
     """The archive at PATH: a tar, a compressed tar or a folder. Raises CorruptArchive, UnsupportedFormat, DigestMismatch, InputOutputError."""
-    container = open_container(path)
+    try:
+        container = open_container(path)
+    except NoTar as error:
+        kinds = "a tar, plain or compressed with gzip, bzip2, xz or zstd, or a folder with an OCI layout"
+        raise CorruptArchive(f"{error.message}; an archive of images is {kinds}") from error
     return SequentialArchive(container) if isinstance(container, CompressedContainer) else Archive(container)
 
 

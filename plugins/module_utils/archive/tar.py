@@ -96,6 +96,10 @@ class StreamBytes:
             yield piece
 
 
+class NoTar(CorruptArchive):
+    """What doesn't begin as a tar does, and so is probably none."""
+
+
 class TarReader:
     """Iterates over the members of a tar. Between one member and the next, `content` gives what is in it; what isn't taken is passed over.
 
@@ -168,11 +172,14 @@ class TarReader:
                     raise self.corrupt("it is empty", 0)
                 return None
             if len(block) < BLOCK:
-                after = f"a header after {self._member}" if offset else "its first header"
-                raise self.corrupt(f"it ends in the middle of {after}", offset)
+                if not offset:
+                    raise NoTar(self.corrupt("it ends in the middle of its first header, or this is no tar", offset).message)
+                raise self.corrupt(f"it ends in the middle of a header after {self._member}", offset)
             if not any(block) and not extended:
                 return None
             if not _checksum_is_right(block):
+                if not offset:
+                    raise NoTar(self.corrupt("its first header is damaged, or this is no tar", offset).message)
                 raise self.corrupt(f"the header after {self._member} is damaged, or this is no tar", offset)
             kind, size = block[156:157], self._number(block[124:136], offset)
             if kind in (b"x", b"g", b"L", b"K"):

@@ -262,6 +262,18 @@ def test_a_gzip_file_that_grows_a_thousandfold_is_read_to_its_end(tmp_path: Path
     assert measure(source(as_file(tmp_path, gzip.compress(tar)), None)).diff_id == Digest.of(tar)
 
 
+@pytest.mark.parametrize("content", [b"<html>", b"<html>" * 200, gzip.compress(b"<html>" * 200)], ids=["short", "long", "compressed"])
+def test_a_file_that_is_no_tar_is_told_to_need_a_destination(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(CorruptArchive, match=r"no tar .*; give dest to put it into the image as a file"):
+        measure(source(as_file(tmp_path, content), None))
+
+
+def test_a_source_that_is_not_there_is_called_the_source_of_a_layer(tmp_path: Path) -> None:
+    for destination in (None, "/opt/"):
+        with pytest.raises(InputOutputError, match=f"the src of a layer, {tmp_path}/absent: No such file or directory"):
+            measure(source(tmp_path / "absent", destination))
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
