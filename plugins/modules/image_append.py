@@ -20,7 +20,9 @@ options:
     type: str
     required: true
   base:
-    description: The image to start from, by name, or by digest or ID written in full. It must be in the store. V(scratch) starts from nothing.
+    description:
+      - The image to start from, by name, or by digest or ID written in full. V(scratch) starts from nothing.
+      - It must be in the store, since no registry is asked.
     type: str
     required: true
   layers:
@@ -98,7 +100,9 @@ options:
     description: The platform of the image, as C(os/arch) or C(os/arch/variant). By default the host's, or the base's when it exists for one platform only.
     type: str
   created:
-    description: When the image says it was made, such as V(2026-01-31T12:00:00Z). By default the base's time, or 1970.
+    description:
+      - When the image says it was made, such as V(2026-01-31T12:00:00Z). By default the base's time, or 1970, so that the digest depends on the input alone.
+      - Images of one base have one time then, and which are the newest for O(longshore.images.image_prune#module:keep) goes by the versions in their tags.
     type: str
 extends_documentation_fragment:
   - longshore.images.store
