@@ -118,17 +118,30 @@ def watch_reflinks(folder: Path) -> None:
         file.truncate(2 * 1024**3)
     mount.mkdir()
     subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", str(device)], check=True)
-    subprocess.run(["mount", "-o", "loop", str(device), str(mount)], check=True)
-    with contextlib.ExitStack() as stack:
-        stack.callback(subprocess.run, ["umount", str(mount)], check=True)
+    with _mounted(device, mount):
         store = make_store(mount, 3, 100_000_000)
-        subprocess.run(["sync", "-f", str(mount)], check=True)
-        before = os.statvfs(mount).f_bavail * os.statvfs(mount).f_frsize
+    # A file system that was unmounted has given back all that was removed before.
+    with _mounted(device, mount):
+        before = _free(mount)
         save(store, mount / "image.tar")
-        subprocess.run(["sync", "-f", str(mount)], check=True)
-        taken = before - os.statvfs(mount).f_bavail * os.statvfs(mount).f_frsize
         size = (mount / "image.tar").stat().st_size
+    with _mounted(device, mount):
+        taken = before - _free(mount)
     print(f"saving 300 MB on xfs with reflinks: the file has {size / 1e6:.1f} MB and took {taken / 1e6:.1f} MB of the disk")
+
+
+@contextlib.contextmanager
+def _mounted(device: Path, mount: Path) -> t.Iterator[None]:
+    subprocess.run(["mount", "-o", "loop", str(device), str(mount)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+
+
+def _free(mount: Path) -> int:
+    room = os.statvfs(mount)
+    return room.f_bavail * room.f_frsize
 
 
 def main() -> None:
