@@ -13,7 +13,7 @@ import typing as t
 from ..errors import LongshoreError, Unreachable
 from .http import DEADLINE, Interrupted, Response, pause
 
-# Bytes a second, on average between two faults: with less the second fault is the first one going on.
+# Bytes a second, on average from one fault to the next, the wait included: with less the second fault is the first one going on.
 PROGRESS = 1024
 # A server that ends every answer after a few bytes would be asked without an end.
 MOST_FAULTS = 500
@@ -52,8 +52,8 @@ class Patience:
         self._all_faults += 1
         if self._faults >= self._retries or self._all_faults >= MOST_FAULTS:
             raise error
+        self._position, self._since = position, now
         pause(self._faults - 1, self.deadline, error)
-        self._position, self._since = position, time.monotonic()
 
 
 class Download:

@@ -154,6 +154,17 @@ def test_a_trickle_between_faults_is_no_progress(monkeypatch: pytest.MonkeyPatch
         patience.after_fault(200_002, Unreachable("x"))
 
 
+def test_a_few_bytes_at_a_time_are_no_progress_however_quickly_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(downloading, "pause", lambda *_unused: clock.__setitem__(0, clock[0] + 0.25))
+    patience = Patience(3, 0)
+    patience.after_fault(10, Unreachable("x"))
+    patience.after_fault(20, Unreachable("x"))
+    with pytest.raises(Unreachable):
+        patience.after_fault(30, Unreachable("x"))
+
+
 @given(st.sampled_from(KINDS), st.integers(0, len(BLOB) - 1), st.lists(st.integers(0, len(BLOB)), max_size=4))
 def test_no_fault_and_no_registry_gets_bytes_twice_or_lost(kind: str, offset: int, breaks: list[int]) -> None:
     assert b"".join(download(Server(kind, breaks)).from_offset(offset)) == BLOB[offset:]
