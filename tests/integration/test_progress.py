@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.tests.support.folders import short_folder
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.plays import CONNECTIONS, Watched, interrupted_play, watched_play
 from ansible_collections.longshore.images.tests.support.privileges import needs_root
@@ -33,14 +34,13 @@ def slow(anonymous: Registry) -> t.Iterator[Throttle]:
 
 
 @pytest.fixture(autouse=True)
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
-    """Where temporary files go, on the controller and on the host; in the end none is there."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    yield folder
-    assert [path.name for path in folder.iterdir() if not path.name.startswith("ansible")] == []
+def temporary(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
+    """Where temporary files, and the controller's socket, go, on the controller and on the host; in the end none is there."""
+    with short_folder() as folder:
+        monkeypatch.setenv("TMPDIR", str(folder))
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield folder
+        assert [path.name for path in folder.iterdir() if not path.name.startswith("ansible")] == []
 
 
 def pull(folder: Path, slow: Throttle, *words: str, terminal: bool = True, **more: t.Any) -> Watched:

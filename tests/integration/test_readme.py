@@ -59,7 +59,7 @@ def first_column(text: str) -> list[str]:
 
 def test_every_fence_is_found() -> None:
     assert len(FENCES) == TEXT.count("\n```") / 2
-    assert {fence.language for fence in FENCES} == {"sh", "yaml"}
+    assert {fence.language for fence in FENCES} == {"sh", "text", "yaml"}
 
 
 def test_the_commands_of_dev_exist() -> None:

@@ -127,7 +127,11 @@ class World:
         """Runs a module on this store, and looks through all that it gave and left for secrets; the stranger must have got none either."""
         began = time.monotonic()
         process = modules.start_module(module, {**({"store": str(self.store)} if with_store else {}), **options}, env=self.env)
-        output, errors = process.communicate(timeout=120)
+        try:
+            output, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
+            process.wait()
         assert output, errors
         ran = Ran(json.loads(output), time.monotonic() - began)
         found = leaks({"stdout": output.encode(), "stderr": errors.encode()}, [self.store, self.home])
