@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import typing as t
+import uuid
 from pathlib import Path
 
 import pytest
@@ -195,7 +196,9 @@ class TestOnlyWhatAnEngineLacksIsSent:
 
     @pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman_service"], indirect=True)
     def test_an_engine_that_loses_a_layer_meanwhile_is_sent_all_of_the_image(self, target: Target, store: str) -> None:
-        one, two = runnable_image("one"), runnable_image("two")
+        # With a layer of their own: an engine may still hold one that was in use when another test's images were removed.
+        kind = uuid.uuid4().hex
+        one, two = runnable_image("one", kind), runnable_image("two", kind)
         put(store, {ONE: one, TWO: two})
         target.deliver(store, ONE)
         option = {"docker": "docker_host", "podman": "podman_host"}[target.title]
