@@ -10,8 +10,6 @@ import os
 import typing as t
 
 from ..module_utils.errors import LongshoreError
-from ..module_utils.files import read_bounded
-from ..module_utils.oci.lockfile import MAX_LOCK_FILE, LockFile
 from ..plugin_utils.finding import find_file
 from ..plugin_utils.progress import WatchedAction
 
@@ -41,5 +39,9 @@ class ActionModule(WatchedAction):
 
     def _read(self, wanted: object) -> Results:
         """The content of the lock file, checked here so that the path is named which the user gave."""
+        # What most tasks don't need isn't imported for them.
+        from ..module_utils.files import read_bounded
+        from ..module_utils.oci.lockfile import MAX_LOCK_FILE, LockFile
+
         path = find_file(self, "lock_file", wanted)
         return LockFile.parse(read_bounded(os.path.realpath(path), MAX_LOCK_FILE), path).members()
