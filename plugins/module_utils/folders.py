@@ -1,0 +1,241 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Open folders: every operation names one entry of a folder that is held open, so nobody can redirect it by replacing a folder on the path with a link."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+
+from .errors import InputOutputError, system_error
+
+OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+# On the way to a folder the permission to search is enough; only Linux has a flag that asks for no more.
+_PASS_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_LINKS = 40  # as the kernel allows on one path
+_NOT_A_FOLDER = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)
+
+
+class Folder:
+    """An open folder. Names are single entries: one that is empty, `.`, `..` or holds a slash is refused. No method follows a link.
+
+    All methods raise OSError, as the system reports it; `path` is for messages only and may name another folder by now.
+    """
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        """Take over DESCRIPTOR; `close` closes it."""
+        self.descriptor = descriptor
+        self.path = path
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the folder. Calling it again does nothing."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def path_of(self, name: str) -> str:
+        """Return the path of an entry, for messages."""
+        return os.path.join(self.path, name)
+
+    def own_status(self) -> os.stat_result:
+        """Return the status of the folder itself."""
+        return os.fstat(self.descriptor)
+
+    def status(self, name: str) -> os.stat_result | None:
+        """Return the status of an entry, of a link its own; None if there is no such entry."""
+        try:
+            return os.stat(_entry(name), dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def names(self) -> list[str]:
+        """Return the names of all entries, in no order."""
+        return os.listdir(self.descriptor)
+
+    def open_folder(self, name: str, flags: int = OPEN_FOLDER) -> Folder:
+        """Open a subfolder. Raises NotADirectoryError for anything else, links to folders included."""
+        try:
+            return Folder(os.open(_entry(name), flags, dir_fd=self.descriptor), self.path_of(name))
+        except OSError as error:
+            if error.errno in _NOT_A_FOLDER:
+                raise NotADirectoryError(errno.ENOTDIR, "not a folder", self.path_of(name)) from error
+            raise
+
+    def make_folder(self, name: str, mode: int, owner: os.stat_result | None = None) -> Folder:
+        """Open a subfolder, after making it if it is missing.
+
+        Only a new one gets MODE, whatever the umask, and the user and group of OWNER if the system allows it.
+        """
+        try:
+            os.mkdir(_entry(name), 0o700, dir_fd=self.descriptor)
+        except FileExistsError:
+            return self.open_folder(name)
+        folder = self.open_folder(name)
+        try:
+            # Somebody who may write to this folder could have put another one in place of the new one.
+            if folder.own_status().st_uid == os.geteuid():
+                os.fchmod(folder.descriptor, mode)
+                give_to(folder.descriptor, owner)
+        except BaseException:
+            folder.close()
+            raise
+        return folder
+
+    def open_file(self, name: str, flags: int = _OPEN_FILE) -> int:
+        """Open a regular file and return its descriptor. Raises InputOutputError for anything else; a FIFO is never waited for."""
+        try:
+            descriptor = os.open(_entry(name), flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.descriptor)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+                raise InputOutputError(f"{self.path_of(name)}: not a regular file") from error
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise InputOutputError(f"{self.path_of(name)}: not a regular file")
+        return descriptor
+
+    def create_file(self, name: str, mode: int = 0o600, flags: int = os.O_WRONLY) -> int:
+        """Create a file that is new, and return its descriptor. Raises FileExistsError if there is any entry of this name."""
+        descriptor = os.open(_entry(name), flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.descriptor)
+        try:
+            os.fchmod(descriptor, mode)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def rename(self, name: str, folder: Folder, new_name: str) -> None:
+        """Rename an entry to NEW_NAME in FOLDER, and replace the file that is there."""
+        os.rename(_entry(name), _entry(new_name), src_dir_fd=self.descriptor, dst_dir_fd=folder.descriptor)
+
+    def unlink(self, name: str) -> None:
+        """Delete an entry that is no folder, of a link the link itself. A missing one is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_entry(name), dir_fd=self.descriptor)
+
+    def remove_tree(self, name: str) -> None:
+        """Delete an entry, and all below it if it is a folder. Links are deleted and never followed. A missing one is no error."""
+        try:
+            self.unlink(name)
+            return
+        except (IsADirectoryError, PermissionError):  # POSIX names either for a folder
+            status = self.status(name)
+            if status is None or not stat.S_ISDIR(status.st_mode):
+                raise
+        with self.open_folder(name) as folder:
+            for inner in folder.names():
+                folder.remove_tree(inner)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(_entry(name), dir_fd=self.descriptor)
+
+    def sync(self) -> None:
+        """Make the names in the folder durable."""
+        os.fsync(self.descriptor)
+
+
+def _entry(name: str) -> str:
+    if name in ("", ".", "..") or "/" in name:
+        raise ValueError(f"{name!r} is not the name of an entry")
+    return name
+
+
+def give_to(descriptor: int, owner: os.stat_result | None) -> None:
+    """Give an open file or folder the user and group of OWNER if the system allows it. The mode stays.
+
+    It is for files that this run has made: other people's files are not ours to give away.
+    """
+    if owner is None:
+        return
+    with contextlib.suppress(PermissionError):
+        own = os.fstat(descriptor)
+        if (owner.st_uid, owner.st_gid) != (own.st_uid, own.st_gid):
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(own.st_mode))  # a change of owner clears the special bits
+
+
+def open_path(path: str) -> Folder:
+    """Open the folder PATH, component by component. A link on the way, or at its end, is followed only if root or the running user owns it.
+
+    So links that an administrator made, such as /srv, work, and links that another user planted in a shared folder are refused with InputOutputError.
+    Raises OSError if a component is missing or no folder.
+    """
+    path = os.path.abspath(path)
+    folder = Folder(os.open("/", _PASS_FOLDER), "/")
+    todo = [name for name in path.split("/") if name][::-1]
+    links = 0
+    try:
+        while todo:
+            name = todo.pop()
+            if name == "..":  # only from links: abspath leaves none
+                following = Folder(os.open("..", _PASS_FOLDER, dir_fd=folder.descriptor), os.path.dirname(folder.path))
+            else:
+                try:
+                    following = folder.open_folder(name, _PASS_FOLDER)
+                except NotADirectoryError:
+                    links += 1
+                    target = _read_trusted_link(folder, name, links)
+                    todo += [part for part in target.split("/") if part not in ("", ".")][::-1]
+                    if not target.startswith("/"):
+                        continue
+                    following = Folder(os.open("/", _PASS_FOLDER), "/")
+            folder.close()
+            folder = following
+        return Folder(os.open(".", OPEN_FOLDER, dir_fd=folder.descriptor), path)
+    finally:
+        folder.close()
+
+
+def _read_trusted_link(folder: Folder, name: str, links: int) -> str:
+    """Return the target of a link. Raises InputOutputError if another user owns it, NotADirectoryError if it is no link."""
+    path = folder.path_of(name)
+    if links > _MAX_LINKS:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    status, target = _read_link(folder, name)
+    if not stat.S_ISLNK(status.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    if status.st_uid not in (0, os.geteuid()):
+        raise InputOutputError(f"{path} is a link that belongs to another user (uid {status.st_uid}), and is not followed")
+    return target
+
+
+def _read_link(folder: Folder, name: str) -> tuple[os.stat_result, str]:
+    """Return the status of an entry and, if it is a link, its target; both of the same entry, since it could be exchanged between two calls by name."""
+    if not hasattr(os, "O_PATH"):  # outside Linux: narrow, but not closed
+        status = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
+        return status, os.readlink(name, dir_fd=folder.descriptor) if stat.S_ISLNK(status.st_mode) else ""
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder.descriptor)
+    try:
+        status = os.fstat(descriptor)
+        return status, os.readlink("", dir_fd=descriptor) if stat.S_ISLNK(status.st_mode) else ""
+    finally:
+        os.close(descriptor)
+
+
+def make_path(path: str, mode: int, parent_mode: int = 0o755) -> Folder:
+    """Open the folder PATH as `open_path` does, after making it with MODE, and its missing parents with PARENT_MODE. Existing folders keep their modes.
+
+    Raises InputOutputError, also as DiskFull, that names the folder.
+    """
+    path = os.path.abspath(path)
+    try:
+        return open_path(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise system_error(error, f"the folder {path} can't be opened") from error
+    with make_path(os.path.dirname(path), parent_mode, parent_mode) as parent:
+        try:
+            return parent.make_folder(os.path.basename(path), mode)
+        except OSError as error:
+            raise system_error(error, f"the folder {path} can't be made") from error

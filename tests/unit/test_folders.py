@@ -1,0 +1,114 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Open folders stay the folders they were, whatever is put in their place, and nothing leads out of them."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError
+from ansible_collections.longshore.images.plugins.module_utils.folders import Folder, make_path, open_path
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
+
+OTHER_USER = 54321
+
+
+def is_same(folder: Folder, path: pathlib.Path) -> bool:
+    return os.path.samestat(folder.own_status(), os.stat(path))
+
+
+def test_a_path_through_links_of_the_running_user_opens(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "real" / "inner").mkdir(parents=True)
+    (tmp_path / "relative").symlink_to("real/../real")
+    (tmp_path / "absolute").symlink_to(tmp_path / "relative")
+    with open_path(str(tmp_path / "absolute" / "inner")) as folder:
+        assert is_same(folder, tmp_path / "real" / "inner")
+        assert folder.path == str(tmp_path / "absolute" / "inner")
+
+
+@pytest.mark.parametrize("path", ["link", "link/inner"])
+def test_a_link_of_another_user_is_refused_anywhere_on_the_path(tmp_path: pathlib.Path, path: str) -> None:
+    needs_root()
+    (tmp_path / "real" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    os.lchown(tmp_path / "link", OTHER_USER, OTHER_USER)
+    with pytest.raises(InputOutputError, match="link is a link that belongs to another user"):
+        open_path(str(tmp_path / path))
+
+
+def test_links_in_a_circle_end(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="Too many levels"):
+        open_path(str(tmp_path / "a"))
+
+
+def test_an_open_folder_stays_itself_when_a_link_takes_its_place(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "file").touch()
+    with open_path(str(tmp_path / "folder")) as folder:
+        (tmp_path / "folder").rename(tmp_path / "moved")
+        (tmp_path / "folder").symlink_to("victim")
+        os.close(folder.create_file("new"))
+        folder.unlink("file")
+        folder.remove_tree("file")
+    assert sorted(os.listdir(tmp_path / "moved")) == ["new"]
+    assert os.listdir(tmp_path / "victim") == ["file"]
+
+
+def test_links_inside_are_neither_opened_nor_followed_by_removal(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "file").touch()
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    for place in (tmp_path / "folder", tmp_path / "folder" / "deep"):
+        (place / "link").symlink_to(tmp_path / "victim")
+        (place / "file").symlink_to(tmp_path / "victim" / "file")
+    with open_path(str(tmp_path / "folder")) as folder:
+        with pytest.raises(NotADirectoryError):
+            folder.open_folder("link")
+        with pytest.raises(NotADirectoryError):
+            folder.make_folder("link", 0o700)
+        with pytest.raises(InputOutputError, match="not a regular file"):
+            folder.open_file("file")
+        with pytest.raises(FileExistsError):
+            folder.create_file("file")
+        for name in folder.names():
+            folder.remove_tree(name)
+        assert folder.names() == []
+    assert os.listdir(tmp_path / "victim") == ["file"]
+
+
+def test_a_fifo_is_refused_without_waiting(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with open_path(str(tmp_path)) as folder:
+        for flags in (os.O_RDONLY, os.O_WRONLY):
+            with pytest.raises(InputOutputError, match="not a regular file"):
+                folder.open_file("fifo", flags)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc"])
+def test_only_single_names_are_taken(tmp_path: pathlib.Path, name: str) -> None:
+    with open_path(str(tmp_path)) as folder, pytest.raises(ValueError, match="not the name of an entry"):
+        folder.unlink(name)
+
+
+def test_made_folders_get_their_modes_whatever_the_umask(tmp_path: pathlib.Path) -> None:
+    before = os.umask(0o077)
+    try:
+        make_path(str(tmp_path / "a" / "b"), 0o2770).close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o7777 == 0o755
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o7777 == 0o2770
+
+
+def test_an_existing_folder_keeps_its_mode(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a").mkdir(mode=0o700)
+    make_path(str(tmp_path / "a"), 0o755).close()
+    assert (tmp_path / "a").stat().st_mode & 0o7777 == 0o700
