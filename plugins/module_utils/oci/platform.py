@@ -35,6 +35,7 @@ _ARCHITECTURES = {
 }
 _DEFAULT_VARIANT = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
 _OLDEST_VARIANT = {"amd64": 1, "arm": 5}
+_ARM64_VARIANT = re.compile(r"v([89])(?:\.([0-9]))?", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -60,8 +61,10 @@ class Platform:
         architecture = architecture.lower()
         architecture, implied = _ARCHITECTURES.get(architecture, (architecture, None))
         variant = (variant or implied or "").lower() or None
-        if variant is not None and variant.isdigit():
+        if variant is not None and re.fullmatch(r"[0-9]+(\.[0-9]+)?", variant, re.ASCII):
             variant = f"v{variant}"
+        if architecture == "arm64" and variant in ("v8.0", "v9.0"):
+            variant = variant[:2]
         if architecture == "arm":
             variant = variant or _DEFAULT_VARIANT["arm"]
         elif variant == _DEFAULT_VARIANT.get(architecture):
@@ -81,6 +84,8 @@ class Platform:
     def fallbacks(self) -> list[Platform]:
         """This platform, then those whose images it runs as well, best first: older versions of its own architecture."""
         variant = self.variant or _DEFAULT_VARIANT.get(self.architecture, "")
+        if self.architecture == "arm64" and _ARM64_VARIANT.fullmatch(variant):
+            return [Platform.normalised(self.os, "arm64", older) for older in _older_arm64_variants(variant)]
         oldest = _OLDEST_VARIANT.get(self.architecture)
         if oldest is None or not re.fullmatch(r"v[0-9]", variant):
             return [self]
@@ -88,6 +93,15 @@ class Platform:
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+def _older_arm64_variants(variant: str) -> list[str]:
+    """Return VARIANT and the ones it includes, newest first: v9.N includes v8.(N+5), up to v8.9, which is the last of its line (Arm ARM, A2)."""
+    match = _ARM64_VARIANT.fullmatch(variant)
+    major, minor = (int(match[1]), int(match[2] or 0)) if match is not None else (8, 0)
+    newer = [f"v9.{number}" for number in range(minor, -1, -1)] if major == 9 else []
+    last = min(minor + 5, 9) if major == 9 else minor
+    return [*newer, *(f"v8.{number}" for number in range(last, -1, -1))]
 
 
 _Entry = t.TypeVar("_Entry")
