@@ -164,5 +164,5 @@ def _resident(digest: Digest, words: t.Sequence[str], in_use: bool, details: t.C
 
 def _image_for(host: Platform, graph: Graph) -> ImageNode | None:
     with contextlib.suppress(LongshoreError):
-        return choose(host, [(image.platform, image) for image in graph.images], "")
+        return choose(host, graph.images_by_platform, "")
     return next(iter(graph.images), None)

@@ -78,6 +78,11 @@ class Graph:
         """The platforms that a host could run, as the index tells them."""
         return list(dict.fromkeys(str(image.platform) for image in self.images if image.platform is not None and image.platform.is_runnable))
 
+    @property
+    def images_by_platform(self) -> list[tuple[Platform | None, ImageNode]]:
+        """Return the images with their platforms, in the order in which `choose` is to look at them: those that ask for no os.features first."""
+        return [(image.platform, image) for image in sorted(self.images, key=lambda image: bool(image.descriptor.os_features))]
+
 
 @dataclasses.dataclass(frozen=True)
 class NamedGraph:
@@ -135,6 +140,8 @@ def children_for(selection: Selection) -> Choice:
 def _serving(platform: Platform, index: Index, what: str, where: Where) -> Descriptor:
     """The entry for a platform. Where none is listed for it, indexes that say nothing of platforms themselves are looked into."""
     entries = [entry for entry in index.manifests if entry.is_document]
+    # An image that asks for features of the operating system may not run here: nothing says that this host has them.
+    entries.sort(key=lambda entry: bool(entry.os_features))
     listed = [(entry.platform, entry) for entry in entries]
     fitting = platform.fallbacks()
     if not any(offered in fitting for offered, _entry in listed):

@@ -28,6 +28,7 @@ class Descriptor:
     size: int
     platform: Platform | None = None
     annotations: t.Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
+    os_features: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     @classmethod
     def read(cls, document: Document) -> Descriptor:
@@ -41,12 +42,14 @@ class Descriptor:
             digest = Digest.parse(document.required_text("digest"))
         except InvalidReference as error:
             raise UnsupportedFormat(f"{document.what}: {clean(str(error))}") from error
+        platform = document.child("platform")
         return cls(
             media_type=document.required_text("mediaType"),
             digest=digest,
             size=size,
-            platform=_read_platform(document.child("platform")),
+            platform=_read_platform(platform),
             annotations=document.text_map("annotations"),
+            os_features=tuple(platform.texts("os.features")) if platform is not None and platform.has("os.features") else (),
         )
 
     @property

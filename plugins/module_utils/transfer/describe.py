@@ -66,7 +66,7 @@ def stored_facts(name: str | None, root: Descriptor, graph: Graph | None, asked:
 
 
 def preferred_image(graph: Graph, asked: Selection | None, host: Platform) -> ImageNode | None:
-    return preferred(graph.images, asked, host)
+    return preferred([image for _platform, image in graph.images_by_platform], asked, host)
 
 
 def preferred(images: t.Sequence[_OnPlatform], asked: Selection | None, host: Platform) -> _OnPlatform | None:

@@ -152,7 +152,7 @@ class Inspector:
         """The image of the platform asked for; else the one that stands for all. Raises PlatformMissing."""
         if held.graph is None or not self._platforms:
             return preferred_image(held.graph, None, self._host) if held.graph is not None else None
-        entries = [(image.platform, image) for image in held.graph.images]
+        entries = held.graph.images_by_platform
         *better, last = self._platforms
         for platform in better:
             with contextlib.suppress(PlatformMissing):

@@ -20,7 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.config import
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Choice, Graph, children_for, every_child, read_graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Index, Manifest, describe, read_manifest
-from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Selection
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Platform, Selection, choose
 
 SHA = "sha256:" + "a" * 64
 CONFIG = {"mediaType": media_types.OCI_CONFIG, "digest": SHA, "size": 2}
@@ -422,6 +422,34 @@ def test_an_image_listed_for_two_platforms_is_that_of_the_platform_asked_for(pla
     assert arm["digest"] == amd["digest"]
     graph = place.graph(place.index(arm, amd), children_for(Selection.parse(["linux/amd64"])))
     assert graph.platforms == ["linux/amd64"]
+
+
+@pytest.mark.parametrize("features", [["win32k"], ["a", "b"]])
+def test_an_entry_without_os_features_is_preferred(place: Place, features: list[str]) -> None:
+    special, plain = place.image("special", "linux/amd64"), place.image("plain", "linux/amd64")
+    special["platform"]["os.features"] = features
+    choice = children_for(Selection.parse(["linux/amd64"]))
+    for entries in ((special, plain), (plain, special)):
+        graph = place.graph(place.index(*entries), choice)
+        assert [str(image.descriptor.digest) for image in graph.images] == [plain["digest"]]
+        whole = place.graph(place.index(*entries))
+        chosen = choose(Platform.parse("linux/amd64"), whole.images_by_platform, "image")
+        assert str(chosen.descriptor.digest) == plain["digest"]
+
+
+def test_an_entry_with_os_features_still_serves_alone(place: Place) -> None:
+    special, older = place.image("special", "linux/amd64/v2"), place.image("older", "linux/amd64")
+    special["platform"]["os.features"] = ["sse4"]
+    graph = place.graph(place.index(special, older), children_for(Selection.parse(["linux/amd64/v2"])))
+    assert [str(image.descriptor.digest) for image in graph.images] == [special["digest"]]
+
+
+@pytest.mark.parametrize("features", [None, []])
+def test_os_features_of_nothing_are_none(place: Place, features: list[str] | None) -> None:
+    first, second = place.image("first", "linux/amd64"), place.image("second", "linux/amd64")
+    first["platform"]["os.features"] = features
+    graph = place.graph(place.index(first, second), children_for(Selection.parse(["linux/amd64"])))
+    assert [str(image.descriptor.digest) for image in graph.images] == [first["digest"]]
 
 
 def test_the_same_child_twice_is_read_once(place: Place) -> None:
