@@ -58,7 +58,7 @@ options:
       - What follows the numbers of a tag is a variant of the version, such as C(-alpine). A range finds plain tags only,
         V(>=1.25-alpine) finds those with exactly this ending only.
       - Words like C(alpha), C(beta), C(rc), C(pre) or C(dev) are no variants but lead up to their version, and come before it. They are found only by
-        a range that names one with the same numbers, such as V(>=2.0.0-rc1).
+        a range that names one with the same numbers, such as V(>=2.0.0-rc1). V(>=2.0.0-0) finds all of them from 2.0.0 on, as in semantic versioning.
     type: str
   newest:
     description:

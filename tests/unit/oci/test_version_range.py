@@ -48,6 +48,20 @@ HELD: list[tuple[str, str, str]] = [
     ("<2.0-beta", "1.9 2.0-alpha.3", "2.0-beta 2.0 1.9-rc1"),
     (">=1.5-rc1-alpine", "1.5-rc1-alpine 1.5-alpine 1.6-alpine", "1.5 1.5-rc1 1.6-rc1-alpine"),
     ("v1.2.x", "1.2.3 v1.2.4", "v1.3"),
+    # `-0` comes before every step towards a release, and so finds them all from there on, as in semver.
+    (">=1.2.0-0", "1.2.0-0 1.2.0-alpha 1.2.0-rc.1 1.2 1.3.0-beta.2 1.3 2.0.0-rc1 2", "1.1.9 1.1.9-rc1 1.2.0-alpine 1.3-alpine"),
+    (">=1.2-0,<2", "1.2-alpha 1.9.0-rc1 1.9", "2 2.0.0-rc1 2.0.0-0 1.1"),
+    (">=1.2.0-0 <2.0.0-rc2", "1.5-beta 2.0.0-rc1", "2.0.0-rc2 2"),
+    (">1.2.0-0", "1.2.0-alpha 1.2 1.3-rc1", "1.2.0-0 1.1"),
+    ("^1.2.0-0", "1.2.0-alpha 1.9-rc1 1.9", "2.0.0-alpha 2 1.1.9"),
+    ("~1.2.0-0", "1.2.0-alpha 1.2.9-rc1 1.2", "1.3.0-alpha 1.3 1.1.9"),
+    ("1.2.x-0", "1.2.0-alpha 1.2.3-rc1 1.2.3", "1.3.0-alpha 1.1 1.2.3-alpine"),
+    ("*-0", "1-rc1 1", "1-alpine"),
+    ("<2.0.0-0", "1.9 1.99", "2 2.0.0-alpha 1.9-rc1 2.0.0-0"),
+    (">=1.2,<2.0.0-0", "1.2 1.9", "2.0.0-rc1 1.9-rc1"),
+    (">=1.2.0-0-alpine", "1.2.0-rc1-alpine 1.3-alpine 1.3-beta-alpine", "1.2.0 1.3-rc1 1.1-alpine"),
+    (">=1.2", "1.2", "1.2.0-0 1.3.0-0"),
+    ("1.2.0-1", "1.2.0-1", "1.2.0 1.2.0-0"),
     (">=24.04", "24.04 24.10", "23.10 24.3"),
 ]
 
@@ -66,7 +80,32 @@ def test_a_range_holds_versions_in_their_order_of_its_own_variant(text: str, hel
 
 
 @pytest.mark.parametrize(
-    "text", ["", " , ", "latest", ">=", ">=latest", "1.2 - 1.4", ">1.x", "~1.x", "||", "=>1", "1..2", ">=1-alpine,<2-slim", "1.x.3"]
+    "text",
+    [
+        "",
+        " , ",
+        "latest",
+        ">=",
+        ">=latest",
+        "1.2 - 1.4",
+        ">1.x",
+        "~1.x",
+        "||",
+        "=>1",
+        "1..2",
+        ">=1-alpine,<2-slim",
+        "1.x.3",
+        ">=1.2<2",
+        ">=1.2<2,!=1.3",
+        "1.2||1.3",
+        ">=1.2&<2",
+        "~1.2^1.3",
+        ">=1-alpine<2",
+        "1.2=1.3",
+        ">=1.2;<2",
+        "1.2/1.3",
+        "1.x<2",
+    ],
 )
 def test_what_is_no_range_is_refused(text: str) -> None:
     with pytest.raises(InvalidOption):
