@@ -73,5 +73,7 @@ class Login:
 
 
 def _usual_scope(request: Request, repository: str) -> str:
-    """What REQUEST needs, where the registry doesn't say."""
+    """What REQUEST needs, where the registry doesn't say. Without REPOSITORY it lists all of them (distribution, Token Scope Documentation)."""
+    if not repository:
+        return "registry:catalog:*"
     return f"repository:{repository}:{'pull' if request.method in ('GET', 'HEAD') else 'delete,pull' if request.method == 'DELETE' else 'pull,push'}"

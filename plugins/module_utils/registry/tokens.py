@@ -153,10 +153,16 @@ def _is_listed(host: str, port: int | None, scheme: str, listed: t.Collection[st
 
 
 def merged(scopes: t.Iterable[str]) -> tuple[str, ...]:
-    """SCOPES (`TYPE:NAME:ACTION,ACTION`) with all actions of a resource in one, in a fixed order."""
-    actions: dict[str, dict[str, None]] = {}
+    """Return SCOPES (`TYPE:NAME:ACTION,ACTION`) with all actions of a resource in one, in a fixed order.
+
+    A scope of another form is kept as it is: some token servers have scopes of their own, which other clients pass on too.
+    """
+    actions: dict[str, set[str]] = {}
+    whole: set[str] = set()
     for scope in scopes:
         resource, colon, wanted = scope.rpartition(":")
         if colon:
-            actions.setdefault(resource, {}).update(dict.fromkeys(wanted.split(",")))
-    return tuple(f"{resource}:{','.join(sorted(wanted))}" for resource, wanted in sorted(actions.items()))
+            actions.setdefault(resource, set()).update(wanted.split(","))
+        else:
+            whole.add(scope)
+    return (*sorted(whole), *(f"{resource}:{','.join(sorted(wanted))}" for resource, wanted in sorted(actions.items())))

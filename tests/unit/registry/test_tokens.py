@@ -104,7 +104,8 @@ def test_what_is_no_address_of_this_network_is_no_matter_of_ours(host: str) -> N
         (["repository:a:pull", "repository:a:push,pull"], ("repository:a:pull,push",)),
         (["repository:b:pull", "repository:a/c:push"], ("repository:a/c:push", "repository:b:pull")),
         (["repository:r.io:5000/a:pull"], ("repository:r.io:5000/a:pull",)),
-        (["registry:catalog:*", "nonsense"], ("registry:catalog:*",)),
+        (["registry:catalog:*", "nonsense"], ("nonsense", "registry:catalog:*")),
+        (["everything", "repository:a:push", "everything", "repository:a:pull"], ("everything", "repository:a:pull,push")),
     ],
 )
 def test_scopes_of_one_resource_become_one(scopes: list[str], one: tuple[str, ...]) -> None:

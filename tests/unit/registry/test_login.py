@@ -1,0 +1,86 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which scopes a token is asked for, where a registry's challenge names an odd one or none."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.registry import listing
+from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, Credentials, HostSettings
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
+from ansible_collections.longshore.images.tests.support.programmable.doors import PASSWORD, USER, TokenDoor, Tokens
+from ansible_collections.longshore.images.tests.support.programmable.server import Answer, Asked, Server
+
+
+class OneScope(TokenDoor):
+    """Names the same SCOPE in every challenge, or none. Whoever has a token may do everything."""
+
+    scope: str | None = None
+
+    def challenge(self, scope: str | None, error: str | None = None) -> str:
+        return super().challenge(self.scope, error)
+
+    def stops(self, asked: Asked, scope: str | None) -> Answer | None:
+        return super().stops(asked, None)
+
+
+class Place(t.NamedTuple):
+    """A registry that wants tokens, and the scopes that its token server was asked for."""
+
+    registries: Registries
+    host: str
+    door: OneScope
+    scopes: list[list[str]]
+
+
+@pytest.fixture
+def place() -> t.Iterator[Place]:
+    tokens, scopes = Tokens({USER: PASSWORD}), []
+
+    def answer(asked: Asked) -> Answer:
+        scopes.append(asked.values("scope"))
+        return tokens(asked)
+
+    with Server(answer) as token_server:
+        door = OneScope(tokens, f"{token_server.url}/token")
+        distribution = Distribution(door)
+        distribution.put(make_image(), "team/app", "1")
+        with Server(distribution) as server:
+            settings = HostSettings(plain_http=True, credentials=Credentials(USER, PASSWORD), token_hosts=frozenset([token_server.host]))
+            registries = Registries(ClientSettings(settings, retries=1))
+            yield Place(registries, server.host, door, scopes)
+            registries.client.close()
+
+
+def test_a_catalog_whose_challenge_names_no_scope_is_asked_for_with_that_of_catalogs(place: Place) -> None:
+    names = [reference.repository for reference in listing.repositories(place.registries.endpoint(place.host))]
+    assert names == ["team/app"]
+    assert place.scopes == [["registry:catalog:*"]]
+
+
+def test_a_repository_whose_challenge_names_no_scope_is_asked_for_with_its_own(place: Place) -> None:
+    assert place.registries.repository(Reference.parse(f"{place.host}/team/app:1")).fetch(Reference.parse(f"{place.host}/team/app:1"))
+    assert place.scopes == [["repository:team/app:pull"]]
+
+
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [
+        ("everything", ["everything"]),
+        ("everything repository:team/app:pull", ["everything", "repository:team/app:pull"]),
+        ("aws repository:team/app:pull,push", ["aws", "repository:team/app:pull,push"]),
+    ],
+)
+def test_a_scope_without_a_colon_is_asked_for_as_it_is(place: Place, named: str, asked: list[str]) -> None:
+    place.door.scope = named
+    reference = Reference.parse(f"{place.host}/team/app:1")
+    assert place.registries.repository(reference).fetch(reference)
+    assert place.scopes == [asked]
