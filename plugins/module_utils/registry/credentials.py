@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import threading
 import typing as t
 
@@ -20,6 +21,9 @@ from .settings import Credentials
 MAX_FILE = 1024 * 1024
 
 _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
+# A key that is a URL, as `docker login` wrote it for years, means its host, whatever its path. Host and port are compared whole: a key with a user
+# before the host or with a query is none of these, here as in docker and podman.
+_URL_KEY = re.compile(r"https?://([^/]+)(?:/.*)?", re.DOTALL)
 
 
 class HostCredentials:
@@ -54,14 +58,16 @@ class HostCredentials:
         auths = document.child("auths")
         helpers = document.text_map("credHelpers")
         keys = _keys(registry, repository)
-        for key in keys:
-            if key in helpers:
-                return self._ask(document, helpers[key], registry, required=True)
-        entries = [auths.child(key) for key in keys if auths is not None]
+        helper = next((helpers[key] for key in keys if key in helpers), None)
+        if helper:
+            return self._ask(document, helper, registry, required=True)
+        entries = [auths.child(key) for key in [*keys, *_url_keys(auths, registry)]] if auths is not None else []
         for entry in entries:
-            if entry is not None and (entry.text("auth") or entry.text("identitytoken")):
-                return _decode(entry)
-        store = document.text("credsStore")
+            found = _credentials_in(entry) if entry is not None else None
+            if found is not None:
+                return found
+        # An empty name is no helper, and keeps the one for all registries away from this one, as in docker.
+        store = document.text("credsStore") if helper is None else None
         logged_in = any(entry is not None for entry in entries)
         return self._ask(document, store, registry, required=logged_in) if store else None
 
@@ -104,7 +110,8 @@ def _read(path: str, required: bool) -> Document | None:
         return None
     except OSError as error:
         raise system_error(error, path) from error
-    return Document.parse(data or b"{}", path, MAX_FILE)
+    is_empty = len(data) <= MAX_FILE and not data.strip()
+    return Document.parse(b"{}" if is_empty else data, path, MAX_FILE)
 
 
 def _keys(registry: str, repository: str) -> list[str]:
@@ -113,6 +120,21 @@ def _keys(registry: str, repository: str) -> list[str]:
     keys = ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
     keys += list(_HUB_KEYS) if registry == DOCKER_HUB else []
     return [*keys, *(f"https://{registry}{path}" for path in ("", "/", "/v1/", "/v2/")), f"http://{registry}"]
+
+
+def _url_keys(auths: Document, registry: str) -> list[str]:
+    """Return the other keys of AUTHS that are URLs of REGISTRY, in the order of the file."""
+    hosts = _HUB_KEYS if registry == DOCKER_HUB else (registry,)
+    matches = ((key, _URL_KEY.fullmatch(key)) for key in auths.members)
+    return [key for key, match in matches if match is not None and match[1] in hosts]
+
+
+def _credentials_in(entry: Document) -> Credentials | None:
+    """Return the credentials of an entry: those in `auth` before a plain `username` and `password`, which only docker reads. Raises UnsupportedFormat."""
+    if entry.text("auth") or entry.text("identitytoken"):
+        return _decode(entry)
+    username, password = entry.text("username"), entry.text("password")
+    return Credentials(username, password) if username and password else None
 
 
 def _decode(entry: Document) -> Credentials:

@@ -92,6 +92,11 @@ def test_a_named_file_that_is_a_folder_is_told_in_the_systems_words(tmp_path: Pa
         (["https://r.io/"], "https://r.io/"),
         (["https://r.io/v1/"], "https://r.io/v1/"),
         (["http://r.io"], "http://r.io"),
+        (["http://r.io/"], "http://r.io/"),
+        (["http://r.io/v1/"], "http://r.io/v1/"),
+        (["https://r.io/other/path"], "https://r.io/other/path"),
+        (["https://r.io/other/path", "r.io"], "r.io"),
+        (["https://r.io/v1/", "https://r.io/other/path"], "https://r.io/v1/"),
         # Nothing is matched by its beginning.
         (
             [
@@ -107,6 +112,17 @@ def test_a_named_file_that_is_a_folder_is_told_in_the_systems_words(tmp_path: Pa
                 "*",
                 "",
                 "https://r.io:443",
+                "https://r.io:443/v1/",
+                "https://r.io.evil.com/r.io/",
+                "https://r.io@evil.com/",
+                "https://me@r.io/",
+                "https://r.io?x=/",
+                "https://r.io#/",
+                "HTTPS://r.io/",
+                "ftp://r.io/",
+                "https:/r.io/",
+                "//r.io/",
+                "https:///r.io/",
             ],
             None,
         ),
@@ -122,12 +138,44 @@ def test_a_port_belongs_to_the_registry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io", "docker.io/library", "docker.io/library/nginx"]
-)
+    "key",
+    [
+        "https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io", "docker.io/library", "docker.io/library/nginx",
+        "https://docker.io/v1/", "http://index.docker.io/", "https://registry-1.docker.io/v2/",
+    ],
+)  # fmt: skip
 def test_docker_hub_has_several_names(tmp_path: Path, key: str) -> None:
     document = {"auths": {key: auth("hub")}}
     assert password_in(tmp_path, document, "docker.io", "library/nginx") == "hub"
     assert password_in(tmp_path, document) is None
+
+
+def test_a_name_and_a_password_without_auth_count(tmp_path: Path) -> None:
+    entry = {"username": "me", "password": "plain"}
+    found = HostCredentials(written(tmp_path / "auth.json", {"auths": {"r.io": entry}}), {}).find("r.io", "a")
+    assert found == Credentials("me", "plain")
+    assert password_in(tmp_path, {"auths": {"r.io": {**entry, **auth("encoded")}}}) == "encoded"
+    assert password_in(tmp_path, {"auths": {"r.io": {**entry, "auth": ""}}}) == "plain"
+
+
+@pytest.mark.parametrize(
+    "entry", [{"username": "me"}, {"password": "plain"}, {"username": "", "password": "plain"}, {"username": "me", "password": ""}]
+)
+def test_half_of_a_name_and_a_password_is_none(tmp_path: Path, entry: dict[str, str]) -> None:
+    assert password_in(tmp_path, {"auths": {"r.io": entry}}) is None
+
+
+def test_an_identity_token_comes_before_a_name_and_a_password(tmp_path: Path) -> None:
+    entry = {"username": "me", "password": "plain", "identitytoken": "id"}
+    found = HostCredentials(written(tmp_path / "auth.json", {"auths": {"r.io": entry}}), {}).find("r.io", "a")
+    assert found is not None
+    assert found.secret == "id"
+
+
+@pytest.mark.parametrize("helpers", [{"credHelpers": {"r.io": ""}}, {"credsStore": ""}, {"credHelpers": {"r.io": ""}, "credsStore": "absent-helper"}])
+def test_a_helper_without_a_name_is_none(tmp_path: Path, helpers: dict[str, Any]) -> None:
+    assert password_in(tmp_path, {"auths": {"r.io": auth("file")}, **helpers}) == "file"
+    assert password_in(tmp_path, {"auths": {"r.io": {}}, **helpers}) is None
 
 
 @pytest.mark.parametrize("password", ["a:b", "", "é", "p\nq", "x" * 5000])
@@ -141,7 +189,18 @@ def test_the_zeros_that_some_tools_add_are_dropped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [b"", {}, {"auths": None}, {"auths": {}}, {"auths": {"r.io": None}}, {"auths": {"r.io": {}}}, {"auths": {"r.io": {"auth": ""}}}, {"x": 1}],
+    [
+        b"",
+        b" ",
+        b" \n\t\r\n",
+        {},
+        {"auths": None},
+        {"auths": {}},
+        {"auths": {"r.io": None}},
+        {"auths": {"r.io": {}}},
+        {"auths": {"r.io": {"auth": ""}}},
+        {"x": 1},
+    ],
 )
 def test_a_file_may_say_nothing(tmp_path: Path, document: Any) -> None:
     assert password_in(tmp_path, document) is None
