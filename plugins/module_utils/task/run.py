@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -22,6 +23,9 @@ PlanFunction = t.Callable[[Task], Plan]
 
 def _make_module(arguments: Arguments) -> AnsibleModule:
     """Ansible's module. The state of the file at `path` is left out of its results: in check mode that would be the old file's."""
+    # An empty HOME would make `~` the root folder, for Ansible's options as for our own paths; without one the user's own home is looked up.
+    if os.environ.get("HOME") == "":
+        del os.environ["HOME"]
     module: t.Any = AnsibleModule(**arguments.as_kwargs())
     module.add_path_info = dict
     return t.cast(AnsibleModule, module)

@@ -1,0 +1,24 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A user's home folder where the environment says nothing of it: an empty HOME, as some services and cron have it, is none."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from ansible_collections.longshore.images.tests.support import modules
+
+OWN_HOME = pwd.getpwuid(os.geteuid()).pw_dir
+
+
+def test_an_empty_home_is_that_of_the_user() -> None:
+    options = {"store": "~/longshore-absent/store", "name": ["a:1"]}
+    assert modules.run("image_info", options, env={"HOME": ""})["store"] == f"{OWN_HOME}/longshore-absent/store"
+
+
+def test_a_home_that_is_set_is_the_users() -> None:
+    options = {"store": "~/longshore-absent/store", "name": ["a:1"]}
+    assert modules.run("image_info", options, env={"HOME": "/elsewhere"})["store"] == "/elsewhere/longshore-absent/store"
