@@ -24,9 +24,13 @@ MAX_FILE = 1024 * 1024
 CONTAINERS = "/etc/containers"
 CONTAINERD = "/etc/containerd/certs.d"
 
-# Lines that say something: any but empty ones and comments; and those by which the registries of podman begin, in all spellings of TOML.
+# Lines that say something: any but empty ones and comments; and those by which podman's registries begin, of both versions and in all spellings of
+# TOML: a table of that name, or a key before the first table. In another table that is a name like others: Debian has an alias for "registry".
 _ANYTHING = re.compile(rb"^[^\S\n]*[^\s#]", re.MULTILINE)
-_REGISTRY = re.compile(rb"""^[^\S\n]*(?:\[\[\s*)?["']?registry["']?\s*[\].=]""", re.MULTILINE)
+_REGISTRY = re.compile(
+    rb"""^[^\S\n]*\[{1,2}[^\S\n]*(["']?)registr(?:y|ies)\1[^\S\n]*[\].]|\A(?:(?!^[^\S\n]*\[)[^\n]*\n)*?[^\S\n]*(["']?)registr(?:y|ies)\2[^\S\n]*[.=]""",
+    re.MULTILINE,
+)
 
 
 class EngineConfig:
@@ -41,7 +45,7 @@ class EngineConfig:
         if self._rules is None:
             self._rules = self._read_rules()
         matching = [rule for rule in self._rules if rule.matched(reference) is not None]
-        best = max(matching, key=lambda rule: len(rule.prefix), default=None)
+        best = max(matching, key=lambda rule: rule.rank, default=None)
         found = routes_of_rule(best, reference) if best is not None else HostRoutes()
         hosts = self._hosts_file(reference.registry)
         return _joined(found, hosts) if hosts is not None else found
@@ -51,14 +55,15 @@ class EngineConfig:
     def _read_rules(self) -> list[RegistryRule]:
         """The rules of all files; of two for one prefix the later file's."""
         rules: dict[str, RegistryRule] = {}
-        for path in self._files():
-            document = self._read(path, _REGISTRY)
-            if document is not None:
-                rules.update((rule.prefix, rule) for rule in read_rules(document, path))
+        main, *beside = self._files()
+        for path in filter(None, (main, *beside)):
+            read = self._read(path, _REGISTRY)
+            if read is not None:
+                rules.update((rule.prefix, rule) for rule in read_rules(*read, path, may_be_version_1=path is main))
         return list(rules.values())
 
-    def _files(self) -> list[str]:
-        """The main file, the user's own before the system's, and then what is put beside it, the user's last."""
+    def _files(self) -> list[str | None]:
+        """The main file, if there is one, the user's own before the system's, and then what is put beside it, the user's last."""
         environment = os.environ
         config = environment.get("XDG_CONFIG_HOME") or os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".config")
         own = os.path.join(config, "containers")
@@ -66,7 +71,7 @@ class EngineConfig:
         main = next((path for path in mains if path and os.path.exists(path)), None)
         folders = [os.path.join(place, "registries.conf.d") for place in (CONTAINERS, own)]
         beside = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.conf")))]
-        return [main, *beside] if main is not None else beside
+        return [main, *beside]
 
     # containerd's files.
 
@@ -79,11 +84,11 @@ class EngineConfig:
         path = os.path.join(folder, "hosts.toml") if folder is not None else None
         if path is None or not os.path.exists(path):
             return None
-        document = self._read(path, _ANYTHING)
-        return routes_of_hosts_file(document, path, registry) if document is not None else None
+        read = self._read(path, _ANYTHING)
+        return routes_of_hosts_file(read[0], path, registry) if read is not None else None
 
-    def _read(self, path: str, telling: re.Pattern[bytes]) -> dict[str, t.Any] | None:
-        """A file as TOML; None where it holds nothing that matters (no TELLING line), or nothing here can read it, which is warned of."""
+    def _read(self, path: str, telling: re.Pattern[bytes]) -> tuple[dict[str, t.Any], str] | None:
+        """A file as TOML, and its text; None where it holds nothing that matters (no TELLING line), or nothing here can read it, which is warned of."""
         try:
             with open(path, "rb") as file:
                 data = file.read(MAX_FILE + 1)
@@ -98,7 +103,8 @@ class EngineConfig:
             self.warnings.append(f"{path} is passed over: reading it takes Python 3.11, or the library tomli; host_config: false does without it")
             return None
         try:
-            return t.cast("dict[str, t.Any]", reader.loads(data.decode("utf-8")))
+            text = data.decode("utf-8")
+            return reader.loads(text), text
         except (ValueError, RecursionError) as error:
             raise UnsupportedFormat(f"{path} is no valid TOML: {clean(str(error), 200)}; mend it, or do without it by host_config: false") from error
 

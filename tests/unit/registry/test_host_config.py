@@ -110,7 +110,7 @@ def test_another_location_takes_the_place_of_the_prefix(tmp_path: Path) -> None:
         ("r.io/ab:1", "one"),
         ("r.io:5000/a:1", None),
         ("x.r.io/a:1", "wild"),
-        ("x.y.r.io:5000/a:1", "wild"),
+        ("x.y.r.io:5000/a:1", "wild.io:5000"),
         ("xr.io/a:1", None),
     ],
 )
@@ -118,7 +118,8 @@ def test_the_longest_prefix_counts(tmp_path: Path, name: str, location: str | No
     rules = {"r.io": "one", "r.io/a": "two", "r.io/a/b": "three", "*.r.io": "wild"}
     conf(tmp_path, "".join(f'[[registry]]\nprefix = "{prefix}"\nlocation = "{place}.io"\n' for prefix, place in rules.items()))
     upstream = routes(name).upstream
-    assert (upstream.host if upstream is not None else None) == (f"{location}.io" if location else None)
+    expected = location if location is None or "." in location else f"{location}.io"
+    assert (upstream.host if upstream is not None else None) == expected
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -194,6 +195,175 @@ def test_an_odd_file_of_podman_is_refused_by_name(tmp_path: Path, text: str) -> 
     path = conf(tmp_path, text)
     with pytest.raises(UnsupportedFormat, match=str(path)):
         routes("r.io/x")
+
+
+# Of version 1, and files that podman refuses. tests/interop/test_registries_conf.py asks skopeo about the same files.
+
+VERSION_1 = """
+[registries.search]
+registries = ["docker.io"]
+[registries.insecure]
+registries = ["plain.io", "both.io/"]
+[registries.block]
+registries = ["bad.io/team", "both.io"]
+"""
+
+
+def test_a_file_of_version_1_blocks_and_allows_plain_http(tmp_path: Path) -> None:
+    path = conf(tmp_path, VERSION_1)
+    assert routes("plain.io/x") == HostRoutes(insecure=True)
+    assert routes("bad.io/team/x") == HostRoutes(blocked_by=str(path))
+    assert routes("bad.io/other/x") == HostRoutes()
+    assert routes("both.io/x") == HostRoutes(insecure=True, blocked_by=str(path))
+    assert routes("docker.io/x") == HostRoutes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[registries]\nblock = {registries = ['bad.io']}",
+        "registries.block.registries = ['bad.io']",
+        "registries = {block = {registries = ['bad.io']}}",
+        "  [ 'registries' . \"block\" ] # ours\n  registries = [\n    'bad.io',\n  ]",
+        "[registries.block]\nregistries = ['*.bad.io', 'bad.io']",
+    ],
+)
+def test_version_1_is_found_in_every_spelling_of_toml(tmp_path: Path, text: str) -> None:
+    conf(tmp_path, text)
+    assert routes("bad.io/x").blocked_by
+
+
+@pytest.mark.parametrize(
+    "text", ["[registries.search]\nregistries = ['r.io']", "[registries.other]\nregistries = ['r.io']", "[registries.block]\nregistries = []"]
+)
+def test_a_file_of_version_1_may_say_nothing_of_a_registry(tmp_path: Path, text: str) -> None:
+    conf(tmp_path, text)
+    assert routes("r.io/x") == HostRoutes()
+
+
+def test_a_wildcard_of_version_1_stands_for_its_hosts_with_any_port(tmp_path: Path) -> None:
+    conf(tmp_path, '[registries.insecure]\nregistries = ["*.plain.io"]\n')
+    assert routes("a.plain.io:5000/x") == HostRoutes(insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('[[registry]]\nlocation = "a.io"\nblocked = true\n[[registry]]\nlocation = "a.io"\n', 4, "a.io is there twice.*blocked.*line 3"),
+        ('[[registry]]\nlocation = "a.io"\n\n[[registry]]\nprefix = "b.io"\nlocation = "a.io/"\ninsecure = true\n', 7, "a.io is there twice.*insecure"),
+        ('[[registry]]\nlocation = "a.io"\n[[registry.mirror]]\nlocation = "m.io"\npull-from-mirror = "never"\n', 5, "pull-from-mirror.*'never'"),
+        ('[[registry]]\nlocation = "a.io"\n[[registry.mirror]]\ninsecure = true\n', 3, "mirror.*no location"),
+        ('[[registry]]\nlocation = "a.io"\n[[registry.mirror]]\nlocation = "/"\n', 4, "mirror.*no location"),
+        ('[[registry]]\nlocation = "https://a.io"\n', 2, "location.*scheme"),
+        ('[[registry]]\nprefix = "http://a.io"\nlocation = "a.io"\n', 2, "prefix.*scheme"),
+        ('[[registry]]\nlocation = "a.io"\n[[registry.mirror]]\nlocation = "https://m.io/x"\n', 4, "location.*scheme"),
+        (
+            '[[registry]]\nlocation = "a.io"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = "m.io"\npull-from-mirror = "all"\n',
+            6, "pull-from-mirror.*mirror-by-digest-only",
+        ),
+        ('[[registry]]\nlocation = "a.io"\npull-from-mirror = "all"\n', 3, "pull-from-mirror.*mirrors alone"),
+        ('[[registry]]\nlocation = "a.io"\n[[registry]]\nprefix = "b.io"\nblocked = true\n', 3, "no location"),
+        ("[[registry]]\nblocked = true\n", 1, "neither location nor prefix"),
+        ('[[registry]]\nprefix = "*.a.io/team"\nlocation = "b.io"\n', 2, r"\*\.example\.com"),
+        ('[[registry]]\nprefix = "*.a.io:5000"\nlocation = "b.io"\n', 2, r"\*\.example\.com"),
+        ('[[registry]]\nlocation = "a.io"\n[registries.block]\nregistries = []\n', 3, "version 1.*version 2"),
+        ('unqualified-search-registries = ["a.io"]\n[registries.block]\nregistries = ["b.io"]\n', 2, "version 1.*version 2"),
+        ('[registries.block]\nregistries = [\n  "a.io",\n  "https://b.io",\n]\n', 2, "scheme"),
+        ('[registries.insecure]\nregistries = ["a.io", ""]\n', 2, "empty"),
+        ('[registries.insecure]\nregistries = "a.io"\n', 2, "registries is not a list"),
+        ('# one\n[[registry]]\nlocation = "a.io"\n[[registry]]\nlocation = 1\n', 5, "location is not a string"),
+        ('[[registry]]\nlocation = "a.io"\n\n[[registry.mirror]]\nlocation = "m.io"\ninsecure = 1\n', 6, "insecure is not true or false"),
+        ("\nregistry = [\n  {location = 'https://a.io'},\n]\n", 2, "scheme"),
+    ],
+)  # fmt: skip
+def test_a_file_that_podman_refuses_is_refused_with_the_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+    path = conf(tmp_path, text)
+    with pytest.raises(UnsupportedFormat, match=rf"^{path}, line {line}: .*{words}"):
+        routes("r.io/x")
+
+
+def test_the_same_registry_may_be_there_twice_where_both_agree(tmp_path: Path) -> None:
+    path = conf(
+        tmp_path,
+        '[[registry]]\nprefix = "a.io/x"\nlocation = "a.io"\nblocked = true\n[[registry]]\nprefix = "a.io/y"\nlocation = "a.io"\nblocked = true\n',
+    )
+    assert (routes("a.io/x/z").blocked_by, routes("a.io/y/z").blocked_by, routes("a.io/z").blocked_by) == (str(path), str(path), None)
+
+
+def test_of_two_tables_for_one_prefix_in_a_file_the_first_counts(tmp_path: Path) -> None:
+    conf(tmp_path, "".join(f'[[registry]]\nprefix = "r.io"\nlocation = "{place}.io"\n' for place in ("one", "two")))
+    upstream = routes("r.io/x").upstream
+    assert upstream is not None
+    assert upstream.host == "one.io"
+
+
+def test_a_file_beside_the_main_one_may_not_be_of_version_1(tmp_path: Path) -> None:
+    path = written(tmp_path / "containers/registries.conf.d/a.conf", VERSION_1)
+    with pytest.raises(UnsupportedFormat, match=rf"^{path}, line 2: .*version 1"):
+        routes("r.io/x")
+
+
+def test_files_of_both_versions_may_be_on_one_host(tmp_path: Path) -> None:
+    conf(tmp_path, VERSION_1)
+    written(tmp_path / "containers/registries.conf.d/a.conf", '[[registry]]\nlocation = "bad.io/team"\n')
+    assert routes("bad.io/team/x").blocked_by is None
+    assert routes("plain.io/x").insecure
+
+
+@pytest.mark.parametrize(("name", "host"), [("x.r.io/a:1", "new.io"), ("x.r.io:77/a:1", "new.io:77")])
+def test_a_wildcard_keeps_the_port(tmp_path: Path, name: str, host: str) -> None:
+    conf(tmp_path, '[[registry]]\nprefix = "*.r.io"\nlocation = "new.io"\n[[registry.mirror]]\nlocation = "new.io"\n')
+    found = routes(name)
+    assert found.upstream is not None
+    for route in (found.upstream, *found.mirrors):
+        assert asked(route, name) == f"{host}/v2/a/manifests/1"
+        assert route.keeper == host
+
+
+@pytest.mark.parametrize("location", ["new.io/team", "new.io:5000"])
+def test_a_wildcard_whose_location_cannot_take_the_port_is_refused(tmp_path: Path, location: str) -> None:
+    path = conf(tmp_path, f'[[registry]]\nprefix = "*.r.io"\nlocation = "{location}"\n')
+    with pytest.raises(UnsupportedFormat, match=rf"{path}: .*{location}.*:77"):
+        routes("x.r.io:77/a:1")
+    upstream = routes("x.r.io/a:1").upstream
+    assert upstream is not None
+    assert upstream.keeper == location.partition("/")[0]
+
+
+def test_a_whole_name_comes_before_a_wildcard_of_the_same_length(tmp_path: Path) -> None:
+    conf(tmp_path, '[[registry]]\nprefix = "*.r.io"\nlocation = "wild.io"\n[[registry]]\nprefix = "x.r.io"\nlocation = "exact.io"\n')
+    upstream = routes("x.r.io/a").upstream
+    assert upstream is not None
+    assert upstream.host == "exact.io"
+
+
+# As Debian's file of short names has it.
+ALIASES = '# "registry" = "commented.io/registry"\n[aliases]\n  # Docker\n  "registry" = "docker.io/library/registry"\n  "a/registry"="quay.io/b/registry"\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ALIASES,
+        'short-name-mode = "enforcing"\nunqualified-search-registries = [\n  "registry.example.com",\n]\n' + ALIASES,
+        '[aliases]\nregistry = "x.io/y"',
+    ],
+)
+def test_a_file_of_aliases_alone_is_not_even_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(host_config, "_toml", lambda: None)
+    written(tmp_path / "containers/registries.conf.d/shortnames.conf", text)
+    config = EngineConfig()
+    assert config.routes(Reference.parse("nginx")) == HostRoutes()
+    assert config.warnings == []
+
+
+@pytest.mark.parametrize("text", [VERSION_1, MIRRORED, "registry = []\n" + ALIASES, ALIASES + '[[registry]]\nlocation = "r.io"\n'])
+def test_a_file_with_aliases_and_registries_is_warned_of_without_a_toml_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(host_config, "_toml", lambda: None)
+    conf(tmp_path, text)
+    config = EngineConfig()
+    config.routes(Reference.parse("nginx"))
+    assert len(config.warnings) == 1
 
 
 def test_a_file_without_registries_is_not_even_parsed(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a setting of a TOML file stands, for error messages: Python's reader of TOML doesn't say."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+_HEADER = re.compile(r"\s*\[{1,2}([^\[\]=]+)\]{1,2}\s*(?:#.*)?")
+_KEY = re.compile(r"""\s*(["']?)([A-Za-z0-9_-]+)\1\s*[=.]""", re.ASCII)
+
+
+class Place(t.NamedTuple):
+    """A key in a table: in the table of TABLES, each the so-many-th of its name after the one before. `key` is None for a table as a whole."""
+
+    tables: tuple[tuple[str, int], ...]
+    key: str | None = None
+
+
+def line_of(text: str, place: Place) -> int:
+    """Return the number of the line of PLACE, or of the nearest table or key around it: an inline table has no line of its own."""
+    lines = text.splitlines()
+    start = _table_line(lines, place.tables)
+    if start is None:
+        return (_key_line(lines, 0, place.tables[0][0].partition(".")[0]) or 0) + 1
+    found = _key_line(lines, start + 1, place.key) if place.key is not None else None
+    return (start if found is None else found) + 1
+
+
+def _table_line(lines: list[str], tables: t.Sequence[tuple[str, int]]) -> int | None:
+    """Return the index of the line of the last of TABLES that has a line, None where the first has none."""
+    found, number = None, -1
+    for name, count in tables:
+        for _time in range(count):
+            number = next((later for later in range(number + 1, len(lines)) if _name_of_table(lines[later]) == name), len(lines))
+        if number == len(lines):
+            break
+        found = number
+    return found
+
+
+def _key_line(lines: list[str], start: int, key: str) -> int | None:
+    """Return the index of the line that sets KEY between START and the next table."""
+    for number in range(start, len(lines)):
+        match = _KEY.match(lines[number])
+        if match is not None and match[2] == key:
+            return number
+        if _name_of_table(lines[number]) is not None:
+            break
+    return None
+
+
+def _name_of_table(line: str) -> str | None:
+    match = _HEADER.fullmatch(line)
+    return ".".join(part.strip().strip("\"'") for part in match[1].split(".")) if match is not None else None
