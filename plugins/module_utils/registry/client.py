@@ -66,6 +66,8 @@ class Registries:
             return self._endpoint(routes_for(Reference(registry, ""), self.client.settings, self._host_config).itself)
 
     def _endpoint(self, route: Route) -> Endpoint:
+        if self._host_config is not None:
+            route = self._host_config.with_certificates(route)
         return self._endpoints.setdefault(route, Endpoint(route, self.client))
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What this host's engines are told of registries: containers-registries.conf(5), and containerd's hosts.toml (containerd, Registry Configuration)."""
+"""What this host's engines are told of registries: containers-registries.conf(5), containerd's hosts.toml, and the certificates of all of them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ from ..oci.reference import Reference
 from ..oci.text import clean
 from .hosts_toml import routes_of_hosts_file
 from .registries_conf import RegistryRule, read_rules, routes_of_rule
-from .route import HostRoutes
+from .route import HostRoutes, Route
+
+if t.TYPE_CHECKING:
+    from .host_certificates import HostCertificates
 
 MAX_FILE = 1024 * 1024
 CONTAINERS = "/etc/containers"
+DOCKER = "/etc/docker"
 CONTAINERD = "/etc/containerd/certs.d"
 
 # Lines that say something: any but empty ones and comments; and those by which podman's registries begin, of both versions and in all spellings of
@@ -39,6 +43,7 @@ class EngineConfig:
     def __init__(self) -> None:
         self.warnings: list[str] = []
         self._rules: list[RegistryRule] | None = None
+        self._certificates: dict[str, HostCertificates | None] = {}
 
     def routes(self, reference: Reference) -> HostRoutes:
         """What the files say of a repository: podman's mirrors before containerd's. Raises UnsupportedFormat for a file that is odd."""
@@ -49,6 +54,35 @@ class EngineConfig:
         found = routes_of_rule(best, reference) if best is not None else HostRoutes()
         hosts = self._hosts_file(reference.registry)
         return _joined(found, hosts) if hosts is not None else found
+
+    def with_certificates(self, route: Route) -> Route:
+        """Return ROUTE with the certificates that the host has for it, where its settings name none.
+
+        Raises UnsupportedFormat for a folder with one half of a pair, InputOutputError for a file that can't be read.
+        """
+        if route.settings.plain_http:
+            return route
+        if route.keeper not in self._certificates:
+            self._certificates[route.keeper] = self._read_certificates(route.keeper)
+        found = self._certificates[route.keeper]
+        return dataclasses.replace(route, settings=found.added_to(route.settings)) if found is not None else route
+
+    def _read_certificates(self, registry: str) -> HostCertificates | None:
+        """What podman and docker look for, in the first of their folders that exists, else what containerd does."""
+        if registry in (".", ".."):
+            return None
+        home = os.environ.get("HOME") or os.path.expanduser("~")
+        places = [os.path.join(place, "certs.d", registry) for place in (os.path.join(home, ".config/containers"), CONTAINERS, DOCKER)]
+        folder = next(filter(os.path.isdir, places), None)
+        containerds = self._hosts_folder(registry)
+        if folder is None and containerds is None:
+            return None
+        from .host_certificates import read_certificates
+
+        found = read_certificates(folder) if folder is not None else None
+        if (found is None or found.is_empty) and containerds is not None and not _is_filled(os.path.join(containerds, "hosts.toml")):
+            found = read_certificates(containerds, key_may_be_within=True)
+        return found
 
     # podman's files.
 
@@ -75,12 +109,15 @@ class EngineConfig:
 
     # containerd's files.
 
-    def _hosts_file(self, registry: str) -> HostRoutes | None:
+    def _hosts_folder(self, registry: str) -> str | None:
         """The first folder that is there counts, whatever it holds."""
         host, colon, port = registry.rpartition(":")
         names = [f"{host}_{port}_", registry] if colon and port.isdigit() else [registry]
         folders = (os.path.join(CONTAINERD, name) for name in [*names, "_default"])
-        folder = next(filter(os.path.isdir, folders), None)
+        return next(filter(os.path.isdir, folders), None)
+
+    def _hosts_file(self, registry: str) -> HostRoutes | None:
+        folder = self._hosts_folder(registry)
         path = os.path.join(folder, "hosts.toml") if folder is not None else None
         if path is None or not os.path.exists(path):
             return None
@@ -111,6 +148,13 @@ class EngineConfig:
 
 def _joined(found: HostRoutes, hosts: HostRoutes) -> HostRoutes:
     return dataclasses.replace(found, mirrors=found.mirrors + hosts.mirrors, server=hosts.server)
+
+
+def _is_filled(path: str) -> bool:
+    try:
+        return os.path.getsize(path) > 0
+    except OSError:
+        return False
 
 
 def _toml() -> types.ModuleType | None:

@@ -67,6 +67,7 @@ def _settings(table: Table, plain_http: bool, what: str) -> HostSettings:
         plain_http=plain_http,
         validate_certs=not value(table, "skip_verify", bool, False, what),
         ca_path=joint_bundle(authorities) if len(authorities) > 1 else authorities[0] if authorities else None,
+        ca_origin=", ".join(authorities) or None,
         client_cert=os.path.join(folder, certificate) if certificate else None,
         client_key=os.path.join(folder, key) if key else None,
         headers=tuple(_headers(value(table, "header", dict, {}, what), what)),

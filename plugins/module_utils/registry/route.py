@@ -115,6 +115,7 @@ def _with_the_tasks_settings(route: Route, settings: ClientSettings) -> Route:
         plain_http=own.plain_http if listed.plain_http is None else listed.plain_http,
         validate_certs=own.validate_certs and listed.validate_certs,
         ca_path=listed.ca_path or own.ca_path,
+        ca_origin=own.ca_origin if listed.ca_path is None else None,
         credentials=listed.credentials,
         token_hosts=listed.token_hosts,
     )

@@ -38,11 +38,13 @@ class HostSettings:
 
     Where `may_be_plain`, None asks a host that isn't this machine too. `token_hosts` are the host:port of token servers that are trusted though they are
     this machine's or a private network's. `headers` go with every request to this host, and with none to another. `mirrors` are asked first, in order.
+    `ca_origin` is where the authorities in `ca_path` come from, for messages, when that is a file of our own.
     """
 
     plain_http: bool | None = None
     validate_certs: bool = True
     ca_path: str | None = None
+    ca_origin: str | None = None
     client_cert: str | None = None
     client_key: str | None = None
     credentials: Credentials | None = None

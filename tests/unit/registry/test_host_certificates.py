@@ -1,0 +1,237 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates for single registries in the folders of podman, docker and containerd (containers-certs.d(5), docker's and containerd's certs.d)."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError, Unreachable, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.registry import host_config
+from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, HostSettings, Mirror
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
+from ansible_collections.longshore.images.tests.support.programmable.doors import OpenDoor
+from ansible_collections.longshore.images.tests.support.programmable.server import Server
+from ansible_collections.longshore.images.tests.support.registry import make_authority
+
+IMAGE = make_image()
+PODMANS_OWN, PODMANS, DOCKERS, CONTAINERDS = "home/.config/containers/certs.d", "containers/certs.d", "docker/certs.d", "containerd"
+FOLDERS = [PODMANS_OWN, PODMANS, DOCKERS, CONTAINERDS]
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_config, "CONTAINERS", str(tmp_path / "containers"))
+    monkeypatch.setattr(host_config, "DOCKER", str(tmp_path / "docker"))
+    monkeypatch.setattr(host_config, "CONTAINERD", str(tmp_path / "containerd"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("XDG_CONFIG_HOME", "CONTAINERS_REGISTRIES_CONF"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority with a server's certificate, another one that trusts clients, and a client's pair of files."""
+    folder = tmp_path_factory.mktemp("made")
+    make_authority(folder)
+    (folder / "other").mkdir()
+    make_authority(folder / "other")
+    for words in (
+        ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=a client", "-keyout", "client.key", "-out", "client.csr"],
+        ["x509", "-req", "-in", "client.csr", "-CA", "other/ca.pem", "-CAkey", "other/ca.key", "-days", "2", "-out", "client.cert"],
+    ):
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+    return folder
+
+
+def running(made: Path, wants_client: bool = False) -> Server:
+    """A registry with TLS under the authority of the tests."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made / "server.pem", made / "server.key")
+    if wants_client:
+        context.load_verify_locations(made / "other/ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+    distribution = Distribution(OpenDoor())
+    distribution.put(IMAGE, "team/app", "1")
+    return Server(distribution, context)
+
+
+@pytest.fixture
+def server(made: Path) -> t.Iterator[Server]:
+    with running(made) as server:
+        yield server
+
+
+@pytest.fixture
+def strict(made: Path) -> t.Iterator[Server]:
+    """One that takes nobody without a certificate."""
+    with running(made, wants_client=True) as server:
+        yield server
+
+
+def fetch(host: str, settings: HostSettings | None = None, host_config: bool = True) -> bool:
+    """Whether an image is found there. Raises what stands in the way."""
+    registries = Registries(ClientSettings(settings or HostSettings(), retries=1, host_config=host_config))
+    reference = Reference.parse(f"{host}/team/app:1")
+    try:
+        return registries.repository(reference).fetch(reference).digest == IMAGE.root.digest
+    finally:
+        registries.client.close()
+
+
+def put(folder: Path, **files: Path) -> Path:
+    """Copies files into a registry's folder: `ca_crt` as `ca.crt`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, source in files.items():
+        shutil.copy(source, folder / name.replace("_", "."))
+    return folder
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_an_authority_of_a_registry_is_trusted(tmp_path: Path, made: Path, server: Server, folder: str) -> None:
+    with pytest.raises(Unreachable):
+        fetch(server.host)
+    put(tmp_path / folder / server.host, ca_crt=made / "ca.pem")
+    assert fetch(server.host)
+    with pytest.raises(Unreachable):
+        fetch(server.host, host_config=False)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_client_shows_its_certificate(tmp_path: Path, made: Path, strict: Server, folder: str) -> None:
+    place = put(tmp_path / folder / strict.host, ca_crt=made / "ca.pem")
+    with pytest.raises(LongshoreError):
+        fetch(strict.host)
+    put(place, client_cert=made / "client.cert", client_key=made / "client.key")
+    assert fetch(strict.host)
+
+
+def test_authorities_and_clients_may_have_any_name(tmp_path: Path, made: Path, strict: Server) -> None:
+    put(
+        tmp_path / PODMANS / strict.host,
+        a_crt=made / "other/ca.pem", z_crt=made / "ca.pem", me_cert=made / "client.cert", me_key=made / "client.key", notes_txt=made / "names",
+    )  # fmt: skip
+    assert fetch(strict.host)
+
+
+@pytest.mark.parametrize(("first", "second"), [(PODMANS_OWN, PODMANS), (PODMANS, DOCKERS), (DOCKERS, CONTAINERDS)])
+def test_the_first_folder_of_a_registry_counts_alone(tmp_path: Path, made: Path, server: Server, first: str, second: str) -> None:
+    put(tmp_path / second / server.host, ca_crt=made / "ca.pem")
+    put(tmp_path / first / server.host, ca_crt=made / "other/ca.pem")
+    with pytest.raises(Unreachable, match="certificate verify failed"):
+        fetch(server.host)
+    put(tmp_path / first / server.host, right_crt=made / "ca.pem")
+    assert fetch(server.host)
+
+
+def test_an_empty_folder_of_podman_keeps_docker_but_not_containerd_away(tmp_path: Path, made: Path, server: Server) -> None:
+    put(tmp_path / PODMANS / server.host)
+    put(tmp_path / DOCKERS / server.host, ca_crt=made / "ca.pem")
+    with pytest.raises(Unreachable):
+        fetch(server.host)
+    put(tmp_path / CONTAINERDS / server.host, ca_crt=made / "ca.pem")
+    assert fetch(server.host)
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_containerds_folder_counts_in_every_spelling_where_it_has_no_hosts_file(tmp_path: Path, made: Path, server: Server, text: str | None) -> None:
+    for name in (f"{server.host.replace(':', '_')}_", "_default"):
+        folder = put(tmp_path / CONTAINERDS / name, ca_crt=made / "ca.pem")
+        if text is not None:
+            (folder / "hosts.toml").write_text(text)
+        assert fetch(server.host)
+        shutil.rmtree(folder)
+
+
+def test_beside_a_hosts_file_of_containerd_other_files_mean_nothing(tmp_path: Path, made: Path, server: Server) -> None:
+    folder = put(tmp_path / CONTAINERDS / server.host, ca_crt=made / "ca.pem")
+    (folder / "hosts.toml").write_text(f'server = "https://{server.host}"\n')
+    with pytest.raises(Unreachable):
+        fetch(server.host)
+
+
+def test_a_certificate_of_containerd_may_hold_its_key(tmp_path: Path, made: Path, strict: Server) -> None:
+    folder = put(tmp_path / CONTAINERDS / strict.host, ca_crt=made / "ca.pem")
+    (folder / "me.cert").write_bytes((made / "client.cert").read_bytes() + (made / "client.key").read_bytes())
+    assert fetch(strict.host)
+
+
+def test_what_the_task_says_comes_first(tmp_path: Path, made: Path, server: Server) -> None:
+    put(tmp_path / PODMANS / server.host, ca_crt=made / "ca.pem")
+    with pytest.raises(Unreachable):
+        fetch(server.host, HostSettings(ca_path=str(made / "other/ca.pem")))
+    put(tmp_path / PODMANS / server.host, ca_crt=made / "other/ca.pem")
+    assert fetch(server.host, HostSettings(ca_path=str(made / "ca.pem")))
+    unverified = Registries(ClientSettings(HostSettings(validate_certs=False), host_config=True)).endpoint(server.host)
+    assert unverified.settings.verify is False
+
+
+def test_a_client_certificate_of_the_task_comes_first(tmp_path: Path, made: Path, strict: Server) -> None:
+    put(tmp_path / DOCKERS / strict.host, ca_crt=made / "ca.pem", me_cert=made / "server.pem", me_key=made / "server.key")
+    with pytest.raises(LongshoreError):
+        fetch(strict.host)
+    assert fetch(strict.host, HostSettings(client_cert=str(made / "client.cert"), client_key=str(made / "client.key")))
+
+
+def test_a_mirror_has_the_certificates_of_its_own_host(tmp_path: Path, made: Path, server: Server) -> None:
+    put(tmp_path / PODMANS / server.host, ca_crt=made / "ca.pem")
+    assert fetch("r.io", HostSettings(mirrors=(Mirror(f"https://{server.host}", HostSettings()),), mirror_only=True))
+    (tmp_path / "containers/registries.conf").write_text(f'[[registry]]\nprefix = "r.io"\nlocation = "{server.host}"\n')
+    assert fetch("r.io")
+
+
+def test_docker_hub_has_its_folder_under_the_name_that_people_use(tmp_path: Path, made: Path) -> None:
+    put(tmp_path / PODMANS / "docker.io", ca_crt=made / "ca.pem")
+    registries = Registries(ClientSettings(host_config=True))
+    assert registries.endpoint("docker.io").settings.ca_path is not None
+    assert registries.endpoint("quay.io").settings.ca_path is None
+
+
+def test_the_hosts_own_authorities_stay_trusted(tmp_path: Path, made: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("requests.certs.where", lambda: str(made / "ca.pem"))
+    put(tmp_path / PODMANS / server.host, ca_crt=made / "other/ca.pem")
+    assert fetch(server.host)
+
+
+@pytest.mark.parametrize("folder", [PODMANS_OWN, PODMANS, DOCKERS])
+@pytest.mark.parametrize(("name", "missing"), [("client.cert", "client.key"), ("client.key", "client.cert")])
+def test_half_of_a_pair_is_refused_by_name(tmp_path: Path, made: Path, strict: Server, folder: str, name: str, missing: str) -> None:
+    place = put(tmp_path / folder / strict.host, ca_crt=made / "ca.pem")
+    shutil.copy(made / name, place / name)
+    with pytest.raises(UnsupportedFormat, match=rf"{place}/{name} has no {missing} beside it"):
+        fetch(strict.host)
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "client.cert", "client.key"])
+def test_a_file_that_cannot_be_read_is_told_by_its_path(tmp_path: Path, made: Path, strict: Server, name: str) -> None:
+    place = put(tmp_path / PODMANS / strict.host, ca_crt=made / "ca.pem", client_cert=made / "client.cert", client_key=made / "client.key")
+    (place / name).unlink()
+    (place / name).mkdir()
+    with pytest.raises(InputOutputError, match=f"{place}/{name}: Is a directory"):
+        fetch(strict.host)
+
+
+def test_a_file_without_certificates_adds_none(tmp_path: Path, made: Path, server: Server) -> None:
+    place = put(tmp_path / PODMANS / server.host, ca_crt=made / "ca.pem")
+    (place / "notes.crt").write_text("nothing\n")
+    assert fetch(server.host)
+
+
+def test_plain_http_needs_no_certificates(tmp_path: Path) -> None:
+    distribution = Distribution(OpenDoor())
+    distribution.put(IMAGE, "team/app", "1")
+    with Server(distribution) as server:
+        place = put(tmp_path / PODMANS / server.host)
+        (place / "client.key").write_text("alone\n")
+        assert fetch(server.host, HostSettings(plain_http=True))
