@@ -35,6 +35,10 @@ options:
       - Whether the files count by which this host's engines find registries. What the task says comes first.
       - Of podman's C(registries.conf), prefixes, locations, mirrors, C(insecure) and C(blocked) are kept to; of containerd's C(hosts.toml) under
         C(/etc/containerd/certs.d) hosts with their capabilities, C(server), C(ca), C(client), C(skip_verify), C(header) and C(override_path).
+      - A file that podman refuses is an error that names the line. Of files in version 1 of its format, blocked and insecure registries are kept to.
+      - Certificates for a registry, C(*.crt) of authorities and a pair C(*.cert) and C(*.key) of this host, are taken from the first folder of that
+        registry under C(~/.config/containers/certs.d), C(/etc/containers/certs.d) and C(/etc/docker/certs.d), or else from
+        C(/etc/containerd/certs.d) where it has no C(hosts.toml).
       - Aliases of podman are not, since they would make another image of the same name; a short name is always one of Docker Hub.
       - Reading them takes Python 3.11 or newer on the managed host, or its library C(tomli). Otherwise a file that says something is warned of and passed over.
     type: bool
@@ -56,6 +60,7 @@ options:
     description:
       - V(true) means HTTP without TLS, V(false) means always TLS.
       - When it is left out, TLS is used, except for a registry on the loopback interface that answers a TLS greeting with something that isn't TLS.
+        Names that end in C(.localhost) count as such where they lead to this host.
     type: bool
   proxy:
     description:

@@ -61,8 +61,10 @@ class Endpoint:
         if self.settings.plain_http is not None:
             return "http" if self.settings.plain_http else "https"
         name, port = _split_host(self.route.host)
-        may_be_plain = self.settings.may_be_plain or is_loopback(name)
-        return "http" if may_be_plain and not _speaks_tls(name, port or 443, self.client.settings.timeout) else "https"
+        anywhere = self.settings.may_be_plain
+        if not anywhere and not is_loopback(name):
+            return "https"
+        return "https" if _speaks_tls(name, port or 443, self.client.settings.timeout, anywhere) else "http"
 
     def credentials(self, repository: str) -> Credentials | None:
         """Those of the task, else the host's own."""
@@ -113,15 +115,21 @@ def _split_host(host: str) -> tuple[str, int | None]:
     return host.strip("[]"), None
 
 
-def _speaks_tls(host: str, port: int, timeout: float) -> bool:
-    """Whether HOST answers a TLS greeting with TLS. Only an answer that isn't TLS says no: silence and refused certificates are for the real request."""
+def _speaks_tls(host: str, port: int, timeout: float, anywhere: bool) -> bool:
+    """Whether HOST answers a TLS greeting with TLS. Only an answer that isn't TLS says no: silence and refused certificates are for the real request.
+
+    Unless it may be ANYWHERE, a host that turns out to be another machine has to: a name server may send a name below `localhost` to it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
         connection = socket.create_connection((host, port), timeout=min(CONNECT_TIMEOUT, timeout))
-        with connection, context.wrap_socket(connection, server_hostname=host):
-            return True
+        with connection:
+            if not anywhere and not is_loopback(str(connection.getpeername()[0])):
+                return True
+            with context.wrap_socket(connection, server_hostname=host):
+                return True
     except ssl.SSLError as error:
         return (error.reason or "") not in _NOT_TLS
     except OSError:

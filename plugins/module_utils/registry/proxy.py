@@ -31,9 +31,12 @@ def proxy_for(url: str, given: str | None, environment: t.Mapping[str, str]) -> 
 
 
 def is_loopback(host: str) -> bool:
-    """Whether HOST (a name or an address, without port or brackets) can only be this machine."""
+    """Whether HOST (a name or an address, without port or brackets) can only be this machine: names below `localhost` too (RFC 6761, 6.3)."""
     address = _address(host)
-    return host.lower() == "localhost" if address is None else address.is_loopback
+    if address is not None:
+        return address.is_loopback
+    below, dot, top = host.removesuffix(".").lower().rpartition(".")
+    return top == "localhost" and bool(below) == bool(dot)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -44,7 +44,6 @@ class HostSettings:
     plain_http: bool | None = None
     validate_certs: bool = True
     ca_path: str | None = None
-    ca_origin: str | None = None
     client_cert: str | None = None
     client_key: str | None = None
     credentials: Credentials | None = None
@@ -53,6 +52,7 @@ class HostSettings:
     headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     mirrors: tuple[Mirror, ...] = ()
     mirror_only: bool = False
+    ca_origin: str | None = None
 
     @property
     def for_strangers(self) -> HostSettings:

@@ -95,7 +95,12 @@ def test_no_list_of_hosts_makes_it_fail(no_proxy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "answer"), [("localhost", True), ("Localhost", True), ("127.0.0.1", True), ("::1", True), ("[::1]", True), ("r.io", False), ("", False)]
-)
+    ("host", "answer"),
+    [
+        ("localhost", True), ("Localhost", True), ("127.0.0.1", True), ("::1", True), ("[::1]", True), ("r.io", False), ("", False),
+        ("registry.localhost", True), ("A.B.LOCALHOST", True), ("localhost.", True), ("a.localhost.", True), ("localhost.r.io", False),
+        ("mylocalhost", False), (".localhost", False), ("a.localhost.r.io", False), ("127.0.0.1.localhost", True),
+    ],
+)  # fmt: skip
 def test_a_loopback_host_is_known_by_name_or_address(host: str, answer: bool) -> None:
     assert is_loopback(host) is answer

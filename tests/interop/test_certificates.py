@@ -1,0 +1,131 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A registry's folder of certificates means to us what it means to skopeo and to containerd."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.registry import host_config
+from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings
+from ansible_collections.longshore.images.tests.support import engines
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
+from ansible_collections.longshore.images.tests.support.programmable.doors import OpenDoor
+from ansible_collections.longshore.images.tests.support.programmable.server import Server
+from ansible_collections.longshore.images.tests.support.registry import make_authority, needed
+
+
+class Place(t.NamedTuple):
+    """A registry with `app:1`, for clients with a certificate of their own. `ca.pem`, `client.cert` and `client.key` are in FOLDER."""
+
+    host: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Place]:
+    folder = tmp_path_factory.mktemp("registry")
+    make_authority(folder)
+    for words in (
+        ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=a client", "-keyout", "client.key", "-out", "client.csr"],
+        ["x509", "-req", "-in", "client.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2", "-out", "client.cert"],
+    ):
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+    context.load_verify_locations(folder / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    distribution = Distribution(OpenDoor())
+    distribution.put(make_image(), "app", "1")
+    with Server(distribution, context) as server:
+        yield Place(server.host, folder)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder whose configuration is all that counts, and no containerd's."""
+    for name in ("CONTAINERS", "DOCKER", "CONTAINERD"):
+        monkeypatch.setattr(host_config, name, str(tmp_path / name))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def we_find_it(registry: Place) -> bool:
+    reference = Reference.parse(f"{registry.host}/app:1")
+    registries = Registries(ClientSettings(host_config=True, retries=1))
+    try:
+        return bool(registries.repository(reference).fetch(reference))
+    except LongshoreError:
+        return False
+    finally:
+        registries.client.close()
+
+
+def skopeo_finds_it(registry: Place, home: Path) -> bool:
+    needed("skopeo")
+    words = ["skopeo", "inspect", "--raw", f"docker://{registry.host}/app:1"]
+    return subprocess.run(words, check=False, capture_output=True, env={**os.environ, "HOME": str(home)}, timeout=60).returncode == 0
+
+
+def containerd_finds_it(registry: Place, folders: Path, containerd: engines.Containerd) -> bool:
+    socket = ["--address", str(containerd.folder / "c.sock")]
+    words = ["ctr", *socket, "content", "fetch", "--hosts-dir", str(folders), f"{registry.host}/app:1"]
+    return subprocess.run(words, check=False, capture_output=True, timeout=120).returncode == 0
+
+
+def fill(folder: Path, registry: Place, files: t.Mapping[str, str]) -> None:
+    """Puts files of the registry's folder into FOLDER, under other names."""
+    folder.mkdir(parents=True)
+    for name, source in files.items():
+        shutil.copy(registry.folder / source, folder / name)
+
+
+PAIR = {"client.cert": "client.cert", "client.key": "client.key"}
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({}, False),
+        ({"ca.crt": "ca.pem"}, False),
+        ({"ca.crt": "ca.pem", **PAIR}, True),
+        ({"any.crt": "ca.pem", "me.cert": "client.cert", "me.key": "client.key"}, True),
+        ({"ca.crt": "ca.pem", "notes.crt": "names", **PAIR}, True),
+        ({"ca.crt": "ca.pem", "client.cert": "client.cert", "other.key": "client.key"}, False),
+        ({"ca.pem": "ca.pem", **PAIR}, False),
+        (PAIR, False),
+    ],
+)
+def test_a_folder_means_the_same_to_skopeo(home: Path, registry: Place, files: dict[str, str], found: bool) -> None:
+    fill(home / ".config/containers/certs.d" / registry.host, registry, files)
+    assert we_find_it(registry) == found
+    assert skopeo_finds_it(registry, home) == found
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"ca.crt": "ca.pem"}, False),
+        ({"ca.crt": "ca.pem", **PAIR}, True),
+        ({"ca.crt": "ca.pem", "me.cert": "client.cert", "me.key": "client.key"}, True),
+    ],
+)
+def test_a_folder_means_the_same_to_containerd(
+    home: Path, registry: Place, containerd_daemon: engines.Containerd, files: dict[str, str], found: bool
+) -> None:
+    fill(home / "CONTAINERD" / registry.host, registry, files)
+    assert we_find_it(registry) == found
+    assert containerd_finds_it(registry, home / "CONTAINERD", containerd_daemon) == found
