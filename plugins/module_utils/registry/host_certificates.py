@@ -34,10 +34,10 @@ class HostCertificates:
         Raises InputOutputError for a file that can't be read.
         """
         if self.authorities and settings.ca_path is None and settings.validate_certs:
-            from requests.certs import where
+            from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
             # As in Go's clients these authorities come on top of the system's: storage that a registry redirects to has other ones.
-            settings = dataclasses.replace(settings, ca_path=joint_bundle([where(), *self.authorities]), ca_origin=self.folder)
+            settings = dataclasses.replace(settings, ca_path=joint_bundle([DEFAULT_CA_BUNDLE_PATH, *self.authorities]), ca_origin=self.folder)
         if self.client_cert is not None and settings.client_cert is None:
             for path in filter(None, (self.client_cert, self.client_key)):
                 _check_readable(path)

@@ -199,7 +199,7 @@ def test_docker_hub_has_its_folder_under_the_name_that_people_use(tmp_path: Path
 
 
 def test_the_hosts_own_authorities_stay_trusted(tmp_path: Path, made: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("requests.certs.where", lambda: str(made / "ca.pem"))
+    monkeypatch.setattr("requests.utils.DEFAULT_CA_BUNDLE_PATH", str(made / "ca.pem"))
     put(tmp_path / PODMANS / server.host, ca_crt=made / "other/ca.pem")
     assert fetch(server.host)
 
