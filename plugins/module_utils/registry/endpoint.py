@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
 # One for a request that brought none or one that ended, and one where what was got turns out to be too little.
 _MAX_AUTHORIZATIONS = 2
 # What OpenSSL calls an answer that isn't TLS at all; which of them comes depends on its version and on the answer's first bytes.
-_NOT_TLS = (
+NOT_TLS = (
     "WRONG_VERSION_NUMBER",
     "HTTP_REQUEST",
     "HTTPS_PROXY_REQUEST",
@@ -131,6 +131,6 @@ def _speaks_tls(host: str, port: int, timeout: float, anywhere: bool) -> bool:
             with context.wrap_socket(connection, server_hostname=host):
                 return True
     except ssl.SSLError as error:
-        return (error.reason or "") not in _NOT_TLS
+        return (error.reason or "") not in NOT_TLS
     except OSError:
         return True

@@ -299,8 +299,11 @@ class HttpClient:
         except requests.exceptions.SSLError as error:
             if _ENDED.search(str(error)) is not None:
                 raise _PassingFault(reason_of(error), _way_of(url, proxy)) from error
-            hint = "; give ca_path, or validate_certs: false to do without" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
-            raise Unreachable(f"{request.what}: no trusted TLS connection to {_way_of(url, proxy)}: {reason_of(error)}{hint}") from error
+            from .tls_faults import tls_hint
+
+            reason = reason_of(error)
+            hint = tls_hint(reason, settings, bool(proxy))
+            raise Unreachable(f"{request.what}: no trusted TLS connection to {_way_of(url, proxy)}: {reason}{hint}") from error
         except (
             requests.exceptions.InvalidURL,
             requests.exceptions.MissingSchema,
