@@ -12,12 +12,16 @@ import http.client
 import http.cookiejar
 import io
 import socket
+import ssl
 import time
 import typing as t
 
 with contextlib.suppress(ImportError):  # told by whoever makes a client
     import requests
     import urllib3
+
+# Named here since Python 3.9 doesn't: a trusted certificate needn't be signed by itself.
+_PARTIAL_CHAIN = 0x80000
 
 FLOOR = 1024
 WINDOW = 60.0
@@ -72,12 +76,31 @@ class _Answer(http.client.HTTPResponse):
         return data
 
 
+class _AsOtherClients:
+    """Verifies certificates as skopeo, docker and curl do, whichever Python runs it.
+
+    Python 3.13 refuses authorities that lack extensions of RFC 5280, as most home-made ones do, and older ones refuse to trust a certificate whose own
+    issuer isn't there. Signatures, names and times are verified as ever.
+    """
+
+    ssl_context: ssl.SSLContext | None
+    cert_reqs: t.Any
+
+    def connect(self) -> None:
+        if self.ssl_context is None:
+            tools = urllib3.util.ssl_
+            self.ssl_context = context = tools.create_urllib3_context(cert_reqs=tools.resolve_cert_reqs(self.cert_reqs))
+            context.verify_flags = ssl.VerifyFlags((context.verify_flags | _PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT)
+        t.cast(t.Any, super()).connect()
+
+
 def _pools(window: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     """The connection pools of urllib3, for connections whose answers are watched."""
     answer = type("Answer", (_Answer,), {"window": window})
     pools = {}
     for scheme, pool in (("http", urllib3.HTTPConnectionPool), ("https", urllib3.HTTPSConnectionPool)):
-        connection = type("Connection", (t.cast(t.Any, pool).ConnectionCls,), {"response_class": answer})
+        kinds = (_AsOtherClients, t.cast(t.Any, pool).ConnectionCls) if scheme == "https" else (t.cast(t.Any, pool).ConnectionCls,)
+        connection = type("Connection", kinds, {"response_class": answer})
         pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
     return pools
 

@@ -1,0 +1,176 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which certificates are trusted, and what a user reads where one isn't: what is wrong with it, and what to do."""
+
+from __future__ import annotations
+
+import http.server
+import ssl
+import subprocess
+import threading
+import typing as t
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import Unreachable
+from ansible_collections.longshore.images.plugins.module_utils.registry.http import HttpClient, Request
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, HostSettings
+
+NAMES = "subjectAltName=IP:127.0.0.1"
+
+
+def openssl(folder: Path, *words: str) -> None:
+    subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Authorities and certificates of many kinds, each a NAME.pem with its NAME.key.
+
+    `home` is an authority as most people make theirs, without keyUsage; `middle` one below it. `good`, `old`, `early` and `other` are certificates of
+    `home`: for this host, expired, not valid yet, and for another name; `deep` is one of `middle`; `alone` is signed by itself.
+    """
+    folder = tmp_path_factory.mktemp("certificates")
+    for name in ("home", "strange"):
+        openssl(
+            folder,
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "9",
+            "-subj",
+            f"/CN={name}",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.pem",
+        )
+    alone = ["-subj", "/CN=alone", "-addext", NAMES, "-keyout", "alone.key", "-out", "alone.pem"]
+    openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", *alone)
+    (folder / "good.ext").write_text(f"{NAMES}\n")
+    (folder / "other.ext").write_text("subjectAltName=DNS:other.example.com\n")
+    (folder / "middle.ext").write_text("basicConstraints=critical,CA:TRUE\n")
+    (folder / "ca.conf").write_text(
+        "[ca]\ndefault_ca = here\n[here]\nnew_certs_dir = .\ndatabase = database\nrand_serial = yes\ndefault_md = sha256\npolicy = any\n"
+        "[any]\ncommonName = supplied\n"
+    )
+    (folder / "database").touch()
+    for name, issuer, extensions, start, end in (
+        ("good", "home", "good.ext", "20200101000000Z", "20990101000000Z"),
+        ("old", "home", "good.ext", "20200101000000Z", "20200201000000Z"),
+        ("early", "home", "good.ext", "20990101000000Z", "20990201000000Z"),
+        ("other", "home", "other.ext", "20200101000000Z", "20990101000000Z"),
+        ("middle", "home", "middle.ext", "20200101000000Z", "20990101000000Z"),
+        ("deep", "middle", "good.ext", "20200101000000Z", "20990101000000Z"),
+    ):
+        openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        signing = ["-cert", f"{issuer}.pem", "-keyfile", f"{issuer}.key", "-extfile", extensions, "-startdate", start, "-enddate", end]
+        openssl(folder, "ca", "-batch", "-notext", "-config", "ca.conf", *signing, "-in", f"{name}.csr", "-out", f"{name}.pem")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _as_on_new_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contexts are as strict as those of Python 3.13 and newer."""
+    make = urllib3.util.ssl_.create_urllib3_context
+
+    def strict(*arguments: t.Any, **options: t.Any) -> ssl.SSLContext:
+        context = make(*arguments, **options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr("urllib3.util.ssl_.create_urllib3_context", strict)
+    monkeypatch.setattr("urllib3.connection.create_urllib3_context", strict)
+
+
+def ask(made: Path, certificate: str | None, settings: HostSettings, proxy: str | None = None) -> int:
+    """The status of a server with CERTIFICATE, or without TLS. Raises Unreachable."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(made / f"{certificate}.pem", made / f"{certificate}.key")
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        client = HttpClient(ClientSettings(settings, retries=1, proxy=proxy))
+        try:
+            return client.send(Request("GET", f"https://127.0.0.1:{server.server_port}/", "it", accepted=(501,)), settings).status
+        finally:
+            client.close()
+            server.shutdown()
+
+
+def words_of(made: Path, certificate: str | None, ca: str | None, **more: t.Any) -> str:
+    with pytest.raises(Unreachable) as caught:
+        ask(made, certificate, HostSettings(ca_path=str(made / ca) if ca else None, **more))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "ca"),
+    [("good", "home.pem"), ("alone", "alone.pem"), ("deep", "middle.pem"), ("good", "good.pem")],
+    ids=["an authority without keyUsage", "a certificate signed by itself", "an authority below another", "the server's own certificate"],
+)
+def test_an_authority_that_other_clients_take_is_taken(made: Path, certificate: str, ca: str) -> None:
+    assert ask(made, certificate, HostSettings(ca_path=str(made / ca))) == 501
+
+
+@pytest.mark.parametrize(("certificate", "ca"), [("good", "strange.pem"), ("good", "other.pem"), ("deep", "strange.pem"), ("alone", "home.pem")])
+def test_an_unknown_authority_is_not_trusted(made: Path, certificate: str, ca: str) -> None:
+    words = words_of(made, certificate, ca)
+    assert "certificate verify failed" in words
+    assert f"no authority in {made / ca} has signed it" in words
+    assert "give ca_path" not in words
+
+
+def test_without_ca_path_an_unknown_authority_may_be_given(made: Path) -> None:
+    assert "give ca_path, or validate_certs: false to do without" in words_of(made, "good", None)
+
+
+def test_an_unknown_authority_names_the_files_of_the_host(made: Path) -> None:
+    words = words_of(made, "good", "strange.pem", ca_origin="/etc/containers/certs.d/r.io")
+    assert "no authority in /etc/containers/certs.d/r.io has signed it" in words
+    assert "strange.pem" not in words
+
+
+def test_a_folder_may_lack_its_links(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "home.pem").write_bytes((made / "home.pem").read_bytes())
+    with pytest.raises(Unreachable, match=rf"no authority in {tmp_path} has signed it.*openssl rehash"):
+        ask(made, "good", HostSettings(ca_path=str(tmp_path)))
+    openssl(tmp_path, "rehash", str(tmp_path))
+    assert ask(made, "good", HostSettings(ca_path=str(tmp_path))) == 501
+
+
+@pytest.mark.parametrize(("certificate", "told"), [("old", "has expired"), ("early", "not yet valid.*clock"), ("other", "'127.0.0.1'.*another name")])
+@pytest.mark.parametrize("ca", ["home.pem", None])
+def test_what_is_wrong_with_a_certificate_is_told(made: Path, certificate: str, told: str, ca: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(made / "home.pem"))
+    with pytest.raises(Unreachable, match=told) as caught:
+        ask(made, certificate, HostSettings(ca_path=str(made / ca) if ca else None))
+    assert "give ca_path" not in str(caught.value)
+    assert (f"ca_path is {made}/home.pem" in str(caught.value)) == (ca is not None)
+
+
+def test_a_file_without_certificates_is_told_by_its_path(made: Path) -> None:
+    assert f"{made / 'good.ext'} holds no certificate" in words_of(made, "good", "good.ext")
+
+
+def test_a_registry_without_tls_is_hinted_at_plain_http(made: Path) -> None:
+    words = words_of(made, None, None)
+    assert "plain_http: true" in words
+    assert "ca_path" not in words
+
+
+def test_a_proxy_that_is_asked_by_tls_and_has_none_is_no_matter_of_plain_http(made: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as proxy:
+        threading.Thread(target=proxy.serve_forever, args=(0.01,), daemon=True).start()
+        with pytest.raises(Unreachable) as caught:
+            ask(made, "good", HostSettings(), proxy=f"https://127.0.0.1:{proxy.server_port}")
+        proxy.shutdown()
+    assert "plain_http" not in str(caught.value)
