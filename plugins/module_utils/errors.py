@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import typing as t
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -131,6 +132,14 @@ class EngineRefused(EngineError):
 
 class MissingLibrary(LongshoreError):
     cause = "missing_library"
+
+
+def missing_library(library: str, package: str, reason: ImportError) -> MissingLibrary:
+    """Return the error for a library that this Python can't import. It names host and interpreter: a host may have several, and Ansible chose one."""
+    where = f"on {os.uname().nodename} for {sys.executable or 'its Python'} ({str(reason)[:200]})"
+    return MissingLibrary(
+        f"the Python library {library} is missing {where}; install the package {package}, or {library.split()[0]} by pip for this Python"
+    )
 
 
 def system_error(error: OSError, path: str | os.PathLike[str] | None = None) -> LongshoreError:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import typing as t
 from pathlib import Path
 
@@ -78,6 +80,9 @@ def test_a_host_without_requests_is_told_so(store: str, without_libraries: dict[
     results = modules.attempt(name, {**where, **options}, env=without_libraries)
     assert results["error"] == "missing_library"
     assert "requests" in results["msg"]
+    # Where it is missing, for which Python, and what to install: a host may have several Pythons, and Ansible chose one of them.
+    for word in (socket.gethostname(), sys.executable, "python3-requests", "no requests here"):
+        assert word in results["msg"]
 
 
 def test_zstd_is_told_to_need_its_library(store: str, tmp_path: Path, without_libraries: dict[str, str]) -> None:

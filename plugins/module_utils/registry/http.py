@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 
-from ..errors import LongshoreError, MissingLibrary, RegistryError, Unreachable
+from ..errors import LongshoreError, RegistryError, Unreachable, missing_library
 from ..oci.text import clean
 from .addresses import led_to, origin
 from .credentials import HostCredentials
@@ -170,7 +170,7 @@ class HttpClient:
     def __init__(self, settings: ClientSettings) -> None:
         """Raises MissingLibrary on a host without `requests`."""
         if LIBRARY_ERROR is not None:
-            raise MissingLibrary(f"the Python library requests (2.25 or newer) is missing on this host: {LIBRARY_ERROR}")
+            raise missing_library("requests (2.25 or newer)", "python3-requests", LIBRARY_ERROR)
         self.settings = settings
         self.found_credentials: list[Credentials] = []
         self.found_tokens: list[str] = []
