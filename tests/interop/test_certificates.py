@@ -93,6 +93,27 @@ def fill(folder: Path, registry: Place, files: t.Mapping[str, str]) -> None:
         shutil.copy(registry.folder / source, folder / name)
 
 
+def test_an_authority_without_key_usage_is_one_to_both(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """As most people make theirs. tests/unit/registry/test_tls.py has what Python 3.13 alone would say."""
+    folder = tmp_path_factory.mktemp("home-made")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    for words in (
+        ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=home", "-keyout", "ca.key", "-out", "ca.pem"],
+        ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr"],
+        ["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2", "-extfile", "names", "-out", "server.pem"],
+    ):
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+    distribution = Distribution(OpenDoor())
+    distribution.put(make_image(), "app", "1")
+    with Server(distribution, context) as server:
+        place = Place(server.host, folder)
+        fill(home / ".config/containers/certs.d" / place.host, place, {"ca.crt": "ca.pem"})
+        assert we_find_it(place)
+        assert skopeo_finds_it(place, home)
+
+
 PAIR = {"client.cert": "client.cert", "client.key": "client.key"}
 
 
@@ -106,6 +127,7 @@ PAIR = {"client.cert": "client.cert", "client.key": "client.key"}
         ({"ca.crt": "ca.pem", "notes.crt": "names", **PAIR}, True),
         ({"ca.crt": "ca.pem", "client.cert": "client.cert", "other.key": "client.key"}, False),
         ({"ca.pem": "ca.pem", **PAIR}, False),
+        ({"ca.crt": "server.pem", **PAIR}, True),
         (PAIR, False),
     ],
 )

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import ssl
+import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,6 +77,42 @@ def test_a_socket_of_another_user_is_said_to_be_closed_to_this_one() -> None:
                 Address.unix(str(folder / "s")).connect("podman", 1)
         finally:
             os.seteuid(0)
+
+
+def test_an_authority_without_key_usage_is_one_for_an_engine_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.13 refuses such a one by itself, which is imitated here; docker's own client doesn't."""
+    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    for words in (
+        ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=home", "-keyout", "ca.key", "-out", "ca.pem"],
+        ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=engine", "-keyout", "engine.key", "-out", "engine.csr"],
+        ["x509", "-req", "-in", "engine.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2", "-extfile", "names", "-out", "engine.pem"],
+    ):
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=tmp_path)
+    make = ssl.create_default_context
+
+    def strict(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        context = make(*arguments, **options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "engine.pem", tmp_path / "engine.key")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+
+        def answer() -> None:
+            connection, _peer = server.accept()
+            with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as wrapped:
+                wrapped.recv(1)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = Address.parse(f"tcp://127.0.0.1:{server.getsockname()[1]}", "docker_host", Tls(ca=str(tmp_path / "ca.pem")))
+        try:
+            address.connect("docker", 5).close()
+        finally:
+            thread.join()
 
 
 def test_what_speaks_no_tls_is_no_engine_with_tls() -> None:
