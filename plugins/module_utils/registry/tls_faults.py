@@ -30,7 +30,7 @@ def tls_hint(reason: str, settings: HostSettings, is_through_proxy: bool) -> str
         )
     if ours and _NO_CERTIFICATE.search(reason):
         return f"; {ours} holds no certificate in PEM format"
-    named = f"; ca_path is {ours}" if ours else ""
+    named = f"; {'ca_path is' if settings.ca_origin is None else 'the authorities are those of'} {ours}" if ours else ""
     if _OTHER_NAME.search(reason):
         return f"; the certificate is for another name: ask for the registry by a name that it holds, or have one made with this one{named}"
     if "has expired" in reason:
