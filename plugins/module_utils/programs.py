@@ -2,14 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs that are asked: input is streamed to them, what they print is bounded, and none of them can hang a task. Below the places, like files."""
+"""Find and run programs: no stranger's program is run, input is streamed, output is bounded, and no program can hang a task. Below the places, like files."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import math
 import os
 import selectors
+import signal
+import stat
 import subprocess
 import time
 import typing as t
@@ -20,6 +24,11 @@ Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
 
 _MAX_ERRORS = 64 * 1024
 _PIECE = 64 * 1024
+_MAX_LINKS = 40
+# Also searched, after PATH: remote logins often lack some of these.
+_STANDARD_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+# Debian lets the group staff write to these; it documents that group as one that may replace programs of root.
+_SYSTEM_FOLDERS = frozenset((*_STANDARD_FOLDERS, "/usr/local"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,17 +50,130 @@ class ProgramFailed(Exception):
     """A program couldn't be asked; the text goes on where a sentence has named it."""
 
 
+def find_program(name: str) -> str | None:
+    """Return the path of the first program NAME that is safe to run, None if there is none.
+
+    Searches the absolute folders of PATH, then the standard ones. A relative or empty entry would mean the current folder, where anybody may have put a
+    program of that name. A program that a user other than root and the running one could replace is skipped.
+    """
+    return next((path for path, problem in _find_candidates(name) if problem is None), None)
+
+
+def explain_skipped(name: str) -> str:
+    """Return which programs NAME were skipped and why, as the end of a sentence; an empty text if none was."""
+    return "".join(f"; {path} is not run because {problem}" for path, problem in _find_candidates(name) if problem is not None)
+
+
+def _find_candidates(name: str) -> t.Iterator[tuple[str, str | None]]:
+    """Yield each program NAME with the reason not to run it."""
+    for folder in dict.fromkeys([*_path_entries(), *_STANDARD_FOLDERS]):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            yield path, _why_untrusted(path)
+
+
+def _path_entries() -> list[str]:
+    return [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
+
+
+@functools.lru_cache(maxsize=1)
+def _path_for_programs(entries: tuple[str, ...]) -> str:
+    """Return the PATH that a program gets: it starts other programs by it."""
+    return os.pathsep.join(folder for folder in entries if os.path.isdir(folder) and _why_untrusted(folder) is None) or os.defpath
+
+
+def _why_untrusted(path: str) -> str | None:
+    """Return how a user other than root and the running one could replace PATH or a folder or link on the way to it; None if nobody could."""
+    try:
+        return _find_problem(path)
+    except OSError as error:
+        return f"{path} can't be checked: {error.strerror}"
+
+
+def _find_problem(path: str) -> str | None:
+    here, links = "/", 0
+    parts = path.split("/")[::-1]
+    while parts:
+        part = parts.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            here = os.path.dirname(here)
+            continue
+        # In a sticky folder nobody can replace the entries of others, but anybody can add a program.
+        problem = _problem_of(here, os.lstat(here), is_sticky_enough=any(part not in ("", ".") for part in parts))
+        there = os.path.join(here, part)
+        status = os.lstat(there)
+        if problem is None and stat.S_ISLNK(status.st_mode):
+            links += 1
+            problem = _problem_of_owner(there, status) if links <= _MAX_LINKS else f"{path} has too many symbolic links"
+            target = os.readlink(there)
+            parts += target.split("/")[::-1]
+            there = "/" if target.startswith("/") else here
+        if problem is not None:
+            return problem
+        here = there
+    return _problem_of(here, os.lstat(here), is_sticky_enough=False)
+
+
+def _problem_of(path: str, status: os.stat_result, is_sticky_enough: bool) -> str | None:
+    """Return who else may write to a file or folder."""
+    problem = _problem_of_owner(path, status)
+    if problem is not None or (is_sticky_enough and status.st_mode & stat.S_ISVTX):
+        return problem
+    if status.st_mode & stat.S_IWOTH:
+        return f"everybody may write to {path}"
+    is_of_system = status.st_uid == 0 and path in _SYSTEM_FOLDERS
+    if status.st_mode & stat.S_IWGRP and not is_of_system and not _is_private_group(status):
+        return f"its group may write to {path}"
+    return None
+
+
+def _problem_of_owner(path: str, status: os.stat_result) -> str | None:
+    return None if status.st_uid in (0, os.geteuid()) else f"{path} belongs to the user {status.st_uid}"
+
+
+def _is_private_group(status: os.stat_result) -> bool:
+    """Return whether the group is the one that most systems make for each user, with nobody else in it."""
+    import grp
+    import pwd
+
+    try:
+        group, owner = grp.getgrgid(status.st_gid), pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        return False
+    return group.gr_name == owner and set(group.gr_mem) <= {owner}
+
+
 class _Program(subprocess.Popen[bytes]):
-    """A program with all of its ends in our hands. Ansible's own way to run one would keep an image in memory."""
+    """A program with all of its ends in our hands. Ansible's own way to run one would keep an image in memory.
+
+    It has a session of its own, so that it ends together with all that it has started.
+    """
 
     def __init__(self, words: t.Sequence[str]) -> None:
-        super().__init__(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        super().__init__(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PATH": _path_for_programs(tuple(_path_entries()))},
+            start_new_session=True,
+        )
+
+    def kill(self) -> None:
+        # As long as nobody has waited for the program, its number can't be another's.
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
 
 
 def run_program(words: t.Sequence[str], timeout: float, limit: int, given: Chunks = (), seconds: float = math.inf) -> Finished:
-    """Runs a program with the bytes of GIVEN on its standard input. It is killed after TIMEOUT seconds without any progress, and after SECONDS at all.
+    """Run a program with the bytes of GIVEN on its standard input.
 
-    Raises ProgramFailed for one that can't be started, that stalls, or that prints more than LIMIT bytes.
+    It is killed with all that it started when it takes no input for TIMEOUT seconds, when it doesn't end within TIMEOUT seconds after the last input,
+    whatever it prints meanwhile, and after SECONDS at all.
+    Raises ProgramFailed for that, for a program that can't be started, and for one that prints more than LIMIT bytes.
     """
     try:
         process = _Program(words)
@@ -59,8 +181,9 @@ def run_program(words: t.Sequence[str], timeout: float, limit: int, given: Chunk
         raise ProgramFailed(f"can't be started: {error.strerror or error}") from error
     with process:
         try:
-            output, errors = _Conversation(process, timeout, limit, given, time.monotonic() + seconds).finish()
-            return Finished(process.wait(timeout), output, errors)
+            conversation = _Conversation(process, timeout, limit, given, time.monotonic() + seconds)
+            output, errors = conversation.finish()
+            return Finished(process.wait(conversation.seconds_left), output, errors)
         except subprocess.TimeoutExpired as error:
             process.kill()
             raise ProgramFailed("didn't end in time") from error
@@ -78,9 +201,19 @@ class _Conversation:
         self._streams = {output: self._output, errors: self._errors}
         self._timeout = timeout
         self._limit = limit
-        self._end = end
+        self._last_end = end
+        self._end = 0.0
         self._given = iter(given)
         self._rest = memoryview(b"")
+        self._extend()
+
+    def _extend(self) -> None:
+        """Move the deadline. Only input that was taken does so: a program that prints a byte now and then would never end."""
+        self._end = min(self._last_end, time.monotonic() + self._timeout)
+
+    @property
+    def seconds_left(self) -> float:
+        return max(self._end - time.monotonic(), 0.0)
 
     def finish(self) -> tuple[bytes, bytes]:
         """What was printed until both outputs ended."""
@@ -90,18 +223,26 @@ class _Conversation:
             for stream in self._streams:
                 selector.register(stream, selectors.EVENT_READ)
             while selector.get_map():
-                left = self._end - time.monotonic()
-                ready = selector.select(min(self._timeout, left)) if left > 0 else []
+                left = self.seconds_left
+                ready = selector.select(None if left == math.inf else left) if left else []
                 if not ready:
-                    raise ProgramFailed(f"made no progress in {self._timeout:g} seconds" if left > self._timeout else "didn't answer in time")
+                    raise ProgramFailed(self._describe_delay())
                 for key, _events in ready:
                     goes_on = self._write() if key.fileobj is self._input else self._read(t.cast("t.IO[bytes]", key.fileobj))
                     if not goes_on:
                         selector.unregister(key.fileobj)
         return bytes(self._output), bytes(self._errors)
 
+    def _describe_delay(self) -> str:
+        if self._end == self._last_end:
+            return "didn't answer in time"
+        if self._input.closed and self._output:
+            return f"didn't end its answer in {self._timeout:g} seconds"
+        return f"made no progress in {self._timeout:g} seconds"
+
     def _write(self) -> bool:
         """A program that stops reading has its reasons, and says them when it ends."""
+        self._extend()
         try:
             if not self._rest:
                 chunk = next(self._given, None)

@@ -210,6 +210,15 @@ def test_an_attribute_that_can_not_be_set_has_a_stable_cause(filled: str, tmp_pa
     assert "Operation not supported" in results["msg"]
 
 
+def test_a_program_in_the_current_folder_does_not_set_an_attribute(filled: str, tmp_path: Path) -> None:
+    (tmp_path / "chattr").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "chattr").chmod(0o755)
+    # Modules of these tests run in the root folder.
+    path = f"{str(tmp_path)[1:]}:.:{os.environ['PATH']}"
+    modules.attempt("image_save", saving(filled, tmp_path / "archive", attributes="d"), env={"PATH": path})
+    assert not (tmp_path / "ran").exists()
+
+
 def test_one_platform_is_saved_and_the_index_keeps_its_digest(filled: str, tmp_path: Path) -> None:
     modules.check_do_again("image_save", saving(filled, tmp_path / "archive", APP, platform=[OTHER]))
     loaded = load(tmp_path / "archive", tmp_path / "other")

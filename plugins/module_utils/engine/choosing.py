@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import shutil
 import typing as t
 
 from ..errors import EngineError, InvalidOption
@@ -20,8 +19,6 @@ AUTO, DOCKER, PODMAN, CONTAINERD = "auto", "docker", "podman", "containerd"
 _DOCKER_SOCKET = "/var/run/docker.sock"
 _PODMAN_SOCKET = "/run/podman/podman.sock"
 _CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
-# Where programs of administrators are that the path of a remote login may lack.
-_FURTHER_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _NAMESPACE = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 
 
@@ -60,7 +57,16 @@ def open_engine(options: EngineOptions, environment: t.Mapping[str, str]) -> Cle
 
 
 def find_program(name: str) -> str | None:
-    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_FURTHER_FOLDERS]))
+    """As programs.find_program, which only those runs import that need a program."""
+    from .. import programs
+
+    return programs.find_program(name)
+
+
+def _explain_skipped(name: str) -> str:
+    from .. import programs
+
+    return programs.explain_skipped(name)
 
 
 class _Places:
@@ -80,7 +86,7 @@ class _Places:
             return CONTAINERD
         raise EngineError(
             f"no engine was found on this host: there is no socket {_DOCKER_SOCKET}, {_PODMAN_SOCKET} or {self._containerd_socket()}, "
-            "and no program podman; start one, or say where it is"
+            f"and no program podman; start one, or say where it is{_explain_skipped(PODMAN)}"
         )
 
     # Docker.
@@ -128,7 +134,9 @@ class _Places:
             return PodmanService(Api(address, PODMAN, self._options.engine_timeout))
         program = find_program(PODMAN)
         if program is None:
-            raise EngineError(f"podman is not on this host: there is no socket {_PODMAN_SOCKET}, and no program podman in its path")
+            raise EngineError(
+                f"podman is not on this host: there is no socket {_PODMAN_SOCKET}, and no program podman in its path{_explain_skipped(PODMAN)}"
+            )
         return PodmanProgram(program, self._options.engine_timeout)
 
     def _podman_address(self) -> Address | None:
@@ -145,7 +153,7 @@ class _Places:
 
         program = find_program("ctr")
         if program is None:
-            raise EngineError("containerd can't be asked: its program ctr is not in the path of this host")
+            raise EngineError(f"containerd can't be asked: its program ctr is not in the path of this host{_explain_skipped('ctr')}")
         return Containerd(program, self._containerd_socket(), self._options.containerd_namespace, self._options.engine_timeout)
 
     def _containerd_socket(self) -> str:

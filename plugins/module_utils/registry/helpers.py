@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 
 from ..errors import Denied, UnsupportedFormat
 from ..oci.document import Document
 from ..oci.text import clean
-from ..programs import ProgramFailed, run_program
+from ..programs import ProgramFailed, explain_skipped, find_program, run_program
 from .settings import Credentials
 
 TIMEOUT = 30.0
@@ -31,8 +33,11 @@ def ask_helper(name: str, server: str, what: str) -> Credentials | None:
         raise Denied(f"{what} names a credential helper {clean(name, 100)!r}, which can't be one")
     program = f"docker-credential-{name}"
     told = f"{what} leaves the credentials of {server} to {program}, which"
+    path = find_program(program)
+    if path is None:
+        raise Denied(f"{told} can't be started: {os.strerror(errno.ENOENT)}{explain_skipped(program)}")
     try:
-        done = run_program([program, "get"], TIMEOUT, MAX_OUTPUT, (server.encode("utf-8", "replace"),), TIMEOUT)
+        done = run_program([path, "get"], TIMEOUT, MAX_OUTPUT, (server.encode("utf-8", "replace"),), TIMEOUT)
     except ProgramFailed as fault:
         raise Denied(f"{told} {fault}") from fault
     if done.status != 0:

@@ -26,9 +26,16 @@ def _make_module(arguments: Arguments) -> AnsibleModule:
     # An empty HOME would make `~` the root folder, for Ansible's options as for our own paths; without one the user's own home is looked up.
     if os.environ.get("HOME") == "":
         del os.environ["HOME"]
+    _forget_the_current_folder()
     module: t.Any = AnsibleModule(**arguments.as_kwargs())
     module.add_path_info = dict
     return t.cast(AnsibleModule, module)
+
+
+def _forget_the_current_folder() -> None:
+    """Drop the entries of PATH that mean the current folder: Ansible runs programs by name, such as `chattr` for the option `attributes`."""
+    entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join(folder for folder in entries if os.path.isabs(folder)) or os.defpath
 
 
 def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils import programs
 from ansible_collections.longshore.images.plugins.module_utils.engine import choosing, docker
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Tls
 from ansible_collections.longshore.images.plugins.module_utils.engine.api import Api
@@ -99,6 +100,19 @@ def test_containerd_is_found_by_task_environment_or_default(host: Path) -> None:
 @pytest.mark.parametrize(("engine", "program"), [("podman", "podman"), ("containerd", "ctr")])
 def test_an_engine_without_its_program_is_not_here(host: Path, engine: str, program: str) -> None:
     with pytest.raises(EngineError, match=f"{engine}.*{program}"):
+        opened(EngineOptions(engine=engine))
+
+
+@pytest.mark.parametrize(("engine", "program"), [("podman", "podman"), ("containerd", "ctr")])
+def test_a_program_that_everybody_may_replace_is_not_the_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, program: str) -> None:
+    monkeypatch.setattr(choosing, "_PODMAN_SOCKET", str(tmp_path / "podman.sock"))
+    monkeypatch.setattr(programs, "_STANDARD_FOLDERS", ())
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "open" / program).touch(0o755)
+    monkeypatch.chdir(tmp_path / "open")
+    monkeypatch.setenv("PATH", f".::{tmp_path}/open")
+    with pytest.raises(EngineError, match=rf"{engine}.*open/{program} is not run because everybody may write to .*open"):
         opened(EngineOptions(engine=engine))
 
 

@@ -88,6 +88,24 @@ def test_an_absent_program_is_an_error() -> None:
         ask_helper("absent", "r.io", "auth.json")
 
 
+@pytest.mark.parametrize("path", [".", "", "sub", ":/usr/bin"])
+def test_one_in_the_current_folder_is_not_run(helper: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    program = helper(f"touch {tmp_path}/ran; {answer('me', 'x')}")
+    (tmp_path / "bin" / "sub").symlink_to(".")
+    monkeypatch.chdir(program.parent)
+    monkeypatch.setenv("PATH", path)
+    with pytest.raises(Denied, match="can't be started"):
+        ask_helper("test", "r.io", "auth.json")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_one_that_everybody_may_replace_is_not_run_and_the_reason_is_given(helper: Any, tmp_path: Path) -> None:
+    helper(f"touch {tmp_path}/ran; {answer('me', 'x')}").parent.chmod(0o777)
+    with pytest.raises(Denied, match=r"can't be started: .*docker-credential-test is not run because everybody may write to .*bin"):
+        ask_helper("test", "r.io", "auth.json")
+    assert not (tmp_path / "ran").exists()
+
+
 def found(tmp_path: Path, document: Any, registry: str = "r.io", repository: str = "a/b") -> Credentials | None:
     (tmp_path / "auth.json").write_text(json.dumps(document))
     return HostCredentials(str(tmp_path / "auth.json"), {}).find(registry, repository)
