@@ -7,65 +7,23 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import http.client
 import http.cookiejar
-import io
-import socket
 import ssl
-import time
 import typing as t
+
+from ..http_bounds import BoundedResponse, bounded_response
+from ..limits import HEADER_SECONDS, STALL_SECONDS
 
 with contextlib.suppress(ImportError):  # told by whoever makes a client
     import requests
     import urllib3
 
+
 # Named here since Python 3.9 doesn't: a trusted certificate needn't be signed by itself.
 _PARTIAL_CHAIN = 0x80000
 
-FLOOR = 1024
-WINDOW = 60.0
 
-
-class _Watched(io.RawIOBase):
-    """What comes from a socket. Only time spent waiting for it counts, so that a reader that is busy itself is no stall of the server."""
-
-    def __init__(self, raw: io.RawIOBase, window: float) -> None:
-        super().__init__()
-        self._raw = raw
-        self._window = window
-        self._waited = 0.0
-        self._received = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: t.Any) -> int | None:
-        """Raises what a silent socket raises when less than 1 KiB a second came in WINDOW seconds of waiting."""
-        if self._waited >= self._window:
-            if self._received < FLOOR * self._waited:
-                raise socket.timeout(errno.ETIMEDOUT, f"less than 1 KiB a second came in {self._waited:.0f} seconds")
-            self._waited, self._received = 0.0, 0
-        began = time.monotonic()
-        count = self._raw.readinto(buffer)
-        # How long a first byte may take is for the socket's own timeout to say: a registry that checks a large upload has to think.
-        self._waited += time.monotonic() - began if self._received else 0.0
-        self._received += count or 0
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._raw.close()
-            super().close()
-
-
-class _Answer(http.client.HTTPResponse):
-    window = WINDOW
-
-    def __init__(self, sock: socket.socket, *arguments: t.Any, **options: t.Any) -> None:
-        super().__init__(sock, *arguments, **options)
-        self.fp = io.BufferedReader(_Watched(self.fp.detach(), self.window))
-
+class _Answer(BoundedResponse):
     def read(self, amt: int | None = None) -> bytes:
         """What has come, up to AMT bytes of it: whoever waits for all of them loses those that came before a connection broke."""
         if amt is None:
@@ -96,7 +54,7 @@ class _AsOtherClients:
 
 def _pools(window: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     """The connection pools of urllib3, for connections whose answers are watched."""
-    answer = type("Answer", (_Answer,), {"window": window})
+    answer = bounded_response(window, min(HEADER_SECONDS, window), base=_Answer)
     pools = {}
     for scheme, pool in (("http", urllib3.HTTPConnectionPool), ("https", urllib3.HTTPSConnectionPool)):
         kinds = (_AsOtherClients, t.cast(t.Any, pool).ConnectionCls) if scheme == "https" else (t.cast(t.Any, pool).ConnectionCls,)
@@ -107,7 +65,7 @@ def _pools(window: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
 
 def watching_adapter(connections: int, window: float) -> requests.adapters.HTTPAdapter:
     """Carries the requests of a session, CONNECTIONS to each host at once without opening new ones; an answer may drip for WINDOW seconds."""
-    pools = _pools(min(WINDOW, window))
+    pools = _pools(min(STALL_SECONDS, window))
 
     class WatchingAdapter(requests.adapters.HTTPAdapter):
         def init_poolmanager(self, *arguments: t.Any, **options: t.Any) -> None:

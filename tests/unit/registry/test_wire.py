@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 import time
@@ -101,3 +102,20 @@ def test_a_connection_whose_answer_was_read_is_used_again(session: requests.Sess
             answer.close()
         thread.join(5)
         accepted[0].close()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        itertools.chain([HEAD[:17]], itertools.repeat(b"X: " + b"y" * 60_000 + b"\r\n")),
+        itertools.chain([HEAD[:17], b"Transfer-Encoding: chunked\r\n\r\n0\r\n"], itertools.repeat(b"X: y\r\n")),
+    ],
+    ids=["interim answers", "headers", "trailers"],
+)
+def test_what_has_no_end_is_given_up_however_fast_it_comes(session: requests.Session, parts: t.Iterable[bytes]) -> None:
+    with sending(*itertools.islice(parts, 100_000), every=0) as url:
+        began = time.monotonic()
+        with pytest.raises((requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError)):
+            session.get(url, stream=True, timeout=(5, 5)).raw.read(100, decode_content=False)
+        assert time.monotonic() - began < 5

@@ -1,0 +1,142 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""HTTP answers within bounds of bytes and time, for connections of `http.client` and urllib3. Below all packages: registries and engines both use it.
+
+`http.client` itself skips interim answers and trailers without an end, and its timeout starts again with every byte: a server that sends
+`HTTP/1.1 100 Continue` for ever, or one byte every few seconds, would hang a play.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import io
+import socket
+import time
+import typing as t
+
+from .limits import HEADER_SECONDS, MAX_HEADER_BYTES, MAX_INTERIM_ANSWERS, MAX_TRAILERS, STALL_FLOOR
+
+_MAX_LINE = 64 * 1024
+
+
+class _BoundedBytes(io.RawIOBase):
+    """The bytes of one answer as they come from its socket. Only time spent waiting counts as a stall: a reader that is busy itself is none."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, window: float | None, header_seconds: float, end: float | None) -> None:
+        super().__init__()
+        self._raw = raw
+        self._socket = sock
+        self._window = window
+        self._header_seconds = header_seconds
+        self._end = end
+        self._header_end: float | None = None
+        self._header_bytes = 0
+        self._waited = 0.0
+        self._received = 0
+        self.in_headers = True
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int | None:
+        """Read what has come. Raises what a silent socket raises at a stall or a deadline, HTTPException for headers that are too long."""
+        if self.in_headers and self._header_bytes > MAX_HEADER_BYTES:
+            raise http.client.HTTPException(f"its headers are longer than the {MAX_HEADER_BYTES} bytes that are allowed")
+        began = time.monotonic()
+        self._check_stall()
+        left = self._seconds_left(began)
+        silence = self._socket.gettimeout()
+        if left is not None:
+            self._socket.settimeout(left if silence is None else min(left, silence))
+        try:
+            count = self._raw.readinto(buffer)
+        finally:
+            if left is not None:
+                self._socket.settimeout(silence)
+        now = time.monotonic()
+        # The socket's own timeout bounds the wait for the first byte: a registry that checks a large upload has to think.
+        self._waited += now - began if self._received else 0.0
+        self._received += count or 0
+        if self.in_headers:
+            self._header_bytes += count or 0
+            self._header_end = self._header_end or now + self._header_seconds
+        return count
+
+    def _check_stall(self) -> None:
+        if self._window is None or self._waited < self._window:
+            return
+        if self._received < STALL_FLOOR * self._waited:
+            raise socket.timeout(errno.ETIMEDOUT, f"less than 1 KiB a second came in {self._waited:.0f} seconds")
+        self._waited, self._received = 0.0, 0
+
+    def _seconds_left(self, now: float) -> float | None:
+        """Return how long the next bytes may take, None without a deadline. Raises what a silent socket raises when it has passed."""
+        header_end = self._header_end if self.in_headers else None
+        ends = [end for end in (header_end, self._end) if end is not None]
+        if not ends:
+            return None
+        left = min(ends) - now
+        if left <= 0:
+            words = "its headers didn't end in time" if header_end is not None and header_end == min(ends) else "it didn't end in time"
+            raise socket.timeout(errno.ETIMEDOUT, words)
+        return left
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+            super().close()
+
+
+class BoundedResponse(http.client.HTTPResponse):
+    """An answer whose headers, interim answers and trailers have bounds. `bounded_response` makes classes with other times.
+
+    Interim answers, headers and trailers beyond the bounds raise HTTPException; a stall and a deadline raise socket.timeout.
+    """
+
+    window: float | None = None
+    header_seconds = HEADER_SECONDS
+    seconds: float | None = None
+
+    def __init__(self, sock: socket.socket, *arguments: t.Any, **options: t.Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        end = None if self.seconds is None else time.monotonic() + self.seconds
+        raw = self.fp.detach()
+        self._bytes = _BoundedBytes(raw, sock, self.window, self.header_seconds, end)
+        self.fp = io.BufferedReader(self._bytes)
+        self._statuses = 0
+
+    def begin(self) -> None:
+        super().begin()
+        self._bytes.in_headers = False
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """`begin` calls this for each interim answer, as often as there are any."""
+        self._statuses += 1
+        if self._statuses > MAX_INTERIM_ANSWERS + 1:
+            raise http.client.HTTPException(f"it has more than the {MAX_INTERIM_ANSWERS} interim answers that are allowed")
+        status: tuple[str, int, str] = t.cast(t.Any, super())._read_status()
+        return status
+
+    def _read_and_discard_trailer(self) -> None:
+        """`http.client` would skip trailers as long as any come."""
+        for _trailer in range(MAX_TRAILERS + 1):
+            line = self.fp.readline(_MAX_LINE + 1)
+            if len(line) > _MAX_LINE:
+                raise http.client.LineTooLong("trailer line")
+            if line in (b"\r\n", b"\n", b""):
+                return
+        raise http.client.HTTPException(f"it has more than the {MAX_TRAILERS} trailers that are allowed")
+
+
+def bounded_response(
+    window: float | None = None, header_seconds: float = HEADER_SECONDS, seconds: float | None = None, base: type[BoundedResponse] = BoundedResponse
+) -> type[BoundedResponse]:
+    """Return a response class for the attribute `response_class` of a connection of `http.client` or urllib3.
+
+    WINDOW: less than 1 KiB a second over so many seconds of waiting ends the answer; None leaves that to the socket's timeout. HEADER_SECONDS: from the
+    first byte to the end of the headers. SECONDS: from when the answer is first awaited to its last byte; None for no such deadline.
+    """
+    return type("Response", (base,), {"window": window, "header_seconds": header_seconds, "seconds": seconds})
