@@ -50,7 +50,10 @@ options:
     type: str
     default: default
   engine_timeout:
-    description: How many seconds an engine may go without taking or giving a byte. It gives none while it unpacks.
+    description:
+      - How many seconds an engine may go without taking a byte of an image, and how long each of its answers may take in all. It answers to an image when
+        it has unpacked it.
+      - In any case an engine must take an image at 64 KiB a second on average.
     type: float
     default: 600
 """

@@ -120,6 +120,13 @@ class BoundedResponse(http.client.HTTPResponse):
         status: tuple[str, int, str] = t.cast(t.Any, super())._read_status()
         return status
 
+    def _safe_read(self, amt: int) -> bytes:
+        """AMT is the size of a chunk as the server gives it: `-1` would read all that ever comes into memory."""
+        if amt < 0:
+            raise http.client.HTTPException("it has a chunk of a negative size")
+        data: bytes = t.cast(t.Any, super())._safe_read(amt)
+        return data
+
     def _read_and_discard_trailer(self) -> None:
         """`http.client` would skip trailers as long as any come."""
         for _trailer in range(MAX_TRAILERS + 1):

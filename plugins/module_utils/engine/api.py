@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import http.client
-import socket
 from urllib.parse import quote
 
 from ..errors import EngineError, EngineRefused, UnsupportedFormat
@@ -15,21 +14,17 @@ from ..oci.document import Document
 from ..oci.text import clean
 from .address import Address, reporting
 from .engine import Chunks
+from .exchange import AnswerTooLong, Exchange
 from .rows import MAX_LIST, understood
 
 _MAX_ANSWER = 4 * 1024 * 1024
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a socket that is open already."""
-
-    def __init__(self, opened: socket.socket) -> None:
-        super().__init__("engine")
-        self.sock = opened
-
-
 class Api:
-    """One engine's API. Every request has a connection of its own; `timeout` is how many seconds may go by without a byte."""
+    """One engine's API. Every request has a connection of its own.
+
+    An answer must be complete `timeout` seconds after its request; an archive must be taken at 64 KiB a second on average, and never stall so long.
+    """
 
     def __init__(self, address: Address, title: str, timeout: float) -> None:
         self.address = address
@@ -70,43 +65,36 @@ class Api:
         return f"the answer of {self.title} at {self.place} to {path.partition('?')[0]}"
 
     def _ask(self, method: str, path: str, limit: int, body: Chunks = (), size: int = 0) -> tuple[bytes | None, http.client.HTTPMessage]:
-        """The body of an answer, None for "not found", and its headers."""
-        connection = _Connection(self.address.connect(self.title, self.timeout))
+        """Return the body of an answer, None for "not found", and its headers. Raises EngineError, and EngineRefused for a refusal.
+
+        Redirects are refused: no engine answers with one, and another server would get the archive.
+        """
+        opened = self.address.connect(self.title, self.timeout)
         try:
             with reporting(self.title, self.place):
-                answer = self._answer(connection, method, path, body, size)
-                data = answer.read(limit + 1)
-        except http.client.HTTPException as error:
+                answer = Exchange(opened, self.timeout, size).ask(method, path, limit, body, size)
+        except AnswerTooLong as error:
+            raise EngineError(f"{self._what(path)} is longer than the {limit} bytes that are allowed") from error
+        except (http.client.HTTPException, ValueError) as error:
             raise EngineError(
                 f"{self.title} at {self.place} broke off or speaks no HTTP ({clean(str(error) or type(error).__name__, 200)})"
             ) from error
         finally:
-            connection.close()
-        if len(data) > limit:
-            raise EngineError(f"{self._what(path)} is longer than the {limit} bytes that are allowed")
+            opened.close()
         if answer.status == http.client.NOT_FOUND and method != "POST":
             return None, answer.headers
         if answer.status >= http.client.BAD_REQUEST:
-            raise EngineRefused(f"{self.title} at {self.place} refuses it: {_refusal(data) or clean(answer.reason, 200)} (status {answer.status})")
-        return data, answer.headers
-
-    @staticmethod
-    def _answer(connection: _Connection, method: str, path: str, body: Chunks, size: int) -> http.client.HTTPResponse:
-        connection.putrequest(method, path, skip_accept_encoding=True)
-        if method == "POST":
-            connection.putheader("Content-Type", "application/x-tar")
-            connection.putheader("Content-Length", str(size))
-        connection.endheaders()
-        try:
-            for chunk in body:
-                connection.send(chunk)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            # It may have said why before it stopped listening.
-            try:
-                return connection.getresponse()
-            except (OSError, http.client.HTTPException):
-                raise error from None
-        return connection.getresponse()
+            raise EngineRefused(
+                f"{self.title} at {self.place} refuses it: {_refusal(answer.body) or clean(answer.reason, 200)} (status {answer.status})"
+            )
+        if answer.status >= http.client.MULTIPLE_CHOICES:
+            raise EngineError(
+                f"{self.title} at {self.place} answers with a redirect (status {answer.status}), which no engine does and which is not followed: "
+                "give the address of the engine itself"
+            )
+        if answer.status < http.client.OK:
+            raise EngineError(f"{self.title} at {self.place} answers with status {answer.status}, which no engine does")
+        return answer.body, answer.headers
 
 
 def _refusal(data: bytes) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 import re
 import typing as t
 
@@ -20,7 +21,7 @@ from ..oci.manifest import Descriptor, describe
 from ..oci.platform import Platform, choose
 from ..programs import Finished
 from .address import Address
-from .engine import BlobHoldings, Chunks, Details, HeldImage, Holdings, LayersOf, Resident
+from .engine import BlobHoldings, Chunks, Details, HeldImage, Holdings, LayersOf, Resident, seconds_to_load
 from .program import ask_program
 from .rows import understood, words_of
 
@@ -67,10 +68,10 @@ class Containerd:
         done = self._checked("content", "ls", "--quiet")
         return understood(f"what ctr lists of {self.place}", lambda: {Digest.parse(text) for text in _text(done).split()})
 
-    def load(self, archive: Chunks, unused_size: int, platform: Platform | None) -> None:
+    def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
         """Without being told the platform it would look for older ones too that the host could run, and an index whose blobs are not all sent would fail."""
         told = ["--platform", str(platform)] if platform is not None else []
-        self._checked("images", "import", *told, "-", given=archive)
+        self._checked("images", "import", *told, "-", given=archive, seconds=seconds_to_load(size, self._timeout))
 
     # Clearing away.
 
@@ -124,14 +125,14 @@ class Containerd:
         if done.status != 0 and word in _text(self._checked("images", "ls", "--quiet")).splitlines():
             raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.told}")
 
-    def _checked(self, *words: str, given: Chunks = ()) -> Finished:
-        done = self._run(*words, given=given)
+    def _checked(self, *words: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
+        done = self._run(*words, given=given, seconds=seconds)
         if done.status != 0:
             raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.told}")
         return done
 
-    def _run(self, *words: str, given: Chunks = ()) -> Finished:
-        return ask_program([*self._words, *words], f"{self.title} at {self.place}", self._timeout, given)
+    def _run(self, *words: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
+        return ask_program([*self._words, *words], f"{self.title} at {self.place}", self._timeout, given, seconds)
 
 
 def _text(done: Finished) -> str:

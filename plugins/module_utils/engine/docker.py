@@ -10,6 +10,7 @@ from ..errors import EngineError
 from ..oci.digest import Digest
 from ..oci.document import Document
 from ..oci.platform import Platform
+from ..oci.text import clean
 from .api import Api
 from .engine import BlobHoldings, ChainHoldings, Chunks, ClearableEngine, HeldImage, Holdings, LayersOf, Resident
 from .rows import image_of, resident_of, understood
@@ -40,6 +41,13 @@ def _is_on_containerd(info: Document) -> bool:
     return isinstance(status, list) and ["driver-type", _CONTAINERD_STORE] in status
 
 
+def _layers_of(image: Document, image_id: Digest) -> tuple[Digest, ...]:
+    """Return the layers from the lowest up. Raises EngineError for the answer about another image: its layers would not be sent."""
+    if image.required_text("Id") != str(image_id):
+        raise EngineError(f"{image.what}: the image {image_id} was asked for, and it describes {clean(image.required_text('Id'), 100)}")
+    return tuple(Digest.parse(text) for text in image.required_child("RootFS").texts("Layers"))
+
+
 class Docker:
     """Docker with the store that it had first: images by the digests of their configs, layers by their content and what is below them."""
 
@@ -62,9 +70,7 @@ class Docker:
     def _stack(self, image_id: Digest) -> tuple[Digest, ...] | None:
         """The layers of an image from the lowest up; None for one that was removed meanwhile."""
         image = self._api.get(f"/images/{image_id}/json")
-        if image is None:
-            return None
-        return understood(image.what, lambda: tuple(Digest.parse(text) for text in image.required_child("RootFS").texts("Layers")))
+        return None if image is None else understood(image.what, lambda: _layers_of(image, image_id))
 
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
         self._api.send("/images/load?quiet=1", archive, size)

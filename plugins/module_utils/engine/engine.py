@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import typing as t
 
+from ..limits import ENGINE_FLOOR
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Manifest
 from ..oci.platform import Platform
@@ -17,6 +18,16 @@ from ..oci.reference import Reference
 
 Chunks = t.Iterable[t.Union[bytes, memoryview]]
 LayersOf = t.Callable[[Digest], t.Collection[Digest]]
+
+
+def seconds_to_send(size: int, timeout: float) -> float:
+    """Return how long an engine may take at all to receive an archive of SIZE bytes."""
+    return timeout + size / ENGINE_FLOOR
+
+
+def seconds_to_load(size: int, timeout: float) -> float:
+    """Return how long it may take at all to receive and to unpack it."""
+    return seconds_to_send(size, timeout) + timeout
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import abc
+import math
 import typing as t
 
 from ..errors import EngineRefused
 from ..oci.document import Document
 from ..oci.platform import Platform
-from .engine import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf, Resident
+from .engine import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf, Resident, seconds_to_load
 from .rows import MAX_LIST, image_of, resident_of, understood
 
 if t.TYPE_CHECKING:
@@ -83,16 +84,16 @@ class PodmanProgram(_Podman):
         output = self._checked("images", *(["--all"] if everything else []), "--format", "json").output.strip()
         return understood(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
 
-    def load(self, archive: Chunks, unused_size: int, unused_platform: Platform | None) -> None:
-        self._checked("load", "--quiet", given=archive)
+    def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
+        self._checked("load", "--quiet", given=archive, seconds=seconds_to_load(size, self._timeout))
 
     def remove(self, word: str) -> None:
         self._checked("image", "rm", word, allowed=_ABSENT)
 
-    def _checked(self, *words: str, given: Chunks = (), allowed: int = 0) -> Finished:
+    def _checked(self, *words: str, given: Chunks = (), allowed: int = 0, seconds: float = math.inf) -> Finished:
         from .program import ask_program
 
-        done = ask_program([self.place, *words], f"{self.title} ({self.place})", self._timeout, given)
+        done = ask_program([self.place, *words], f"{self.title} ({self.place})", self._timeout, given, seconds)
         if done.status not in (0, allowed):
             raise EngineRefused(f"{self.title} ({self.place}) refuses it: {done.told}")
         return done

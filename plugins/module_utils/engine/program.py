@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 
 from ..errors import EngineError
@@ -13,9 +14,9 @@ from ..programs import Chunks, Finished, ProgramFailed, run_program
 from .rows import MAX_LIST
 
 
-def ask_program(words: t.Sequence[str], title: str, timeout: float, given: Chunks = ()) -> Finished:
+def ask_program(words: t.Sequence[str], title: str, timeout: float, given: Chunks = (), seconds: float = math.inf) -> Finished:
     """As run_program, for an engine that messages call TITLE. Raises EngineError."""
     try:
-        return run_program(words, timeout, MAX_LIST, given)
+        return run_program(words, timeout, MAX_LIST, given, seconds)
     except ProgramFailed as fault:
         raise EngineError(f"{title}: the program {words[0]} {fault}") from fault

@@ -1,0 +1,110 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One HTTP request to an engine and its answer, within bounds of bytes and time: an engine that lies or never ends must not hang a play."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+import typing as t
+
+from ..http_bounds import bounded_response
+from ..limits import MAX_ERROR_BODY
+from .engine import Chunks, seconds_to_send
+
+_PIECE = 64 * 1024
+
+
+class Answer(t.NamedTuple):
+    """What an engine answers. The body of an error may be cut."""
+
+    status: int
+    reason: str
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+class AnswerTooLong(Exception):
+    """The body is longer than the caller allows."""
+
+
+class _Sending:
+    """An open socket, as `http.client` uses it. Each part of a request must be taken within TIMEOUT seconds, all of it before END."""
+
+    def __init__(self, opened: socket.socket, timeout: float, end: float) -> None:
+        self._socket = opened
+        self._timeout = timeout
+        self._end = end
+
+    def sendall(self, data: bytes | bytearray | memoryview) -> None:
+        """Send DATA. Raises socket.timeout at a stall, and for an engine that is too slow altogether."""
+        rest = memoryview(data)
+        while rest:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise socket.timeout("it takes the archive too slowly")
+            self._socket.settimeout(min(left, self._timeout))
+            rest = rest[self._socket.send(rest) :]
+        self._socket.settimeout(self._timeout)
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._socket, name)
+
+
+class Exchange(http.client.HTTPConnection):
+    """One request over a socket that is open already. The whole answer must come within TIMEOUT seconds after the request."""
+
+    def __init__(self, opened: socket.socket, timeout: float, size: int) -> None:
+        super().__init__("engine")
+        self.response_class = bounded_response(header_seconds=timeout, seconds=timeout)
+        self.sock = t.cast(t.Any, _Sending(opened, timeout, time.monotonic() + seconds_to_send(size, timeout)))
+
+    def ask(self, method: str, path: str, limit: int, body: Chunks, size: int) -> Answer:
+        """Return the answer. Raises AnswerTooLong above LIMIT bytes, HTTPException for what is no HTTP, OSError for a connection that fails."""
+        with self._send(method, path, body, size) as response:
+            is_error = response.status >= http.client.BAD_REQUEST
+            data = _read(response, min(limit, MAX_ERROR_BODY) if is_error else limit)
+            if len(data) > limit and not is_error:
+                raise AnswerTooLong
+            return Answer(response.status, response.reason, response.headers, data)
+
+    def _send(self, method: str, path: str, body: Chunks, size: int) -> http.client.HTTPResponse:
+        self.putrequest(method, path, skip_accept_encoding=True)
+        if method == "POST":
+            self.putheader("Content-Type", "application/x-tar")
+            self.putheader("Content-Length", str(size))
+        self.endheaders()
+        try:
+            for chunk in body:
+                self.send(chunk)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            # It may have said why before it stopped listening.
+            try:
+                return self.getresponse()
+            except (OSError, http.client.HTTPException):
+                raise error from None
+        return self.getresponse()
+
+
+def _read(response: http.client.HTTPResponse, limit: int) -> bytes:
+    """Return the body, cut behind LIMIT + 1 bytes. Raises HTTPException for one that is shorter than the engine says."""
+    _check_length(response.headers)
+    data = bytearray()
+    while len(data) <= limit:
+        piece = response.read(min(_PIECE, limit + 1 - len(data)))
+        if not piece:
+            if response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+            break
+        data += piece
+    return bytes(data)
+
+
+def _check_length(headers: http.client.HTTPMessage) -> None:
+    """`http.client` takes the first of several lengths, and none for one that is no number."""
+    lengths = {text.strip() for text in headers.get_all("Content-Length", [])}
+    if len(lengths) > 1 or not all(text.isascii() and text.isdigit() for text in lengths):
+        raise http.client.HTTPException("its Content-Length is not one number")
