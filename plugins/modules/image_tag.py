@@ -132,7 +132,7 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """What tagging changes: each target, from the digest it has to the digest of the source."""
     targets = [target.as_tag() for target in task.references("targets")]
-    source = task.store.complete(task.selectors("name")[0])
+    source = task.store.complete(task.selectors("name")[0], believes_others=True)
     return plan_names(task.store, source, targets, task.params["existing"] == "keep", task.host)
 
 

@@ -2,15 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which blobs are known to be good: hashed once, and untouched since (promise I8)."""
+"""Which blobs are known to be good: hashed once, and untouched since (promise I8).
+
+A user who may write to the record could say so of blobs that he altered. Before a blob is moved anywhere, only a record counts that nobody but root and
+the running user can have written.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 import typing as t
 
+from ..files import open_regular, reporting
 from ..oci.digest import Digest
-from .record import Record
+from .record import MAX_FILE, Record
 
 MAX_KNOWN = 20_000
 
@@ -32,6 +38,26 @@ class KnownBlobs(Record[Mark]):
 
     def __init__(self, path: str) -> None:
         super().__init__(path, MAX_KNOWN, _read_mark)
+        self._is_trusted = False
+
+    def _load(self) -> bytes:
+        descriptor = open_regular(self.path)
+        with os.fdopen(descriptor, "rb") as file, reporting(self.path):
+            status = os.fstat(descriptor)
+            # The folder matters too: who may write to it can move another file of ours here, for example a download whose content he chose.
+            folder = os.stat(os.path.dirname(self.path), follow_symlinks=False)
+            self._is_trusted = _is_only_ours(status) and status.st_nlink == 1 and _is_only_ours(folder)
+            return file.read(MAX_FILE + 1)
+
+    def trusts(self, digest: Digest, status: os.stat_result) -> bool:
+        """Return whether the mark of a blob can't be another user's: this run hashed the blob, or only root and the running user write record and blob.
+
+        The owner of a blob can alter it and set back its time, so the owner counts too.
+        """
+        if str(digest) in self._news:
+            return True
+        self.value(digest)
+        return self._is_trusted and _is_only_ours(status)
 
     def knows(self, digest: Digest, status: os.stat_result) -> bool:
         return self.value(digest) == mark_of(status)
@@ -46,6 +72,11 @@ class KnownBlobs(Record[Mark]):
     def reject(self, digest: Digest, status: os.stat_result) -> None:
         """Notes that the file was hashed and is wrong, so that no mark of better times makes it count as present."""
         self.note(digest, _mark_of_wrong(status))
+
+
+def _is_only_ours(status: os.stat_result) -> bool:
+    """Return whether only root and the running user can write to a file or folder."""
+    return status.st_uid in (0, os.getuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _read_mark(value: t.Any) -> Mark:

@@ -13,7 +13,7 @@ from ..errors import InputOutputError
 from ..files import read_bounded
 from ..oci.digest import Digest
 
-_MAX_FILE = 4 * 1024 * 1024
+MAX_FILE = 4 * 1024 * 1024
 _UNREADABLE = (FileNotFoundError, InputOutputError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 _Value = t.TypeVar("_Value")
@@ -53,7 +53,11 @@ class Record(t.Generic[_Value]):
 
     def on_disk(self) -> bytes:
         """The file as it is. Raises FileNotFoundError, InputOutputError."""
-        return read_bounded(self.path, _MAX_FILE)
+        return read_bounded(self.path, MAX_FILE)
+
+    def _load(self) -> bytes:
+        """Return the bytes to read values from. Errors as in on_disk."""
+        return self.on_disk()
 
     def written(self) -> None:
         self._values = None
@@ -62,6 +66,6 @@ class Record(t.Generic[_Value]):
     def _read(self) -> dict[str, _Value]:
         """The values on disk; none where they can't be read, for whatever reason."""
         try:
-            return {key: self._parse(value) for key, value in json.loads(self.on_disk()).items()}
+            return {key: self._parse(value) for key, value in json.loads(self._load()).items()}
         except _UNREADABLE:
             return {}

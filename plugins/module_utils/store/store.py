@@ -174,15 +174,19 @@ class Store:
                 return None
         return status if stat.S_ISREG(status.st_mode) else None
 
-    def has(self, descriptor: Descriptor) -> bool:
-        """Whether the blob is here and known to be good: marked as hashed and untouched since, or hashed now (promise I8). What can't be read isn't."""
+    def has(self, descriptor: Descriptor, believes_others: bool = True) -> bool:
+        """Whether the blob is here and known to be good: marked as hashed and untouched since, or hashed now (promise I8). What can't be read isn't.
+
+        Unless BELIEVES_OTHERS, a mark that another user could have made doesn't count: so a blob is judged that is to be moved anywhere.
+        """
         status = self.status(descriptor.digest)
         if status is None or status.st_size != descriptor.size:
             return False
-        if self.known.knows(descriptor.digest, status):
+        is_believed = believes_others or self.known.trusts(descriptor.digest, status)
+        if is_believed and self.known.knows(descriptor.digest, status):
             # The mark may be another user's.
             return os.access(self.blob_path(descriptor.digest), os.R_OK)
-        if self.known.rejects(descriptor.digest, status):
+        if is_believed and self.known.rejects(descriptor.digest, status):
             return False
         try:
             found, _size = hash_stream(read_chunks(self.blob_path(descriptor.digest)), descriptor.digest.algorithm)
@@ -261,24 +265,24 @@ class Store:
             return Survey(None, (entry.descriptor,))
         return Survey(graph, tuple(child for child in graph.absent if child.digest in promised or os.path.lexists(self.blob_path(child.digest))))
 
-    def missing(self, entry: Entry) -> list[Descriptor]:
-        """What an image lacks of what it promises: its wanted platforms, and all of every child whose manifest is here (promise I4)."""
+    def missing(self, entry: Entry, believes_others: bool = True) -> list[Descriptor]:
+        """What an image lacks of what it promises: its wanted platforms, and all of every child whose manifest is here (promise I4). Blobs as in `has`."""
         graph, lost = self.survey(entry)
         if graph is None:
             return [entry.descriptor]
         if not graph.images:
             return list(lost or graph.absent) or [entry.descriptor]
-        return [*lost, *(blob for blob in graph.blobs if not self.has(blob))]
+        return [*lost, *(blob for blob in graph.blobs if not self.has(blob, believes_others))]
 
-    def complete(self, selector: Reference | Digest) -> Entry:
-        """As resolve, but raises StoreDamaged for an image of which something is lost: it must not be copied anywhere."""
+    def complete(self, selector: Reference | Digest, believes_others: bool = False) -> Entry:
+        """As resolve, but raises StoreDamaged for an image of which something is lost or altered: it must not be copied anywhere. Blobs as in `has`."""
         entry = self.resolve(selector)
-        self.check_whole(entry)
+        self.check_whole(entry, believes_others)
         return entry
 
-    def check_whole(self, entry: Entry) -> None:
-        """Raises StoreDamaged for an image of which something is lost."""
-        lost = self.missing(entry)
+    def check_whole(self, entry: Entry, believes_others: bool = True) -> None:
+        """Raises StoreDamaged for an image of which something is lost. Blobs as in `has`."""
+        lost = self.missing(entry, believes_others)
         if lost:
             from .examine import examine
 

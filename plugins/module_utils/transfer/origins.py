@@ -94,7 +94,7 @@ class LayoutOrigin:
         return self.source.read(descriptor)
 
     def check(self, graph: Graph) -> None:
-        self.source.check_whole(self._entry)
+        self.source.check_whole(self._entry, believes_others=False)
 
 
 class ArchiveOrigin:

@@ -1,0 +1,282 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record of verified blobs as a lie: what another user can have written is not believed before a blob is moved anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import StoreDamaged
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import hash_stream
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.store import store as store_module
+from ansible_collections.longshore.images.plugins.module_utils.store.known import mark_of
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.plugins.module_utils.transfer.deliver import Deliverer
+from ansible_collections.longshore.images.tests.support import modules
+from ansible_collections.longshore.images.tests.support.faults import in_child
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
+
+USER, GROUP, OTHER = 4321, 8765, 5432
+NAME = Reference.parse("r.test/app:1")
+IMAGE = make_image("app")
+LAYER = IMAGE.layers[0]
+
+
+def become(user: int) -> None:
+    os.setgroups([])
+    os.setgid(GROUP)
+    os.setuid(user)
+
+
+def as_user(user: int, action: t.Callable[[], object]) -> None:
+    def act() -> None:
+        become(user)
+        action()
+
+    assert in_child(act) == 0
+
+
+@pytest.fixture
+def path(open_path: Path) -> Path:
+    """A store of root with one image."""
+    needs_root()
+    path = open_path / "store"
+    IMAGE.put(Store(str(path)), str(NAME))
+    return path
+
+
+def record_of(path: Path) -> Path:
+    return path / ".longshore" / "verified.json"
+
+
+def give_away(path: Path, user: int) -> None:
+    for found in (path, *path.rglob("*")):
+        os.chown(found, user, GROUP)
+
+
+def make_readable(path: Path) -> None:
+    for found in (path, *path.rglob("*")):
+        found.chmod(0o755 if found.is_dir() else 0o644)
+
+
+def alter(path: Path) -> None:
+    """Other bytes in a layer, and a record that calls them good."""
+    blob = Path(Store(str(path)).blob_path(LAYER.digest))
+    blob.chmod(0o644)
+    blob.write_bytes(b"x" * LAYER.size)
+    blob.chmod(0o444)
+    record = json.loads(record_of(path).read_text())
+    record[str(LAYER.digest)] = mark_of(blob.stat())
+    record_of(path).write_text(json.dumps(record))
+
+
+def is_refused(path: Path) -> bool:
+    try:
+        Store(str(path)).complete(NAME)
+    except StoreDamaged:
+        return True
+    return False
+
+
+def count_hashed(path: Path) -> int:
+    """How many blobs are hashed before the image is moved."""
+    with pytest.MonkeyPatch.context() as patch:
+        counted: list[object] = []
+
+        def counting(*arguments: t.Any) -> t.Any:
+            counted.append(arguments)
+            return hash_stream(*arguments)
+
+        patch.setattr(store_module, "hash_stream", counting)
+        Store(str(path)).complete(NAME)
+        return len(counted)
+
+
+BLOBS = len(IMAGE.blobs)  # its manifest is hashed whenever it is read
+
+
+def test_a_record_of_our_own_spares_the_hashing(path: Path) -> None:
+    assert count_hashed(path) == 0
+
+
+def test_root_does_not_believe_the_record_of_a_user(path: Path) -> None:
+    give_away(path, USER)
+    assert count_hashed(path) == BLOBS
+    as_user(USER, lambda: alter(path))
+    assert is_refused(path)
+
+
+def test_a_user_believes_his_own_record_and_that_of_root(path: Path) -> None:
+    make_readable(path)
+
+    def check() -> None:
+        assert count_hashed(path) == 0
+
+    as_user(USER, check)
+    give_away(path, USER)
+    as_user(USER, check)
+
+
+def test_a_user_does_not_believe_the_record_of_another(path: Path) -> None:
+    give_away(path, USER)
+    make_readable(path)
+    as_user(USER, lambda: alter(path))
+    as_user(OTHER, lambda: is_refused(path) or pytest.fail("it was believed"))
+
+
+def open_record_to_group(path: Path) -> None:
+    record_of(path).chmod(0o660)
+
+
+def open_record_to_all(path: Path) -> None:
+    record_of(path).chmod(0o602)
+
+
+def give_record_away(path: Path) -> None:
+    os.chown(record_of(path), USER, 0)
+
+
+def open_folder_to_group(path: Path) -> None:
+    record_of(path).parent.chmod(0o770)
+
+
+def give_folder_away(path: Path) -> None:
+    os.chown(record_of(path).parent, USER, 0)
+
+
+def link_record(path: Path) -> None:
+    os.link(record_of(path), path.parent / "linked")
+
+
+def give_blob_away(path: Path) -> None:
+    os.chown(Store(str(path)).blob_path(LAYER.digest), USER, 0)
+
+
+def open_blob_to_group(path: Path) -> None:
+    os.chmod(Store(str(path)).blob_path(LAYER.digest), 0o464)
+
+
+ATTACKS = [
+    open_record_to_group,
+    open_record_to_all,
+    give_record_away,
+    open_folder_to_group,
+    give_folder_away,
+    link_record,
+    give_blob_away,
+    open_blob_to_group,
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_record_or_blob_that_others_can_write_to_is_not_believed(path: Path, attack: t.Callable[[Path], None]) -> None:
+    alter(path)
+    assert not is_refused(path)
+    attack(path)
+    assert is_refused(path)
+
+
+def test_a_mark_that_calls_a_good_blob_wrong_is_not_believed_either(path: Path) -> None:
+    store = Store(str(path))
+    status = store.status(LAYER.digest)
+    assert status is not None
+    store.known.reject(LAYER.digest, status)
+    record_of(path).write_bytes(store.known.to_bytes())
+    give_record_away(path)
+    assert not is_refused(path)
+
+
+def test_a_member_of_a_group_does_not_believe_another_about_a_shared_store(open_path: Path) -> None:
+    needs_root()
+    path = open_path / "store"
+    IMAGE.put(Store(str(path), 0o770), str(NAME))
+    give_away(path, USER)
+    as_user(OTHER, lambda: make_image("more").put(Store(str(path)), "r.test/more:1"))
+
+    def replace_blob() -> None:
+        blob = Path(Store(str(path)).blob_path(LAYER.digest))
+        blob.unlink()
+        blob.write_bytes(b"x" * LAYER.size)
+        record = json.loads(record_of(path).read_text())
+        record[str(LAYER.digest)] = mark_of(blob.stat())
+        record_of(path).write_text(json.dumps(record))
+
+    as_user(USER, lambda: is_refused(path) and pytest.fail("the image was refused before the attack"))
+    as_user(OTHER, replace_blob)
+    as_user(USER, lambda: is_refused(path) or pytest.fail("it was believed"))
+    assert is_refused(path)
+
+
+def test_what_this_run_has_hashed_is_not_hashed_again(path: Path) -> None:
+    give_away(path, USER)
+    with pytest.MonkeyPatch.context() as patch:
+        store = Store(str(path))
+        store.complete(NAME)
+        patch.setattr(store_module, "hash_stream", lambda *unused: pytest.fail("hashed twice"))
+        store.complete(NAME)
+
+
+def test_an_unchanged_pull_and_a_new_name_cost_no_hashing(path: Path) -> None:
+    give_away(path, USER)
+    store = Store(str(path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_module, "hash_stream", lambda *unused: pytest.fail("hashed"))
+        assert store.missing(store.resolve(NAME)) == []
+        store.complete(NAME, believes_others=True)
+
+
+@pytest.fixture
+def altered(path: Path) -> Path:
+    """A store of a user, who has altered a layer and calls it good."""
+    give_away(path, USER)
+    as_user(USER, lambda: alter(path))
+    return path
+
+
+@pytest.mark.parametrize("form", ["universal", "oci-dir"])
+def test_root_does_not_save_what_a_user_altered(altered: Path, tmp_path: Path, form: str) -> None:
+    options = {"store": str(altered), "name": [str(NAME)], "path": str(tmp_path / "saved"), "format": form}
+    assert modules.fail("image_save", options)["error"] == "store_damaged"
+    assert not (tmp_path / "saved").exists()
+
+
+def test_root_does_not_copy_what_a_user_altered(altered: Path, tmp_path: Path) -> None:
+    options = {"images": [{"src": f"oci:{altered}:{NAME}", "dest": f"oci:{tmp_path}/copied:{NAME}"}]}
+    assert modules.fail("image_copy", options)["error"] == "store_damaged"
+    assert not (tmp_path / "copied").exists()
+
+
+def test_root_does_not_push_what_a_user_altered(altered: Path) -> None:
+    """No registry listens there: the image is refused before one is asked."""
+    options = {"store": str(altered), "name": [str(NAME)], "destination": "127.0.0.1:9/app:1"}
+    assert modules.fail("image_push", options)["error"] == "store_damaged"
+
+
+def test_root_does_not_build_on_what_a_user_altered(altered: Path) -> None:
+    options = {"store": str(altered), "base": str(NAME), "name": "r.test/new:1", "config": {"labels": {"a": "b"}}}
+    assert modules.fail("image_append", options)["error"] == "store_damaged"
+
+
+def test_root_does_not_deliver_what_a_user_altered(altered: Path) -> None:
+    class EmptyEngine:
+        title, place, takes_oci, platform = "docker", "nowhere", True, None
+
+        def images(self) -> list[t.Any]:
+            return []
+
+        def holdings(self, unused_layers_of: object) -> t.Any:
+            return pytest.fail("the engine was asked for its layers")
+
+    host = Platform.parse("linux/amd64")
+    [row] = Deliverer(Store(str(altered)), t.cast(t.Any, EmptyEngine()), None, host).plan([NAME]).images
+    assert isinstance(row.error, StoreDamaged)
