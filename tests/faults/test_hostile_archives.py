@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
+from ansible_collections.longshore.images.plugins.module_utils.oci.config import ImageConfig
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
@@ -288,6 +289,10 @@ def bit_flipped(data: bytes) -> bytes:
     return data[:100] + bytes([data[100] ^ 1]) + data[101:]
 
 
+def opening_lost(data: bytes) -> bytes:
+    return b" " + data[1:]
+
+
 def with_layers(change: t.Callable[[bytes], bytes]) -> bytes:
     return pack(archives.compressed_layers(IMAGE, [APP], change))
 
@@ -309,7 +314,8 @@ def five(dialect: t.Callable[..., Files], bad: str) -> bytes:
         "config": f"{hex_of(config_of(FIVE[4]))}.json" if dialect is docker else blob(Digest.of(config_of(FIVE[4]))),
         "manifest": blob(FIVE[4].root.digest),
     }[bad]
-    return pack(changed(files, last, bit_flipped))
+    # A docker-archive has no digest of its own for a config: only one that can't be read is noticed.
+    return pack(changed(files, last, opening_lost if dialect is docker and bad == "config" else bit_flipped))
 
 
 def nested(levels: int) -> bytes:
@@ -436,11 +442,6 @@ HOSTILE: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
     "a config that isn't there": (lambda: with_entry(Config="x.json"), CORRUPT, "'x.json', which is not in the archive"),
     "a config outside": (lambda: with_entry(Config="../../../../../../etc/passwd"), CORRUPT, "etc/passwd', which is not in the archive"),
     "a config of the wrong kind": (lambda: with_entry(Config=7), UNSUPPORTED, "Config is not a string"),
-    "a config called after another": (
-        lambda: pack(changed(docker(IMAGE, APP), f"{hex_of(config_of(IMAGE))}.json", lambda data: data + b" ")),
-        CORRUPT,
-        r"called after another digest than its own, sha256:",
-    ),
     "a config that is a layer": (lambda: with_entry(Config=first_layer(docker(IMAGE))), UNSUPPORTED, "layer.tar.*(not a valid JSON|is no document)"),
     "a config without layers": (lambda: with_config(rootfs={"type": "layers"}), CORRUPT, "has 2 layers, but its config .* has 0"),
     "a config with odd digests": (lambda: with_config(rootfs={"diff_ids": ["sha256:1", "md5:2"]}), UNSUPPORTED, "is not a digest"),
@@ -470,7 +471,7 @@ HOSTILE: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
     "a layer with escapes": (lambda: with_odd_name(lzma.compress(b""), False), UNSUPPORTED, "compressed with xz"),
     "a missing layer with escapes": (lambda: with_entry(Layers=[ESCAPE + "\udcff"]), CORRUPT, "not in the archive"),
     "one name for two images": (with_one_name_for_two, CORRUPT, f"{APP} for two images"),
-    "a bad config of five": (lambda: five(docker, "config"), CORRUPT, "another digest than its own"),
+    "a bad config of five": (lambda: five(docker, "config"), UNSUPPORTED, "is not a valid JSON|is no document"),
     # the OCI side
     "no images in an index": (lambda: pack(layout(index_file())), "not_found", "without any image"),
     "one name for two digests": (
@@ -790,5 +791,12 @@ def test_an_altered_archive_is_what_it_was_or_an_error(template: Path, dialect: 
         for entry in entries:
             graph = opened.graph(entry)
             assert graph is not None
-            assert [image.manifest.config.digest for image in graph.images] == [Digest.of(config_of(SMALL))]
+            [config] = [image.manifest.config for image in graph.images]
+            if dialect == "oci":
+                assert config.digest == Digest.of(config_of(SMALL))
+            else:
+                # A docker-archive has no digest for its config, and engines take whatever is there. The layers must be those that it had.
+                stored = opened.read(config)
+                assert stored is not None
+                assert ImageConfig.read(stored, "config").diff_ids == ImageConfig.read(config_of(SMALL), "config").diff_ids
             assert opened.missing(entry) == []

@@ -30,7 +30,6 @@ REPOSITORIES_FILE = "repositories"
 MAX_LAYERS = 100_000
 
 _BLOB = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]{64}|[0-9a-f]{128})")
-_HEX = re.compile(r"(?:^|[/:])([0-9a-f]{64})(?:\.json)?$")
 _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
 
 
@@ -219,13 +218,11 @@ class Archive:
         return [ArchivedImage(self._make_manifest(image, layers), names) for image, (_entry, names) in zip(images, entries)]
 
     def _docker_image(self, entry: Document) -> _DockerImage:
+        """The image's ID is the digest of the config's bytes, as for every engine, even if the file is called after another digest."""
         config_name = self._existing(entry.required_text("Config"), entry.what)
         place = self._container.place(config_name)
         data = self._container.read(config_name)
         config, digest = ImageConfig.read(data, place), Digest.of(data)
-        match = _HEX.search(config_name)
-        if match is not None and match.group(1) != digest.hex:
-            raise CorruptArchive(f"{place} is called after another digest than its own, {digest}")
         names = [self._existing(name, entry.what) for name in entry.texts("Layers")]
         if len(names) != len(config.diff_ids):
             raise CorruptArchive(f"{entry.what} has {len(names)} layers, but its config {place} has {len(config.diff_ids)}")
