@@ -473,6 +473,7 @@ HOSTILE: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
     "one name for two images": (with_one_name_for_two, CORRUPT, f"{APP} for two images"),
     "a bad config of five": (lambda: five(docker, "config"), UNSUPPORTED, "is not a valid JSON|is no document"),
     # the OCI side
+    "layers of null beside a config with two": (lambda: with_lying_manifest(layers=None), UNSUPPORTED, "has no layers, but its config .* has 2"),
     "no images in an index": (lambda: pack(layout(index_file())), "not_found", "without any image"),
     "one name for two digests": (
         lambda: pack(layout(index_file(index_entry(IMAGE, APP), index_entry(FIVE[0], "app:1")), IMAGE, FIVE[0])),

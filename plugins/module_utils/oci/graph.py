@@ -173,7 +173,8 @@ def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = every_c
     """Reads documents from ROOT down. READ returns a document's bytes, or None where it isn't there; None for ROOT gives None.
 
     WHAT names the image in messages. Entries of an index that are of no type that we know are passed over, as the specification demands.
-    Raises UnsupportedFormat for documents that are odd, too many or nested too deep, DigestMismatch for one of another size than its descriptor says.
+    Raises UnsupportedFormat for documents that are odd, too many or nested too deep, and for a manifest that leaves out all layers of its config,
+    DigestMismatch for one of another size than its descriptor says.
     """
     documents: dict[Descriptor, bytes] = {}
     seen: set[Digest] = set()
@@ -198,11 +199,20 @@ def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = every_c
             for child in choice(parsed, what, Where(level, read)):
                 visit(child, level + 1)
         else:
+            _check_layers(parsed, name, read)
             images.append(ImageNode(descriptor, parsed, descriptor.platform or _platform_of_config(parsed, name, read)))
         documents[descriptor] = data
 
     visit(root, 1)
     return Graph(root, documents, tuple(images), tuple(absent)) if documents else None
+
+
+def _check_layers(manifest: Manifest, what: str, read: Read) -> None:
+    """Raises UnsupportedFormat for `layers: null` and the like beside a config that has layers: each client would see another image."""
+    data = read(manifest.config) if manifest.is_image and not manifest.layers else None
+    count = len(ImageConfig.read(data, f"{what}, config {manifest.config.digest}").diff_ids) if data is not None else 0
+    if count:
+        raise UnsupportedFormat(f"{what} has no layers, but its config {manifest.config.digest} has {count}")
 
 
 def _platform_of_config(manifest: Manifest, what: str, read: Read) -> Platform | None:

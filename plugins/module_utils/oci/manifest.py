@@ -87,7 +87,8 @@ class Manifest:
     @property
     def is_image(self) -> bool:
         """Whether the config is an image's: what else is kept in manifests (charts, signatures) has configs of other kinds."""
-        return self.config.media_type in media_types.IMAGE_CONFIGS
+        kind = self.config.media_type
+        return kind in media_types.IMAGE_CONFIGS or (self.media_type == media_types.DOCKER_MANIFEST and kind == media_types.UNNAMED_CONFIG)
 
     def to_bytes(self) -> bytes:
         return canonical(

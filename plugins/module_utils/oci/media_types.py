@@ -22,6 +22,7 @@ INDEXES = frozenset((OCI_INDEX, DOCKER_LIST))
 MANIFESTS = frozenset((OCI_MANIFEST, DOCKER_MANIFEST))
 DOCUMENTS = INDEXES | MANIFESTS
 IMAGE_CONFIGS = frozenset((OCI_CONFIG, DOCKER_CONFIG))
+UNNAMED_CONFIG = "application/octet-stream"  # what Docker before 1.10 called the config of its images
 
 SCHEMA1 = frozenset(
     (

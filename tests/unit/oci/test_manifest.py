@@ -167,6 +167,14 @@ def test_only_a_manifest_with_an_images_config_is_an_image(kind: str, is_image: 
     assert manifest.is_image is is_image
 
 
+@pytest.mark.parametrize(("kind", "is_image"), [(media_types.DOCKER_MANIFEST, True), (media_types.OCI_MANIFEST, False)])
+def test_a_docker_manifest_whose_config_has_no_type_of_its_own_is_an_image(kind: str, is_image: bool) -> None:
+    """Docker before 1.10 pushed such; with an OCI manifest it is something else that somebody keeps in a registry."""
+    manifest = read_manifest(data(MANIFEST, mediaType=kind, config={**CONFIG, "mediaType": "application/octet-stream"}), None, "m")
+    assert isinstance(manifest, Manifest)
+    assert manifest.is_image == is_image
+
+
 def test_a_manifest_that_we_write_is_read_back_equal() -> None:
     manifest = read_manifest(data(MANIFEST, annotations={"a": "b"}), None, "it")
     assert isinstance(manifest, Manifest)
@@ -370,6 +378,24 @@ def test_the_platform_is_what_the_index_says(place: Place) -> None:
     graph = place.graph(place.index(place.image("a", "linux/arm64"), place.image("b", "unknown/unknown"), place.image("c")))
     assert [str(image.platform) for image in graph.images] == ["linux/arm64", "unknown/unknown", "linux/s390x"]
     assert graph.platforms == ["linux/arm64", "linux/s390x"]
+
+
+@pytest.mark.parametrize("layers", [None, [], ...])
+@pytest.mark.parametrize("kind", [media_types.OCI_CONFIG, media_types.DOCKER_CONFIG])
+def test_a_manifest_without_the_layers_of_its_config_is_refused(place: Place, layers: Any, kind: str) -> None:
+    config = place.put(data({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [SHA]}}), kind)
+    image = place.put(data(MANIFEST, config=config, layers=layers), media_types.OCI_MANIFEST, "linux/amd64")
+    for root in (image, place.index(image)):
+        with pytest.raises(UnsupportedFormat, match=rf"has no layers, but its config {config['digest']} has 1"):
+            place.graph(root)
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"rootfs": None}, {"rootfs": {"type": "layers", "diff_ids": None}}, {"rootfs": {"type": "layers", "diff_ids": []}}]
+)
+def test_an_image_without_any_layers_is_an_image(place: Place, config: Any) -> None:
+    entry = place.put(data(MANIFEST, config=place.put(data(config), media_types.OCI_CONFIG), layers=None), media_types.OCI_MANIFEST)
+    assert [image.manifest.layers for image in place.graph(entry).images] == [()]
 
 
 def test_absent_children_are_told_and_the_others_read(place: Place) -> None:
