@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,10 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.api import
 from ansible_collections.longshore.images.plugins.module_utils.engine.docker import Docker, open_docker
 from ansible_collections.longshore.images.plugins.module_utils.engine.engine import Details
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.folders import short_folder
+from ansible_collections.longshore.images.tests.support.images import make_image
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -35,7 +39,7 @@ MIB = 1024 * 1024
 
 
 @contextlib.contextmanager
-def hostile(*answers: t.Iterable[bytes], every: float = 0, reads: int | None = None) -> t.Iterator[Api]:
+def hostile(*answers: t.Iterable[bytes], every: float = 0, reads: int | None = None, at_most: float = 8) -> t.Iterator[Api]:
     """The API of an engine that answers each connection with the parts of the next of ANSWERS, as long as we listen.
 
     It reads a request, or only READS bytes of it and then no more.
@@ -60,7 +64,7 @@ def hostile(*answers: t.Iterable[bytes], every: float = 0, reads: int | None = N
         thread.start()
         began = time.monotonic()
         yield Api(Address.unix(str(folder / "s")), "docker", TIMEOUT)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < at_most
         thread.join(10)
 
 
@@ -225,3 +229,11 @@ def test_a_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.raises(EngineError, match="longer than the 100000 bytes"),
     ):
         api.get_list("/images/json")
+
+
+@pytest.mark.parametrize("parts", [itertools.repeat(CONTINUE), dripping(OK + b"\r\n")], ids=["endless", "dripping"])
+def test_a_task_ends_with_one_sentence(tmp_path: Path, parts: t.Iterator[bytes]) -> None:
+    make_image("app").put(Store(str(tmp_path / "store")), "r.test/app:1")
+    with hostile(parts, every=0.05, at_most=20) as api:
+        options = {"store": str(tmp_path / "store"), "name": ["r.test/app:1"], "engine": "docker", "docker_host": api.place, "engine_timeout": 1}
+        assert modules.fail("image_deliver", options)["error"] == "engine_error"
