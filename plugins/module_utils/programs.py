@@ -124,7 +124,7 @@ def _problem_of(path: str, status: os.stat_result, is_sticky_enough: bool) -> st
     if status.st_mode & stat.S_IWOTH:
         return f"everybody may write to {path}"
     is_of_system = status.st_uid == 0 and path in _SYSTEM_FOLDERS
-    if status.st_mode & stat.S_IWGRP and not is_of_system and not _is_private_group(status):
+    if status.st_mode & stat.S_IWGRP and not is_of_system and not _is_private_group(path, status):
         return f"its group may write to {path}"
     return None
 
@@ -133,8 +133,11 @@ def _problem_of_owner(path: str, status: os.stat_result) -> str | None:
     return None if status.st_uid in (0, os.geteuid()) else f"{path} belongs to the user {status.st_uid}"
 
 
-def _is_private_group(status: os.stat_result) -> bool:
-    """Return whether the group is the one that most systems make for each user, with nobody else in it."""
+def _is_private_group(path: str, status: os.stat_result) -> bool:
+    """Return whether only the group may write that most systems make for each user, with nobody else in it."""
+    # With an access control list, the group's permission stands for all users and groups that the list names.
+    if hasattr(os, "listxattr") and "system.posix_acl_access" in os.listxattr(path):
+        return False
     import grp
     import pwd
 

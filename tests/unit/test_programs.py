@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import sys
 import time
 import typing as t
@@ -176,6 +177,19 @@ def test_the_private_group_of_the_user_may_write(safe: Path, monkeypatch: pytest
     safe.parent.chmod(0o775)
     safe.chmod(0o775)
     assert find_program(NAME) == str(safe)
+
+
+def test_an_access_control_list_is_no_private_group(safe: Path) -> None:
+    """The list lets the owner, the group, and one more user write."""
+    needs_root()
+    entries = [(0x01, 7, -1), (0x02, 7, STRANGER), (0x04, 5, -1), (0x10, 7, -1), (0x20, 5, -1)]
+    packed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, mode, number & 0xFFFFFFFF) for tag, mode, number in entries)
+    try:
+        os.setxattr(safe.parent, "system.posix_acl_access", packed)
+    except OSError:
+        pytest.skip("this file system has no access control lists")
+    assert find_program(NAME) is None
+    assert "its group may write to" in explain_skipped(NAME)
 
 
 def test_the_group_that_the_distribution_lets_write_to_its_folders_may_but_its_members_programs_are_skipped(

@@ -167,7 +167,10 @@ def test_age_and_labels_are_those_of_the_hosts_platform_and_the_size_is_what_is_
     assert resident.details().size == sum(map(len, here.values()))
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"not JSON"])
+ANOTHER = make_image("another")
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"not JSON", ANOTHER.content[ANOTHER.root.digest]])
 def test_an_image_that_can_not_be_read_tells_nothing(ctr: Pretended, damage: bytes) -> None:
     image = make_image("one")
     ctr.images(**{"docker.io/library/app:1": image.root.digest})
