@@ -221,6 +221,7 @@ error:
 
 import typing as t
 
+from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.archive.layer import LayerSource
 from ..module_utils.oci.compose import Settings, words
 from ..module_utils.oci.platform import Platform

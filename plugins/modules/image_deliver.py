@@ -158,6 +158,7 @@ error:
 import os
 import typing as t
 
+from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.engine.choosing import EngineOptions, open_engine
 from ..module_utils.oci.platform import Platform
 from ..module_utils.task.arguments import ENGINE, REGISTRY, STORE, Arguments

@@ -194,6 +194,7 @@ error:
 
 import typing as t
 
+from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.digest import Digest
 from ..module_utils.task.arguments import FILE, PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import first_mode

@@ -11,9 +11,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible.release import __version__ as core_version
 
 from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.interpreters import interpreters
+from ansible_collections.longshore.images.tests.support.interpreters import interpreters, unsupported_interpreters
 
 
 @pytest.mark.parametrize("python", interpreters())
@@ -42,3 +43,21 @@ def test_an_image_is_made_saved_loaded_and_verified(python: str, tmp_path: Path)
     result = subprocess.run(command, cwd=modules.ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "changed=4" in result.stdout
+
+
+# ansible-core itself stops with errors of its own on still older Pythons, and from 2.20 on the oldest that it knows is 3.9.
+OLD = [path for path in unsupported_interpreters() if path.endswith("3.8") and core_version.startswith("2.19.")]
+
+
+@pytest.mark.parametrize("python", OLD)
+def test_a_python_that_is_too_old_gets_one_sentence_with_both_versions(python: str, tmp_path: Path) -> None:
+    command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={python}"]
+    task = ["-m", "longshore.images.image_tag", "-a", f"name=one targets=two store={tmp_path / 'store'}"]
+    environment = {**modules.environment(HOME=str(tmp_path)), "ANSIBLE_CONFIG": str(modules.ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
+    result = subprocess.run([*command, *task], cwd=modules.ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode
+    results = json.loads(result.stdout.partition("=> ")[2])
+    assert results["error"] == "unsupported_python"
+    assert "Python 3.9 or newer" in results["msg"]
+    assert f"{python} is Python 3.8." in results["msg"]
+    assert "Traceback" not in result.stdout + result.stderr

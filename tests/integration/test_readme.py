@@ -131,7 +131,7 @@ def test_every_module_is_told_and_no_other() -> None:
 
 def test_every_cause_of_a_failure_is_told_and_no_other() -> None:
     causes = {kind.cause for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.LongshoreError)}
-    assert set(first_column(section("Errors"))[1:]) == causes - {errors.LongshoreError.cause} | {"internal_error"}
+    assert set(first_column(section("Errors"))[1:]) == causes - {errors.LongshoreError.cause} | {"internal_error", "unsupported_python"}
 
 
 def test_the_variables_of_the_quickstart_are_those_of_its_comments() -> None:
