@@ -1,6 +1,8 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Tools: buildah busybox git oras podman skopeo umoci
 
 """README.md is true: its commands run, its playbooks are valid, its tables are complete, its links lead somewhere."""
 
@@ -8,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
 import subprocess
 import typing as t
 from pathlib import Path
@@ -18,6 +19,7 @@ import yaml
 
 from ansible_collections.longshore.images.plugins.module_utils import errors
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support.checkouts import copy_checkout
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.modules import ROOT, environment
 from ansible_collections.longshore.images.tests.support.registry import needed
@@ -67,15 +69,6 @@ def test_the_commands_of_dev_exist() -> None:
     told = re.findall(r"\./dev (\w+)", TEXT)
     assert set(told) == set(known)
     assert SHELL[0].content == "./dev quickstart\n./dev test\n"
-
-
-def copy_checkout(target: Path) -> None:
-    """The files that git knows or would take, as a clone of them would have them."""
-    names = subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, text=True)
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_symlink() or (ROOT / name).exists():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
 
 
 def test_the_commands_run(tmp_path: Path) -> None:

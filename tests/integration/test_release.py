@@ -1,0 +1,123 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Tools: git
+
+"""`./dev release` makes a tarball that is small, complete and tried, or it changes nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.longshore.images.tests.support.checkouts import copy_checkout
+from ansible_collections.longshore.images.tests.support.modules import ROOT
+from ansible_collections.longshore.images.tests.support.registry import needed
+
+# All that is at the top of the tarball. What users neither run nor read is left out, by build_ignore in galaxy.yml.
+TOP = {
+    "CHANGELOG.md",
+    "CODE_OF_CONDUCT.md",
+    "CONTRIBUTING.md",
+    "FILES.json",
+    "LICENSE",
+    "MANIFEST.json",
+    "README.md",
+    "SECURITY.md",
+    "changelogs",
+    "docs",
+    "meta",
+    "playbooks",
+    "plugins",
+    "requirements.txt",
+    "roles",
+}
+
+
+def git(checkout: Path, *words: str) -> str:
+    identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *identity, *words], cwd=checkout, check=True, capture_output=True, text=True).stdout
+
+
+def release(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "tests/tools/release.py", *arguments]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A clean git checkout of what is here now."""
+    needed("git")
+    folder = tmp_path / "checkout"
+    copy_checkout(folder)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "all")
+    return folder
+
+
+def test_a_release_is_built_checked_and_described(checkout: Path) -> None:
+    done = release(checkout, "0.1.1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\nLongshore 0.1.1\n" in done.stdout
+    assert (checkout / ".cache" / "tag-0.1.1.txt").read_text().strip() in done.stdout
+    tarball = checkout / "longshore-images-0.1.1.tar.gz"
+    assert tarball.stat().st_size < 400_000
+    with tarfile.open(tarball) as archive:
+        names = archive.getnames()
+    assert {name.partition("/")[0] for name in names} - {"extensions"} == TOP
+    words = ("molecule", "__pycache__", "changelogs/fragments", "changelogs/config")
+    assert not [name for name in names if any(word in name for word in words) or Path(name).name.startswith(".")]
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "plugins").rglob("*.py")} <= set(names)
+    assert yaml.safe_load((checkout / "galaxy.yml").read_text())["version"] == "0.1.1"
+    assert "longshore-images-0.1.1.tar.gz" in (checkout / "README.md").read_text()
+    assert "v0\\.1\\.1" in (checkout / "CHANGELOG.md").read_text()
+    changed = {line[3:] for line in git(checkout, "status", "--porcelain").splitlines()}
+    assert changed == {"CHANGELOG.md", "README.md", "changelogs/changelog.yaml", "changelogs/fragments/0.1.0.yml", "galaxy.yml"}
+
+
+@pytest.mark.parametrize("version", ["", "1", "1.2", "1.2.3.4", "v1.2.3", "1.02.3", "1.2.3-rc1", "1.2.x", "\u0661.2.3", "1.2.3\n"])
+def test_an_odd_version_is_refused_in_one_line(version: str) -> None:
+    refused = release(ROOT, version)
+    assert refused.returncode == 1
+    assert refused.stderr == f"release: {version!r} is no version: give three numbers, such as 1.2.3\n"
+
+
+@pytest.mark.parametrize("version", ["0.9.9", "1.0.0"])
+def test_a_version_that_is_not_newer_is_refused_in_one_line(checkout: Path, version: str) -> None:
+    (checkout / "changelogs" / "changelog.yaml").write_text("ancestor: null\nreleases: {0.10.0: {}, 1.0.0: {}}\n")
+    git(checkout, "commit", "--all", "--quiet", "--message", "released")
+    assert release(checkout, version).stderr == f"release: {version} is not newer than 1.0.0, the latest release\n"
+
+
+def test_a_tree_with_changes_is_refused_in_one_line(checkout: Path) -> None:
+    (checkout / "new").write_text("")
+    refused = release(checkout, "0.1.1")
+    assert refused.returncode == 1
+    assert refused.stderr == "release: the working tree has 1 uncommitted changes, '?? new' first: commit or stash them\n"
+
+
+def test_a_release_that_fails_changes_nothing(checkout: Path) -> None:
+    (checkout / "docs" / "large.bin").write_bytes(random.Random(1).randbytes(500_000))
+    git(checkout, "add", "--all")
+    git(checkout, "commit", "--quiet", "--message", "large")
+    refused = release(checkout, "0.1.1")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("release: longshore-images-0.1.1.tar.gz has ")
+    assert len(refused.stderr.splitlines()) == 1
+    assert git(checkout, "status", "--porcelain") == ""
+    assert not list(checkout.glob("*.tar.gz"))
+
+
+def test_the_artifact_leaves_out_what_git_ignores() -> None:
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line and not line.startswith("#")}
+    left_out = set(yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"])
+    assert {name for name in ignored if not os.path.commonpath([name, "tests"])} - left_out == {"longshore-images-*.tar.gz"}
