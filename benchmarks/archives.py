@@ -1,6 +1,8 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Tools: mkfs.xfs skopeo
 
 """Saving and loading, side by side with skopeo, docker and podman. Medians of runs that take turns."""
 

@@ -1,6 +1,8 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Tools: docker-registry htpasswd openssl
 
 """Real registries for integration tests: started once for the run, on free ports and in private folders, and ended by it."""
 

@@ -1,6 +1,8 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Tools: buildah busybox containerd ctr docker dockerd docker-registry ip openssl oras podman runc skopeo umoci
 
 """The real engines for interoperability tests: daemons are started once for the run, and are empty at the start of every test."""
 

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a contributor relies on: the commands of ./dev, the tools that tests name, pinned versions, and pages that lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DEV = (ROOT / "dev").read_text()
+COMMANDS = set(re.findall(r"^  (\w+)\)$", DEV, re.MULTILINE))
+PAGES = ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", ".github/pull_request_template.md")
+CALLERS = (".ci/run", ".github/workflows/ci.yml", ".gitlab-ci.yml", ".pre-commit-config.yaml", ".devcontainer/devcontainer.json", *PAGES)
+PACKAGES = yaml.safe_load((ROOT / "tests" / "setup.yml").read_text())[0]["vars"]["packages"]
+# Linked already, and still to be written.
+COMING = {"docs/security.md"}
+# They come with Python packages, or are on every Linux.
+ALWAYS_THERE = {"ansible-galaxy", "ansible-playbook", "setpriv", "unshare"}
+
+
+def tools(path: Path) -> set[str]:
+    """Return the words of the lines `# Tools:` in a file."""
+    return {tool for line in re.findall(r"^# Tools: (.*)$", path.read_text(), re.MULTILINE) for tool in line.split()}
+
+
+def needed(path: Path) -> Iterator[str]:
+    """Yield the programs that a test file says it needs, by calls of `needed`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute)):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            if name == "needed":
+                yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant) and isinstance(argument.value, str))
+
+
+def test_help_has_a_line_for_every_command() -> None:
+    text = subprocess.run([ROOT / "dev", "help"], capture_output=True, text=True, check=True).stdout
+    assert {words[0] for line in text.splitlines() if re.match(r"  \w", line) and (words := line.split())} == COMMANDS
+
+
+def test_an_unknown_command_is_named_and_the_others_are_listed() -> None:
+    result = subprocess.run([ROOT / "dev", "tets"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("dev: no such command: tets\nusage: ./dev COMMAND")
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_what_calls_a_command_of_dev_calls_one_that_exists(name: str) -> None:
+    assert set(re.findall(r"\./dev (\w+)", (ROOT / name).read_text())) <= COMMANDS
+
+
+def test_ci_runs_everything() -> None:
+    for name in (".ci/run", ".github/workflows/ci.yml", ".gitlab-ci.yml"):
+        assert {"lint", "sanity", "quickstart", "test"} <= set(re.findall(r"\./dev (\w+)", (ROOT / name).read_text())), name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("*/**/test_*.py")), ids=lambda path: str(path.relative_to(ROOT / "tests")))
+def test_a_test_file_declares_the_tools_that_it_needs(path: Path) -> None:
+    conftests = [folder / "conftest.py" for folder in path.parents if folder != ROOT and ROOT in folder.parents]
+    declared = tools(path).union(*(tools(conftest) for conftest in conftests if conftest.is_file()))
+    assert set(needed(path)) <= declared | ALWAYS_THERE
+
+
+def test_every_tool_has_a_package() -> None:
+    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py"), ROOT / ".config" / "molecule" / "config.yml"]
+    declared = set().union(*(tools(path) for path in files))
+    assert declared == set(PACKAGES)
+
+
+def test_pre_commit_has_the_versions_of_the_linters() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    pins = [pin for hook in hooks for pin in hook.get("additional_dependencies", ())]
+    assert pins
+    assert set(pins) <= set((ROOT / "tests" / "requirements.txt").read_text().splitlines())
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_links_of_a_page_lead_somewhere(name: str) -> None:
+    text = (ROOT / name).read_text()
+    headings = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines() if line.startswith("#")}
+    targets = {target for target in re.findall(r"\]\(([^)]+)\)", text) if not target.startswith("https://")}
+    lost = {target for target in targets if target.lstrip("#") not in headings and not (ROOT / target).exists()}
+    assert lost <= COMING
+
+
+def test_the_devcontainer_is_json_with_comments() -> None:
+    lines = (ROOT / ".devcontainer" / "devcontainer.json").read_text().splitlines()
+    assert json.loads("\n".join(line for line in lines if not line.strip().startswith("//")))["image"]
