@@ -70,6 +70,29 @@ def test_a_test_file_declares_the_tools_that_it_needs(path: Path) -> None:
     assert set(needed(path)) <= declared | ALWAYS_THERE
 
 
+def tools_for(*arguments: str) -> set[str]:
+    """Return the tools that `./dev test` looks for when it is called with these arguments."""
+    functions = "".join(re.findall(r"^(?:test_paths|tools_of)\(\) \{\n.*?^\}\n", DEV, re.MULTILINE | re.DOTALL))
+    script = f'set -eu\n{functions}\ntools_of $(test_paths "$@")'
+    return set(subprocess.run(["sh", "-c", script, "sh", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_unit_tests_need_almost_nothing() -> None:
+    assert tools_for("tests/unit/test_contributing.py") == set()
+    assert tools_for("tests/unit") == {"openssl"}
+
+
+@pytest.mark.parametrize(
+    "path", ["tests/integration/test_copy.py", "./tests/integration/test_copy.py::test_any", f"{ROOT}/tests/integration/test_copy.py"]
+)
+def test_a_file_needs_its_own_tools_and_those_of_its_folder(path: str) -> None:
+    assert tools_for("-k", "any", path) == {"docker-registry", "htpasswd", "openssl", "skopeo"}
+
+
+def test_without_a_path_the_tools_of_all_tests_are_needed() -> None:
+    assert tools_for("-k", "any") == tools_for() == tools_for("tests") > tools_for("tests/integration", "tests/faults") > {"cosign", "oras"}
+
+
 def test_every_tool_has_a_package() -> None:
     files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py"), ROOT / ".config" / "molecule" / "config.yml"]
     declared = set().union(*(tools(path) for path in files))

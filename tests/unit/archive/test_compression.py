@@ -155,6 +155,6 @@ def test_xz_that_wants_too_much_memory_is_refused() -> None:
 @pytest.mark.parametrize("kind", COMPRESS)
 def test_very_many_members_take_no_age(kind: str) -> None:
     empty = COMPRESS[kind](b"")
-    start = time.monotonic()
+    start = time.process_time()
     assert expand(empty * ((1 << 20) // len(empty)) + COMPRESS[kind](NOISE), kind) == NOISE
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
