@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.tests.support.checkouts import copy_ch
 from ansible_collections.longshore.images.tests.support.modules import ROOT
 from ansible_collections.longshore.images.tests.support.registry import needed
 
-# All that is at the top of the tarball. What users neither run nor read is left out, by build_ignore in galaxy.yml.
+# The top of the tarball. build_ignore in galaxy.yml leaves out the files that users neither run nor read.
 TOP = {
     "CHANGELOG.md",
     "CODE_OF_CONDUCT.md",

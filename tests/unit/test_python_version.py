@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A managed host with a Python that is too old gets one sentence, whatever module runs there."""
+"""A managed host with a Python that is too old gets one sentence from every module."""
 
 from __future__ import annotations
 
