@@ -1,8 +1,6 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-#
-# Tools: docker-registry dockerd oras skopeo
 
 """Pulling one large layer from behind a server that limits every connection, side by side with docker, skopeo and oras. Medians of runs that take turns."""
 

@@ -1,8 +1,6 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-#
-# Tools: buildah busybox git oras podman skopeo umoci
 
 """README.md is true: its commands run, its playbooks are valid, its tables are complete, its links lead somewhere."""
 

@@ -1,8 +1,6 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-#
-# Tools: cosign oras
 
 """image_copy with signatures and the like, made by the tools that make them, between registries that keep no lists of referrers."""
 

@@ -25,12 +25,7 @@ PACKAGES = yaml.safe_load((ROOT / "tests" / "setup.yml").read_text())[0]["vars"]
 # Linked already, and still to be written.
 COMING = {"docs/security.md"}
 # They come with Python packages, or are on every Linux.
-ALWAYS_THERE = {"ansible-galaxy", "ansible-playbook", "setpriv", "unshare"}
-
-
-def tools(path: Path) -> set[str]:
-    """Return the words of the lines `# Tools:` in a file."""
-    return {tool for line in re.findall(r"^# Tools: (.*)$", path.read_text(), re.MULTILINE) for tool in line.split()}
+ALWAYS_THERE = {"ansible", "ansible-galaxy", "ansible-playbook", "setpriv", "unshare"}
 
 
 def needed(path: Path) -> Iterator[str]:
@@ -63,13 +58,6 @@ def test_ci_runs_everything() -> None:
         assert {"lint", "sanity", "quickstart", "test"} <= set(re.findall(r"\./dev (\w+)", (ROOT / name).read_text())), name
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("*/**/test_*.py")), ids=lambda path: str(path.relative_to(ROOT / "tests")))
-def test_a_test_file_declares_the_tools_that_it_needs(path: Path) -> None:
-    conftests = [folder / "conftest.py" for folder in path.parents if folder != ROOT and ROOT in folder.parents]
-    declared = tools(path).union(*(tools(conftest) for conftest in conftests if conftest.is_file()))
-    assert set(needed(path)) <= declared | ALWAYS_THERE
-
-
 def tools_for(*arguments: str) -> set[str]:
     """Return the tools that `./dev test` looks for when it is called with these arguments."""
     functions = "".join(re.findall(r"^(?:test_paths|tools_of)\(\) \{\n.*?^\}\n", DEV, re.MULTILINE | re.DOTALL))
@@ -78,8 +66,8 @@ def tools_for(*arguments: str) -> set[str]:
 
 
 def test_unit_tests_need_almost_nothing() -> None:
-    assert tools_for("tests/unit/test_contributing.py") == set()
-    assert tools_for("tests/unit") == {"openssl"}
+    assert tools_for("tests/unit/test_roles.py") == set()
+    assert tools_for("tests/unit") - ALWAYS_THERE == {"openssl"}
 
 
 @pytest.mark.parametrize(
@@ -93,10 +81,13 @@ def test_without_a_path_the_tools_of_all_tests_are_needed() -> None:
     assert tools_for("-k", "any") == tools_for() == tools_for("tests") > tools_for("tests/integration", "tests/faults") > {"cosign", "oras"}
 
 
+@pytest.mark.parametrize("path", [path for path in sorted((ROOT / "tests").glob("*/**/test_*.py")) if set(needed(path))], ids=lambda path: path.stem)
+def test_every_tool_that_a_test_calls_for_is_found(path: Path) -> None:
+    assert set(needed(path)) <= tools_for(str(path.relative_to(ROOT)))
+
+
 def test_every_tool_has_a_package() -> None:
-    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py"), ROOT / ".config" / "molecule" / "config.yml"]
-    declared = set().union(*(tools(path) for path in files))
-    assert declared == set(PACKAGES)
+    assert tools_for("tests") | tools_for(".config/molecule/config.yml") <= set(PACKAGES) | ALWAYS_THERE
 
 
 def test_pre_commit_has_the_versions_of_the_linters() -> None:
