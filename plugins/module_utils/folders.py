@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import stat
+import typing as t
 
 from .errors import InputOutputError, system_error
 
@@ -18,6 +19,7 @@ _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 # On the way to a folder the permission to search is enough; only Linux has a flag that asks for no more.
 _PASS_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_LINKS = 40  # as the kernel allows on one path
+MAX_DEPTH = 200
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)
 
 
@@ -71,6 +73,20 @@ class Folder:
             if error.errno in _NOT_A_FOLDER:
                 raise NotADirectoryError(errno.ENOTDIR, "not a folder", self.path_of(name)) from error
             raise
+
+    def listable(self) -> Folder:
+        """Open the same folder again, so that it can be listed and synced."""
+        return Folder(os.open(".", OPEN_FOLDER, dir_fd=self.descriptor), self.path)
+
+    @contextlib.contextmanager
+    def parent_of(self, path: str) -> t.Iterator[tuple[Folder, str]]:
+        """Open the folder of an entry below this one, and yield it with the entry's name. PATH is relative; no link on it is followed."""
+        *folders, name = path.split("/")
+        with contextlib.ExitStack() as stack:
+            folder = self
+            for part in folders:
+                folder = stack.enter_context(folder.open_folder(part))
+            yield folder, name
 
     def make_folder(self, name: str, mode: int, owner: os.stat_result | None = None) -> Folder:
         """Open a subfolder, after making it if it is missing.
@@ -143,6 +159,22 @@ class Folder:
         """Make the names in the folder durable."""
         os.fsync(self.descriptor)
 
+    def walk(self, depth: int = MAX_DEPTH) -> t.Iterator[tuple[Folder, str, os.stat_result]]:
+        """Yield all entries below this folder, each with the folder that it is in and its status. Links are yielded as they are and never followed.
+
+        The folder is open until the next entry is asked for. Raises InputOutputError for folders nested deeper than DEPTH: each level costs a descriptor.
+        """
+        for name in self.names():
+            status = self.status(name)
+            if status is None:
+                continue
+            yield self, name, status
+            if stat.S_ISDIR(status.st_mode):
+                if not depth:
+                    raise InputOutputError(f"{self.path_of(name)} has more than {MAX_DEPTH} folders above it")
+                with self.open_folder(name) as folder:
+                    yield from folder.walk(depth - 1)
+
 
 def _entry(name: str) -> str:
     if name in ("", ".", "..") or "/" in name:
@@ -170,30 +202,55 @@ def open_path(path: str) -> Folder:
     So links that an administrator made, such as /srv, work, and links that another user planted in a shared folder are refused with InputOutputError.
     Raises OSError if a component is missing or no folder.
     """
-    path = os.path.abspath(path)
+    parent, name = open_parent(path)
+    with parent:
+        folder = parent.open_folder(name) if name else parent.listable()
+    folder.path = os.path.abspath(path)
+    return folder
+
+
+def open_parent(path: str) -> tuple[Folder, str]:
+    """Open the folder that holds the entry PATH, and return it with the entry's name. Links are followed as in `open_path`, one at PATH itself too.
+
+    The entry may be missing, and others may replace it at any time: it has to be opened without following links. The folder can be searched; only
+    `listable` makes one that can be listed and synced. The name is empty if PATH is the root folder, or a link to `.` or `..`: then it is the folder itself.
+    Raises OSError if a component before the last one is missing or no folder.
+    """
     folder = Folder(os.open("/", _PASS_FOLDER), "/")
-    todo = [name for name in path.split("/") if name][::-1]
+    todo = [name for name in os.path.abspath(path).split("/") if name][::-1]
     links = 0
     try:
         while todo:
             name = todo.pop()
-            if name == "..":  # only from links: abspath leaves none
-                following = Folder(os.open("..", _PASS_FOLDER, dir_fd=folder.descriptor), os.path.dirname(folder.path))
-            else:
-                try:
-                    following = folder.open_folder(name, _PASS_FOLDER)
-                except NotADirectoryError:
-                    links += 1
-                    target = _read_trusted_link(folder, name, links)
-                    todo += [part for part in target.split("/") if part not in ("", ".")][::-1]
-                    if not target.startswith("/"):
-                        continue
-                    following = Folder(os.open("/", _PASS_FOLDER), "/")
+            if not todo and name != ".." and not _is_link(folder, name):
+                return folder, name
+            try:
+                following = _enter(folder, name)
+            except NotADirectoryError:
+                links += 1
+                target = _read_trusted_link(folder, name, links)
+                todo += [part for part in target.split("/") if part not in ("", ".")][::-1]
+                if not target.startswith("/"):
+                    continue
+                following = Folder(os.open("/", _PASS_FOLDER), "/")
             folder.close()
             folder = following
-        return Folder(os.open(".", OPEN_FOLDER, dir_fd=folder.descriptor), path)
-    finally:
+        return folder, ""
+    except BaseException:
         folder.close()
+        raise
+
+
+def _is_link(folder: Folder, name: str) -> bool:
+    status = folder.status(name)
+    return status is not None and stat.S_ISLNK(status.st_mode)
+
+
+def _enter(folder: Folder, name: str) -> Folder:
+    """Open the next folder of a path, which only the target of a link can make the parent: `abspath` leaves no `..`."""
+    if name == "..":
+        return Folder(os.open("..", _PASS_FOLDER, dir_fd=folder.descriptor), os.path.dirname(folder.path))
+    return folder.open_folder(name, _PASS_FOLDER)
 
 
 def _read_trusted_link(folder: Folder, name: str, links: int) -> str:

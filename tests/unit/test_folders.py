@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError
-from ansible_collections.longshore.images.plugins.module_utils.folders import Folder, make_path, open_path
+from ansible_collections.longshore.images.plugins.module_utils.folders import MAX_DEPTH, Folder, make_path, open_parent, open_path
 from ansible_collections.longshore.images.tests.support.privileges import needs_root
 
 OTHER_USER = 54321
@@ -112,3 +113,68 @@ def test_an_existing_folder_keeps_its_mode(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a").mkdir(mode=0o700)
     make_path(str(tmp_path / "a"), 0o755).close()
     assert (tmp_path / "a").stat().st_mode & 0o7777 == 0o700
+
+
+# The folder of an entry.
+
+
+@pytest.mark.parametrize(("path", "folder", "name"), [("real/new", "real", "new"), ("to-new", "real", "new"), ("up/x", "", "x")])
+def test_the_folder_of_an_entry_is_where_trusted_links_lead(tmp_path: pathlib.Path, path: str, folder: str, name: str) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "to-new").symlink_to("real/new")
+    (tmp_path / "up").symlink_to("real/..")
+    opened, found = open_parent(str(tmp_path / path))
+    with opened:
+        assert is_same(opened, tmp_path / folder)
+        assert found == name
+        with opened.listable() as listable:
+            assert listable.names() == os.listdir(tmp_path / folder)
+
+
+@pytest.mark.parametrize("target", ["..", ".", "/"])
+def test_a_folder_without_a_name_on_the_way_is_opened_itself(tmp_path: pathlib.Path, target: str) -> None:
+    (tmp_path / "link").symlink_to(target)
+    opened, name = open_parent(str(tmp_path / "link"))
+    with opened:
+        assert is_same(opened, (tmp_path / target).resolve())
+        assert name == ""
+
+
+def test_a_link_of_another_user_is_refused_as_the_entry_itself(tmp_path: pathlib.Path) -> None:
+    needs_root()
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    os.lchown(tmp_path / "link", OTHER_USER, OTHER_USER)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(InputOutputError, match="link is a link that belongs to another user"):
+        open_parent(str(tmp_path / "link"))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_folder_of_a_deeper_entry_is_found_without_following_links(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "link").symlink_to("b")
+    with open_path(str(tmp_path)) as top:
+        with top.parent_of("a/b/file") as (folder, name):
+            assert is_same(folder, tmp_path / "a" / "b")
+            assert name == "file"
+        with pytest.raises(NotADirectoryError), top.parent_of("a/link/file"):
+            pass
+        with pytest.raises(ValueError, match="not the name of an entry"), top.parent_of("a/../../x"):
+            pass
+
+
+def test_a_walk_yields_links_and_never_follows_them(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "top" / "a").mkdir(parents=True)
+    (tmp_path / "top" / "a" / "file").touch()
+    (tmp_path / "top" / "out").symlink_to(tmp_path)
+    with open_path(str(tmp_path / "top")) as top:
+        assert sorted(os.path.relpath(folder.path_of(name), top.path) for folder, name, _status in top.walk()) == ["a", "a/file", "out"]
+
+
+def test_a_walk_ends_at_folders_that_are_nested_too_deep(tmp_path: pathlib.Path) -> None:
+    with contextlib.ExitStack() as stack:
+        top = folder = stack.enter_context(open_path(str(tmp_path)))
+        for _level in range(MAX_DEPTH + 1):
+            folder = stack.enter_context(folder.make_folder("d", 0o700))
+        with pytest.raises(InputOutputError, match=f"more than {MAX_DEPTH} folders above it"):
+            list(top.walk())
