@@ -218,28 +218,13 @@ def _library_call(name: str, kinds: str) -> t.Callable[..., int] | None:
     return t.cast("t.Callable[..., int]", function)
 
 
-class PrivateFile:
-    """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
+class FileWriter:
+    """An open file that is written from its beginning, or in pieces at any place. Messages call it `told`."""
 
-    def __init__(self, path: str, mode: int, told: str | None = None) -> None:
-        """TOLD is what messages call it, where the temporary name would tell a user nothing."""
-        self.path = path
-        self.told = told or path
+    def __init__(self, descriptor: int, told: str) -> None:
+        self.told = told
+        self._descriptor = descriptor
         self._size = self._begun = 0
-        with reporting(self.told):
-            self._descriptor = os.open(path, CREATE_PRIVATE, 0o600)
-            try:
-                os.fchmod(self._descriptor, mode)
-            except BaseException:
-                self.__exit__()
-                raise
-
-    def __enter__(self) -> PrivateFile:
-        return self
-
-    def keep_owner(self, path: str) -> None:
-        """Gives the file the owner and the group of PATH, where there is one and the system allows it."""
-        take_owner(self._descriptor, path)
 
     def fileno(self) -> int:
         """For locks, and for copies that the kernel makes."""
@@ -262,6 +247,28 @@ class PrivateFile:
             while rest:
                 count = os.pwrite(self._descriptor, rest, offset)
                 rest, offset = rest[count:], offset + count
+
+
+class PrivateFile(FileWriter):
+    """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
+
+    def __init__(self, path: str, mode: int, told: str | None = None) -> None:
+        """TOLD is what messages call it, where the temporary name would tell a user nothing."""
+        self.path = path
+        with reporting(told or path):
+            super().__init__(os.open(path, CREATE_PRIVATE, 0o600), told or path)
+            try:
+                os.fchmod(self._descriptor, mode)
+            except BaseException:
+                self.__exit__()
+                raise
+
+    def __enter__(self) -> PrivateFile:
+        return self
+
+    def keep_owner(self, path: str) -> None:
+        """Gives the file the owner and the group of PATH, where there is one and the system allows it."""
+        take_owner(self._descriptor, path)
 
     def publish(self, target: str) -> os.stat_result:
         """Durable content under TARGET, replacing what was there; the name itself is durable once its folder is synced."""
