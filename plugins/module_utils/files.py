@@ -17,7 +17,7 @@ import sys
 import time
 import typing as t
 
-from .errors import InputOutputError, LockTimeout, LongshoreError, system_error
+from .errors import InputOutputError, LockTimeout, system_error
 
 CHUNK = 1024 * 1024
 EARLY = 4 * 1024 * 1024
@@ -26,8 +26,6 @@ CREATE_PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLO
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _SYNC_FILE_RANGE_WRITE = 2  # of linux/fs.h
 _PARENT_MODE = 0o755
-_MARK = ".longshore-"
-_MAX_NAME = 255 - len(".") - len(_MARK) - 16
 
 
 @contextlib.contextmanager
@@ -77,14 +75,6 @@ def take_owner(descriptor: int, like: str) -> None:
             os.fchmod(descriptor, stat.S_IMODE(own.st_mode))
 
 
-def require_folder(path: str) -> None:
-    """Raises InputOutputError where the folder in which the file PATH is to be written doesn't exist, or can't be written to by this user."""
-    folder = os.path.dirname(os.path.realpath(path))
-    if not os.path.isdir(folder):
-        raise InputOutputError(f"{path} can't be written: the folder {folder} doesn't exist")
-    require_writable(folder, f"{path} can't be written")
-
-
 def require_writable(folder: str, otherwise: str) -> None:
     """Raises InputOutputError, which begins with OTHERWISE, where this user can't write to FOLDER."""
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -123,8 +113,15 @@ def read_bounded(path: str, limit: int) -> bytes:
 
 def read_chunks(path: str) -> t.Iterator[memoryview]:
     """The content of a regular file in pieces of one buffer, each valid until the next is asked for. Errors as in open_regular."""
+    descriptor = open_regular(path)
+    with reporting(path):
+        yield from read_open_file(descriptor)
+
+
+def read_open_file(descriptor: int) -> t.Iterator[memoryview]:
+    """Yield the content of an open file in pieces of one buffer, each valid until the next is asked for. The file is closed at the end."""
     buffer = memoryview(bytearray(CHUNK))
-    with os.fdopen(open_regular(path), "rb", buffering=0) as file, reporting(path):
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
         while True:
             count = file.readinto(buffer)
             if not count:
@@ -286,64 +283,3 @@ class PrivateFile(FileWriter):
         if self.path:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
-
-
-@contextlib.contextmanager
-def beside(path: str, mode: int) -> t.Iterator[PrivateFile]:
-    """A file in the folder of PATH, locked while its writer lives: by that the next writer knows what the dead have left, and clears it away."""
-    folder, name = os.path.split(path)
-    name = _cut(name)
-    _reclaim(folder, name)
-    while True:
-        with PrivateFile(os.path.join(folder, f".{name}{_MARK}{random.getrandbits(64):016x}"), mode, told=path) as file:
-            try_lock(file.fileno(), file.path)
-            # Before it was locked another writer may have taken it for a dead one's.
-            if os.path.lexists(file.path):
-                file.keep_owner(path)
-                yield file
-                return
-
-
-def _cut(name: str) -> str:
-    """As much of a name as leaves room for our mark: names of files have at most 255 bytes."""
-    return os.fsdecode(os.fsencode(name)[:_MAX_NAME])
-
-
-def is_private(name: str) -> bool:
-    """Whether a file of this name is one that `beside` made, and that hasn't got its own name yet."""
-    return name.startswith(".") and _MARK in name
-
-
-def _reclaim(folder: str, name: str) -> None:
-    """Removes what dead writers to the same place have left: files of theirs that nobody holds locked."""
-    with reporting(folder):
-        names = os.listdir(folder)
-    for left in names:
-        if left.startswith(f".{name}{_MARK}"):
-            path = os.path.join(folder, left)
-            with contextlib.suppress(OSError, LongshoreError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                try:
-                    if try_lock(descriptor, path):
-                        os.unlink(path)
-                finally:
-                    os.close(descriptor)
-
-
-def folder_mode(mode: int) -> int:
-    """The mode of a folder whose files have MODE: it can be entered by all who may read them."""
-    return mode | (mode & 0o444) >> 2
-
-
-def kept_mode(path: str) -> int:
-    """The mode for a file that is written: that of the one it replaces, else readable for all."""
-    return stat.S_IMODE(os.stat(path).st_mode) if os.path.isfile(path) else 0o644
-
-
-def replace_file(path: str, data: bytes, mode: int) -> None:
-    """Makes DATA the content of PATH, where PATH is a link that of the file it leads to: whole and durable, or as it was."""
-    target = os.path.realpath(path)
-    with beside(target, mode) as file:
-        file.write(data)
-        file.publish(target)
-    sync_folder(os.path.dirname(target))

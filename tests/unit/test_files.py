@@ -21,10 +21,9 @@ from ansible_collections.longshore.images.plugins.module_utils.files import (
     PrivateFile,
     begin_writing,
     make_folder,
-    replace_file,
-    require_folder,
     reserve,
 )
+from ansible_collections.longshore.images.plugins.module_utils.replacing import replace_file, require_folder
 
 
 def test_a_file_is_made_and_replaced_with_the_mode_that_is_asked_for(tmp_path: Path) -> None:
@@ -52,7 +51,7 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("call", ["write", "fsync", "rename"])
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    def full(*unused: t.Any) -> t.NoReturn:
+    def full(*unused: t.Any, **unused_options: t.Any) -> t.NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     path = tmp_path / "file"

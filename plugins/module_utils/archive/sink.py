@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import typing as t
 
-from ..files import beside, sync_folder
 from ..oci.digest import Digest, Verifier
 from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
+from ..replacing import Destination
 from ..streams import Chunks
 from .target import FileTarget
 
@@ -34,7 +33,6 @@ class ArchiveWriter:
     """A file beside the archive, that takes its place when all of it is there. What fails or is killed leaves the old archive."""
 
     def __init__(self, target: FileTarget) -> None:
-        self._path = os.path.realpath(target.path)
         self._pieces: list[tuple[int, bytes]] = []
         self._offsets: dict[Digest, int] = {}
         offset = 0
@@ -45,8 +43,10 @@ class ArchiveWriter:
             else:
                 self._offsets[piece.digest] = offset
                 offset += piece.size
-        self._stack = contextlib.ExitStack()
-        self._file = self._stack.enter_context(beside(self._path, target.mode))
+        with contextlib.ExitStack() as stack:
+            place = stack.enter_context(Destination(target.path))
+            self._file = stack.enter_context(place.new_file(target.mode))
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> ArchiveWriter:
         return self
@@ -75,5 +75,4 @@ class ArchiveWriter:
         """The archive with the images that it was planned for."""
         for offset, data in self._pieces:
             self._file.write_at(data, offset)
-        self._file.publish(self._path)
-        sync_folder(os.path.dirname(self._path))
+        self._file.publish()

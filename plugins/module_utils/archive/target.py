@@ -10,36 +10,23 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import struct
 import sys
 import typing as t
 
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
-from ..files import (
-    CHUNK,
-    EARLY,
-    PrivateFile,
-    begin_writing,
-    beside,
-    folder_mode,
-    is_private,
-    make_folder,
-    read_chunks,
-    read_descriptor,
-    read_file,
-    reporting,
-    require_folder,
-    reserve,
-    sync_folder,
-    wait_for_lock,
-)
+from ..files import CHUNK, EARLY, FileWriter, begin_writing, read_descriptor, read_open_file, reporting, reserve, wait_for_lock
+from ..folders import Folder, make_path, open_parent
 from ..oci.digest import hash_stream
 from ..oci.manifest import Descriptor
+from ..replacing import Destination, folder_mode, is_private, new_file
 from ..streams import Taker
 from .compression import compressed, expanded, kind_of
 from .writing import PAGE, ArchiveFile, Piece, chunks_of, pieces_size
 
 _CANNOT = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
+_KIND_BYTES = 6  # bytes by which a compression is recognised
 _CLONE_RANGE = 0x4020940D  # FICLONERANGE of linux/fs.h
 
 OpenFile = t.Callable[[Descriptor], int]
@@ -91,35 +78,45 @@ class FileTarget:
     def final_size(self, is_written: bool) -> int | None:
         if self._compression is None:
             return self.size
-        return os.stat(self.path).st_size if is_written else None
+        if not is_written:
+            return None
+        with Destination(self.path) as place:
+            status = place.status()
+        return status.st_size if status is not None else None
 
     def checksum(self, is_written: bool, read: Read) -> str | None:
         if is_written:
-            return hash_stream(read_file(self.path))[0].hex
+            with Destination(self.path) as place, reporting(self.path):
+                return hash_stream(read_descriptor(place.open()))[0].hex
         return hash_stream(chunks_of(self.pieces, read))[0].hex if self._compression is None else None
 
     def difference(self) -> str | None:
-        reason = self._difference()
-        if reason is not None:
-            require_folder(self.path)
-        return reason
-
-    def _difference(self) -> str | None:
-        """Compares with what is there, by content: what a file is called, and when it was written, says nothing."""
         if self.path.endswith("/"):
             raise UnsupportedFormat(f"{self.path} is the name of a folder, and can't be that of an archive")
-        try:
-            status = os.stat(self.path)
-        except FileNotFoundError:
+        with Destination(self.path) as place:
+            reason = self._difference(place)
+            if reason is not None:
+                place.require_writable()
+        return reason
+
+    def _difference(self, place: Destination) -> str | None:
+        """Compares with what is there, by content: what a file is called, and when it was written, says nothing."""
+        status, stranger = place.status(), place.planted_by()
+        if status is None:
             return "there is no such file yet"
-        if not os.path.isfile(self.path):
+        if not stat.S_ISREG(status.st_mode):
             raise UnsupportedFormat(f"{self.path} is no regular file, and can't be replaced by an archive")
+        if stranger is not None:
+            return f"the file belongs to another user (uid {stranger}), who could change it"
         if self._compression is None and status.st_size != self.size:
             return f"the file has {status.st_size} bytes, and the archive has {self.size}"
-        kind = kind_of(next(read_file(self.path), b""))
+        with reporting(self.path):
+            descriptor = place.open()
+            kind = kind_of(os.pread(descriptor, _KIND_BYTES, 0))
         if kind != self._compression:
+            os.close(descriptor)
             return f"the file is {f'compressed with {kind}' if kind else 'not compressed'}"
-        chunks: t.Iterator[bytes] = read_file(self.path)
+        chunks = read_descriptor(descriptor)
         try:
             return self._compare(expanded(chunks, kind, self.path) if kind is not None else chunks)
         except CorruptArchive:
@@ -135,17 +132,15 @@ class FileTarget:
         return None if next(source.take(1), None) is None else "the file goes on after the archive's end"
 
     def write(self, open_file: OpenFile, moved: Moved = _unwatched) -> None:
-        path = os.path.realpath(self.path)
-        with beside(path, self.mode) as file:
+        with Destination(self.path) as place, place.new_file(self.mode) as file:
             if self._compression is None:
                 self._write_plain(file, open_file, moved)
             else:
                 for chunk in compressed(chunks_of(self.pieces, lambda blob: _told(open_file(blob), moved)), self._compression, self.path):
                     file.write(chunk)
-            file.publish(path)
-        sync_folder(os.path.dirname(path))
+            file.publish()
 
-    def _write_plain(self, file: PrivateFile, open_file: OpenFile, moved: Moved) -> None:
+    def _write_plain(self, file: FileWriter, open_file: OpenFile, moved: Moved) -> None:
         offset = 0
         for piece in self.pieces:
             offset += _put(piece, file, offset, open_file, moved)
@@ -176,93 +171,135 @@ class FolderTarget:
         return None
 
     def difference(self) -> str | None:
-        if not os.path.lexists(self.path):
+        folder = self._open()
+        if folder is None:
             return "there is no such folder yet"
-        reason = self._difference()
-        if reason is not None:
-            require_folder(os.path.join(self.path, "index.json"))
+        with folder:
+            reason = self._difference(folder)
+            if reason is not None and not os.access(".", os.W_OK | os.X_OK, dir_fd=folder.descriptor):
+                raise InputOutputError(f"{self.path} can't be written: the folder is read-only, or denied to this user")
         return reason
 
-    def _difference(self) -> str | None:
-        self._refuse_strangers()
+    def _open(self) -> Folder | None:
+        """Open the folder, None if it is missing. Raises UnsupportedFormat for what is no folder, InputOutputError for one that a stranger planted."""
+        with reporting(self.path):
+            try:
+                parent, name = open_parent(self.path)
+            except FileNotFoundError:
+                return None
+            with parent:
+                if name and parent.status(name) is None:
+                    return None
+                try:
+                    folder = parent.open_folder(name) if name else parent.listable()
+                except NotADirectoryError as error:
+                    raise UnsupportedFormat(f"{self.path} is no folder, and can't be replaced by an image layout") from error
+                folder.path = self.path
+                if name:
+                    _refuse_planted(parent, folder)
+                return folder
+
+    def _difference(self, folder: Folder) -> str | None:
+        self._refuse_strangers(folder)
         for file in self._files:
-            if not self._is_there(file):
+            if not self._is_there(folder, file):
                 return f"{file.name} is missing or differs"
-        stray = self._stray()
+        stray = self._stray(folder)
         return f"{stray[0]} does not belong to it" if stray else None
 
-    def _refuse_strangers(self) -> None:
-        if not os.path.isdir(self.path):
-            raise UnsupportedFormat(f"{self.path} is no folder, and can't be replaced by an image layout")
+    def _refuse_strangers(self, folder: Folder) -> None:
         with reporting(self.path):
-            strangers = {name for name in os.listdir(self.path) if not is_private(name)} - {"blobs", "index.json", "oci-layout"}
-        if strangers:
-            raise UnsupportedFormat(f"{self.path} holds other files ({min(strangers)!r}) and is no image layout")
+            strangers = {name for name in folder.names() if not is_private(name)} - {"blobs", "index.json", "oci-layout"}
+            if strangers:
+                raise UnsupportedFormat(f"{self.path} holds other files ({min(strangers)!r}) and is no image layout")
+            # Following a link here would read, delete and create files of the folder that it leads to.
+            inner = {os.path.dirname(file.name) for file in self._files} - {""}
+            for name in sorted({"blobs", *inner}):
+                with contextlib.suppress(FileNotFoundError), folder.parent_of(name) as (parent, last):
+                    status = parent.status(last)
+                    if status is not None and not stat.S_ISDIR(status.st_mode):
+                        raise UnsupportedFormat(f"{parent.path_of(last)} is no folder, and links inside an image layout are not followed")
 
-    def _is_there(self, file: ArchiveFile) -> bool:
-        path = self._inside(file)
+    def _is_there(self, folder: Folder, file: ArchiveFile) -> bool:
+        path = folder.path_of(file.name)
         try:
-            if os.lstat(path).st_size != file.size:
-                return False
-            if isinstance(file.content, bytes):
-                return b"".join(bytes(chunk) for chunk in read_chunks(path)) == file.content
-            return _is_blob(file.content, read_chunks(path))
-        except (FileNotFoundError, NotADirectoryError, InputOutputError):
+            with reporting(path), folder.parent_of(file.name) as (parent, name):
+                status = parent.status(name)
+                if status is None or status.st_size != file.size:
+                    return False
+                chunks = read_open_file(parent.open_file(name))
+                if isinstance(file.content, bytes):
+                    return b"".join(bytes(chunk) for chunk in chunks) == file.content
+                return _is_blob(file.content, chunks)
+        except InputOutputError:
             return False
 
-    def _stray(self) -> list[str]:
-        """Files below `blobs` that the archive doesn't have, and what dead writers have left."""
+    def _stray(self, folder: Folder) -> list[str]:
+        """Return what doesn't belong below `blobs`, and what dead writers left: all that is no folder, links too."""
         wanted = {file.name for file in self._files}
-        with reporting(self.path):
-            found = [name for name in os.listdir(self.path) if is_private(name)]
-        for folder, _folders, names in os.walk(os.path.join(self.path, "blobs")):
-            found += [os.path.relpath(os.path.join(folder, name), self.path) for name in names]
+        found = [name for name, _parent in self._inner_files(folder)]
         return sorted(set(found) - wanted)
+
+    def _inner_files(self, folder: Folder) -> t.Iterator[tuple[str, Folder]]:
+        """Yield the names, as the archive has them, of what is no folder, each with the folder that it is in."""
+        with reporting(self.path):
+            for name in folder.names():
+                if is_private(name):
+                    yield name, folder
+            with contextlib.suppress(FileNotFoundError), folder.open_folder("blobs") as blobs:
+                for parent, name, status in blobs.walk():
+                    if not stat.S_ISDIR(status.st_mode):
+                        yield os.path.relpath(parent.path_of(name), self.path), parent
 
     def write(self, open_file: OpenFile, moved: Moved = _unwatched) -> None:
         """Blobs first, the index last, and what the new index doesn't need goes after it. Writers to one folder wait for each other."""
-        make_folder(self.path, self._folder_mode)
-        with _locked(self.path, self._lock_timeout):
-            self._write(open_file, moved)
+        make_path(self.path, self._folder_mode).close()
+        folder = self._open()
+        if folder is None:
+            raise InputOutputError(f"{self.path} was removed by another program")
+        with folder:
+            self._lock(folder)
+            self._refuse_strangers(folder)
+            self._write(folder, open_file, moved)
 
-    def _write(self, open_file: OpenFile, moved: Moved) -> None:
-        for file in sorted(self._files, key=lambda file: file.name == "index.json"):
-            if not self._is_there(file):
-                self._write_file(file, open_file, moved)
-        for stray in self._stray():
-            with reporting(self.path), contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(self.path, stray))
-
-    def _write_file(self, file: ArchiveFile, open_file: OpenFile, moved: Moved) -> None:
-        path = self._inside(file)
-        folder = os.path.dirname(path)
-        make_folder(os.path.join(self.path, "blobs"), self._folder_mode)
-        make_folder(folder, self._folder_mode)
-        with beside(path, self._mode) as private:
-            _put(file.content, private, 0, open_file, moved)
-            private.publish(path)
-        sync_folder(folder)
-
-    def _inside(self, file: ArchiveFile) -> str:
-        return os.path.join(self.path, *file.name.split("/"))
-
-
-@contextlib.contextmanager
-def _locked(path: str, timeout: float) -> t.Iterator[None]:
-    """Holds the lock of a folder. Raises LockTimeout."""
-    with reporting(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with reporting(path):
+    def _lock(self, folder: Folder) -> None:
+        """Lock the folder until it is closed. Raises LockTimeout."""
+        with reporting(self.path):
             try:
-                wait_for_lock(descriptor, path, timeout)
+                wait_for_lock(folder.descriptor, self.path, self._lock_timeout)
             except OSError as error:
                 # NFS locks only what is open for writing, which a folder never is: there one writer at a time is the user's care.
                 if error.errno != errno.EBADF:
                     raise
-        yield
-    finally:
-        os.close(descriptor)
+
+    def _write(self, folder: Folder, open_file: OpenFile, moved: Moved) -> None:
+        for file in sorted(self._files, key=lambda file: file.name == "index.json"):
+            if not self._is_there(folder, file):
+                self._write_file(folder, file, open_file, moved)
+        wanted = {file.name for file in self._files}
+        for stray, parent in self._inner_files(folder):
+            if stray not in wanted:
+                parent.unlink(os.path.basename(stray))
+
+    def _write_file(self, folder: Folder, file: ArchiveFile, open_file: OpenFile, moved: Moved) -> None:
+        path = folder.path_of(file.name)
+        with contextlib.ExitStack() as stack:
+            *folders, name = file.name.split("/")
+            parent = folder
+            with reporting(path):
+                for part in folders:
+                    parent = stack.enter_context(parent.make_folder(part, self._folder_mode))
+            private = stack.enter_context(new_file(parent, name, self._mode, path))
+            _put(file.content, private, 0, open_file, moved)
+            private.publish()
+
+
+def _refuse_planted(parent: Folder, folder: Folder) -> None:
+    """In a folder like /tmp anybody could make a folder under a name that root is going to use, and then change what root writes there."""
+    above, own = parent.own_status(), folder.own_status()
+    if above.st_mode & stat.S_IWOTH and own.st_uid not in (0, os.geteuid(), above.st_uid):
+        folder.close()
+        raise InputOutputError(f"{folder.path} belongs to another user (uid {own.st_uid}), and anybody may make folders in {parent.path}")
 
 
 def _is_piece(piece: Piece, source: Taker) -> bool:
@@ -282,7 +319,7 @@ def _told(descriptor: int, moved: Moved) -> t.Iterator[bytes]:
         moved(len(chunk))
 
 
-def _put(content: Piece, file: PrivateFile, offset: int, open_file: OpenFile, moved: Moved) -> int:
+def _put(content: Piece, file: FileWriter, offset: int, open_file: OpenFile, moved: Moved) -> int:
     """Writes bytes, or copies a blob, to FILE, which ends at OFFSET. Returns how many bytes that were."""
     if isinstance(content, bytes):
         file.write(content)

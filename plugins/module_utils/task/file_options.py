@@ -11,10 +11,13 @@ import grp
 import os
 import pwd
 import re
+import stat
 import typing as t
 
 from ..errors import InputOutputError, InvalidOption
-from ..files import folder_mode, kept_mode
+from ..files import reporting
+from ..folders import Folder, open_parent
+from ..replacing import folder_mode, is_private_folder, kept_mode
 from .modes import refuse_decimal
 
 _SYMBOLIC = re.compile(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*")
@@ -55,26 +58,81 @@ def _number(wanted: object) -> int | None:
 
 
 def set_file_options(module: AnsibleModule, path: str) -> bool:
-    """Sets owner, group and mode of the file PATH, or of a folder and all that is in it, as the task asks; whether there was anything to set.
+    """Set owner, group and mode of the file PATH, or of a folder and all that is in it, as the task asks. Return whether there was anything to set.
 
-    Files of a folder get no permission to be run by a number, and folders can be entered by all who may read the files. Raises InputOutputError.
+    Files of a folder get no permission to be run by a number, and folders can be entered by all who may read the files. No link is followed: in a shared
+    folder another user could exchange the file for one. Raises InputOutputError.
     """
-    mode = _number(module.params["mode"])
     changed = False
-    with _raising(module, path):
-        for place, is_folder in _tree(path):
-            wanted = module.load_file_common_arguments(module.params, path=place)
-            if mode is not None and os.path.isdir(path):
-                wanted["mode"] = folder_mode(mode) if is_folder else mode & 0o666
-            changed = module.set_fs_attributes_if_different(wanted, changed)
+    with _raising(module, path), reporting(path):
+        folder, name = open_parent(path)
+        with folder:
+            status = folder.status(name) if name else None
+            if status is None:  # check mode
+                return False
+            top_is_folder = stat.S_ISDIR(status.st_mode)
+            for parent, entry, found in _tree(folder, name, status):
+                changed = _set_entry_options(module, parent, entry, found, top_is_folder) or changed
     return changed
 
 
-def _tree(path: str) -> t.Iterator[tuple[str, bool]]:
-    yield path, os.path.isdir(path)
-    for folder, folders, files in os.walk(path):
-        yield from ((os.path.join(folder, name), True) for name in folders)
-        yield from ((os.path.join(folder, name), False) for name in files)
+def _tree(folder: Folder, name: str, status: os.stat_result) -> t.Iterator[tuple[Folder, str, os.stat_result]]:
+    """Yield an entry, and the files and folders below it."""
+    yield folder, name, status
+    if stat.S_ISDIR(status.st_mode):
+        with folder.open_folder(name) as inner:
+            yield from (entry for entry in inner.walk() if stat.S_ISDIR(entry[2].st_mode) or stat.S_ISREG(entry[2].st_mode))
+
+
+def _set_entry_options(module: t.Any, folder: Folder, name: str, status: os.stat_result, top_is_folder: bool) -> bool:
+    """Set the options of one file or folder. Ansible's own functions take paths, so they do only what can't be done to an open file."""
+    wanted = module.load_file_common_arguments(module.params, path=folder.path_of(name))
+    user, group = _id_of(wanted["owner"], pwd.getpwnam, 2), _id_of(wanted["group"], grp.getgrnam, 2)
+    mode = _mode_of(module, wanted["mode"], status, top_is_folder)
+    changed = bool((user, group, mode) != (-1, -1, None) and _differs(status, user, group, mode))
+    if changed and not module.check_mode:
+        _set_open_file(folder, name, status, user, group, mode)
+    changed = module.set_context_if_different(wanted["path"], wanted["secontext"], changed)
+    return bool(module.set_attributes_if_different(wanted["path"], wanted["attributes"], changed))
+
+
+def _id_of(name: object, look_up: t.Callable[[str], t.Sequence[t.Any]], field: int) -> int:
+    """Return the numeric ID of a user or a group; -1, which leaves it as it is, if none is asked for. `check_file_options` has seen that the name exists."""
+    if name is None:
+        return -1
+    return int(str(name)) if str(name).isdigit() else int(look_up(str(name))[field])
+
+
+def _mode_of(module: t.Any, wanted: object, status: os.stat_result, top_is_folder: bool) -> int | None:
+    if wanted is None:
+        return None
+    number = _number(wanted)
+    if number is None:
+        return int(module._symbolic_mode_to_octal(status, str(wanted)))
+    if not top_is_folder:
+        return number
+    return folder_mode(number) if stat.S_ISDIR(status.st_mode) else number & 0o666
+
+
+def _differs(status: os.stat_result, user: int, group: int, mode: int | None) -> bool:
+    return user not in (-1, status.st_uid) or group not in (-1, status.st_gid) or (mode is not None and mode != stat.S_IMODE(status.st_mode))
+
+
+def _set_open_file(folder: Folder, name: str, status: os.stat_result, user: int, group: int, mode: int | None) -> None:
+    """Change the very file or folder that STATUS is of. Raises InputOutputError if it has been exchanged, or if it has another name elsewhere."""
+    path = folder.path_of(name)
+    with reporting(path):
+        descriptor = folder.open_folder(name).descriptor if stat.S_ISDIR(status.st_mode) else folder.open_file(name)
+        try:
+            own = os.fstat(descriptor)
+            if not os.path.samestat(own, status) or (own.st_nlink > 1 and stat.S_ISREG(own.st_mode) and not is_private_folder(folder.own_status())):
+                raise InputOutputError(f"{path}: its mode and owner are not set, since another user exchanged the file or linked it to another one")
+            kept = stat.S_IMODE(own.st_mode) if mode is None else mode
+            if (user, group) != (-1, -1):
+                os.fchown(descriptor, user, group)
+            os.fchmod(descriptor, kept)  # a change of owner clears the special bits
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager

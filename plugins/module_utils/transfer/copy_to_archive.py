@@ -12,11 +12,11 @@ from ..archive.sink import ArchiveSink
 from ..archive.target import FileTarget
 from ..archive.writing import DOCKER, archive_files, tar_pieces
 from ..errors import InvalidOption, LongshoreError, UnsupportedFormat
-from ..files import kept_mode
 from ..oci.digest import Digest
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
+from ..replacing import kept_mode
 from .describe import image_facts, moving, short
 from .jobs import Job, look_at
 from .plan import ImagePlan, RefChange, RefState, Transfer

@@ -10,14 +10,15 @@ import dataclasses
 import os
 import typing as t
 
-from ..errors import ImageNotFound, LongshoreError, UnsupportedFormat
-from ..files import read_bounded, replace_file, require_folder
+from ..errors import ImageNotFound, InputOutputError, LongshoreError, UnsupportedFormat
+from ..files import reporting
 from ..oci.digest import Digest
 from ..oci.graph import children_for, read_graph
 from ..oci.lockfile import MAX_LOCK_FILE, LockedImage, LockFile
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.selecting import check_plain, refuse_contradictions
+from ..replacing import Destination, replace_file
 from .describe import preferred, short
 from .plan import ImageFacts, ImagePlan, Plan, RefState
 from .workers import Workers
@@ -181,12 +182,22 @@ class LockPlan(Plan):
 
 
 def read_lock_file(path: str) -> LockFile | None:
-    """What a host's lock file says; None where none is yet. Raises UnsupportedFormat for another file, InputOutputError where none could be written."""
-    require_folder(path)
-    try:
-        data = read_bounded(os.path.realpath(path), MAX_LOCK_FILE)
-    except FileNotFoundError:
-        return None
+    """Return the content of a host's lock file, None if there is none yet.
+
+    Raises UnsupportedFormat for another file, InputOutputError if no lock file could be written or if another user may have planted the one that is there.
+    """
+    with Destination(path) as place:
+        place.require_writable()
+        stranger = place.planted_by()
+        if stranger is not None:
+            # Its digests would be kept, and images pulled by them.
+            raise InputOutputError(
+                f"{path} belongs to another user (uid {stranger}) in a folder that others may write to, and is not trusted; remove it"
+            )
+        if place.status() is None:
+            return None
+        with reporting(path), os.fdopen(place.open(), "rb") as file:
+            data = file.read(MAX_LOCK_FILE + 1)
     try:
         return LockFile.parse(data, path)
     except UnsupportedFormat as error:

@@ -170,7 +170,7 @@ def test_a_link_stays_and_leads_to_the_new_file(folder: Path, tmp_path: Path, bl
 
 
 def no(code: int) -> t.Callable[..., t.Any]:
-    def refuse(*unused: t.Any) -> t.Any:
+    def refuse(*unused: t.Any, **unused_options: t.Any) -> t.Any:
         raise OSError(code, os.strerror(code))
 
     return refuse
