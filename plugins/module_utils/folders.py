@@ -196,6 +196,18 @@ def give_to(descriptor: int, owner: os.stat_result | None) -> None:
             os.fchmod(descriptor, stat.S_IMODE(own.st_mode))  # a change of owner clears the special bits
 
 
+def refuse_planted_link(folder: Folder, file: os.stat_result, path: str) -> None:
+    """Raise InputOutputError for a hard link by which somebody else's private file may have been put into a folder.
+
+    Linux forbids to make such links (fs.protected_hardlinks), unless that is switched off.
+    """
+    if file.st_nlink < 2 or file.st_mode & stat.S_IROTH:
+        return
+    own = folder.own_status()
+    if file.st_uid != own.st_uid or (file.st_uid == 0 and own.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        raise InputOutputError(f"{path} is a second name of a private file of another user (uid {file.st_uid}), and is not read")
+
+
 def open_path(path: str) -> Folder:
     """Open the folder PATH, component by component. A link on the way, or at its end, is followed only if root or the running user owns it.
 
@@ -258,7 +270,7 @@ def _read_trusted_link(folder: Folder, name: str, links: int) -> str:
     path = folder.path_of(name)
     if links > _MAX_LINKS:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-    status, target = _read_link(folder, name)
+    status, target = read_link(folder, name)
     if not stat.S_ISLNK(status.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
     if status.st_uid not in (0, os.geteuid()):
@@ -266,8 +278,11 @@ def _read_trusted_link(folder: Folder, name: str, links: int) -> str:
     return target
 
 
-def _read_link(folder: Folder, name: str) -> tuple[os.stat_result, str]:
-    """Return the status of an entry and, if it is a link, its target; both of the same entry, since it could be exchanged between two calls by name."""
+def read_link(folder: Folder, name: str) -> tuple[os.stat_result, str]:
+    """Return the status of an entry and, if it is a link, its target, which is empty otherwise.
+
+    Both are of the same entry, since it could be exchanged between two calls by name.
+    """
     if not hasattr(os, "O_PATH"):  # outside Linux: narrow, but not closed
         status = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
         return status, os.readlink(name, dir_fd=folder.descriptor) if stat.S_ISLNK(status.st_mode) else ""

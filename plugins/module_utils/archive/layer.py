@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import posixpath
@@ -14,7 +15,8 @@ import tarfile
 import typing as t
 
 from ..errors import CorruptArchive, InvalidOption, UnsupportedFormat, system_error
-from ..files import read_file
+from ..files import CHUNK
+from ..folders import MAX_DEPTH, Folder, open_parent, read_link, refuse_planted_link
 from ..oci import media_types
 from ..oci.digest import Digest, hash_stream
 from ..oci.manifest import Descriptor
@@ -29,7 +31,8 @@ _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, Z
 class LayerSource:
     """What a layer is made from: a file or a folder of the host, put at `destination`; or, without one, a tar that is the layer as it is.
 
-    `mode` holds permission bits for all files of the layer; None keeps those they have. `modified` is the time of all of them, in seconds since 1970.
+    `mode` holds permission bits for all files of the layer; None keeps those they have, but for setuid and setgid bits of a file that gets another owner.
+    `modified` is the time of all of them, in seconds since 1970.
     """
 
     path: str
@@ -49,7 +52,7 @@ class LayerSource:
             raise InvalidOption(f"dest {destination} leads out of the image")
         if any(part.startswith(_WHITEOUT) for part in parts):
             raise InvalidOption(f"dest {destination}: in a layer names that begin with {_WHITEOUT} mean that a file is deleted")
-        if (not parts or destination.endswith("/")) and not os.path.isdir(self.path):
+        if (not parts or destination.endswith("/")) and not _is_folder(self.path):
             parts.append(os.path.basename(self.path))
             _refuse_whiteout(self.path, parts[-1])
         return "/".join(parts)
@@ -75,7 +78,7 @@ class Layer:
 def measure(source: LayerSource) -> Layer:
     """Reads all of SOURCE to know its layer's digests; nothing is kept. Raises InvalidOption, UnsupportedFormat, CorruptArchive, InputOutputError."""
     if source.destination is None:
-        if not os.path.isdir(source.path):
+        if not _is_folder(source.path):
             return _measure_tar(source)
         source = dataclasses.replace(source, destination="/")
     diff_id, size = hash_stream(_tar(source))
@@ -87,8 +90,32 @@ def measure(source: LayerSource) -> Layer:
 
 def _bytes(source: LayerSource) -> t.Iterator[bytes]:
     if source.destination is None:
-        return read_file(source.path)
+        return _tar_as_it_is(source.path)
     return compressed(_tar(source), GZIP, source.path) if source.compress else _tar(source)
+
+
+@contextlib.contextmanager
+def _opened_parent(path: str) -> t.Iterator[tuple[Folder, str]]:
+    """Open the folder that holds the src PATH, and yield it with the name there. A link at PATH counts only if root or the running user made it."""
+    try:
+        folder, name = open_parent(path)
+    except OSError as error:
+        raise system_error(error, f"the src of a layer, {path}") from error
+    with folder:
+        yield folder, name
+
+
+def _status(folder: Folder, name: str, path: str) -> os.stat_result:
+    """Return the status of a src. Raises InputOutputError, for a missing one too."""
+    try:
+        return os.stat(name or ".", dir_fd=folder.descriptor, follow_symlinks=False)
+    except OSError as error:
+        raise system_error(error, f"the src of a layer, {path}") from error
+
+
+def _is_folder(path: str) -> bool:
+    with _opened_parent(path) as (folder, name):
+        return stat.S_ISDIR(_status(folder, name, path).st_mode)
 
 
 # A tar as it is.
@@ -99,57 +126,69 @@ def _measure_tar(source: LayerSource) -> Layer:
         raise InvalidOption(
             f"{source.path} is taken as a tar, whose mode, owner and group can't be changed; give dest to put it into the image as a file"
         )
-    try:
-        kind_of_file = os.stat(source.path).st_mode
-    except OSError as error:
-        raise system_error(error, f"the src of a layer, {source.path}") from error
-    if not stat.S_ISREG(kind_of_file):
-        raise UnsupportedFormat(f"{source.path} is neither a file nor a folder, and can't be a layer")
-    kind = kind_of(next(read_file(source.path), b""))
-    if kind not in _LAYER_TYPES:
-        raise UnsupportedFormat(f"{source.path} is compressed with {kind}; a layer can be a plain tar, or one compressed with gzip or zstd")
-    digest, size = hash_stream(read_file(source.path))
-    chunks = read_file(source.path) if kind is None else expanded(read_file(source.path), kind, source.path)
-    try:
-        diff_id, _size = hash_stream(checked_tar(chunks, source.path))
-    except NoTar as error:
-        raise CorruptArchive(f"{error.message}; give dest to put it into the image as a file") from error
+    with _opened_parent(source.path) as (folder, name):
+        if not stat.S_ISREG(_status(folder, name, source.path).st_mode):
+            raise UnsupportedFormat(f"{source.path} is neither a file nor a folder, and can't be a layer")
+        with _opened_file(folder, name, source.path) as (descriptor, status):
+            kind = kind_of(os.pread(descriptor, BLOCK, 0))
+            if kind not in _LAYER_TYPES:
+                raise UnsupportedFormat(f"{source.path} is compressed with {kind}; a layer can be a plain tar, or one compressed with gzip or zstd")
+            # Both readings are of the same open file, so they see the same content, or the check at the end fails.
+            digest, size = hash_stream(_content(descriptor, status.st_size))
+            chunks = _content(descriptor, status.st_size)
+            try:
+                diff_id, _size = hash_stream(checked_tar(chunks if kind is None else expanded(chunks, kind, source.path), source.path))
+            except NoTar as error:
+                raise CorruptArchive(f"{error.message}; give dest to put it into the image as a file") from error
     return Layer(Descriptor(_LAYER_TYPES[kind], digest, size), diff_id, source)
+
+
+def _tar_as_it_is(path: str) -> t.Iterator[bytes]:
+    with _opened_parent(path) as (folder, name), _opened_file(folder, name, path) as (descriptor, status):
+        yield from _content(descriptor, status.st_size)
 
 
 # A tar of files.
 
 
 def _tar(source: LayerSource) -> t.Iterator[bytes]:
-    for path, name in _members(source):
-        yield from _member(source, path, name)
+    inside = source.inside
+    with _opened_parent(source.path) as (folder, name):
+        status = _status(folder, name, source.path)
+        if stat.S_ISDIR(status.st_mode):
+            with _changed_if_missing(source.path):
+                top = folder.open_folder(name) if name else folder.listable()
+            top.path = source.path
+            with top:
+                yield from _folder(source, top, inside, MAX_DEPTH)
+        else:
+            yield from _entry(source, folder, name, source.path, inside, status)
     yield bytes(2 * BLOCK)
 
 
-def _members(source: LayerSource) -> t.Iterator[tuple[str, str]]:
-    """Paths on the host and names in the layer, sorted by name, each folder before what is in it."""
-    inside = source.inside
-    try:
-        is_folder = stat.S_ISDIR(os.stat(source.path).st_mode)
-    except OSError as error:
-        raise system_error(error, f"the src of a layer, {source.path}") from error
+def _folder(source: LayerSource, folder: Folder, inside: str, depth: int) -> t.Iterator[bytes]:
+    """The members of an open folder, sorted by name, each folder before what is in it. A folder at the image's root has no member of its own."""
     if inside:
-        yield source.path, inside
-    if is_folder:
-        yield from _walk(source.path, inside)
-
-
-def _walk(folder: str, inside: str) -> t.Iterator[tuple[str, str]]:
+        yield _header(source, inside, folder.own_status())
     try:
-        names = sorted(os.listdir(folder), key=os.fsencode)
+        names = sorted(folder.names(), key=os.fsencode)
     except OSError as error:
-        raise system_error(error, folder) from error
+        raise system_error(error, folder.path) from error
     for name in names:
-        path = os.path.join(folder, name)
+        path = folder.path_of(name)
         _refuse_whiteout(path, name)
-        yield path, posixpath.join(inside, name)
-        if os.path.isdir(path) and not os.path.islink(path):
-            yield from _walk(path, posixpath.join(inside, name))
+        status = folder.status(name)
+        if status is None:
+            raise _changed(path)
+        if not stat.S_ISDIR(status.st_mode):
+            yield from _entry(source, folder, name, path, posixpath.join(inside, name), status)
+            continue
+        if not depth:
+            raise UnsupportedFormat(f"{path} has more than {MAX_DEPTH} folders above it, and can't be put into a layer")
+        with _changed_if_missing(path):
+            inner = folder.open_folder(name)
+        with inner:
+            yield from _folder(source, inner, posixpath.join(inside, name), depth - 1)
 
 
 def _refuse_whiteout(path: str, name: str) -> None:
@@ -157,41 +196,86 @@ def _refuse_whiteout(path: str, name: str) -> None:
         raise UnsupportedFormat(f"{path}: in a layer the name {name} means that a file is deleted; rename it or leave it out")
 
 
-def _member(source: LayerSource, path: str, name: str) -> t.Iterator[bytes]:
-    try:
-        # The file that was named itself may be a link to what is meant; links inside a folder stay links.
-        status = os.stat(path) if path == source.path else os.lstat(path)
-        info = _header(source, path, name, status)
-    except OSError as error:
-        raise system_error(error, path) from error
-    yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-    if info.isreg():
-        yield from _padded(path, info.size)
+def _entry(source: LayerSource, folder: Folder, name: str, path: str, inside: str, status: os.stat_result) -> t.Iterator[bytes]:
+    """The member for a file or a link. STATUS only says what to open it as: it may be something else by now."""
+    if stat.S_ISLNK(status.st_mode):
+        with _changed_if_missing(path):
+            own, target = read_link(folder, name)
+        if not stat.S_ISLNK(own.st_mode):
+            raise _changed(path)
+        yield _header(source, inside, own, target)
+    elif stat.S_ISREG(status.st_mode):
+        with _opened_file(folder, name, path) as (descriptor, own):
+            yield _header(source, inside, own)
+            yield from _content(descriptor, own.st_size)
+            if own.st_size % BLOCK:
+                yield bytes(BLOCK - own.st_size % BLOCK)
+    else:
+        raise UnsupportedFormat(f"{path} is neither a file, a folder nor a link, and can't be put into a layer")
 
 
-def _header(source: LayerSource, path: str, name: str, status: os.stat_result) -> tarfile.TarInfo:
+def _header(source: LayerSource, name: str, status: os.stat_result, target: str = "") -> bytes:
     info = tarfile.TarInfo(name)
     info.mode = stat.S_IMODE(status.st_mode)
     info.uid, info.gid, info.mtime = source.owner, source.group, source.modified
+    if (status.st_uid, status.st_gid) != (source.owner, source.group):
+        # As when a file is given to somebody else on a host: a program that runs as its owner would run as the new one.
+        info.mode &= ~(stat.S_ISUID | stat.S_ISGID)
     if stat.S_ISDIR(status.st_mode):
         info.type = tarfile.DIRTYPE
     elif stat.S_ISLNK(status.st_mode):
-        info.type, info.linkname, info.mode = tarfile.SYMTYPE, os.readlink(path), 0o777
-    elif stat.S_ISREG(status.st_mode):
+        info.type, info.linkname, info.mode = tarfile.SYMTYPE, target, 0o777
+    else:
         info.size = status.st_size
         info.mode = info.mode if source.mode is None else source.mode
-    else:
-        raise UnsupportedFormat(f"{path} is neither a file, a folder nor a link, and can't be put into a layer")
-    return info
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
-def _padded(path: str, size: int) -> t.Iterator[bytes]:
-    """A file's bytes, filled up to whole blocks. Raises CorruptArchive when the file isn't as long as its header says."""
-    seen = 0
-    for chunk in read_file(path):
-        seen += len(chunk)
+# Files that may change while they are read.
+
+
+@contextlib.contextmanager
+def _opened_file(folder: Folder, name: str, path: str) -> t.Iterator[tuple[int, os.stat_result]]:
+    """Open a regular file, and yield its descriptor and status. Raises CorruptArchive if, at the end, the file isn't what it was."""
+    with _changed_if_missing(path):
+        descriptor = folder.open_file(name)
+    try:
+        before = os.fstat(descriptor)
+        refuse_planted_link(folder, before, path)
+        yield descriptor, before
+        after = folder.status(name)
+        is_same = after is not None and os.path.samestat(before, after)
+        if after is None or not is_same or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise _changed(path)
+        if os.pread(descriptor, 1, before.st_size):  # as of the files of /proc, which say that they are empty
+            raise _changed(path)
+    except OSError as error:
+        raise system_error(error, path) from error
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int, size: int) -> t.Iterator[bytes]:
+    """The first SIZE bytes of an open file; fewer if it has become shorter, which its status then says."""
+    offset = 0
+    while offset < size:
+        chunk = os.pread(descriptor, min(CHUNK, size - offset), offset)
+        if not chunk:
+            return
+        offset += len(chunk)
         yield chunk
-    if seen != size:
-        raise CorruptArchive(f"{path} changed while it was read")
-    if size % BLOCK:
-        yield bytes(BLOCK - size % BLOCK)
+
+
+@contextlib.contextmanager
+def _changed_if_missing(path: str) -> t.Iterator[None]:
+    """Report a file or folder that is no longer what it was listed as."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _changed(path) from error
+    except OSError as error:
+        raise system_error(error, path) from error
+
+
+def _changed(path: str) -> CorruptArchive:
+    return CorruptArchive(f"{path} changed while it was read")
