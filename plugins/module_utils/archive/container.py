@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
 import os
 import posixpath
@@ -15,7 +17,8 @@ import typing as t
 import weakref
 
 from ..errors import CorruptArchive, UnsupportedFormat
-from ..files import read_bounded, read_chunks, read_file, reporting
+from ..files import read_open_file, reporting
+from ..folders import Folder, open_parent, refuse_planted_link
 from ..oci.digest import Digest, hash_stream
 from ..oci.document import MAX_DOCUMENT
 from ..oci.text import clean
@@ -61,23 +64,30 @@ class Container(t.Protocol):
 
 
 def open_container(path: str) -> Container:
-    """The container at PATH, whatever it is. Raises CorruptArchive for one that can't be read to its end, InputOutputError."""
+    """Open the container at PATH, whatever it is. A link is followed if root or the running user made it, and a pipe is not waited for.
+
+    It stays open, so that all reading is of the same file or folder. Raises CorruptArchive for one that can't be read to its end, InputOutputError.
+    """
     with reporting(path):
-        if os.path.isdir(path):
-            return FolderContainer(path)
-        # A link is followed: the user named it. A pipe is not waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        tar: TarContainer | None = None
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        parent, name = open_parent(path)
+        with parent:
+            status = parent.status(name) if name else parent.own_status()
+            if status is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            if stat.S_ISDIR(status.st_mode):
+                return FolderContainer(path, parent.open_folder(name) if name else parent.listable())
+            if not stat.S_ISREG(status.st_mode):
                 raise UnsupportedFormat(f"{path} is neither a file nor a folder, and can't be an archive")
-            kind = kind_of(os.pread(descriptor, 6, 0))
-            if kind is None:
-                tar = TarContainer(path, descriptor)
-        finally:
-            if tar is None:
-                os.close(descriptor)
-    return CompressedContainer(path, kind) if kind is not None else t.cast(Container, tar)
+            descriptor = parent.open_file(name)
+            container: Container | None = None
+            try:
+                refuse_planted_link(parent, os.fstat(descriptor), path)
+                kind = kind_of(os.pread(descriptor, 6, 0))
+                container = TarContainer(path, descriptor) if kind is None else CompressedContainer(path, kind, descriptor)
+            finally:
+                if container is None:
+                    os.close(descriptor)
+    return container
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,15 +226,29 @@ class _Seen:
 class CompressedContainer(_Members):
     """A tar that can only be read from front to back. The first reading notes all digests and keeps what can be a document; `stream` reads it again."""
 
-    def __init__(self, path: str, kind: str) -> None:
+    def __init__(self, path: str, kind: str, descriptor: int) -> None:
+        """Take over DESCRIPTOR, as `TarContainer` does."""
         self.path = path
         self._kind = kind
+        self._descriptor = descriptor
         self._seen: dict[int, _Seen] = {}
         self._held = 0
         self._files = _Files.of(self._first_reading(), path).members
+        weakref.finalize(self, os.close, descriptor)
 
     def _reader(self) -> TarReader:
-        return TarReader(StreamBytes(expanded(read_file(self.path), self._kind, self.path)), self.path)
+        return TarReader(StreamBytes(expanded(self._compressed(), self._kind, self.path)), self.path)
+
+    def _compressed(self) -> t.Iterator[bytes]:
+        """The bytes of the file from its beginning: each reader has its own place in it."""
+        offset = 0
+        while True:
+            with reporting(self.path):
+                chunk = os.pread(self._descriptor, CHUNK, offset)
+            if not chunk:
+                return
+            offset += len(chunk)
+            yield chunk
 
     def _first_reading(self) -> t.Iterator[Member]:
         reader = self._reader()
@@ -285,37 +309,50 @@ class CompressedContainer(_Members):
 
 
 class FolderContainer:
-    """A folder with the files of an image layout."""
+    """A folder with the files of an image layout. No link in it is followed, so that no content of another folder is read or hashed."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, folder: Folder) -> None:
+        """Take over FOLDER, which is open as long as there is a container."""
         self.path = path
+        folder.path = path
+        self._folder = folder
+        weakref.finalize(self, folder.close)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and os.path.isfile(self._inside(name))
+        if not isinstance(name, str):
+            return False
+        try:
+            with self._parent_of(name) as (folder, last):
+                status = folder.status(last)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return False
+        return status is not None and stat.S_ISREG(status.st_mode)
 
     def names(self) -> t.Iterable[str]:
-        for folder, _folders, files in os.walk(os.path.join(self.path, "blobs")):
-            for name in files:
-                yield os.path.relpath(os.path.join(folder, name), self.path)
+        with reporting(os.path.join(self.path, "blobs")), contextlib.suppress(FileNotFoundError), self._folder.open_folder("blobs") as blobs:
+            return [os.path.relpath(folder.path_of(name), self.path) for folder, name, status in blobs.walk() if stat.S_ISREG(status.st_mode)]
+        return []
 
     def place(self, name: str) -> str:
         return f"{self.path}: {_told(name)}"
 
     def size(self, name: str) -> int:
-        with reporting(self._inside(name)):
-            return os.stat(self._inside(name), follow_symlinks=False).st_size
+        with reporting(self._folder.path_of(name)), self._parent_of(name) as (folder, last):
+            return os.stat(last, dir_fd=folder.descriptor, follow_symlinks=False).st_size
 
     def read(self, name: str) -> bytes:
-        data = read_bounded(self._inside(name), MAX_DOCUMENT)
+        data = self._read_bounded(name, MAX_DOCUMENT + 1)
         if len(data) > MAX_DOCUMENT:
             raise _too_long(self.place(name))
         return data
 
     def beginning(self, name: str) -> bytes:
-        return read_bounded(self._inside(name), BEGINNING)[:BEGINNING]
+        return self._read_bounded(name, BEGINNING)
 
     def open(self, name: str) -> t.Iterator[memoryview]:
-        return read_chunks(self._inside(name))
+        descriptor = self._open(name)
+        with reporting(self._folder.path_of(name)):
+            yield from read_open_file(descriptor)
 
     def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[memoryview]]]:
         return ((name, self.open(name)) for name in names)
@@ -323,8 +360,24 @@ class FolderContainer:
     def digest(self, name: str) -> Digest:
         return hash_stream(self.open(name))[0]
 
-    def _inside(self, name: str) -> str:
-        parts = name.split("/")
-        if ".." in parts or name.startswith("/"):
+    def _read_bounded(self, name: str, limit: int) -> bytes:
+        with os.fdopen(self._open(name), "rb") as file, reporting(self._folder.path_of(name)):
+            return file.read(limit)
+
+    def _open(self, name: str) -> int:
+        """Open a file and return its descriptor. Raises InputOutputError for what is no regular file and for a private file of another user."""
+        path = self._folder.path_of(name)
+        with reporting(path), self._parent_of(name) as (folder, last):
+            descriptor = folder.open_file(last)
+            try:
+                refuse_planted_link(folder, os.fstat(descriptor), path)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        return descriptor
+
+    def _parent_of(self, name: str) -> contextlib.AbstractContextManager[tuple[Folder, str]]:
+        """Open the folder that a file is in, without following links. Raises CorruptArchive for a name that leads out of the layout."""
+        if ".." in name.split("/") or name.startswith("/"):
             raise CorruptArchive(f"{self.path}: {_told(name)!r} lies outside of the folder")
-        return os.path.join(self.path, *parts)
+        return self._folder.parent_of(name)
