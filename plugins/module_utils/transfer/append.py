@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ..archive.layer import Layer, LayerSource, measure
-from ..errors import InvalidOption, PlatformMissing, StoreDamaged
+from ..errors import CorruptArchive, DigestMismatch, InvalidOption, PlatformMissing, StoreDamaged
 from ..oci.compose import Base, NewLayer, Settings, compose, parse_created
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
@@ -71,7 +71,23 @@ def plan_append(store: Store, wanted: NewImage, host: Platform, workers: Workers
     root = Descriptor(manifest.media_type, Digest.of(document), len(document))
     graph = Graph(root, {root: document}, (ImageNode(root, manifest, platform),), ())
     source = ComposedImage(store, {layer.descriptor.digest: layer for layer in layers}, {manifest.config.digest: config})
-    return MovingPlan([_planned(store, wanted, graph, source, host)])
+    return AppendPlan([_planned(store, wanted, graph, source, host)], layers)
+
+
+class AppendPlan(MovingPlan):
+    """The plan of one new image with new LAYERS."""
+
+    def __init__(self, images: list[ImagePlan], layers: t.Sequence[Layer]) -> None:
+        super().__init__(images)
+        self._layers = layers
+
+    def apply(self, workers: Workers) -> None:
+        """Name the source of a layer that has other bytes now than when it was measured: its digest would tell a user nothing."""
+        super().apply(workers)
+        for image in self.images:
+            for layer in self._layers:
+                if isinstance(image.error, DigestMismatch) and f"blob {layer.descriptor.digest} " in image.error.message:
+                    image.error = CorruptArchive(f"{layer.source.path} changed while it was read")
 
 
 def _read_base(store: Store, wanted: NewImage, host: Platform) -> Base | None:

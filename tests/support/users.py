@@ -1,0 +1,110 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Another user of the host: runs modules as that user, and what that user does while root works. Only root can use this."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import ctypes
+import hashlib
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import stat
+import sys
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible_collections.longshore.images.plugins import module_utils
+
+from . import modules
+from .faults import end_of, in_child, start_child
+
+OTHER_USER = 54321
+
+_RENAME_EXCHANGE = 2  # of linux/fs.h
+_AT_FDCWD = -100
+
+
+def become(user: int = OTHER_USER) -> None:
+    """Make this process another user's. There is no way back."""
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+
+
+def give(path: Path, user: int = OTHER_USER) -> Path:
+    """Make a file, a folder or a link another user's."""
+    os.lchown(path, user, user)
+    return path
+
+
+def run_module_as(user: int, name: str, options: t.Mapping[str, t.Any]) -> modules.Results:
+    """Run a module as another user, and return its results, failed or not.
+
+    It runs in a forked child, since that user may have no access to the interpreter's own folder.
+    """
+    module = importlib.import_module(f"{modules.PACKAGE}.{name}")
+    for found in pkgutil.walk_packages(module_utils.__path__, f"{module_utils.__name__}."):
+        importlib.import_module(found.name)
+    for encoding in ("ascii", "latin-1", "utf-8", "idna"):
+        codecs.lookup(encoding)
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output:
+        given.write(json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_diff": True}}).encode())
+        given.seek(0)
+
+        def run() -> None:
+            os.chdir("/")
+            os.environ.update(HOME="/nonexistent")
+            sys.argv = [name]
+            sys.stdin = os.fdopen(given.fileno(), closefd=False)
+            sys.stdout = os.fdopen(output.fileno(), "w", closefd=False)
+            become(user)
+            with contextlib.suppress(SystemExit):
+                module.main()
+            sys.stdout.flush()
+
+        assert in_child(run) == 0
+        output.seek(0)
+        results: modules.Results = json.loads(output.read())
+    results.pop("invocation", None)
+    return results
+
+
+@contextlib.contextmanager
+def exchanging(first: Path, second: Path, user: int = OTHER_USER) -> t.Iterator[None]:
+    """Inside, another user exchanges two entries of the same folder all the time."""
+    library = ctypes.CDLL(None, use_errno=True)
+
+    def exchange() -> None:
+        become(user)
+        names = os.fsencode(first), os.fsencode(second)
+        while not library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE):
+            pass
+        raise OSError(ctypes.get_errno(), "the entries can't be exchanged")
+
+    child = start_child(exchange)
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        assert end_of(child) == -signal.SIGKILL
+
+
+Fingerprint = dict[str, tuple[t.Any, ...]]
+
+
+def fingerprint(folder: Path) -> Fingerprint:
+    """All that can change in a folder: kinds, modes, owners, link counts, times, content."""
+    found: Fingerprint = {}
+    for path in [folder, *folder.rglob("*")]:
+        status = path.lstat()
+        content = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(status.st_mode) else ""
+        found[str(path)] = (status.st_mode, status.st_uid, status.st_gid, status.st_nlink, status.st_size, status.st_mtime_ns, content)
+    return found
