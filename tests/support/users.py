@@ -9,8 +9,10 @@ from __future__ import annotations
 import codecs
 import contextlib
 import ctypes
+import errno
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import pkgutil
@@ -18,6 +20,7 @@ import signal
 import stat
 import sys
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -78,16 +81,21 @@ def run_module_as(user: int, name: str, options: t.Mapping[str, t.Any]) -> modul
 
 
 @contextlib.contextmanager
-def exchanging(first: Path, second: Path, user: int = OTHER_USER) -> t.Iterator[None]:
-    """Inside, another user exchanges two entries of the same folder all the time."""
+def exchanging(path: Path, link: Path, user: int = OTHER_USER) -> t.Iterator[None]:
+    """Inside, another user exchanges an entry and a LINK beside it all the time, and makes the link again when it is deleted."""
     library = ctypes.CDLL(None, use_errno=True)
+    target = os.readlink(link)
 
     def exchange() -> None:
         become(user)
-        names = os.fsencode(first), os.fsencode(second)
-        while not library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE):
-            pass
-        raise OSError(ctypes.get_errno(), "the entries can't be exchanged")
+        names = os.fsencode(path), os.fsencode(link)
+        while True:
+            if library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE):
+                if ctypes.get_errno() != errno.ENOENT:
+                    raise OSError(ctypes.get_errno(), "the entries can't be exchanged")
+                missing = link if os.path.lexists(path) else path
+                with contextlib.suppress(FileExistsError):
+                    missing.symlink_to(target)
 
     child = start_child(exchange)
     try:
@@ -95,6 +103,16 @@ def exchanging(first: Path, second: Path, user: int = OTHER_USER) -> t.Iterator[
     finally:
         os.kill(child, signal.SIGKILL)
         assert end_of(child) == -signal.SIGKILL
+
+
+def attempts(successes: t.Sized | None = None, seconds: float = 1.5) -> t.Iterator[int]:
+    """Count for some SECONDS, and on for at most 20 while there are no SUCCESSES: how two processes take turns is a matter of luck."""
+    start = time.monotonic()
+    for attempt in itertools.count():
+        passed = time.monotonic() - start
+        if passed > 20 or (passed > seconds and (successes is None or len(successes))):
+            return
+        yield attempt
 
 
 Fingerprint = dict[str, tuple[t.Any, ...]]
