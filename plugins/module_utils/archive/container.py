@@ -16,7 +16,7 @@ import stat
 import typing as t
 import weakref
 
-from ..errors import CorruptArchive, UnsupportedFormat
+from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ..files import read_open_file, reporting
 from ..folders import Folder, open_parent, refuse_planted_link
 from ..oci.digest import Digest, hash_stream
@@ -329,9 +329,15 @@ class FolderContainer:
         return status is not None and stat.S_ISREG(status.st_mode)
 
     def names(self) -> t.Iterable[str]:
+        """The files below `blobs`. Raises InputOutputError for a link in the place of a folder: its files would seem to be missing."""
+        found: list[str] = []
         with reporting(os.path.join(self.path, "blobs")), contextlib.suppress(FileNotFoundError), self._folder.open_folder("blobs") as blobs:
-            return [os.path.relpath(folder.path_of(name), self.path) for folder, name, status in blobs.walk() if stat.S_ISREG(status.st_mode)]
-        return []
+            for folder, name, status in blobs.walk():
+                if stat.S_ISREG(status.st_mode):
+                    found.append(os.path.relpath(folder.path_of(name), self.path))
+                elif folder is blobs and stat.S_ISLNK(status.st_mode):
+                    raise InputOutputError(f"{folder.path_of(name)} is a link, and links inside an image layout are not followed")
+        return found
 
     def place(self, name: str) -> str:
         return f"{self.path}: {_told(name)}"
