@@ -32,7 +32,10 @@ options:
     default: []
     suboptions:
       src:
-        description: A file or a folder of the managed host.
+        description:
+          - A file or a folder of the managed host. Links inside a folder become links in the image.
+          - A link in the path itself is followed only if root or the running user made it.
+          - Whoever may write to it decides what the image holds. A file that changes while it is read is an error.
         type: path
         required: true
       dest:
@@ -42,7 +45,9 @@ options:
           - Without it a folder's content goes to C(/), and a file must be a tar, which becomes the layer as it is, plain or compressed with gzip or zstd.
         type: str
       mode:
-        description: The permissions of all files of the layer, in octal, as text in quotes. By default they keep their own.
+        description:
+          - The permissions of all files of the layer, in octal, as text in quotes. By default they keep their own.
+          - A file that gets another owner or group than it has on the host loses its setuid and setgid bits, unless they are given here.
         type: raw
       owner:
         description: The numeric user ID that all files of the layer belong to.

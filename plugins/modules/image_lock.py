@@ -26,7 +26,7 @@ options:
   path:
     description:
       - The lock file. Its folder must exist.
-      - A file that is there and isn't a lock file, or is a broken one, is refused and left as it is.
+      - A file that is there and isn't a lock file, or is a broken one, is refused and left as it is. So is one of another user in a folder like C(/tmp).
     type: path
     required: true
   update:
