@@ -19,6 +19,7 @@ MAX_TRAILERS = 100  # header lines after a chunked body
 HEADER_SECONDS = 30.0  # from the first byte of an answer to the end of its headers
 STALL_SECONDS = 60.0  # over this time an answer must bring STALL_FLOOR bytes a second
 STALL_FLOOR = 1 * _KIB
+MAX_LINK_HEADER = 8 * _KIB  # a longer one is ignored
 
 # Engines.
 MAX_ERROR_BODY = 64 * _KIB  # of an answer that is an error

@@ -19,6 +19,7 @@ from ansible_collections.longshore.images.tests.support.programmable.world impor
 
 TAGS = "GET */tags/list*"
 COUNT = 30
+ALL_TAGS = json.dumps({"name": "app", "tags": [f"v{number}" for number in range(COUNT)]}).encode()
 
 
 def link(target: str) -> Act:
@@ -36,6 +37,8 @@ CASES = [
     Case("tags that are no list", TAGS, acts.instead(200, b'{"name": "app", "tags": {"1": 1}}'), "unsupported_format", at_most={TAGS: 1}),
     Case("a page without an end", TAGS, acts.instead(200, b"x" * 1_000_000, repeat=10_000, framing="chunks"), "unsupported_format"),
     Case("tags that nobody could ask for", TAGS, acts.body(lambda data: data.replace(b'"v0"', json.dumps("../\x1b[2J").encode() + b', "v0"'))),
+    Case("a next page that is no link", TAGS, acts.header("Link", "/v2/app/tags/list?last=x"), "registry_error", "malformed Link", at_most={TAGS: 1}),
+    Case("links of sixty thousand characters", TAGS, acts.instead(200, ALL_TAGS, *[("Link", "<" * 60_000)] * 5)),
     Case("a list at another host", TAGS, acts.redirect("{evil}{target}")),
 ]
 

@@ -18,6 +18,7 @@ from .settings import Credentials
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _SCHEME = re.compile(rf"\s*({_TOKEN})(?=\s|,|$)", re.ASCII)
 _PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN})(?=[\s,]|$))', re.ASCII)
+_SEPARATORS = re.compile(r"[ \t,]*")
 _TOKEN68 = re.compile(r"\s+[A-Za-z0-9._~+/-]+=*\s*(?=,|$)", re.ASCII)
 
 
@@ -59,8 +60,8 @@ def _parse_parameters(header: str, position: int) -> tuple[dict[str, str], int]:
 
 
 def _after_comma(header: str, position: int) -> int:
-    rest = header[position:]
-    return position + len(rest) - len(rest.lstrip(" \t,"))
+    match = _SEPARATORS.match(header, position)
+    return match.end() if match is not None else position
 
 
 def basic(credentials: Credentials) -> str:

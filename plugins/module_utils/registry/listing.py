@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from urllib.parse import urljoin, urlsplit
 
@@ -16,15 +15,13 @@ from ..oci.reference import Reference
 from .addresses import origin
 from .endpoint import Endpoint
 from .http import Request, Response
+from .link_header import next_target
 from .repository import Repository
 from .responses import place_of
 
 PAGE_SIZE = 1000
 MAX_PAGES = 1000
 MAX_NAMES = 100_000
-
-_LINK = re.compile(r"<([^>]*)>((?:\s*;[^;,]*)*)")
-_NEXT = re.compile(r';\s*rel\s*=\s*"?next"?\s*(?:;|$)', re.IGNORECASE)
 
 
 def tags(repository: Repository, page_size: int = PAGE_SIZE) -> list[Reference] | None:
@@ -111,16 +108,14 @@ def pages(endpoint: Endpoint, repository: str, path: str, what: str, page_size: 
 
 def _next_query(response: Response, what: str) -> str | None:
     """Where the list goes on: the query alone, so that whatever address a registry believes to have, the next page is asked for where this one was."""
-    for header in response.header_values("Link"):
-        for address, parameters in _LINK.findall(header):
-            if not _NEXT.search(parameters):
-                continue
-            try:
-                target: str = urljoin(response.url, address)
-                same = origin(target) == origin(response.url)
-            except ValueError:
-                same = False
-            if not same:
-                raise RegistryError(f"{what}: {place_of(response.url)} lets the list go on at another host, which is refused")
-            return urlsplit(target).query
-    return None
+    address = next_target(response.header_values("Link"), what)
+    if address is None:
+        return None
+    try:
+        target: str = urljoin(response.url, address)
+        same = origin(target) == origin(response.url)
+    except ValueError:
+        same = False
+    if not same:
+        raise RegistryError(f"{what}: {place_of(response.url)} lets the list go on at another host, which is refused")
+    return urlsplit(target).query

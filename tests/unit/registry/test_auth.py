@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 from hypothesis import given
@@ -131,3 +132,10 @@ def test_other_schemes_are_denied_by_name_and_without_a_secret(headers: list[str
 def test_credentials_show_up_in_no_repr() -> None:
     assert "cret" not in repr(ME)
     assert "me" not in repr(ME)
+
+
+def test_challenges_are_parsed_in_linear_time() -> None:
+    began = time.process_time()
+    for header in ("x=y,", "B x=y,", 'B x="', "B ", "B a=, ", "B " + "a" * 100 + ", "):
+        parse_challenges(["B " + header * (60_000 // len(header))] * 5)
+    assert time.process_time() - began < 5

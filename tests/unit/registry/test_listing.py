@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import time
 import typing as t
 from urllib.parse import parse_qs, urlsplit
 
@@ -98,6 +100,7 @@ def test_pages_follow_each_other_until_none_is_announced() -> None:
         '</elsewhere?last=b>; title="x"; rel="next"; y=z',
         '<?last=b>; REL="NEXT"',
         '</first>; rel="first", </v2/team/app/tags/list?last=b>; rel="next"',
+        '</first>; title="a, <b>; rel=next"; rel=first, <?last=b>; ; rel="last next"; rel=prev,',
     ],
 )
 def test_a_next_page_is_asked_for_where_the_first_one_was(link: str) -> None:
@@ -106,9 +109,37 @@ def test_a_next_page_is_asked_for_where_the_first_one_was(link: str) -> None:
     assert asked[1:] == ["/v2/team/app/tags/list?last=b"]
 
 
-@pytest.mark.parametrize("link", ['</x?last=b>; rel="prev"', "</x?last=b>", "", "garbage", '<>; rel="nextish"', '</x?last=b>; rel="prev next2"'])
+@pytest.mark.parametrize("link", ['</x?last=b>; rel="prev"', "</x?last=b>", "", '<>; rel="nextish"', '</x?last=b>; rel="prev next2"'])
 def test_what_announces_no_next_page_ends_the_list(link: str) -> None:
     assert len(tags_of(lambda query: names("tags", "a", links=[link]))[1]) == 1
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "garbage",
+        "/v2/?last=b",
+        "</x?last=b",
+        "<</x>; rel=next",
+        '</x>; rel="next',
+        "</x> rel=next",
+        "</x>; rel=next y",
+        "</x>; =next",
+        "<a>; rel=next <b>",
+    ],
+)
+def test_a_malformed_link_is_an_error_and_not_the_end_of_the_list(link: str) -> None:
+    with pytest.raises(RegistryError, match="malformed Link"):
+        tags_of(lambda query: names("tags", "a", links=[link]))
+
+
+@pytest.mark.parametrize("start", ["<", "<a>;", "<a>; x=", '<a>; x="', "<a>; x=\\", ", ", "<a>, "])
+def test_links_are_parsed_in_linear_time_and_ignored_above_8_kib(start: str) -> None:
+    began = time.process_time()
+    assert len(tags_of(lambda query: names("tags", "a", links=[start * (60_000 // len(start))] * 100))[1]) == 1
+    with contextlib.suppress(RegistryError):
+        tags_of(lambda query: names("tags", "a", links=[start * (8_192 // len(start))] * 100))
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
