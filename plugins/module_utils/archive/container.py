@@ -19,8 +19,8 @@ import weakref
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ..files import read_open_file, reporting
 from ..folders import Folder, open_parent, refuse_planted_link
+from ..limits import MAX_DOCUMENT
 from ..oci.digest import Digest, hash_stream
-from ..oci.document import MAX_DOCUMENT
 from ..oci.text import clean
 from .compression import expanded, kind_of
 from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, Member, StreamBytes, TarReader

@@ -11,10 +11,11 @@ import re
 import typing as t
 
 from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidReference, UnsupportedFormat
+from ..limits import MAX_DOCUMENT
 from ..oci import media_types
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest, hash_stream
-from ..oci.document import MAX_DOCUMENT, Document
+from ..oci.document import Document
 from ..oci.manifest import Descriptor, Manifest, describe
 from ..oci.reference import Reference
 from ..oci.text import clean

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 from ..errors import CorruptArchive
-from ..oci.graph import bounded, read_graph
+from ..oci.document_reader import bounded
+from ..oci.graph import read_graph
 from .annotations import BASE_DIGESTS, ELSEWHERE
 from .reading import Archive
 from .writing import OCI, SavedImage, archive_files, chunks_of, tar_pieces

@@ -11,9 +11,10 @@ import tarfile
 import typing as t
 
 from ..errors import UnsupportedFormat
+from ..limits import MAX_DOCUMENT, MAX_ENTRIES
 from ..oci import media_types
 from ..oci.digest import Digest
-from ..oci.document import MAX_DOCUMENT, MAX_ENTRIES, canonical
+from ..oci.document import canonical
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference

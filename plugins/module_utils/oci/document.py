@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import typing as t
 
 from ..errors import UnsupportedFormat
+from ..limits import BYTES_PER_VALUE, MAX_DIGITS, MAX_DOCUMENT, MAX_ENTRIES, MAX_NESTING
 
-MAX_DOCUMENT = 4 * 1024 * 1024
-MAX_NESTING = 64
-MAX_ENTRIES = 1000
-MAX_DIGITS = 1000  # Python's own limit differs from one to the next, and without one long numbers take minutes
+_BRACKET = re.compile(r"[\[\]{}]")
 
 _T = t.TypeVar("_T")
 
@@ -28,13 +27,17 @@ class Document:
         self.what = what
 
     @classmethod
-    def parse(cls, data: bytes, what: str, limit: int = MAX_DOCUMENT) -> Document:
+    def parse(cls, data: bytes, what: str, limit: int = MAX_DOCUMENT, values: int | None = None) -> Document:
         """Raises UnsupportedFormat for what isn't one JSON object of at most LIMIT bytes: WHAT names it in the message.
 
+        It may hold at most VALUES values, by default one for 8 bytes of LIMIT: 4 MiB of `[],[],` would cost 200 MB of memory.
         Refused as well: duplicate keys (two readers would see two documents), NaN and infinities, deep nesting, and text that isn't UTF-8.
         """
         if len(data) > limit:
             raise UnsupportedFormat(f"{what} is longer than the {limit} bytes that are allowed")
+        values = values if values is not None else limit // BYTES_PER_VALUE
+        if count_values(data) > values:
+            raise UnsupportedFormat(f"{what} holds more than the {values} values that are allowed")
         try:
             text = data.decode("utf-8")
             _check_nesting(text)
@@ -126,6 +129,11 @@ class Document:
         return values
 
 
+def count_values(data: bytes) -> int:
+    """Return at least how many values a JSON document holds, by its commas and brackets, without parsing it."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
 def canonical(members: t.Mapping[str, t.Any]) -> bytes:
     """The bytes of a document that we write: always the same for the same content, and as small as JSON gets."""
     # Half a surrogate pair has no UTF-8; backslashreplace writes it as JSON does, and as it was read.
@@ -161,20 +169,12 @@ def _check_nesting(text: str) -> None:
     if text.count("[") + text.count("{") <= MAX_NESTING:
         return
     depth = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
+    without_escapes = text.replace("\\\\", "").replace('\\"', "")
+    outside_strings = "".join(without_escapes.split('"')[::2])
+    for bracket in _BRACKET.findall(outside_strings):
+        if bracket in "[{":
             depth += 1
             if depth > MAX_NESTING:
                 raise ValueError(f"it is nested more than {MAX_NESTING} levels deep")
-        elif character in "]}":
+        else:
             depth -= 1

@@ -10,24 +10,20 @@ import dataclasses
 import typing as t
 
 from ..errors import DigestMismatch, PlatformMissing, UnsupportedFormat
+from ..limits import MAX_DOCUMENTS, MAX_IMAGE_LAYERS, MAX_LEVELS
 from .config import ImageConfig
 from .digest import Digest
+from .document_reader import DocumentReader, Read, document_reader
 from .manifest import Descriptor, Index, Manifest, read_manifest
 from .platform import Platform, Selection, choose
 from .reference import Reference
-
-MAX_LEVELS = 4
-MAX_DOCUMENTS = 2000
-MAX_TOGETHER = 64 * 1024 * 1024
-
-Read = t.Callable[[Descriptor], t.Optional[bytes]]
 
 
 class Where(t.NamedTuple):
     """Where in an image an index is: its own one is on level 1, those within it are below. READ reads what it lists."""
 
     level: int
-    read: Read
+    read: DocumentReader
 
 
 Choice = t.Callable[[Index, str, Where], t.Sequence[Descriptor]]
@@ -63,6 +59,11 @@ class Graph:
                 unique.setdefault(blob.digest, blob)
         return tuple(unique.values())
 
+    def blobs_without(self, others: t.Iterable[Descriptor]) -> tuple[Descriptor, ...]:
+        """Return the blobs that are not among OTHERS."""
+        left_out = {descriptor.digest for descriptor in others}
+        return tuple(blob for blob in self.blobs if blob.digest not in left_out)
+
     @property
     def content(self) -> tuple[Descriptor, ...]:
         """All that the graph is made of, children before their parents: in this order it may be published."""
@@ -95,21 +96,6 @@ class NamedGraph:
     names: tuple[Reference, ...]
     selection: Selection | None
     free: bool = False
-
-
-def bounded(read: Read, what: str, limit: int = MAX_TOGETHER) -> Read:
-    """READ for all images of a place together, which may tell of one document over and over. Raises UnsupportedFormat when LIMIT bytes were read."""
-    left = limit
-
-    def read_within(descriptor: Descriptor) -> bytes | None:
-        nonlocal left
-        data = read(descriptor)
-        left -= len(data or b"")
-        if left < 0:
-            raise UnsupportedFormat(f"{what} tells of more than {limit} bytes of manifests and configs")
-        return data
-
-    return read_within
 
 
 def every_child(index: Index, unused_what: str, unused_where: Where) -> t.Sequence[Descriptor]:
@@ -145,20 +131,19 @@ def _serving(platform: Platform, index: Index, what: str, where: Where) -> Descr
     listed = [(entry.platform, entry) for entry in entries]
     fitting = platform.fallbacks()
     if not any(offered in fitting for offered, _entry in listed):
-        listed = [(offered, entry) for entry in entries for offered in _offered(entry, what, where)]
+        # The first of several entries for one index stands for all of them.
+        unique: dict[tuple[Digest, Platform | None], Descriptor] = {}
+        for entry in entries:
+            unique.setdefault((entry.digest, entry.platform), entry)
+        listed = [(offered, entry) for entry in unique.values() for offered in _offered(entry, where)]
     return choose(platform, listed, what)
 
 
-def _offered(entry: Descriptor, what: str, where: Where) -> list[Platform | None]:
+def _offered(entry: Descriptor, where: Where) -> t.Iterable[Platform | None]:
     """The platforms that an entry serves; None where that isn't known."""
-    if entry.platform is not None or not entry.is_index or where.level >= MAX_LEVELS:
-        return [entry.platform]
-    data = where.read(entry)
-    inner = read_manifest(data, entry.media_type, f"{what}, {entry.digest}") if data is not None else None
-    if not isinstance(inner, Index):
-        return [None]
-    below = Where(where.level + 1, where.read)
-    return [offered for child in inner.manifests if child.is_document for offered in _offered(child, what, below)]
+    if entry.platform is not None or not entry.is_index:
+        return (entry.platform,)
+    return where.read.offers(entry, MAX_LEVELS - where.level)
 
 
 def promised_children(selection: Selection | None, index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
@@ -170,24 +155,27 @@ def promised_children(selection: Selection | None, index: Index, what: str, wher
 
 
 def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = every_child) -> Graph | None:
-    """Reads documents from ROOT down. READ returns a document's bytes, or None where it isn't there; None for ROOT gives None.
+    """Reads documents from ROOT down, each once. READ returns a document's bytes, or None where it isn't there; None for ROOT gives None.
 
     WHAT names the image in messages. Entries of an index that are of no type that we know are passed over, as the specification demands.
     Raises UnsupportedFormat for documents that are odd, too many or nested too deep, and for a manifest that leaves out all layers of its config,
     DigestMismatch for one of another size than its descriptor says.
     """
+    reader = document_reader(read, what)
     documents: dict[Descriptor, bytes] = {}
     seen: set[Digest] = set()
+    layers = 0
     images: list[ImageNode] = []
     absent: list[Descriptor] = []
 
     def visit(descriptor: Descriptor, level: int) -> None:
+        nonlocal layers
         if descriptor.digest in seen or (level > 1 and not descriptor.is_document):
             return
         seen.add(descriptor.digest)
         if level > MAX_LEVELS or len(seen) > MAX_DOCUMENTS:
             raise UnsupportedFormat(f"{what} nests indexes more than {MAX_LEVELS} levels deep or has more than {MAX_DOCUMENTS} manifests")
-        data = read(descriptor)
+        data = reader(descriptor)
         if data is None:
             absent.append(descriptor)
             return
@@ -196,11 +184,14 @@ def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = every_c
             raise DigestMismatch(f"{name} has {len(data)} bytes, but its descriptor says {descriptor.size}")
         parsed = read_manifest(data, descriptor.media_type, name)
         if isinstance(parsed, Index):
-            for child in choice(parsed, what, Where(level, read)):
+            for child in choice(parsed, what, Where(level, reader)):
                 visit(child, level + 1)
         else:
-            _check_layers(parsed, name, read)
-            images.append(ImageNode(descriptor, parsed, descriptor.platform or _platform_of_config(parsed, name, read)))
+            _check_layers(parsed, name, reader)
+            layers += len(parsed.layers)
+            if layers > MAX_IMAGE_LAYERS:
+                raise UnsupportedFormat(f"{what} has more than the {MAX_IMAGE_LAYERS} layers that are allowed in all its images")
+            images.append(ImageNode(descriptor, parsed, descriptor.platform or _platform_of_config(parsed, name, reader)))
         documents[descriptor] = data
 
     visit(root, 1)

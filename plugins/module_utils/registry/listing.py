@@ -10,7 +10,8 @@ import typing as t
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import ImageNotFound, InvalidReference, RegistryError
-from ..oci.document import MAX_DOCUMENT, Document
+from ..limits import MAX_DOCUMENT
+from ..oci.document import Document
 from ..oci.reference import Reference
 from .addresses import origin
 from .endpoint import Endpoint

@@ -10,9 +10,9 @@ import re
 import typing as t
 
 from ..errors import DigestMismatch, ImageNotFound, InvalidReference, LongshoreError, UnsupportedFormat
+from ..limits import MAX_DOCUMENT
 from ..oci import media_types
 from ..oci.digest import Digest
-from ..oci.document import MAX_DOCUMENT
 from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
 from .addresses import origin

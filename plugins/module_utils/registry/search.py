@@ -11,7 +11,8 @@ import typing as t
 from urllib.parse import urlencode
 
 from ..errors import InvalidReference, LongshoreError
-from ..oci.document import MAX_DOCUMENT, Document
+from ..limits import MAX_DOCUMENT
+from ..oci.document import Document
 from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.text import clean
 from . import listing

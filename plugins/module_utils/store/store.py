@@ -13,8 +13,9 @@ import typing as t
 
 from ..errors import DigestMismatch, ImageNotFound, InputOutputError, InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
 from ..files import open_regular, read_bounded, read_chunks, reporting, require_writable
+from ..limits import MAX_DOCUMENT
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
-from ..oci.document import MAX_DOCUMENT, Document
+from ..oci.document import Document
 from ..oci.graph import Choice, Graph, Where, every_child, promised_children, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.reference import Reference

@@ -127,6 +127,6 @@ def _planned(store: Store, wanted: NewImage, graph: Graph, source: ComposedImage
     if moves or was != will_be:
         moved_from = f" in place of {short(was.digest)}" if was is not None and was.digest != will_be.digest else ""
         plan.actions = (f"make {name} ({short(will_be.digest)}){moved_from}: {moving(moves)}",)
-    reused = tuple(blob for blob in graph.blobs if blob not in moves)
+    reused = graph.blobs_without(moves)
     plan.transfer = Transfer(source, store, graph, (wanted.name,), None, moves, reused, bool(plan.actions))
     return plan

@@ -70,7 +70,7 @@ class LayoutCopies:
             place = f" in place of {short(was.digest)}" if was is not None and was.digest != will_be.digest else ""
             plan.actions = (f"copy {job.source} to {label} in {store.path} ({short(will_be.digest)}){place}: {moving(moves)}",)
         names = (job.name,) if job.name is not None else ()
-        reused = tuple(blob for blob in graph.blobs if blob not in moves)
+        reused = graph.blobs_without(moves)
         selection = recorded_platforms(graph, job.selection)
         plan.transfer = Transfer(job.origin.source, store, graph, names, selection, moves, reused, bool(plan.actions))
         return plan

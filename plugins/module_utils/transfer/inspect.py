@@ -13,9 +13,11 @@ import functools
 import typing as t
 
 from ..errors import ImageNotFound, PlatformMissing
+from ..limits import MAX_TOGETHER
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
-from ..oci.graph import MAX_TOGETHER, Graph, ImageNode, Read, bounded, read_graph
+from ..oci.document_reader import Read, bounded
+from ..oci.graph import Graph, ImageNode, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection, choose
 from ..oci.reference import Reference

@@ -12,7 +12,8 @@ import typing as t
 from ..archive.reading import Archive
 from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidOption, LongshoreError, NameTaken, PlatformMissing
 from ..oci.digest import Digest
-from ..oci.graph import Graph, Read, bounded, children_for, every_child, read_graph
+from ..oci.document_reader import Read, bounded
+from ..oci.graph import Graph, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
@@ -170,7 +171,7 @@ class Loader:
         rows = [self._planned_name(arrival, name) for name in arrival.names] or [self._planned_unnamed(arrival)]
         names = tuple(name for name, row in zip(arrival.names, rows) if not row.own["kept"])
         moves = tuple(blob for blob in arrival.graph.blobs if not self.store.has(blob)) if names or not arrival.names else ()
-        reused = tuple(blob for blob in arrival.graph.blobs if blob not in moves)
+        reused = arrival.graph.blobs_without(moves)
         pending = any(row.actions for row in rows)
         platforms, free = recorded_platforms(arrival.graph, self.selection), self.existing in (KEEP, FAIL)
         transfer = Transfer(self.archive, self.store, arrival.graph, names, platforms, moves, reused, pending, free=free)

@@ -10,8 +10,10 @@ import dataclasses
 import typing as t
 
 from ..errors import PlatformMissing, UnsupportedFormat
+from ..limits import MAX_LEVELS
 from ..oci.digest import Digest
-from ..oci.graph import Choice, Graph, Read, Where, children_for, every_child, read_graph
+from ..oci.document_reader import Read, document_reader
+from ..oci.graph import Choice, Graph, Where, children_for, every_child, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import ALL, Selection
 from ..oci.selecting import check_plain
@@ -20,11 +22,15 @@ if t.TYPE_CHECKING:
     from ..store.store import Store
 
 
-def chosen_part(root: Descriptor, label: str, read: Read, selection: Selection | None) -> Graph:
+def chosen_part(root: Descriptor, label: str, read: Read, selection: Selection | None, level: int = 1) -> Graph:
     """The image at ROOT as far as SELECTION wants it; all that is there without one. LABEL names it in messages.
 
-    For one platform of an index that is its manifest, for several a new index. Raises PlatformMissing for a platform that isn't there.
+    For one platform of an index that is its manifest, for several a new index. LEVEL is that of ROOT in the image. Raises PlatformMissing for a platform that
+    isn't there, UnsupportedFormat for indexes that nest too deep.
     """
+    if level > MAX_LEVELS:
+        raise UnsupportedFormat(f"{label} nests indexes more than {MAX_LEVELS} levels deep")
+    read = document_reader(read, label)
     if selection is None or selection.everything:
         return whole_image(root, label, read)
     data = read(root)
@@ -33,12 +39,12 @@ def chosen_part(root: Descriptor, label: str, read: Read, selection: Selection |
         graph = whole_image(root, label, read)
         check_plain(graph.images[0].platform, selection, label)
         return graph
-    chosen = children_for(selection)(parsed, label, Where(1, read))
+    chosen = list(dict.fromkeys(children_for(selection)(parsed, label, Where(level, read))))
     for child in chosen:
         if read(child) is None:
             raise _not_here(label, [child], selection)
     if len(chosen) == 1:
-        return chosen_part(chosen[0], label, read, selection) if chosen[0].is_index else whole_image(chosen[0], label, read)
+        return chosen_part(chosen[0], label, read, selection, level + 1) if chosen[0].is_index else whole_image(chosen[0], label, read)
     if any(child.is_index for child in chosen):
         raise UnsupportedFormat(
             f"{label} has indexes within its index, of which several platforms alone can't be taken; ask for one platform, or for all"

@@ -176,7 +176,7 @@ class Puller:
         if repository is not None:
             for blob in moves:
                 self.store.whereabouts.add(blob.digest, reference.context)
-        reused = tuple(blob for blob in graph.blobs if blob not in moves)
+        reused = graph.blobs_without(moves)
         selection = self._selection_for(graph.root, before) if graph.root.is_index else None
         plan.transfer = Transfer(repository or self.store, self.store, graph, (reference.name,), selection, moves, reused, bool(plan.actions))
         return plan

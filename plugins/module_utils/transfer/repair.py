@@ -88,6 +88,6 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
         raise UnsupportedFormat(f"{entries[0].label} is empty")
     moves = tuple(blob for blob in graph.blobs if not store.has(blob))
     sources = list({id(source): source for source in map(spares.locate, moves)}.values())
-    reused = tuple(blob for blob in graph.blobs if blob not in moves)
+    reused = graph.blobs_without(moves)
     # One repository that has all is the source itself, with all that a source can do. No names: a tag that moves meanwhile isn't moved back.
     return Transfer(sources[0] if len(sources) == 1 else spares, store, graph, (), entries[0].selection, moves, reused)

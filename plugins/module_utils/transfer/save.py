@@ -15,7 +15,8 @@ from ..archive.target import FileTarget, FolderTarget, Target
 from ..archive.writing import DOCKER, FOLDER, ArchiveFile, SavedImage, archive_files, tar_pieces
 from ..errors import InvalidOption
 from ..oci.digest import Digest
-from ..oci.graph import Graph, bounded, read_graph
+from ..oci.document_reader import bounded
+from ..oci.graph import Graph, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference

@@ -16,8 +16,8 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.archive import container
 from ansible_collections.longshore.images.plugins.module_utils.archive.container import BEGINNING, Container, open_container
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, InputOutputError, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_DOCUMENT
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.document import MAX_DOCUMENT
 from ansible_collections.longshore.images.tests.support.archives import END, Files, Link, member, pack, unpack
 
 BLOB = bytes(range(256)) * 9000

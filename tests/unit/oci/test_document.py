@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import UnsupportedFormat
-from ansible_collections.longshore.images.plugins.module_utils.oci.document import MAX_DOCUMENT, MAX_ENTRIES, MAX_NESTING, Document, canonical
+from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_DOCUMENT, MAX_ENTRIES, MAX_NESTING
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import Document, canonical
 
 
 def nested(levels: int) -> bytes:
