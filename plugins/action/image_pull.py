@@ -41,7 +41,8 @@ class ActionModule(WatchedAction):
         """The content of the lock file, checked here so that the path is named which the user gave."""
         # What most tasks don't need isn't imported for them.
         from ..module_utils.files import read_bounded
-        from ..module_utils.oci.lockfile import MAX_LOCK_FILE, LockFile
+        from ..module_utils.limits import MAX_LOCK_FILE
+        from ..module_utils.oci.lockfile import LockFile
 
         path = find_file(self, "lock_file", wanted)
         return LockFile.parse(read_bounded(os.path.realpath(path), MAX_LOCK_FILE), path).members()

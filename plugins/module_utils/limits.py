@@ -31,6 +31,9 @@ MAX_TOGETHER = 64 * _MIB  # bytes of the documents of one image, or of all image
 MAX_VALUES = 4_000_000  # JSON values in them: what parsing costs depends on these more than on bytes
 
 # One archive.
+MIN_EXPANDED = 640 * _MIB  # a compressed file may always expand to so many bytes,
+MAX_EXPANSION = 100  # or to so many times its size,
+MAX_EXPANDED = 1024 * 1024 * _MIB  # and never to more
 MAX_ARCHIVE_READS = 20_000
 MAX_ARCHIVE_NAMES = 10_000  # names of images
 MAX_ARCHIVE_LAYERS = 100_000  # the layers of all images, for each name again

@@ -11,6 +11,7 @@ import typing as t
 import zlib
 
 from ..errors import CorruptArchive, MissingLibrary
+from ..limits import MAX_EXPANDED, MAX_EXPANSION, MIN_EXPANDED
 from ..oci.text import clean
 
 CHUNK = 1024 * 1024
@@ -30,14 +31,36 @@ def kind_of(beginning: bytes) -> str | None:
     return next((kind for magic, kind in _MAGIC if beginning.startswith(magic)), None)
 
 
-def expanded(chunks: t.Iterable[bytes], kind: str, what: str) -> t.Iterator[bytes]:
+class ExpansionLimit:
+    """How many bytes the compressed streams of one file may expand to together. `size` is that of the file: of what was read of it, where it isn't known.
+
+    A bomb of 490 bytes expands to 250 MB, and layers within a compressed archive multiply that. Files of zeros are legal, so there is a least amount.
+    """
+
+    def __init__(self, what: str, size: int = 0) -> None:
+        self.size = size
+        self._what = what
+        self._made = 0
+
+    def add(self, count: int) -> None:
+        """Raises CorruptArchive when the streams have made too much."""
+        self._made += count
+        allowed = min(max(MIN_EXPANDED, MAX_EXPANSION * self.size), MAX_EXPANDED)
+        if self._made > allowed:
+            raise CorruptArchive(f"{self._what} expands to more than {allowed} bytes, and a compressed file of its size may not")
+
+
+def expanded(chunks: t.Iterable[bytes], kind: str, what: str, limit: ExpansionLimit | None = None) -> t.Iterator[bytes]:
     """The content of a compressed stream in pieces of bounded size. Several members one after the other are one stream, zeros after them are allowed.
 
-    Raises CorruptArchive for a stream that is damaged or cut off, MissingLibrary where the host can't read it.
+    LIMIT is that of the file that holds the stream; without one the stream is a file of its own.
+    Raises CorruptArchive for a stream that is damaged or cut off, or expands beyond its limit, MissingLibrary where the host can't read it.
     """
     make, errors = _expanders(kind, what)
+    own = ExpansionLimit(what)
     expander: t.Any = None
     for chunk in _small(chunks):
+        own.size += len(chunk)
         rest = chunk
         while rest or (expander is not None and not expander.needs_input and not expander.eof):
             if expander is None or expander.eof:
@@ -51,6 +74,7 @@ def expanded(chunks: t.Iterable[bytes], kind: str, what: str) -> t.Iterator[byte
                 raise CorruptArchive(f"{what} is a damaged {kind} file: {clean(str(error), 200)}") from error
             rest = expander.unused_data if expander.eof else b""
             if data:
+                (limit or own).add(len(data))
                 yield data
     if expander is None or not expander.eof:
         raise CorruptArchive(f"{what} is a {kind} file that ends too early")

@@ -48,6 +48,12 @@ class Container(t.Protocol):
 
     def size(self, name: str) -> int: ...
 
+    def identity(self, name: str) -> t.Hashable:
+        """What several names of one file have in common."""
+
+    def disk_size(self, names: t.Iterable[str]) -> int:
+        """Return how many bytes of the disk these files take at most: of a compressed container, all of its bytes."""
+
     def read(self, name: str) -> bytes:
         """A document. Raises UnsupportedFormat for one that is longer than documents may be."""
 
@@ -174,6 +180,12 @@ class _Members:
     def size(self, name: str) -> int:
         return self._files[name].size
 
+    def identity(self, name: str) -> t.Hashable:
+        return self._files[name].offset
+
+    def disk_size(self, names: t.Iterable[str]) -> int:
+        return sum({member.offset: member.size for member in map(self._files.__getitem__, names)}.values())
+
 
 class TarContainer(_Members):
     """A tar that is not compressed: its headers are read once, its content where and when it is wanted, by several threads at once."""
@@ -282,6 +294,10 @@ class CompressedContainer(_Members):
             raise UnsupportedFormat(f"{self.place(name)} is no document, or there are more than {MAX_HELD} bytes of documents in the archive")
         return content
 
+    def disk_size(self, unused_names: t.Iterable[str]) -> int:
+        with reporting(self.path):
+            return os.stat(self.path).st_size
+
     def beginning(self, name: str) -> bytes:
         return self._seen[self._files[name].offset].beginning
 
@@ -295,17 +311,17 @@ class CompressedContainer(_Members):
 
     def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[bytes]]]:
         """As any container does it: in one reading, and another one for files that have several names."""
-        wanted = {self._files[name].offset: name for name in names}
-        others = sorted(set(names) - set(wanted.values()))
-        reader = self._reader()
-        for member in reader:
-            name = wanted.pop(member.offset, None) if member.kind == FILE else None
-            if name is not None:
-                yield name, reader.content()
-            if not wanted:
-                break
-        if others:
-            yield from self.stream(others)
+        left = set(names)
+        while left:
+            wanted = {self._files[name].offset: name for name in sorted(left)}
+            left.difference_update(wanted.values())
+            reader = self._reader()
+            for member in reader:
+                name = wanted.pop(member.offset, None) if member.kind == FILE else None
+                if name is not None:
+                    yield name, reader.content()
+                if not wanted:
+                    break
 
 
 class FolderContainer:
@@ -345,6 +361,12 @@ class FolderContainer:
     def size(self, name: str) -> int:
         with reporting(self._folder.path_of(name)), self._parent_of(name) as (folder, last):
             return os.stat(last, dir_fd=folder.descriptor, follow_symlinks=False).st_size
+
+    def identity(self, name: str) -> t.Hashable:
+        return name
+
+    def disk_size(self, names: t.Iterable[str]) -> int:
+        return sum(map(self.size, set(names)))
 
     def read(self, name: str) -> bytes:
         data = self._read_bounded(name, MAX_DOCUMENT + 1)

@@ -11,16 +11,17 @@ import re
 import typing as t
 
 from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidReference, UnsupportedFormat
-from ..limits import MAX_DOCUMENT
+from ..limits import MAX_ARCHIVE_LAYERS, MAX_ARCHIVE_NAMES, MAX_ARCHIVE_READS, MAX_DOCUMENT
 from ..oci import media_types
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest, hash_stream
 from ..oci.document import Document
+from ..oci.document_reader import Budget
 from ..oci.manifest import Descriptor, Manifest, describe
 from ..oci.reference import Reference
 from ..oci.text import clean
 from .annotations import BASE_DIGESTS, CONTAINERD_NAME, ELSEWHERE, INDEX_DIGEST, REF_NAME
-from .compression import GZIP, ZSTD, expanded, kind_of
+from .compression import GZIP, ZSTD, ExpansionLimit, expanded, kind_of
 from .container import CompressedContainer, Container, open_container
 from .tar import NoTar
 
@@ -28,7 +29,6 @@ INDEX_FILE = "index.json"
 LAYOUT_FILE = "oci-layout"
 MANIFEST_FILE = "manifest.json"
 REPOSITORIES_FILE = "repositories"
-MAX_LAYERS = 100_000
 
 _BLOB = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]{64}|[0-9a-f]{128})")
 _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
@@ -74,6 +74,9 @@ class Archive:
         self._made: dict[Digest, bytes] = {}
         self.base_digests: frozenset[Digest] = frozenset()
         self.elsewhere: frozenset[Digest] = frozenset()
+        self._budget = Budget(self.path, MAX_ARCHIVE_READS)
+        self._configs: dict[t.Hashable, tuple[Descriptor, tuple[Digest, ...]]] = {}
+        self._indexes: dict[Digest, Descriptor | None] = {}
         self._index_blobs()
         self.images = tuple(self._read_images())
         self._refuse_ambiguous_names()
@@ -102,8 +105,13 @@ class Archive:
 
     def saved_root(self, image: ArchivedImage) -> Descriptor:
         """The index that the image was saved from, where the archive carries it along; else what the archive lists."""
-        data = self.read(Descriptor("", image.index, 0)) if image.index is not None else None
-        return describe(data, self.place(t.cast(Digest, image.index))) if data is not None else image.root
+        if image.index is None:
+            return image.root
+        if image.index not in self._indexes:
+            data = self.read(Descriptor("", image.index, 0))
+            self._budget.spend(data)
+            self._indexes[image.index] = describe(data, self.place(image.index)) if data is not None else None
+        return self._indexes[image.index] or image.root
 
     def check(self, descriptor: Descriptor) -> None:
         """Raises DigestMismatch for a blob of which is known without reading it that it isn't what its descriptor says."""
@@ -208,8 +216,11 @@ class Archive:
     def _docker_entries(self) -> list[tuple[Document, tuple[Reference, ...]]]:
         """The images of `manifest.json` as they are told, each with its names."""
         entries = Document.parse_list(self._container.read(MANIFEST_FILE), f"{self.path}: {MANIFEST_FILE}")
-        if sum(len(entry.texts("Layers")) for entry in entries) > MAX_LAYERS:
-            raise UnsupportedFormat(f"{self.path}: {MANIFEST_FILE} tells of more than {MAX_LAYERS} layers in all")
+        counts = [(len(entry.texts("Layers")), len(entry.texts("RepoTags"))) for entry in entries]
+        if sum(names for _layers, names in counts) > MAX_ARCHIVE_NAMES:
+            raise UnsupportedFormat(f"{self.path}: {MANIFEST_FILE} tells of more than {MAX_ARCHIVE_NAMES} names in all")
+        if sum(layers * max(1, names) for layers, names in counts) > MAX_ARCHIVE_LAYERS:
+            raise UnsupportedFormat(f"{self.path}: {MANIFEST_FILE} tells of more than {MAX_ARCHIVE_LAYERS} layers in all, once for each name")
         return [(entry, tuple(dict.fromkeys(self._name(tag) for tag in entry.texts("RepoTags")))) for entry in entries]
 
     def _docker_images(self, entries: t.Sequence[tuple[Document, tuple[Reference, ...]]]) -> list[ArchivedImage]:
@@ -222,13 +233,22 @@ class Archive:
         """The image's ID is the digest of the config's bytes, as for every engine, even if the file is called after another digest."""
         config_name = self._existing(entry.required_text("Config"), entry.what)
         place = self._container.place(config_name)
-        data = self._container.read(config_name)
-        config, digest = ImageConfig.read(data, place), Digest.of(data)
+        config, diff_ids = self._config(config_name)
         names = [self._existing(name, entry.what) for name in entry.texts("Layers")]
-        if len(names) != len(config.diff_ids):
-            raise CorruptArchive(f"{entry.what} has {len(names)} layers, but its config {place} has {len(config.diff_ids)}")
-        self._names[digest] = config_name
-        return _DockerImage(Descriptor(media_types.OCI_CONFIG, digest, len(data)), tuple(zip(names, config.diff_ids)))
+        if len(names) != len(diff_ids):
+            raise CorruptArchive(f"{entry.what} has {len(names)} layers, but its config {place} has {len(diff_ids)}")
+        self._names[config.digest] = config_name
+        return _DockerImage(config, tuple(zip(names, diff_ids)))
+
+    def _config(self, name: str) -> tuple[Descriptor, tuple[Digest, ...]]:
+        """Return the descriptor of a config and its diff_ids. A thousand images may have one config, which is parsed once."""
+        key = self._container.identity(name)
+        if key not in self._configs:
+            data = self._container.read(name)
+            self._budget.spend(data)
+            config = ImageConfig.read(data, self._container.place(name))
+            self._configs[key] = (Descriptor(media_types.OCI_CONFIG, Digest.of(data), len(data)), config.diff_ids)
+        return self._configs[key]
 
     def _make_manifest(self, image: _DockerImage, layers: t.Mapping[str, _Layer]) -> Descriptor:
         """Always the same manifest for the same content. Raises CorruptArchive for a layer that has other content than the config promises."""
@@ -252,13 +272,21 @@ class Archive:
                 raise UnsupportedFormat(
                     f"{self._container.place(name)} is a layer compressed with {kind}; only gzip and zstd are layers' compressions"
                 )
+        # Links are names of one file, which is expanded once for all of them.
+        same: dict[tuple[t.Hashable, str], list[str]] = {}
+        for name, kind in kinds.items():
+            if kind is not None:
+                same.setdefault((self._container.identity(name), diff_ids[name].algorithm), []).append(name)
+        names = {first: (first, *others) for first, *others in same.values()}
+        limit = ExpansionLimit(f"{self.path}: a compressed layer", self._container.disk_size(names))
         layers: dict[str, _Layer] = {}
-        for name, chunks in self._container.stream([name for name, kind in kinds.items() if kind is not None]):
+        for name, chunks in self._container.stream(list(names)):
             kind = str(kinds[name])
-            content, _size = hash_stream(expanded(_as_bytes(chunks), kind, self._container.place(name)), diff_ids[name].algorithm)
+            content, _size = hash_stream(expanded(_as_bytes(chunks), kind, self._container.place(name), limit), diff_ids[name].algorithm)
             digest = self._container.digest(name)
             self._names[digest] = name
-            layers[name] = _Layer(Descriptor(_LAYER_TYPES[kind], digest, self._container.size(name)), content)
+            layer = _Layer(Descriptor(_LAYER_TYPES[kind], digest, self._container.size(name)), content)
+            layers.update(dict.fromkeys(names[name], layer))
         return layers
 
     def _layer(self, name: str, diff_id: Digest, compressed: t.Mapping[str, _Layer]) -> Descriptor:

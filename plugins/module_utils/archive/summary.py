@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 from ..errors import CorruptArchive
-from ..oci.document_reader import bounded
-from ..oci.graph import read_graph
 from .annotations import BASE_DIGESTS, ELSEWHERE
+from .graphs import ArchiveGraphs
 from .reading import Archive
 from .writing import OCI, SavedImage, archive_files, chunks_of, tar_pieces
 
@@ -17,10 +16,10 @@ from .writing import OCI, SavedImage, archive_files, chunks_of, tar_pieces
 def summarise(archive: Archive) -> bytes:
     """A small OCI archive with the names, documents and configs of ARCHIVE, that tells which layers the archive itself has."""
     images: list[SavedImage] = []
-    read = bounded(archive.read, archive.path)
+    graphs = ArchiveGraphs(archive)
     for image in archive.images:
         root = archive.saved_root(image)
-        graph = read_graph(root, f"{archive.path}: {root.digest}", read)
+        graph = graphs.read(root, len(image.names))
         if graph is None:
             raise CorruptArchive(f"{archive.path} is not whole: it lacks {root.digest}")
         images.append(SavedImage(graph, root, image.names, None))

@@ -32,7 +32,7 @@ class Budget:
             self._left[kind] -= spent
             if self._left[kind] < 0:
                 most, noun = self._most[kind]
-                raise UnsupportedFormat(f"{self._what} has more than the {most} {noun} that are allowed")
+                raise UnsupportedFormat(f"{self._what} tells of more than {most} {noun}")
 
 
 class DocumentReader:

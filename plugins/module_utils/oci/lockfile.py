@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from ..errors import InvalidOption, InvalidReference, NotLocked, UnsupportedFormat
+from ..limits import MAX_LOCK_FILE, MAX_LOCK_VALUES
 from . import media_types
 from .digest import Digest
 from .document import Document
@@ -23,7 +24,6 @@ from .text import clean
 from .times import parse_time
 
 VERSION = 1
-MAX_LOCK_FILE = 64 * 1024 * 1024
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 _Value = t.TypeVar("_Value")
@@ -139,7 +139,7 @@ class LockFile:
 
         A member that isn't known is refused too: the next run that writes the file would lose it.
         """
-        document = Document.parse(data, what, MAX_LOCK_FILE)
+        document = Document.parse(data, what, MAX_LOCK_FILE, MAX_LOCK_VALUES)
         if "version" not in document.members:
             raise UnsupportedFormat(f"{what} is not a lock file: it has no version")
         version = document.required_number("version")

@@ -12,12 +12,13 @@ import datetime
 import functools
 import typing as t
 
+from ..archive.graphs import ArchiveGraphs
 from ..errors import ImageNotFound, PlatformMissing
 from ..limits import MAX_TOGETHER
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
 from ..oci.document_reader import Read, bounded
-from ..oci.graph import Graph, ImageNode, read_graph
+from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection, choose
 from ..oci.reference import Reference
@@ -81,19 +82,22 @@ def held_in_store(store: Store) -> list[Held]:
 def held_in_archive(archive: Archive) -> list[Held]:
     """All images of an archive, once for each of their names."""
     rooted = [(image, archive.saved_root(image)) for image in archive.images]
-    documents = bounded(archive.read, archive.path)
+    names: dict[Descriptor, int] = {}
+    for image, root in rooted:
+        names[root] = names.get(root, 0) + max(1, len(image.names))
+    graphs = ArchiveGraphs(archive)
     # The config of an image is read for each of its names, and more than once.
     configs = bounded(archive.read, archive.path, 4 * MAX_TOGETHER)
 
     @functools.cache
     def graph(root: Descriptor) -> Graph | None:
-        return _whole_in_archive(archive, root, documents)
+        return _whole_in_archive(archive, graphs.read(root, names[root]))
 
     return [Held(name, root, functools.partial(graph, root), configs) for image, root in rooted for name in image.names or (None,)]
 
 
-def _whole_in_archive(archive: Archive, root: Descriptor, read: Read) -> Graph | None:
-    graph = read_graph(root, f"{archive.path}: {root.digest}", read)
+def _whole_in_archive(archive: Archive, graph: Graph | None) -> Graph | None:
+    """The images of GRAPH that the archive holds with all their blobs."""
     if graph is None:
         return None
     images = tuple(image for image in graph.images if all(archive.holds(blob.digest) for blob in image.manifest.blobs))

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
+from ..archive.graphs import check_layers
 from ..archive.reading import Archive
 from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidOption, LongshoreError, NameTaken, PlatformMissing
 from ..oci.digest import Digest
@@ -52,6 +54,7 @@ class _Arrival:
 
     graph: Graph
     names: tuple[Reference, ...]
+    after: Graph  # with what of the image is in the store already
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +83,8 @@ class Loader:
             if candidate.digest not in graphs:
                 graphs[candidate.digest] = self._graph(candidate, read)
         names = self._new_names(wanted, graphs)
-        arrivals = [_Arrival(graph, _names_of(digest, names)) for digest, graph in graphs.items()]
+        self._check_layers(wanted, graphs)
+        arrivals = [_Arrival(graph, _names_of(digest, names), graph_after(self.store, graph, self._read)) for digest, graph in graphs.items()]
         self._refuse_name_for_two(arrivals)
         rows = [row for arrival in arrivals for row in self._planned(arrival)]
         order = list(dict.fromkeys(str(name or candidate.digest) for candidate, name in names.items()))
@@ -98,9 +102,13 @@ class Loader:
         if self.names is None:
             return list(dict.fromkeys(held))
 
-        def image_ids(candidate: _Candidate) -> list[Digest]:
-            graph = read_graph(candidate.root, f"{self.archive.path}: {candidate.label}", read)
+        @functools.cache
+        def ids_of(root: Descriptor) -> list[Digest]:
+            graph = read_graph(root, f"{self.archive.path}: {root.digest}", read)
             return [image.manifest.config.digest for image in graph.images] if graph is not None else []
+
+        def image_ids(candidate: _Candidate) -> list[Digest]:
+            return ids_of(candidate.root)
 
         chosen: dict[_Candidate, None] = {}
         for name in self.names:
@@ -131,6 +139,11 @@ class Loader:
         if self.selection is not None and not graph.root.is_index:
             check_plain(graph.images[0].platform, self.selection, label)
         return graph
+
+    def _check_layers(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
+        """Raises UnsupportedFormat for too many layers: each name of an image is planned with all of them."""
+        counts = {digest: sum(len(image.manifest.layers) for image in graph.images) for digest, graph in graphs.items()}
+        check_layers(sum(counts[candidate.digest] for candidate in wanted), self.archive.path)
 
     def _read(self, descriptor: Descriptor) -> bytes | None:
         return self.archive.read(descriptor) or self.store.read(descriptor)
@@ -187,7 +200,7 @@ class Loader:
             raise NameTaken(f"{name} is in {self.store.path} already, for another image; existing: overwrite would move it, keep would leave it")
         if moved and self.existing == KEEP and before is not None:
             return self._kept(name, before)
-        will_be = self._state_after(arrival.graph)
+        will_be = RefState(arrival.graph.root.digest, tuple(arrival.after.platforms))
         plan = self._row(str(name), arrival, was, will_be, None if was is None else was.digest)
         if was != will_be or is_damaged(self.store, arrival.graph):
             place = f", in place of {short(was.digest)}" if moved and was is not None else ""
@@ -198,7 +211,7 @@ class Loader:
         digest = arrival.graph.root.digest
         known = self.store.index.with_digest(digest)
         was = ref_state(self.store, known[0]) if known else None
-        will_be = self._state_after(arrival.graph)
+        will_be = RefState(arrival.graph.root.digest, tuple(arrival.after.platforms))
         plan = self._row(str(digest), arrival, was, will_be, None)
         if plan.image is not None:
             plan.image = dataclasses.replace(plan.image, name=None)
@@ -215,19 +228,12 @@ class Loader:
         )
 
     def _row(self, label: str, arrival: _Arrival, was: RefState | None, will_be: RefState, previous: Digest | None) -> ImagePlan:
-        graph = self._graph_after(arrival.graph)
         return ImagePlan(
             asked=label,
-            image=image_facts(label, graph, self.selection, self.host),
+            image=image_facts(label, arrival.after, self.selection, self.host),
             changes=(RefChange(label, was, will_be),),
             own={"previous_digest": str(previous) if previous is not None else None, "kept": False},
         )
-
-    def _state_after(self, graph: Graph) -> RefState:
-        return RefState(graph.root.digest, tuple(self._graph_after(graph).platforms))
-
-    def _graph_after(self, graph: Graph) -> Graph:
-        return graph_after(self.store, graph, self._read)
 
     def _amount(self, graph: Graph) -> str:
         return moving([blob for blob in graph.blobs if not self.store.has(blob)])

@@ -10,11 +10,12 @@ import dataclasses
 import os
 import typing as t
 
-from ..errors import ImageNotFound, InputOutputError, LongshoreError, UnsupportedFormat
+from ..errors import ImageNotFound, InputOutputError, InvalidOption, LongshoreError, UnsupportedFormat
 from ..files import reporting
+from ..limits import MAX_LOCK_FILE
 from ..oci.digest import Digest
 from ..oci.graph import children_for, read_graph
-from ..oci.lockfile import MAX_LOCK_FILE, LockedImage, LockFile
+from ..oci.lockfile import LockedImage, LockFile
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.selecting import check_plain, refuse_contradictions
@@ -63,7 +64,7 @@ class Locker:
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> LockPlan:
         """The lock file of these names and no others. Where one of them can't be had the file stays as it is.
 
-        Raises UnsupportedFormat for a file that is there and no lock file, InvalidOption for one name with two digests.
+        Raises UnsupportedFormat for a file that is there and no lock file, InvalidOption for one name with two digests and for more than a file may hold.
         """
         unique = list(dict.fromkeys(references))
         refuse_contradictions(unique)
@@ -73,6 +74,10 @@ class Locker:
             rows = [self._row(dataclasses.replace(finding, locked=finding.was)) for finding in findings]
             return LockPlan(rows, self.path, before, before, self.mode)
         after = LockFile.of([finding.locked for finding in findings if finding.locked is not None], self.selection)
+        if after != before and len(after.to_bytes()) > MAX_LOCK_FILE:
+            raise InvalidOption(
+                f"{self.path} would be longer than the {MAX_LOCK_FILE} bytes that a lock file may have; lock the images in several files"
+            )
         plan = LockPlan([self._row(finding) for finding in findings], self.path, before, after, self.mode)
         plan.own.update(drift=[finding.drift for finding in findings if finding.drift is not None], lock=after.members(times=False))
         return plan

@@ -10,13 +10,13 @@ import dataclasses
 import typing as t
 
 from ..archive.annotations import BASE_DIGESTS
+from ..archive.graphs import ArchiveGraphs
 from ..archive.reading import open_archive
 from ..archive.target import FileTarget, FolderTarget, Target
 from ..archive.writing import DOCKER, FOLDER, ArchiveFile, SavedImage, archive_files, tar_pieces
 from ..errors import InvalidOption
 from ..oci.digest import Digest
-from ..oci.document_reader import bounded
-from ..oci.graph import Graph, read_graph
+from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
@@ -135,10 +135,10 @@ def digests_of_archives(paths: t.Sequence[str]) -> frozenset[Digest]:
     digests: set[Digest] = set()
     for path in paths:
         archive = open_archive(path)
-        read = bounded(archive.read, path)
+        graphs = ArchiveGraphs(archive)
         digests |= archive.base_digests
         for image in archive.images:
-            graph = read_graph(image.root, path, read)
+            graph = graphs.read(image.root)
             for node in graph.images if graph is not None else ():
                 digests.update(layer.digest for layer in node.manifest.layers if archive.holds(layer.digest))
     return frozenset(digests)

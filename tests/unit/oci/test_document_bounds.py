@@ -114,7 +114,7 @@ def test_layers_of_indexes_that_all_list_each_other_cost_seconds(documents: Docu
 
 def test_an_image_of_too_many_documents_is_refused(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document_reader, "MAX_IMAGE_READS", 10)
-    with pytest.raises(UnsupportedFormat, match="more than the 10 documents"):
+    with pytest.raises(UnsupportedFormat, match="more than 10 documents"):
         read_graph(documents.index(*(documents.manifest(number=str(number)) for number in range(10))), "it", documents.read)
 
 

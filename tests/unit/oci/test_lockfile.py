@@ -10,6 +10,8 @@ import dataclasses
 import json
 import random
 import re
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.lockfile import LockedImage, LockedPlatform, LockFile
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import make_image, make_index
 
 NAME = "registry.test/team/app:3"
@@ -300,3 +303,59 @@ def test_a_changed_file_is_refused_or_is_a_lock_file_again(data: st.DataObject) 
     except UnsupportedFormat:
         return
     assert LockFile.parse(lock.to_bytes(), "it") == lock
+
+
+PLATFORMS = ["linux/386", "linux/amd64", "linux/arm/v7", "linux/arm64", "linux/ppc64le", "linux/riscv64", "linux/s390x", "windows/amd64"]
+MEASURE = """
+import re, sys, time
+from pathlib import Path
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
+from ansible_collections.longshore.images.plugins.module_utils.files import read_bounded
+from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_LOCK_FILE
+from ansible_collections.longshore.images.plugins.module_utils.oci.lockfile import LockFile
+try:
+    said = len(LockFile.parse(read_bounded(sys.argv[1], MAX_LOCK_FILE), "it").images)
+except LongshoreError as error:
+    said = error.message
+most = re.search(r"VmHWM:\\s*([0-9]+)", Path("/proc/self/status").read_text())
+print(int(most.group(1)) >> 10, time.process_time(), said)
+"""
+
+
+def measured(path: Path, data: bytes) -> tuple[int, float, str]:
+    """The MiB of memory and the seconds of CPU that reading a lock file takes, and how many images it has, or what is wrong with it."""
+    path.write_bytes(data)
+    words = [sys.executable, "-c", MEASURE, str(path)]
+    done = subprocess.run(words, env=modules.environment(), capture_output=True, text=True, timeout=60, check=True)
+    memory, seconds, said = done.stdout.strip().split(" ", 2)
+    return int(memory), float(seconds), said
+
+
+def locked_image(number: int) -> dict[str, t.Any]:
+    platforms = {name: {"digest": CHILD, "image_id": OTHER, "size": 12345678 + number} for name in PLATFORMS}
+    return {"digest": ROOT, "media_type": media_types.OCI_INDEX, "platforms": platforms, "resolved_at": "2026-01-31T12:00:00Z", "size": 123456789}
+
+
+def test_ten_thousand_images_for_eight_platforms_fit_into_a_lock_file(tmp_path: Path) -> None:
+    images = {f"registry.example.com/team-{number:05}/application:1.2.3": locked_image(number) for number in range(10_000)}
+    data = json.dumps({"version": 1, "platform": ["all"], "images": images}, indent=2).encode()
+    memory, seconds, said = measured(tmp_path / "lock", data)
+    assert said == "10000"
+    assert memory < 400
+    assert seconds < 10
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"version": 1, "platform": ["all"], "images": {' + b" " * 60_000_000 + b"}}",
+        b'{"version": 1, "platform": [' + b"[]," * 8_000_000 + b'""], "images": {}}',
+        b'{"version": 1, "platform": ["all"], "images": {"' + b"a" * 24_000_000 + b'": {}}}',
+    ],
+    ids=["60 MB", "brackets", "one long name"],
+)
+def test_a_hostile_lock_file_takes_little_memory_and_time(tmp_path: Path, data: bytes) -> None:
+    memory, seconds, said = measured(tmp_path / "lock", data)
+    assert "it" in said
+    assert memory < 250
+    assert seconds < 10
