@@ -17,6 +17,7 @@ import time
 import typing as t
 
 from ..errors import LongshoreError, RegistryError, Unreachable, missing_library
+from ..limits import DOCUMENT_SECONDS
 from ..oci.text import clean
 from .addresses import led_to, origin
 from .credentials import HostCredentials
@@ -100,8 +101,10 @@ class Interrupted(Exception):
 class Response:
     """An answer whose body is still on the wire. It is closed by whoever reads it."""
 
-    def __init__(self, inner: requests.Response, url: str, what: str) -> None:
+    def __init__(self, inner: requests.Response, url: str, what: str, whole_by: float) -> None:
+        """WHOLE_BY is the moment of the monotonic clock by which `body` must have read everything; `chunks` has no such deadline."""
         self._inner = inner
+        self._whole_by = whole_by
         self._on_close: t.Callable[[], None] | None = None
         self.url = url
         self.what = what
@@ -130,7 +133,7 @@ class Response:
     def body(self, limit: int) -> bytes:
         """At most LIMIT + 1 bytes of the body: the caller sees that it is too long. The words of a failure count as far as they came.
 
-        Raises Interrupted when the connection breaks.
+        Raises Interrupted when the connection breaks, and at the deadline for documents: 4 MiB at 1.5 KiB/s are no stall, and would take 45 minutes.
         """
         if self._held is not None:
             return self._held[: limit + 1]
@@ -140,6 +143,9 @@ class Response:
                 data += chunk
                 if len(data) > limit:
                     break
+                if time.monotonic() > self._whole_by:
+                    self.close()
+                    raise Interrupted(f"it didn't end within {DOCUMENT_SECONDS:.0f} seconds")
         except Interrupted:
             if self.status < 400:
                 raise
@@ -253,7 +259,9 @@ class HttpClient:
     def _send_once(self, request: Request, host: HostSettings, deadline: float) -> Response:
         """One try, redirects included. Credentials leave it at the first address that is another one."""
         url, authorization, settings = request.url, request.authorization, host
-        for _hop in range(MAX_REDIRECTS + 1):
+        for hop in range(MAX_REDIRECTS + 1):
+            if hop and time.monotonic() >= deadline:
+                raise _PassingFault("its redirects take too long")
             try:
                 response = self._exchange(request, url, authorization, settings, deadline)
             except (Unreachable, _PassingFault) as fault:
@@ -283,6 +291,7 @@ class HttpClient:
         if body is not None and len(body) == 0:
             headers["Content-Length"] = "0"
         proxy = proxy_for(url, self.settings.proxy, self._environment)
+        began = time.monotonic()
         try:
             inner = self._session.request(
                 request.method,
@@ -318,7 +327,7 @@ class HttpClient:
         if inner.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
             inner.close()
             raise RegistryError(f"{request.what}: {without_secrets(url)} answered with a Content-Encoding though none was allowed")
-        return Response(inner, url, request.what)
+        return Response(inner, url, request.what, began + DOCUMENT_SECONDS)
 
     def _timeouts(self, deadline: float) -> tuple[float, float]:
         """How long connecting, and then a silence, may last: a fault that stays has to be over at DEADLINE."""

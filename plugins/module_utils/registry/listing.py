@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import functools
+import time
 import typing as t
 from urllib.parse import urljoin, urlsplit
 
-from ..errors import ImageNotFound, InvalidReference, RegistryError
-from ..limits import MAX_DOCUMENT
+from ..errors import ImageNotFound, InvalidReference, RegistryError, Unreachable
+from ..limits import LIST_SECONDS, MAX_DOCUMENT, MAX_LIST_BYTES
 from ..oci.document import Document
 from ..oci.reference import Reference
 from .addresses import origin
@@ -78,6 +80,28 @@ def _names(
             yield reference
 
 
+class ListBudget:
+    """How many bytes all pages of the list WHAT may have, and how long all of them may take to come. What is done between two pages doesn't count."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._bytes = 0
+        self._seconds = 0.0
+
+    def read(self, ask: t.Callable[[], Response]) -> tuple[Response, bytes]:
+        """Return the answer to one request for a page, and its body. Raises RegistryError for too many bytes, Unreachable when all took too long."""
+        began = time.monotonic()
+        response = ask()
+        data = response.body(MAX_DOCUMENT)
+        self._seconds += time.monotonic() - began
+        self._bytes += len(data)
+        if self._bytes > MAX_LIST_BYTES:
+            raise RegistryError(f"{self._what}: all pages together are longer than the {MAX_LIST_BYTES} bytes that are allowed")
+        if self._seconds > LIST_SECONDS:
+            raise Unreachable(f"{self._what}: its pages took more than the {LIST_SECONDS:.0f} seconds that are allowed")
+        return response, data
+
+
 def pages(endpoint: Endpoint, repository: str, path: str, what: str, page_size: int | None, accept: str = "application/json") -> t.Iterator[Document]:
     """The pages of a list, one after the other. Raises as `tags` does, and ImageNotFound."""
 
@@ -87,14 +111,14 @@ def pages(endpoint: Endpoint, repository: str, path: str, what: str, page_size: 
             repository,
         )
 
+    budget = ListBudget(what)
     asked: set[str] = set()
     query = f"n={page_size}" if page_size is not None else ""
-    response = answer(query, (200, 400) if query else (200,))
+    response, data = budget.read(lambda: answer(query, (200, 400) if query else (200,)))
     if response.status == 400:  # a registry may refuse pages of this size instead of giving smaller ones
-        response.close()
-        response = answer("")
+        response, data = budget.read(lambda: answer(""))
     while True:
-        yield Document.parse(response.body(MAX_DOCUMENT), what)
+        yield Document.parse(data, what)
         asked.add(query)
         following = _next_query(response, what)
         if following is None:
@@ -104,7 +128,7 @@ def pages(endpoint: Endpoint, repository: str, path: str, what: str, page_size: 
         if len(asked) >= MAX_PAGES:
             raise RegistryError(f"{what}: there are more than the {MAX_PAGES} pages that are allowed")
         query = following
-        response = answer(query)
+        response, data = budget.read(functools.partial(answer, query))
 
 
 def _next_query(response: Response, what: str) -> str | None:

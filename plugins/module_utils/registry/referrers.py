@@ -64,16 +64,17 @@ def referrers_of(repository: Repository, digest: Digest) -> ReferrerList:
     what = f"the referrers of {repository.name}@{digest}"
     path = f"/v2/{repository.repository}/referrers/{digest}"
     try:
-        listed = [
-            index for page in pages(repository.reading, repository.repository, path, what, None, media_types.OCI_INDEX) for index in _read(page)
-        ]
+        listed: list[Referrer] = []
+        for page in pages(repository.reading, repository.repository, path, what, None, media_types.OCI_INDEX):
+            listed += _read(page)
+            _refuse_too_many(listed, what)
     except (ImageNotFound, UnsupportedFormat):
         return _by_tag(repository, digest, what)
     except RegistryError as error:
         if error.status not in _NOT_OFFERED:
             raise
         return _by_tag(repository, digest, what)
-    return ReferrerList(tuple(_bounded(listed, what)), True)
+    return ReferrerList(tuple(_unique(listed)), True)
 
 
 def _by_tag(repository: Repository, digest: Digest, what: str) -> ReferrerList:
@@ -85,16 +86,21 @@ def _by_tag(repository: Repository, digest: Digest, what: str) -> ReferrerList:
     document = repository.read(root)
     if not root.is_index:
         raise RegistryError(f"{reference} is no list of referrers, and the registry keeps none itself")
-    return ReferrerList(tuple(_bounded(_read(Document.parse(document, what)), what)), False, document)
+    listed = _read(Document.parse(document, what))
+    _refuse_too_many(listed, what)
+    return ReferrerList(tuple(_unique(listed)), False, document)
 
 
 def _read(document: Document) -> list[Referrer]:
     return [Referrer(Descriptor.read(entry), entry.members) for entry in document.children("manifests")]
 
 
-def _bounded(referrers: t.Sequence[Referrer], what: str) -> t.Iterable[Referrer]:
+def _refuse_too_many(referrers: t.Sequence[Referrer], what: str) -> None:
     if len(referrers) > MAX_REFERRERS:
         raise RegistryError(f"{what} are more than the {MAX_REFERRERS} that are allowed")
+
+
+def _unique(referrers: t.Iterable[Referrer]) -> t.Iterable[Referrer]:
     return {referrer.descriptor.digest: referrer for referrer in referrers}.values()
 
 
@@ -112,12 +118,20 @@ class DigestTags:
             listed = self._listed
         if listed is None:
             return [parent.tagged(f"{tag_of(digest)}{ending}") for ending in _COSIGN]
-        return [reference for reference in listed if str(reference.tag).startswith(f"{tag_of(digest)}.")]
+        return listed.get(tag_of(digest), [])
 
     @functools.cached_property
-    def _listed(self) -> list[Reference] | None:
+    def _listed(self) -> dict[str, list[Reference]] | None:
+        """Tags by what they begin with, up to their first dot: an image may have a thousand manifests, and a repository a hundred thousand tags."""
         try:
             found = tags(self._repository)
         except LongshoreError:
             return None
-        return sorted(found, key=str) if found is not None else None
+        if found is None:
+            return None
+        grouped: dict[str, list[Reference]] = {}
+        for reference in sorted(found, key=str):
+            beginning, dot, _ending = str(reference.tag).partition(".")
+            if dot:
+                grouped.setdefault(beginning, []).append(reference)
+        return grouped

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 import typing as t
 
-from ..errors import DigestMismatch, ImageNotFound, InvalidReference, LongshoreError, UnsupportedFormat
-from ..limits import MAX_DOCUMENT
+from ..errors import DigestMismatch, ImageNotFound, InvalidReference, LongshoreError, Unreachable, UnsupportedFormat
+from ..limits import DOCUMENT_SECONDS, MAX_CACHED, MAX_DOCUMENT
 from ..oci import media_types
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, read_manifest
@@ -39,6 +41,8 @@ class Repository:
         self.registry = registry
         self._ways = ways
         self._documents: dict[Digest, bytes] = {}
+        self._kept_bytes = 0
+        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -82,10 +86,13 @@ class Repository:
 
     def fetch(self, reference: Reference) -> Descriptor:
         """Reads the manifest or index that a reference points at. Raises ImageNotFound, DigestMismatch, UnsupportedFormat."""
+        return self._fetch(reference)[0]
+
+    def _fetch(self, reference: Reference) -> tuple[Descriptor, bytes]:
         request = Request("GET", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, limit=MAX_DOCUMENT)
         return self._ways.take(request, reference.digest is None, lambda response: self._taken_in(reference, response))
 
-    def _taken_in(self, reference: Reference, response: Response) -> Descriptor:
+    def _taken_in(self, reference: Reference, response: Response) -> tuple[Descriptor, bytes]:
         data = response.body(MAX_DOCUMENT)
         if len(data) > MAX_DOCUMENT:
             raise UnsupportedFormat(f"{reference}: the manifest is longer than the {MAX_DOCUMENT} bytes that are allowed")
@@ -94,8 +101,17 @@ class Repository:
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         manifest = read_manifest(data, media_type, str(reference))
         digest = reference.digest or Digest.of(data)
-        self._documents[digest] = data
-        return Descriptor(manifest.media_type, digest, len(data))
+        self._keep(digest, data)
+        return Descriptor(manifest.media_type, digest, len(data)), data
+
+    def _keep(self, digest: Digest, data: bytes) -> bytes:
+        """Keep a document for the run; the oldest make room, so that a registry can't fill the memory."""
+        with self._lock:
+            self._kept_bytes += len(data) - len(self._documents.pop(digest, b""))
+            self._documents[digest] = data
+            while self._kept_bytes > MAX_CACHED:
+                self._kept_bytes -= len(self._documents.pop(next(iter(self._documents))))
+        return data
 
     def read(self, descriptor: Descriptor) -> bytes:
         """The bytes of a manifest, an index or a config, checked against the digest."""
@@ -103,22 +119,23 @@ class Repository:
         if known is not None:
             return known
         if descriptor.is_document:
-            self.fetch(Reference(self.registry, self.repository, None, descriptor.digest))
-            return self._documents[descriptor.digest]
+            return self._fetch(Reference(self.registry, self.repository, None, descriptor.digest))[1]
         if descriptor.size > MAX_DOCUMENT:
             raise UnsupportedFormat(f"{self.name}: the config {descriptor.digest} is longer than the {MAX_DOCUMENT} bytes that are allowed")
         while True:
             try:
-                self._documents[descriptor.digest] = self._read_blob(descriptor)
-                return self._documents[descriptor.digest]
+                return self._keep(descriptor.digest, self._read_blob(descriptor))
             except DigestMismatch:
                 if not self.distrust(descriptor):
                     raise
 
     def _read_blob(self, descriptor: Descriptor) -> bytes:
         data = bytearray()
+        whole_by = time.monotonic() + DOCUMENT_SECONDS
         for chunk in self.open(descriptor):
             data += chunk
+            if time.monotonic() > whole_by:
+                raise Unreachable(f"{self.name}: the config {descriptor.digest} didn't come within {DOCUMENT_SECONDS:.0f} seconds")
             if len(data) > descriptor.size:
                 raise DigestMismatch(
                     f"{self.name}: the config {descriptor.digest} is longer than the {descriptor.size} bytes that its descriptor promises"

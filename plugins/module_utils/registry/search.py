@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 from urllib.parse import urlencode
 
@@ -47,10 +48,12 @@ def search(registries: Registries, registry: str, term: str) -> t.Iterator[Found
 
 def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[Found]:
     what = f"search at {endpoint.registry} for {clean(term, 200)!r}"
+    budget = listing.ListBudget(what)
     for number in range(1, MAX_PAGES + 1):
         address = f"{HUB_SEARCH}?{urlencode({'q': term, 'n': MAX_PAGE_SIZE, 'page': number})}"
-        response = endpoint.send(Request("GET", address, what, {"Accept": "application/json"}, limit=MAX_DOCUMENT), "")
-        page = Document.parse(response.body(MAX_DOCUMENT), what)
+        request = Request("GET", address, what, {"Accept": "application/json"}, limit=MAX_DOCUMENT)
+        _response, data = budget.read(functools.partial(endpoint.send, request, ""))
+        page = Document.parse(data, what)
         rows = page.children("results")
         for row in rows:
             try:

@@ -12,6 +12,7 @@ import typing as t
 from ..errors import RegistryError, UnsupportedFormat
 from ..oci import media_types
 from ..oci.digest import Digest
+from ..oci.document_reader import Read, bounded
 from ..oci.graph import Graph, NamedGraph, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
@@ -44,12 +45,14 @@ class CompanionFinder:
         self._source = source
         self._target = target
         self._tags = tags
+        self._documents: Read = source.read
 
     def find(self, image: Graph) -> Companions:
         """All that belongs to IMAGE and to each of its manifests, to what was found, and so on.
 
         Raises RegistryError for more than there can reasonably be.
         """
+        self._documents = bounded(self._source.read, f"what belongs to an image of {self._source.name}")
         found = Companions()
         lists: list[NamedGraph] = []
         subjects = [descriptor.digest for descriptor in image.documents]
@@ -118,7 +121,7 @@ class CompanionFinder:
 
     def _read(self, root: Descriptor) -> Graph:
         plain = dataclasses.replace(root, platform=None, annotations={})
-        graph = read_graph(plain, f"{self._source.name}@{root.digest}", self._source.read)
+        graph = read_graph(plain, f"{self._source.name}@{root.digest}", self._documents)
         if graph is None:
             raise UnsupportedFormat(f"{self._source.name}@{root.digest} can't be read")
         return graph

@@ -160,9 +160,11 @@ def _all_tags(asked: t.Sequence[_Asked], workers: Workers) -> dict[str, list[_Ta
             errors[repository.name] = error
             return []
 
+    known: dict[Digest, frozenset[Digest]] = {}
+
     def look_at(reference: Reference) -> _Tag | None:
         try:
-            return _look_at(repositories[reference.context], reference)
+            return _look_at(repositories[reference.context], reference, known)
         except LongshoreError as error:
             errors[reference.context] = error
             return None
@@ -177,16 +179,18 @@ def _all_tags(asked: t.Sequence[_Asked], workers: Workers) -> dict[str, list[_Ta
     return tags
 
 
-def _look_at(repository: Repository, reference: Reference) -> _Tag | None:
+def _look_at(repository: Repository, reference: Reference, known: dict[Digest, frozenset[Digest]]) -> _Tag | None:
+    """What a tag points at. KNOWN holds the indexes that were read, for the other tags: a registry may list a hundred thousand for one large index."""
     try:
         found = repository.probe(reference)
         if found is None:
             return None
-        index = read_manifest(repository.read(found), found.media_type, str(reference)) if found.is_index else None
+        if found.is_index and found.digest not in known:
+            index = read_manifest(repository.read(found), found.media_type, str(reference))
+            known[found.digest] = frozenset(child.digest for child in index.manifests) if isinstance(index, Index) else frozenset()
     except UnsupportedFormat:
         return _Tag(reference, None)
-    listed = frozenset(child.digest for child in index.manifests) if isinstance(index, Index) else frozenset()
-    return _Tag(reference, found.digest, listed)
+    return _Tag(reference, found.digest, known.get(found.digest, frozenset()))
 
 
 # What goes.

@@ -1,0 +1,175 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A document that comes fast enough to be no stall still has a deadline: manifests, configs, tokens and lists."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, RegistryError, Unreachable
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.registry import http, listing, referrers, repository, search
+from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
+from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.programmable import acts
+from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
+from ansible_collections.longshore.images.tests.support.programmable.doors import OpenDoor, TokenDoor, Tokens
+from ansible_collections.longshore.images.tests.support.programmable.server import Act, Answer, Asked, Fault, Server
+
+IMAGE = make_image("app", 1)
+CONFIG = IMAGE.graph.images[0].manifest.config
+# Forty times the floor, over a connection that is kept; the whole would take over 25 seconds.
+SLOWLY = acts.both(acts.body(lambda data: data + b" " * 1_000_000), acts.wire(pace=(2048, 0.05)))
+SLOW_TOKEN = acts.instead(200, b'{"token": "x"}' + b" " * 1_000_000, pace=(2048, 0.05))
+WITHIN = 12
+
+
+@pytest.fixture(autouse=True)
+def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (http, repository):
+        monkeypatch.setattr(module, "DOCUMENT_SECONDS", 1.0)
+
+
+@contextlib.contextmanager
+def registry(where: str, act: Act = SLOWLY, tokens: bool = False) -> t.Iterator[Repository]:
+    """A repository whose answers to WHERE come as ACT says; with TOKENS it is the token server's answers that do."""
+    token_server = Server(Tokens({}))
+    distribution = Distribution(TokenDoor(Tokens({}), f"{token_server.url}/token") if tokens else OpenDoor())
+    server = Server(distribution, None, distribution.admits)
+    distribution.put(IMAGE, "app", "1")
+    (token_server if tokens else server).script(Fault(where, act, anyone=True))
+    settings = HostSettings(plain_http=True, token_hosts=frozenset((token_server.host,)))
+    registries = Registries(ClientSettings(default=settings, retries=2))
+    with token_server, server:
+        yield registries.repository(Reference.parse(f"{server.host}/app:1"))
+        registries.client.close()
+
+
+def fetch(repository: Repository) -> object:
+    return repository.fetch(Reference(repository.registry, "app", "1"))
+
+
+SLOW: dict[str, tuple[str, t.Callable[[Repository], object]]] = {
+    "manifest": ("GET */manifests/*", fetch),
+    "config": ("GET */blobs/*", lambda repository: repository.read(Descriptor(CONFIG.media_type, CONFIG.digest, 1_000_000))),
+    "token": ("GET /token*", fetch),
+    "tags": ("GET */tags/list*", listing.tags),
+    "referrers": ("GET */referrers/*", lambda repository: referrers.referrers_of(repository, IMAGE.root.digest)),
+    "catalog": ("GET */_catalog*", lambda repository: list(listing.repositories(repository.endpoint))),
+}
+
+
+@pytest.mark.parametrize("what", SLOW)
+def test_a_document_that_comes_slowly_but_steadily_is_given_up(what: str) -> None:
+    where, ask = SLOW[what]
+    with registry(where, SLOW_TOKEN if what == "token" else SLOWLY, what == "token") as asked:
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match="within 1 seconds"):
+            ask(asked)
+        assert time.monotonic() - began < WITHIN
+
+
+def test_a_blob_has_no_such_deadline() -> None:
+    layer = IMAGE.layers[0]
+    with registry("GET */blobs/*", acts.wire(pace=(max(1, layer.size // 20), 0.1))) as asked:
+        assert Digest.of(b"".join(asked.open(layer))) == layer.digest
+
+
+def test_redirects_that_come_slowly_end_at_the_deadline_of_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "DEADLINE", 1.0)
+    counted: list[str] = []
+
+    def further(asked: Asked, app: t.Any, places: t.Any) -> Answer:
+        counted.append(asked.target)
+        time.sleep(0.4)
+        return Answer(307, (("Location", f"{asked.path}?{len(counted)}"),))
+
+    with registry("GET */manifests/*", further) as asked, pytest.raises(Unreachable):
+        fetch(asked)
+    assert len(counted) <= 5
+
+
+def page_after_page(size: int) -> Act:
+    """Tags without an end, on pages of SIZE bytes."""
+    numbers = iter(range(1_000_000))
+
+    def act(asked: Asked, app: t.Any, places: t.Any) -> Answer:
+        number = next(numbers)
+        body = json.dumps({"tags": [str(number)]}).encode() + b" " * size
+        return Answer(200, (("Link", f'<?last={number}>; rel="next"'), ("Content-Type", "application/json")), body)
+
+    return act
+
+
+def test_all_pages_of_a_list_have_a_size_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "DOCUMENT_SECONDS", 60.0)
+    with registry("GET */tags/list*", page_after_page(3_900_000)) as asked, pytest.raises(RegistryError, match="all pages together"):
+        listing.tags(asked)
+
+
+def test_all_pages_of_a_list_have_a_deadline_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "LIST_SECONDS", 0.5)
+    with registry("GET */tags/list*", page_after_page(1)) as asked, pytest.raises(Unreachable, match="its pages took more than"):
+        listing.tags(asked)
+
+
+def test_the_pages_of_a_search_have_the_same_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MAX_LIST_BYTES", 100_000)
+
+    def page(asked: Asked, app: t.Any, places: t.Any) -> Answer:
+        return Answer(200, (), json.dumps({"num_pages": 100, "results": [{"name": "team/app"}]}).encode() + b" " * 30_000)
+
+    with registry("GET /search*", page) as asked:
+        monkeypatch.setattr(search, "HUB_SEARCH", f"{asked.endpoint.url}/search")
+        with pytest.raises(RegistryError, match="all pages together"):
+            list(search._search_hub(asked.endpoint, "app"))
+
+
+def test_too_many_referrers_are_refused_at_the_page_where_they_become_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "DOCUMENT_SECONDS", 60.0)
+    entry = {"mediaType": media_types.OCI_MANIFEST, "digest": str(IMAGE.root.digest), "size": 1}
+    pages: list[str] = []
+
+    def page(asked: Asked, app: t.Any, places: t.Any) -> Answer:
+        pages.append(asked.target)
+        body = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry] * 900}).encode()
+        return Answer(200, (("Link", f'<?last={len(pages)}>; rel="next"'),), body)
+
+    with registry("GET */referrers/*", page) as asked, pytest.raises(LongshoreError, match="1000"):
+        referrers.referrers_of(asked, IMAGE.root.digest)
+    assert len(pages) == 2
+
+
+def test_tags_are_found_by_digest_in_linear_time() -> None:
+    digests = [Digest("sha256", f"{number:064x}") for number in range(1000)]
+    tags = [f"{referrers.tag_of(digest)}.{number}" for digest in digests for number in range(30)]
+    body = json.dumps({"tags": tags}).encode()
+    with registry("GET */tags/list*", acts.instead(200, body)) as asked:
+        found = referrers.DigestTags(asked)
+        assert len(found.of(digests[0])) == 30
+        began = time.process_time()
+        assert sum(len(found.of(digest)) for digest in digests) == 30_000
+        assert time.process_time() - began < 1
+
+
+def test_documents_that_are_kept_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repository, "MAX_CACHED", 1000)
+    with registry("-") as asked:
+        for number in range(100):
+            data = bytes([number]) * 300
+            asked._keep(Digest.of(data), data)
+        assert sum(map(len, asked._documents.values())) == asked._kept_bytes == 900
+        fetch(asked)
+        assert asked.read(IMAGE.root) == IMAGE.content[IMAGE.root.digest]
