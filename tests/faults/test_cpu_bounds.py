@@ -1,0 +1,101 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A registry's small answers that would cost minutes of CPU: each task ends within ten seconds of it."""
+
+from __future__ import annotations
+
+import json
+import resource
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.programmable import acts
+from ansible_collections.longshore.images.tests.support.programmable.server import Fault
+from ansible_collections.longshore.images.tests.support.programmable.world import Ran, World
+
+SECONDS = 10
+IMAGE = make_image("app", 1)
+MANY = 100
+
+
+def run_and_measure(world: World, module: str, **options: t.Any) -> tuple[Ran, float]:
+    """Runs a module, and returns with its results the CPU seconds of its process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = world.run(module, **options)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ran, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def serve_nested_index(world: World) -> str:
+    """Makes the registry serve indexes in three levels, each of which lists the next one a hundred times. Returns the digest of the outermost."""
+    entry: dict[str, t.Any] = {"mediaType": media_types.OCI_MANIFEST, "digest": str(IMAGE.root.digest), "size": IMAGE.root.size}
+    faults = []
+    for level in range(3):
+        data = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry] * MANY}).encode()
+        digest = str(Digest.of(data))
+        entry = {"mediaType": media_types.OCI_INDEX, "digest": digest, "size": len(data)}
+        target = "1" if level == 2 else digest
+        faults.append(
+            Fault(f"* */manifests/{target}", acts.instead(200, data, ("Content-Type", media_types.OCI_INDEX), ("Docker-Content-Digest", digest)))
+        )
+    world.script(*faults)
+    return digest
+
+
+@pytest.mark.parametrize("platform", [["linux/amd64"], ["all"]], ids=str)
+def test_nested_indexes_that_list_one_child_many_times_cost_seconds(worlds: t.Sequence[World], platform: list[str]) -> None:
+    for world in worlds:
+        world.hold(IMAGE)
+        digest = serve_nested_index(world)
+        pulled, seconds = run_and_measure(world, "image_pull", name=[world.name()], platform=platform, **world.access())
+        assert not pulled.failed, pulled.results["msg"]
+        assert pulled.results["images"][0]["digest"] == digest
+        assert seconds < SECONDS
+        assert world.registry.count("* */manifests/*") <= 4
+        for module, options in {
+            "image_info": {"name": [world.name()], "platform": platform},
+            "image_save": {"name": [world.name()], "path": str(world.store.parent / "saved"), "platform": platform},
+            "image_verify": {},
+        }.items():
+            _ran, seconds = run_and_measure(world, module, **options)
+            assert seconds < SECONDS
+        world.check_store()
+
+
+def test_an_image_of_very_many_layers_costs_seconds(worlds: t.Sequence[World]) -> None:
+    """Pulled as `all`, every manifest counts: plans are made in linear time, and there is a bound for all layers together."""
+    layers = [{"mediaType": media_types.OCI_LAYER, "digest": f"sha256:{number:064x}", "size": 1} for number in range(1000)]
+    config = json.loads(IMAGE.content[IMAGE.root.digest])["config"]
+    entries, faults = [], []
+    for number in range(101):
+        data = json.dumps(
+            {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST, "config": config, "layers": layers, "annotations": {"n": str(number)}}
+        )
+        digest = str(Digest.of(data.encode()))
+        entries.append({"mediaType": media_types.OCI_MANIFEST, "digest": digest, "size": len(data)})
+        faults.append(Fault(f"GET */manifests/{digest}", acts.instead(200, data.encode(), ("Content-Type", media_types.OCI_MANIFEST))))
+    index = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}).encode()
+    for world in worlds:
+        world.hold(IMAGE)
+        world.script(*faults, Fault("GET */manifests/1", acts.instead(200, index, ("Content-Type", media_types.OCI_INDEX))))
+        ran, seconds = run_and_measure(world, "image_pull", name=[world.name()], platform=["all"], **world.access())
+        assert ran.failed
+        assert ran.results["error"] == "unsupported_format"
+        assert "100000 layers" in ran.results["msg"]
+        assert seconds < SECONDS
+
+
+def test_documents_that_are_full_of_values_cost_seconds(worlds: t.Sequence[World]) -> None:
+    data = b'{"schemaVersion": 2, "layers": [' + b"[]," * 1_390_000 + b"[]]}"
+    for world in worlds:
+        world.hold(IMAGE)
+        world.script(Fault("GET */manifests/1", acts.instead(200, data, ("Content-Type", media_types.OCI_MANIFEST))))
+        ran, seconds = run_and_measure(world, "image_pull", name=[world.name()], **world.access())
+        assert ran.results["error"] == "unsupported_format"
+        assert seconds < SECONDS
