@@ -22,18 +22,27 @@ MAX_LOCK_FILE = 24 * _MIB  # 10,000 images for eight platforms
 MAX_LOCK_VALUES = 1_000_000
 
 # One image: its index, manifests and configs.
-MAX_LEVELS = 4
+MAX_LEVELS = 4  # of indexes, and of what belongs to what belongs to an image
 MAX_DOCUMENTS = 2000  # manifests and indexes
 MAX_IMAGE_READS = 4000  # with configs
 MAX_IMAGE_LAYERS = 100_000
 MAX_NESTED_PLATFORMS = 200
 MAX_TOGETHER = 64 * _MIB  # bytes of the documents of one image, or of all images of one archive
 MAX_VALUES = 4_000_000  # JSON values in them: what parsing costs depends on these more than on bytes
+MAX_REFERRERS = 1000  # of one manifest
+MAX_COMPANIONS = 1000  # manifests that belong to one image
 
 # One archive.
 MIN_EXPANDED = 640 * _MIB  # a compressed file may always expand to so many bytes,
 MAX_EXPANSION = 100  # or to so many times its size,
 MAX_EXPANDED = 1024 * 1024 * _MIB  # and never to more
+XZ_MEMORY = 256 * _MIB
+ZSTD_WINDOW = 128 * _MIB
+MAX_EXTENDED = 1 * _MIB  # extended headers of one member
+MAX_TAR_MEMBERS = 1_000_000  # of a layer
+MAX_ARCHIVE_MEMBERS = 100_000
+MAX_MEMBER_NAMES = 16 * _MIB  # characters in the names of all members
+MAX_HELD = 64 * _MIB  # what can be a document in a compressed archive, which is kept in memory
 MAX_ARCHIVE_READS = 20_000
 MAX_ARCHIVE_NAMES = 10_000  # names of images
 MAX_ARCHIVE_LAYERS = 100_000  # the layers of all images, for each name again
@@ -43,14 +52,39 @@ MAX_HEADER_BYTES = 1 * _MIB  # of one answer, with all interim answers before it
 MAX_INTERIM_ANSWERS = 16  # "100 Continue" before the real answer
 MAX_TRAILERS = 100  # header lines after a chunked body
 MAX_LINK_HEADER = 8 * _KIB  # a longer one is ignored
+MAX_REDIRECTS = 10
+MAX_ERROR_BODY = 64 * _KIB
+MAX_TOKEN_ANSWER = 1 * _MIB
 MAX_LIST_BYTES = 32 * _MIB  # all pages of one list
+MAX_LIST_PAGES = 1000
+MAX_LISTED_NAMES = 100_000
+MAX_SEARCH_PAGES = 100
 MAX_CACHED = 256 * _MIB  # documents of one repository that are kept for the run
-DOCUMENT_SECONDS = 60.0  # from the request to the last byte of a manifest, an index, a config, a token or a page of a list
-LIST_SECONDS = 600.0  # all pages of one list
+MAX_FAULTS = 500  # of one download, however much comes between two of them
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0  # a silence
 HEADER_SECONDS = 30.0  # from the first byte of an answer to the end of its headers
 STALL_SECONDS = 60.0  # over this time an answer must bring STALL_FLOOR bytes a second
 STALL_FLOOR = 1 * _KIB
+DEADLINE = 45.0  # seconds after which a fault that stays is the end of a request
+MAX_RETRY_AFTER = 60.0
+DOCUMENT_SECONDS = 60.0  # from the request to the last byte of a manifest, an index, a config, a token or a page of a list
+LIST_SECONDS = 600.0  # all pages of one list
 
-# Engines.
-MAX_ERROR_BODY = 64 * _KIB  # of an answer that is an error
+# Files of the host, and of the store.
+MAX_CONFIG_FILE = 1 * _MIB  # auth files, registries.conf, hosts.toml
+MAX_CA_BUNDLE = 4 * _MIB  # all certificates of one folder
+MAX_STORE_INDEX = 64 * _MIB
+MAX_LEASE = 64 * _MIB
+MAX_RECORD = 4 * _MIB  # what a store remembers of its blobs
+MAX_JOURNAL = 4 * _MIB  # of one partial download
+MAX_VERIFIED = 20_000  # blobs in the record of what was verified
+MAX_BLOB_ORIGINS = 5_000  # blobs in the record of where they came from
+
+# Programs and engines.
+MAX_ENGINE_LIST = 64 * _MIB
+MAX_ENGINE_ANSWER = 4 * _MIB
+MAX_PROGRAM_ERRORS = 64 * _KIB
+MAX_HELPER_OUTPUT = 64 * _KIB
+HELPER_SECONDS = 30.0
 ENGINE_FLOOR = 64 * _KIB  # bytes a second at which an engine must take an archive at least, on average

@@ -58,11 +58,12 @@ def test_nested_indexes_that_list_one_child_many_times_cost_seconds(worlds: t.Se
         assert pulled.results["images"][0]["digest"] == digest
         assert seconds < SECONDS
         assert world.registry.count("* */manifests/*") <= 4
-        for module, options in {
+        others: dict[str, dict[str, t.Any]] = {
             "image_info": {"name": [world.name()], "platform": platform},
             "image_save": {"name": [world.name()], "path": str(world.store.parent / "saved"), "platform": platform},
             "image_verify": {},
-        }.items():
+        }
+        for module, options in others.items():
             _ran, seconds = run_and_measure(world, module, **options)
             assert seconds < SECONDS
         world.check_store()

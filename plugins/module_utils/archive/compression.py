@@ -11,7 +11,7 @@ import typing as t
 import zlib
 
 from ..errors import CorruptArchive, MissingLibrary
-from ..limits import MAX_EXPANDED, MAX_EXPANSION, MIN_EXPANDED
+from ..limits import MAX_EXPANDED, MAX_EXPANSION, MIN_EXPANDED, XZ_MEMORY, ZSTD_WINDOW
 from ..oci.text import clean
 
 CHUNK = 1024 * 1024
@@ -20,8 +20,6 @@ GZIP, BZIP2, XZ, ZSTD = "gzip", "bzip2", "xz", "zstd"
 _MAGIC = ((b"\x1f\x8b", GZIP), (b"BZh", BZIP2), (b"\xfd7zXZ\0", XZ), (b"\x28\xb5\x2f\xfd", ZSTD))
 _SKIPPABLE = b"\x2a\x4d\x18"
 _SMALL = 64 * 1024
-_XZ_MEMORY = 256 * 1024 * 1024
-_ZSTD_WINDOW = 128 * 1024 * 1024
 
 
 def kind_of(beginning: bytes) -> str | None:
@@ -193,9 +191,9 @@ def _expanders(kind: str, what: str) -> tuple[t.Callable[[], t.Any], tuple[type[
     if kind == XZ:
         import lzma
 
-        return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY), (lzma.LZMAError,)
+        return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY), (lzma.LZMAError,)
     zstandard = _zstandard(what)
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
     return lambda: _ZstdExpander(decompressor.decompressobj()), (zstandard.ZstdError,)
 
 

@@ -19,15 +19,14 @@ import weakref
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ..files import read_open_file, reporting
 from ..folders import Folder, open_parent, refuse_planted_link
-from ..limits import MAX_DOCUMENT
+from ..limits import MAX_ARCHIVE_MEMBERS as MAX_MEMBERS
+from ..limits import MAX_DOCUMENT, MAX_HELD
+from ..limits import MAX_MEMBER_NAMES as MAX_NAMES
 from ..oci.digest import Digest, hash_stream
 from ..oci.text import clean
 from .compression import expanded, kind_of
 from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, Member, StreamBytes, TarReader
 
-MAX_HELD = 64 * 1024 * 1024
-MAX_MEMBERS = 100_000
-MAX_NAMES = 16 * 1024 * 1024
 BEGINNING = 512
 
 Chunks = t.Iterator[t.Union[bytes, memoryview]]

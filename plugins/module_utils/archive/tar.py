@@ -12,12 +12,12 @@ import re
 import typing as t
 
 from ..errors import CorruptArchive, system_error
+from ..limits import MAX_EXTENDED as MAX_EXTENDED
+from ..limits import MAX_TAR_MEMBERS as MAX_MEMBERS
 from ..oci.text import clean
 
 BLOCK = 512
 CHUNK = 1024 * 1024
-MAX_EXTENDED = 1024 * 1024
-MAX_MEMBERS = 1_000_000
 
 FILE, FOLDER, LINK, SYMLINK, OTHER = "file", "folder", "link", "symlink", "other"
 

@@ -10,13 +10,14 @@ import datetime
 import typing as t
 
 from ..errors import EngineError, InvalidReference, UnsupportedFormat
+from ..limits import MAX_ENGINE_LIST
 from ..oci.digest import Digest
 from ..oci.document import Document
 from ..oci.reference import Reference
 from ..oci.text import clean
 from .engine import Details, HeldImage, Resident
 
-MAX_LIST = 64 * 1024 * 1024
+MAX_LIST = MAX_ENGINE_LIST
 
 _Read = t.TypeVar("_Read")
 

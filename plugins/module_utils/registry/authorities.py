@@ -14,8 +14,7 @@ import typing as t
 
 from ..errors import UnsupportedFormat
 from ..files import read_file
-
-MAX_BUNDLE = 4 * 1024 * 1024
+from ..limits import MAX_CA_BUNDLE
 
 
 def joint_bundle(paths: t.Sequence[str]) -> str:
@@ -32,9 +31,9 @@ def _joined(paths: tuple[str, ...]) -> str:
     for path in paths:
         for chunk in itertools.chain(read_file(path), [b"\n"]):
             data += chunk
-            if len(data) > MAX_BUNDLE:
+            if len(data) > MAX_CA_BUNDLE:
                 raise UnsupportedFormat(
-                    f"{path}: the certificates in {os.path.dirname(path)} are longer than the {MAX_BUNDLE} bytes that are allowed"
+                    f"{path}: the certificates in {os.path.dirname(path)} are longer than the {MAX_CA_BUNDLE} bytes that are allowed"
                 )
     with tempfile.TemporaryFile(buffering=0) as file:
         file.write(data)

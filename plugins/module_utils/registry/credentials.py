@@ -14,11 +14,12 @@ import threading
 import typing as t
 
 from ..errors import Denied, InvalidOption, UnsupportedFormat, system_error
+from ..limits import MAX_CONFIG_FILE
 from ..oci.document import Document
 from ..oci.reference import DOCKER_HUB
 from .settings import Credentials
 
-MAX_FILE = 1024 * 1024
+MAX_FILE = MAX_CONFIG_FILE
 
 _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
 # A key that is a URL, as `docker login` wrote it for years, means its host, whatever its path. Host and port are compared whole: a key with a user

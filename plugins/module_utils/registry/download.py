@@ -11,12 +11,12 @@ import time
 import typing as t
 
 from ..errors import LongshoreError, Unreachable
+from ..limits import MAX_FAULTS
 from .http import DEADLINE, Interrupted, Response, pause
 
 # Bytes a second, on average from one fault to the next, the wait included: with less the second fault is the first one going on.
 PROGRESS = 1024
 # A server that ends every answer after a few bytes would be asked without an end.
-MOST_FAULTS = 500
 
 Pieces = t.Generator[bytes, None, None]
 
@@ -50,7 +50,7 @@ class Patience:
             self._faults, self.deadline = 0, now + DEADLINE
         self._faults += 1
         self._all_faults += 1
-        if self._faults >= self._retries or self._all_faults >= MOST_FAULTS:
+        if self._faults >= self._retries or self._all_faults >= MAX_FAULTS:
             raise error
         self._position, self._since = position, now
         pause(self._faults - 1, self.deadline, error)

@@ -11,13 +11,11 @@ import os
 import re
 
 from ..errors import Denied, UnsupportedFormat
+from ..limits import HELPER_SECONDS, MAX_HELPER_OUTPUT
 from ..oci.document import Document
 from ..oci.text import clean
 from ..programs import ProgramFailed, explain_skipped, find_program, run_program
 from .settings import Credentials
-
-TIMEOUT = 30.0
-MAX_OUTPUT = 64 * 1024
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _ABSENT = "credentials not found in native keychain"
@@ -37,7 +35,7 @@ def ask_helper(name: str, server: str, what: str) -> Credentials | None:
     if path is None:
         raise Denied(f"{told} can't be started: {os.strerror(errno.ENOENT)}{explain_skipped(program)}")
     try:
-        done = run_program([path, "get"], TIMEOUT, MAX_OUTPUT, (server.encode("utf-8", "replace"),), TIMEOUT)
+        done = run_program([path, "get"], HELPER_SECONDS, MAX_HELPER_OUTPUT, (server.encode("utf-8", "replace"),), HELPER_SECONDS)
     except ProgramFailed as fault:
         raise Denied(f"{told} {fault}") from fault
     if done.status != 0:
@@ -46,7 +44,7 @@ def ask_helper(name: str, server: str, what: str) -> Credentials | None:
             return None
         raise Denied(f"{told} failed: {words or f'exit status {done.status}'}")
     try:
-        document = Document.parse(done.output, "its answer", MAX_OUTPUT)
+        document = Document.parse(done.output, "its answer", MAX_HELPER_OUTPUT)
         username, secret = document.text("Username") or "", document.required_text("Secret")
     except UnsupportedFormat as error:
         raise Denied(f"{told} answered with something else: {error}") from error

@@ -14,6 +14,7 @@ import types
 import typing as t
 
 from ..errors import UnsupportedFormat, system_error
+from ..limits import MAX_CONFIG_FILE as MAX_FILE
 from ..oci.reference import Reference
 from ..oci.text import clean
 from .hosts_toml import routes_of_hosts_file
@@ -23,7 +24,6 @@ from .route import HostRoutes, Route
 if t.TYPE_CHECKING:
     from .host_certificates import HostCertificates
 
-MAX_FILE = 1024 * 1024
 CONTAINERS = "/etc/containers"
 DOCKER = "/etc/docker"
 CONTAINERD = "/etc/containerd/certs.d"

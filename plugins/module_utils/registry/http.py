@@ -17,7 +17,10 @@ import time
 import typing as t
 
 from ..errors import LongshoreError, RegistryError, Unreachable, missing_library
-from ..limits import DOCUMENT_SECONDS
+from ..limits import CONNECT_TIMEOUT as CONNECT_TIMEOUT
+from ..limits import DEADLINE as DEADLINE
+from ..limits import DOCUMENT_SECONDS, MAX_REDIRECTS, MAX_RETRY_AFTER, READ_TIMEOUT
+from ..limits import MAX_ERROR_BODY as MAX_ERROR_BODY
 from ..oci.text import clean
 from .addresses import led_to, origin
 from .credentials import HostCredentials
@@ -33,12 +36,6 @@ try:
 except ImportError as missing:
     LIBRARY_ERROR = missing
 
-MAX_REDIRECTS = 10
-MAX_ERROR_BODY = 64 * 1024
-CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 30.0
-DEADLINE = 45.0
-MAX_RETRY_AFTER = 60.0
 CHUNK = 256 * 1024
 SENT_AT_ONCE = 128 * 1024
 # Connections for each transfer that may run at once: large blobs come over several.

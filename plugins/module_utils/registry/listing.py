@@ -13,6 +13,8 @@ from urllib.parse import urljoin, urlsplit
 
 from ..errors import ImageNotFound, InvalidReference, RegistryError, Unreachable
 from ..limits import LIST_SECONDS, MAX_DOCUMENT, MAX_LIST_BYTES
+from ..limits import MAX_LIST_PAGES as MAX_PAGES
+from ..limits import MAX_LISTED_NAMES as MAX_NAMES
 from ..oci.document import Document
 from ..oci.reference import Reference
 from .addresses import origin
@@ -23,8 +25,6 @@ from .repository import Repository
 from .responses import place_of
 
 PAGE_SIZE = 1000
-MAX_PAGES = 1000
-MAX_NAMES = 100_000
 
 
 def tags(repository: Repository, page_size: int = PAGE_SIZE) -> list[Reference] | None:

@@ -12,6 +12,7 @@ import threading
 import typing as t
 
 from ..errors import ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat
+from ..limits import MAX_REFERRERS
 from ..oci import media_types
 from ..oci.digest import Digest
 from ..oci.document import Document, canonical
@@ -19,8 +20,6 @@ from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from .listing import pages, tags
 from .repository import Repository
-
-MAX_REFERRERS = 1000
 
 # By which cosign calls what belongs to an image, where the tags of a repository can't be listed.
 _COSIGN = (".sig", ".att", ".sbom")

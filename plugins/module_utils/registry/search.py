@@ -12,7 +12,7 @@ import typing as t
 from urllib.parse import urlencode
 
 from ..errors import InvalidReference, LongshoreError
-from ..limits import MAX_DOCUMENT
+from ..limits import MAX_DOCUMENT, MAX_SEARCH_PAGES
 from ..oci.document import Document
 from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.text import clean
@@ -23,7 +23,6 @@ from .http import Request
 
 HUB_SEARCH = "https://index.docker.io/v1/search"
 MAX_PAGE_SIZE = 100
-MAX_PAGES = 100
 
 _NO_CATALOG = frozenset((400, 401, 403, 404, 405, 501))
 
@@ -49,7 +48,7 @@ def search(registries: Registries, registry: str, term: str) -> t.Iterator[Found
 def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[Found]:
     what = f"search at {endpoint.registry} for {clean(term, 200)!r}"
     budget = listing.ListBudget(what)
-    for number in range(1, MAX_PAGES + 1):
+    for number in range(1, MAX_SEARCH_PAGES + 1):
         address = f"{HUB_SEARCH}?{urlencode({'q': term, 'n': MAX_PAGE_SIZE, 'page': number})}"
         request = Request("GET", address, what, {"Accept": "application/json"}, limit=MAX_DOCUMENT)
         _response, data = budget.read(functools.partial(endpoint.send, request, ""))

@@ -16,6 +16,7 @@ import typing as t
 from urllib.parse import urlencode, urlsplit
 
 from ..errors import Denied, ImageNotFound, RegistryError, UnsupportedFormat
+from ..limits import MAX_TOKEN_ANSWER
 from ..oci.document import Document
 from .addresses import origin
 from .auth import Challenge, basic
@@ -23,7 +24,6 @@ from .http import Body, HttpClient, Request, Response
 from .responses import without_secrets
 from .settings import Credentials, HostSettings
 
-MAX_ANSWER = 1024 * 1024
 # Clients of this protocol have always taken this for the least: what a server says below it isn't meant.
 LEAST_LIFE = 60
 
@@ -63,14 +63,14 @@ class TokenServer:
     def _by_password(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Response:
         query = self._query([("scope", scope) for scope in scopes])
         url = f"{self.realm}{'&' if urlsplit(self.realm).query else '?'}{query}" if query else self.realm
-        return self._send(Request("GET", url, what, authorization=basic(credentials) if credentials is not None else None, limit=MAX_ANSWER))
+        return self._send(Request("GET", url, what, authorization=basic(credentials) if credentials is not None else None, limit=MAX_TOKEN_ANSWER))
 
     def _by_identity_token(self, scopes: tuple[str, ...], identity_token: str, what: str) -> Response:
         form = [("grant_type", "refresh_token"), ("refresh_token", identity_token), ("client_id", _CLIENT_ID), ("scope", " ".join(scopes))]
         data = self._query(form).encode("ascii")
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         body = functools.partial(Body, len(data), (data,))
-        return self._send(Request("POST", self.realm, what, headers, body, accepted=(200, 404), stays=True, limit=MAX_ANSWER))
+        return self._send(Request("POST", self.realm, what, headers, body, accepted=(200, 404), stays=True, limit=MAX_TOKEN_ANSWER))
 
     def _query(self, fields: list[tuple[str, str]]) -> str:
         return urlencode([("service", self.service), *fields] if self.service is not None else fields)
@@ -84,7 +84,7 @@ class TokenServer:
     def _read(self, response: Response, scopes: tuple[str, ...], asked: float, what: str) -> Token:
         place = without_secrets(self.realm)
         try:
-            document = Document.parse(response.body(MAX_ANSWER), "the answer", MAX_ANSWER)
+            document = Document.parse(response.body(MAX_TOKEN_ANSWER), "the answer", MAX_TOKEN_ANSWER)
             value = document.text("token") or document.text("access_token")
             life = document.number("expires_in")
         except UnsupportedFormat as error:

@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ..errors import InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
+from ..limits import MAX_STORE_INDEX
 from ..oci import media_types
 from ..oci.digest import Digest
 from ..oci.document import Document, canonical
@@ -17,7 +18,7 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
 
-MAX_INDEX = 64 * 1024 * 1024
+MAX_INDEX = MAX_STORE_INDEX
 REF_NAME = "org.opencontainers.image.ref.name"
 PLATFORMS = "images.longshore.platforms"
 

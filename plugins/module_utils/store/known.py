@@ -15,10 +15,11 @@ import stat
 import typing as t
 
 from ..files import open_regular, reporting
+from ..limits import MAX_RECORD, MAX_VERIFIED
 from ..oci.digest import Digest
-from .record import MAX_FILE, Record
+from .record import Record
 
-MAX_KNOWN = 20_000
+MAX_KNOWN = MAX_VERIFIED
 
 Mark = tuple[int, int, int]
 
@@ -47,7 +48,7 @@ class KnownBlobs(Record[Mark]):
             # The folder matters too: who may write to it can move another file of ours here, for example a download whose content he chose.
             folder = os.stat(os.path.dirname(self.path), follow_symlinks=False)
             self._is_trusted = _is_only_ours(status) and status.st_nlink == 1 and _is_only_ours(folder)
-            return file.read(MAX_FILE + 1)
+            return file.read(MAX_RECORD + 1)
 
     def trusts(self, digest: Digest, status: os.stat_result) -> bool:
         """Return whether the mark of a blob can't be another user's: this run hashed the blob, or only root and the running user write record and blob.

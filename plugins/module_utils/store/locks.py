@@ -15,9 +15,8 @@ import typing as t
 
 from ..errors import StoreDamaged
 from ..files import CREATE_PRIVATE, open_regular, read_bounded, reporting, take_owner, try_lock, wait_for_lock
+from ..limits import MAX_LEASE
 from ..oci.digest import Digest
-
-_MAX_LEASE = 64 * 1024 * 1024
 
 
 @contextlib.contextmanager
@@ -152,6 +151,6 @@ def _is_dead(path: str) -> bool:
 
 def _read_needs(path: str) -> frozenset[Digest]:
     try:
-        return frozenset(Digest.parse(text) for text in json.loads(read_bounded(path, _MAX_LEASE) or b"[]"))
+        return frozenset(Digest.parse(text) for text in json.loads(read_bounded(path, MAX_LEASE) or b"[]"))
     except ValueError as error:
         raise StoreDamaged(f"{path} is the lease of a running task but can't be read: {error}") from error

@@ -11,9 +11,9 @@ import typing as t
 
 from ..errors import InputOutputError
 from ..files import read_bounded
+from ..limits import MAX_RECORD
 from ..oci.digest import Digest
 
-MAX_FILE = 4 * 1024 * 1024
 _UNREADABLE = (FileNotFoundError, InputOutputError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 _Value = t.TypeVar("_Value")
@@ -53,7 +53,7 @@ class Record(t.Generic[_Value]):
 
     def on_disk(self) -> bytes:
         """The file as it is. Raises FileNotFoundError, InputOutputError."""
-        return read_bounded(self.path, MAX_FILE)
+        return read_bounded(self.path, MAX_RECORD)
 
     def _load(self) -> bytes:
         """Return the bytes to read values from. Errors as in on_disk."""

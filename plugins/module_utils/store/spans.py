@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..limits import MAX_JOURNAL
+
 Span = tuple[int, int]
 
-MAX_NOTES = 4 * 1024 * 1024
+MAX_NOTES = MAX_JOURNAL
 _NOTE = re.compile(rb"([0-9]{1,15}) ([0-9]{1,15})")
 
 

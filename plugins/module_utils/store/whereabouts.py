@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ..limits import MAX_BLOB_ORIGINS
 from ..oci.digest import Digest
 from .record import Record
 
-MAX_BLOBS = 5_000
+MAX_BLOBS = MAX_BLOB_ORIGINS
 MAX_PLACES = 4
 
 

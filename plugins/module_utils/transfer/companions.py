@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ..errors import RegistryError, UnsupportedFormat
+from ..limits import MAX_COMPANIONS, MAX_LEVELS
 from ..oci import media_types
 from ..oci.digest import Digest
 from ..oci.document_reader import Read, bounded
@@ -22,9 +23,6 @@ from .plan import RefChange, RefState
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
-
-MAX_COMPANIONS = 1000
-MAX_LEVELS = 4
 
 
 @dataclasses.dataclass
