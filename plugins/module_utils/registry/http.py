@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import email.utils
 import http.client
 import os
 import random
@@ -15,6 +14,7 @@ import re
 import threading
 import time
 import typing as t
+from urllib.parse import urlsplit
 
 from ..errors import LongshoreError, RegistryError, Unreachable, missing_library
 from ..limits import CONNECT_TIMEOUT as CONNECT_TIMEOUT
@@ -22,12 +22,13 @@ from ..limits import DEADLINE as DEADLINE
 from ..limits import DOCUMENT_SECONDS, MAX_REDIRECTS, MAX_RETRY_AFTER, READ_TIMEOUT
 from ..limits import MAX_ERROR_BODY as MAX_ERROR_BODY
 from ..oci.text import clean
-from .addresses import led_to, origin
+from .addresses import led_to, local_kind, origin, refuse_local
 from .credentials import HostCredentials
 from .gate import Gate, Pass
 from .proxy import proxy_for
-from .responses import failure, number_in, place_of, rate_limit_of, refused_tunnel, tighter, without_secrets
+from .responses import failure, number_in, place_of, rate_limit_of, refused_tunnel, retry_after_seconds, tighter, without_secrets
 from .settings import ClientSettings, Credentials, HostSettings
+from .wire import ForbiddenPeer, make_session
 
 LIBRARY_ERROR: ImportError | None = None
 try:
@@ -56,7 +57,8 @@ class Request:
     redirect: its body is a secret. `scopes` are what it needs to be allowed beside what the registry's own challenge names. With a `limit` the body of
     the answer is read at once, up to one byte more than that: one that breaks off is a try that failed. `deadline` is the moment on the monotonic
     clock by which a fault has to have ended, where it began before this request. One that `falls_back` on another request isn't tried again when
-    another host fails, to which it was redirected.
+    another host fails, to which it was redirected. `local_peers` are the kinds of local addresses that it may be sent to: None, which is all, where the
+    task names the host, else those of the answer that led to it. `check_redirect` raises an error for an address that it may not be redirected to.
     """
 
     method: str
@@ -72,6 +74,8 @@ class Request:
     scopes: tuple[str, ...] = ()
     limit: int | None = None
     deadline: float | None = None
+    local_peers: frozenset[str] | None = None
+    check_redirect: t.Callable[[str], None] | None = None
 
 
 class Body:
@@ -96,12 +100,18 @@ class Interrupted(Exception):
 
 
 class Response:
-    """An answer whose body is still on the wire. It is closed by whoever reads it."""
+    """An answer whose body is still on the wire. It is closed by whoever reads it.
 
-    def __init__(self, inner: requests.Response, url: str, what: str, whole_by: float) -> None:
+    `local_peers` are the kinds of local addresses that it may lead to: only an answer from loopback may lead to loopback.
+    """
+
+    def __init__(
+        self, inner: requests.Response, url: str, what: str, whole_by: float, local_peers: frozenset[str] = frozenset()
+    ) -> None:
         """WHOLE_BY is the moment of the monotonic clock by which `body` must have read everything; `chunks` has no such deadline."""
         self._inner = inner
         self._whole_by = whole_by
+        self.local_peers = local_peers
         self._on_close: t.Callable[[], None] | None = None
         self.url = url
         self.what = what
@@ -182,8 +192,6 @@ class HttpClient:
         self._environment = dict(os.environ)
         self._lock = threading.Lock()
         self._gates: dict[t.Hashable, Gate] = {}
-        from .wire import make_session
-
         self._session = make_session(CONNECTIONS * settings.concurrency, settings.timeout)
 
     def host_credentials(self, registry: str, repository: str) -> Credentials | None:
@@ -242,7 +250,7 @@ class HttpClient:
         finally:
             response.close()
         error.elsewhere = origin(response.url) != origin(request.url)
-        error.retry_after = wait = _told_wait(response.headers.get("Retry-After"))
+        error.retry_after = wait = retry_after_seconds(response.headers.get("Retry-After"))
         if response.status == 429:
             gate.refused(leave, wait and min(wait, MAX_RETRY_AFTER), error)
         if response.status not in PASSING_STATUS:
@@ -255,12 +263,12 @@ class HttpClient:
 
     def _send_once(self, request: Request, host: HostSettings, deadline: float) -> Response:
         """One try, redirects included. Credentials leave it at the first address that is another one."""
-        url, authorization, settings = request.url, request.authorization, host
+        url, authorization, settings, local_peers = request.url, request.authorization, host, request.local_peers
         for hop in range(MAX_REDIRECTS + 1):
             if hop and time.monotonic() >= deadline:
                 raise _PassingFault("its redirects take too long")
             try:
-                response = self._exchange(request, url, authorization, settings, deadline)
+                response = self._exchange(request, url, authorization, settings, deadline, local_peers)
             except (Unreachable, _PassingFault) as fault:
                 fault.elsewhere = origin(url) != origin(request.url)
                 raise
@@ -277,10 +285,16 @@ class HttpClient:
                     )
                 authorization = None
                 settings = host.for_strangers
-            url = target
+                if request.check_redirect is not None:
+                    request.check_redirect(target)
+            url, local_peers = target, response.local_peers
         raise RegistryError(f"{request.what}: {without_secrets(request.url)} redirects more than {MAX_REDIRECTS} times")
 
-    def _exchange(self, request: Request, url: str, authorization: str | None, settings: HostSettings, deadline: float) -> Response:
+    def _exchange(
+        self, request: Request, url: str, authorization: str | None, settings: HostSettings, deadline: float, local_peers: frozenset[str] | None
+    ) -> Response:
+        kind = local_kind(urlsplit(url).hostname or "")
+        refuse_local(url, kind, local_peers, request.what)
         headers = {"User-Agent": "longshore", "Accept-Encoding": "identity", "Accept": "*/*", **request.headers, **dict(settings.headers)}
         if authorization is not None:
             headers["Authorization"] = authorization
@@ -290,9 +304,11 @@ class HttpClient:
         proxy = proxy_for(url, self.settings.proxy, self._environment)
         began = time.monotonic()
         try:
-            inner = self._session.request(
+            # Through a proxy the peer is the proxy, which resolves the name: only the host as it is written can be checked.
+            inner, peer = self._session.ask(
                 request.method,
                 url,
+                None if proxy else local_peers,
                 headers=headers,
                 data=t.cast(t.Any, body) if body is not None and len(body) else None,
                 stream=True,
@@ -302,6 +318,9 @@ class HttpClient:
                 cert=settings.cert,
                 proxies={"http": proxy, "https": proxy} if proxy else {},
             )
+        except ForbiddenPeer as error:
+            refuse_local(url, error.kind, local_peers, request.what)
+            raise
         except requests.exceptions.SSLError as error:
             if _ENDED.search(str(error)) is not None:
                 raise _PassingFault(reason_of(error), _way_of(url, proxy)) from error
@@ -324,7 +343,8 @@ class HttpClient:
         if inner.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
             inner.close()
             raise RegistryError(f"{request.what}: {without_secrets(url)} answered with a Content-Encoding though none was allowed")
-        return Response(inner, url, request.what, began + DOCUMENT_SECONDS)
+        answered = kind if proxy else peer
+        return Response(inner, url, request.what, began + DOCUMENT_SECONDS, frozenset([answered] if answered is not None else ()))
 
     def _timeouts(self, deadline: float) -> tuple[float, float]:
         """How long connecting, and then a silence, may last: a fault that stays has to be over at DEADLINE."""
@@ -359,19 +379,6 @@ def pause(attempt: int, deadline: float, error: LongshoreError) -> None:
     if time.monotonic() + wait > deadline:
         raise error
     time.sleep(wait)
-
-
-def _told_wait(retry_after: str | None) -> float | None:
-    """Seconds from a `Retry-After` header, which holds seconds or a date (RFC 9110, 10.2.3)."""
-    if retry_after is None:
-        return None
-    seconds = number_in(retry_after)
-    if seconds is not None:
-        return float(seconds)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def reason_of(error: BaseException) -> str:

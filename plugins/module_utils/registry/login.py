@@ -43,6 +43,7 @@ class Login:
         self._lock = threading.Lock()
         self._current: Authorization | None = None
         self._challenges: list[Challenge] = []
+        self._local_peers: frozenset[str] = frozenset()
 
     def current(self, request: Request) -> Authorization | None:
         """What to send with REQUEST, None before the registry has asked for anything."""
@@ -56,6 +57,7 @@ class Login:
         with self._lock:
             if self._current is None or self._current is refused:
                 self._challenges = parse_challenges(response.header_values("WWW-Authenticate"))
+                self._local_peers = response.local_peers
                 self._current = self._answered(request)
             return self._current
 
@@ -65,7 +67,7 @@ class Login:
         challenge = chosen_challenge(self._challenges, credentials, request.what, endpoint.registry)
         if challenge.scheme == "basic" and credentials is not None:
             return Authorization(basic(credentials))
-        server = token_server(challenge, endpoint.url, endpoint.client, endpoint.settings, request.what)
+        server = token_server(challenge, endpoint.url, endpoint.client, endpoint.settings, request.what, self._local_peers)
         held = self._current.scopes or () if self._current is not None else ()
         wanted = challenge.parameters.get("scope", "").split() or [_usual_scope(request, endpoint.route.renamed(self._repository))]
         token = server.fetch(merged((*held, *wanted, *request.scopes)), credentials, request.what)

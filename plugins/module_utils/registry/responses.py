@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import time
 import typing as t
 from urllib.parse import urlsplit
 
@@ -93,6 +94,21 @@ def number_in(text: str | None) -> int | None:
     if not digits.isascii() or not digits.isdigit():
         return None
     return int(digits) if len(digits) < 20 else 2**63
+
+
+def retry_after_seconds(retry_after: str | None) -> float | None:
+    """Return the seconds from a `Retry-After` header, which holds seconds or a date (RFC 9110, 10.2.3)."""
+    if retry_after is None:
+        return None
+    seconds = number_in(retry_after)
+    if seconds is not None:
+        return float(seconds)
+    from email.utils import parsedate_to_datetime  # for the few answers that hold a date
+
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _leading_number(text: str | None) -> int | None:

@@ -44,6 +44,7 @@ class BlobUpload:
         self._content = content
         self._what = what
         self._location: str | None = None
+        self._local_peers: frozenset[str] = frozenset()
         self._chunk_size = CHUNK_SIZE
         self._in_chunks = True
         self._received = 0
@@ -76,7 +77,7 @@ class BlobUpload:
 
     def _begin(self, answer: Response) -> None:
         answer.close()
-        self._location = _location(answer, self._what)
+        self._follow(answer)
         self._chunk_size = max(CHUNK_SIZE, number_in(answer.headers.get("OCI-Chunk-Min-Length")) or 0)
         self._received = 0
 
@@ -96,8 +97,13 @@ class BlobUpload:
         if received is None or not 1 < received <= self._descriptor.size:
             return self._open()
         self._received = received
-        self._location = _location(answer, self._what) if "Location" in answer.headers else self._location
+        if "Location" in answer.headers:
+            self._follow(answer)
         return None
+
+    def _follow(self, answer: Response) -> None:
+        """Continue where ANSWER says, with what it may lead to. Raises RegistryError."""
+        self._location, self._local_peers = _location(answer, self._what), answer.local_peers
 
     # Bytes.
 
@@ -147,7 +153,8 @@ class BlobUpload:
             body = functools.partial(self._chunk, start, end - start)
             answer = self._send(Request("PATCH", str(self._location), self._what, headers, body, accepted=(201, 202, 204), repeatable=False))
             answer.close()
-            self._location = _location(answer, self._what) if "Location" in answer.headers else self._location
+            if "Location" in answer.headers:
+                self._follow(answer)
             if (_received(answer) or end) != end:
                 raise RegistryError(f"{self._what}: {self._repository.endpoint.registry} took another part of it than it was sent")
             self._received = end
@@ -187,7 +194,9 @@ class BlobUpload:
         return f"/v2/{self._repository.repository}/blobs/uploads/"
 
     def _send(self, request: Request) -> Response:
-        return self._repository.endpoint.send(dataclasses.replace(request, deadline=self._deadline), self._repository.repository)
+        local_peers = None if request.url.startswith("/") else self._local_peers
+        sent = dataclasses.replace(request, deadline=self._deadline, local_peers=local_peers)
+        return self._repository.endpoint.send(sent, self._repository.repository)
 
 
 def check_answer(response: Response, descriptor: Descriptor, what: str) -> None:

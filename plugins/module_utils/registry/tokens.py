@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import ipaddress
 import re
-import socket
 import time
 import typing as t
 from urllib.parse import urlencode, urlsplit
@@ -18,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from ..errors import Denied, ImageNotFound, RegistryError, UnsupportedFormat
 from ..limits import MAX_TOKEN_ANSWER
 from ..oci.document import Document
-from .addresses import origin
+from .addresses import LOCAL_NAT64, ForbiddenAddress, addresses_behind, is_local_name, is_plain, origin, read_address
 from .auth import Challenge, basic
 from .http import Body, HttpClient, Request, Response
 from .responses import without_secrets
@@ -29,7 +27,6 @@ LEAST_LIFE = 60
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _CLIENT_ID = "longshore"
-_IPV4_BEHIND = tuple(ipaddress.IPv6Network(f"{prefix}/96") for prefix in ("::ffff:0:0", "::", "64:ff9b::"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +40,17 @@ class Token:
 
 @dataclasses.dataclass(frozen=True)
 class TokenServer:
-    """Where a registry's tokens come from: REALM and SERVICE are what its challenge says, the settings are the registry's own."""
+    """Where a registry's tokens come from: REALM and SERVICE are what its challenge says, the settings are the registry's own.
+
+    `local_peers` are the kinds of local addresses that it may be at, None for all. `check_redirect` raises Denied for an address that it redirects to.
+    """
 
     realm: str
     service: str | None
     client: HttpClient
     settings: HostSettings
+    local_peers: frozenset[str] | None
+    check_redirect: t.Callable[[str], None]
 
     def fetch(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Token:
         """A token for SCOPES; without CREDENTIALS one that anybody gets. Raises Denied, RegistryError, RateLimited, Unreachable."""
@@ -76,8 +78,11 @@ class TokenServer:
         return urlencode([("service", self.service), *fields] if self.service is not None else fields)
 
     def _send(self, request: Request) -> Response:
+        checked = dataclasses.replace(request, local_peers=self.local_peers, check_redirect=self.check_redirect)
         try:
-            return self.client.send(request, self.settings)
+            return self.client.send(checked, self.settings)
+        except ForbiddenAddress as error:
+            raise Denied(f"{error.message}, or the token server is listed in token_hosts of the registry", status=401) from error
         except ImageNotFound as error:
             raise RegistryError(f"{request.what}: there are no tokens at {without_secrets(self.realm)}", status=404) from error
 
@@ -95,8 +100,14 @@ class TokenServer:
         return Token(value, scopes, asked + max(life or 0, LEAST_LIFE))
 
 
-def token_server(challenge: Challenge, registry_url: str, client: HttpClient, settings: HostSettings, what: str) -> TokenServer:
-    """The server of a Bearer challenge. Raises Denied for one that a registry mustn't send us to: an answer of a stranger could reach into this network."""
+def token_server(
+    challenge: Challenge, registry_url: str, client: HttpClient, settings: HostSettings, what: str, local_peers: frozenset[str] = frozenset()
+) -> TokenServer:
+    """Return the server of a Bearer challenge. LOCAL_PEERS are the kinds of local addresses that the challenge may lead to.
+
+    Raises RegistryError for a realm that is no URL, Denied for one that a registry mustn't send us to: the answer, which goes to the registry as a token,
+    could come from a service within this network.
+    """
     realm = challenge.parameters.get("realm", "")
     try:
         scheme, host, port = origin(realm)
@@ -104,41 +115,49 @@ def token_server(challenge: Challenge, registry_url: str, client: HttpClient, se
         scheme, host, port = "", None, None
     if scheme not in ("http", "https") or not host or "@" in urlsplit(realm).netloc or urlsplit(realm).fragment:
         raise RegistryError(f"{what}: the registry asks for a token without saying where to get one", status=401)
-    if scheme == "http" and urlsplit(registry_url).scheme == "https":
-        raise Denied(f"{what}: the registry sends us from https to {without_secrets(realm)} for a token, which is refused", status=401)
+    check = functools.partial(_check_realm, registry_url=registry_url, token_hosts=settings.token_hosts, what=what)
+    check(realm)
     own = origin(registry_url)[1:] == (host, port)
-    if not own and is_internal(host) and not _is_listed(host, port, scheme, settings.token_hosts):
+    return TokenServer(
+        realm,
+        challenge.parameters.get("service"),
+        client,
+        settings if own else dataclasses.replace(settings, headers=()),
+        None if _is_listed(host, port, scheme, settings.token_hosts) else local_peers,
+        check,
+    )
+
+
+def _check_realm(realm: str, registry_url: str, token_hosts: t.Collection[str], what: str) -> None:
+    """Raise Denied for a URL that tokens may not be asked for at, be it the realm or where its server redirects to."""
+    place = without_secrets(realm)
+    scheme, host, port = origin(realm)
+    if not is_plain(realm):
         raise Denied(
-            f"{what}: the registry sends us to {without_secrets(realm)} for a token, an address of this machine or of a private network; "
+            f"{what}: the registry sends us to {place} for a token, whose host holds % or letters that are not ASCII, or can't be read", status=401
+        )
+    if scheme == "http" and urlsplit(registry_url).scheme == "https":
+        raise Denied(f"{what}: the registry sends us from https to {place} for a token, which is refused", status=401)
+    own = origin(registry_url)[1:] == (host, port)
+    if host is not None and not own and is_internal(host) and not _is_listed(host, port, scheme, token_hosts):
+        raise Denied(
+            f"{what}: the registry sends us to {place} for a token, an address of this machine or of a private network; "
             f"list {host}:{port} in token_hosts of this registry if that is right",
             status=401,
         )
-    return TokenServer(realm, challenge.parameters.get("service"), client, settings if own else dataclasses.replace(settings, headers=()))
 
 
 def is_internal(host: str) -> bool:
-    """Whether HOST is `localhost` or an address, in any spelling that systems take for one, that isn't of the public internet. No name is looked up."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    """Whether HOST is a name of this host or an address, in any spelling that systems take for one, that isn't of the public internet. No name is looked up."""
+    if is_local_name(host.strip("[]")):
         return True
-    try:
-        address = ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
-        try:
-            address = ipaddress.IPv4Address(socket.inet_aton(name))
-        except (OSError, UnicodeError):
-            return False
-    return any(not meant.is_global or meant.is_multicast for meant in (*_translated(address),) or (address,))
-
-
-def _translated(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> t.Iterator[ipaddress.IPv4Address]:
-    """The IPv4 addresses that systems and gateways may make of an IPv6 one (RFC 4291, 2.5.5; RFC 3056; RFC 6052)."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return
-    if any(address in network for network in _IPV4_BEHIND):
-        yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if address.sixtofour is not None:
-        yield address.sixtofour
+    address = read_address(host)
+    if address is None:
+        return False
+    # Which IPv4 network a NAT64 gateway with a local prefix leads to is the administrator's matter (RFC 8215).
+    if address.version == 6 and address in LOCAL_NAT64:
+        return True
+    return any(not meant.is_global or meant.is_multicast for meant in addresses_behind(address))
 
 
 def _is_listed(host: str, port: int | None, scheme: str, listed: t.Collection[str]) -> bool:

@@ -129,12 +129,14 @@ def fits(asked: Asked, pattern: str, places: Places) -> bool:
 
 
 class Server:
-    """Answers with APP on a free port of the loopback interface. `requests` holds what was asked, in order; `places` the words that faults may use.
+    """Answers with APP on a free port of ADDRESS. `requests` holds what was asked, in order; `places` the words that faults may use.
 
     ADMITS says whether a request comes with what it takes. It is only asked: refusing is for the application.
     """
 
-    def __init__(self, app: App, tls: ssl.SSLContext | None = None, admits: t.Callable[[Asked], bool] = lambda asked: True) -> None:
+    def __init__(
+        self, app: App, tls: ssl.SSLContext | None = None, admits: t.Callable[[Asked], bool] = lambda asked: True, address: str = "127.0.0.1"
+    ) -> None:
         self.app = app
         self.admits = admits
         self.requests: list[Asked] = []
@@ -145,9 +147,10 @@ class Server:
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
         self._met: dict[int, int] = {}
-        self._server = _Listener(("127.0.0.1", 0), _handler(self))
+        self._server = _Listener((address, 0), _handler(self))
         self._server.tls = tls
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.port = int(self._server.server_address[1])
+        self.host = f"{address}:{self.port}"
         self.url = f"{'https' if tls is not None else 'http'}://{self.host}"
         self.places["self"] = self.url
 

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.registry import http
 from ansible_collections.longshore.images.plugins.module_utils.registry.http import pause
+from ansible_collections.longshore.images.plugins.module_utils.registry.responses import retry_after_seconds
 
 
 @pytest.fixture
@@ -55,16 +56,16 @@ def test_no_wait_is_begun_that_would_end_after_the_deadline(waits: list[float], 
 
 @pytest.mark.parametrize(("header", "wait"), [("0", 0), ("30", 30), (" 30 ", 30), ("9" * 5000, 2.0**63)])
 def test_a_wait_is_told_in_seconds(header: str, wait: float) -> None:
-    assert http._told_wait(header) == wait
+    assert retry_after_seconds(header) == wait
 
 
 @pytest.mark.parametrize(("seconds", "least", "most"), [(1000, 900, 1000), (-1000, 0, 0)])
 def test_a_wait_is_told_as_a_date_of_which_the_past_means_now(seconds: float, least: float, most: float) -> None:
-    wait = http._told_wait(email.utils.formatdate(time.time() + seconds, usegmt=True))
+    wait = retry_after_seconds(email.utils.formatdate(time.time() + seconds, usegmt=True))
     assert wait is not None
     assert least <= wait <= most
 
 
 @pytest.mark.parametrize("header", [None, "", "soon", "-5", "1.5", "²", "Mon, 99 Foo 2026 00:00:00 GMT"])
 def test_what_is_neither_is_no_wait(header: str | None) -> None:
-    assert http._told_wait(header) is None
+    assert retry_after_seconds(header) is None

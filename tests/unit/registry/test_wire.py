@@ -17,7 +17,7 @@ import pytest
 import requests
 import urllib3
 
-from ansible_collections.longshore.images.plugins.module_utils.registry.wire import watching_adapter
+from ansible_collections.longshore.images.plugins.module_utils.registry.wire import ForbiddenPeer, make_session, watching_adapter
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
 
@@ -119,3 +119,84 @@ def test_what_has_no_end_is_given_up_however_fast_it_comes(session: requests.Ses
         with pytest.raises((requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError)):
             session.get(url, stream=True, timeout=(5, 5)).raw.read(100, decode_content=False)
         assert time.monotonic() - began < 5
+
+
+class Counting:
+    """A server on loopback that answers every request, and keeps what came over each connection."""
+
+    def __init__(self, answer: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") -> None:
+        self.received: list[bytearray] = []
+        self._answer = answer
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _address = self._server.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        self.received.append(data := bytearray())
+        with connection, contextlib.suppress(OSError):
+            while part := connection.recv(65536):
+                data += part
+                connection.sendall(self._answer)
+
+    def close(self) -> None:
+        self._server.close()
+
+
+@pytest.fixture
+def counting() -> t.Iterator[Counting]:
+    server = Counting()
+    yield server
+    server.close()
+
+
+NOWHERE: frozenset[str] = frozenset()
+ON_LOOPBACK = frozenset(["loopback"])
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_nothing_is_sent_to_an_address_that_a_request_does_not_allow(counting: Counting, scheme: str) -> None:
+    session = make_session(2, 5)
+    body = iter([b"the body"])
+    with pytest.raises(ForbiddenPeer):
+        session.ask("PUT", f"{scheme}://localhost:{counting.port}/", NOWHERE, headers={"Authorization": "secret"}, data=body, timeout=5, verify=False)
+    session.close()
+    time.sleep(0.1)
+    # The connection was made, since only that tells the address; TLS was not begun over it either.
+    assert b"".join(map(bytes, counting.received)) == b""
+    assert next(body) == b"the body"
+
+
+def test_a_pooled_connection_is_checked_for_every_request(counting: Counting) -> None:
+    session = make_session(2, 5)
+    url = f"http://localhost:{counting.port}/"
+    for allowed in (None, ON_LOOPBACK):
+        answer, kind = session.ask("GET", f"{url}good", allowed, timeout=5)
+        assert (answer.content, kind) == (b"ok", "loopback")
+    assert len(counting.received) == 1
+    with pytest.raises(ForbiddenPeer):
+        session.ask("GET", f"{url}stolen", NOWHERE, timeout=5)
+    assert session.ask("GET", f"{url}good", None, timeout=5)[0].content == b"ok"
+    session.close()
+    assert b"stolen" not in b"".join(map(bytes, counting.received))
+
+
+def test_a_request_that_is_sent_while_a_body_is_read_has_a_check_of_its_own(counting: Counting) -> None:
+    session = make_session(2, 5)
+    url = f"http://localhost:{counting.port}/"
+
+    def body() -> t.Iterator[bytes]:
+        with pytest.raises(ForbiddenPeer):
+            session.ask("GET", f"{url}stolen", NOWHERE, timeout=5)
+        yield b"x"
+
+    answer, kind = session.ask("PUT", url, ON_LOOPBACK, data=body(), timeout=5)
+    assert (answer.status_code, kind) == (200, "loopback")
+    with pytest.raises(ForbiddenPeer):
+        session.ask("GET", f"{url}stolen", NOWHERE, timeout=5)
+    session.close()

@@ -1,0 +1,317 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A registry on a private address leads to services on loopback, link-local and private addresses of the managed host's network.
+
+All of it happens in a network namespace. Everything that must not be reached answers and records what it was sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import typing as t
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.networks import LOOPBACK, METADATA, OTHER_PRIVATE, PRIVATE, Network, private_network
+from ansible_collections.longshore.images.tests.support.programmable import acts
+from ansible_collections.longshore.images.tests.support.programmable.cases import LAYER, WANTED
+from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
+from ansible_collections.longshore.images.tests.support.programmable.doors import PASSWORD, USER, OpenDoor, PasswordDoor, TokenDoor, Tokens
+from ansible_collections.longshore.images.tests.support.programmable.leaks import leaks
+from ansible_collections.longshore.images.tests.support.programmable.server import Answer, Asked, Fault, Server
+
+# `::1 localhost6` and the like are lines that distributions put into /etc/hosts.
+HOSTS = {
+    "registry.test": PRIVATE,
+    "storage.test": OTHER_PRIVATE,
+    "tokens.test": OTHER_PRIVATE,
+    "inside.test": LOOPBACK,
+    "metadata.test": METADATA,
+    "localhost.localdomain": LOOPBACK,
+    "localhost4": LOOPBACK,
+    "localhost6": LOOPBACK,
+    "ip6-localhost": LOOPBACK,
+    "ip6-loopback": LOOPBACK,
+}
+OTHER = make_image("other", 1)
+LOGIN = {"username": USER, "password": PASSWORD}
+USERS = {USER: PASSWORD}
+
+# What `requests` and the resolver take for a loopback or a link-local address; {port} is that of a server there.
+LOOPBACK_HOSTS = (
+    "127.0.0.1",
+    "127.1",
+    "2130706433",
+    "0x7f000001",
+    "0.0.0.0",
+    "[::ffff:127.0.0.1]",
+    "localhost",
+    "localhost.",
+    "localhost.localdomain",
+    "localhost4",
+    "localhost6",
+    "ip6-localhost",
+    "ip6-loopback",
+    "%6cocalhost",
+    "127.0.0.%31",
+    "%31%32%37.0.0.1",
+    "¹27.0.0.1",
+    "lºcalhºst",
+    "inside.test",
+    "INSIDE.test",
+)
+# One of each kind, for libraries and requests that need not see all.
+SOME_HOSTS = ("127.0.0.1", "localhost4", "127.0.0.%31", "¹27.0.0.1", "inside.test", "metadata.test")
+METADATA_HOSTS = ("169.254.169.254", "169.254.43518", "[::ffff:169.254.169.254]", "169.254.169.25%34", "metadata.test")
+
+
+class Site:
+    """A registry on a private address, its token server and its storage on another one, and services on addresses that it must not lead to."""
+
+    def __init__(self, network: Network, folder: Path, env: t.Mapping[str, str]) -> None:
+        self.network = network
+        self.folder = folder
+        (folder / "home").mkdir(parents=True)
+        self.env = {"HOME": str(folder / "home"), **env}
+        self.registry_host = "registry.test"
+        self.tokens = Tokens(USERS)
+        self.distribution = Distribution(PasswordDoor(USERS))
+        content = Distribution(OpenDoor())
+        content.content, content.repositories = self.distribution.content, self.distribution.repositories
+        with network.inside():
+            self.registry = Server(self.distribution, None, self.distribution.admits, PRIVATE)
+            self.storage = Server(content, address=OTHER_PRIVATE)
+            self.token_server = Server(self.tokens, address=OTHER_PRIVATE)
+            # They would serve whatever they are asked for: a token, a blob, the end of an upload.
+            self.loopback = Server(_serve_anything(self.tokens, content), address=LOOPBACK)
+            self.metadata = Server(_serve_anything(self.tokens, content), address=METADATA)
+        self.distribution.put(WANTED, "app", "1")
+        for server in self.servers:
+            server.places["layer"] = str(WANTED.graph.images[0].manifest.layers[0].digest)
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return (self.registry, self.storage, self.token_server, self.loopback, self.metadata)
+
+    @property
+    def forbidden(self) -> list[str]:
+        """What the services on loopback and link-local addresses were sent."""
+        return self.loopback.lines + self.metadata.lines
+
+    @property
+    def name(self) -> str:
+        return f"{self.registry_name}/app:1"
+
+    @property
+    def registry_name(self) -> str:
+        return f"{self.registry_host}:{self.registry.port}"
+
+    @contextlib.contextmanager
+    def running(self) -> t.Iterator[Site]:
+        with contextlib.ExitStack() as stack:
+            for server in self.servers:
+                stack.enter_context(server)
+            yield self
+
+    def url(self, host: str, path: str = "") -> str:
+        """An address at HOST, with the port of the service that listens there."""
+        ports = {"storage.test": self.storage, "tokens.test": self.token_server, **dict.fromkeys(METADATA_HOSTS, self.metadata)}
+        return f"http://{host}:{ports.get(host, self.loopback).port}{path}"
+
+    def want_tokens(self, realm: str) -> None:
+        self.distribution.door = TokenDoor(self.tokens, realm)
+
+    def pull(self, **options: t.Any) -> t.Any:
+        asked = {"name": [self.name], "platform": ["linux/amd64"], **options}
+        return self._run("image_pull", **{"store": str(self.folder / "store"), **asked})
+
+    def push(self, **options: t.Any) -> t.Any:
+        store = Store(str(self.folder / "store"))
+        make_image("pushed", 1).put(store, "docker.io/library/local:1")
+        return self._run("image_push", store=store.path, name=["local:1"], destination=f"{self.registry_name}/new:1", **options)
+
+    def _run(self, module: str, **options: t.Any) -> t.Any:
+        common = {"plain_http": True, "retries": 1, "timeout": 5, "host_config": False, **LOGIN}
+        results = self.network.run(module, {**common, **options}, self.env)
+        assert leaks({"results": json.dumps(results).encode()}) == []
+        return results
+
+
+def _serve_anything(tokens: Tokens, content: Distribution) -> t.Callable[[Asked], Answer]:
+    def answer(asked: Asked) -> Answer:
+        if asked.method == "GET" and not asked.path.startswith("/v2/"):
+            return tokens(asked)
+        return content(asked) if asked.method == "GET" else Answer(201)
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def network() -> t.Iterator[Network]:
+    with private_network(HOSTS) as made:
+        yield made
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, network: Network, tmp_path: Path, libraries: dict[str, dict[str, str]]) -> t.Iterator[Site]:
+    """A site on which modules run with the libraries that the test names, by default with those of the tests."""
+    with Site(network, tmp_path, libraries[getattr(request, "param", "current")]).running() as site:
+        yield site
+
+
+both_libraries = pytest.mark.parametrize("site", ["current", "oldest"], indirect=True)
+every_host = pytest.mark.parametrize(
+    ("site", "host"),
+    [*(("current", host) for host in (*LOOPBACK_HOSTS, *METADATA_HOSTS)), *(("oldest", host) for host in SOME_HOSTS)],
+    indirect=["site"],
+)
+
+
+@every_host
+def test_a_realm_leads_to_no_service_of_the_host_itself_or_its_cloud(site: Site, host: str) -> None:
+    site.want_tokens(site.url(host, "/token"))
+    results = site.pull()
+    assert site.forbidden == []
+    assert (results["error"], results["status"]) == ("denied", 401), results["msg"]
+
+
+@every_host
+def test_a_redirect_leads_to_no_service_of_the_host_itself_or_its_cloud(site: Site, host: str) -> None:
+    site.registry.script(Fault(LAYER, acts.redirect(site.url(host, "{target}"))))
+    results = site.pull()
+    assert site.forbidden == []
+    assert results["error"] == "registry_error", results["msg"]
+
+
+@pytest.mark.parametrize(("site", "host"), [(lib, host) for lib in ("current", "oldest") for host in SOME_HOSTS], indirect=["site"])
+def test_an_upload_leads_to_no_service_of_the_host_itself_or_its_cloud(site: Site, host: str) -> None:
+    location = site.url(host, "/upload?state=x")
+    site.registry.script(Fault("POST */blobs/uploads/*", acts.instead(202, b"", ("Location", location))))
+    results = site.push()
+    assert site.forbidden == []
+    assert results["error"] == "registry_error", results["msg"]
+
+
+def test_storage_does_not_lead_to_loopback_either(site: Site) -> None:
+    site.registry.script(Fault(LAYER, acts.redirect(site.url("storage.test", "{target}"))))
+    site.storage.script(Fault("*", acts.redirect(site.url("inside.test", "{target}"))))
+    assert site.pull()["error"] == "registry_error"
+    assert site.forbidden == []
+
+
+def test_a_token_server_does_not_redirect_to_a_private_address_that_no_realm_may_name(site: Site) -> None:
+    site.want_tokens(site.url("tokens.test", "/token"))
+    site.token_server.script(Fault("GET *", acts.redirect(f"http://{site.storage.host}/internal")))
+    results = site.pull()
+    assert site.storage.requests == []
+    assert results["error"] == "denied", results["msg"]
+
+
+@both_libraries
+def test_a_connection_that_another_registry_opened_is_not_used_to_get_around_the_check(site: Site) -> None:
+    """The task itself reads from a registry on loopback; the pool keeps that connection under the name that the hostile registry redirects to."""
+    site.loopback.app = site.storage.app
+    own = f"inside.test:{site.loopback.port}/app:1"
+    site.distribution.put(OTHER, "other", "1")
+    site.registry.script(Fault(f"GET */blobs/{OTHER.layers[0].digest}", acts.redirect(site.url("inside.test", "{target}?stolen"))))
+    results = site.pull(
+        name=[own, f"{site.registry_name}/other:1"],
+        concurrency=1,
+        username=None,
+        password=None,
+        registries=[{"name": site.registry_name, "plain_http": True, **LOGIN}],
+    )
+    assert [image.get("error") for image in results["images"]] == [None, "registry_error"], results
+    assert not [line for line in site.loopback.lines if "stolen" in line]
+    assert site.loopback.lines
+
+
+# What has to keep working.
+
+
+@both_libraries
+@pytest.mark.parametrize("host", [OTHER_PRIVATE, "storage.test"])
+def test_blobs_of_a_registry_on_premises_come_from_storage_on_a_private_address(site: Site, host: str) -> None:
+    site.registry.script(Fault("GET */blobs/*", acts.redirect(f"http://{host}:{site.storage.port}{{target}}")))
+    results = site.pull()
+    assert results["changed"], results
+    assert site.storage.count("GET */blobs/*") == len(WANTED.blobs)
+    assert not any("Authorization" in asked.headers for asked in site.storage.requests)
+
+
+@pytest.mark.parametrize("host", [PRIVATE, "registry.test"])
+def test_a_registry_on_premises_is_pulled_from_and_pushed_to_by_address_and_by_name(site: Site, host: str) -> None:
+    site.registry_host = host
+    assert site.pull()["changed"]
+    assert site.push()["changed"]
+
+
+@both_libraries
+def test_a_token_server_on_premises_is_asked_by_name(site: Site) -> None:
+    site.want_tokens(site.url("tokens.test", "/token"))
+    assert site.pull()["changed"]
+    assert len(site.token_server.requests) == 1
+
+
+@pytest.mark.parametrize("host", [OTHER_PRIVATE, "storage.test"])
+def test_an_upload_goes_to_storage_on_a_private_address(site: Site, host: str) -> None:
+    location = f"http://{host}:{site.storage.port}/upload?state=x"
+    site.registry.script(Fault("POST */blobs/uploads/*", acts.instead(202, b"", ("Location", location))))
+    site.storage.app = lambda asked: Answer(201)
+    site.push()
+    assert site.storage.count("PUT /upload*") == 2
+    assert not any("Authorization" in asked.headers for asked in site.storage.requests)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "inside.test"])
+def test_a_registry_whose_name_is_of_loopback_leads_to_loopback(site: Site, host: str) -> None:
+    site.loopback.app = site.storage.app
+    site.loopback.script(Fault(LAYER, acts.redirect(site.url(host, "{target}?again")), times=1))
+    assert site.pull(name=[f"inside.test:{site.loopback.port}/app:1"], username=None, password=None)["changed"]
+
+
+def test_a_token_server_on_loopback_is_asked_where_the_task_lists_it(site: Site) -> None:
+    listed = [f"{host}:{site.loopback.port}" for host in ("127.0.0.1", "inside.test")]
+    for host in ("127.0.0.1", "inside.test"):
+        site.want_tokens(site.url(host, "/token"))
+        entry = {"name": site.registry_name, "token_hosts": listed}
+        assert site.pull(registries=[entry], store=str(site.folder / host))["changed"]
+
+
+@both_libraries
+def test_a_proxy_on_loopback_is_no_address_that_a_registry_led_to(site: Site) -> None:
+    """The proxy resolves names, so the check sees only what is written in a URL."""
+    site.want_tokens(site.url("tokens.test", "/token"))
+    site.loopback.app = _proxied(site)
+    site.registry.script(Fault(LAYER, acts.redirect(site.url("storage.test", "{target}"))))
+    proxy = f"http://{site.loopback.host}"
+    assert site.pull(proxy=proxy)["changed"]
+    assert {urlsplit(asked.target).hostname for asked in site.loopback.requests} == {"registry.test", "storage.test", "tokens.test"}
+    site.registry.script(Fault(LAYER, acts.redirect("http://127.0.0.1:1{target}")))
+    results = site.pull(proxy=proxy, store=str(site.folder / "other"))
+    assert results["error"] == "registry_error", results["msg"]
+
+
+def _proxied(site: Site) -> t.Callable[[Asked], Answer]:
+    """Answer as a proxy: with what the server that a whole URL names would say."""
+    servers = {
+        f"{host}:{server.port}": server
+        for host, server in (("registry.test", site.registry), ("storage.test", site.storage), ("tokens.test", site.token_server))
+    }
+
+    def answer(asked: Asked) -> Answer:
+        parts = urlsplit(asked.target)
+        there = dataclasses.replace(asked, target=parts._replace(scheme="", netloc="").geturl())
+        server = servers[parts.netloc]
+        there = dataclasses.replace(there, admitted=server.admits(there))
+        return server.answer(there, server.fault_for(there))
+
+    return answer
