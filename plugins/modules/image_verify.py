@@ -25,6 +25,8 @@ options:
   repair:
     description:
       - Whether damaged blobs are fetched again, by digest, from the registry and repository in the names of the images that stand on them.
+      - O(username), O(password), O(identity_token) and O(client_cert) go to the registries that O(name) names. With images that only the store names,
+        those of digests or of the whole store, credentials have to be under O(registries), or in the host's auth files.
       - A name that meanwhile means another image at the registry stays with the image that it has in the store.
       - What can't be had again is named, and other images are mended all the same. Damaged blobs that no image has are removed.
       - In check mode the registry is asked whether it has what is needed, and nothing is fetched but manifests, indexes and configs.
@@ -196,6 +198,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -216,7 +219,8 @@ def plan(task: Task) -> Plan:
     if not task.params["repair"]:
         return Verifier(task.store, task.host).plan(selectors, task.workers)
     entries, _absent = find_entries(task.store, selectors)
-    task.open_registries([entry.name for entry in entries if entry.name is not None])
+    named_by_task = [selector for selector in selectors or () if isinstance(selector, Reference)]
+    task.open_registries([entry.name for entry in entries if entry.name is not None], named_by_task)
     return Verifier(task.store, task.host, task.repository).plan(selectors, task.workers)
 
 

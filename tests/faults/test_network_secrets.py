@@ -22,8 +22,10 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.folders import short_folder
+from ansible_collections.longshore.images.tests.support.images import Image
 from ansible_collections.longshore.images.tests.support.programmable import acts
 from ansible_collections.longshore.images.tests.support.programmable.cases import (
+    BEFORE,
     GET_MANIFEST,
     LAYER,
     WANTED,
@@ -193,6 +195,43 @@ def test_what_an_auth_file_holds_is_used_and_not_told_on(make_worlds: MakeWorlds
     worlds = make_worlds("tokens")
     check_each(worlds, check, Case("an auth file", LAYER, in_words(403, PASSWORD if "auth" in entry and len(entry) == 1 else IDENTITY)))
     assert all(f"service={quote_plus(SERVICE)}" in str(asked) or asked.method == "POST" for world in worlds for asked in world.token_server.requests)
+
+
+def damaged(world: World, name: str, image: Image) -> None:
+    """The store names IMAGE, of which a layer is lost, and so a registry to fetch it from."""
+    store = Store(str(world.store))
+    image.put(store, name)
+    Path(store.blob_path(image.layers[0].digest)).unlink()
+
+
+@pytest.mark.parametrize("selected", [None, "digest"])
+def test_a_store_does_not_name_the_registry_that_gets_the_password_of_the_task(make_worlds: MakeWorlds, selected: str | None) -> None:
+    for world in make_worlds("password"):
+        damaged(world, world.name(), WANTED)
+        names = {} if selected is None else {"name": [str(WANTED.root.digest)]}
+        results = world.run("image_verify", repair=True, retries=1, **names, **world.access()).results
+        assert not [asked for asked in world.registry.requests if "Authorization" in asked.headers]
+        assert results["error"] == "invalid_option", results
+        assert world.registry.host in results["msg"]
+
+
+def test_a_store_adds_no_registry_to_the_one_that_the_task_names(make_worlds: MakeWorlds) -> None:
+    world, other = make_worlds("password")
+    for image, name in ((WANTED, world.name()), (BEFORE, other.name())):
+        damaged(world, name, image)
+    names = [world.name(), str(BEFORE.root.digest)]
+    assert world.run("image_verify", repair=True, name=names, retries=1, **world.access()).results["error"] == "invalid_option"
+    assert not [asked for asked in other.registry.requests if "Authorization" in asked.headers]
+
+
+def test_the_registry_that_the_task_names_gets_its_password(make_worlds: MakeWorlds) -> None:
+    for world in make_worlds("password"):
+        world.hold(WANTED)
+        damaged(world, world.name(), WANTED)
+        assert world.run("image_verify", repair=True, name=[world.name()], **world.access()).results["changed"]
+        damaged(world, world.name(), WANTED)
+        listed = {"registries": [{"name": world.registry.host, **world.access()}]}
+        assert world.run("image_verify", repair=True, **listed).results["changed"]
 
 
 def test_a_play_that_tells_all_it_does_tells_no_secret(make_worlds: MakeWorlds, tmp_path: Path) -> None:

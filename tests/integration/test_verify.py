@@ -304,9 +304,9 @@ def test_what_can_not_be_had_is_named_and_the_others_are_mended(anonymous: Regis
 
 def test_wrong_credentials_are_told_and_right_ones_mend(protected: Registry, repository: str, store: str) -> None:
     name = protected.put(IMAGE, repository, "1")
-    reached = {"store": store, "ca_path": str(protected.ca)}
+    reached = {"store": store, "ca_path": str(protected.ca), "name": [name]}
     right = {**reached, "username": USER, "password": PASSWORD}
-    modules.run("image_pull", {**right, "name": [name], "platform": ["all"]})
+    modules.run("image_pull", {**right, "platform": ["all"]})
     cut(blob(store, IMAGE.layers[0]))
     for wrong in (reached, {**reached, "username": USER, "password": "secret-that-is-wrong"}):
         results = modules.fail("image_verify", {**wrong, "repair": True})

@@ -83,7 +83,8 @@ class Mirror:
 class ClientSettings:
     """What holds for all registries of a run. `timeout` is seconds without progress, `retries` how often a request is tried at most.
 
-    With `host_config` the configuration of this host's engines counts where the task says nothing.
+    With `host_config` the configuration of this host's engines counts where the task says nothing. `default` holds credentials for the registries in
+    `credentials_for` alone; None means all.
     """
 
     default: HostSettings = HostSettings()
@@ -94,6 +95,11 @@ class ClientSettings:
     timeout: float = 60
     retries: int = 5
     concurrency: int = 4
+    credentials_for: frozenset[str] | None = None
 
     def for_host(self, registry: str) -> HostSettings:
-        return self.hosts.get(registry, self.default)
+        """Return the settings for a registry, without the credentials of the task if it isn't one that they are for."""
+        listed = self.hosts.get(registry)
+        if listed is not None or self.credentials_for is None or registry in self.credentials_for:
+            return listed or self.default
+        return dataclasses.replace(self.default, credentials=None, client_cert=None, client_key=None)

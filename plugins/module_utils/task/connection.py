@@ -24,10 +24,11 @@ _HUB_NAMES = (DOCKER_HUB, "index.docker.io")
 _TOGETHER = (("username", "password", "identity_token"), ("client_cert", "client_key"), ("ca_path",), ("validate_certs",), ("plain_http",))
 
 
-def client_settings(params: Params, references: t.Sequence[Reference]) -> ClientSettings:
-    """The settings for a run that asks the registries of REFERENCES.
+def client_settings(params: Params, references: t.Sequence[Reference], named_by_task: t.Sequence[Reference] | None = None) -> ClientSettings:
+    """The settings for a run that asks the registries of REFERENCES. NAMED_BY_TASK are those that stand in the task, by default all.
 
-    Raises InvalidOption for values that can't be, and for credentials outside `registries` that could go to several registries.
+    Raises InvalidOption for values that can't be, and for credentials outside `registries` that could go to several registries, or to one that only the
+    store names: whoever may write to the store would choose who gets them.
     """
     entries = {registry_name(entry["name"]): entry for entry in params["registries"]}
     if len(entries) != len(params["registries"]):
@@ -37,9 +38,15 @@ def client_settings(params: Params, references: t.Sequence[Reference]) -> Client
     hosts = {name: _host_settings(entry, f"registries: {entry['name']}") for name, entry in entries.items()}
     default = _host_settings(params, "the task")
     unlisted = sorted(named - set(hosts))
-    if (default.credentials is not None or default.client_cert is not None) and len(unlisted) > 1:
+    owners = frozenset(reference.registry for reference in (references if named_by_task is None else named_by_task))
+    has_credentials = default.credentials is not None or default.client_cert is not None
+    if has_credentials and len(unlisted) > 1:
         raise InvalidOption(
             f"credentials were given for one registry, but the references name {', '.join(unlisted)}; put them under registries, by name"
+        )
+    if has_credentials and not owners.issuperset(unlisted):
+        raise InvalidOption(
+            f"credentials were given, but only the store names {unlisted[0]}; name the images by reference, or put the credentials under registries"
         )
     return ClientSettings(
         default=default,
@@ -50,6 +57,7 @@ def client_settings(params: Params, references: t.Sequence[Reference]) -> Client
         timeout=at_least(params, "timeout", 1),
         retries=int(at_least(params, "retries", 1)),
         concurrency=int(at_least(params, "concurrency", 1)),
+        credentials_for=owners if has_credentials and named_by_task is not None else None,
     )
 
 

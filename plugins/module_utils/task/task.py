@@ -147,11 +147,14 @@ class Task:
         self.open_registries(references)
         return references
 
-    def open_registries(self, references: t.Sequence[Reference]) -> None:
-        """Checks the registry options for a run that may ask the registries of REFERENCES. Nothing is sent, and `requests` isn't loaded yet."""
+    def open_registries(self, references: t.Sequence[Reference], named_by_task: t.Sequence[Reference] | None = None) -> None:
+        """Check the registry options for a run that may ask the registries of REFERENCES. Nothing is sent, and `requests` isn't loaded yet.
+
+        The credentials of the task go to registries of NAMED_BY_TASK, by default of all REFERENCES. Raises InvalidOption.
+        """
         from .connection import client_settings
 
-        self._settings = client_settings(self.params, references)
+        self._settings = client_settings(self.params, references, named_by_task)
 
     def open_registry(self, option: str) -> str:
         """As `open_registries`, for a run that asks the one registry that OPTION names; returns its name as references have it."""

@@ -98,6 +98,21 @@ def test_no_registry_of_several_has_the_settings_of_the_task_beside_its_own() ->
     assert found.for_host("docker.io").credentials == Credentials("me", "secret")
 
 
+def test_credentials_are_not_for_a_registry_that_only_the_store_names() -> None:
+    task = {**TASK, **LOGIN, "client_cert": __file__}
+    named, stored = Reference.parse("r.io/a"), Reference.parse("evil.test/a")
+    for named_by_task in ([], [named]):
+        with pytest.raises(InvalidOption, match=r"only the store names evil\.test|name evil\.test, r\.io"):
+            client_settings(task, [*named_by_task, stored], named_by_task)
+    assert client_settings(TASK, [stored], []).credentials_for is None
+    # Nor where another writer adds the name to the store after this check.
+    found = client_settings(task, [named], [named])
+    assert found.for_host("r.io") == found.default
+    assert found.for_host("evil.test") == HostSettings()
+    listed = client_settings({**task, "registries": [{**HOST, "name": "evil.test", **LOGIN}]}, [named, stored], [named])
+    assert listed.for_host("evil.test").credentials == Credentials("me", "secret")
+
+
 def test_settings_of_a_registry_are_for_exactly_this_host_and_port() -> None:
     found = settings("r.io/x", registries=[{"name": "r.io", **LOGIN}])
     for other in ("r.io:5000", "a.r.io", "r.io.evil.com"):
