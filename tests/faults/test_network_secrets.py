@@ -208,7 +208,7 @@ def damaged(world: World, name: str, image: Image) -> None:
 def test_a_store_does_not_name_the_registry_that_gets_the_password_of_the_task(make_worlds: MakeWorlds, selected: str | None) -> None:
     for world in make_worlds("password"):
         damaged(world, world.name(), WANTED)
-        names = {} if selected is None else {"name": [str(WANTED.root.digest)]}
+        names: dict[str, t.Any] = {} if selected is None else {"name": [str(WANTED.root.digest)]}
         results = world.run("image_verify", repair=True, retries=1, **names, **world.access()).results
         assert not [asked for asked in world.registry.requests if "Authorization" in asked.headers]
         assert results["error"] == "invalid_option", results
@@ -230,7 +230,7 @@ def test_the_registry_that_the_task_names_gets_its_password(make_worlds: MakeWor
         damaged(world, world.name(), WANTED)
         assert world.run("image_verify", repair=True, name=[world.name()], **world.access()).results["changed"]
         damaged(world, world.name(), WANTED)
-        listed = {"registries": [{"name": world.registry.host, **world.access()}]}
+        listed: dict[str, t.Any] = {"registries": [{"name": world.registry.host, **world.access()}]}
         assert world.run("image_verify", repair=True, **listed).results["changed"]
 
 

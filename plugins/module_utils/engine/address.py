@@ -15,6 +15,7 @@ import socket
 import typing as t
 
 from ..errors import EngineError, InvalidOption
+from ..oci.text import without_userinfo
 
 _CONNECT_SECONDS = 10
 _TCP = re.compile(r"(?:tcp|https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?/?")
@@ -51,11 +52,11 @@ class Address:
         if text.startswith("unix://"):
             path = text[len("unix://") :]
             if not path.startswith("/"):
-                raise InvalidOption(f"{option} {text!r} is not the address of a socket: write unix:// and the whole path")
+                raise InvalidOption(f"{option} {without_userinfo(text)!r} is not the address of a socket: write unix:// and the whole path")
             return cls.unix(path)
         match = _TCP.fullmatch(text)
         if match is None or int(match.group(2) or 0) > 65535:
-            raise InvalidOption(f"{option} {text!r} is not an address that is understood: write unix:///path or tcp://host:port")
+            raise InvalidOption(f"{option} {without_userinfo(text)!r} is not an address that is understood: write unix:///path or tcp://host:port")
         if text.startswith("https://") and tls is None:
             tls = Tls()
         port = int(match.group(2) or (PLAIN_PORT if tls is None else TLS_PORT))

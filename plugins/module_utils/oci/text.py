@@ -13,6 +13,12 @@ CUT = "..."
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
+def without_userinfo(address: str) -> str:
+    """Return an address such as that of a proxy without the user name and password in it, for a message. They may hold characters that should be quoted."""
+    scheme, mark, rest = address.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else address.rpartition("@")[2]
+
+
 def clean(text: str, limit: int = 1000) -> str:
     """TEXT for a message: at most LIMIT characters, without those by which a terminal could be commanded or a reader misled. CUT ends what was cut."""
     plain = _CONTROLS.sub(" ", text[: limit + 1])

@@ -25,7 +25,7 @@ from ..oci.text import clean
 from .addresses import led_to, local_kind, origin, refuse_local
 from .credentials import HostCredentials
 from .gate import Gate, Pass
-from .proxy import proxy_for
+from .proxy import proxy_for, proxy_place
 from .responses import failure, number_in, place_of, rate_limit_of, refused_tunnel, retry_after_seconds, tighter, without_secrets
 from .settings import ClientSettings, Credentials, HostSettings
 from .wire import ForbiddenPeer, make_session
@@ -370,7 +370,7 @@ class _PassingFault(Exception):
 
 def _way_of(url: str, proxy: str | None) -> str:
     """Who is asked, and through which proxy."""
-    return place_of(url) + (f" through the proxy {place_of(proxy if '://' in proxy else f'http://{proxy}')}" if proxy else "")
+    return place_of(url) + (f" through the proxy {proxy_place(proxy)}" if proxy else "")
 
 
 def pause(attempt: int, deadline: float, error: LongshoreError) -> None:

@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 from urllib.parse import urlsplit
+
+from ..oci.text import clean, without_userinfo
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -28,6 +31,12 @@ def proxy_for(url: str, given: str | None, environment: t.Mapping[str, str]) -> 
     # In a CGI program HTTP_PROXY is a header of the client's: the upper-case name is not believed for http there.
     upper = "" if parts.scheme == "http" and "REQUEST_METHOD" in environment else environment.get(name.upper(), "")
     return environment.get(name) or upper or environment.get("all_proxy") or environment.get("ALL_PROXY") or None
+
+
+def proxy_place(proxy: str) -> str:
+    """Return scheme, host and port of a proxy, for a message."""
+    scheme, _mark, place = without_userinfo(proxy if "://" in proxy else f"http://{proxy}").partition("://")
+    return clean(f"{scheme}://{re.split('[/?#]', place)[0]}", 300)
 
 
 def is_loopback(host: str) -> bool:

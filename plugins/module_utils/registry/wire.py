@@ -138,8 +138,11 @@ def watching_adapter(connections: int, window: float) -> requests.adapters.HTTPA
             super().init_poolmanager(*arguments, **options)
             self.poolmanager.pool_classes_by_scheme = pools
 
-        def proxy_manager_for(self, *arguments: t.Any, **options: t.Any) -> t.Any:
-            manager = super().proxy_manager_for(*arguments, **options)
+        def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
+            if proxy.lower().startswith("socks"):
+                # Its connections are of another class; ours would pass the proxy by, unchecked.
+                raise requests.exceptions.InvalidSchema("SOCKS proxies are not supported")
+            manager = super().proxy_manager_for(proxy, **options)
             manager.pool_classes_by_scheme = pools
             return manager
 

@@ -124,4 +124,6 @@ def registry_name(text: str, option: str = "registries") -> str:
 def _proxy(text: str | None) -> str | None:
     if text and re.match(r"https?://[^/?#]", text) is None:
         raise InvalidOption("proxy is not an http:// or https:// address")
+    if text and re.search(r"[/?#\\\s]", text.partition("://")[2].rpartition("@")[0]):
+        raise InvalidOption("proxy: special characters in its user name and password have to be quoted, as %2F for / and %23 for #")
     return text or None

@@ -15,21 +15,42 @@ from ..errors import LongshoreError, system_error
 from ..transfer.plan import Plan
 from .arguments import Arguments
 from .file_options import check_file_options, set_file_options
-from .secrets import hidden_in, without
+from .secrets import address_secrets, hidden_in, without, without_addresses_secrets
 from .task import Task
 
 PlanFunction = t.Callable[[Task], Plan]
 
 
-def _make_module(arguments: Arguments) -> AnsibleModule:
+class _Module(AnsibleModule):
+    """Ansible's module, which also hides the user names and passwords in addresses.
+
+    Ansible logs the options of a task, and fails for those that don't fit, before a module can register secrets.
+    """
+
+    def log(self, msg: str, log_args: t.Mapping[str, t.Any] | None = None) -> None:
+        secrets = address_secrets(self.params)
+        self.no_log_values.update(secrets)
+        t.cast(t.Any, super()).log(without(msg, secrets), {name: without(str(value), secrets) for name, value in (log_args or {}).items()})
+
+    def fail_json(self, msg: str, **results: t.Any) -> t.NoReturn:
+        self.hide_addresses_secrets()
+        super().fail_json(msg, **results)
+
+    def hide_addresses_secrets(self) -> None:
+        """Take the secrets out of the options, which Ansible returns as `invocation`, and have it look for them everywhere else."""
+        self.no_log_values.update(address_secrets(self.params))
+        self.params = without_addresses_secrets(self.params)
+
+
+def _make_module(arguments: Arguments) -> _Module:
     """Ansible's module. The state of the file at `path` is left out of its results: in check mode that would be the old file's."""
     # An empty HOME would make `~` the root folder, for Ansible's options as for our own paths; without one the user's own home is looked up.
     if os.environ.get("HOME") == "":
         del os.environ["HOME"]
     _forget_the_current_folder()
-    module: t.Any = AnsibleModule(**arguments.as_kwargs())
+    module: t.Any = t.cast(t.Any, _Module)(**arguments.as_kwargs())
     module.add_path_info = dict
-    return t.cast(AnsibleModule, module)
+    return t.cast(_Module, module)
 
 
 def _forget_the_current_folder() -> None:
@@ -83,7 +104,7 @@ def _set_file_attributes(module: AnsibleModule, planned: Plan) -> None:
         planned.further_actions += (f"set the mode or the owner of {module.params['path']}",)
 
 
-def _finish(module: AnsibleModule, task: Task, arguments: Arguments, work: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
+def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
     try:
         arguments.check_paths(task.params)
         results = work()
@@ -99,6 +120,7 @@ def _finish(module: AnsibleModule, task: Task, arguments: Arguments, work: t.Cal
         }
     module.no_log_values.difference_update(task.harmless())
     module.no_log_values.update(task.secrets())
+    module.hide_addresses_secrets()
     for warning in task.warnings:
         module.warn(_shown(warning, task))
     if results.get("failed"):

@@ -11,7 +11,13 @@ import json
 import typing as t
 from urllib.parse import quote, quote_plus, unquote
 
-from ..oci.text import CUT
+from ..oci.text import CUT, without_userinfo
+
+# Options that hold an address, in which a user name and a password may stand.
+ADDRESS_OPTIONS = ("proxy", "docker_host", "podman_host", "url")
+ADDRESS_VARIABLES = ("DOCKER_HOST", "CONTAINER_HOST")
+# Shorter values of headers and user names are words that also stand elsewhere.
+MIN_SECRET_LENGTH = 8
 
 _MIN_LENGTH = 4
 _HIDDEN = "********"
@@ -32,6 +38,56 @@ def forms_in_address(address: str) -> set[str]:
     userinfo = address.rpartition("://")[2].partition("/")[0].rpartition("@")[0]
     username, _colon, password = userinfo.partition(":")
     return forms_of(password, username) | forms_of(unquote(password), unquote(username)) if password else set()
+
+
+def userinfo_forms(address: str) -> set[str]:
+    """Return the forms of the user name and password in an address of a proxy, an engine or a mirror, together and of the password alone.
+
+    All that stands before the last @ counts, since passwords are written with unquoted / and # too. A user name alone may be a token.
+    """
+    if "@" not in address or address.startswith("unix:///"):
+        return set()
+    userinfo = (address.partition("://")[2] or address).rpartition("@")[0]
+    if userinfo == _HIDDEN:
+        return set()
+    username, colon, password = userinfo.partition(":")
+    forms = forms_in_address(address) | {f"//{userinfo}@"}
+    if colon or len(userinfo) >= MIN_SECRET_LENGTH:
+        forms |= forms_of(userinfo) | forms_of(unquote(userinfo))
+    if password:
+        # What Ansible makes of an address in a log before it knows of a secret.
+        forms.add(f"{username}:{_HIDDEN}")
+        forms |= forms_of(password, username) | forms_of(unquote(password), unquote(username))
+    return forms
+
+
+def address_secrets(options: t.Any) -> set[str]:
+    """Return the secrets in all addresses among OPTIONS, which may be of any type: they are those of a task before they are validated, too."""
+    if isinstance(options, (list, tuple)):
+        return set().union(*map(address_secrets, options))
+    if not isinstance(options, dict):
+        return set()
+    found = set().union(*map(address_secrets, options.values()))
+    return found.union(*(userinfo_forms(value) for name, value in options.items() if name in ADDRESS_OPTIONS and isinstance(value, str)))
+
+
+def without_addresses_secrets(options: t.Any) -> t.Any:
+    """Return OPTIONS with the user name and password replaced in every address, for the invocation that Ansible shows."""
+    if isinstance(options, (list, tuple)):
+        return [without_addresses_secrets(value) for value in options]
+    if not isinstance(options, dict):
+        return options
+    return {
+        name: _hidden_userinfo(value) if name in ADDRESS_OPTIONS and isinstance(value, str) else without_addresses_secrets(value)
+        for name, value in options.items()
+    }
+
+
+def _hidden_userinfo(address: str) -> str:
+    if not userinfo_forms(address):
+        return address
+    scheme, mark, rest = without_userinfo(address).rpartition("://")
+    return f"{scheme}{mark}{_HIDDEN}@{rest}"
 
 
 def without(text: str, secrets: t.Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from ..store.store import Store
 from ..transfer.workers import Workers
 from .arguments import at_least
 from .modes import octal_mode
-from .secrets import forms_in_address, forms_of
+from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, address_secrets, forms_of, userinfo_forms
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
@@ -33,7 +33,6 @@ if t.TYPE_CHECKING:
 
 ROOT_STORE = "/var/lib/longshore/images"
 USER_STORE = "longshore/images"
-MIN_SECRET_HEADER = 8
 
 
 class Task:
@@ -208,16 +207,16 @@ class Task:
 
     def harmless(self) -> set[str]:
         """What Ansible would hide and mustn't: values of headers such as `1` or `true`, which would be hidden in every other word too."""
-        return {value for options in self._with_options() for value in _header_values(options) if len(value) < MIN_SECRET_HEADER}
+        return {value for options in self._with_options() for value in _header_values(options) if len(value) < MIN_SECRET_LENGTH}
 
     def secrets(self) -> set[str]:
         """Every secret that this run knows, in all its forms."""
-        secrets: set[str] = set()
-        if "proxy" in self.params:
-            secrets.update(*(forms_in_address(address) for name, address in os.environ.items() if name.lower().endswith("_proxy")))
+        secrets = address_secrets(self.params)
+        for name, address in os.environ.items():
+            if name.lower().endswith("_proxy") or name in ADDRESS_VARIABLES:
+                secrets |= userinfo_forms(address)
         for options in self._with_options():
-            secrets.update(*(forms_in_address(options.get(option) or "") for option in ("proxy", "url")))
-            secrets.update(*(forms_of(value) for value in _header_values(options) if len(value) >= MIN_SECRET_HEADER))
+            secrets.update(*(forms_of(value) for value in _header_values(options) if len(value) >= MIN_SECRET_LENGTH))
             for option in ("password", "identity_token"):
                 if options.get(option):
                     secrets |= forms_of(options[option], options.get("username") or "")
@@ -226,7 +225,7 @@ class Task:
                 secrets |= forms_of(credentials.secret, credentials.username)
             for token in self._registries.client.found_tokens:
                 secrets |= forms_of(token)
-            secrets.update(*(forms_of(value) for value in self._registries.headers if len(value) >= MIN_SECRET_HEADER))
+            secrets.update(*(forms_of(value) for value in self._registries.headers if len(value) >= MIN_SECRET_LENGTH))
         return secrets
 
 
