@@ -64,7 +64,7 @@ options:
     type: bool
   proxy:
     description:
-      - The address of an HTTP proxy to ask registries through.
+      - The address of an HTTP proxy to ask registries through. Special characters in its user name and password are quoted, V(%2F) for a slash.
       - By default the environment's C(http_proxy), C(https_proxy) and C(no_proxy) count, though never for registries on the loopback interface.
     type: str
   timeout:
@@ -109,7 +109,8 @@ options:
       token_hosts:
         description:
           - Token servers of this registry, as host:port, that may be asked though their address is this machine's or a private network's.
-          - Without it a registry can't make this host send requests, and credentials, to an address there, unless it is the registry's own.
+          - Without it a registry can't make this host send requests, and credentials, to an address there, unless it is the registry's own. A token
+            server with a name may be in a private network, but not on a loopback or link-local address.
         type: list
         elements: str
         default: []

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, InvalidOption, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.registry.credentials import MAX_FILE, HostCredentials, _usual_places
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials
+from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials, HostSettings
 
 
 def auth(password: str, username: str = "me") -> dict[str, str]:
@@ -235,3 +235,9 @@ def test_a_file_that_is_not_needed_is_not_read(tmp_path: Path) -> None:
     written(tmp_path / ".config/containers/auth.json", {"auths": {"r.io": auth("x")}})
     written(tmp_path / ".docker/config.json", b"{")
     assert HostCredentials(None, {"HOME": str(tmp_path)}).find("r.io", "a") == Credentials("me", "x")
+
+
+def test_another_host_gets_no_client_certificate_and_no_header() -> None:
+    """Settings for hosts that a registry redirects to. The key of a TLS connection authenticates it as a password would."""
+    own = HostSettings(ca_path="/ca", client_cert="/cert", client_key="/key", headers=(("X-Key", "secret"),))
+    assert own.for_strangers == HostSettings(ca_path="/ca")
