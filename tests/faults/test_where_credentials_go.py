@@ -212,7 +212,7 @@ def test_a_token_server_does_not_redirect_to_a_private_address_that_no_realm_may
     site.token_server.script(Fault("GET *", acts.redirect(f"http://{site.storage.host}/internal")))
     results = site.pull()
     assert site.storage.requests == []
-    assert results["error"] == "denied", results["msg"]
+    assert results["error"] == "registry_error", results["msg"]
 
 
 @both_libraries

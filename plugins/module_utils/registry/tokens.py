@@ -13,7 +13,7 @@ import time
 import typing as t
 from urllib.parse import urlencode, urlsplit
 
-from ..errors import Denied, ImageNotFound, RegistryError, UnsupportedFormat
+from ..errors import Denied, ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat
 from ..limits import MAX_TOKEN_ANSWER
 from ..oci.document import Document
 from .addresses import LOCAL_NAT64, ForbiddenAddress, addresses_behind, is_local_name, is_plain, origin, read_address
@@ -42,7 +42,8 @@ class Token:
 class TokenServer:
     """Where a registry's tokens come from: REALM and SERVICE are what its challenge says, the settings are the registry's own.
 
-    `local_peers` are the kinds of local addresses that it may be at, None for all. `check_redirect` raises Denied for an address that it redirects to.
+    `local_peers` are the kinds of local addresses that it may be at, None for all. `check_redirect` raises RegistryError for an address that it may not
+    redirect to.
     """
 
     realm: str
@@ -124,23 +125,23 @@ def token_server(
         client,
         settings if own else dataclasses.replace(settings, headers=()),
         None if _is_listed(host, port, scheme, settings.token_hosts) else local_peers,
-        check,
+        functools.partial(check, refusal=RegistryError),
     )
 
 
-def _check_realm(realm: str, registry_url: str, token_hosts: t.Collection[str], what: str) -> None:
-    """Raise Denied for a URL that tokens may not be asked for at, be it the realm or where its server redirects to."""
+def _check_realm(realm: str, registry_url: str, token_hosts: t.Collection[str], what: str, refusal: type[LongshoreError] = Denied) -> None:
+    """Raise REFUSAL for a URL that tokens may not be asked for at, be it the realm or where its server redirects to."""
     place = without_secrets(realm)
     scheme, host, port = origin(realm)
     if not is_plain(realm):
-        raise Denied(
+        raise refusal(
             f"{what}: the registry sends us to {place} for a token, whose host holds % or letters that are not ASCII, or can't be read", status=401
         )
     if scheme == "http" and urlsplit(registry_url).scheme == "https":
-        raise Denied(f"{what}: the registry sends us from https to {place} for a token, which is refused", status=401)
+        raise refusal(f"{what}: the registry sends us from https to {place} for a token, which is refused", status=401)
     own = origin(registry_url)[1:] == (host, port)
     if host is not None and not own and is_internal(host) and not _is_listed(host, port, scheme, token_hosts):
-        raise Denied(
+        raise refusal(
             f"{what}: the registry sends us to {place} for a token, an address of this machine or of a private network; "
             f"list {host}:{port} in token_hosts of this registry if that is right",
             status=401,
