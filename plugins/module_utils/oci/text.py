@@ -10,13 +10,25 @@ import re
 
 CUT = "..."
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
+def split_userinfo(address: str) -> tuple[str, str, str]:
+    """Split an address such as that of a proxy into its scheme with `://`, user name and password, and the rest.
+
+    All before the last @ is taken for user name and password, since they are also written with characters that should be quoted.
+    """
+    scheme = _SCHEME.match(address)
+    start = scheme.end() if scheme is not None else 0
+    userinfo, _at, rest = address[start:].rpartition("@")
+    return address[:start], userinfo, rest
+
+
 def without_userinfo(address: str) -> str:
-    """Return an address such as that of a proxy without the user name and password in it, for a message. They may hold characters that should be quoted."""
-    scheme, mark, rest = address.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else address.rpartition("@")[2]
+    """Return an address without the user name and password in it, for a message."""
+    scheme, _userinfo, rest = split_userinfo(address)
+    return scheme + rest
 
 
 def clean(text: str, limit: int = 1000) -> str:

@@ -12,6 +12,7 @@ import typing as t
 
 from ..errors import InvalidOption
 from ..oci.reference import DOCKER_HUB, Reference
+from ..oci.text import split_userinfo
 from ..registry.responses import without_secrets
 from ..registry.route import mirror_route
 from ..registry.settings import ClientSettings, Credentials, HostSettings, Mirror, is_header
@@ -124,6 +125,6 @@ def registry_name(text: str, option: str = "registries") -> str:
 def _proxy(text: str | None) -> str | None:
     if text and re.match(r"https?://[^/?#]", text) is None:
         raise InvalidOption("proxy is not an http:// or https:// address")
-    if text and re.search(r"[/?#\\\s]", text.partition("://")[2].rpartition("@")[0]):
+    if text and re.search(r"[/?#\\\s]", split_userinfo(text)[1]):
         raise InvalidOption("proxy: special characters in its user name and password have to be quoted, as %2F for / and %23 for #")
     return text or None

@@ -11,7 +11,7 @@ import json
 import typing as t
 from urllib.parse import quote, quote_plus, unquote
 
-from ..oci.text import CUT, without_userinfo
+from ..oci.text import CUT, split_userinfo
 
 # Options that hold an address, in which a user name and a password may stand.
 ADDRESS_OPTIONS = ("proxy", "docker_host", "podman_host", "url")
@@ -47,7 +47,7 @@ def userinfo_forms(address: str) -> set[str]:
     """
     if "@" not in address or address.startswith("unix:///"):
         return set()
-    userinfo = (address.partition("://")[2] or address).rpartition("@")[0]
+    userinfo = split_userinfo(address)[1]
     if userinfo == _HIDDEN:
         return set()
     username, colon, password = userinfo.partition(":")
@@ -86,8 +86,8 @@ def without_addresses_secrets(options: t.Any) -> t.Any:
 def _hidden_userinfo(address: str) -> str:
     if not userinfo_forms(address):
         return address
-    scheme, mark, rest = without_userinfo(address).rpartition("://")
-    return f"{scheme}{mark}{_HIDDEN}@{rest}"
+    scheme, _userinfo, rest = split_userinfo(address)
+    return f"{scheme}{_HIDDEN}@{rest}"
 
 
 def without(text: str, secrets: t.Iterable[str]) -> str:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.registry.proxy import is_loopback, proxy_for
+from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
+from ansible_collections.longshore.images.plugins.module_utils.registry.proxy import is_loopback, proxy_for, proxy_place
+from ansible_collections.longshore.images.plugins.module_utils.task.connection import _proxy as checked_proxy
 
 PROXY = "http://proxy:3128"
 
@@ -104,3 +106,25 @@ def test_no_list_of_hosts_makes_it_fail(no_proxy: str) -> None:
 )  # fmt: skip
 def test_a_loopback_host_is_known_by_name_or_address(host: str, answer: bool) -> None:
     assert is_loopback(host) is answer
+
+
+@pytest.mark.parametrize(
+    ("proxy", "place"),
+    [
+        ("http://proxy:3128", "http://proxy:3128"),
+        ("proxy:3128", "http://proxy:3128"),
+        ("https://me:secret@proxy/path?secret", "https://proxy"),
+        ("http://me:secret/with#marks@proxy:3128", "http://proxy:3128"),
+        ("me:secret@proxy:3128", "http://proxy:3128"),
+        ("http://[::1", "http://[::1"),
+    ],
+)
+def test_a_proxy_is_named_without_userinfo(proxy: str, place: str) -> None:
+    assert proxy_place(proxy) == place
+
+
+@pytest.mark.parametrize("character", ["/", "#", "?", "\\", " "])
+def test_a_proxy_with_unquoted_userinfo_is_refused(character: str) -> None:
+    with pytest.raises(InvalidOption, match="quoted") as caught:
+        checked_proxy(f"http://me:secret{character}word@proxy:3128")
+    assert "secret" not in caught.value.message

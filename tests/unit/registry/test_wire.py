@@ -200,3 +200,12 @@ def test_a_request_that_is_sent_while_a_body_is_read_has_a_check_of_its_own(coun
     with pytest.raises(ForbiddenPeer):
         session.ask("GET", f"{url}stolen", NOWHERE, timeout=5)
     session.close()
+
+
+def test_a_socks_proxy_is_refused_instead_of_passed_by(counting: Counting) -> None:
+    session = make_session(2, 5)
+    url = f"http://localhost:{counting.port}/"
+    with pytest.raises(requests.exceptions.InvalidSchema):
+        session.ask("GET", url, None, timeout=5, proxies={"http": "socks5h://127.0.0.1:1"})
+    session.close()
+    assert counting.received == []

@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import base64
 import json
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.task.secrets import forms_in_address, forms_of, hidden_in, without
+from ansible_collections.longshore.images.plugins.module_utils.task.secrets import (
+    address_secrets,
+    forms_in_address,
+    forms_of,
+    hidden_in,
+    userinfo_forms,
+    without,
+    without_addresses_secrets,
+)
 
 SECRETS = st.text(alphabet=st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=4, max_size=20)
 
@@ -81,3 +89,49 @@ def test_a_password_in_an_address_is_hidden_as_it_is_written_and_as_it_is_meant(
 )
 def test_an_address_without_a_password_holds_no_secret(address: str) -> None:
     assert forms_in_address(address) == set()
+
+
+@given(SECRETS)
+def test_the_user_name_in_an_address_is_hidden_with_the_password(secret: str) -> None:
+    address = f"http://someone:{quote(secret, safe='')}@proxy.example.com:3128/"
+    forms = userinfo_forms(address)
+    assert forms_of(secret, "someone") <= forms
+    assert without(address, forms) in ("http://********@proxy.example.com:3128/", "http:********proxy.example.com:3128/")
+
+
+@pytest.mark.parametrize("password", ["pa/ss", "pa#ss", "pa?ss", "p@ss", "p://s", "pa%2Fss"])
+def test_a_password_in_an_address_is_hidden_quoted_or_not(password: str) -> None:
+    for scheme in ("http://", ""):
+        forms = userinfo_forms(f"{scheme}someone:{password}@proxy:3128")
+        assert {password, unquote(password), f"someone:{password}"} <= forms
+
+
+@pytest.mark.parametrize(("user", "hidden"), [("a-token-in-place-of-a-name", True), ("me", False)])
+def test_a_user_name_alone_is_hidden_everywhere_if_it_may_be_a_token(user: str, hidden: bool) -> None:
+    assert (user in userinfo_forms(f"https://{user}@proxy:3128")) == hidden
+    assert f"//{user}@" in userinfo_forms(f"https://{user}@proxy:3128")
+
+
+@pytest.mark.parametrize("address", ["", "http://proxy:3128", "unix:///run/user@host/docker.sock", "tcp://10.0.0.1:2375", "http://********@proxy"])
+def test_an_address_without_userinfo_holds_no_secret(address: str) -> None:
+    assert userinfo_forms(address) == set()
+
+
+def test_options_are_shown_without_userinfo_and_stay_as_they_are() -> None:
+    options = {
+        "proxy": "http://me:secret@proxy:3128/",
+        "docker_host": "unix:///run/a@b.sock",
+        "name": ["app:1@sha256:0"],
+        "registries": [{"mirrors": [{"url": "https://me:other@mirror"}]}, "odd"],
+        "podman_host": None,
+    }
+    before = json.dumps(options)
+    shown = without_addresses_secrets(options)
+    assert json.dumps(options) == before
+    assert shown == {
+        **options,
+        "proxy": "http://********@proxy:3128/",
+        "registries": [{"mirrors": [{"url": "https://********@mirror"}]}, "odd"],
+    }
+    assert {"secret", "other"} <= address_secrets(options)
+    assert not any("sha256" in secret or "a@b" in secret for secret in address_secrets(options))
