@@ -24,7 +24,6 @@ from ansible_collections.longshore.images.tests.support.registry import needed
 TOP = {
     "CHANGELOG.md",
     "CODE_OF_CONDUCT.md",
-    "CONTRIBUTING.md",
     "FILES.json",
     "LICENSE",
     "MANIFEST.json",
@@ -71,6 +70,7 @@ def test_a_release_is_built_checked_and_described(checkout: Path) -> None:
     assert tarball.stat().st_size < 400_000
     with tarfile.open(tarball) as archive:
         names = archive.getnames()
+        assert {(member.mtime, member.uid, member.uname) for member in archive} == {(0, 0, "")}
     assert {name.partition("/")[0] for name in names} - {"extensions"} == TOP
     words = ("molecule", "docs/images", "__pycache__", "changelogs/fragments", "changelogs/config")
     assert not [name for name in names if any(word in name for word in words) or Path(name).name.startswith(".")]

@@ -8,6 +8,8 @@ Nothing is committed, tagged or published. A failure leaves the working tree as 
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import re
@@ -86,6 +88,18 @@ def undo() -> None:
             (ROOT / path).unlink(missing_ok=True)
 
 
+def repack(tarball: Path) -> None:
+    """Write the tarball again, sorted and without times and owners: the same files give the same bytes, and similar files side by side give fewer."""
+    packed = io.BytesIO()
+    with tarfile.open(tarball) as old, tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as new:
+        # Folders come first, and MANIFEST.json before all files, as in any tarball of a collection.
+        for member in sorted(old, key=lambda item: (not item.isdir(), item.name != "MANIFEST.json", Path(item.name).suffix, item.name)):
+            plain = tarfile.TarInfo(member.name)
+            plain.type, plain.size, plain.mode = member.type, member.size, member.mode
+            new.addfile(plain, old.extractfile(member))
+    tarball.write_bytes(gzip.compress(packed.getvalue(), mtime=0))
+
+
 def check_content(tarball: Path) -> None:
     """Raise Refused if the tarball is too large, or holds what users don't need."""
     size = tarball.stat().st_size
@@ -138,6 +152,7 @@ def release(version: str) -> Path:
         run("antsibull-changelog", "lint")
         run("antsibull-changelog", "release", "--version", version)
         run("ansible-galaxy", "collection", "build", "--force", "--output-path", ROOT)
+        repack(tarball)
         check_content(tarball)
         check_installed(tarball)
     except BaseException:
