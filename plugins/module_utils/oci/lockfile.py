@@ -77,9 +77,9 @@ class LockedImage:
     def of_graph(cls, name: Reference, graph: Graph, resolved_at: str | None) -> LockedImage:
         """The image as it was read. Of several entries for one platform the first counts, as for those who run it; attestations are the digest's to tell."""
         platforms: dict[Platform, LockedPlatform] = {}
-        for node in graph.images:
-            if node.platform is not None and _has_name(node.platform) and node.platform not in platforms:
-                platforms[node.platform] = LockedPlatform.of_node(node, node.platform)
+        for platform, node in graph.images_by_platform:
+            if platform is not None and _has_name(platform) and platform not in platforms:
+                platforms[platform] = LockedPlatform.of_node(node, platform)
         return cls(name, graph.root.digest, graph.root.media_type, graph.size, _in_order(platforms.values()), resolved_at)
 
     @classmethod
