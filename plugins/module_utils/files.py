@@ -113,15 +113,13 @@ def read_bounded(path: str, limit: int) -> bytes:
 
 def read_chunks(path: str) -> t.Iterator[memoryview]:
     """The content of a regular file in pieces of one buffer, each valid until the next is asked for. Errors as in open_regular."""
-    descriptor = open_regular(path)
-    with reporting(path):
-        yield from read_open_file(descriptor)
+    yield from read_open_chunks(open_regular(path), path)
 
 
-def read_open_file(descriptor: int) -> t.Iterator[memoryview]:
-    """Yield the content of an open file in pieces of one buffer, each valid until the next is asked for. The file is closed at the end."""
-    buffer = memoryview(bytearray(CHUNK))
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+def read_open_chunks(descriptor: int, path: str) -> t.Iterator[memoryview]:
+    """Yield the content of an open file, called PATH, as read_chunks does. The file is closed at the end."""
+    with os.fdopen(descriptor, "rb", buffering=0) as file, reporting(path):
+        buffer = memoryview(bytearray(CHUNK))
         while True:
             count = file.readinto(buffer)
             if not count:

@@ -54,7 +54,7 @@ class FileEvents:
 
     def _noticing(self, call: str, real: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
         def noticed(first: t.Any, *rest: t.Any, **options: t.Any) -> t.Any:
-            path = self._path(first, options.get("dir_fd"))
+            path = self._path(first, options.get("dir_fd", options.get("src_dir_fd")))
             if not path.startswith(self.folder) or (call == "open" and not rest[0] & WRITING):
                 return real(first, *rest, **options)
             self._happen(call, path)

@@ -17,7 +17,7 @@ import typing as t
 import weakref
 
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
-from ..files import read_open_file, reporting
+from ..files import read_open_chunks, reporting
 from ..folders import Folder, open_parent, refuse_planted_link
 from ..limits import MAX_ARCHIVE_MEMBERS as MAX_MEMBERS
 from ..limits import MAX_DOCUMENT, MAX_HELD
@@ -377,9 +377,7 @@ class FolderContainer:
         return self._read_bounded(name, BEGINNING)
 
     def open(self, name: str) -> t.Iterator[memoryview]:
-        descriptor = self._open(name)
-        with reporting(self._folder.path_of(name)):
-            yield from read_open_file(descriptor)
+        yield from read_open_chunks(self._open(name), self._folder.path_of(name))
 
     def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[memoryview]]]:
         return ((name, self.open(name)) for name in names)

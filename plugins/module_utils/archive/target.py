@@ -16,7 +16,7 @@ import sys
 import typing as t
 
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
-from ..files import CHUNK, EARLY, FileWriter, begin_writing, read_descriptor, read_open_file, reporting, reserve, wait_for_lock
+from ..files import CHUNK, EARLY, FileWriter, begin_writing, read_descriptor, read_open_chunks, reporting, reserve, wait_for_lock
 from ..folders import Folder, make_path, open_parent
 from ..oci.digest import hash_stream
 from ..oci.manifest import Descriptor
@@ -227,7 +227,7 @@ class FolderTarget:
                 status = parent.status(name)
                 if status is None or status.st_size != file.size:
                     return False
-                chunks = read_open_file(parent.open_file(name))
+                chunks = read_open_chunks(parent.open_file(name), path)
                 if isinstance(file.content, bytes):
                     return b"".join(bytes(chunk) for chunk in chunks) == file.content
                 return _is_blob(file.content, chunks)

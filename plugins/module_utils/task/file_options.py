@@ -121,18 +121,19 @@ def _differs(status: os.stat_result, user: int, group: int, mode: int | None) ->
 def _set_open_file(folder: Folder, name: str, status: os.stat_result, user: int, group: int, mode: int | None) -> None:
     """Change the very file or folder that STATUS is of. Raises InputOutputError if it has been exchanged, or if it has another name elsewhere."""
     path = folder.path_of(name)
-    with reporting(path):
-        descriptor = folder.open_folder(name).descriptor if stat.S_ISDIR(status.st_mode) else folder.open_file(name)
-        try:
-            own = os.fstat(descriptor)
-            if not os.path.samestat(own, status) or (own.st_nlink > 1 and stat.S_ISREG(own.st_mode) and not is_private_folder(folder.own_status())):
-                raise InputOutputError(f"{path}: its mode and owner are not set, since another user exchanged the file or linked it to another one")
-            kept = stat.S_IMODE(own.st_mode) if mode is None else mode
-            if (user, group) != (-1, -1):
-                os.fchown(descriptor, user, group)
-            os.fchmod(descriptor, kept)  # a change of owner clears the special bits
-        finally:
-            os.close(descriptor)
+    with reporting(path), contextlib.ExitStack() as stack:
+        if stat.S_ISDIR(status.st_mode):
+            descriptor = stack.enter_context(folder.open_folder(name)).descriptor
+        else:
+            descriptor = folder.open_file(name)
+            stack.callback(os.close, descriptor)
+        own = os.fstat(descriptor)
+        if not os.path.samestat(own, status) or (own.st_nlink > 1 and stat.S_ISREG(own.st_mode) and not is_private_folder(folder.own_status())):
+            raise InputOutputError(f"{path}: its mode and owner are not set, since another user exchanged the file or linked it to another one")
+        kept = stat.S_IMODE(own.st_mode) if mode is None else mode
+        if (user, group) != (-1, -1):
+            os.fchown(descriptor, user, group)
+        os.fchmod(descriptor, kept)  # a change of owner clears the special bits
 
 
 @contextlib.contextmanager
