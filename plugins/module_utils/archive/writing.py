@@ -186,14 +186,18 @@ def _filler(size: int) -> bytes:
 
 
 def _joined(pieces: t.Iterable[Piece]) -> list[Piece]:
-    """Neighbouring bytes as one piece; empty ones left out."""
+    """Neighbouring bytes as one piece; empty ones left out. They are joined at once: adding one after the other copies all that came before."""
     joined: list[Piece] = []
+    waiting: list[bytes] = []
     for piece in pieces:
-        if isinstance(piece, bytes) and joined and isinstance(joined[-1], bytes):
-            joined[-1] += piece
-        elif not isinstance(piece, bytes) or piece:
-            joined.append(piece)
-    return joined
+        if isinstance(piece, bytes):
+            waiting.append(piece)
+            continue
+        if any(waiting):
+            joined.append(b"".join(waiting))
+        waiting.clear()
+        joined.append(piece)
+    return [*joined, b"".join(waiting)] if any(waiting) else joined
 
 
 def pieces_size(pieces: t.Iterable[Piece]) -> int:
