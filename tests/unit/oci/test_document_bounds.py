@@ -188,3 +188,13 @@ def test_what_is_hard_to_read_is_refused_in_linear_time(data: bytes) -> None:
     with pytest.raises(LongshoreError):
         Document.parse(data, "it")
     assert time.process_time() - began < 2
+
+
+def test_an_index_within_an_index_may_not_list_any_number_of_platforms(documents: Documents) -> None:
+    def for_platform(number: int) -> dict[str, t.Any]:
+        return {**documents.manifest().members(), "platform": {"os": "linux", "architecture": f"a{number}"}}
+
+    for count, words in ((limits.MAX_NESTED_PLATFORMS, "no image for linux/amd64"), (limits.MAX_NESTED_PLATFORMS + 1, "platforms that are allowed")):
+        inner = documents.put({"schemaVersion": 2, "manifests": [for_platform(number) for number in range(count)]}, media_types.OCI_INDEX)
+        with pytest.raises(LongshoreError, match=words):
+            read_graph(documents.index(inner), "it", documents.read, children_for(HOST))
