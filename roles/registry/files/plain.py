@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs PROGRAM as a plain registry on a free port of loopback, with the configuration on standard input, as the owner of DATA.
+"""Run PROGRAM as a plain registry on a free port of loopback, as the owner of DATA, for one user with a password of this run.
 
-Prints its pid, its port and its temporary folder as JSON as soon as it listens. It lives on afterwards, though never longer than some hours.
+The configuration is read from standard input as JSON. Prints pid, port, temporary folder and password as JSON as soon as the registry
+listens. It lives on afterwards, though never longer than some hours.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -21,37 +23,53 @@ import typing as t
 from pathlib import Path
 
 LISTENS = re.compile(r"listening on 127\.0\.0\.1:([0-9]+)")
+USER = "fill"
 
 program, data, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
+# Every user of the host can connect to loopback. Without a password they could plant images in the cache.
+password = secrets.token_urlsafe(32)
+# The registry hashes it again for each request. The lowest cost is enough: nobody guesses 256 random bits.
+hashed = subprocess.run(["htpasswd", "-n", "-i", "-B", "-C", "4", USER], input=password, capture_output=True, text=True, check=False)
+if hashed.returncode != 0:
+    sys.exit(f"htpasswd could not hash the password of this run: {hashed.stderr.strip()}")
+
 owner = data.stat()
 folder = Path(tempfile.mkdtemp(prefix="registry-"))
-config, log = folder / "config.yml", folder / "log"
-config.write_text(sys.stdin.read(), encoding="utf-8")
-for path in (config, folder):
+config, users, log = folder / "config.yml", folder / "htpasswd", folder / "log"
+settings = {**json.load(sys.stdin), "auth": {"htpasswd": {"realm": "registry", "path": str(users)}}}
+config.write_text(json.dumps(settings), encoding="utf-8")
+users.write_text(hashed.stdout, encoding="utf-8")
+# Opened once, before the folder changes hands: whoever owns the folder could put a link there.
+output = log.open("w+b")
+for path in (config, users, folder):
     os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def read_log() -> str:
+    return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode("utf-8", "replace")
+
 
 # What it writes shall belong to the account that the registry runs under: only root is another one.
 account: dict[str, t.Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
 # A run that is killed can't end it: so it ends by itself one day.
-with log.open("wb") as output:
-    process = subprocess.Popen(
-        ["timeout", "6h", program, "serve", str(config)],
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,
-        umask=0o027,
-        env={name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")} | {"OTEL_TRACES_EXPORTER": "none"},
-        **account,
-    )
+process = subprocess.Popen(
+    ["timeout", "6h", program, "serve", str(config)],
+    stdin=subprocess.DEVNULL,
+    stdout=output,
+    stderr=output,
+    start_new_session=True,
+    umask=0o027,
+    env={name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")} | {"OTEL_TRACES_EXPORTER": "none"},
+    **account,
+)
 
 end = time.monotonic() + seconds
-while not (found := LISTENS.search(log.read_text(encoding="utf-8", errors="replace"))):
+while not (found := LISTENS.search(read_log())):
     if process.poll() is not None or time.monotonic() > end:
         process.terminate()
-        said = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        errors = [line for line in said if not re.search("level=(info|warning)", line)]
+        errors = [line for line in read_log().splitlines() if not re.search("level=(info|warning)", line)]
         shutil.rmtree(folder)
         sys.exit(errors[0] if errors else f"{program} did not listen in time")
     time.sleep(0.05)
-sys.stdout.write(json.dumps({"pid": process.pid, "port": int(found.group(1)), "folder": str(folder)}))
+started = {"pid": process.pid, "port": int(found.group(1)), "folder": str(folder), "username": USER, "password": password}
+sys.stdout.write(json.dumps(started))
