@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +23,7 @@ import requests
 from ansible_collections.longshore.images.tests.support.fleets import Fleet
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.modules import ROOT, environment
-from ansible_collections.longshore.images.tests.support.registry import Registry, free_port, needed
+from ansible_collections.longshore.images.tests.support.registry import Registry, free_port, needed, running_registry
 
 FILES = ROOT / "roles" / "registry" / "files"
 
@@ -89,3 +91,89 @@ def test_a_cache_is_filled_with_the_one_time_password(tmp_path: Path, anonymous:
         assert {str(digest).partition(":")[2] for digest in image.content} <= blobs
         again = machine.run(machine.folder / "site.yml")
         assert (again.status, again.count("changed", "host")) == (0, 0), again.output
+
+
+def write_unit(folder: Path, **variables: t.Any) -> Path:
+    """Write the systemd unit of the role to FOLDER, without installing it."""
+    unit = folder / "longshore-registry.service"
+    role = ROOT / "roles" / "registry"
+    template = {"src": str(role / "templates" / "registry.service.j2"), "dest": str(unit), "mode": "0644"}
+    files = [str(role / kind / "main.yml") for kind in ("defaults", "vars")]
+    known = {"ansible_facts": {"os_family": "Debian"}, "ansible_python_interpreter": sys.executable, "registry_user": "nobody", **variables}
+    tasks = [{"name": "Write the unit", "ansible.builtin.template": template}]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars_files": files, "tasks": tasks}
+    (folder / "unit.yml").write_text(json.dumps([play]))
+    needed("ansible-playbook")
+    command = ["ansible-playbook", "-i", "localhost,", "-e", json.dumps(known), str(folder / "unit.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(HOME=str(folder), LC_ALL="C.UTF-8"), timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return unit
+
+
+@pytest.mark.parametrize("variables", [{}, {"registry_port": 443}, {"registry_folder": "/home/registry"}], ids=["default", "low-port", "home"])
+def test_the_unit_is_rated_below_2_5_by_systemd(variables: dict[str, t.Any], tmp_path: Path) -> None:
+    needed("systemd-analyze")
+    unit = write_unit(tmp_path, **variables)
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=24", "--no-pager", str(unit)], capture_output=True, text=True, check=False
+    )
+    assert "Overall exposure level" in rated.stdout, rated.stderr
+    assert rated.returncode == 0, rated.stdout
+
+
+def allowed_calls(unit: Path) -> set[str]:
+    """The system calls that a unit's filter allows."""
+
+    def members(group: str) -> set[str]:
+        if not group.startswith("@"):
+            return {group}
+        listed = subprocess.run(["systemd-analyze", "syscall-filter", "--no-pager", group], capture_output=True, text=True, check=True)
+        words = [line.strip() for line in listed.stdout.splitlines()[1:] if not line.strip().startswith("#")]
+        return {name for word in words if word for name in members(word)}
+
+    allowed: set[str] = set()
+    for value in re.findall(r"^SystemCallFilter=(.*)$", unit.read_text(), re.MULTILINE):
+        listed = {name for word in value.lstrip("~").split() for name in members(word)}
+        allowed = allowed - listed if value.startswith("~") else allowed | listed
+    return allowed
+
+
+# Go's runtime calls these all the time: to trace them would take a minute.
+FREQUENT = ("epoll_pwait", "futex", "nanosleep")
+
+
+def trace_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every docker-registry that is started from now on write its system calls to a file of FOLDER."""
+    program = shutil.which("docker-registry")
+    wrapper = folder / "bin" / "docker-registry"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\nexec strace -D -f -qq --seccomp-bpf -e "trace=!{",".join(FREQUENT)}" -o "{folder}/calls.$$" {program} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+
+
+def test_the_server_needs_no_more_than_the_unit_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed("systemd-analyze", "strace", "docker-registry")
+    unit = write_unit(tmp_path)
+    trace_server(tmp_path, monkeypatch)
+    image = make_image("traced", 1)
+    for name in ("upstream", "cache", "protected"):
+        (tmp_path / name).mkdir()
+    with running_registry(tmp_path / "upstream") as upstream:
+        upstream.put(image, "team/app", "1")
+        by_name = upstream.url.replace("127.0.0.1", "localhost")
+        with running_registry(tmp_path / "cache", proxy={"remoteurl": by_name}) as cache:
+            for blob in image.blobs:
+                cache.request("GET", f"team/app/blobs/{blob.digest}")
+    with running_registry(tmp_path / "protected", protected=True) as protected:
+        protected.put(image, "team/app", "1")
+        protected.request("DELETE", f"team/app/manifests/{image.root.digest}")
+    calls = "".join(path.read_text() for path in tmp_path.glob("calls.*"))
+    # execve is systemd's own: the filter is loaded before it.
+    needed_calls = set(re.findall(r"^\d+ +(\w+)\(", calls, re.MULTILINE)) - {"execve"} | set(FREQUENT)
+    assert {"openat", "accept4", "renameat"} <= needed_calls
+    assert needed_calls <= allowed_calls(unit)
+    families = re.search(r"^RestrictAddressFamilies=(.*)$", unit.read_text(), re.MULTILINE)
+    assert families
+    assert set(re.findall(r"\bsocket\((AF_\w+)", calls)) <= set(families[1].split())
+    assert not re.search(r"PROT_WRITE\|PROT_EXEC", calls)
