@@ -19,10 +19,12 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
 from ansible_collections.longshore.images.tests.support.fleets import Fleet
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.modules import ROOT, environment
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
 from ansible_collections.longshore.images.tests.support.registry import Registry, free_port, needed, running_registry
 
 FILES = ROOT / "roles" / "registry" / "files"
@@ -177,3 +179,142 @@ def test_the_server_needs_no_more_than_the_unit_allows(tmp_path: Path, monkeypat
     assert families
     assert set(re.findall(r"\bsocket\((AF_\w+)", calls)) <= set(families[1].split())
     assert not re.search(r"PROT_WRITE\|PROT_EXEC", calls)
+
+
+def run_action(action: str, options: dict[str, t.Any]) -> subprocess.CompletedProcess[str]:
+    """One step of the role on this host, without a play."""
+    command = [sys.executable, str(FILES / "registry.py"), action]
+    return subprocess.run(command, input=json.dumps(options), capture_output=True, text=True, check=False, env=environment(), timeout=60)
+
+
+OLD, NEW, THIRD = 12345, 12346, 12347
+
+
+def folder_options(folder: Path, owner: int) -> dict[str, t.Any]:
+    return {"check": False, "folder": str(folder), "data": str(folder / "data"), "owner": str(owner), "unwanted": []}
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder and a file in it that belong to root, outside of the registry's folder."""
+    needs_root()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_text("root's")
+    return tmp_path / "outside"
+
+
+def owned_data(folder: Path) -> Path:
+    """A folder of images that belongs to the old account, with an image's files in it."""
+    data = folder / "data"
+    (data / "docker" / "blobs").mkdir(parents=True)
+    (data / "docker" / "blobs" / "data").write_text("image")
+    for path in (data, *data.rglob("*")):
+        os.chown(path, OLD, -1)
+    return data
+
+
+def test_a_new_account_gets_the_images_and_nothing_that_planted_links_name(tmp_path: Path, outside: Path) -> None:
+    machine = fleet(tmp_path)
+    data = owned_data(machine.store("host"))
+    (data / "docker" / "folder").symlink_to(outside)
+    (data / "docker" / "file").symlink_to(outside / "file")
+    for link in ("folder", "file"):
+        os.chown(data / "docker" / link, OLD, -1, follow_symlinks=False)
+    for path in (outside, outside / "file"):
+        os.chown(path, THIRD, -1)
+    with running_role(machine):
+        assert {path.stat().st_uid for path in (data, data / "docker", data / "docker" / "blobs" / "data")} == {os.getuid()}
+        assert {path.stat().st_uid for path in (outside, outside / "file")} == {THIRD}
+
+
+def test_a_hard_link_to_a_file_of_another_user_is_refused(tmp_path: Path, outside: Path) -> None:
+    data = owned_data(tmp_path / "registry")
+    os.link(outside / "file", data / "docker" / "planted")
+    refused = run_action("folders", folder_options(tmp_path / "registry", NEW))
+    assert refused.returncode == 1
+    assert f"{data}/docker/planted is a hard link to a file that belongs to another user (number 0): remove it." in refused.stderr
+    assert (outside / "file").stat().st_uid == 0
+    # The folder itself changes hands last, so that the next run goes on.
+    assert data.stat().st_uid == OLD
+    (data / "docker" / "planted").unlink()
+    done = run_action("folders", folder_options(tmp_path / "registry", NEW))
+    assert json.loads(done.stdout)["changed"], done.stderr
+    assert {path.stat().st_uid for path in (data, *data.rglob("*"))} == {NEW}
+
+
+def test_a_data_folder_that_another_user_has_replaced_by_a_link_is_refused(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "registry").mkdir()
+    data = tmp_path / "registry" / "data"
+    data.symlink_to(outside)
+    os.chown(data, OLD, -1, follow_symlinks=False)
+    refused = run_action("folders", folder_options(tmp_path / "registry", NEW))
+    assert refused.returncode == 1
+    assert f"{data} is a link that belongs to another user: remove it." in refused.stderr
+    assert {path.stat().st_uid for path in (outside, outside / "file")} == {0}
+
+
+def test_a_link_of_root_to_another_disk_still_works(tmp_path: Path) -> None:
+    needs_root()
+    disk = owned_data(tmp_path / "disk")
+    (tmp_path / "registry").mkdir()
+    (tmp_path / "registry" / "data").symlink_to("../disk/data")
+    done = run_action("folders", folder_options(tmp_path / "registry", NEW))
+    assert done.returncode == 0, done.stderr
+    assert {path.stat().st_uid for path in (disk, *disk.rglob("*"))} == {NEW}
+
+
+# Run by the old account while root gives the images away: it swaps folders and files for links as fast as it can.
+SWAPPER = """
+import os, sys
+folder, outside = sys.argv[1:]
+os.chdir(folder)
+os.symlink(outside, "link")
+os.symlink(outside + "/file", "file-link")
+while True:
+    for real, link in (("victim", "link"), ("victim-file", "file-link")):
+        os.rename(real, "kept")
+        os.rename(link, real)
+        os.rename(real, link)
+        os.rename("kept", real)
+"""
+
+
+def test_links_that_are_swapped_in_during_the_change_give_nothing_away(tmp_path: Path, outside: Path) -> None:
+    data = owned_data(tmp_path / "registry")
+    swapped = data / "docker"
+    (swapped / "victim").mkdir()
+    for number in range(20):
+        (swapped / "victim" / f"{number}").touch()
+    (swapped / "victim-file").touch()
+    with subprocess.Popen([sys.executable, "-c", SWAPPER, str(swapped), str(outside)]) as swapper:
+        try:
+            for turn in range(40):
+                done = run_action("folders", folder_options(tmp_path / "registry", (NEW, OLD)[turn % 2]))
+                assert done.returncode == 0 or "No such file" in done.stderr, done.stderr
+                assert {path.stat().st_uid for path in (outside, outside / "file")} == {0}
+            assert swapper.poll() is None
+        finally:
+            swapper.kill()
+
+
+def test_passwords_are_hashed_at_cost_12_and_weaker_hashes_made_before_are_replaced(tmp_path: Path) -> None:
+    needed("htpasswd")
+    path = tmp_path / "htpasswd"
+    weak = subprocess.run(["htpasswd", "-nbBC", "8", "one", "a secret"], capture_output=True, text=True, check=True).stdout.strip()
+    path.write_text(f"{weak}\n")
+    defaults = yaml.safe_load((ROOT / "roles" / "registry" / "vars" / "main.yml").read_text())
+    users = [{"name": "one", "password": "a secret"}, {"name": "two", "password_hash": "$2y$08$" + "x" * 53}]
+    cost = defaults["registry__cost"]
+    options = {"check": False, "folder": str(tmp_path), "path": str(path), "owner": str(os.getuid()), "cost": cost, "users": users}
+    first = run_action("users", options)
+    assert json.loads(first.stdout) == {"changed": True}, first.stderr
+    line, given = path.read_text().splitlines()
+    assert line.startswith("one:$2y$12$")
+    assert given == f"two:{users[1]['password_hash']}"
+    assert path.stat().st_mode & 0o777 == 0o400
+    assert subprocess.run(["htpasswd", "-vb", str(path), "one", "a secret"], capture_output=True, check=False).returncode == 0
+    assert json.loads(run_action("users", options).stdout) == {"changed": False}
+    assert path.read_text().splitlines()[0] == line
+    users[0]["password"] = "another"
+    assert json.loads(run_action("users", {**options, "check": True}).stdout) == {"changed": True}
+    assert path.read_text().splitlines()[0] == line
