@@ -15,12 +15,15 @@ import typing as t
 from .errors import InputOutputError, system_error
 
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+# So that a FIFO is never waited for, and a terminal never becomes ours.
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # On the way to a folder the permission to search is enough; only Linux has a flag that asks for no more.
 _PASS_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_LINKS = 40  # as the kernel allows on one path
 MAX_DEPTH = 200
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)
+_NOT_A_FILE = (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV, errno.EISDIR)
+_MAX_DEPTH = 100  # of folders below each other: each holds a descriptor, and a hostile tree has no end
 
 
 class Folder:
@@ -46,6 +49,11 @@ class Folder:
         if descriptor >= 0:
             os.close(descriptor)
 
+    def __del__(self) -> None:
+        # Threads may share a folder, so the last one that lets go of it closes it.
+        with contextlib.suppress(AttributeError, OSError, TypeError):
+            self.close()
+
     def path_of(self, name: str) -> str:
         """Return the path of an entry, for messages."""
         return os.path.join(self.path, name)
@@ -61,9 +69,23 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def is_readable(self, name: str) -> bool:
+        """Return True if this user may read an entry."""
+        return os.access(_entry(name), os.R_OK, dir_fd=self.descriptor)
+
     def names(self) -> list[str]:
         """Return the names of all entries, in no order."""
         return os.listdir(self.descriptor)
+
+    def file_statuses(self, depth: int = _MAX_DEPTH) -> t.Iterator[os.stat_result]:
+        """Yield the status of everything below this folder that is no folder. Folders that can't be read, or lie too deep, count as empty."""
+        for name in self.names():
+            status = self.status(name)
+            if status is not None and not stat.S_ISDIR(status.st_mode):
+                yield status
+            elif status is not None and depth:
+                with contextlib.suppress(OSError), self.open_folder(name) as folder:
+                    yield from folder.file_statuses(depth - 1)
 
     def open_folder(self, name: str, flags: int = OPEN_FOLDER) -> Folder:
         """Open a subfolder. Raises NotADirectoryError for anything else, links to folders included."""
@@ -99,8 +121,7 @@ class Folder:
             return self.open_folder(name)
         folder = self.open_folder(name)
         try:
-            # Somebody who may write to this folder could have put another one in place of the new one.
-            if folder.own_status().st_uid == os.geteuid():
+            if self._has_just_made(folder):
                 os.fchmod(folder.descriptor, mode)
                 give_to(folder.descriptor, owner)
         except BaseException:
@@ -108,12 +129,20 @@ class Folder:
             raise
         return folder
 
+    def _has_just_made(self, folder: Folder) -> bool:
+        """Return False if a subfolder may be another one than was just made: who may write here could have exchanged it for one of our own with content."""
+        own = self.own_status()
+        if folder.own_status().st_uid != os.geteuid():
+            return False
+        is_ours = own.st_uid in (0, os.geteuid()) and not own.st_mode & 0o022
+        return is_ours or not folder.names()
+
     def open_file(self, name: str, flags: int = _OPEN_FILE) -> int:
         """Open a regular file and return its descriptor. Raises InputOutputError for anything else; a FIFO is never waited for."""
         try:
-            descriptor = os.open(_entry(name), flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.descriptor)
+            descriptor = os.open(_entry(name), flags | _OPEN_FILE, dir_fd=self.descriptor)
         except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            if error.errno in _NOT_A_FILE:
                 raise InputOutputError(f"{self.path_of(name)}: not a regular file") from error
             raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -128,6 +157,8 @@ class Folder:
             os.fchmod(descriptor, mode)
         except BaseException:
             os.close(descriptor)
+            with contextlib.suppress(OSError):
+                self.unlink(name)
             raise
         return descriptor
 
@@ -140,8 +171,12 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_entry(name), dir_fd=self.descriptor)
 
-    def remove_tree(self, name: str) -> None:
-        """Delete an entry, and all below it if it is a folder. Links are deleted and never followed. A missing one is no error."""
+    def remove_tree(self, name: str, owner: int | None = None, depth: int = _MAX_DEPTH) -> None:
+        """Delete an entry, and all below it if it is a folder. Links are deleted and never followed. A missing one is no error.
+
+        With OWNER, raises PermissionError for a folder with content that belongs to another user: who may write to it could have moved it here, but
+        might not be allowed to delete what is deeper inside. Raises OSError for folders that are nested too deeply.
+        """
         try:
             self.unlink(name)
             return
@@ -150,8 +185,13 @@ class Folder:
             if status is None or not stat.S_ISDIR(status.st_mode):
                 raise
         with self.open_folder(name) as folder:
-            for inner in folder.names():
-                folder.remove_tree(inner)
+            names = folder.names()
+            if names and owner not in (None, folder.own_status().st_uid):
+                raise PermissionError(errno.EPERM, "the folder belongs to another user and isn't emptied", folder.path)
+            if names and not depth:
+                raise OSError(errno.ELOOP, "folders are nested too deeply", folder.path)
+            for inner in names:
+                folder.remove_tree(inner, owner, depth - 1)
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(_entry(name), dir_fd=self.descriptor)
 
@@ -183,17 +223,20 @@ def _entry(name: str) -> str:
 
 
 def give_to(descriptor: int, owner: os.stat_result | None) -> None:
-    """Give an open file or folder the user and group of OWNER if the system allows it. The mode stays.
+    """Give an open file or folder the user and group of OWNER as far as the system allows it: only root can give files away, others can change the group.
 
-    It is for files that this run has made: other people's files are not ours to give away.
+    The mode stays. It is for files that this run has made: other people's files are not ours to give away.
     """
-    if owner is None:
+    own = os.fstat(descriptor)
+    if owner is None or (owner.st_uid, owner.st_gid) == (own.st_uid, own.st_gid):
         return
-    with contextlib.suppress(PermissionError):
-        own = os.fstat(descriptor)
-        if (owner.st_uid, owner.st_gid) != (own.st_uid, own.st_gid):
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-            os.fchmod(descriptor, stat.S_IMODE(own.st_mode))  # a change of owner clears the special bits
+    try:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.fchown(descriptor, -1, owner.st_gid)
+    with contextlib.suppress(OSError):
+        os.fchmod(descriptor, stat.S_IMODE(own.st_mode))  # a change of owner clears the special bits
 
 
 def refuse_planted_link(folder: Folder, file: os.stat_result, path: str) -> None:

@@ -12,8 +12,10 @@ import pathlib
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils import folders
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError
 from ansible_collections.longshore.images.plugins.module_utils.folders import MAX_DEPTH, Folder, make_path, open_parent, open_path
+from ansible_collections.longshore.images.tests.support.faults import in_child
 from ansible_collections.longshore.images.tests.support.privileges import needs_root
 
 OTHER_USER = 54321
@@ -178,3 +180,88 @@ def test_a_walk_ends_at_folders_that_are_nested_too_deep(tmp_path: pathlib.Path)
             folder = stack.enter_context(folder.make_folder("d", 0o700))
         with pytest.raises(InputOutputError, match=f"more than {MAX_DEPTH} folders above it"):
             list(top.walk())
+
+
+def test_a_folder_of_another_user_is_not_emptied_where_an_owner_is_given(tmp_path: pathlib.Path) -> None:
+    needs_root()
+    for name in ("own", "foreign", "empty"):
+        (tmp_path / name).mkdir()
+    for name in ("own", "foreign"):
+        (tmp_path / name / "file").touch()
+    for name in ("foreign", "empty"):
+        os.chown(tmp_path / name, OTHER_USER, OTHER_USER)
+    with open_path(str(tmp_path)) as folder:
+        folder.remove_tree("own", 0)
+        folder.remove_tree("empty", 0)
+        with pytest.raises(PermissionError, match="belongs to another user"):
+            folder.remove_tree("foreign", 0)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["foreign", "foreign/file"]
+
+
+def test_a_tree_without_end_is_given_up(tmp_path: pathlib.Path) -> None:
+    with open_path(str(tmp_path)) as folder:
+        deep = folder
+        for _level in range(300):
+            deep = deep.make_folder("down", 0o700)
+        os.close(deep.create_file("file"))
+        with pytest.raises(OSError, match="nested too deeply"):
+            folder.remove_tree("down")
+        assert list(folder.file_statuses()) == []
+        while not deep.path.endswith(str(tmp_path)):
+            deep = open_path(os.path.dirname(deep.path))
+            deep.remove_tree("down")
+
+
+def test_a_folder_put_in_place_of_the_one_just_made_keeps_its_owner_and_mode(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs_root()
+    (tmp_path / "shared").mkdir()
+    os.chown(tmp_path / "shared", OTHER_USER, OTHER_USER)
+    secret = tmp_path / "shared" / "secret"
+    secret.mkdir(0o700)
+    (secret / "file").touch()
+    make = os.mkdir
+
+    def make_and_exchange(name: str, mode: int, *, dir_fd: int) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        os.rmdir(name, dir_fd=dir_fd)
+        secret.rename(tmp_path / "shared" / name)
+
+    monkeypatch.setattr(os, "mkdir", make_and_exchange)
+    with open_path(str(tmp_path / "shared")) as folder, folder.make_folder("new", 0o777, folder.own_status()) as new:
+        assert (new.own_status().st_uid, new.own_status().st_mode & 0o777) == (0, 0o700)
+
+
+def test_a_file_whose_mode_cant_be_set_does_not_stay(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*unused: object) -> None:
+        raise OSError("no modes here")
+
+    monkeypatch.setattr(os, "fchmod", fail)
+    with open_path(str(tmp_path)) as folder, pytest.raises(OSError, match="no modes here"):
+        folder.create_file("file")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_member_who_cant_give_files_away_still_gives_them_to_the_group(open_path: pathlib.Path) -> None:
+    needs_root()
+    (open_path / "shared").mkdir()
+    os.chown(open_path / "shared", 0, OTHER_USER)
+    (open_path / "shared").chmod(0o770)
+
+    def make_as_a_member() -> None:
+        os.setgroups([OTHER_USER])
+        os.setgid(OTHER_USER + 1)
+        os.setuid(OTHER_USER + 1)
+        with folders.open_path(str(open_path / "shared")) as shared:
+            shared.make_folder("new", 0o770, shared.own_status()).close()
+
+    assert in_child(make_as_a_member) == 0
+    status = (open_path / "shared" / "new").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (OTHER_USER + 1, OTHER_USER, 0o770)
+
+
+def test_a_folder_that_is_let_go_of_is_closed(tmp_path: pathlib.Path) -> None:
+    folder = open_path(str(tmp_path))
+    descriptor = folder.descriptor
+    del folder
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
