@@ -18,6 +18,7 @@ import time
 import typing as t
 
 from .errors import InputOutputError, LockTimeout, system_error
+from .folders import Folder, give_to
 
 CHUNK = 1024 * 1024
 EARLY = 4 * 1024 * 1024
@@ -91,9 +92,14 @@ def sync_folder(path: str) -> None:
             os.close(descriptor)
 
 
-def open_regular(path: str) -> int:
-    """A descriptor for reading PATH. Raises FileNotFoundError where nothing is, InputOutputError for what is no regular file (links included)."""
+def open_regular(path: str, folder: Folder | None = None) -> int:
+    """A descriptor for reading PATH. Raises FileNotFoundError where nothing is, InputOutputError for what is no regular file (links included).
+
+    With FOLDER, the open folder of PATH, only the last component of PATH counts.
+    """
     try:
+        if folder is not None:
+            return folder.open_file(os.path.basename(path))
         descriptor = os.open(path, READ_REGULAR)
     except FileNotFoundError:
         raise
@@ -105,15 +111,15 @@ def open_regular(path: str) -> int:
     return descriptor
 
 
-def read_bounded(path: str, limit: int) -> bytes:
-    """The bytes of a regular file, and one more than LIMIT at the most: the caller sees that it is too long. Errors as in open_regular."""
-    with os.fdopen(open_regular(path), "rb") as file, reporting(path):
+def read_bounded(path: str, limit: int, folder: Folder | None = None) -> bytes:
+    """The bytes of a regular file, and one more than LIMIT at the most: the caller sees that it is too long. FOLDER and errors as in open_regular."""
+    with os.fdopen(open_regular(path, folder), "rb") as file, reporting(path):
         return file.read(limit + 1)
 
 
-def read_chunks(path: str) -> t.Iterator[memoryview]:
-    """The content of a regular file in pieces of one buffer, each valid until the next is asked for. Errors as in open_regular."""
-    yield from read_open_chunks(open_regular(path), path)
+def read_chunks(path: str, folder: Folder | None = None) -> t.Iterator[memoryview]:
+    """The content of a regular file in pieces of one buffer, each valid until the next is asked for. FOLDER and errors as in open_regular."""
+    yield from read_open_chunks(open_regular(path, folder), path)
 
 
 def read_open_chunks(descriptor: int, path: str) -> t.Iterator[memoryview]:
@@ -221,6 +227,11 @@ class FileWriter:
         self._descriptor = descriptor
         self._size = self._begun = 0
 
+    def give_to(self, owner: os.stat_result) -> None:
+        """Gives the file the user and the group of OWNER, as far as the system allows it."""
+        with reporting(self.told):
+            give_to(self._descriptor, owner)
+
     def fileno(self) -> int:
         """For locks, and for copies that the kernel makes."""
         return self._descriptor
@@ -247,10 +258,17 @@ class FileWriter:
 class PrivateFile(FileWriter):
     """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
 
-    def __init__(self, path: str, mode: int, told: str | None = None) -> None:
-        """TOLD is what messages call it, where the temporary name would tell a user nothing."""
+    def __init__(self, path: str, mode: int, told: str | None = None, folder: Folder | None = None) -> None:
+        """TOLD is what messages call it, where the temporary name would tell a user nothing.
+
+        With FOLDER, the open folder of PATH, the file is made and published by its name there: who exchanges a folder on the path redirects nothing.
+        """
         self.path = path
+        self._folder = folder
         with reporting(told or path):
+            if folder is not None:
+                super().__init__(folder.create_file(os.path.basename(path), mode), told or path)
+                return
             super().__init__(os.open(path, CREATE_PRIVATE, 0o600), told or path)
             try:
                 os.fchmod(self._descriptor, mode)
@@ -265,12 +283,18 @@ class PrivateFile(FileWriter):
         """Gives the file the owner and the group of PATH, where there is one and the system allows it."""
         take_owner(self._descriptor, path)
 
-    def publish(self, target: str) -> os.stat_result:
-        """Durable content under TARGET, replacing what was there; the name itself is durable once its folder is synced."""
+    def publish(self, target: str, folder: Folder | None = None) -> os.stat_result:
+        """Durable content under TARGET, replacing what was there; the name itself is durable once its folder is synced.
+
+        A file that was made in an open folder needs FOLDER, the open one of TARGET.
+        """
         with reporting(target):
             os.fsync(self._descriptor)
             status = os.fstat(self._descriptor)
-            os.rename(self.path, target)
+            if self._folder is not None and folder is not None:
+                self._folder.rename(os.path.basename(self.path), folder, os.path.basename(target))
+            else:
+                os.rename(self.path, target)
         self.path = ""
         return status
 
@@ -280,4 +304,7 @@ class PrivateFile(FileWriter):
             os.close(self._descriptor)
         if self.path:
             with contextlib.suppress(OSError):
-                os.unlink(self.path)
+                if self._folder is not None:
+                    self._folder.unlink(os.path.basename(self.path))
+                else:
+                    os.unlink(self.path)
