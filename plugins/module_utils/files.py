@@ -92,14 +92,9 @@ def sync_folder(path: str) -> None:
             os.close(descriptor)
 
 
-def open_regular(path: str, folder: Folder | None = None) -> int:
-    """A descriptor for reading PATH. Raises FileNotFoundError where nothing is, InputOutputError for what is no regular file (links included).
-
-    With FOLDER, the open folder of PATH, only the last component of PATH counts.
-    """
+def open_regular(path: str) -> int:
+    """A descriptor for reading PATH. Raises FileNotFoundError where nothing is, InputOutputError for what is no regular file (links included)."""
     try:
-        if folder is not None:
-            return folder.open_file(os.path.basename(path))
         descriptor = os.open(path, READ_REGULAR)
     except FileNotFoundError:
         raise
@@ -111,15 +106,35 @@ def open_regular(path: str, folder: Folder | None = None) -> int:
     return descriptor
 
 
-def read_bounded(path: str, limit: int, folder: Folder | None = None) -> bytes:
-    """The bytes of a regular file, and one more than LIMIT at the most: the caller sees that it is too long. FOLDER and errors as in open_regular."""
-    with os.fdopen(open_regular(path, folder), "rb") as file, reporting(path):
+def open_below(folder: Folder | None, name: str, path: str) -> int:
+    """Open a regular file in an open folder for reading, and return its descriptor. PATH is what messages call it.
+
+    Raises FileNotFoundError if the file is missing, or the folder, which is None then; InputOutputError for anything but a regular file.
+    """
+    try:
+        if folder is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return folder.open_file(name)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise system_error(error, path) from error
+
+
+def read_bounded(path: str, limit: int) -> bytes:
+    """The bytes of a regular file, and one more than LIMIT at the most: the caller sees that it is too long. Errors as in open_regular."""
+    return read_open_bounded(open_regular(path), path, limit)
+
+
+def read_open_bounded(descriptor: int, path: str, limit: int) -> bytes:
+    """Read an open file, called PATH, as read_bounded does, and close it."""
+    with os.fdopen(descriptor, "rb") as file, reporting(path):
         return file.read(limit + 1)
 
 
-def read_chunks(path: str, folder: Folder | None = None) -> t.Iterator[memoryview]:
-    """The content of a regular file in pieces of one buffer, each valid until the next is asked for. FOLDER and errors as in open_regular."""
-    yield from read_open_chunks(open_regular(path, folder), path)
+def read_chunks(path: str) -> t.Iterator[memoryview]:
+    """The content of a regular file in pieces of one buffer, each valid until the next is asked for. Errors as in open_regular."""
+    yield from read_open_chunks(open_regular(path), path)
 
 
 def read_open_chunks(descriptor: int, path: str) -> t.Iterator[memoryview]:

@@ -41,7 +41,9 @@ def failing_disk(path: Path, part: Descriptor) -> t.Iterator[None]:
     real = os.open
 
     def fail(name: t.Any, flags: int, *rest: t.Any, **options: t.Any) -> int:
-        if name == blob and not flags & WRITING and os.stat(blob).st_ino == inode:
+        folder = options.get("dir_fd")
+        opened_path = name if folder is None else os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name)
+        if opened_path == blob and not flags & WRITING and os.stat(blob).st_ino == inode:
             raise OSError(errno.EIO, os.strerror(errno.EIO), name)
         return real(name, flags, *rest, **options)
 

@@ -12,8 +12,10 @@ import stat
 import typing as t
 
 from ..files import reporting
+from ..folders import Folder
 from ..oci.digest import Digest
 from . import locks, partials
+from .open_folders import PRIVATE
 
 if t.TYPE_CHECKING:
     from .store import Store
@@ -31,27 +33,31 @@ class Company(t.NamedTuple):
 
 def company_of(store: Store) -> Company:
     """Raises LockTimeout where another run is changing the store for longer than its `lock_timeout`."""
-    with locks.watching(store.private("lock"), store.lock_timeout):
-        live, dead = locks.seen_leases(store.private("leases"))
-        paths = dead + locks.abandoned(store.private("tmp"), live)
+    private = store.folders.find(PRIVATE)
+    with locks.watching(private, store.lock_timeout):
+        leases, temporary, waiting = (store.folders.find(PRIVATE, name) for name in ("leases", "tmp", partials.FOLDER))
+        live, dead = locks.seen_leases(leases)
         needed: frozenset[Digest] = frozenset().union(*live.values())
-        waiting = partials.paths_but_of(store.private(partials.FOLDER), needed)
-        return Company(needed, _with_sizes(paths), _with_sizes(waiting))
+        abandoned = {**_with_sizes(leases, dead), **_with_sizes(temporary, locks.abandoned(temporary, live))}
+        return Company(needed, abandoned, _with_sizes(waiting, partials.names_but_of(waiting, needed)))
 
 
-def _with_sizes(paths: t.Iterable[str]) -> dict[str, int]:
-    return {path: size_below(path) for path in sorted(paths)}
+def _with_sizes(folder: Folder | None, names: t.Iterable[str]) -> dict[str, int]:
+    return {folder.path_of(name): size_below(folder, name) for name in sorted(names)} if folder is not None else {}
 
 
-def size_below(path: str) -> int:
-    """The bytes of the regular files at PATH or below it. A link has none, wherever it leads."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        return _size(path)
-    return sum(_size(os.path.join(folder, name)) for folder, _folders, names in os.walk(path) for name in names)
-
-
-def _size(path: str) -> int:
-    with reporting(path), contextlib.suppress(FileNotFoundError):
-        status = os.lstat(path)
-        return status.st_size if stat.S_ISREG(status.st_mode) else 0
+def size_below(folder: Folder | None, name: str) -> int:
+    """The bytes of the regular files that are called NAME in FOLDER, or lie below it. A link has none, wherever it leads."""
+    if folder is None:
+        return 0
+    with reporting(folder.path_of(name)):
+        status = folder.status(name)
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return _size(status)
+        with contextlib.suppress(PermissionError, FileNotFoundError), folder.open_folder(name) as below:
+            return sum(map(_size, below.file_statuses()))
     return 0
+
+
+def _size(status: os.stat_result | None) -> int:
+    return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else 0

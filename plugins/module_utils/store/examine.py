@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import typing as t
 
 from ..errors import InputOutputError
-from ..files import read_chunks
 from ..oci.digest import Digest, hash_stream
 
 if t.TYPE_CHECKING:
@@ -20,16 +18,15 @@ if t.TYPE_CHECKING:
 
 def examine(store: Store, digest: Digest, size: int | None) -> str | None:
     """What is wrong with a blob, in a word; None for a good one. SIZE is None where no descriptor tells it. The record learns what was found."""
-    path = store.blob_path(digest)
     try:
-        status = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return "missing"
-    except OSError:
+        status = store.entry_status(digest)
+    except InputOutputError:
         return "unreadable"
+    if status is None:
+        return "missing"
     if not stat.S_ISREG(status.st_mode):
         return "irregular"
-    problem = _problem_of(path, digest, size)
+    problem = _problem_of(store, digest, size)
     if problem is None and not store.known.knows(digest, status):
         store.known.add(digest, status)
     if problem not in (None, "missing") and not store.known.rejects(digest, status):
@@ -37,9 +34,9 @@ def examine(store: Store, digest: Digest, size: int | None) -> str | None:
     return problem
 
 
-def _problem_of(path: str, digest: Digest, size: int | None) -> str | None:
+def _problem_of(store: Store, digest: Digest, size: int | None) -> str | None:
     try:
-        found, length = hash_stream(read_chunks(path), digest.algorithm)
+        found, length = hash_stream(store.read_blob(digest), digest.algorithm)
     except FileNotFoundError:
         return "missing"
     except InputOutputError:

@@ -14,7 +14,8 @@ import os
 import stat
 import typing as t
 
-from ..files import open_regular, reporting
+from ..files import open_below, reporting
+from ..folders import Folder
 from ..limits import MAX_RECORD, MAX_VERIFIED
 from ..oci.digest import Digest
 from .record import Record
@@ -37,17 +38,18 @@ def _mark_of_wrong(status: os.stat_result) -> Mark:
 class KnownBlobs(Record[Mark]):
     """A bounded record of marks by digest. It only spares work: without it, or where a mark differs, a blob is hashed again."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path, MAX_KNOWN, _read_mark)
+    def __init__(self, path: str, open_folder: t.Callable[[], Folder | None] | None = None) -> None:
+        super().__init__(path, MAX_KNOWN, _read_mark, open_folder)
         self._is_trusted = False
 
     def _load(self) -> bytes:
-        descriptor = open_regular(self.path)
+        folder = self._open_folder() if self._open_folder is not None else None
+        descriptor = open_below(folder, self.name, self.path)
         with os.fdopen(descriptor, "rb") as file, reporting(self.path):
             status = os.fstat(descriptor)
             # The folder matters too: who may write to it can move another file of ours here, for example a download whose content he chose.
-            folder = os.stat(os.path.dirname(self.path), follow_symlinks=False)
-            self._is_trusted = _is_only_ours(status) and status.st_nlink == 1 and _is_only_ours(folder)
+            is_folder_ours = folder is not None and _is_only_ours(folder.own_status())
+            self._is_trusted = is_folder_ours and _is_only_ours(status) and status.st_nlink == 1
             return file.read(MAX_RECORD + 1)
 
     def trusts(self, digest: Digest, status: os.stat_result) -> bool:

@@ -10,49 +10,62 @@ import contextlib
 import json
 import os
 import random
-import shutil
+import re
+import stat
 import typing as t
 
 from ..errors import StoreDamaged
-from ..files import CREATE_PRIVATE, open_regular, read_bounded, reporting, take_owner, try_lock, wait_for_lock
+from ..files import open_below, read_open_bounded, reporting, try_lock, wait_for_lock
+from ..folders import Folder, give_to
 from ..limits import MAX_LEASE
 from ..oci.digest import Digest
 
+# Only what is called like ours is ever removed: anything else was put there by somebody, and may be wanted.
+_LEASE = re.compile(r"[0-9]{1,20}-[0-9a-f]{1,16}")
+_TEMPORARY = re.compile(rf"({_LEASE.pattern})\.[0-9]{{1,20}}")
+
+LOCK_FILE = "lock"
+CheckFile = t.Callable[[os.stat_result, str], None]
+
 
 @contextlib.contextmanager
-def exclusive(path: str, mode: int, timeout: float, like: str) -> t.Iterator[None]:
-    """Holds the lock file PATH, which is made with MODE and the owner of LIKE where it lacks, and never removed. Raises LockTimeout after TIMEOUT seconds."""
+def exclusive(folder: Folder, mode: int, timeout: float, owner: os.stat_result, check: CheckFile) -> t.Iterator[None]:
+    """Hold the lock file of FOLDER, which is made with MODE and for OWNER if it is missing, and never removed.
+
+    One that exists keeps its mode and its owner: it could be somebody's file that was moved or linked there. CHECK raises StoreDamaged for one that isn't
+    to be trusted. Raises LockTimeout after TIMEOUT seconds.
+    """
+    path = folder.path_of(LOCK_FILE)
     with reporting(path):
-        descriptor = _open_or_make(path, like)
+        descriptor = _open_or_make(folder, mode, owner)
     try:
         with reporting(path):
-            status = os.fstat(descriptor)
-            if status.st_uid == os.geteuid() and status.st_mode & 0o777 != mode:
-                os.fchmod(descriptor, mode)
+            check(os.fstat(descriptor), path)
             wait_for_lock(descriptor, path, timeout)
         yield
     finally:
         os.close(descriptor)
 
 
-def _open_or_make(path: str, like: str) -> int:
+def _open_or_make(folder: Folder, mode: int, owner: os.stat_result) -> int:
     while True:
         with contextlib.suppress(FileNotFoundError):
-            return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            return folder.open_file(LOCK_FILE, os.O_RDWR)
         with contextlib.suppress(FileExistsError):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            take_owner(descriptor, like)
+            descriptor = folder.create_file(LOCK_FILE, mode, os.O_RDWR)
+            give_to(descriptor, owner)
             return descriptor
 
 
 @contextlib.contextmanager
-def watching(path: str, timeout: float) -> t.Iterator[None]:
-    """Holds the lock file PATH against writers, together with others that only look. Writes nothing: where there is no such file, nobody has written yet.
+def watching(folder: Folder | None, timeout: float) -> t.Iterator[None]:
+    """Hold the lock file of FOLDER against writers, together with others that only look. Write nothing: without a lock file, nobody has written yet.
 
     Raises LockTimeout after TIMEOUT seconds.
     """
+    path = folder.path_of(LOCK_FILE) if folder is not None else ""
     try:
-        descriptor = open_regular(path)
+        descriptor = open_below(folder, LOCK_FILE, path)
     except FileNotFoundError:
         yield
         return
@@ -70,16 +83,16 @@ class Lease:
     Leases are made, read and cleared away under the store's lock only.
     """
 
-    def __init__(self, folder: str, mode: int, needed: t.Iterable[Digest], like: str) -> None:
-        """MODE, and the owner of LIKE, let those who share the store see the lease, as they have to."""
+    def __init__(self, folder: Folder, mode: int, needed: t.Iterable[Digest], owner: os.stat_result) -> None:
+        """MODE and OWNER let those who share the store see the lease, as they have to."""
         self.id = f"{os.getpid()}-{random.getrandbits(64):016x}"
-        self._path = os.path.join(folder, self.id)
-        with reporting(self._path):
-            self._descriptor = os.open(self._path, CREATE_PRIVATE, 0o600)
+        self._folder = folder
+        path = folder.path_of(self.id)
+        with reporting(path):
+            self._descriptor = folder.create_file(self.id, mode)
             try:
-                os.fchmod(self._descriptor, mode)
-                take_owner(self._descriptor, like)
-                try_lock(self._descriptor, self._path)
+                give_to(self._descriptor, owner)
+                try_lock(self._descriptor, path)
                 listed = [str(digest) for digest in needed]
                 # An empty file takes no room: a run that only removes has to work on a full disk.
                 with open(self._descriptor, "w", encoding="ascii", closefd=False) as file:
@@ -91,66 +104,68 @@ class Lease:
     def end(self) -> None:
         """Gone first, unlocked later: nobody meets a lease that is neither. One that can't be removed is cleared away by a later run."""
         with contextlib.suppress(OSError):
-            os.unlink(self._path)
+            self._folder.unlink(self.id)
         with contextlib.suppress(OSError):
             os.close(self._descriptor)
 
 
-def live_leases(folder: str) -> dict[str, frozenset[Digest]]:
+def live_leases(folder: Folder) -> dict[str, frozenset[Digest]]:
     """What each live run needs, by the id of its lease. Leases of the dead are removed."""
     needs, dead = seen_leases(folder)
-    for path in dead:
-        with reporting(path), contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+    for name in dead:
+        with reporting(folder.path_of(name)):
+            folder.unlink(name)
     return needs
 
 
-def seen_leases(folder: str) -> tuple[dict[str, frozenset[Digest]], list[str]]:
-    """What each live run needs, by the id of its lease, and the paths of the leases of the dead; nothing is removed."""
+def seen_leases(folder: Folder | None) -> tuple[dict[str, frozenset[Digest]], list[str]]:
+    """What each live run needs, by the id of its lease, and the leases of the dead by name; nothing is removed."""
     needs: dict[str, frozenset[Digest]] = {}
     dead: list[str] = []
-    for name in _names(folder):
-        path = os.path.join(folder, name)
-        with reporting(path), contextlib.suppress(FileNotFoundError):
-            if _is_dead(path):
-                dead.append(path)
+    for name in _names(folder, _LEASE):
+        with contextlib.suppress(FileNotFoundError):
+            needed = _read_needs(folder, name)
+            if needed is None:
+                dead.append(name)
             else:
-                needs[name] = _read_needs(path)
+                needs[name] = needed
     return needs, dead
 
 
-def reclaim(folder: str, live: t.Collection[str]) -> None:
-    """Removes the temporary files and folders in FOLDER of all runs but those with LIVE leases."""
-    for path in abandoned(folder, live):
-        with reporting(path), contextlib.suppress(FileNotFoundError):
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
+def reclaim(folder: Folder, live: t.Collection[str], owner: os.stat_result) -> None:
+    """Remove the temporary files and folders in FOLDER of all runs but those with LIVE leases. Only folders of OWNER are emptied."""
+    for name in abandoned(folder, live):
+        with reporting(folder.path_of(name)):
+            folder.remove_tree(name, owner.st_uid)
 
 
-def abandoned(folder: str, live: t.Collection[str]) -> list[str]:
-    """The temporary files and folders in FOLDER, which are called `LEASE.NUMBER`, of all runs but those with LIVE leases."""
-    return [os.path.join(folder, name) for name in _names(folder) if name.partition(".")[0] not in live]
+def abandoned(folder: Folder | None, live: t.Collection[str]) -> list[str]:
+    """The names of temporary files and folders in FOLDER, which are called `LEASE.NUMBER`, of all runs but those with LIVE leases."""
+    return [name for name in _names(folder, _TEMPORARY) if name.partition(".")[0] not in live]
 
 
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except FileNotFoundError:
+def _names(folder: Folder | None, pattern: re.Pattern[str]) -> list[str]:
+    if folder is None:
         return []
+    with reporting(folder.path):
+        return [name for name in folder.names() if pattern.fullmatch(name)]
 
 
-def _is_dead(path: str) -> bool:
-    descriptor = open_regular(path)
+def _read_needs(folder: Folder | None, name: str) -> frozenset[Digest] | None:
+    """What the run of a lease needs; None if the run is dead. Raises FileNotFoundError for a lease that has ended."""
+    path = folder.path_of(name) if folder is not None else name
+    with reporting(path):
+        status = folder.status(name) if folder is not None else None
+    if status is not None and not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        return None  # no lease of ours is a link, a FIFO or a device
+    descriptor = open_below(folder, name, path)
     try:
-        return try_lock(descriptor, path, shared=True)
-    finally:
-        os.close(descriptor)
-
-
-def _read_needs(path: str) -> frozenset[Digest]:
-    try:
-        return frozenset(Digest.parse(text) for text in json.loads(read_bounded(path, MAX_LEASE) or b"[]"))
+        with reporting(path):
+            if try_lock(descriptor, path, shared=True):
+                return None
+        data = read_open_bounded(os.dup(descriptor), path, MAX_LEASE)
+        return frozenset(Digest.parse(text) for text in json.loads(data or b"[]"))
     except ValueError as error:
         raise StoreDamaged(f"{path} is the lease of a running task but can't be read: {error}") from error
+    finally:
+        os.close(descriptor)

@@ -13,13 +13,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 import threading
 import time
 import typing as t
 
 from ..errors import DigestMismatch, DiskFull, InputOutputError, InvalidReference, LongshoreError
-from ..files import CHUNK, read_bounded, reporting, take_owner, try_lock
+from ..files import CHUNK, open_below, read_open_bounded, reporting, try_lock
+from ..folders import Folder, give_to
 from ..oci.digest import Digest, Verifier
 from ..oci.manifest import Descriptor
 from .spans import MAX_NOTES, Span, Spans, note, read_notes
@@ -31,17 +31,19 @@ KEPT_AT_MOST = 100
 PATIENCE = 60.0
 
 _JOURNAL = ".pieces"
-_OPENED = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENXIO)
+_DENIED = (errno.EACCES, errno.EPERM)
 _USELESS_AFTER = (DigestMismatch, DiskFull, InputOutputError)
 
 
 class Partial:
     """A partial file that is ours to write. Left by an error of the network it stays, left by any other it goes."""
 
-    def __init__(self, path: str, file: int, wanted: Descriptor) -> None:
-        self.path = path
+    def __init__(self, folder: Folder, name: str, file: int, wanted: Descriptor) -> None:
+        self.path = folder.path_of(name)
         self.size = wanted.size
+        self._folder = folder
+        self._name = name
+        self._journal = name + _JOURNAL
         self._file = file
         self._wanted = wanted
         self._notes: int | None = None
@@ -58,7 +60,8 @@ class Partial:
         with reporting(self.path):
             length = os.fstat(self._file).st_size
             try:
-                spans = read_notes(read_bounded(self.path + _JOURNAL, MAX_NOTES), self.size)
+                journal = _open_own(self._folder, self._journal, os.O_RDONLY)
+                spans = None if journal is None else read_notes(read_open_bounded(journal, self.path + _JOURNAL, MAX_NOTES), self.size)
             except FileNotFoundError:
                 spans = Spans([(0, length)])
             if spans is None or length > self.size:
@@ -69,8 +72,7 @@ class Partial:
             return spans
 
     def _empty(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path + _JOURNAL)
+        self._folder.unlink(self._journal)
         os.ftruncate(self._file, 0)
 
     # What is there.
@@ -103,8 +105,7 @@ class Partial:
             os.ftruncate(self._file, self._spans.front)
             self._spans = Spans([(0, self._spans.front)])
             self._close_notes()
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path + _JOURNAL)
+            self._folder.unlink(self._journal)
         self.hash_on()
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
@@ -116,9 +117,18 @@ class Partial:
     def pieces(self) -> None:
         """From now on pieces may come in any order: what is there already goes down in a journal first."""
         with self._lock, reporting(self.path):
-            self._notes = os.open(self.path + _JOURNAL, _OPENED | os.O_APPEND, 0o600)
+            self._notes = self._open_journal()
             os.ftruncate(self._notes, 0)
             self._note(b"".join(note(start, stop) for start, stop in self._spans))
+
+    def _open_journal(self) -> int:
+        """Open the journal for writing. What isn't a file of our own is replaced: the journal is truncated, and that could be somebody else's file."""
+        with contextlib.suppress(FileNotFoundError):
+            journal = _open_own(self._folder, self._journal, os.O_RDWR | os.O_APPEND)
+            if journal is not None:
+                return journal
+            self._folder.unlink(self._journal)
+        return self._folder.create_file(self._journal, flags=os.O_RDWR | os.O_APPEND)
 
     def write_at(self, start: int, data: bytes | bytearray | memoryview) -> None:
         """Writes a part of a piece, after `pieces`; several threads may do so at once."""
@@ -158,19 +168,19 @@ class Partial:
         self.hash_on()
         self._verifier.finish()
 
-    def keep_owner(self, path: str) -> None:
-        """As `PrivateFile.keep_owner`. Comes after `finish`: until then nobody else may write to the file."""
-        take_owner(self._file, path)
+    def give_to(self, owner: os.stat_result) -> None:
+        """As `PrivateFile.give_to`. Comes after `finish`: until then nobody else may write to the file."""
+        with reporting(self.path):
+            give_to(self._file, owner)
 
-    def publish(self, target: str) -> os.stat_result:
+    def publish(self, target: str, folder: Folder) -> os.stat_result:
         """Durable content under TARGET, as `PrivateFile.publish`. Comes after `finish`."""
         with reporting(target):
             os.fsync(self._file)
             os.fchmod(self._file, 0o444)
             status = os.fstat(self._file)
-            os.rename(self.path, target)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path + _JOURNAL)
+            self._folder.rename(self._name, folder, os.path.basename(target))
+            self._folder.unlink(self._journal)
         return status
 
     def __enter__(self) -> Partial:
@@ -178,7 +188,7 @@ class Partial:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, unused_trace: object) -> None:
         if error is not None and (isinstance(error, _USELESS_AFTER) or not self._spans.end):
-            remove(self.path)
+            remove(self._folder, self._name)
         self._close_notes()
         with contextlib.suppress(OSError):
             os.close(self._file)
@@ -190,19 +200,20 @@ class Partial:
             self._notes = None
 
 
-def path_of(folder: str, digest: Digest) -> str:
-    return os.path.join(folder, f"{digest.algorithm}-{digest.hex}")
+def name_of(digest: Digest) -> str:
+    return f"{digest.algorithm}-{digest.hex}"
 
 
-def claim(folder: str, wanted: Descriptor, arrived: t.Callable[[], bool]) -> Partial | None:
+def claim(folder: Folder, wanted: Descriptor, arrived: t.Callable[[], bool]) -> Partial | None:
     """The partial file of a blob, locked; new where there is none.
 
     None when the blob has ARRIVED meanwhile, and when the file can't be had: it is another user's, or belongs to a run that doesn't go on.
     """
-    path = path_of(folder, wanted.digest)
+    name = name_of(wanted.digest)
+    path = folder.path_of(name)
     while True:
         with reporting(path):
-            file = _opened(path)
+            file = _open_or_create(folder, name)
         if file is None:
             return None
         try:
@@ -210,11 +221,11 @@ def claim(folder: str, wanted: Descriptor, arrived: t.Callable[[], bool]) -> Par
                 if not _locked_in_time(file, path):
                     os.close(file)
                     return None
-                if _is_at(path, file):
+                if _is_at(folder, name, file):
                     if not arrived():
                         os.utime(file)
-                        return Partial(path, file, wanted)
-                    remove(path)
+                        return Partial(folder, name, file, wanted)
+                    remove(folder, name)
             os.close(file)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -224,17 +235,30 @@ def claim(folder: str, wanted: Descriptor, arrived: t.Callable[[], bool]) -> Par
             return None
 
 
-def _opened(path: str) -> int | None:
-    """The file of our own at PATH. Whoever else could write to one would still be able to after it was verified."""
+def _open_or_create(folder: Folder, name: str) -> int | None:
+    while True:
+        try:
+            return _open_own(folder, name, os.O_RDWR)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                return folder.create_file(name, flags=os.O_RDWR)
+
+
+def _open_own(folder: Folder, name: str, flags: int) -> int | None:
+    """Open a regular file of our own; return None for anything else. Raises FileNotFoundError, OSError.
+
+    Whoever else could write to a file would still be able to after it was verified; and a file with a second name may be one from outside the store.
+    """
     try:
-        file = os.open(path, _OPENED, 0o600)
+        file = folder.open_file(name, flags)
+    except InputOutputError:
+        return None
     except OSError as error:
-        if error.errno in _NOT_OURS:
+        if error.errno in _DENIED:
             return None
         raise
     status = os.fstat(file)
-    if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink <= 1 and not status.st_mode & 0o022:
-        os.fchmod(file, 0o600)
+    if status.st_uid == os.geteuid() and status.st_nlink <= 1 and not status.st_mode & 0o022:
         return file
     os.close(file)
     return None
@@ -254,50 +278,53 @@ def _locked_in_time(file: int, path: str) -> bool:
     return True
 
 
-def _is_at(path: str, file: int) -> bool:
+def _is_at(folder: Folder, name: str, file: int) -> bool:
     """Whether the file is still called so: it may have become the blob, or have gone, before we had its lock."""
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(file))
-    except FileNotFoundError:
-        return False
+    status = folder.status(name)
+    return status is not None and os.path.samestat(status, os.fstat(file))
 
 
-def remove(path: str) -> None:
+def remove(folder: Folder, name: str) -> None:
     """Removes a partial file as far as it goes: what stays is for a later run to clear away."""
-    for name in (path, path + _JOURNAL):
+    for one in (name, name + _JOURNAL):
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            folder.unlink(one)
 
 
-def reclaim(folder: str, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> None:
+def reclaim(folder: Folder, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> None:
     """Removes the partial files that are useless, unless somebody writes them."""
-    for path in useless(folder, needed, is_here):
-        clear(path)
+    for name in useless(folder, needed, is_here):
+        clear(folder, name)
 
 
-def useless(folder: str, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> list[str]:
-    """The partial files that nobody will go on with: their blob is here, they are old, or there are too many.
+def useless(folder: Folder, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> list[str]:
+    """The names of partial files that nobody will go on with: their blob is here, they are old, or there are too many.
 
-    Those of NEEDED blobs are none of these: this run goes on with them.
+    Those of NEEDED blobs are none of these: this run goes on with them. What isn't called like a partial file is somebody else's.
     """
     now = time.time()
-    names = {name.removesuffix(_JOURNAL) for name in os.listdir(folder)} if os.path.isdir(folder) else ()
-    by_age = sorted(((_written(os.path.join(folder, name)), name) for name in names), reverse=True)
+    digests = {name.removesuffix(_JOURNAL): digest for name, digest in _own_names(folder)}
+    by_age = sorted(((_written(folder, name), name) for name in digests), reverse=True)
     found = []
     for rank, (written, name) in enumerate(by_age):
-        digest = _digest_of(name)
-        if digest is None or is_here(digest) or (digest not in needed and (now - written >= KEPT_SECONDS or rank >= KEPT_AT_MOST)):
-            found.append(os.path.join(folder, name))
+        digest = digests[name]
+        if is_here(digest) or (digest not in needed and (now - written >= KEPT_SECONDS or rank >= KEPT_AT_MOST)):
+            found.append(name)
     return found
 
 
-def paths_but_of(folder: str, needed: t.Collection[Digest]) -> list[str]:
-    """The paths of all partial files and journals, but for those of NEEDED blobs."""
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
+def names_but_of(folder: Folder | None, needed: t.Collection[Digest]) -> list[str]:
+    """The names of all partial files and journals, but for those of NEEDED blobs."""
+    return [name for name, digest in _own_names(folder) if digest not in needed]
+
+
+def _own_names(folder: Folder | None) -> list[tuple[str, Digest]]:
+    """The names of all partial files and journals, with the digests of their blobs."""
+    if folder is None:
         return []
-    return [os.path.join(folder, name) for name in names if _digest_of(name.removesuffix(_JOURNAL)) not in needed]
+    with reporting(folder.path):
+        found = [(name, _digest_of(name.removesuffix(_JOURNAL))) for name in folder.names()]
+    return [(name, digest) for name, digest in found if digest is not None]
 
 
 def _digest_of(name: str) -> Digest | None:
@@ -307,27 +334,30 @@ def _digest_of(name: str) -> Digest | None:
         return None
 
 
-def _written(path: str) -> float:
+def _written(folder: Folder, name: str) -> float:
     try:
-        return os.lstat(path).st_mtime
+        status = folder.status(name)
     except OSError:
         return 0.0
+    return status.st_mtime if status is not None else 0.0
 
 
-def clear(path: str) -> None:
+def clear(folder: Folder, name: str) -> None:
     """Removes a partial file, or that of a journal, unless somebody is writing it."""
-    path = path.removesuffix(_JOURNAL)
+    name = name.removesuffix(_JOURNAL)
+    if _digest_of(name) is None:
+        return
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        file = open_below(folder, name, folder.path_of(name))
     except FileNotFoundError:
         with contextlib.suppress(OSError):
-            os.unlink(path + _JOURNAL)
+            folder.unlink(name + _JOURNAL)
         return
-    except OSError:
+    except LongshoreError:
         return
     try:
         with contextlib.suppress(OSError, LongshoreError):
-            if try_lock(file, path):
-                remove(path)
+            if try_lock(file, name):
+                remove(folder, name)
     finally:
         os.close(file)

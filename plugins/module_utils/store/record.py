@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 
-from ..errors import InputOutputError
-from ..files import read_bounded
+from ..errors import InputOutputError, StoreDamaged
+from ..files import open_below, read_bounded, read_open_bounded
+from ..folders import Folder
 from ..limits import MAX_RECORD
 from ..oci.digest import Digest
 
-_UNREADABLE = (FileNotFoundError, InputOutputError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+_UNREADABLE = (FileNotFoundError, InputOutputError, StoreDamaged, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 _Value = t.TypeVar("_Value")
 
@@ -22,9 +24,14 @@ _Value = t.TypeVar("_Value")
 class Record(t.Generic[_Value]):
     """A value for each of at most LIMIT digests, the youngest last. Nothing is decided by it: without the file a run only does more."""
 
-    def __init__(self, path: str, limit: int, parse: t.Callable[[t.Any], _Value]) -> None:
-        """PARSE makes a value of what JSON has for it, and raises ValueError or TypeError for anything else."""
+    def __init__(self, path: str, limit: int, parse: t.Callable[[t.Any], _Value], open_folder: t.Callable[[], Folder | None] | None = None) -> None:
+        """PARSE makes a value of what JSON has for it, and raises ValueError or TypeError for anything else.
+
+        OPEN_FOLDER returns the open folder that holds the file, None if it is missing; without it the file is opened by its path.
+        """
         self.path = path
+        self.name = os.path.basename(path)
+        self._open_folder = open_folder
         self._limit = limit
         self._parse = parse
         self._values: dict[str, _Value] | None = None
@@ -52,8 +59,10 @@ class Record(t.Generic[_Value]):
         return json.dumps(dict(list(values.items())[-self._limit :]), separators=(",", ":")).encode("ascii")
 
     def on_disk(self) -> bytes:
-        """The file as it is. Raises FileNotFoundError, InputOutputError."""
-        return read_bounded(self.path, MAX_RECORD)
+        """The file as it is. Raises FileNotFoundError, InputOutputError, StoreDamaged."""
+        if self._open_folder is None:
+            return read_bounded(self.path, MAX_RECORD)
+        return read_open_bounded(open_below(self._open_folder(), self.name, self.path), self.path, MAX_RECORD)
 
     def _load(self) -> bytes:
         """Return the bytes to read values from. Errors as in on_disk."""

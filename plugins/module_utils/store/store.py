@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 import typing as t
 
 from ..errors import DigestMismatch, ImageNotFound, InputOutputError, InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
-from ..files import open_regular, read_bounded, read_chunks, reporting, require_writable
+from ..files import open_below, read_open_bounded, read_open_chunks, reporting, require_writable
+from ..folders import Folder
 from ..limits import MAX_DOCUMENT
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import Document
@@ -22,16 +24,15 @@ from ..oci.reference import Reference
 from ..oci.selecting import find_all
 from .index import MAX_INDEX, Entry, StoreIndex
 from .known import KnownBlobs
+from .open_folders import BLOBS, PRIVATE, StoreFolders
 from .whereabouts import Whereabouts
 
 if t.TYPE_CHECKING:
     from .record import Record
     from .writer import Writer
 
-PRIVATE = ".longshore"
 LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"
-BLOBS = "blobs"
 LAYOUT_VERSION = "1.0.0"
 
 
@@ -52,12 +53,18 @@ class Store:
         self.path = os.path.abspath(path)
         self.mode = mode
         self.lock_timeout = lock_timeout
-        self.known = KnownBlobs(self.private("verified.json"))
-        self.whereabouts = Whereabouts(self.private("whereabouts.json"))
+        self.folders = StoreFolders(self.path)
+        private_folder = functools.partial(self.folders.find, PRIVATE)
+        self.known = KnownBlobs(self.private("verified.json"), private_folder)
+        self.whereabouts = Whereabouts(self.private("whereabouts.json"), private_folder)
         self._index: StoreIndex | None = None
         self._ids: dict[Digest, set[Digest]] = {}
 
-    # Places. A path is built from digests and our own words alone (promise I13).
+    def close(self) -> None:
+        """Close the folders that were opened. A store that is used again opens them again."""
+        self.folders.close()
+
+    # Places, for messages and results; files are opened below open folders only. A path is built from digests and our own words alone (promise I13).
 
     def private(self, *names: str) -> str:
         return os.path.join(self.path, PRIVATE, *names)
@@ -94,17 +101,15 @@ class Store:
 
     def _is_empty(self) -> bool:
         """Whether there is no store yet. Refuses folders that are no store, and stores of a version to come."""
+        folder = self.folders.find()
+        if folder is None:
+            return True
         with reporting(self.path):
-            try:
-                names = set(os.listdir(self.path))
-            except FileNotFoundError:
-                return True
-            except NotADirectoryError as error:
-                raise UnsupportedFormat(f"{self.path} is not a folder; give a folder for the store") from error
+            names = set(folder.names())
         if INDEX_FILE in names:
             self._check_version(required=True)
             return False
-        if BLOBS in names and self._has_blobs():
+        if self._has_blobs():
             raise StoreDamaged(
                 f"{self.index_path} is missing, but there are blobs beside it: restore it from a backup, or move the store away to begin a new one"
             )
@@ -115,14 +120,14 @@ class Store:
         return True
 
     def _has_blobs(self) -> bool:
-        folder = os.path.join(self.path, BLOBS)
-        with reporting(folder):
-            return any(files for _path, _folders, files in os.walk(folder))
+        folder = self.folders.find(BLOBS)
+        with reporting(os.path.join(self.path, BLOBS)):
+            return folder is not None and any(folder.file_statuses())
 
     def _check_version(self, required: bool) -> None:
         path = os.path.join(self.path, LAYOUT_FILE)
         try:
-            version = Document.parse(read_bounded(path, MAX_DOCUMENT), path).required_text("imageLayoutVersion")
+            version = Document.parse(self._read_file(LAYOUT_FILE, MAX_DOCUMENT), path).required_text("imageLayoutVersion")
         except FileNotFoundError as error:
             if required:
                 raise StoreDamaged(f"{path} is missing: {self.path} is no OCI image layout without it") from error
@@ -132,11 +137,17 @@ class Store:
         if not version.startswith("1."):
             raise UnsupportedFormat(f"{path} says version {version!r:.40}; only image layouts of version 1 are supported")
 
+    def _read_file(self, name: str, limit: int) -> bytes:
+        path = os.path.join(self.path, name)
+        return read_open_bounded(open_below(self.folders.find(), name, path), path, limit)
+
     def _read_index(self) -> StoreIndex:
-        if not stat.S_ISREG(os.lstat(self.index_path).st_mode):
+        folder = self.folders.find()
+        status = folder.status(INDEX_FILE) if folder is not None else None
+        if status is not None and not stat.S_ISREG(status.st_mode):
             raise StoreDamaged(f"{self.index_path} is not a regular file")
         try:
-            return StoreIndex.parse(read_bounded(self.index_path, MAX_INDEX), self.index_path)
+            return StoreIndex.parse(self._read_file(INDEX_FILE, MAX_INDEX), self.index_path)
         except FileNotFoundError as error:
             raise StoreDamaged(f"{self.index_path} went away while it was read") from error
 
@@ -148,9 +159,10 @@ class Store:
 
     def check_writable(self) -> None:
         """Raises InputOutputError where this user can't write to the store, or make it; nothing is written to find that out."""
-        for folder in (self.path, self.private()):
-            if os.path.isdir(folder):
-                require_writable(folder, f"the store {self.path} can't be written")
+        for names in ((), (PRIVATE,)):
+            folder = self.folders.find(*names)
+            if folder is not None:
+                require_writable(folder.path, f"the store {self.path} can't be written")
         if not os.path.lexists(self.path):
             require_writable(_nearest(self.path), f"the store {self.path} can't be made")
 
@@ -159,21 +171,34 @@ class Store:
     def stored(self) -> t.Iterator[Digest]:
         """Every digest under which there is a file, or whatever else. What is called otherwise isn't ours."""
         for algorithm in ALGORITHMS:
-            folder = os.path.join(self.path, BLOBS, algorithm)
-            with reporting(folder), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                for name in sorted(os.listdir(folder)):
+            folder = self.folders.find(BLOBS, algorithm)
+            with reporting(os.path.join(self.path, BLOBS, algorithm)):
+                for name in sorted(folder.names()) if folder is not None else ():
                     with contextlib.suppress(InvalidReference):
                         yield Digest(algorithm, name)
 
+    def blob_folder(self, digest: Digest) -> Folder | None:
+        """Return the open folder of a blob; None if it is missing. Raises StoreDamaged for a link in its place."""
+        return self.folders.find(BLOBS, digest.algorithm)
+
+    def entry_status(self, digest: Digest) -> os.stat_result | None:
+        """Return the status of whatever is in the place of a blob; None if nothing is."""
+        folder = self.blob_folder(digest)
+        with reporting(self.blob_path(digest)):
+            return folder.status(digest.hex) if folder is not None else None
+
     def status(self, digest: Digest) -> os.stat_result | None:
         """What the file system says of a blob; None for one that is absent or no regular file."""
-        path = self.blob_path(digest)
-        with reporting(path):
-            try:
-                status = os.lstat(path)
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-        return status if stat.S_ISREG(status.st_mode) else None
+        status = self.entry_status(digest)
+        return status if status is not None and stat.S_ISREG(status.st_mode) else None
+
+    def open_blob(self, digest: Digest) -> int:
+        """Open a blob and return its descriptor. Raises FileNotFoundError, and InputOutputError for anything but a regular file."""
+        return open_below(self.blob_folder(digest), digest.hex, self.blob_path(digest))
+
+    def read_blob(self, digest: Digest) -> t.Iterator[memoryview]:
+        """Yield the content of a blob, unverified, in pieces of one buffer. Errors as in open_blob."""
+        yield from read_open_chunks(self.open_blob(digest), self.blob_path(digest))
 
     def has(self, descriptor: Descriptor, believes_others: bool = True) -> bool:
         """Whether the blob is here and known to be good: marked as hashed and untouched since, or hashed now (promise I8). What can't be read isn't.
@@ -186,11 +211,12 @@ class Store:
         is_believed = believes_others or self.known.trusts(descriptor.digest, status)
         if is_believed and self.known.knows(descriptor.digest, status):
             # The mark may be another user's.
-            return os.access(self.blob_path(descriptor.digest), os.R_OK)
+            folder = self.blob_folder(descriptor.digest)
+            return folder is not None and folder.is_readable(descriptor.digest.hex)
         if is_believed and self.known.rejects(descriptor.digest, status):
             return False
         try:
-            found, _size = hash_stream(read_chunks(self.blob_path(descriptor.digest)), descriptor.digest.algorithm)
+            found, _size = hash_stream(self.read_blob(descriptor.digest), descriptor.digest.algorithm)
         except (FileNotFoundError, InputOutputError):
             return False
         if found == descriptor.digest:
@@ -203,20 +229,21 @@ class Store:
         if status is None or status.st_size != descriptor.size or status.st_size > MAX_DOCUMENT:
             return None
         try:
-            return descriptor.digest.check(read_bounded(self.blob_path(descriptor.digest), MAX_DOCUMENT), self.blob_path(descriptor.digest))
+            path = self.blob_path(descriptor.digest)
+            return descriptor.digest.check(read_open_bounded(self.open_blob(descriptor.digest), path, MAX_DOCUMENT), path)
         except (FileNotFoundError, InputOutputError, DigestMismatch):
             return None
 
     def open(self, descriptor: Descriptor) -> t.Iterator[memoryview]:
         """The bytes of a blob in pieces, for a reader that verifies them. Raises StoreDamaged for one that is absent or can't be read."""
         with _telling_damage(self.blob_path(descriptor.digest)):
-            yield from read_chunks(self.blob_path(descriptor.digest))
+            yield from self.read_blob(descriptor.digest)
 
     def open_file(self, descriptor: Descriptor) -> int:
         """A blob as a file descriptor, for a copy that the kernel makes. Raises StoreDamaged for one that is absent, can't be read or has another size."""
         path = self.blob_path(descriptor.digest)
         with _telling_damage(path):
-            opened = open_regular(path)
+            opened = self.open_blob(descriptor.digest)
         if os.fstat(opened).st_size != descriptor.size:
             os.close(opened)
             raise StoreDamaged(f"{path} has another size than its descriptor says; pull the image again")
@@ -264,7 +291,7 @@ class Store:
         graph = self.graph(entry, every_child_noting_the_wanted)
         if graph is None:
             return Survey(None, (entry.descriptor,))
-        return Survey(graph, tuple(child for child in graph.absent if child.digest in promised or os.path.lexists(self.blob_path(child.digest))))
+        return Survey(graph, tuple(child for child in graph.absent if child.digest in promised or self.entry_status(child.digest)))
 
     def missing(self, entry: Entry, believes_others: bool = True) -> list[Descriptor]:
         """What an image lacks of what it promises: its wanted platforms, and all of every child whose manifest is here (promise I4). Blobs as in `has`."""

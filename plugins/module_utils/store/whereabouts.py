@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..folders import Folder
 from ..limits import MAX_BLOB_ORIGINS
 from ..oci.digest import Digest
 from .record import Record
@@ -19,8 +20,8 @@ MAX_PLACES = 4
 class Whereabouts(Record[tuple[str, ...]]):
     """A bounded record of `registry/repository` by digest, the last ones first. A registry that is asked to link a blob decides for itself."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path, MAX_BLOBS, _read_places)
+    def __init__(self, path: str, open_folder: t.Callable[[], Folder | None] | None = None) -> None:
+        super().__init__(path, MAX_BLOBS, _read_places, open_folder)
 
     def places(self, digest: Digest) -> tuple[str, ...]:
         return self.value(digest) or ()

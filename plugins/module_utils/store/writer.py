@@ -11,12 +11,12 @@ import dataclasses
 import functools
 import itertools
 import os
-import shutil
 import stat
 import typing as t
 
-from ..errors import DigestMismatch, DiskFull, InputOutputError, LongshoreError, NameTaken, StoreIncomplete
-from ..files import PrivateFile, make_folder, reporting, sync_folder
+from ..errors import DigestMismatch, DiskFull, InputOutputError, LongshoreError, NameTaken, StoreDamaged, StoreIncomplete
+from ..files import PrivateFile, reporting
+from ..folders import Folder
 from ..oci.digest import Digest, Verifier
 from ..oci.document import canonical
 from ..oci.graph import Graph, NamedGraph
@@ -25,7 +25,8 @@ from ..oci.platform import Selection
 from ..oci.reference import Reference
 from . import locks
 from .index import Entry, StoreIndex
-from .store import BLOBS, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, Store
+from .open_folders import BLOBS, PRIVATE
+from .store import INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, Store
 
 if t.TYPE_CHECKING:
     from .partials import Partial
@@ -44,22 +45,23 @@ class Writer:
         """Makes the store where there is none. Raises LockTimeout, StoreDamaged, DiskFull, InputOutputError."""
         self.store = store
         self._counter = itertools.count()
-        self._to_sync: set[str] = set()
+        self._to_sync: set[str] = set()  # algorithms, whose folders of blobs have new names
         self._brought: list[Digest] = []
         self._begun: list[str] = []
         self._full = False
         needed = frozenset(needed)
+        # Folders that were opened to make the plan may have been replaced since, by who began the store anew.
+        store.close()
         store.reload()
-        make_folder(store.path, store.mode)
-        make_folder(store.private(), store.mode, like=store.path)
-        self._mode = _mode_of(store.private())
-        for folder in (store.private("leases"), store.private("tmp")):
-            self._make_folder(folder)
+        self._top = store.folders.make(store.mode)
+        self._private = store.folders.make(store.mode, PRIVATE)
+        self._mode = _mode_of(self._private.own_status())
+        self._leases, self._temporary = (self._make_folder(PRIVATE, name) for name in ("leases", "tmp"))
         with self._locked():
-            live = locks.live_leases(store.private("leases"))
-            locks.reclaim(store.private("tmp"), live)
+            live = locks.live_leases(self._leases)
+            locks.reclaim(self._temporary, live, self._owner)
             self._reclaim_partials(needed)
-            self._lease = locks.Lease(store.private("leases"), self._file_mode, needed, like=store.path)
+            self._lease = locks.Lease(self._leases, self._file_mode, needed, self._owner)
             try:
                 self._lay_out()
             except BaseException:
@@ -99,8 +101,7 @@ class Writer:
         """
         from . import partials
 
-        folder = self.store.private(partials.FOLDER)
-        self._make_folder(folder)
+        folder = self._make_folder(PRIVATE, partials.FOLDER)
         partial = partials.claim(folder, descriptor, lambda: self.store.has(descriptor))
         if partial is None:
             if not self.store.has(descriptor):
@@ -132,38 +133,45 @@ class Writer:
         self.give_up(self._begun)
 
     def give_up(self, unfinished: t.Iterable[str]) -> None:
-        """Removes partial files that nobody writes."""
+        """Removes partial files that nobody writes, given by their paths."""
         from . import partials
 
-        for path in unfinished:
-            partials.clear(path)
+        folder = self.store.folders.find(PRIVATE, partials.FOLDER)
+        if folder is not None:
+            for path in unfinished:
+                partials.clear(folder, os.path.basename(path))
 
     def _reclaim_partials(self, needed: t.Collection[Digest]) -> None:
-        if os.path.isdir(self.store.private("partials")):
+        folder = self.store.folders.find(PRIVATE, "partials")
+        if folder is not None:
             from . import partials
 
-            partials.reclaim(self.store.private(partials.FOLDER), needed, lambda digest: self.store.status(digest) is not None)
+            partials.reclaim(folder, needed, lambda digest: self.store.status(digest) is not None)
 
     def _publish_blob(self, file: PrivateFile | Partial, digest: Digest) -> None:
-        target = self.store.blob_path(digest)
-        folder = os.path.dirname(target)
-        if folder not in self._to_sync:
-            self._make_folder(os.path.dirname(folder))
-            self._make_folder(folder)
-        self._move_folder_away(target)
+        folder = self.store.blob_folder(digest)
+        if folder is None:
+            self._make_folder(BLOBS)
+            folder = self._make_folder(BLOBS, digest.algorithm)
+        self._move_folder_away(folder, digest)
         if self.store.status(digest) is None:
             self._brought.append(digest)
-        file.keep_owner(self.store.path)
-        self.store.known.add(digest, file.publish(target))
-        self._to_sync.add(folder)
+        file.give_to(self._owner)
+        self.store.known.add(digest, file.publish(self.store.blob_path(digest), folder))
+        self._to_sync.add(digest.algorithm)
 
-    def _move_folder_away(self, target: str) -> None:
-        """A folder where a blob belongs can be neither replaced by renaming nor unlinked."""
-        if os.path.isdir(target) and not os.path.islink(target):
-            with reporting(target):
-                aside = self._temporary_path()
-                os.rename(target, aside)
-                shutil.rmtree(aside)
+    def _move_folder_away(self, folder: Folder, digest: Digest) -> None:
+        """A folder where a blob belongs can be neither replaced by renaming nor unlinked. One of another user is left alone: nothing of ours is in it."""
+        status, path = self.store.entry_status(digest), self.store.blob_path(digest)
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return
+        owner = self._owner.st_uid
+        if status.st_uid != owner:
+            raise StoreDamaged(f"{path} is a folder of uid {status.st_uid}, who doesn't own the store; remove it")
+        with reporting(path):
+            aside = self._temporary_name()
+            folder.rename(digest.hex, self._temporary, aside)
+            self._temporary.remove_tree(aside, owner)
 
     def lacking(self, graph: Graph, unused_planned: t.Sequence[Descriptor]) -> list[Descriptor]:
         """The blobs to bring now: another run may have removed, or brought, some since the plan was made."""
@@ -196,7 +204,7 @@ class Writer:
             if data is not None and not self.store.has(descriptor):
                 self.ingest(descriptor, functools.partial(_held, data))
         # What was here already may be the work of another run, which hasn't come to syncing it yet.
-        self._to_sync.update(os.path.dirname(self.store.blob_path(descriptor.digest)) for descriptor in graph.content)
+        self._to_sync.update(descriptor.digest.algorithm for descriptor in graph.content)
 
     def commit(self, changes: t.Sequence[Change], names: t.Sequence[Reference | Digest] = ()) -> None:
         """Applies CHANGES to the index as it is now, under the lock: a tag that another run has set meanwhile stays (promise I3).
@@ -230,7 +238,7 @@ class Writer:
             before = self.store.reload()
             after = before.without(removed)
             needed = needed_digests(self.store, after.entries)
-            for lease, digests in locks.live_leases(self.store.private("leases")).items():
+            for lease, digests in locks.live_leases(self._leases).items():
                 if lease != self._lease.id:
                     needed |= digests
             if after != before:
@@ -248,41 +256,42 @@ class Writer:
         """Inside, the records of the store are not on the disk. A death there costs the next run time, and nothing else."""
         kept: dict[str, bytes] = {}
         for record in self.store.records:
-            with contextlib.suppress(OSError, InputOutputError):
-                kept[record.path] = record.on_disk()
-                os.unlink(record.path)
+            with contextlib.suppress(OSError, InputOutputError, StoreDamaged):
+                kept[record.name] = record.on_disk()
+                self._private.unlink(record.name)
         try:
             yield
         finally:
             with contextlib.suppress(InputOutputError, DiskFull):
-                for path, data in kept.items():
-                    self._replace(os.path.relpath(path, self.store.path), data)
+                for name, data in kept.items():
+                    self._replace(self._private, name, data)
 
     def _unlink_blob(self, digest: Digest) -> None:
-        path = self.store.blob_path(digest)
-        self._move_folder_away(path)
-        with reporting(path), contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        folder = self.store.blob_folder(digest)
+        if folder is not None:
+            self._move_folder_away(folder, digest)
+            with reporting(self.store.blob_path(digest)):
+                folder.unlink(digest.hex)
 
     # What both rest on.
 
     def _lay_out(self) -> None:
         """The two files that make a folder an image layout; the index last, since it is by the index that a store is known."""
-        if os.path.lexists(self.store.index_path):
+        if self._top.status(INDEX_FILE) is not None:
             return
         self.store.reload()
-        self._replace(LAYOUT_FILE, canonical({"imageLayoutVersion": LAYOUT_VERSION}))
-        self._replace(INDEX_FILE, StoreIndex().to_bytes())
-        self._make_folder(os.path.join(self.store.path, BLOBS))
-        sync_folder(self.store.path)
+        self._replace(self._top, LAYOUT_FILE, canonical({"imageLayoutVersion": LAYOUT_VERSION}))
+        self._replace(self._top, INDEX_FILE, StoreIndex().to_bytes())
+        self._make_folder(BLOBS)
+        _sync(self._top)
 
     def _write_index(self, before: StoreIndex, after: StoreIndex) -> None:
         """Where AFTER can't be made durable, BEFORE comes back: a run that fails has changed no tag (promise I5)."""
-        self._replace(INDEX_FILE, after.to_bytes())
+        self._replace(self._top, INDEX_FILE, after.to_bytes())
         try:
-            sync_folder(self.store.path)
+            _sync(self._top)
         except LongshoreError:
-            self._replace(INDEX_FILE, before.to_bytes())
+            self._replace(self._top, INDEX_FILE, before.to_bytes())
             raise
         self.store.reload()
 
@@ -290,54 +299,64 @@ class Writer:
         """A record that can't be written costs the next run time, and nothing else."""
         with contextlib.suppress(InputOutputError, DiskFull):
             for record in self.store.news:
-                self._replace(os.path.relpath(record.path, self.store.path), record.to_bytes())
+                self._replace(self._private, record.name, record.to_bytes())
                 record.written()
 
-    def _replace(self, name: str, data: bytes) -> None:
+    def _replace(self, folder: Folder, name: str, data: bytes) -> None:
         """A file that is there keeps its mode: whoever could read it must be able to read the new one."""
-        target = os.path.join(self.store.path, name)
-        mode = 0o600 | (_mode_of(target) & 0o066) if os.path.isfile(target) else self._file_mode
+        target = folder.path_of(name)
+        with reporting(target):
+            there = folder.status(name)
+        mode = 0o600 | (_mode_of(there) & 0o066) if there is not None and stat.S_ISREG(there.st_mode) else self._file_mode
         with self._private_file(mode) as file:
             file.write(data)
-            file.keep_owner(self.store.path)
-            file.publish(target)
+            file.give_to(self._owner)
+            file.publish(target, folder)
 
     def _sync_blobs(self) -> None:
         """A folder leaves the list before it is synced: what another thread publishes meanwhile puts it back."""
-        folders = sorted(self._to_sync)
-        self._to_sync.difference_update(folders)
+        algorithms = sorted(self._to_sync)
+        self._to_sync.difference_update(algorithms)
         try:
-            for folder in folders:
-                sync_folder(folder)
-            if folders:
-                sync_folder(os.path.join(self.store.path, BLOBS))
+            for names in [*((BLOBS, algorithm) for algorithm in algorithms), *([(BLOBS,)] if algorithms else [])]:
+                folder = self.store.folders.find(*names)
+                if folder is not None:
+                    _sync(folder)
         except LongshoreError:
-            self._to_sync.update(folders)
+            self._to_sync.update(algorithms)
             raise
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
-        return locks.exclusive(self.store.private("lock"), self._file_mode, self.store.lock_timeout, like=self.store.path)
+        return locks.exclusive(self._private, self._file_mode, self.store.lock_timeout, self._owner, self.store.folders.check_file)
+
+    @property
+    def _owner(self) -> os.stat_result:
+        return self._top.own_status()
 
     @property
     def _file_mode(self) -> int:
         """Readable and writable for whom the store is; executable for nobody."""
         return 0o600 | (self._mode & 0o066)
 
-    def _make_folder(self, path: str) -> None:
+    def _make_folder(self, *names: str) -> Folder:
         """A folder of the store. All that is new in it is its owner's, whoever writes: else root's help would shut out the user whose store it is."""
-        make_folder(path, self._mode, like=self.store.path)
+        return self.store.folders.make(self._mode, *names)
 
-    def _temporary_path(self) -> str:
-        return self.store.private("tmp", f"{self._lease.id}.{next(self._counter)}")
+    def _temporary_name(self) -> str:
+        return f"{self._lease.id}.{next(self._counter)}"
 
     def _private_file(self, mode: int) -> PrivateFile:
-        return PrivateFile(self._temporary_path(), mode)
+        return PrivateFile(self._temporary.path_of(self._temporary_name()), mode, folder=self._temporary)
 
 
-def _mode_of(path: str) -> int:
+def _mode_of(status: os.stat_result) -> int:
     """How a store was made decides for all that comes to it later, whatever a later run says of modes; never may everybody write."""
-    with reporting(path):
-        return stat.S_IMODE(os.stat(path).st_mode) & ~0o002
+    return stat.S_IMODE(status.st_mode) & ~0o002
+
+
+def _sync(folder: Folder) -> None:
+    with reporting(folder.path):
+        folder.sync()
 
 
 def _held(data: bytes, unused_descriptor: Descriptor) -> t.Iterable[bytes]:

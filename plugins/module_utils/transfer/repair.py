@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import typing as t
 
 from ..errors import LongshoreError, MissingLibrary, StoreDamaged, UnsupportedFormat
@@ -79,9 +78,7 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
     def chosen(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
         """What was asked for, and what else is here, or was."""
         wanted = {child.digest for entry in entries for child in promised_children(entry.selection, index, what, where)}
-        return [
-            child for child in index.manifests if child.digest in wanted or child.digest in damaged or os.path.lexists(store.blob_path(child.digest))
-        ]
+        return [child for child in index.manifests if child.digest in wanted or child.digest in damaged or store.entry_status(child.digest)]
 
     graph = read_graph(root, entries[0].label, read, chosen)
     if graph is None:

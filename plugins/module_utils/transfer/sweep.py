@@ -70,7 +70,7 @@ def plan_sweep(store: Store, leaving: t.Sequence[Entry], everything: bool) -> Sw
     needed = company.needed.union(*(_mentioned(survey.graph) for survey in surveys if survey.graph is not None))
     freed = _sizes(store, (digest for entry in leaving for digest in _content(store, entry) if digest not in needed))
     strays = [digest for digest in store.stored() if digest not in needed and digest not in freed] if everything else []
-    return Sweep(freed, {digest: size_below(store.blob_path(digest)) for digest in strays}, abandoned, unfinished)
+    return Sweep(freed, {digest: size_below(store.blob_folder(digest), digest.hex) for digest in strays}, abandoned, unfinished)
 
 
 def _sizes(store: Store, digests: t.Iterable[Digest]) -> dict[Digest, int]:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch, StoreDamaged, StoreIncomplete
+from ansible_collections.longshore.images.plugins.module_utils.folders import Folder
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.store import writer as writing
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support.faults import leftovers, snapshot, wrong_blobs
 from ansible_collections.longshore.images.tests.support.images import make_image, make_index
@@ -200,12 +200,12 @@ def test_what_is_published_while_folders_are_synced_is_synced_before_its_image_i
     with store.writer(first.digests | second.digests) as writer:
         late = [descriptor for descriptor in second.blobs if not store.has(descriptor)]
 
-        def sync(path: str) -> None:
-            synced.append(path)
-            while path == folder and late:
+        def sync(synced_folder: Folder) -> None:
+            synced.append(synced_folder.path)
+            while synced_folder.path == folder and late:
                 writer.ingest(late.pop(), second.open)
 
-        monkeypatch.setattr(writing, "sync_folder", sync)
+        monkeypatch.setattr(Folder, "sync", sync)
         for blob in first.blobs:
             writer.ingest(blob, first.open)
         writer.publish([NamedGraph(first.graph, (Reference.parse("first:1"),), None)])
@@ -222,7 +222,7 @@ def test_what_another_run_has_just_published_is_synced_before_it_is_named(store:
     with store.writer(image.digests) as slow:
         for blob in image.graph.content:
             slow.ingest(blob, image.open)
-        monkeypatch.setattr(writing, "sync_folder", synced.append)
+        monkeypatch.setattr(Folder, "sync", lambda synced_folder: synced.append(synced_folder.path))
         image.put(Store(store.path), "quick:1")
     assert synced.index(os.path.dirname(store.blob_path(image.root.digest))) < synced.index(store.path)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import LockTimeout, StoreDamaged
+from ansible_collections.longshore.images.plugins.module_utils.folders import open_path
 from ansible_collections.longshore.images.plugins.module_utils.store import locks
 from ansible_collections.longshore.images.plugins.module_utils.store.company import company_of, size_below
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -72,7 +73,7 @@ def test_a_run_that_keeps_the_store_to_itself_is_waited_for_but_not_for_ever(sto
 
 
 def test_those_who_only_look_do_not_wait_for_each_other_and_writers_wait_for_them(store: Store) -> None:
-    with locks.watching(store.private("lock"), 0):
+    with locks.watching(open_path(store.private()), 0):
         assert company_of(store).needed == frozenset()
         started = time.monotonic()
         with pytest.raises(LockTimeout):
@@ -109,4 +110,4 @@ def test_a_size_is_that_of_regular_files_alone(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "folder" / "fifo")
     (tmp_path / "link").symlink_to("folder")
     sizes = {"folder": 4, "folder/one": 1, "folder/link": 0, "folder/fifo": 0, "link": 0, "absent": 0}
-    assert {path: size_below(str(tmp_path / path)) for path in sizes} == sizes
+    assert {path: size_below(open_path(str((tmp_path / path).parent)), Path(path).name) for path in sizes} == sizes

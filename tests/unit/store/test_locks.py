@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LockTimeout, StoreDamaged
+from ansible_collections.longshore.images.plugins.module_utils.folders import open_path
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store import locks
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -50,15 +51,15 @@ def test_reading_waits_for_no_lock(store: Store) -> None:
 
 
 def test_a_lock_that_is_given_up_in_time_is_waited_for(store: Store) -> None:
-    path = store.private("lock")
-    with locks.exclusive(path, 0o600, 1, like=path):
+    private = open_path(store.private())
+    with locks.exclusive(private, 0o600, 1, private.own_status(), store.folders.check_file):
         pass
-    descriptor = os.open(path, os.O_RDWR)
+    descriptor = os.open(store.private("lock"), os.O_RDWR)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def wait() -> None:
         os.close(descriptor)
-        with locks.exclusive(path, 0o600, 30, like=path):
+        with locks.exclusive(private, 0o600, 30, private.own_status(), store.folders.check_file):
             pass
 
     child = start_child(wait)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.errors import StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.partials import Partial
@@ -95,13 +96,26 @@ def test_a_blob_that_was_a_partial_file_is_the_users(path: Path) -> None:
     assert owners(path) == {(USER, GROUP)}
 
 
-def test_a_lock_file_that_somebody_put_there_keeps_its_owner(path: Path) -> None:
+def test_a_lock_file_that_somebody_linked_there_is_refused_and_stays_as_it_is(path: Path) -> None:
     elsewhere = path.parent / "roots-own"
     elsewhere.write_text("")
+    elsewhere.chmod(0o640)
     (path / ".longshore").mkdir()
     os.link(elsewhere, path / ".longshore" / "lock")
-    make_image("roots").put(Store(str(path)), "r.test/roots:1")
+    with pytest.raises(StoreDamaged, match=rf"{path}/.longshore/lock has 2 names"):
+        make_image("roots").put(Store(str(path)), "r.test/roots:1")
     assert elsewhere.stat().st_uid == 0
+    assert elsewhere.stat().st_mode & 0o7777 == 0o640
+
+
+def test_a_lock_file_that_somebody_moved_there_keeps_its_owner_and_mode(path: Path) -> None:
+    (path / ".longshore").mkdir()
+    lock = path / ".longshore" / "lock"
+    lock.write_text("root's own, moved from a folder of the user")
+    lock.chmod(0o600)
+    make_image("roots").put(Store(str(path), 0o755), "r.test/roots:1")
+    assert (lock.stat().st_uid, lock.stat().st_mode & 0o7777) == (0, 0o600)
+    assert lock.read_text() == "root's own, moved from a folder of the user"
 
 
 def test_what_others_write_to_a_shared_store_is_theirs(open_path: Path) -> None:

@@ -339,7 +339,7 @@ def test_a_file_that_no_run_has_touched_for_a_week_is_cleared_away(store: Store,
     assert (left(store) != {}) == stays
 
 
-def test_the_oldest_of_too_many_are_cleared_away_and_so_is_what_is_no_partial_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_of_too_many_are_cleared_away_and_what_is_no_partial_file_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partials, "KEPT_AT_MOST", 3)
     open_and_close(store)
     folder(store).mkdir()
@@ -352,7 +352,8 @@ def test_the_oldest_of_too_many_are_cleared_away_and_so_is_what_is_no_partial_fi
     for name in ("stranger", "sha256-short"):
         os.utime(folder(store) / name, (1, 1))
     open_and_close(store)
-    assert set(left(store)) == {*names[:3], f"{names[0]}.pieces"}
+    assert set(left(store)) == {*names[:3], f"{names[0]}.pieces", "stranger", "sha256-short"}
+    assert {os.path.basename(path) for path in company_of(store).unfinished} == {*names[:3], f"{names[0]}.pieces"}
 
 
 def test_a_file_that_is_being_written_is_never_cleared_away(store: Store) -> None:
