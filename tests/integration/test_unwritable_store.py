@@ -48,6 +48,7 @@ def folder(tmp_path: Path) -> t.Iterator[Path]:
         make_image("app").put(store, NAME, OTHER)
         stray = Path(store.blob_path(make_image("stray").layers[0].digest))
         stray.write_bytes(b"damaged")
+        store.close()  # an open folder would keep the file system busy
         (folder / "archive.tar").write_bytes(archives.pack(archives.oci(make_image("loaded"), "r.test/loaded:1")))
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         yield folder

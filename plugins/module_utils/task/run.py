@@ -118,6 +118,8 @@ def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[
             "error": "internal_error",
             "msg": f"{type(error).__name__} in Longshore itself, please report it: {error}",
         }
+    finally:
+        task.close()
     module.no_log_values.difference_update(task.harmless())
     module.no_log_values.update(task.secrets())
     module.hide_addresses_secrets()

@@ -198,6 +198,11 @@ class Task:
             with contextlib.suppress(LongshoreError), self._store.writer(()):
                 """What a writer keeps when it ends is all that is wanted; without it the next run takes longer, and nothing else."""
 
+    def close(self) -> None:
+        """Close what the run holds open on disk."""
+        if self._store is not None:
+            self._store.close()
+
     def _with_options(self) -> t.Iterator[t.Mapping[str, t.Any]]:
         """All that has credentials among its options: the task, registries and mirrors."""
         yield self.params

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -262,3 +263,66 @@ def test_looking_at_a_store_writes_nothing(filled: Path) -> None:
         assert store.matching(entry.descriptor.digest)
     assert store.find(make_image("x").graph.images[0].manifest.config.digest) == store.index.entries[0]
     assert snapshot(filled) == before
+
+
+def open_folders(folder: Path) -> list[str]:
+    """What this process holds open of a store."""
+    paths = [os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if os.path.lexists(entry.path)]
+    return [path for path in paths if path.startswith(str(folder))]
+
+
+@pytest.mark.parametrize("end", ["closed", "let go of"])
+def test_a_store_that_is_closed_holds_nothing_open(filled: Path, end: str) -> None:
+    gc.collect()  # the store that filled the folder
+    store = Store(str(filled))
+    make_image("y").put(store, "y:1")
+    assert len(open_folders(filled)) == 6
+    if end == "closed":
+        store.close()
+    else:
+        del store
+        gc.collect()
+    assert open_folders(filled) == []
+
+
+def test_a_closed_store_opens_again(filled: Path) -> None:
+    store = Store(str(filled))
+    assert store.complete(Reference.parse(NAME))
+    store.close()
+    shutil.rmtree(filled)
+    assert store.reload().entries == ()
+    make_image("y").put(store, "y:1")
+    assert store.complete(Reference.parse("y:1"))
+
+
+@pytest.mark.parametrize("place", ["store", "folder/store"])
+def test_a_store_behind_a_link_of_root_works_and_one_behind_a_link_of_another_user_is_refused(open_path: Path, place: str) -> None:
+    """As with a /srv that root made a link: but nobody else decides in which folder root writes."""
+    needs_root()
+    (open_path / "disk" / "store").mkdir(parents=True)
+    link = open_path / place.partition("/")[0]
+    link.symlink_to("disk" if "/" in place else "disk/store")
+    store = str(open_path / place)
+    make_image("x").put(Store(store), NAME)
+    assert Store(str(open_path / "disk" / "store")).complete(Reference.parse(NAME))
+    os.lchown(link, 4321, 4321)
+    message = open_both_ways(Path(store), InputOutputError)
+    assert "is a link that belongs to another user" in message
+
+
+def test_a_link_in_place_of_the_blobs_is_refused_for_reading_too(filled: Path) -> None:
+    entry = Store(str(filled)).resolve(Reference.parse(NAME))
+    (filled / "blobs" / "sha256").rename(filled.parent / "elsewhere")
+    (filled / "blobs" / "sha256").symlink_to(filled.parent / "elsewhere")
+    with pytest.raises(StoreDamaged, match=f"{filled}/blobs/sha256 is a link"):
+        Store(str(filled)).missing(entry)
+
+
+def test_a_private_folder_behind_a_link_is_never_read(filled: Path) -> None:
+    (filled / ".longshore").rename(filled.parent / "elsewhere")
+    (filled / ".longshore").symlink_to(filled.parent / "elsewhere")
+    before = snapshot(filled.parent)
+    with pytest.raises(StoreDamaged, match=f"{filled}/.longshore is a link"):
+        Store(str(filled)).writer(())
+    assert Store(str(filled)).complete(Reference.parse(NAME)), "without the record the blobs are hashed again"
+    assert snapshot(filled.parent) == before

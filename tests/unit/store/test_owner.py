@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import StoreDamaged
+from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.partials import Partial
@@ -126,3 +126,64 @@ def test_what_others_write_to_a_shared_store_is_theirs(open_path: Path) -> None:
         os.chown(found, 0, GROUP)
     assert put_as_the_user(path, "own") == 0
     assert owners(path) == {(0, GROUP), (USER, GROUP)}
+
+
+STRANGER = 4444
+
+
+@pytest.mark.parametrize("name", ["", "tmp", "leases", "partials"])
+def test_a_private_folder_of_a_user_who_has_no_part_in_the_store_is_refused(path: Path, name: str) -> None:
+    assert put_as_the_user(path, "own") == 0
+    (path / ".longshore" / "partials").mkdir()
+    os.chown(path / ".longshore" / "partials", USER, GROUP)
+    (path / ".longshore" / "partials" / f"sha256-{'a' * 64}").touch()
+    os.chown(path / ".longshore" / name, STRANGER, GROUP)
+    with pytest.raises(StoreDamaged, match=rf"{path}/.longshore.* belongs to uid {STRANGER}"):
+        make_image("roots").put(Store(str(path)), "r.test/roots:1")
+    (path).chmod(0o770)
+    make_image("roots").put(Store(str(path)), "r.test/roots:1")
+    assert len(Store(str(path)).index.entries) == 2, "who shares the store with its group trusts the group"
+
+
+def test_a_folder_in_place_of_a_blob_is_emptied_only_if_it_is_the_owners(path: Path) -> None:
+    """Its content could be deeper inside than the user who moved it there may delete."""
+    image = make_image("roots")
+    image.put(Store(str(path)), "r.test/roots:1")
+    blob = Path(Store(str(path)).blob_path(image.layers[0].digest))
+    blob.unlink()
+    (blob / "inner").mkdir(parents=True)
+    (blob / "inner" / "file").touch()
+    for owners_of in ((STRANGER, USER), (USER, STRANGER)):
+        for folder, owner in zip((blob, blob / "inner"), owners_of):
+            os.chown(folder, owner, GROUP)
+        with pytest.raises((StoreDamaged, InputOutputError), match=r"uid 4444|another user"):
+            image.put(Store(str(path)), "r.test/roots:1")
+        found = blob if blob.exists() else next((path / ".longshore" / "tmp").iterdir())
+        assert (found / "inner" / "file").exists()
+        if found != blob:
+            found.rename(blob)
+
+
+def test_only_what_is_called_like_ours_is_removed_from_private_folders(path: Path) -> None:
+    assert put_as_the_user(path, "own") == 0
+    names = (
+        "notes",
+        "999",
+        "999-x",
+        "999-0.",
+        "999-0.x",
+        ".999-0.1",
+        "999-0.1.2",
+        f"sha256-{'a' * 63}",
+        f"sha256-{'A' * 64}",
+        f"sha256-{'a' * 64}.bak",
+    )
+    for folder in ("tmp", "leases", "partials"):
+        (path / ".longshore" / folder).mkdir(exist_ok=True)
+        os.chown(path / ".longshore" / folder, USER, GROUP)
+        for name in names:
+            (path / ".longshore" / folder / name).touch()
+            os.utime(path / ".longshore" / folder / name, (1, 1))
+    make_image("roots").put(Store(str(path)), "r.test/roots:1")
+    for folder in ("tmp", "leases", "partials"):
+        assert set(os.listdir(path / ".longshore" / folder)) == set(names), folder

@@ -1,0 +1,397 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever a user puts into a store, a run over it changes nothing outside, and ends: links, FIFOs, devices, hard links, files of others."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.plugins.module_utils.transfer import executor, fetch
+from ansible_collections.longshore.images.tests.support import archives, verbs
+from ansible_collections.longshore.images.tests.support.faults import in_child, start_child
+from ansible_collections.longshore.images.tests.support.forked import ROOT, User, load_everything, run_forked
+from ansible_collections.longshore.images.tests.support.images import make_image
+from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from ansible_collections.longshore.images.tests.support.registry import Registry, running_registry
+
+GROUP = 23456
+OWNER, MEMBER, STRANGER = User(12345, GROUP), User(12346, GROUP), User(12347, 34567)
+PLATFORM = verbs.HOST
+
+KEPT = make_image("kept", 2, size=5000)
+DAMAGED = make_image("damaged", 1)
+GONE = make_image("gone", 1)
+NEW = make_image("new", 1, size=9000)
+LOADED = make_image("loaded", 1)
+
+# Both the longest of what is pulled, which comes in pieces, and its files.
+LAYER = NEW.layers[0].digest
+PARTIAL = f"sha256-{LAYER.hex}"
+ERRORS = {"store_damaged", "io_error", "unsupported_format", "digest_mismatch", "lock_timeout", "in_use", "not_found"}
+
+
+# A store, what is outside of it, and the modules.
+
+
+class Scene:
+    """A store of OWNER that RUNNER works in, beside folders that mustn't change."""
+
+    def __init__(self, folder: Path, runner: User, registry: str) -> None:
+        self.folder = folder
+        self.runner = runner
+        self.registry = registry
+        self.store = folder / "home" / "store"
+        self.outside = folder / "outside"
+        self.results = folder / "results"
+
+    def modules(self) -> dict[str, dict[str, t.Any]]:
+        """Every module that writes to a store or copies from it, with options under which it has something to do."""
+        name = f"{self.registry}/test/{{}}:1".format
+        out = self.results
+        return {
+            "image_pull": {"name": name("new")},
+            "image_load": {"path": str(self.folder / "archive.tar")},
+            "image_tag": {"name": name("kept"), "targets": ["r.test/tagged:1"]},
+            "image_append": {"name": "r.test/made:1", "base": "scratch", "layers": [{"src": str(self.folder / "file"), "dest": "/file"}]},
+            "image_verify": {"repair": True},
+            "image_push": {"name": name("kept"), "destination": name(f"pushed-{self.runner.uid}")},
+            "image_save": {"name": name("kept"), "path": str(out / "saved.tar")},
+            "image_lock": {"name": name("new"), "path": str(out / "images.lock")},
+            "image_copy": {"images": [{"src": name("new"), "dest": f"oci:{self.store}:{name('copied')}"}]},
+            "image_info": {},
+            "image_rm": {"name": name("gone")},
+            "image_prune": {"keep": 0, "filters": {"reference": [name("gone")]}},
+        }
+
+    def run(self, module: str) -> dict[str, t.Any]:
+        options = self.modules()[module]
+        without_store = module in ("image_copy", "image_lock")
+        return run_forked(module, options if without_store else {**options, "store": str(self.store)}, self.runner)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
+    with running_registry(tmp_path_factory.mktemp("registry")) as running:
+        for name, image in {"new": NEW, "damaged": DAMAGED, "kept": KEPT}.items():
+            running.put(image, f"test/{name}", "1")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def folder() -> t.Iterator[Path]:
+    """A folder that other users can reach."""
+    needs_root()
+    load_everything()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even small blobs come in pieces, with partial files and journals. Nothing here has to be durable."""
+    monkeypatch.setattr(os, "fsync", lambda _file: None)
+    monkeypatch.setattr(executor, "WORTH_RESUMING", 1000)
+    monkeypatch.setattr(fetch, "LARGE", 1000)
+    monkeypatch.setattr(fetch, "PIECE", 2500)
+
+
+RUNNERS = {"root": ROOT, "the owner": OWNER, "a member of the group": MEMBER}
+
+
+MakeScene = t.Callable[[User], Scene]
+
+
+@pytest.fixture
+def make_scene(folder: Path, registry: Registry) -> t.Iterator[MakeScene]:
+    """Makes a scene for the user who runs the modules."""
+    made: list[Path] = []
+
+    def make(runner: User) -> Scene:
+        scene = Scene(Path(tempfile.mkdtemp(dir=folder)), runner, registry.host)
+        made.append(scene.folder)
+        scene.folder.chmod(0o755)
+        (scene.folder / "file").write_text("content")
+        (scene.folder / "archive.tar").write_bytes(archives.pack(archives.oci(LOADED, "r.test/loaded:1")))
+        scene.store.parent.mkdir()
+        os.chown(scene.store.parent, *OWNER)
+        put_outside(scene)
+        scene.results.mkdir()
+        os.chown(scene.results, *scene.runner)
+        return scene
+
+    yield make
+    for path in made:
+        shutil.rmtree(path)
+
+
+def template_of(folder: Path, registry: str) -> Path:
+    """A store that OWNER made and shares with the group; made once."""
+    path = folder / "template"
+    if not path.exists():
+
+        def make() -> None:
+            OWNER.become()
+            os.umask(0o077)
+            store = Store(str(path), 0o2770)
+            for name, image in {"kept": KEPT, "damaged": DAMAGED, "gone": GONE}.items():
+                image.put(store, f"{registry}/test/{name}:1")
+            blob = Path(store.blob_path(DAMAGED.layers[0].digest))
+            blob.chmod(0o644)
+            blob.write_bytes(b"damaged")
+            for name in ("tmp", "leases", "partials"):
+                Path(store.private(name)).mkdir(exist_ok=True)
+                Path(store.private(name)).chmod(0o2770)
+
+        path.parent.chmod(0o777)
+        assert in_child(make) == 0
+        path.parent.chmod(0o755)
+    return path
+
+
+def renew(scene: Scene) -> None:
+    """The store as it was before anything was planted."""
+    if scene.store.exists():
+        shutil.rmtree(scene.store)
+    subprocess.run(["cp", "-a", str(template_of(scene.folder.parent, scene.registry)), str(scene.store)], check=True)
+
+
+def put_outside(scene: Scene) -> None:
+    """Folders of the one who runs, whose files are called like those that are made and deleted in a store."""
+    names = (
+        "999-0",
+        "999-0.0",
+        "stranger",
+        "lock",
+        PARTIAL,
+        f"{PARTIAL}.pieces",
+        LAYER.hex,
+        KEPT.layers[0].digest.hex,
+        "index.json",
+        "verified.json",
+    )
+    for below in ("", "tmp", "leases", "partials", "sha256", "999-0.1"):
+        folder = scene.outside / below
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            # A journal that is right counts, so that it would be written on.
+            (folder / name).write_text("0 4\n" if name.endswith(".pieces") else f"precious {name}")
+            (folder / name).chmod(0o600)
+    # These are links that count: what they lead to is as it would be in a store.
+    (scene.outside / "index.json").write_text('{"schemaVersion":2,"manifests":[]}')
+    (scene.outside / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    for path in (scene.outside, *scene.outside.rglob("*")):
+        os.chown(path, *scene.runner)
+        os.utime(path, (1, 1))
+
+
+def fingerprint(folder: Path) -> dict[str, tuple[t.Any, ...]]:
+    found: dict[str, tuple[t.Any, ...]] = {}
+    for path in (folder, *folder.rglob("*")):
+        status = path.lstat()
+        content = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(status.st_mode) else ""
+        found[str(path)] = (status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns, status.st_size, content)
+    return found
+
+
+# What is planted.
+
+
+def clear(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def link(scene: Scene, path: Path) -> None:
+    """A link to what is called alike outside; for a folder that has no such, to all that is outside, which has the same folders."""
+    path.symlink_to(counterpart(scene, path))
+    os.lchown(path, *OWNER)
+
+
+def second_name(scene: Scene, path: Path) -> None:
+    os.link(counterpart(scene, path), path)
+
+
+def counterpart(scene: Scene, path: Path) -> Path:
+    alike = scene.outside / path.name
+    return alike if alike.exists() else scene.outside if path.name in (".longshore", "blobs") else scene.outside / "stranger"
+
+
+def fifo(scene: Scene, path: Path) -> None:
+    os.mkfifo(path, 0o666)
+    path.chmod(0o666)
+
+
+def device(scene: Scene, path: Path) -> None:
+    """One that never ends when it is read."""
+    os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    path.chmod(0o666)
+
+
+def file_of_a_stranger(scene: Scene, path: Path) -> None:
+    path.write_text("")
+    path.chmod(0o666)
+    os.chown(path, *STRANGER)
+
+
+def folder_of_a_stranger(scene: Scene, path: Path) -> None:
+    path.mkdir()
+    path.chmod(0o777)
+    os.chown(path, *STRANGER)
+
+
+def full_folder(scene: Scene, path: Path) -> None:
+    """A folder where a file belongs, full of links."""
+    path.mkdir()
+    (path / "link").symlink_to(scene.outside)
+    (path / "999-0").symlink_to(scene.outside / "999-0")
+    for found in (path, *path.rglob("*")):
+        os.lchown(found, *OWNER)
+
+
+Plant = t.Callable[[Scene, Path], None]
+
+FOLDERS = (".longshore", ".longshore/tmp", ".longshore/leases", ".longshore/partials", "blobs", "blobs/sha256")
+FILES = (
+    "index.json",
+    "oci-layout",
+    ".longshore/lock",
+    ".longshore/verified.json",
+    ".longshore/leases/999-0",
+    ".longshore/tmp/999-0.0",
+    f".longshore/partials/{PARTIAL}",
+    f".longshore/partials/{PARTIAL}.pieces",
+    f"blobs/sha256/{KEPT.layers[0].digest.hex}",
+    f"blobs/sha256/{LAYER.hex}",
+)
+KINDS_OF_FOLDERS: tuple[Plant, ...] = (link, folder_of_a_stranger, fifo)
+KINDS_OF_FILES: tuple[Plant, ...] = (link, second_name, fifo, device, file_of_a_stranger, full_folder)
+PLANTS = [*((path, kind) for path in FOLDERS for kind in KINDS_OF_FOLDERS), *((path, kind) for path in FILES for kind in KINDS_OF_FILES)]
+# Only root can be led to what its victim can't change anyway; the others are led by links alone.
+RUNS = [(RUNNERS[name], *plant) for name in RUNNERS for plant in PLANTS if name == "root" or plant[1] in (link, second_name)]
+
+
+def name_of(value: object) -> str | None:
+    """What a parameter is called in the name of a test."""
+    if isinstance(value, User):
+        return next(name for name, user in RUNNERS.items() if user == value)
+    return value.replace(LAYER.hex, "layer") if isinstance(value, str) else getattr(value, "__name__", None)
+
+
+def plant(scene: Scene, path: str, kind: Plant) -> None:
+    renew(scene)
+    target = scene.store / path
+    clear(target)
+    kind(scene, target)
+    if path.endswith(".pieces"):
+        # The journal counts beside a partial file of the one who runs.
+        partial = target.with_suffix("")
+        partial.write_bytes(b"part")
+        partial.chmod(0o600)
+        os.chown(partial, *scene.runner)
+
+
+def check_results(results: dict[str, t.Any]) -> None:
+    if results.get("failed"):
+        assert results["error"] in ERRORS, results
+        assert "\n" not in results["msg"]
+        assert "precious" not in str(results)
+
+
+@pytest.mark.parametrize(("runner", "path", "kind"), RUNS, ids=name_of)
+def test_nothing_outside_changes_and_nothing_hangs_whatever_is_planted(make_scene: MakeScene, runner: User, path: str, kind: Plant) -> None:
+    scene = make_scene(runner)
+    before = fingerprint(scene.outside)
+    for module in scene.modules():
+        plant(scene, path, kind)
+        check_results(scene.run(module))
+        assert fingerprint(scene.outside) == before, module
+
+
+@pytest.mark.parametrize("runner", RUNNERS.values(), ids=RUNNERS)
+def test_every_module_does_its_work_in_a_clean_store(make_scene: MakeScene, runner: User) -> None:
+    """Otherwise nothing above would be tested; and root and members of a group work in one store as they should."""
+    scene = make_scene(runner)
+    for module in scene.modules():
+        renew(scene)
+        before = fingerprint(scene.outside)
+        results = scene.run(module)
+        assert not results.get("failed"), results
+        assert results["changed"] == (module != "image_info"), module
+        assert fingerprint(scene.outside) == before
+
+
+def test_root_and_two_members_of_a_group_work_in_one_clean_store(make_scene: MakeScene) -> None:
+    scene = make_scene(ROOT)
+    renew(scene)
+    for runner in (OWNER, MEMBER, ROOT, MEMBER, OWNER):
+        scene.runner = runner
+        for module in ("image_pull", "image_tag", "image_load", "image_append"):
+            assert not scene.run(module).get("failed"), (module, runner)
+        scene.runner = MEMBER if runner == OWNER else OWNER
+        options = {"name": ["r.test/*", f"{scene.registry}/test/new:1"], "store": str(scene.store)}
+        removed = run_forked("image_rm", options, scene.runner)
+        assert not removed.get("failed"), removed
+        assert not scene.run("image_prune").get("failed"), scene.runner
+    assert {path.lstat().st_gid for path in scene.store.rglob("*")} == {GROUP}
+    assert {path.lstat().st_uid for path in scene.store.rglob("*")} <= {OWNER.uid, MEMBER.uid}
+
+
+# Folders that are exchanged for links while root works.
+
+
+def exchange_for_ever(folder: Path, victim: Path) -> None:
+    """Puts a link in place of a folder and the folder back, without end."""
+    OWNER.become()
+    aside, link = folder.with_name("aside"), folder.with_name("link")
+    link.symlink_to(victim)
+    while True:
+        with contextlib.suppress(OSError):
+            folder.rename(aside)
+            link.rename(folder)
+            folder.rename(link)
+            aside.rename(folder)
+
+
+@pytest.mark.parametrize("path", FOLDERS)
+def test_nothing_outside_changes_while_a_folder_is_exchanged_for_a_link(make_scene: MakeScene, path: str) -> None:
+    scene = make_scene(ROOT)
+    renew(scene)
+    for found in scene.store.rglob("*"):
+        os.chown(found, *OWNER)
+    before = fingerprint(scene.outside)
+    victim = counterpart(scene, scene.store / path)
+    child = start_child(lambda: exchange_for_ever(scene.store / path, victim))
+    outcomes: list[str] = []
+    try:
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            for work in (verbs.pull, verbs.remove):
+                try:
+                    work(scene.store, "r.test/new:1")
+                    outcomes.append("done")
+                except LongshoreError as error:
+                    outcomes.append(error.cause)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert fingerprint(scene.outside) == before
+    assert set(outcomes) <= {"done", *ERRORS}
+    assert len(outcomes) > 10

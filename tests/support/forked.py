@@ -1,0 +1,84 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs modules in forked children of the test, as any user: quicker than processes of their own, and other users needn't be able to start our Python."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import sys
+import tempfile
+import typing as t
+
+from ansible.module_utils import basic
+
+from ansible_collections.longshore.images.plugins import module_utils
+
+from .faults import end_of, start_child
+from .modules import PACKAGE, Results
+
+MAX_SECONDS = 60
+
+
+class User(t.NamedTuple):
+    """A user by its number, with one group."""
+
+    uid: int
+    gid: int
+
+    def become(self) -> None:
+        """Become this user, for good."""
+        if self.uid:
+            os.setgroups([])
+            os.setgid(self.gid)
+            os.setuid(self.uid)
+
+
+ROOT = User(0, 0)
+
+
+def load_everything() -> None:
+    """Import all that modules import when they need it: users that can't read our Python's folder couldn't do so later."""
+    for found in pkgutil.walk_packages(module_utils.__path__, f"{module_utils.__name__}."):
+        importlib.import_module(found.name)
+    for name in ("ctypes", "requests", "stringprep", "zlib", "lzma", "bz2", "http.client"):
+        importlib.import_module(name)
+    for encoding in ("ascii", "latin-1", "idna", "utf-8", "utf-8-sig", "utf-16", "unicode-escape"):
+        codecs.lookup(encoding)
+
+
+def run_forked(name: str, options: t.Mapping[str, t.Any], user: User = ROOT) -> Results:
+    """Run a module as USER and return its results, failed or not. A module that hangs is killed, and the test fails."""
+    main = importlib.import_module(f"{PACKAGE}.{name}").main
+    with tempfile.TemporaryFile() as output:
+
+        def run() -> None:
+            signal.alarm(MAX_SECONDS)
+            user.become()
+            os.dup2(output.fileno(), 1)
+            with open(1, "w", encoding="utf-8", closefd=False) as sys.stdout:
+                call(main, options)
+
+        ended = end_of(start_child(run))
+        assert ended == 0, f"{name} ended with {ended}"
+        output.seek(0)
+        results: Results = json.loads(output.read())
+    results.pop("invocation", None)
+    return results
+
+
+def call(main: t.Callable[[], object], options: t.Mapping[str, t.Any]) -> None:
+    """Call a module's main function with OPTIONS; it prints its results."""
+    basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": dict(options)}).encode()
+    if hasattr(basic, "_ANSIBLE_PROFILE"):
+        basic._ANSIBLE_PROFILE = "legacy"
+    with contextlib.suppress(SystemExit):
+        main()
+    sys.stdout.flush()
