@@ -69,7 +69,7 @@ class Scene:
             "image_tag": {"name": name("kept"), "targets": ["r.test/tagged:1"]},
             "image_append": {"name": "r.test/made:1", "base": "scratch", "layers": [{"src": str(self.folder / "file"), "dest": "/file"}]},
             "image_verify": {"repair": True},
-            "image_push": {"name": name("kept"), "destination": name(f"pushed-{self.runner.uid}")},
+            "image_push": {"name": name("kept"), "destination": f"{self.registry}/test/pushed:{self.folder.name}"},
             "image_save": {"name": name("kept"), "path": str(out / "saved.tar")},
             "image_lock": {"name": name("new"), "path": str(out / "images.lock")},
             "image_copy": {"images": [{"src": name("new"), "dest": f"oci:{self.store}:{name('copied')}"}]},
