@@ -181,7 +181,8 @@ def test_what_is_no_lock_file_of_ours_is_refused_with_the_reason(value: t.Any, w
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"    ids=["empty", "conflict", "yaml", "cut off", "twice", "binary", "deep"],
+    [b"", b"<<<<<<< HEAD\n", b"version: 1\n", json.dumps(members()).encode()[:-1], b'{"version":1,"version":1}', b"\xff", b"{" * 100_000],
+    ids=["empty", "conflict", "yaml", "cut off", "twice", "binary", "deep"],
 )
 def test_what_is_no_json_is_refused(data: bytes) -> None:
     with pytest.raises(UnsupportedFormat, match=r"^images\.lock"):
@@ -306,7 +307,6 @@ def test_a_changed_file_is_refused_or_is_a_lock_file_again(data: st.DataObject) 
     assert LockFile.parse(lock.to_bytes(), "it") == lock
 
 
-<<<<<<< HEAD
 PLATFORMS = ["linux/386", "linux/amd64", "linux/arm/v7", "linux/arm64", "linux/ppc64le", "linux/riscv64", "linux/s390x", "windows/amd64"]
 MEASURE = """
 import re, sys, time
