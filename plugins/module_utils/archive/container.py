@@ -348,10 +348,10 @@ class FolderContainer:
         found: list[str] = []
         with reporting(os.path.join(self.path, "blobs")), contextlib.suppress(FileNotFoundError), self._folder.open_folder("blobs") as blobs:
             for folder, name, status in blobs.walk():
-                if stat.S_ISREG(status.st_mode):
-                    found.append(os.path.relpath(folder.path_of(name), self.path))
-                elif folder is blobs and stat.S_ISLNK(status.st_mode):
+                if folder is blobs and name in ("sha256", "sha512") and stat.S_ISLNK(status.st_mode):
                     raise InputOutputError(f"{folder.path_of(name)} is a link, and links inside an image layout are not followed")
+                if not stat.S_ISDIR(status.st_mode):
+                    found.append(os.path.relpath(folder.path_of(name), self.path))
         return found
 
     def place(self, name: str) -> str:
