@@ -22,7 +22,7 @@ _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _DEFAULT_MODE = 0o644
 
 
-class Destination:
+class FilePlace:
     """The place of one file: its folder, held open, and its name there. A link at the name is followed if root or the running user made it.
 
     Nothing done here can be redirected afterwards, whatever is put in the place of the folder or of the file.
@@ -43,7 +43,7 @@ class Destination:
             self.folder.close()
             raise UnsupportedFormat(f"{path} is a folder, and can't be replaced by a file")
 
-    def __enter__(self) -> Destination:
+    def __enter__(self) -> FilePlace:
         return self
 
     def __exit__(self, *unused: object) -> None:
@@ -221,12 +221,12 @@ def folder_mode(mode: int) -> int:
 
 def require_folder(path: str) -> None:
     """Raises InputOutputError if the folder of the file PATH doesn't exist, or if this user can't write there."""
-    with Destination(path) as place:
+    with FilePlace(path) as place:
         place.require_writable()
 
 
 def replace_file(path: str, data: bytes, mode: int) -> None:
     """Make DATA the content of PATH, or of the file that a link there leads to: whole and durable, or as it was."""
-    with Destination(path) as place, place.new_file(mode) as file:
+    with FilePlace(path) as place, place.new_file(mode) as file:
         file.write(data)
         file.publish()

@@ -12,7 +12,7 @@ import typing as t
 from ..oci.digest import Digest, Verifier
 from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
-from ..replacing import Destination
+from ..replacing import FilePlace
 from ..streams import Chunks
 from .target import FileTarget
 
@@ -44,7 +44,7 @@ class ArchiveWriter:
                 self._offsets[piece.digest] = offset
                 offset += piece.size
         with contextlib.ExitStack() as stack:
-            place = stack.enter_context(Destination(target.path))
+            place = stack.enter_context(FilePlace(target.path))
             self._file = stack.enter_context(place.new_file(target.mode))
             self._stack = stack.pop_all()
 

@@ -20,7 +20,7 @@ from ..files import CHUNK, EARLY, FileWriter, begin_writing, read_descriptor, re
 from ..folders import Folder, make_path, open_parent
 from ..oci.digest import hash_stream
 from ..oci.manifest import Descriptor
-from ..replacing import Destination, folder_mode, is_private, new_file
+from ..replacing import FilePlace, folder_mode, is_private, new_file
 from ..streams import Taker
 from .compression import compressed, expanded, kind_of
 from .writing import PAGE, ArchiveFile, Piece, chunks_of, pieces_size
@@ -80,26 +80,26 @@ class FileTarget:
             return self.size
         if not is_written:
             return None
-        with Destination(self.path) as place:
+        with FilePlace(self.path) as place:
             status = place.status()
         return status.st_size if status is not None else None
 
     def checksum(self, is_written: bool, read: Read) -> str | None:
         if is_written:
-            with Destination(self.path) as place, reporting(self.path):
+            with FilePlace(self.path) as place, reporting(self.path):
                 return hash_stream(read_descriptor(place.open()))[0].hex
         return hash_stream(chunks_of(self.pieces, read))[0].hex if self._compression is None else None
 
     def difference(self) -> str | None:
         if self.path.endswith("/"):
             raise UnsupportedFormat(f"{self.path} is the name of a folder, and can't be that of an archive")
-        with Destination(self.path) as place:
+        with FilePlace(self.path) as place:
             reason = self._difference(place)
             if reason is not None:
                 place.require_writable()
         return reason
 
-    def _difference(self, place: Destination) -> str | None:
+    def _difference(self, place: FilePlace) -> str | None:
         """Compares with what is there, by content: what a file is called, and when it was written, says nothing."""
         status, stranger = place.status(), place.planted_by()
         if status is None:
@@ -132,7 +132,7 @@ class FileTarget:
         return None if next(source.take(1), None) is None else "the file goes on after the archive's end"
 
     def write(self, open_file: OpenFile, moved: Moved = _unwatched) -> None:
-        with Destination(self.path) as place, place.new_file(self.mode) as file:
+        with FilePlace(self.path) as place, place.new_file(self.mode) as file:
             if self._compression is None:
                 self._write_plain(file, open_file, moved)
             else:

@@ -192,13 +192,13 @@ class Store:
         status = self.entry_status(digest)
         return status if status is not None and stat.S_ISREG(status.st_mode) else None
 
-    def open_blob(self, digest: Digest) -> int:
+    def open_unverified(self, digest: Digest) -> int:
         """Open a blob and return its descriptor. Raises FileNotFoundError, and InputOutputError for anything but a regular file."""
         return open_below(self.blob_folder(digest), digest.hex, self.blob_path(digest))
 
-    def read_blob(self, digest: Digest) -> t.Iterator[memoryview]:
-        """Yield the content of a blob, unverified, in pieces of one buffer. Errors as in open_blob."""
-        yield from read_open_chunks(self.open_blob(digest), self.blob_path(digest))
+    def read_unverified(self, digest: Digest) -> t.Iterator[memoryview]:
+        """Yield the content of a blob, unverified, in pieces of one buffer. Errors as in open_unverified."""
+        yield from read_open_chunks(self.open_unverified(digest), self.blob_path(digest))
 
     def has(self, descriptor: Descriptor, believes_others: bool = True) -> bool:
         """Whether the blob is here and known to be good: marked as hashed and untouched since, or hashed now (promise I8). What can't be read isn't.
@@ -216,7 +216,7 @@ class Store:
         if is_believed and self.known.rejects(descriptor.digest, status):
             return False
         try:
-            found, _size = hash_stream(self.read_blob(descriptor.digest), descriptor.digest.algorithm)
+            found, _size = hash_stream(self.read_unverified(descriptor.digest), descriptor.digest.algorithm)
         except (FileNotFoundError, InputOutputError):
             return False
         if found == descriptor.digest:
@@ -230,20 +230,20 @@ class Store:
             return None
         try:
             path = self.blob_path(descriptor.digest)
-            return descriptor.digest.check(read_open_bounded(self.open_blob(descriptor.digest), path, MAX_DOCUMENT), path)
+            return descriptor.digest.check(read_open_bounded(self.open_unverified(descriptor.digest), path, MAX_DOCUMENT), path)
         except (FileNotFoundError, InputOutputError, DigestMismatch):
             return None
 
     def open(self, descriptor: Descriptor) -> t.Iterator[memoryview]:
         """The bytes of a blob in pieces, for a reader that verifies them. Raises StoreDamaged for one that is absent or can't be read."""
         with _telling_damage(self.blob_path(descriptor.digest)):
-            yield from self.read_blob(descriptor.digest)
+            yield from self.read_unverified(descriptor.digest)
 
     def open_file(self, descriptor: Descriptor) -> int:
         """A blob as a file descriptor, for a copy that the kernel makes. Raises StoreDamaged for one that is absent, can't be read or has another size."""
         path = self.blob_path(descriptor.digest)
         with _telling_damage(path):
-            opened = self.open_blob(descriptor.digest)
+            opened = self.open_unverified(descriptor.digest)
         if os.fstat(opened).st_size != descriptor.size:
             os.close(opened)
             raise StoreDamaged(f"{path} has another size than its descriptor says; pull the image again")

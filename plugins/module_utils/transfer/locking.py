@@ -19,7 +19,7 @@ from ..oci.lockfile import LockedImage, LockFile
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.selecting import check_plain, refuse_contradictions
-from ..replacing import Destination, replace_file
+from ..replacing import FilePlace, replace_file
 from .describe import preferred, short
 from .plan import ImageFacts, ImagePlan, Plan, RefState
 from .workers import Workers
@@ -191,7 +191,7 @@ def read_lock_file(path: str) -> LockFile | None:
 
     Raises UnsupportedFormat for another file, InputOutputError if no lock file could be written or if another user may have planted the one that is there.
     """
-    with Destination(path) as place:
+    with FilePlace(path) as place:
         place.require_writable()
         stranger = place.planted_by()
         if stranger is not None:
