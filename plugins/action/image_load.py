@@ -10,7 +10,7 @@ import os
 import tempfile
 import typing as t
 
-from ..module_utils.archive.reading import open_archive
+from ..module_utils.archive.reader import open_archive
 from ..module_utils.archive.summary import summarise
 from ..module_utils.errors import LongshoreError, UnsupportedFormat
 from ..plugin_utils.finding import find_file

@@ -68,7 +68,7 @@ from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import REGISTRY
 from ..module_utils.task.secrets import without
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.remote import ask_digest
+from ..module_utils.verbs.info_remote import ask_digest
 
 
 class LookupModule(LookupBase):

@@ -232,11 +232,11 @@ from ..module_utils.oci.compose import Settings, words
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
-from ..module_utils.task.modes import octal_mode
+from ..module_utils.task.file_modes import octal_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.append import SCRATCH, NewImage, plan_append
 from ..module_utils.transfer.plan import Plan
+from ..module_utils.verbs.append import SCRATCH, NewImage, plan_append
 
 LAYER = {
     "src": {"type": "path", "required": True},

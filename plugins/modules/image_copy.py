@@ -230,8 +230,8 @@ from ..module_utils import python_version as _python_version  # noqa: F401 - fir
 from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.copy import Copier
 from ..module_utils.transfer.plan import Plan
+from ..module_utils.verbs.copy.copy import Copier
 
 
 def argument_spec() -> Arguments:

@@ -159,13 +159,13 @@ import os
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.engine.choosing import EngineOptions, open_engine
+from ..module_utils.engine.discovery import EngineOptions, open_engine
 from ..module_utils.oci.platform import Platform
 from ..module_utils.task.arguments import ENGINE, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.deliver import Deliverer
 from ..module_utils.transfer.plan import Plan
+from ..module_utils.verbs.deliver import Deliverer
 
 
 def argument_spec() -> Arguments:

@@ -149,7 +149,7 @@ def argument_spec() -> Arguments:
 def facts(task: Task) -> dict[str, t.Any]:
     """The steps of the image, and which image it is."""
     if task.params["remote"]:
-        from ..module_utils.transfer.remote import ask_history
+        from ..module_utils.verbs.info_remote import ask_history
 
         return ask_history(task.remote_references("name")[0], task.repository, task.selection, task.host)
     return task.inspector().history(task.selectors("name")[0])

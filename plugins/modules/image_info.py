@@ -238,7 +238,7 @@ def argument_spec() -> Arguments:
 def facts(task: Task) -> dict[str, t.Any]:
     """The rows of the images asked for, or of all."""
     if task.params["remote"]:
-        from ..module_utils.transfer.remote import ask
+        from ..module_utils.verbs.info_remote import ask
 
         rows, errors = ask(task.remote_references("name"), task.repository, task.filters, task.selection, task.host, task.workers)
         return {"images": rows, **failure_of(errors, len(rows))}

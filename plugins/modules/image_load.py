@@ -170,14 +170,14 @@ error:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.archive.reading import open_archive
+from ..module_utils.archive.reader import open_archive
 from ..module_utils.errors import InvalidOption, UnsupportedFormat
 from ..module_utils.oci.reference import Reference, parse_selector
 from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.load import Loader
 from ..module_utils.transfer.plan import Plan
+from ..module_utils.verbs.load import Loader
 
 
 def argument_spec() -> Arguments:

@@ -213,8 +213,8 @@ from ..module_utils.task.arguments import FILE, PLATFORM, REGISTRY, STORE, Argum
 from ..module_utils.task.file_options import first_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.locking import Locker
 from ..module_utils.transfer.plan import Plan
+from ..module_utils.verbs.lock import Locker
 
 
 def argument_spec() -> Arguments:

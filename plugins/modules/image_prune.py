@@ -210,8 +210,8 @@ from ..module_utils.task.arguments import ENGINE, FILTERS, REGISTRY, STORE, Argu
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.transfer.protection import Protection
-from ..module_utils.transfer.retention import Policy
+from ..module_utils.verbs.protection import Protection
+from ..module_utils.verbs.retention import Policy
 
 
 def argument_spec() -> Arguments:
@@ -234,11 +234,11 @@ def plan(task: Task) -> Plan:
     protection = Protection.parse(task.params["protect"])
     now = datetime.datetime.now(datetime.timezone.utc)
     if task.params["engine"] is None:
-        from ..module_utils.transfer.prune import plan_prune
+        from ..module_utils.verbs.prune import plan_prune
 
         return plan_prune(task.store, policy, task.filters, protection, task.host, now)
-    from ..module_utils.engine.choosing import EngineOptions, open_engine
-    from ..module_utils.transfer.prune_engine import plan_engine_prune
+    from ..module_utils.engine.discovery import EngineOptions, open_engine
+    from ..module_utils.verbs.prune_engine import plan_engine_prune
 
     task.uses_store = False
     engine = open_engine(EngineOptions.of_task(task.params), os.environ)

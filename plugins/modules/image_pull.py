@@ -225,7 +225,7 @@ from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.transfer.pull import Puller
+from ..module_utils.verbs.pull import Puller
 
 
 def argument_spec() -> Arguments:

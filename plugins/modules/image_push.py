@@ -184,7 +184,7 @@ from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.transfer.push import Pusher, destination_of
+from ..module_utils.verbs.push import Pusher, destination_of
 
 
 def argument_spec() -> Arguments:

@@ -201,7 +201,7 @@ from ..module_utils.task.file_options import first_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.transfer.save import Saving, digests_of_archives
+from ..module_utils.verbs.save import Saving, digests_of_archives
 
 
 def argument_spec() -> Arguments:

@@ -182,7 +182,7 @@ from ..module_utils.errors import InvalidOption
 from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run_info
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.search import TagChoice, Wanted, find
+from ..module_utils.verbs.search import TagChoice, Wanted, find
 
 
 def argument_spec() -> Arguments:

@@ -118,8 +118,8 @@ from ..module_utils import python_version as _python_version  # noqa: F401 - fir
 from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
-from ..module_utils.transfer.naming import plan_names
 from ..module_utils.transfer.plan import Plan
+from ..module_utils.verbs.tag import plan_names
 
 
 def argument_spec() -> Arguments:

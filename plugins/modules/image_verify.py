@@ -203,7 +203,7 @@ from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.transfer.verify import Verifier, find_entries
+from ..module_utils.verbs.verify import Verifier, find_entries
 
 
 def argument_spec() -> Arguments:

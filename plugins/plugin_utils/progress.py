@@ -29,9 +29,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.oci.text import clean
-from ..module_utils.transfer.describe import amount
 from ..module_utils.transfer.progress import FILE
 from ..module_utils.transfer.workers import WATCHED
+from ..module_utils.verbs.facts import amount
 
 # Asked when Ansible loads the plugin: the processes that run tasks have no terminal any more.
 ON_TERMINAL = sys.stderr.isatty()

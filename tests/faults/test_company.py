@@ -17,13 +17,13 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
-from ansible_collections.longshore.images.plugins.module_utils.transfer.filtering import Filters
-from ansible_collections.longshore.images.plugins.module_utils.transfer.naming import plan_names
-from ansible_collections.longshore.images.plugins.module_utils.transfer.protection import Protection
-from ansible_collections.longshore.images.plugins.module_utils.transfer.prune import plan_prune
-from ansible_collections.longshore.images.plugins.module_utils.transfer.removal import plan_removal
-from ansible_collections.longshore.images.plugins.module_utils.transfer.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_removal
+from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_names
 from ansible_collections.longshore.images.tests.support.faults import end_of, in_child, leftovers, start_child, wrong_blobs
 from ansible_collections.longshore.images.tests.support.images import FakeRepository
 from ansible_collections.longshore.images.tests.support.modules import finish_module, start_module

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.container import open_container
-from ansible_collections.longshore.images.plugins.module_utils.archive.reading import open_archive
+from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError
 from ansible_collections.longshore.images.tests.support import archives, modules
 from ansible_collections.longshore.images.tests.support.images import make_image

@@ -21,8 +21,8 @@ from ansible_collections.longshore.images.plugins.module_utils.folders import MA
 from ansible_collections.longshore.images.plugins.module_utils.oci.compose import Settings
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.append import NewImage, plan_append
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, plan_append
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.faults import in_child
 from ansible_collections.longshore.images.tests.support.privileges import needs_root

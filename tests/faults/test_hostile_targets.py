@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.target import FileTarget, FolderTarget
-from ansible_collections.longshore.images.plugins.module_utils.archive.writing import ArchiveFile, tar_pieces
+from ansible_collections.longshore.images.plugins.module_utils.archive.format import ArchiveFile, tar_pieces
+from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileTarget, FolderTarget
+from ansible_collections.longshore.images.plugins.module_utils.atomic_files import kept_mode, replace_file
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
-from ansible_collections.longshore.images.plugins.module_utils.replacing import kept_mode, replace_file
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.locking import read_lock_file
+from ansible_collections.longshore.images.plugins.module_utils.verbs.lock import read_lock_file
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.faults import in_child
 from ansible_collections.longshore.images.tests.support.images import make_image

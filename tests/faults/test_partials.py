@@ -14,7 +14,8 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, LongshoreError, Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
-from ansible_collections.longshore.images.plugins.module_utils.transfer import executor, fetch
+from ansible_collections.longshore.images.plugins.module_utils.transfer import executor
+from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.tests.support.faults import (
     Event,

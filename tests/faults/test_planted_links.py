@@ -21,7 +21,8 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer import executor, fetch
+from ansible_collections.longshore.images.plugins.module_utils.transfer import executor
+from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.tests.support import archives, verbs
 from ansible_collections.longshore.images.tests.support.faults import in_child, start_child
 from ansible_collections.longshore.images.tests.support.forked import ROOT, User, load_everything, run_forked

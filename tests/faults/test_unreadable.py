@@ -18,10 +18,10 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Inp
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.filtering import Filters
-from ansible_collections.longshore.images.plugins.module_utils.transfer.inspect import Inspector, held_in_store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.verify import Verifier
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, held_in_store
+from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import Verifier
 from ansible_collections.longshore.images.tests.support.faults import WRITING, in_child, wrong_blobs
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.privileges import needs_root

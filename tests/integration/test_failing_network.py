@@ -21,13 +21,13 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
-from ansible_collections.longshore.images.plugins.module_utils.registry.http import HttpClient, Request
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient, Request
+from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer import fetch
-from ansible_collections.longshore.images.plugins.module_utils.transfer.pull import Puller
+from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import Puller
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.faults import partial_files, wrong_blobs
 from ansible_collections.longshore.images.tests.support.images import Image, make_image

@@ -14,10 +14,10 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Dig
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry import session
-from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
+from ansible_collections.longshore.images.plugins.module_utils.registry import blob_upload as session
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.upload import RepositoryWriter
 from ansible_collections.longshore.images.tests.support.recorder import HANG_UP, Noted, Recorder
 

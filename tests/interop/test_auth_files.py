@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.registry.credentials import HostCredentials
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import HostCredentials
 from ansible_collections.longshore.images.tests.support.programmable.doors import PasswordDoor
 from ansible_collections.longshore.images.tests.support.programmable.server import Answer, Asked, Server
 from ansible_collections.longshore.images.tests.support.registry import needed

@@ -15,10 +15,10 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry import host_config
-from ansible_collections.longshore.images.plugins.module_utils.registry.host_config import EngineConfig
-from ansible_collections.longshore.images.plugins.module_utils.registry.route import routes_for
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_config
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import EngineConfig
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import routes_for
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
 from ansible_collections.longshore.images.tests.support.registry import needed
 
 # Nobody listens at these ports of this machine.

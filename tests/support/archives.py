@@ -18,14 +18,14 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.annotations import CONTAINERD_NAME, REF_NAME
-from ansible_collections.longshore.images.plugins.module_utils.archive.reading import Archive, open_archive
+from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, open_archive
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.load import Loader
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import Loader
 from ansible_collections.longshore.images.tests.support.images import Image
 
 BLOCK = 512

@@ -22,17 +22,17 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.append import NewImage, plan_append
-from ansible_collections.longshore.images.plugins.module_utils.transfer.filtering import Filters
-from ansible_collections.longshore.images.plugins.module_utils.transfer.naming import plan_names
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
-from ansible_collections.longshore.images.plugins.module_utils.transfer.protection import Protection
-from ansible_collections.longshore.images.plugins.module_utils.transfer.prune import plan_prune
-from ansible_collections.longshore.images.plugins.module_utils.transfer.pull import Puller
-from ansible_collections.longshore.images.plugins.module_utils.transfer.removal import parse_removal, plan_removal
-from ansible_collections.longshore.images.plugins.module_utils.transfer.retention import Policy
-from ansible_collections.longshore.images.plugins.module_utils.transfer.verify import Verifier
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, plan_append
+from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import Puller
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_removal, plan_removal
+from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_names
+from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import Verifier
 from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_image, make_index, make_layer
 
 HOST = Platform.parse("linux/amd64")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils import files
+from ansible_collections.longshore.images.plugins.module_utils.atomic_files import replace_file, require_folder
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError
 from ansible_collections.longshore.images.plugins.module_utils.files import (
     EARLY,
@@ -23,7 +24,6 @@ from ansible_collections.longshore.images.plugins.module_utils.files import (
     make_folder,
     reserve,
 )
-from ansible_collections.longshore.images.plugins.module_utils.replacing import replace_file, require_folder
 
 
 def test_a_file_is_made_and_replaced_with_the_mode_that_is_asked_for(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ..oci.graph import Graph, read_graph
 from ..oci.manifest import Descriptor
 
 if t.TYPE_CHECKING:
-    from .reading import Archive
+    from .reader import Archive
 
 
 class ArchiveGraphs:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ..atomic_files import FilePlace
 from ..oci.digest import Digest, Verifier
 from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
-from ..replacing import FilePlace
 from ..streams import Chunks
-from .target import FileTarget
+from .output import FileTarget
 
 Content = t.Callable[[Descriptor], Chunks]
 

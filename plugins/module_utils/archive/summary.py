@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from ..errors import CorruptArchive
 from .annotations import BASE_DIGESTS, ELSEWHERE
+from .format import OCI, SavedImage, archive_files, chunks_of, tar_pieces
 from .graphs import ArchiveGraphs
-from .reading import Archive
-from .writing import OCI, SavedImage, archive_files, chunks_of, tar_pieces
+from .reader import Archive
 
 
 def summarise(archive: Archive) -> bytes:

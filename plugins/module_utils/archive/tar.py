@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ..errors import CorruptArchive, system_error
-from ..limits import MAX_EXTENDED as MAX_EXTENDED
+from ..limits import MAX_EXTENDED
 from ..limits import MAX_TAR_MEMBERS as MAX_MEMBERS
 from ..oci.text import clean
 

@@ -21,9 +21,9 @@ from ..oci.manifest import Descriptor, describe
 from ..oci.platform import Platform, choose
 from ..programs import Finished
 from .address import Address
-from .engine import BlobHoldings, Chunks, Details, HeldImage, Holdings, LayersOf, Resident, seconds_to_load
+from .answers import understood, words_of
+from .interfaces import BlobHoldings, Chunks, Details, HeldImage, Holdings, LayersOf, Resident, seconds_to_load
 from .program import ask_program
-from .rows import understood, words_of
 
 _HEADER = re.compile(rb"REF\s+TYPE\s+DIGEST\s+STATUS\s+SIZE\s+UNPACKED\s*")
 _CONTAINERS = ["CONTAINER", "IMAGE", "RUNTIME"]

@@ -11,9 +11,9 @@ from ..oci.digest import Digest
 from ..oci.document import Document
 from ..oci.platform import Platform
 from ..oci.text import clean
-from .api import Api
-from .engine import BlobHoldings, ChainHoldings, Chunks, ClearableEngine, HeldImage, Holdings, LayersOf, Resident
-from .rows import image_of, resident_of, understood
+from .answers import image_of, resident_of, understood
+from .http_api import Api
+from .interfaces import BlobHoldings, ChainHoldings, Chunks, ClearableEngine, HeldImage, Holdings, LayersOf, Resident
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 

@@ -13,7 +13,7 @@ import typing as t
 
 from ..http_bounds import bounded_response
 from ..limits import MAX_ERROR_BODY
-from .engine import Chunks, seconds_to_send
+from .interfaces import Chunks, seconds_to_send
 
 _PIECE = 64 * 1024
 

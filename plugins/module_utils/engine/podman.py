@@ -13,12 +13,12 @@ import typing as t
 from ..errors import EngineRefused
 from ..oci.document import Document
 from ..oci.platform import Platform
-from .engine import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf, Resident, seconds_to_load
-from .rows import MAX_LIST, image_of, resident_of, understood
+from .answers import MAX_LIST, image_of, resident_of, understood
+from .interfaces import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf, Resident, seconds_to_load
 
 if t.TYPE_CHECKING:
     from ..programs import Finished
-    from .api import Api
+    from .http_api import Api
 
 _LISTED = "what podman prints of its images"
 _ABSENT = 1  # the status of `podman image rm` for what isn't there

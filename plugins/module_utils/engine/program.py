@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import EngineError
 from ..programs import Chunks, Finished, ProgramFailed, run_program
-from .rows import MAX_LIST
+from .answers import MAX_LIST
 
 
 def ask_program(words: t.Sequence[str], title: str, timeout: float, given: Chunks = (), seconds: float = math.inf) -> Finished:

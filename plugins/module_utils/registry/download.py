@@ -12,7 +12,7 @@ import typing as t
 
 from ..errors import LongshoreError, Unreachable
 from ..limits import MAX_FAULTS
-from .http import DEADLINE, Interrupted, Response, pause
+from .http.client import DEADLINE, Interrupted, Response, pause
 
 # Bytes a second, on average from one fault to the next, the wait included: with less the second fault is the first one going on.
 PROGRESS = 1024

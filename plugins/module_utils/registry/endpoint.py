@@ -13,15 +13,15 @@ import threading
 import typing as t
 
 from ..errors import Denied, LongshoreError
-from .addresses import origin
-from .http import CONNECT_TIMEOUT, MAX_ERROR_BODY, HttpClient, Request, Response
-from .proxy import is_loopback
-from .responses import failure
-from .route import Route
-from .settings import Credentials
+from .config.mirrors import Route
+from .config.settings import Credentials
+from .http.client import CONNECT_TIMEOUT, MAX_ERROR_BODY, HttpClient, Request, Response
+from .http.errors import failure
+from .http.proxy import is_loopback
+from .http.urls import origin
 
 if t.TYPE_CHECKING:
-    from .login import Login
+    from .auth.login import Login
 
 # One for a request that brought none or one that ended, and one where what was got turns out to be too little.
 _MAX_AUTHORIZATIONS = 2
@@ -96,7 +96,7 @@ class Endpoint:
 
     def _login(self, repository: str) -> Login:
         """What answers the registry's demands for a repository; a run that meets none doesn't load it."""
-        from .login import Login
+        from .auth.login import Login
 
         with self._lock:
             return self._logins.setdefault(repository, Login(self, repository))

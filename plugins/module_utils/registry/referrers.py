@@ -18,8 +18,8 @@ from ..oci.digest import Digest
 from ..oci.document import Document, canonical
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from .listing import pages, tags
 from .repository import Repository
+from .tags import pages, tags
 
 # By which cosign calls what belongs to an image, where the tags of a repository can't be listed.
 _COSIGN = (".sig", ".att", ".sbom")

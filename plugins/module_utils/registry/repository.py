@@ -17,10 +17,10 @@ from ..oci import media_types
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
-from .addresses import origin
 from .endpoint import Endpoint
-from .fallback import Fallback
-from .http import Request, Response
+from .http.client import Request, Response
+from .http.urls import origin
+from .mirror_fallback import Fallback
 
 if t.TYPE_CHECKING:
     from .download import Download

@@ -16,10 +16,10 @@ from ..limits import MAX_DOCUMENT, MAX_SEARCH_PAGES
 from ..oci.document import Document
 from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.text import clean
-from . import listing
-from .client import Registries
+from . import tags as listing
 from .endpoint import Endpoint
-from .http import Request
+from .http.client import Request
+from .registries import Registries
 
 HUB_SEARCH = "https://index.docker.io/v1/search"
 MAX_PAGE_SIZE = 100

@@ -12,8 +12,8 @@ import typing as t
 from ..oci.digest import Digest
 from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
-from .http import Body, Request
-from .session import BlobUpload, Content, check_answer
+from .blob_upload import BlobUpload, Content, check_answer
+from .http.client import Body, Request
 
 if t.TYPE_CHECKING:
     from .repository import Repository

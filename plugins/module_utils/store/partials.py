@@ -22,7 +22,7 @@ from ..files import CHUNK, open_below, read_open_bounded, reporting, try_lock
 from ..folders import Folder, give_to
 from ..oci.digest import Digest, Verifier
 from ..oci.manifest import Descriptor
-from .spans import MAX_NOTES, Span, Spans, note, read_notes
+from .byte_ranges import MAX_NOTES, Span, Spans, note, read_notes
 
 FOLDER = "partials"
 KEPT_SECONDS = 7 * 24 * 3600

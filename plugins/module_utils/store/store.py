@@ -20,15 +20,15 @@ from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import Document
 from ..oci.graph import Choice, Graph, Where, every_child, promised_children, read_graph
 from ..oci.manifest import Descriptor, Index
+from ..oci.matching import find_all
 from ..oci.reference import Reference
-from ..oci.selecting import find_all
+from .blob_origins import Whereabouts
 from .index import MAX_INDEX, Entry, StoreIndex
-from .known import KnownBlobs
 from .open_folders import BLOBS, PRIVATE, StoreFolders
-from .whereabouts import Whereabouts
+from .verified import KnownBlobs
 
 if t.TYPE_CHECKING:
-    from .record import Record
+    from .cache import Record
     from .writer import Writer
 
 LAYOUT_FILE = "oci-layout"
@@ -312,7 +312,7 @@ class Store:
         """Raises StoreDamaged for an image of which something is lost. Blobs as in `has`."""
         lost = self.missing(entry, believes_others)
         if lost:
-            from .examine import examine
+            from .blob_check import examine
 
             word = examine(self, lost[0].digest, lost[0].size) or "missing or altered"
             raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {lost[0].digest} is {word}; pull it again to repair it")

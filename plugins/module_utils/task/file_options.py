@@ -14,11 +14,11 @@ import re
 import stat
 import typing as t
 
+from ..atomic_files import folder_mode, is_private_folder, kept_mode
 from ..errors import InputOutputError, InvalidOption
 from ..files import reporting
 from ..folders import Folder, open_parent
-from ..replacing import folder_mode, is_private_folder, kept_mode
-from .modes import refuse_decimal
+from .file_modes import refuse_decimal
 
 _SYMBOLIC = re.compile(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*")
 _OCTAL = re.compile(r"(?:0o)?[0-7]{1,5}")

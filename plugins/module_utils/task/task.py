@@ -21,15 +21,15 @@ from ..oci.reference import Reference, parse_selector
 from ..store.store import Store
 from ..transfer.workers import Workers
 from .arguments import at_least
-from .modes import octal_mode
+from .file_modes import octal_mode
 from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, address_secrets, forms_of, userinfo_forms
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
-    from ..registry.client import Registries
+    from ..registry.registries import Registries
     from ..registry.repository import Repository
-    from ..transfer.filtering import Filters
-    from ..transfer.inspect import Inspector
+    from ..verbs.filters import Filters
+    from ..verbs.info import Inspector
 
 ROOT_STORE = "/var/lib/longshore/images"
 USER_STORE = "longshore/images"
@@ -79,7 +79,7 @@ class Task:
     @property
     def filters(self) -> Filters:
         """The conditions that images must fulfil."""
-        from ..transfer.filtering import Filters
+        from ..verbs.filters import Filters
 
         given = self.params["filters"]
         points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
@@ -117,12 +117,12 @@ class Task:
 
     def inspector(self) -> Inspector:
         """What tells of the images in the archive that the task names, else in the store."""
-        from ..transfer.inspect import Inspector, held_in_archive, held_in_store
+        from ..verbs.info import Inspector, held_in_archive, held_in_store
 
         path = self.params["archive"]
         if path is None:
             return Inspector(held_in_store(self.store), f"the store {self.store.path}", self.host, self.selection)
-        from ..archive.reading import open_archive
+        from ..archive.reader import open_archive
 
         return Inspector(held_in_archive(open_archive(path)), path, self.host, self.selection)
 
@@ -151,13 +151,13 @@ class Task:
 
         The credentials of the task go to registries of NAMED_BY_TASK, by default of all REFERENCES. Raises InvalidOption.
         """
-        from .connection import client_settings
+        from .registry_options import client_settings
 
         self._settings = client_settings(self.params, references, named_by_task)
 
     def open_registry(self, option: str) -> str:
         """As `open_registries`, for a run that asks the one registry that OPTION names; returns its name as references have it."""
-        from .connection import registry_name
+        from .registry_options import registry_name
 
         registry = registry_name(self.params[option], option)
         self.open_registries([Reference(registry, "")])
@@ -175,7 +175,7 @@ class Task:
     def registries(self) -> Registries:
         """All registries that were checked for. Raises MissingLibrary on a host without `requests`."""
         if self._registries is None:
-            from ..registry.client import Registries
+            from ..registry.registries import Registries
 
             self._registries = Registries(self._settings)
         return self._registries

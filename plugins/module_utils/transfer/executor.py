@@ -16,7 +16,7 @@ from ..oci.digest import Digest
 from ..oci.graph import NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from .places import Chunks, MirroredSource, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
+from .interfaces import Chunks, MirroredSource, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
 from .plan import Plan, Transfer
 from .workers import Connections, Passage, Workers
 
@@ -128,7 +128,7 @@ def _bring(journey: _Journey, blob: Descriptor, connections: Connections, passag
     while True:
         try:
             if blob.size >= WORTH_RESUMING and isinstance(source, RemoteSource) and isinstance(writer, ResumingWriter):
-                from .fetch import fetch
+                from .ranged_fetch import fetch
 
                 fetch(blob, source, writer, connections, passage)
             else:

@@ -15,7 +15,7 @@ from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
-from .places import CheckedSink, Sink, Source
+from .interfaces import CheckedSink, Sink, Source
 from .workers import Workers
 
 

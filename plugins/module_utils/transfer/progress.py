@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from ..oci.manifest import Descriptor
-from .places import Chunks, Content
+from .interfaces import Chunks, Content
 from .workers import Passage
 
 _Chunk = t.TypeVar("_Chunk", bound=t.Union[bytes, bytearray, memoryview])

@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from ..oci.manifest import Descriptor
-    from .places import Content
+    from .interfaces import Content
     from .progress import Progress
 
 _Item = t.TypeVar("_Item")

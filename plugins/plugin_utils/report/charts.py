@@ -10,7 +10,7 @@ import collections
 import datetime
 import typing as t
 
-from ...module_utils.transfer.describe import amount, counted
+from ...module_utils.verbs.facts import amount, counted
 from .answers import Host, Image
 from .drift import Finding, State
 from .plots import Kind, Line, Plot, plot

@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...module_utils.oci.lockfile import LockFile
-from ...module_utils.transfer.describe import amount, counted
+from ...module_utils.verbs.facts import amount, counted
 from . import charts, tables
 from .answers import Answer, Host, Image, read_hosts
 from .drift import Finding, findings

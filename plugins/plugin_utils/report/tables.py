@@ -12,7 +12,7 @@ import datetime
 import typing as t
 
 from ...module_utils.oci.digest import Digest
-from ...module_utils.transfer.describe import amount, short
+from ...module_utils.verbs.facts import amount, short
 from .answers import Host, Image
 from .charts import STYLES
 from .drift import Finding, State, differing

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.annotations import BASE_DIGESTS, CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
-from ansible_collections.longshore.images.plugins.module_utils.archive.reading import Archive, SequentialArchive, open_archive
+from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, SequentialArchive, open_archive
 from ansible_collections.longshore.images.plugins.module_utils.errors import (
     CorruptArchive,
     DigestMismatch,

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.archive.format import OCI, SavedImage, archive_files, tar_pieces
+from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileTarget
 from ansible_collections.longshore.images.plugins.module_utils.archive.sink import ArchiveSink
-from ansible_collections.longshore.images.plugins.module_utils.archive.target import FileTarget
-from ansible_collections.longshore.images.plugins.module_utils.archive.writing import OCI, SavedImage, archive_files, tar_pieces
+from ansible_collections.longshore.images.plugins.module_utils.atomic_files import kept_mode
 from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.replacing import kept_mode
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support.images import Image, make_index
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from ansible_collections.longshore.images.plugins.module_utils.archive import target as target_room
-from ansible_collections.longshore.images.plugins.module_utils.archive.target import FileTarget, FolderTarget, copy_content
-from ansible_collections.longshore.images.plugins.module_utils.archive.writing import ArchiveFile, Piece, tar_pieces
+from ansible_collections.longshore.images.plugins.module_utils.archive import output as target_room
+from ansible_collections.longshore.images.plugins.module_utils.archive.format import ArchiveFile, Piece, tar_pieces
+from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileTarget, FolderTarget, copy_content
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, LockTimeout, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.files import EARLY
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest

@@ -17,9 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.archive import writing
-from ansible_collections.longshore.images.plugins.module_utils.archive.tar import checked_tar
-from ansible_collections.longshore.images.plugins.module_utils.archive.writing import (
+from ansible_collections.longshore.images.plugins.module_utils.archive import format as writing
+from ansible_collections.longshore.images.plugins.module_utils.archive.format import (
     ALIGN_FROM,
     DOCKER,
     OCI,
@@ -33,6 +32,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.writing i
     pieces_size,
     tar_pieces,
 )
+from ansible_collections.longshore.images.plugins.module_utils.archive.tar import checked_tar
 from ansible_collections.longshore.images.plugins.module_utils.errors import UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor

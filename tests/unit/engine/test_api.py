@@ -13,9 +13,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.engine import api as api_module
+from ansible_collections.longshore.images.plugins.module_utils.engine import http_api as api_module
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
-from ansible_collections.longshore.images.plugins.module_utils.engine.api import Api
+from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
 from ansible_collections.longshore.images.tests.support.folders import short_folder
 

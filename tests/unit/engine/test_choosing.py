@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils import programs
-from ansible_collections.longshore.images.plugins.module_utils.engine import choosing, docker
+from ansible_collections.longshore.images.plugins.module_utils.engine import discovery as choosing
+from ansible_collections.longshore.images.plugins.module_utils.engine import docker
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Tls
-from ansible_collections.longshore.images.plugins.module_utils.engine.api import Api
-from ansible_collections.longshore.images.plugins.module_utils.engine.choosing import EngineOptions, open_engine
+from ansible_collections.longshore.images.plugins.module_utils.engine.discovery import EngineOptions, open_engine
+from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, InvalidOption
 
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.engine import BlobHoldings, ChainHoldings, Offer
-from ansible_collections.longshore.images.plugins.module_utils.engine.rows import image_of, names_of
+from ansible_collections.longshore.images.plugins.module_utils.engine.answers import image_of, names_of
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import BlobHoldings, ChainHoldings, Offer
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest

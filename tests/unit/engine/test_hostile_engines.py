@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.engine import api as api_module
-from ansible_collections.longshore.images.plugins.module_utils.engine import engine
+from ansible_collections.longshore.images.plugins.module_utils.engine import http_api as api_module
+from ansible_collections.longshore.images.plugins.module_utils.engine import interfaces as engine
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
-from ansible_collections.longshore.images.plugins.module_utils.engine.api import Api
 from ansible_collections.longshore.images.plugins.module_utils.engine.docker import Docker, open_docker
-from ansible_collections.longshore.images.plugins.module_utils.engine.engine import Details
+from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import modules

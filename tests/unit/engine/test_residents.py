@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.engine.answers import resident_of
 from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import Containerd
 from ansible_collections.longshore.images.plugins.module_utils.engine.podman import PodmanProgram
-from ansible_collections.longshore.images.plugins.module_utils.engine.rows import resident_of
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import Document

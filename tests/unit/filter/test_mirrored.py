@@ -15,7 +15,7 @@ from ansible_collections.longshore.images.plugins.filter.mirrored import mirrore
 from ansible_collections.longshore.images.plugins.filter.reference import reference
 from ansible_collections.longshore.images.plugins.filter.with_mirror import with_mirror
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.transfer.push import destination_of
+from ansible_collections.longshore.images.plugins.module_utils.verbs.push import destination_of
 
 DIGEST = f"sha256:{'a' * 64}"
 PREFIX = "registry.example.com:5000/hub/"

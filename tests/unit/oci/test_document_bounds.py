@@ -21,7 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.document_read
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import children_for, every_child, read_graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
-from ansible_collections.longshore.images.plugins.module_utils.transfer.parts import chosen_part
+from ansible_collections.longshore.images.plugins.module_utils.verbs.platforms import chosen_part
 
 HOST = Selection((Platform.parse("linux/amd64"),))
 MANY = 300

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InvalidOption
-from ansible_collections.longshore.images.plugins.module_utils.registry.auth import basic, chosen_challenge, parse_challenges
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.challenge import basic, chosen_challenge, parse_challenges
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials
 
 ME = Credentials("me", "se:cret")
 BEARER = {"realm": "https://auth.r.io/token", "service": "r.io", "scope": "repository:a/b:pull,push"}

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, InvalidOption, UnsupportedFormat
-from ansible_collections.longshore.images.plugins.module_utils.registry.credentials import MAX_FILE, HostCredentials, _usual_places
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import MAX_FILE, HostCredentials, _usual_places
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials, HostSettings
 
 
 def auth(password: str, username: str = "me") -> dict[str, str]:

@@ -18,10 +18,12 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry import http, listing, referrers, repository, search
-from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
+from ansible_collections.longshore.images.plugins.module_utils.registry import referrers, repository, search
+from ansible_collections.longshore.images.plugins.module_utils.registry import tags as listing
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.http import client as http
+from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.programmable import acts
 from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution

@@ -12,8 +12,8 @@ import typing as t
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
 from ansible_collections.longshore.images.tests.support.programmable.doors import OpenDoor

@@ -11,8 +11,8 @@ import contextlib
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import RegistryError
-from ansible_collections.longshore.images.plugins.module_utils.registry.addresses import ForbiddenAddress, is_plain, led_to, local_kind, refuse_local
-from ansible_collections.longshore.images.plugins.module_utils.registry.tokens import is_internal
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.tokens import is_internal
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.urls import ForbiddenAddress, is_plain, led_to, local_kind, refuse_local
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import typing as t
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import RateLimited
-from ansible_collections.longshore.images.plugins.module_utils.registry.gate import GROWTH, Gate, Pass
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.throttle import GROWTH, Gate, Pass
 
 COMPLAINT = RateLimited("too many", status=429)
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied
-from ansible_collections.longshore.images.plugins.module_utils.registry import helpers
-from ansible_collections.longshore.images.plugins.module_utils.registry.credentials import HostCredentials
-from ansible_collections.longshore.images.plugins.module_utils.registry.helpers import ask_helper
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import Credentials
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth import credential_helpers as helpers
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credential_helpers import ask_helper
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import HostCredentials
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials
 
 ABSENT = "echo 'credentials not found in native keychain'; exit 1"
 

@@ -16,9 +16,9 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError, Unreachable, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry import host_config
-from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, HostSettings, Mirror
+from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_config
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings, Mirror
+from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
 from ansible_collections.longshore.images.tests.support.programmable.doors import OpenDoor

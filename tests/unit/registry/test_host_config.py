@@ -17,12 +17,12 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry import host_config
-from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
-from ansible_collections.longshore.images.plugins.module_utils.registry.host_config import EngineConfig
-from ansible_collections.longshore.images.plugins.module_utils.registry.http import HttpClient, Request
-from ansible_collections.longshore.images.plugins.module_utils.registry.route import HostRoutes, Route
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_config
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import EngineConfig
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import HostRoutes, Route
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient, Request
+from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
 from ansible_collections.longshore.images.tests.support.registry import make_authority
 

@@ -12,9 +12,9 @@ import time
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, Unreachable
-from ansible_collections.longshore.images.plugins.module_utils.registry import http
-from ansible_collections.longshore.images.plugins.module_utils.registry.http import pause
-from ansible_collections.longshore.images.plugins.module_utils.registry.responses import retry_after_seconds
+from ansible_collections.longshore.images.plugins.module_utils.registry.http import client as http
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import pause
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.errors import retry_after_seconds
 
 
 @pytest.fixture

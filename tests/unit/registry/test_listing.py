@@ -16,10 +16,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, RegistryError, UnsupportedFormat
-from ansible_collections.longshore.images.plugins.module_utils.registry import listing
+from ansible_collections.longshore.images.plugins.module_utils.registry import tags as listing
 from ansible_collections.longshore.images.plugins.module_utils.registry.endpoint import Endpoint
-from ansible_collections.longshore.images.plugins.module_utils.registry.fallback import Fallback
-from ansible_collections.longshore.images.plugins.module_utils.registry.http import Request, Response
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import Request, Response
+from ansible_collections.longshore.images.plugins.module_utils.registry.mirror_fallback import Fallback
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 
 URL = "https://r.test"

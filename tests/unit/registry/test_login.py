@@ -11,9 +11,9 @@ import typing as t
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry import listing
-from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, Credentials, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry import tags as listing
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, Credentials, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
 from ansible_collections.longshore.images.tests.support.programmable.doors import PASSWORD, USER, TokenDoor, Tokens

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
-from ansible_collections.longshore.images.plugins.module_utils.registry.proxy import is_loopback, proxy_for, proxy_place
-from ansible_collections.longshore.images.plugins.module_utils.task.connection import _proxy as checked_proxy
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.proxy import is_loopback, proxy_for, proxy_place
+from ansible_collections.longshore.images.plugins.module_utils.task.registry_options import _proxy as checked_proxy
 
 PROXY = "http://proxy:3128"
 

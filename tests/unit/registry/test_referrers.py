@@ -18,8 +18,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.registry import referrers
 from ansible_collections.longshore.images.plugins.module_utils.registry.endpoint import Endpoint
-from ansible_collections.longshore.images.plugins.module_utils.registry.fallback import Fallback
-from ansible_collections.longshore.images.plugins.module_utils.registry.http import Request, Response
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import Request, Response
+from ansible_collections.longshore.images.plugins.module_utils.registry.mirror_fallback import Fallback
 from ansible_collections.longshore.images.plugins.module_utils.registry.referrers import DigestTags, Referrer, ReferrerList, referrers_of, tag_of
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, ImageNotFound, LongshoreError, RateLimited, RegistryError
-from ansible_collections.longshore.images.plugins.module_utils.registry.responses import Quota, failure, rate_limit_of, tighter, without_secrets
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.errors import Quota, failure, rate_limit_of, tighter, without_secrets
 
 
 @dataclasses.dataclass

@@ -13,9 +13,9 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InvalidOption
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
-from ansible_collections.longshore.images.plugins.module_utils.registry.route import HostRoutes, Route, mirror_route, routes_for
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, Credentials, HostSettings, Mirror
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import HostRoutes, Route, mirror_route, routes_for
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, Credentials, HostSettings, Mirror
+from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 
 NGINX = Reference.parse("nginx")
 ME = Credentials("me", "secret")

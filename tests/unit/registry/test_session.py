@@ -15,10 +15,10 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import RegistryError
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry import session
-from ansible_collections.longshore.images.plugins.module_utils.registry.client import Registries
-from ansible_collections.longshore.images.plugins.module_utils.registry.session import BlobUpload
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry import blob_upload as session
+from ansible_collections.longshore.images.plugins.module_utils.registry.blob_upload import BlobUpload
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.programmable import acts
 from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution

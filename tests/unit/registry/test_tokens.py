@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, LongshoreError, RegistryError
-from ansible_collections.longshore.images.plugins.module_utils.registry.auth import Challenge
-from ansible_collections.longshore.images.plugins.module_utils.registry.http import HttpClient
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, HostSettings
-from ansible_collections.longshore.images.plugins.module_utils.registry.tokens import is_internal, merged, token_server
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.challenge import Challenge
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.tokens import is_internal, merged, token_server
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient
 
 CLIENT = HttpClient(ClientSettings())
 

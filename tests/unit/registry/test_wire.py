@@ -17,7 +17,7 @@ import pytest
 import requests
 import urllib3
 
-from ansible_collections.longshore.images.plugins.module_utils.registry.wire import ForbiddenPeer, make_session, watching_adapter
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.connections import ForbiddenPeer, make_session, watching_adapter
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
 

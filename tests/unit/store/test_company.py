@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import LockTimeout, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.folders import open_path
 from ansible_collections.longshore.images.plugins.module_utils.store import locks
-from ansible_collections.longshore.images.plugins.module_utils.store.company import company_of, size_below
+from ansible_collections.longshore.images.plugins.module_utils.store.other_runs import company_of, size_below
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support.faults import end_of, snapshot, start_child
 from ansible_collections.longshore.images.tests.support.images import make_image

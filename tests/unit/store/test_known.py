@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.store.known import MAX_KNOWN, KnownBlobs
+from ansible_collections.longshore.images.plugins.module_utils.store.verified import MAX_KNOWN, KnownBlobs
 
 DIGEST = Digest("sha256", "a" * 64)
 

@@ -18,9 +18,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.filtering import Filters
-from ansible_collections.longshore.images.plugins.module_utils.transfer.inspect import Inspector, held_in_store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.parts import chosen_part
+from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, held_in_store
+from ansible_collections.longshore.images.plugins.module_utils.verbs.platforms import chosen_part
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_index
 from ansible_collections.longshore.images.tests.support.verbs import HOST, mend, pull

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.store.spans import MAX_NOTES, Spans, note, read_notes
+from ansible_collections.longshore.images.plugins.module_utils.store.byte_ranges import MAX_NOTES, Spans, note, read_notes
 
 SIZE = 60
 span = st.tuples(st.integers(0, SIZE), st.integers(0, SIZE)).map(lambda pair: (min(pair), max(pair)))

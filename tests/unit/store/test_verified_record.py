@@ -18,9 +18,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store import store as store_module
-from ansible_collections.longshore.images.plugins.module_utils.store.known import mark_of
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.deliver import Deliverer
+from ansible_collections.longshore.images.plugins.module_utils.store.verified import mark_of
+from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import Deliverer
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.faults import in_child
 from ansible_collections.longshore.images.tests.support.images import make_image

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.store.whereabouts import MAX_PLACES, Whereabouts
+from ansible_collections.longshore.images.plugins.module_utils.store.blob_origins import MAX_PLACES, Whereabouts
 
 DIGEST = Digest("sha256", "a" * 64)
 

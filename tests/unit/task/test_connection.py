@@ -12,9 +12,9 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, LongshoreError
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry.settings import ClientSettings, Credentials, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, Credentials, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
-from ansible_collections.longshore.images.plugins.module_utils.task.connection import client_settings
+from ansible_collections.longshore.images.plugins.module_utils.task.registry_options import client_settings
 
 HOST: dict[str, Any] = {
     "username": None, "password": None, "identity_token": None, "plain_http": None,

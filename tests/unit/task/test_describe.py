@@ -12,7 +12,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph, ImageNode
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
-from ansible_collections.longshore.images.plugins.module_utils.transfer.describe import amount, counted, image_facts, short
+from ansible_collections.longshore.images.plugins.module_utils.verbs.facts import amount, counted, image_facts, short
 
 HOST = Platform.parse("linux/amd64")
 

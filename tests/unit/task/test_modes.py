@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
+from ansible_collections.longshore.images.plugins.module_utils.task.file_modes import octal_mode
 from ansible_collections.longshore.images.plugins.module_utils.task.file_options import check_file_options
-from ansible_collections.longshore.images.plugins.module_utils.task.modes import octal_mode
 
 USUAL = (
     0o400,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.engine import (
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import (
     BlobHoldings,
     ChainHoldings,
     Chunks,
@@ -28,8 +28,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.deliver import Deliverer, DeliveryPlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import WATCHED, Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import Deliverer, DeliveryPlan
 from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index, make_layer
 
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")

@@ -17,8 +17,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
-from ansible_collections.longshore.images.plugins.module_utils.transfer.outlets import MAX_ASKED, Outlets
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.blob_mounts import MAX_ASKED, Outlets
 
 BLOBS = [Descriptor("layer", Digest("sha256", f"{number:064x}"), number) for number in range(4)]
 REPOSITORIES = ["a.test/one", "a.test/two", "a.test/three", "b.test/one"]

@@ -16,16 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.reading import open_archive
+from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.transfer import executor, fetch
-from ansible_collections.longshore.images.plugins.module_utils.transfer.load import Loader
+from ansible_collections.longshore.images.plugins.module_utils.transfer import executor
+from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.progress import FILE, PAUSE, Progress
-from ansible_collections.longshore.images.plugins.module_utils.transfer.save import Saving
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import WATCHED, Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import Loader
+from ansible_collections.longshore.images.plugins.module_utils.verbs.save import Saving
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import RemoteRepository, make_image
 from ansible_collections.longshore.images.tests.support.verbs import HOST, apply, opened, plan_pull

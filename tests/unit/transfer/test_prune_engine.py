@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.engine import (
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import (
     BlobHoldings,
     Chunks,
     Details,
@@ -25,11 +25,11 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Eng
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.transfer.filtering import Filters
-from ansible_collections.longshore.images.plugins.module_utils.transfer.protection import Protection
-from ansible_collections.longshore.images.plugins.module_utils.transfer.prune_engine import EnginePrunePlan, plan_engine_prune
-from ansible_collections.longshore.images.plugins.module_utils.transfer.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_engine import EnginePrunePlan, plan_engine_prune
+from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 
 NOW = datetime.datetime(2026, 6, 30, tzinfo=datetime.timezone.utc)
 HOST = Platform.parse("linux/amd64")

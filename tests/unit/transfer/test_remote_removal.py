@@ -16,8 +16,8 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Uns
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
-from ansible_collections.longshore.images.plugins.module_utils.transfer.remote_removal import RemoteRemovalPlan, plan_remote_removal
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove_remote import RemoteRemovalPlan, plan_remote_removal
 from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
 
 ONE = make_image("one", 1)

@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.transfer.retention import Candidate, Policy
+from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Candidate, Policy
 
 NOW = datetime.datetime(2026, 6, 30, tzinfo=datetime.timezone.utc)
 

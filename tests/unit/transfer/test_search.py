@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.search import Found
-from ansible_collections.longshore.images.plugins.module_utils.transfer.search import TagChoice, Wanted
+from ansible_collections.longshore.images.plugins.module_utils.verbs.search import TagChoice, Wanted
 
 TAGS = ["latest", "1.9", "1.10", "1.10-alpine", "2.0-rc1", "v1.2", "7f3a9c2", "edge"]
 

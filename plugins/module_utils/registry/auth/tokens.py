@@ -1,0 +1,188 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bearer tokens, asked for at the realm that a registry names (distribution, Token Authentication Specification and OAuth2 Token Authentication)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import time
+import typing as t
+from urllib.parse import urlencode, urlsplit
+
+from ...errors import Denied, ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat
+from ...limits import MAX_TOKEN_ANSWER
+from ...oci.document import Document
+from ..config.settings import Credentials, HostSettings
+from ..http.client import Body, HttpClient, Request, Response
+from ..http.errors import without_secrets
+from ..http.urls import LOCAL_NAT64, ForbiddenAddress, addresses_behind, is_local_name, is_plain, origin, read_address
+from .challenge import Challenge, basic
+
+# Clients of this protocol have always taken this for the least: what a server says below it isn't meant.
+LEAST_LIFE = 60
+
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
+_CLIENT_ID = "longshore"
+
+
+@dataclasses.dataclass(frozen=True)
+class Token:
+    """A token for SCOPES; `ends` is a moment of the monotonic clock."""
+
+    value: str = dataclasses.field(repr=False)
+    scopes: tuple[str, ...]
+    ends: float
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenServer:
+    """Where a registry's tokens come from: REALM and SERVICE are what its challenge says, the settings are the registry's own.
+
+    `local_peers` are the kinds of local addresses that it may be at, None for all. `check_redirect` raises RegistryError for an address that it may not
+    redirect to.
+    """
+
+    realm: str
+    service: str | None
+    client: HttpClient
+    settings: HostSettings
+    local_peers: frozenset[str] | None
+    check_redirect: t.Callable[[str], None]
+
+    def fetch(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Token:
+        """A token for SCOPES; without CREDENTIALS one that anybody gets. Raises Denied, RegistryError, RateLimited, Unreachable."""
+        asked = time.monotonic()
+        if credentials is not None and credentials.identity_token is not None:
+            response = self._by_identity_token(scopes, credentials.identity_token, what)
+            if response.status != 404:
+                return self._read(response, scopes, asked, what)
+            response.close()
+        return self._read(self._by_password(scopes, credentials, what), scopes, asked, what)
+
+    def _by_password(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Response:
+        query = self._query([("scope", scope) for scope in scopes])
+        url = f"{self.realm}{'&' if urlsplit(self.realm).query else '?'}{query}" if query else self.realm
+        return self._send(Request("GET", url, what, authorization=basic(credentials) if credentials is not None else None, limit=MAX_TOKEN_ANSWER))
+
+    def _by_identity_token(self, scopes: tuple[str, ...], identity_token: str, what: str) -> Response:
+        form = [("grant_type", "refresh_token"), ("refresh_token", identity_token), ("client_id", _CLIENT_ID), ("scope", " ".join(scopes))]
+        data = self._query(form).encode("ascii")
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = functools.partial(Body, len(data), (data,))
+        return self._send(Request("POST", self.realm, what, headers, body, accepted=(200, 404), stays=True, limit=MAX_TOKEN_ANSWER))
+
+    def _query(self, fields: list[tuple[str, str]]) -> str:
+        return urlencode([("service", self.service), *fields] if self.service is not None else fields)
+
+    def _send(self, request: Request) -> Response:
+        checked = dataclasses.replace(request, local_peers=self.local_peers, check_redirect=self.check_redirect)
+        try:
+            return self.client.send(checked, self.settings)
+        except ForbiddenAddress as error:
+            raise Denied(f"{error.message}, or the token server is listed in token_hosts of the registry", status=401) from error
+        except ImageNotFound as error:
+            raise RegistryError(f"{request.what}: there are no tokens at {without_secrets(self.realm)}", status=404) from error
+
+    def _read(self, response: Response, scopes: tuple[str, ...], asked: float, what: str) -> Token:
+        place = without_secrets(self.realm)
+        try:
+            document = Document.parse(response.body(MAX_TOKEN_ANSWER), "the answer", MAX_TOKEN_ANSWER)
+            value = document.text("token") or document.text("access_token")
+            life = document.number("expires_in")
+        except UnsupportedFormat as error:
+            raise RegistryError(f"{what}: {place} gave no token: {error}") from error
+        if value is None or not _PRINTABLE.fullmatch(value):
+            raise RegistryError(f"{what}: {place} gave {'no token' if not value else 'a token that is not printable ASCII'}")
+        self.client.found_tokens.append(value)
+        return Token(value, scopes, asked + max(life or 0, LEAST_LIFE))
+
+
+def token_server(
+    challenge: Challenge, registry_url: str, client: HttpClient, settings: HostSettings, what: str, local_peers: frozenset[str] = frozenset()
+) -> TokenServer:
+    """Return the server of a Bearer challenge. LOCAL_PEERS are the kinds of local addresses that the challenge may lead to.
+
+    Raises RegistryError for a realm that is no URL, Denied for one that a registry mustn't send us to: the answer, which goes to the registry as a token,
+    could come from a service within this network.
+    """
+    realm = challenge.parameters.get("realm", "")
+    try:
+        scheme, host, port = origin(realm)
+    except ValueError:
+        scheme, host, port = "", None, None
+    if scheme not in ("http", "https") or not host or "@" in urlsplit(realm).netloc or urlsplit(realm).fragment:
+        raise RegistryError(f"{what}: the registry asks for a token without saying where to get one", status=401)
+    check = functools.partial(_check_realm, registry_url=registry_url, token_hosts=settings.token_hosts, what=what)
+    check(realm)
+    own = origin(registry_url)[1:] == (host, port)
+    return TokenServer(
+        realm,
+        challenge.parameters.get("service"),
+        client,
+        settings if own else dataclasses.replace(settings, headers=()),
+        None if _is_listed(host, port, scheme, settings.token_hosts) else local_peers,
+        functools.partial(check, refusal=RegistryError),
+    )
+
+
+def _check_realm(realm: str, registry_url: str, token_hosts: t.Collection[str], what: str, refusal: type[LongshoreError] = Denied) -> None:
+    """Raise REFUSAL for a URL that tokens may not be asked for at, be it the realm or where its server redirects to."""
+    place = without_secrets(realm)
+    scheme, host, port = origin(realm)
+    if not is_plain(realm):
+        raise refusal(
+            f"{what}: the registry sends us to {place} for a token, whose host holds % or letters that are not ASCII, or can't be read", status=401
+        )
+    if scheme == "http" and urlsplit(registry_url).scheme == "https":
+        raise refusal(f"{what}: the registry sends us from https to {place} for a token, which is refused", status=401)
+    own = origin(registry_url)[1:] == (host, port)
+    if host is not None and not own and is_internal(host) and not _is_listed(host, port, scheme, token_hosts):
+        raise refusal(
+            f"{what}: the registry sends us to {place} for a token, an address of this machine or of a private network; "
+            f"list {host}:{port} in token_hosts of this registry if that is right",
+            status=401,
+        )
+
+
+def is_internal(host: str) -> bool:
+    """Whether HOST is a name of this host or an address, in any spelling that systems take for one, that isn't of the public internet. No name is looked up."""
+    if is_local_name(host.strip("[]")):
+        return True
+    address = read_address(host)
+    if address is None:
+        return False
+    # Which IPv4 network a NAT64 gateway with a local prefix leads to is the administrator's matter (RFC 8215).
+    if address.version == 6 and address in LOCAL_NAT64:
+        return True
+    return any(not meant.is_global or meant.is_multicast for meant in addresses_behind(address))
+
+
+def _is_listed(host: str, port: int | None, scheme: str, listed: t.Collection[str]) -> bool:
+    for entry in listed:
+        try:
+            _scheme, trusted, trusted_port = origin(f"{scheme}://{entry}")
+        except ValueError:
+            continue
+        if (trusted, trusted_port) == (host, port):
+            return True
+    return False
+
+
+def merged(scopes: t.Iterable[str]) -> tuple[str, ...]:
+    """Return SCOPES (`TYPE:NAME:ACTION,ACTION`) with all actions of a resource in one, in a fixed order.
+
+    A scope of another form is kept as it is: some token servers have scopes of their own, which other clients pass on too.
+    """
+    actions: dict[str, set[str]] = {}
+    whole: set[str] = set()
+    for scope in scopes:
+        resource, colon, wanted = scope.rpartition(":")
+        if colon:
+            actions.setdefault(resource, set()).update(wanted.split(","))
+        else:
+            whole.add(scope)
+    return (*sorted(whole), *(f"{resource}:{','.join(sorted(wanted))}" for resource, wanted in sorted(actions.items())))

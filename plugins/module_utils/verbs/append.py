@@ -1,0 +1,132 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning a new image on top of another, or from nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..archive.layer import Layer, LayerSource, measure
+from ..errors import CorruptArchive, DigestMismatch, InvalidOption, PlatformMissing, StoreDamaged
+from ..oci.compose import Base, NewLayer, Settings, compose, parse_created
+from ..oci.config import ImageConfig
+from ..oci.digest import Digest
+from ..oci.graph import Graph, ImageNode, children_for, read_graph
+from ..oci.manifest import Descriptor
+from ..oci.platform import Platform, Selection
+from ..oci.reference import Reference
+from ..oci.text import clean
+from ..transfer.interfaces import Chunks
+from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
+from ..transfer.workers import Workers
+from .facts import image_facts, moving, ref_state, short
+
+if t.TYPE_CHECKING:
+    from ..store.store import Store
+
+SCRATCH = "scratch"
+
+
+@dataclasses.dataclass(frozen=True)
+class ComposedImage:
+    """A place that holds one image which doesn't exist yet: its new layers and config are made when they are read, the rest is the store's."""
+
+    store: Store
+    layers: t.Mapping[Digest, Layer]
+    made: t.Mapping[Digest, bytes]
+
+    def open(self, descriptor: Descriptor) -> Chunks:
+        layer = self.layers.get(descriptor.digest)
+        if layer is not None:
+            return layer.open()
+        data = self.made.get(descriptor.digest)
+        return (data,) if data is not None else self.store.open(descriptor)
+
+
+@dataclasses.dataclass(frozen=True)
+class NewImage:
+    """What a new image is to be made of. `base` is None for scratch; `platform` is None where the user named none."""
+
+    name: Reference
+    base: Reference | Digest | None
+    layers: t.Sequence[LayerSource]
+    settings: Settings
+    platform: Platform | None
+    created: str | None
+
+
+def plan_append(store: Store, wanted: NewImage, host: Platform, workers: Workers) -> MovingPlan:
+    """The plan that makes WANTED. Its layers are read once here for their digests, and again only if they have to be stored."""
+    base = _read_base(store, wanted, host)
+    created, seconds = parse_created(wanted.created, base.config if base is not None else None)
+    sources = [dataclasses.replace(source, modified=seconds) for source in wanted.layers]
+    layers = workers.map(measure, sources)
+    platform = wanted.platform or (base.config.platform if base is not None else None) or host
+    new = [NewLayer(layer.descriptor, layer.diff_id, layer.source.label) for layer in layers]
+    manifest, config = compose(base, platform, new, wanted.settings, created)
+    document = manifest.to_bytes()
+    root = Descriptor(manifest.media_type, Digest.of(document), len(document))
+    graph = Graph(root, {root: document}, (ImageNode(root, manifest, platform),), ())
+    source = ComposedImage(store, {layer.descriptor.digest: layer for layer in layers}, {manifest.config.digest: config})
+    return AppendPlan([_planned(store, wanted, graph, source, host)], layers)
+
+
+class AppendPlan(MovingPlan):
+    """The plan of one new image with new LAYERS."""
+
+    def __init__(self, images: list[ImagePlan], layers: t.Sequence[Layer]) -> None:
+        super().__init__(images)
+        self._layers = layers
+
+    def apply(self, workers: Workers) -> None:
+        """Name the source of a layer that has other bytes now than when it was measured: its digest would tell a user nothing."""
+        super().apply(workers)
+        for image in self.images:
+            for layer in self._layers:
+                if isinstance(image.error, DigestMismatch) and f"blob {layer.descriptor.digest} " in image.error.message:
+                    image.error = CorruptArchive(f"{layer.source.path} changed while it was read")
+
+
+def _read_base(store: Store, wanted: NewImage, host: Platform) -> Base | None:
+    """The base's image for the platform; it must be whole. Raises InvalidOption for a base that is the new image's own name."""
+    if wanted.base is None:
+        return None
+    if isinstance(wanted.base, Reference) and wanted.base.name == wanted.name:
+        raise InvalidOption(f"name and base are both {wanted.name}: an image doesn't change, so give the new one another name")
+    entry = store.complete(wanted.base)
+    platform = wanted.platform or host
+    graph = read_graph(entry.descriptor, entry.label, store.read, children_for(Selection((platform,))))
+    if graph is None or not graph.images:
+        raise PlatformMissing(f"{entry.label} is not here for {platform}; pull it for this platform first")
+    image = graph.images[0]
+    if wanted.platform is not None and image.platform is not None and image.platform not in wanted.platform.fallbacks():
+        raise PlatformMissing(f"{entry.label} is an image for {image.platform} alone, not for {wanted.platform}")
+    if not image.manifest.is_image:
+        raise InvalidOption(f"{entry.label} holds no image but something of type {clean(image.manifest.config.media_type, 100)}, and can't be a base")
+    data = store.read(image.manifest.config)
+    if data is None:
+        raise StoreDamaged(f"{entry.label} is damaged in {store.path}: its config {image.manifest.config.digest} can't be read")
+    config = ImageConfig.read(data, f"{entry.label}, config {image.manifest.config.digest}")
+    return Base(entry.label, image.descriptor.digest, image.manifest, config)
+
+
+def _planned(store: Store, wanted: NewImage, graph: Graph, source: ComposedImage, host: Platform) -> ImagePlan:
+    name = str(wanted.name)
+    before = store.index.named(wanted.name)
+    was, will_be = ref_state(store, before), RefState(graph.root.digest, tuple(graph.platforms))
+    moves = tuple(blob for blob in graph.blobs if not store.has(blob))
+    plan = ImagePlan(
+        asked=name,
+        image=image_facts(name, graph, None, host),
+        changes=(RefChange(name, was, will_be),),
+        own={"previous_digest": str(was.digest) if was is not None else None},
+    )
+    if moves or was != will_be:
+        moved_from = f" in place of {short(was.digest)}" if was is not None and was.digest != will_be.digest else ""
+        plan.actions = (f"make {name} ({short(will_be.digest)}){moved_from}: {moving(moves)}",)
+    reused = graph.blobs_without(moves)
+    plan.transfer = Transfer(source, store, graph, (wanted.name,), None, moves, reused, bool(plan.actions))
+    return plan

@@ -1,0 +1,102 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning copies: from registries, layouts and archives to registries, layouts and archives, without a store."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ...errors import InvalidOption
+from ...oci.location import LAYOUT, Location
+from ...oci.platform import Platform, Selection
+from ...oci.reference import Reference
+from ...transfer.plan import ImagePlan, MovingPlan, RefState
+from ...transfer.workers import Workers
+from .job import Job
+from .sources import Origins
+
+if t.TYPE_CHECKING:
+    from ...registry.repository import Repository
+
+Pair = tuple[Location, Location]
+
+
+class Copies(t.Protocol):
+    """The planner for one kind of target."""
+
+    def plan(self, jobs: t.Sequence[Job], workers: Workers) -> list[ImagePlan]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Copier:
+    """How images are copied in this run: read from `repository`, and written to `destination`, for which no mirror stands in.
+
+    `selection` is None where all that there is of an image is meant.
+    """
+
+    repository: t.Callable[[Reference], Repository]
+    destination: t.Callable[[Reference], Repository]
+    selection: Selection | None
+    referrers: bool
+    host: Platform
+
+    def plan(self, pairs: t.Sequence[Pair], workers: Workers) -> MovingPlan:
+        """The plan for all images, in the order of PAIRS. One that can't be had carries its error; the others go on, but for those of its archive.
+
+        Raises InvalidOption for two images that would get one name, and for referrers that would have to leave registries.
+        """
+        unique = list(dict.fromkeys(pairs))
+        for source, target in unique:
+            self._check(source, target)
+        origins = Origins(self.repository)
+        jobs = [Job(source, target, self.selection, origins) for source, target in unique]
+        rows: dict[Job, ImagePlan] = {}
+        for kind, copies in self._kinds(origins).items():
+            chosen = [job for job in jobs if _kind(job.target) == kind]
+            if chosen:
+                rows.update(zip(chosen, copies().plan(chosen, workers)))
+        planned = [rows[job] for job in jobs]
+        _refuse_name_for_two(planned)
+        return MovingPlan(planned)
+
+    def _kinds(self, origins: Origins) -> dict[str, t.Callable[[], Copies]]:
+        """The planners by kind of target; only those that are needed are loaded."""
+
+        def to_registries() -> Copies:
+            from .to_registry import RegistryCopies
+
+            return RegistryCopies(self.destination, self.referrers, self.host)
+
+        def to_layouts() -> Copies:
+            from .to_layout import LayoutCopies
+
+            return LayoutCopies(origins, self.host)
+
+        def to_archives() -> Copies:
+            from .to_archive import ArchiveCopies
+
+            return ArchiveCopies(self.host)
+
+        return {"registry": to_registries, "layout": to_layouts, "archive": to_archives}
+
+    def _check(self, source: Location, target: Location) -> None:
+        if self.referrers and (source.reference is None or target.reference is None):
+            raise InvalidOption(f"referrers are copied from registries to registries only, and not from {source} to {target}")
+
+
+def _refuse_name_for_two(images: t.Sequence[ImagePlan]) -> None:
+    """A second run would move the name again."""
+    wanted: dict[str, RefState | None] = {}
+    for image in images:
+        for change in image.changes if image.error is None else ():
+            if wanted.setdefault(change.name, change.after) != change.after:
+                raise InvalidOption(f"{change.name} would be the name of two images; give them different ones")
+
+
+def _kind(target: Location) -> str:
+    if target.reference is not None:
+        return "registry"
+    return "layout" if target.scheme == LAYOUT else "archive"

@@ -1,0 +1,163 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning copies to registries: what is there already costs one request, and what the registry has elsewhere moves no bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ...errors import InvalidOption, LongshoreError
+from ...oci.digest import Digest
+from ...oci.graph import Graph, NamedGraph
+from ...oci.manifest import Descriptor
+from ...oci.platform import Platform
+from ...oci.reference import Reference
+from ...registry.referrers import DigestTags
+from ...transfer.plan import ImagePlan, RefChange, RefState, Transfer
+from ...transfer.workers import Workers
+from ..blob_mounts import Division, Outlets
+from ..facts import counted, image_facts, moving, short
+from .job import Job, look_at
+from .referrers import CompanionFinder, Companions
+from .sources import AnyOrder, RegistryOrigin
+
+if t.TYPE_CHECKING:
+    from ...registry.repository import Repository
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sight:
+    """What there is to know before anything is divided. `graph` is None for an image that is there already and wasn't read."""
+
+    repository: Repository
+    there: Descriptor | None
+    digest: Digest
+    graph: Graph | None
+    companions: Companions
+
+    @property
+    def is_there(self) -> bool:
+        return self.there is not None and self.there.digest == self.digest
+
+
+class RegistryCopies:
+    """All copies of a run that go to registries."""
+
+    def __init__(self, destination: t.Callable[[Reference], Repository], referrers: bool, host: Platform) -> None:
+        self._destination = destination
+        self._referrers = referrers
+        self._host = host
+        self._tags: dict[str, DigestTags] = {}
+        self._outlets = Outlets(destination, lambda registry, digest: ())
+
+    def plan(self, jobs: t.Sequence[Job], workers: Workers) -> list[ImagePlan]:
+        """A row for each job: all are looked at at once, and then divided one after the other."""
+        return [self._planned_or_error(job, sight, workers) for job, sight in zip(jobs, look_at(self._look, jobs, workers))]
+
+    def _look(self, job: Job) -> _Sight:
+        target = t.cast(Reference, job.target.reference)
+        repository = self._destination(target)
+        graph = None if job.takes_all else job.graph()
+        digest = graph.root.digest if graph is not None else job.origin.digest()
+        if target.digest not in (None, digest):
+            raise InvalidOption(f"{job.source} has the digest {digest} and can't be copied to {target}")
+        there = repository.probe(target)
+        is_there = there is not None and there.digest == digest
+        if graph is None and not (is_there and not self._referrers):
+            graph = job.graph()
+        if graph is not None and not is_there:
+            job.origin.check(graph)
+        return _Sight(repository, there, digest, graph, self._companions(job, repository, graph))
+
+    def _companions(self, job: Job, target: Repository, graph: Graph | None) -> Companions:
+        if not self._referrers or graph is None or not isinstance(job.origin, RegistryOrigin):
+            return Companions()
+        source = job.origin.source
+        tags = self._tags.setdefault(source.name, DigestTags(source))
+        return CompanionFinder(source, target, tags).find(graph)
+
+    def _planned_or_error(self, job: Job, sight: _Sight | LongshoreError, workers: Workers) -> ImagePlan:
+        if isinstance(sight, LongshoreError):
+            return job.failed(sight)
+        try:
+            return self._planned(job, sight, workers)
+        except LongshoreError as error:
+            return job.failed(error)
+
+    def _planned(self, job: Job, sight: _Sight, workers: Workers) -> ImagePlan:
+        name = t.cast(Reference, job.name)
+        was = RefState(sight.there.digest) if sight.there is not None else None
+        plan = ImagePlan(
+            asked=str(name),
+            changes=(RefChange(str(name), was, RefState(sight.digest)), *sight.companions.changes),
+            own={
+                **job.facts,
+                "previous_digest": str(was.digest) if was is not None else None,
+                "endpoint": sight.repository.endpoint.url,
+                "referrers": sight.companions.rows,
+            },
+            warnings=tuple(sight.companions.warnings),
+        )
+        if sight.graph is None:
+            plan.own.update(_unread(sight))
+            return plan
+        plan.image = image_facts(str(name), sight.graph, job.selection, self._host)
+        division = self._division(job, sight, sight.graph, workers)
+        plan.actions = _actions(job, name, sight, was, division)
+        plan.transfer = self._transfer(job, name, sight, sight.graph, division)
+        return plan
+
+    def _division(self, job: Job, sight: _Sight, graph: Graph, workers: Workers) -> Division:
+        if isinstance(job.origin, RegistryOrigin):
+            self._outlets.has(job.origin.source, [blob for part in (graph, *_graphs(sight)) for blob in part.blobs])
+        if sight.is_there:
+            self._outlets.has(sight.repository, graph.blobs)
+            own = Division()
+        else:
+            own = self._outlets.lacking(graph, sight.repository, workers)
+        further = {blob.digest: blob for part in _graphs(sight) for blob in part.blobs}
+        beside = self._outlets.divide([blob for blob in further.values() if blob not in graph.blobs], sight.repository, workers)
+        return Division((*own.moves, *beside.moves), {**own.linked, **beside.linked})
+
+    def _transfer(self, job: Job, name: Reference, sight: _Sight, graph: Graph, division: Division) -> Transfer:
+        published = [*sight.companions.lacking, *([] if sight.is_there else [NamedGraph(graph, (name,), None)])]
+        last = published[-1] if published else NamedGraph(graph, (name,), None)
+        blobs = {blob.digest: blob for part in (graph, *_graphs(sight)) for blob in part.blobs}
+        return Transfer(
+            AnyOrder(job.origin.source),
+            self._outlets.destination(sight.repository),
+            last.graph,
+            last.names,
+            None,
+            division.moves,
+            tuple(blob for blob in blobs.values() if blob not in division.moves),
+            bool(published),
+            division.linked,
+            tuple(published[:-1]),
+        )
+
+
+def _graphs(sight: _Sight) -> list[Graph]:
+    return [named.graph for named in sight.companions.lacking]
+
+
+def _unread(sight: _Sight) -> dict[str, t.Any]:
+    """The facts of an image that is there already, as far as they are known without reading it."""
+    media_type = sight.there.media_type if sight.there is not None else None
+    return {"digest": str(sight.digest), "media_type": media_type, "image_id": None, "platforms": None, "size": None}
+
+
+def _actions(job: Job, name: Reference, sight: _Sight, was: RefState | None, division: Division) -> tuple[str, ...]:
+    actions: list[str] = []
+    if not sight.is_there:
+        place = f" in place of {short(was.digest)}" if was is not None else ""
+        actions.append(f"copy {job.source} to {name} ({short(sight.digest)}){place}: {moving(division.moves)}")
+    changed = sum(bool(row["changed"]) for row in sight.companions.rows)
+    if changed:
+        actions.append(f"copy {counted(changed, 'referrer')} of {job.source} to {name.context}")
+    elif sight.companions.lacking:
+        actions.append(f"complete the lists of referrers of {name} in {name.context}")
+    return tuple(actions)

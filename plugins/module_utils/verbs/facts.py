@@ -1,0 +1,107 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Images in the words of results: what a name points at, which platforms are whole, how much room they take."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..oci.digest import Digest
+from ..oci.graph import Graph, ImageNode
+from ..oci.manifest import Descriptor
+from ..oci.platform import Platform, Selection
+from ..transfer.plan import ImageFacts, RefState
+
+if t.TYPE_CHECKING:
+    from ..store.index import Entry
+    from ..store.store import Store
+
+
+class OnPlatform(t.Protocol):
+    """What is for one platform, or doesn't tell for which."""
+
+    @property
+    def platform(self) -> Platform | None: ...
+
+
+_OnPlatform = t.TypeVar("_OnPlatform", bound=OnPlatform)
+
+
+def whole_graph(store: Store, entry: Entry) -> Graph | None:
+    """The part of a stored image that is whole: manifests all of whose blobs are known to be good. None where not even the root is readable."""
+    graph = store.graph(entry)
+    if graph is None:
+        return None
+    whole = tuple(image for image in graph.images if all(store.has(blob) for blob in image.manifest.blobs))
+    return dataclasses.replace(graph, images=whole)
+
+
+def ref_state(store: Store, entry: Entry | None) -> RefState | None:
+    """What a stored name points at now; None for one that isn't there."""
+    if entry is None:
+        return None
+    graph = whole_graph(store, entry)
+    return RefState(entry.descriptor.digest, tuple(graph.platforms) if graph is not None else ())
+
+
+def image_facts(name: str | None, graph: Graph, asked: Selection | None, host: Platform) -> ImageFacts:
+    """An image's row in the results. Its ID is that of the platform asked for, else of the host's, else of the first that is here."""
+    image = preferred_image(graph, asked, host)
+    return ImageFacts(
+        name=name,
+        digest=graph.root.digest,
+        image_id=image.manifest.config.digest if image is not None else None,
+        media_type=graph.root.media_type,
+        platforms=tuple(graph.platforms),
+        size=graph.size,
+    )
+
+
+def stored_facts(name: str | None, root: Descriptor, graph: Graph | None, asked: Selection | None, host: Platform) -> ImageFacts:
+    """As image_facts, also for an image of which nothing can be read: its digest is known all the same."""
+    return image_facts(name, graph, asked, host) if graph is not None else ImageFacts(name, root.digest, None, root.media_type, (), 0)
+
+
+def preferred_image(graph: Graph, asked: Selection | None, host: Platform) -> ImageNode | None:
+    return preferred([image for _platform, image in graph.images_by_platform], asked, host)
+
+
+def preferred(images: t.Sequence[_OnPlatform], asked: Selection | None, host: Platform) -> _OnPlatform | None:
+    """That of several images which is for the platform asked for, else for the host, else the first that anybody could run."""
+    wanted = [*(asked.platforms if asked is not None else ()), host]
+    for platform in wanted:
+        for candidate in platform.fallbacks():
+            for image in images:
+                if image.platform == candidate:
+                    return image
+    runnable = (image for image in images if image.platform is None or image.platform.is_runnable)
+    return next(runnable, images[0] if images else None)
+
+
+def amount(size: int) -> str:
+    """A number of bytes for people, in decimal units as registries and disks are sold."""
+    if size < 1000:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} TB"
+
+
+def moving(blobs: t.Sequence[Descriptor]) -> str:
+    """What moves, for a sentence."""
+    return f"{counted(len(blobs), 'blob')}, {amount(sum(blob.size for blob in blobs))}" if blobs else "nothing to move"
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def short(digest: Digest) -> str:
+    """Enough of a digest for a sentence; results hold it in full."""
+    return f"{digest.algorithm}:{digest.hex[:12]}"

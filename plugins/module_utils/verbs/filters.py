@@ -1,0 +1,80 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The conditions by which images of a place are chosen, whatever the place tells of them and how."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import typing as t
+
+from ..errors import ImageNotFound, InvalidOption
+from ..oci.digest import Digest
+from ..oci.glob import compile_glob
+from ..oci.matching import Called, find_all
+from ..oci.reference import Reference
+
+_Image = t.TypeVar("_Image", bound=Called)
+
+
+@dataclasses.dataclass(frozen=True)
+class Filters:
+    """Which images to show: all conditions that are set must hold; of several globs one."""
+
+    reference: t.Sequence[str] = ()
+    label: t.Sequence[str] = ()
+    dangling: bool | None = None
+    before: Reference | Digest | None = None
+    since: Reference | Digest | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Choosing(t.Generic[_Image]):
+    """The images of one place, and what it tells of each. PLACE is what messages call it."""
+
+    images: t.Sequence[_Image]
+    place: str
+    created: t.Callable[[_Image], datetime.datetime | None]
+    labels: t.Callable[[_Image], t.Mapping[str, str]]
+    image_ids: t.Callable[[_Image], t.Collection[Digest]]
+
+    def tests(self, filters: Filters) -> list[t.Callable[[_Image], bool]]:
+        """What an image must pass. Raises ImageNotFound and InvalidOption for an image to compare with that isn't there, or doesn't tell its age."""
+        tests: list[t.Callable[[_Image], bool]] = []
+        if filters.reference:
+            patterns = [compile_glob(pattern) for pattern in filters.reference]
+            tests.append(lambda image: image.name is not None and any(pattern.match(str(image.name)) for pattern in patterns))
+        tests.extend(functools.partial(self._has_label, label) for label in filters.label)
+        if filters.dangling is not None:
+            tests.append(lambda image: (image.name is None) == filters.dangling)
+        if filters.before is not None:
+            before = self._time_of(filters.before)
+            tests.append(lambda image: (time := self.created(image)) is not None and time < before)
+        if filters.since is not None:
+            since = self._time_of(filters.since)
+            tests.append(lambda image: (time := self.created(image)) is not None and time > since)
+        return tests
+
+    def find(self, selector: Reference | Digest) -> _Image | None:
+        return next(iter(find_all(self.images, selector, self.image_ids)), None)
+
+    def resolve(self, selector: Reference | Digest) -> _Image:
+        """Raises ImageNotFound."""
+        image = self.find(selector)
+        if image is None:
+            raise ImageNotFound(f"{selector} is not in {self.place}")
+        return image
+
+    def _has_label(self, wanted: str, image: _Image) -> bool:
+        key, equals, value = wanted.partition("=")
+        labels = self.labels(image)
+        return key in labels and (not equals or labels[key] == value)
+
+    def _time_of(self, selector: Reference | Digest) -> datetime.datetime:
+        time = self.created(self.resolve(selector))
+        if time is None:
+            raise InvalidOption(f"filters: {selector} doesn't say when it was created")
+        return time

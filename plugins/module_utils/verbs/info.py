@@ -1,0 +1,286 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What there is to know of images in the store, in an archive or at a registry: details, filters, history."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import functools
+import typing as t
+
+from ..archive.graphs import ArchiveGraphs
+from ..errors import ImageNotFound, PlatformMissing
+from ..limits import MAX_TOGETHER
+from ..oci.config import ImageConfig
+from ..oci.digest import Digest
+from ..oci.document_reader import Read, bounded
+from ..oci.graph import Graph, ImageNode
+from ..oci.manifest import Descriptor, Index, read_manifest
+from ..oci.platform import Platform, Selection, choose
+from ..oci.reference import Reference
+from .facts import preferred_image, stored_facts, whole_graph
+from .filters import Choosing, Filters
+
+if t.TYPE_CHECKING:
+    from ..archive.reader import Archive
+    from ..store.store import Store
+
+Facts = dict[str, t.Any]
+
+
+class Held:
+    """One image of a place under one name. What isn't asked for isn't read. `check_whole` raises StoreDamaged where something of it is lost."""
+
+    def __init__(
+        self,
+        name: Reference | None,
+        root: Descriptor,
+        graph: t.Callable[[], Graph | None],
+        read: Read,
+        check_whole: t.Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.root = root
+        self.check_whole = check_whole
+        self._read_graph = graph
+        self._read = read
+
+    @property
+    def digest(self) -> Digest:
+        return self.root.digest
+
+    @property
+    def label(self) -> str:
+        return str(self.name or self.digest)
+
+    @functools.cached_property
+    def graph(self) -> Graph | None:
+        """The part of the image that is whole; None where nothing of it can be read."""
+        return self._read_graph()
+
+    @property
+    def image_ids(self) -> set[Digest]:
+        return {image.manifest.config.digest for image in self.graph.images} if self.graph is not None else set()
+
+    def config(self, image: ImageNode | None) -> ImageConfig | None:
+        data = self._read(image.manifest.config) if image is not None and image.manifest.is_image else None
+        return ImageConfig.read(data, f"{self.label}, config") if data is not None else None
+
+
+def held_in_store(store: Store) -> list[Held]:
+    """All images of the store, in its order."""
+    return [
+        Held(entry.name, entry.descriptor, functools.partial(whole_graph, store, entry), store.read, functools.partial(store.check_whole, entry))
+        for entry in store.index.entries
+    ]
+
+
+def held_in_archive(archive: Archive) -> list[Held]:
+    """All images of an archive, once for each of their names."""
+    rooted = [(image, archive.saved_root(image)) for image in archive.images]
+    names: dict[Descriptor, int] = {}
+    for image, root in rooted:
+        names[root] = names.get(root, 0) + max(1, len(image.names))
+    graphs = ArchiveGraphs(archive)
+    # The config of an image is read for each of its names, and more than once.
+    configs = bounded(archive.read, archive.path, 4 * MAX_TOGETHER)
+
+    @functools.cache
+    def graph(root: Descriptor) -> Graph | None:
+        return _whole_in_archive(archive, graphs.read(root, names[root]))
+
+    return [Held(name, root, functools.partial(graph, root), configs) for image, root in rooted for name in image.names or (None,)]
+
+
+def _whole_in_archive(archive: Archive, graph: Graph | None) -> Graph | None:
+    """The images of GRAPH that the archive holds with all their blobs."""
+    if graph is None:
+        return None
+    images = tuple(image for image in graph.images if all(archive.holds(blob.digest) for blob in image.manifest.blobs))
+    return dataclasses.replace(graph, images=images)
+
+
+class Inspector:
+    """Tells of the images that a place holds; nothing is written. PLACE is what messages call it, SELECTION the platforms to tell of, the first best."""
+
+    def __init__(self, held: t.Sequence[Held], place: str, host: Platform, selection: Selection | None = None) -> None:
+        self._held = held
+        self._place = place
+        self._choosing = Choosing(held, place, self.created, self._labels, lambda one: one.image_ids)
+        self._host = host
+        self._selection = selection
+        self._platforms = selection.platforms if selection is not None else ()
+
+    def listed(self, filters: Filters) -> list[Facts]:
+        """All images that pass FILTERS."""
+        return [self._facts(held) for held in self.passing(filters)]
+
+    def passing(self, filters: Filters) -> list[Held]:
+        tests = self._tests(filters)
+        return [held for held in self._held if all(test(held) for test in tests)]
+
+    def asked(self, selectors: t.Sequence[Reference | Digest], filters: Filters) -> list[Facts]:
+        """A row for each of SELECTORS; one that isn't here, or doesn't pass FILTERS, has `present` false."""
+        tests = self._tests(filters)
+        rows: list[Facts] = []
+        for selector in selectors:
+            held = self._choosing.find(selector)
+            if held is not None and all(test(held) for test in tests):
+                rows.append(self._facts(held))
+            else:
+                name = None if isinstance(selector, Digest) else str(selector.name)
+                digest = selector if isinstance(selector, Digest) else selector.digest
+                rows.append({"name": name, "digest": None if digest is None else str(digest), "present": False, "changed": False})
+        return rows
+
+    def history(self, selector: Reference | Digest) -> Facts:
+        """Which image it is, and how it was made, newest first.
+
+        Raises ImageNotFound for one that isn't here, PlatformMissing for a platform that isn't, StoreDamaged where that is since something was lost.
+        """
+        held = self._choosing.resolve(selector)
+        try:
+            image = self._image(held)
+        except PlatformMissing:
+            held.check_whole()
+            raise
+        config = held.config(image)
+        if image is None or config is None:
+            held.check_whole()
+            raise ImageNotFound(f"{selector} is in {self._place}, but nothing of it that has a history")
+        return {"name": str(held.name) if held.name is not None else None, "digest": str(held.digest), "history": history_facts(image, config)}
+
+    def _image(self, held: Held) -> ImageNode | None:
+        """The image of the platform asked for; else the one that stands for all. Raises PlatformMissing."""
+        if held.graph is None or not self._platforms:
+            return preferred_image(held.graph, None, self._host) if held.graph is not None else None
+        entries = held.graph.images_by_platform
+        *better, last = self._platforms
+        for platform in better:
+            with contextlib.suppress(PlatformMissing):
+                return choose(platform, entries, held.label)
+        return choose(last, entries, held.label)
+
+    def _serves(self, held: Held) -> bool:
+        try:
+            return self._image(held) is not None
+        except PlatformMissing:
+            return False
+
+    # Filters.
+
+    def _tests(self, filters: Filters) -> list[t.Callable[[Held], bool]]:
+        return [*([self._serves] if self._platforms else []), *self._choosing.tests(filters)]
+
+    def _labels(self, held: Held) -> t.Mapping[str, str]:
+        config = held.config(self._image(held))
+        return config.labels if config is not None else {}
+
+    def created(self, held: Held) -> datetime.datetime | None:
+        """When an image was made, as the config says that stands for all of its platforms."""
+        config = held.config(self._image(held))
+        return config.created_at if config is not None else None
+
+    # Facts.
+
+    @functools.cached_property
+    def _names(self) -> dict[Digest, list[Reference]]:
+        """All names of each digest."""
+        names: dict[Digest, list[Reference]] = {}
+        for held in self._held:
+            names.setdefault(held.digest, []).extend([held.name] if held.name is not None else [])
+        return names
+
+    def _facts(self, held: Held) -> Facts:
+        image = self._image(held)
+        config = held.config(image)
+        names = self._names[held.digest]
+        name = str(held.name) if held.name is not None else None
+        facts: Facts = stored_facts(name, held.root, held.graph, self._selection, self._host).facts()
+        platform = config.platform if config is not None else None
+        facts.update(
+            present=True,
+            changed=False,
+            repo_tags=[str(name) for name in names if name.tag is not None],
+            repo_digests=sorted({f"{name.context}@{held.digest}" for name in names}),
+            created=config.created if config is not None else None,
+            author=config.author if config is not None else None,
+            os=platform.os if platform is not None else None,
+            architecture=platform.architecture if platform is not None else None,
+            variant=platform.variant if platform is not None else None,
+            config=config.settings if config is not None else {},
+            labels=dict(config.labels) if config is not None else {},
+            layers=_layer_facts(image, config),
+            manifests=_child_facts(held.graph),
+            content=_content_facts(held.graph),
+        )
+        return facts
+
+
+def history_facts(image: ImageNode, config: ImageConfig) -> list[Facts]:
+    """The steps of a config with the layers they made, newest first. Layers of which the history says nothing have a step of their own."""
+    layers = _layer_facts(image, config)
+    steps: list[Facts] = []
+    for entry in config.history:
+        layer = layers.pop(0) if not entry.empty_layer and layers else None
+        steps.append(_step(entry.created, entry.created_by, entry.comment, layer, entry.empty_layer))
+    steps += [_step(None, None, None, layer, False) for layer in layers]
+    return steps[::-1]
+
+
+def _step(created: str | None, created_by: str | None, comment: str | None, layer: Facts | None, empty: bool) -> Facts:
+    return {
+        "created": created,
+        "created_by": created_by,
+        "comment": comment,
+        "empty_layer": empty,
+        "size": layer["size"] if layer is not None else 0,
+        "digest": layer["digest"] if layer is not None else None,
+        "diff_id": layer["diff_id"] if layer is not None else None,
+    }
+
+
+def _layer_facts(image: ImageNode | None, config: ImageConfig | None) -> list[Facts]:
+    if image is None:
+        return []
+    diff_ids = config.diff_ids if config is not None else ()
+    return [
+        {
+            "digest": str(layer.digest),
+            "diff_id": str(diff_ids[position]) if position < len(diff_ids) else None,
+            "size": layer.size,
+            "media_type": layer.media_type,
+        }
+        for position, layer in enumerate(image.manifest.layers)
+    ]
+
+
+def _content_facts(graph: Graph | None) -> list[Facts]:
+    """What the size is made of, each digest once."""
+    sizes = {descriptor.digest: descriptor.size for descriptor in graph.content} if graph is not None else {}
+    return [{"digest": str(digest), "size": size} for digest, size in sizes.items()]
+
+
+def _child_facts(graph: Graph | None) -> list[Facts]:
+    """A row for each entry of an image's index: whether all of it is here."""
+    if graph is None:
+        return []
+    index = read_manifest(graph.documents[graph.root], graph.root.media_type, str(graph.root.digest))
+    if not isinstance(index, Index):
+        return []
+    # A manifest is here with its blobs; of an index within the index that is told by its own images.
+    here = {image.descriptor.digest for image in graph.images} | {document.digest for document in graph.documents if document.is_index}
+    return [
+        {
+            "digest": str(child.digest),
+            "platform": str(child.platform) if child.platform is not None else None,
+            "size": child.size,
+            "media_type": child.media_type,
+            "present": child.digest in here,
+        }
+        for child in index.manifests
+    ]

@@ -1,0 +1,265 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning a load: archive -> store."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+
+from ..archive.graphs import check_layers
+from ..archive.reader import Archive
+from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidOption, LongshoreError, NameTaken, PlatformMissing
+from ..oci.digest import Digest
+from ..oci.document_reader import Read, bounded
+from ..oci.graph import Graph, children_for, every_child, read_graph
+from ..oci.manifest import Descriptor
+from ..oci.matching import check_plain, find_all
+from ..oci.platform import Platform, Selection
+from ..oci.reference import Reference
+from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
+from .facts import image_facts, moving, ref_state, short
+from .platforms import graph_after, is_damaged, recorded_platforms
+
+if t.TYPE_CHECKING:
+    from ..store.index import Entry
+    from ..store.store import Store
+    from ..transfer.workers import Workers
+
+OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+    """An image of the archive under one of its names, or without any."""
+
+    root: Descriptor
+    name: Reference | None
+
+    @property
+    def digest(self) -> Digest:
+        return self.root.digest
+
+    @property
+    def label(self) -> str:
+        return str(self.name or self.digest)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Arrival:
+    """An image of the archive as far as it is wanted, and the names that it will have."""
+
+    graph: Graph
+    names: tuple[Reference, ...]
+    after: Graph  # with what of the image is in the store already
+
+
+@dataclasses.dataclass(frozen=True)
+class Loader:
+    """How an archive is loaded in this run. `names` and `selection` are None where everything is meant; `renames` are old and new names."""
+
+    store: Store
+    archive: Archive
+    names: t.Sequence[Reference | Digest] | None
+    renames: t.Sequence[tuple[Reference | Digest, Reference]]
+    existing: str
+    selection: Selection | None
+    host: Platform
+
+    def plan(self) -> MovingPlan:
+        """The plan for all images wanted: all of them are loaded or none is.
+
+        Raises ImageNotFound for a name that the archive lacks and for a base that isn't here, CorruptArchive for content that is lacking, PlatformMissing,
+        NameTaken, DigestMismatch for a blob that is seen to be another one than it should be.
+        """
+        self.store.reload()
+        read = bounded(self._read, self.archive.path)
+        wanted = self._wanted(read)
+        graphs: dict[Digest, Graph] = {}
+        for candidate in wanted:
+            if candidate.digest not in graphs:
+                graphs[candidate.digest] = self._graph(candidate, read)
+        names = self._new_names(wanted, graphs)
+        self._check_layers(wanted, graphs)
+        arrivals = [_Arrival(graph, _names_of(digest, names), graph_after(self.store, graph, self._read)) for digest, graph in graphs.items()]
+        self._refuse_name_for_two(arrivals)
+        rows = [row for arrival in arrivals for row in self._planned(arrival)]
+        order = list(dict.fromkeys(str(name or candidate.digest) for candidate, name in names.items()))
+        places = {label: place for place, label in enumerate(order)}
+        return LoadPlan(sorted(rows, key=lambda row: places[row.asked]), self.archive)
+
+    # What is wanted of the archive.
+
+    def _wanted(self, read: Read) -> list[_Candidate]:
+        """In the order asked for, else that of the archive."""
+        rooted = [(self.archive.saved_root(image), image.names) for image in self.archive.images]
+        held = [_Candidate(root, name) for root, names in rooted for name in names or (None,)]
+        if not held:
+            raise ImageNotFound(f"{self.archive.path} is an archive without any image")
+        if self.names is None:
+            return list(dict.fromkeys(held))
+
+        @functools.cache
+        def ids_of(root: Descriptor) -> list[Digest]:
+            graph = read_graph(root, f"{self.archive.path}: {root.digest}", read)
+            return [image.manifest.config.digest for image in graph.images] if graph is not None else []
+
+        def image_ids(candidate: _Candidate) -> list[Digest]:
+            return ids_of(candidate.root)
+
+        chosen: dict[_Candidate, None] = {}
+        for name in self.names:
+            found = find_all(held, name, image_ids)
+            if not found:
+                told = ", ".join(sorted(candidate.label for candidate in held)[:20])
+                raise ImageNotFound(f"{name} is not in {self.archive.path}; it holds {told}")
+            chosen.update(dict.fromkeys(found))
+        return list(chosen)
+
+    def _graph(self, candidate: _Candidate, read: Read) -> Graph:
+        label = f"{self.archive.path}: {candidate.label}"
+        choice = children_for(self.selection) if self.selection is not None and not self.selection.everything else every_child
+        graph = read_graph(candidate.root, label, read, choice)
+        if graph is None:
+            raise self._lacking(label, [candidate.root])
+        if graph.absent and self.selection is not None:
+            raise PlatformMissing(f"{label} is in the archive without {', '.join(str(child.platform or child.digest) for child in graph.absent[:5])}")
+        if not graph.images:
+            raise self._lacking(label, list(graph.absent))
+        lacking = [blob for blob in graph.blobs if not self.archive.holds(blob.digest) and not self.store.has(blob)]
+        lacking += [child for child in graph.absent if child.digest in self.archive.base_digests]
+        if lacking:
+            raise self._lacking(label, lacking)
+        for blob in graph.blobs:
+            if not self.store.has(blob):
+                self.archive.check(blob)
+        if self.selection is not None and not graph.root.is_index:
+            check_plain(graph.images[0].platform, self.selection, label)
+        return graph
+
+    def _check_layers(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
+        """Raises UnsupportedFormat for too many layers: each name of an image is planned with all of them."""
+        counts = {digest: sum(len(image.manifest.layers) for image in graph.images) for digest, graph in graphs.items()}
+        check_layers(sum(counts[candidate.digest] for candidate in wanted), self.archive.path)
+
+    def _read(self, descriptor: Descriptor) -> bytes | None:
+        return self.archive.read(descriptor) or self.store.read(descriptor)
+
+    def _lacking(self, label: str, lacking: t.Sequence[Descriptor]) -> CorruptArchive | ImageNotFound:
+        told = ", ".join(str(descriptor.digest) for descriptor in lacking[:10]) + (" and more" if len(lacking) > 10 else "")
+        if any(descriptor.digest in self.archive.base_digests for descriptor in lacking):
+            return ImageNotFound(f"{label} stands on content of an earlier archive that is not in {self.store.path}: {told}; load that archive first")
+        return CorruptArchive(f"{label} is not whole: the archive lacks {told}")
+
+    # Names.
+
+    def _new_names(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> dict[_Candidate, Reference | None]:
+        """Names that are renamed one by one; an image without a name, or as a whole, by its digest or ID."""
+        renamed: dict[_Candidate, Reference] = {}
+        for key, new in self.renames:
+            found = find_all(wanted, key, lambda candidate: [image.manifest.config.digest for image in graphs[candidate.digest].images])
+            if not found:
+                raise ImageNotFound(f"rename: {key} is not in {self.archive.path}")
+            for candidate in found:
+                if renamed.setdefault(candidate, new) != new:
+                    raise InvalidOption(f"rename gives {candidate.label} two new names, {renamed[candidate]} and {new}")
+        return {candidate: renamed.get(candidate, candidate.name) for candidate in wanted}
+
+    def _refuse_name_for_two(self, arrivals: t.Sequence[_Arrival]) -> None:
+        digests: dict[Reference, Digest] = {}
+        for arrival in arrivals:
+            for name in arrival.names:
+                if name.digest is not None and name.digest != arrival.graph.root.digest:
+                    raise CorruptArchive(f"{self.archive.path} has the name {name} for an image with another digest, {arrival.graph.root.digest}")
+                if digests.setdefault(name, arrival.graph.root.digest) != arrival.graph.root.digest:
+                    raise InvalidOption(f"{name} would be the name of two images; give them different ones with rename")
+
+    # The plan.
+
+    def _planned(self, arrival: _Arrival) -> list[ImagePlan]:
+        """A row for each name of an image, or one for an image without a name."""
+        rows = [self._planned_name(arrival, name) for name in arrival.names] or [self._planned_unnamed(arrival)]
+        names = tuple(name for name, row in zip(arrival.names, rows) if not row.own["kept"])
+        moves = tuple(blob for blob in arrival.graph.blobs if not self.store.has(blob)) if names or not arrival.names else ()
+        reused = arrival.graph.blobs_without(moves)
+        pending = any(row.actions for row in rows)
+        platforms, free = recorded_platforms(arrival.graph, self.selection), self.existing in (KEEP, FAIL)
+        transfer = Transfer(self.archive, self.store, arrival.graph, names, platforms, moves, reused, pending, free=free)
+        for row in rows:
+            row.transfer = transfer if not row.own["kept"] else None
+        return rows
+
+    def _planned_name(self, arrival: _Arrival, name: Reference) -> ImagePlan:
+        before = self.store.index.named(name)
+        was = ref_state(self.store, before)
+        moved = was is not None and was.digest != arrival.graph.root.digest
+        if moved and self.existing == FAIL:
+            raise NameTaken(f"{name} is in {self.store.path} already, for another image; existing: overwrite would move it, keep would leave it")
+        if moved and self.existing == KEEP and before is not None:
+            return self._kept(name, before)
+        will_be = RefState(arrival.graph.root.digest, tuple(arrival.after.platforms))
+        plan = self._row(str(name), arrival, was, will_be, None if was is None else was.digest)
+        if was != will_be or is_damaged(self.store, arrival.graph):
+            place = f", in place of {short(was.digest)}" if moved and was is not None else ""
+            plan.actions = (f"load {name} ({short(will_be.digest)}){place}: {self._amount(arrival.graph)}",)
+        return plan
+
+    def _planned_unnamed(self, arrival: _Arrival) -> ImagePlan:
+        digest = arrival.graph.root.digest
+        known = self.store.index.with_digest(digest)
+        was = ref_state(self.store, known[0]) if known else None
+        will_be = RefState(arrival.graph.root.digest, tuple(arrival.after.platforms))
+        plan = self._row(str(digest), arrival, was, will_be, None)
+        if plan.image is not None:
+            plan.image = dataclasses.replace(plan.image, name=None)
+        if was != will_be or is_damaged(self.store, arrival.graph):
+            plan.actions = (f"load the unnamed image {digest}: {self._amount(arrival.graph)}",)
+        return plan
+
+    def _kept(self, name: Reference, before: Entry) -> ImagePlan:
+        state = ref_state(self.store, before)
+        graph = self.store.graph(before)
+        image = image_facts(str(name), graph, None, self.host) if graph is not None else None
+        return ImagePlan(
+            str(name), image, (RefChange(str(name), state, state),), own={"previous_digest": str(before.descriptor.digest), "kept": True}
+        )
+
+    def _row(self, label: str, arrival: _Arrival, was: RefState | None, will_be: RefState, previous: Digest | None) -> ImagePlan:
+        return ImagePlan(
+            asked=label,
+            image=image_facts(label, arrival.after, self.selection, self.host),
+            changes=(RefChange(label, was, will_be),),
+            own={"previous_digest": str(previous) if previous is not None else None, "kept": False},
+        )
+
+    def _amount(self, graph: Graph) -> str:
+        return moving([blob for blob in graph.blobs if not self.store.has(blob)])
+
+
+class LoadPlan(MovingPlan):
+    """The plan of a load: all images or none."""
+
+    def __init__(self, images: list[ImagePlan], archive: Archive) -> None:
+        super().__init__(images, together=True)
+        self._archive = archive
+
+    def apply(self, workers: Workers) -> None:
+        """A blob that turns out to be another one than it should be is told with its place in the archive."""
+        moves = [blob.digest for transfer in self.transfers for blob in transfer.moves]
+        super().apply(workers)
+        told: dict[LongshoreError, LongshoreError] = {}
+        for image in self.images:
+            if isinstance(image.error, DigestMismatch):
+                image.error = told.setdefault(image.error, self._placed(image.error, moves))
+
+    def _placed(self, error: DigestMismatch, moves: t.Sequence[Digest]) -> DigestMismatch:
+        blob = next((digest for digest in moves if f"blob {digest} " in error.message), None)
+        place = self._archive.place(blob) if blob is not None else self._archive.path
+        return DigestMismatch(f"{place}: {error.message}")
+
+
+def _names_of(digest: Digest, names: t.Mapping[_Candidate, Reference | None]) -> tuple[Reference, ...]:
+    return tuple(dict.fromkeys(name for candidate, name in names.items() if candidate.digest == digest and name is not None))

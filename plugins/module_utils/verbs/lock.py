@@ -1,0 +1,223 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning a lock: names of registries -> the lock file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ..atomic_files import FilePlace, replace_file
+from ..errors import ImageNotFound, InputOutputError, InvalidOption, LongshoreError, UnsupportedFormat
+from ..files import reporting
+from ..limits import MAX_LOCK_FILE
+from ..oci.digest import Digest
+from ..oci.graph import children_for, read_graph
+from ..oci.lockfile import LockedImage, LockFile
+from ..oci.matching import check_plain, refuse_contradictions
+from ..oci.platform import Platform, Selection
+from ..oci.reference import Reference
+from ..transfer.plan import ImageFacts, ImagePlan, Plan, RefState
+from ..transfer.workers import Workers
+from .facts import preferred, short
+
+if t.TYPE_CHECKING:
+    from ..registry.repository import Repository
+
+
+@dataclasses.dataclass(frozen=True)
+class _Finding:
+    """What was found out of one name: what was locked, what is to be locked now, and what the registry has, None where it wasn't asked or has nothing."""
+
+    reference: Reference
+    was: LockedImage | None
+    locked: LockedImage | None
+    current: Digest | None = None
+    endpoint: str | None = None
+    warning: str | None = None
+    error: LongshoreError | None = None
+
+    @property
+    def drift(self) -> dict[str, str | None] | None:
+        """For a tag that has moved away from the digest that is locked; it may be gone, too."""
+        if self.locked is None or self.endpoint is None or self.reference.digest is not None or self.current == self.locked.digest:
+            return None
+        current = str(self.current) if self.current is not None else None
+        return {"name": str(self.reference.name), "locked_digest": str(self.locked.digest), "current_digest": current}
+
+
+@dataclasses.dataclass(frozen=True)
+class Locker:
+    """How names are locked in this run. `now` is the time that is noted with what is resolved anew, `mode` that of a file that is written."""
+
+    path: str
+    repository: t.Callable[[Reference], Repository]
+    selection: Selection
+    host: Platform
+    update: bool
+    now: str
+    mode: int
+
+    def plan(self, references: t.Sequence[Reference], workers: Workers) -> LockPlan:
+        """The lock file of these names and no others. Where one of them can't be had the file stays as it is.
+
+        Raises UnsupportedFormat for a file that is there and no lock file, InvalidOption for one name with two digests and for more than a file may hold.
+        """
+        unique = list(dict.fromkeys(references))
+        refuse_contradictions(unique)
+        before = read_lock_file(self.path)
+        findings = workers.map(lambda reference: self._found_or_error(reference, before), unique)
+        if any(finding.error is not None for finding in findings):
+            rows = [self._row(dataclasses.replace(finding, locked=finding.was)) for finding in findings]
+            return LockPlan(rows, self.path, before, before, self.mode)
+        after = LockFile.of([finding.locked for finding in findings if finding.locked is not None], self.selection)
+        if after != before and len(after.to_bytes()) > MAX_LOCK_FILE:
+            raise InvalidOption(
+                f"{self.path} would be longer than the {MAX_LOCK_FILE} bytes that a lock file may have; lock the images in several files"
+            )
+        plan = LockPlan([self._row(finding) for finding in findings], self.path, before, after, self.mode)
+        plan.own.update(drift=[finding.drift for finding in findings if finding.drift is not None], lock=after.members(times=False))
+        return plan
+
+    # What a name stands for.
+
+    def _found_or_error(self, reference: Reference, before: LockFile | None) -> _Finding:
+        was = before.find(reference) if before is not None else None
+        same_platforms = before is not None and before.platform == LockFile.of((), self.selection).platform
+        try:
+            finding = self._found(reference, was, same_platforms)
+            return dataclasses.replace(finding, warning=self._warning(reference, finding.locked))
+        except LongshoreError as error:
+            return _Finding(reference, was, None, error=error)
+
+    def _found(self, reference: Reference, was: LockedImage | None, same_platforms: bool) -> _Finding:
+        """What the task wants of a name. What is locked stays, unless the task gives another digest, or is to update and the tag has moved.
+
+        A digest that is locked as the task gives it needs no registry.
+        """
+        if was is not None and reference.digest == was.digest and same_platforms:
+            return _Finding(reference, was, was)
+        repository = self.repository(reference)
+        if was is None or reference.digest is not None:
+            locked = self._read(reference, was, repository)
+            return _Finding(reference, was, locked, locked.digest, repository.answered_by)
+        found = repository.probe(reference)
+        if found is None and self.update:
+            raise ImageNotFound(f"{reference}: {reference.registry} doesn't have it any more; it is locked to {was.digest}", status=404)
+        current = found.digest if found is not None else None
+        wanted = current if self.update and current is not None else was.digest
+        unchanged = wanted == was.digest and same_platforms
+        locked = was if unchanged else self._read(dataclasses.replace(reference, digest=wanted), was, repository)
+        return _Finding(reference, was, locked, current, repository.answered_by)
+
+    def _read(self, reference: Reference, was: LockedImage | None, repository: Repository) -> LockedImage:
+        """The image as the registry has it. A name that stands for the same digest as before keeps the time at which that was found."""
+        root = repository.fetch(reference)
+        graph = read_graph(root, str(reference), repository.read, children_for(self.selection))
+        if graph is None:
+            raise UnsupportedFormat(f"{reference} is empty")
+        resolved_at = was.resolved_at if was is not None and was.digest == root.digest else self.now
+        return LockedImage.of_graph(reference.name, graph, resolved_at)
+
+    def _warning(self, reference: Reference, locked: LockedImage | None) -> str | None:
+        """An image that was locked before may be for another platform than the one that is asked for now."""
+        if locked is None or locked.is_index or not locked.platforms:
+            return None
+        return check_plain(locked.platforms[0].platform, self.selection, str(reference))
+
+    # The plan.
+
+    def _row(self, finding: _Finding) -> ImagePlan:
+        locked, was = finding.locked, finding.was
+        name = str(finding.reference.name)
+        if finding.error is not None or locked is None:
+            return ImagePlan(name, error=finding.error)
+        return ImagePlan(
+            asked=name,
+            image=self._facts(locked),
+            actions=(_action(name, was, locked),) if locked != was else (),
+            own={
+                "previous_digest": str(was.digest) if was is not None else None,
+                "current_digest": str(finding.current) if finding.current is not None else None,
+                "endpoint": finding.endpoint,
+            },
+            warnings=(finding.warning,) if finding.warning else (),
+        )
+
+    def _facts(self, locked: LockedImage) -> ImageFacts:
+        platform = preferred(locked.platforms, self.selection, self.host)
+        return ImageFacts(
+            name=str(locked.name),
+            digest=locked.digest,
+            image_id=platform.image_id if platform is not None else None,
+            media_type=locked.media_type,
+            platforms=tuple(str(item.platform) for item in locked.platforms),
+            size=locked.size,
+        )
+
+
+class LockPlan(Plan):
+    """The plan of one lock file, from what it says BEFORE (None where there is none) to what it says AFTER. Spacing and order are no difference."""
+
+    def __init__(self, images: list[ImagePlan], path: str, before: LockFile | None, after: LockFile | None, mode: int) -> None:
+        super().__init__(images, own={"path": path})
+        self._path = path
+        self._before = before
+        self._after = after
+        self._mode = mode
+        self.further_actions = self._changes_beside_the_images()
+
+    def _changes_beside_the_images(self) -> tuple[str, ...]:
+        """Names that are no longer asked for go; a file that says only that nothing is locked, or for which platforms, is written too."""
+        if self._before == self._after:
+            return ()
+        asked = {image.asked for image in self.images}
+        gone = tuple(f"unlock {name}: it is no longer asked for" for name in _states(self._before) if name not in asked)
+        return gone or (() if any(image.actions for image in self.images) else (f"write {self._path}",))
+
+    def diff(self) -> dict[str, dict[str, t.Any]]:
+        return {"before": _states(self._before), "after": _states(self._after)}
+
+    def apply(self, unused_workers: Workers) -> None:
+        if self._after is not None and self._after != self._before:
+            replace_file(self._path, self._after.to_bytes(), self._mode)
+
+
+def read_lock_file(path: str) -> LockFile | None:
+    """Return the content of a host's lock file, None if there is none yet.
+
+    Raises UnsupportedFormat for another file, InputOutputError if no lock file could be written or if another user may have planted the one that is there.
+    """
+    with FilePlace(path) as place:
+        place.require_writable()
+        stranger = place.planted_by()
+        if stranger is not None:
+            # Its digests would be kept, and images pulled by them.
+            raise InputOutputError(
+                f"{path} belongs to another user (uid {stranger}) in a folder that others may write to, and is not trusted; remove it"
+            )
+        if place.status() is None:
+            return None
+        with reporting(path), os.fdopen(place.open(), "rb") as file:
+            data = file.read(MAX_LOCK_FILE + 1)
+    try:
+        return LockFile.parse(data, path)
+    except UnsupportedFormat as error:
+        raise UnsupportedFormat(f"{error.message}; it was left as it is: mend it, or remove it to lock everything anew") from error
+
+
+def _states(lock: LockFile | None) -> dict[str, t.Any]:
+    """The names of a lock file in the words of a diff."""
+    images = lock.images if lock is not None else ()
+    return {str(image.name): RefState(image.digest, tuple(str(item.platform) for item in image.platforms)).facts() for image in images}
+
+
+def _action(name: str, was: LockedImage | None, locked: LockedImage) -> str:
+    if was is None:
+        return f"lock {name} to {short(locked.digest)}"
+    if was.digest != locked.digest:
+        return f"lock {name} to {short(locked.digest)} in place of {short(was.digest)}"
+    return f"lock {name} ({short(locked.digest)}) for {', '.join(str(item.platform) for item in locked.platforms) or 'no platform'}"

@@ -1,0 +1,129 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of an image travels: all of it, one of its platforms, or a new index over several; and what a store has of it afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import PlatformMissing, UnsupportedFormat
+from ..limits import MAX_LEVELS
+from ..oci.digest import Digest
+from ..oci.document_reader import Read, document_reader
+from ..oci.graph import Choice, Graph, Where, children_for, every_child, read_graph
+from ..oci.manifest import Descriptor, Index, read_manifest
+from ..oci.matching import check_plain
+from ..oci.platform import ALL, Selection
+
+if t.TYPE_CHECKING:
+    from ..store.store import Store
+
+
+def chosen_part(root: Descriptor, label: str, read: Read, selection: Selection | None, level: int = 1) -> Graph:
+    """The image at ROOT as far as SELECTION wants it; all that is there without one. LABEL names it in messages.
+
+    For one platform of an index that is its manifest, for several a new index. LEVEL is that of ROOT in the image. Raises PlatformMissing for a platform that
+    isn't there, UnsupportedFormat for indexes that nest too deep.
+    """
+    if level > MAX_LEVELS:
+        raise UnsupportedFormat(f"{label} nests indexes more than {MAX_LEVELS} levels deep")
+    read = document_reader(read, label)
+    if selection is None or selection.everything:
+        return whole_image(root, label, read)
+    data = read(root)
+    parsed = read_manifest(data, root.media_type, label) if data is not None else None
+    if not isinstance(parsed, Index):
+        graph = whole_image(root, label, read)
+        check_plain(graph.images[0].platform, selection, label)
+        return graph
+    chosen = list(dict.fromkeys(children_for(selection)(parsed, label, Where(level, read))))
+    for child in chosen:
+        if read(child) is None:
+            raise _not_here(label, [child], selection)
+    if len(chosen) == 1:
+        return chosen_part(chosen[0], label, read, selection, level + 1) if chosen[0].is_index else whole_image(chosen[0], label, read)
+    if any(child.is_index for child in chosen):
+        raise UnsupportedFormat(
+            f"{label} has indexes within its index, of which several platforms alone can't be taken; ask for one platform, or for all"
+        )
+    made = parsed.only({child.digest for child in chosen})
+    new_root = Descriptor(parsed.media_type, Digest.of(made), len(made))
+    return whole_image(new_root, label, lambda descriptor: made if descriptor.digest == new_root.digest else read(descriptor))
+
+
+def whole_part(root: Descriptor, label: str, read: Read, selection: Selection | None) -> Graph:
+    """As chosen_part, for places that refuse an index of which something is lacking. Raises PlatformMissing for one."""
+    graph = chosen_part(root, label, read, selection)
+    refuse_sparse(graph, label)
+    return graph
+
+
+def refuse_sparse(graph: Graph, label: str) -> None:
+    """Raises PlatformMissing for an index of which something is lacking."""
+    if graph.absent:
+        held = ", ".join(graph.platforms) or "no platform"
+        raise PlatformMissing(
+            f"{label} is here only for {held} of the {len(graph.absent) + len(graph.images)} images in its index; give platform to push those"
+        )
+
+
+def sparse_part(whole: Graph, selection: Selection | None, label: str) -> Graph:
+    """The platforms of WHOLE that SELECTION wants, which must be there; without one, all that are. An index keeps its bytes, whatever travels of it."""
+    if selection is None or selection.everything:
+        return whole
+    if not whole.root.is_index:
+        check_plain(whole.images[0].platform, selection, label)
+        return whole
+    here = {descriptor.digest: data for descriptor, data in whole.documents.items()}
+    part = whole_image(whole.root, label, lambda descriptor: here.get(descriptor.digest), children_for(selection))
+    if part.absent or not part.images:
+        raise _not_here(label, part.absent, selection)
+    wanted = {descriptor.digest for descriptor in part.documents}
+    images = tuple(image for image in whole.images if image.descriptor.digest in wanted)
+    documents = {descriptor: data for descriptor, data in whole.documents.items() if descriptor.digest in wanted}
+    left = tuple(image.descriptor for image in whole.images if image.descriptor.digest not in wanted)
+    return dataclasses.replace(whole, images=images, documents=documents, absent=(*whole.absent, *left))
+
+
+def _not_here(label: str, lacking: t.Sequence[Descriptor], selection: Selection) -> PlatformMissing:
+    """An index within another may say nothing of platforms: then what was asked for is told."""
+    platform = next((str(child.platform) for child in lacking if child.platform is not None), ", ".join(selection.words()))
+    return PlatformMissing(f"{label} is not here for {platform}; pull it for this platform first")
+
+
+def whole_image(root: Descriptor, label: str, read: Read, choice: Choice = every_child) -> Graph:
+    """All of an image that is there, as far as CHOICE wants it. Raises UnsupportedFormat where not even its first document is."""
+    graph = read_graph(root, label, read, choice)
+    if graph is None:
+        raise UnsupportedFormat(f"{label} can't be read")
+    return graph
+
+
+def graph_after(store: Store, graph: Graph, read: Read) -> Graph:
+    """GRAPH together with what of the image is in the store already: platforms add up. READ reads configs."""
+    documents = {descriptor.digest: data for descriptor, data in graph.documents.items()}
+
+    def read_there(descriptor: Descriptor) -> bytes | None:
+        if descriptor.is_document:
+            return documents.get(descriptor.digest) or store.read(descriptor)
+        return read(descriptor)
+
+    whole = read_graph(graph.root, str(graph.root.digest), read_there)
+    return whole if whole is not None else graph
+
+
+def is_damaged(store: Store, graph: Graph) -> bool:
+    return not all(store.has(descriptor) for descriptor in graph.content)
+
+
+def recorded_platforms(graph: Graph, selection: Selection | None) -> Selection | None:
+    """Which platforms the store's entry of an index promises from now on."""
+    if not graph.root.is_index:
+        return None
+    if selection is not None:
+        return selection
+    platforms = tuple(image.platform for image in graph.images if image.platform is not None and image.platform.is_runnable)
+    return ALL if not graph.absent else Selection(platforms) if platforms else None

@@ -1,0 +1,197 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning a pull: registry -> store."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import ImageNotFound, LongshoreError, PlatformMissing, RateLimited, RegistryError, Unreachable, UnsupportedFormat
+from ..oci.digest import Digest
+from ..oci.graph import Choice, Graph, Where, children_for, read_graph
+from ..oci.manifest import Descriptor, Index, describe
+from ..oci.matching import check_plain, refuse_contradictions
+from ..oci.platform import Platform, Selection
+from ..oci.reference import Reference
+from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
+from ..transfer.workers import Workers
+from .facts import image_facts, moving, ref_state, short
+
+if t.TYPE_CHECKING:
+    from ..oci.lockfile import LockFile
+    from ..registry.repository import Repository
+    from ..store.index import Entry
+    from ..store.store import Store
+
+
+@dataclasses.dataclass(frozen=True)
+class Puller:
+    """How images are pulled in this run: names stand for what LOCK says, where there is one.
+
+    `repository` opens a registry's repository: it is called only when something has to be asked there.
+    """
+
+    store: Store
+    repository: t.Callable[[Reference], Repository]
+    policy: str
+    selection: Selection
+    host: Platform
+    lock: LockFile | None = None
+
+    def plan(self, references: t.Sequence[Reference], workers: Workers) -> MovingPlan:
+        """The plan for several images, worked out at once. An image that can't be had carries its error; the others go on.
+
+        Raises InvalidOption for one name that would be two images.
+        """
+        unique = list(dict.fromkeys(references))
+        refuse_contradictions(unique)
+        self.store.reload()  # a damaged store ends the run before anything is asked for
+        return MovingPlan(workers.map(self._plan_or_error, unique))
+
+    def _plan_or_error(self, reference: Reference) -> ImagePlan:
+        try:
+            return self._plan(reference)
+        except LongshoreError as error:
+            return ImagePlan(str(reference.name), error=error)
+
+    def _plan(self, asked: Reference) -> ImagePlan:
+        reference = asked if self.lock is None else self.lock.pin(asked)
+        before = self.store.index.named(reference.name)
+        kept = self._kept(reference, before)
+        if kept is not None:
+            return self._planned(reference, before, kept, None)
+        repository = self.repository(reference)
+        try:
+            root = self._root(reference, before, repository)
+        except (Unreachable, RateLimited, RegistryError) as error:
+            bears_it = before is not None and self.policy == "newer" and _may_pass(error)
+            kept = self._here(before.descriptor, before) if before is not None and bears_it else None
+            if kept is None:
+                raise
+            plan = self._planned(reference, before, kept, None)
+            plan.warnings = (f"{reference.name} was not compared with its registry: {error.message}",)
+            return plan
+        graph = self._graph(reference, root, before, repository)
+        return self._planned(reference, before, graph, repository)
+
+    # What is already here.
+
+    def _kept(self, reference: Reference, before: Entry | None) -> Graph | None:
+        """The image from the store alone, where the policy or a digest lets it do."""
+        found = self._stored_root(reference, before)
+        graph = self._here(found, before) if found is not None else None
+        if graph is None and self.policy == "never":
+            lack = "not" if found is None else "not whole, or not for the platforms that are wanted,"
+            raise ImageNotFound(f"{reference} is {lack} in the store {self.store.path}, and pull_policy 'never' forbids to pull it")
+        return graph
+
+    def _stored_root(self, reference: Reference, before: Entry | None) -> Descriptor | None:
+        if reference.digest is not None:
+            return self._by_digest(reference.digest)
+        if before is not None and self.policy in ("missing", "never"):
+            return before.descriptor
+        return None
+
+    def _by_digest(self, digest: Digest) -> Descriptor | None:
+        """A manifest or index of the store of which only the digest is known."""
+        status = self.store.status(digest)
+        data = self.store.read(Descriptor("", digest, status.st_size)) if status is not None else None
+        try:
+            return describe(data, str(digest)) if data is not None else None
+        except UnsupportedFormat as error:
+            told = f"what has this digest in {self.store.path} is neither a manifest nor an index"
+            raise UnsupportedFormat(f"{digest} is not an image: {told}") from error
+
+    def _here(self, root: Descriptor, before: Entry | None) -> Graph | None:
+        """The image as it is wanted, if all of it is in the store."""
+        graph = read_graph(root, str(root.digest), self.store.read, self._choice(root, before))
+        if graph is None or graph.absent or not all(self.store.has(blob) for blob in graph.blobs):
+            return None
+        return graph
+
+    def _choice(self, root: Descriptor, before: Entry | None) -> Choice:
+        """The platforms asked for now and those recorded with the entry, and every child whose manifest is here: all of them must be whole."""
+        selection = self._selection_for(root, before)
+
+        def chosen(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
+            wanted = {entry.digest for entry in children_for(selection)(index, what, where)}
+            # The image must have what is asked for now, though all that it has may have been asked for before.
+            wanted.update(entry.digest for entry in children_for(self.selection)(index, what, where))
+            return [entry for entry in index.manifests if entry.digest in wanted or self.store.status(entry.digest) is not None]
+
+        return chosen
+
+    def _selection_for(self, root: Descriptor, before: Entry | None) -> Selection:
+        recorded = before.selection if before is not None and before.descriptor.digest == root.digest else None
+        return recorded.union(self.selection) if recorded is not None else self.selection
+
+    # What the registry has.
+
+    def _root(self, reference: Reference, before: Entry | None, repository: Repository) -> Descriptor:
+        """What the reference points at: by one HEAD where an image is here to compare with, else by reading it at once."""
+        if reference.digest is not None:
+            return self._by_digest(reference.digest) or repository.fetch(reference)
+        if before is None:
+            return repository.fetch(reference)
+        found = repository.probe(reference)
+        if found is None:
+            raise ImageNotFound(f"{reference}: {repository.answered_by} doesn't have it", status=404)
+        return found
+
+    def _graph(self, reference: Reference, root: Descriptor, before: Entry | None, repository: Repository) -> Graph:
+        def read(descriptor: Descriptor) -> bytes:
+            return self.store.read(descriptor) or repository.read(descriptor)
+
+        graph = read_graph(root, str(reference), read, self._choice(root, before))
+        if graph is None:
+            raise UnsupportedFormat(f"{reference} is empty")
+        if not graph.images and not self.selection.everything:
+            raise PlatformMissing(f"{reference} has no image for {', '.join(self.selection.words())}, though its index lists one")
+        return graph
+
+    # The plan.
+
+    def _planned(self, reference: Reference, before: Entry | None, graph: Graph, repository: Repository | None) -> ImagePlan:
+        plain = None if graph.root.is_index or not graph.images else graph.images[0].platform
+        warning = check_plain(plain, self.selection, str(reference))
+        name = str(reference.name)
+        was = ref_state(self.store, before)
+        moves = tuple(blob for blob in graph.blobs if not self.store.has(blob))
+        lost = moves or any(self.store.read(document) is None for document in graph.documents)
+        will_be = RefState(graph.root.digest, tuple(graph.platforms))
+        plan = ImagePlan(
+            asked=name,
+            image=image_facts(name, graph, self.selection, self.host),
+            changes=(RefChange(name, was, will_be),),
+            own={
+                "previous_digest": str(was.digest) if was is not None else None,
+                "endpoint": repository.answered_by if repository is not None else None,
+            },
+            warnings=(warning,) if warning else (),
+        )
+        plan.actions = (_action(name, was, will_be, moves),) if lost or was != will_be else ()
+        if repository is not None:
+            for blob in moves:
+                self.store.whereabouts.add(blob.digest, reference.context)
+        reused = graph.blobs_without(moves)
+        selection = self._selection_for(graph.root, before) if graph.root.is_index else None
+        plan.transfer = Transfer(repository or self.store, self.store, graph, (reference.name,), selection, moves, reused, bool(plan.actions))
+        return plan
+
+
+def _may_pass(error: LongshoreError) -> bool:
+    """Whether a registry can't answer just now: it isn't there, has no quota left, or fails itself. What it says of the image is another matter."""
+    return not isinstance(error, RegistryError) or (error.status or 0) >= 500
+
+
+def _action(name: str, was: RefState | None, will_be: RefState, moves: t.Sequence[Descriptor]) -> str:
+    amount_moved = moving(moves)
+    if was is None:
+        return f"pull {name} ({short(will_be.digest)}): {amount_moved}"
+    if was.digest != will_be.digest:
+        return f"move {name} from {short(was.digest)} to {short(will_be.digest)}: {amount_moved}"
+    added = [platform for platform in will_be.platforms or () if platform not in (was.platforms or ())]
+    return f"complete {name} ({short(will_be.digest)}){' with ' + ', '.join(added) if added else ''}: {amount_moved}"

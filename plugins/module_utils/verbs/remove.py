@@ -1,0 +1,146 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning a removal: which names go, and which content nothing needs any more then."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ..errors import InUse
+from ..oci.digest import Digest
+from ..oci.glob import compile_glob, is_glob
+from ..oci.platform import Platform
+from ..oci.reference import Reference, parse_selector
+from ..transfer.interfaces import Sink
+from ..transfer.plan import ImagePlan, Plan, RefChange
+from ..transfer.workers import Workers
+from .facts import ref_state, short, stored_facts, whole_graph
+from .garbage import Sweep, plan_sweep, staying
+
+if t.TYPE_CHECKING:
+    from ..store.index import Entry
+    from ..store.store import Store
+
+_SHORT_ID = re.compile(r"[0-9a-f]{7,63}")
+
+Selector = t.Union[Reference, Digest, str]
+
+
+def parse_removal(text: str) -> Selector:
+    """A reference, a digest or ID in full, or a glob, which stays text."""
+    return text if is_glob(text) else parse_selector(text)
+
+
+@dataclasses.dataclass
+class RemovalPlan(Plan):
+    """Entries that leave the index, and the content that goes with them: documents before the blobs they name, so that no half image is ever left.
+
+    `unfinished` are partial files that go as well; `concerns` are warnings that belong to no single image.
+    """
+
+    store: Store | None = None
+    removed: tuple[Entry, ...] = ()
+    garbage: tuple[Digest, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    concerns: tuple[str, ...] = ()
+
+    def warnings(self) -> list[str]:
+        return [*super().warnings(), *self.concerns]
+
+    def sinks(self) -> list[Sink]:
+        return [self.store] if self.store is not None and self.changed else []
+
+    def apply(self, unused_workers: Workers) -> None:
+        if self.store is not None and self.changed:
+            with self.store.writer(()) as writer:
+                writer.remove(self.removed, self.garbage)
+                writer.give_up(self.unfinished)
+
+
+def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, force: bool, host: Platform) -> RemovalPlan:
+    """What goes when the images of SELECTORS are removed; what isn't there is no change. With PRUNE the blobs that only they need go too.
+
+    Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means those of its repository. Raises LockTimeout as `plan_sweep`.
+    """
+    removed: dict[tuple[Reference | None, Digest], Entry] = {}
+    images: list[ImagePlan] = []
+    for selector in selectors:
+        entries = _matching(store, selector, force)
+        for entry in entries:
+            key = (entry.name, entry.descriptor.digest)
+            if key not in removed:
+                removed[key] = entry
+                images.append(removed_image(store, entry, host))
+        if not entries and not (isinstance(selector, str) and is_glob(selector)):
+            images.append(ImagePlan(str(selector), own=named_by(selector), warnings=_warn_of_short_id(selector)))
+    gone = list(removed.values())
+    sweep = plan_sweep(store, gone, everything=False) if prune and gone else Sweep()
+    return RemovalPlan(
+        images,
+        removal_facts(gone, staying(store, gone), sweep.size),
+        store=store,
+        removed=tuple(gone),
+        garbage=tuple(sweep.freed),
+        concerns=sweep.concerns(),
+    )
+
+
+def named_by(selector: Selector) -> dict[str, str | None]:
+    """How the row of an absent image tells which one was meant: a digest or an ID is no name."""
+    return {"name": None, "digest": str(selector)} if isinstance(selector, Digest) else {}
+
+
+def removal_facts(removed: t.Sequence[Entry], remaining: t.Sequence[Entry], bytes_freed: int) -> dict[str, t.Any]:
+    """What every removal returns beside its images."""
+    kept = {entry.descriptor.digest for entry in remaining}
+    deleted = dict.fromkeys(entry.descriptor.digest for entry in removed if entry.descriptor.digest not in kept)
+    return {
+        "untagged": [str(entry.name) for entry in removed if entry.name is not None],
+        "deleted": [str(digest) for digest in deleted],
+        "bytes_freed": bytes_freed,
+    }
+
+
+def _warn_of_short_id(selector: Selector) -> tuple[str, ...]:
+    """What people copy from other tools is taken for a name here, and a name that isn't there is no error."""
+    if isinstance(selector, Reference) and _SHORT_ID.fullmatch(selector.repository.rpartition("/")[2]):
+        return (f"{selector} is taken for a name; an ID is only meant where it is written in full, as sha256: and 64 digits",)
+    return ()
+
+
+def _matching(store: Store, selector: Selector, force: bool) -> list[Entry]:
+    if isinstance(selector, str):
+        pattern = compile_glob(selector)
+        return [entry for entry in store.index.entries if entry.name is not None and pattern.match(str(entry.name))]
+    if isinstance(selector, Reference) and selector.tag is not None:
+        entry = store.index.named(selector.name)
+        return [entry] if entry is not None and selector.digest in (None, entry.digest) else []
+    entries = store.matching(selector) if isinstance(selector, Digest) else _in_repository(store, selector)
+    names = sorted({str(entry.name) for entry in entries if entry.name is not None})
+    if len(names) > 1 and not force:
+        raise InUse(f"{selector} has several names ({', '.join(names)}); remove them by name, or all of them with force")
+    return entries
+
+
+def _in_repository(store: Store, selector: Reference) -> list[Entry]:
+    """All names that `repository@digest` has in its repository: to take one of them at a time would make every further run a change."""
+    return [entry for entry in store.index.with_digest(selector.digest) if entry.name is not None and entry.name.context == selector.context]
+
+
+def removed_image(store: Store, entry: Entry, host: Platform) -> ImagePlan:
+    """One entry that goes, with its row in the results."""
+    name = str(entry.name) if entry.name is not None else None
+    return ImagePlan(
+        asked=entry.label,
+        image=stored_facts(name, entry.descriptor, whole_graph(store, entry), None, host),
+        changes=(RefChange(entry.label, ref_state(store, entry), None),),
+        actions=(
+            f"remove {entry.name} ({short(entry.descriptor.digest)})"
+            if entry.name is not None
+            else f"remove the unnamed image {entry.descriptor.digest}",
+        ),
+    )

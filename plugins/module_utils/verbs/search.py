@@ -1,0 +1,109 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Searching registries: which repositories, and which of their tags."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+import typing as t
+
+from ..errors import InvalidOption
+from ..oci.reference import DOCKER_HUB, Reference
+from ..oci.version_range import VersionRange
+from ..oci.versions import Version, version_order
+from ..registry import tags as listing
+from ..registry.search import Found, search
+from ..transfer.workers import Workers
+
+if t.TYPE_CHECKING:
+    from ..registry.registries import Registries
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """Which repositories to show: at most LIMIT, and those alone that fulfil the conditions, which only docker.io can tell.
+
+    With EXACT it is the one that is called TERM, and nothing is searched.
+    """
+
+    term: str
+    limit: int = 25
+    official: bool | None = None
+    min_stars: int | None = None
+    exact: bool = False
+
+    def check(self, registry: str) -> None:
+        """Raises InvalidOption for what can't be asked of REGISTRY."""
+        if self.limit < 1:
+            raise InvalidOption(f"limit is {self.limit}; it can't be less than 1")
+        if registry == DOCKER_HUB and not self.term.strip():
+            raise InvalidOption(f"term is empty; {DOCKER_HUB} has too much to show all of it")
+        for option, value in (("official", self.official), ("min_stars", self.min_stars)):
+            if registry != DOCKER_HUB and value is not None:
+                raise InvalidOption(f"{option}: only {DOCKER_HUB} tells of that, and not {registry}")
+            if self.exact and value is not None:
+                raise InvalidOption(f"{option}: only a search tells of that, and with exact there is none")
+
+    def fits(self, found: Found) -> bool:
+        return (self.official is None or found.official == self.official) and (found.stars or 0) >= (self.min_stars or 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class TagChoice:
+    """Which tags to show. By `versions` and `newest` only tags that tell a version are, the newest first."""
+
+    pattern: re.Pattern[str] | None = None
+    versions: VersionRange | None = None
+    newest: int | None = None
+
+    @classmethod
+    def parse(cls, pattern: str | None, versions: str | None, newest: int | None) -> TagChoice:
+        """Raises InvalidOption for what is no regular expression, no range, or no number of tags."""
+        try:
+            compiled = re.compile(pattern) if pattern is not None else None
+        except re.error as error:
+            raise InvalidOption(f"tag_pattern {pattern!r} is not a regular expression: {error}") from error
+        if newest is not None and newest < 1:
+            raise InvalidOption(f"newest is {newest}; it can't be less than 1")
+        return cls(compiled, VersionRange.parse(versions) if versions is not None else None, newest)
+
+    def of(self, tags: t.Iterable[str]) -> list[str]:
+        """The tags of TAGS to show: by their letters, or the newest first."""
+        chosen = sorted(tag for tag in tags if self.pattern is None or self.pattern.search(tag))
+        if self.versions is None and self.newest is None:
+            return chosen
+        versions = [(tag, version) for tag, version in ((tag, Version.read(tag)) for tag in chosen) if version is not None]
+        held = [tag for tag, version in versions if self.versions is None or version in self.versions]
+        return sorted(held, key=version_order, reverse=True)[: self.newest]
+
+
+def find(registries: Registries, registry: str, wanted: Wanted, choice: TagChoice | None, workers: Workers) -> list[dict[str, t.Any]]:
+    """A row for each repository: those of docker.io by their stars, others as their registry orders them. With CHOICE their tags are listed too."""
+
+    def tags(one: Found) -> list[Reference] | None:
+        return listing.tags(registries.repository(one.reference))
+
+    if wanted.exact:
+        one = Found(listing.repository_reference(registry, wanted.term))
+        there = tags(one)
+        return [_row(one, choice, there)] if there is not None else []
+    found = list(itertools.islice(filter(wanted.fits, search(registries, registry, wanted.term)), wanted.limit))
+    found.sort(key=lambda one: -(one.stars or 0))
+    return workers.map(lambda one: _row(one, choice, tags(one) if choice is not None else None), found)
+
+
+def _row(found: Found, choice: TagChoice | None, tags: t.Sequence[Reference] | None) -> dict[str, t.Any]:
+    facts: dict[str, t.Any] = {
+        "name": found.reference.context,
+        "description": found.description,
+        "stars": found.stars,
+        "official": found.official,
+        "automated": found.automated,
+    }
+    if choice is not None:
+        facts["tags"] = choice.of(str(tag.tag) for tag in tags or ())
+    return facts

@@ -1,0 +1,223 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Planning to verify a store: every blob is read and hashed; what is damaged is named and, where that is asked for, mended."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import DiskFull, ImageNotFound, InputOutputError, LockTimeout, LongshoreError, MissingLibrary, StoreDamaged
+from ..oci.digest import Digest
+from ..oci.manifest import Descriptor
+from ..oci.platform import Platform
+from ..oci.reference import Reference
+from ..store.blob_check import examine
+from ..transfer.interfaces import Sink
+from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState
+from ..transfer.workers import Workers
+from .facts import counted, moving, ref_state, short, stored_facts, whole_graph
+from .remove import named_by
+from .repair import plan_repair
+
+if t.TYPE_CHECKING:
+    from ..registry.repository import Repository
+    from ..store.index import Entry
+    from ..store.store import Store
+    from ..transfer.plan import Transfer
+
+Selector = t.Union[Reference, Digest]
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A damaged blob, and the images that stand on it, by their names or digests."""
+
+    descriptor: Descriptor
+    path: str
+    word: str
+    images: tuple[str, ...]
+
+    def facts(self, repaired: bool) -> dict[str, t.Any]:
+        return {
+            "digest": str(self.descriptor.digest),
+            "path": self.path,
+            "problem": self.word,
+            "images": list(self.images),
+            "repaired": repaired,
+        }
+
+
+@dataclasses.dataclass
+class VerificationPlan(MovingPlan):
+    """What was found, and what mends it. `strays` are damaged blobs that no image has: where things are mended, they are removed."""
+
+    store: Store | None = None
+    problems: tuple[Problem, ...] = ()
+    strays: tuple[Digest, ...] = ()
+    mends: bool = False
+
+    @property
+    def errors(self) -> list[LongshoreError]:
+        errors = super().errors
+        if self.strays and not self.mends and not errors and self.store is not None:
+            told = f"{self.store.path} has {counted(len(self.strays), 'damaged blob')} of no image, {self.strays[0]} first"
+            return [StoreDamaged(f"{told}; verify with repair to remove what is damaged, or prune the store")]
+        return errors
+
+    def facts(self) -> dict[str, t.Any]:
+        mended = {descriptor.digest for transfer in self.transfers for descriptor in transfer.graph.content}
+        mended.update(self.strays if self.mends else ())
+        return {**super().facts(), "problems": [problem.facts(problem.descriptor.digest in mended) for problem in self.problems]}
+
+    def sinks(self) -> list[Sink]:
+        return [*super().sinks(), *([self.store] if self.store is not None and self.mends and self.strays else ())]
+
+    def apply(self, workers: Workers) -> None:
+        super().apply(workers)
+        if self.store is None or not self.mends:
+            return
+        if self.strays:
+            with self.store.writer(()) as writer:
+                writer.remove((), self.strays)
+        for image in self.images:
+            if image.error is not None and image.transfer is not None:
+                image.error = _unmended(image.asked, image.error)
+
+
+@dataclasses.dataclass
+class _Image:
+    """An image with all of its names that are verified, the content that it stands on, and how it is mended."""
+
+    entries: list[Entry] = dataclasses.field(default_factory=list)
+    content: dict[Digest, Descriptor] = dataclasses.field(default_factory=dict)
+    transfer: Transfer | None = None
+    error: LongshoreError | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verifier:
+    """How a store is verified in this run. With `repository`, which opens a registry's repository, damage is mended."""
+
+    store: Store
+    host: Platform
+    repository: t.Callable[[Reference], Repository] | None = None
+
+    def plan(self, selectors: t.Sequence[Selector] | None, workers: Workers) -> VerificationPlan:
+        """Reads and hashes the blobs of the images that are meant; without SELECTORS of all of them, and those that no image has as well."""
+        entries, absent = find_entries(self.store, selectors)
+        images = self._images(entries)
+        needs = {digest: descriptor.size for image in images.values() for digest, descriptor in image.content.items()}
+        words = self._examined(needs, workers)
+        others = {digest: None for digest in self.store.stored() if digest not in needs} if selectors is None else {}
+        stray_words = self._examined(others, workers)
+        # What was removed while this went on is no damage.
+        here = {entry.digest for entry in self.store.reload().entries}
+        images = {digest: image for digest, image in images.items() if digest in here}
+        for image in images.values():
+            self._mend(image, words, workers)
+        problems = list(self._problems(images.values(), words))
+        claimed = {problem.descriptor.digest for problem in problems}
+        strays = {digest: word for digest, word in stray_words.items() if digest not in claimed and word != "missing"}
+        problems += [Problem(Descriptor("", digest, 0), self.store.blob_path(digest), word, ()) for digest, word in strays.items()]
+        rows = [self._planned(entry, images[entry.digest]) for entry in entries if entry.digest in images]
+        mends = self.repository is not None
+        removal = (f"remove {counted(len(strays), 'damaged blob')} that no image has",) if strays and mends else ()
+        return VerificationPlan(
+            [*rows, *absent], further_actions=removal, store=self.store, problems=tuple(problems), strays=tuple(strays), mends=mends
+        )
+
+    def _images(self, entries: t.Sequence[Entry]) -> dict[Digest, _Image]:
+        images: dict[Digest, _Image] = {}
+        for entry in entries:
+            image = images.setdefault(entry.digest, _Image())
+            image.entries.append(entry)
+            image.content.update((descriptor.digest, descriptor) for descriptor in self._content(entry))
+        return images
+
+    def _content(self, entry: Entry) -> list[Descriptor]:
+        """All that an entry says should be here: parents first, as far as they can be read."""
+        graph, lost = self.store.survey(entry)
+        if graph is None:
+            return [entry.descriptor]
+        return [*reversed(graph.content), *(lost if graph.images else graph.absent)]
+
+    def _examined(self, sizes: t.Mapping[Digest, int | None], workers: Workers) -> dict[Digest, str]:
+        """What is wrong with these blobs; good ones are left out. Several are read at once, each in pieces."""
+        digests = list(sizes)
+        words = workers.map(lambda digest: examine(self.store, digest, sizes[digest]), digests)
+        return {digest: word for digest, word in zip(digests, words) if word is not None}
+
+    def _mend(self, image: _Image, words: dict[Digest, str], workers: Workers) -> None:
+        """Plans how an image is mended, or notes why it isn't. What is found to be lost on the way comes to WORDS."""
+        damaged = [digest for digest in image.content if digest in words]
+        if not damaged:
+            return
+        label = image.entries[0].label
+        if self.repository is None:
+            more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+            image.error = StoreDamaged(
+                f"{label} is damaged in {self.store.path}: {damaged[0]} is {words[damaged[0]]}{more}; verify it with repair, or pull it again"
+            )
+            return
+        try:
+            image.transfer = plan_repair(self.store, image.entries, damaged, self.repository)
+        except MissingLibrary:
+            raise
+        except LongshoreError as error:
+            image.error = _unmended(label, error)
+            return
+        found = {descriptor.digest: descriptor for descriptor in image.transfer.graph.content if descriptor.digest not in image.content}
+        image.content.update(found)
+        words.update(self._examined({digest: descriptor.size for digest, descriptor in found.items()}, workers))
+
+    def _problems(self, images: t.Iterable[_Image], words: t.Mapping[Digest, str]) -> t.Iterator[Problem]:
+        needing: dict[Digest, list[str]] = {}
+        descriptors: dict[Digest, Descriptor] = {}
+        for image in images:
+            for digest, descriptor in image.content.items():
+                if digest in words:
+                    descriptors.setdefault(digest, descriptor)
+                    needing.setdefault(digest, []).extend(entry.label for entry in image.entries)
+        for digest, labels in needing.items():
+            yield Problem(descriptors[digest], self.store.blob_path(digest), words[digest], tuple(dict.fromkeys(labels)))
+
+    def _planned(self, entry: Entry, image: _Image) -> ImagePlan:
+        name = str(entry.name) if entry.name is not None else None
+        was = ref_state(self.store, entry)
+        graph = image.transfer.graph if image.transfer is not None else whole_graph(self.store, entry)
+        will_be = RefState(entry.digest, tuple(graph.platforms)) if image.transfer is not None and graph is not None else was
+        plan = ImagePlan(
+            asked=entry.label,
+            image=stored_facts(name, entry.descriptor, graph, None, self.host),
+            changes=(RefChange(entry.label, was, will_be),),
+            transfer=image.transfer,
+            error=image.error,
+        )
+        if image.transfer is not None:
+            lost = [document for document in image.transfer.graph.documents if self.store.read(document) is None]
+            plan.actions = (f"mend {entry.label} ({short(entry.digest)}): {moving([*image.transfer.moves, *lost])}",)
+        return plan
+
+
+def find_entries(store: Store, selectors: t.Sequence[Selector] | None) -> tuple[list[Entry], list[ImagePlan]]:
+    """The entries that are meant, each once, all without SELECTORS; and a failure for each of these that isn't here."""
+    if selectors is None:
+        return list(store.index.entries), []
+    found: list[Entry] = []
+    absent: list[ImagePlan] = []
+    for selector in selectors:
+        entries = store.matching(selector)
+        found += [entry for entry in entries if entry not in found]
+        if not entries:
+            absent.append(ImagePlan(str(selector), own=named_by(selector), error=ImageNotFound(f"{selector} is not in the store {store.path}")))
+    return found, absent
+
+
+def _unmended(label: str, error: LongshoreError) -> LongshoreError:
+    """The failure of a repair: the image is as damaged as it was, unless it is this host that has a problem of its own."""
+    if isinstance(error, (DiskFull, InputOutputError, LockTimeout, StoreDamaged)):
+        return error
+    return StoreDamaged(f"{label} was not mended: {error.message}", error.status, error.registry_errors)
