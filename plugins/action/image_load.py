@@ -11,7 +11,7 @@ import tempfile
 import typing as t
 
 from ..module_utils.archive.reader import open_archive
-from ..module_utils.archive.summary import summarise
+from ..module_utils.archive.summary import summarise_archive
 from ..module_utils.errors import LongshoreError, UnsupportedFormat
 from ..plugin_utils.finding import find_file
 from ..plugin_utils.progress import WatchedAction
@@ -45,7 +45,7 @@ class ActionModule(WatchedAction):
                 raise UnsupportedFormat(
                     f"{path} is a folder; of the controller only files are loaded: save it as oci-archive, or copy it to the host"
                 )
-            summary = summarise(open_archive(path))
+            summary = summarise_archive(open_archive(path))
         except LongshoreError as error:
             return {"failed": True, "msg": error.message, "error": error.cause}
         foreseen = self._foresee(summary, path, arguments, task_vars)

@@ -66,9 +66,9 @@ from ansible.plugins.lookup import LookupBase
 from ..module_utils.errors import LongshoreError
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import REGISTRY
-from ..module_utils.task.secrets import without
+from ..module_utils.task.secrets import redact
 from ..module_utils.task.task import Task
-from ..module_utils.verbs.info_remote import ask_digest
+from ..module_utils.verbs.info_remote import resolve_digest
 
 
 class LookupModule(LookupBase):
@@ -87,12 +87,12 @@ class LookupModule(LookupBase):
             references = [Reference.parse(str(term)) for term in plugin._flatten(terms)]
             task.open_registries(references)
             with task.workers:
-                pinned = task.workers.map(lambda reference: ask_digest(reference, task.repository), references)
+                pinned = task.workers.map(lambda reference: resolve_digest(reference, task.repository), references)
         except LongshoreError as error:
             # Without the error itself, whose words Ansible would show too.
-            raise AnsibleLookupError(without(error.message, task.secrets())) from None
+            raise AnsibleLookupError(redact(error.message, task.secrets())) from None
         for warning in task.warnings:
-            plugin._display.warning(without(warning, task.secrets()))
+            plugin._display.warning(redact(warning, task.secrets()))
         return [str(reference if options["pinned"] else reference.digest) for reference in pinned]
 
 

@@ -13,7 +13,7 @@ import stat
 import typing as t
 
 from .errors import InputOutputError, LongshoreError, UnsupportedFormat
-from .files import FileWriter, reporting, try_lock
+from .files import FileWriter, naming_path_in_errors, try_lock
 from .folders import Folder, give_to, open_parent
 
 _MARK = ".longshore-"
@@ -32,7 +32,7 @@ class FilePlace:
         """Raises InputOutputError for a missing folder and for a link of another user, UnsupportedFormat for a folder without a name."""
         self.path = path
         try:
-            with reporting(path):
+            with naming_path_in_errors(path):
                 self.folder, self.name = open_parent(path)
         except InputOutputError as error:
             if isinstance(error.__cause__, FileNotFoundError):
@@ -51,7 +51,7 @@ class FilePlace:
 
     def status(self) -> os.stat_result | None:
         """Return the status of what is there now, None if nothing is."""
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             return self.folder.status(self.name)
 
     def open(self) -> int:
@@ -82,7 +82,7 @@ class FilePlace:
     @contextlib.contextmanager
     def new_file(self, mode: int) -> t.Iterator[NewFile]:
         """Create the file that `publish` puts in this place."""
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             folder = self.folder.listable()
         with folder, new_file(folder, self.name, mode, self.path) as file:
             yield file
@@ -97,7 +97,7 @@ class NewFile(FileWriter):
         self._name = name
         self._temporary = f".{_cut(name)}{_MARK}{random.getrandbits(64):016x}"
         self._is_published = False
-        with reporting(path):
+        with naming_path_in_errors(path):
             super().__init__(folder.create_file(self._temporary, mode), path)
 
     def __enter__(self) -> NewFile:
@@ -109,7 +109,7 @@ class NewFile(FileWriter):
 
     def is_there(self) -> bool:
         """Return whether the temporary name still is this file's."""
-        with reporting(self.told):
+        with naming_path_in_errors(self.told):
             return self._is_at(self._temporary)
 
     def _is_at(self, name: str) -> bool:
@@ -127,7 +127,7 @@ class NewFile(FileWriter):
 
         Raises InputOutputError if somebody who may write to the folder exchanged the file meanwhile.
         """
-        with reporting(self.told):
+        with naming_path_in_errors(self.told):
             os.fsync(self._descriptor)
             self._folder.rename(self._temporary, self._folder, self._name)
             self._is_published = True
@@ -150,7 +150,7 @@ def new_file(folder: Folder, name: str, mode: int, path: str) -> t.Iterator[NewF
 
     It is locked while its writer lives: so the next writer recognises what dead ones left, and deletes it.
     """
-    with reporting(path):
+    with naming_path_in_errors(path):
         _delete_leftovers(folder, name)
     while True:
         with NewFile(folder, name, mode, path) as file:
@@ -180,7 +180,7 @@ def _cut(name: str) -> str:
     return os.fsdecode(os.fsencode(name)[:_MAX_NAME])
 
 
-def is_private(name: str) -> bool:
+def is_temporary_name(name: str) -> bool:
     """Return whether a file of this name is one that was not published yet."""
     return name.startswith(".") and _MARK in name
 
@@ -200,9 +200,9 @@ def is_private_folder(folder: os.stat_result) -> bool:
     return folder.st_uid in (0, os.geteuid()) and not folder.st_mode & _WRITABLE_BY_OTHERS
 
 
-def kept_mode(path: str) -> int:
+def existing_mode(path: str) -> int:
     """Return the mode for a file that is written: the permissions of the one it replaces, if no stranger can have planted that one; else readable for all."""
-    with reporting(path):
+    with naming_path_in_errors(path):
         try:
             folder, name = open_parent(path)
         except FileNotFoundError:

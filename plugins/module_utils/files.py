@@ -30,7 +30,7 @@ _PARENT_MODE = 0o755
 
 
 @contextlib.contextmanager
-def reporting(path: str) -> t.Iterator[None]:
+def naming_path_in_errors(path: str) -> t.Iterator[None]:
     """Turns an error of the operating system inside into one for the user, with PATH and the system's own words."""
     try:
         yield
@@ -46,7 +46,7 @@ def make_folder(path: str, mode: int, like: str | None = None) -> None:
     if os.path.isdir(path):
         return
     make_folder(os.path.dirname(path), _PARENT_MODE)
-    with reporting(f"the folder {path} can't be made"):
+    with naming_path_in_errors(f"the folder {path} can't be made"):
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
@@ -58,12 +58,12 @@ def make_folder(path: str, mode: int, like: str | None = None) -> None:
         try:
             os.fchmod(descriptor, mode)
             if like is not None:
-                take_owner(descriptor, like)
+                copy_owner(descriptor, like)
         finally:
             os.close(descriptor)
 
 
-def take_owner(descriptor: int, like: str) -> None:
+def copy_owner(descriptor: int, like: str) -> None:
     """Gives an open file or folder the owner and the group of LIKE, where there is such a path and the system allows it. The mode stays.
 
     It is for what this run has just made: what others may have put there is theirs already, or not theirs to get.
@@ -84,7 +84,7 @@ def require_writable(folder: str, otherwise: str) -> None:
 
 def sync_folder(path: str) -> None:
     """Makes the names in a folder durable."""
-    with reporting(path):
+    with naming_path_in_errors(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -128,7 +128,7 @@ def read_bounded(path: str, limit: int) -> bytes:
 
 def read_open_bounded(descriptor: int, path: str, limit: int) -> bytes:
     """Read an open file, called PATH, as read_bounded does, and close it."""
-    with os.fdopen(descriptor, "rb") as file, reporting(path):
+    with os.fdopen(descriptor, "rb") as file, naming_path_in_errors(path):
         return file.read(limit + 1)
 
 
@@ -139,7 +139,7 @@ def read_chunks(path: str) -> t.Iterator[memoryview]:
 
 def read_open_chunks(descriptor: int, path: str) -> t.Iterator[memoryview]:
     """Yield the content of an open file, called PATH, as read_chunks does. The file is closed at the end."""
-    with os.fdopen(descriptor, "rb", buffering=0) as file, reporting(path):
+    with os.fdopen(descriptor, "rb", buffering=0) as file, naming_path_in_errors(path):
         buffer = memoryview(bytearray(CHUNK))
         while True:
             count = file.readinto(buffer)
@@ -150,7 +150,7 @@ def read_open_chunks(descriptor: int, path: str) -> t.Iterator[memoryview]:
 
 def read_file(path: str) -> t.Iterator[bytes]:
     """The content of a file that a user named, who may have named a link to it. Raises InputOutputError, for an absent one too."""
-    with reporting(path):
+    with naming_path_in_errors(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         yield from read_descriptor(descriptor)
 
@@ -193,7 +193,7 @@ def wait_for_lock(descriptor: int, path: str, timeout: float, shared: bool = Fal
         pause = min(pause * 2, 0.25)
 
 
-def begin_writing(descriptor: int, offset: int, size: int) -> None:
+def start_writeback(descriptor: int, offset: int, size: int) -> None:
     """Has the kernel begin with the disk's part of what was just written, while more is still coming: the sync at the end has less to wait for then.
 
     It promises nothing, and where it doesn't work nothing is lost: only the sync makes content durable, and tells of errors.
@@ -203,7 +203,7 @@ def begin_writing(descriptor: int, offset: int, size: int) -> None:
         call(descriptor, offset, size, _SYNC_FILE_RANGE_WRITE)
 
 
-def reserve(descriptor: int, offset: int, size: int) -> None:
+def preallocate(descriptor: int, offset: int, size: int) -> None:
     """Has the file system set SIZE bytes aside for a file at OFFSET, where it can: what is then written there costs it less.
 
     Raises OSError where there is no room for them, before anything of them was written.
@@ -244,7 +244,7 @@ class FileWriter:
 
     def give_to(self, owner: os.stat_result) -> None:
         """Gives the file the user and the group of OWNER, as far as the system allows it."""
-        with reporting(self.told):
+        with naming_path_in_errors(self.told):
             give_to(self._descriptor, owner)
 
     def fileno(self) -> int:
@@ -252,25 +252,25 @@ class FileWriter:
         return self._descriptor
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        with reporting(self.told):
+        with naming_path_in_errors(self.told):
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         self._size += len(data)
         if self._size - self._begun >= EARLY:
-            begin_writing(self._descriptor, self._begun, self._size - self._begun)
+            start_writeback(self._descriptor, self._begun, self._size - self._begun)
             self._begun = self._size
 
     def write_at(self, data: bytes | bytearray | memoryview, offset: int) -> None:
         """Writes at OFFSET; safe to call from several threads."""
-        with reporting(self.told):
+        with naming_path_in_errors(self.told):
             rest = memoryview(data)
             while rest:
                 count = os.pwrite(self._descriptor, rest, offset)
                 rest, offset = rest[count:], offset + count
 
 
-class PrivateFile(FileWriter):
+class TemporaryFile(FileWriter):
     """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
 
     def __init__(self, path: str, mode: int, told: str | None = None, folder: Folder | None = None) -> None:
@@ -280,7 +280,7 @@ class PrivateFile(FileWriter):
         """
         self.path = path
         self._folder = folder
-        with reporting(told or path):
+        with naming_path_in_errors(told or path):
             if folder is not None:
                 super().__init__(folder.create_file(os.path.basename(path), mode), told or path)
                 return
@@ -291,19 +291,19 @@ class PrivateFile(FileWriter):
                 self.__exit__()
                 raise
 
-    def __enter__(self) -> PrivateFile:
+    def __enter__(self) -> TemporaryFile:
         return self
 
     def keep_owner(self, path: str) -> None:
         """Gives the file the owner and the group of PATH, where there is one and the system allows it."""
-        take_owner(self._descriptor, path)
+        copy_owner(self._descriptor, path)
 
     def publish(self, target: str, folder: Folder | None = None) -> os.stat_result:
         """Durable content under TARGET, replacing what was there; the name itself is durable once its folder is synced.
 
         A file that was made in an open folder needs FOLDER, the open one of TARGET.
         """
-        with reporting(target):
+        with naming_path_in_errors(target):
             os.fsync(self._descriptor)
             status = os.fstat(self._descriptor)
             if self._folder is not None and folder is not None:

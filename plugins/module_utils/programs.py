@@ -18,7 +18,7 @@ import subprocess
 import time
 import typing as t
 
-from .oci.text import clean
+from .oci.text import sanitise
 
 Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
 
@@ -43,7 +43,7 @@ class Finished:
     def told(self) -> str:
         lines = [line for line in self.errors.decode("utf-8", "replace").splitlines() if line.strip()]
         plain = [line for line in lines if not line.startswith("time=")] or lines
-        return clean(" ".join(plain)) or f"status {self.status}"
+        return sanitise(" ".join(plain)) or f"status {self.status}"
 
 
 class ProgramFailed(Exception):

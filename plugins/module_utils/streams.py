@@ -11,7 +11,7 @@ import typing as t
 Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
 
 
-class Taker:
+class ChunkReader:
     """A stream that is taken in pieces of any size. `offset` is how much was taken."""
 
     def __init__(self, chunks: Chunks) -> None:

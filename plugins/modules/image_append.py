@@ -228,7 +228,7 @@ import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.archive.layer import LayerSource
-from ..module_utils.oci.compose import Settings, words
+from ..module_utils.oci.compose import Settings, parse_command
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
@@ -294,7 +294,7 @@ def layer(options: t.Mapping[str, t.Any], compress: bool) -> LayerSource:
 
 
 def settings(config: t.Mapping[str, t.Any]) -> Settings:
-    lists = {option: words(config[option], f"config: {option}") for option in ("cmd", "entrypoint")}
+    lists = {option: parse_command(config[option], f"config: {option}") for option in ("cmd", "entrypoint")}
     return Settings(**{**config, **lists, "env": texts(config["env"]), "labels": texts(config["labels"])})
 
 

@@ -149,9 +149,9 @@ def argument_spec() -> Arguments:
 def facts(task: Task) -> dict[str, t.Any]:
     """The steps of the image, and which image it is."""
     if task.params["remote"]:
-        from ..module_utils.verbs.info_remote import ask_history
+        from ..module_utils.verbs.info_remote import read_remote_history
 
-        return ask_history(task.remote_references("name")[0], task.repository, task.selection, task.host)
+        return read_remote_history(task.remote_references("name")[0], task.repository, task.selection, task.host)
     return task.inspector().history(task.selectors("name")[0])
 
 

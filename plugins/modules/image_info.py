@@ -225,7 +225,7 @@ import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.task.arguments import ARCHIVE, FILTERS, PLATFORM, REGISTRY, STORE, Arguments
-from ..module_utils.task.run import failure_of, run_info
+from ..module_utils.task.run import failure_results, run_info
 from ..module_utils.task.task import Task
 
 
@@ -238,10 +238,10 @@ def argument_spec() -> Arguments:
 def facts(task: Task) -> dict[str, t.Any]:
     """The rows of the images asked for, or of all."""
     if task.params["remote"]:
-        from ..module_utils.verbs.info_remote import ask
+        from ..module_utils.verbs.info_remote import read_remote_info
 
-        rows, errors = ask(task.remote_references("name"), task.repository, task.filters, task.selection, task.host, task.workers)
-        return {"images": rows, **failure_of(errors, len(rows))}
+        rows, errors = read_remote_info(task.remote_references("name"), task.repository, task.filters, task.selection, task.host, task.workers)
+        return {"images": rows, **failure_results(errors, len(rows))}
     inspector = task.inspector()
     if task.params["name"] is None:
         return {"images": inspector.listed(task.filters)}

@@ -208,9 +208,9 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.oci.times import now
+from ..module_utils.oci.times import current_time
 from ..module_utils.task.arguments import FILE, PLATFORM, REGISTRY, STORE, Arguments
-from ..module_utils.task.file_options import first_mode
+from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -233,8 +233,8 @@ def plan(task: Task) -> Plan:
     references = task.references("name")
     task.open_registries(references)
     params = task.params
-    mode = first_mode(params["path"], params["mode"])
-    locker = Locker(params["path"], task.repository, task.host_selection, task.host, params["update"], now(), mode)
+    mode = initial_mode(params["path"], params["mode"])
+    locker = Locker(params["path"], task.repository, task.host_selection, task.host, params["update"], current_time(), mode)
     return locker.plan(references, task.workers)
 
 

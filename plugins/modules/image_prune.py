@@ -238,11 +238,11 @@ def plan(task: Task) -> Plan:
 
         return plan_prune(task.store, policy, task.filters, protection, task.host, now)
     from ..module_utils.engine.discovery import EngineOptions, open_engine
-    from ..module_utils.verbs.prune_engine import plan_engine_prune
+    from ..module_utils.verbs.prune_engine import plan_prune_engine
 
     task.uses_store = False
     engine = open_engine(EngineOptions.of_task(task.params), os.environ)
-    return plan_engine_prune(engine, policy, task.filters, protection, task.host, now)
+    return plan_prune_engine(engine, policy, task.filters, protection, task.host, now)
 
 
 def main() -> t.NoReturn:

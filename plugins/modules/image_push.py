@@ -184,7 +184,7 @@ from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.push import Pusher, destination_of
+from ..module_utils.verbs.push import Pusher, push_destination
 
 
 def argument_spec() -> Arguments:
@@ -197,7 +197,7 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """What pushing changes: each destination, from the image it has to the one in the store."""
     names = task.selectors("name")
-    pairs = [(name, destination_of(name, task.params["destination"], len(names))) for name in names]
+    pairs = [(name, push_destination(name, task.params["destination"], len(names))) for name in names]
     task.open_registries([destination for _name, destination in pairs])
     return Pusher(task.store, task.destination, task.selection, task.host).plan(pairs, task.workers)
 

@@ -196,7 +196,7 @@ from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.remove import parse_removal, plan_removal
+from ..module_utils.verbs.remove import parse_target, plan_remove
 
 
 def argument_spec() -> Arguments:
@@ -211,11 +211,11 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """What removing changes: each name that is there, to nothing, and the blobs that nothing needs then."""
     if task.params["remote"]:
-        from ..module_utils.verbs.remove_remote import plan_remote_removal
+        from ..module_utils.verbs.remove_remote import plan_remove_remote
 
-        return plan_remote_removal(task.remote_references("name"), task.destination, task.params["force"], task.workers)
-    selectors = [parse_removal(text) for text in task.params["name"]]
-    return plan_removal(task.store, selectors, task.params["prune"], task.params["force"], task.host)
+        return plan_remove_remote(task.remote_references("name"), task.destination, task.params["force"], task.workers)
+    selectors = [parse_target(text) for text in task.params["name"]]
+    return plan_remove(task.store, selectors, task.params["prune"], task.params["force"], task.host)
 
 
 def main() -> t.NoReturn:

@@ -197,11 +197,11 @@ import typing as t
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.digest import Digest
 from ..module_utils.task.arguments import FILE, PLATFORM, REGISTRY, STORE, Arguments
-from ..module_utils.task.file_options import first_mode
+from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.save import Saving, digests_of_archives
+from ..module_utils.verbs.save import Saver, read_base_digests
 
 
 def argument_spec() -> Arguments:
@@ -222,15 +222,15 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """What saving changes: the file, unless it is the archive of these images already."""
     params = task.params
-    saving = Saving(
+    saving = Saver(
         store=task.store,
         path=params["path"],
         form=params["format"],
         compression=None if params["compression"] == "none" else params["compression"],
         selection=task.selection,
-        bases=digests_of_archives(params["base"]) | {Digest.parse(text) for text in params["base_digests"]},
+        bases=read_base_digests(params["base"]) | {Digest.parse(text) for text in params["base_digests"]},
         host=task.host,
-        mode=first_mode(params["path"], params["mode"]),
+        mode=initial_mode(params["path"], params["mode"]),
         checksum=params["checksum"],
     )
     return saving.plan(task.selectors("name"))

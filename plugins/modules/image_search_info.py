@@ -182,7 +182,7 @@ from ..module_utils.errors import InvalidOption
 from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run_info
 from ..module_utils.task.task import Task
-from ..module_utils.verbs.search import TagChoice, Wanted, find
+from ..module_utils.verbs.search import SearchQuery, TagChoice, find_repositories
 
 
 def argument_spec() -> Arguments:
@@ -204,12 +204,12 @@ def facts(task: Task) -> dict[str, t.Any]:
     """The repositories that fit, with their tags where they are asked for."""
     params = task.params
     registry = task.open_registry("registry")
-    wanted = Wanted(params["term"], params["limit"], params["official"], params["min_stars"], params["exact"])
+    wanted = SearchQuery(params["term"], params["limit"], params["official"], params["min_stars"], params["exact"])
     wanted.check(registry)
     choice = TagChoice.parse(params["tag_pattern"], params["tag_versions"], params["newest"])
     if choice != TagChoice() and not params["list_tags"]:
         raise InvalidOption("tag_pattern, tag_versions and newest choose among tags; set list_tags too")
-    return {"results": find(task.registries, registry, wanted, choice if params["list_tags"] else None, task.workers)}
+    return {"results": find_repositories(task.registries, registry, wanted, choice if params["list_tags"] else None, task.workers)}
 
 
 def main() -> t.NoReturn:

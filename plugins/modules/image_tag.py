@@ -119,7 +119,7 @@ from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.tag import plan_names
+from ..module_utils.verbs.tag import plan_tag
 
 
 def argument_spec() -> Arguments:
@@ -133,8 +133,8 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """What tagging changes: each target, from the digest it has to the digest of the source."""
     targets = [target.as_tag() for target in task.references("targets")]
-    source = task.store.complete(task.selectors("name")[0], believes_others=True)
-    return plan_names(task.store, source, targets, task.params["existing"] == "keep", task.host)
+    source = task.store.get_complete_entry(task.selectors("name")[0], believes_others=True)
+    return plan_tag(task.store, source, targets, task.params["existing"] == "keep", task.host)
 
 
 def main() -> t.NoReturn:

@@ -28,10 +28,10 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.oci.text import clean
+from ..module_utils.oci.text import sanitise
 from ..module_utils.transfer.progress import FILE
-from ..module_utils.transfer.workers import WATCHED
-from ..module_utils.verbs.facts import amount
+from ..module_utils.transfer.workers import PROGRESS_VARIABLE
+from ..module_utils.verbs.facts import format_size
 
 # Asked when Ansible loads the plugin: the processes that run tasks have no terminal any more.
 ON_TERMINAL = sys.stderr.isatty()
@@ -65,12 +65,12 @@ class State:
         moved, everything, what = found.get("bytes"), found.get("all_bytes"), found.get("what")
         if not (_is_count(moved) and _is_count(everything) and isinstance(what, str) and what) or moved > everything:
             return None
-        return cls(moved, everything, clean(what, MAX_NAME))
+        return cls(moved, everything, sanitise(what, MAX_NAME))
 
     def told(self, before: int, seconds: float) -> str:
         """A line about it, SECONDS after so many bytes as BEFORE were moved."""
         rate = max(0, self.moved - before) / seconds
-        line = f"{self.what}: {100 * self.moved // self.everything} %, {amount(self.moved)} of {amount(self.everything)}, {amount(int(rate))}/s"
+        line = f"{self.what}: {100 * self.moved // self.everything} %, {format_size(self.moved)} of {format_size(self.everything)}, {format_size(int(rate))}/s"
         return f"{line}, {_span((self.everything - self.moved) / rate)} left" if rate >= 1 else line
 
 
@@ -184,7 +184,7 @@ class WatchedAction(ActionBase):
             return t.cast(Results, super()._execute_module(*words, **options))
         environment = self._task.environment
         with Watch(folder, lambda line: Display().display(f"{host}: {self.verb} {line}", stderr=True, screen_only=True)):
-            self._task.environment = [*(environment or []), {WATCHED: folder.path}]
+            self._task.environment = [*(environment or []), {PROGRESS_VARIABLE: folder.path}]
             try:
                 return t.cast(Results, super()._execute_module(*words, **options))
             finally:

@@ -21,9 +21,9 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
-from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_removal
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
-from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_names
+from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
 from ansible_collections.longshore.images.tests.support.faults import end_of, in_child, leftovers, start_child, wrong_blobs
 from ansible_collections.longshore.images.tests.support.images import FakeRepository
 from ansible_collections.longshore.images.tests.support.modules import finish_module, start_module
@@ -119,7 +119,7 @@ def test_tags_that_were_acknowledged_survive_the_company_of_runs_that_are_killed
     assert wrong_blobs(path) == []
     assert whole(path, OLD)
     store = opened(path)
-    assert [entry.label for entry in store.index.entries if store.missing(entry)] == []
+    assert [entry.label for entry in store.index.entries if store.find_missing_blobs(entry)] == []
     tag(path, "r.test/old:1", "r.test/afterwards:1")
     assert leftovers(path) == []
 
@@ -131,8 +131,8 @@ class Interrupted(FakeRepository):
         super().__init__(REGISTRY.images)
         self.meanwhile: t.Callable[[], object] | None = meanwhile
 
-    def open(self, descriptor: Descriptor) -> t.Iterator[bytes]:
-        for chunk in super().open(descriptor):
+    def read_blob(self, descriptor: Descriptor) -> t.Iterator[bytes]:
+        for chunk in super().read_blob(descriptor):
             yield chunk
             if self.meanwhile is not None:
                 meanwhile, self.meanwhile = self.meanwhile, None
@@ -145,7 +145,7 @@ def test_a_removal_takes_nothing_that_a_running_pull_reuses(tmp_path: Path) -> N
     pull(path, "r.test/new:1", registry=Interrupted(lambda: remove(path, "r.test/old:1", "r.test/leaving:1")))
     assert set(names(path)) == {"r.test/moving:1", "r.test/new:1"}
     assert whole(path, NEW)
-    assert all(digest in NEW.digests for digest in LEAVING.digests if opened(path).status(digest) is not None)
+    assert all(digest in NEW.digests for digest in LEAVING.digests if opened(path).blob_status(digest) is not None)
 
 
 def test_pruning_takes_nothing_that_a_running_pull_reuses_or_has_brought(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_removal_after_the_death_of_a_pull_takes_what_only_that_needed(tmp_pat
     assert in_child(lambda: pull(path, "r.test/new:1", registry=Interrupted(lambda: os.kill(os.getpid(), signal.SIGKILL)))) == -signal.SIGKILL
     assert leftovers(path) != []
     remove(path, "r.test/old:1", "r.test/leaving:1")
-    assert [digest for digest in OLD.digests | LEAVING.digests if opened(path).status(digest) is not None] == []
+    assert [digest for digest in OLD.digests | LEAVING.digests if opened(path).blob_status(digest) is not None] == []
     assert leftovers(path) == []
 
 
@@ -222,7 +222,7 @@ def test_an_image_that_was_removed_after_a_tag_was_planned_gets_no_name(tmp_path
     put_images(path)
     store = opened(path)
     with Workers(1) as workers:
-        plan = plan_names(store, store.complete(parse_selector("r.test/leaving:1")), [Reference.parse("r.test/late:1")], False, HOST)
+        plan = plan_tag(store, store.get_complete_entry(parse_selector("r.test/leaving:1")), [Reference.parse("r.test/late:1")], False, HOST)
         remove(path, "r.test/leaving:1")
         with pytest.raises(LongshoreError):
             apply(plan, workers)
@@ -234,7 +234,7 @@ def test_an_image_that_got_another_name_after_its_removal_was_planned_stays(tmp_
     path = tmp_path / "store"
     put_images(path)
     with Workers(1) as workers:
-        plan = plan_removal(opened(path), [Reference.parse("r.test/leaving:1")], True, False, HOST)
+        plan = plan_remove(opened(path), [Reference.parse("r.test/leaving:1")], True, False, HOST)
         tag(path, "r.test/leaving:1", "r.test/saved:1")
         apply(plan, workers)
     assert "r.test/leaving:1" not in names(path)
@@ -246,7 +246,7 @@ def test_a_name_that_moved_after_its_removal_was_planned_stays(tmp_path: Path) -
     path = tmp_path / "store"
     put_images(path)
     with Workers(1) as workers:
-        plan = plan_removal(opened(path), [Reference.parse("r.test/moving:1")], True, False, HOST)
+        plan = plan_remove(opened(path), [Reference.parse("r.test/moving:1")], True, False, HOST)
         pull(path, "r.test/moving:1")
         apply(plan, workers)
     assert names(path)["r.test/moving:1"] == str(NEW.root.digest)

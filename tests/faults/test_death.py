@@ -33,7 +33,7 @@ def test_a_run_that_is_killed_at_any_moment_harms_nothing_and_blocks_nothing(tmp
             assert whole(path, OLD), event
         if not damage:
             store = opened(path)
-            assert [store.missing(entry) for entry in store.index.entries] == [[]] * len(store.index.entries), event
+            assert [store.find_missing_blobs(entry) for entry in store.index.entries] == [[]] * len(store.index.entries), event
 
         verb.run(path)
         assert names(path) == after, event
@@ -41,7 +41,7 @@ def test_a_run_that_is_killed_at_any_moment_harms_nothing_and_blocks_nothing(tmp
         assert leftovers(path) == [], event
         assert wrong_blobs(path) == [], event
         store = opened(path)
-        assert [store.missing(entry) for entry in store.index.entries] == [[]] * len(store.index.entries), event
+        assert [store.find_missing_blobs(entry) for entry in store.index.entries] == [[]] * len(store.index.entries), event
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)

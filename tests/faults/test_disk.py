@@ -117,7 +117,7 @@ def test_a_full_disk_fails_every_image_that_is_left_in_words(tmp_path: Path) -> 
             plan.apply(workers)
     assert [type(image.error) for image in plan.images] == [DiskFull] * 6
     assert names(path) == before
-    with opened(path).writer(()):
+    with opened(path).open_writer(()):
         assert list((path / ".longshore" / "tmp").iterdir()) == []
 
 

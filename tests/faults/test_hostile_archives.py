@@ -29,7 +29,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Lon
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.config import ImageConfig
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import archives, modules
@@ -161,11 +161,11 @@ def check_loaded(store: Path, image: Image, *expected: str) -> None:
     """IMAGE is in the store under its names: its ID is right, and every layer is the content that the config promises."""
     opened = Store(str(store))
     config = Digest.of(config_of(image))
-    entries = opened.matching(config)
+    entries = opened.find_entries(config)
     assert {str(entry.name) for entry in entries} == (set(expected) or {"None"})
-    assert opened.missing(entries[0]) == []
+    assert opened.find_missing_blobs(entries[0]) == []
     assert wrong_blobs(store) == []
-    graph = opened.graph(entries[0])
+    graph = opened.read_graph(entries[0])
     assert graph is not None
     for layer, content in zip(graph.images[0].manifest.layers, layers_of(image), strict=True):
         assert expanded_layer(layer, Path(opened.blob_path(layer.digest)).read_bytes()) == content
@@ -190,7 +190,7 @@ def test_every_dialect_is_loaded_with_its_names_and_id(tmp_path: Path, store: Pa
     check_loaded(store, IMAGE, *tags)
     assert not archives.load(path, store).changed
     if dialect in ("oci", "hybrid"):
-        assert Store(str(store)).index.with_digest(IMAGE.root.digest)
+        assert Store(str(store)).index.find_by_digest(IMAGE.root.digest)
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
@@ -275,7 +275,7 @@ def with_entry(**changes: t.Any) -> bytes:
 
 def with_config(**changes: t.Any) -> bytes:
     """A docker-archive whose config is another one, and called after its digest as it should be."""
-    config = canonical({**json.loads(config_of(IMAGE)), **changes})
+    config = encode_canonical({**json.loads(config_of(IMAGE)), **changes})
     files = without(docker(IMAGE, APP), f"{hex_of(config_of(IMAGE))}.json")
     name = f"{hex_of(config)}.json"
     return pack(changed({**files, name: config}, "manifest.json", lambda data: manifest_file({**json.loads(data)[0], "Config": name})))
@@ -323,7 +323,7 @@ def nested(levels: int) -> bytes:
     content: dict[Digest, bytes] = dict(IMAGE.content)
     inner = IMAGE.root
     for _level in range(levels):
-        data = canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [inner.members()]})
+        data = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [inner.members()]})
         inner = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
         content[inner.digest] = data
     image = Image(inner, content)
@@ -337,7 +337,7 @@ def relisted(**changes: t.Any) -> bytes:
 
 def with_lying_manifest(**changes: t.Any) -> bytes:
     """An OCI archive with a manifest whose digest is right, and which is not."""
-    data = canonical({**json.loads(IMAGE.content[IMAGE.root.digest]), **changes})
+    data = encode_canonical({**json.loads(IMAGE.content[IMAGE.root.digest]), **changes})
     image = Image(Descriptor(media_types.OCI_MANIFEST, Digest.of(data), len(data)), {**IMAGE.content, Digest.of(data): data})
     return pack(layout(index_file(index_entry(image, APP)), image))
 
@@ -710,7 +710,7 @@ def test_too_many_members_are_refused_early(tmp_path: Path, store: Path) -> None
 def test_manifests_of_all_images_have_a_bound_together(tmp_path: Path, store: Path) -> None:
     """Many indexes that list one large manifest each would have it in memory many times over."""
     manifest = {**json.loads(IMAGE.content[IMAGE.root.digest]), "annotations": {"x": "x" * 1_000_000}}
-    large = canonical(manifest)
+    large = encode_canonical(manifest)
     child = Descriptor(media_types.OCI_MANIFEST, Digest.of(large), len(large)).members()
     files = layout(b"", IMAGE)
     files[blob(Digest.of(large))] = large
@@ -795,7 +795,7 @@ def test_layers_within_an_archive_may_not_expand_without_an_end(tmp_path: Path, 
     layers = [f"layer{number}" for number in range(3)]
     diff_ids = [f"sha256:{number:064x}" for number in range(3)]
     files: Files = dict.fromkeys(layers, bomb)
-    files["c.json"] = canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": diff_ids}})
+    files["c.json"] = encode_canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": diff_ids}})
     files["manifest.json"] = manifest_file({"Config": "c.json", "RepoTags": [APP], "Layers": layers})
     path = tmp_path / "archive"
     path.write_bytes(WRAPPINGS[wrapping](pack(files)))
@@ -812,7 +812,7 @@ def test_a_compressed_layer_with_many_names_is_expanded_once(tmp_path: Path, sto
     files: Files = {"layer": gzip.compress(content)}
     names = [f"link{number}" for number in range(900)]
     files.update({name: Link("layer") for name in names})
-    files["c.json"] = canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [diff_id] * len(names)}})
+    files["c.json"] = encode_canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [diff_id] * len(names)}})
     files["manifest.json"] = manifest_file({"Config": "c.json", "RepoTags": [APP], "Layers": names})
     for wrapping in ("plain", "zstd"):
         path = tmp_path / wrapping
@@ -828,7 +828,7 @@ def entries_of_one_index(count: int, children: int, layers: int) -> Files:
     listed = []
     described = [{"mediaType": media_types.OCI_LAYER, "digest": str(IMAGE.layers[0].digest), "size": IMAGE.layers[0].size}] * layers
     for number in range(children):
-        manifest = canonical({**json.loads(IMAGE.content[IMAGE.root.digest]), "layers": described, "annotations": {"number": str(number)}})
+        manifest = encode_canonical({**json.loads(IMAGE.content[IMAGE.root.digest]), "layers": described, "annotations": {"number": str(number)}})
         files[blob(Digest.of(manifest))] = manifest
         listed.append(Descriptor(media_types.OCI_MANIFEST, Digest.of(manifest), len(manifest)).members())
     index = index_file(*listed)
@@ -840,13 +840,13 @@ def entries_of_one_index(count: int, children: int, layers: int) -> Files:
 
 def large_config(count: int) -> Files:
     """A thousand images with one config of almost 4 MiB, under COUNT names."""
-    config = canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}, "x": ["y"] * 500_000})
+    config = encode_canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}, "x": ["y"] * 500_000})
     entries = [{"Config": "c.json", "RepoTags": [f"many:{number}"], "Layers": []} for number in range(count)]
     return {"c.json": config, "manifest.json": manifest_file(*entries)}
 
 
 def docker_entries(images: int, layers: int, tags: int = 0) -> Files:
-    config = canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [hex_of(b"x")] * layers}})
+    config = encode_canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [hex_of(b"x")] * layers}})
     entry = {"Config": "c", "RepoTags": [f"t:{number}" for number in range(tags)], "Layers": ["l"] * layers}
     return {"c": config, "l": b"x", "manifest.json": manifest_file(*[entry] * images)}
 
@@ -930,14 +930,14 @@ def test_an_altered_archive_is_what_it_was_or_an_error(template: Path, dialect: 
         assert entries
         assert wrong_blobs(store) == []
         for entry in entries:
-            graph = opened.graph(entry)
+            graph = opened.read_graph(entry)
             assert graph is not None
             [config] = [image.manifest.config for image in graph.images]
             if dialect == "oci":
                 assert config.digest == Digest.of(config_of(SMALL))
             else:
                 # A docker-archive has no digest for its config, and engines take whatever is there. The layers must be those that it had.
-                stored = opened.read(config)
+                stored = opened.read_document(config)
                 assert stored is not None
                 assert ImageConfig.read(stored, "config").diff_ids == ImageConfig.read(config_of(SMALL), "config").diff_ids
-            assert opened.missing(entry) == []
+            assert opened.find_missing_blobs(entry) == []

@@ -126,4 +126,4 @@ def test_a_compressed_archive_that_is_exchanged_stays_the_one_that_was_opened(op
     path.unlink()
     path.symlink_to("/etc/passwd")
     image = make_image("app")
-    assert b"".join(bytes(chunk) for chunk in archive.open(image.layers[0])) == image.content[image.layers[0].digest]
+    assert b"".join(bytes(chunk) for chunk in archive.read_blob(image.layers[0])) == image.content[image.layers[0].digest]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.layer import LayerSource, measure
+from ansible_collections.longshore.images.plugins.module_utils.archive.layer import LayerSource, measure_layer
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, InputOutputError, LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.folders import MAX_DEPTH
 from ansible_collections.longshore.images.plugins.module_utils.oci.compose import Settings
@@ -63,7 +63,7 @@ def give_folder(path: Path) -> Path:
 def layer(path: Path, destination: str | None = "/x", **changes: t.Any) -> bytes:
     """The bytes of a layer, which are read twice for it, as a run does."""
     options: dict[str, t.Any] = {"mode": None, "owner": 0, "group": 0, "compress": False, **changes}
-    return b"".join(measure(LayerSource(str(path), destination, **options)).open())
+    return b"".join(measure_layer(LayerSource(str(path), destination, **options)).open())
 
 
 def modes(data: bytes) -> dict[str, int]:
@@ -179,7 +179,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path, change
     path = tmp_path / "file"
     path.write_bytes(b"x" * size)
     os.utime(path, (1, 1))
-    chunks = measure(LayerSource(str(tmp_path), "/x", None, 0, 0, False)).open()
+    chunks = measure_layer(LayerSource(str(tmp_path), "/x", None, 0, 0, False)).open()
     while b"x/file" not in next(chunks):
         pass
     if change == "longer":
@@ -256,7 +256,7 @@ def test_what_is_no_file_is_never_waited_for_even_if_it_takes_the_place_of_one(t
     needs_root()
     (tmp_path / "a").write_bytes(b"x")
     (tmp_path / "b").write_bytes(b"x")
-    chunks = measure(LayerSource(str(tmp_path), "/x", None, 0, 0, False)).open()
+    chunks = measure_layer(LayerSource(str(tmp_path), "/x", None, 0, 0, False)).open()
     while b"x/a" not in next(chunks):
         pass
     (tmp_path / "b").unlink()

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.format import ArchiveFile, tar_pieces
-from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileTarget, FolderTarget
-from ansible_collections.longshore.images.plugins.module_utils.atomic_files import kept_mode, replace_file
+from ansible_collections.longshore.images.plugins.module_utils.archive.format import ArchiveFile, build_tar
+from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileOutput, FolderOutput
+from ansible_collections.longshore.images.plugins.module_utils.atomic_files import existing_mode, replace_file
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
@@ -200,7 +200,7 @@ def test_a_file_is_written_as_ours_or_refused(shared: Path, outside: Path, plant
     before, planted = fingerprint(outside), target.lstat() if os.path.lexists(target) else None
 
     def write() -> None:
-        archive = FileTarget(str(target), tar_pieces(FILES), None, kept_mode(str(target)))
+        archive = FileOutput(str(target), build_tar(FILES), None, existing_mode(str(target)))
         assert archive.difference() is not None
         archive.write(open_blob)
         assert archive.difference() is None
@@ -222,7 +222,7 @@ def test_a_file_is_written_as_ours_or_refused(shared: Path, outside: Path, plant
 def test_a_file_with_the_right_content_is_still_replaced_if_another_user_could_change_it(open_path: Path) -> None:
     needs_root()
     target = make_sticky(open_path / "shared") / "file"
-    archive = FileTarget(str(target), tar_pieces(FILES), None, 0o644)
+    archive = FileOutput(str(target), build_tar(FILES), None, 0o644)
     archive.write(open_blob)
     give(target)
     assert archive.difference() == f"the file belongs to another user (uid {OTHER_USER}), who could change it"
@@ -236,7 +236,7 @@ def test_members_of_a_group_that_share_a_folder_trust_each_others_files(open_pat
     (open_path / "shared").mkdir()
     (open_path / "shared").chmod(0o2775)
     target = open_path / "shared" / "file"
-    archive = FileTarget(str(target), tar_pieces(FILES), None, 0o644)
+    archive = FileOutput(str(target), build_tar(FILES), None, 0o644)
     archive.write(open_blob)
     give(target)
     assert archive.difference() is None
@@ -264,7 +264,7 @@ def test_owner_and_mode_stay_only_if_no_stranger_can_have_planted_the_file(
     give(target, file)
     give(open_path / "folder", folder)
     (open_path / "folder").chmod(folder_mode)
-    replace_file(str(target), b"new", kept_mode(str(target)))
+    replace_file(str(target), b"new", existing_mode(str(target)))
     status = target.stat()
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == ((file, file, 0o660) if is_kept else (0, 0, 0o644))
 
@@ -293,7 +293,7 @@ def test_a_file_that_is_exchanged_for_a_link_leads_nothing_outside(open_path: Pa
     with exchanging(shared / "file", shared / "evil"):
         for _attempt in attempts():
             with contextlib.suppress(LongshoreError):
-                archive = FileTarget(str(shared / "file"), tar_pieces(FILES), None, 0o644)
+                archive = FileOutput(str(shared / "file"), build_tar(FILES), None, 0o644)
                 archive.difference()
                 archive.write(open_blob)
                 assert archive.checksum(True, lambda _blob: [BLOB]) != Digest.of(SECRET).hex
@@ -308,7 +308,7 @@ def test_a_layout_is_written_inside_or_refused(shared: Path, outside: Path, plan
     target = shared / "layout"
     plant(target, outside)
     before = fingerprint(outside)
-    layout = FolderTarget(str(target), FILES, 0o644, lock_timeout=5)
+    layout = FolderOutput(str(target), FILES, 0o644, lock_timeout=5)
 
     def write() -> None:
         layout.difference()
@@ -327,7 +327,7 @@ def test_a_layout_is_written_inside_or_refused(shared: Path, outside: Path, plan
 
 def test_a_layout_whose_folders_are_exchanged_for_links_leads_nothing_outside(open_path: Path, outside: Path) -> None:
     shared = make_foreign(open_path / "shared")
-    layout = FolderTarget(str(shared / "layout"), FILES, 0o644, lock_timeout=5)
+    layout = FolderOutput(str(shared / "layout"), FILES, 0o644, lock_timeout=5)
     layout.write(open_blob)
     for path in (shared / "layout", shared / "layout" / "blobs", shared / "layout" / "blobs" / "sha256"):
         give(path)
@@ -348,7 +348,7 @@ def test_a_layout_whose_folders_are_exchanged_for_links_leads_nothing_outside(op
 
 
 def test_a_layout_with_folders_nested_too_deep_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    layout = FolderTarget(str(tmp_path / "layout"), FILES, 0o644)
+    layout = FolderOutput(str(tmp_path / "layout"), FILES, 0o644)
     layout.write(open_blob)
     (tmp_path / "layout" / "blobs" / "/".join(["d"] * 300)).mkdir(parents=True)
     with pytest.raises(InputOutputError, match="folders above it"):

@@ -40,7 +40,7 @@ NEEDS_ROOM = ("open", "write", "pwrite", "mkdir", "fsync", "rename")
 @pytest.fixture(params=["one after the other", "in pieces"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How blobs come: the sizes that decide it are made small."""
-    monkeypatch.setattr(executor, "WORTH_RESUMING", 1000)
+    monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
     monkeypatch.setattr(fetch, "LARGE", 1000 if request.param == "in pieces" else 1_000_000)
     monkeypatch.setattr(fetch, "PIECE", 2500)
     monkeypatch.setattr(fetch, "NOTED", 1000)
@@ -73,7 +73,7 @@ def check(path: Path, start: object) -> None:
     pull(path)
     assert whole(path, IMAGE), start
     assert wrong_blobs(path) == [], start
-    with opened(path).writer(()):
+    with opened(path).open_writer(()):
         """Every writer clears away what nobody needs."""
     assert leftovers(path) == [], start
     assert partial_files(path) == [], start
@@ -133,11 +133,11 @@ def test_eight_processes_that_pull_one_blob_bring_it_once_and_whole(tmp_path: Pa
     class Asked(RemoteRepository):
         """Writes down who asks for the layer. A small blob isn't worth waiting for another run, and comes as often as it is asked for."""
 
-        def open_piece(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
+        def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
             if descriptor.size == layer:
                 with log.open("a") as file:
                     file.write(f"{start}\n")
-            return super().open_piece(descriptor, start, stop)
+            return super().read_range(descriptor, start, stop)
 
     def run() -> None:
         with Workers(2) as workers:

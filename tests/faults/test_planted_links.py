@@ -107,7 +107,7 @@ def folder() -> t.Iterator[Path]:
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even small blobs come in pieces, with partial files and journals. Nothing here has to be durable."""
     monkeypatch.setattr(os, "fsync", lambda _file: None)
-    monkeypatch.setattr(executor, "WORTH_RESUMING", 1000)
+    monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
     monkeypatch.setattr(fetch, "LARGE", 1000)
     monkeypatch.setattr(fetch, "PIECE", 2500)
 
@@ -156,8 +156,8 @@ def template_of(folder: Path, registry: str) -> Path:
             blob.chmod(0o644)
             blob.write_bytes(b"damaged")
             for name in ("tmp", "leases", "partials"):
-                Path(store.private(name)).mkdir(exist_ok=True)
-                Path(store.private(name)).chmod(0o2770)
+                Path(store.private_path(name)).mkdir(exist_ok=True)
+                Path(store.private_path(name)).chmod(0o2770)
 
         path.parent.chmod(0o777)
         assert in_child(make) == 0

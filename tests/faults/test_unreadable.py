@@ -20,8 +20,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
-from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, held_in_store
-from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import Verifier
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, images_in_store
+from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import StoreVerifier
 from ansible_collections.longshore.images.tests.support.faults import WRITING, in_child, wrong_blobs
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.privileges import needs_root
@@ -68,7 +68,7 @@ def test_verifying_names_it_and_counts_it_as_damaged(path: Path, part: Descripto
     if not is_known:
         forget(path)
     with failing_disk(path, part), Workers(1) as workers:
-        plan = Verifier(opened(path), HOST).plan(None, workers)
+        plan = StoreVerifier(opened(path), HOST).plan(None, workers)
     (problem,) = plan.problems
     assert (problem.descriptor.digest, problem.word, problem.images) == (part.digest, "unreadable", (NAME,))
     (error,) = plan.errors
@@ -99,8 +99,8 @@ def test_a_pull_replaces_it_where_it_is_not_known_to_be_good(path: Path, part: D
 @parts
 def test_a_pull_replaces_what_verifying_found(path: Path, part: Descriptor) -> None:
     with failing_disk(path, part):
-        with Workers(1) as workers, opened(path).writer(()) as writer:
-            Verifier(writer.store, HOST).plan(None, workers)
+        with Workers(1) as workers, opened(path).open_writer(()) as writer:
+            StoreVerifier(writer.store, HOST).plan(None, workers)
         assert pull(path, NAME).changed
     assert wrong_blobs(path) == []
 
@@ -112,7 +112,7 @@ def test_what_is_copied_from_the_store_is_refused_by_name(path: Path, part: Desc
         tag(path, NAME, "r.test/other:1")
 
 
-@pytest.mark.parametrize("read", [lambda store, part: list(store.open(part)), Store.open_file], ids=["in pieces", "by the kernel"])
+@pytest.mark.parametrize("read", [lambda store, part: list(store.open(part)), Store.open_blob], ids=["in pieces", "by the kernel"])
 def test_what_fails_only_when_it_is_copied_is_damage_too(path: Path, read: t.Callable[[Store, Descriptor], object]) -> None:
     part = PARTS["layer"]
     with failing_disk(path, part), pytest.raises(StoreDamaged, match=rf"{part.digest.hex}.*Input/output error"):
@@ -126,7 +126,7 @@ def test_it_hinders_neither_telling_nor_pruning(path: Path, part: Descriptor, is
         forget(path)
     with failing_disk(path, part):
         store = opened(path)
-        rows = {row["name"]: row for row in Inspector(held_in_store(store), "the store", HOST).listed(Filters())}
+        rows = {row["name"]: row for row in Inspector(images_in_store(store), "the store", HOST).listed(Filters())}
         assert rows[NAME]["present"]
         assert rows["r.test/old:1"]["image_id"] == str(OLD.graph.images[0].manifest.config.digest)
         prune(path, "r.test/leaving:1", "r.test/old:1")
@@ -142,9 +142,9 @@ def test_an_image_whose_config_is_denied_to_this_user_is_damaged_though_others_h
 
     def as_somebody_else() -> None:
         os.setuid(65534)
-        assert Store(store.path).missing(entry) == [image.layers[0]]
+        assert Store(store.path).find_missing_blobs(entry) == [image.layers[0]]
         with pytest.raises(StoreDamaged, match=f"{image.layers[0].digest} is unreadable"):
-            Store(store.path).complete(Reference.parse(NAME))
+            Store(store.path).get_complete_entry(Reference.parse(NAME))
 
     assert in_child(as_somebody_else) == 0
 
@@ -158,7 +158,7 @@ def test_a_folder_of_blobs_that_is_denied_says_so_and_no_image_is_called_damaged
     def as_somebody_else() -> None:
         os.setuid(65534)
         with pytest.raises(InputOutputError, match=rf"{store.path}/blobs.*Permission denied"):
-            Store(store.path).missing(entry)
+            Store(store.path).find_missing_blobs(entry)
 
     assert in_child(as_somebody_else) == 0
     shutil.rmtree(store.path)

@@ -74,9 +74,9 @@ def test_making_an_image_predicts_itself_and_is_done_once(store: str, files: Pat
         based(store)
     layers = [{**layer, "src": str(files / layer["src"])} for layer in options.get("layers", [])]
     done = modules.check_do_again("image_append", {"name": NAME, "store": store, **options, "layers": layers})
-    entry = Store(store).resolve(Reference.parse(NAME))
+    entry = Store(store).get_entry(Reference.parse(NAME))
     assert str(entry.descriptor.digest) == done["images"][0]["digest"]
-    assert Store(store).missing(entry) == []
+    assert Store(store).find_missing_blobs(entry) == []
 
 
 def test_the_same_files_make_the_same_digest_whatever_their_times_and_the_umask(tmp_path: Path, files: Path) -> None:

@@ -403,7 +403,7 @@ def test_a_damaged_blob_of_the_store_is_mended_by_loading_again(archive: Path, t
     blob.unlink()
     blob.write_bytes(b"altered")
     assert modules.check_do_again("image_load", {"path": str(archive), "store": other.path})["blobs_transferred"] == 1
-    assert Store(other.path).missing(Store(other.path).resolve(Reference.parse(PLAIN))) == []
+    assert Store(other.path).find_missing_blobs(Store(other.path).get_entry(Reference.parse(PLAIN))) == []
 
 
 def test_an_image_without_a_name_is_kept_by_its_digest(store: str, tmp_path: Path) -> None:

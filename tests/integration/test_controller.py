@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
-from ansible_collections.longshore.images.plugins.module_utils.archive.summary import summarise
+from ansible_collections.longshore.images.plugins.module_utils.archive.summary import summarise_archive
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import make_image, make_index
@@ -79,7 +79,7 @@ def test_a_folder_of_the_controller_is_refused_in_check_mode_too(archive: Path, 
 
 
 def test_a_summary_is_not_taken_for_an_archive(archive: Path, tmp_path: Path) -> None:
-    summary = summarise(open_archive(str(archive)))
+    summary = summarise_archive(open_archive(str(archive)))
     assert len(summary) < 50_000
     (tmp_path / "summary").write_bytes(summary)
     results = modules.fail("image_load", {"path": str(tmp_path / "summary"), "store": str(tmp_path / "store")})

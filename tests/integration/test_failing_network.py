@@ -63,7 +63,7 @@ def wait_until(condition: t.Callable[[], bool]) -> None:
 
 def is_whole(store: str, image: Image = IMAGE) -> bool:
     opened = Store(store)
-    return wrong_blobs(store) == [] and partial_files(store) == [] and all(opened.has(blob) for blob in image.blobs)
+    return wrong_blobs(store) == [] and partial_files(store) == [] and all(opened.has_blob(blob) for blob in image.blobs)
 
 
 def layer_ranges(throttle: Throttle) -> list[tuple[int, int] | None]:

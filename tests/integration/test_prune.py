@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
@@ -43,16 +43,16 @@ def other() -> Image:
 
 
 def put_unnamed(store: str, image: Image) -> None:
-    with Store(store).writer(image.digests) as writer:
+    with Store(store).open_writer(image.digests) as writer:
         for blob in image.blobs:
-            writer.ingest(blob, image.open)
-        writer.publish([NamedGraph(image.graph, (), None)])
+            writer.put_blob(blob, image.open)
+        writer.publish_images([NamedGraph(image.graph, (), None)])
 
 
 def put_garbage(store: str, image: Image) -> None:
-    with Store(store).writer(image.digests) as writer:
+    with Store(store).open_writer(image.digests) as writer:
         for blob in image.blobs:
-            writer.ingest(blob, image.open)
+            writer.put_blob(blob, image.open)
 
 
 def sizes(store: str) -> int:
@@ -112,9 +112,9 @@ def a_pull_that_was_killed(store: str) -> Options:
     image = make_image("killed")
 
     def run() -> None:
-        with Store(store).writer(image.digests) as writer:
-            writer.ingest(image.blobs[0], image.open)
-            writer.ingest(image.blobs[1], lambda blob: (os._exit(1) for _once in "x"))
+        with Store(store).open_writer(image.digests) as writer:
+            writer.put_blob(image.blobs[0], image.open)
+            writer.put_blob(image.blobs[1], lambda blob: (os._exit(1) for _once in "x"))
 
     assert in_child(run) == 1
     assert len(leftovers(store)) == 2
@@ -125,13 +125,13 @@ def a_pull_that_could_be_gone_on_with(store: str) -> Options:
     image = make_image("large", 1, size=2_000_000)
 
     def half(partial: Partial) -> None:
-        partial.only_front()
+        partial.start_appending()
         partial.append(b"half")
         os._exit(1)
 
     def run() -> None:
-        with Store(store).writer(image.digests) as writer:
-            writer.fetch(image.blobs[0], half, image.open)
+        with Store(store).open_writer(image.digests) as writer:
+            writer.put_blob_resumably(image.blobs[0], half, image.open)
 
     assert in_child(run) == 1
     assert len(partial_files(store)) == 1
@@ -247,7 +247,7 @@ def test_pruning_predicts_itself_to_the_byte_and_is_done_once(store: str, case: 
     assert len(done["deleted"]) == case.deleted
     assert left(store) == names - set(case.untagged) - (set(done["deleted"]) if not case.untagged else set())
     assert OTHER in left(store)
-    assert all(not Store(store).missing(entry) for entry in Store(store).index.entries)
+    assert all(not Store(store).find_missing_blobs(entry) for entry in Store(store).index.entries)
     assert leftovers(store) == []
 
 
@@ -278,7 +278,7 @@ def test_what_a_live_run_needs_stays_and_check_mode_knows_it(store: str) -> None
     put_garbage(store, needed)
     put_garbage(store, garbage)
     options = {"store": store}
-    with Store(store).writer(needed.digests):
+    with Store(store).open_writer(needed.digests):
         held = modules.snapshot(store)
         preview = modules.run("image_prune", options, check=True)
         assert modules.snapshot(store) == held
@@ -303,7 +303,7 @@ def test_content_that_an_index_lists_but_no_reader_knows_stays(store: str) -> No
     strange = b"whatever another tool keeps there"
     listed = {"mediaType": "application/vnd.example+json", "digest": str(Digest.of(strange)), "size": len(strange)}
     image = make_image("known")
-    index = canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.members(), listed]})
+    index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.members(), listed]})
     root = Descriptor(media_types.OCI_INDEX, Digest.of(index), len(index))
     Image(root, {**image.content, root.digest: index}).put(Store(store), OTHER)
     Path(Store(store).blob_path(Digest.of(strange))).write_bytes(strange)
@@ -313,7 +313,7 @@ def test_content_that_an_index_lists_but_no_reader_knows_stays(store: str) -> No
 def signature(of: Image) -> Image:
     """A manifest about OF, as signing tools write it."""
     config = b"{}"
-    manifest = canonical(
+    manifest = encode_canonical(
         {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_MANIFEST,
@@ -408,5 +408,5 @@ def test_globs_that_can_match_a_name_are_taken(store: str, pattern: str) -> None
 
 def test_an_image_for_several_platforms_is_as_old_as_the_config_of_the_hosts_says(store: str) -> None:
     make_index("app").put(Store(store), f"{NAME}:1")
-    entry = Store(store).resolve(Reference.parse(f"{NAME}:1"))
+    entry = Store(store).get_entry(Reference.parse(f"{NAME}:1"))
     assert modules.run("image_prune", {"store": store, "older_than": "1d", "filters": {"reference": [f"{NAME}:*"]}})["deleted"] == [str(entry.digest)]

@@ -81,7 +81,7 @@ def test_a_sparse_index_is_tagged_with_its_platforms(store: str) -> None:
     whole = make_index("sparse")
     whole.sparse("linux/amd64").put(Store(store), NAME, platforms=["linux/amd64"])
     modules.check_do_again("image_tag", {"name": NAME, "targets": ["fresh:1"], "store": store})
-    entry = Store(store).resolve(Reference.parse("fresh:1"))
+    entry = Store(store).get_entry(Reference.parse("fresh:1"))
     assert entry.descriptor.digest == whole.root.digest
     assert entry.selection is not None
     assert entry.selection.words() == ["linux/amd64"]
@@ -151,7 +151,7 @@ def test_what_another_image_shares_stays(store: str) -> None:
     top = make_image("top", 1, shared=[base.content[base.layers[0].digest]])
     top.put(Store(store), OTHER)
     modules.check_do_again("image_rm", {"name": [NAME], "store": store})
-    assert Store(store).missing(Store(store).resolve(Reference.parse(OTHER))) == []
+    assert Store(store).find_missing_blobs(Store(store).get_entry(Reference.parse(OTHER))) == []
     assert not os.path.exists(Store(store).blob_path(base.root.digest))
 
 
@@ -190,7 +190,7 @@ def test_a_damaged_layer_of_an_image_that_stays_hinders_no_removal(filled: Store
 
 def test_what_a_live_run_needs_stays_and_check_mode_knows_it(filled: Store) -> None:
     options = {"name": [NAME], "store": filled.path}
-    with filled.writer([image().layers[0].digest]):
+    with filled.open_writer([image().layers[0].digest]):
         preview = modules.run("image_rm", options, check=True)
         assert modules.run("image_rm", options) == preview
     assert preview["bytes_freed"] == image().graph.size - image().layers[0].size

@@ -67,62 +67,62 @@ def once(condition: t.Callable[[Noted], bool], status: int) -> t.Callable[[Noted
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK])
 def test_a_blob_of_up_to_one_chunk_goes_in_one_piece(recording: Recorder, target: Repository, size: int) -> None:
     content = Content(size)
-    RepositoryWriter(target).ingest(content.descriptor, content.open)
+    RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PUT"]
-    assert target.has(content.descriptor)
+    assert target.has_blob(content.descriptor)
 
 
 @pytest.mark.parametrize("size", [CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 500])
 def test_a_larger_one_goes_in_chunks_and_is_read_once(recording: Recorder, target: Repository, size: int) -> None:
     content = Content(size)
-    RepositoryWriter(target).ingest(content.descriptor, content.open)
+    RepositoryWriter(target).put_blob(content.descriptor, content.open)
     ranges = [f"PATCH {start}-{min(start + CHUNK, size) - 1}" for start in range(0, size, CHUNK)]
     assert sent(recording) == ["POST", *ranges, "PUT"]
     assert content.opened == 1
-    assert b"".join(target.open(content.descriptor)) == content.data
+    assert b"".join(target.read_blob(content.descriptor)) == content.data
 
 
 @pytest.mark.parametrize("fault", [HANG_UP, 500, 503])
 def test_an_upload_that_breaks_off_goes_on_where_the_registry_says(recording: Recorder, target: Repository, fault: int) -> None:
     content = Content(3 * CHUNK)
     recording.intercept = once(lambda noted: noted.headers.get("Content-Range") == "1000-1999", fault)
-    RepositoryWriter(target).ingest(content.descriptor, content.open)
+    RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PATCH 0-999", "PATCH 1000-1999", "GET", "PATCH 1000-1999", "PATCH 2000-2999", "PUT"]
-    assert b"".join(target.open(content.descriptor)) == content.data
+    assert b"".join(target.read_blob(content.descriptor)) == content.data
 
 
 def test_an_upload_that_the_registry_has_lost_begins_anew(recording: Recorder, target: Repository) -> None:
     content = Content(3 * CHUNK)
     breaking = once(lambda noted: noted.headers.get("Content-Range") == "2000-2999", HANG_UP)
     recording.intercept = lambda noted: 404 if noted.method == "GET" else breaking(noted)
-    RepositoryWriter(target).ingest(content.descriptor, content.open)
+    RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording)[3:6] == ["PATCH 2000-2999", "GET", "POST"]
     recording.intercept = lambda noted: None
-    assert b"".join(target.open(content.descriptor)) == content.data
+    assert b"".join(target.read_blob(content.descriptor)) == content.data
 
 
 def test_a_last_request_that_fails_is_asked_again_without_the_bytes(recording: Recorder, target: Repository) -> None:
     content = Content(2 * CHUNK)
     recording.intercept = once(lambda noted: noted.method == "PUT", HANG_UP)
-    RepositoryWriter(target).ingest(content.descriptor, content.open)
+    RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PATCH 0-999", "PATCH 1000-1999", "PUT", "GET", "PUT"]
-    assert target.has(content.descriptor)
+    assert target.has_blob(content.descriptor)
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 415, 501])
 def test_a_registry_that_takes_no_chunks_gets_the_blob_in_one_piece(recording: Recorder, target: Repository, status: int) -> None:
     content = Content(3 * CHUNK)
     recording.intercept = lambda noted: status if noted.method == "PATCH" else None
-    RepositoryWriter(target).ingest(content.descriptor, content.open)
+    RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PATCH 0-999", "POST", "PUT"]
-    assert b"".join(target.open(content.descriptor)) == content.data
+    assert b"".join(target.read_blob(content.descriptor)) == content.data
 
 
 def test_a_fault_that_stays_is_told_after_as_many_tries_as_allowed(recording: Recorder, target: Repository) -> None:
     content = Content(3 * CHUNK)
     recording.intercept = lambda noted: 500 if noted.headers.get("Content-Range") == "1000-1999" else None
     with pytest.raises(RegistryError) as caught:
-        RepositoryWriter(target).ingest(content.descriptor, content.open)
+        RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert caught.value.status == 500
     # The chunk before counted as progress, so that its tries began there.
     assert sent(recording).count("PATCH 1000-1999") == 3
@@ -133,8 +133,8 @@ def test_altered_bytes_are_never_finished_at_the_registry(recording: Recorder, t
     content = Content(size)
     content.data = content.data[:-1] + b"?"
     with pytest.raises(DigestMismatch):
-        RepositoryWriter(target).ingest(content.descriptor, content.open)
-    assert not target.has(content.descriptor)
+        RepositoryWriter(target).put_blob(content.descriptor, content.open)
+    assert not target.has_blob(content.descriptor)
 
 
 @pytest.mark.parametrize("size", [500, 2500])
@@ -142,22 +142,22 @@ def test_bytes_that_end_early_are_an_error(target: Repository, size: int) -> Non
     content = Content(size)
     content.data = content.data[:-10]
     with pytest.raises(LongshoreError):
-        RepositoryWriter(target).ingest(content.descriptor, content.open)
-    assert not target.has(content.descriptor)
+        RepositoryWriter(target).put_blob(content.descriptor, content.open)
+    assert not target.has_blob(content.descriptor)
 
 
 def test_a_mount_takes_the_blob_over(recording: Recorder, target: Repository, repository: str) -> None:
     content = Content(500)
-    RepositoryWriter(target).ingest(content.descriptor, content.open)
+    RepositoryWriter(target).put_blob(content.descriptor, content.open)
     other = Registries(ClientSettings()).repository(Reference.parse(f"{recording.host}/{repository}/other:1"))
     recording.requests.clear()
-    RepositoryWriter(other, {content.descriptor.digest: repository}).ingest(content.descriptor, content.open)
+    RepositoryWriter(other, {content.descriptor.digest: repository}).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST"]
-    assert other.has(content.descriptor)
+    assert other.has_blob(content.descriptor)
 
 
 def test_a_mount_that_finds_nothing_becomes_an_upload_in_the_same_session(recording: Recorder, target: Repository, repository: str) -> None:
     content = Content(500)
-    RepositoryWriter(target, {content.descriptor.digest: f"{repository}/absent"}).ingest(content.descriptor, content.open)
+    RepositoryWriter(target, {content.descriptor.digest: f"{repository}/absent"}).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PUT"]
-    assert target.has(content.descriptor)
+    assert target.has_blob(content.descriptor)

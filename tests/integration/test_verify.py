@@ -217,7 +217,7 @@ def test_exactly_what_is_damaged_is_fetched_again(
     assert done["bytes_transferred"] == (0 if part.is_document else part.size)
     assert wrong_blobs(store) == []
     assert leftovers(store) == []
-    assert not Store(store).missing(Store(store).resolve(Reference.parse(name)))
+    assert not Store(store).find_missing_blobs(Store(store).get_entry(Reference.parse(name)))
     assert {line.rpartition("/")[2] for line in recording.lines if line.startswith("GET") and line != "GET /v2/"} == {str(part.digest)}
 
 
@@ -257,7 +257,7 @@ def test_a_tag_that_moved_at_the_registry_stays_with_the_image_that_it_has(anony
     anonymous.put(make_index("newer"), repository, "1")
     cut(blob(store, IMAGE.layers[0]))
     modules.check_do_again("image_verify", {"store": store, "repair": True})
-    assert Store(store).resolve(Reference.parse(name)).digest == IMAGE.root.digest
+    assert Store(store).get_entry(Reference.parse(name)).digest == IMAGE.root.digest
 
 
 def test_the_second_name_of_an_image_is_asked_where_the_first_can_not_help(anonymous: Registry, repository: str, store: str) -> None:
@@ -298,7 +298,7 @@ def test_what_can_not_be_had_is_named_and_the_others_are_mended(anonymous: Regis
         str(lost.layers[0].digest): False,
         str(unnamed.layers[0].digest): False,
     }
-    assert not Store(store).missing(Store(store).resolve(Reference.parse(name)))
+    assert not Store(store).find_missing_blobs(Store(store).get_entry(Reference.parse(name)))
     assert not modules.fail("image_verify", options)["changed"]
 
 

@@ -67,7 +67,7 @@ def we_find_it(registry: Place) -> bool:
     reference = Reference.parse(f"{registry.host}/app:1")
     registries = Registries(ClientSettings(host_config=True, retries=1))
     try:
-        return bool(registries.repository(reference).fetch(reference))
+        return bool(registries.repository(reference).fetch_manifest(reference))
     except LongshoreError:
         return False
     finally:

@@ -114,11 +114,11 @@ def test_a_store_that_another_tool_made_is_a_store(tmp_path: Path) -> None:
     assert modules.snapshot(foreign) == before
     assert row["digest"] == str(entry.descriptor.digest)
     modules.check_do_again("image_tag", {"store": foreign, "name": row["name"], "targets": ["mine:1"]})
-    assert Store(foreign).complete(Reference.parse("mine:1")).descriptor.digest == entry.descriptor.digest
+    assert Store(foreign).get_complete_entry(Reference.parse("mine:1")).descriptor.digest == entry.descriptor.digest
 
 
 def test_garbage_collection_by_umoci_leaves_our_images_whole(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     plain().put(store, PLAIN)
     tool("umoci", "gc", "--layout", store.path)
-    assert Store(store.path).missing(Store(store.path).resolve(Reference.parse(PLAIN))) == []
+    assert Store(store.path).find_missing_blobs(Store(store.path).get_entry(Reference.parse(PLAIN))) == []

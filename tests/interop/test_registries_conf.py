@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_config
-from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import EngineConfig
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import HostRegistryConfig
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import routes_for
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
 from ansible_collections.longshore.images.tests.support.registry import needed
@@ -56,7 +56,7 @@ def skopeos_answer(home: Path, name: str) -> str:
 def our_answer(name: str) -> str:
     """The same from us; a registry that may be plain is asked by TLS first."""
     try:
-        routes = routes_for(Reference.parse(name), ClientSettings(), EngineConfig())
+        routes = routes_for(Reference.parse(name), ClientSettings(), HostRegistryConfig())
     except Denied:
         return "blocked"
     except UnsupportedFormat:

@@ -21,7 +21,7 @@ import typing as t
 from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph, NamedGraph, read_graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
@@ -79,12 +79,12 @@ class Image:
 
     def put(self, store: Store, *names: str, platforms: t.Sequence[str] = ()) -> Entry:
         """Stores the image under NAMES as a run would, and returns the entry of the first. PLATFORMS are recorded as those asked for."""
-        with store.writer(self.digests) as writer:
-            for blob in writer.lacking(self.graph, self.blobs):
-                writer.ingest(blob, self.open)
+        with store.open_writer(self.digests) as writer:
+            for blob in writer.find_missing_blobs(self.graph, self.blobs):
+                writer.put_blob(blob, self.open)
             selection = Selection.parse(platforms) if platforms else None
-            writer.publish([NamedGraph(self.graph, tuple(Reference.parse(name) for name in names), selection)])
-        return store.resolve(Reference.parse(names[0]))
+            writer.publish_images([NamedGraph(self.graph, tuple(Reference.parse(name) for name in names), selection)])
+        return store.get_entry(Reference.parse(names[0]))
 
 
 def make_layer(text: str, size: int = 0) -> bytes:
@@ -105,7 +105,7 @@ def make_image(
     """An image for one platform: the layers SHARED lowest, then LAYERS of its own, whose files hold TEXT and SIZE more bytes."""
     data = [*shared, *(make_layer(f"{text}-{number}", size) for number in range(layers))]
     wanted = Platform.parse(platform)
-    config = canonical(
+    config = encode_canonical(
         {
             **({"created": created} if created else {}),
             "os": wanted.os,
@@ -133,7 +133,7 @@ def make_index(
 ) -> Image:
     """An image for several platforms, each as `make_image` makes it."""
     images = [make_image(f"{text}-{platform.replace('/', '-')}", layers, platform, size, shared) for platform in platforms]
-    index = canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.members() for image in images]})
+    index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.members() for image in images]})
     content: dict[Digest, bytes] = {}
     for image in images:
         content.update(image.content)
@@ -162,19 +162,19 @@ class FakeRepository:
         image = self.images.get(str(reference.name))
         return dataclasses.replace(image.root, platform=None) if image is not None else None
 
-    def fetch(self, reference: Reference) -> Descriptor:
+    def fetch_manifest(self, reference: Reference) -> Descriptor:
         found = self.probe(reference)
         if found is None:
             raise ImageNotFound(f"{reference} is not there", status=404)
         return found
 
-    def has(self, descriptor: Descriptor) -> bool:
+    def has_blob(self, descriptor: Descriptor) -> bool:
         return any(descriptor.digest in image.content for image in self.images.values())
 
-    def read(self, descriptor: Descriptor) -> bytes:
+    def read_document(self, descriptor: Descriptor) -> bytes:
         return next(image.content[descriptor.digest] for image in self.images.values() if descriptor.digest in image.content)
 
-    def open(self, descriptor: Descriptor) -> t.Iterator[bytes]:
+    def read_blob(self, descriptor: Descriptor) -> t.Iterator[bytes]:
         image = next(image for image in self.images.values() if descriptor.digest in image.content)
         return image.open(descriptor)
 
@@ -186,11 +186,11 @@ class RemoteRepository(FakeRepository):
         super().__init__(images)
         self.network = network
 
-    def open(self, descriptor: Descriptor, offset: int = 0) -> t.Iterator[bytes]:
-        return self.open_piece(descriptor, offset, descriptor.size)[1]
+    def read_blob(self, descriptor: Descriptor, offset: int = 0) -> t.Iterator[bytes]:
+        return self.read_range(descriptor, offset, descriptor.size)[1]
 
-    def open_piece(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
-        return False, self._pieces(b"".join(super().open(descriptor))[start:stop])
+    def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
+        return False, self._pieces(b"".join(super().read_blob(descriptor))[start:stop])
 
     def _pieces(self, data: bytes) -> t.Generator[bytes, None, None]:
         for start in range(0, len(data), 1000):

@@ -29,10 +29,10 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.filters imp
 from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import Puller
-from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_removal, plan_removal
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
-from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_names
-from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import Verifier
+from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
+from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import StoreVerifier
 from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_image, make_index, make_layer
 
 HOST = Platform.parse("linux/amd64")
@@ -68,13 +68,13 @@ def apply(plan: Plan, workers: Workers) -> Plan:
 def tag(path: Path, name: str, *targets: str) -> Plan:
     store = opened(path)
     with Workers(1) as workers:
-        source = store.complete(parse_selector(name))
-        return apply(plan_names(store, source, [Reference.parse(target) for target in targets], False, HOST), workers)
+        source = store.get_complete_entry(parse_selector(name))
+        return apply(plan_tag(store, source, [Reference.parse(target) for target in targets], False, HOST), workers)
 
 
 def remove(path: Path, *selectors: str) -> Plan:
     with Workers(1) as workers:
-        return apply(plan_removal(opened(path), [parse_removal(text) for text in selectors], True, False, HOST), workers)
+        return apply(plan_remove(opened(path), [parse_target(text) for text in selectors], True, False, HOST), workers)
 
 
 def prune(path: Path, *protected: str, keep: int = 0) -> Plan:
@@ -84,7 +84,7 @@ def prune(path: Path, *protected: str, keep: int = 0) -> Plan:
 
 def mend(path: Path) -> Plan:
     """Verifies the store and repairs what is damaged."""
-    verifier = Verifier(opened(path), HOST, lambda reference: t.cast(Repository, REGISTRY))
+    verifier = StoreVerifier(opened(path), HOST, lambda reference: t.cast(Repository, REGISTRY))
     with Workers(1) as workers:
         return apply(verifier.plan(None, workers), workers)
 
@@ -116,17 +116,17 @@ def put_images(path: Path) -> None:
 
 def put_without_name(path: Path, image: Image) -> None:
     """An image without a name, as one that has lost it."""
-    with opened(path).writer(image.digests) as writer:
+    with opened(path).open_writer(image.digests) as writer:
         for blob in image.blobs:
-            writer.ingest(blob, image.open)
-        writer.publish([NamedGraph(image.graph, (), None)])
+            writer.put_blob(blob, image.open)
+        writer.publish_images([NamedGraph(image.graph, (), None)])
 
 
 def put_blobs(path: Path, image: Image) -> None:
     """The blobs of an image that never came to be."""
-    with opened(path).writer(image.digests) as writer:
+    with opened(path).open_writer(image.digests) as writer:
         for blob in image.blobs:
-            writer.ingest(blob, image.open)
+            writer.put_blob(blob, image.open)
 
 
 def _untidy(path: Path) -> None:

@@ -19,10 +19,10 @@ from ansible_collections.longshore.images.plugins.module_utils.atomic_files impo
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError
 from ansible_collections.longshore.images.plugins.module_utils.files import (
     EARLY,
-    PrivateFile,
-    begin_writing,
+    TemporaryFile,
     make_folder,
-    reserve,
+    preallocate,
+    start_writeback,
 )
 
 
@@ -73,8 +73,8 @@ def test_a_folder_that_is_not_there_is_named_with_the_file(tmp_path: Path) -> No
 @pytest.mark.parametrize("sizes", [[EARLY - 1, 1, EARLY], [3 * EARLY + 5], [10] * 5], ids=str)
 def test_a_large_file_is_on_its_way_to_the_disk_before_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int]) -> None:
     begun: list[tuple[int, int]] = []
-    monkeypatch.setattr(files, "begin_writing", lambda _file, offset, size: begun.append((offset, size)))
-    with PrivateFile(str(tmp_path / "file"), 0o600) as file:
+    monkeypatch.setattr(files, "start_writeback", lambda _file, offset, size: begun.append((offset, size)))
+    with TemporaryFile(str(tmp_path / "file"), 0o600) as file:
         for size in sizes:
             file.write(bytes(size))
         file.publish(str(tmp_path / "whole"))
@@ -84,7 +84,7 @@ def test_a_large_file_is_on_its_way_to_the_disk_before_it_is_whole(tmp_path: Pat
 
 def test_what_can_not_begin_early_or_be_reserved_is_no_error(tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    for call in (begin_writing, reserve):
+    for call in (start_writeback, preallocate):
         call(writer, 0, 10)
         call(-1, 0, 10)
     os.close(reader)
@@ -94,7 +94,7 @@ def test_what_can_not_begin_early_or_be_reserved_is_no_error(tmp_path: Path) -> 
 def test_room_is_reserved_or_the_lack_of_it_is_told_before_anything_is_written(tmp_path: Path) -> None:
     with (tmp_path / "file").open("wb") as file:
         with pytest.raises(OSError, match=r"No space left|File too large"):
-            reserve(file.fileno(), 0, 2**62)
+            preallocate(file.fileno(), 0, 2**62)
         assert os.fstat(file.fileno()).st_size == 0
-        reserve(file.fileno(), 0, 1_000_000)
+        preallocate(file.fileno(), 0, 1_000_000)
         assert os.fstat(file.fileno()).st_blocks * 512 >= 1_000_000

@@ -12,7 +12,7 @@ import zlib
 
 from ..errors import CorruptArchive, MissingLibrary
 from ..limits import MAX_EXPANDED, MAX_EXPANSION, MIN_EXPANDED, XZ_MEMORY, ZSTD_WINDOW
-from ..oci.text import clean
+from ..oci.text import sanitise
 
 CHUNK = 1024 * 1024
 GZIP, BZIP2, XZ, ZSTD = "gzip", "bzip2", "xz", "zstd"
@@ -22,7 +22,7 @@ _SKIPPABLE = b"\x2a\x4d\x18"
 _SMALL = 64 * 1024
 
 
-def kind_of(beginning: bytes) -> str | None:
+def detect_compression(beginning: bytes) -> str | None:
     """How a file that begins so is compressed; None for one that isn't. Six bytes are enough."""
     if beginning[1:4] == _SKIPPABLE and beginning[0] >> 4 == 5:
         return ZSTD  # a frame that means nothing (RFC 8878, 3.1.2), with which the files of pzstd begin
@@ -48,7 +48,7 @@ class ExpansionLimit:
             raise CorruptArchive(f"{self._what} expands to more than {allowed} bytes, and a compressed file of its size may not")
 
 
-def expanded(chunks: t.Iterable[bytes], kind: str, what: str, limit: ExpansionLimit | None = None) -> t.Iterator[bytes]:
+def decompress(chunks: t.Iterable[bytes], kind: str, what: str, limit: ExpansionLimit | None = None) -> t.Iterator[bytes]:
     """The content of a compressed stream in pieces of bounded size. Several members one after the other are one stream, zeros after them are allowed.
 
     LIMIT is that of the file that holds the stream; without one the stream is a file of its own.
@@ -69,7 +69,7 @@ def expanded(chunks: t.Iterable[bytes], kind: str, what: str, limit: ExpansionLi
             try:
                 data = expander.decompress(rest, CHUNK)
             except errors as error:
-                raise CorruptArchive(f"{what} is a damaged {kind} file: {clean(str(error), 200)}") from error
+                raise CorruptArchive(f"{what} is a damaged {kind} file: {sanitise(str(error), 200)}") from error
             rest = expander.unused_data if expander.eof else b""
             if data:
                 (limit or own).add(len(data))
@@ -197,7 +197,7 @@ def _expanders(kind: str, what: str) -> tuple[t.Callable[[], t.Any], tuple[type[
     return lambda: _ZstdExpander(decompressor.decompressobj()), (zstandard.ZstdError,)
 
 
-def compressed(chunks: t.Iterable[bytes | memoryview], kind: str, what: str) -> t.Iterator[bytes]:
+def compress(chunks: t.Iterable[bytes | memoryview], kind: str, what: str) -> t.Iterator[bytes]:
     """A compressed stream of one member without name or time, so that its bytes depend on the content and the library alone."""
     compressor: t.Any = zlib.compressobj(6, zlib.DEFLATED, 31) if kind == GZIP else _zstandard(what).ZstdCompressor(level=3).compressobj()
     for chunk in chunks:

@@ -17,14 +17,14 @@ import typing as t
 import weakref
 
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
-from ..files import read_open_chunks, reporting
+from ..files import naming_path_in_errors, read_open_chunks
 from ..folders import Folder, open_parent, refuse_planted_link
 from ..limits import MAX_ARCHIVE_MEMBERS as MAX_MEMBERS
 from ..limits import MAX_DOCUMENT, MAX_HELD
 from ..limits import MAX_MEMBER_NAMES as MAX_NAMES
 from ..oci.digest import Digest, hash_stream
-from ..oci.text import clean
-from .compression import expanded, kind_of
+from ..oci.text import sanitise
+from .compression import decompress, detect_compression
 from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, Member, StreamBytes, TarReader
 
 BEGINNING = 512
@@ -73,7 +73,7 @@ def open_container(path: str) -> Container:
 
     It stays open, so that all reading is of the same file or folder. Raises CorruptArchive for one that can't be read to its end, InputOutputError.
     """
-    with reporting(path):
+    with naming_path_in_errors(path):
         parent, name = open_parent(path)
         with parent:
             status = parent.status(name) if name else parent.own_status()
@@ -87,7 +87,7 @@ def open_container(path: str) -> Container:
             container: Container | None = None
             try:
                 refuse_planted_link(parent, os.fstat(descriptor), path)
-                kind = kind_of(os.pread(descriptor, 6, 0))
+                kind = detect_compression(os.pread(descriptor, 6, 0))
                 container = TarContainer(path, descriptor) if kind is None else CompressedContainer(path, kind, descriptor)
             finally:
                 if container is None:
@@ -144,7 +144,7 @@ def _corrupt(path: str, member: Member, words: str) -> CorruptArchive:
 
 def _told(name: str) -> str:
     """A name for a message: bytes that are no text are question marks there."""
-    return clean(name.encode("utf-8", "replace").decode("utf-8"), 200)
+    return sanitise(name.encode("utf-8", "replace").decode("utf-8"), 200)
 
 
 def _place(path: str, name: str, member: Member) -> str:
@@ -203,14 +203,14 @@ class TarContainer(_Members):
 
     def beginning(self, name: str) -> bytes:
         member = self._files[name]
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             return os.pread(self._descriptor, min(BEGINNING, member.size), member.offset)
 
     def open(self, name: str) -> t.Iterator[bytes]:
         member = self._files[name]
         offset, left = member.offset, member.size
         while left:
-            with reporting(self.path):
+            with naming_path_in_errors(self.path):
                 data = os.pread(self._descriptor, min(left, CHUNK), offset)
             if not data:
                 raise CorruptArchive(f"{self.path} became shorter while it was read")
@@ -248,13 +248,13 @@ class CompressedContainer(_Members):
         weakref.finalize(self, os.close, descriptor)
 
     def _reader(self) -> TarReader:
-        return TarReader(StreamBytes(expanded(self._compressed(), self._kind, self.path)), self.path)
+        return TarReader(StreamBytes(decompress(self._compressed(), self._kind, self.path)), self.path)
 
     def _compressed(self) -> t.Iterator[bytes]:
         """The bytes of the file from its beginning: each reader has its own place in it."""
         offset = 0
         while True:
-            with reporting(self.path):
+            with naming_path_in_errors(self.path):
                 chunk = os.pread(self._descriptor, CHUNK, offset)
             if not chunk:
                 return
@@ -294,7 +294,7 @@ class CompressedContainer(_Members):
         return content
 
     def disk_size(self, unused_names: t.Iterable[str]) -> int:
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             return os.stat(self.path).st_size
 
     def beginning(self, name: str) -> bytes:
@@ -346,7 +346,11 @@ class FolderContainer:
     def names(self) -> t.Iterable[str]:
         """The files below `blobs`. Raises InputOutputError for a link in the place of a folder: its files would seem to be missing."""
         found: list[str] = []
-        with reporting(os.path.join(self.path, "blobs")), contextlib.suppress(FileNotFoundError), self._folder.open_folder("blobs") as blobs:
+        with (
+            naming_path_in_errors(os.path.join(self.path, "blobs")),
+            contextlib.suppress(FileNotFoundError),
+            self._folder.open_folder("blobs") as blobs,
+        ):
             for folder, name, status in blobs.walk():
                 if folder is blobs and name in ("sha256", "sha512") and stat.S_ISLNK(status.st_mode):
                     raise InputOutputError(f"{folder.path_of(name)} is a link, and links inside an image layout are not followed")
@@ -358,7 +362,7 @@ class FolderContainer:
         return f"{self.path}: {_told(name)}"
 
     def size(self, name: str) -> int:
-        with reporting(self._folder.path_of(name)), self._parent_of(name) as (folder, last):
+        with naming_path_in_errors(self._folder.path_of(name)), self._parent_of(name) as (folder, last):
             return os.stat(last, dir_fd=folder.descriptor, follow_symlinks=False).st_size
 
     def identity(self, name: str) -> t.Hashable:
@@ -386,13 +390,13 @@ class FolderContainer:
         return hash_stream(self.open(name))[0]
 
     def _read_bounded(self, name: str, limit: int) -> bytes:
-        with os.fdopen(self._open(name), "rb") as file, reporting(self._folder.path_of(name)):
+        with os.fdopen(self._open(name), "rb") as file, naming_path_in_errors(self._folder.path_of(name)):
             return file.read(limit)
 
     def _open(self, name: str) -> int:
         """Open a file and return its descriptor. Raises InputOutputError for what is no regular file and for a private file of another user."""
         path = self._folder.path_of(name)
-        with reporting(path), self._parent_of(name) as (folder, last):
+        with naming_path_in_errors(path), self._parent_of(name) as (folder, last):
             descriptor = folder.open_file(last)
             try:
                 refuse_planted_link(folder, os.fstat(descriptor), path)

@@ -14,7 +14,7 @@ from ..errors import UnsupportedFormat
 from ..limits import MAX_DOCUMENT, MAX_ENTRIES
 from ..oci import media_types
 from ..oci.digest import Digest
-from ..oci.document import canonical
+from ..oci.document import encode_canonical
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
@@ -57,7 +57,7 @@ class ArchiveFile:
         return len(self.content) if isinstance(self.content, bytes) else self.content.size
 
 
-def archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.Collection[Digest], notes: Notes) -> list[ArchiveFile]:
+def build_archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.Collection[Digest], notes: Notes) -> list[ArchiveFile]:
     """The files of an archive in their order: documents first, so that a reader of a stream knows early what comes, then blobs by digest.
 
     The order of IMAGES is of no account, nor whether one is given twice. NOTES are annotations of the archive's index that list digests.
@@ -66,7 +66,7 @@ def archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.Collect
     content = _docker_content(images) if form == DOCKER else _whole_content(images)
     files: list[ArchiveFile] = []
     if form != DOCKER:
-        files.append(ArchiveFile("oci-layout", canonical({"imageLayoutVersion": "1.0.0"})))
+        files.append(ArchiveFile("oci-layout", encode_canonical({"imageLayoutVersion": "1.0.0"})))
         files.append(ArchiveFile("index.json", _index(images, notes)))
     docker = _docker_manifest(images) if form in (UNIVERSAL, DOCKER) else None
     if docker is not None:
@@ -106,7 +106,7 @@ def _index(images: t.Sequence[SavedImage], notes: Notes) -> bytes:
     annotations = {key: ",".join(sorted(map(str, digests))) for key, digests in notes.items() if digests}
     if annotations:
         members["annotations"] = annotations
-    return canonical(members)
+    return encode_canonical(members)
 
 
 def _index_entries(image: SavedImage) -> list[dict[str, t.Any]]:
@@ -126,7 +126,7 @@ def _docker_manifest(images: t.Sequence[SavedImage]) -> bytes | None:
             tags.setdefault(files, []).extend(str(name) for name in image.names if name.tag is not None)
     entries = [{"Config": config, "RepoTags": names or None, "Layers": layers} for (config, *layers), names in tags.items()]
     # docker expects a list, and our documents are objects: the brackets are put around them.
-    return b"[" + b",".join(canonical(entry) for entry in entries) + b"]" if entries else None
+    return b"[" + b",".join(encode_canonical(entry) for entry in entries) + b"]" if entries else None
 
 
 def _blob_name(descriptor: Descriptor) -> str:
@@ -136,7 +136,7 @@ def _blob_name(descriptor: Descriptor) -> str:
 # A tar of these files.
 
 
-def tar_pieces(files: t.Sequence[ArchiveFile]) -> list[Piece]:
+def build_tar(files: t.Sequence[ArchiveFile]) -> list[Piece]:
     """The bytes of a tar, with the blobs left to be copied. Large ones begin at a page, so that a file system can share their extents."""
     pieces: list[Piece] = []
     offset = 0
@@ -200,11 +200,11 @@ def _joined(pieces: t.Iterable[Piece]) -> list[Piece]:
     return [*joined, b"".join(waiting)] if any(waiting) else joined
 
 
-def pieces_size(pieces: t.Iterable[Piece]) -> int:
+def count_bytes(pieces: t.Iterable[Piece]) -> int:
     return sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
 
 
-def chunks_of(pieces: t.Iterable[Piece], read: t.Callable[[Descriptor], t.Iterable[bytes | memoryview]]) -> t.Iterator[bytes | memoryview]:
+def read_pieces(pieces: t.Iterable[Piece], read: t.Callable[[Descriptor], t.Iterable[bytes | memoryview]]) -> t.Iterator[bytes | memoryview]:
     """The bytes of PIECES, with blobs as READ gives them."""
     for piece in pieces:
         if isinstance(piece, bytes):

@@ -10,7 +10,7 @@ import typing as t
 
 from ..errors import UnsupportedFormat
 from ..limits import MAX_ARCHIVE_LAYERS
-from ..oci.document_reader import bounded
+from ..oci.document_reader import bound_reads
 from ..oci.graph import Graph, read_graph
 from ..oci.manifest import Descriptor
 
@@ -27,7 +27,7 @@ class ArchiveGraphs:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._read = bounded(archive.read, archive.path)
+        self._read = bound_reads(archive.read_document, archive.path)
         self._graphs: dict[Descriptor, Graph | None] = {}
         self._layers = 0
 

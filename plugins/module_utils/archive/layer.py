@@ -20,8 +20,8 @@ from ..folders import MAX_DEPTH, Folder, open_parent, read_link, refuse_planted_
 from ..oci import media_types
 from ..oci.digest import Digest, hash_stream
 from ..oci.manifest import Descriptor
-from .compression import GZIP, ZSTD, compressed, expanded, kind_of
-from .tar import BLOCK, NoTar, checked_tar
+from .compression import GZIP, ZSTD, compress, decompress, detect_compression
+from .tar import BLOCK, NotATar, checked_tar
 
 _WHITEOUT = ".wh."
 _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
@@ -75,7 +75,7 @@ class Layer:
         return _bytes(self.source)
 
 
-def measure(source: LayerSource) -> Layer:
+def measure_layer(source: LayerSource) -> Layer:
     """Reads all of SOURCE to know its layer's digests; nothing is kept. Raises InvalidOption, UnsupportedFormat, CorruptArchive, InputOutputError."""
     if source.destination is None:
         if not _is_folder(source.path):
@@ -84,14 +84,14 @@ def measure(source: LayerSource) -> Layer:
     diff_id, size = hash_stream(_tar(source))
     if not source.compress:
         return Layer(Descriptor(media_types.OCI_LAYER, diff_id, size), diff_id, source)
-    digest, size = hash_stream(compressed(_tar(source), GZIP, source.path))
+    digest, size = hash_stream(compress(_tar(source), GZIP, source.path))
     return Layer(Descriptor(media_types.OCI_LAYER_GZIP, digest, size), diff_id, source)
 
 
 def _bytes(source: LayerSource) -> t.Iterator[bytes]:
     if source.destination is None:
         return _tar_as_it_is(source.path)
-    return compressed(_tar(source), GZIP, source.path) if source.compress else _tar(source)
+    return compress(_tar(source), GZIP, source.path) if source.compress else _tar(source)
 
 
 @contextlib.contextmanager
@@ -130,15 +130,15 @@ def _measure_tar(source: LayerSource) -> Layer:
         if not stat.S_ISREG(_status(folder, name, source.path).st_mode):
             raise UnsupportedFormat(f"{source.path} is neither a file nor a folder, and can't be a layer")
         with _opened_file(folder, name, source.path) as (descriptor, status):
-            kind = kind_of(os.pread(descriptor, BLOCK, 0))
+            kind = detect_compression(os.pread(descriptor, BLOCK, 0))
             if kind not in _LAYER_TYPES:
                 raise UnsupportedFormat(f"{source.path} is compressed with {kind}; a layer can be a plain tar, or one compressed with gzip or zstd")
             # Both readings are of the same open file, so they see the same content, or the check at the end fails.
             digest, size = hash_stream(_content(descriptor, status.st_size))
             chunks = _content(descriptor, status.st_size)
             try:
-                diff_id, _size = hash_stream(checked_tar(chunks if kind is None else expanded(chunks, kind, source.path), source.path))
-            except NoTar as error:
+                diff_id, _size = hash_stream(checked_tar(chunks if kind is None else decompress(chunks, kind, source.path), source.path))
+            except NotATar as error:
                 raise CorruptArchive(f"{error.message}; give dest to put it into the image as a file") from error
     return Layer(Descriptor(_LAYER_TYPES[kind], digest, size), diff_id, source)
 

@@ -15,15 +15,15 @@ import struct
 import sys
 import typing as t
 
-from ..atomic_files import FilePlace, folder_mode, is_private, new_file
+from ..atomic_files import FilePlace, folder_mode, is_temporary_name, new_file
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
-from ..files import CHUNK, EARLY, FileWriter, begin_writing, read_descriptor, read_open_chunks, reporting, reserve, wait_for_lock
+from ..files import CHUNK, EARLY, FileWriter, naming_path_in_errors, preallocate, read_descriptor, read_open_chunks, start_writeback, wait_for_lock
 from ..folders import Folder, make_path, open_parent
 from ..oci.digest import hash_stream
 from ..oci.manifest import Descriptor
-from ..streams import Taker
-from .compression import compressed, expanded, kind_of
-from .format import PAGE, ArchiveFile, Piece, chunks_of, pieces_size
+from ..streams import ChunkReader
+from .compression import compress, decompress, detect_compression
+from .format import PAGE, ArchiveFile, Piece, count_bytes, read_pieces
 
 _CANNOT = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 _KIND_BYTES = 6  # bytes by which a compression is recognised
@@ -40,7 +40,7 @@ def _unwatched(_count: int) -> None:
     """Nobody wants to know how many bytes were written."""
 
 
-class Target(t.Protocol):
+class Output(t.Protocol):
     """A place for one archive."""
 
     path: str
@@ -61,7 +61,7 @@ class Target(t.Protocol):
         """The sha256 checksum of the file in hex, of what READ gives of blobs where it isn't written yet; None where that can't be known."""
 
 
-class FileTarget:
+class FileOutput:
     """A tar, compressed or not."""
 
     def __init__(self, path: str, pieces: t.Sequence[Piece], compression: str | None, mode: int) -> None:
@@ -73,7 +73,7 @@ class FileTarget:
     @property
     def size(self) -> int:
         """Bytes of the tar before it is compressed."""
-        return pieces_size(self.pieces)
+        return count_bytes(self.pieces)
 
     def final_size(self, is_written: bool) -> int | None:
         if self._compression is None:
@@ -86,9 +86,9 @@ class FileTarget:
 
     def checksum(self, is_written: bool, read: Read) -> str | None:
         if is_written:
-            with FilePlace(self.path) as place, reporting(self.path):
+            with FilePlace(self.path) as place, naming_path_in_errors(self.path):
                 return hash_stream(read_descriptor(place.open()))[0].hex
-        return hash_stream(chunks_of(self.pieces, read))[0].hex if self._compression is None else None
+        return hash_stream(read_pieces(self.pieces, read))[0].hex if self._compression is None else None
 
     def difference(self) -> str | None:
         if self.path.endswith("/"):
@@ -110,21 +110,21 @@ class FileTarget:
             return f"the file belongs to another user (uid {stranger}), who could change it"
         if self._compression is None and status.st_size != self.size:
             return f"the file has {status.st_size} bytes, and the archive has {self.size}"
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             descriptor = place.open()
-            kind = kind_of(os.pread(descriptor, _KIND_BYTES, 0))
+            kind = detect_compression(os.pread(descriptor, _KIND_BYTES, 0))
         if kind != self._compression:
             os.close(descriptor)
             return f"the file is {f'compressed with {kind}' if kind else 'not compressed'}"
         chunks = read_descriptor(descriptor)
         try:
-            return self._compare(expanded(chunks, kind, self.path) if kind is not None else chunks)
+            return self._compare(decompress(chunks, kind, self.path) if kind is not None else chunks)
         except CorruptArchive:
             return "the file is damaged"
 
     def _compare(self, chunks: t.Iterator[bytes]) -> str | None:
         """Blobs are compared by their digests, so that the store's own aren't read."""
-        source = Taker(chunks)
+        source = ChunkReader(chunks)
         for piece in self.pieces:
             offset = source.offset
             if not _is_piece(piece, source):
@@ -136,7 +136,7 @@ class FileTarget:
             if self._compression is None:
                 self._write_plain(file, open_file, moved)
             else:
-                for chunk in compressed(chunks_of(self.pieces, lambda blob: _told(open_file(blob), moved)), self._compression, self.path):
+                for chunk in compress(read_pieces(self.pieces, lambda blob: _told(open_file(blob), moved)), self._compression, self.path):
                     file.write(chunk)
             file.publish()
 
@@ -146,7 +146,7 @@ class FileTarget:
             offset += _put(piece, file, offset, open_file, moved)
 
 
-class FolderTarget:
+class FolderOutput:
     """An image layout in a folder of its own. Files that aren't the archive's are removed, but never from a folder that is no layout.
 
     Files get the read and write bits of MODE; folders can be entered by all who may read the files.
@@ -182,7 +182,7 @@ class FolderTarget:
 
     def _open(self) -> Folder | None:
         """Open the folder, None if it is missing. Raises UnsupportedFormat for what is no folder, InputOutputError for one that a stranger planted."""
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             try:
                 parent, name = open_parent(self.path)
             except FileNotFoundError:
@@ -208,8 +208,8 @@ class FolderTarget:
         return f"{stray[0]} does not belong to it" if stray else None
 
     def _refuse_strangers(self, folder: Folder) -> None:
-        with reporting(self.path):
-            strangers = {name for name in folder.names() if not is_private(name)} - {"blobs", "index.json", "oci-layout"}
+        with naming_path_in_errors(self.path):
+            strangers = {name for name in folder.names() if not is_temporary_name(name)} - {"blobs", "index.json", "oci-layout"}
             if strangers:
                 raise UnsupportedFormat(f"{self.path} holds other files ({min(strangers)!r}) and is no image layout")
             # Following a link here would read, delete and create files of the folder that it leads to.
@@ -223,7 +223,7 @@ class FolderTarget:
     def _is_there(self, folder: Folder, file: ArchiveFile) -> bool:
         path = folder.path_of(file.name)
         try:
-            with reporting(path), folder.parent_of(file.name) as (parent, name):
+            with naming_path_in_errors(path), folder.parent_of(file.name) as (parent, name):
                 status = parent.status(name)
                 if status is None or status.st_size != file.size:
                     return False
@@ -242,9 +242,9 @@ class FolderTarget:
 
     def _inner_files(self, folder: Folder) -> t.Iterator[tuple[str, Folder]]:
         """Yield the names, as the archive has them, of what is no folder, each with the folder that it is in."""
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             for name in folder.names():
-                if is_private(name):
+                if is_temporary_name(name):
                     yield name, folder
             with contextlib.suppress(FileNotFoundError), folder.open_folder("blobs") as blobs:
                 for parent, name, status in blobs.walk():
@@ -264,7 +264,7 @@ class FolderTarget:
 
     def _lock(self, folder: Folder) -> None:
         """Lock the folder until it is closed. Raises LockTimeout."""
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             try:
                 wait_for_lock(folder.descriptor, self.path, self._lock_timeout)
             except OSError as error:
@@ -286,7 +286,7 @@ class FolderTarget:
         with contextlib.ExitStack() as stack:
             *folders, name = file.name.split("/")
             parent = folder
-            with reporting(path):
+            with naming_path_in_errors(path):
                 for part in folders:
                     parent = stack.enter_context(parent.make_folder(part, self._folder_mode))
             private = stack.enter_context(new_file(parent, name, self._mode, path))
@@ -302,7 +302,7 @@ def _refuse_planted(parent: Folder, folder: Folder) -> None:
         raise InputOutputError(f"{folder.path} belongs to another user (uid {own.st_uid}), and anybody may make folders in {parent.path}")
 
 
-def _is_piece(piece: Piece, source: Taker) -> bool:
+def _is_piece(piece: Piece, source: ChunkReader) -> bool:
     if isinstance(piece, bytes):
         return b"".join(source.take(len(piece))) == piece
     return _is_blob(piece, source.take(piece.size))
@@ -326,7 +326,7 @@ def _put(content: Piece, file: FileWriter, offset: int, open_file: OpenFile, mov
         return len(content)
     descriptor = open_file(content)
     try:
-        with reporting(file.told):
+        with naming_path_in_errors(file.told):
             copy_content(descriptor, file.fileno(), content.size, offset, moved)
     finally:
         os.close(descriptor)
@@ -338,7 +338,7 @@ def copy_content(source: int, target: int, size: int, offset: int, moved: Moved 
     done = _share(source, target, size, offset)
     moved(done)
     if size - done >= EARLY:
-        reserve(target, offset + done, size - done)
+        preallocate(target, offset + done, size - done)
     os.lseek(source, done, os.SEEK_SET)
     os.lseek(target, offset + done, os.SEEK_SET)
     while done < size:
@@ -346,7 +346,7 @@ def copy_content(source: int, target: int, size: int, offset: int, moved: Moved 
         if not count:
             raise InputOutputError("a blob became shorter while it was copied")
         if count == EARLY:
-            begin_writing(target, offset + done, count)
+            start_writeback(target, offset + done, count)
         moved(count)
         done += count
 

@@ -17,13 +17,13 @@ from ..oci.config import ImageConfig
 from ..oci.digest import Digest, hash_stream
 from ..oci.document import Document
 from ..oci.document_reader import Budget
-from ..oci.manifest import Descriptor, Manifest, describe
+from ..oci.manifest import Descriptor, Manifest, describe_document
 from ..oci.reference import Reference
-from ..oci.text import clean
+from ..oci.text import sanitise
 from .annotations import BASE_DIGESTS, CONTAINERD_NAME, ELSEWHERE, INDEX_DIGEST, REF_NAME
-from .compression import GZIP, ZSTD, ExpansionLimit, expanded, kind_of
+from .compression import GZIP, ZSTD, ExpansionLimit, decompress, detect_compression
 from .container import CompressedContainer, Container, open_container
-from .tar import NoTar
+from .tar import NotATar
 
 INDEX_FILE = "index.json"
 LAYOUT_FILE = "oci-layout"
@@ -89,11 +89,11 @@ class Archive:
 
     # As a place.
 
-    def holds(self, digest: Digest) -> bool:
+    def has_blob(self, digest: Digest) -> bool:
         """Whether the content is here; for the summary of an archive, whether the archive itself has it."""
         return digest in self._names or digest in self._made or digest in self.elsewhere
 
-    def read(self, descriptor: Descriptor) -> bytes | None:
+    def read_document(self, descriptor: Descriptor) -> bytes | None:
         """The bytes of a document, hashed; None where the archive doesn't have it. Raises DigestMismatch."""
         made = self._made.get(descriptor.digest)
         if made is not None:
@@ -108,23 +108,23 @@ class Archive:
         if image.index is None:
             return image.root
         if image.index not in self._indexes:
-            data = self.read(Descriptor("", image.index, 0))
+            data = self.read_document(Descriptor("", image.index, 0))
             self._budget.spend(data)
-            self._indexes[image.index] = describe(data, self.place(image.index)) if data is not None else None
+            self._indexes[image.index] = describe_document(data, self.describe_blob(image.index)) if data is not None else None
         return self._indexes[image.index] or image.root
 
-    def check(self, descriptor: Descriptor) -> None:
+    def check_blob(self, descriptor: Descriptor) -> None:
         """Raises DigestMismatch for a blob of which is known without reading it that it isn't what its descriptor says."""
         name = self._names.get(descriptor.digest)
         if name is not None and self._container.size(name) != descriptor.size:
             raise DigestMismatch(f"{self._container.place(name)} has {self._container.size(name)} bytes, but its descriptor says {descriptor.size}")
 
-    def place(self, digest: Digest) -> str:
+    def describe_blob(self, digest: Digest) -> str:
         """Where a blob is in the archive, in words for a message."""
         name = self._names.get(digest)
         return self._container.place(name) if name is not None else f"{self.path}: {digest}"
 
-    def open(self, descriptor: Descriptor) -> t.Iterable[bytes | memoryview]:
+    def read_blob(self, descriptor: Descriptor) -> t.Iterable[bytes | memoryview]:
         made = self._made.get(descriptor.digest)
         return (made,) if made is not None else self._container.open(self._name_of(descriptor.digest))
 
@@ -185,7 +185,7 @@ class Archive:
             raise CorruptArchive(f"{self.path} has an index.json, but no file oci-layout beside it")
         version = Document.parse(self._container.read(LAYOUT_FILE), f"{self.path}: {LAYOUT_FILE}").required_text("imageLayoutVersion")
         if not version.startswith("1."):
-            raise UnsupportedFormat(f"{self.path} is an image layout of version {clean(version, 40)}; only version 1 is supported")
+            raise UnsupportedFormat(f"{self.path} is an image layout of version {sanitise(version, 40)}; only version 1 is supported")
 
     def _read_digests(self, index: Document, annotation: str) -> frozenset[Digest]:
         texts = index.text_map("annotations").get(annotation, "")
@@ -195,7 +195,7 @@ class Archive:
         try:
             return Digest.parse(text)
         except InvalidReference as error:
-            raise CorruptArchive(f"{what}: {clean(str(error))}") from error
+            raise CorruptArchive(f"{what}: {sanitise(str(error))}") from error
 
     def _layout_names(self, descriptor: Descriptor) -> list[Reference]:
         """containerd's name comes first; a `ref.name` is a whole name only if it could be no tag."""
@@ -209,7 +209,7 @@ class Archive:
         try:
             return Reference.parse(text).name
         except InvalidReference as error:
-            raise CorruptArchive(f"{self.path} names an image {clean(text, 300)!r}, which is no reference: {clean(str(error))}") from error
+            raise CorruptArchive(f"{self.path} names an image {sanitise(text, 300)!r}, which is no reference: {sanitise(str(error))}") from error
 
     # docker-archives.
 
@@ -261,12 +261,12 @@ class Archive:
     def _existing(self, name: str, what: str) -> str:
         plain = "/".join(part for part in name.split("/") if part not in ("", "."))
         if plain not in self._container:
-            raise CorruptArchive(f"{what} names {clean(name, 200)!r}, which is not in the archive")
+            raise CorruptArchive(f"{what} names {sanitise(name, 200)!r}, which is not in the archive")
         return plain
 
     def _layers(self, diff_ids: t.Mapping[str, Digest]) -> dict[str, _Layer]:
         """The compressed ones of these layer files."""
-        kinds = {name: kind_of(self._container.beginning(name)) for name in diff_ids}
+        kinds = {name: detect_compression(self._container.beginning(name)) for name in diff_ids}
         for name, kind in kinds.items():
             if kind not in _LAYER_TYPES:
                 raise UnsupportedFormat(
@@ -282,7 +282,7 @@ class Archive:
         layers: dict[str, _Layer] = {}
         for name, chunks in self._container.stream(list(names)):
             kind = str(kinds[name])
-            content, _size = hash_stream(expanded(_as_bytes(chunks), kind, self._container.place(name), limit), diff_ids[name].algorithm)
+            content, _size = hash_stream(decompress(_as_bytes(chunks), kind, self._container.place(name), limit), diff_ids[name].algorithm)
             digest = self._container.digest(name)
             self._names[digest] = name
             layer = _Layer(Descriptor(_LAYER_TYPES[kind], digest, self._container.size(name)), content)
@@ -299,22 +299,22 @@ class Archive:
         return compressed[name].descriptor
 
 
-class SequentialArchive(Archive):
+class CompressedArchive(Archive):
     """An archive that can only be read from front to back: several blobs are taken out of it in one reading."""
 
     def __init__(self, container: CompressedContainer) -> None:
         super().__init__(container)
         self._stream = container.stream
 
-    def check(self, descriptor: Descriptor) -> None:
+    def check_blob(self, descriptor: Descriptor) -> None:
         """All was hashed when the archive was read first."""
-        super().check(descriptor)
+        super().check_blob(descriptor)
         name = self._names.get(descriptor.digest)
         if name is not None and descriptor.digest.algorithm == "sha256" and self._container.digest(name) != descriptor.digest:
             found = self._container.digest(name)
             raise DigestMismatch(f"{self._container.place(name)} should have the digest {descriptor.digest}, but its bytes have {found}")
 
-    def stream(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, t.Iterable[bytes]]]:
+    def read_in_order(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, t.Iterable[bytes]]]:
         """The blobs WANTED in the order of the archive, each to be read before the next is asked for."""
         by_name: dict[str, list[Descriptor]] = {}
         for descriptor in wanted:
@@ -343,10 +343,10 @@ def open_archive(path: str) -> Archive:
     """The archive at PATH: a tar, a compressed tar or a folder. Raises CorruptArchive, UnsupportedFormat, DigestMismatch, InputOutputError."""
     try:
         container = open_container(path)
-    except NoTar as error:
+    except NotATar as error:
         kinds = "a tar, plain or compressed with gzip, bzip2, xz or zstd, or a folder with an OCI layout"
         raise CorruptArchive(f"{error.message}; an archive of images is {kinds}") from error
-    return SequentialArchive(container) if isinstance(container, CompressedContainer) else Archive(container)
+    return CompressedArchive(container) if isinstance(container, CompressedContainer) else Archive(container)
 
 
 def _as_bytes(chunks: t.Iterable[bytes | memoryview]) -> t.Iterator[bytes]:

@@ -14,7 +14,7 @@ from ..oci.digest import Digest, Verifier
 from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
 from ..streams import Chunks
-from .output import FileTarget
+from .output import FileOutput
 
 Content = t.Callable[[Descriptor], Chunks]
 
@@ -22,17 +22,17 @@ Content = t.Callable[[Descriptor], Chunks]
 class ArchiveSink:
     """One archive as a place that images are copied to: all of them at once."""
 
-    def __init__(self, target: FileTarget) -> None:
+    def __init__(self, target: FileOutput) -> None:
         self.target = target
 
-    def writer(self, unused_needed: t.Iterable[Digest]) -> ArchiveWriter:
+    def open_writer(self, unused_needed: t.Iterable[Digest]) -> ArchiveWriter:
         return ArchiveWriter(self.target)
 
 
 class ArchiveWriter:
     """A file beside the archive, that takes its place when all of it is there. What fails or is killed leaves the old archive."""
 
-    def __init__(self, target: FileTarget) -> None:
+    def __init__(self, target: FileOutput) -> None:
         self._pieces: list[tuple[int, bytes]] = []
         self._offsets: dict[Digest, int] = {}
         offset = 0
@@ -54,11 +54,11 @@ class ArchiveWriter:
     def __exit__(self, *unused: object) -> None:
         self._stack.close()
 
-    def lacking(self, unused_graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
+    def find_missing_blobs(self, unused_graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
         """An archive that is written is written whole."""
         return planned
 
-    def ingest(self, descriptor: Descriptor, content: Content) -> None:
+    def put_blob(self, descriptor: Descriptor, content: Content) -> None:
         """Puts one blob in its place. Raises DigestMismatch when the bytes are not what DESCRIPTOR says."""
         verifier = Verifier(descriptor.digest, descriptor.size, f"blob {descriptor.digest}")
         start = self._offsets[descriptor.digest]
@@ -71,7 +71,7 @@ class ArchiveWriter:
     def discard(self) -> None:
         """What isn't published goes with the writer."""
 
-    def publish(self, unused_images: t.Sequence[NamedGraph]) -> None:
+    def publish_images(self, unused_images: t.Sequence[NamedGraph]) -> None:
         """The archive with the images that it was planned for."""
         for offset, data in self._pieces:
             self._file.write_at(data, offset)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from ..errors import CorruptArchive
 from .annotations import BASE_DIGESTS, ELSEWHERE
-from .format import OCI, SavedImage, archive_files, chunks_of, tar_pieces
+from .format import OCI, SavedImage, build_archive_files, build_tar, read_pieces
 from .graphs import ArchiveGraphs
 from .reader import Archive
 
 
-def summarise(archive: Archive) -> bytes:
+def summarise_archive(archive: Archive) -> bytes:
     """A small OCI archive with the names, documents and configs of ARCHIVE, that tells which layers the archive itself has."""
     images: list[SavedImage] = []
     graphs = ArchiveGraphs(archive)
@@ -24,6 +24,6 @@ def summarise(archive: Archive) -> bytes:
             raise CorruptArchive(f"{archive.path} is not whole: it lacks {root.digest}")
         images.append(SavedImage(graph, root, image.names, None))
     layers = {layer.digest for image in images for node in image.graph.images for layer in node.manifest.layers}
-    notes = {ELSEWHERE: {layer for layer in layers if archive.holds(layer)}, BASE_DIGESTS: archive.base_digests}
-    files = archive_files(images, OCI, layers, notes)
-    return b"".join(bytes(chunk) for chunk in chunks_of(tar_pieces(files), archive.open))
+    notes = {ELSEWHERE: {layer for layer in layers if archive.has_blob(layer)}, BASE_DIGESTS: archive.base_digests}
+    files = build_archive_files(images, OCI, layers, notes)
+    return b"".join(bytes(chunk) for chunk in read_pieces(build_tar(files), archive.read_blob))

@@ -14,7 +14,7 @@ import typing as t
 from ..errors import CorruptArchive, system_error
 from ..limits import MAX_EXTENDED
 from ..limits import MAX_TAR_MEMBERS as MAX_MEMBERS
-from ..oci.text import clean
+from ..oci.text import sanitise
 
 BLOCK = 512
 CHUNK = 1024 * 1024
@@ -96,7 +96,7 @@ class StreamBytes:
             yield piece
 
 
-class NoTar(CorruptArchive):
+class NotATar(CorruptArchive):
     """What doesn't begin as a tar does, and so is probably none."""
 
 
@@ -173,13 +173,13 @@ class TarReader:
                 return None
             if len(block) < BLOCK:
                 if not offset:
-                    raise NoTar(self.corrupt("it ends in the middle of its first header, or this is no tar", offset).message)
+                    raise NotATar(self.corrupt("it ends in the middle of its first header, or this is no tar", offset).message)
                 raise self.corrupt(f"it ends in the middle of a header after {self._member}", offset)
             if not any(block) and not extended:
                 return None
             if not _checksum_is_right(block):
                 if not offset:
-                    raise NoTar(self.corrupt("its first header is damaged, or this is no tar", offset).message)
+                    raise NotATar(self.corrupt("its first header is damaged, or this is no tar", offset).message)
                 raise self.corrupt(f"the header after {self._member} is damaged, or this is no tar", offset)
             kind, size = block[156:157], self._number(block[124:136], offset)
             if kind in (b"x", b"g", b"L", b"K"):
@@ -196,7 +196,7 @@ class TarReader:
         if kind == b"S" or any(key.startswith(b"GNU.sparse") for key in extended):
             raise self.corrupt("it has a sparse member, which is not supported", offset)
         name = extended.get(b"path") or _name_of(block)
-        self._member = repr(clean(name.decode("utf-8", "replace"), 200))
+        self._member = repr(sanitise(name.decode("utf-8", "replace"), 200))
         known = _KINDS.get(kind)
         if known is None:
             raise self.corrupt(f"{self._member} is of the unknown kind {kind!r}", offset)

@@ -14,49 +14,49 @@ from ..limits import MAX_ENGINE_LIST
 from ..oci.digest import Digest
 from ..oci.document import Document
 from ..oci.reference import Reference
-from ..oci.text import clean
-from .interfaces import Details, HeldImage, Resident
+from ..oci.text import sanitise
+from .interfaces import Details, EngineImage, ListedImage
 
 MAX_LIST = MAX_ENGINE_LIST
 
 _Read = t.TypeVar("_Read")
 
 
-def understood(what: str, read: t.Callable[[], _Read]) -> _Read:
+def parse_answer(what: str, read: t.Callable[[], _Read]) -> _Read:
     """What READ finds in an answer, which WHAT names. Raises EngineError for one that is odd."""
     try:
         return read()
     except UnsupportedFormat as error:  # a document says itself where it is from
         raise EngineError(str(error)) from error
     except InvalidReference as error:
-        raise EngineError(f"{what}: {clean(str(error))}") from error
+        raise EngineError(f"{what}: {sanitise(str(error))}") from error
 
 
-def image_of(row: Document, knows_ids: bool) -> HeldImage:
+def parse_listed_image(row: Document, knows_ids: bool) -> ListedImage:
     """A row of the list of images that Docker and Podman have. Its `Id` is a config's digest (KNOWS_IDS), or that of an index or a manifest."""
 
-    def read() -> HeldImage:
+    def read() -> ListedImage:
         names = [*row.texts("RepoTags", None), *row.texts("Names", None)]
         digests = [Digest.parse(text.rpartition("@")[2]) for text in row.texts("RepoDigests", None) if "@sha" in text]
         own = _id_of(row.required_text("Id"))
-        return HeldImage(names_of(names), tuple(dict.fromkeys(digests if knows_ids else [own, *digests])), own if knows_ids else None)
+        return ListedImage(parse_names(names), tuple(dict.fromkeys(digests if knows_ids else [own, *digests])), own if knows_ids else None)
 
-    return understood(row.what, read)
+    return parse_answer(row.what, read)
 
 
-def resident_of(row: Document, knows_ids: bool, used: t.Callable[[Digest], bool], by_digest: t.Sequence[str] = ()) -> Resident:
+def parse_engine_image(row: Document, knows_ids: bool, used: t.Callable[[Digest], bool], by_digest: t.Sequence[str] = ()) -> EngineImage:
     """A row of that list as an image that may be cleared away. BY_DIGEST are references by digest that are no names, but hold the image."""
 
-    def read() -> Resident:
-        held = image_of(row, knows_ids)
+    def read() -> EngineImage:
+        held = parse_listed_image(row, knows_ids)
         digest = held.image_id or held.digests[0]
-        names = words_of([*row.texts("RepoTags", None), *row.texts("Names", None)])
+        names = parse_words([*row.texts("RepoTags", None), *row.texts("Names", None)])
         tagged = {name.context for name in names}
         # With the last tag of a repository its references by digest go, without our doing.
-        further = tuple(word for name, word in words_of(by_digest).items() if name.context not in tagged)
+        further = tuple(word for name, word in parse_words(by_digest).items() if name.context not in tagged)
         parent = row.text("ParentId")
         details = _details_of(row)
-        return Resident(
+        return EngineImage(
             digest=digest,
             names=names,
             details=lambda: details,
@@ -67,7 +67,7 @@ def resident_of(row: Document, knows_ids: bool, used: t.Callable[[Digest], bool]
             in_use=used(digest),
         )
 
-    return understood(row.what, read)
+    return parse_answer(row.what, read)
 
 
 def _details_of(row: Document) -> Details:
@@ -85,12 +85,12 @@ def _id_of(text: str) -> Digest:
     return Digest.parse(text if ":" in text else f"sha256:{text}")
 
 
-def names_of(texts: t.Iterable[str]) -> frozenset[Reference]:
+def parse_names(texts: t.Iterable[str]) -> frozenset[Reference]:
     """Names as engines write them, familiar or in full; what is no name (`<none>:<none>`) is passed over."""
-    return frozenset(words_of(texts))
+    return frozenset(parse_words(texts))
 
 
-def words_of(texts: t.Iterable[str]) -> dict[Reference, str]:
+def parse_words(texts: t.Iterable[str]) -> dict[Reference, str]:
     """These names, each with the word that the engine has for it."""
     names: dict[Reference, str] = {}
     for text in texts:

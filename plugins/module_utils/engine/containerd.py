@@ -17,13 +17,13 @@ from ..errors import EngineError, EngineRefused, LongshoreError
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
 from ..oci.graph import Graph, ImageNode, read_graph
-from ..oci.manifest import Descriptor, describe
-from ..oci.platform import Platform, choose
+from ..oci.manifest import Descriptor, describe_document
+from ..oci.platform import Platform, choose_platform
 from ..programs import Finished
 from .address import Address
-from .answers import understood, words_of
-from .interfaces import BlobHoldings, Chunks, Details, HeldImage, Holdings, LayersOf, Resident, seconds_to_load
-from .program import ask_program
+from .answers import parse_answer, parse_words
+from .interfaces import Chunks, Details, EngineImage, EngineLayers, LayersByDigest, LayersOf, ListedImage, seconds_to_load
+from .program import run_engine_program
 
 _HEADER = re.compile(rb"REF\s+TYPE\s+DIGEST\s+STATUS\s+SIZE\s+UNPACKED\s*")
 _CONTAINERS = ["CONTAINER", "IMAGE", "RUNTIME"]
@@ -36,7 +36,7 @@ class Containerd:
     """Images by the digests of their indexes or manifests, blobs as they came."""
 
     title = "containerd"
-    takes_oci = True
+    loads_oci = True
     platform: Platform | None = None
 
     def __init__(self, program: str, socket: str, namespace: str, timeout: float) -> None:
@@ -46,9 +46,9 @@ class Containerd:
         self._words = [program, "--address", socket, "--namespace", namespace]
         self._timeout = timeout
 
-    def images(self) -> list[HeldImage]:
+    def list_images(self) -> list[ListedImage]:
         """What isn't unpacked is listed too, after an import that failed, and can't run; so is what is there for other platforms alone."""
-        return [HeldImage(frozenset(words_of([record.word])), (record.digest,), None, record.usable) for record in self._records()]
+        return [ListedImage(frozenset(parse_words([record.word])), (record.digest,), None, record.usable) for record in self._records()]
 
     def _records(self) -> list[_Record]:
         done = self._run("images", "check")
@@ -60,13 +60,13 @@ class Containerd:
             raise EngineError(f"{self.title} at {self.place} can't be asked for its images: {done.told}")
         return [_record_of(line) for line in rows.decode("utf-8", "replace").splitlines() if line.strip()]
 
-    def holdings(self, unused_layers_of: LayersOf) -> Holdings:
-        return BlobHoldings(self._content())
+    def read_layers(self, unused_layers_of: LayersOf) -> EngineLayers:
+        return LayersByDigest(self._content())
 
     def _content(self) -> set[Digest]:
         """The blobs that it has."""
         done = self._checked("content", "ls", "--quiet")
-        return understood(f"what ctr lists of {self.place}", lambda: {Digest.parse(text) for text in _text(done).split()})
+        return parse_answer(f"what ctr lists of {self.place}", lambda: {Digest.parse(text) for text in _text(done).split()})
 
     def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
         """Without being told the platform it would look for older ones too that the host could run, and an index whose blobs are not all sent would fail."""
@@ -75,7 +75,7 @@ class Containerd:
 
     # Clearing away.
 
-    def residents(self, host: Platform) -> list[Resident]:
+    def list_prunable_images(self, host: Platform) -> list[EngineImage]:
         """It tells nothing of an image but where it begins: age and labels are read from its config, where somebody asks for them."""
         words: dict[Digest, list[str]] = {}
         for record in self._records():
@@ -103,7 +103,7 @@ class Containerd:
 
         try:
             data = self._read(digest) if digest in here() else None
-            graph = read_graph(describe(data, str(digest)), str(digest), read) if data is not None else None
+            graph = read_graph(describe_document(data, str(digest)), str(digest), read) if data is not None else None
             if graph is None:
                 return Details()
             image = _image_for(host, graph)
@@ -132,7 +132,7 @@ class Containerd:
         return done
 
     def _run(self, *words: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
-        return ask_program([*self._words, *words], f"{self.title} at {self.place}", self._timeout, given, seconds)
+        return run_engine_program([*self._words, *words], f"{self.title} at {self.place}", self._timeout, given, seconds)
 
 
 def _text(done: Finished) -> str:
@@ -153,17 +153,17 @@ def _record_of(line: str) -> _Record:
     words = line.split()
     if len(words) < 4:
         raise EngineError(f"containerd lists an image in a way that isn't understood: {line[:200]!r}")
-    return _Record(words[0], understood("what ctr lists of images", lambda: Digest.parse(words[2])), words[-1] == _TRUE)
+    return _Record(words[0], parse_answer("what ctr lists of images", lambda: Digest.parse(words[2])), words[-1] == _TRUE)
 
 
-def _resident(digest: Digest, words: t.Sequence[str], in_use: bool, details: t.Callable[[], Details]) -> Resident:
+def _resident(digest: Digest, words: t.Sequence[str], in_use: bool, details: t.Callable[[], Details]) -> EngineImage:
     """Names are written in full. Kubernetes has each image by its ID too, which is no name; any other word is somebody's own."""
-    names = {name: word for name, word in words_of(words).items() if str(name) == word}
+    names = {name: word for name, word in parse_words(words).items() if str(name) == word}
     ids = tuple(word for word in words if _ID.fullmatch(word))
-    return Resident(digest, names, details, None, (digest,), ids, None, in_use, foreign=len(names) + len(ids) < len(words))
+    return EngineImage(digest, names, details, None, (digest,), ids, None, in_use, foreign=len(names) + len(ids) < len(words))
 
 
 def _image_for(host: Platform, graph: Graph) -> ImageNode | None:
     with contextlib.suppress(LongshoreError):
-        return choose(host, graph.images_by_platform, "")
+        return choose_platform(host, graph.images_by_platform, "")
     return next(iter(graph.images), None)

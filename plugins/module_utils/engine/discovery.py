@@ -13,7 +13,7 @@ import typing as t
 
 from ..errors import EngineError, InvalidOption
 from .address import Address, Tls
-from .interfaces import ClearableEngine
+from .interfaces import PrunableEngine
 
 AUTO, DOCKER, PODMAN, CONTAINERD = "auto", "docker", "podman", "containerd"
 _DOCKER_SOCKET = "/var/run/docker.sock"
@@ -49,7 +49,7 @@ class EngineOptions:
         return options
 
 
-def open_engine(options: EngineOptions, environment: t.Mapping[str, str]) -> ClearableEngine:
+def open_engine(options: EngineOptions, environment: t.Mapping[str, str]) -> PrunableEngine:
     """The engine that is asked for. Raises EngineError when it is absent, stopped, or keeps this user out, InvalidOption for what can't be."""
     places = _Places(options, environment)
     kind = options.engine if options.engine != AUTO else places.first()
@@ -91,7 +91,7 @@ class _Places:
 
     # Docker.
 
-    def docker(self) -> ClearableEngine:
+    def docker(self) -> PrunableEngine:
         from .docker import open_docker
         from .http_api import Api
 
@@ -124,7 +124,7 @@ class _Places:
 
     # Podman.
 
-    def podman(self) -> ClearableEngine:
+    def podman(self) -> PrunableEngine:
         from .podman import PodmanProgram, PodmanService
 
         address = self._podman_address()
@@ -148,7 +148,7 @@ class _Places:
 
     # containerd.
 
-    def containerd(self) -> ClearableEngine:
+    def containerd(self) -> PrunableEngine:
         from .containerd import Containerd
 
         program = find_program("ctr")

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from ..errors import EngineError, EngineRefused, UnsupportedFormat
 from ..oci.document import Document
-from ..oci.text import clean
+from ..oci.text import sanitise
 from .address import Address, reporting
-from .answers import MAX_LIST, understood
+from .answers import MAX_LIST, parse_answer
 from .exchange import AnswerTooLong, Exchange
 from .interfaces import Chunks
 
@@ -42,12 +42,12 @@ class Api:
     def get(self, path: str) -> Document | None:
         """An object; None for what isn't there."""
         data, _headers = self._ask("GET", path, _MAX_ANSWER)
-        return None if data is None else understood(self._what(path), lambda: Document.parse(data, self._what(path)))
+        return None if data is None else parse_answer(self._what(path), lambda: Document.parse(data, self._what(path)))
 
     def get_list(self, path: str) -> list[Document]:
         """A list of objects, however many there are."""
         data, _headers = self._ask("GET", path, MAX_LIST)
-        return understood(self._what(path), lambda: Document.parse_list(data or b"[]", self._what(path), MAX_LIST, None))
+        return parse_answer(self._what(path), lambda: Document.parse_list(data or b"[]", self._what(path), MAX_LIST, None))
 
     def send(self, path: str, archive: Chunks, size: int) -> None:
         """Sends an archive. Raises EngineError for a refusal, in the status or in the answer, and for an engine that breaks off."""
@@ -77,7 +77,7 @@ class Api:
             raise EngineError(f"{self._what(path)} is longer than the {limit} bytes that are allowed") from error
         except (http.client.HTTPException, ValueError) as error:
             raise EngineError(
-                f"{self.title} at {self.place} broke off or speaks no HTTP ({clean(str(error) or type(error).__name__, 200)})"
+                f"{self.title} at {self.place} broke off or speaks no HTTP ({sanitise(str(error) or type(error).__name__, 200)})"
             ) from error
         finally:
             opened.close()
@@ -85,7 +85,7 @@ class Api:
             return None, answer.headers
         if answer.status >= http.client.BAD_REQUEST:
             raise EngineRefused(
-                f"{self.title} at {self.place} refuses it: {_refusal(answer.body) or clean(answer.reason, 200)} (status {answer.status})"
+                f"{self.title} at {self.place} refuses it: {_refusal(answer.body) or sanitise(answer.reason, 200)} (status {answer.status})"
             )
         if answer.status >= http.client.MULTIPLE_CHOICES:
             raise EngineError(
@@ -104,4 +104,4 @@ def _refusal(data: bytes) -> str | None:
         told = document.text("error") or document.text("message")
     except UnsupportedFormat:
         return None
-    return clean(told) if told else None
+    return sanitise(told) if told else None

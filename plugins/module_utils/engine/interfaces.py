@@ -31,7 +31,7 @@ def seconds_to_load(size: int, timeout: float) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
-class HeldImage:
+class ListedImage:
     """An image of an engine. `digests` are those of an index or a manifest by which it is known; `image_id` is None where the engine doesn't tell.
 
     One that isn't `usable` is listed, but something of it is missing.
@@ -53,7 +53,7 @@ class Details:
 
 
 @dataclasses.dataclass(frozen=True)
-class Resident:
+class EngineImage:
     """An image of an engine with all of its names, as somebody sees it who clears up there.
 
     `digest` is that by which the engine tells it from others, its ID with some. `names` come with the engine's own word for each, `further` are words
@@ -73,20 +73,20 @@ class Resident:
 
 
 @dataclasses.dataclass(frozen=True)
-class Offer:
+class OfferedImage:
     """An image that an engine is to take. `diff_ids` are the digests of its layers, uncompressed, as its config has them."""
 
     manifest: Manifest
     diff_ids: tuple[Digest, ...]
 
 
-class Holdings(t.Protocol):
+class EngineLayers(t.Protocol):
     """The layers of an engine."""
 
-    def lacking(self, offer: Offer) -> tuple[Descriptor, ...]:
+    def find_missing(self, offer: OfferedImage) -> tuple[Descriptor, ...]:
         """The layers of an image that have to be sent."""
 
-    def add(self, offer: Offer) -> None:
+    def add(self, offer: OfferedImage) -> None:
         """Notes that an image is there from now on."""
 
 
@@ -102,17 +102,17 @@ class Engine(t.Protocol):
         """Where it was found, for messages: a socket, an address or a program."""
 
     @property
-    def takes_oci(self) -> bool:
+    def loads_oci(self) -> bool:
         """Whether it takes OCI archives, and keeps their digests. Docker's first store takes docker archives alone, and keeps IDs."""
 
     @property
     def platform(self) -> Platform | None:
         """The platform that it runs, without a variant; None where that is the host's."""
 
-    def images(self) -> list[HeldImage]:
+    def list_images(self) -> list[ListedImage]:
         """All images that it has now."""
 
-    def holdings(self, layers_of: LayersOf) -> Holdings:
+    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
         """What it surely has of layers. LAYERS_OF tells the layers of an index or a manifest, as far as the store knows it."""
 
     def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
@@ -122,10 +122,10 @@ class Engine(t.Protocol):
         """
 
 
-class ClearableEngine(Engine, t.Protocol):
+class PrunableEngine(Engine, t.Protocol):
     """An engine that also lets go of what it holds."""
 
-    def residents(self, host: Platform) -> list[Resident]:
+    def list_prunable_images(self, host: Platform) -> list[EngineImage]:
         """All images that it has now, each once. What is told of an image for several platforms is told of that of HOST."""
 
     def remove(self, word: str) -> None:
@@ -135,20 +135,20 @@ class ClearableEngine(Engine, t.Protocol):
         """
 
 
-class BlobHoldings:
+class LayersByDigest:
     """Layers that are known by the digests of the blobs that they came as."""
 
     def __init__(self, blobs: t.Iterable[Digest]) -> None:
         self._blobs = set(blobs)
 
-    def lacking(self, offer: Offer) -> tuple[Descriptor, ...]:
+    def find_missing(self, offer: OfferedImage) -> tuple[Descriptor, ...]:
         return tuple(dict.fromkeys(layer for layer in offer.manifest.layers if layer.digest not in self._blobs))
 
-    def add(self, offer: Offer) -> None:
+    def add(self, offer: OfferedImage) -> None:
         self._blobs.update(layer.digest for layer in offer.manifest.layers)
 
 
-class ChainHoldings:
+class LayersByChain:
     """Layers that are known by their content and by all layers below: one that lies on others is another layer."""
 
     def __init__(self, stacks: t.Iterable[tuple[Digest, ...]]) -> None:
@@ -159,10 +159,10 @@ class ChainHoldings:
     def _note(self, stack: tuple[Digest, ...]) -> None:
         self._chains.update(stack[:height] for height in range(1, len(stack) + 1))
 
-    def lacking(self, offer: Offer) -> tuple[Descriptor, ...]:
+    def find_missing(self, offer: OfferedImage) -> tuple[Descriptor, ...]:
         """A blob is sent where any layer that it stands for is lacking."""
         layers = enumerate(offer.manifest.layers, 1)
         return tuple(dict.fromkeys(layer for height, layer in layers if offer.diff_ids[:height] not in self._chains))
 
-    def add(self, offer: Offer) -> None:
+    def add(self, offer: OfferedImage) -> None:
         self._note(offer.diff_ids)

@@ -13,8 +13,8 @@ import typing as t
 from ..errors import EngineRefused
 from ..oci.document import Document
 from ..oci.platform import Platform
-from .answers import MAX_LIST, image_of, resident_of, understood
-from .interfaces import BlobHoldings, Chunks, HeldImage, Holdings, LayersOf, Resident, seconds_to_load
+from .answers import MAX_LIST, parse_answer, parse_engine_image, parse_listed_image
+from .interfaces import Chunks, EngineImage, EngineLayers, LayersByDigest, LayersOf, ListedImage, seconds_to_load
 
 if t.TYPE_CHECKING:
     from ..programs import Finished
@@ -31,29 +31,29 @@ class _Podman(abc.ABC):
     """
 
     title = "podman"
-    takes_oci = True
+    loads_oci = True
     platform: Platform | None = None
 
     @abc.abstractmethod
     def rows(self, everything: bool = False) -> list[Document]:
         """The images as Podman lists them; with EVERYTHING those too that only lie below others."""
 
-    def images(self) -> list[HeldImage]:
-        return [image_of(row, knows_ids=True) for row in self.rows()]
+    def list_images(self) -> list[ListedImage]:
+        return [parse_listed_image(row, knows_ids=True) for row in self.rows()]
 
-    def residents(self, unused_host: Platform) -> list[Resident]:
+    def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
         """Each once, though the program lists it for every name. What an additional store holds can't be removed here, and is left out."""
         rows = {row.required_text("Id"): row for row in self.rows(everything=True) if not row.boolean("ReadOnly")}
         return [_resident_of(row) for row in rows.values()]
 
-    def holdings(self, layers_of: LayersOf) -> Holdings:
-        return BlobHoldings(layer for image in self.images() for digest in image.digests for layer in layers_of(digest))
+    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
+        return LayersByDigest(layer for image in self.list_images() for digest in image.digests for layer in layers_of(digest))
 
 
-def _resident_of(row: Document) -> Resident:
+def _resident_of(row: Document) -> EngineImage:
     """Podman counts the containers of an image, those of other tools on its storage too."""
     containers = row.number("Containers") or 0
-    return resident_of(row, True, lambda unused_digest: containers > 0)
+    return parse_engine_image(row, True, lambda unused_digest: containers > 0)
 
 
 class PodmanService(_Podman):
@@ -82,7 +82,7 @@ class PodmanProgram(_Podman):
 
     def rows(self, everything: bool = False) -> list[Document]:
         output = self._checked("images", *(["--all"] if everything else []), "--format", "json").output.strip()
-        return understood(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
+        return parse_answer(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
 
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
         self._checked("load", "--quiet", given=archive, seconds=seconds_to_load(size, self._timeout))
@@ -91,9 +91,9 @@ class PodmanProgram(_Podman):
         self._checked("image", "rm", word, allowed=_ABSENT)
 
     def _checked(self, *words: str, given: Chunks = (), allowed: int = 0, seconds: float = math.inf) -> Finished:
-        from .program import ask_program
+        from .program import run_engine_program
 
-        done = ask_program([self.place, *words], f"{self.title} ({self.place})", self._timeout, given, seconds)
+        done = run_engine_program([self.place, *words], f"{self.title} ({self.place})", self._timeout, given, seconds)
         if done.status not in (0, allowed):
             raise EngineRefused(f"{self.title} ({self.place}) refuses it: {done.told}")
         return done

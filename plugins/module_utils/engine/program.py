@@ -14,7 +14,7 @@ from ..programs import Chunks, Finished, ProgramFailed, run_program
 from .answers import MAX_LIST
 
 
-def ask_program(words: t.Sequence[str], title: str, timeout: float, given: Chunks = (), seconds: float = math.inf) -> Finished:
+def run_engine_program(words: t.Sequence[str], title: str, timeout: float, given: Chunks = (), seconds: float = math.inf) -> Finished:
     """As run_program, for an engine that messages call TITLE. Raises EngineError."""
     try:
         return run_program(words, timeout, MAX_LIST, given, seconds)

@@ -15,7 +15,7 @@ from ..errors import InvalidOption
 from . import media_types
 from .config import ImageConfig
 from .digest import Digest
-from .document import Document, canonical
+from .document import Document, encode_canonical
 from .manifest import Descriptor, Manifest
 from .platform import Platform
 from .times import parse_time
@@ -37,7 +37,7 @@ class NewLayer:
     created_by: str
 
 
-def words(value: object, option: str) -> list[str] | None:
+def parse_command(value: object, option: str) -> list[str] | None:
     """The words of a command, as a list or a single word gives them. Raises InvalidOption for text of which it isn't sure where its words end."""
     if value is None:
         return None
@@ -125,7 +125,7 @@ def _in_seconds(moment: datetime.datetime) -> tuple[str, int]:
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), seconds
 
 
-def compose(base: Base | None, platform: Platform, layers: t.Sequence[NewLayer], settings: Settings, created: str) -> tuple[Manifest, bytes]:
+def compose_image(base: Base | None, platform: Platform, layers: t.Sequence[NewLayer], settings: Settings, created: str) -> tuple[Manifest, bytes]:
     """The manifest and the config of the new image. Layers keep their bytes; those of a docker image get the OCI names of the same types."""
     below = base.config.document.members if base is not None else {}
     history = list(below.get("history") or [])
@@ -144,7 +144,7 @@ def compose(base: Base | None, platform: Platform, layers: t.Sequence[NewLayer],
     }
     if platform.variant is not None and "variant" not in config:
         config["variant"] = platform.variant
-    data = canonical(config)
+    data = encode_canonical(config)
     lower = [
         dataclasses.replace(layer, media_type=_OCI_LAYERS.get(layer.media_type, layer.media_type)) for layer in (base.manifest.layers if base else ())
     ]

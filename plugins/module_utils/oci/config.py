@@ -14,7 +14,7 @@ from ..errors import InvalidReference, UnsupportedFormat
 from .digest import Digest
 from .document import Document
 from .platform import Platform
-from .text import clean
+from .text import sanitise
 from .times import parse_time
 
 
@@ -86,4 +86,4 @@ def _read_diff_ids(rootfs: Document) -> tuple[Digest, ...]:
     try:
         return tuple(Digest.parse(text) for text in rootfs.texts("diff_ids"))
     except InvalidReference as error:
-        raise UnsupportedFormat(f"{rootfs.what}: {clean(str(error))}") from error
+        raise UnsupportedFormat(f"{rootfs.what}: {sanitise(str(error))}") from error

@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ..errors import DigestMismatch, InvalidReference
-from .text import clean
+from .text import sanitise
 
 _ENCODED = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
 ALGORITHMS = tuple(_ENCODED)
@@ -31,7 +31,7 @@ class Digest:
     def __post_init__(self) -> None:
         pattern = _ENCODED.get(self.algorithm)
         if pattern is None or not pattern.fullmatch(self.hex):
-            raise InvalidReference(f"{clean(str(self), 200)!r} is not a digest: sha256: and 64 lower-case hex digits, or sha512: and 128")
+            raise InvalidReference(f"{sanitise(str(self), 200)!r} is not a digest: sha256: and 64 lower-case hex digits, or sha512: and 128")
 
     @classmethod
     def parse(cls, text: str) -> Digest:

@@ -134,7 +134,7 @@ def count_values(data: bytes) -> int:
     return data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
-def canonical(members: t.Mapping[str, t.Any]) -> bytes:
+def encode_canonical(members: t.Mapping[str, t.Any]) -> bytes:
     """The bytes of a document that we write: always the same for the same content, and as small as JSON gets."""
     # Half a surrogate pair has no UTF-8; backslashreplace writes it as JSON does, and as it was read.
     return json.dumps(members, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode("utf-8", "backslashreplace")

@@ -88,7 +88,7 @@ def document_reader(read: Read, what: str) -> DocumentReader:
     return read if isinstance(read, DocumentReader) else DocumentReader(read, what)
 
 
-def bounded(read: Read, what: str, size: int = MAX_TOGETHER) -> Read:
+def bound_reads(read: Read, what: str, size: int = MAX_TOGETHER) -> Read:
     """Return READ for all images of a place together, which may list one document over and over: each reading counts.
 
     It raises UnsupportedFormat when SIZE bytes, 20,000 documents or 4,000,000 JSON values were read.

@@ -15,18 +15,18 @@ from .config import ImageConfig
 from .digest import Digest
 from .document_reader import DocumentReader, Read, document_reader
 from .manifest import Descriptor, Index, Manifest, read_manifest
-from .platform import Platform, Selection, choose
+from .platform import Platform, Selection, choose_platform
 from .reference import Reference
 
 
-class Where(t.NamedTuple):
+class Position(t.NamedTuple):
     """Where in an image an index is: its own one is on level 1, those within it are below. READ reads what it lists."""
 
     level: int
     read: DocumentReader
 
 
-Choice = t.Callable[[Index, str, Where], t.Sequence[Descriptor]]
+Choice = t.Callable[[Index, str, Position], t.Sequence[Descriptor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,17 +98,17 @@ class NamedGraph:
     free: bool = False
 
 
-def every_child(index: Index, unused_what: str, unused_where: Where) -> t.Sequence[Descriptor]:
+def choose_all(index: Index, unused_what: str, unused_where: Position) -> t.Sequence[Descriptor]:
     return index.manifests
 
 
-def children_for(selection: Selection) -> Choice:
+def choose_platforms(selection: Selection) -> Choice:
     """A choice of the children that serve the platforms of SELECTION; it raises PlatformMissing where one is lacking.
 
     An index within another needn't have all of them: it was chosen for those that it has.
     """
 
-    def chosen(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
+    def chosen(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
         if selection.everything:
             return index.manifests
         wanted: set[Descriptor] = set()
@@ -123,7 +123,7 @@ def children_for(selection: Selection) -> Choice:
     return chosen
 
 
-def _serving(platform: Platform, index: Index, what: str, where: Where) -> Descriptor:
+def _serving(platform: Platform, index: Index, what: str, where: Position) -> Descriptor:
     """The entry for a platform. Where none is listed for it, indexes that say nothing of platforms themselves are looked into."""
     entries = [entry for entry in index.manifests if entry.is_document]
     # An image that asks for features of the operating system may not run here: nothing says that this host has them.
@@ -136,25 +136,25 @@ def _serving(platform: Platform, index: Index, what: str, where: Where) -> Descr
         for entry in entries:
             unique.setdefault((entry.digest, entry.platform), entry)
         listed = [(offered, entry) for entry in unique.values() for offered in _offered(entry, where)]
-    return choose(platform, listed, what)
+    return choose_platform(platform, listed, what)
 
 
-def _offered(entry: Descriptor, where: Where) -> t.Iterable[Platform | None]:
+def _offered(entry: Descriptor, where: Position) -> t.Iterable[Platform | None]:
     """The platforms that an entry serves; None where that isn't known."""
     if entry.platform is not None or not entry.is_index:
         return (entry.platform,)
     return where.read.offers(entry, MAX_LEVELS - where.level)
 
 
-def promised_children(selection: Selection | None, index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
+def choose_promised(selection: Selection | None, index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
     """The children by which an image keeps its promise to be here for SELECTION."""
     try:
-        return children_for(selection)(index, what, where) if selection is not None else ()
+        return choose_platforms(selection)(index, what, where) if selection is not None else ()
     except PlatformMissing:
         return ()
 
 
-def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = every_child) -> Graph | None:
+def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = choose_all) -> Graph | None:
     """Reads documents from ROOT down, each once. READ returns a document's bytes, or None where it isn't there; None for ROOT gives None.
 
     WHAT names the image in messages. Entries of an index that are of no type that we know are passed over, as the specification demands.
@@ -184,7 +184,7 @@ def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = every_c
             raise DigestMismatch(f"{name} has {len(data)} bytes, but its descriptor says {descriptor.size}")
         parsed = read_manifest(data, descriptor.media_type, name)
         if isinstance(parsed, Index):
-            for child in choice(parsed, what, Where(level, reader)):
+            for child in choice(parsed, what, Position(level, reader)):
                 visit(child, level + 1)
         else:
             _check_layers(parsed, name, reader)

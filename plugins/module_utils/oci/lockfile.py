@@ -20,7 +20,7 @@ from .document import Document
 from .graph import Graph, ImageNode
 from .platform import Platform, Selection
 from .reference import Reference
-from .text import clean
+from .text import sanitise
 from .times import parse_time
 
 VERSION = 1
@@ -94,7 +94,7 @@ class LockedImage:
             raise UnsupportedFormat(f"{document.what}: it is locked to another digest than the one in its name")
         media_type = document.required_text("media_type")
         if media_type not in media_types.DOCUMENTS:
-            raise UnsupportedFormat(f"{document.what}: {clean(media_type)} is no type of an image")
+            raise UnsupportedFormat(f"{document.what}: {sanitise(media_type)} is no type of an image")
         children = document.required_child("platforms")
         platforms = _in_order(LockedPlatform.read(key, children) for key in children.members)
         if media_type in media_types.MANIFESTS and any(platform.digest != digest for platform in platforms):
@@ -197,7 +197,7 @@ def _in_order(platforms: t.Iterable[LockedPlatform]) -> tuple[LockedPlatform, ..
 def _only(document: Document, *known: str) -> None:
     for key in document.members:
         if key not in known:
-            raise UnsupportedFormat(f"{document.what}: {clean(key, 100)!r} is not known in a lock file of version {VERSION}")
+            raise UnsupportedFormat(f"{document.what}: {sanitise(key, 100)!r} is not known in a lock file of version {VERSION}")
 
 
 def _parsed(parse: t.Callable[[t.Any], _Value], value: object, what: str) -> _Value:
@@ -205,7 +205,7 @@ def _parsed(parse: t.Callable[[t.Any], _Value], value: object, what: str) -> _Va
     try:
         return parse(value)
     except (InvalidOption, InvalidReference) as error:
-        raise UnsupportedFormat(f"{what}: {clean(error.message)}") from error
+        raise UnsupportedFormat(f"{what}: {sanitise(error.message)}") from error
 
 
 def _digest(document: Document, key: str) -> Digest:

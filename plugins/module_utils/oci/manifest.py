@@ -12,9 +12,9 @@ import typing as t
 from ..errors import InvalidReference, UnsupportedFormat
 from . import media_types
 from .digest import Digest
-from .document import Document, canonical
+from .document import Document, encode_canonical
 from .platform import Platform
-from .text import clean
+from .text import sanitise
 
 MAX_SIZE = 2**63 - 1
 
@@ -41,7 +41,7 @@ class Descriptor:
         try:
             digest = Digest.parse(document.required_text("digest"))
         except InvalidReference as error:
-            raise UnsupportedFormat(f"{document.what}: {clean(str(error))}") from error
+            raise UnsupportedFormat(f"{document.what}: {sanitise(str(error))}") from error
         platform = document.child("platform")
         return cls(
             media_type=document.required_text("mediaType"),
@@ -91,7 +91,7 @@ class Manifest:
         return kind in media_types.IMAGE_CONFIGS or (self.media_type == media_types.DOCKER_MANIFEST and kind == media_types.UNNAMED_CONFIG)
 
     def to_bytes(self) -> bytes:
-        return canonical(
+        return encode_canonical(
             {
                 "schemaVersion": 2,
                 "mediaType": self.media_type,
@@ -113,7 +113,7 @@ class Index:
     def only(self, kept: t.Collection[Digest]) -> bytes:
         """A new index that lists the entries with these digests alone, each as it stands here."""
         entries = [members for members, entry in zip(self.document.members["manifests"] or (), self.manifests) if entry.digest in kept]
-        return canonical({**self.document.members, "mediaType": self.media_type, "manifests": entries})
+        return encode_canonical({**self.document.members, "mediaType": self.media_type, "manifests": entries})
 
 
 def read_manifest(data: bytes, media_type: str | None, what: str) -> Manifest | Index:
@@ -132,9 +132,9 @@ def read_manifest(data: bytes, media_type: str | None, what: str) -> Manifest | 
             f"{what} is in Docker's schema 1 format of before 2017, which is not supported: push the image again with a newer tool"
         )
     if own is not None and media_type in media_types.DOCUMENTS and own != media_type:
-        raise UnsupportedFormat(f"{what} calls itself {clean(own)}, but it was offered as {media_type}")
+        raise UnsupportedFormat(f"{what} calls itself {sanitise(own)}, but it was offered as {media_type}")
     if kind not in media_types.DOCUMENTS:
-        raise UnsupportedFormat(f"{what} is neither an image manifest nor an index, but of type {clean(kind or 'unknown')}")
+        raise UnsupportedFormat(f"{what} is neither an image manifest nor an index, but of type {sanitise(kind or 'unknown')}")
     if document.has("manifests") and (document.has("layers") or document.has("config")):
         raise UnsupportedFormat(f"{what} is at once an index and a manifest")
     if kind in media_types.INDEXES:
@@ -149,14 +149,14 @@ def read_manifest(data: bytes, media_type: str | None, what: str) -> Manifest | 
     )
 
 
-def describe(data: bytes, what: str) -> Descriptor:
+def describe_document(data: bytes, what: str) -> Descriptor:
     """The descriptor of a manifest or an index of which only the bytes are at hand. Raises UnsupportedFormat for what is neither."""
     document = Document.parse(data, what)
     kind = document.text("mediaType") or (media_types.OCI_INDEX if document.has("manifests") else media_types.OCI_MANIFEST)
     return Descriptor(read_manifest(data, kind, what).media_type, Digest.of(data), len(data))
 
 
-def subject_of(data: bytes, what: str) -> Digest | None:
+def read_subject(data: bytes, what: str) -> Digest | None:
     """The manifest that another one is about, as a signature is about an image. None where it says none, or nothing that can be read."""
     try:
         subject = Document.parse(data, what).child("subject")

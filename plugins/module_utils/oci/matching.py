@@ -14,7 +14,7 @@ from .platform import Platform, Selection
 from .reference import Reference
 
 
-class Called(t.Protocol):
+class Named(t.Protocol):
     """An image of a place under one name, or without any."""
 
     @property
@@ -24,10 +24,10 @@ class Called(t.Protocol):
     def digest(self) -> Digest: ...
 
 
-_Image = t.TypeVar("_Image", bound=Called)
+_Image = t.TypeVar("_Image", bound=Named)
 
 
-def find_all(images: t.Sequence[_Image], selector: Reference | Digest, image_ids: t.Callable[[_Image], t.Collection[Digest]]) -> list[_Image]:
+def find_matching(images: t.Sequence[_Image], selector: Reference | Digest, image_ids: t.Callable[[_Image], t.Collection[Digest]]) -> list[_Image]:
     """The images that have a name, that are `repository@digest`, or that have a digest or else an ID. IMAGE_IDS is only asked for what is no digest."""
     if isinstance(selector, Digest):
         return [image for image in images if image.digest == selector] or [image for image in images if selector in image_ids(image)]
@@ -41,7 +41,7 @@ def find_all(images: t.Sequence[_Image], selector: Reference | Digest, image_ids
     ]
 
 
-def refuse_contradictions(references: t.Iterable[Reference]) -> None:
+def reject_conflicting_references(references: t.Iterable[Reference]) -> None:
     """Raises InvalidOption where one name stands for two images: which of them it is in the end would be left to chance."""
     asked: dict[Reference, Reference] = {}
     for reference in references:
@@ -50,7 +50,7 @@ def refuse_contradictions(references: t.Iterable[Reference]) -> None:
             raise InvalidOption(f"{first} and {reference} are two images under one name; ask for one of them")
 
 
-def check_plain(platform: Platform | None, selection: Selection, what: str) -> str | None:
+def check_single_platform(platform: Platform | None, selection: Selection, what: str) -> str | None:
     """What to warn of where WHAT has no index to choose from, and is for a PLATFORM that isn't wanted; None where it fits.
 
     Raises PlatformMissing where a platform was asked for: a warning is for the host's own, which was only meant.

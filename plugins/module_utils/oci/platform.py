@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ..errors import InvalidOption, PlatformMissing
-from .text import clean
+from .text import sanitise
 
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _ARCHITECTURES = {
@@ -107,7 +107,7 @@ def _older_arm64_variants(variant: str) -> list[str]:
 _Entry = t.TypeVar("_Entry")
 
 
-def choose(wanted: Platform, entries: t.Sequence[tuple[Platform | None, _Entry]], what: str) -> _Entry:
+def choose_platform(wanted: Platform, entries: t.Sequence[tuple[Platform | None, _Entry]], what: str) -> _Entry:
     """The entry that serves WANTED: the first of the best platform; one without a platform only where none fits. Attestations serve none.
 
     Raises PlatformMissing, which lists what WHAT holds instead.
@@ -120,7 +120,7 @@ def choose(wanted: Platform, entries: t.Sequence[tuple[Platform | None, _Entry]]
         if offered is None:
             return entry
     held = sorted({str(offered) for offered, unused in entries if offered is not None and offered.is_runnable})
-    raise PlatformMissing(f"{what} has no image for {wanted}; it has {clean(', '.join(held)) or 'none for any platform'}")
+    raise PlatformMissing(f"{what} has no image for {wanted}; it has {sanitise(', '.join(held)) or 'none for any platform'}")
 
 
 @dataclasses.dataclass(frozen=True)

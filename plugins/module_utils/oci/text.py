@@ -31,7 +31,7 @@ def without_userinfo(address: str) -> str:
     return scheme + rest
 
 
-def clean(text: str, limit: int = 1000) -> str:
+def sanitise(text: str, limit: int = 1000) -> str:
     """TEXT for a message: at most LIMIT characters, without those by which a terminal could be commanded or a reader misled. CUT ends what was cut."""
     plain = _CONTROLS.sub(" ", text[: limit + 1])
     shown = "".join(character if character.isprintable() else " " for character in plain).strip()

@@ -35,6 +35,6 @@ def parse_age(text: str) -> datetime.timedelta:
         raise InvalidOption(f"{text} is longer than there is time") from error
 
 
-def now() -> str:
+def current_time() -> str:
     """This moment to the second, in UTC."""
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

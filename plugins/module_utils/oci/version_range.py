@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ..errors import InvalidOption
-from .text import clean
+from .text import sanitise
 from .versions import Piece, Version
 
 _BEFORE_RELEASE = frozenset(("a", "alpha", "b", "beta", "c", "cr", "dev", "m", "milestone", "nightly", "pre", "preview", "rc", "snapshot"))
@@ -88,7 +88,7 @@ class VersionRange:
             if variant:
                 variants[variant] = None
         if len(variants) > 1:
-            raise InvalidOption(f"the range of versions {clean(text, 200)!r} names several variants; a range is about one")
+            raise InvalidOption(f"the range of versions {sanitise(text, 200)!r} names several variants; a range is about one")
         every_step = any(condition.opens_steps for condition in conditions)
         return cls(tuple(conditions), next(iter(variants), ()), frozenset(steps), every_step)
 
@@ -115,12 +115,12 @@ def _read_comparison(word: str) -> tuple[list[_Condition], Pieces]:
     version, numbers = Version.read(plain), _NUMBERS.match(plain)
     if version is None or numbers is None or _MISPLACED.search(plain) or _NOT_IN_TAGS.search(rest):
         hint = "; separate comparisons by commas or spaces" if re.search(r"[<>=!~^|&;]", rest) else ""
-        raise InvalidOption(f"{clean(word, 200)!r} is no comparison with a version, such as >=1.2, ~1.25 or 1.25.x{hint}")
+        raise InvalidOption(f"{sanitise(word, 200)!r} is no comparison with a version, such as >=1.2, ~1.25 or 1.25.x{hint}")
     point, variant = _split(version)
     parts = tuple(int(number) for number in numbers[1].split("."))
     if wildcard is not None or (operator == "" and point.is_release):
         if operator not in ("", "=", "==", "!="):
-            raise InvalidOption(f"{clean(word, 200)!r} compares with many versions at once; leave out the x")
+            raise InvalidOption(f"{sanitise(word, 200)!r} compares with many versions at once; leave out the x")
         return [_Condition(operator, point, () if wildcard is not None and not wildcard[1] else parts)], variant
     if operator in ("~", "^"):
         return [_Condition(">=", point), _Condition("<", _Point(_end_of(operator, parts), True, ()))], variant

@@ -16,10 +16,10 @@ from urllib.parse import quote, urlsplit
 from ..errors import Denied, DigestMismatch, ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable
 from ..oci.digest import Verifier
 from ..oci.manifest import Descriptor
-from ..streams import Chunks, Taker
+from ..streams import ChunkReader, Chunks
 from .http.client import DEADLINE, PASSING_STATUS, Body, Request, Response, pause
-from .http.errors import number_in
-from .http.urls import led_to
+from .http.errors import parse_number
+from .http.urls import resolve_redirect
 
 if t.TYPE_CHECKING:
     from .repository import Repository
@@ -48,7 +48,7 @@ class BlobUpload:
         self._chunk_size = CHUNK_SIZE
         self._in_chunks = True
         self._received = 0
-        self._taker: Taker | None = None
+        self._taker: ChunkReader | None = None
         self._moved_at = 0.0
         self._deadline: float | None = None
 
@@ -78,7 +78,7 @@ class BlobUpload:
     def _begin(self, answer: Response) -> None:
         answer.close()
         self._follow(answer)
-        self._chunk_size = max(CHUNK_SIZE, number_in(answer.headers.get("OCI-Chunk-Min-Length")) or 0)
+        self._chunk_size = max(CHUNK_SIZE, parse_number(answer.headers.get("OCI-Chunk-Min-Length")) or 0)
         self._received = 0
 
     def _go_on(self) -> None:
@@ -171,10 +171,10 @@ class BlobUpload:
     def _chunk(self, start: int, size: int) -> Body:
         return Body(size, self._reader(start).take(size))
 
-    def _reader(self, offset: int) -> Taker:
+    def _reader(self, offset: int) -> ChunkReader:
         """The bytes from OFFSET on. They are read on where they were left, else again from the start: what was sent before has to be verified too."""
         if self._taker is None or self._taker.offset != offset:
-            self._taker = Taker(self._verified())
+            self._taker = ChunkReader(self._verified())
             for _known in self._taker.take(offset):
                 """Passed over."""
         return self._taker
@@ -221,7 +221,7 @@ def _location(response: Response, what: str) -> str:
     location = response.headers.get("Location")
     if not location:
         raise RegistryError(f"{what}: the registry opened an upload without saying where")
-    return led_to(response.url, location, f"{what}: the registry sends the upload")
+    return resolve_redirect(response.url, location, f"{what}: the registry sends the upload")
 
 
 def _with_digest(url: str, descriptor: Descriptor) -> str:

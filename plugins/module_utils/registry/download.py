@@ -29,7 +29,7 @@ class Ask(t.Protocol):
     def __call__(self, headers: t.Mapping[str, str], accepted: tuple[int, ...], deadline: float | None) -> Response: ...
 
 
-class Patience:
+class FaultLimit:
     """How often one download is taken up again: `retries` tries and 45 s after the first of the faults that came without progress between them.
 
     No download survives more than 500 faults.
@@ -82,7 +82,7 @@ class Download:
     def _bytes(self, start: int, stop: int, answer: tuple[Response, int] | None) -> Pieces:
         """The bytes from START to STOP, after a first piece without any where ANSWER, which begins at its second member, is here already."""
         position = start
-        patience = Patience(self._retries, start)
+        patience = FaultLimit(self._retries, start)
         if answer is not None:
             try:
                 yield b""

@@ -16,9 +16,9 @@ from ..errors import Denied, LongshoreError
 from .config.mirrors import Route
 from .config.settings import Credentials
 from .http.client import CONNECT_TIMEOUT, MAX_ERROR_BODY, HttpClient, Request, Response
-from .http.errors import failure
+from .http.errors import error_from_response
 from .http.proxy import is_loopback
-from .http.urls import origin
+from .http.urls import url_origin
 
 if t.TYPE_CHECKING:
     from .auth.login import Login
@@ -74,7 +74,7 @@ class Endpoint:
         """Sends REQUEST and answers demands for credentials. Its URL begins with a slash; one that the registry gave may lead elsewhere, without them."""
         if request.url.startswith("/"):
             request = dataclasses.replace(request, url=self.url + self.route.path(request.url, repository))
-        if origin(request.url) != origin(self.url):
+        if url_origin(request.url) != url_origin(self.url):
             return self.client.send(request, self.settings.for_strangers)
         login = self._logins.get(repository)
         authorization = login.current(request) if login is not None else None
@@ -83,10 +83,10 @@ class Endpoint:
             response = self.client.send(dataclasses.replace(request, authorization=header, accepted=(*request.accepted, 401)), self.settings)
             if response.status != 401:
                 return response
-            if origin(response.url) != origin(self.url):
+            if url_origin(response.url) != url_origin(self.url):
                 response.close()
                 raise Denied(f"{request.what}: another host than {self.registry} asks for credentials, which are not given to it", status=401)
-            refusal = failure(response, request.method, request.what, MAX_ERROR_BODY, header)
+            refusal = error_from_response(response, request.method, request.what, MAX_ERROR_BODY, header)
             response.close()
             renewed = self._login(repository).renewed(authorization, response, request) if attempt < _MAX_AUTHORIZATIONS else authorization
             if renewed is None or (authorization is not None and renewed.header == authorization.header):

@@ -19,7 +19,7 @@ _PASSING_ON = (Denied, DigestMismatch, ImageNotFound, RateLimited, RegistryError
 _Taken = t.TypeVar("_Taken")
 
 
-class Fallback:
+class MirrorFallback:
     """The ways to one repository, in the order in which they are asked.
 
     A mirror that can't be reached is not asked again in this run, and one whose answer broke off is passed over when the same is asked for again. What
@@ -73,7 +73,7 @@ class Fallback:
         self.answered_by = ways[-1]
         return taken
 
-    def distrust(self, url: str) -> bool:
+    def report_bad_blob(self, url: str) -> bool:
         """What was given at URL turned out wrong: the mirrors that gave it aren't asked for it again. False where no other way is left."""
         suspects = self._suspects.pop(url, set()) - {self._endpoints[-1]}
         self._liars.setdefault(url, set()).update(suspects)

@@ -15,11 +15,11 @@ from ..errors import ImageNotFound, LongshoreError, RegistryError, UnsupportedFo
 from ..limits import MAX_REFERRERS
 from ..oci import media_types
 from ..oci.digest import Digest
-from ..oci.document import Document, canonical
+from ..oci.document import Document, encode_canonical
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from .repository import Repository
-from .tags import pages, tags
+from .tags import list_tags, read_pages
 
 # By which cosign calls what belongs to an image, where the tags of a repository can't be listed.
 _COSIGN = (".sig", ".att", ".sbom")
@@ -50,21 +50,21 @@ class ReferrerList:
             return None
         members = Document.parse(self.document, "referrers").members if self.document is not None else {}
         listed = [*(members.get("manifests") or ()), *(added[digest] for digest in sorted(added))]
-        return canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, **members, "manifests": listed})
+        return encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, **members, "manifests": listed})
 
 
-def tag_of(digest: Digest) -> str:
+def referrers_tag(digest: Digest) -> str:
     """The tag that stands for a digest where registries know no referrers, and by which cosign's tags begin."""
     return f"{digest.algorithm[:32]}-{digest.hex[:64]}"
 
 
-def referrers_of(repository: Repository, digest: Digest) -> ReferrerList:
+def list_referrers(repository: Repository, digest: Digest) -> ReferrerList:
     """What refers to DIGEST, as the registry tells it, or where it knows no referrers, by the tag that stands for them."""
     what = f"the referrers of {repository.name}@{digest}"
     path = f"/v2/{repository.repository}/referrers/{digest}"
     try:
         listed: list[Referrer] = []
-        for page in pages(repository.reading, repository.repository, path, what, None, media_types.OCI_INDEX):
+        for page in read_pages(repository.reading, repository.repository, path, what, None, media_types.OCI_INDEX):
             listed += _read(page)
             _refuse_too_many(listed, what)
     except (ImageNotFound, UnsupportedFormat):
@@ -77,12 +77,12 @@ def referrers_of(repository: Repository, digest: Digest) -> ReferrerList:
 
 
 def _by_tag(repository: Repository, digest: Digest, what: str) -> ReferrerList:
-    reference = Reference(repository.registry, repository.repository).tagged(tag_of(digest))
+    reference = Reference(repository.registry, repository.repository).tagged(referrers_tag(digest))
     try:
-        root = repository.fetch(reference)
+        root = repository.fetch_manifest(reference)
     except ImageNotFound:
         return ReferrerList((), False)
-    document = repository.read(root)
+    document = repository.read_document(root)
     if not root.is_index:
         raise RegistryError(f"{reference} is no list of referrers, and the registry keeps none itself")
     listed = _read(Document.parse(document, what))
@@ -116,14 +116,14 @@ class DigestTags:
         with self._lock:
             listed = self._listed
         if listed is None:
-            return [parent.tagged(f"{tag_of(digest)}{ending}") for ending in _COSIGN]
-        return listed.get(tag_of(digest), [])
+            return [parent.tagged(f"{referrers_tag(digest)}{ending}") for ending in _COSIGN]
+        return listed.get(referrers_tag(digest), [])
 
     @functools.cached_property
     def _listed(self) -> dict[str, list[Reference]] | None:
         """Tags by what they begin with, up to their first dot: an image may have a thousand manifests, and a repository a hundred thousand tags."""
         try:
-            found = tags(self._repository)
+            found = list_tags(self._repository)
         except LongshoreError:
             return None
         if found is None:

@@ -14,11 +14,11 @@ from .config.mirrors import Route, routes_for
 from .config.settings import ClientSettings
 from .endpoint import Endpoint
 from .http.client import HttpClient
-from .mirror_fallback import Fallback
+from .mirror_fallback import MirrorFallback
 from .repository import Repository
 
 if t.TYPE_CHECKING:
-    from .config.host_config import EngineConfig
+    from .config.host_config import HostRegistryConfig
 
 
 class Registries:
@@ -58,7 +58,7 @@ class Registries:
         itself = self._endpoint(routes.itself)
         reading = routes.mirrors if routes.mirror_only else (*routes.mirrors, routes.upstream)
         ways = [itself] if direct else [self._endpoint(route) for route in reading]
-        return Repository(itself, reference.repository, reference.registry, Fallback(ways, reference.repository))
+        return Repository(itself, reference.repository, reference.registry, MirrorFallback(ways, reference.repository))
 
     def endpoint(self, registry: str) -> Endpoint:
         """A registry itself, for what it has beside images; nothing is sent by it."""
@@ -71,7 +71,7 @@ class Registries:
         return self._endpoints.setdefault(route, Endpoint(route, self.client))
 
 
-def _engine_config() -> EngineConfig:
-    from .config.host_config import EngineConfig
+def _engine_config() -> HostRegistryConfig:
+    from .config.host_config import HostRegistryConfig
 
-    return EngineConfig()
+    return HostRegistryConfig()

@@ -19,8 +19,8 @@ from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
 from .endpoint import Endpoint
 from .http.client import Request, Response
-from .http.urls import origin
-from .mirror_fallback import Fallback
+from .http.urls import url_origin
+from .mirror_fallback import MirrorFallback
 
 if t.TYPE_CHECKING:
     from .download import Download
@@ -34,7 +34,7 @@ _LENGTH = re.compile(r"[0-9]{1,15}")
 class Repository:
     """Images of one repository. Documents that were read once are kept for the run: planning and moving ask for them but once."""
 
-    def __init__(self, endpoint: Endpoint, repository: str, registry: str, ways: Fallback) -> None:
+    def __init__(self, endpoint: Endpoint, repository: str, registry: str, ways: MirrorFallback) -> None:
         """ENDPOINT is that of the registry itself, for all but reading; WAYS are what images are read by."""
         self.endpoint = endpoint
         self.repository = repository
@@ -75,16 +75,16 @@ class Repository:
             return self._fetched_or_none(reference)
         response.close()
         if response.status == 404:
-            return None if origin(response.url) == origin(self.answered_by) else self._fetched_or_none(reference)
+            return None if url_origin(response.url) == url_origin(self.answered_by) else self._fetched_or_none(reference)
         return _described_by(response.headers, reference) or self._fetched_or_none(reference)
 
     def _fetched_or_none(self, reference: Reference) -> Descriptor | None:
         try:
-            return self.fetch(reference)
+            return self.fetch_manifest(reference)
         except ImageNotFound:
             return None
 
-    def fetch(self, reference: Reference) -> Descriptor:
+    def fetch_manifest(self, reference: Reference) -> Descriptor:
         """Reads the manifest or index that a reference points at. Raises ImageNotFound, DigestMismatch, UnsupportedFormat."""
         return self._fetch(reference)[0]
 
@@ -113,7 +113,7 @@ class Repository:
                 self._kept_bytes -= len(self._documents.pop(next(iter(self._documents))))
         return data
 
-    def read(self, descriptor: Descriptor) -> bytes:
+    def read_document(self, descriptor: Descriptor) -> bytes:
         """The bytes of a manifest, an index or a config, checked against the digest."""
         known = self._documents.get(descriptor.digest)
         if known is not None:
@@ -126,13 +126,13 @@ class Repository:
             try:
                 return self._keep(descriptor.digest, self._read_blob(descriptor))
             except DigestMismatch:
-                if not self.distrust(descriptor):
+                if not self.report_bad_blob(descriptor):
                     raise
 
     def _read_blob(self, descriptor: Descriptor) -> bytes:
         data = bytearray()
         whole_by = time.monotonic() + DOCUMENT_SECONDS
-        for chunk in self.open(descriptor):
+        for chunk in self.read_blob(descriptor):
             data += chunk
             if time.monotonic() > whole_by:
                 raise Unreachable(f"{self.name}: the config {descriptor.digest} didn't come within {DOCUMENT_SECONDS:.0f} seconds")
@@ -144,25 +144,25 @@ class Repository:
 
     # Blobs.
 
-    def has(self, descriptor: Descriptor) -> bool:
+    def has_blob(self, descriptor: Descriptor) -> bool:
         """Whether a blob is there, as far as the registry tells: where it refuses HEAD, sending the blob again is the way that works."""
         accepted = (200, 404, *_HEAD_REFUSED)
         response = self._send("HEAD", self._blob_url(descriptor.digest), f"{self.name}@{descriptor.digest}", accepted=accepted)
         response.close()
         return response.status == 200
 
-    def open(self, descriptor: Descriptor, offset: int = 0) -> t.Iterator[bytes]:
+    def read_blob(self, descriptor: Descriptor, offset: int = 0) -> t.Iterator[bytes]:
         """The bytes of a blob from OFFSET on, for a reader that verifies them. A connection that breaks is taken up again where it broke."""
         known = self._documents.get(descriptor.digest)
         return iter((known[offset:],)) if known is not None else self._download(descriptor).from_offset(offset)
 
-    def open_piece(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
+    def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
         """The bytes of a blob from START to STOP, or True and all of them where the registry doesn't honour ranges."""
         return self._download(descriptor).piece(start, stop)
 
-    def distrust(self, descriptor: Descriptor) -> bool:
+    def report_bad_blob(self, descriptor: Descriptor) -> bool:
         """A blob turned out to be another: whether it can be had elsewhere than from the mirrors that gave it, which aren't asked for it again."""
-        return self._ways.distrust(self._blob_url(descriptor.digest))
+        return self._ways.report_bad_blob(self._blob_url(descriptor.digest))
 
     def _download(self, descriptor: Descriptor) -> Download:
         from .download import Download

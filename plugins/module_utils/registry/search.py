@@ -15,7 +15,7 @@ from ..errors import InvalidReference, LongshoreError
 from ..limits import MAX_DOCUMENT, MAX_SEARCH_PAGES
 from ..oci.document import Document
 from ..oci.reference import DOCKER_HUB, Reference
-from ..oci.text import clean
+from ..oci.text import sanitise
 from . import tags as listing
 from .endpoint import Endpoint
 from .http.client import Request
@@ -28,7 +28,7 @@ _NO_CATALOG = frozenset((400, 401, 403, 404, 405, 501))
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class FoundRepository:
     """One repository. What only docker.io tells is None elsewhere."""
 
     reference: Reference
@@ -38,15 +38,15 @@ class Found:
     automated: bool | None = None
 
 
-def search(registries: Registries, registry: str, term: str) -> t.Iterator[Found]:
+def search_repositories(registries: Registries, registry: str, term: str) -> t.Iterator[FoundRepository]:
     """The repositories of REGISTRY that fit TERM, in its own order. A page is asked for when the one before has been read."""
     if registry == DOCKER_HUB:
         return _search_hub(registries.endpoint(registry), term)
     return _search_catalog(registries, registry, term)
 
 
-def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[Found]:
-    what = f"search at {endpoint.registry} for {clean(term, 200)!r}"
+def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[FoundRepository]:
+    what = f"search at {endpoint.registry} for {sanitise(term, 200)!r}"
     budget = listing.ListBudget(what)
     for number in range(1, MAX_SEARCH_PAGES + 1):
         address = f"{HUB_SEARCH}?{urlencode({'q': term, 'n': MAX_PAGE_SIZE, 'page': number})}"
@@ -60,9 +60,9 @@ def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[Found]:
             except InvalidReference:
                 continue  # nobody could pull it by such a name
             description = row.text("description")
-            yield Found(
+            yield FoundRepository(
                 reference,
-                clean(description) if description is not None else None,
+                sanitise(description) if description is not None else None,
                 row.number("star_count") or 0,
                 row.boolean("is_official") or False,
                 row.boolean("is_automated") or False,
@@ -71,20 +71,20 @@ def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[Found]:
             return
 
 
-def _search_catalog(registries: Registries, registry: str, term: str) -> t.Iterator[Found]:
+def _search_catalog(registries: Registries, registry: str, term: str) -> t.Iterator[FoundRepository]:
     """The repositories with TERM in their name. Where a registry shows no catalog, as public ones do, the one that is called exactly so."""
     wanted = term.lower()
     try:
-        for reference in listing.repositories(registries.endpoint(registry)):
+        for reference in listing.list_repositories(registries.endpoint(registry)):
             if wanted in reference.repository:
-                yield Found(reference)
+                yield FoundRepository(reference)
     except LongshoreError as error:
         if error.status not in _NO_CATALOG:
             raise
         exact = _exact(registries, registry, term)
         if exact is None:
             raise
-        yield Found(exact)
+        yield FoundRepository(exact)
 
 
 def _exact(registries: Registries, registry: str, name: str) -> Reference | None:
@@ -92,4 +92,4 @@ def _exact(registries: Registries, registry: str, name: str) -> Reference | None
         reference = listing.repository_reference(registry, name)
     except InvalidReference:
         return None
-    return reference if listing.tags(registries.repository(reference)) is not None else None
+    return reference if listing.list_tags(registries.repository(reference)) is not None else None

@@ -19,15 +19,15 @@ from ..oci.document import Document
 from ..oci.reference import Reference
 from .endpoint import Endpoint
 from .http.client import Request, Response
-from .http.errors import place_of
+from .http.errors import host_of
 from .http.link_header import next_target
-from .http.urls import origin
+from .http.urls import url_origin
 from .repository import Repository
 
 PAGE_SIZE = 1000
 
 
-def tags(repository: Repository, page_size: int = PAGE_SIZE) -> list[Reference] | None:
+def list_tags(repository: Repository, page_size: int = PAGE_SIZE) -> list[Reference] | None:
     """All tags of a repository in the registry's order, each as a reference; None where the registry doesn't have the repository.
 
     Raises RegistryError for more tags or pages than are allowed, UnsupportedFormat for answers that are no lists of tags.
@@ -41,7 +41,7 @@ def tags(repository: Repository, page_size: int = PAGE_SIZE) -> list[Reference] 
         return None
 
 
-def repositories(endpoint: Endpoint, page_size: int = PAGE_SIZE) -> t.Iterator[Reference]:
+def list_repositories(endpoint: Endpoint, page_size: int = PAGE_SIZE) -> t.Iterator[Reference]:
     """All repositories of a registry, each as a reference; a page is asked for when the one before has been read.
 
     Raises as `tags` does, and Denied, ImageNotFound or RegistryError where the registry doesn't show what it has.
@@ -66,7 +66,7 @@ def _names(
     endpoint: Endpoint, repository: str, path: str, key: str, what: str, page_size: int, read: t.Callable[[str], Reference]
 ) -> t.Iterator[Reference]:
     seen: set[str] = set()
-    for page in pages(endpoint, repository, path, what, page_size):
+    for page in read_pages(endpoint, repository, path, what, page_size):
         for name in page.texts(key, None):
             if name in seen:
                 continue
@@ -102,7 +102,9 @@ class ListBudget:
         return response, data
 
 
-def pages(endpoint: Endpoint, repository: str, path: str, what: str, page_size: int | None, accept: str = "application/json") -> t.Iterator[Document]:
+def read_pages(
+    endpoint: Endpoint, repository: str, path: str, what: str, page_size: int | None, accept: str = "application/json"
+) -> t.Iterator[Document]:
     """The pages of a list, one after the other. Raises as `tags` does, and ImageNotFound."""
 
     def answer(query: str, accepted: tuple[int, ...] = (200,)) -> Response:
@@ -138,9 +140,9 @@ def _next_query(response: Response, what: str) -> str | None:
         return None
     try:
         target: str = urljoin(response.url, address)
-        same = origin(target) == origin(response.url)
+        same = url_origin(target) == url_origin(response.url)
     except ValueError:
         same = False
     if not same:
-        raise RegistryError(f"{what}: {place_of(response.url)} lets the list go on at another host, which is refused")
+        raise RegistryError(f"{what}: {host_of(response.url)} lets the list go on at another host, which is refused")
     return urlsplit(target).query

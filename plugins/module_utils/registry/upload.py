@@ -20,13 +20,13 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Destination:
+class RepositorySink:
     """A repository to push to. `mounts` tells, of blobs that it lacks, which other repository of the registry it can take them over from."""
 
     repository: Repository
     mounts: dict[Digest, str] = dataclasses.field(default_factory=dict)
 
-    def writer(self, unused_needed: t.Iterable[Digest]) -> RepositoryWriter:
+    def open_writer(self, unused_needed: t.Iterable[Digest]) -> RepositoryWriter:
         return RepositoryWriter(self.repository, self.mounts)
 
 
@@ -43,11 +43,11 @@ class RepositoryWriter:
     def __exit__(self, *unused: object) -> None:
         """Nothing is held."""
 
-    def lacking(self, unused_graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
+    def find_missing_blobs(self, unused_graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
         """The plan has asked the registry already."""
         return planned
 
-    def ingest(self, descriptor: Descriptor, content: Content) -> None:
+    def put_blob(self, descriptor: Descriptor, content: Content) -> None:
         """Brings one blob: from another repository where there is one that has it and the registry consents, else by sending it.
 
         Raises DigestMismatch when the bytes are not what DESCRIPTOR says: the registry then never finishes the blob.
@@ -60,7 +60,7 @@ class RepositoryWriter:
     def discard(self) -> None:
         """A registry clears away by itself what no manifest names."""
 
-    def publish(self, images: t.Sequence[NamedGraph]) -> None:
+    def publish_images(self, images: t.Sequence[NamedGraph]) -> None:
         """Pushes the documents of images whose blobs are there: children by digest, then the image itself by each of its names."""
         for image in images:
             graph = image.graph

@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from .store import Store
 
 
-def examine(store: Store, digest: Digest, size: int | None) -> str | None:
+def check_blob(store: Store, digest: Digest, size: int | None) -> str | None:
     """What is wrong with a blob, in a word; None for a good one. SIZE is None where no descriptor tells it. The record learns what was found."""
     try:
         status = store.entry_status(digest)
@@ -27,10 +27,10 @@ def examine(store: Store, digest: Digest, size: int | None) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return "irregular"
     problem = _problem_of(store, digest, size)
-    if problem is None and not store.known.knows(digest, status):
-        store.known.add(digest, status)
-    if problem not in (None, "missing") and not store.known.rejects(digest, status):
-        store.known.reject(digest, status)
+    if problem is None and not store.verified.knows(digest, status):
+        store.verified.add(digest, status)
+    if problem not in (None, "missing") and not store.verified.rejects(digest, status):
+        store.verified.reject(digest, status)
     return problem
 
 

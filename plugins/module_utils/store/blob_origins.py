@@ -11,13 +11,13 @@ import typing as t
 from ..folders import Folder
 from ..limits import MAX_BLOB_ORIGINS
 from ..oci.digest import Digest
-from .cache import Record
+from .cache import Cache
 
 MAX_BLOBS = MAX_BLOB_ORIGINS
 MAX_PLACES = 4
 
 
-class Whereabouts(Record[tuple[str, ...]]):
+class BlobOrigins(Cache[tuple[str, ...]]):
     """A bounded record of `registry/repository` by digest, the last ones first. A registry that is asked to link a blob decides for itself."""
 
     def __init__(self, path: str, open_folder: t.Callable[[], Folder | None] | None = None) -> None:

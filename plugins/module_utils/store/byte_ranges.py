@@ -17,7 +17,7 @@ MAX_NOTES = MAX_JOURNAL
 _NOTE = re.compile(rb"([0-9]{1,15}) ([0-9]{1,15})")
 
 
-class Spans:
+class ByteRanges:
     """Spans `[start, stop)` in order, which neither overlap nor touch."""
 
     def __init__(self, spans: t.Iterable[Span] = ()) -> None:
@@ -51,12 +51,12 @@ class Spans:
         return [(start, stop) for start, stop in zip(borders[::2], borders[1::2]) if start < stop]
 
 
-def note(start: int, stop: int) -> bytes:
+def encode_range(start: int, stop: int) -> bytes:
     """One span as a line of a journal."""
     return b"%d %d\n" % (start, stop)
 
 
-def read_notes(data: bytes, size: int) -> Spans | None:
+def decode_ranges(data: bytes, size: int) -> ByteRanges | None:
     """The spans of a journal about SIZE bytes; None for one that isn't sound. Its last line may have been cut off by a death: that one doesn't count."""
     if len(data) > MAX_NOTES:
         return None
@@ -64,4 +64,4 @@ def read_notes(data: bytes, size: int) -> Spans | None:
     spans = [(int(match[1]), int(match[2])) for match in matches if match is not None]
     if len(spans) < len(matches) or not all(start < stop <= size for start, stop in spans):
         return None
-    return Spans(spans)
+    return ByteRanges(spans)

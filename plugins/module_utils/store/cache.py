@@ -21,7 +21,7 @@ _UNREADABLE = (FileNotFoundError, InputOutputError, StoreDamaged, ValueError, Ty
 _Value = t.TypeVar("_Value")
 
 
-class Record(t.Generic[_Value]):
+class Cache(t.Generic[_Value]):
     """A value for each of at most LIMIT digests, the youngest last. Nothing is decided by it: without the file a run only does more."""
 
     def __init__(self, path: str, limit: int, parse: t.Callable[[t.Any], _Value], open_folder: t.Callable[[], Folder | None] | None = None) -> None:
@@ -38,7 +38,7 @@ class Record(t.Generic[_Value]):
         self._news: dict[str, _Value] = {}
 
     @property
-    def has_news(self) -> bool:
+    def is_unsaved(self) -> bool:
         return bool(self._news)
 
     def value(self, digest: Digest) -> _Value | None:

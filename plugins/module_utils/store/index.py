@@ -13,7 +13,7 @@ from ..errors import InvalidOption, InvalidReference, StoreDamaged, UnsupportedF
 from ..limits import MAX_STORE_INDEX
 from ..oci import media_types
 from ..oci.digest import Digest
-from ..oci.document import Document, canonical
+from ..oci.document import Document, encode_canonical
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
@@ -93,21 +93,21 @@ class StoreIndex:
 
     def to_bytes(self) -> bytes:
         members = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, **self.members}
-        return canonical({**members, "manifests": [dict(entry.members) for entry in self.entries]})
+        return encode_canonical({**members, "manifests": [dict(entry.members) for entry in self.entries]})
 
-    def named(self, name: Reference) -> Entry | None:
+    def get_named(self, name: Reference) -> Entry | None:
         return next((entry for entry in self.entries if entry.name == name), None)
 
-    def called(self, name: Reference | Digest) -> list[Entry]:
+    def find_called(self, name: Reference | Digest) -> list[Entry]:
         """The entry of a name; for a digest its entries without one."""
         if isinstance(name, Digest):
-            return [entry for entry in self.with_digest(name) if entry.name is None]
-        return [entry for entry in (self.named(name),) if entry is not None]
+            return [entry for entry in self.find_by_digest(name) if entry.name is None]
+        return [entry for entry in (self.get_named(name),) if entry is not None]
 
-    def with_digest(self, digest: Digest | None) -> list[Entry]:
+    def find_by_digest(self, digest: Digest | None) -> list[Entry]:
         return [entry for entry in self.entries if entry.descriptor.digest == digest]
 
-    def naming(self, name: Reference, descriptor: Descriptor, selection: Selection | None) -> StoreIndex:
+    def with_name(self, name: Reference, descriptor: Descriptor, selection: Selection | None) -> StoreIndex:
         """NAME points at DESCRIPTOR. The image that had the name stays, unnamed unless another entry lists it; the platforms asked for add up."""
         listed = {entry.descriptor.digest for entry in self.entries if entry.name != name}
         entries: list[Entry] = []
@@ -128,9 +128,9 @@ class StoreIndex:
         entries.insert(len(entries) if place is None else place, Entry.make(descriptor, name, wanted, members))
         return StoreIndex(tuple(entries), self.members)
 
-    def keeping(self, descriptor: Descriptor, selection: Selection | None) -> StoreIndex:
+    def with_unnamed(self, descriptor: Descriptor, selection: Selection | None) -> StoreIndex:
         """The index with DESCRIPTOR in it: without a name, unless it has one already."""
-        if self.with_digest(descriptor.digest):
+        if self.find_by_digest(descriptor.digest):
             return self
         return dataclasses.replace(self, entries=(*self.entries, Entry.make(descriptor, None, selection)))
 

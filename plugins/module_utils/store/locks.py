@@ -15,7 +15,7 @@ import stat
 import typing as t
 
 from ..errors import StoreDamaged
-from ..files import open_below, read_open_bounded, reporting, try_lock, wait_for_lock
+from ..files import naming_path_in_errors, open_below, read_open_bounded, try_lock, wait_for_lock
 from ..folders import Folder, give_to
 from ..limits import MAX_LEASE
 from ..oci.digest import Digest
@@ -29,17 +29,17 @@ CheckFile = t.Callable[[os.stat_result, str], None]
 
 
 @contextlib.contextmanager
-def exclusive(folder: Folder, mode: int, timeout: float, owner: os.stat_result, check: CheckFile) -> t.Iterator[None]:
+def lock_exclusive(folder: Folder, mode: int, timeout: float, owner: os.stat_result, check: CheckFile) -> t.Iterator[None]:
     """Hold the lock file of FOLDER, which is made with MODE and for OWNER if it is missing, and never removed.
 
     One that exists keeps its mode and its owner: it could be somebody's file that was moved or linked there. CHECK raises StoreDamaged for one that isn't
     to be trusted. Raises LockTimeout after TIMEOUT seconds.
     """
     path = folder.path_of(LOCK_FILE)
-    with reporting(path):
+    with naming_path_in_errors(path):
         descriptor = _open_or_make(folder, mode, owner)
     try:
-        with reporting(path):
+        with naming_path_in_errors(path):
             check(os.fstat(descriptor), path)
             wait_for_lock(descriptor, path, timeout)
         yield
@@ -58,7 +58,7 @@ def _open_or_make(folder: Folder, mode: int, owner: os.stat_result) -> int:
 
 
 @contextlib.contextmanager
-def watching(folder: Folder | None, timeout: float) -> t.Iterator[None]:
+def lock_shared(folder: Folder | None, timeout: float) -> t.Iterator[None]:
     """Hold the lock file of FOLDER against writers, together with others that only look. Write nothing: without a lock file, nobody has written yet.
 
     Raises LockTimeout after TIMEOUT seconds.
@@ -70,7 +70,7 @@ def watching(folder: Folder | None, timeout: float) -> t.Iterator[None]:
         yield
         return
     try:
-        with reporting(path):
+        with naming_path_in_errors(path):
             wait_for_lock(descriptor, path, timeout, shared=True)
         yield
     finally:
@@ -88,7 +88,7 @@ class Lease:
         self.id = f"{os.getpid()}-{random.getrandbits(64):016x}"
         self._folder = folder
         path = folder.path_of(self.id)
-        with reporting(path):
+        with naming_path_in_errors(path):
             self._descriptor = folder.create_file(self.id, mode)
             try:
                 give_to(self._descriptor, owner)
@@ -111,14 +111,14 @@ class Lease:
 
 def live_leases(folder: Folder) -> dict[str, frozenset[Digest]]:
     """What each live run needs, by the id of its lease. Leases of the dead are removed."""
-    needs, dead = seen_leases(folder)
+    needs, dead = read_leases(folder)
     for name in dead:
-        with reporting(folder.path_of(name)):
+        with naming_path_in_errors(folder.path_of(name)):
             folder.unlink(name)
     return needs
 
 
-def seen_leases(folder: Folder | None) -> tuple[dict[str, frozenset[Digest]], list[str]]:
+def read_leases(folder: Folder | None) -> tuple[dict[str, frozenset[Digest]], list[str]]:
     """What each live run needs, by the id of its lease, and the leases of the dead by name; nothing is removed."""
     needs: dict[str, frozenset[Digest]] = {}
     dead: list[str] = []
@@ -134,12 +134,12 @@ def seen_leases(folder: Folder | None) -> tuple[dict[str, frozenset[Digest]], li
 
 def reclaim(folder: Folder, live: t.Collection[str], owner: os.stat_result) -> None:
     """Remove the temporary files and folders in FOLDER of all runs but those with LIVE leases. Only folders of OWNER are emptied."""
-    for name in abandoned(folder, live):
-        with reporting(folder.path_of(name)):
+    for name in find_abandoned(folder, live):
+        with naming_path_in_errors(folder.path_of(name)):
             folder.remove_tree(name, owner.st_uid)
 
 
-def abandoned(folder: Folder | None, live: t.Collection[str]) -> list[str]:
+def find_abandoned(folder: Folder | None, live: t.Collection[str]) -> list[str]:
     """The names of temporary files and folders in FOLDER, which are called `LEASE.NUMBER`, of all runs but those with LIVE leases."""
     return [name for name in _names(folder, _TEMPORARY) if name.partition(".")[0] not in live]
 
@@ -147,20 +147,20 @@ def abandoned(folder: Folder | None, live: t.Collection[str]) -> list[str]:
 def _names(folder: Folder | None, pattern: re.Pattern[str]) -> list[str]:
     if folder is None:
         return []
-    with reporting(folder.path):
+    with naming_path_in_errors(folder.path):
         return [name for name in folder.names() if pattern.fullmatch(name)]
 
 
 def _read_needs(folder: Folder | None, name: str) -> frozenset[Digest] | None:
     """What the run of a lease needs; None if the run is dead. Raises FileNotFoundError for a lease that has ended."""
     path = folder.path_of(name) if folder is not None else name
-    with reporting(path):
+    with naming_path_in_errors(path):
         status = folder.status(name) if folder is not None else None
     if status is not None and not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         return None  # no lease of ours is a link, a FIFO or a device
     descriptor = open_below(folder, name, path)
     try:
-        with reporting(path):
+        with naming_path_in_errors(path):
             if try_lock(descriptor, path, shared=True):
                 return None
         data = read_open_bounded(os.dup(descriptor), path, MAX_LEASE)

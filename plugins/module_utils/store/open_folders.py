@@ -14,7 +14,7 @@ import os
 import threading
 
 from ..errors import StoreDamaged, UnsupportedFormat
-from ..files import reporting
+from ..files import naming_path_in_errors
 from ..folders import Folder, make_path, open_path
 
 PRIVATE = ".longshore"
@@ -56,7 +56,7 @@ class StoreFolders:
             parent = self._find(names[:-1])
             if parent is None:
                 raise StoreDamaged(f"{os.path.join(self.path, *names[:-1])} went away while this ran; run it again")
-            with reporting(f"the folder {parent.path_of(names[-1])} can't be made"):
+            with naming_path_in_errors(f"the folder {parent.path_of(names[-1])} can't be made"):
                 made = parent.make_folder(names[-1], mode, self._own_status())
             self._check_owner(names, made)
             return self._keep(names, made)
@@ -82,7 +82,7 @@ class StoreFolders:
         if folder is not None:
             return folder
         path = os.path.join(self.path, *names)
-        with reporting(path):
+        with naming_path_in_errors(path):
             try:
                 if not names:
                     folder = open_path(path)

@@ -11,7 +11,7 @@ import os
 import stat
 import typing as t
 
-from ..files import reporting
+from ..files import naming_path_in_errors
 from ..folders import Folder
 from ..oci.digest import Digest
 from . import locks, partials
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from .store import Store
 
 
-class Company(t.NamedTuple):
+class OtherRuns(t.NamedTuple):
     """`needed` is what live leases list. `abandoned` are the files of dead runs with their sizes, which the next writer clears away; `unfinished` are those of
     blobs that no live run needs, which it keeps for a run that goes on with them.
     """
@@ -31,26 +31,26 @@ class Company(t.NamedTuple):
     unfinished: t.Mapping[str, int]
 
 
-def company_of(store: Store) -> Company:
+def find_other_runs(store: Store) -> OtherRuns:
     """Raises LockTimeout where another run is changing the store for longer than its `lock_timeout`."""
     private = store.folders.find(PRIVATE)
-    with locks.watching(private, store.lock_timeout):
+    with locks.lock_shared(private, store.lock_timeout):
         leases, temporary, waiting = (store.folders.find(PRIVATE, name) for name in ("leases", "tmp", partials.FOLDER))
-        live, dead = locks.seen_leases(leases)
+        live, dead = locks.read_leases(leases)
         needed: frozenset[Digest] = frozenset().union(*live.values())
-        abandoned = {**_with_sizes(leases, dead), **_with_sizes(temporary, locks.abandoned(temporary, live))}
-        return Company(needed, abandoned, _with_sizes(waiting, partials.names_but_of(waiting, needed)))
+        abandoned = {**_with_sizes(leases, dead), **_with_sizes(temporary, locks.find_abandoned(temporary, live))}
+        return OtherRuns(needed, abandoned, _with_sizes(waiting, partials.names_but_of(waiting, needed)))
 
 
 def _with_sizes(folder: Folder | None, names: t.Iterable[str]) -> dict[str, int]:
-    return {folder.path_of(name): size_below(folder, name) for name in sorted(names)} if folder is not None else {}
+    return {folder.path_of(name): folder_size(folder, name) for name in sorted(names)} if folder is not None else {}
 
 
-def size_below(folder: Folder | None, name: str) -> int:
+def folder_size(folder: Folder | None, name: str) -> int:
     """The bytes of the regular files that are called NAME in FOLDER, or lie below it. A link has none, wherever it leads."""
     if folder is None:
         return 0
-    with reporting(folder.path_of(name)):
+    with naming_path_in_errors(folder.path_of(name)):
         status = folder.status(name)
         if status is None or not stat.S_ISDIR(status.st_mode):
             return _size(status)

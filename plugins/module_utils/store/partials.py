@@ -18,11 +18,11 @@ import time
 import typing as t
 
 from ..errors import DigestMismatch, DiskFull, InputOutputError, InvalidReference, LongshoreError
-from ..files import CHUNK, open_below, read_open_bounded, reporting, try_lock
+from ..files import CHUNK, naming_path_in_errors, open_below, read_open_bounded, try_lock
 from ..folders import Folder, give_to
 from ..oci.digest import Digest, Verifier
 from ..oci.manifest import Descriptor
-from .byte_ranges import MAX_NOTES, Span, Spans, note, read_notes
+from .byte_ranges import MAX_NOTES, ByteRanges, Span, decode_ranges, encode_range
 
 FOLDER = "partials"
 KEPT_SECONDS = 7 * 24 * 3600
@@ -55,18 +55,18 @@ class Partial:
     def _new_verifier(self) -> Verifier:
         return Verifier(self._wanted.digest, self._wanted.size, f"blob {self._wanted.digest}")
 
-    def _found(self) -> Spans:
+    def _found(self) -> ByteRanges:
         """What an earlier run has left. What can't be told for certain is thrown away."""
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             length = os.fstat(self._file).st_size
             try:
                 journal = _open_own(self._folder, self._journal, os.O_RDONLY)
-                spans = None if journal is None else read_notes(read_open_bounded(journal, self.path + _JOURNAL, MAX_NOTES), self.size)
+                spans = None if journal is None else decode_ranges(read_open_bounded(journal, self.path + _JOURNAL, MAX_NOTES), self.size)
             except FileNotFoundError:
-                spans = Spans([(0, length)])
+                spans = ByteRanges([(0, length)])
             if spans is None or length > self.size:
-                spans = Spans()
-            spans = Spans((start, min(stop, length)) for start, stop in spans)
+                spans = ByteRanges()
+            spans = ByteRanges((start, min(stop, length)) for start, stop in spans)
             if spans.end == 0:
                 self._empty()
             return spans
@@ -83,14 +83,14 @@ class Partial:
         with self._lock:
             return self._spans.front
 
-    def gaps(self) -> list[Span]:
+    def missing_ranges(self) -> list[Span]:
         with self._lock:
             return self._spans.gaps(self.size)
 
-    def hash_on(self) -> None:
+    def hash_more(self) -> None:
         """Hashes what has come between the bytes that were hashed already and the first gap, while the system still has it in memory."""
         front = self.front
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             while self._verifier.seen < front:
                 data = os.pread(self._file, min(CHUNK, front - self._verifier.seen), self._verifier.seen)
                 if not data:
@@ -99,14 +99,14 @@ class Partial:
 
     # Writing.
 
-    def only_front(self) -> None:
+    def start_appending(self) -> None:
         """From now on the file grows from front to back: what came behind a gap is given up."""
-        with self._lock, reporting(self.path):
+        with self._lock, naming_path_in_errors(self.path):
             os.ftruncate(self._file, self._spans.front)
-            self._spans = Spans([(0, self._spans.front)])
+            self._spans = ByteRanges([(0, self._spans.front)])
             self._close_notes()
             self._folder.unlink(self._journal)
-        self.hash_on()
+        self.hash_more()
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
         """Adds bytes at the front, after `only_front`. Raises DigestMismatch as soon as there is one more than promised."""
@@ -114,12 +114,12 @@ class Partial:
         self._verifier.update(data)
         self._put(start, data)
 
-    def pieces(self) -> None:
+    def start_ranges(self) -> None:
         """From now on pieces may come in any order: what is there already goes down in a journal first."""
-        with self._lock, reporting(self.path):
+        with self._lock, naming_path_in_errors(self.path):
             self._notes = self._open_journal()
             os.ftruncate(self._notes, 0)
-            self._note(b"".join(note(start, stop) for start, stop in self._spans))
+            self._note(b"".join(encode_range(start, stop) for start, stop in self._spans))
 
     def _open_journal(self) -> int:
         """Open the journal for writing. What isn't a file of our own is replaced: the journal is truncated, and that could be somebody else's file."""
@@ -134,10 +134,10 @@ class Partial:
         """Writes a part of a piece, after `pieces`; several threads may do so at once."""
         self._put(start, data)
 
-    def note(self, start: int, stop: int) -> None:
+    def record_range(self, start: int, stop: int) -> None:
         """Lets a later run know that these bytes are there."""
-        with self._lock, reporting(self.path):
-            self._note(note(start, stop))
+        with self._lock, naming_path_in_errors(self.path):
+            self._note(encode_range(start, stop))
 
     def _note(self, lines: bytes) -> None:
         """(A line that is written by half, on a full disk, is the last one: the file goes then.)"""
@@ -146,7 +146,7 @@ class Partial:
 
     def _put(self, start: int, data: bytes | bytearray | memoryview) -> None:
         rest = memoryview(data)
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             while rest:
                 rest = rest[os.pwrite(self._file, rest, start + len(data) - len(rest)) :]
         with self._lock:
@@ -154,10 +154,10 @@ class Partial:
 
     def restart(self) -> None:
         """Throws everything away: an earlier run has left other bytes than it should have."""
-        with self._lock, reporting(self.path):
+        with self._lock, naming_path_in_errors(self.path):
             self._close_notes()
             self._empty()
-            self._spans = Spans()
+            self._spans = ByteRanges()
             self._verifier = self._new_verifier()
             self.inherited = False
 
@@ -165,17 +165,17 @@ class Partial:
 
     def finish(self) -> None:
         """Raises DigestMismatch unless all that is there is exactly what was promised."""
-        self.hash_on()
+        self.hash_more()
         self._verifier.finish()
 
     def give_to(self, owner: os.stat_result) -> None:
-        """As `PrivateFile.give_to`. Comes after `finish`: until then nobody else may write to the file."""
-        with reporting(self.path):
+        """As `TemporaryFile.give_to`. Comes after `finish`: until then nobody else may write to the file."""
+        with naming_path_in_errors(self.path):
             give_to(self._file, owner)
 
     def publish(self, target: str, folder: Folder) -> os.stat_result:
-        """Durable content under TARGET, as `PrivateFile.publish`. Comes after `finish`."""
-        with reporting(target):
+        """Durable content under TARGET, as `TemporaryFile.publish`. Comes after `finish`."""
+        with naming_path_in_errors(target):
             os.fsync(self._file)
             os.fchmod(self._file, 0o444)
             status = os.fstat(self._file)
@@ -204,7 +204,7 @@ def name_of(digest: Digest) -> str:
     return f"{digest.algorithm}-{digest.hex}"
 
 
-def claim(folder: Folder, wanted: Descriptor, arrived: t.Callable[[], bool]) -> Partial | None:
+def open_partial(folder: Folder, wanted: Descriptor, arrived: t.Callable[[], bool]) -> Partial | None:
     """The partial file of a blob, locked; new where there is none.
 
     None when the blob has ARRIVED meanwhile, and when the file can't be had: it is another user's, or belongs to a run that doesn't go on.
@@ -212,12 +212,12 @@ def claim(folder: Folder, wanted: Descriptor, arrived: t.Callable[[], bool]) -> 
     name = name_of(wanted.digest)
     path = folder.path_of(name)
     while True:
-        with reporting(path):
+        with naming_path_in_errors(path):
             file = _open_or_create(folder, name)
         if file is None:
             return None
         try:
-            with reporting(path):
+            with naming_path_in_errors(path):
                 if not _locked_in_time(file, path):
                     os.close(file)
                     return None
@@ -293,11 +293,11 @@ def remove(folder: Folder, name: str) -> None:
 
 def reclaim(folder: Folder, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> None:
     """Removes the partial files that are useless, unless somebody writes them."""
-    for name in useless(folder, needed, is_here):
+    for name in find_useless(folder, needed, is_here):
         clear(folder, name)
 
 
-def useless(folder: Folder, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> list[str]:
+def find_useless(folder: Folder, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> list[str]:
     """The names of partial files that nobody will go on with: their blob is here, they are old, or there are too many.
 
     Those of NEEDED blobs are none of these: this run goes on with them. What isn't called like a partial file is somebody else's.
@@ -322,7 +322,7 @@ def _own_names(folder: Folder | None) -> list[tuple[str, Digest]]:
     """The names of all partial files and journals, with the digests of their blobs."""
     if folder is None:
         return []
-    with reporting(folder.path):
+    with naming_path_in_errors(folder.path):
         found = [(name, _digest_of(name.removesuffix(_JOURNAL))) for name in folder.names()]
     return [(name, digest) for name, digest in found if digest is not None]
 

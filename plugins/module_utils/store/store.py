@@ -13,22 +13,22 @@ import stat
 import typing as t
 
 from ..errors import DigestMismatch, ImageNotFound, InputOutputError, InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
-from ..files import open_below, read_open_bounded, read_open_chunks, reporting, require_writable
+from ..files import naming_path_in_errors, open_below, read_open_bounded, read_open_chunks, require_writable
 from ..folders import Folder
 from ..limits import MAX_DOCUMENT
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import Document
-from ..oci.graph import Choice, Graph, Where, every_child, promised_children, read_graph
+from ..oci.graph import Choice, Graph, Position, choose_all, choose_promised, read_graph
 from ..oci.manifest import Descriptor, Index
-from ..oci.matching import find_all
+from ..oci.matching import find_matching
 from ..oci.reference import Reference
-from .blob_origins import Whereabouts
+from .blob_origins import BlobOrigins
 from .index import MAX_INDEX, Entry, StoreIndex
 from .open_folders import BLOBS, PRIVATE, StoreFolders
-from .verified import KnownBlobs
+from .verified import VerifiedBlobs
 
 if t.TYPE_CHECKING:
-    from .cache import Record
+    from .cache import Cache
     from .writer import Writer
 
 LAYOUT_FILE = "oci-layout"
@@ -36,7 +36,7 @@ INDEX_FILE = "index.json"
 LAYOUT_VERSION = "1.0.0"
 
 
-class Survey(t.NamedTuple):
+class GraphStatus(t.NamedTuple):
     """The readable part of an image, None where not even its first document is, and the documents that it lacks."""
 
     graph: Graph | None
@@ -55,8 +55,8 @@ class Store:
         self.lock_timeout = lock_timeout
         self.folders = StoreFolders(self.path)
         private_folder = functools.partial(self.folders.find, PRIVATE)
-        self.known = KnownBlobs(self.private("verified.json"), private_folder)
-        self.whereabouts = Whereabouts(self.private("whereabouts.json"), private_folder)
+        self.verified = VerifiedBlobs(self.private_path("verified.json"), private_folder)
+        self.blob_origins = BlobOrigins(self.private_path("whereabouts.json"), private_folder)
         self._index: StoreIndex | None = None
         self._ids: dict[Digest, set[Digest]] = {}
 
@@ -66,7 +66,7 @@ class Store:
 
     # Places, for messages and results; files are opened below open folders only. A path is built from digests and our own words alone (promise I13).
 
-    def private(self, *names: str) -> str:
+    def private_path(self, *names: str) -> str:
         return os.path.join(self.path, PRIVATE, *names)
 
     def blob_path(self, digest: Digest) -> str:
@@ -77,13 +77,13 @@ class Store:
         return os.path.join(self.path, INDEX_FILE)
 
     @property
-    def records(self) -> list[Record[t.Any]]:
-        return [self.known, self.whereabouts]
+    def caches(self) -> list[Cache[t.Any]]:
+        return [self.verified, self.blob_origins]
 
     @property
-    def news(self) -> list[Record[t.Any]]:
+    def unsaved_caches(self) -> list[Cache[t.Any]]:
         """The records in which this run has noted what isn't on disk yet."""
-        return [record for record in self.records if record.has_news]
+        return [record for record in self.caches if record.is_unsaved]
 
     # The index.
 
@@ -104,7 +104,7 @@ class Store:
         folder = self.folders.find()
         if folder is None:
             return True
-        with reporting(self.path):
+        with naming_path_in_errors(self.path):
             names = set(folder.names())
         if INDEX_FILE in names:
             self._check_version(required=True)
@@ -121,7 +121,7 @@ class Store:
 
     def _has_blobs(self) -> bool:
         folder = self.folders.find(BLOBS)
-        with reporting(os.path.join(self.path, BLOBS)):
+        with naming_path_in_errors(os.path.join(self.path, BLOBS)):
             return folder is not None and any(folder.file_statuses())
 
     def _check_version(self, required: bool) -> None:
@@ -151,7 +151,7 @@ class Store:
         except FileNotFoundError as error:
             raise StoreDamaged(f"{self.index_path} went away while it was read") from error
 
-    def writer(self, needed: t.Iterable[Digest]) -> Writer:
+    def open_writer(self, needed: t.Iterable[Digest]) -> Writer:
         """Leave to write for a run that needs these digests. A run that only reads doesn't load what writing takes."""
         from .writer import Writer
 
@@ -172,7 +172,7 @@ class Store:
         """Every digest under which there is a file, or whatever else. What is called otherwise isn't ours."""
         for algorithm in ALGORITHMS:
             folder = self.folders.find(BLOBS, algorithm)
-            with reporting(os.path.join(self.path, BLOBS, algorithm)):
+            with naming_path_in_errors(os.path.join(self.path, BLOBS, algorithm)):
                 for name in sorted(folder.names()) if folder is not None else ():
                     with contextlib.suppress(InvalidReference):
                         yield Digest(algorithm, name)
@@ -184,10 +184,10 @@ class Store:
     def entry_status(self, digest: Digest) -> os.stat_result | None:
         """Return the status of whatever is in the place of a blob; None if nothing is."""
         folder = self.blob_folder(digest)
-        with reporting(self.blob_path(digest)):
+        with naming_path_in_errors(self.blob_path(digest)):
             return folder.status(digest.hex) if folder is not None else None
 
-    def status(self, digest: Digest) -> os.stat_result | None:
+    def blob_status(self, digest: Digest) -> os.stat_result | None:
         """What the file system says of a blob; None for one that is absent or no regular file."""
         status = self.entry_status(digest)
         return status if status is not None and stat.S_ISREG(status.st_mode) else None
@@ -200,32 +200,32 @@ class Store:
         """Yield the content of a blob, unverified, in pieces of one buffer. Errors as in open_unverified."""
         yield from read_open_chunks(self.open_unverified(digest), self.blob_path(digest))
 
-    def has(self, descriptor: Descriptor, believes_others: bool = True) -> bool:
+    def has_blob(self, descriptor: Descriptor, believes_others: bool = True) -> bool:
         """Whether the blob is here and known to be good: marked as hashed and untouched since, or hashed now (promise I8). What can't be read isn't.
 
         Unless BELIEVES_OTHERS, a mark that another user could have made doesn't count: so a blob is judged that is to be moved anywhere.
         """
-        status = self.status(descriptor.digest)
+        status = self.blob_status(descriptor.digest)
         if status is None or status.st_size != descriptor.size:
             return False
-        is_believed = believes_others or self.known.trusts(descriptor.digest, status)
-        if is_believed and self.known.knows(descriptor.digest, status):
+        is_believed = believes_others or self.verified.trusts(descriptor.digest, status)
+        if is_believed and self.verified.knows(descriptor.digest, status):
             # The mark may be another user's.
             folder = self.blob_folder(descriptor.digest)
             return folder is not None and folder.is_readable(descriptor.digest.hex)
-        if is_believed and self.known.rejects(descriptor.digest, status):
+        if is_believed and self.verified.rejects(descriptor.digest, status):
             return False
         try:
             found, _size = hash_stream(self.read_unverified(descriptor.digest), descriptor.digest.algorithm)
         except (FileNotFoundError, InputOutputError):
             return False
         if found == descriptor.digest:
-            self.known.add(descriptor.digest, status)
+            self.verified.add(descriptor.digest, status)
         return found == descriptor.digest
 
-    def read(self, descriptor: Descriptor) -> bytes | None:
+    def read_document(self, descriptor: Descriptor) -> bytes | None:
         """The bytes of a document, hashed; None where it is absent, unreadable, of the wrong size or altered."""
-        status = self.status(descriptor.digest)
+        status = self.blob_status(descriptor.digest)
         if status is None or status.st_size != descriptor.size or status.st_size > MAX_DOCUMENT:
             return None
         try:
@@ -234,12 +234,12 @@ class Store:
         except (FileNotFoundError, InputOutputError, DigestMismatch):
             return None
 
-    def open(self, descriptor: Descriptor) -> t.Iterator[memoryview]:
+    def read_blob(self, descriptor: Descriptor) -> t.Iterator[memoryview]:
         """The bytes of a blob in pieces, for a reader that verifies them. Raises StoreDamaged for one that is absent or can't be read."""
         with _telling_damage(self.blob_path(descriptor.digest)):
             yield from self.read_unverified(descriptor.digest)
 
-    def open_file(self, descriptor: Descriptor) -> int:
+    def open_blob(self, descriptor: Descriptor) -> int:
         """A blob as a file descriptor, for a copy that the kernel makes. Raises StoreDamaged for one that is absent, can't be read or has another size."""
         path = self.blob_path(descriptor.digest)
         with _telling_damage(path):
@@ -251,70 +251,70 @@ class Store:
 
     # Images.
 
-    def find(self, selector: Reference | Digest) -> Entry | None:
+    def find_entry(self, selector: Reference | Digest) -> Entry | None:
         """The entry of a name, of `repository@digest`, or of a digest or image ID."""
-        return next(iter(self.matching(selector)), None)
+        return next(iter(self.find_entries(selector)), None)
 
-    def matching(self, selector: Reference | Digest) -> list[Entry]:
+    def find_entries(self, selector: Reference | Digest) -> list[Entry]:
         """All entries that SELECTOR means: several where a digest or an ID has several names."""
-        return find_all(self.index.entries, selector, self._image_ids)
+        return find_matching(self.index.entries, selector, self._image_ids)
 
     def _image_ids(self, entry: Entry) -> set[Digest]:
         """The IDs of what is here of an image, which is read once for all that are asked for."""
         if entry.digest not in self._ids:
-            graph = self.graph(entry)
+            graph = self.read_graph(entry)
             self._ids[entry.digest] = {image.manifest.config.digest for image in graph.images} if graph is not None else set()
         return self._ids[entry.digest]
 
-    def resolve(self, selector: Reference | Digest) -> Entry:
+    def get_entry(self, selector: Reference | Digest) -> Entry:
         """As find, but raises ImageNotFound with the sentence that the user reads."""
-        entry = self.find(selector)
+        entry = self.find_entry(selector)
         if entry is None:
             raise ImageNotFound(f"{selector} is not in the store {self.path}")
         return entry
 
-    def graph(self, entry: Entry, choice: Choice = every_child) -> Graph | None:
+    def read_graph(self, entry: Entry, choice: Choice = choose_all) -> Graph | None:
         """All of an image that is here; None where not even its first document is, or is damaged."""
         try:
-            return read_graph(entry.descriptor, entry.label, self.read, choice)
+            return read_graph(entry.descriptor, entry.label, self.read_document, choice)
         except UnsupportedFormat:
             return None
 
-    def survey(self, entry: Entry) -> Survey:
+    def inspect_graph(self, entry: Entry) -> GraphStatus:
         """What can be read of an image, and which documents it lacks of what it promises: those of its wanted platforms, and what is here but damaged."""
         promised: set[Digest] = set()
 
-        def every_child_noting_the_wanted(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
-            promised.update(child.digest for child in promised_children(entry.selection, index, what, where))
+        def every_child_noting_the_wanted(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
+            promised.update(child.digest for child in choose_promised(entry.selection, index, what, where))
             return index.manifests
 
-        graph = self.graph(entry, every_child_noting_the_wanted)
+        graph = self.read_graph(entry, every_child_noting_the_wanted)
         if graph is None:
-            return Survey(None, (entry.descriptor,))
-        return Survey(graph, tuple(child for child in graph.absent if child.digest in promised or self.entry_status(child.digest)))
+            return GraphStatus(None, (entry.descriptor,))
+        return GraphStatus(graph, tuple(child for child in graph.absent if child.digest in promised or self.entry_status(child.digest)))
 
-    def missing(self, entry: Entry, believes_others: bool = True) -> list[Descriptor]:
+    def find_missing_blobs(self, entry: Entry, believes_others: bool = True) -> list[Descriptor]:
         """What an image lacks of what it promises: its wanted platforms, and all of every child whose manifest is here (promise I4). Blobs as in `has`."""
-        graph, lost = self.survey(entry)
+        graph, lost = self.inspect_graph(entry)
         if graph is None:
             return [entry.descriptor]
         if not graph.images:
             return list(lost or graph.absent) or [entry.descriptor]
-        return [*lost, *(blob for blob in graph.blobs if not self.has(blob, believes_others))]
+        return [*lost, *(blob for blob in graph.blobs if not self.has_blob(blob, believes_others))]
 
-    def complete(self, selector: Reference | Digest, believes_others: bool = False) -> Entry:
+    def get_complete_entry(self, selector: Reference | Digest, believes_others: bool = False) -> Entry:
         """As resolve, but raises StoreDamaged for an image of which something is lost or altered: it must not be copied anywhere. Blobs as in `has`."""
-        entry = self.resolve(selector)
-        self.check_whole(entry, believes_others)
+        entry = self.get_entry(selector)
+        self.check_complete(entry, believes_others)
         return entry
 
-    def check_whole(self, entry: Entry, believes_others: bool = True) -> None:
+    def check_complete(self, entry: Entry, believes_others: bool = True) -> None:
         """Raises StoreDamaged for an image of which something is lost. Blobs as in `has`."""
-        lost = self.missing(entry, believes_others)
+        lost = self.find_missing_blobs(entry, believes_others)
         if lost:
-            from .blob_check import examine
+            from .blob_check import check_blob
 
-            word = examine(self, lost[0].digest, lost[0].size) or "missing or altered"
+            word = check_blob(self, lost[0].digest, lost[0].size) or "missing or altered"
             raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {lost[0].digest} is {word}; pull it again to repair it")
 
 

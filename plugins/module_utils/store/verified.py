@@ -14,11 +14,11 @@ import os
 import stat
 import typing as t
 
-from ..files import open_below, reporting
+from ..files import naming_path_in_errors, open_below
 from ..folders import Folder
 from ..limits import MAX_RECORD, MAX_VERIFIED
 from ..oci.digest import Digest
-from .cache import Record
+from .cache import Cache
 
 MAX_KNOWN = MAX_VERIFIED
 
@@ -35,7 +35,7 @@ def _mark_of_wrong(status: os.stat_result) -> Mark:
     return (-1 - size, mtime, inode)
 
 
-class KnownBlobs(Record[Mark]):
+class VerifiedBlobs(Cache[Mark]):
     """A bounded record of marks by digest. It only spares work: without it, or where a mark differs, a blob is hashed again."""
 
     def __init__(self, path: str, open_folder: t.Callable[[], Folder | None] | None = None) -> None:
@@ -45,7 +45,7 @@ class KnownBlobs(Record[Mark]):
     def _load(self) -> bytes:
         folder = self._open_folder() if self._open_folder is not None else None
         descriptor = open_below(folder, self.name, self.path)
-        with os.fdopen(descriptor, "rb") as file, reporting(self.path):
+        with os.fdopen(descriptor, "rb") as file, naming_path_in_errors(self.path):
             status = os.fstat(descriptor)
             # The folder matters too: who may write to it can move another file of ours here, for example a download whose content he chose.
             is_folder_ours = folder is not None and _is_only_ours(folder.own_status())

@@ -15,10 +15,10 @@ import stat
 import typing as t
 
 from ..errors import DigestMismatch, DiskFull, InputOutputError, LongshoreError, NameTaken, StoreDamaged, StoreIncomplete
-from ..files import PrivateFile, reporting
+from ..files import TemporaryFile, naming_path_in_errors
 from ..folders import Folder
 from ..oci.digest import Digest, Verifier
-from ..oci.document import canonical
+from ..oci.document import encode_canonical
 from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
@@ -81,7 +81,7 @@ class Writer:
 
     # Blobs.
 
-    def ingest(self, descriptor: Descriptor, content: Content) -> None:
+    def put_blob(self, descriptor: Descriptor, content: Content) -> None:
         """Stores one blob, whose bytes CONTENT opens: complete, verified and durable, or not at all (promise I1).
 
         Raises DigestMismatch when the bytes are not what DESCRIPTOR says, DiskFull when they don't fit.
@@ -94,7 +94,7 @@ class Writer:
             verifier.finish()
             self._publish_blob(file, descriptor.digest)
 
-    def fetch(self, descriptor: Descriptor, fill: Fill, content: Content) -> None:
+    def put_blob_resumably(self, descriptor: Descriptor, fill: Fill, content: Content) -> None:
         """As ingest, for a source that may fail: FILL brings what lacks of a file that stays for the next run if it does.
 
         CONTENT is for a blob whose file can't be had. A file of an earlier run that turns out to hold other bytes is filled once more from the beginning.
@@ -102,10 +102,10 @@ class Writer:
         from . import partials
 
         folder = self._make_folder(PRIVATE, partials.FOLDER)
-        partial = partials.claim(folder, descriptor, lambda: self.store.has(descriptor))
+        partial = partials.open_partial(folder, descriptor, lambda: self.store.has_blob(descriptor))
         if partial is None:
-            if not self.store.has(descriptor):
-                self.ingest(descriptor, content)
+            if not self.store.has_blob(descriptor):
+                self.put_blob(descriptor, content)
             return
         self._begun.append(partial.path)
         with self._noticing_a_full_disk(), partial:
@@ -130,9 +130,9 @@ class Writer:
 
     def _remove_partials(self) -> None:
         """Where the disk is full, nothing of this run stays: neither what the fault hit, nor what other faults left."""
-        self.give_up(self._begun)
+        self.delete_partials(self._begun)
 
-    def give_up(self, unfinished: t.Iterable[str]) -> None:
+    def delete_partials(self, unfinished: t.Iterable[str]) -> None:
         """Removes partial files that nobody writes, given by their paths."""
         from . import partials
 
@@ -146,18 +146,18 @@ class Writer:
         if folder is not None:
             from . import partials
 
-            partials.reclaim(folder, needed, lambda digest: self.store.status(digest) is not None)
+            partials.reclaim(folder, needed, lambda digest: self.store.blob_status(digest) is not None)
 
-    def _publish_blob(self, file: PrivateFile | Partial, digest: Digest) -> None:
+    def _publish_blob(self, file: TemporaryFile | Partial, digest: Digest) -> None:
         folder = self.store.blob_folder(digest)
         if folder is None:
             self._make_folder(BLOBS)
             folder = self._make_folder(BLOBS, digest.algorithm)
         self._move_folder_away(folder, digest)
-        if self.store.status(digest) is None:
+        if self.store.blob_status(digest) is None:
             self._brought.append(digest)
         file.give_to(self._owner)
-        self.store.known.add(digest, file.publish(self.store.blob_path(digest), folder))
+        self.store.verified.add(digest, file.publish(self.store.blob_path(digest), folder))
         self._to_sync.add(digest.algorithm)
 
     def _move_folder_away(self, folder: Folder, digest: Digest) -> None:
@@ -168,22 +168,22 @@ class Writer:
         owner = self._owner.st_uid
         if status.st_uid != owner:
             raise StoreDamaged(f"{path} is a folder of uid {status.st_uid}, who doesn't own the store; remove it")
-        with reporting(path):
+        with naming_path_in_errors(path):
             aside = self._temporary_name()
             folder.rename(digest.hex, self._temporary, aside)
             self._temporary.remove_tree(aside, owner)
 
-    def lacking(self, graph: Graph, unused_planned: t.Sequence[Descriptor]) -> list[Descriptor]:
+    def find_missing_blobs(self, graph: Graph, unused_planned: t.Sequence[Descriptor]) -> list[Descriptor]:
         """The blobs to bring now: another run may have removed, or brought, some since the plan was made."""
-        return [blob for blob in graph.blobs if not self.store.has(blob)]
+        return [blob for blob in graph.blobs if not self.store.has_blob(blob)]
 
     def discard(self) -> None:
         """Removes the blobs that this run has brought, but for those that an image or another run needs."""
-        self.remove((), self._brought)
+        self.remove_images((), self._brought)
 
     # Names.
 
-    def publish(self, images: t.Sequence[NamedGraph]) -> None:
+    def publish_images(self, images: t.Sequence[NamedGraph]) -> None:
         """Gives names to images whose blobs are here: their documents first, all entries in the index last and at once."""
         changes: list[Change] = []
         names: list[Reference | Digest] = []
@@ -196,17 +196,17 @@ class Writer:
             else:
                 changes.append(functools.partial(_kept, root, image.selection))
                 names.append(root.digest)
-        self.commit(changes, names)
+        self.update_index(changes, names)
 
     def _ingest_documents(self, graph: Graph) -> None:
         for descriptor in graph.content:
             data = graph.documents.get(descriptor)
-            if data is not None and not self.store.has(descriptor):
-                self.ingest(descriptor, functools.partial(_held, data))
+            if data is not None and not self.store.has_blob(descriptor):
+                self.put_blob(descriptor, functools.partial(_held, data))
         # What was here already may be the work of another run, which hasn't come to syncing it yet.
         self._to_sync.update(descriptor.digest.algorithm for descriptor in graph.content)
 
-    def commit(self, changes: t.Sequence[Change], names: t.Sequence[Reference | Digest] = ()) -> None:
+    def update_index(self, changes: t.Sequence[Change], names: t.Sequence[Reference | Digest] = ()) -> None:
         """Applies CHANGES to the index as it is now, under the lock: a tag that another run has set meanwhile stays (promise I3).
 
         Raises StoreIncomplete when an image that has one of NAMES, or one of these digests and no name, then isn't here in full: then nothing is
@@ -218,18 +218,18 @@ class Writer:
             after = before
             for change in changes:
                 after = change(after)
-            named = [entry for name in names for entry in after.called(name)]
+            named = [entry for name in names for entry in after.find_called(name)]
             for entry in {(entry.descriptor, entry.selection): entry for entry in named}.values():
                 self._check_whole(entry)
             if after != before:
                 self._write_index(before, after)
 
     def _check_whole(self, entry: Entry) -> None:
-        lost = self.store.missing(entry)
+        lost = self.store.find_missing_blobs(entry)
         if lost:
             raise StoreIncomplete(f"{entry.label} was not stored: {lost[0].digest} was lost while this ran; run it again")
 
-    def remove(self, removed: t.Collection[Entry], garbage: t.Collection[Digest]) -> None:
+    def remove_images(self, removed: t.Collection[Entry], garbage: t.Collection[Digest]) -> None:
         """Takes entries out of the index, and then those of GARBAGE that neither another entry nor a running task needs (promises I6, I7).
 
         On a full disk, where that is wanted most, the new index takes the room of records for a while.
@@ -255,7 +255,7 @@ class Writer:
     def _without_records(self) -> t.Iterator[None]:
         """Inside, the records of the store are not on the disk. A death there costs the next run time, and nothing else."""
         kept: dict[str, bytes] = {}
-        for record in self.store.records:
+        for record in self.store.caches:
             with contextlib.suppress(OSError, InputOutputError, StoreDamaged):
                 kept[record.name] = record.on_disk()
                 self._private.unlink(record.name)
@@ -270,7 +270,7 @@ class Writer:
         folder = self.store.blob_folder(digest)
         if folder is not None:
             self._move_folder_away(folder, digest)
-            with reporting(self.store.blob_path(digest)):
+            with naming_path_in_errors(self.store.blob_path(digest)):
                 folder.unlink(digest.hex)
 
     # What both rest on.
@@ -280,7 +280,7 @@ class Writer:
         if self._top.status(INDEX_FILE) is not None:
             return
         self.store.reload()
-        self._replace(self._top, LAYOUT_FILE, canonical({"imageLayoutVersion": LAYOUT_VERSION}))
+        self._replace(self._top, LAYOUT_FILE, encode_canonical({"imageLayoutVersion": LAYOUT_VERSION}))
         self._replace(self._top, INDEX_FILE, StoreIndex().to_bytes())
         self._make_folder(BLOBS)
         _sync(self._top)
@@ -298,14 +298,14 @@ class Writer:
     def _remember(self) -> None:
         """A record that can't be written costs the next run time, and nothing else."""
         with contextlib.suppress(InputOutputError, DiskFull):
-            for record in self.store.news:
+            for record in self.store.unsaved_caches:
                 self._replace(self._private, record.name, record.to_bytes())
                 record.written()
 
     def _replace(self, folder: Folder, name: str, data: bytes) -> None:
         """A file that is there keeps its mode: whoever could read it must be able to read the new one."""
         target = folder.path_of(name)
-        with reporting(target):
+        with naming_path_in_errors(target):
             there = folder.status(name)
         mode = 0o600 | (_mode_of(there) & 0o066) if there is not None and stat.S_ISREG(there.st_mode) else self._file_mode
         with self._private_file(mode) as file:
@@ -327,7 +327,7 @@ class Writer:
             raise
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
-        return locks.exclusive(self._private, self._file_mode, self.store.lock_timeout, self._owner, self.store.folders.check_file)
+        return locks.lock_exclusive(self._private, self._file_mode, self.store.lock_timeout, self._owner, self.store.folders.check_file)
 
     @property
     def _owner(self) -> os.stat_result:
@@ -345,8 +345,8 @@ class Writer:
     def _temporary_name(self) -> str:
         return f"{self._lease.id}.{next(self._counter)}"
 
-    def _private_file(self, mode: int) -> PrivateFile:
-        return PrivateFile(self._temporary.path_of(self._temporary_name()), mode, folder=self._temporary)
+    def _private_file(self, mode: int) -> TemporaryFile:
+        return TemporaryFile(self._temporary.path_of(self._temporary_name()), mode, folder=self._temporary)
 
 
 def _mode_of(status: os.stat_result) -> int:
@@ -355,7 +355,7 @@ def _mode_of(status: os.stat_result) -> int:
 
 
 def _sync(folder: Folder) -> None:
-    with reporting(folder.path):
+    with naming_path_in_errors(folder.path):
         folder.sync()
 
 
@@ -364,14 +364,14 @@ def _held(data: bytes, unused_descriptor: Descriptor) -> t.Iterable[bytes]:
 
 
 def _named(name: Reference, descriptor: Descriptor, selection: Selection | None, free: bool, index: StoreIndex) -> StoreIndex:
-    taken = index.named(name) if free else None
+    taken = index.get_named(name) if free else None
     if taken is not None and taken.digest != descriptor.digest:
         raise NameTaken(f"{name} was given to another image, {taken.digest}, while this ran; run it again")
-    return index.naming(name, descriptor, selection)
+    return index.with_name(name, descriptor, selection)
 
 
 def _kept(descriptor: Descriptor, selection: Selection | None, index: StoreIndex) -> StoreIndex:
-    return index.keeping(descriptor, selection)
+    return index.with_unnamed(descriptor, selection)
 
 
 def needed_digests(store: Store, entries: t.Iterable[Entry]) -> set[Digest]:
@@ -379,7 +379,7 @@ def needed_digests(store: Store, entries: t.Iterable[Entry]) -> set[Digest]:
     needed: set[Digest] = set()
     for entry in entries:
         needed.add(entry.descriptor.digest)
-        graph = store.graph(entry)
+        graph = store.read_graph(entry)
         if graph is not None:
             needed.update(descriptor.digest for descriptor in graph.content)
     return needed

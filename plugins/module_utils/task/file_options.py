@@ -14,9 +14,9 @@ import re
 import stat
 import typing as t
 
-from ..atomic_files import folder_mode, is_private_folder, kept_mode
+from ..atomic_files import existing_mode, folder_mode, is_private_folder
 from ..errors import InputOutputError, InvalidOption
-from ..files import reporting
+from ..files import naming_path_in_errors
 from ..folders import Folder, open_parent
 from .file_modes import refuse_decimal
 
@@ -44,10 +44,10 @@ def check_file_options(params: t.Mapping[str, t.Any]) -> None:
             raise InvalidOption(f"{option} {name!r} does not exist on this host") from error
 
 
-def first_mode(path: str, wanted: object) -> int:
+def initial_mode(path: str, wanted: object) -> int:
     """The mode with which the file begins: the one asked for where it is a number, else that of the file it replaces, else readable for all."""
     mode = _number(wanted)
-    return mode if mode is not None else kept_mode(path)
+    return mode if mode is not None else existing_mode(path)
 
 
 def _number(wanted: object) -> int | None:
@@ -64,7 +64,7 @@ def set_file_options(module: AnsibleModule, path: str) -> bool:
     folder another user could exchange the file for one. Raises InputOutputError.
     """
     changed = False
-    with _raising(module, path), reporting(path):
+    with _raising(module, path), naming_path_in_errors(path):
         folder, name = open_parent(path)
         with folder:
             status = folder.status(name) if name else None
@@ -121,7 +121,7 @@ def _differs(status: os.stat_result, user: int, group: int, mode: int | None) ->
 def _set_open_file(folder: Folder, name: str, status: os.stat_result, user: int, group: int, mode: int | None) -> None:
     """Change the very file or folder that STATUS is of. Raises InputOutputError if it has been exchanged, or if it has another name elsewhere."""
     path = folder.path_of(name)
-    with reporting(path), contextlib.ExitStack() as stack:
+    with naming_path_in_errors(path), contextlib.ExitStack() as stack:
         if stat.S_ISDIR(status.st_mode):
             descriptor = stack.enter_context(folder.open_folder(name)).descriptor
         else:

@@ -15,7 +15,7 @@ from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.text import split_userinfo
 from ..registry.config.mirrors import mirror_route
 from ..registry.config.settings import ClientSettings, Credentials, HostSettings, Mirror, is_header
-from ..registry.http.errors import without_secrets
+from ..registry.http.errors import redact_url
 from .arguments import at_least
 
 Params = t.Mapping[str, t.Any]
@@ -93,7 +93,7 @@ def _host_settings(params: Params, where: str) -> HostSettings:
 
 
 def _mirror(entry: Params, registry: str) -> Mirror:
-    mirror = Mirror(entry["url"], _host_settings(entry, f"mirror {without_secrets(entry['url'])}"), entry["resolve_tags"])
+    mirror = Mirror(entry["url"], _host_settings(entry, f"mirror {redact_url(entry['url'])}"), entry["resolve_tags"])
     mirror_route(mirror, registry)  # a bad address is told before anything is asked
     return mirror
 

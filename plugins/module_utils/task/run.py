@@ -15,7 +15,7 @@ from ..errors import LongshoreError, system_error
 from ..transfer.plan import Plan
 from .arguments import Arguments
 from .file_options import check_file_options, set_file_options
-from .secrets import address_secrets, hidden_in, without, without_addresses_secrets
+from .secrets import address_secrets, redact, redact_values, without_addresses_secrets
 from .task import Task
 
 PlanFunction = t.Callable[[Task], Plan]
@@ -30,7 +30,7 @@ class _Module(AnsibleModule):
     def log(self, msg: str, log_args: t.Mapping[str, t.Any] | None = None) -> None:
         secrets = address_secrets(self.params)
         self.no_log_values.update(secrets)
-        t.cast(t.Any, super()).log(without(msg, secrets), {name: without(str(value), secrets) for name, value in (log_args or {}).items()})
+        t.cast(t.Any, super()).log(redact(msg, secrets), {name: redact(str(value), secrets) for name, value in (log_args or {}).items()})
 
     def fail_json(self, msg: str, **results: t.Any) -> t.NoReturn:
         self.hide_addresses_secrets()
@@ -101,7 +101,7 @@ def _used(params: t.Mapping[str, t.Any], arguments: Arguments) -> dict[str, t.An
 def _set_file_attributes(module: AnsibleModule, planned: Plan) -> None:
     """The owner and the mode of the file that was written, or would be. For one that is written they are part of that."""
     if set_file_options(module, module.params["path"]) and not planned.changed:
-        planned.further_actions += (f"set the mode or the owner of {module.params['path']}",)
+        planned.extra_actions += (f"set the mode or the owner of {module.params['path']}",)
 
 
 def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
@@ -126,7 +126,7 @@ def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[
     for warning in task.warnings:
         module.warn(_shown(warning, task))
     if results.get("failed"):
-        module.fail_json(**hidden_in(results, task.secrets()))
+        module.fail_json(**redact_values(results, task.secrets()))
     module.exit_json(**results)
 
 
@@ -139,7 +139,7 @@ def _results(plan: Plan, task: Task) -> dict[str, t.Any]:
         "images": [image.facts() for image in plan.images],
         **_places(task),
     }
-    return {**results, **failure_of(plan.errors, len(plan.images))}
+    return {**results, **failure_results(plan.errors, len(plan.images))}
 
 
 def _places(task: Task) -> dict[str, t.Any]:
@@ -148,7 +148,7 @@ def _places(task: Task) -> dict[str, t.Any]:
     return {**store, "rate_limit": task.rate_limit} if task.uses_registries else store
 
 
-def failure_of(errors: t.Sequence[LongshoreError], images: int) -> dict[str, t.Any]:
+def failure_results(errors: t.Sequence[LongshoreError], images: int) -> dict[str, t.Any]:
     """The results that make a run one in which some of its IMAGES failed; none where no error is."""
     return {**_failure(errors[0]), "msg": _told_together(errors, images)} if errors else {}
 
@@ -169,4 +169,4 @@ def _told_together(errors: t.Sequence[LongshoreError], images: int) -> str:
 
 
 def _shown(text: str, task: Task) -> str:
-    return without(text, task.secrets())
+    return redact(text, task.secrets())

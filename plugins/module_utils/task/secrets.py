@@ -23,7 +23,7 @@ _MIN_LENGTH = 4
 _HIDDEN = "********"
 
 
-def forms_of(secret: str, username: str | None = None) -> set[str]:
+def secret_forms(secret: str, username: str | None = None) -> set[str]:
     """SECRET as it is, and as it looks in URLs and their paths, JSON, an `Authorization` header, and where its bytes are taken for Latin-1."""
     encoded = _encoded(secret)
     forms = {secret, quote(encoded, safe=""), quote(encoded), quote_plus(encoded), encoded.decode("latin-1")}
@@ -33,11 +33,11 @@ def forms_of(secret: str, username: str | None = None) -> set[str]:
     return {form for form in forms if form}
 
 
-def forms_in_address(address: str) -> set[str]:
+def secret_forms_in_url(address: str) -> set[str]:
     """The forms of a password that stands in an address, such as that of a proxy: as it is written there, and what it means."""
     userinfo = address.rpartition("://")[2].partition("/")[0].rpartition("@")[0]
     username, _colon, password = userinfo.partition(":")
-    return forms_of(password, username) | forms_of(unquote(password), unquote(username)) if password else set()
+    return secret_forms(password, username) | secret_forms(unquote(password), unquote(username)) if password else set()
 
 
 def userinfo_forms(address: str) -> set[str]:
@@ -51,13 +51,13 @@ def userinfo_forms(address: str) -> set[str]:
     if userinfo == _HIDDEN:
         return set()
     username, colon, password = userinfo.partition(":")
-    forms = forms_in_address(address) | {f"//{userinfo}@"}
+    forms = secret_forms_in_url(address) | {f"//{userinfo}@"}
     if colon or len(userinfo) >= MIN_SECRET_LENGTH:
-        forms |= forms_of(userinfo) | forms_of(unquote(userinfo))
+        forms |= secret_forms(userinfo) | secret_forms(unquote(userinfo))
     if password:
         # What Ansible makes of an address in a log before it knows of a secret.
         forms.add(f"{username}:{_HIDDEN}")
-        forms |= forms_of(password, username) | forms_of(unquote(password), unquote(username))
+        forms |= secret_forms(password, username) | secret_forms(unquote(password), unquote(username))
     return forms
 
 
@@ -90,7 +90,7 @@ def _hidden_userinfo(address: str) -> str:
     return f"{scheme}{_HIDDEN}@{rest}"
 
 
-def without(text: str, secrets: t.Iterable[str]) -> str:
+def redact(text: str, secrets: t.Iterable[str]) -> str:
     """TEXT with every secret replaced: for messages of strangers, in which a secret may have been put on purpose.
 
     So is the beginning of one where the text was cut, which three dots tell.
@@ -101,13 +101,13 @@ def without(text: str, secrets: t.Iterable[str]) -> str:
     return text
 
 
-def hidden_in(value: t.Any, secrets: t.Collection[str]) -> t.Any:
+def redact_values(value: t.Any, secrets: t.Collection[str]) -> t.Any:
     """A result with every secret replaced in all of its texts."""
     if isinstance(value, str):
-        return without(value, secrets)
+        return redact(value, secrets)
     if isinstance(value, dict):
-        return {key: hidden_in(item, secrets) for key, item in value.items()}
-    return [hidden_in(item, secrets) for item in value] if isinstance(value, (list, tuple)) else value
+        return {key: redact_values(item, secrets) for key, item in value.items()}
+    return [redact_values(item, secrets) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _without_beginning(text: str, secret: str) -> str:

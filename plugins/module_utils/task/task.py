@@ -22,7 +22,7 @@ from ..store.store import Store
 from ..transfer.workers import Workers
 from .arguments import at_least
 from .file_modes import octal_mode
-from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, address_secrets, forms_of, userinfo_forms
+from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, address_secrets, secret_forms, userinfo_forms
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
@@ -117,14 +117,14 @@ class Task:
 
     def inspector(self) -> Inspector:
         """What tells of the images in the archive that the task names, else in the store."""
-        from ..verbs.info import Inspector, held_in_archive, held_in_store
+        from ..verbs.info import Inspector, images_in_archive, images_in_store
 
         path = self.params["archive"]
         if path is None:
-            return Inspector(held_in_store(self.store), f"the store {self.store.path}", self.host, self.selection)
+            return Inspector(images_in_store(self.store), f"the store {self.store.path}", self.host, self.selection)
         from ..archive.reader import open_archive
 
-        return Inspector(held_in_archive(open_archive(path)), path, self.host, self.selection)
+        return Inspector(images_in_archive(open_archive(path)), path, self.host, self.selection)
 
     def remote_references(self, option: str) -> list[Reference]:
         """The images to ask registries for, which are opened for them. Raises InvalidOption where none is named, InvalidReference for a glob or an ID."""
@@ -193,9 +193,9 @@ class Task:
 
     def remember(self) -> None:
         """Keeps what this run learned, so that the next has less to do; only where there is a store already, and nobody else is just writing to it."""
-        if self._store is not None and self._store.news:
+        if self._store is not None and self._store.unsaved_caches:
             self._store.lock_timeout = 0
-            with contextlib.suppress(LongshoreError), self._store.writer(()):
+            with contextlib.suppress(LongshoreError), self._store.open_writer(()):
                 """What a writer keeps when it ends is all that is wanted; without it the next run takes longer, and nothing else."""
 
     def close(self) -> None:
@@ -221,16 +221,16 @@ class Task:
             if name.lower().endswith("_proxy") or name in ADDRESS_VARIABLES:
                 secrets |= userinfo_forms(address)
         for options in self._with_options():
-            secrets.update(*(forms_of(value) for value in _header_values(options) if len(value) >= MIN_SECRET_LENGTH))
+            secrets.update(*(secret_forms(value) for value in _header_values(options) if len(value) >= MIN_SECRET_LENGTH))
             for option in ("password", "identity_token"):
                 if options.get(option):
-                    secrets |= forms_of(options[option], options.get("username") or "")
+                    secrets |= secret_forms(options[option], options.get("username") or "")
         if self._registries is not None:
             for credentials in self._registries.client.found_credentials:
-                secrets |= forms_of(credentials.secret, credentials.username)
+                secrets |= secret_forms(credentials.secret, credentials.username)
             for token in self._registries.client.found_tokens:
-                secrets |= forms_of(token)
-            secrets.update(*(forms_of(value) for value in self._registries.headers if len(value) >= MIN_SECRET_LENGTH))
+                secrets |= secret_forms(token)
+            secrets.update(*(secret_forms(value) for value in self._registries.headers if len(value) >= MIN_SECRET_LENGTH))
         return secrets
 
 

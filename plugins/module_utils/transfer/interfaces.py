@@ -19,7 +19,7 @@ Content = t.Callable[[Descriptor], Chunks]
 class Source(t.Protocol):
     """A place that can be read."""
 
-    def open(self, descriptor: Descriptor) -> Chunks:
+    def read_blob(self, descriptor: Descriptor) -> Chunks:
         """The bytes of a blob, unverified: whoever takes them in checks them."""
 
 
@@ -27,9 +27,9 @@ class Source(t.Protocol):
 class RemoteSource(Source, t.Protocol):
     """A place behind a network: its blobs can be had from any byte on, and parts of one blob at once."""
 
-    def open(self, descriptor: Descriptor, offset: int = 0) -> Chunks: ...
+    def read_blob(self, descriptor: Descriptor, offset: int = 0) -> Chunks: ...
 
-    def open_piece(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
+    def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
         """The bytes from START to STOP; or True and the whole blob, where only that can be had."""
 
 
@@ -37,7 +37,7 @@ class RemoteSource(Source, t.Protocol):
 class MirroredSource(t.Protocol):
     """A place that has others before it, which may give wrong bytes."""
 
-    def distrust(self, descriptor: Descriptor) -> bool:
+    def report_bad_blob(self, descriptor: Descriptor) -> bool:
         """Notes that a blob turned out to be another. Returns whether whoever asks again is given it by another place."""
 
 
@@ -45,7 +45,7 @@ class MirroredSource(t.Protocol):
 class OrderedSource(t.Protocol):
     """A place whose blobs can only be had in an order of its own: those that are wanted are taken in one reading."""
 
-    def stream(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, Chunks]]:
+    def read_in_order(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, Chunks]]:
         """Each of WANTED with its bytes, to be read before the next is asked for."""
 
 
@@ -56,16 +56,16 @@ class SinkWriter(t.Protocol):
 
     def __exit__(self, *unused: object) -> None: ...
 
-    def lacking(self, graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
+    def find_missing_blobs(self, graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
         """The blobs of GRAPH to bring now, of which PLANNED were lacking when the plan was made."""
 
-    def ingest(self, descriptor: Descriptor, content: Content) -> None:
+    def put_blob(self, descriptor: Descriptor, content: Content) -> None:
         """Takes in one blob, verified; safe to call from several threads."""
 
     def discard(self) -> None:
         """Takes back the blobs that this run has brought and nothing else needs, where no image of them is to be kept."""
 
-    def publish(self, images: t.Sequence[NamedGraph]) -> None:
+    def publish_images(self, images: t.Sequence[NamedGraph]) -> None:
         """Gives names to images whose blobs are all there: all of them or, where it fails, none."""
 
 
@@ -78,24 +78,24 @@ class PartialBlob(t.Protocol):
     def front(self) -> int:
         """How many bytes are there without a gap."""
 
-    def only_front(self) -> None:
+    def start_appending(self) -> None:
         """Leave to append."""
 
     def append(self, data: bytes | bytearray | memoryview) -> None: ...
 
-    def pieces(self) -> None:
+    def start_ranges(self) -> None:
         """Leave to write pieces."""
 
-    def gaps(self) -> t.Sequence[tuple[int, int]]:
+    def missing_ranges(self) -> t.Sequence[tuple[int, int]]:
         """What lacks, from start to stop."""
 
     def write_at(self, start: int, data: bytes | bytearray | memoryview) -> None:
         """Safe to call from several threads."""
 
-    def note(self, start: int, stop: int) -> None:
+    def record_range(self, start: int, stop: int) -> None:
         """These bytes are there, and will be after a death."""
 
-    def hash_on(self) -> None:
+    def hash_more(self) -> None:
         """Hashes what came at the front, now that it is at hand."""
 
 
@@ -103,14 +103,14 @@ class PartialBlob(t.Protocol):
 class ResumingWriter(SinkWriter, t.Protocol):
     """A writer that keeps what it has of a blob when the source fails."""
 
-    def fetch(self, descriptor: Descriptor, fill: t.Callable[[PartialBlob], None], content: Content) -> None:
+    def put_blob_resumably(self, descriptor: Descriptor, fill: t.Callable[[PartialBlob], None], content: Content) -> None:
         """Takes in one blob, verified, of which FILL brings what lacks; CONTENT is all of it, for when there is no leave to fill."""
 
 
 class Sink(t.Protocol):
     """A place that can be written."""
 
-    def writer(self, needed: t.Iterable[Digest]) -> SinkWriter: ...
+    def open_writer(self, needed: t.Iterable[Digest]) -> SinkWriter: ...
 
 
 @t.runtime_checkable

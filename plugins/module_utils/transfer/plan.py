@@ -82,7 +82,7 @@ class Transfer:
     reused: tuple[Descriptor, ...]
     pending: bool = True
     linked: t.Mapping[Descriptor, Sink | None] = dataclasses.field(default_factory=dict)
-    companions: tuple[NamedGraph, ...] = ()
+    referrers: tuple[NamedGraph, ...] = ()
     whole: bool = False
     free: bool = False
 
@@ -91,12 +91,12 @@ class Transfer:
 class ImagePlan:
     """What becomes of one image that was asked for. One with an `error` failed; its names stay as they are."""
 
-    asked: str
+    requested: str
     image: ImageFacts | None = None
     changes: tuple[RefChange, ...] = ()
     actions: tuple[str, ...] = ()
     transfer: Transfer | None = None
-    own: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    results: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     error: LongshoreError | None = None
 
@@ -105,8 +105,8 @@ class ImagePlan:
         return bool(self.actions) and self.error is None
 
     def facts(self) -> dict[str, t.Any]:
-        facts: dict[str, t.Any] = {"name": self.asked} if self.image is None else self.image.facts()
-        facts.update(self.own, changed=self.changed)
+        facts: dict[str, t.Any] = {"name": self.requested} if self.image is None else self.image.facts()
+        facts.update(self.results, changed=self.changed)
         if self.error is not None:
             facts.update(failed=True, msg=self.error.message, error=self.error.cause)
         return facts
@@ -120,9 +120,9 @@ class Plan:
     """
 
     images: list[ImagePlan]
-    own: dict[str, t.Any] = dataclasses.field(default_factory=dict)
-    together: bool = False
-    further_actions: tuple[str, ...] = ()
+    results: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    all_or_nothing: bool = False
+    extra_actions: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -140,7 +140,7 @@ class Plan:
         return list(unique.values())
 
     def actions(self) -> list[str]:
-        return [*(action for image in self.images if image.error is None for action in image.actions), *self.further_actions]
+        return [*(action for image in self.images if image.error is None for action in image.actions), *self.extra_actions]
 
     def warnings(self) -> list[str]:
         return [warning for image in self.images for warning in image.warnings]
@@ -159,7 +159,7 @@ class Plan:
 
     def facts(self) -> dict[str, t.Any]:
         """The results of this run beside those of its images."""
-        return dict(self.own)
+        return dict(self.results)
 
     def sinks(self) -> list[Sink]:
         """The places that the plan writes to."""
@@ -180,7 +180,7 @@ class Plan:
             execute(self, pending, workers)
 
 
-class MovingPlan(Plan):
+class TransferPlan(Plan):
     """A plan of a verb that moves bytes, and counts them: blobs are configs and layers, each digest once."""
 
     def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:

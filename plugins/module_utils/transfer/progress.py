@@ -15,7 +15,7 @@ import typing as t
 
 from ..oci.manifest import Descriptor
 from .interfaces import Chunks, Content
-from .workers import Passage
+from .workers import Meter
 
 _Chunk = t.TypeVar("_Chunk", bound=t.Union[bytes, bytearray, memoryview])
 
@@ -44,10 +44,10 @@ class Progress:
         self.note(to_come=sum(blob.size for blob in blobs), blobs_to_come=len(blobs))
 
     @contextlib.contextmanager
-    def passage(self, blobs: t.Collection[Descriptor], what: str) -> t.Iterator[Passage]:
+    def meter(self, blobs: t.Collection[Descriptor], what: str) -> t.Iterator[Meter]:
         with self._lock:
             self._what = what[:_MAX_WHAT]
-        passage = CountedPassage(self, sum(blob.size for blob in blobs))
+        passage = CountingMeter(self, sum(blob.size for blob in blobs))
         yield passage
         passage.expect(0)
         self.note(blobs=len(blobs))
@@ -79,7 +79,7 @@ class Progress:
             os.replace(f"{self._path}.new", self._path)
 
 
-class CountedPassage(Passage):
+class CountingMeter(Meter):
     """Bytes on their way. What an earlier run left, or the target has otherwise, isn't moved; what is tried again is moved twice."""
 
     def __init__(self, progress: Progress, size: int) -> None:
@@ -92,20 +92,20 @@ class CountedPassage(Passage):
             more, self._to_come = to_come - self._to_come, to_come
         self._progress.note(to_come=more)
 
-    def moved(self, count: int) -> None:
+    def add(self, count: int) -> None:
         with self._lock:
             more, self._to_come = max(0, count - self._to_come), max(0, self._to_come - count)
         self._progress.note(count, more)
 
-    def counted(self, chunks: t.Iterable[_Chunk]) -> t.Iterator[_Chunk]:
+    def count(self, chunks: t.Iterable[_Chunk]) -> t.Iterator[_Chunk]:
         for chunk in chunks:
             yield chunk
-            self.moved(len(chunk))
+            self.add(len(chunk))
 
-    def content(self, content: Content) -> Content:
+    def count_content(self, content: Content) -> Content:
         def opened(descriptor: Descriptor) -> Chunks:
             self.expect(descriptor.size)
-            return self.counted(content(descriptor))
+            return self.count(content(descriptor))
 
         return opened
 

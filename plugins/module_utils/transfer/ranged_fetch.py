@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..oci.manifest import Descriptor
 from .interfaces import PartialBlob, RemoteSource, ResumingWriter
-from .workers import Connections, Passage
+from .workers import ConnectionSlots, Meter
 
 MIB = 1024 * 1024
 LARGE = 64 * MIB
@@ -30,42 +30,42 @@ Piece = tuple[int, int]
 Pieces = t.Generator[bytes, None, None]
 
 
-def fetch(blob: Descriptor, source: RemoteSource, writer: ResumingWriter, connections: Connections, passage: Passage) -> None:
+def fetch(blob: Descriptor, source: RemoteSource, writer: ResumingWriter, connections: ConnectionSlots, passage: Meter) -> None:
     """Takes in one blob, verified. What has come when the network fails stays with the writer. PASSAGE counts what comes."""
 
     def fill(partial: PartialBlob) -> None:
-        passage.expect(sum(stop - start for start, stop in partial.gaps()))
+        passage.expect(sum(stop - start for start, stop in partial.missing_ranges()))
         if blob.size >= LARGE and connections.limit > 1:
             _in_pieces(blob, source, partial, connections, passage)
         else:
-            _from_front(partial, source.open(blob, _front(partial)), passage)
+            _from_front(partial, source.read_blob(blob, _front(partial)), passage)
 
-    writer.fetch(blob, fill, passage.content(source.open))
+    writer.put_blob_resumably(blob, fill, passage.count_content(source.read_blob))
 
 
 def _front(partial: PartialBlob) -> int:
-    partial.only_front()
+    partial.start_appending()
     return partial.front
 
 
-def _from_front(partial: PartialBlob, chunks: t.Iterable[bytes | bytearray | memoryview], passage: Passage) -> None:
+def _from_front(partial: PartialBlob, chunks: t.Iterable[bytes | bytearray | memoryview], passage: Meter) -> None:
     for chunk in chunks:
         partial.append(chunk)
-        passage.moved(len(chunk))
+        passage.add(len(chunk))
 
 
-def _in_pieces(blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: Connections, passage: Passage) -> None:
+def _in_pieces(blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, passage: Meter) -> None:
     """Several pieces at once if the first answer shows that the source honours ranges; else the whole blob, of which that answer is the beginning."""
-    todo = cut(partial.gaps(), blob.size)
+    todo = cut(partial.missing_ranges(), blob.size)
     if not todo:
         return
-    whole, chunks = source.open_piece(blob, *todo[0])
+    whole, chunks = source.read_range(blob, *todo[0])
     if whole:
         _from_front(partial, _beyond(_front(partial), chunks), passage)
         return
-    partial.pieces()
-    if not _Crew(blob, source, partial, connections, passage, todo).work(chunks):
-        _from_front(partial, source.open(blob, _front(partial)), passage)
+    partial.start_ranges()
+    if not _RangeDownloader(blob, source, partial, connections, passage, todo).work(chunks):
+        _from_front(partial, source.read_blob(blob, _front(partial)), passage)
 
 
 def cut(gaps: t.Iterable[Piece], size: int) -> list[Piece]:
@@ -86,11 +86,11 @@ class _NoRanges(Exception):
     """A source that honoured ranges at first doesn't any more."""
 
 
-class _Crew:
+class _RangeDownloader:
     """Fetches the pieces of a blob, several at once, while the thread that began it hashes what has come."""
 
     def __init__(
-        self, blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: Connections, passage: Passage, todo: t.Iterable[Piece]
+        self, blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, passage: Meter, todo: t.Iterable[Piece]
     ) -> None:
         self._blob = blob
         self._source = source
@@ -109,7 +109,7 @@ class _Crew:
                 self._start(pool, self._todo.popleft(), first)
                 while self._goes_on():
                     self._ask_for_more_hands(pool)
-                    self._partial.hash_on()
+                    self._partial.hash_more()
             except BaseException as error:
                 self._give_up(error)
                 raise
@@ -132,10 +132,10 @@ class _Crew:
             return self._working > 0
 
     def _ask_for_more_hands(self, pool: ThreadPoolExecutor) -> None:
-        while self._todo and self._error is None and self._working < MOST_CONNECTIONS and self._connections.another():
+        while self._todo and self._error is None and self._working < MOST_CONNECTIONS and self._connections.try_acquire():
             piece = self._next()
             if piece is None:
-                self._connections.give_back()
+                self._connections.release()
                 return
             self._start(pool, piece, None)
 
@@ -150,18 +150,18 @@ class _Crew:
             while piece is not None:
                 self._take_in(piece[0], chunks or self._open(piece))
                 chunks = None
-                piece = None if borrowed and self._connections.crowded else self._next()
+                piece = None if borrowed and self._connections.over_limit else self._next()
         except BaseException as error:  # noqa: BLE001 - it is raised again by the thread that waits for this one
             self._give_up(error)
         finally:
             if borrowed:
-                self._connections.give_back()
+                self._connections.release()
             with self._changed:
                 self._working -= 1
                 self._changed.notify_all()
 
     def _open(self, piece: Piece) -> Pieces:
-        whole, chunks = self._source.open_piece(self._blob, *piece)
+        whole, chunks = self._source.read_range(self._blob, *piece)
         if whole:
             chunks.close()
             raise _NoRanges
@@ -176,13 +176,13 @@ class _Crew:
                         return
                     self._partial.write_at(position, chunk)
                     position += len(chunk)
-                    self._passage.moved(len(chunk))
+                    self._passage.add(len(chunk))
                     if position - noted >= NOTED:
-                        self._partial.note(noted, position)
+                        self._partial.record_range(noted, position)
                         noted = position
             finally:
                 if position > noted:
-                    self._partial.note(noted, position)
+                    self._partial.record_range(noted, position)
 
     def _give_up(self, error: BaseException) -> None:
         """The first error is the one that counts."""

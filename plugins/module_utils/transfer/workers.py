@@ -23,10 +23,10 @@ _Result = t.TypeVar("_Result")
 _Chunk = t.TypeVar("_Chunk", bound=t.Union[bytes, bytearray, memoryview])
 
 # The variable that names a folder for the progress of the run, where somebody watches it. The folder goes with the run.
-WATCHED = "LONGSHORE_PROGRESS"
+PROGRESS_VARIABLE = "LONGSHORE_PROGRESS"
 
 
-class Connections:
+class ConnectionSlots:
     """How many connections the transfers of a run have open: one each, and more for large blobs while there are less than LIMIT."""
 
     def __init__(self, limit: int) -> None:
@@ -35,16 +35,16 @@ class Connections:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def one(self) -> t.Iterator[None]:
+    def hold(self) -> t.Iterator[None]:
         """The connection that every transfer has a right to."""
         with self._lock:
             self._open += 1
         try:
             yield
         finally:
-            self.give_back()
+            self.release()
 
-    def another(self) -> bool:
+    def try_acquire(self) -> bool:
         """One more, if it is to be had: then it has to be given back."""
         with self._lock:
             if self._open >= self.limit:
@@ -52,30 +52,30 @@ class Connections:
             self._open += 1
             return True
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         with self._lock:
             self._open -= 1
 
     @property
-    def crowded(self) -> bool:
+    def over_limit(self) -> bool:
         """Whether transfers began that need the connections that others have beside their own."""
         return self._open > self.limit
 
 
-class Passage:
+class Meter:
     """Blobs on their way that nobody watches; where somebody does, one of `progress` stands in its place."""
 
     def expect(self, to_come: int) -> None:
         """So many bytes are still to come, whatever was expected before."""
 
-    def moved(self, count: int) -> None:
+    def add(self, count: int) -> None:
         """So many more bytes were moved."""
 
-    def counted(self, chunks: t.Iterable[_Chunk]) -> t.Iterable[_Chunk]:
+    def count(self, chunks: t.Iterable[_Chunk]) -> t.Iterable[_Chunk]:
         """CHUNKS, each of which counts when it was used."""
         return chunks
 
-    def content(self, content: Content) -> Content:
+    def count_content(self, content: Content) -> Content:
         """CONTENT, whose bytes count from the beginning each time it is asked for."""
         return content
 
@@ -85,7 +85,7 @@ class Workers:
 
     def __init__(self, limit: int) -> None:
         self._limit = max(1, limit)
-        self.connections = Connections(2 * self._limit if self._limit > 1 else 1)
+        self.connections = ConnectionSlots(2 * self._limit if self._limit > 1 else 1)
         self._progress = _progress()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -112,9 +112,9 @@ class Workers:
         if self._progress is not None:
             self._progress.expect(blobs)
 
-    def passage(self, blobs: t.Collection[Descriptor], what: object) -> t.ContextManager[Passage]:
+    def meter(self, blobs: t.Collection[Descriptor], what: object) -> t.ContextManager[Meter]:
         """The way of BLOBS that were expected, one after the other, as part of WHAT."""
-        return contextlib.nullcontext(Passage()) if self._progress is None else self._progress.passage(blobs, str(what))
+        return contextlib.nullcontext(Meter()) if self._progress is None else self._progress.meter(blobs, str(what))
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
@@ -125,7 +125,7 @@ class Workers:
 
 
 def _progress() -> Progress | None:
-    folder = os.environ.get(WATCHED)
+    folder = os.environ.get(PROGRESS_VARIABLE)
     if not folder:
         return None
     from .progress import Progress

@@ -9,20 +9,20 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..archive.layer import Layer, LayerSource, measure
+from ..archive.layer import Layer, LayerSource, measure_layer
 from ..errors import CorruptArchive, DigestMismatch, InvalidOption, PlatformMissing, StoreDamaged
-from ..oci.compose import Base, NewLayer, Settings, compose, parse_created
+from ..oci.compose import Base, NewLayer, Settings, compose_image, parse_created
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
-from ..oci.graph import Graph, ImageNode, children_for, read_graph
+from ..oci.graph import Graph, ImageNode, choose_platforms, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..oci.text import clean
+from ..oci.text import sanitise
 from ..transfer.interfaces import Chunks
-from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
+from ..transfer.plan import ImagePlan, RefChange, RefState, Transfer, TransferPlan
 from ..transfer.workers import Workers
-from .facts import image_facts, moving, ref_state, short
+from .facts import describe_transfer, image_facts, ref_state, short_digest
 
 if t.TYPE_CHECKING:
     from ..store.store import Store
@@ -38,12 +38,12 @@ class ComposedImage:
     layers: t.Mapping[Digest, Layer]
     made: t.Mapping[Digest, bytes]
 
-    def open(self, descriptor: Descriptor) -> Chunks:
+    def read_blob(self, descriptor: Descriptor) -> Chunks:
         layer = self.layers.get(descriptor.digest)
         if layer is not None:
             return layer.open()
         data = self.made.get(descriptor.digest)
-        return (data,) if data is not None else self.store.open(descriptor)
+        return (data,) if data is not None else self.store.read_blob(descriptor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,15 +58,15 @@ class NewImage:
     created: str | None
 
 
-def plan_append(store: Store, wanted: NewImage, host: Platform, workers: Workers) -> MovingPlan:
+def plan_append(store: Store, wanted: NewImage, host: Platform, workers: Workers) -> TransferPlan:
     """The plan that makes WANTED. Its layers are read once here for their digests, and again only if they have to be stored."""
     base = _read_base(store, wanted, host)
     created, seconds = parse_created(wanted.created, base.config if base is not None else None)
     sources = [dataclasses.replace(source, modified=seconds) for source in wanted.layers]
-    layers = workers.map(measure, sources)
+    layers = workers.map(measure_layer, sources)
     platform = wanted.platform or (base.config.platform if base is not None else None) or host
     new = [NewLayer(layer.descriptor, layer.diff_id, layer.source.label) for layer in layers]
-    manifest, config = compose(base, platform, new, wanted.settings, created)
+    manifest, config = compose_image(base, platform, new, wanted.settings, created)
     document = manifest.to_bytes()
     root = Descriptor(manifest.media_type, Digest.of(document), len(document))
     graph = Graph(root, {root: document}, (ImageNode(root, manifest, platform),), ())
@@ -74,7 +74,7 @@ def plan_append(store: Store, wanted: NewImage, host: Platform, workers: Workers
     return AppendPlan([_planned(store, wanted, graph, source, host)], layers)
 
 
-class AppendPlan(MovingPlan):
+class AppendPlan(TransferPlan):
     """The plan of one new image with new LAYERS."""
 
     def __init__(self, images: list[ImagePlan], layers: t.Sequence[Layer]) -> None:
@@ -96,17 +96,19 @@ def _read_base(store: Store, wanted: NewImage, host: Platform) -> Base | None:
         return None
     if isinstance(wanted.base, Reference) and wanted.base.name == wanted.name:
         raise InvalidOption(f"name and base are both {wanted.name}: an image doesn't change, so give the new one another name")
-    entry = store.complete(wanted.base)
+    entry = store.get_complete_entry(wanted.base)
     platform = wanted.platform or host
-    graph = read_graph(entry.descriptor, entry.label, store.read, children_for(Selection((platform,))))
+    graph = read_graph(entry.descriptor, entry.label, store.read_document, choose_platforms(Selection((platform,))))
     if graph is None or not graph.images:
         raise PlatformMissing(f"{entry.label} is not here for {platform}; pull it for this platform first")
     image = graph.images[0]
     if wanted.platform is not None and image.platform is not None and image.platform not in wanted.platform.fallbacks():
         raise PlatformMissing(f"{entry.label} is an image for {image.platform} alone, not for {wanted.platform}")
     if not image.manifest.is_image:
-        raise InvalidOption(f"{entry.label} holds no image but something of type {clean(image.manifest.config.media_type, 100)}, and can't be a base")
-    data = store.read(image.manifest.config)
+        raise InvalidOption(
+            f"{entry.label} holds no image but something of type {sanitise(image.manifest.config.media_type, 100)}, and can't be a base"
+        )
+    data = store.read_document(image.manifest.config)
     if data is None:
         raise StoreDamaged(f"{entry.label} is damaged in {store.path}: its config {image.manifest.config.digest} can't be read")
     config = ImageConfig.read(data, f"{entry.label}, config {image.manifest.config.digest}")
@@ -115,18 +117,18 @@ def _read_base(store: Store, wanted: NewImage, host: Platform) -> Base | None:
 
 def _planned(store: Store, wanted: NewImage, graph: Graph, source: ComposedImage, host: Platform) -> ImagePlan:
     name = str(wanted.name)
-    before = store.index.named(wanted.name)
+    before = store.index.get_named(wanted.name)
     was, will_be = ref_state(store, before), RefState(graph.root.digest, tuple(graph.platforms))
-    moves = tuple(blob for blob in graph.blobs if not store.has(blob))
+    moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
     plan = ImagePlan(
-        asked=name,
+        requested=name,
         image=image_facts(name, graph, None, host),
         changes=(RefChange(name, was, will_be),),
-        own={"previous_digest": str(was.digest) if was is not None else None},
+        results={"previous_digest": str(was.digest) if was is not None else None},
     )
     if moves or was != will_be:
-        moved_from = f" in place of {short(was.digest)}" if was is not None and was.digest != will_be.digest else ""
-        plan.actions = (f"make {name} ({short(will_be.digest)}){moved_from}: {moving(moves)}",)
+        moved_from = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
+        plan.actions = (f"make {name} ({short_digest(will_be.digest)}){moved_from}: {describe_transfer(moves)}",)
     reused = graph.blobs_without(moves)
     plan.transfer = Transfer(source, store, graph, (wanted.name,), None, moves, reused, bool(plan.actions))
     return plan

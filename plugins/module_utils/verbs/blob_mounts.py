@@ -18,7 +18,7 @@ from ..transfer.workers import Workers
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
-    from ..registry.upload import Destination
+    from ..registry.upload import RepositorySink
 
 MAX_ASKED = 3
 
@@ -26,44 +26,44 @@ Hints = t.Callable[[str, Digest], t.Iterable[str]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Division:
+class BlobSplit:
     """Blobs that a repository lacks: those to be moved there, and those that it takes over from another, which may be one that this run pushes to."""
 
     moves: tuple[Descriptor, ...] = ()
-    linked: t.Mapping[Descriptor, Destination | None] = dataclasses.field(default_factory=dict)
+    linked: t.Mapping[Descriptor, RepositorySink | None] = dataclasses.field(default_factory=dict)
 
 
-class Outlets:
+class BlobMounts:
     """Divides what is lacking. HINTS tells, by a registry and a digest, repositories that may have a blob; they are asked before they are counted on."""
 
     def __init__(self, repository: t.Callable[[Reference], Repository], hints: Hints) -> None:
         self._repository = repository
         self._hints = hints
-        self._destinations: dict[str, Destination] = {}
-        self._holders: dict[tuple[str, Digest], dict[str, Destination | None]] = {}
+        self._destinations: dict[str, RepositorySink] = {}
+        self._holders: dict[tuple[str, Digest], dict[str, RepositorySink | None]] = {}
 
-    def destination(self, repository: Repository) -> Destination:
+    def destination(self, repository: Repository) -> RepositorySink:
         """The one sink for this repository, so that what several images bring there is sent once."""
-        from ..registry.upload import Destination
+        from ..registry.upload import RepositorySink
 
-        return self._destinations.setdefault(repository.name, Destination(repository))
+        return self._destinations.setdefault(repository.name, RepositorySink(repository))
 
     def has(self, repository: Repository, blobs: t.Iterable[Descriptor]) -> None:
         """Notes that REPOSITORY has these blobs."""
         for blob in blobs:
             self._held_at(repository, blob).setdefault(repository.repository, None)
 
-    def lacking(self, graph: Graph, repository: Repository, workers: Workers) -> Division:
+    def lacking(self, graph: Graph, repository: Repository, workers: Workers) -> BlobSplit:
         """What REPOSITORY lacks of an image: nothing where it has it already, be it under another tag."""
         if repository.probe(Reference(repository.registry, repository.repository, None, graph.root.digest)) is not None:
             self.has(repository, graph.blobs)
-            return Division()
+            return BlobSplit()
         return self.divide(graph.blobs, repository, workers)
 
-    def divide(self, blobs: t.Sequence[Descriptor], repository: Repository, workers: Workers) -> Division:
+    def divide(self, blobs: t.Sequence[Descriptor], repository: Repository, workers: Workers) -> BlobSplit:
         """What REPOSITORY lacks of BLOBS, from now on counted as there: later images for other repositories take it over."""
         destination = self.destination(repository)
-        held = workers.map(repository.has, blobs)
+        held = workers.map(repository.has_blob, blobs)
         self.has(repository, [blob for blob, is_held in zip(blobs, held) if is_held])
         lacking = [blob for blob, is_held in zip(blobs, held) if not is_held]
         undecided = [blob for blob in lacking if repository.repository not in self._held_at(repository, blob)]
@@ -73,13 +73,13 @@ class Outlets:
         linked = {blob: self._source_of(blob, destination) for blob in lacking if blob.digest in destination.mounts}
         for blob in undecided:
             self._held_at(repository, blob)[repository.repository] = destination
-        return Division(tuple(blob for blob in lacking if blob not in linked), linked)
+        return BlobSplit(tuple(blob for blob in lacking if blob not in linked), linked)
 
-    def _held_at(self, repository: Repository, blob: Descriptor) -> dict[str, Destination | None]:
+    def _held_at(self, repository: Repository, blob: Descriptor) -> dict[str, RepositorySink | None]:
         """The repositories of a registry that have a blob, or get it from this run."""
         return self._holders.setdefault((repository.registry, blob.digest), {})
 
-    def _source_of(self, blob: Descriptor, destination: Destination) -> Destination | None:
+    def _source_of(self, blob: Descriptor, destination: RepositorySink) -> RepositorySink | None:
         """The sink of this run that must have a blob before DESTINATION can take it over; None where it is there already."""
         return self._held_at(destination.repository, blob).get(destination.mounts[blob.digest])
 
@@ -96,6 +96,6 @@ class Outlets:
         """The repository CONTEXT, if it says that it has the blob. One that can't be asked is none to take a blob from."""
         try:
             candidate = self._repository(Reference.parse(context))
-            return [candidate] if candidate.registry == registry and candidate.has(blob) else []
+            return [candidate] if candidate.registry == registry and candidate.has_blob(blob) else []
         except LongshoreError:
             return []

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from ..store.store import Store
 
 
-class StoreHints:
+class MountCandidates:
     """What the store notes of blobs that came or went, then its own names at the registry whose images hold the blob."""
 
     def __init__(self, store: Store) -> None:
@@ -28,7 +28,7 @@ class StoreHints:
         self._by_name: dict[str, dict[Digest, list[str]]] = {}
 
     def __call__(self, registry: str, digest: Digest) -> t.Iterator[str]:
-        yield from (place for place in self._store.whereabouts.places(digest) if place.startswith(f"{registry}/"))
+        yield from (place for place in self._store.blob_origins.places(digest) if place.startswith(f"{registry}/"))
         with self._lock:
             if registry not in self._by_name:
                 self._by_name[registry] = self._named_at(registry)
@@ -51,4 +51,4 @@ class StoreHints:
         yield from (blob.digest for blob in graph.blobs) if graph is not None else ()
 
     def _read_document(self, descriptor: Descriptor) -> bytes | None:
-        return self._store.read(descriptor) if descriptor.is_document else None
+        return self._store.read_document(descriptor) if descriptor.is_document else None

@@ -9,26 +9,26 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..engine.interfaces import Engine, HeldImage, Offer
+from ..engine.interfaces import Engine, ListedImage, OfferedImage
 from ..errors import EngineError, EngineRefused, InvalidOption, LongshoreError, StoreDamaged, UnsupportedFormat
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
-from ..oci.graph import Graph, ImageNode, children_for, read_graph
-from ..oci.manifest import Descriptor, describe
+from ..oci.graph import Graph, ImageNode, choose_platforms, read_graph
+from ..oci.manifest import Descriptor, describe_document
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..oci.text import clean
-from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState
-from ..transfer.workers import Passage, Workers
-from .facts import image_facts, moving, short
-from .platforms import sparse_part, whole_image
+from ..oci.text import sanitise
+from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
+from ..transfer.workers import Meter, Workers
+from .facts import describe_transfer, image_facts, short_digest
+from .platforms import read_image, select_stored
 
 if t.TYPE_CHECKING:
     from ..store.store import Store
 
 
 @dataclasses.dataclass(frozen=True)
-class Outgoing:
+class OutgoingImage:
     """One image for one platform, and the name that it is to have. `graph` begins at what the engine is to know it by: an index, or a manifest."""
 
     name: Reference
@@ -48,13 +48,13 @@ class Outgoing:
         """Each once."""
         return tuple(dict.fromkeys(self.image.manifest.layers))
 
-    def is_in(self, held: HeldImage | None) -> bool:
+    def is_in(self, held: ListedImage | None) -> bool:
         """Whether an engine has this image. Where it tells an ID, that decides: it is of one platform, an index's digest is of several."""
         if held is None or not held.usable:
             return False
         return held.image_id == self.image_id if held.image_id is not None else self.digest in held.digests
 
-    def state_in(self, held: HeldImage) -> RefState:
+    def state_in(self, held: ListedImage) -> RefState:
         """What a name points at in an engine: the digest that is meant where it knows that one, else what it knows, its ID at last."""
         known = self.digest if self.digest in held.digests else next(iter(held.digests), held.image_id)
         return RefState(known or self.digest)
@@ -65,8 +65,8 @@ class Delivery:
     """An image on its way, what the engine has under its name, and the layers of it that have to be sent."""
 
     row: ImagePlan
-    outgoing: Outgoing
-    held: HeldImage | None
+    outgoing: OutgoingImage
+    held: ListedImage | None
     layers: tuple[Descriptor, ...] = ()
 
     @property
@@ -94,11 +94,11 @@ class Deliverer:
     def plan(self, names: t.Sequence[Reference | Digest]) -> DeliveryPlan:
         """The engine is asked once for all images, and for its layers only when it lacks one of them. Raises EngineError when it can't be asked."""
         self.store.reload()
-        held = self.engine.images()
+        held = self.engine.list_images()
         rows: list[ImagePlan] = []
         deliveries: dict[Reference, Delivery] = {}
         for name in dict.fromkeys(names):
-            row = ImagePlan(str(name), own={"engine": self.engine.title, "engine_digest": None})
+            row = ImagePlan(str(name), results={"engine": self.engine.title, "engine_digest": None})
             try:
                 outgoing = self._outgoing(name, row)
                 if _is_repeated(outgoing, deliveries):
@@ -116,11 +116,11 @@ class Deliverer:
         """Which layers have to be sent: what one image brings the next one finds there."""
         if not deliveries:
             return
-        holdings = self.engine.holdings(self._layers_of)
+        holdings = self.engine.read_layers(self._layers_of)
         for delivery in deliveries:
             try:
                 offer = self._offer(delivery.outgoing)
-                delivery.layers = holdings.lacking(offer)
+                delivery.layers = holdings.find_missing(offer)
                 holdings.add(offer)
             except LongshoreError as error:
                 delivery.row.error = error
@@ -134,45 +134,47 @@ class Deliverer:
         is_like_host = there is None or (there.os, there.architecture) == (self.host.os, self.host.architecture)
         return self.host if is_like_host or there is None else there
 
-    def _outgoing(self, asked: Reference | Digest, row: ImagePlan) -> Outgoing:
+    def _outgoing(self, asked: Reference | Digest, row: ImagePlan) -> OutgoingImage:
         """Raises ImageNotFound, StoreDamaged, PlatformMissing, InvalidOption for an image without a name."""
-        entry = self.store.complete(asked)
+        entry = self.store.get_complete_entry(asked)
         name = entry.name if isinstance(asked, Digest) else asked.name
         if name is None:
             raise InvalidOption(f"{asked} has no name to be delivered under; give it one with image_tag")
-        row.asked = str(name)
-        whole = whole_image(entry.descriptor, entry.label, self.store.read)
+        row.requested = str(name)
+        whole = read_image(entry.descriptor, entry.label, self.store.read_document)
         selection = Selection((self.platform or self._native,))
-        graph = sparse_part(whole, selection if whole.root.is_index or self.platform is not None else None, entry.label)
+        graph = select_stored(whole, selection if whole.root.is_index or self.platform is not None else None, entry.label)
         image = graph.images[0]
         if not image.manifest.is_image:
-            raise UnsupportedFormat(f"{entry.label} holds no image but something of type {clean(image.manifest.config.media_type, 100)}")
+            raise UnsupportedFormat(f"{entry.label} holds no image but something of type {sanitise(image.manifest.config.media_type, 100)}")
         self._warn_of_other_platform(row, image)
         if graph.root.is_index and image.platform not in self._native.fallbacks():
             # Asked for an index, an engine looks for its own platform.
             data = graph.documents[image.descriptor]
             graph = Graph(image.descriptor, {image.descriptor: data}, (image,), ())
-        return Outgoing(name, graph, image)
+        return OutgoingImage(name, graph, image)
 
     def _warn_of_other_platform(self, row: ImagePlan, image: ImageNode) -> None:
         if self.platform is None and image.platform is not None and image.platform not in self._native.fallbacks():
-            row.warnings = (f"{row.asked} is an image for {image.platform}, and {self.engine.title} runs {self._native}",)
+            row.warnings = (f"{row.requested} is an image for {image.platform}, and {self.engine.title} runs {self._native}",)
 
-    def _offer(self, outgoing: Outgoing) -> Offer:
+    def _offer(self, outgoing: OutgoingImage) -> OfferedImage:
         config = outgoing.image.manifest.config
-        data = self.store.read(config)
+        data = self.store.read_document(config)
         if data is None:
             raise StoreDamaged(f"{outgoing.name} is damaged in {self.store.path}: its config {config.digest} can't be read")
-        return Offer(outgoing.image.manifest, ImageConfig.read(data, f"{outgoing.name}, config {config.digest}").diff_ids)
+        return OfferedImage(outgoing.image.manifest, ImageConfig.read(data, f"{outgoing.name}, config {config.digest}").diff_ids)
 
     def _layers_of(self, digest: Digest) -> list[Digest]:
         """The layers that an engine surely has when it has an index or a manifest; none where the store doesn't know that one."""
-        status = self.store.status(digest)
-        data = self.store.read(Descriptor("", digest, status.st_size)) if status is not None else None
+        status = self.store.blob_status(digest)
+        data = self.store.read_document(Descriptor("", digest, status.st_size)) if status is not None else None
         if data is None:
             return []
         try:
-            graph = read_graph(describe(data, str(digest)), str(digest), self.store.read, children_for(Selection((self._native,))))
+            graph = read_graph(
+                describe_document(data, str(digest)), str(digest), self.store.read_document, choose_platforms(Selection((self._native,)))
+            )
         except LongshoreError:
             return []
         return [layer.digest for image in graph.images for layer in image.manifest.layers] if graph is not None else []
@@ -180,19 +182,19 @@ class Deliverer:
     def _describe(self, delivery: Delivery) -> None:
         """The row of the results, and what changes."""
         row, outgoing, there, engine = delivery.row, delivery.outgoing, delivery.held, self.engine
-        row.image = image_facts(row.asked, outgoing.graph, None, self.host)
+        row.image = image_facts(row.requested, outgoing.graph, None, self.host)
         before = outgoing.state_in(there) if there is not None and there.usable else None
-        after = before if delivery.is_there else RefState(outgoing.digest if engine.takes_oci else outgoing.image_id)
-        row.changes = (RefChange(f"{row.asked} in {engine.title}", before, after),)
+        after = before if delivery.is_there else RefState(outgoing.digest if engine.loads_oci else outgoing.image_id)
+        row.changes = (RefChange(f"{row.requested} in {engine.title}", before, after),)
         if delivery.is_there and there is not None:
-            row.own["engine_digest"] = str(before.digest) if before is not None and there.digests else None
+            row.results["engine_digest"] = str(before.digest) if before is not None and there.digests else None
             return
-        row.own["engine_digest"] = str(outgoing.digest) if engine.takes_oci else None
-        in_place = f" in place of {short(before.digest)}" if before is not None and before != after else ""
-        row.actions = (f"deliver {row.asked} ({short(outgoing.digest)}) to {engine.title}{in_place}: {moving(delivery.sent)}",)
+        row.results["engine_digest"] = str(outgoing.digest) if engine.loads_oci else None
+        in_place = f" in place of {short_digest(before.digest)}" if before is not None and before != after else ""
+        row.actions = (f"deliver {row.requested} ({short_digest(outgoing.digest)}) to {engine.title}{in_place}: {describe_transfer(delivery.sent)}",)
 
 
-def _is_repeated(outgoing: Outgoing, deliveries: t.Mapping[Reference, Delivery]) -> bool:
+def _is_repeated(outgoing: OutgoingImage, deliveries: t.Mapping[Reference, Delivery]) -> bool:
     """Whether an image is among DELIVERIES already, asked for in other words. Raises InvalidOption where its name is to be another image's too."""
     earlier = deliveries.get(outgoing.name)
     if earlier is not None and earlier.outgoing.digest != outgoing.digest:
@@ -200,14 +202,14 @@ def _is_repeated(outgoing: Outgoing, deliveries: t.Mapping[Reference, Delivery])
     return earlier is not None
 
 
-def find_held(images: t.Sequence[HeldImage], outgoing: Outgoing, engine: Engine) -> HeldImage | None:
+def find_held(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: Engine) -> ListedImage | None:
     """What an engine has under the name. Without digests it can't have a name that is one: then the image is known by its ID alone."""
-    if outgoing.name.tag is None and not engine.takes_oci:
+    if outgoing.name.tag is None and not engine.loads_oci:
         return next((image for image in images if image.image_id == outgoing.image_id), None)
     return next((image for image in images if outgoing.name in image.names), None)
 
 
-class DeliveryPlan(MovingPlan):
+class DeliveryPlan(TransferPlan):
     """The plan of DELIVERIES, which are carried out one by one: so each image keeps its digest, and one that fails doesn't take others along."""
 
     def __init__(self, rows: list[ImagePlan], deliveries: t.Sequence[Delivery], store: Store, engine: Engine) -> None:
@@ -225,16 +227,16 @@ class DeliveryPlan(MovingPlan):
         for delivery in self._deliveries:
             if not delivery.is_there and delivery.row.error is None:
                 try:
-                    with workers.passage(delivery.sent, delivery.row.asked) as passage:
+                    with workers.meter(delivery.sent, delivery.row.requested) as passage:
                         self._deliver(delivery, passage)
                 except EngineError as error:
-                    delivery.row.error = EngineError(f"{delivery.row.asked} could not be delivered: {error.message}")
+                    delivery.row.error = EngineError(f"{delivery.row.requested} could not be delivered: {error.message}")
                 except LongshoreError as error:
                     delivery.row.error = error
                 if delivery.row.error is not None:
-                    delivery.row.own["engine_digest"] = None
+                    delivery.row.results["engine_digest"] = None
 
-    def _deliver(self, delivery: Delivery, passage: Passage) -> None:
+    def _deliver(self, delivery: Delivery, passage: Meter) -> None:
         """Without the layers that the engine should have; with all where it turns out that it can't use them."""
         problem = self._try(delivery, passage)
         if problem is not None and delivery.layers != delivery.outgoing.layers:
@@ -243,24 +245,24 @@ class DeliveryPlan(MovingPlan):
         if problem is not None:
             raise EngineError(problem)
 
-    def _try(self, delivery: Delivery, passage: Passage) -> str | None:
+    def _try(self, delivery: Delivery, passage: Meter) -> str | None:
         """Sends the image and asks the engine for it afterwards. Returns why it isn't there. Raises EngineError where the engine breaks off."""
         outgoing, engine = delivery.outgoing, self._engine
         chunks, size = self._archive(delivery)
         passage.expect(size)
         try:
-            engine.load(iter(passage.counted(chunks)), size, outgoing.image.platform if outgoing.graph.root.is_index else None)
-            held = find_held(engine.images(), outgoing, engine)
+            engine.load(iter(passage.count(chunks)), size, outgoing.image.platform if outgoing.graph.root.is_index else None)
+            held = find_held(engine.list_images(), outgoing, engine)
         except EngineRefused as error:
             return error.message
         return None if outgoing.is_in(held) else f"{engine.title} at {engine.place} took it without a complaint, but doesn't have it"
 
     def _archive(self, delivery: Delivery) -> tuple[t.Iterator[bytes | memoryview], int]:
         """The bytes of an archive and how many they are, straight from the store."""
-        from ..archive.format import DOCKER, OCI, SavedImage, archive_files, chunks_of, pieces_size, tar_pieces
+        from ..archive.format import DOCKER, OCI, SavedImage, build_archive_files, build_tar, count_bytes, read_pieces
 
         outgoing = delivery.outgoing
         saved = SavedImage(outgoing.graph, outgoing.graph.root, (outgoing.name,), outgoing.image)
         left_out = {layer.digest for layer in outgoing.layers} - {layer.digest for layer in delivery.layers}
-        pieces = tar_pieces(archive_files([saved], OCI if self._engine.takes_oci else DOCKER, left_out, {}))
-        return chunks_of(pieces, self._store.open), pieces_size(pieces)
+        pieces = build_tar(build_archive_files([saved], OCI if self._engine.loads_oci else DOCKER, left_out, {}))
+        return read_pieces(pieces, self._store.read_blob), count_bytes(pieces)

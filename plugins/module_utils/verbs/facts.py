@@ -30,12 +30,12 @@ class OnPlatform(t.Protocol):
 _OnPlatform = t.TypeVar("_OnPlatform", bound=OnPlatform)
 
 
-def whole_graph(store: Store, entry: Entry) -> Graph | None:
+def complete_graph(store: Store, entry: Entry) -> Graph | None:
     """The part of a stored image that is whole: manifests all of whose blobs are known to be good. None where not even the root is readable."""
-    graph = store.graph(entry)
+    graph = store.read_graph(entry)
     if graph is None:
         return None
-    whole = tuple(image for image in graph.images if all(store.has(blob) for blob in image.manifest.blobs))
+    whole = tuple(image for image in graph.images if all(store.has_blob(blob) for blob in image.manifest.blobs))
     return dataclasses.replace(graph, images=whole)
 
 
@@ -43,7 +43,7 @@ def ref_state(store: Store, entry: Entry | None) -> RefState | None:
     """What a stored name points at now; None for one that isn't there."""
     if entry is None:
         return None
-    graph = whole_graph(store, entry)
+    graph = complete_graph(store, entry)
     return RefState(entry.descriptor.digest, tuple(graph.platforms) if graph is not None else ())
 
 
@@ -81,7 +81,7 @@ def preferred(images: t.Sequence[_OnPlatform], asked: Selection | None, host: Pl
     return next(runnable, images[0] if images else None)
 
 
-def amount(size: int) -> str:
+def format_size(size: int) -> str:
     """A number of bytes for people, in decimal units as registries and disks are sold."""
     if size < 1000:
         return f"{size} B"
@@ -93,15 +93,15 @@ def amount(size: int) -> str:
     return f"{value / 1000:.1f} TB"
 
 
-def moving(blobs: t.Sequence[Descriptor]) -> str:
+def describe_transfer(blobs: t.Sequence[Descriptor]) -> str:
     """What moves, for a sentence."""
-    return f"{counted(len(blobs), 'blob')}, {amount(sum(blob.size for blob in blobs))}" if blobs else "nothing to move"
+    return f"{format_count(len(blobs), 'blob')}, {format_size(sum(blob.size for blob in blobs))}" if blobs else "nothing to move"
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def short(digest: Digest) -> str:
+def short_digest(digest: Digest) -> str:
     """Enough of a digest for a sentence; results hold it in full."""
     return f"{digest.algorithm}:{digest.hex[:12]}"

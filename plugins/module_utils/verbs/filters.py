@@ -14,10 +14,10 @@ import typing as t
 from ..errors import ImageNotFound, InvalidOption
 from ..oci.digest import Digest
 from ..oci.glob import compile_glob
-from ..oci.matching import Called, find_all
+from ..oci.matching import Named, find_matching
 from ..oci.reference import Reference
 
-_Image = t.TypeVar("_Image", bound=Called)
+_Image = t.TypeVar("_Image", bound=Named)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Filters:
 
 
 @dataclasses.dataclass(frozen=True)
-class Choosing(t.Generic[_Image]):
+class ImageFilter(t.Generic[_Image]):
     """The images of one place, and what it tells of each. PLACE is what messages call it."""
 
     images: t.Sequence[_Image]
@@ -59,7 +59,7 @@ class Choosing(t.Generic[_Image]):
         return tests
 
     def find(self, selector: Reference | Digest) -> _Image | None:
-        return next(iter(find_all(self.images, selector, self.image_ids)), None)
+        return next(iter(find_matching(self.images, selector, self.image_ids)), None)
 
     def resolve(self, selector: Reference | Digest) -> _Image:
         """Raises ImageNotFound."""

@@ -12,8 +12,8 @@ import typing as t
 from ..oci.digest import Digest
 from ..oci.graph import Graph
 from ..oci.manifest import Index, read_manifest
-from ..store.other_runs import company_of, size_below
-from .facts import amount, counted
+from ..store.other_runs import find_other_runs, folder_size
+from .facts import format_count, format_size
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sweep:
+class Garbage:
     """Content that goes, with its size: `freed` by images that leave, `strays` that no image has, `abandoned` files of dead runs.
 
     `unfinished` are what pulls that failed or died have of blobs. Where images that stay are `unreadable`, no blob goes: what they need isn't known.
@@ -40,11 +40,11 @@ class Sweep:
     def actions(self) -> tuple[str, ...]:
         """What isn't told with an image that goes."""
         told = (
-            (f"delete {counted(len(self.strays), 'blob')} that no image needs", self.strays.values()),
-            (f"clear away {counted(len(self.abandoned), 'file')} of runs that died", self.abandoned.values()),
-            (f"give up {counted(len(self.unfinished), 'file')} of pulls that could be gone on with", self.unfinished.values()),
+            (f"delete {format_count(len(self.strays), 'blob')} that no image needs", self.strays.values()),
+            (f"clear away {format_count(len(self.abandoned), 'file')} of runs that died", self.abandoned.values()),
+            (f"give up {format_count(len(self.unfinished), 'file')} of pulls that could be gone on with", self.unfinished.values()),
         )
-        return tuple(f"{sentence}: {amount(sum(sizes))}" for sentence, sizes in told if sizes)
+        return tuple(f"{sentence}: {format_size(sum(sizes))}" for sentence, sizes in told if sizes)
 
     def concerns(self) -> tuple[str, ...]:
         if not self.unreadable:
@@ -53,35 +53,35 @@ class Sweep:
         return (f"no blob is deleted, since it isn't known what {names} needs: it can't be read in full; mend it with image_verify, or remove it",)
 
 
-def staying(store: Store, leaving: t.Iterable[Entry]) -> list[Entry]:
+def remaining_entries(store: Store, leaving: t.Iterable[Entry]) -> list[Entry]:
     """The entries that are left when those of LEAVING are gone."""
     return list(store.index.without(leaving).entries)
 
 
-def plan_sweep(store: Store, leaving: t.Sequence[Entry], everything: bool) -> Sweep:
+def find_garbage(store: Store, leaving: t.Sequence[Entry], everything: bool) -> Garbage:
     """What goes with the entries LEAVING; with EVERYTHING also what no image has. Raises LockTimeout where another run keeps the store to itself."""
-    company = company_of(store)
-    remaining = staying(store, leaving)
+    company = find_other_runs(store)
+    remaining = remaining_entries(store, leaving)
     abandoned, unfinished = (company.abandoned, company.unfinished) if everything else ({}, {})
-    surveys = [store.survey(entry) for entry in remaining]
+    surveys = [store.inspect_graph(entry) for entry in remaining]
     unreadable = tuple(entry for entry, survey in zip(remaining, surveys) if survey.graph is None or survey.lost)
     if unreadable:
-        return Sweep(abandoned=abandoned, unfinished=unfinished, unreadable=unreadable if leaving or everything else ())
+        return Garbage(abandoned=abandoned, unfinished=unfinished, unreadable=unreadable if leaving or everything else ())
     needed = company.needed.union(*(_mentioned(survey.graph) for survey in surveys if survey.graph is not None))
     freed = _sizes(store, (digest for entry in leaving for digest in _content(store, entry) if digest not in needed))
     strays = [digest for digest in store.stored() if digest not in needed and digest not in freed] if everything else []
-    return Sweep(freed, {digest: size_below(store.blob_folder(digest), digest.hex) for digest in strays}, abandoned, unfinished)
+    return Garbage(freed, {digest: folder_size(store.blob_folder(digest), digest.hex) for digest in strays}, abandoned, unfinished)
 
 
 def _sizes(store: Store, digests: t.Iterable[Digest]) -> dict[Digest, int]:
     """What is here of DIGESTS, with its size on disk."""
-    found = {digest: store.status(digest) for digest in digests}
+    found = {digest: store.blob_status(digest) for digest in digests}
     return {digest: status.st_size for digest, status in found.items() if status is not None}
 
 
 def _content(store: Store, entry: Entry) -> list[Digest]:
     """All digests that an image stands on as far as its documents can be read, parents first."""
-    graph = store.graph(entry)
+    graph = store.read_graph(entry)
     return [descriptor.digest for descriptor in reversed(graph.content)] if graph is not None else [entry.descriptor.digest]
 
 

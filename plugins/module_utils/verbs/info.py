@@ -17,13 +17,13 @@ from ..errors import ImageNotFound, PlatformMissing
 from ..limits import MAX_TOGETHER
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
-from ..oci.document_reader import Read, bounded
+from ..oci.document_reader import Read, bound_reads
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor, Index, read_manifest
-from ..oci.platform import Platform, Selection, choose
+from ..oci.platform import Platform, Selection, choose_platform
 from ..oci.reference import Reference
-from .facts import preferred_image, stored_facts, whole_graph
-from .filters import Choosing, Filters
+from .facts import complete_graph, preferred_image, stored_facts
+from .filters import Filters, ImageFilter
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
@@ -32,7 +32,7 @@ if t.TYPE_CHECKING:
 Facts = dict[str, t.Any]
 
 
-class Held:
+class InspectedImage:
     """One image of a place under one name. What isn't asked for isn't read. `check_whole` raises StoreDamaged where something of it is lost."""
 
     def __init__(
@@ -71,15 +71,21 @@ class Held:
         return ImageConfig.read(data, f"{self.label}, config") if data is not None else None
 
 
-def held_in_store(store: Store) -> list[Held]:
+def images_in_store(store: Store) -> list[InspectedImage]:
     """All images of the store, in its order."""
     return [
-        Held(entry.name, entry.descriptor, functools.partial(whole_graph, store, entry), store.read, functools.partial(store.check_whole, entry))
+        InspectedImage(
+            entry.name,
+            entry.descriptor,
+            functools.partial(complete_graph, store, entry),
+            store.read_document,
+            functools.partial(store.check_complete, entry),
+        )
         for entry in store.index.entries
     ]
 
 
-def held_in_archive(archive: Archive) -> list[Held]:
+def images_in_archive(archive: Archive) -> list[InspectedImage]:
     """All images of an archive, once for each of their names."""
     rooted = [(image, archive.saved_root(image)) for image in archive.images]
     names: dict[Descriptor, int] = {}
@@ -87,30 +93,30 @@ def held_in_archive(archive: Archive) -> list[Held]:
         names[root] = names.get(root, 0) + max(1, len(image.names))
     graphs = ArchiveGraphs(archive)
     # The config of an image is read for each of its names, and more than once.
-    configs = bounded(archive.read, archive.path, 4 * MAX_TOGETHER)
+    configs = bound_reads(archive.read_document, archive.path, 4 * MAX_TOGETHER)
 
     @functools.cache
     def graph(root: Descriptor) -> Graph | None:
         return _whole_in_archive(archive, graphs.read(root, names[root]))
 
-    return [Held(name, root, functools.partial(graph, root), configs) for image, root in rooted for name in image.names or (None,)]
+    return [InspectedImage(name, root, functools.partial(graph, root), configs) for image, root in rooted for name in image.names or (None,)]
 
 
 def _whole_in_archive(archive: Archive, graph: Graph | None) -> Graph | None:
     """The images of GRAPH that the archive holds with all their blobs."""
     if graph is None:
         return None
-    images = tuple(image for image in graph.images if all(archive.holds(blob.digest) for blob in image.manifest.blobs))
+    images = tuple(image for image in graph.images if all(archive.has_blob(blob.digest) for blob in image.manifest.blobs))
     return dataclasses.replace(graph, images=images)
 
 
 class Inspector:
     """Tells of the images that a place holds; nothing is written. PLACE is what messages call it, SELECTION the platforms to tell of, the first best."""
 
-    def __init__(self, held: t.Sequence[Held], place: str, host: Platform, selection: Selection | None = None) -> None:
+    def __init__(self, held: t.Sequence[InspectedImage], place: str, host: Platform, selection: Selection | None = None) -> None:
         self._held = held
         self._place = place
-        self._choosing = Choosing(held, place, self.created, self._labels, lambda one: one.image_ids)
+        self._choosing = ImageFilter(held, place, self.created, self._labels, lambda one: one.image_ids)
         self._host = host
         self._selection = selection
         self._platforms = selection.platforms if selection is not None else ()
@@ -119,7 +125,7 @@ class Inspector:
         """All images that pass FILTERS."""
         return [self._facts(held) for held in self.passing(filters)]
 
-    def passing(self, filters: Filters) -> list[Held]:
+    def passing(self, filters: Filters) -> list[InspectedImage]:
         tests = self._tests(filters)
         return [held for held in self._held if all(test(held) for test in tests)]
 
@@ -154,7 +160,7 @@ class Inspector:
             raise ImageNotFound(f"{selector} is in {self._place}, but nothing of it that has a history")
         return {"name": str(held.name) if held.name is not None else None, "digest": str(held.digest), "history": history_facts(image, config)}
 
-    def _image(self, held: Held) -> ImageNode | None:
+    def _image(self, held: InspectedImage) -> ImageNode | None:
         """The image of the platform asked for; else the one that stands for all. Raises PlatformMissing."""
         if held.graph is None or not self._platforms:
             return preferred_image(held.graph, None, self._host) if held.graph is not None else None
@@ -162,10 +168,10 @@ class Inspector:
         *better, last = self._platforms
         for platform in better:
             with contextlib.suppress(PlatformMissing):
-                return choose(platform, entries, held.label)
-        return choose(last, entries, held.label)
+                return choose_platform(platform, entries, held.label)
+        return choose_platform(last, entries, held.label)
 
-    def _serves(self, held: Held) -> bool:
+    def _serves(self, held: InspectedImage) -> bool:
         try:
             return self._image(held) is not None
         except PlatformMissing:
@@ -173,14 +179,14 @@ class Inspector:
 
     # Filters.
 
-    def _tests(self, filters: Filters) -> list[t.Callable[[Held], bool]]:
+    def _tests(self, filters: Filters) -> list[t.Callable[[InspectedImage], bool]]:
         return [*([self._serves] if self._platforms else []), *self._choosing.tests(filters)]
 
-    def _labels(self, held: Held) -> t.Mapping[str, str]:
+    def _labels(self, held: InspectedImage) -> t.Mapping[str, str]:
         config = held.config(self._image(held))
         return config.labels if config is not None else {}
 
-    def created(self, held: Held) -> datetime.datetime | None:
+    def created(self, held: InspectedImage) -> datetime.datetime | None:
         """When an image was made, as the config says that stands for all of its platforms."""
         config = held.config(self._image(held))
         return config.created_at if config is not None else None
@@ -195,7 +201,7 @@ class Inspector:
             names.setdefault(held.digest, []).extend([held.name] if held.name is not None else [])
         return names
 
-    def _facts(self, held: Held) -> Facts:
+    def _facts(self, held: InspectedImage) -> Facts:
         image = self._image(held)
         config = held.config(image)
         names = self._names[held.digest]

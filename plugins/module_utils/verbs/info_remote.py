@@ -12,14 +12,14 @@ import functools
 import typing as t
 
 from ..errors import ImageNotFound, InvalidOption, LongshoreError, PlatformMissing
-from ..oci.graph import Choice, Graph, Where, children_for, read_graph
+from ..oci.graph import Choice, Graph, Position, choose_platforms, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan
 from ..transfer.workers import Workers
 from .filters import Filters
-from .info import Facts, Held, Inspector
+from .info import Facts, InspectedImage, Inspector
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 OpenRepository = t.Callable[[Reference], "Repository"]
 
 
-def ask(
+def read_remote_info(
     references: t.Sequence[Reference], opened: OpenRepository, filters: Filters, selection: Selection | None, host: Platform, workers: Workers
 ) -> tuple[list[Facts], list[LongshoreError]]:
     """A row for each of REFERENCES, and the errors of those that couldn't be asked for. What isn't there, or doesn't pass FILTERS, has `present` false.
@@ -57,15 +57,15 @@ def ask(
     return rows, [errors[reference] for reference in references if reference in errors]
 
 
-def ask_history(reference: Reference, opened: OpenRepository, selection: Selection | None, host: Platform) -> Facts:
+def read_remote_history(reference: Reference, opened: OpenRepository, selection: Selection | None, host: Platform) -> Facts:
     """How an image was made. Raises ImageNotFound, and PlatformMissing with the platforms that there are."""
     wanted = Selection(selection.platforms[:1]) if selection is not None and selection.platforms else None
-    choice = children_for(wanted) if wanted is not None else _at_hand(None, host)
+    choice = choose_platforms(wanted) if wanted is not None else _at_hand(None, host)
     held = _held_at_registry(opened(reference), reference, choice)
     return Inspector([held] if held is not None else [], _place(reference), host, wanted).history(reference)
 
 
-def ask_digest(reference: Reference, opened: OpenRepository) -> Reference:
+def resolve_digest(reference: Reference, opened: OpenRepository) -> Reference:
     """REFERENCE with the digest that it points at, by one HEAD; one that has a digest needs none. Raises ImageNotFound."""
     if reference.digest is not None:
         return reference
@@ -75,20 +75,20 @@ def ask_digest(reference: Reference, opened: OpenRepository) -> Reference:
     return dataclasses.replace(reference, digest=found.digest)
 
 
-def _held_at_registry(repository: Repository, reference: Reference, choice: Choice) -> Held | None:
+def _held_at_registry(repository: Repository, reference: Reference, choice: Choice) -> InspectedImage | None:
     """An image at its registry, None where it isn't there. Of an index only the children of CHOICE are read."""
     try:
-        root = repository.fetch(reference)
+        root = repository.fetch_manifest(reference)
     except ImageNotFound:
         return None
 
     def read(descriptor: Descriptor) -> bytes | None:
         try:
-            return repository.read(descriptor)
+            return repository.read_document(descriptor)
         except ImageNotFound:
             return None
 
-    return Held(reference.name, root, functools.partial(read_graph, root, str(reference), read, choice), read)
+    return InspectedImage(reference.name, root, functools.partial(read_graph, root, str(reference), read, choice), read)
 
 
 def _place(reference: Reference) -> str:
@@ -98,13 +98,13 @@ def _place(reference: Reference) -> str:
 def _at_hand(selection: Selection | None, host: Platform) -> Choice:
     """A choice of those platforms asked for that are there; of one for the host, else of the first, where none is asked for."""
     if selection is not None and selection.everything:
-        return children_for(selection)
+        return choose_platforms(selection)
 
-    def chosen(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
+    def chosen(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
         found: list[Descriptor] = []
         for platform in selection.platforms if selection is not None else (host,):
             with contextlib.suppress(PlatformMissing):
-                found += children_for(Selection((platform,)))(index, what, where)
+                found += choose_platforms(Selection((platform,)))(index, what, where)
         if selection is None and not found:
             return [entry for entry in index.manifests if entry.is_document and (entry.platform is None or entry.platform.is_runnable)][:1]
         return list(dict.fromkeys(found))

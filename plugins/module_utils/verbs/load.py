@@ -14,15 +14,15 @@ from ..archive.graphs import check_layers
 from ..archive.reader import Archive
 from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidOption, LongshoreError, NameTaken, PlatformMissing
 from ..oci.digest import Digest
-from ..oci.document_reader import Read, bounded
-from ..oci.graph import Graph, children_for, every_child, read_graph
+from ..oci.document_reader import Read, bound_reads
+from ..oci.graph import Graph, choose_all, choose_platforms, read_graph
 from ..oci.manifest import Descriptor
-from ..oci.matching import check_plain, find_all
+from ..oci.matching import check_single_platform, find_matching
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
-from .facts import image_facts, moving, ref_state, short
-from .platforms import graph_after, is_damaged, recorded_platforms
+from ..transfer.plan import ImagePlan, RefChange, RefState, Transfer, TransferPlan
+from .facts import describe_transfer, image_facts, ref_state, short_digest
+from .platforms import is_damaged, merge_with_store, platforms_to_record
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -49,7 +49,7 @@ class _Candidate:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Arrival:
+class _ImageToLoad:
     """An image of the archive as far as it is wanted, and the names that it will have."""
 
     graph: Graph
@@ -69,14 +69,14 @@ class Loader:
     selection: Selection | None
     host: Platform
 
-    def plan(self) -> MovingPlan:
+    def plan(self) -> TransferPlan:
         """The plan for all images wanted: all of them are loaded or none is.
 
         Raises ImageNotFound for a name that the archive lacks and for a base that isn't here, CorruptArchive for content that is lacking, PlatformMissing,
         NameTaken, DigestMismatch for a blob that is seen to be another one than it should be.
         """
         self.store.reload()
-        read = bounded(self._read, self.archive.path)
+        read = bound_reads(self._read, self.archive.path)
         wanted = self._wanted(read)
         graphs: dict[Digest, Graph] = {}
         for candidate in wanted:
@@ -84,12 +84,14 @@ class Loader:
                 graphs[candidate.digest] = self._graph(candidate, read)
         names = self._new_names(wanted, graphs)
         self._check_layers(wanted, graphs)
-        arrivals = [_Arrival(graph, _names_of(digest, names), graph_after(self.store, graph, self._read)) for digest, graph in graphs.items()]
+        arrivals = [
+            _ImageToLoad(graph, _names_of(digest, names), merge_with_store(self.store, graph, self._read)) for digest, graph in graphs.items()
+        ]
         self._refuse_name_for_two(arrivals)
         rows = [row for arrival in arrivals for row in self._planned(arrival)]
         order = list(dict.fromkeys(str(name or candidate.digest) for candidate, name in names.items()))
         places = {label: place for place, label in enumerate(order)}
-        return LoadPlan(sorted(rows, key=lambda row: places[row.asked]), self.archive)
+        return LoadPlan(sorted(rows, key=lambda row: places[row.requested]), self.archive)
 
     # What is wanted of the archive.
 
@@ -112,7 +114,7 @@ class Loader:
 
         chosen: dict[_Candidate, None] = {}
         for name in self.names:
-            found = find_all(held, name, image_ids)
+            found = find_matching(held, name, image_ids)
             if not found:
                 told = ", ".join(sorted(candidate.label for candidate in held)[:20])
                 raise ImageNotFound(f"{name} is not in {self.archive.path}; it holds {told}")
@@ -121,7 +123,7 @@ class Loader:
 
     def _graph(self, candidate: _Candidate, read: Read) -> Graph:
         label = f"{self.archive.path}: {candidate.label}"
-        choice = children_for(self.selection) if self.selection is not None and not self.selection.everything else every_child
+        choice = choose_platforms(self.selection) if self.selection is not None and not self.selection.everything else choose_all
         graph = read_graph(candidate.root, label, read, choice)
         if graph is None:
             raise self._lacking(label, [candidate.root])
@@ -129,15 +131,15 @@ class Loader:
             raise PlatformMissing(f"{label} is in the archive without {', '.join(str(child.platform or child.digest) for child in graph.absent[:5])}")
         if not graph.images:
             raise self._lacking(label, list(graph.absent))
-        lacking = [blob for blob in graph.blobs if not self.archive.holds(blob.digest) and not self.store.has(blob)]
+        lacking = [blob for blob in graph.blobs if not self.archive.has_blob(blob.digest) and not self.store.has_blob(blob)]
         lacking += [child for child in graph.absent if child.digest in self.archive.base_digests]
         if lacking:
             raise self._lacking(label, lacking)
         for blob in graph.blobs:
-            if not self.store.has(blob):
-                self.archive.check(blob)
+            if not self.store.has_blob(blob):
+                self.archive.check_blob(blob)
         if self.selection is not None and not graph.root.is_index:
-            check_plain(graph.images[0].platform, self.selection, label)
+            check_single_platform(graph.images[0].platform, self.selection, label)
         return graph
 
     def _check_layers(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
@@ -146,7 +148,7 @@ class Loader:
         check_layers(sum(counts[candidate.digest] for candidate in wanted), self.archive.path)
 
     def _read(self, descriptor: Descriptor) -> bytes | None:
-        return self.archive.read(descriptor) or self.store.read(descriptor)
+        return self.archive.read_document(descriptor) or self.store.read_document(descriptor)
 
     def _lacking(self, label: str, lacking: t.Sequence[Descriptor]) -> CorruptArchive | ImageNotFound:
         told = ", ".join(str(descriptor.digest) for descriptor in lacking[:10]) + (" and more" if len(lacking) > 10 else "")
@@ -160,7 +162,7 @@ class Loader:
         """Names that are renamed one by one; an image without a name, or as a whole, by its digest or ID."""
         renamed: dict[_Candidate, Reference] = {}
         for key, new in self.renames:
-            found = find_all(wanted, key, lambda candidate: [image.manifest.config.digest for image in graphs[candidate.digest].images])
+            found = find_matching(wanted, key, lambda candidate: [image.manifest.config.digest for image in graphs[candidate.digest].images])
             if not found:
                 raise ImageNotFound(f"rename: {key} is not in {self.archive.path}")
             for candidate in found:
@@ -168,7 +170,7 @@ class Loader:
                     raise InvalidOption(f"rename gives {candidate.label} two new names, {renamed[candidate]} and {new}")
         return {candidate: renamed.get(candidate, candidate.name) for candidate in wanted}
 
-    def _refuse_name_for_two(self, arrivals: t.Sequence[_Arrival]) -> None:
+    def _refuse_name_for_two(self, arrivals: t.Sequence[_ImageToLoad]) -> None:
         digests: dict[Reference, Digest] = {}
         for arrival in arrivals:
             for name in arrival.names:
@@ -179,21 +181,21 @@ class Loader:
 
     # The plan.
 
-    def _planned(self, arrival: _Arrival) -> list[ImagePlan]:
+    def _planned(self, arrival: _ImageToLoad) -> list[ImagePlan]:
         """A row for each name of an image, or one for an image without a name."""
         rows = [self._planned_name(arrival, name) for name in arrival.names] or [self._planned_unnamed(arrival)]
-        names = tuple(name for name, row in zip(arrival.names, rows) if not row.own["kept"])
-        moves = tuple(blob for blob in arrival.graph.blobs if not self.store.has(blob)) if names or not arrival.names else ()
+        names = tuple(name for name, row in zip(arrival.names, rows) if not row.results["kept"])
+        moves = tuple(blob for blob in arrival.graph.blobs if not self.store.has_blob(blob)) if names or not arrival.names else ()
         reused = arrival.graph.blobs_without(moves)
         pending = any(row.actions for row in rows)
-        platforms, free = recorded_platforms(arrival.graph, self.selection), self.existing in (KEEP, FAIL)
+        platforms, free = platforms_to_record(arrival.graph, self.selection), self.existing in (KEEP, FAIL)
         transfer = Transfer(self.archive, self.store, arrival.graph, names, platforms, moves, reused, pending, free=free)
         for row in rows:
-            row.transfer = transfer if not row.own["kept"] else None
+            row.transfer = transfer if not row.results["kept"] else None
         return rows
 
-    def _planned_name(self, arrival: _Arrival, name: Reference) -> ImagePlan:
-        before = self.store.index.named(name)
+    def _planned_name(self, arrival: _ImageToLoad, name: Reference) -> ImagePlan:
+        before = self.store.index.get_named(name)
         was = ref_state(self.store, before)
         moved = was is not None and was.digest != arrival.graph.root.digest
         if moved and self.existing == FAIL:
@@ -203,13 +205,13 @@ class Loader:
         will_be = RefState(arrival.graph.root.digest, tuple(arrival.after.platforms))
         plan = self._row(str(name), arrival, was, will_be, None if was is None else was.digest)
         if was != will_be or is_damaged(self.store, arrival.graph):
-            place = f", in place of {short(was.digest)}" if moved and was is not None else ""
-            plan.actions = (f"load {name} ({short(will_be.digest)}){place}: {self._amount(arrival.graph)}",)
+            place = f", in place of {short_digest(was.digest)}" if moved and was is not None else ""
+            plan.actions = (f"load {name} ({short_digest(will_be.digest)}){place}: {self._amount(arrival.graph)}",)
         return plan
 
-    def _planned_unnamed(self, arrival: _Arrival) -> ImagePlan:
+    def _planned_unnamed(self, arrival: _ImageToLoad) -> ImagePlan:
         digest = arrival.graph.root.digest
-        known = self.store.index.with_digest(digest)
+        known = self.store.index.find_by_digest(digest)
         was = ref_state(self.store, known[0]) if known else None
         will_be = RefState(arrival.graph.root.digest, tuple(arrival.after.platforms))
         plan = self._row(str(digest), arrival, was, will_be, None)
@@ -221,29 +223,29 @@ class Loader:
 
     def _kept(self, name: Reference, before: Entry) -> ImagePlan:
         state = ref_state(self.store, before)
-        graph = self.store.graph(before)
+        graph = self.store.read_graph(before)
         image = image_facts(str(name), graph, None, self.host) if graph is not None else None
         return ImagePlan(
-            str(name), image, (RefChange(str(name), state, state),), own={"previous_digest": str(before.descriptor.digest), "kept": True}
+            str(name), image, (RefChange(str(name), state, state),), results={"previous_digest": str(before.descriptor.digest), "kept": True}
         )
 
-    def _row(self, label: str, arrival: _Arrival, was: RefState | None, will_be: RefState, previous: Digest | None) -> ImagePlan:
+    def _row(self, label: str, arrival: _ImageToLoad, was: RefState | None, will_be: RefState, previous: Digest | None) -> ImagePlan:
         return ImagePlan(
-            asked=label,
+            requested=label,
             image=image_facts(label, arrival.after, self.selection, self.host),
             changes=(RefChange(label, was, will_be),),
-            own={"previous_digest": str(previous) if previous is not None else None, "kept": False},
+            results={"previous_digest": str(previous) if previous is not None else None, "kept": False},
         )
 
     def _amount(self, graph: Graph) -> str:
-        return moving([blob for blob in graph.blobs if not self.store.has(blob)])
+        return describe_transfer([blob for blob in graph.blobs if not self.store.has_blob(blob)])
 
 
-class LoadPlan(MovingPlan):
+class LoadPlan(TransferPlan):
     """The plan of a load: all images or none."""
 
     def __init__(self, images: list[ImagePlan], archive: Archive) -> None:
-        super().__init__(images, together=True)
+        super().__init__(images, all_or_nothing=True)
         self._archive = archive
 
     def apply(self, workers: Workers) -> None:
@@ -257,7 +259,7 @@ class LoadPlan(MovingPlan):
 
     def _placed(self, error: DigestMismatch, moves: t.Sequence[Digest]) -> DigestMismatch:
         blob = next((digest for digest in moves if f"blob {digest} " in error.message), None)
-        place = self._archive.place(blob) if blob is not None else self._archive.path
+        place = self._archive.describe_blob(blob) if blob is not None else self._archive.path
         return DigestMismatch(f"{place}: {error.message}")
 
 

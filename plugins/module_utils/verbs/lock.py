@@ -12,24 +12,24 @@ import typing as t
 
 from ..atomic_files import FilePlace, replace_file
 from ..errors import ImageNotFound, InputOutputError, InvalidOption, LongshoreError, UnsupportedFormat
-from ..files import reporting
+from ..files import naming_path_in_errors
 from ..limits import MAX_LOCK_FILE
 from ..oci.digest import Digest
-from ..oci.graph import children_for, read_graph
+from ..oci.graph import choose_platforms, read_graph
 from ..oci.lockfile import LockedImage, LockFile
-from ..oci.matching import check_plain, refuse_contradictions
+from ..oci.matching import check_single_platform, reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..transfer.plan import ImageFacts, ImagePlan, Plan, RefState
 from ..transfer.workers import Workers
-from .facts import preferred, short
+from .facts import preferred, short_digest
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
 
 
 @dataclasses.dataclass(frozen=True)
-class _Finding:
+class _LockedName:
     """What was found out of one name: what was locked, what is to be locked now, and what the registry has, None where it wasn't asked or has nothing."""
 
     reference: Reference
@@ -67,7 +67,7 @@ class Locker:
         Raises UnsupportedFormat for a file that is there and no lock file, InvalidOption for one name with two digests and for more than a file may hold.
         """
         unique = list(dict.fromkeys(references))
-        refuse_contradictions(unique)
+        reject_conflicting_references(unique)
         before = read_lock_file(self.path)
         findings = workers.map(lambda reference: self._found_or_error(reference, before), unique)
         if any(finding.error is not None for finding in findings):
@@ -79,31 +79,31 @@ class Locker:
                 f"{self.path} would be longer than the {MAX_LOCK_FILE} bytes that a lock file may have; lock the images in several files"
             )
         plan = LockPlan([self._row(finding) for finding in findings], self.path, before, after, self.mode)
-        plan.own.update(drift=[finding.drift for finding in findings if finding.drift is not None], lock=after.members(times=False))
+        plan.results.update(drift=[finding.drift for finding in findings if finding.drift is not None], lock=after.members(times=False))
         return plan
 
     # What a name stands for.
 
-    def _found_or_error(self, reference: Reference, before: LockFile | None) -> _Finding:
+    def _found_or_error(self, reference: Reference, before: LockFile | None) -> _LockedName:
         was = before.find(reference) if before is not None else None
         same_platforms = before is not None and before.platform == LockFile.of((), self.selection).platform
         try:
             finding = self._found(reference, was, same_platforms)
             return dataclasses.replace(finding, warning=self._warning(reference, finding.locked))
         except LongshoreError as error:
-            return _Finding(reference, was, None, error=error)
+            return _LockedName(reference, was, None, error=error)
 
-    def _found(self, reference: Reference, was: LockedImage | None, same_platforms: bool) -> _Finding:
+    def _found(self, reference: Reference, was: LockedImage | None, same_platforms: bool) -> _LockedName:
         """What the task wants of a name. What is locked stays, unless the task gives another digest, or is to update and the tag has moved.
 
         A digest that is locked as the task gives it needs no registry.
         """
         if was is not None and reference.digest == was.digest and same_platforms:
-            return _Finding(reference, was, was)
+            return _LockedName(reference, was, was)
         repository = self.repository(reference)
         if was is None or reference.digest is not None:
             locked = self._read(reference, was, repository)
-            return _Finding(reference, was, locked, locked.digest, repository.answered_by)
+            return _LockedName(reference, was, locked, locked.digest, repository.answered_by)
         found = repository.probe(reference)
         if found is None and self.update:
             raise ImageNotFound(f"{reference}: {reference.registry} doesn't have it any more; it is locked to {was.digest}", status=404)
@@ -111,12 +111,12 @@ class Locker:
         wanted = current if self.update and current is not None else was.digest
         unchanged = wanted == was.digest and same_platforms
         locked = was if unchanged else self._read(dataclasses.replace(reference, digest=wanted), was, repository)
-        return _Finding(reference, was, locked, current, repository.answered_by)
+        return _LockedName(reference, was, locked, current, repository.answered_by)
 
     def _read(self, reference: Reference, was: LockedImage | None, repository: Repository) -> LockedImage:
         """The image as the registry has it. A name that stands for the same digest as before keeps the time at which that was found."""
-        root = repository.fetch(reference)
-        graph = read_graph(root, str(reference), repository.read, children_for(self.selection))
+        root = repository.fetch_manifest(reference)
+        graph = read_graph(root, str(reference), repository.read_document, choose_platforms(self.selection))
         if graph is None:
             raise UnsupportedFormat(f"{reference} is empty")
         resolved_at = was.resolved_at if was is not None and was.digest == root.digest else self.now
@@ -126,20 +126,20 @@ class Locker:
         """An image that was locked before may be for another platform than the one that is asked for now."""
         if locked is None or locked.is_index or not locked.platforms:
             return None
-        return check_plain(locked.platforms[0].platform, self.selection, str(reference))
+        return check_single_platform(locked.platforms[0].platform, self.selection, str(reference))
 
     # The plan.
 
-    def _row(self, finding: _Finding) -> ImagePlan:
+    def _row(self, finding: _LockedName) -> ImagePlan:
         locked, was = finding.locked, finding.was
         name = str(finding.reference.name)
         if finding.error is not None or locked is None:
             return ImagePlan(name, error=finding.error)
         return ImagePlan(
-            asked=name,
+            requested=name,
             image=self._facts(locked),
             actions=(_action(name, was, locked),) if locked != was else (),
-            own={
+            results={
                 "previous_digest": str(was.digest) if was is not None else None,
                 "current_digest": str(finding.current) if finding.current is not None else None,
                 "endpoint": finding.endpoint,
@@ -163,7 +163,7 @@ class LockPlan(Plan):
     """The plan of one lock file, from what it says BEFORE (None where there is none) to what it says AFTER. Spacing and order are no difference."""
 
     def __init__(self, images: list[ImagePlan], path: str, before: LockFile | None, after: LockFile | None, mode: int) -> None:
-        super().__init__(images, own={"path": path})
+        super().__init__(images, results={"path": path})
         self._path = path
         self._before = before
         self._after = after
@@ -174,7 +174,7 @@ class LockPlan(Plan):
         """Names that are no longer asked for go; a file that says only that nothing is locked, or for which platforms, is written too."""
         if self._before == self._after:
             return ()
-        asked = {image.asked for image in self.images}
+        asked = {image.requested for image in self.images}
         gone = tuple(f"unlock {name}: it is no longer asked for" for name in _states(self._before) if name not in asked)
         return gone or (() if any(image.actions for image in self.images) else (f"write {self._path}",))
 
@@ -201,7 +201,7 @@ def read_lock_file(path: str) -> LockFile | None:
             )
         if place.status() is None:
             return None
-        with reporting(path), os.fdopen(place.open(), "rb") as file:
+        with naming_path_in_errors(path), os.fdopen(place.open(), "rb") as file:
             data = file.read(MAX_LOCK_FILE + 1)
     try:
         return LockFile.parse(data, path)
@@ -217,7 +217,7 @@ def _states(lock: LockFile | None) -> dict[str, t.Any]:
 
 def _action(name: str, was: LockedImage | None, locked: LockedImage) -> str:
     if was is None:
-        return f"lock {name} to {short(locked.digest)}"
+        return f"lock {name} to {short_digest(locked.digest)}"
     if was.digest != locked.digest:
-        return f"lock {name} to {short(locked.digest)} in place of {short(was.digest)}"
-    return f"lock {name} ({short(locked.digest)}) for {', '.join(str(item.platform) for item in locked.platforms) or 'no platform'}"
+        return f"lock {name} to {short_digest(locked.digest)} in place of {short_digest(was.digest)}"
+    return f"lock {name} ({short_digest(locked.digest)}) for {', '.join(str(item.platform) for item in locked.platforms) or 'no platform'}"

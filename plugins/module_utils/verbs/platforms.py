@@ -13,16 +13,16 @@ from ..errors import PlatformMissing, UnsupportedFormat
 from ..limits import MAX_LEVELS
 from ..oci.digest import Digest
 from ..oci.document_reader import Read, document_reader
-from ..oci.graph import Choice, Graph, Where, children_for, every_child, read_graph
+from ..oci.graph import Choice, Graph, Position, choose_all, choose_platforms, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
-from ..oci.matching import check_plain
+from ..oci.matching import check_single_platform
 from ..oci.platform import ALL, Selection
 
 if t.TYPE_CHECKING:
     from ..store.store import Store
 
 
-def chosen_part(root: Descriptor, label: str, read: Read, selection: Selection | None, level: int = 1) -> Graph:
+def select_platforms(root: Descriptor, label: str, read: Read, selection: Selection | None, level: int = 1) -> Graph:
     """The image at ROOT as far as SELECTION wants it; all that is there without one. LABEL names it in messages.
 
     For one platform of an index that is its manifest, for several a new index. LEVEL is that of ROOT in the image. Raises PlatformMissing for a platform that
@@ -32,36 +32,36 @@ def chosen_part(root: Descriptor, label: str, read: Read, selection: Selection |
         raise UnsupportedFormat(f"{label} nests indexes more than {MAX_LEVELS} levels deep")
     read = document_reader(read, label)
     if selection is None or selection.everything:
-        return whole_image(root, label, read)
+        return read_image(root, label, read)
     data = read(root)
     parsed = read_manifest(data, root.media_type, label) if data is not None else None
     if not isinstance(parsed, Index):
-        graph = whole_image(root, label, read)
-        check_plain(graph.images[0].platform, selection, label)
+        graph = read_image(root, label, read)
+        check_single_platform(graph.images[0].platform, selection, label)
         return graph
-    chosen = list(dict.fromkeys(children_for(selection)(parsed, label, Where(level, read))))
+    chosen = list(dict.fromkeys(choose_platforms(selection)(parsed, label, Position(level, read))))
     for child in chosen:
         if read(child) is None:
             raise _not_here(label, [child], selection)
     if len(chosen) == 1:
-        return chosen_part(chosen[0], label, read, selection, level + 1) if chosen[0].is_index else whole_image(chosen[0], label, read)
+        return select_platforms(chosen[0], label, read, selection, level + 1) if chosen[0].is_index else read_image(chosen[0], label, read)
     if any(child.is_index for child in chosen):
         raise UnsupportedFormat(
             f"{label} has indexes within its index, of which several platforms alone can't be taken; ask for one platform, or for all"
         )
     made = parsed.only({child.digest for child in chosen})
     new_root = Descriptor(parsed.media_type, Digest.of(made), len(made))
-    return whole_image(new_root, label, lambda descriptor: made if descriptor.digest == new_root.digest else read(descriptor))
+    return read_image(new_root, label, lambda descriptor: made if descriptor.digest == new_root.digest else read(descriptor))
 
 
-def whole_part(root: Descriptor, label: str, read: Read, selection: Selection | None) -> Graph:
+def select_complete(root: Descriptor, label: str, read: Read, selection: Selection | None) -> Graph:
     """As chosen_part, for places that refuse an index of which something is lacking. Raises PlatformMissing for one."""
-    graph = chosen_part(root, label, read, selection)
-    refuse_sparse(graph, label)
+    graph = select_platforms(root, label, read, selection)
+    reject_sparse(graph, label)
     return graph
 
 
-def refuse_sparse(graph: Graph, label: str) -> None:
+def reject_sparse(graph: Graph, label: str) -> None:
     """Raises PlatformMissing for an index of which something is lacking."""
     if graph.absent:
         held = ", ".join(graph.platforms) or "no platform"
@@ -70,15 +70,15 @@ def refuse_sparse(graph: Graph, label: str) -> None:
         )
 
 
-def sparse_part(whole: Graph, selection: Selection | None, label: str) -> Graph:
+def select_stored(whole: Graph, selection: Selection | None, label: str) -> Graph:
     """The platforms of WHOLE that SELECTION wants, which must be there; without one, all that are. An index keeps its bytes, whatever travels of it."""
     if selection is None or selection.everything:
         return whole
     if not whole.root.is_index:
-        check_plain(whole.images[0].platform, selection, label)
+        check_single_platform(whole.images[0].platform, selection, label)
         return whole
     here = {descriptor.digest: data for descriptor, data in whole.documents.items()}
-    part = whole_image(whole.root, label, lambda descriptor: here.get(descriptor.digest), children_for(selection))
+    part = read_image(whole.root, label, lambda descriptor: here.get(descriptor.digest), choose_platforms(selection))
     if part.absent or not part.images:
         raise _not_here(label, part.absent, selection)
     wanted = {descriptor.digest for descriptor in part.documents}
@@ -94,7 +94,7 @@ def _not_here(label: str, lacking: t.Sequence[Descriptor], selection: Selection)
     return PlatformMissing(f"{label} is not here for {platform}; pull it for this platform first")
 
 
-def whole_image(root: Descriptor, label: str, read: Read, choice: Choice = every_child) -> Graph:
+def read_image(root: Descriptor, label: str, read: Read, choice: Choice = choose_all) -> Graph:
     """All of an image that is there, as far as CHOICE wants it. Raises UnsupportedFormat where not even its first document is."""
     graph = read_graph(root, label, read, choice)
     if graph is None:
@@ -102,13 +102,13 @@ def whole_image(root: Descriptor, label: str, read: Read, choice: Choice = every
     return graph
 
 
-def graph_after(store: Store, graph: Graph, read: Read) -> Graph:
+def merge_with_store(store: Store, graph: Graph, read: Read) -> Graph:
     """GRAPH together with what of the image is in the store already: platforms add up. READ reads configs."""
     documents = {descriptor.digest: data for descriptor, data in graph.documents.items()}
 
     def read_there(descriptor: Descriptor) -> bytes | None:
         if descriptor.is_document:
-            return documents.get(descriptor.digest) or store.read(descriptor)
+            return documents.get(descriptor.digest) or store.read_document(descriptor)
         return read(descriptor)
 
     whole = read_graph(graph.root, str(graph.root.digest), read_there)
@@ -116,10 +116,10 @@ def graph_after(store: Store, graph: Graph, read: Read) -> Graph:
 
 
 def is_damaged(store: Store, graph: Graph) -> bool:
-    return not all(store.has(descriptor) for descriptor in graph.content)
+    return not all(store.has_blob(descriptor) for descriptor in graph.content)
 
 
-def recorded_platforms(graph: Graph, selection: Selection | None) -> Selection | None:
+def platforms_to_record(graph: Graph, selection: Selection | None) -> Selection | None:
     """Which platforms the store's entry of an index promises from now on."""
     if not graph.root.is_index:
         return None

@@ -13,11 +13,11 @@ import typing as t
 from ..errors import InvalidOption
 from ..oci.digest import Digest
 from ..oci.glob import compile_glob, is_glob
-from ..oci.matching import Called, find_all
+from ..oci.matching import Named, find_matching
 from ..oci.reference import Reference, parse_selector
 
 _COULD_BE_REGISTRY = re.compile(r".*[.:A-Z*?\[].*|localhost")
-_Image = t.TypeVar("_Image", bound=Called)
+_Image = t.TypeVar("_Image", bound=Named)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,4 +43,4 @@ class Protection:
     def covers(self, image: _Image, image_ids: t.Callable[[_Image], t.Collection[Digest]]) -> bool:
         if image.name is not None and any(pattern.match(str(image.name)) for pattern in self.patterns):
             return True
-        return any(find_all([image], selector, image_ids) for selector in self.selectors)
+        return any(find_matching([image], selector, image_ids) for selector in self.selectors)

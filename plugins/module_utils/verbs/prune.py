@@ -14,11 +14,11 @@ import typing as t
 
 from ..errors import InvalidReference, UnsupportedFormat
 from ..oci.digest import Digest
-from ..oci.manifest import subject_of
+from ..oci.manifest import read_subject
 from ..oci.platform import Platform
 from .filters import Filters
-from .garbage import plan_sweep, staying
-from .info import Held, Inspector
+from .garbage import find_garbage, remaining_entries
+from .info import InspectedImage, Inspector
 from .protection import Protection
 from .remove import RemovalPlan, removal_facts, removed_image
 from .retention import Candidate, Policy
@@ -36,15 +36,15 @@ def plan_prune(store: Store, policy: Policy, filters: Filters, protection: Prote
     candidates = _candidates(store, filters, protection, host)
     let_go = set(policy.let_go(candidates, now))
     leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in let_go]
-    sweep = plan_sweep(store, leaving, policy.dangling)
+    sweep = find_garbage(store, leaving, policy.dangling)
     return RemovalPlan(
         [removed_image(store, entry, host) for entry in leaving],
-        removal_facts(leaving, staying(store, leaving), sweep.size),
+        removal_facts(leaving, remaining_entries(store, leaving), sweep.size),
         store=store,
         removed=tuple(leaving),
         garbage=(*sweep.freed, *sweep.strays),
         unfinished=tuple(sweep.unfinished),
-        further_actions=sweep.actions(),
+        extra_actions=sweep.actions(),
         concerns=sweep.concerns(),
     )
 
@@ -52,7 +52,7 @@ def plan_prune(store: Store, policy: Policy, filters: Filters, protection: Prote
 def _candidates(store: Store, filters: Filters, protection: Protection, host: Platform) -> list[Candidate]:
     """Each entry of the store as the policy sees it, in their order."""
     entries = store.index.entries
-    all_held = [Held(entry.name, entry.descriptor, functools.partial(store.graph, entry), store.read) for entry in entries]
+    all_held = [InspectedImage(entry.name, entry.descriptor, functools.partial(store.read_graph, entry), store.read_document) for entry in entries]
     inspector = Inspector(all_held, f"the store {store.path}", host)
     chosen = {id(held) for held in inspector.passing(filters)}
     companions = _companions(all_held)
@@ -74,14 +74,14 @@ def _has_foreign_name(entry: Entry) -> bool:
     return entry.name is None and not entry.is_anonymous
 
 
-def _created(inspector: Inspector, held: Held) -> datetime.datetime | None:
+def _created(inspector: Inspector, held: InspectedImage) -> datetime.datetime | None:
     try:
         return inspector.created(held)
     except UnsupportedFormat:
         return None
 
 
-def _companions(images: t.Sequence[Held]) -> dict[Digest, frozenset[Digest]]:
+def _companions(images: t.Sequence[InspectedImage]) -> dict[Digest, frozenset[Digest]]:
     """The images that say something of other images, such as signatures, with the ones that they are about."""
     holders: dict[Digest, set[Digest]] = {}
     for held in images:
@@ -105,7 +105,7 @@ def _followed(digest: Digest, about: t.Mapping[Digest, set[Digest]], holders: t.
     return found
 
 
-def _subjects(held: Held) -> set[Digest]:
+def _subjects(held: InspectedImage) -> set[Digest]:
     """What an image says that it is about, in its manifest or, as cosign does, by its tag."""
     subjects: set[Digest] = set()
     match = _SIGNATURE_TAG.fullmatch(held.name.tag or "") if held.name is not None else None
@@ -113,5 +113,5 @@ def _subjects(held: Held) -> set[Digest]:
         with contextlib.suppress(InvalidReference):
             subjects.add(Digest(match[1], match[2]))
     root = held.graph.documents.get(held.root) if held.graph is not None else None
-    subject = subject_of(root, held.label) if root is not None else None
+    subject = read_subject(root, held.label) if root is not None else None
     return subjects | ({subject} if subject is not None else set())

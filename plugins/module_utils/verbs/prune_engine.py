@@ -10,24 +10,24 @@ import dataclasses
 import datetime
 import typing as t
 
-from ..engine.interfaces import ClearableEngine, Resident
+from ..engine.interfaces import EngineImage, PrunableEngine
 from ..errors import EngineError, EngineRefused
 from ..oci.digest import Digest
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, Plan, RefChange, RefState
 from ..transfer.workers import Workers
-from .facts import short
-from .filters import Choosing, Filters
+from .facts import short_digest
+from .filters import Filters, ImageFilter
 from .protection import Protection
 from .retention import Candidate, Policy
 
 
 @dataclasses.dataclass(frozen=True)
-class Tenancy:
+class NamedEngineImage:
     """An image of an engine under one of its names, or without any."""
 
-    resident: Resident
+    resident: EngineImage
     name: Reference | None
 
     @property
@@ -48,7 +48,7 @@ class Tenancy:
 class Removal:
     """An image that loses names, each with its row in the results. It is `whole` when it goes with them."""
 
-    resident: Resident
+    resident: EngineImage
     rows: dict[Reference | None, ImagePlan]
     whole: bool
 
@@ -70,8 +70,8 @@ class Removal:
 class EnginePrunePlan(Plan):
     """The removal of images, one after the other: an engine that refuses one has the others removed. `spared` are images that only their use keeps."""
 
-    def __init__(self, engine: ClearableEngine, removals: t.Sequence[Removal], spared: t.Sequence[str]) -> None:
-        super().__init__([row for removal in removals for row in removal.rows.values()], own={"engine": engine.title, "in_use": list(spared)})
+    def __init__(self, engine: PrunableEngine, removals: t.Sequence[Removal], spared: t.Sequence[str]) -> None:
+        super().__init__([row for removal in removals for row in removal.rows.values()], results={"engine": engine.title, "in_use": list(spared)})
         self._engine = engine
         self._removals = removals
 
@@ -95,23 +95,23 @@ class EnginePrunePlan(Plan):
                 for word in removal.words:
                     self._engine.remove(word)
             except EngineRefused as error:
-                label = ", ".join(row.asked for row in removal.rows.values())
+                label = ", ".join(row.requested for row in removal.rows.values())
                 removal.fail(EngineError(f"{label} could not be removed: {error.message}"))
             except EngineError as error:
                 broken = error
                 removal.fail(error)
 
 
-def plan_engine_prune(
-    engine: ClearableEngine, policy: Policy, filters: Filters, protection: Protection, host: Platform, now: datetime.datetime
+def plan_prune_engine(
+    engine: PrunableEngine, policy: Policy, filters: Filters, protection: Protection, host: Platform, now: datetime.datetime
 ) -> EnginePrunePlan:
     """What goes under POLICY at the time NOW: images that pass FILTERS, aren't protected, and that no container uses, running or not."""
     # Engines list them in any order, and not always in the same.
-    residents = sorted(engine.residents(host), key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
+    residents = sorted(engine.list_prunable_images(host), key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
     below = {resident.parent for resident in residents}
     # What has no name and lies below others belongs to them.
     counted = [resident for resident in residents if resident.names or resident.digest not in below]
-    tenancies = [Tenancy(resident, name) for resident in counted for name in sorted(resident.names, key=str) or (None,)]
+    tenancies = [NamedEngineImage(resident, name) for resident in counted for name in sorted(resident.names, key=str) or (None,)]
     candidates = _candidates(tenancies, policy, filters, protection, engine)
     let_go = set(policy.let_go(candidates, now))
     leaving = [tenancy for tenancy, candidate in zip(tenancies, candidates) if candidate in let_go]
@@ -120,9 +120,11 @@ def plan_engine_prune(
     return EnginePrunePlan(engine, _removals(going, residents, engine), spared)
 
 
-def _candidates(tenancies: t.Sequence[Tenancy], policy: Policy, filters: Filters, protection: Protection, engine: ClearableEngine) -> list[Candidate]:
+def _candidates(
+    tenancies: t.Sequence[NamedEngineImage], policy: Policy, filters: Filters, protection: Protection, engine: PrunableEngine
+) -> list[Candidate]:
     """Each as the policy sees it, in their order. Ages are only asked for where they count."""
-    choosing = Choosing(
+    choosing = ImageFilter(
         tenancies,
         f"{engine.title} at {engine.place}",
         lambda one: one.resident.details().created,
@@ -142,7 +144,7 @@ def _candidates(tenancies: t.Sequence[Tenancy], policy: Policy, filters: Filters
     ]
 
 
-def _removals(going: t.Sequence[Tenancy], residents: t.Sequence[Resident], engine: ClearableEngine) -> list[Removal]:
+def _removals(going: t.Sequence[NamedEngineImage], residents: t.Sequence[EngineImage], engine: PrunableEngine) -> list[Removal]:
     """The images that lose names; one goes with its last name unless one that stays was built on it."""
     names: dict[Digest, list[Reference | None]] = {}
     for tenancy in going:
@@ -150,13 +152,13 @@ def _removals(going: t.Sequence[Tenancy], residents: t.Sequence[Resident], engin
     nameless = {resident.digest for resident in residents if len(names.get(resident.digest, ())) == (len(resident.names) or 1)}
     gone = nameless - _needed([resident for resident in residents if resident.digest not in nameless], residents)
     return [
-        Removal(resident, {name: _row(Tenancy(resident, name), engine) for name in names[resident.digest]}, resident.digest in gone)
+        Removal(resident, {name: _row(NamedEngineImage(resident, name), engine) for name in names[resident.digest]}, resident.digest in gone)
         for resident in residents
         if resident.digest in names
     ]
 
 
-def _needed(staying: t.Sequence[Resident], residents: t.Sequence[Resident]) -> set[Digest]:
+def _needed(staying: t.Sequence[EngineImage], residents: t.Sequence[EngineImage]) -> set[Digest]:
     """The images that those of STAYING were built on."""
     parents = {resident.digest: resident.parent for resident in residents}
     # What has no name and lies below others stays only for their sake.
@@ -171,14 +173,14 @@ def _needed(staying: t.Sequence[Resident], residents: t.Sequence[Resident]) -> s
     return needed
 
 
-def _row(tenancy: Tenancy, engine: ClearableEngine) -> ImagePlan:
+def _row(tenancy: NamedEngineImage, engine: PrunableEngine) -> ImagePlan:
     resident, title = tenancy.resident, engine.title
-    told = f"{tenancy.name} ({short(tenancy.digest)})" if tenancy.name is not None else f"the unnamed image {tenancy.digest}"
+    told = f"{tenancy.name} ({short_digest(tenancy.digest)})" if tenancy.name is not None else f"the unnamed image {tenancy.digest}"
     return ImagePlan(
-        asked=tenancy.label,
+        requested=tenancy.label,
         changes=(RefChange(f"{tenancy.label} in {title}", RefState(tenancy.digest), None),),
         actions=(f"remove {told} from {title}",),
-        own={
+        results={
             "name": str(tenancy.name) if tenancy.name is not None else None,
             "digest": str(tenancy.digest),
             "image_id": str(resident.image_id) if resident.image_id is not None else None,

@@ -11,14 +11,14 @@ import typing as t
 
 from ..errors import ImageNotFound, LongshoreError, PlatformMissing, RateLimited, RegistryError, Unreachable, UnsupportedFormat
 from ..oci.digest import Digest
-from ..oci.graph import Choice, Graph, Where, children_for, read_graph
-from ..oci.manifest import Descriptor, Index, describe
-from ..oci.matching import check_plain, refuse_contradictions
+from ..oci.graph import Choice, Graph, Position, choose_platforms, read_graph
+from ..oci.manifest import Descriptor, Index, describe_document
+from ..oci.matching import check_single_platform, reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
+from ..transfer.plan import ImagePlan, RefChange, RefState, Transfer, TransferPlan
 from ..transfer.workers import Workers
-from .facts import image_facts, moving, ref_state, short
+from .facts import describe_transfer, image_facts, ref_state, short_digest
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
@@ -41,15 +41,15 @@ class Puller:
     host: Platform
     lock: LockFile | None = None
 
-    def plan(self, references: t.Sequence[Reference], workers: Workers) -> MovingPlan:
+    def plan(self, references: t.Sequence[Reference], workers: Workers) -> TransferPlan:
         """The plan for several images, worked out at once. An image that can't be had carries its error; the others go on.
 
         Raises InvalidOption for one name that would be two images.
         """
         unique = list(dict.fromkeys(references))
-        refuse_contradictions(unique)
+        reject_conflicting_references(unique)
         self.store.reload()  # a damaged store ends the run before anything is asked for
-        return MovingPlan(workers.map(self._plan_or_error, unique))
+        return TransferPlan(workers.map(self._plan_or_error, unique))
 
     def _plan_or_error(self, reference: Reference) -> ImagePlan:
         try:
@@ -59,7 +59,7 @@ class Puller:
 
     def _plan(self, asked: Reference) -> ImagePlan:
         reference = asked if self.lock is None else self.lock.pin(asked)
-        before = self.store.index.named(reference.name)
+        before = self.store.index.get_named(reference.name)
         kept = self._kept(reference, before)
         if kept is not None:
             return self._planned(reference, before, kept, None)
@@ -97,18 +97,18 @@ class Puller:
 
     def _by_digest(self, digest: Digest) -> Descriptor | None:
         """A manifest or index of the store of which only the digest is known."""
-        status = self.store.status(digest)
-        data = self.store.read(Descriptor("", digest, status.st_size)) if status is not None else None
+        status = self.store.blob_status(digest)
+        data = self.store.read_document(Descriptor("", digest, status.st_size)) if status is not None else None
         try:
-            return describe(data, str(digest)) if data is not None else None
+            return describe_document(data, str(digest)) if data is not None else None
         except UnsupportedFormat as error:
             told = f"what has this digest in {self.store.path} is neither a manifest nor an index"
             raise UnsupportedFormat(f"{digest} is not an image: {told}") from error
 
     def _here(self, root: Descriptor, before: Entry | None) -> Graph | None:
         """The image as it is wanted, if all of it is in the store."""
-        graph = read_graph(root, str(root.digest), self.store.read, self._choice(root, before))
-        if graph is None or graph.absent or not all(self.store.has(blob) for blob in graph.blobs):
+        graph = read_graph(root, str(root.digest), self.store.read_document, self._choice(root, before))
+        if graph is None or graph.absent or not all(self.store.has_blob(blob) for blob in graph.blobs):
             return None
         return graph
 
@@ -116,11 +116,11 @@ class Puller:
         """The platforms asked for now and those recorded with the entry, and every child whose manifest is here: all of them must be whole."""
         selection = self._selection_for(root, before)
 
-        def chosen(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
-            wanted = {entry.digest for entry in children_for(selection)(index, what, where)}
+        def chosen(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
+            wanted = {entry.digest for entry in choose_platforms(selection)(index, what, where)}
             # The image must have what is asked for now, though all that it has may have been asked for before.
-            wanted.update(entry.digest for entry in children_for(self.selection)(index, what, where))
-            return [entry for entry in index.manifests if entry.digest in wanted or self.store.status(entry.digest) is not None]
+            wanted.update(entry.digest for entry in choose_platforms(self.selection)(index, what, where))
+            return [entry for entry in index.manifests if entry.digest in wanted or self.store.blob_status(entry.digest) is not None]
 
         return chosen
 
@@ -133,9 +133,9 @@ class Puller:
     def _root(self, reference: Reference, before: Entry | None, repository: Repository) -> Descriptor:
         """What the reference points at: by one HEAD where an image is here to compare with, else by reading it at once."""
         if reference.digest is not None:
-            return self._by_digest(reference.digest) or repository.fetch(reference)
+            return self._by_digest(reference.digest) or repository.fetch_manifest(reference)
         if before is None:
-            return repository.fetch(reference)
+            return repository.fetch_manifest(reference)
         found = repository.probe(reference)
         if found is None:
             raise ImageNotFound(f"{reference}: {repository.answered_by} doesn't have it", status=404)
@@ -143,7 +143,7 @@ class Puller:
 
     def _graph(self, reference: Reference, root: Descriptor, before: Entry | None, repository: Repository) -> Graph:
         def read(descriptor: Descriptor) -> bytes:
-            return self.store.read(descriptor) or repository.read(descriptor)
+            return self.store.read_document(descriptor) or repository.read_document(descriptor)
 
         graph = read_graph(root, str(reference), read, self._choice(root, before))
         if graph is None:
@@ -156,17 +156,17 @@ class Puller:
 
     def _planned(self, reference: Reference, before: Entry | None, graph: Graph, repository: Repository | None) -> ImagePlan:
         plain = None if graph.root.is_index or not graph.images else graph.images[0].platform
-        warning = check_plain(plain, self.selection, str(reference))
+        warning = check_single_platform(plain, self.selection, str(reference))
         name = str(reference.name)
         was = ref_state(self.store, before)
-        moves = tuple(blob for blob in graph.blobs if not self.store.has(blob))
-        lost = moves or any(self.store.read(document) is None for document in graph.documents)
+        moves = tuple(blob for blob in graph.blobs if not self.store.has_blob(blob))
+        lost = moves or any(self.store.read_document(document) is None for document in graph.documents)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
         plan = ImagePlan(
-            asked=name,
+            requested=name,
             image=image_facts(name, graph, self.selection, self.host),
             changes=(RefChange(name, was, will_be),),
-            own={
+            results={
                 "previous_digest": str(was.digest) if was is not None else None,
                 "endpoint": repository.answered_by if repository is not None else None,
             },
@@ -175,7 +175,7 @@ class Puller:
         plan.actions = (_action(name, was, will_be, moves),) if lost or was != will_be else ()
         if repository is not None:
             for blob in moves:
-                self.store.whereabouts.add(blob.digest, reference.context)
+                self.store.blob_origins.add(blob.digest, reference.context)
         reused = graph.blobs_without(moves)
         selection = self._selection_for(graph.root, before) if graph.root.is_index else None
         plan.transfer = Transfer(repository or self.store, self.store, graph, (reference.name,), selection, moves, reused, bool(plan.actions))
@@ -188,10 +188,10 @@ def _may_pass(error: LongshoreError) -> bool:
 
 
 def _action(name: str, was: RefState | None, will_be: RefState, moves: t.Sequence[Descriptor]) -> str:
-    amount_moved = moving(moves)
+    amount_moved = describe_transfer(moves)
     if was is None:
-        return f"pull {name} ({short(will_be.digest)}): {amount_moved}"
+        return f"pull {name} ({short_digest(will_be.digest)}): {amount_moved}"
     if was.digest != will_be.digest:
-        return f"move {name} from {short(was.digest)} to {short(will_be.digest)}: {amount_moved}"
+        return f"move {name} from {short_digest(was.digest)} to {short_digest(will_be.digest)}: {amount_moved}"
     added = [platform for platform in will_be.platforms or () if platform not in (was.platforms or ())]
-    return f"complete {name} ({short(will_be.digest)}){' with ' + ', '.join(added) if added else ''}: {amount_moved}"
+    return f"complete {name} ({short_digest(will_be.digest)}){' with ' + ', '.join(added) if added else ''}: {amount_moved}"

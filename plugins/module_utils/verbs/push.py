@@ -14,19 +14,19 @@ from ..oci.digest import Digest
 from ..oci.graph import Graph
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState, Transfer
+from ..transfer.plan import ImagePlan, RefChange, RefState, Transfer, TransferPlan
 from ..transfer.workers import Workers
-from .blob_mounts import Division, Outlets
-from .blob_mounts_hints import StoreHints
-from .facts import image_facts, moving, short
-from .platforms import chosen_part, refuse_sparse
+from .blob_mounts import BlobMounts, BlobSplit
+from .blob_mounts_hints import MountCandidates
+from .facts import describe_transfer, image_facts, short_digest
+from .platforms import reject_sparse, select_platforms
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
     from ..store.store import Store
 
 
-def destination_of(name: Reference | Digest, destination: str | None, names: int) -> Reference:
+def push_destination(name: Reference | Digest, destination: str | None, names: int) -> Reference:
     """Where an image goes: DESTINATION itself for one name, below it where it ends in a slash, and back where its name says without one."""
     if destination is None:
         if isinstance(name, Digest):
@@ -53,58 +53,58 @@ class Pusher:
     selection: Selection | None
     host: Platform
 
-    def plan(self, pairs: t.Sequence[tuple[Reference | Digest, Reference]], workers: Workers) -> MovingPlan:
+    def plan(self, pairs: t.Sequence[tuple[Reference | Digest, Reference]], workers: Workers) -> TransferPlan:
         """The plan for several images, each with its destination. Blobs that several of them bring to one repository are sent once.
 
         Raises InvalidOption for two images with one destination.
         """
         _refuse_contradictions(pairs)
         self.store.reload()  # a damaged store ends the run before anything is asked for
-        outlets = Outlets(self.repository, StoreHints(self.store))
+        outlets = BlobMounts(self.repository, MountCandidates(self.store))
         images = [self._plan_or_error(name, destination, outlets, workers) for name, destination in dict.fromkeys(pairs)]
-        return MovingPlan(images)
+        return TransferPlan(images)
 
-    def _plan_or_error(self, name: Reference | Digest, destination: Reference, outlets: Outlets, workers: Workers) -> ImagePlan:
+    def _plan_or_error(self, name: Reference | Digest, destination: Reference, outlets: BlobMounts, workers: Workers) -> ImagePlan:
         try:
             return self._plan(name, destination, outlets, workers)
         except LongshoreError as error:
-            return ImagePlan(str(destination.name), error=error, own={"source": str(name)})
+            return ImagePlan(str(destination.name), error=error, results={"source": str(name)})
 
-    def _plan(self, name: Reference | Digest, destination: Reference, outlets: Outlets, workers: Workers) -> ImagePlan:
+    def _plan(self, name: Reference | Digest, destination: Reference, outlets: BlobMounts, workers: Workers) -> ImagePlan:
         """Raises ImageNotFound, StoreDamaged, and PlatformMissing for a sparse image where no platform is chosen: registries refuse it."""
-        entry = self.store.complete(name)
-        graph = chosen_part(entry.descriptor, entry.label, self.store.read, self.selection)
+        entry = self.store.get_complete_entry(name)
+        graph = select_platforms(entry.descriptor, entry.label, self.store.read_document, self.selection)
         if destination.digest is not None and destination.digest != graph.root.digest:
             raise InvalidOption(f"{name} has the digest {graph.root.digest} and can't be pushed to {destination}")
         repository = self.repository(destination)
         found = repository.probe(destination)
         there = found is not None and found.digest == graph.root.digest
         if not there:
-            refuse_sparse(graph, entry.label)
+            reject_sparse(graph, entry.label)
         division = self._division(graph, repository, there, outlets, workers)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
         was = will_be if there else RefState(found.digest) if found is not None else None
         plan = ImagePlan(
-            asked=str(destination.name),
+            requested=str(destination.name),
             image=image_facts(str(destination.name), graph, self.selection, self.host),
             changes=(RefChange(str(destination.name), was, will_be),),
-            own={"source": str(name), "previous_digest": str(was.digest) if was is not None else None, "endpoint": repository.answered_by},
+            results={"source": str(name), "previous_digest": str(was.digest) if was is not None else None, "endpoint": repository.answered_by},
         )
         if not there:
-            place = f" in place of {short(was.digest)}" if was is not None else ""
+            place = f" in place of {short_digest(was.digest)}" if was is not None else ""
             source = "" if str(name) == str(destination.name) else f"{name} as "
-            plan.actions = (f"push {source}{destination.name} ({short(graph.root.digest)}){place}: {moving(division.moves)}",)
+            plan.actions = (f"push {source}{destination.name} ({short_digest(graph.root.digest)}){place}: {describe_transfer(division.moves)}",)
         reused = tuple(blob for blob in graph.blobs if blob not in division.moves)
         sink = outlets.destination(repository)
         plan.transfer = Transfer(self.store, sink, graph, (destination.name,), None, division.moves, reused, not there, division.linked)
         return plan
 
-    def _division(self, graph: Graph, repository: Repository, there: bool, outlets: Outlets, workers: Workers) -> Division:
+    def _division(self, graph: Graph, repository: Repository, there: bool, outlets: BlobMounts, workers: Workers) -> BlobSplit:
         if there:
             outlets.has(repository, graph.blobs)
-            return Division()
+            return BlobSplit()
         for blob in graph.blobs:
-            self.store.whereabouts.add(blob.digest, repository.name)
+            self.store.blob_origins.add(blob.digest, repository.name)
         return outlets.lacking(graph, repository, workers)
 
 

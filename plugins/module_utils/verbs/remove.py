@@ -18,8 +18,8 @@ from ..oci.reference import Reference, parse_selector
 from ..transfer.interfaces import Sink
 from ..transfer.plan import ImagePlan, Plan, RefChange
 from ..transfer.workers import Workers
-from .facts import ref_state, short, stored_facts, whole_graph
-from .garbage import Sweep, plan_sweep, staying
+from .facts import complete_graph, ref_state, short_digest, stored_facts
+from .garbage import Garbage, find_garbage, remaining_entries
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -30,7 +30,7 @@ _SHORT_ID = re.compile(r"[0-9a-f]{7,63}")
 Selector = t.Union[Reference, Digest, str]
 
 
-def parse_removal(text: str) -> Selector:
+def parse_target(text: str) -> Selector:
     """A reference, a digest or ID in full, or a glob, which stays text."""
     return text if is_glob(text) else parse_selector(text)
 
@@ -56,12 +56,12 @@ class RemovalPlan(Plan):
 
     def apply(self, unused_workers: Workers) -> None:
         if self.store is not None and self.changed:
-            with self.store.writer(()) as writer:
-                writer.remove(self.removed, self.garbage)
-                writer.give_up(self.unfinished)
+            with self.store.open_writer(()) as writer:
+                writer.remove_images(self.removed, self.garbage)
+                writer.delete_partials(self.unfinished)
 
 
-def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, force: bool, host: Platform) -> RemovalPlan:
+def plan_remove(store: Store, selectors: t.Sequence[Selector], prune: bool, force: bool, host: Platform) -> RemovalPlan:
     """What goes when the images of SELECTORS are removed; what isn't there is no change. With PRUNE the blobs that only they need go too.
 
     Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means those of its repository. Raises LockTimeout as `plan_sweep`.
@@ -76,12 +76,12 @@ def plan_removal(store: Store, selectors: t.Sequence[Selector], prune: bool, for
                 removed[key] = entry
                 images.append(removed_image(store, entry, host))
         if not entries and not (isinstance(selector, str) and is_glob(selector)):
-            images.append(ImagePlan(str(selector), own=named_by(selector), warnings=_warn_of_short_id(selector)))
+            images.append(ImagePlan(str(selector), results=named_by(selector), warnings=_warn_of_short_id(selector)))
     gone = list(removed.values())
-    sweep = plan_sweep(store, gone, everything=False) if prune and gone else Sweep()
+    sweep = find_garbage(store, gone, everything=False) if prune and gone else Garbage()
     return RemovalPlan(
         images,
-        removal_facts(gone, staying(store, gone), sweep.size),
+        removal_facts(gone, remaining_entries(store, gone), sweep.size),
         store=store,
         removed=tuple(gone),
         garbage=tuple(sweep.freed),
@@ -117,9 +117,9 @@ def _matching(store: Store, selector: Selector, force: bool) -> list[Entry]:
         pattern = compile_glob(selector)
         return [entry for entry in store.index.entries if entry.name is not None and pattern.match(str(entry.name))]
     if isinstance(selector, Reference) and selector.tag is not None:
-        entry = store.index.named(selector.name)
+        entry = store.index.get_named(selector.name)
         return [entry] if entry is not None and selector.digest in (None, entry.digest) else []
-    entries = store.matching(selector) if isinstance(selector, Digest) else _in_repository(store, selector)
+    entries = store.find_entries(selector) if isinstance(selector, Digest) else _in_repository(store, selector)
     names = sorted({str(entry.name) for entry in entries if entry.name is not None})
     if len(names) > 1 and not force:
         raise InUse(f"{selector} has several names ({', '.join(names)}); remove them by name, or all of them with force")
@@ -128,18 +128,18 @@ def _matching(store: Store, selector: Selector, force: bool) -> list[Entry]:
 
 def _in_repository(store: Store, selector: Reference) -> list[Entry]:
     """All names that `repository@digest` has in its repository: to take one of them at a time would make every further run a change."""
-    return [entry for entry in store.index.with_digest(selector.digest) if entry.name is not None and entry.name.context == selector.context]
+    return [entry for entry in store.index.find_by_digest(selector.digest) if entry.name is not None and entry.name.context == selector.context]
 
 
 def removed_image(store: Store, entry: Entry, host: Platform) -> ImagePlan:
     """One entry that goes, with its row in the results."""
     name = str(entry.name) if entry.name is not None else None
     return ImagePlan(
-        asked=entry.label,
-        image=stored_facts(name, entry.descriptor, whole_graph(store, entry), None, host),
+        requested=entry.label,
+        image=stored_facts(name, entry.descriptor, complete_graph(store, entry), None, host),
         changes=(RefChange(entry.label, ref_state(store, entry), None),),
         actions=(
-            f"remove {entry.name} ({short(entry.descriptor.digest)})"
+            f"remove {entry.name} ({short_digest(entry.descriptor.digest)})"
             if entry.name is not None
             else f"remove the unnamed image {entry.descriptor.digest}",
         ),

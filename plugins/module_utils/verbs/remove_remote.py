@@ -19,7 +19,7 @@ from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, Plan, RefChange, RefState
 from ..transfer.workers import Workers
-from .facts import short
+from .facts import short_digest
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
@@ -28,7 +28,7 @@ MAX_TOLD = 5
 
 
 @dataclasses.dataclass
-class _Asked:
+class _RequestedImage:
     """An image that is to go: its row, and what its name points at, None where it isn't there."""
 
     reference: Reference
@@ -95,7 +95,7 @@ class RemoteRemovalPlan(Plan):
         for removal in parts:
             above = [tag for tag in removal.above if tag in kept]
             if above and not removal.alone:
-                removal.fail(InUse(f"{removal.images[0].asked} stays, since {_told(above)} could not be removed and needs it"))
+                removal.fail(InUse(f"{removal.images[0].requested} stays, since {_told(above)} could not be removed and needs it"))
         workers.map(_Removal.carry_out, [removal for removal in parts if not removal.failed])
 
     def facts(self) -> dict[str, t.Any]:
@@ -108,23 +108,23 @@ class RemoteRemovalPlan(Plan):
         }
 
 
-def plan_remote_removal(
+def plan_remove_remote(
     references: t.Sequence[Reference], opened: t.Callable[[Reference], Repository], force: bool, workers: Workers
 ) -> RemoteRemovalPlan:
     """What goes when REFERENCES are removed at their registries; what isn't there is no change. With FORCE other tags of a digest go with it."""
 
-    def look_up(reference: Reference) -> _Asked:
+    def look_up(reference: Reference) -> _RequestedImage:
         row = ImagePlan(str(reference.name))
         try:
             repository = opened(reference)
             found = repository.probe(reference.name)
         except LongshoreError as error:
             row.error = error
-            return _Asked(reference, row)
+            return _RequestedImage(reference, row)
         if found is None or reference.digest not in (None, found.digest):
-            return _Asked(reference, row)
-        row.own = {"digest": str(found.digest), "media_type": found.media_type, "endpoint": repository.endpoint.url}
-        return _Asked(reference, row, repository, found)
+            return _RequestedImage(reference, row)
+        row.results = {"digest": str(found.digest), "media_type": found.media_type, "endpoint": repository.endpoint.url}
+        return _RequestedImage(reference, row, repository, found)
 
     asked = workers.map(look_up, list(dict.fromkeys(references)))
     tags = _all_tags(asked, workers)
@@ -134,9 +134,9 @@ def plan_remote_removal(
     return RemoteRemovalPlan(list(rows.values()), removals=tuple(removals))
 
 
-def _by_digest(asked: t.Sequence[_Asked]) -> list[list[_Asked]]:
+def _by_digest(asked: t.Sequence[_RequestedImage]) -> list[list[_RequestedImage]]:
     """Those that are there, by repository and digest."""
-    groups: dict[tuple[str, Digest], list[_Asked]] = {}
+    groups: dict[tuple[str, Digest], list[_RequestedImage]] = {}
     for one in asked:
         if one.found is not None and one.row.error is None:
             groups.setdefault((one.reference.context, one.found.digest), []).append(one)
@@ -146,7 +146,7 @@ def _by_digest(asked: t.Sequence[_Asked]) -> list[list[_Asked]]:
 # What else is there.
 
 
-def _all_tags(asked: t.Sequence[_Asked], workers: Workers) -> dict[str, list[_Tag]]:
+def _all_tags(asked: t.Sequence[_RequestedImage], workers: Workers) -> dict[str, list[_Tag]]:
     """All tags of the repositories that something is to leave. Where they can't be known, what was asked for there gets the error."""
     from ..registry import tags as listing
 
@@ -155,7 +155,7 @@ def _all_tags(asked: t.Sequence[_Asked], workers: Workers) -> dict[str, list[_Ta
 
     def list_tags(repository: Repository) -> list[Reference]:
         try:
-            return sorted(listing.tags(repository) or ())
+            return sorted(listing.list_tags(repository) or ())
         except LongshoreError as error:
             errors[repository.name] = error
             return []
@@ -186,7 +186,7 @@ def _look_at(repository: Repository, reference: Reference, known: dict[Digest, f
         if found is None:
             return None
         if found.is_index and found.digest not in known:
-            index = read_manifest(repository.read(found), found.media_type, str(reference))
+            index = read_manifest(repository.read_document(found), found.media_type, str(reference))
             known[found.digest] = frozenset(child.digest for child in index.manifests) if isinstance(index, Index) else frozenset()
     except UnsupportedFormat:
         return _Tag(reference, None)
@@ -196,7 +196,7 @@ def _look_at(repository: Repository, reference: Reference, known: dict[Digest, f
 # What goes.
 
 
-def _plan_digest(group: t.Sequence[_Asked], there: t.Sequence[_Tag], leaving: t.Collection[Reference], force: bool) -> list[_Removal]:
+def _plan_digest(group: t.Sequence[_RequestedImage], there: t.Sequence[_Tag], leaving: t.Collection[Reference], force: bool) -> list[_Removal]:
     """What becomes of one digest of a repository: GROUP are the names by which it was asked for, LEAVING all names that go in this run."""
     first = group[0]
     if first.found is None or first.repository is None:
@@ -210,20 +210,20 @@ def _plan_digest(group: t.Sequence[_Asked], there: t.Sequence[_Tag], leaving: t.
         return _alone(group, (*others, *listing, *unclear))
     images = [one.row for one in group]
     for row in images:
-        row.actions = (f"remove {row.asked} ({short(digest)}) from its registry",)
+        row.actions = (f"remove {row.requested} ({short_digest(digest)}) from its registry",)
     for other in others:
-        actions = (f"remove {other} ({short(digest)}) from its registry, since it has the same digest",)
-        images.append(ImagePlan(str(other), own=dict(first.row.own), actions=actions))
+        actions = (f"remove {other} ({short_digest(digest)}) from its registry, since it has the same digest",)
+        images.append(ImagePlan(str(other), results=dict(first.row.results), actions=actions))
     if listing:
         images[0].warnings = (f"the index of {_told(listing)} lists {digest} and isn't whole any more",)
     for row in images:
-        row.changes = (RefChange(row.asked, RefState(digest), None),)
+        row.changes = (RefChange(row.requested, RefState(digest), None),)
     tags = dict.fromkeys((*(one.reference.name for one in group if one.reference.tag is not None), *others))
     above = tuple(tag.reference for tag in there if digest in tag.listed and tag.reference in leaving)
     return [_Removal(first.repository, first.found, images, tuple(tags), above=above)]
 
 
-def _alone(group: t.Sequence[_Asked], sharing: tuple[Reference, ...]) -> list[_Removal]:
+def _alone(group: t.Sequence[_RequestedImage], sharing: tuple[Reference, ...]) -> list[_Removal]:
     """The tags of GROUP go alone, and what they point at stays for those that are SHARING it; so a digest can't go."""
     removals: list[_Removal] = []
     for one in group:
@@ -232,8 +232,8 @@ def _alone(group: t.Sequence[_Asked], sharing: tuple[Reference, ...]) -> list[_R
         if one.reference.tag is None:
             one.row.error = InUse(f"{one.reference} may be needed by {_told(sharing)}; remove those first, or use force")
             continue
-        name, digest = one.row.asked, one.found.digest
-        one.row.actions = (f"remove {name} ({short(digest)}) from its registry, and keep the digest for {_told(sharing)}",)
+        name, digest = one.row.requested, one.found.digest
+        one.row.actions = (f"remove {name} ({short_digest(digest)}) from its registry, and keep the digest for {_told(sharing)}",)
         one.row.changes = (RefChange(name, RefState(digest), None),)
         removals.append(_Removal(one.repository, one.found, [one.row], (one.reference.name,), True, sharing))
     return removals

@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import LongshoreError, MissingLibrary, StoreDamaged, UnsupportedFormat
 from ..oci.digest import Digest
-from ..oci.graph import Where, promised_children, read_graph
+from ..oci.graph import Position, choose_promised, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.reference import Reference
 from ..transfer.interfaces import Chunks
@@ -26,7 +26,7 @@ _Answer = t.TypeVar("_Answer")
 
 
 @dataclasses.dataclass(frozen=True)
-class Spares:
+class RepairSource:
     """A source of what an image of the store has lost: the first of its repositories that has it."""
 
     label: str
@@ -34,16 +34,16 @@ class Spares:
     repository: t.Callable[[Reference], Repository]
     found: dict[Digest, Repository] = dataclasses.field(default_factory=dict)
 
-    def read(self, descriptor: Descriptor) -> bytes:
-        return self._first(descriptor, lambda repository: repository.read(descriptor))[1]
+    def read_document(self, descriptor: Descriptor) -> bytes:
+        return self._first(descriptor, lambda repository: repository.read_document(descriptor))[1]
 
-    def open(self, descriptor: Descriptor) -> Chunks:
-        return self.locate(descriptor).open(descriptor)
+    def read_blob(self, descriptor: Descriptor) -> Chunks:
+        return self.locate(descriptor).read_blob(descriptor)
 
     def locate(self, descriptor: Descriptor) -> Repository:
         """The repository that has a blob; it is asked once."""
         if descriptor.digest not in self.found:
-            self.found[descriptor.digest] = self._first(descriptor, lambda repository: repository.has(descriptor) or None)[0]
+            self.found[descriptor.digest] = self._first(descriptor, lambda repository: repository.has_blob(descriptor) or None)[0]
         return self.found[descriptor.digest]
 
     def _first(self, descriptor: Descriptor, ask: t.Callable[[Repository], _Answer | None]) -> tuple[Repository, _Answer]:
@@ -70,20 +70,20 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
     Raises StoreDamaged where something of it can't be had.
     """
     root = entries[0].descriptor
-    spares = Spares(entries[0].label, tuple(entry.name.pinned(root.digest) for entry in entries if entry.name is not None), repository)
+    spares = RepairSource(entries[0].label, tuple(entry.name.pinned(root.digest) for entry in entries if entry.name is not None), repository)
 
     def read(descriptor: Descriptor) -> bytes:
-        return store.read(descriptor) or spares.read(descriptor)
+        return store.read_document(descriptor) or spares.read_document(descriptor)
 
-    def chosen(index: Index, what: str, where: Where) -> t.Sequence[Descriptor]:
+    def chosen(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
         """What was asked for, and what else is here, or was."""
-        wanted = {child.digest for entry in entries for child in promised_children(entry.selection, index, what, where)}
+        wanted = {child.digest for entry in entries for child in choose_promised(entry.selection, index, what, where)}
         return [child for child in index.manifests if child.digest in wanted or child.digest in damaged or store.entry_status(child.digest)]
 
     graph = read_graph(root, entries[0].label, read, chosen)
     if graph is None:
         raise UnsupportedFormat(f"{entries[0].label} is empty")
-    moves = tuple(blob for blob in graph.blobs if not store.has(blob))
+    moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
     sources = list({id(source): source for source in map(spares.locate, moves)}.values())
     reused = graph.blobs_without(moves)
     # One repository that has all is the source itself, with all that a source can do. No names: a tag that moves meanwhile isn't moved back.

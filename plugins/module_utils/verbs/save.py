@@ -10,9 +10,9 @@ import dataclasses
 import typing as t
 
 from ..archive.annotations import BASE_DIGESTS
-from ..archive.format import DOCKER, FOLDER, ArchiveFile, SavedImage, archive_files, tar_pieces
+from ..archive.format import DOCKER, FOLDER, ArchiveFile, SavedImage, build_archive_files, build_tar
 from ..archive.graphs import ArchiveGraphs
-from ..archive.output import FileTarget, FolderTarget, Target
+from ..archive.output import FileOutput, FolderOutput, Output
 from ..archive.reader import open_archive
 from ..errors import InvalidOption
 from ..oci.digest import Digest
@@ -20,10 +20,10 @@ from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState
+from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.workers import Workers
-from .facts import image_facts, preferred_image, short
-from .platforms import sparse_part, whole_image
+from .facts import image_facts, preferred_image, short_digest
+from .platforms import read_image, select_stored
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Saving:
+class Saver:
     """How images are saved in this run. `bases` are digests that the reader has already; `mode` is that of a file that isn't there yet."""
 
     store: Store
@@ -54,32 +54,32 @@ class Saving:
         saved: list[SavedImage] = []
         rows: list[ImagePlan] = []
         for name in dict.fromkeys(names):
-            entry = self.store.complete(name)
+            entry = self.store.get_complete_entry(name)
             image = self._saved(entry)
             saved.append(image)
             label = str(entry.name) if entry.name is not None else None
             facts = image_facts(label, image.graph, self.selection, self.host)
-            rows.append(ImagePlan(entry.label, facts, own={"listed_digest": str(image.listed.digest) if self.form != DOCKER else None}))
+            rows.append(ImagePlan(entry.label, facts, results={"listed_digest": str(image.listed.digest) if self.form != DOCKER else None}))
         left_out = self._left_out(saved)
-        files = archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out})
+        files = build_archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out})
         target = self._target(files)
         plan = SavePlan(rows, saved, left_out, self.store, target, self.checksum)
         for row, image in zip(rows, saved):
             state = RefState(image.graph.root.digest, tuple(image.graph.platforms))
-            row.changes = (RefChange(f"{row.asked} in {self.path}", state if plan.reason is None else None, state),)
+            row.changes = (RefChange(f"{row.requested} in {self.path}", state if plan.reason is None else None, state),)
             if plan.reason is not None:
-                row.actions = (f"save {row.asked} ({short(image.graph.root.digest)}) to {self.path}: {plan.reason}",)
+                row.actions = (f"save {row.requested} ({short_digest(image.graph.root.digest)}) to {self.path}: {plan.reason}",)
         return plan
 
-    def _target(self, files: t.Sequence[ArchiveFile]) -> FileTarget | FolderTarget:
+    def _target(self, files: t.Sequence[ArchiveFile]) -> FileOutput | FolderOutput:
         if self.form == FOLDER:
-            return FolderTarget(self.path, files, self.mode, self.store.lock_timeout)
-        return FileTarget(self.path, tar_pieces(files), self.compression, self.mode)
+            return FolderOutput(self.path, files, self.mode, self.store.lock_timeout)
+        return FileOutput(self.path, build_tar(files), self.compression, self.mode)
 
     # What is saved of an image.
 
     def _saved(self, entry: Entry) -> SavedImage:
-        chosen = sparse_part(whole_image(entry.descriptor, entry.label, self.store.read), self.selection, entry.label)
+        chosen = select_stored(read_image(entry.descriptor, entry.label, self.store.read_document), self.selection, entry.label)
         return saved_image(chosen, (entry.name,) if entry.name is not None else (), self.selection, self.host)
 
     def _left_out(self, saved: t.Sequence[SavedImage]) -> frozenset[Digest]:
@@ -88,13 +88,13 @@ class Saving:
         return frozenset(layers) & self.bases
 
 
-class SavePlan(MovingPlan):
+class SavePlan(TransferPlan):
     """The plan of one archive with SAVED, but for the layers LEFT_OUT. `reason` is None where it is there already."""
 
     def __init__(
-        self, images: list[ImagePlan], saved: t.Sequence[SavedImage], left_out: frozenset[Digest], store: Store, target: Target, checksum: bool
+        self, images: list[ImagePlan], saved: t.Sequence[SavedImage], left_out: frozenset[Digest], store: Store, target: Output, checksum: bool
     ) -> None:
-        super().__init__(images, together=True)
+        super().__init__(images, all_or_nothing=True)
         self.reason = target.difference()
         self._saved = saved
         self._left_out = left_out
@@ -108,8 +108,8 @@ class SavePlan(MovingPlan):
             return
         blobs = list({blob.digest: blob for blob in self.blobs()[0]}.values())
         workers.expect(blobs)
-        with workers.passage(blobs, self._target.path) as passage:
-            self._target.write(self._store.open_file, passage.moved)
+        with workers.meter(blobs, self._target.path) as passage:
+            self._target.write(self._store.open_blob, passage.add)
         self._is_written = True
 
     def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:
@@ -126,11 +126,11 @@ class SavePlan(MovingPlan):
             "path": self._target.path,
             "reason": self.reason,
             "size": self._target.final_size(self._is_written),
-            "checksum": self._target.checksum(self._is_written, self._store.open) if self._checksum else None,
+            "checksum": self._target.checksum(self._is_written, self._store.read_blob) if self._checksum else None,
         }
 
 
-def digests_of_archives(paths: t.Sequence[str]) -> frozenset[Digest]:
+def read_base_digests(paths: t.Sequence[str]) -> frozenset[Digest]:
     """The layers that archives hold, or stand on themselves."""
     digests: set[Digest] = set()
     for path in paths:
@@ -140,7 +140,7 @@ def digests_of_archives(paths: t.Sequence[str]) -> frozenset[Digest]:
         for image in archive.images:
             graph = graphs.read(image.root)
             for node in graph.images if graph is not None else ():
-                digests.update(layer.digest for layer in node.manifest.layers if archive.holds(layer.digest))
+                digests.update(layer.digest for layer in node.manifest.layers if archive.has_blob(layer.digest))
     return frozenset(digests)
 
 

@@ -16,7 +16,7 @@ from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.version_range import VersionRange
 from ..oci.versions import Version, version_order
 from ..registry import tags as listing
-from ..registry.search import Found, search
+from ..registry.search import FoundRepository, search_repositories
 from ..transfer.workers import Workers
 
 if t.TYPE_CHECKING:
@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class SearchQuery:
     """Which repositories to show: at most LIMIT, and those alone that fulfil the conditions, which only docker.io can tell.
 
     With EXACT it is the one that is called TERM, and nothing is searched.
@@ -48,7 +48,7 @@ class Wanted:
             if self.exact and value is not None:
                 raise InvalidOption(f"{option}: only a search tells of that, and with exact there is none")
 
-    def fits(self, found: Found) -> bool:
+    def fits(self, found: FoundRepository) -> bool:
         return (self.official is None or found.official == self.official) and (found.stars or 0) >= (self.min_stars or 0)
 
 
@@ -81,22 +81,24 @@ class TagChoice:
         return sorted(held, key=version_order, reverse=True)[: self.newest]
 
 
-def find(registries: Registries, registry: str, wanted: Wanted, choice: TagChoice | None, workers: Workers) -> list[dict[str, t.Any]]:
+def find_repositories(
+    registries: Registries, registry: str, wanted: SearchQuery, choice: TagChoice | None, workers: Workers
+) -> list[dict[str, t.Any]]:
     """A row for each repository: those of docker.io by their stars, others as their registry orders them. With CHOICE their tags are listed too."""
 
-    def tags(one: Found) -> list[Reference] | None:
-        return listing.tags(registries.repository(one.reference))
+    def tags(one: FoundRepository) -> list[Reference] | None:
+        return listing.list_tags(registries.repository(one.reference))
 
     if wanted.exact:
-        one = Found(listing.repository_reference(registry, wanted.term))
+        one = FoundRepository(listing.repository_reference(registry, wanted.term))
         there = tags(one)
         return [_row(one, choice, there)] if there is not None else []
-    found = list(itertools.islice(filter(wanted.fits, search(registries, registry, wanted.term)), wanted.limit))
+    found = list(itertools.islice(filter(wanted.fits, search_repositories(registries, registry, wanted.term)), wanted.limit))
     found.sort(key=lambda one: -(one.stars or 0))
     return workers.map(lambda one: _row(one, choice, tags(one) if choice is not None else None), found)
 
 
-def _row(found: Found, choice: TagChoice | None, tags: t.Sequence[Reference] | None) -> dict[str, t.Any]:
+def _row(found: FoundRepository, choice: TagChoice | None, tags: t.Sequence[Reference] | None) -> dict[str, t.Any]:
     facts: dict[str, t.Any] = {
         "name": found.reference.context,
         "description": found.description,

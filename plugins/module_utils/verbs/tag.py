@@ -12,26 +12,26 @@ from ..errors import StoreDamaged
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, Plan, RefChange, Transfer
-from .facts import ref_state, short, stored_facts, whole_graph
+from .facts import complete_graph, ref_state, short_digest, stored_facts
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
     from ..store.store import Store
 
 
-def plan_names(store: Store, source: Entry, targets: t.Sequence[Reference], keep_existing: bool, host: Platform) -> Plan:
+def plan_tag(store: Store, source: Entry, targets: t.Sequence[Reference], keep_existing: bool, host: Platform) -> Plan:
     """TARGETS point at SOURCE afterwards; with KEEP_EXISTING those that exist stay as they are. All of them change at once or none does.
 
     Raises StoreDamaged for a source that can't be read.
     """
-    graph = whole_graph(store, source)
+    graph = complete_graph(store, source)
     if graph is None:
         raise StoreDamaged(f"{source.label} is damaged in {store.path}: {source.descriptor.digest} can't be read")
     images = []
     for target in dict.fromkeys(targets):
-        before = store.index.named(target)
+        before = store.index.get_named(target)
         images.append(_planned(store, target, before, before if before is not None and keep_existing else source, host))
-    moved = tuple(Reference.parse(image.asked) for image in images if image.actions)
+    moved = tuple(Reference.parse(image.requested) for image in images if image.actions)
     transfer = Transfer(store, store, graph, moved, source.selection, (), graph.blobs, free=keep_existing)
     for image in images:
         image.transfer = transfer if image.actions else None
@@ -43,12 +43,12 @@ def _planned(store: Store, target: Reference, before: Entry | None, after: Entry
     name = str(target)
     was, will_be = ref_state(store, before), ref_state(store, after)
     plan = ImagePlan(
-        asked=name,
-        image=stored_facts(name, after.descriptor, whole_graph(store, after), None, host),
+        requested=name,
+        image=stored_facts(name, after.descriptor, complete_graph(store, after), None, host),
         changes=(RefChange(name, was, will_be),),
-        own={"previous_digest": str(was.digest) if was is not None else None},
+        results={"previous_digest": str(was.digest) if was is not None else None},
     )
     if was is None or was.digest != after.descriptor.digest:
-        moved_from = f", in place of {short(was.digest)}" if was is not None else ""
-        plan.actions = (f"tag {after.label} ({short(after.descriptor.digest)}) as {name}{moved_from}",)
+        moved_from = f", in place of {short_digest(was.digest)}" if was is not None else ""
+        plan.actions = (f"tag {after.label} ({short_digest(after.descriptor.digest)}) as {name}{moved_from}",)
     return plan

@@ -14,11 +14,11 @@ from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference
-from ..store.blob_check import examine
+from ..store.blob_check import check_blob
 from ..transfer.interfaces import Sink
-from ..transfer.plan import ImagePlan, MovingPlan, RefChange, RefState
+from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.workers import Workers
-from .facts import counted, moving, ref_state, short, stored_facts, whole_graph
+from .facts import complete_graph, describe_transfer, format_count, ref_state, short_digest, stored_facts
 from .remove import named_by
 from .repair import plan_repair
 
@@ -51,7 +51,7 @@ class Problem:
 
 
 @dataclasses.dataclass
-class VerificationPlan(MovingPlan):
+class VerificationPlan(TransferPlan):
     """What was found, and what mends it. `strays` are damaged blobs that no image has: where things are mended, they are removed."""
 
     store: Store | None = None
@@ -63,7 +63,7 @@ class VerificationPlan(MovingPlan):
     def errors(self) -> list[LongshoreError]:
         errors = super().errors
         if self.strays and not self.mends and not errors and self.store is not None:
-            told = f"{self.store.path} has {counted(len(self.strays), 'damaged blob')} of no image, {self.strays[0]} first"
+            told = f"{self.store.path} has {format_count(len(self.strays), 'damaged blob')} of no image, {self.strays[0]} first"
             return [StoreDamaged(f"{told}; verify with repair to remove what is damaged, or prune the store")]
         return errors
 
@@ -80,11 +80,11 @@ class VerificationPlan(MovingPlan):
         if self.store is None or not self.mends:
             return
         if self.strays:
-            with self.store.writer(()) as writer:
-                writer.remove((), self.strays)
+            with self.store.open_writer(()) as writer:
+                writer.remove_images((), self.strays)
         for image in self.images:
             if image.error is not None and image.transfer is not None:
-                image.error = _unmended(image.asked, image.error)
+                image.error = _unmended(image.requested, image.error)
 
 
 @dataclasses.dataclass
@@ -98,7 +98,7 @@ class _Image:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verifier:
+class StoreVerifier:
     """How a store is verified in this run. With `repository`, which opens a registry's repository, damage is mended."""
 
     store: Store
@@ -124,9 +124,9 @@ class Verifier:
         problems += [Problem(Descriptor("", digest, 0), self.store.blob_path(digest), word, ()) for digest, word in strays.items()]
         rows = [self._planned(entry, images[entry.digest]) for entry in entries if entry.digest in images]
         mends = self.repository is not None
-        removal = (f"remove {counted(len(strays), 'damaged blob')} that no image has",) if strays and mends else ()
+        removal = (f"remove {format_count(len(strays), 'damaged blob')} that no image has",) if strays and mends else ()
         return VerificationPlan(
-            [*rows, *absent], further_actions=removal, store=self.store, problems=tuple(problems), strays=tuple(strays), mends=mends
+            [*rows, *absent], extra_actions=removal, store=self.store, problems=tuple(problems), strays=tuple(strays), mends=mends
         )
 
     def _images(self, entries: t.Sequence[Entry]) -> dict[Digest, _Image]:
@@ -139,7 +139,7 @@ class Verifier:
 
     def _content(self, entry: Entry) -> list[Descriptor]:
         """All that an entry says should be here: parents first, as far as they can be read."""
-        graph, lost = self.store.survey(entry)
+        graph, lost = self.store.inspect_graph(entry)
         if graph is None:
             return [entry.descriptor]
         return [*reversed(graph.content), *(lost if graph.images else graph.absent)]
@@ -147,7 +147,7 @@ class Verifier:
     def _examined(self, sizes: t.Mapping[Digest, int | None], workers: Workers) -> dict[Digest, str]:
         """What is wrong with these blobs; good ones are left out. Several are read at once, each in pieces."""
         digests = list(sizes)
-        words = workers.map(lambda digest: examine(self.store, digest, sizes[digest]), digests)
+        words = workers.map(lambda digest: check_blob(self.store, digest, sizes[digest]), digests)
         return {digest: word for digest, word in zip(digests, words) if word is not None}
 
     def _mend(self, image: _Image, words: dict[Digest, str], workers: Workers) -> None:
@@ -187,18 +187,18 @@ class Verifier:
     def _planned(self, entry: Entry, image: _Image) -> ImagePlan:
         name = str(entry.name) if entry.name is not None else None
         was = ref_state(self.store, entry)
-        graph = image.transfer.graph if image.transfer is not None else whole_graph(self.store, entry)
+        graph = image.transfer.graph if image.transfer is not None else complete_graph(self.store, entry)
         will_be = RefState(entry.digest, tuple(graph.platforms)) if image.transfer is not None and graph is not None else was
         plan = ImagePlan(
-            asked=entry.label,
+            requested=entry.label,
             image=stored_facts(name, entry.descriptor, graph, None, self.host),
             changes=(RefChange(entry.label, was, will_be),),
             transfer=image.transfer,
             error=image.error,
         )
         if image.transfer is not None:
-            lost = [document for document in image.transfer.graph.documents if self.store.read(document) is None]
-            plan.actions = (f"mend {entry.label} ({short(entry.digest)}): {moving([*image.transfer.moves, *lost])}",)
+            lost = [document for document in image.transfer.graph.documents if self.store.read_document(document) is None]
+            plan.actions = (f"mend {entry.label} ({short_digest(entry.digest)}): {describe_transfer([*image.transfer.moves, *lost])}",)
         return plan
 
 
@@ -209,10 +209,10 @@ def find_entries(store: Store, selectors: t.Sequence[Selector] | None) -> tuple[
     found: list[Entry] = []
     absent: list[ImagePlan] = []
     for selector in selectors:
-        entries = store.matching(selector)
+        entries = store.find_entries(selector)
         found += [entry for entry in entries if entry not in found]
         if not entries:
-            absent.append(ImagePlan(str(selector), own=named_by(selector), error=ImageNotFound(f"{selector} is not in the store {store.path}")))
+            absent.append(ImagePlan(str(selector), results=named_by(selector), error=ImageNotFound(f"{selector} is not in the store {store.path}")))
     return found, absent
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import datetime
 import typing as t
 
-from ...module_utils.oci.text import clean
+from ...module_utils.oci.text import sanitise
 from ...module_utils.oci.times import parse_time
 
 Answer = t.Mapping[str, t.Any]
@@ -36,13 +36,13 @@ class Image:
     @classmethod
     def read(cls, row: Answer) -> Image:
         return cls(
-            name=None if row["name"] is None else clean(row["name"]),
-            digest=clean(row["digest"]),
+            name=None if row["name"] is None else sanitise(row["name"]),
+            digest=sanitise(row["digest"]),
             image_id=row["image_id"],
-            platforms=tuple(clean(platform, 80) for platform in row["platforms"]),
+            platforms=tuple(sanitise(platform, 80) for platform in row["platforms"]),
             size=row["size"],
             created=_day(row["created"]),
-            version=clean(str(row["labels"].get(VERSION_LABEL, "")), 80),
+            version=sanitise(str(row["labels"].get(VERSION_LABEL, "")), 80),
             content={part["digest"]: part["size"] for part in row["content"]},
         )
 
@@ -63,10 +63,10 @@ class Host:
 
     @classmethod
     def read(cls, name: str, answer: Answer) -> Host:
-        name = clean(name, 255)
+        name = sanitise(name, 255)
         if answer.get("unreachable") or answer.get("failed") or "images" not in answer:
             return cls(name, problem=_problem(answer) or "It wasn't asked: an earlier task has failed there.")
-        return cls(name, clean(str(answer.get("store", ""))), tuple(Image.read(row) for row in answer["images"]))
+        return cls(name, sanitise(str(answer.get("store", ""))), tuple(Image.read(row) for row in answer["images"]))
 
     @property
     def was_asked(self) -> bool:
@@ -89,7 +89,7 @@ def read_hosts(answers: t.Mapping[str, Answer]) -> list[Host]:
 def _problem(answer: Answer) -> str:
     """What an answer says of its failure. Of a Python that didn't come so far Ansible tells only what is missing, and the system says the reason."""
     said = str(answer.get("module_stderr") or "").strip().rpartition("\n")[2]
-    return clean(f"{answer.get('msg') or ''}{f' ({said})' if said else ''}")
+    return sanitise(f"{answer.get('msg') or ''}{f' ({said})' if said else ''}")
 
 
 def _day(created: str | None) -> datetime.date | None:

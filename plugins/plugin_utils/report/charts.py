@@ -10,7 +10,7 @@ import collections
 import datetime
 import typing as t
 
-from ...module_utils.verbs.facts import amount, counted
+from ...module_utils.verbs.facts import format_count, format_size
 from .answers import Host, Image
 from .drift import Finding, State
 from .plots import Kind, Line, Plot, plot
@@ -43,20 +43,22 @@ def _drift_line(host: Host, findings: t.Sequence[Finding]) -> Line:
 
 def disk_plot(hosts: t.Iterable[Host]) -> Plot:
     """What images take on each host, and what they would take if they shared nothing."""
-    return plot("Bytes of images by host", "bytes", _ROOM, map(_disk_line, hosts), amount)
+    return plot("Bytes of images by host", "bytes", _ROOM, map(_disk_line, hosts), format_size)
 
 
 def _disk_line(host: Host) -> Line:
     if not host.was_asked:
         return Line(host.name, (), "", NOT_ASKED)
     room = Room.of_host(host)
-    return Line(host.name, (room.alone, room.shared, room.saved), amount(room.disk))
+    return Line(host.name, (room.alone, room.shared, room.saved), format_size(room.disk))
 
 
 def platform_plot(images: t.Iterable[Image]) -> Plot:
     """How many different images there are for each platform."""
     counts = collections.Counter(platform for image in images for platform in image.platforms or ("none",))
-    lines = [Line(platform, (count,), counted(count, "image")) for platform, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    lines = [
+        Line(platform, (count,), format_count(count, "image")) for platform, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
     return plot("Images by platform", "images", [Kind("plain", "images")], lines)
 
 
@@ -64,10 +66,10 @@ def age_plot(images: t.Iterable[Image]) -> Plot:
     """How many different images were made when, newest first."""
     days = [image.created for image in images]
     dated = [day for day in days if day is not None]
-    lines = [Line(label, (count,), counted(count, "image")) for label, count in spans(dated)]
+    lines = [Line(label, (count,), format_count(count, "image")) for label, count in spans(dated)]
     undated = len(days) - len(dated)
     if undated:
-        lines.append(Line("not told", (undated,), counted(undated, "image")))
+        lines.append(Line("not told", (undated,), format_count(undated, "image")))
     return plot("Images by the time they were made", "images", [Kind("plain", "images")], lines)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...module_utils.oci.lockfile import LockFile
-from ...module_utils.verbs.facts import amount, counted
+from ...module_utils.verbs.facts import format_count, format_size
 from . import charts, tables
 from .answers import Answer, Host, Image, read_hosts
 from .drift import Finding, findings
@@ -110,16 +110,16 @@ def _tiles(hosts: t.Sequence[Host], images: t.Sequence[Image], found: t.Sequence
     tiles = [
         Tile(f"{len(asked)} of {len(hosts)}", "hosts answered", len(asked) < len(hosts)),
         Tile(str(len(images)), "different image" if len(images) == 1 else "different images"),
-        Tile(amount(sum(room.disk for room in rooms)), "on disk, all hosts together"),
-        Tile(amount(sum(room.saved for room in rooms)), "saved by sharing"),
+        Tile(format_size(sum(room.disk for room in rooms)), "on disk, all hosts together"),
+        Tile(format_size(sum(room.saved for room in rooms)), "saved by sharing"),
     ]
     if found is not None:
         drifted = [finding for finding in found if finding.state.is_drift]
         on = len({finding.host for finding in drifted})
         label = "drift from the lock file" if len(drifted) == 1 else "drifts from the lock file"
-        tiles.insert(1, Tile(str(len(drifted)), f"{label}, on {counted(on, 'host')}" if drifted else label, bool(drifted)))
+        tiles.insert(1, Tile(str(len(drifted)), f"{label}, on {format_count(on, 'host')}" if drifted else label, bool(drifted)))
     return tiles
 
 
 def _summary(host: Host) -> str:
-    return f"{counted(len(host.by_digest), 'image')}, {amount(Room.of_host(host).disk)} in {host.store}"
+    return f"{format_count(len(host.by_digest), 'image')}, {format_size(Room.of_host(host).disk)} in {host.store}"

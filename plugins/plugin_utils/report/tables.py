@@ -12,7 +12,7 @@ import datetime
 import typing as t
 
 from ...module_utils.oci.digest import Digest
-from ...module_utils.verbs.facts import amount, short
+from ...module_utils.verbs.facts import format_size, short_digest
 from .answers import Host, Image
 from .charts import STYLES
 from .drift import Finding, State, differing
@@ -30,7 +30,7 @@ class Named:
 
     @classmethod
     def of(cls, digest: str | None) -> Named | None:
-        return cls(short(Digest.parse(digest)), digest) if digest is not None else None
+        return cls(short_digest(Digest.parse(digest)), digest) if digest is not None else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ def disk_rows(hosts: t.Iterable[Host]) -> list[DiskRow]:
 def _disk_row(host: Host) -> DiskRow:
     room = Room.of_host(host)
     share = f"{100 * room.saved / room.apart:.0f} %" if room.apart else "0 %"
-    return DiskRow(host.name, host.problem, len(host.by_digest), amount(room.apart), amount(room.disk), amount(room.saved), share)
+    return DiskRow(host.name, host.problem, len(host.by_digest), format_size(room.apart), format_size(room.disk), format_size(room.saved), share)
 
 
 def fleet_rows(hosts: t.Iterable[Host]) -> list[ImageRow]:
@@ -154,8 +154,8 @@ def _image_row(image: Image, hosts: tuple[str, ...], own: int = 0, state: State 
         digest=Named.of(image.digest),
         platforms=", ".join(image.platforms) or ("none told" if image.is_whole else State.BROKEN.value),
         made=_made(image.created),
-        size=amount(image.size),
-        own=amount(own),
+        size=format_size(image.size),
+        own=format_size(own),
         hosts=hosts,
         state=state.value if state is not None else "",
         style=STYLES[state] if state is not None else "",

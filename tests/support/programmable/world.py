@@ -152,7 +152,7 @@ class World:
 
     def points_at(self, name: str) -> str | None:
         """The digest that a name of the store has; None where it isn't there."""
-        entry = Store(str(self.store)).index.named(Reference.parse(name)) if self.store.exists() else None
+        entry = Store(str(self.store)).index.get_named(Reference.parse(name)) if self.store.exists() else None
         return str(entry.descriptor.digest) if entry is not None else None
 
     def check_store(self) -> None:
@@ -161,6 +161,6 @@ class World:
             return
         store = Store(str(self.store))
         assert wrong_blobs(self.store) == []
-        assert [entry.label for entry in store.index.entries if store.missing(entry)] == []
+        assert [entry.label for entry in store.index.entries if store.find_missing_blobs(entry)] == []
         assert list(self.store.glob(".longshore/leases/*")) == []
         assert list(self.home.rglob("*")) == []

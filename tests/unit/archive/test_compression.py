@@ -20,7 +20,15 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.compression import BZIP2, GZIP, XZ, ZSTD, compressed, expanded, kind_of
+from ansible_collections.longshore.images.plugins.module_utils.archive.compression import (
+    BZIP2,
+    GZIP,
+    XZ,
+    ZSTD,
+    compress,
+    decompress,
+    detect_compression,
+)
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, MissingLibrary
 
 COMPRESS: dict[str, t.Callable[[bytes], bytes]] = {
@@ -37,12 +45,12 @@ def pieces(data: bytes, size: int) -> t.Iterator[bytes]:
 
 
 def expand(data: bytes, kind: str, size: int = 1 << 20) -> bytes:
-    return b"".join(expanded(pieces(data, size), kind, "it"))
+    return b"".join(decompress(pieces(data, size), kind, "it"))
 
 
 @pytest.mark.parametrize("kind", COMPRESS)
 def test_a_kind_is_known_by_its_first_bytes(kind: str) -> None:
-    assert kind_of(COMPRESS[kind](b"x")[:6]) == kind
+    assert detect_compression(COMPRESS[kind](b"x")[:6]) == kind
 
 
 @pytest.mark.parametrize("number", range(16))
@@ -51,7 +59,7 @@ def test_zstd_frames_that_mean_nothing_may_stand_anywhere(number: int, size: int
     """pzstd begins with one."""
     skipped = bytes([0x50 + number]) + b"\x2a\x4d\x18" + (300).to_bytes(4, "little") + bytes(range(100)) * 3
     data = skipped + COMPRESS[ZSTD](b"a" * 100_000) + skipped + skipped + COMPRESS[ZSTD](NOISE) + skipped
-    assert kind_of(data[:6]) == ZSTD
+    assert detect_compression(data[:6]) == ZSTD
     assert expand(data, ZSTD, size) == b"a" * 100_000 + NOISE
     with pytest.raises(CorruptArchive, match="ends too early"):
         expand(data[:-1], ZSTD, size)
@@ -59,7 +67,7 @@ def test_zstd_frames_that_mean_nothing_may_stand_anywhere(number: int, size: int
 
 @pytest.mark.parametrize("data", [b"", b"\x1f", b"BZ", b"oci-la", b"\0" * 6, b"P*M\x17  ", b"\x60*M\x18  "])
 def test_anything_else_is_not_compressed(data: bytes) -> None:
-    assert kind_of(data) is None
+    assert detect_compression(data) is None
 
 
 @pytest.mark.parametrize("kind", COMPRESS)
@@ -106,7 +114,7 @@ def test_what_is_given_at_once_is_bounded(kind: str) -> None:
     size = 96 << 20 if kind != BZIP2 else 48 << 20
     data = COMPRESS[kind](bytes(size))
     total = 0
-    for chunk in expanded([data], kind, "it"):
+    for chunk in decompress([data], kind, "it"):
         assert len(chunk) <= 32 << 20
         total += len(chunk)
     assert total == size
@@ -118,7 +126,7 @@ def test_what_is_given_at_once_is_bounded(kind: str) -> None:
 def test_zstd_of_any_kind_is_read_in_few_steps_of_bounded_size(checksum: bool, told: bool, level: int) -> None:
     parts = [random.Random(2).randbytes(3 << 20), bytes(24 << 20), b"word " * 400_000, b"", b"x", NOISE * 400]
     compressor = zstandard.ZstdCompressor(level=level, write_checksum=checksum, write_content_size=told)
-    chunks = list(expanded([b"".join(compressor.compress(part) for part in parts)], ZSTD, "it"))
+    chunks = list(decompress([b"".join(compressor.compress(part) for part in parts)], ZSTD, "it"))
     assert b"".join(chunks) == b"".join(parts)
     assert max(map(len, chunks)) <= 2 << 20
     assert len(chunks) < 300
@@ -127,8 +135,8 @@ def test_zstd_of_any_kind_is_read_in_few_steps_of_bounded_size(checksum: bool, t
 @pytest.mark.parametrize("kind", [GZIP, ZSTD])
 @given(parts=st.lists(st.binary(max_size=2000), max_size=4))
 def test_what_is_compressed_here_depends_on_the_content_alone_and_is_read_by_all(kind: str, parts: list[bytes]) -> None:
-    data = b"".join(compressed(parts, kind, "it"))
-    assert data == b"".join(compressed([memoryview(part) for part in parts], kind, "it"))
+    data = b"".join(compress(parts, kind, "it"))
+    assert data == b"".join(compress([memoryview(part) for part in parts], kind, "it"))
     assert expand(data, kind) == b"".join(parts)
     whole = gzip.decompress(data) if kind == GZIP else zstandard.ZstdDecompressor().decompressobj().decompress(data)
     assert whole == b"".join(parts)

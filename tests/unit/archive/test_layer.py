@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.layer import LayerSource, measure
+from ansible_collections.longshore.images.plugins.module_utils.archive.layer import LayerSource, measure_layer
 from ansible_collections.longshore.images.plugins.module_utils.archive.tar import checked_tar
 from ansible_collections.longshore.images.plugins.module_utils.errors import (
     CorruptArchive,
@@ -36,7 +36,7 @@ def source(path: Path | str, destination: str | None = "/opt/app", **changes: An
 
 def made(path: Path | str, destination: str | None = "/opt/app", **changes: Any) -> bytes:
     """The layer's bytes, which are what its descriptor promises."""
-    layer = measure(source(path, destination, **changes))
+    layer = measure_layer(source(path, destination, **changes))
     data = b"".join(layer.open())
     assert (Digest.of(data), len(data)) == (layer.descriptor.digest, layer.descriptor.size)
     plain = gzip.decompress(data) if layer.descriptor.media_type == media_types.OCI_LAYER_GZIP else data
@@ -133,7 +133,7 @@ def test_a_folder_at_the_root_has_no_entry_of_its_own(tree: Path) -> None:
 @pytest.mark.parametrize("destination", ["..", "/..", "/a/../b", "../x", "a/.."])
 def test_a_destination_outside_of_the_image_is_refused(tree: Path, destination: str) -> None:
     with pytest.raises(InvalidOption, match="leads out of the image"):
-        measure(source(tree, destination))
+        measure_layer(source(tree, destination))
 
 
 @pytest.mark.parametrize("name", [".wh.x", ".wh..wh..opq", ".wh."])
@@ -141,10 +141,10 @@ def test_a_whiteout_is_refused_wherever_its_name_comes_from(tree: Path, name: st
     (tree / "a" / name).write_bytes(b"")
     for path, destination in ((tree, "/x"), (tree, None), (tree / "a" / name, "/x/"), (tree / "a" / name, "/")):
         with pytest.raises((InvalidOption, UnsupportedFormat), match="deleted"):
-            measure(source(path, destination))
+            measure_layer(source(path, destination))
     for destination in (f"/x/{name}", f"/{name}/x"):
         with pytest.raises((InvalidOption, UnsupportedFormat), match="deleted"):
-            measure(source(tree / "b", destination))
+            measure_layer(source(tree / "b", destination))
 
 
 def test_a_name_that_only_resembles_a_whiteout_is_a_name(tree: Path) -> None:
@@ -164,19 +164,19 @@ def test_what_is_no_file_folder_or_link_is_refused_without_waiting_for_it(tmp_pa
             unix.bind(os.fspath(path))
     for given in (path, tmp_path):
         with pytest.raises(UnsupportedFormat, match="odd"):
-            measure(source(given, destination))
+            measure_layer(source(given, destination))
 
 
 def test_a_device_is_refused() -> None:
     for destination in ("/x", None):
         with pytest.raises(UnsupportedFormat, match="/dev/null"):
-            measure(source("/dev/null", destination))
+            measure_layer(source("/dev/null", destination))
 
 
 def test_what_is_not_there_is_named_with_the_systems_words(tmp_path: Path) -> None:
     for destination in ("/x", None):
         with pytest.raises(InputOutputError, match=r"nowhere: No such file"):
-            measure(source(tmp_path / "nowhere", destination))
+            measure_layer(source(tmp_path / "nowhere", destination))
 
 
 def test_a_link_that_was_named_is_followed_and_one_inside_is_kept(tree: Path, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_very_long_path_is_kept(tmp_path: Path) -> None:
 def test_a_file_that_grew_meanwhile_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 10)
-    chunks = measure(source(path, "/x")).open()
+    chunks = measure_layer(source(path, "/x")).open()
     next(chunks)
     path.write_bytes(b"x" * 11)
     with pytest.raises(CorruptArchive, match="changed while it was read"):
@@ -241,7 +241,7 @@ def as_file(tmp_path: Path, data: bytes) -> Path:
 
 
 def test_a_tar_is_taken_byte_by_byte(tmp_path: Path, tar: bytes) -> None:
-    layer = measure(source(as_file(tmp_path, tar), None, compress=True))
+    layer = measure_layer(source(as_file(tmp_path, tar), None, compress=True))
     assert b"".join(layer.open()) == tar
     assert (layer.descriptor.media_type, layer.descriptor.digest, layer.diff_id) == (media_types.OCI_LAYER, Digest.of(tar), Digest.of(tar))
 
@@ -250,7 +250,7 @@ def test_a_tar_is_taken_byte_by_byte(tmp_path: Path, tar: bytes) -> None:
 def test_a_gzip_file_of_any_number_of_members_is_taken_as_it_is(tmp_path: Path, tar: bytes, parts: int) -> None:
     step = -(-len(tar) // parts)
     data = b"".join(gzip.compress(tar[start : start + step]) for start in range(0, len(tar), step)) + gzip.compress(b"")
-    layer = measure(source(as_file(tmp_path, data), None))
+    layer = measure_layer(source(as_file(tmp_path, data), None))
     assert b"".join(layer.open()) == data
     assert (layer.descriptor.media_type, layer.descriptor.digest, layer.diff_id) == (media_types.OCI_LAYER_GZIP, Digest.of(data), Digest.of(tar))
 
@@ -259,19 +259,19 @@ def test_a_gzip_file_that_grows_a_thousandfold_is_read_to_its_end(tmp_path: Path
     info = tarfile.TarInfo("zeros")
     info.size = 20 << 20
     tar = info.tobuf() + bytes(info.size + 1024)
-    assert measure(source(as_file(tmp_path, gzip.compress(tar)), None)).diff_id == Digest.of(tar)
+    assert measure_layer(source(as_file(tmp_path, gzip.compress(tar)), None)).diff_id == Digest.of(tar)
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"<html>" * 200, gzip.compress(b"<html>" * 200)], ids=["short", "long", "compressed"])
 def test_a_file_that_is_no_tar_is_told_to_need_a_destination(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(CorruptArchive, match=r"no tar .*; give dest to put it into the image as a file"):
-        measure(source(as_file(tmp_path, content), None))
+        measure_layer(source(as_file(tmp_path, content), None))
 
 
 def test_a_source_that_is_not_there_is_called_the_source_of_a_layer(tmp_path: Path) -> None:
     for destination in (None, "/opt/"):
         with pytest.raises(InputOutputError, match=f"the src of a layer, {tmp_path}/absent: No such file or directory"):
-            measure(source(tmp_path / "absent", destination))
+            measure_layer(source(tmp_path / "absent", destination))
 
 
 @pytest.mark.parametrize(
@@ -296,14 +296,14 @@ def test_a_source_that_is_not_there_is_called_the_source_of_a_layer(tmp_path: Pa
 def test_a_damaged_tar_is_no_layer(tmp_path: Path, tar: bytes, damage: Any, reason: str) -> None:
     path = as_file(tmp_path, damage(tar))
     with pytest.raises(CorruptArchive, match=reason) as caught:
-        measure(source(path, None))
+        measure_layer(source(path, None))
     assert os.fspath(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("changes", [{"mode": 0o644}, {"mode": 0}, {"owner": 1}, {"group": 1}])
 def test_modes_and_owners_in_a_tar_cannot_be_changed(tmp_path: Path, tar: bytes, changes: dict[str, int]) -> None:
     with pytest.raises(InvalidOption, match="give dest"):
-        measure(source(as_file(tmp_path, tar), None, **changes))
+        measure_layer(source(as_file(tmp_path, tar), None, **changes))
 
 
 def test_a_tar_with_a_destination_is_a_file_like_any_other(tmp_path: Path, tar: bytes) -> None:
@@ -315,4 +315,4 @@ def test_an_unreadable_source_fails_with_one_of_our_errors(tmp_path: Path) -> No
     path.symlink_to("loop")
     for destination in ("/x", None):
         with pytest.raises(LongshoreError, match="loop"):
-            measure(source(path, destination))
+            measure_layer(source(path, destination))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.annotations import BASE_DIGESTS, CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
-from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, SequentialArchive, open_archive
+from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, CompressedArchive, open_archive
 from ansible_collections.longshore.images.plugins.module_utils.errors import (
     CorruptArchive,
     DigestMismatch,
@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import (
 )
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest, read_manifest
 from ansible_collections.longshore.images.tests.support.archives import (
     Files,
@@ -128,7 +128,7 @@ def test_an_entry_for_each_name_of_one_image_is_one_image(tmp_path: Path) -> Non
 def test_a_docker_archive_gets_a_manifest_over_its_bytes_as_they_are(tmp_path: Path) -> None:
     archive = read(tmp_path, docker(IMAGE, "a:1"))
     root = archive.images[0].root
-    data = archive.read(root)
+    data = archive.read_document(root)
     assert data is not None
     assert Digest.of(data) == root.digest
     manifest = json.loads(data)
@@ -144,8 +144,8 @@ def test_compressed_layers_keep_their_bytes_and_so_the_digest_of_the_registry(tm
         archive = read(tmp_path, crane(IMAGE, "a:1"), compressed)
         assert [image.root.digest for image in archive.images] == [IMAGE.root.digest]
         for layer in IMAGE.layers:
-            assert archive.holds(layer.digest)
-            assert b"".join(archive.open(layer)) == IMAGE.content[layer.digest]
+            assert archive.has_blob(layer.digest)
+            assert b"".join(archive.read_blob(layer)) == IMAGE.content[layer.digest]
 
 
 # What else archives tell.
@@ -179,29 +179,29 @@ def test_base_digests_are_read(tmp_path: Path) -> None:
 def test_a_blob_of_another_size_is_known_without_reading_it(tmp_path: Path, compressed: bool) -> None:
     layer = IMAGE.layers[0]
     archive = read(tmp_path, oci(IMAGE), compressed)
-    archive.check(layer)
-    archive.check(Descriptor("x", Digest.of(b"absent"), 7))
+    archive.check_blob(layer)
+    archive.check_blob(Descriptor("x", Digest.of(b"absent"), 7))
     with pytest.raises(DigestMismatch, match=rf"blobs/sha256/{layer.digest.hex} \(at byte \d+\) has {layer.size} bytes, but its descriptor says 7"):
-        archive.check(Descriptor("x", layer.digest, 7))
+        archive.check_blob(Descriptor("x", layer.digest, 7))
 
 
 def test_of_a_compressed_file_every_digest_is_known(tmp_path: Path) -> None:
     layer = IMAGE.layers[0]
     name = f"blobs/sha256/{layer.digest.hex}"
     files = {**oci(IMAGE), name: bytes(layer.size)}
-    read(tmp_path, files).check(layer)
+    read(tmp_path, files).check_blob(layer)
     with pytest.raises(DigestMismatch, match=rf"{name} \(at byte \d+\) should have the digest {layer.digest}, but its bytes have"):
-        read(tmp_path, files, compressed=True).check(layer)
+        read(tmp_path, files, compressed=True).check_blob(layer)
 
 
 def test_a_compressed_file_gives_all_that_is_wanted_in_its_own_order(tmp_path: Path) -> None:
     for files in (docker(IMAGE), oci(IMAGE), crane(IMAGE)):
         archive = read(tmp_path, files, compressed=True)
-        assert isinstance(archive, SequentialArchive)
+        assert isinstance(archive, CompressedArchive)
         root = archive.images[0].root
-        manifest = json.loads(archive.read(root) or b"")
+        manifest = json.loads(archive.read_document(root) or b"")
         wanted = [Descriptor("x", Digest.parse(entry["digest"]), entry["size"]) for entry in (*manifest["layers"], manifest["config"])]
-        found = {descriptor: Digest.of(b"".join(chunks)) for descriptor, chunks in archive.stream([*wanted, root])}
+        found = {descriptor: Digest.of(b"".join(chunks)) for descriptor, chunks in archive.read_in_order([*wanted, root])}
         assert found == {descriptor: descriptor.digest for descriptor in (*wanted, root)}
 
 
@@ -217,12 +217,12 @@ def test_a_config_may_be_called_anything_even_after_another_digest(tmp_path: Pat
     archive = read(tmp_path, {**files, name: config_of(IMAGE), "manifest.json": manifest_file(entry)}, compressed)
     config = describe_config(archive)
     assert config.digest == Digest.of(config_of(IMAGE))
-    assert archive.read(config) == config_of(IMAGE)
+    assert archive.read_document(config) == config_of(IMAGE)
     assert archive.images[0].root == read(tmp_path, docker(IMAGE, "a:1")).images[0].root
 
 
 def describe_config(archive: Archive) -> Descriptor:
-    data = archive.read(archive.images[0].root)
+    data = archive.read_document(archive.images[0].root)
     assert data is not None
     manifest = read_manifest(data, None, "manifest")
     assert isinstance(manifest, Manifest)
@@ -231,7 +231,7 @@ def describe_config(archive: Archive) -> Descriptor:
 
 def test_layers_of_all_images_have_a_bound_together(tmp_path: Path) -> None:
     layer, diff_id = layers_of(OTHER)[0], str(Digest.of(layers_of(OTHER)[0]))
-    config = canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [diff_id] * 1000}})
+    config = encode_canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [diff_id] * 1000}})
     entry = {"Config": "c.json", "RepoTags": None, "Layers": ["l"] * 1000}
     assert len(read(tmp_path, {"c.json": config, "l": layer, "manifest.json": manifest_file(*[entry] * 100)}).images) == 100
     with pytest.raises(UnsupportedFormat, match=r"manifest\.json tells of more than 100000 layers"):
@@ -246,7 +246,7 @@ def test_content_that_only_the_base_had_is_told_when_it_is_gone(tmp_path: Path, 
     archive = read(tmp_path, files, compressed)
     for descriptor, error in ((layer, ImageNotFound), (other, CorruptArchive)):
         with pytest.raises(error, match=str(descriptor.digest)):
-            archive.open(descriptor)
-        if isinstance(archive, SequentialArchive):
+            archive.read_blob(descriptor)
+        if isinstance(archive, CompressedArchive):
             with pytest.raises(error, match=str(descriptor.digest)):
-                list(archive.stream([descriptor]))
+                list(archive.read_in_order([descriptor]))

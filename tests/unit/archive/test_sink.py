@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.format import OCI, SavedImage, archive_files, tar_pieces
-from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileTarget
+from ansible_collections.longshore.images.plugins.module_utils.archive.format import OCI, SavedImage, build_archive_files, build_tar
+from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileOutput
 from ansible_collections.longshore.images.plugins.module_utils.archive.sink import ArchiveSink
-from ansible_collections.longshore.images.plugins.module_utils.atomic_files import kept_mode
+from ansible_collections.longshore.images.plugins.module_utils.atomic_files import existing_mode
 from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -29,19 +29,19 @@ def image() -> Image:
     return make_index("sunk", size=100_000)
 
 
-def target(image: Image, path: Path) -> FileTarget:
+def target(image: Image, path: Path) -> FileOutput:
     saved = SavedImage(image.graph, image.root, (NAME,), None)
-    return FileTarget(str(path), tar_pieces(archive_files([saved], OCI, (), {})), None, kept_mode(str(path)))
+    return FileOutput(str(path), build_tar(build_archive_files([saved], OCI, (), {})), None, existing_mode(str(path)))
 
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_blobs_in_any_order_make_the_same_bytes(image: Image, tmp_path: Path, threads: int) -> None:
     store = Store(str(tmp_path / "store"))
     image.put(store, str(NAME))
-    target(image, tmp_path / "saved.tar").write(store.open_file)
-    with ArchiveSink(target(image, tmp_path / "sunk.tar")).writer(()) as writer, ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda blob: writer.ingest(blob, image.open), reversed(image.blobs)))
-        writer.publish([])
+    target(image, tmp_path / "saved.tar").write(store.open_blob)
+    with ArchiveSink(target(image, tmp_path / "sunk.tar")).open_writer(()) as writer, ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda blob: writer.put_blob(blob, image.open), reversed(image.blobs)))
+        writer.publish_images([])
     assert (tmp_path / "sunk.tar").read_bytes() == (tmp_path / "saved.tar").read_bytes()
     assert target(image, tmp_path / "sunk.tar").difference() is None
 
@@ -50,18 +50,18 @@ def test_a_writer_that_ends_without_publishing_leaves_the_old_file_alone(image: 
     path = tmp_path / "old.tar"
     path.write_text("old")
     path.chmod(0o640)
-    with ArchiveSink(target(image, path)).writer(()) as writer:
-        writer.ingest(image.blobs[0], image.open)
+    with ArchiveSink(target(image, path)).open_writer(()) as writer:
+        writer.put_blob(image.blobs[0], image.open)
     assert (path.read_text(), os.listdir(tmp_path)) == ("old", ["old.tar"])
-    with ArchiveSink(target(image, path)).writer(()) as writer:
+    with ArchiveSink(target(image, path)).open_writer(()) as writer:
         for blob in image.blobs:
-            writer.ingest(blob, image.open)
-        writer.publish([])
+            writer.put_blob(blob, image.open)
+        writer.publish_images([])
     assert (path.stat().st_mode & 0o777, os.listdir(tmp_path)) == (0o640, ["old.tar"])
 
 
 @pytest.mark.parametrize("data", [b"", b"x" * 10, b"x" * 200_000], ids=["empty", "short", "long"])
 def test_a_blob_that_is_another_one_is_refused_within_its_place(image: Image, tmp_path: Path, data: bytes) -> None:
-    with ArchiveSink(target(image, tmp_path / "new.tar")).writer(()) as writer, pytest.raises(DigestMismatch):
-        writer.ingest(image.blobs[1], lambda _blob: [data])
+    with ArchiveSink(target(image, tmp_path / "new.tar")).open_writer(()) as writer, pytest.raises(DigestMismatch):
+        writer.put_blob(image.blobs[1], lambda _blob: [data])
     assert os.listdir(tmp_path) == []

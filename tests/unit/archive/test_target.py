@@ -19,8 +19,8 @@ import pytest
 import zstandard
 
 from ansible_collections.longshore.images.plugins.module_utils.archive import output as target_room
-from ansible_collections.longshore.images.plugins.module_utils.archive.format import ArchiveFile, Piece, tar_pieces
-from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileTarget, FolderTarget, copy_content
+from ansible_collections.longshore.images.plugins.module_utils.archive.format import ArchiveFile, Piece, build_tar
+from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileOutput, FolderOutput, copy_content
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, LockTimeout, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.files import EARLY
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
@@ -61,15 +61,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def pieces() -> list[Piece]:
-    return tar_pieces(FILES)
+    return build_tar(FILES)
 
 
 def expected() -> bytes:
     return b"".join(piece if isinstance(piece, bytes) else BLOBS[piece.digest] for piece in pieces())
 
 
-def target(path: Path, compression: str | None = None, mode: int = 0o640) -> FileTarget:
-    return FileTarget(str(path), pieces(), compression, mode)
+def target(path: Path, compression: str | None = None, mode: int = 0o640) -> FileOutput:
+    return FileOutput(str(path), pieces(), compression, mode)
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
@@ -138,7 +138,7 @@ def test_what_is_no_file_is_not_replaced(folder: Path) -> None:
 
 def test_the_name_of_a_folder_is_none_of_an_archive(folder: Path) -> None:
     with pytest.raises(UnsupportedFormat, match="name of a folder"):
-        FileTarget(f"{folder}/new/", pieces(), None, 0o644).difference()
+        FileOutput(f"{folder}/new/", pieces(), None, 0o644).difference()
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "\u00e4" * 127])
@@ -256,10 +256,10 @@ def test_the_disk_begins_while_there_is_more_to_copy_and_all_is_synced_in_the_en
         fsync(file)
 
     monkeypatch.setattr(fcntl, "ioctl", no(errno.EOPNOTSUPP))
-    monkeypatch.setattr(target_room, "begin_writing", lambda _file, _offset, size: begun.append(("begin", size)))
+    monkeypatch.setattr(target_room, "start_writeback", lambda _file, _offset, size: begun.append(("begin", size)))
     monkeypatch.setattr(os, "fsync", noted_fsync)
     large = ArchiveFile("large", Descriptor("x", Digest.of(b"not looked at"), size))
-    wanted = FileTarget(str(folder / "archive"), tar_pieces([large]), None, 0o644)
+    wanted = FileOutput(str(folder / "archive"), build_tar([large]), None, 0o644)
     wanted.write(lambda _blob: os.open(tmp_path / "blob", os.O_RDONLY))
     assert begun[:4] == [*[("begin", EARLY)] * 3, ("sync", wanted.size)]
 
@@ -271,11 +271,11 @@ def test_a_large_blob_that_has_no_room_is_told_before_it_is_copied(tmp_path: Pat
     with (tmp_path / "blob").open("wb") as blob:
         blob.truncate(EARLY)
     monkeypatch.setattr(fcntl, "ioctl", no(errno.EOPNOTSUPP))
-    monkeypatch.setattr(target_room, "reserve", no(errno.ENOSPC))
+    monkeypatch.setattr(target_room, "preallocate", no(errno.ENOSPC))
     monkeypatch.setattr(os, "copy_file_range", no(errno.EIO), raising=False)
     large = ArchiveFile("large", Descriptor("x", Digest.of(b"not looked at"), EARLY))
     with pytest.raises(DiskFull, match=r"archive.*No space left"):
-        FileTarget(str(folder / "archive"), tar_pieces([large]), None, 0o644).write(lambda _blob: os.open(tmp_path / "blob", os.O_RDONLY))
+        FileOutput(str(folder / "archive"), build_tar([large]), None, 0o644).write(lambda _blob: os.open(tmp_path / "blob", os.O_RDONLY))
     assert os.listdir(folder) == []
 
 
@@ -325,7 +325,7 @@ def test_only_what_dead_writers_of_the_same_file_left_is_removed(folder: Path, b
 
 def test_a_folder_is_written_mended_and_told(tmp_path: Path, blobs: Blobs) -> None:
     path = tmp_path / "layout"
-    wanted = FolderTarget(str(path), FILES, 0o644)
+    wanted = FolderOutput(str(path), FILES, 0o644)
     assert wanted.difference() == "there is no such folder yet"
     wanted.write(blobs.open_file)
     assert wanted.difference() is None
@@ -343,7 +343,7 @@ def test_a_folder_is_written_mended_and_told(tmp_path: Path, blobs: Blobs) -> No
 
 def test_what_dead_writers_left_in_a_folder_is_no_stranger_and_goes(tmp_path: Path, blobs: Blobs) -> None:
     path = tmp_path / "layout"
-    wanted = FolderTarget(str(path), FILES, 0o644)
+    wanted = FolderOutput(str(path), FILES, 0o644)
     wanted.write(blobs.open_file)
     for name in (".index.json.longshore-0123", "blobs/sha256/.abc.longshore-0123"):
         (path / name).write_text("left")
@@ -361,17 +361,17 @@ def test_writers_to_one_folder_wait_for_each_other(tmp_path: Path, blobs: Blobs)
     other = os.open(path, os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
     with pytest.raises(LockTimeout, match="layout"):
-        FolderTarget(str(path), FILES, 0o644, 0.01).write(blobs.open_file)
+        FolderOutput(str(path), FILES, 0o644, 0.01).write(blobs.open_file)
     assert os.listdir(path) == []
     os.close(other)
-    FolderTarget(str(path), FILES, 0o644, 0.01).write(blobs.open_file)
-    assert FolderTarget(str(path), FILES, 0o644).difference() is None
+    FolderOutput(str(path), FILES, 0o644, 0.01).write(blobs.open_file)
+    assert FolderOutput(str(path), FILES, 0o644).difference() is None
 
 
 @pytest.mark.parametrize(("mode", "files", "folders"), [(0o644, 0o644, 0o755), (0o750, 0o640, 0o750), (0o600, 0o600, 0o700)], ids=oct)
 def test_files_of_a_folder_can_be_read_but_not_run(tmp_path: Path, blobs: Blobs, mode: int, files: int, folders: int) -> None:
     path = tmp_path / "layout"
-    FolderTarget(str(path), FILES, mode).write(blobs.open_file)
+    FolderOutput(str(path), FILES, mode).write(blobs.open_file)
     for found in (path, *path.rglob("*")):
         assert stat.S_IMODE(found.stat().st_mode) == (folders if found.is_dir() else files)
 

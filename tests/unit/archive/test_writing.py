@@ -27,10 +27,10 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.format im
     ArchiveFile,
     Piece,
     SavedImage,
-    archive_files,
-    chunks_of,
-    pieces_size,
-    tar_pieces,
+    build_archive_files,
+    build_tar,
+    count_bytes,
+    read_pieces,
 )
 from ansible_collections.longshore.images.plugins.module_utils.archive.tar import checked_tar
 from ansible_collections.longshore.images.plugins.module_utils.errors import UnsupportedFormat
@@ -51,8 +51,8 @@ def file_of(content: bytes | Descriptor, name: str = "") -> ArchiveFile:
 
 
 def written(pieces: t.Sequence[Piece], blobs: t.Mapping[Digest, bytes]) -> bytes:
-    data = b"".join(chunks_of(pieces, lambda blob: [blobs[blob.digest]]))
-    assert len(data) == pieces_size(pieces)
+    data = b"".join(read_pieces(pieces, lambda blob: [blobs[blob.digest]]))
+    assert len(data) == count_bytes(pieces)
     assert b"".join(checked_tar([data], "it")) == data
     return data
 
@@ -64,7 +64,7 @@ def offsets(pieces: t.Sequence[Piece]) -> dict[Descriptor, int]:
     for piece in pieces:
         if isinstance(piece, Descriptor):
             found[piece] = offset
-        offset += pieces_size([piece])
+        offset += count_bytes([piece])
     return found
 
 
@@ -72,7 +72,7 @@ def offsets(pieces: t.Sequence[Piece]) -> dict[Descriptor, int]:
 def test_tarfile_reads_what_is_written_and_large_blobs_begin_at_a_page(sizes: list[int]) -> None:
     blobs = {Digest.of(data): data for data in (bytes([number]) * size for number, size in enumerate(sizes))}
     files = [file_of(b"{}", "index.json"), *(file_of(Descriptor("x", digest, len(data))) for digest, data in blobs.items())]
-    pieces = tar_pieces(files)
+    pieces = build_tar(files)
     data = written(pieces, blobs)
     assert data.endswith(bytes(1024))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
@@ -89,7 +89,7 @@ def test_tarfile_reads_what_is_written_and_large_blobs_begin_at_a_page(sizes: li
 @pytest.mark.parametrize("blocks", range(10))
 def test_a_gap_of_any_length_before_a_page_is_filled(blocks: int) -> None:
     large = bytes(ALIGN_FROM)
-    pieces = tar_pieces([file_of(bytes(512 * blocks), "small"), file_of(blob_of(large))])
+    pieces = build_tar([file_of(bytes(512 * blocks), "small"), file_of(blob_of(large))])
     data = written(pieces, {Digest.of(large): large})
     assert offsets(pieces)[blob_of(large)] % PAGE == 0
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
@@ -102,14 +102,14 @@ def test_a_gap_of_any_length_before_a_page_is_filled(blocks: int) -> None:
 def test_headers_of_several_blocks_leave_the_blob_at_its_page(size: int, digest: Digest) -> None:
     """Long names and sizes beyond octal take extended headers."""
     blob = Descriptor("x", digest, size)
-    pieces = tar_pieces([file_of(b"x", "small"), file_of(blob)])
+    pieces = build_tar([file_of(b"x", "small"), file_of(blob)])
     assert offsets(pieces)[blob] % PAGE == 0
 
 
 def test_a_long_name_is_read_back() -> None:
     data = bytes(ALIGN_FROM)
     blob = blob_of(data, "sha512")
-    with tarfile.open(fileobj=io.BytesIO(written(tar_pieces([file_of(blob)]), {blob.digest: data}))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(written(build_tar([file_of(blob)]), {blob.digest: data}))) as tar:
         assert t.cast(t.IO[bytes], tar.extractfile(f"blobs/sha512/{blob.digest.hex}")).read() == data
 
 
@@ -126,7 +126,7 @@ def content(files: t.Sequence[ArchiveFile], name: str) -> t.Any:
 
 
 def test_documents_come_first_and_blobs_in_the_order_of_their_digests() -> None:
-    files = archive_files([saved("a", NAME), saved("b")], UNIVERSAL, (), {})
+    files = build_archive_files([saved("a", NAME), saved("b")], UNIVERSAL, (), {})
     found = [file.name for file in files]
     assert found[:3] == ["oci-layout", "index.json", "manifest.json"]
     assert found[3:] == sorted(found[3:])
@@ -136,20 +136,20 @@ def test_documents_come_first_and_blobs_in_the_order_of_their_digests() -> None:
 @pytest.mark.parametrize("form", [UNIVERSAL, DOCKER, OCI])
 def test_neither_the_order_of_images_nor_how_often_they_are_given_makes_another_archive(form: str) -> None:
     images = [saved("a", NAME), saved("a", OTHER), saved("b"), saved("c", Reference.parse(f"c@{make_image('c').root.digest}"))]
-    files = archive_files(images, form, (), {})
-    assert all(archive_files(list(order), form, (), {}) == files for order in itertools.permutations(images))
-    assert archive_files([*images, *images], form, (), {}) == files
+    files = build_archive_files(images, form, (), {})
+    assert all(build_archive_files(list(order), form, (), {}) == files for order in itertools.permutations(images))
+    assert build_archive_files([*images, *images], form, (), {}) == files
 
 
 def test_all_names_of_an_image_are_one_entry_of_dockers_side() -> None:
-    files = archive_files([saved("a", OTHER), saved("b"), saved("a", NAME)], UNIVERSAL, (), {})
+    files = build_archive_files([saved("a", OTHER), saved("b"), saved("a", NAME)], UNIVERSAL, (), {})
     assert len(content(files, "index.json")["manifests"]) == 3
     entries = content(files, "manifest.json")
     assert sorted(entry["RepoTags"] or [] for entry in entries) == [[], [str(NAME), str(OTHER)]]
 
 
 def test_every_reader_finds_the_same_full_name() -> None:
-    files = archive_files([saved("a", NAME)], UNIVERSAL, (), {})
+    files = build_archive_files([saved("a", NAME)], UNIVERSAL, (), {})
     entry = content(files, "index.json")["manifests"][0]
     assert set(entry["annotations"].values()) == {"docker.io/library/app:1"}
     assert content(files, "manifest.json")[0]["RepoTags"] == ["docker.io/library/app:1"]
@@ -157,16 +157,16 @@ def test_every_reader_finds_the_same_full_name() -> None:
 
 
 def test_each_side_alone_has_only_its_own_files() -> None:
-    assert "manifest.json" not in [file.name for file in archive_files([saved("a", NAME)], OCI, (), {})]
-    docker = archive_files([saved("a", NAME)], DOCKER, (), {})
+    assert "manifest.json" not in [file.name for file in build_archive_files([saved("a", NAME)], OCI, (), {})]
+    docker = build_archive_files([saved("a", NAME)], DOCKER, (), {})
     assert next(file.name for file in docker) == "manifest.json"
     assert f"blobs/sha256/{make_image('a').root.digest.hex}" not in [file.name for file in docker]
-    assert content(archive_files([saved("a")], DOCKER, (), {}), "manifest.json")[0]["RepoTags"] is None
+    assert content(build_archive_files([saved("a")], DOCKER, (), {}), "manifest.json")[0]["RepoTags"] is None
 
 
 def test_an_image_of_several_platforms_is_one_entry_here_and_one_platform_there() -> None:
     image = make_index()
-    files = archive_files([SavedImage(image.graph, image.root, (NAME,), image.graph.images[1])], UNIVERSAL, (), {})
+    files = build_archive_files([SavedImage(image.graph, image.root, (NAME,), image.graph.images[1])], UNIVERSAL, (), {})
     assert [entry["digest"] for entry in content(files, "index.json")["manifests"]] == [str(image.root.digest)]
     assert content(files, "manifest.json")[0]["Config"].endswith(image.graph.images[1].manifest.config.digest.hex)
     assert {file.name.rpartition("/")[2] for file in files[3:]} == {digest.hex for digest in image.digests}
@@ -176,20 +176,22 @@ def test_an_image_of_several_platforms_is_one_entry_here_and_one_platform_there(
 def test_an_archive_that_readers_would_refuse_is_not_made(form: str) -> None:
     one = saved("a")
     many = [dataclasses.replace(one, names=(Reference.parse(f"app:{number}"),)) for number in range(1001)]
-    assert archive_files(many[:1000], form, (), {})
+    assert build_archive_files(many[:1000], form, (), {})
     with pytest.raises(UnsupportedFormat, match="at most 1000 names"):
-        archive_files(many, form, (), {})
+        build_archive_files(many, form, (), {})
     if form != DOCKER:
         with pytest.raises(UnsupportedFormat, match="4194304 bytes of what lists them"):
-            archive_files([one], form, (), {"images.longshore.base": [Digest.of(str(number).encode()) for number in range(60_000)]})
+            build_archive_files([one], form, (), {"images.longshore.base": [Digest.of(str(number).encode()) for number in range(60_000)]})
 
 
 def test_what_is_left_out_is_told_in_notes() -> None:
     layer, other = make_image("a").layers[0].digest, Digest.of(b"of another image")
-    files = archive_files([saved("a", NAME)], UNIVERSAL, {layer, other}, {"images.longshore.base": {other, layer}, "images.longshore.none": set()})
+    files = build_archive_files(
+        [saved("a", NAME)], UNIVERSAL, {layer, other}, {"images.longshore.base": {other, layer}, "images.longshore.none": set()}
+    )
     assert content(files, "index.json")["annotations"] == {"images.longshore.base": ",".join(sorted([str(layer), str(other)]))}
     assert f"blobs/sha256/{layer.hex}" not in [file.name for file in files]
-    assert "annotations" not in content(archive_files([saved("a", NAME)], UNIVERSAL, (), {}), "index.json")
+    assert "annotations" not in content(build_archive_files([saved("a", NAME)], UNIVERSAL, (), {}), "index.json")
 
 
 def test_very_many_small_pieces_are_joined_in_linear_time() -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.answers import image_of, names_of
-from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import BlobHoldings, ChainHoldings, Offer
+from ansible_collections.longshore.images.plugins.module_utils.engine.answers import parse_listed_image, parse_names
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import LayersByChain, LayersByDigest, OfferedImage
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
@@ -31,9 +31,11 @@ def diff_id(letter: str) -> Digest:
     return Digest.of(letter.encode())
 
 
-def offer(letters: str) -> Offer:
+def offer(letters: str) -> OfferedImage:
     config = Descriptor(media_types.OCI_CONFIG, Digest.of(letters.encode()), 10)
-    return Offer(Manifest(media_types.OCI_MANIFEST, config, tuple(blob(letter) for letter in letters)), tuple(diff_id(letter) for letter in letters))
+    return OfferedImage(
+        Manifest(media_types.OCI_MANIFEST, config, tuple(blob(letter) for letter in letters)), tuple(diff_id(letter) for letter in letters)
+    )
 
 
 def stack(letters: str) -> tuple[Digest, ...]:
@@ -56,22 +58,22 @@ def stack(letters: str) -> tuple[Digest, ...]:
     ],
 )
 def test_layers_that_lie_on_others_are_lacking_unless_all_below_them_is_the_same(held: list[str], wanted: str, lacking: str) -> None:
-    holdings = ChainHoldings(stack(letters) for letters in held)
-    assert holdings.lacking(offer(wanted)) == tuple(blob(letter) for letter in lacking)
+    holdings = LayersByChain(stack(letters) for letters in held)
+    assert holdings.find_missing(offer(wanted)) == tuple(blob(letter) for letter in lacking)
 
 
 @pytest.mark.parametrize(("held", "wanted", "lacking"), [("", "ab", "ab"), ("ab", "ab", ""), ("b", "ab", "a"), ("ab", "bac", "c"), ("b", "aba", "a")])
 def test_blobs_are_lacking_unless_they_are_there(held: str, wanted: str, lacking: str) -> None:
-    holdings = BlobHoldings(blob(letter).digest for letter in held)
-    assert holdings.lacking(offer(wanted)) == tuple(blob(letter) for letter in lacking)
+    holdings = LayersByDigest(blob(letter).digest for letter in held)
+    assert holdings.find_missing(offer(wanted)) == tuple(blob(letter) for letter in lacking)
 
 
 @given(st.lists(st.text("abc", min_size=1, max_size=5)), st.text("abc", min_size=1, max_size=5))
 def test_what_was_added_lacks_nothing(earlier: list[str], last: str) -> None:
-    for holdings in (ChainHoldings([]), BlobHoldings([])):
+    for holdings in (LayersByChain([]), LayersByDigest([])):
         for letters in [*earlier, last]:
             holdings.add(offer(letters))
-        assert all(holdings.lacking(offer(letters)) == () for letters in [*earlier, last])
+        assert all(holdings.find_missing(offer(letters)) == () for letters in [*earlier, last])
 
 
 ID = "sha256:" + "1" * 64
@@ -83,18 +85,18 @@ def row(**members: t.Any) -> Document:
 
 
 def test_a_row_of_docker_has_familiar_names_and_an_id() -> None:
-    image = image_of(row(RepoTags=["nginx:1.27", "<none>:<none>"], RepoDigests=[f"nginx@{DIGEST}", "<none>@<none>"]), knows_ids=True)
+    image = parse_listed_image(row(RepoTags=["nginx:1.27", "<none>:<none>"], RepoDigests=[f"nginx@{DIGEST}", "<none>@<none>"]), knows_ids=True)
     assert image.names == {Reference.parse("docker.io/library/nginx:1.27")}
     assert (image.image_id, image.digests) == (Digest.parse(ID), (Digest.parse(DIGEST),))
 
 
 def test_a_row_of_dockers_containerd_store_has_a_digest_for_its_id() -> None:
-    image = image_of(row(RepoTags=["app:1"], RepoDigests=[f"app@{DIGEST}", f"app@{ID}"]), knows_ids=False)
+    image = parse_listed_image(row(RepoTags=["app:1"], RepoDigests=[f"app@{DIGEST}", f"app@{ID}"]), knows_ids=False)
     assert (image.image_id, image.digests) == (None, (Digest.parse(ID), Digest.parse(DIGEST)))
 
 
 def test_a_row_of_podmans_program_has_an_id_without_an_algorithm_and_names_of_its_own() -> None:
-    image = image_of(row(Id="1" * 64, RepoTags=None, Names=["localhost/app:1", f"quay.io/b@{DIGEST}"]), knows_ids=True)
+    image = parse_listed_image(row(Id="1" * 64, RepoTags=None, Names=["localhost/app:1", f"quay.io/b@{DIGEST}"]), knows_ids=True)
     assert image.names == {Reference.parse("localhost/app:1"), Reference.parse(f"quay.io/b@{DIGEST}")}
     assert image.image_id == Digest.parse(ID)
 
@@ -104,8 +106,8 @@ def test_a_row_of_podmans_program_has_an_id_without_an_algorithm_and_names_of_it
 )
 def test_an_odd_row_is_an_error_of_the_engine(members: dict[str, t.Any]) -> None:
     with pytest.raises(EngineError):
-        image_of(row(**members), knows_ids=True)
+        parse_listed_image(row(**members), knows_ids=True)
 
 
 def test_what_is_no_name_is_passed_over() -> None:
-    assert names_of(["<none>:<none>", "Upper", "", "a/b:1", "sha256:" + "3" * 64]) == {Reference.parse("docker.io/a/b:1")}
+    assert parse_names(["<none>:<none>", "Upper", "", "a/b:1", "sha256:" + "3" * 64]) == {Reference.parse("docker.io/a/b:1")}

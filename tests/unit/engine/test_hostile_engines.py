@@ -193,19 +193,19 @@ OTHER = "sha256:" + "2" * 64
 def test_the_layers_of_another_image_than_the_one_asked_for_are_refused() -> None:
     listed = json_answer([{"Id": ID, "RepoTags": ["a:1"]}])
     with hostile(listed, json_answer({"Id": OTHER, "RootFS": {"Layers": [OTHER]}})) as api, pytest.raises(EngineError, match=rf"{ID}.*{OTHER}"):
-        Docker(api, None).holdings(lambda digest: [])
+        Docker(api, None).read_layers(lambda digest: [])
 
 
 @pytest.mark.parametrize("odd", ["sha256:1", "sha256:" + "G" * 64, "../../etc/passwd", "", "x" * 100_000])
 def test_an_id_that_is_none_is_an_error(odd: str) -> None:
     with hostile(json_answer([{"Id": odd, "RepoTags": ["a:1"]}])) as api, pytest.raises(EngineError, match=r"docker at unix://"):
-        Docker(api, None).images()
+        Docker(api, None).list_images()
 
 
 @pytest.mark.parametrize("odd", ["-rf", "a b", "../x", "a:1\nb", "a:1\0", "A", "x" * 100_000])
 def test_a_name_that_is_none_is_never_sent_back(odd: str) -> None:
     with hostile(json_answer([]), json_answer([{"Id": ID, "RepoTags": [odd]}])) as api:
-        [image] = Docker(api, None).residents(t.cast(t.Any, None))
+        [image] = Docker(api, None).list_prunable_images(t.cast(t.Any, None))
     assert not image.names
     assert image.further == (ID,)
     assert image.details() == Details()

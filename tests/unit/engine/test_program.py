@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.engine import program as program_module
 from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import Containerd
-from ansible_collections.longshore.images.plugins.module_utils.engine.program import ask_program
+from ansible_collections.longshore.images.plugins.module_utils.engine.program import run_engine_program
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
@@ -26,7 +26,7 @@ from ansible_collections.longshore.images.tests.support.folders import short_fol
 
 
 def python(script: str, given: t.Iterable[bytes] = (), timeout: float = 20) -> Finished:
-    return ask_program([sys.executable, "-c", script], "podman", timeout, given)
+    return run_engine_program([sys.executable, "-c", script], "podman", timeout, given)
 
 
 def test_a_program_gets_all_that_is_given_and_all_that_it_prints_is_kept() -> None:
@@ -73,7 +73,7 @@ def test_a_program_that_prints_without_end_is_ended(monkeypatch: pytest.MonkeyPa
 
 def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(EngineError, match="/nowhere/podman can't be started"):
-        ask_program(["/nowhere/podman"], "podman", 1)
+        run_engine_program(["/nowhere/podman"], "podman", 1)
 
 
 def test_an_error_of_what_is_given_ends_the_program_and_is_told() -> None:
@@ -111,7 +111,7 @@ def test_what_ctr_checks_is_read_with_whether_it_can_run(ctr: t.Callable[..., Co
     whole = f"docker.io/library/a:1 {MANIFEST} {DIGEST} complete (3/3) 1.1 MiB/1.1 MiB true \n"
     part = f"docker.io/library/b:1 {MANIFEST} {DIGEST} incomplete (2/3) 543.0 B/1.1 MiB false \n"
     unnamed = f"import-2026-01-01@{DIGEST} {MANIFEST} {DIGEST} unavailable (0/?) 0.0 B/? false \n"
-    images = ctr(HEADER + whole + part + unnamed).images()
+    images = ctr(HEADER + whole + part + unnamed).list_images()
     assert [image.usable for image in images] == [True, False, False]
     assert images[0].names == {Reference.parse("a:1")}
     assert {image.digests for image in images} == {(Digest.parse(DIGEST),)}
@@ -119,11 +119,11 @@ def test_what_ctr_checks_is_read_with_whether_it_can_run(ctr: t.Callable[..., Co
 
 def test_ctr_fails_for_one_image_and_tells_the_others(ctr: t.Callable[..., Containerd]) -> None:
     line = f"docker.io/library/a:1 {MANIFEST} {DIGEST} complete (3/3) 1.1 MiB/1.1 MiB true \n"
-    assert len(ctr(HEADER + line, status=1, errors="ctr: unable to check unpack for b").images()) == 1
+    assert len(ctr(HEADER + line, status=1, errors="ctr: unable to check unpack for b").list_images()) == 1
 
 
 def test_ctr_without_images_prints_nothing(ctr: t.Callable[..., Containerd]) -> None:
-    assert ctr("").images() == []
+    assert ctr("").list_images() == []
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_ctr_without_images_prints_nothing(ctr: t.Callable[..., Containerd]) -> 
 )
 def test_ctr_that_prints_something_else_is_an_error_that_names_containerd(ctr: t.Callable[..., Containerd], output: str, status: int) -> None:
     with pytest.raises(EngineError, match=r"containerd|ctr"):
-        ctr(output, status, "ctr: failed to dial").images()
+        ctr(output, status, "ctr: failed to dial").list_images()
 
 
 def test_a_list_of_blobs_with_anything_else_in_it_is_an_error(ctr: t.Callable[..., Containerd]) -> None:
     with pytest.raises(EngineError):
-        ctr("not a digest").holdings(lambda digest: [])
+        ctr("not a digest").read_layers(lambda digest: [])

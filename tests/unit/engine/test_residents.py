@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.answers import resident_of
+from ansible_collections.longshore.images.plugins.module_utils.engine.answers import parse_engine_image
 from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import Containerd
 from ansible_collections.longshore.images.plugins.module_utils.engine.podman import PodmanProgram
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
@@ -44,7 +44,7 @@ def unused(_digest: Digest) -> bool:
 
 def test_a_row_tells_names_in_the_engines_own_words_age_labels_and_size() -> None:
     members = {"RepoTags": ["app:1"], "Created": 86400, "Labels": {"a": "b"}, "Size": 7, "ParentId": DIGEST}
-    resident = resident_of(row(**members), True, lambda digest: str(digest) == ID)
+    resident = parse_engine_image(row(**members), True, lambda digest: str(digest) == ID)
     assert (resident.digest, resident.image_id) == (Digest.parse(ID), Digest.parse(ID))
     assert resident.names == {APP: "app:1"}
     assert resident.in_use
@@ -65,12 +65,12 @@ def test_a_row_tells_names_in_the_engines_own_words_age_labels_and_size() -> Non
     ],
 )
 def test_what_has_to_be_removed_beside_the_tags(tags: list[str], by_digest: list[str], further: list[str]) -> None:
-    assert list(resident_of(row(RepoTags=tags), True, unused, by_digest).further) == further
+    assert list(parse_engine_image(row(RepoTags=tags), True, unused, by_digest).further) == further
 
 
 @pytest.mark.parametrize("created", [None, 0, -62135596800])
 def test_an_image_without_a_time_has_no_age(created: int | None) -> None:
-    assert resident_of(row(Created=created), True, unused).details().created is None
+    assert parse_engine_image(row(Created=created), True, unused).details().created is None
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_an_image_without_a_time_has_no_age(created: int | None) -> None:
 )
 def test_an_odd_row_is_an_error_of_the_engine(members: dict[str, t.Any]) -> None:
     with pytest.raises(EngineError):
-        resident_of(row(**members), True, unused)
+        parse_engine_image(row(**members), True, unused)
 
 
 def program(folder: Path, name: str, script: str) -> str:
@@ -91,7 +91,7 @@ def program(folder: Path, name: str, script: str) -> str:
 def test_podmans_program_lists_an_image_for_each_name_and_it_is_one_image(tmp_path: Path) -> None:
     rows = [{"Id": "1" * 64, "Names": ["docker.io/library/app:1", "localhost/b:1"], "Containers": 1}] * 2
     rows.append({"Id": "3" * 64, "Names": ["quay.io/elsewhere:1"], "ReadOnly": True})
-    (resident,) = PodmanProgram(program(tmp_path, "podman", f"echo '{json.dumps(rows)}'"), 5).residents(HOST)
+    (resident,) = PodmanProgram(program(tmp_path, "podman", f"echo '{json.dumps(rows)}'"), 5).list_prunable_images(HOST)
     assert set(resident.names) == {APP, Reference.parse("localhost/b:1")}
     assert resident.in_use
 
@@ -142,7 +142,7 @@ def ctr() -> t.Iterator[Pretended]:
 def test_names_of_one_digest_are_one_image_and_ids_are_no_names(ctr: Pretended) -> None:
     ctr.images(**{"docker.io/library/app:1": DIGEST, "quay.io/b:1": ID, ID: DIGEST, f"docker.io/library/app@{DIGEST}": DIGEST})
     ctr.answers["containers ls"] = f"CONTAINER IMAGE RUNTIME\none {ID} runc\ntwo - runc\n".encode()
-    first, second = ctr.engine().residents(HOST)
+    first, second = ctr.engine().list_prunable_images(HOST)
     assert set(first.names) == {APP, Reference.parse(f"docker.io/library/app@{DIGEST}")}
     assert (first.digest, first.further, first.in_use, first.foreign) == (Digest.parse(DIGEST), (ID,), True, False)
     assert (second.in_use, second.further) == (False, ())
@@ -151,7 +151,7 @@ def test_names_of_one_digest_are_one_image_and_ids_are_no_names(ctr: Pretended) 
 @pytest.mark.parametrize("name", ["app:1", "app", "import-2026-01-01", "Odd"])
 def test_a_name_that_is_not_in_full_is_somebodys_own(ctr: Pretended, name: str) -> None:
     ctr.images(**{name: DIGEST})
-    (resident,) = ctr.engine().residents(HOST)
+    (resident,) = ctr.engine().list_prunable_images(HOST)
     assert resident.foreign
 
 
@@ -161,7 +161,7 @@ def test_age_and_labels_are_those_of_the_hosts_platform_and_the_size_is_what_is_
     here = {digest: data for digest, data in index.content.items() if digest not in {layer.digest for layer in index.layers}}
     ctr.answers["content ls"] = "\n".join(map(str, here)).encode()
     ctr.answers.update({f"content get {digest}": data for digest, data in here.items()})
-    (resident,) = ctr.engine().residents(HOST)
+    (resident,) = ctr.engine().list_prunable_images(HOST)
     assert resident.details().labels == {"text": "index-linux-amd64"}
     assert resident.details().created is not None
     assert resident.details().size == sum(map(len, here.values()))
@@ -176,7 +176,7 @@ def test_an_image_that_can_not_be_read_tells_nothing(ctr: Pretended, damage: byt
     ctr.images(**{"docker.io/library/app:1": image.root.digest})
     ctr.answers["content ls"] = str(image.root.digest).encode()
     ctr.answers[f"content get {image.root.digest}"] = damage
-    (resident,) = ctr.engine().residents(HOST)
+    (resident,) = ctr.engine().list_prunable_images(HOST)
     assert (resident.details().created, resident.details().labels, resident.details().size) == (None, {}, 0)
 
 
@@ -184,7 +184,7 @@ def test_an_image_that_can_not_be_read_tells_nothing(ctr: Pretended, damage: byt
 def test_a_list_of_containers_that_is_not_understood_stops_everything(ctr: Pretended, answer: bytes) -> None:
     ctr.answers["containers ls"] = answer
     with pytest.raises(EngineError, match="containers"):
-        ctr.engine().residents(HOST)
+        ctr.engine().list_prunable_images(HOST)
 
 
 @pytest.mark.parametrize(

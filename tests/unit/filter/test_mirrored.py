@@ -15,7 +15,7 @@ from ansible_collections.longshore.images.plugins.filter.mirrored import mirrore
 from ansible_collections.longshore.images.plugins.filter.reference import reference
 from ansible_collections.longshore.images.plugins.filter.with_mirror import with_mirror
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.verbs.push import destination_of
+from ansible_collections.longshore.images.plugins.module_utils.verbs.push import push_destination
 
 DIGEST = f"sha256:{'a' * 64}"
 PREFIX = "registry.example.com:5000/hub/"
@@ -28,7 +28,7 @@ def destinations(entry: dict[str, Any], *found: str) -> list[str]:
 @pytest.mark.parametrize("name", ["nginx", "nginx:1.27", "quay.io/team/app:3", f"quay.io/team/app:3@{DIGEST}", f"team/app@{DIGEST}"])
 def test_an_image_goes_where_a_push_below_the_same_prefix_puts_it(name: str) -> None:
     (image,) = mirrored([{"name": name}], PREFIX, [[]])
-    assert image["image"] == {"src": str(Reference.parse(name)), "dest": str(destination_of(Reference.parse(name), PREFIX, 1))}
+    assert image["image"] == {"src": str(Reference.parse(name)), "dest": str(push_destination(Reference.parse(name), PREFIX, 1))}
     assert image["below"]
 
 

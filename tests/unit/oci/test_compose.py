@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
-from ansible_collections.longshore.images.plugins.module_utils.oci.compose import Base, NewLayer, Settings, compose, parse_created
+from ansible_collections.longshore.images.plugins.module_utils.oci.compose import Base, NewLayer, Settings, compose_image, parse_created
 from ansible_collections.longshore.images.plugins.module_utils.oci.config import ImageConfig
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
@@ -150,14 +150,14 @@ def test_a_time_that_cannot_be_is_refused(text: str) -> None:
 
 
 def test_the_same_input_gives_the_same_bytes_whatever_the_order_of_names() -> None:
-    one = compose(base_of(), AMD64, [NEW], Settings(labels={"a": "1", "b": "2"}, volumes=["/x", "/y"]), CREATED)
-    other = compose(base_of(), AMD64, [NEW], Settings(labels={"b": "2", "a": "1"}, volumes=["/y", "/x"]), CREATED)
+    one = compose_image(base_of(), AMD64, [NEW], Settings(labels={"a": "1", "b": "2"}, volumes=["/x", "/y"]), CREATED)
+    other = compose_image(base_of(), AMD64, [NEW], Settings(labels={"b": "2", "a": "1"}, volumes=["/y", "/x"]), CREATED)
     assert one[1] == other[1]
     assert one[0].to_bytes() == other[0].to_bytes()
 
 
 def test_layers_and_history_are_put_on_top() -> None:
-    manifest, data = compose(base_of(), AMD64, [NEW], Settings(), CREATED)
+    manifest, data = compose_image(base_of(), AMD64, [NEW], Settings(), CREATED)
     config = ImageConfig.read(data, "new")
     assert [str(diff_id) for diff_id in config.diff_ids] == [str(digest("d")), str(digest("1"))]
     assert [layer.digest for layer in manifest.layers] == [digest("b"), digest("1")]
@@ -167,7 +167,7 @@ def test_layers_and_history_are_put_on_top() -> None:
 
 
 def test_settings_alone_are_an_empty_layer_of_the_history() -> None:
-    _manifest, data = compose(base_of(), AMD64, [], Settings(cmd=["x"]), CREATED)
+    _manifest, data = compose_image(base_of(), AMD64, [], Settings(cmd=["x"]), CREATED)
     assert ImageConfig.read(data, "new").history[-1].empty_layer
 
 
@@ -181,14 +181,14 @@ def test_settings_alone_are_an_empty_layer_of_the_history() -> None:
     ],
 )
 def test_a_docker_image_becomes_an_oci_image_with_the_same_layers(before: str, after: str) -> None:
-    manifest, _data = compose(base_of(before), AMD64, [], Settings(), CREATED)
+    manifest, _data = compose_image(base_of(before), AMD64, [], Settings(), CREATED)
     assert manifest.media_type == media_types.OCI_MANIFEST
     assert (manifest.layers[0].media_type, manifest.layers[0].digest, manifest.layers[0].size) == (after, digest("b"), 10)
     assert manifest.layers[0].annotations == {"kept": "yes"}
 
 
 def test_the_base_is_named_in_annotations_and_its_own_are_left_out() -> None:
-    manifest, _data = compose(base_of(), AMD64, [NEW], Settings(), CREATED)
+    manifest, _data = compose_image(base_of(), AMD64, [NEW], Settings(), CREATED)
     assert manifest.annotations == {
         "org.opencontainers.image.base.name": "docker.io/library/base:1",
         "org.opencontainers.image.base.digest": str(digest("e")),
@@ -196,7 +196,7 @@ def test_the_base_is_named_in_annotations_and_its_own_are_left_out() -> None:
 
 
 def test_an_image_from_nothing_holds_its_own_layers_alone() -> None:
-    manifest, data = compose(None, Platform.parse("linux/arm/v6"), [NEW], Settings(), CREATED)
+    manifest, data = compose_image(None, Platform.parse("linux/arm/v6"), [NEW], Settings(), CREATED)
     config = json.loads(data)
     assert manifest.annotations == {}
     assert manifest.layers == (NEW.descriptor,)
@@ -206,11 +206,11 @@ def test_an_image_from_nothing_holds_its_own_layers_alone() -> None:
 
 def test_what_docker_kept_of_the_build_is_dropped_and_the_rest_is_kept() -> None:
     base = base_of(container="x", container_config={}, docker_version="1", id="x", parent="y", author="me", variant="v8", **{"os.version": "10"})
-    config = json.loads(compose(base, AMD64, [], Settings(), CREATED)[1])
+    config = json.loads(compose_image(base, AMD64, [], Settings(), CREATED)[1])
     assert not {"container", "container_config", "docker_version", "id", "parent"} & set(config)
     assert (config["author"], config["os.version"], config["variant"]) == ("me", "10", "v8")
 
 
 def test_text_that_utf8_cannot_hold_survives() -> None:
     base = base_of(config={"Labels": {"a": "\ud800"}})
-    assert json.loads(compose(base, AMD64, [], Settings(), CREATED)[1])["config"]["Labels"] == {"a": "\ud800"}
+    assert json.loads(compose_image(base, AMD64, [], Settings(), CREATED)[1])["config"]["Labels"] == {"a": "\ud800"}

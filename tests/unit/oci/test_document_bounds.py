@@ -17,11 +17,11 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Lon
 from ansible_collections.longshore.images.plugins.module_utils.oci import document_reader, media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import Document
-from ansible_collections.longshore.images.plugins.module_utils.oci.document_reader import DocumentReader, bounded
-from ansible_collections.longshore.images.plugins.module_utils.oci.graph import children_for, every_child, read_graph
+from ansible_collections.longshore.images.plugins.module_utils.oci.document_reader import DocumentReader, bound_reads
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import choose_all, choose_platforms, read_graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
-from ansible_collections.longshore.images.plugins.module_utils.verbs.platforms import chosen_part
+from ansible_collections.longshore.images.plugins.module_utils.verbs.platforms import select_platforms
 
 HOST = Selection((Platform.parse("linux/amd64"),))
 MANY = 300
@@ -76,7 +76,7 @@ def nested(documents: Documents, levels: int) -> Descriptor:
     return child
 
 
-@pytest.mark.parametrize("choice", [children_for(HOST), every_child], ids=["one platform", "all"])
+@pytest.mark.parametrize("choice", [choose_platforms(HOST), choose_all], ids=["one platform", "all"])
 def test_an_index_that_lists_one_child_many_times_is_read_once(documents: Documents, choice: t.Any) -> None:
     root = nested(documents, 3)
     graph = read_graph(root, "it", documents.read, choice)
@@ -86,14 +86,14 @@ def test_an_index_that_lists_one_child_many_times_is_read_once(documents: Docume
 
 
 def test_a_part_of_such_an_image_costs_no_more(documents: Documents) -> None:
-    assert chosen_part(nested(documents, 3), "it", documents.read, HOST).images
+    assert select_platforms(nested(documents, 3), "it", documents.read, HOST).images
     assert documents.reads <= 7
 
 
 def test_a_platform_that_no_nested_index_has_is_missed_as_fast(documents: Documents) -> None:
     root = nested(documents, 4)
     with pytest.raises((PlatformMissing, UnsupportedFormat)):
-        read_graph(root, "it", documents.read, children_for(Selection((Platform.parse("linux/s390x"),))))
+        read_graph(root, "it", documents.read, choose_platforms(Selection((Platform.parse("linux/s390x"),))))
     assert documents.reads <= 5
 
 
@@ -101,7 +101,7 @@ def test_indexes_that_nest_deeper_than_python_recurses_are_refused(documents: Do
     child = documents.manifest()
     for _level in range(3000):
         child = documents.index(child)
-    for read in (read_graph, lambda root, what, read: chosen_part(root, what, read, HOST)):
+    for read in (read_graph, lambda root, what, read: select_platforms(root, what, read, HOST)):
         with pytest.raises(UnsupportedFormat, match="levels"):
             read(child, "it", documents.read)
 
@@ -109,7 +109,7 @@ def test_indexes_that_nest_deeper_than_python_recurses_are_refused(documents: Do
 def test_layers_of_indexes_that_all_list_each_other_cost_seconds(documents: Documents) -> None:
     lowest = [documents.index(*[documents.manifest(number=str(number))] * 2) for number in range(100)]
     middle = [documents.index(*lowest, *[lowest[number]] * 10) for number in range(100)]
-    assert read_graph(documents.index(*middle * 9), "it", documents.read, children_for(HOST)) is not None
+    assert read_graph(documents.index(*middle * 9), "it", documents.read, choose_platforms(HOST)) is not None
 
 
 def test_an_image_of_too_many_documents_is_refused(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def test_the_same_digest_of_another_size_or_type_is_another_question(documents: 
 
 def test_documents_of_one_archive_that_are_read_again_and_again_count_again(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document_reader, "MAX_ARCHIVE_READS", 10)
-    read, manifest = bounded(documents.read, "it"), documents.manifest()
+    read, manifest = bound_reads(documents.read, "it"), documents.manifest()
     with pytest.raises(UnsupportedFormat, match="10 documents"):
         all(read(manifest) for _time in range(11))
 
@@ -197,4 +197,4 @@ def test_an_index_within_an_index_may_not_list_any_number_of_platforms(documents
     for count, words in ((limits.MAX_NESTED_PLATFORMS, "no image for linux/amd64"), (limits.MAX_NESTED_PLATFORMS + 1, "platforms that are allowed")):
         inner = documents.put({"schemaVersion": 2, "manifests": [for_platform(number) for number in range(count)]}, media_types.OCI_INDEX)
         with pytest.raises(LongshoreError, match=words):
-            read_graph(documents.index(inner), "it", documents.read, children_for(HOST))
+            read_graph(documents.index(inner), "it", documents.read, choose_platforms(HOST))

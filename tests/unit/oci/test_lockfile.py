@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from ansible_collections.longshore.images.plugins.module_utils.errors import NotLocked, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import lockfile, media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.lockfile import LockedImage, LockedPlatform, LockFile
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Platform, Selection
@@ -367,7 +367,7 @@ def test_of_two_entries_for_a_platform_the_one_without_os_features_is_locked() -
     special, plain = make_image("special"), make_image("plain")
     entries = [image.root.members() for image in (special, plain)]
     entries[0]["platform"]["os.features"] = ["sse4"]
-    index = canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries})
+    index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries})
     root = Descriptor(media_types.OCI_INDEX, Digest.of(index), len(index))
     graph = Image(root, {**special.content, **plain.content, root.digest: index}).graph
     (locked,) = LockedImage.of_graph(Reference.parse(NAME), graph, TIME).platforms

@@ -18,9 +18,9 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Dig
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.config import ImageConfig
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Choice, Graph, children_for, every_child, read_graph
-from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Index, Manifest, describe, read_manifest
-from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Platform, Selection, choose
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Choice, Graph, choose_all, choose_platforms, read_graph
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Index, Manifest, describe_document, read_manifest
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Platform, Selection, choose_platform
 
 SHA = "sha256:" + "a" * 64
 CONFIG = {"mediaType": media_types.OCI_CONFIG, "digest": SHA, "size": 2}
@@ -200,12 +200,12 @@ def test_an_index_of_null_holds_nothing() -> None:
 @pytest.mark.parametrize("document", [data(MANIFEST), data(MANIFEST, mediaType=...), data(INDEX), data(INDEX, mediaType=...)])
 def test_bytes_alone_tell_their_descriptor(document: bytes) -> None:
     kind = media_types.OCI_INDEX if b"manifests" in document else media_types.OCI_MANIFEST
-    assert describe(document, "it") == Descriptor(kind, Digest.of(document), len(document))
+    assert describe_document(document, "it") == Descriptor(kind, Digest.of(document), len(document))
 
 
 def test_schema_1_is_named_when_only_its_bytes_are_at_hand() -> None:
     with pytest.raises(UnsupportedFormat, match="schema 1"):
-        describe(data(SCHEMA1), "it")
+        describe_document(data(SCHEMA1), "it")
 
 
 VALUES: st.SearchStrategy[Any] = (
@@ -235,7 +235,7 @@ ODD = st.recursive(VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictio
     st.sampled_from([None, "text/html", *media_types.DOCUMENTS]),
 )
 def test_arbitrary_documents_are_read_or_unsupported(document: bytes, offered: str | None) -> None:
-    for read in (lambda: read_manifest(document, offered, "it"), lambda: describe(document, "it"), lambda: ImageConfig.read(document, "it")):
+    for read in (lambda: read_manifest(document, offered, "it"), lambda: describe_document(document, "it"), lambda: ImageConfig.read(document, "it")):
         try:
             read()
         except UnsupportedFormat as error:
@@ -332,7 +332,7 @@ class Place:
         self.read_order.append(descriptor.digest)
         return self.blobs.get(descriptor.digest)
 
-    def graph(self, root: dict[str, Any], choice: Choice = every_child) -> Graph:
+    def graph(self, root: dict[str, Any], choice: Choice = choose_all) -> Graph:
         graph = read_graph(descriptor_of(root), "image", self.read, choice)
         assert graph is not None
         return graph
@@ -418,7 +418,7 @@ def test_children_of_unknown_types_are_passed_over_unread(place: Place) -> None:
 @pytest.mark.parametrize("platform", ["linux/amd64", None])
 def test_a_child_of_unknown_type_serves_no_platform(place: Place, platform: str | None) -> None:
     odd, good = place.put(b"odd", "application/x-odd", platform), place.image("a", "linux/amd64")
-    choice = children_for(Selection.parse(["linux/amd64"]))
+    choice = choose_platforms(Selection.parse(["linux/amd64"]))
     assert [image.descriptor.digest for image in place.graph(place.index(odd, good), choice).images] == [Digest.parse(good["digest"])]
     with pytest.raises(PlatformMissing):
         place.graph(place.index(odd), choice)
@@ -426,27 +426,27 @@ def test_a_child_of_unknown_type_serves_no_platform(place: Place, platform: str 
 
 def test_a_selection_reads_its_platforms_alone_in_the_order_of_the_index(place: Place) -> None:
     entries = [place.image(name, f"linux/{name}") for name in ("amd64", "arm64", "s390x")]
-    graph = place.graph(place.index(*entries), children_for(Selection.parse(["linux/s390x", "linux/amd64"])))
+    graph = place.graph(place.index(*entries), choose_platforms(Selection.parse(["linux/s390x", "linux/amd64"])))
     assert graph.platforms == ["linux/amd64", "linux/s390x"]
     assert Digest.parse(entries[1]["digest"]) not in place.read_order
 
 
 def test_all_takes_attestations_too(place: Place) -> None:
     root = place.index(place.image("a", "linux/amd64"), place.image("b", "unknown/unknown"))
-    assert len(place.graph(root, children_for(ALL)).images) == 2
-    assert len(place.graph(root, children_for(Selection.parse(["linux/amd64"]))).images) == 1
+    assert len(place.graph(root, choose_platforms(ALL)).images) == 2
+    assert len(place.graph(root, choose_platforms(Selection.parse(["linux/amd64"]))).images) == 1
 
 
 def test_a_lacking_platform_is_missing_by_name(place: Place) -> None:
     root = place.index(place.image("a", "linux/amd64"))
     with pytest.raises(PlatformMissing, match=r"image has no image for linux/arm64; it has linux/amd64"):
-        place.graph(root, children_for(Selection.parse(["linux/amd64", "linux/arm64"])))
+        place.graph(root, choose_platforms(Selection.parse(["linux/amd64", "linux/arm64"])))
 
 
 def test_an_image_listed_for_two_platforms_is_that_of_the_platform_asked_for(place: Place) -> None:
     arm, amd = place.image("a", "linux/arm64"), place.image("a", "linux/amd64")
     assert arm["digest"] == amd["digest"]
-    graph = place.graph(place.index(arm, amd), children_for(Selection.parse(["linux/amd64"])))
+    graph = place.graph(place.index(arm, amd), choose_platforms(Selection.parse(["linux/amd64"])))
     assert graph.platforms == ["linux/amd64"]
 
 
@@ -454,19 +454,19 @@ def test_an_image_listed_for_two_platforms_is_that_of_the_platform_asked_for(pla
 def test_an_entry_without_os_features_is_preferred(place: Place, features: list[str]) -> None:
     special, plain = place.image("special", "linux/amd64"), place.image("plain", "linux/amd64")
     special["platform"]["os.features"] = features
-    choice = children_for(Selection.parse(["linux/amd64"]))
+    choice = choose_platforms(Selection.parse(["linux/amd64"]))
     for entries in ((special, plain), (plain, special)):
         graph = place.graph(place.index(*entries), choice)
         assert [str(image.descriptor.digest) for image in graph.images] == [plain["digest"]]
         whole = place.graph(place.index(*entries))
-        chosen = choose(Platform.parse("linux/amd64"), whole.images_by_platform, "image")
+        chosen = choose_platform(Platform.parse("linux/amd64"), whole.images_by_platform, "image")
         assert str(chosen.descriptor.digest) == plain["digest"]
 
 
 def test_an_entry_with_os_features_still_serves_alone(place: Place) -> None:
     special, older = place.image("special", "linux/amd64/v2"), place.image("older", "linux/amd64")
     special["platform"]["os.features"] = ["sse4"]
-    graph = place.graph(place.index(special, older), children_for(Selection.parse(["linux/amd64/v2"])))
+    graph = place.graph(place.index(special, older), choose_platforms(Selection.parse(["linux/amd64/v2"])))
     assert [str(image.descriptor.digest) for image in graph.images] == [special["digest"]]
 
 
@@ -474,7 +474,7 @@ def test_an_entry_with_os_features_still_serves_alone(place: Place) -> None:
 def test_os_features_of_nothing_are_none(place: Place, features: list[str] | None) -> None:
     first, second = place.image("first", "linux/amd64"), place.image("second", "linux/amd64")
     first["platform"]["os.features"] = features
-    graph = place.graph(place.index(first, second), children_for(Selection.parse(["linux/amd64"])))
+    graph = place.graph(place.index(first, second), choose_platforms(Selection.parse(["linux/amd64"])))
     assert [str(image.descriptor.digest) for image in graph.images] == [first["digest"]]
 
 

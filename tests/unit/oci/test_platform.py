@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, PlatformMissing
-from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Platform, Selection, choose
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Platform, Selection, choose_platform
 
 PART = st.from_regex(r"[A-Za-z0-9_.-]{1,8}", fullmatch=True)
 
@@ -151,7 +151,7 @@ def test_a_host_runs_the_images_of_its_machine(system: str, machine: str, platfo
 def chosen(wanted: str, *offered: str | None) -> int:
     """The position of the entry that is chosen for WANTED."""
     entries = [(Platform.parse(text) if text else None, position) for position, text in enumerate(offered)]
-    return choose(Platform.parse(wanted), entries, "image")
+    return choose_platform(Platform.parse(wanted), entries, "image")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_a_miss_lists_what_exists_without_attestations() -> None:
 def test_a_miss_shows_no_control_characters_and_no_endless_list() -> None:
     offered = [(Platform.normalised("linux\x1b[31m", f"a{number}\n"), number) for number in range(1000)]
     with pytest.raises(PlatformMissing) as caught:
-        choose(Platform.parse("linux/amd64"), offered, "image")
+        choose_platform(Platform.parse("linux/amd64"), offered, "image")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 1200
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.glob import compile_glob, is_glob
-from ansible_collections.longshore.images.plugins.module_utils.oci.text import clean
+from ansible_collections.longshore.images.plugins.module_utils.oci.text import sanitise
 from ansible_collections.longshore.images.plugins.module_utils.oci.times import parse_time
 
 
@@ -117,7 +117,7 @@ def test_a_match_has_as_many_slashes_as_its_pattern(pattern: str, name: str) -> 
 
 @given(st.text(), st.integers(10, 50))
 def test_cleaned_text_is_bounded_and_commands_no_terminal(text: str, limit: int) -> None:
-    shown = clean(text, limit)
+    shown = sanitise(text, limit)
     assert len(shown) <= limit
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", shown)
 
@@ -138,4 +138,4 @@ def test_cleaned_text_is_bounded_and_commands_no_terminal(text: str, limit: int)
     ],
 )
 def test_control_characters_become_spaces_and_long_text_is_cut(text: str, shown: str) -> None:
-    assert clean(text) == shown
+    assert sanitise(text) == shown

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InvalidOption
-from ansible_collections.longshore.images.plugins.module_utils.registry.auth.challenge import basic, chosen_challenge, parse_challenges
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.challenge import basic_authorization, choose_challenge, parse_challenges
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials
 
 ME = Credentials("me", "se:cret")
@@ -83,18 +83,18 @@ def test_no_header_makes_it_fail_or_hang(headers: list[str]) -> None:
 
 
 def test_basic_is_the_pair_in_base64() -> None:
-    assert basic(ME) == "Basic " + base64.b64encode(b"me:se:cret").decode()
-    assert basic(Credentials("é", "ü")) == "Basic " + base64.b64encode("é:ü".encode()).decode()
+    assert basic_authorization(ME) == "Basic " + base64.b64encode(b"me:se:cret").decode()
+    assert basic_authorization(Credentials("é", "ü")) == "Basic " + base64.b64encode("é:ü".encode()).decode()
 
 
 def test_credentials_that_are_no_text_are_an_invalid_option_that_shows_nothing_of_them() -> None:
     with pytest.raises(InvalidOption) as caught:
-        basic(Credentials("me", "se\udcffcret"))
+        basic_authorization(Credentials("me", "se\udcffcret"))
     assert "cret" not in str(caught.value)
 
 
 def chosen(headers: list[str], credentials: Credentials | None) -> str:
-    return chosen_challenge(parse_challenges(headers), credentials, "image", "r.io").scheme
+    return choose_challenge(parse_challenges(headers), credentials, "image", "r.io").scheme
 
 
 @pytest.mark.parametrize("headers", [["Basic"], [BEARER_TEXT, "Basic realm=x"], ["Negotiate, BASIC"]])
@@ -110,7 +110,7 @@ def test_without_a_password_a_token_is_asked_for(headers: list[str], credentials
 
 def test_of_two_bearer_challenges_the_first_counts() -> None:
     challenges = parse_challenges(['Bearer realm="https://one"', 'Bearer realm="https://two"'])
-    assert chosen_challenge(challenges, None, "image", "r.io").parameters["realm"] == "https://one"
+    assert choose_challenge(challenges, None, "image", "r.io").parameters["realm"] == "https://one"
 
 
 @pytest.mark.parametrize(("credentials", "words"), [(None, "log in to an auth_file"), (Credentials("", "", "identity"), "identity_token")])

@@ -60,16 +60,16 @@ def registry(where: str, act: Act = SLOWLY, tokens: bool = False) -> t.Iterator[
 
 
 def fetch(repository: Repository) -> object:
-    return repository.fetch(Reference(repository.registry, "app", "1"))
+    return repository.fetch_manifest(Reference(repository.registry, "app", "1"))
 
 
 SLOW: dict[str, tuple[str, t.Callable[[Repository], object]]] = {
     "manifest": ("GET */manifests/*", fetch),
-    "config": ("GET */blobs/*", lambda repository: repository.read(Descriptor(CONFIG.media_type, CONFIG.digest, 1_000_000))),
+    "config": ("GET */blobs/*", lambda repository: repository.read_document(Descriptor(CONFIG.media_type, CONFIG.digest, 1_000_000))),
     "token": ("GET /token*", fetch),
-    "tags": ("GET */tags/list*", listing.tags),
-    "referrers": ("GET */referrers/*", lambda repository: referrers.referrers_of(repository, IMAGE.root.digest)),
-    "catalog": ("GET */_catalog*", lambda repository: list(listing.repositories(repository.endpoint))),
+    "tags": ("GET */tags/list*", listing.list_tags),
+    "referrers": ("GET */referrers/*", lambda repository: referrers.list_referrers(repository, IMAGE.root.digest)),
+    "catalog": ("GET */_catalog*", lambda repository: list(listing.list_repositories(repository.endpoint))),
 }
 
 
@@ -86,7 +86,7 @@ def test_a_document_that_comes_slowly_but_steadily_is_given_up(what: str) -> Non
 def test_a_blob_has_no_such_deadline() -> None:
     layer = IMAGE.layers[0]
     with registry("GET */blobs/*", acts.wire(pace=(max(1, layer.size // 20), 0.1))) as asked:
-        assert Digest.of(b"".join(asked.open(layer))) == layer.digest
+        assert Digest.of(b"".join(asked.read_blob(layer))) == layer.digest
 
 
 def test_redirects_that_come_slowly_end_at_the_deadline_of_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,13 +118,13 @@ def page_after_page(size: int) -> Act:
 def test_all_pages_of_a_list_have_a_size_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "DOCUMENT_SECONDS", 60.0)
     with registry("GET */tags/list*", page_after_page(3_900_000)) as asked, pytest.raises(RegistryError, match="all pages together"):
-        listing.tags(asked)
+        listing.list_tags(asked)
 
 
 def test_all_pages_of_a_list_have_a_deadline_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "LIST_SECONDS", 0.5)
     with registry("GET */tags/list*", page_after_page(1)) as asked, pytest.raises(Unreachable, match="its pages took more than"):
-        listing.tags(asked)
+        listing.list_tags(asked)
 
 
 def test_the_pages_of_a_search_have_the_same_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,13 +150,13 @@ def test_too_many_referrers_are_refused_at_the_page_where_they_become_too_many(m
         return Answer(200, (("Link", f'<?last={len(pages)}>; rel="next"'),), body)
 
     with registry("GET */referrers/*", page) as asked, pytest.raises(LongshoreError, match="1000"):
-        referrers.referrers_of(asked, IMAGE.root.digest)
+        referrers.list_referrers(asked, IMAGE.root.digest)
     assert len(pages) == 2
 
 
 def test_tags_are_found_by_digest_in_linear_time() -> None:
     digests = [Digest("sha256", f"{number:064x}") for number in range(1000)]
-    tags = [f"{referrers.tag_of(digest)}.{number}" for digest in digests for number in range(30)]
+    tags = [f"{referrers.referrers_tag(digest)}.{number}" for digest in digests for number in range(30)]
     body = json.dumps({"tags": tags}).encode()
     with registry("GET */tags/list*", acts.instead(200, body)) as asked:
         found = referrers.DigestTags(asked)
@@ -174,4 +174,4 @@ def test_documents_that_are_kept_have_a_bound(monkeypatch: pytest.MonkeyPatch) -
             asked._keep(Digest.of(data), data)
         assert sum(map(len, asked._documents.values())) == asked._kept_bytes == 900
         fetch(asked)
-        assert asked.read(IMAGE.root) == IMAGE.content[IMAGE.root.digest]
+        assert asked.read_document(IMAGE.root) == IMAGE.content[IMAGE.root.digest]

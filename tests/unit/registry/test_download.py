@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.registry import download as downloading
-from ansible_collections.longshore.images.plugins.module_utils.registry.download import Download, Patience
+from ansible_collections.longshore.images.plugins.module_utils.registry.download import Download, FaultLimit
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import Interrupted, Response
 
 BLOB = bytes(range(256)) * 4
@@ -145,7 +145,7 @@ def test_any_number_of_faults_is_survived_while_something_comes() -> None:
 def test_a_trickle_between_faults_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    patience = Patience(3, 0)
+    patience = FaultLimit(3, 0)
     for position, seconds in ((100_000, 60.0), (100_500, 60.0), (200_000, 60.0), (200_001, 1.0)):
         clock[0] += seconds
         patience.after_fault(position, Unreachable("x"))
@@ -158,7 +158,7 @@ def test_a_few_bytes_at_a_time_are_no_progress_however_quickly_they_come(monkeyp
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(downloading, "pause", lambda *_unused: clock.__setitem__(0, clock[0] + 0.25))
-    patience = Patience(3, 0)
+    patience = FaultLimit(3, 0)
     patience.after_fault(10, Unreachable("x"))
     patience.after_fault(20, Unreachable("x"))
     with pytest.raises(Unreachable):

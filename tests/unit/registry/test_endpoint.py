@@ -54,7 +54,7 @@ def test_a_name_below_localhost_may_speak_plain_http(server: Server, monkeypatch
         monkeypatch.setenv(variable, "http://127.0.0.1:1")
     reference = Reference.parse(f"{name}:{server.host.rpartition(':')[2]}/app:1")
     registries = Registries(ClientSettings(retries=1))
-    assert registries.repository(reference).fetch(reference).digest == IMAGE.root.digest
+    assert registries.repository(reference).fetch_manifest(reference).digest == IMAGE.root.digest
     registries.client.close()
 
 

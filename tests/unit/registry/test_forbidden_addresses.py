@@ -12,7 +12,13 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import RegistryError
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.tokens import is_internal
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.urls import ForbiddenAddress, is_plain, led_to, local_kind, refuse_local
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.urls import (
+    ForbiddenAddress,
+    is_plain,
+    local_kind,
+    refuse_local,
+    resolve_redirect,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +86,7 @@ def test_a_host_that_libraries_read_in_two_ways_is_not_plain(host: str) -> None:
 @pytest.mark.parametrize("location", ["http://%6cocalhost/", "http://¹27.0.0.1/", "//127.0.0.%31/x", "http://127.0.0.1\\.evil.test/", "http://[::1"])
 def test_no_answer_leads_to_a_host_that_is_not_plain(location: str) -> None:
     with pytest.raises(RegistryError, match=r"% or letters that are not ASCII|address that is none"):
-        led_to("http://r.io/v2/", location, "r.io redirects")
+        resolve_redirect("http://r.io/v2/", location, "r.io redirects")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +97,7 @@ def test_no_answer_leads_to_a_host_that_is_not_plain(location: str) -> None:
     ],
 )  # fmt: skip
 def test_paths_and_queries_stay_as_they_are(location: str, target: str) -> None:
-    assert led_to("http://r.io/v2/", location, "r.io redirects") == target
+    assert resolve_redirect("http://r.io/v2/", location, "r.io redirects") == target
 
 
 @pytest.mark.parametrize(

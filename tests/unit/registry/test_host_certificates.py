@@ -85,7 +85,7 @@ def fetch(host: str, settings: HostSettings | None = None, host_config: bool = T
     registries = Registries(ClientSettings(settings or HostSettings(), retries=1, host_config=host_config))
     reference = Reference.parse(f"{host}/team/app:1")
     try:
-        return registries.repository(reference).fetch(reference).digest == IMAGE.root.digest
+        return registries.repository(reference).fetch_manifest(reference).digest == IMAGE.root.digest
     finally:
         registries.client.close()
 

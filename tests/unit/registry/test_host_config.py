@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_config
-from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import EngineConfig
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import HostRegistryConfig
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import HostRoutes, Route
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient, Request
@@ -51,7 +51,7 @@ def hosts(tmp_path: Path, text: str, registry: str = "r.io") -> Path:
 
 
 def routes(name: str) -> HostRoutes:
-    return EngineConfig().routes(Reference.parse(name))
+    return HostRegistryConfig().routes(Reference.parse(name))
 
 
 def asked(route: Route, name: str) -> str:
@@ -354,7 +354,7 @@ ALIASES = '# "registry" = "commented.io/registry"\n[aliases]\n  # Docker\n  "reg
 def test_a_file_of_aliases_alone_is_not_even_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(host_config, "_toml", lambda: None)
     written(tmp_path / "containers/registries.conf.d/shortnames.conf", text)
-    config = EngineConfig()
+    config = HostRegistryConfig()
     assert config.routes(Reference.parse("nginx")) == HostRoutes()
     assert config.warnings == []
 
@@ -363,7 +363,7 @@ def test_a_file_of_aliases_alone_is_not_even_parsed(tmp_path: Path, monkeypatch:
 def test_a_file_with_aliases_and_registries_is_warned_of_without_a_toml_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(host_config, "_toml", lambda: None)
     conf(tmp_path, text)
-    config = EngineConfig()
+    config = HostRegistryConfig()
     config.routes(Reference.parse("nginx"))
     assert len(config.warnings) == 1
 
@@ -382,12 +382,12 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 def test_without_a_toml_reader_a_file_that_says_something_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_config, "_toml", lambda: None)
     path = conf(tmp_path, MIRRORED)
-    config = EngineConfig()
+    config = HostRegistryConfig()
     assert config.routes(Reference.parse("nginx")) == HostRoutes()
     assert len(config.warnings) == 1
     assert str(path) in config.warnings[0]
     conf(tmp_path, "# nothing\n")
-    quiet = EngineConfig()
+    quiet = HostRegistryConfig()
     quiet.routes(Reference.parse("nginx"))
     assert quiet.warnings == []
 

@@ -19,7 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Ima
 from ansible_collections.longshore.images.plugins.module_utils.registry import tags as listing
 from ansible_collections.longshore.images.plugins.module_utils.registry.endpoint import Endpoint
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import Request, Response
-from ansible_collections.longshore.images.plugins.module_utils.registry.mirror_fallback import Fallback
+from ansible_collections.longshore.images.plugins.module_utils.registry.mirror_fallback import MirrorFallback
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 
 URL = "https://r.test"
@@ -70,12 +70,12 @@ def names(key: str, *values: t.Any, links: t.Sequence[str] = ()) -> Answer:
 
 def repository(endpoint: FakeEndpoint) -> Repository:
     way = t.cast(Endpoint, endpoint)
-    return Repository(way, "team/app", "r.test", Fallback([way], "team/app"))
+    return Repository(way, "team/app", "r.test", MirrorFallback([way], "team/app"))
 
 
 def tags_of(answers: t.Callable[[str], Answer]) -> tuple[list[str] | None, list[str]]:
     endpoint = FakeEndpoint(answers)
-    found = listing.tags(repository(endpoint), 2)
+    found = listing.list_tags(repository(endpoint), 2)
     return (None if found is None else [str(tag) for tag in found]), endpoint.asked
 
 
@@ -148,7 +148,7 @@ def test_links_are_parsed_in_linear_time_and_ignored_above_8_kib(start: str) -> 
 def test_a_list_that_goes_on_at_another_host_is_refused_and_nobody_is_asked(address: str) -> None:
     endpoint = FakeEndpoint(lambda query: names("tags", "a", links=[f'<{address}>; rel="next"']))
     with pytest.raises(RegistryError, match="another host"):
-        listing.tags(repository(endpoint))
+        listing.list_tags(repository(endpoint))
     assert len(endpoint.asked) == 1
 
 
@@ -184,7 +184,7 @@ def test_names_that_nobody_could_ask_for_and_repeated_ones_are_left_out() -> Non
     found, _asked = tags_of(lambda query: names("tags", "a", "../b", "", "a", "c d", "x" * 129, "e\n", "@sha256:" + "0" * 64, "f:1", ".g"))
     assert found == ["r.test/team/app:a"]
     endpoint = FakeEndpoint(lambda query: names("repositories", "a/b", "UPPER", "a:1", "a@sha256:" + "0" * 64, "", "/x", "../y", "b"))
-    assert [found.context for found in listing.repositories(t.cast(Endpoint, endpoint))] == ["r.test/a/b", "r.test/b"]
+    assert [found.context for found in listing.list_repositories(t.cast(Endpoint, endpoint))] == ["r.test/a/b", "r.test/b"]
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"<html>", b'{"tags": "a"}', b'{"tags": [1]}', b'{"tags": {}}', b'{"tags": [], "tags": []}'])

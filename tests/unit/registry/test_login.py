@@ -61,13 +61,13 @@ def place() -> t.Iterator[Place]:
 
 
 def test_a_catalog_whose_challenge_names_no_scope_is_asked_for_with_that_of_catalogs(place: Place) -> None:
-    names = [reference.repository for reference in listing.repositories(place.registries.endpoint(place.host))]
+    names = [reference.repository for reference in listing.list_repositories(place.registries.endpoint(place.host))]
     assert names == ["team/app"]
     assert place.scopes == [["registry:catalog:*"]]
 
 
 def test_a_repository_whose_challenge_names_no_scope_is_asked_for_with_its_own(place: Place) -> None:
-    assert place.registries.repository(Reference.parse(f"{place.host}/team/app:1")).fetch(Reference.parse(f"{place.host}/team/app:1"))
+    assert place.registries.repository(Reference.parse(f"{place.host}/team/app:1")).fetch_manifest(Reference.parse(f"{place.host}/team/app:1"))
     assert place.scopes == [["repository:team/app:pull"]]
 
 
@@ -82,5 +82,5 @@ def test_a_repository_whose_challenge_names_no_scope_is_asked_for_with_its_own(p
 def test_a_scope_without_a_colon_is_asked_for_as_it_is(place: Place, named: str, asked: list[str]) -> None:
     place.door.scope = named
     reference = Reference.parse(f"{place.host}/team/app:1")
-    assert place.registries.repository(reference).fetch(reference)
+    assert place.registries.repository(reference).fetch_manifest(reference)
     assert place.scopes == [asked]

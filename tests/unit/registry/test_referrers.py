@@ -19,13 +19,19 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.registry import referrers
 from ansible_collections.longshore.images.plugins.module_utils.registry.endpoint import Endpoint
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import Request, Response
-from ansible_collections.longshore.images.plugins.module_utils.registry.mirror_fallback import Fallback
-from ansible_collections.longshore.images.plugins.module_utils.registry.referrers import DigestTags, Referrer, ReferrerList, referrers_of, tag_of
+from ansible_collections.longshore.images.plugins.module_utils.registry.mirror_fallback import MirrorFallback
+from ansible_collections.longshore.images.plugins.module_utils.registry.referrers import (
+    DigestTags,
+    Referrer,
+    ReferrerList,
+    list_referrers,
+    referrers_tag,
+)
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 
 SUBJECT = Digest("sha256", "a" * 64)
 API = f"/v2/team/app/referrers/{SUBJECT}"
-BY_TAG = f"/v2/team/app/manifests/{tag_of(SUBJECT)}"
+BY_TAG = f"/v2/team/app/manifests/{referrers_tag(SUBJECT)}"
 LIST = "/v2/team/app/tags/list"
 
 
@@ -82,7 +88,7 @@ class OneWay:
 
 
 def behind(endpoint: FakeEndpoint) -> Repository:
-    return Repository(t.cast(Endpoint, endpoint), "team/app", "r.test", t.cast(Fallback, OneWay(endpoint)))
+    return Repository(t.cast(Endpoint, endpoint), "team/app", "r.test", t.cast(MirrorFallback, OneWay(endpoint)))
 
 
 def repository(**answers: Answer | LongshoreError) -> Repository:
@@ -106,12 +112,12 @@ def test_a_registry_that_keeps_the_list_is_asked_page_after_page() -> None:
     found = FakeEndpoint(
         {API: Answer(index(entry(1), entry(2)), [f'<{API}?page=2>; rel="next"']), f"{API}?page=2": Answer(index(entry(2), entry(3)))}
     )
-    listed = referrers_of(behind(found), SUBJECT)
+    listed = list_referrers(behind(found), SUBJECT)
     assert (numbers(listed), listed.kept_by_registry, found.asked) == ([1, 2, 3], True, [API, f"{API}?page=2"])
 
 
 def test_a_list_that_a_registry_keeps_is_empty_where_nothing_refers() -> None:
-    listed = referrers_of(repository(api=Answer(index()), by_tag=Answer(index(entry(1)))), SUBJECT)
+    listed = list_referrers(repository(api=Answer(index()), by_tag=Answer(index(entry(1)))), SUBJECT)
     assert (numbers(listed), listed.kept_by_registry) == ([], True)
 
 
@@ -121,35 +127,35 @@ UNKNOWN = [ImageNotFound("no", 404), RegistryError("no", 400), RegistryError("no
 @pytest.mark.parametrize("answer", UNKNOWN, ids=["404", "400", "405", "501", "a page for people"])
 def test_where_a_registry_keeps_no_list_its_tag_is_read(answer: Answer | LongshoreError) -> None:
     document = index(entry(1), entry(2))
-    listed = referrers_of(repository(api=answer, by_tag=Answer(document)), SUBJECT)
+    listed = list_referrers(repository(api=answer, by_tag=Answer(document)), SUBJECT)
     assert (numbers(listed), listed.kept_by_registry, listed.document) == ([1, 2], False, document)
 
 
 def test_without_a_list_and_a_tag_nothing_refers() -> None:
-    assert referrers_of(repository(), SUBJECT) == ReferrerList((), False)
+    assert list_referrers(repository(), SUBJECT) == ReferrerList((), False)
 
 
 @pytest.mark.parametrize("error", [Denied("no", 401), Denied("no", 403), RegistryError("no", 500)])
 def test_a_registry_that_refuses_to_tell_is_an_error(error: LongshoreError) -> None:
     with pytest.raises(type(error)):
-        referrers_of(repository(api=error, by_tag=Answer(index(entry(1)))), SUBJECT)
+        list_referrers(repository(api=error, by_tag=Answer(index(entry(1)))), SUBJECT)
 
 
 def test_more_referrers_than_are_allowed_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(referrers, "MAX_REFERRERS", 3)
     for names in ("api", "by_tag"):
         with pytest.raises(RegistryError, match="more than the 3"):
-            referrers_of(repository(**{names: Answer(index(*map(entry, range(4))))}), SUBJECT)
+            list_referrers(repository(**{names: Answer(index(*map(entry, range(4))))}), SUBJECT)
 
 
 @pytest.mark.parametrize("odd", [{"size": -1}, {"digest": "sha256:short"}, {"digest": "../x"}, {"mediaType": None}, {"size": "1"}], ids=str)
 def test_an_odd_entry_is_never_believed(odd: dict[str, t.Any]) -> None:
     with pytest.raises(UnsupportedFormat):
-        referrers_of(repository(by_tag=Answer(index(entry(1, **odd)))), SUBJECT)
+        list_referrers(repository(by_tag=Answer(index(entry(1, **odd)))), SUBJECT)
 
 
 def listing(*entries: dict[str, t.Any], **members: t.Any) -> ReferrerList:
-    return referrers_of(repository(by_tag=Answer(index(*entries, **members))), SUBJECT)
+    return list_referrers(repository(by_tag=Answer(index(*entries, **members))), SUBJECT)
 
 
 def test_a_list_keeps_what_it_has_and_gets_what_it_lacks_as_it_was_told() -> None:
@@ -159,7 +165,7 @@ def test_a_list_keeps_what_it_has_and_gets_what_it_lacks_as_it_was_told() -> Non
     made = json.loads(data)
     assert made["manifests"] == [entry(1, artifactType="mine"), entry(2), entry(5, artifactType="a/sbom", annotations={"k": "v"})]
     assert made["annotations"] == {"own": "1"}
-    assert referrers_of(repository(by_tag=Answer(data)), SUBJECT).with_all(wanted) is None
+    assert list_referrers(repository(by_tag=Answer(data)), SUBJECT).with_all(wanted) is None
 
 
 def test_a_first_list_is_the_same_whatever_the_order() -> None:
@@ -170,7 +176,7 @@ def test_a_first_list_is_the_same_whatever_the_order() -> None:
 
 
 def test_tags_that_belong_to_a_digest_begin_with_it_and_a_dot() -> None:
-    tag = tag_of(SUBJECT)
+    tag = referrers_tag(SUBJECT)
     told = [f"{tag}.sig", tag, f"{tag}x.sig", "1", f"{tag}.0123.meta", "sha256-" + "b" * 64 + ".sig"]
     endpoint = FakeEndpoint({LIST: Answer(json.dumps({"tags": told}).encode())})
     tags = DigestTags(behind(endpoint))
@@ -181,5 +187,5 @@ def test_tags_that_belong_to_a_digest_begin_with_it_and_a_dot() -> None:
 
 @pytest.mark.parametrize("answer", [Denied("no", 403), ImageNotFound("no", 404), Answer(b"<html>")], ids=["denied", "not there", "odd"])
 def test_where_tags_are_not_listed_the_usual_ones_are_guessed(answer: Answer | LongshoreError) -> None:
-    tag = tag_of(SUBJECT)
+    tag = referrers_tag(SUBJECT)
     assert [reference.tag for reference in DigestTags(repository(tags=answer)).of(SUBJECT)] == [f"{tag}.sig", f"{tag}.att", f"{tag}.sbom"]

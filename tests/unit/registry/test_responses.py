@@ -15,7 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, ImageNotFound, LongshoreError, RateLimited, RegistryError
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.errors import Quota, failure, rate_limit_of, tighter, without_secrets
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.errors import (
+    Quota,
+    error_from_response,
+    lower_limit,
+    rate_limit_of,
+    redact_url,
+)
 
 
 @dataclasses.dataclass
@@ -30,7 +36,9 @@ class FakeAnswer:
 
 
 def told(content: Any, method: str = "GET", limit: int = 65536) -> LongshoreError:
-    return failure(FakeAnswer(400, content=content if isinstance(content, bytes) else json.dumps(content).encode()), method, "image", limit)
+    return error_from_response(
+        FakeAnswer(400, content=content if isinstance(content, bytes) else json.dumps(content).encode()), method, "image", limit
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,7 @@ def told(content: Any, method: str = "GET", limit: int = 65536) -> LongshoreErro
     ],
 )
 def test_a_status_is_a_cause(status: int, kind: type[LongshoreError]) -> None:
-    error = failure(FakeAnswer(status), "GET", "image", 100)
+    error = error_from_response(FakeAnswer(status), "GET", "image", 100)
     assert error.__class__ is kind
     assert error.status == status
     assert str(error).startswith("image: r.io ")
@@ -59,7 +67,7 @@ def test_a_status_is_a_cause(status: int, kind: type[LongshoreError]) -> None:
     [("Basic c2VjcmV0", "refuses this user name and password"), ("Bearer secret", "refuses the token"), (None, "refuses what it was given")],
 )
 def test_credentials_that_are_refused_are_told_by_their_kind(authorization: str | None, words: str) -> None:
-    error = failure(FakeAnswer(401), "GET", "image", 100, authorization)
+    error = error_from_response(FakeAnswer(401), "GET", "image", 100, authorization)
     assert f"image: r.io {words}" in str(error)
     assert "ecret" not in str(error)
 
@@ -121,7 +129,7 @@ def test_the_rate_limit_is_what_docker_hub_tells(limit: str | None, remaining: s
     ],
 )
 def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
-    assert without_secrets(url) == shown
+    assert redact_url(url) == shown
 
 
 @pytest.mark.parametrize(
@@ -139,4 +147,4 @@ def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None
     ],
 )
 def test_of_two_quotas_the_one_counts_that_leaves_less(one: Quota, other: Quota, expected: Quota) -> None:
-    assert tighter(one, other) == expected
+    assert lower_limit(one, other) == expected

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, LongshoreError, RegistryError
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.challenge import Challenge
-from ansible_collections.longshore.images.plugins.module_utils.registry.auth.tokens import is_internal, merged, token_server
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.tokens import find_token_server, is_internal, merge_scopes
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient
 
@@ -20,7 +20,7 @@ CLIENT = HttpClient(ClientSettings())
 def accepted(realm: str, registry: str, *token_hosts: str) -> type[LongshoreError] | None:
     """None where the realm is accepted, else the kind of the refusal."""
     try:
-        token_server(Challenge("bearer", {"realm": realm}), registry, CLIENT, HostSettings(token_hosts=frozenset(token_hosts)), "image")
+        find_token_server(Challenge("bearer", {"realm": realm}), registry, CLIENT, HostSettings(token_hosts=frozenset(token_hosts)), "image")
     except LongshoreError as error:
         return type(error)
     return None
@@ -122,5 +122,5 @@ def test_what_is_no_address_of_this_network_is_no_matter_of_ours(host: str) -> N
     ],
 )
 def test_scopes_of_one_resource_become_one(scopes: list[str], one: tuple[str, ...]) -> None:
-    assert merged(scopes) == one
-    assert merged([*one, *scopes]) == one
+    assert merge_scopes(scopes) == one
+    assert merge_scopes([*one, *scopes]) == one

@@ -17,7 +17,7 @@ import pytest
 import requests
 import urllib3
 
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.connections import ForbiddenPeer, make_session, watching_adapter
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.connections import ForbiddenPeer, make_adapter, make_session
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
 
@@ -45,7 +45,7 @@ def sending(*parts: bytes, every: float) -> t.Iterator[str]:
 def session() -> t.Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
-        session.mount("http://", watching_adapter(2, 0.5))
+        session.mount("http://", make_adapter(2, 0.5))
         yield session
 
 

@@ -80,11 +80,11 @@ everything = pytest.mark.parametrize("part", IMAGE.graph.content, ids=["config",
 def test_a_damaged_blob_never_counts_as_present(store: Store, part: Descriptor, damage: t.Callable[[Path], None]) -> None:
     damage(blob_file(store, part))
     for reader in (store, Store(store.path)):
-        assert not reader.has(part)
-        assert reader.read(part) is None
-        assert part.digest in {lost.digest for lost in reader.missing(reader.resolve(NAME))}
+        assert not reader.has_blob(part)
+        assert reader.read_document(part) is None
+        assert part.digest in {lost.digest for lost in reader.find_missing_blobs(reader.get_entry(NAME))}
         with pytest.raises(StoreDamaged, match=str(part.digest)):
-            reader.complete(NAME)
+            reader.get_complete_entry(NAME)
 
 
 @damaged
@@ -92,7 +92,7 @@ def test_a_damaged_blob_never_counts_as_present(store: Store, part: Descriptor, 
 def test_storing_the_image_again_repairs_it(store: Store, part: Descriptor, damage: t.Callable[[Path], None]) -> None:
     damage(blob_file(store, part))
     IMAGE.put(Store(store.path), str(NAME))
-    assert Store(store.path).complete(NAME)
+    assert Store(store.path).get_complete_entry(NAME)
     assert wrong_blobs(store.path) == []
     assert leftovers(store.path) == []
 
@@ -100,7 +100,7 @@ def test_storing_the_image_again_repairs_it(store: Store, part: Descriptor, dama
 def test_a_blob_that_was_touched_is_hashed_again_and_found_good(store: Store) -> None:
     for part in IMAGE.graph.content:
         os.utime(blob_file(store, part))
-    assert Store(store.path).complete(NAME)
+    assert Store(store.path).get_complete_entry(NAME)
 
 
 def test_a_blob_that_is_known_is_not_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_a_blob_that_is_known_is_not_read_again(store: Store, monkeypatch: pytes
         raise AssertionError("a blob was hashed again")
 
     monkeypatch.setattr("ansible_collections.longshore.images.plugins.module_utils.store.store.hash_stream", hashed_again)
-    assert Store(store.path).missing(store.resolve(NAME)) == []
+    assert Store(store.path).find_missing_blobs(store.get_entry(NAME)) == []
 
 
 WRONG: dict[str, t.Callable[[bytes], list[bytes]]] = {
@@ -126,10 +126,10 @@ def test_bytes_that_are_not_what_was_promised_are_never_stored(store: Store, wro
     image = IMAGE if there else make_image("other", size=3000)
     layer = image.layers[0]
     before = snapshot(Path(store.path, "blobs"))
-    with store.writer(image.digests) as writer:
+    with store.open_writer(image.digests) as writer:
         with pytest.raises(DigestMismatch, match=str(layer.digest)):
-            writer.ingest(layer, lambda wanted: wrong(image.content[wanted.digest]))
-        assert list(Path(store.private("tmp")).iterdir()) == []
+            writer.put_blob(layer, lambda wanted: wrong(image.content[wanted.digest]))
+        assert list(Path(store.private_path("tmp")).iterdir()) == []
     assert snapshot(Path(store.path, "blobs")) == before
 
 
@@ -140,29 +140,29 @@ def test_a_source_that_breaks_off_leaves_nothing(store: Store) -> None:
         yield image.content[wanted.digest][:100]
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), store.writer(image.digests) as writer:
-        writer.ingest(image.layers[0], broken)
-    assert not store.has(image.layers[0])
+    with pytest.raises(KeyboardInterrupt), store.open_writer(image.digests) as writer:
+        writer.put_blob(image.layers[0], broken)
+    assert not store.has_blob(image.layers[0])
     assert leftovers(store.path) == []
 
 
 def test_sha512_blobs_have_a_folder_of_their_own(store: Store) -> None:
     data = b"content"
     blob = Descriptor("application/octet-stream", Digest.of(data, "sha512"), len(data))
-    with store.writer([blob.digest]) as writer:
-        writer.ingest(blob, lambda wanted: [data])
+    with store.open_writer([blob.digest]) as writer:
+        writer.put_blob(blob, lambda wanted: [data])
     assert Path(store.path, "blobs", "sha512", blob.digest.hex).read_bytes() == data
-    assert Store(store.path).has(blob)
+    assert Store(store.path).has_blob(blob)
 
 
 def test_an_image_is_not_named_while_a_part_of_it_is_lacking(store: Store) -> None:
     image = make_image("other")
     before = Path(store.index_path).read_bytes()
-    with store.writer(image.digests) as writer:
+    with store.open_writer(image.digests) as writer:
         for blob in image.blobs[:-1]:
-            writer.ingest(blob, image.open)
+            writer.put_blob(blob, image.open)
         with pytest.raises(StoreIncomplete, match=str(image.blobs[-1].digest)):
-            writer.publish([NamedGraph(image.graph, (Reference.parse("other:1"),), None)])
+            writer.publish_images([NamedGraph(image.graph, (Reference.parse("other:1"),), None)])
     assert Path(store.index_path).read_bytes() == before
 
 
@@ -174,7 +174,7 @@ def test_an_index_is_not_named_without_a_platform_that_was_asked_for(store: Stor
 
 def test_an_index_may_be_named_with_the_platforms_that_were_asked_for(store: Store) -> None:
     entry = make_index("i").sparse("linux/arm64").put(store, "i:1", platforms=["linux/arm64"])
-    assert Store(store.path).missing(entry) == []
+    assert Store(store.path).find_missing_blobs(entry) == []
 
 
 def test_a_child_that_was_asked_for_and_got_lost_is_noticed(store: Store) -> None:
@@ -182,7 +182,7 @@ def test_a_child_that_was_asked_for_and_got_lost_is_noticed(store: Store) -> Non
     entry = index.put(store, "i:1", platforms=["linux/arm64"])
     lost = index.graph.images[1].descriptor
     blob_file(store, lost).unlink()
-    assert [found.digest for found in Store(store.path).missing(entry)] == [lost.digest]
+    assert [found.digest for found in Store(store.path).find_missing_blobs(entry)] == [lost.digest]
 
 
 def test_damage_of_another_name_does_not_keep_an_image_from_being_named(store: Store) -> None:
@@ -190,38 +190,38 @@ def test_damage_of_another_name_does_not_keep_an_image_from_being_named(store: S
     index.put(store, "i:all", platforms=["all"])
     blob_file(store, index.graph.images[1].descriptor).unlink()
     index.sparse("linux/amd64").put(Store(store.path), "i:amd64", platforms=["linux/amd64"])
-    assert Store(store.path).complete(Reference.parse("i:amd64"))
+    assert Store(store.path).get_complete_entry(Reference.parse("i:amd64"))
 
 
 def test_what_is_published_while_folders_are_synced_is_synced_before_its_image_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = make_image("first"), make_image("second")
     folder = os.path.dirname(store.blob_path(first.root.digest))
     synced: list[str] = []
-    with store.writer(first.digests | second.digests) as writer:
-        late = [descriptor for descriptor in second.blobs if not store.has(descriptor)]
+    with store.open_writer(first.digests | second.digests) as writer:
+        late = [descriptor for descriptor in second.blobs if not store.has_blob(descriptor)]
 
         def sync(synced_folder: Folder) -> None:
             synced.append(synced_folder.path)
             while synced_folder.path == folder and late:
-                writer.ingest(late.pop(), second.open)
+                writer.put_blob(late.pop(), second.open)
 
         monkeypatch.setattr(Folder, "sync", sync)
         for blob in first.blobs:
-            writer.ingest(blob, first.open)
-        writer.publish([NamedGraph(first.graph, (Reference.parse("first:1"),), None)])
+            writer.put_blob(blob, first.open)
+        writer.publish_images([NamedGraph(first.graph, (Reference.parse("first:1"),), None)])
         for part in second.graph.documents:
-            writer.ingest(part, second.open)
+            writer.put_blob(part, second.open)
         synced.clear()
-        writer.publish([NamedGraph(second.graph, (Reference.parse("second:1"),), None)])
+        writer.publish_images([NamedGraph(second.graph, (Reference.parse("second:1"),), None)])
     assert synced.index(folder) < synced.index(store.path)
 
 
 def test_what_another_run_has_just_published_is_synced_before_it_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     image = make_image("other")
     synced: list[str] = []
-    with store.writer(image.digests) as slow:
+    with store.open_writer(image.digests) as slow:
         for blob in image.graph.content:
-            slow.ingest(blob, image.open)
+            slow.put_blob(blob, image.open)
         monkeypatch.setattr(Folder, "sync", lambda synced_folder: synced.append(synced_folder.path))
         image.put(Store(store.path), "quick:1")
     assert synced.index(os.path.dirname(store.blob_path(image.root.digest))) < synced.index(store.path)
@@ -231,10 +231,10 @@ def test_removal_keeps_what_another_image_shares(store: Store) -> None:
     shared = [IMAGE.content[layer.digest] for layer in IMAGE.layers]
     upper = make_image("upper", 1, shared=shared)
     upper.put(store, "upper:1")
-    with store.writer(()) as writer:
-        writer.remove([store.resolve(NAME)], list(IMAGE.digests))
-    assert Store(store.path).complete(Reference.parse("upper:1"))
-    assert {digest for digest in IMAGE.digests if store.status(digest) is None} == IMAGE.digests - upper.digests
+    with store.open_writer(()) as writer:
+        writer.remove_images([store.get_entry(NAME)], list(IMAGE.digests))
+    assert Store(store.path).get_complete_entry(Reference.parse("upper:1"))
+    assert {digest for digest in IMAGE.digests if store.blob_status(digest) is None} == IMAGE.digests - upper.digests
 
 
 def test_removal_keeps_what_an_unnamed_image_shares(store: Store) -> None:
@@ -242,9 +242,9 @@ def test_removal_keeps_what_an_unnamed_image_shares(store: Store) -> None:
     upper = make_image("upper", 1, shared=shared)
     upper.put(store, "upper:1")
     make_image("new").put(store, "upper:1")
-    with store.writer(()) as writer:
-        writer.remove([store.resolve(NAME)], list(IMAGE.digests))
-    assert Store(store.path).complete(upper.root.digest)
+    with store.open_writer(()) as writer:
+        writer.remove_images([store.get_entry(NAME)], list(IMAGE.digests))
+    assert Store(store.path).get_complete_entry(upper.root.digest)
 
 
 def test_selections_of_two_runs_add_up(store: Store) -> None:
@@ -252,4 +252,4 @@ def test_selections_of_two_runs_add_up(store: Store) -> None:
     index.sparse("linux/amd64").put(store, "i:1", platforms=["linux/amd64"])
     entry = index.sparse("linux/arm64").put(store, "i:1", platforms=["linux/arm64"])
     assert entry.selection == Selection.parse(["linux/amd64", "linux/arm64"])
-    assert Store(store.path).missing(entry) == []
+    assert Store(store.path).find_missing_blobs(entry) == []

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import LockTimeout, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.folders import open_path
 from ansible_collections.longshore.images.plugins.module_utils.store import locks
-from ansible_collections.longshore.images.plugins.module_utils.store.other_runs import company_of, size_below
+from ansible_collections.longshore.images.plugins.module_utils.store.other_runs import find_other_runs, folder_size
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.tests.support.faults import end_of, snapshot, start_child
 from ansible_collections.longshore.images.tests.support.images import make_image
@@ -32,31 +32,31 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_a_store_that_nobody_has_written_to_has_no_company(tmp_path: Path) -> None:
-    company = company_of(Store(str(tmp_path / "store")))
+    company = find_other_runs(Store(str(tmp_path / "store")))
     assert company == (frozenset(), {}, {})
     assert not (tmp_path / "store").exists()
 
 
 def test_the_needs_of_all_living_runs_count(store: Store) -> None:
     other = make_image("y")
-    with store.writer(IMAGE.digests), Store(store.path).writer(other.digests):
+    with store.open_writer(IMAGE.digests), Store(store.path).open_writer(other.digests):
         before = snapshot(store.path)
-        assert company_of(store).needed == IMAGE.digests | other.digests
+        assert find_other_runs(store).needed == IMAGE.digests | other.digests
         assert snapshot(store.path) == before
-    assert company_of(store).needed == frozenset()
+    assert find_other_runs(store).needed == frozenset()
 
 
 def test_what_the_dead_have_left_is_counted_and_stays(store: Store) -> None:
-    with store.writer(IMAGE.digests):
-        Path(store.private("tmp", "999-0.0")).write_text("half a blob")
-        Path(store.private("tmp", "999-0.1")).mkdir()
-        Path(store.private("tmp", "999-0.1", "in the way")).write_text("12345")
-        Path(store.private("tmp", "999-0.2")).symlink_to(store.path)
-        (lease,) = os.listdir(store.private("leases"))
-        Path(store.private("leases", "999-0")).write_text("[]")
-        Path(store.private("tmp", f"{lease}.7")).write_text("of the living")
+    with store.open_writer(IMAGE.digests):
+        Path(store.private_path("tmp", "999-0.0")).write_text("half a blob")
+        Path(store.private_path("tmp", "999-0.1")).mkdir()
+        Path(store.private_path("tmp", "999-0.1", "in the way")).write_text("12345")
+        Path(store.private_path("tmp", "999-0.2")).symlink_to(store.path)
+        (lease,) = os.listdir(store.private_path("leases"))
+        Path(store.private_path("leases", "999-0")).write_text("[]")
+        Path(store.private_path("tmp", f"{lease}.7")).write_text("of the living")
         before = snapshot(store.path)
-        assert {os.path.basename(path): size for path, size in company_of(store).abandoned.items()} == {
+        assert {os.path.basename(path): size for path, size in find_other_runs(store).abandoned.items()} == {
             "999-0": 2,
             "999-0.0": 11,
             "999-0.1": 5,
@@ -66,18 +66,18 @@ def test_what_the_dead_have_left_is_counted_and_stays(store: Store) -> None:
 
 
 def test_a_run_that_keeps_the_store_to_itself_is_waited_for_but_not_for_ever(store: Store) -> None:
-    with Path(store.private("lock")).open("w") as held:
+    with Path(store.private_path("lock")).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(LockTimeout, match=store.private("lock")):
-            company_of(store)
+        with pytest.raises(LockTimeout, match=store.private_path("lock")):
+            find_other_runs(store)
 
 
 def test_those_who_only_look_do_not_wait_for_each_other_and_writers_wait_for_them(store: Store) -> None:
-    with locks.watching(open_path(store.private()), 0):
-        assert company_of(store).needed == frozenset()
+    with locks.lock_shared(open_path(store.private_path()), 0):
+        assert find_other_runs(store).needed == frozenset()
         started = time.monotonic()
         with pytest.raises(LockTimeout):
-            store.writer(())
+            store.open_writer(())
         assert time.monotonic() - started > 0.15
 
 
@@ -86,20 +86,20 @@ def test_a_look_at_leases_never_hides_that_their_run_is_alive(store: Store) -> N
 
     def look() -> None:
         for _round in range(300):
-            company_of(Store(store.path))
+            find_other_runs(Store(store.path))
 
     children = [start_child(look) for _child in range(2)]
     for _round in range(60):
-        with Store(store.path).writer(IMAGE.digests):
-            assert company_of(Store(store.path)).needed == IMAGE.digests
+        with Store(store.path).open_writer(IMAGE.digests):
+            assert find_other_runs(Store(store.path)).needed == IMAGE.digests
     assert [end_of(child) for child in children] == [0, 0]
 
 
 def test_the_garbled_lease_of_a_living_run_is_told(store: Store) -> None:
-    with store.writer(IMAGE.digests):
-        Path(store.private("leases"), *os.listdir(store.private("leases"))).write_text("garbled")
+    with store.open_writer(IMAGE.digests):
+        Path(store.private_path("leases"), *os.listdir(store.private_path("leases"))).write_text("garbled")
         with pytest.raises(StoreDamaged, match="leases"):
-            company_of(store)
+            find_other_runs(store)
 
 
 def test_a_size_is_that_of_regular_files_alone(tmp_path: Path) -> None:
@@ -110,4 +110,4 @@ def test_a_size_is_that_of_regular_files_alone(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "folder" / "fifo")
     (tmp_path / "link").symlink_to("folder")
     sizes = {"folder": 4, "folder/one": 1, "folder/link": 0, "folder/fifo": 0, "link": 0, "absent": 0}
-    assert {path: size_below(open_path(str((tmp_path / path).parent)), Path(path).name) for path in sizes} == sizes
+    assert {path: folder_size(open_path(str((tmp_path / path).parent)), Path(path).name) for path in sizes} == sizes

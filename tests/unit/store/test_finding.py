@@ -23,16 +23,16 @@ def test_each_image_is_read_once_however_many_ids_are_asked_for(tmp_path: Path, 
     for number, image in enumerate(IMAGES):
         image.put(Store(path), f"r.test/image:{number}")
     read: list[Descriptor] = []
-    real = Store.read
+    real = Store.read_document
 
     def noted(self: Store, descriptor: Descriptor) -> bytes | None:
         read.append(descriptor)
         return real(self, descriptor)
 
-    monkeypatch.setattr(Store, "read", noted)
+    monkeypatch.setattr(Store, "read_document", noted)
     store = Store(path)
     for number, image in enumerate(IMAGES):
-        (entry,) = store.matching(image.graph.images[0].manifest.config.digest)
+        (entry,) = store.find_entries(image.graph.images[0].manifest.config.digest)
         assert str(entry.name) == f"r.test/image:{number}"
     manifests = [descriptor for descriptor in read if descriptor.is_document]
     assert len(manifests) == len(IMAGES)
@@ -45,7 +45,7 @@ def test_an_id_that_came_with_another_platform_is_found_by_a_store_that_looked_b
     pull(path, "r.test/added:1", platforms=["linux/amd64"], registry=registry)
     store = Store(str(path))
     added = index.graph.images[1].manifest.config.digest
-    assert store.matching(added) == []
+    assert store.find_entries(added) == []
     pull(path, "r.test/added:1", platforms=ALL.words(), registry=registry)
     store.reload()
-    assert [entry.digest for entry in store.matching(added)] == [index.root.digest]
+    assert [entry.digest for entry in store.find_entries(added)] == [index.root.digest]

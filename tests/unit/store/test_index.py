@@ -63,7 +63,7 @@ def test_what_another_tool_wrote_survives_a_new_name() -> None:
     artifact = {"mediaType": "application/vnd.example", "digest": f"sha512:{'c' * 128}", "size": 3, "artifactType": "x/y"}
     index = index_of(foreign, odd, artifact, annotations={"top": "level"}, other=[True, None, 1.5])
 
-    after = written(index.naming(name("nginx:1"), descriptor("d"), None))
+    after = written(index.with_name(name("nginx:1"), descriptor("d"), None))
 
     assert after["manifests"][:3] == [foreign, odd, artifact]
     assert after["annotations"] == {"top": "level"}
@@ -73,103 +73,103 @@ def test_what_another_tool_wrote_survives_a_new_name() -> None:
 @pytest.mark.parametrize("value", [None, {}])
 def test_an_entry_whose_annotations_are_null_or_empty_is_an_unnamed_image(value: object) -> None:
     index = index_of({**entry("a"), "annotations": value})
-    assert lines(index.naming(name("x:1"), descriptor("a"), None)) == [("a", "x:1")]
+    assert lines(index.with_name(name("x:1"), descriptor("a"), None)) == [("a", "x:1")]
 
 
 def test_annotations_of_an_entry_stay_when_its_image_gets_a_name() -> None:
     index = index_of(entry("a", annotations={"org.example.x": "y"}, extra=1))
-    (line,) = written(index.naming(name("x:1"), descriptor("a"), None))["manifests"]
+    (line,) = written(index.with_name(name("x:1"), descriptor("a"), None))["manifests"]
     assert line["annotations"] == {"org.example.x": "y", REF_NAME: "docker.io/library/x:1"}
     assert line["extra"] == 1
 
 
 def test_annotations_of_an_entry_stay_when_its_name_moves_away() -> None:
     index = index_of(entry("a", "docker.io/library/x:1", annotations={"org.example.x": "y"}, extra=1))
-    first, second = written(index.naming(name("x:1"), descriptor("b"), None))["manifests"]
+    first, second = written(index.with_name(name("x:1"), descriptor("b"), None))["manifests"]
     assert first == entry("a", annotations={"org.example.x": "y"}, extra=1)
     assert second["digest"] == str(digest("b"))
 
 
 def test_any_text_that_json_can_hold_survives() -> None:
     strange = entry("a", annotations={"k": 'é 日本 \u2028 \x00 " \\ \U0001f6a2'})
-    again = StoreIndex.parse(index_of(strange).naming(name("x:1"), descriptor("b"), None).to_bytes(), PATH)
+    again = StoreIndex.parse(index_of(strange).with_name(name("x:1"), descriptor("b"), None).to_bytes(), PATH)
     assert written(again)["manifests"][0] == strange
 
 
 def test_a_moved_name_leaves_the_old_image_unnamed_once() -> None:
     index = index_of(entry("a", "docker.io/library/x:1"), entry("a"), entry("b", "docker.io/library/y:1"))
-    assert lines(index.naming(name("x:1"), descriptor("c"), None)) == [("a", None), ("b", "y:1"), ("c", "x:1")]
+    assert lines(index.with_name(name("x:1"), descriptor("c"), None)) == [("a", None), ("b", "y:1"), ("c", "x:1")]
 
 
 def test_an_unnamed_entry_of_another_tool_stays_beside_a_named_one() -> None:
     foreign = entry("a", annotations={"org.example.x": "y"}, artifactType="x/y")
     index = index_of(entry("a", "docker.io/library/x:1"), foreign, entry("a"))
-    assert written(index.naming(name("y:1"), descriptor("b"), None))["manifests"][:3] == written(index)["manifests"]
+    assert written(index.with_name(name("y:1"), descriptor("b"), None))["manifests"][:3] == written(index)["manifests"]
 
 
 def test_what_two_entries_of_one_image_say_is_joined_when_they_become_one() -> None:
     index = index_of(entry("a", annotations={"one": "1"}), entry("a", "docker.io/library/x:1", annotations={"two": "2"}, extra=1))
-    (line,) = written(index.naming(name("x:1"), descriptor("a"), None))["manifests"]
+    (line,) = written(index.with_name(name("x:1"), descriptor("a"), None))["manifests"]
     assert line == entry("a", "docker.io/library/x:1", annotations={"one": "1", "two": "2"}, extra=1)
 
 
 def test_an_image_that_keeps_another_name_is_not_listed_unnamed_as_well() -> None:
     index = index_of(entry("a", "docker.io/library/x:1"), entry("a", "docker.io/library/z:1"))
-    assert lines(index.naming(name("x:1"), descriptor("b"), None)) == [("a", "z:1"), ("b", "x:1")]
+    assert lines(index.with_name(name("x:1"), descriptor("b"), None)) == [("a", "z:1"), ("b", "x:1")]
 
 
 def test_an_unnamed_image_takes_its_new_name_in_place() -> None:
     index = index_of(entry("a"), entry("b", "docker.io/library/y:1"))
-    assert lines(index.naming(name("x:1"), descriptor("a"), None)) == [("a", "x:1"), ("b", "y:1")]
+    assert lines(index.with_name(name("x:1"), descriptor("a"), None)) == [("a", "x:1"), ("b", "y:1")]
 
 
 def test_a_name_that_comes_back_finds_its_old_image() -> None:
     index = index_of(entry("a", "docker.io/library/x:1"))
-    there = index.naming(name("x:1"), descriptor("b"), None)
-    assert lines(there.naming(name("x:1"), descriptor("a"), None)) == [("a", "x:1"), ("b", None)]
+    there = index.with_name(name("x:1"), descriptor("b"), None)
+    assert lines(there.with_name(name("x:1"), descriptor("a"), None)) == [("a", "x:1"), ("b", None)]
 
 
 def test_a_name_that_another_tool_wrote_twice_is_there_once_afterwards() -> None:
     index = index_of(entry("a", "docker.io/library/x:1"), entry("b", "x:1"), entry("c", "docker.io/library/x:1"))
     for letter in "abcd":
-        named = [line for line in lines(index.naming(name("x:1"), descriptor(letter), None)) if line[1] == "x:1"]
+        named = [line for line in lines(index.with_name(name("x:1"), descriptor(letter), None)) if line[1] == "x:1"]
         assert named == [(letter, "x:1")]
 
 
 def test_naming_again_changes_nothing() -> None:
     index = index_of(entry("a", "docker.io/library/x:1", annotations={PLATFORMS: "linux/amd64"}), entry("b", "short"))
-    again = index.naming(name("x:1"), descriptor("a"), Selection.parse(["linux/amd64"]))
+    again = index.with_name(name("x:1"), descriptor("a"), Selection.parse(["linux/amd64"]))
     assert again == index
     assert written(again)["manifests"] == written(index)["manifests"]
 
 
 def test_the_order_of_the_file_is_kept() -> None:
     index = index_of(*(entry(letter, f"docker.io/library/{letter}:1") for letter in "fadbec"))
-    assert [letter for letter, _name in lines(index.naming(name("d:2"), descriptor("d"), None))] == list("fadbecd")
+    assert [letter for letter, _name in lines(index.with_name(name("d:2"), descriptor("d"), None))] == list("fadbecd")
 
 
 def test_platforms_asked_for_add_up() -> None:
     index = index_of(entry("a", "docker.io/library/x:1", annotations={PLATFORMS: "linux/amd64"}))
-    added = index.naming(name("x:1"), descriptor("a"), Selection.parse(["linux/arm64"]))
+    added = index.with_name(name("x:1"), descriptor("a"), Selection.parse(["linux/arm64"]))
     assert written(added)["manifests"][0]["annotations"][PLATFORMS] == "linux/amd64,linux/arm64"
 
 
 def test_platforms_of_the_old_image_are_not_those_of_the_new_one() -> None:
     index = index_of(entry("a", "docker.io/library/x:1", annotations={PLATFORMS: "linux/s390x"}))
-    moved = index.naming(name("x:1"), descriptor("b"), Selection.parse(["linux/amd64"]))
+    moved = index.with_name(name("x:1"), descriptor("b"), Selection.parse(["linux/amd64"]))
     assert written(moved)["manifests"][1]["annotations"][PLATFORMS] == "linux/amd64"
 
 
 def test_a_short_name_of_another_tool_is_no_name_and_stays() -> None:
     index = index_of(entry("a", "latest"))
     assert index.entries[0].name is None
-    assert index.named(name("latest")) is None
-    assert lines(index.naming(name("x:1"), descriptor("a"), None)) == [("a", "latest"), ("a", "x:1")]
+    assert index.get_named(name("latest")) is None
+    assert lines(index.with_name(name("x:1"), descriptor("a"), None)) == [("a", "latest"), ("a", "x:1")]
 
 
 def test_removal_leaves_a_name_that_was_moved_meanwhile() -> None:
     before = index_of(entry("a", "docker.io/library/x:1"), entry("b", "docker.io/library/y:1"))
-    moved = before.naming(name("x:1"), descriptor("c"), None)
+    moved = before.with_name(name("x:1"), descriptor("c"), None)
     assert lines(moved.without([before.entries[0]])) == [("a", None), ("b", "y:1"), ("c", "x:1")]
 
 

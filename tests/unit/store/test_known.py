@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.store.verified import MAX_KNOWN, KnownBlobs
+from ansible_collections.longshore.images.plugins.module_utils.store.verified import MAX_KNOWN, VerifiedBlobs
 
 DIGEST = Digest("sha256", "a" * 64)
 
@@ -34,15 +34,15 @@ def numbered(number: int) -> Digest:
 
 
 def test_what_was_added_is_known_to_the_next_run(record: Path, status: os.stat_result) -> None:
-    known = KnownBlobs(str(record))
+    known = VerifiedBlobs(str(record))
     known.add(DIGEST, status)
     record.write_bytes(known.to_bytes())
-    assert KnownBlobs(str(record)).knows(DIGEST, status)
+    assert VerifiedBlobs(str(record)).knows(DIGEST, status)
 
 
 @pytest.mark.parametrize("change", ["size", "time", "inode"])
 def test_a_file_that_changed_is_not_known(record: Path, tmp_path: Path, status: os.stat_result, change: str) -> None:
-    known = KnownBlobs(str(record))
+    known = VerifiedBlobs(str(record))
     known.add(DIGEST, status)
     blob = tmp_path / "blob"
     if change == "inode":
@@ -55,15 +55,15 @@ def test_a_file_that_changed_is_not_known(record: Path, tmp_path: Path, status: 
 
 
 def test_the_record_is_bounded_and_forgets_the_oldest_first(record: Path, status: os.stat_result) -> None:
-    known = KnownBlobs(str(record))
+    known = VerifiedBlobs(str(record))
     for number in range(MAX_KNOWN):
         known.add(numbered(number), status)
     record.write_bytes(known.to_bytes())
-    younger = KnownBlobs(str(record))
+    younger = VerifiedBlobs(str(record))
     younger.add(numbered(MAX_KNOWN), status)
     record.write_bytes(younger.to_bytes())
 
-    again = KnownBlobs(str(record))
+    again = VerifiedBlobs(str(record))
     assert len(json.loads(record.read_bytes())) == MAX_KNOWN
     assert not again.knows(numbered(0), status)
     assert again.knows(numbered(1), status)
@@ -71,14 +71,14 @@ def test_the_record_is_bounded_and_forgets_the_oldest_first(record: Path, status
 
 
 def test_news_of_two_runs_are_joined(record: Path, status: os.stat_result) -> None:
-    first, second = KnownBlobs(str(record)), KnownBlobs(str(record))
+    first, second = VerifiedBlobs(str(record)), VerifiedBlobs(str(record))
     assert not second.knows(numbered(1), status)
     first.add(numbered(1), status)
     second.add(numbered(2), status)
     for known in (first, second):
         record.write_bytes(known.to_bytes())
-    assert KnownBlobs(str(record)).knows(numbered(1), status)
-    assert KnownBlobs(str(record)).knows(numbered(2), status)
+    assert VerifiedBlobs(str(record)).knows(numbered(1), status)
+    assert VerifiedBlobs(str(record)).knows(numbered(2), status)
 
 
 GARBLED = {
@@ -103,7 +103,7 @@ GARBLED = {
 @pytest.mark.parametrize("data", GARBLED.values(), ids=GARBLED.keys())
 def test_a_garbled_record_is_ignored_and_replaced(record: Path, status: os.stat_result, data: bytes) -> None:
     record.write_bytes(data)
-    known = KnownBlobs(str(record))
+    known = VerifiedBlobs(str(record))
     assert not known.knows(DIGEST, status)
     known.add(DIGEST, status)
     assert list(json.loads(known.to_bytes())) == [str(DIGEST)]
@@ -118,24 +118,24 @@ def test_a_record_that_is_no_regular_file_is_ignored(record: Path, tmp_path: Pat
     else:
         (tmp_path / "elsewhere").write_text(json.dumps({str(DIGEST): [status.st_size, status.st_mtime_ns, status.st_ino]}))
         record.symlink_to(tmp_path / "elsewhere")
-    assert not KnownBlobs(str(record)).knows(DIGEST, status)
+    assert not VerifiedBlobs(str(record)).knows(DIGEST, status)
 
 
 def test_a_file_that_was_found_wrong_does_not_count_by_an_older_mark_and_the_next_run_knows_it(record: Path, status: os.stat_result) -> None:
-    known = KnownBlobs(str(record))
+    known = VerifiedBlobs(str(record))
     known.add(DIGEST, status)
     record.write_bytes(known.to_bytes())
-    known = KnownBlobs(str(record))
+    known = VerifiedBlobs(str(record))
     assert not known.rejects(DIGEST, status)
     known.reject(DIGEST, status)
     record.write_bytes(known.to_bytes())
-    for reader in (known, KnownBlobs(str(record))):
+    for reader in (known, VerifiedBlobs(str(record))):
         assert reader.rejects(DIGEST, status)
         assert not reader.knows(DIGEST, status)
 
 
 def test_a_wrong_file_that_changed_is_looked_at_again(record: Path, status: os.stat_result, tmp_path: Path) -> None:
-    known = KnownBlobs(str(record))
+    known = VerifiedBlobs(str(record))
     known.reject(DIGEST, status)
     os.utime(tmp_path / "blob", ns=(1, 1))
     assert not known.rejects(DIGEST, (tmp_path / "blob").stat())

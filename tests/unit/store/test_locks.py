@@ -34,10 +34,10 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_lock_that_is_held_too_long_is_an_error_that_names_its_file(store: Store) -> None:
     before = Path(store.index_path).read_bytes()
-    with Path(store.private("lock")).open("w") as held:
+    with Path(store.private_path("lock")).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         started = time.monotonic()
-        with pytest.raises(LockTimeout, match=rf"{store.private('lock')}.*0\.2 seconds"):
+        with pytest.raises(LockTimeout, match=rf"{store.private_path('lock')}.*0\.2 seconds"):
             make_image("y").put(store, "y:1")
     assert 0.15 < time.monotonic() - started < 5
     assert Path(store.index_path).read_bytes() == before
@@ -45,21 +45,21 @@ def test_a_lock_that_is_held_too_long_is_an_error_that_names_its_file(store: Sto
 
 
 def test_reading_waits_for_no_lock(store: Store) -> None:
-    with Path(store.private("lock")).open("w") as held:
+    with Path(store.private_path("lock")).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert Store(store.path).complete(Reference.parse("x:1"))
+        assert Store(store.path).get_complete_entry(Reference.parse("x:1"))
 
 
 def test_a_lock_that_is_given_up_in_time_is_waited_for(store: Store) -> None:
-    private = open_path(store.private())
-    with locks.exclusive(private, 0o600, 1, private.own_status(), store.folders.check_file):
+    private = open_path(store.private_path())
+    with locks.lock_exclusive(private, 0o600, 1, private.own_status(), store.folders.check_file):
         pass
-    descriptor = os.open(store.private("lock"), os.O_RDWR)
+    descriptor = os.open(store.private_path("lock"), os.O_RDWR)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def wait() -> None:
         os.close(descriptor)
-        with locks.exclusive(private, 0o600, 30, private.own_status(), store.folders.check_file):
+        with locks.lock_exclusive(private, 0o600, 30, private.own_status(), store.folders.check_file):
             pass
 
     child = start_child(wait)
@@ -75,68 +75,68 @@ def test_a_file_system_without_locks_is_refused(store: Store, monkeypatch: pytes
 
     before = Path(store.index_path).read_bytes()
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(InputOutputError, match=rf"{store.private('lock')}.*file locks"):
+    with pytest.raises(InputOutputError, match=rf"{store.private_path('lock')}.*file locks"):
         make_image("y").put(store, "y:1")
     assert Path(store.index_path).read_bytes() == before
     assert leftovers(store.path) == []
 
 
 def test_a_lock_file_that_is_a_link_is_refused(store: Store, tmp_path: Path) -> None:
-    Path(store.private("lock")).unlink()
-    Path(store.private("lock")).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InputOutputError, match=store.private("lock")):
+    Path(store.private_path("lock")).unlink()
+    Path(store.private_path("lock")).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputOutputError, match=store.private_path("lock")):
         make_image("y").put(store, "y:1")
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_leases_and_temporary_files_and_folders_of_the_dead_are_cleared_away(store: Store) -> None:
-    Path(store.private("leases", "999-0")).write_text("[]")
-    Path(store.private("leases", "999-1")).write_text("cut off")
-    Path(store.private("tmp", "999-0.0")).write_text("half a blob")
-    Path(store.private("tmp", "999-0.1", "was")).mkdir(parents=True)
-    Path(store.private("tmp", "999-0.1", "was", "in the way")).write_text("x")
-    Path(store.private("tmp", "999-0.2")).symlink_to(store.path)
-    with store.writer(()):
+    Path(store.private_path("leases", "999-0")).write_text("[]")
+    Path(store.private_path("leases", "999-1")).write_text("cut off")
+    Path(store.private_path("tmp", "999-0.0")).write_text("half a blob")
+    Path(store.private_path("tmp", "999-0.1", "was")).mkdir(parents=True)
+    Path(store.private_path("tmp", "999-0.1", "was", "in the way")).write_text("x")
+    Path(store.private_path("tmp", "999-0.2")).symlink_to(store.path)
+    with store.open_writer(()):
         pass
     assert leftovers(store.path) == []
-    assert Store(store.path).complete(Reference.parse("x:1"))
+    assert Store(store.path).get_complete_entry(Reference.parse("x:1"))
 
 
 def test_temporary_files_of_the_living_stay(store: Store) -> None:
     other = make_image("y")
-    with store.writer(other.digests) as writer:
+    with store.open_writer(other.digests) as writer:
 
         def slowly(wanted: object) -> object:
-            with Store(store.path).writer(()):
+            with Store(store.path).open_writer(()):
                 pass
             return [other.content[other.layers[0].digest]]
 
-        writer.ingest(other.layers[0], slowly)  # type: ignore[arg-type]
-    assert store.has(other.layers[0])
+        writer.put_blob(other.layers[0], slowly)  # type: ignore[arg-type]
+    assert store.has_blob(other.layers[0])
 
 
 def test_removal_takes_nothing_that_a_lease_lists(store: Store) -> None:
-    with store.writer(IMAGE.digests), Store(store.path).writer(()) as remover:
-        remover.remove([store.resolve(Reference.parse("x:1"))], list(IMAGE.digests))
+    with store.open_writer(IMAGE.digests), Store(store.path).open_writer(()) as remover:
+        remover.remove_images([store.get_entry(Reference.parse("x:1"))], list(IMAGE.digests))
     assert Store(store.path).index.entries == ()
-    assert all(store.status(digest) is not None for digest in IMAGE.digests)
+    assert all(store.blob_status(digest) is not None for digest in IMAGE.digests)
 
 
 def test_a_lease_ends_with_its_run(store: Store) -> None:
-    with store.writer(IMAGE.digests):
+    with store.open_writer(IMAGE.digests):
         pass
-    with store.writer(()) as remover:
-        remover.remove([store.resolve(Reference.parse("x:1"))], list(IMAGE.digests))
-    assert all(store.status(digest) is None for digest in IMAGE.digests)
+    with store.open_writer(()) as remover:
+        remover.remove_images([store.get_entry(Reference.parse("x:1"))], list(IMAGE.digests))
+    assert all(store.blob_status(digest) is None for digest in IMAGE.digests)
 
 
 def test_the_garbled_lease_of_a_living_run_stops_a_removal_of_blobs(store: Store) -> None:
-    with store.writer(IMAGE.digests), Path(store.private("leases")).joinpath(*os.listdir(store.private("leases"))).open("w") as lease:
+    with store.open_writer(IMAGE.digests), Path(store.private_path("leases")).joinpath(*os.listdir(store.private_path("leases"))).open("w") as lease:
         lease.write("garbled")
         lease.flush()
         with pytest.raises(StoreDamaged, match="leases"):
-            Store(store.path).writer(())
-    assert all(store.status(digest) is not None for digest in IMAGE.digests)
+            Store(store.path).open_writer(())
+    assert all(store.blob_status(digest) is not None for digest in IMAGE.digests)
 
 
 def test_a_group_that_shares_a_store_sees_each_others_leases(open_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_group_that_shares_a_store_sees_each_others_leases(open_path: Path) ->
         os.setgroups([])
         os.setegid(4321)
         os.seteuid(1111)
-        with Store(path, 0o770).writer(IMAGE.digests):
+        with Store(path, 0o770).open_writer(IMAGE.digests):
             os.seteuid(0)
             assert in_child(put_as_another) == 0
 

@@ -13,14 +13,14 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import PlatformMissing, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
-from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, held_in_store
-from ansible_collections.longshore.images.plugins.module_utils.verbs.platforms import chosen_part
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, images_in_store
+from ansible_collections.longshore.images.plugins.module_utils.verbs.platforms import select_platforms
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_index
 from ansible_collections.longshore.images.tests.support.verbs import HOST, mend, pull
@@ -32,7 +32,7 @@ def nested() -> Image:
     """An index of one index for each of two platforms."""
     parts = [make_index(text, (platform,), layers=1) for text, platform in (("first", "linux/amd64"), ("second", "linux/arm64"))]
     roots = [dataclasses.replace(part.root, platform=None).members() for part in parts]
-    data = canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": roots})
+    data = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": roots})
     root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
     return Image(root, {**parts[0].content, **parts[1].content, root.digest: data})
 
@@ -40,7 +40,7 @@ def nested() -> Image:
 def test_what_was_asked_for_is_not_missed_in_the_index_of_another_platform(tmp_path: Path) -> None:
     path = tmp_path / "store"
     entry = nested().put(Store(str(path)), NAME, platforms=["linux/amd64"])
-    assert Store(str(path)).missing(entry) == []
+    assert Store(str(path)).find_missing_blobs(entry) == []
     assert not mend(path).changed
 
 
@@ -49,7 +49,7 @@ def test_what_was_asked_for_is_missed_in_the_index_that_has_it(tmp_path: Path) -
     entry = nested().put(Store(str(path)), NAME, platforms=["linux/amd64"])
     manifest = make_index("first", ("linux/amd64",), layers=1).graph.images[0].descriptor
     Path(Store(str(path)).blob_path(manifest.digest)).unlink()
-    assert manifest in Store(str(path)).missing(entry)
+    assert manifest in Store(str(path)).find_missing_blobs(entry)
 
 
 def test_the_hosts_part_is_there_when_all_was_pulled(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_hosts_part_is_there_when_all_was_pulled(tmp_path: Path) -> None:
     registry = FakeRepository({NAME: nested()})
     assert pull(path, NAME, platforms=["all"], registry=registry).changed
     assert not pull(path, NAME, registry=registry).changed
-    assert Store(str(path)).resolve(Reference.parse(NAME)).selection is not None
+    assert Store(str(path)).get_entry(Reference.parse(NAME)).selection is not None
 
 
 @pytest.mark.parametrize("platforms", [["linux/amd64"], ["linux/arm64"], ["linux/arm64", "linux/amd64"]], ids=" ".join)
@@ -67,9 +67,9 @@ def test_a_platform_is_found_in_whichever_index_has_it(tmp_path: Path, platforms
     assert pull(path, NAME, platforms=platforms, registry=registry).changed
     assert not pull(path, NAME, platforms=platforms, registry=registry).changed
     store = Store(str(path))
-    entry = store.resolve(Reference.parse(NAME))
-    assert store.missing(entry) == []
-    graph = store.graph(entry)
+    entry = store.get_entry(Reference.parse(NAME))
+    assert store.find_missing_blobs(entry) == []
+    graph = store.read_graph(entry)
     assert graph is not None
     assert sorted(graph.platforms) == sorted(platforms)
 
@@ -89,7 +89,7 @@ def test_a_platform_that_no_index_has_is_missing_and_those_of_all_are_told(tmp_p
 
 def test_an_index_that_is_listed_for_a_platform_and_does_not_have_it_is_no_image_for_it(tmp_path: Path) -> None:
     inner = make_index("other", ("linux/arm64",), layers=1)
-    data = canonical(
+    data = encode_canonical(
         {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_INDEX,
@@ -115,17 +115,17 @@ def test_what_is_asked_for_is_saved(tmp_path: Path, platforms: list[str]) -> Non
 
 def test_a_part_for_a_platform_alone_is_the_manifest_of_the_index_that_has_it() -> None:
     image = nested()
-    part = chosen_part(image.root, NAME, image.read, Selection.parse(["linux/arm64"]))
+    part = select_platforms(image.root, NAME, image.read, Selection.parse(["linux/arm64"]))
     assert part.root == make_index("second", ("linux/arm64",), layers=1).graph.images[0].descriptor
 
 
 def test_a_part_for_several_platforms_alone_is_refused_in_one_sentence() -> None:
     with pytest.raises(UnsupportedFormat, match="ask for one platform, or for all"):
-        chosen_part(nested().root, NAME, nested().read, Selection.parse(["linux/arm64", "linux/amd64"]))
+        select_platforms(nested().root, NAME, nested().read, Selection.parse(["linux/arm64", "linux/amd64"]))
 
 
 def test_an_index_that_is_here_is_told_to_be_present(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     nested().put(store, NAME, platforms=["all"])
-    (row,) = Inspector(held_in_store(store), "the store", HOST).asked([Reference.parse(NAME)], Filters())
+    (row,) = Inspector(images_in_store(store), "the store", HOST).asked([Reference.parse(NAME)], Filters())
     assert [child["present"] for child in row["manifests"]] == [True, True]

@@ -46,7 +46,7 @@ def open_both_ways(folder: Path, error: type[LongshoreError]) -> str:
     before = snapshot(folder.parent)
     with pytest.raises(error) as read:
         Store(str(folder)).reload()
-    with pytest.raises(error) as written, Store(str(folder)).writer(()):
+    with pytest.raises(error) as written, Store(str(folder)).open_writer(()):
         pass
     assert snapshot(folder.parent) == before
     assert read.value.message == written.value.message
@@ -57,7 +57,7 @@ def test_a_missing_folder_is_an_empty_store_and_stays_missing(folder: Path) -> N
     store = Store(str(folder))
     assert store.index.entries == ()
     with pytest.raises(ImageNotFound, match=str(folder)):
-        store.resolve(Reference.parse(NAME))
+        store.get_entry(Reference.parse(NAME))
     assert not folder.exists()
 
 
@@ -70,7 +70,7 @@ def test_an_empty_folder_is_an_empty_store_and_stays_empty(folder: Path) -> None
 def test_a_missing_and_an_empty_folder_become_stores(folder: Path) -> None:
     for path in (folder, folder.parent / "deep" / "er"):
         make_image("x").put(Store(str(path)), NAME)
-        assert Store(str(path)).complete(Reference.parse(NAME))
+        assert Store(str(path)).get_complete_entry(Reference.parse(NAME))
         assert json.loads((path / "oci-layout").read_bytes()) == {"imageLayoutVersion": "1.0.0"}
 
 
@@ -195,7 +195,7 @@ def test_a_store_whose_making_was_cut_short_is_an_empty_one(filled: Path, made: 
     store = Store(str(filled))
     assert store.index.entries == ()
     make_image("x").put(store, NAME)
-    assert Store(str(filled)).complete(Reference.parse(NAME))
+    assert Store(str(filled)).get_complete_entry(Reference.parse(NAME))
     assert list((filled / ".longshore" / "leases").iterdir()) == []
 
 
@@ -237,8 +237,8 @@ def test_a_later_run_keeps_the_modes_of_a_store(folder: Path, mode: int, later: 
     make_image("x").put(Store(str(folder), mode), NAME)
     before = {path: path.stat().st_mode for path in (folder, *folder.rglob("*"))}
     make_image("y").put(Store(str(folder), later), "y:1")
-    with Store(str(folder), later).writer(()) as writer:
-        writer.remove([Store(str(folder)).resolve(Reference.parse("y:1"))], [])
+    with Store(str(folder), later).open_writer(()) as writer:
+        writer.remove_images([Store(str(folder)).get_entry(Reference.parse("y:1"))], [])
     assert {path: path.stat().st_mode for path in before} == before
     assert {path.stat().st_mode & 0o777 for path in (folder / ".longshore").iterdir() if path.is_file()} == {mode & 0o666}
 
@@ -257,11 +257,11 @@ def test_looking_at_a_store_writes_nothing(filled: Path) -> None:
     before = snapshot(filled)
     store = Store(str(filled))
     for entry in store.index.entries:
-        assert store.missing(entry) == []
-        assert store.complete(entry.descriptor.digest) == entry
-        assert store.graph(entry)
-        assert store.matching(entry.descriptor.digest)
-    assert store.find(make_image("x").graph.images[0].manifest.config.digest) == store.index.entries[0]
+        assert store.find_missing_blobs(entry) == []
+        assert store.get_complete_entry(entry.descriptor.digest) == entry
+        assert store.read_graph(entry)
+        assert store.find_entries(entry.descriptor.digest)
+    assert store.find_entry(make_image("x").graph.images[0].manifest.config.digest) == store.index.entries[0]
     assert snapshot(filled) == before
 
 
@@ -287,12 +287,12 @@ def test_a_store_that_is_closed_holds_nothing_open(filled: Path, end: str) -> No
 
 def test_a_closed_store_opens_again(filled: Path) -> None:
     store = Store(str(filled))
-    assert store.complete(Reference.parse(NAME))
+    assert store.get_complete_entry(Reference.parse(NAME))
     store.close()
     shutil.rmtree(filled)
     assert store.reload().entries == ()
     make_image("y").put(store, "y:1")
-    assert store.complete(Reference.parse("y:1"))
+    assert store.get_complete_entry(Reference.parse("y:1"))
 
 
 @pytest.mark.parametrize("place", ["store", "folder/store"])
@@ -304,18 +304,18 @@ def test_a_store_behind_a_link_of_root_works_and_one_behind_a_link_of_another_us
     link.symlink_to("disk" if "/" in place else "disk/store")
     store = str(open_path / place)
     make_image("x").put(Store(store), NAME)
-    assert Store(str(open_path / "disk" / "store")).complete(Reference.parse(NAME))
+    assert Store(str(open_path / "disk" / "store")).get_complete_entry(Reference.parse(NAME))
     os.lchown(link, 4321, 4321)
     message = open_both_ways(Path(store), InputOutputError)
     assert "is a link that belongs to another user" in message
 
 
 def test_a_link_in_place_of_the_blobs_is_refused_for_reading_too(filled: Path) -> None:
-    entry = Store(str(filled)).resolve(Reference.parse(NAME))
+    entry = Store(str(filled)).get_entry(Reference.parse(NAME))
     (filled / "blobs" / "sha256").rename(filled.parent / "elsewhere")
     (filled / "blobs" / "sha256").symlink_to(filled.parent / "elsewhere")
     with pytest.raises(StoreDamaged, match=f"{filled}/blobs/sha256 is a link"):
-        Store(str(filled)).missing(entry)
+        Store(str(filled)).find_missing_blobs(entry)
 
 
 def test_a_private_folder_behind_a_link_is_never_read(filled: Path) -> None:
@@ -323,6 +323,6 @@ def test_a_private_folder_behind_a_link_is_never_read(filled: Path) -> None:
     (filled / ".longshore").symlink_to(filled.parent / "elsewhere")
     before = snapshot(filled.parent)
     with pytest.raises(StoreDamaged, match=f"{filled}/.longshore is a link"):
-        Store(str(filled)).writer(())
-    assert Store(str(filled)).complete(Reference.parse(NAME)), "without the record the blobs are hashed again"
+        Store(str(filled)).open_writer(())
+    assert Store(str(filled)).get_complete_entry(Reference.parse(NAME)), "without the record the blobs are hashed again"
     assert snapshot(filled.parent) == before

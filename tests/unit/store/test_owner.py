@@ -67,18 +67,18 @@ def test_a_user_goes_on_using_a_store_that_root_added_to(path: Path) -> None:
 def test_a_user_sees_what_a_live_run_of_root_needs(path: Path) -> None:
     image = make_image("roots")
     image.put(Store(str(path)), "r.test/roots:1")
-    root = Store(str(path)).writer(image.digests)
+    root = Store(str(path)).open_writer(image.digests)
 
     def remove() -> None:
         as_the_user()
         store = Store(str(path))
-        entry = store.resolve(Reference.parse("r.test/roots:1"))
-        with store.writer(()) as writer:
-            writer.remove([entry], image.digests)
+        entry = store.get_entry(Reference.parse("r.test/roots:1"))
+        with store.open_writer(()) as writer:
+            writer.remove_images([entry], image.digests)
 
     with root:
         assert in_child(remove) == 0
-    assert all(Store(str(path)).status(digest) is not None for digest in image.digests)
+    assert all(Store(str(path)).blob_status(digest) is not None for digest in image.digests)
 
 
 def test_a_blob_that_was_a_partial_file_is_the_users(path: Path) -> None:
@@ -88,8 +88,8 @@ def test_a_blob_that_was_a_partial_file_is_the_users(path: Path) -> None:
         def fill(partial: Partial) -> None:
             partial.append(image.content[blob.digest])
 
-        with Store(str(path)).writer(image.digests) as writer:
-            writer.fetch(blob, fill, image.open)
+        with Store(str(path)).open_writer(image.digests) as writer:
+            writer.put_blob_resumably(blob, fill, image.open)
 
     fetch(image, image.layers[0])
     assert Path(Store(str(path)).blob_path(image.layers[0].digest)).is_file()

@@ -20,7 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.store import partials
-from ansible_collections.longshore.images.plugins.module_utils.store.other_runs import company_of
+from ansible_collections.longshore.images.plugins.module_utils.store.other_runs import find_other_runs
 from ansible_collections.longshore.images.plugins.module_utils.store.partials import Partial
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.store.writer import Writer
@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def folder(store: Store) -> Path:
-    return Path(store.private(partials.FOLDER))
+    return Path(store.private_path(partials.FOLDER))
 
 
 def left(store: Store) -> dict[str, int]:
@@ -52,7 +52,7 @@ def bring(stop: int | None, error: BaseException | None = None) -> t.Callable[[P
     """Brings bytes at the front up to STOP, and fails then."""
 
     def fill(partial: Partial) -> None:
-        partial.only_front()
+        partial.start_appending()
         for start in range(partial.front, len(DATA) if stop is None else stop, 100):
             partial.append(DATA[start : min(start + 100, len(DATA) if stop is None else stop)])
         if error is not None:
@@ -63,11 +63,11 @@ def bring(stop: int | None, error: BaseException | None = None) -> t.Callable[[P
 
 def bring_pieces(*pieces: tuple[int, int], error: BaseException | None = None) -> t.Callable[[Partial], None]:
     def fill(partial: Partial) -> None:
-        partial.pieces()
+        partial.start_ranges()
         for start, stop in pieces:
             partial.write_at(start, DATA[start:stop])
-            partial.note(start, stop)
-        partial.hash_on()
+            partial.record_range(start, stop)
+        partial.hash_more()
         if error is not None:
             raise error
 
@@ -75,14 +75,14 @@ def bring_pieces(*pieces: tuple[int, int], error: BaseException | None = None) -
 
 
 def fetch(store: Store, fill: t.Callable[[Partial], None]) -> None:
-    with store.writer([BLOB.digest]) as writer:
-        writer.fetch(BLOB, fill, unused)
+    with store.open_writer([BLOB.digest]) as writer:
+        writer.put_blob_resumably(BLOB, fill, unused)
 
 
 def cut_off(store: Store, fill: t.Callable[[Partial], None]) -> None:
     with pytest.raises(Unreachable):
         fetch(store, fill)
-    assert not store.has(BLOB)
+    assert not store.has_blob(BLOB)
 
 
 def rest_of(store: Store) -> list[tuple[int, int]]:
@@ -90,7 +90,7 @@ def rest_of(store: Store) -> list[tuple[int, int]]:
     lacking: list[tuple[int, int]] = []
 
     def fill(partial: Partial) -> None:
-        lacking.extend(partial.gaps())
+        lacking.extend(partial.missing_ranges())
         bring_pieces(*lacking)(partial)
 
     fetch(store, fill)
@@ -105,7 +105,7 @@ def test_a_blob_that_is_whole_is_published_and_leaves_nothing(store: Store) -> N
     assert path.read_bytes() == DATA
     assert path.stat().st_mode & 0o777 == 0o444
     assert left(store) == {}
-    assert Store(store.path).has(BLOB)
+    assert Store(store.path).has_blob(BLOB)
 
 
 @pytest.mark.parametrize("error", [CUT, KeyboardInterrupt()], ids=["network", "interrupt"])
@@ -136,18 +136,18 @@ def test_a_file_without_anything_in_it_does_not_stay(store: Store) -> None:
 
 def test_bytes_that_are_not_what_was_promised_do_not_stay(store: Store) -> None:
     def wrong(partial: Partial) -> None:
-        partial.only_front()
+        partial.start_appending()
         partial.append(bytes(len(DATA)))
 
     with pytest.raises(DigestMismatch, match=str(BLOB.digest)):
         fetch(store, wrong)
     assert left(store) == {}
-    assert not store.has(BLOB)
+    assert not store.has_blob(BLOB)
 
 
 def test_one_byte_too_many_ends_it(store: Store) -> None:
     def endless(partial: Partial) -> None:
-        partial.only_front()
+        partial.start_appending()
         while True:
             partial.append(DATA)
 
@@ -172,7 +172,7 @@ DAMAGE: dict[str, t.Callable[[Path], object]] = {
 def test_a_file_that_was_damaged_is_filled_once_more_from_the_beginning(store: Store, damage: str) -> None:
     cut_off(store, bring(1000, CUT))
     DAMAGE[damage](folder(store) / f"sha256-{BLOB.digest.hex}")
-    fetch(store, lambda partial: bring_pieces(*partial.gaps())(partial))
+    fetch(store, lambda partial: bring_pieces(*partial.missing_ranges())(partial))
     assert Path(store.blob_path(BLOB.digest)).read_bytes() == DATA
     assert left(store) == {}
 
@@ -195,8 +195,8 @@ def test_what_is_no_file_of_ours_is_left_alone_and_the_blob_fetched_beside_it(st
     def never(partial: Partial) -> t.NoReturn:
         raise AssertionError("it was filled")
 
-    with store.writer([BLOB.digest]) as writer:
-        writer.fetch(BLOB, never, lambda wanted: (DATA,))
+    with store.open_writer([BLOB.digest]) as writer:
+        writer.put_blob_resumably(BLOB, never, lambda wanted: (DATA,))
     assert Path(store.blob_path(BLOB.digest)).read_bytes() == DATA
     assert outside.read_bytes() == DATA[:100]
 
@@ -205,9 +205,9 @@ def test_a_file_of_another_user_is_left_alone(store: Store) -> None:
     needs_root()
     cut_off(store, bring(1000, CUT))
     os.chown(folder(store) / f"sha256-{BLOB.digest.hex}", 65534, 65534)
-    with store.writer([BLOB.digest]) as writer:
-        writer.fetch(BLOB, lambda partial: unused(BLOB), lambda wanted: (DATA,))
-    assert store.has(BLOB)
+    with store.open_writer([BLOB.digest]) as writer:
+        writer.put_blob_resumably(BLOB, lambda partial: unused(BLOB), lambda wanted: (DATA,))
+    assert store.has_blob(BLOB)
 
 
 # Others who want the same blob.
@@ -228,7 +228,7 @@ def test_who_comes_second_waits_and_finds_the_blob(store: Store) -> None:
     fetch(Store(store.path), unused_fill)
     first.join(10)
     assert left(store) == {}
-    assert store.has(BLOB)
+    assert store.has_blob(BLOB)
 
 
 def unused_fill(partial: Partial) -> t.NoReturn:
@@ -257,7 +257,7 @@ def test_who_comes_second_begins_anew_where_the_first_threw_its_file_away(store:
     def wrong(partial: Partial) -> None:
         begun.set()
         go_on.wait(10)
-        partial.only_front()
+        partial.start_appending()
         partial.append(bytes(len(DATA)))
 
     def first() -> None:
@@ -284,9 +284,9 @@ def test_a_run_that_does_not_go_on_is_not_waited_for(store: Store, monkeypatch: 
     first = threading.Thread(target=fetch, args=(store, stopped))
     first.start()
     begun.wait(10)
-    with Store(store.path).writer([BLOB.digest]) as writer:
-        writer.fetch(BLOB, unused_fill, lambda wanted: (DATA,))
-    assert store.has(BLOB)
+    with Store(store.path).open_writer([BLOB.digest]) as writer:
+        writer.put_blob_resumably(BLOB, unused_fill, lambda wanted: (DATA,))
+    assert store.has_blob(BLOB)
     go_on.set()
     first.join(10)
     assert left(store) == {}
@@ -304,23 +304,23 @@ def test_a_full_disk_leaves_nothing_of_what_the_run_had_begun(store: Store) -> N
 
     def both(writer: Writer) -> None:
         with pytest.raises(Unreachable):
-            writer.fetch(BLOB, bring(1000, CUT), unused)
-        writer.fetch(other, full, unused)
+            writer.put_blob_resumably(BLOB, bring(1000, CUT), unused)
+        writer.put_blob_resumably(other, full, unused)
 
-    with pytest.raises(DiskFull), store.writer([BLOB.digest]) as writer:
+    with pytest.raises(DiskFull), store.open_writer([BLOB.digest]) as writer:
         both(writer)
     assert left(store) == {}
 
 
 def open_and_close(store: Store, *needed: Digest) -> None:
-    with Store(store.path).writer(needed):
+    with Store(store.path).open_writer(needed):
         """Every writer clears away what nobody needs."""
 
 
 def test_the_file_of_a_blob_that_is_there_is_cleared_away(store: Store) -> None:
     cut_off(store, bring_pieces((500, 600), error=CUT))
-    with store.writer([BLOB.digest]) as writer:
-        writer.ingest(BLOB, lambda wanted: (DATA,))
+    with store.open_writer([BLOB.digest]) as writer:
+        writer.put_blob(BLOB, lambda wanted: (DATA,))
     assert left(store) != {}
     open_and_close(store)
     assert left(store) == {}
@@ -334,7 +334,7 @@ def test_a_file_that_no_run_has_touched_for_a_week_is_cleared_away(store: Store,
     os.utime(path, (then, then))
     open_and_close(store, BLOB.digest)
     assert path.exists(), "a run that needs it goes on with it however old it is"
-    assert set(company_of(store).unfinished) == {str(path), f"{path}.pieces"}
+    assert set(find_other_runs(store).unfinished) == {str(path), f"{path}.pieces"}
     open_and_close(store)
     assert (left(store) != {}) == stays
 
@@ -353,7 +353,7 @@ def test_the_oldest_of_too_many_are_cleared_away_and_what_is_no_partial_file_sta
         os.utime(folder(store) / name, (1, 1))
     open_and_close(store)
     assert set(left(store)) == {*names[:3], f"{names[0]}.pieces", "stranger", "sha256-short"}
-    assert {os.path.basename(path) for path in company_of(store).unfinished} == {*names[:3], f"{names[0]}.pieces"}
+    assert {os.path.basename(path) for path in find_other_runs(store).unfinished} == {*names[:3], f"{names[0]}.pieces"}
 
 
 def test_a_file_that_is_being_written_is_never_cleared_away(store: Store) -> None:
@@ -363,4 +363,4 @@ def test_a_file_that_is_being_written_is_never_cleared_away(store: Store) -> Non
         bring(None)(partial)
 
     fetch(store, meanwhile)
-    assert store.has(BLOB)
+    assert store.has_blob(BLOB)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.store.byte_ranges import MAX_NOTES, Spans, note, read_notes
+from ansible_collections.longshore.images.plugins.module_utils.store.byte_ranges import MAX_NOTES, ByteRanges, decode_ranges, encode_range
 
 SIZE = 60
 span = st.tuples(st.integers(0, SIZE), st.integers(0, SIZE)).map(lambda pair: (min(pair), max(pair)))
@@ -19,7 +19,7 @@ span = st.tuples(st.integers(0, SIZE), st.integers(0, SIZE)).map(lambda pair: (m
 @given(st.lists(span, max_size=12))
 def test_spans_are_the_bytes_that_were_added(added: list[tuple[int, int]]) -> None:
     there = {byte for start, stop in added for byte in range(start, stop)}
-    spans = Spans(added)
+    spans = ByteRanges(added)
     assert {byte for start, stop in spans for byte in range(start, stop)} == there
     assert {byte for start, stop in spans.gaps(SIZE) for byte in range(start, stop)} == set(range(SIZE)) - there
     assert spans.front == next(byte for byte in range(SIZE + 1) if byte not in there)
@@ -31,19 +31,19 @@ def test_spans_are_the_bytes_that_were_added(added: list[tuple[int, int]]) -> No
 
 @given(st.lists(span.filter(lambda pair: pair[0] < pair[1]), max_size=12))
 def test_a_journal_tells_what_was_noted(noted: list[tuple[int, int]]) -> None:
-    journal = b"".join(note(start, stop) for start, stop in noted)
-    read = read_notes(journal, SIZE)
+    journal = b"".join(encode_range(start, stop) for start, stop in noted)
+    read = decode_ranges(journal, SIZE)
     assert read is not None
-    assert list(read) == list(Spans(noted))
+    assert list(read) == list(ByteRanges(noted))
 
 
 @given(st.lists(span.filter(lambda pair: pair[0] < pair[1]), min_size=1, max_size=5), st.data())
 def test_a_last_line_that_was_cut_off_does_not_count(noted: list[tuple[int, int]], data: st.DataObject) -> None:
-    last = note(*noted[-1])
+    last = encode_range(*noted[-1])
     cut = data.draw(st.integers(0, len(last) - 1))
-    read = read_notes(b"".join(note(start, stop) for start, stop in noted[:-1]) + last[:cut], SIZE)
+    read = decode_ranges(b"".join(encode_range(start, stop) for start, stop in noted[:-1]) + last[:cut], SIZE)
     assert read is not None
-    assert list(read) == list(Spans(noted[:-1]))
+    assert list(read) == list(ByteRanges(noted[:-1]))
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_a_last_line_that_was_cut_off_does_not_count(noted: list[tuple[int, int]
     ids=lambda journal: repr(journal[:20]),
 )
 def test_a_journal_that_is_not_sound_tells_nothing(journal: bytes) -> None:
-    assert read_notes(journal, SIZE) is None
+    assert decode_ranges(journal, SIZE) is None
 
 
 def test_an_empty_journal_tells_of_nothing() -> None:
-    read = read_notes(b"", SIZE)
+    read = decode_ranges(b"", SIZE)
     assert read is not None
     assert list(read) == []

@@ -82,7 +82,7 @@ def alter(path: Path) -> None:
 
 def is_refused(path: Path) -> bool:
     try:
-        Store(str(path)).complete(NAME)
+        Store(str(path)).get_complete_entry(NAME)
     except StoreDamaged:
         return True
     return False
@@ -98,7 +98,7 @@ def count_hashed(path: Path) -> int:
             return hash_stream(*arguments)
 
         patch.setattr(store_module, "hash_stream", counting)
-        Store(str(path)).complete(NAME)
+        Store(str(path)).get_complete_entry(NAME)
         return len(counted)
 
 
@@ -188,10 +188,10 @@ def test_a_record_or_blob_that_others_can_write_to_is_not_believed(path: Path, a
 
 def test_a_mark_that_calls_a_good_blob_wrong_is_not_believed_either(path: Path) -> None:
     store = Store(str(path))
-    status = store.status(LAYER.digest)
+    status = store.blob_status(LAYER.digest)
     assert status is not None
-    store.known.reject(LAYER.digest, status)
-    record_of(path).write_bytes(store.known.to_bytes())
+    store.verified.reject(LAYER.digest, status)
+    record_of(path).write_bytes(store.verified.to_bytes())
     give_record_away(path)
     assert not is_refused(path)
 
@@ -221,9 +221,9 @@ def test_what_this_run_has_hashed_is_not_hashed_again(path: Path) -> None:
     give_away(path, USER)
     with pytest.MonkeyPatch.context() as patch:
         store = Store(str(path))
-        store.complete(NAME)
+        store.get_complete_entry(NAME)
         patch.setattr(store_module, "hash_stream", lambda *unused: pytest.fail("hashed twice"))
-        store.complete(NAME)
+        store.get_complete_entry(NAME)
 
 
 def test_an_unchanged_pull_and_a_new_name_cost_no_hashing(path: Path) -> None:
@@ -231,8 +231,8 @@ def test_an_unchanged_pull_and_a_new_name_cost_no_hashing(path: Path) -> None:
     store = Store(str(path))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "hash_stream", lambda *unused: pytest.fail("hashed"))
-        assert store.missing(store.resolve(NAME)) == []
-        store.complete(NAME, believes_others=True)
+        assert store.find_missing_blobs(store.get_entry(NAME)) == []
+        store.get_complete_entry(NAME, believes_others=True)
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def test_root_does_not_build_on_what_a_user_altered(altered: Path) -> None:
 
 def test_root_does_not_deliver_what_a_user_altered(altered: Path) -> None:
     class EmptyEngine:
-        title, place, takes_oci, platform = "docker", "nowhere", True, None
+        title, place, loads_oci, platform = "docker", "nowhere", True, None
 
         def images(self) -> list[t.Any]:
             return []

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.store.blob_origins import MAX_PLACES, Whereabouts
+from ansible_collections.longshore.images.plugins.module_utils.store.blob_origins import MAX_PLACES, BlobOrigins
 
 DIGEST = Digest("sha256", "a" * 64)
 
@@ -23,26 +23,26 @@ def record(tmp_path: Path) -> Path:
 
 
 def test_what_was_added_is_known_to_the_next_run_the_last_place_first(record: Path) -> None:
-    first = Whereabouts(str(record))
+    first = BlobOrigins(str(record))
     first.add(DIGEST, "r.test/one")
     record.write_bytes(first.to_bytes())
-    second = Whereabouts(str(record))
+    second = BlobOrigins(str(record))
     second.add(DIGEST, "r.test/two")
     record.write_bytes(second.to_bytes())
-    assert Whereabouts(str(record)).places(DIGEST) == ("r.test/two", "r.test/one")
+    assert BlobOrigins(str(record)).places(DIGEST) == ("r.test/two", "r.test/one")
 
 
 def test_what_is_known_already_is_no_news(record: Path) -> None:
-    first = Whereabouts(str(record))
+    first = BlobOrigins(str(record))
     first.add(DIGEST, "r.test/one")
     record.write_bytes(first.to_bytes())
-    again = Whereabouts(str(record))
+    again = BlobOrigins(str(record))
     again.add(DIGEST, "r.test/one")
-    assert not again.has_news
+    assert not again.is_unsaved
 
 
 def test_only_the_last_places_of_a_blob_are_kept(record: Path) -> None:
-    places = Whereabouts(str(record))
+    places = BlobOrigins(str(record))
     for number in range(MAX_PLACES + 2):
         places.add(DIGEST, f"r.test/{number}")
     assert places.places(DIGEST) == tuple(f"r.test/{number}" for number in range(MAX_PLACES + 1, 1, -1))
@@ -51,4 +51,4 @@ def test_only_the_last_places_of_a_blob_are_kept(record: Path) -> None:
 @pytest.mark.parametrize("value", ["text", 5, None, {"a": 1}, [1], [None]], ids=str)
 def test_a_garbled_record_is_ignored(record: Path, value: object) -> None:
     record.write_text(json.dumps({str(DIGEST): value}))
-    assert Whereabouts(str(record)).places(DIGEST) == ()
+    assert BlobOrigins(str(record)).places(DIGEST) == ()

@@ -12,7 +12,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph, ImageNode
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
-from ansible_collections.longshore.images.plugins.module_utils.verbs.facts import amount, counted, image_facts, short
+from ansible_collections.longshore.images.plugins.module_utils.verbs.facts import format_count, format_size, image_facts, short_digest
 
 HOST = Platform.parse("linux/amd64")
 
@@ -57,13 +57,13 @@ def test_the_id_is_that_of_the_platform_asked_for_then_of_the_host_then_of_the_f
     ],
 )  # fmt: skip
 def test_sizes_are_told_in_decimal_units(size: int, words: str) -> None:
-    assert amount(size) == words
+    assert format_size(size) == words
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 blobs"), (1, "1 blob"), (2, "2 blobs")])
 def test_one_is_singular(number: int, words: str) -> None:
-    assert counted(number, "blob") == words
+    assert format_count(number, "blob") == words
 
 
 def test_a_digest_in_a_sentence_keeps_its_algorithm() -> None:
-    assert short(Digest("sha512", "ab" * 64)) == "sha512:abababababab"
+    assert short_digest(Digest("sha512", "ab" * 64)) == "sha512:abababababab"

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.task.secrets import (
     address_secrets,
-    forms_in_address,
-    forms_of,
-    hidden_in,
+    redact,
+    redact_values,
+    secret_forms,
+    secret_forms_in_url,
     userinfo_forms,
-    without,
     without_addresses_secrets,
 )
 
@@ -34,53 +34,53 @@ def spellings(secret: str) -> list[str]:
 
 @given(SECRETS)
 def test_a_secret_is_hidden_in_every_form(secret: str) -> None:
-    forms = forms_of(secret, "me")
+    forms = secret_forms(secret, "me")
     pair = base64.b64encode(f"me:{secret}".encode()).decode()
     for spelling in [*spellings(secret), pair]:
         assert spelling in forms
-        assert without(f"<{spelling}>", forms) == "<********>"
+        assert redact(f"<{spelling}>", forms) == "<********>"
 
 
 @given(st.lists(SECRETS, max_size=3), st.text(max_size=50))
 def test_nothing_of_a_secret_is_left_whatever_the_text(secrets: list[str], text: str) -> None:
-    hidden = without(text + "".join(secrets), secrets)
+    hidden = redact(text + "".join(secrets), secrets)
     assert not any(secret in hidden for secret in secrets)
 
 
 @given(SECRETS, st.integers(4, 20), st.text(max_size=10))
 def test_the_beginning_of_a_secret_is_hidden_where_a_text_was_cut(secret: str, length: int, rest: str) -> None:
     beginning = secret[:length]
-    assert without(f"<{beginning}...{rest}", forms_of(secret)).startswith("<********")
+    assert redact(f"<{beginning}...{rest}", secret_forms(secret)).startswith("<********")
 
 
 def test_results_are_gone_through_to_the_last_text() -> None:
     results = {"images": [{"msg": "the secret", "size": 1}], "told": ("secret", None), "failed": True}
-    assert hidden_in(results, ["secret"]) == {"images": [{"msg": "the ********", "size": 1}], "told": ["********", None], "failed": True}
+    assert redact_values(results, ["secret"]) == {"images": [{"msg": "the ********", "size": 1}], "told": ["********", None], "failed": True}
 
 
 @pytest.mark.parametrize("secret", ["\ud800secret", "other\udcff", "\ud800\udcff", "\0", ""])
 def test_no_secret_makes_hiding_fail(secret: str) -> None:
-    assert "" not in forms_of(secret, "\udcff")
-    assert without("text", forms_of(secret)) == "text"
+    assert "" not in secret_forms(secret, "\udcff")
+    assert redact("text", secret_forms(secret)) == "text"
 
 
 def test_a_longer_secret_is_hidden_before_a_shorter_one_in_it() -> None:
-    assert without("secret-and-more", ["secret", "secret-and-more"]) == "********"
+    assert redact("secret-and-more", ["secret", "secret-and-more"]) == "********"
 
 
 def test_very_short_secrets_do_not_tear_sentences_apart() -> None:
-    assert without("a cat", ["a", "cat", ""]) == "a cat"
+    assert redact("a cat", ["a", "cat", ""]) == "a cat"
 
 
 def test_without_a_user_name_there_is_no_pair() -> None:
-    assert base64.b64encode(b":secret").decode() not in forms_of("secret")
-    assert base64.b64encode(b":secret").decode() in forms_of("secret", "")
+    assert base64.b64encode(b":secret").decode() not in secret_forms("secret")
+    assert base64.b64encode(b":secret").decode() in secret_forms("secret", "")
 
 
 @given(SECRETS)
 def test_a_password_in_an_address_is_hidden_as_it_is_written_and_as_it_is_meant(secret: str) -> None:
-    forms = forms_in_address(f"http://me:{quote(secret, safe='')}@proxy.example.com:3128/")
-    assert forms_of(secret, "me") <= forms
+    forms = secret_forms_in_url(f"http://me:{quote(secret, safe='')}@proxy.example.com:3128/")
+    assert secret_forms(secret, "me") <= forms
     assert quote(secret, safe="") in forms
 
 
@@ -88,15 +88,15 @@ def test_a_password_in_an_address_is_hidden_as_it_is_written_and_as_it_is_meant(
     "address", ["", "http://proxy.example.com:3128", "proxy:3128", "http://me@proxy", "http://[::1", "http://proxy/path:with@signs", "*", "a,b:1"]
 )
 def test_an_address_without_a_password_holds_no_secret(address: str) -> None:
-    assert forms_in_address(address) == set()
+    assert secret_forms_in_url(address) == set()
 
 
 @given(SECRETS)
 def test_the_user_name_in_an_address_is_hidden_with_the_password(secret: str) -> None:
     address = f"http://someone:{quote(secret, safe='')}@proxy.example.com:3128/"
     forms = userinfo_forms(address)
-    assert forms_of(secret, "someone") <= forms
-    assert without(address, forms) in ("http://********@proxy.example.com:3128/", "http:********proxy.example.com:3128/")
+    assert secret_forms(secret, "someone") <= forms
+    assert redact(address, forms) in ("http://********@proxy.example.com:3128/", "http:********proxy.example.com:3128/")
 
 
 @pytest.mark.parametrize("password", ["pa/ss", "pa#ss", "pa?ss", "p@ss", "p://s", "pa%2Fss"])

@@ -16,19 +16,19 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import (
-    BlobHoldings,
-    ChainHoldings,
     Chunks,
-    HeldImage,
-    Holdings,
+    EngineLayers,
+    LayersByChain,
+    LayersByDigest,
     LayersOf,
+    ListedImage,
 )
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import WATCHED, Workers
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import PROGRESS_VARIABLE, Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import Deliverer, DeliveryPlan
 from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index, make_layer
 
@@ -41,9 +41,9 @@ ONE, TWO = make_image("one", 1, shared=[BASE]), make_image("two", 1, shared=[BAS
 class Memory:
     """An engine of the test's own: what it holds is in `held`, and `trouble` is what it does instead of taking an archive, in turn."""
 
-    takes_oci: bool = True
+    loads_oci: bool = True
     platform: Platform | None = None
-    held: dict[Reference, HeldImage] = dataclasses.field(default_factory=dict)
+    held: dict[Reference, ListedImage] = dataclasses.field(default_factory=dict)
     trouble: list[t.Literal["refuses", "forgets", "dies"] | None] = dataclasses.field(default_factory=list)
     taken: list[list[str]] = dataclasses.field(default_factory=list)
     asked: list[str] = dataclasses.field(default_factory=list)
@@ -51,15 +51,15 @@ class Memory:
     title = "docker"
     place = "memory"
 
-    def images(self) -> list[HeldImage]:
+    def list_images(self) -> list[ListedImage]:
         self.asked.append("images")
         return list(self.held.values())
 
-    def holdings(self, layers_of: LayersOf) -> Holdings:
+    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
         self.asked.append("holdings")
-        if not self.takes_oci:
-            return ChainHoldings([])
-        return BlobHoldings(layer for image in self.held.values() for digest in image.digests for layer in layers_of(digest))
+        if not self.loads_oci:
+            return LayersByChain([])
+        return LayersByDigest(layer for image in self.held.values() for digest in image.digests for layer in layers_of(digest))
 
     def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
         data = b"".join(archive)
@@ -68,7 +68,7 @@ class Memory:
         trouble = self.trouble.pop(0) if self.trouble else None
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             self.taken.append([name.rpartition("/")[2] for name in tar.getnames() if name.startswith("blobs/") and name.count("/") == 2])
-            listed = json.load(t.cast("t.IO[bytes]", tar.extractfile("index.json" if self.takes_oci else "manifest.json")))
+            listed = json.load(t.cast("t.IO[bytes]", tar.extractfile("index.json" if self.loads_oci else "manifest.json")))
         if trouble == "refuses":
             raise EngineRefused("docker at memory refuses it: no")
         if trouble == "dies":
@@ -77,15 +77,15 @@ class Memory:
             self._keep(listed)
 
     def _keep(self, listed: t.Any) -> None:
-        if self.takes_oci:
+        if self.loads_oci:
             for entry in listed["manifests"]:
                 name = Reference.parse(entry["annotations"]["io.containerd.image.name"])
-                self.held[name] = HeldImage(frozenset([name]), (Digest.parse(entry["digest"]),), None)
+                self.held[name] = ListedImage(frozenset([name]), (Digest.parse(entry["digest"]),), None)
         else:
             for entry in listed:
                 name = Reference.parse((entry["RepoTags"] or ["none@sha256:" + "0" * 64])[0])
                 image_id = Digest("sha256", entry["Config"].rpartition("/")[2])
-                self.held[name] = HeldImage(frozenset([name] if entry["RepoTags"] else []), (), image_id)
+                self.held[name] = ListedImage(frozenset([name] if entry["RepoTags"] else []), (), image_id)
 
 
 @pytest.fixture
@@ -108,11 +108,11 @@ def blobs_of(image: Image) -> set[str]:
     return {blob.digest.hex for blob in image.blobs}
 
 
-@pytest.mark.parametrize("takes_oci", [True, False])
-def test_an_engine_is_asked_once_for_images_and_never_for_layers_where_nothing_is_lacking(store: Store, takes_oci: bool) -> None:
+@pytest.mark.parametrize("loads_oci", [True, False])
+def test_an_engine_is_asked_once_for_images_and_never_for_layers_where_nothing_is_lacking(store: Store, loads_oci: bool) -> None:
     ONE.put(store, "one:1")
     TWO.put(store, "two:1")
-    engine = Memory(takes_oci)
+    engine = Memory(loads_oci)
     assert delivered(store, engine, "one:1", "two:1").changed
     engine.asked.clear()
     assert not delivered(store, engine, "one:1", "two:1").changed
@@ -122,7 +122,7 @@ def test_an_engine_is_asked_once_for_images_and_never_for_layers_where_nothing_i
 @pytest.mark.parametrize("trouble", [[], ["refuses"]])
 def test_what_goes_to_an_engine_is_told_to_who_watches(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: list[t.Any]) -> None:
     (tmp_path / "watched").mkdir()
-    monkeypatch.setenv(WATCHED, str(tmp_path / "watched"))
+    monkeypatch.setenv(PROGRESS_VARIABLE, str(tmp_path / "watched"))
     ONE.put(store, "one:1")
     TWO.put(store, "two:1")
     engine = Memory()
@@ -184,14 +184,14 @@ def test_an_engine_that_breaks_off_is_not_asked_again_for_that_image_and_the_oth
     engine = Memory(trouble=["dies"])
     plan = delivered(store, engine, "one:1", "two:1")
     assert [row.error is not None for row in plan.images] == [True, False]
-    assert plan.images[0].own["engine_digest"] is None
+    assert plan.images[0].results["engine_digest"] is None
     assert set(engine.held) == {Reference.parse("two:1")}
 
 
 def test_an_image_that_is_listed_but_can_not_run_is_delivered(store: Store) -> None:
     ONE.put(store, "one:1")
     name = Reference.parse("one:1")
-    engine = Memory(held={name: HeldImage(frozenset([name]), (ONE.root.digest,), None, usable=False)})
+    engine = Memory(held={name: ListedImage(frozenset([name]), (ONE.root.digest,), None, usable=False)})
     plan = planned(store, engine, "one:1")
     assert plan.changed
     assert plan.diff()["before"] == {}
@@ -204,7 +204,7 @@ def test_an_id_decides_before_a_digest(store: Store) -> None:
     name = Reference.parse("index:1")
     ids = {str(node.platform): node.manifest.config.digest for node in index.graph.images}
     for platform, changed in (("linux/amd64", False), ("linux/arm64", True)):
-        engine = Memory(held={name: HeldImage(frozenset([name]), (index.root.digest,), ids[platform])})
+        engine = Memory(held={name: ListedImage(frozenset([name]), (index.root.digest,), ids[platform])})
         assert planned(store, engine, "index:1").changed == changed
 
 
@@ -235,13 +235,13 @@ def test_an_image_without_a_name_can_not_be_delivered(store: Store) -> None:
     engine = Memory()
     plan = Deliverer(store, engine, None, AMD64).plan([ONE.root.digest, TWO.root.digest])
     assert [error.cause for error in plan.errors] == ["invalid_option"]
-    assert [row.asked for row in plan.images] == [str(ONE.root.digest), "docker.io/library/one:1"]
+    assert [row.requested for row in plan.images] == [str(ONE.root.digest), "docker.io/library/one:1"]
 
 
 def test_layers_of_an_image_that_only_the_engine_knows_are_sent(store: Store) -> None:
     ONE.put(store, "one:1")
     name = Reference.parse("stranger:1")
-    engine = Memory(held={name: HeldImage(frozenset([name]), (Digest.of(b"stranger"),), None)})
+    engine = Memory(held={name: ListedImage(frozenset([name]), (Digest.of(b"stranger"),), None)})
     plan = planned(store, engine, "one:1")
     assert plan.facts()["bytes_transferred"] == sum(blob.size for blob in ONE.blobs)
 
@@ -263,7 +263,7 @@ def test_an_image_that_is_asked_for_in_two_ways_is_delivered_once(store: Store) 
     engine = Memory()
     selectors: list[Reference | Digest] = [Reference.parse("one:1"), Reference.parse(f"one:1@{ONE.root.digest}"), ONE.root.digest]
     plan = Deliverer(store, engine, None, AMD64).plan(selectors)
-    assert [row.asked for row in plan.images] == ["docker.io/library/one:1"]
+    assert [row.requested for row in plan.images] == ["docker.io/library/one:1"]
 
 
 def test_a_name_can_not_be_two_images(store: Store) -> None:

@@ -14,7 +14,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.graph import 
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_names
+from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.verbs import HOST
 
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> str:
 def meanwhile(path: str, text: str, keep: bool) -> Store:
     """The store after a run that names SOURCE, into which another run comes that gives one of the names to the image of TEXT."""
     store = Store(path)
-    plan = plan_names(store, store.resolve(Reference.parse(SOURCE)), [FIRST, SECOND], keep, HOST)
+    plan = plan_tag(store, store.get_entry(Reference.parse(SOURCE)), [FIRST, SECOND], keep, HOST)
     make_image(text).put(Store(path), str(SECOND))
     with Workers(1) as workers:
         plan.apply(workers)
@@ -44,24 +44,24 @@ def meanwhile(path: str, text: str, keep: bool) -> Store:
 
 def test_a_name_that_is_to_be_kept_stays_though_it_was_given_after_the_plan_was_made(path: str) -> None:
     index = meanwhile(path, "other", keep=True).index
-    second = index.named(SECOND)
+    second = index.get_named(SECOND)
     assert second is not None
     assert second.digest == make_image("other").root.digest
-    assert index.named(FIRST) is None
+    assert index.get_named(FIRST) is None
 
 
 @pytest.mark.parametrize(("text", "keep"), [("other", False), ("source", True)])
 def test_a_name_that_may_be_moved_or_has_the_same_image_is_given(path: str, text: str, keep: bool) -> None:
     index = meanwhile(path, text, keep).index
-    assert {entry.digest for name in (FIRST, SECOND) for entry in index.called(name)} == {make_image("source").root.digest}
-    assert len(index.called(FIRST)) == 1
+    assert {entry.digest for name in (FIRST, SECOND) for entry in index.find_called(name)} == {make_image("source").root.digest}
+    assert len(index.find_called(FIRST)) == 1
 
 
 def test_an_image_for_a_free_name_is_not_published_where_another_has_it(path: str) -> None:
     image = make_image("new")
-    with Store(path).writer(image.digests) as writer:
+    with Store(path).open_writer(image.digests) as writer:
         for blob in image.blobs:
-            writer.ingest(blob, image.open)
+            writer.put_blob(blob, image.open)
         with pytest.raises(NameTaken, match=SOURCE):
-            writer.publish([NamedGraph(image.graph, (Reference.parse(SOURCE),), None, free=True)])
-    assert Store(path).resolve(Reference.parse(SOURCE)).digest == make_image("source").root.digest
+            writer.publish_images([NamedGraph(image.graph, (Reference.parse(SOURCE),), None, free=True)])
+    assert Store(path).get_entry(Reference.parse(SOURCE)).digest == make_image("source").root.digest

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.document import canonical
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
@@ -35,7 +35,7 @@ def make_old_image() -> Image:
     members["config"]["mediaType"] = "application/octet-stream"
     for layer in members["layers"]:
         layer["mediaType"] = media_types.DOCKER_LAYER_GZIP
-    manifest = canonical(members)
+    manifest = encode_canonical(members)
     root = Descriptor(media_types.DOCKER_MANIFEST, Digest.of(manifest), len(manifest))
     return Image(root, {**new.content, root.digest: manifest})
 
@@ -81,7 +81,7 @@ def test_it_is_delivered(store: str) -> None:
         """The engine gets the archive."""
 
     class Empty:
-        title, place, takes_oci, platform = "docker", "nowhere", False, None
+        title, place, loads_oci, platform = "docker", "nowhere", False, None
 
         def images(self) -> list[t.Any]:
             return []

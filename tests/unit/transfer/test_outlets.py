@@ -18,7 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.blob_mounts import MAX_ASKED, Outlets
+from ansible_collections.longshore.images.plugins.module_utils.verbs.blob_mounts import MAX_ASKED, BlobMounts
 
 BLOBS = [Descriptor("layer", Digest("sha256", f"{number:064x}"), number) for number in range(4)]
 REPOSITORIES = ["a.test/one", "a.test/two", "a.test/three", "b.test/one"]
@@ -34,7 +34,7 @@ class FakeRepository:
         self.denied = denied
         self.asked: list[Descriptor] = []
 
-    def has(self, blob: Descriptor) -> bool:
+    def has_blob(self, blob: Descriptor) -> bool:
         self.asked.append(blob)
         if self.denied:
             raise Denied("not you")
@@ -44,7 +44,7 @@ class FakeRepository:
 class Registries:
     def __init__(self, *repositories: FakeRepository, hints: t.Mapping[Digest, t.Sequence[str]] | None = None) -> None:
         self.repositories = {repository.name: repository for repository in repositories}
-        self.outlets = Outlets(self._open, lambda registry, digest: (hints or {}).get(digest, ()))
+        self.outlets = BlobMounts(self._open, lambda registry, digest: (hints or {}).get(digest, ()))
 
     def _open(self, reference: Reference) -> Repository:
         return t.cast(Repository, self.repositories.setdefault(reference.context, FakeRepository(reference.context)))

@@ -24,9 +24,9 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer import e
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.progress import FILE, PAUSE, Progress
-from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import WATCHED, Workers
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import PROGRESS_VARIABLE, Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import Loader
-from ansible_collections.longshore.images.plugins.module_utils.verbs.save import Saving
+from ansible_collections.longshore.images.plugins.module_utils.verbs.save import Saver
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import RemoteRepository, make_image
 from ansible_collections.longshore.images.tests.support.verbs import HOST, apply, opened, plan_pull
@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(WATCHED, str(folder))
+    monkeypatch.setenv(PROGRESS_VARIABLE, str(folder))
     return folder
 
 
@@ -80,13 +80,13 @@ def progress_at(folder: Path, clock: Clock) -> Progress:
 def test_the_file_tells_bytes_blobs_and_what_is_moved_and_is_for_its_owner_alone(folder: Path) -> None:
     clock = Clock()
     progress = progress_at(folder, clock)
-    with progress.passage([BLOB], NAME) as passage:
-        passage.moved(1000)
+    with progress.meter([BLOB], NAME) as passage:
+        passage.add(1000)
     clock.now += 1
-    with progress.passage([BLOB], NAME) as passage:
-        passage.moved(200)
+    with progress.meter([BLOB], NAME) as passage:
+        passage.add(200)
         clock.now += 1
-        passage.moved(300)
+        passage.add(300)
         assert state(folder) == {"bytes": 1500, "all_bytes": 2000, "blobs": 1, "all_blobs": 2, "what": NAME}
     assert stat.S_IMODE((folder / FILE).stat().st_mode) == 0o600
     assert os.listdir(folder) == [FILE]
@@ -96,36 +96,36 @@ def test_the_file_is_replaced_at_most_ten_times_a_second(folder: Path, monkeypat
     clock, written = Clock(), []
     progress = progress_at(folder, clock)
     monkeypatch.setattr(Progress, "_write", lambda _progress: written.append(clock.now))
-    with progress.passage([BLOB], NAME) as passage:
+    with progress.meter([BLOB], NAME) as passage:
         for _chunk in range(900):
             clock.now += 0.003
-            passage.moved(1)
+            passage.add(1)
     assert 20 < len(written) <= 28
     assert all(later - earlier >= PAUSE for earlier, later in zip(written, written[1:]))
 
 
 def test_that_nothing_is_left_to_come_is_told_at_once(folder: Path) -> None:
     progress = progress_at(folder, Clock())
-    with progress.passage([BLOB, BLOB], NAME) as passage:
-        passage.moved(1000)
-        passage.moved(1000)
+    with progress.meter([BLOB, BLOB], NAME) as passage:
+        passage.add(1000)
+        passage.add(1000)
         assert counts(folder) == (2000, 2000)
 
 
 def test_what_is_there_already_is_not_counted_and_what_is_moved_again_is(folder: Path) -> None:
     clock = Clock()
     progress = progress_at(folder, clock)
-    with progress.passage([BLOB], NAME) as passage:
+    with progress.meter([BLOB], NAME) as passage:
         passage.expect(400)
-        passage.moved(400)
-    with progress.passage([BLOB], NAME) as passage:
-        content = passage.content(lambda _blob: [b"x" * 600, b"x" * 400])
+        passage.add(400)
+    with progress.meter([BLOB], NAME) as passage:
+        content = passage.count_content(lambda _blob: [b"x" * 600, b"x" * 400])
         next(iter(content(BLOB)))
         chunks = iter(content(BLOB))
         next(chunks)
         next(chunks)
         clock.now += 1
-        passage.moved(0)
+        passage.add(0)
         assert counts(folder) == (1000, 1400)
         list(chunks)
     assert counts(folder) == (1400, 1400)
@@ -134,10 +134,10 @@ def test_what_is_there_already_is_not_counted_and_what_is_moved_again_is(folder:
 def test_more_bytes_than_were_expected_are_never_more_than_all(folder: Path) -> None:
     clock = Clock()
     progress = progress_at(folder, clock)
-    with progress.passage([BLOB, BLOB], NAME) as passage:
+    with progress.meter([BLOB, BLOB], NAME) as passage:
         for _time in range(5):
             clock.now += 1
-            passage.moved(700)
+            passage.add(700)
             moved, everything = counts(folder)
             assert moved <= everything
 
@@ -145,8 +145,8 @@ def test_more_bytes_than_were_expected_are_never_more_than_all(folder: Path) -> 
 def test_a_run_that_ends_takes_file_and_folder_along(watched: Path) -> None:
     with Workers(1) as workers:
         workers.expect([BLOB])
-        with workers.passage([BLOB], NAME) as passage:
-            passage.moved(1000)
+        with workers.meter([BLOB], NAME) as passage:
+            passage.add(1000)
         assert (watched / FILE).exists()
     assert not watched.exists()
 
@@ -186,7 +186,7 @@ def save_folder(store: Path, workers: Workers) -> Plan:
 
 def save_to(path: Path, store: Path, compression: str | None, form: str = "universal") -> Plan:
     LARGE.put(opened(store), NAME)
-    return Saving(opened(store), str(path), form, compression, None, frozenset(), HOST, 0o600, False).plan([Reference.parse(NAME)])
+    return Saver(opened(store), str(path), form, compression, None, frozenset(), HOST, 0o600, False).plan([Reference.parse(NAME)])
 
 
 VERBS = [pull, load, load_in_order, save, save_compressed, save_folder]
@@ -196,9 +196,9 @@ VERBS = [pull, load, load_in_order, save, save_compressed, save_folder]
 def test_in_the_end_all_that_was_planned_has_been_told_and_nothing_else(
     watched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: t.Callable[[Path, Workers], Plan]
 ) -> None:
-    monkeypatch.setattr(executor, "WORTH_RESUMING", 1000)
+    monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
     with Workers(2) as workers:
-        monkeypatch.delenv(WATCHED)
+        monkeypatch.delenv(PROGRESS_VARIABLE)
         facts = verb(tmp_path / "store", workers).facts()
         told = state(watched)
     assert (told["bytes"], told["all_bytes"]) == (facts["bytes_transferred"], facts["bytes_transferred"])
@@ -224,7 +224,7 @@ def test_all_that_is_to_come_is_known_before_any_of_it_comes(watched: Path, tmp_
 def test_of_a_blob_that_an_earlier_run_began_only_the_rest_is_told(
     watched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
 ) -> None:
-    monkeypatch.setattr(executor, "WORTH_RESUMING", 1000)
+    monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
     monkeypatch.setattr(fetch, "LARGE", large)
     monkeypatch.setattr(fetch, "PIECE", 4000)
     monkeypatch.setattr(fetch, "NOTED", 1000)
@@ -233,11 +233,11 @@ def test_of_a_blob_that_an_earlier_run_began_only_the_rest_is_told(
 
     def half(partial: t.Any) -> None:
         partial.only_front()
-        partial.append(next(source.open(blob)))
+        partial.append(next(source.read_blob(blob)))
         raise KeyboardInterrupt
 
-    with opened(tmp_path / "store").writer(LARGE.digests) as writer, pytest.raises(KeyboardInterrupt):
-        writer.fetch(blob, half, source.open)
+    with opened(tmp_path / "store").open_writer(LARGE.digests) as writer, pytest.raises(KeyboardInterrupt):
+        writer.put_blob_resumably(blob, half, source.read_blob)
     with Workers(2) as workers:
         facts = pull(tmp_path / "store", workers).facts()
         told = state(watched)

@@ -13,13 +13,13 @@ import typing as t
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import (
-    BlobHoldings,
     Chunks,
     Details,
-    HeldImage,
-    Holdings,
+    EngineImage,
+    EngineLayers,
+    LayersByDigest,
     LayersOf,
-    Resident,
+    ListedImage,
 )
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
@@ -28,7 +28,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
-from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_engine import EnginePrunePlan, plan_engine_prune
+from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_engine import EnginePrunePlan, plan_prune_engine
 from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 
 NOW = datetime.datetime(2026, 6, 30, tzinfo=datetime.timezone.utc)
@@ -39,24 +39,24 @@ HOST = Platform.parse("linux/amd64")
 class Memory:
     """An engine of the test's own. `trouble` is what it does instead of removing a word."""
 
-    held: list[Resident]
+    held: list[EngineImage]
     trouble: dict[str, EngineError] = dataclasses.field(default_factory=dict)
     removed: list[str] = dataclasses.field(default_factory=list)
     title = "docker"
     place = "memory"
-    takes_oci = True
+    loads_oci = True
     platform: Platform | None = None
 
-    def images(self) -> list[HeldImage]:
-        return [HeldImage(frozenset(image.names), (image.digest,), None) for image in self.held]
+    def list_images(self) -> list[ListedImage]:
+        return [ListedImage(frozenset(image.names), (image.digest,), None) for image in self.held]
 
-    def holdings(self, layers_of: LayersOf) -> Holdings:
-        return BlobHoldings(layers_of(self.held[0].digest))
+    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
+        return LayersByDigest(layers_of(self.held[0].digest))
 
     def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
         raise EngineRefused("docker at memory refuses it: it is full")
 
-    def residents(self, host: Platform) -> list[Resident]:
+    def list_prunable_images(self, host: Platform) -> list[EngineImage]:
         return self.held
 
     def remove(self, word: str) -> None:
@@ -69,16 +69,16 @@ def digest(number: int) -> Digest:
     return Digest("sha256", f"{number:064x}")
 
 
-def image(number: int, *names: str, days: float | None = 100, **facts: t.Any) -> Resident:
+def image(number: int, *names: str, days: float | None = 100, **facts: t.Any) -> EngineImage:
     """The image NUMBER, made DAYS ago, of as many bytes as its number."""
     details = Details(NOW - datetime.timedelta(days) if days is not None else None, {"number": str(number)}, number)
     facts.setdefault("further", () if names else (str(digest(number)),))
-    return Resident(digest(number), {Reference.parse(name): name for name in names}, lambda: details, **facts)
+    return EngineImage(digest(number), {Reference.parse(name): name for name in names}, lambda: details, **facts)
 
 
 def planned(engine: Memory, *protect: str, filters: Filters | None = None, **rules: t.Any) -> EnginePrunePlan:
     policy = Policy.parse(rules.get("dangling", True), rules.get("keep"), rules.get("older_than"))
-    return plan_engine_prune(engine, policy, filters or Filters(), Protection.parse(protect), HOST, NOW)
+    return plan_prune_engine(engine, policy, filters or Filters(), Protection.parse(protect), HOST, NOW)
 
 
 def applied(engine: Memory, *protect: str, **rules: t.Any) -> EnginePrunePlan:
@@ -174,4 +174,4 @@ def test_ages_are_not_asked_for_where_only_unnamed_images_go() -> None:
     def costly() -> Details:
         raise AssertionError("an image was read for nothing")
 
-    assert not planned(Memory([Resident(digest(1), {Reference.parse("app:1"): "app:1"}, costly)])).changed
+    assert not planned(Memory([EngineImage(digest(1), {Reference.parse("app:1"): "app:1"}, costly)])).changed

@@ -17,7 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.remove_remote import RemoteRemovalPlan, plan_remote_removal
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove_remote import RemoteRemovalPlan, plan_remove_remote
 from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
 
 ONE = make_image("one", 1)
@@ -66,7 +66,7 @@ class FakeRepository:
             raise UnsupportedFormat("schema 1")
         return self.tags.get(reference.tag)
 
-    def read(self, descriptor: Descriptor) -> bytes:
+    def read_document(self, descriptor: Descriptor) -> bytes:
         return INDEX.content[descriptor.digest]
 
 
@@ -77,7 +77,7 @@ def root(image: Image) -> Descriptor:
 def plan(tags: dict[str, Descriptor | None], *names: str, force: bool = False) -> RemoteRemovalPlan:
     repository = t.cast(Repository, FakeRepository(tags))
     with Workers(1) as workers:
-        return plan_remote_removal([Reference.parse(f"{LIST}{name}") for name in names], lambda reference: repository, force, workers)
+        return plan_remove_remote([Reference.parse(f"{LIST}{name}") for name in names], lambda reference: repository, force, workers)
 
 
 def deletions(planned: RemoteRemovalPlan) -> list[str]:

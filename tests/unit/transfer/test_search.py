@@ -10,8 +10,8 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry.search import Found
-from ansible_collections.longshore.images.plugins.module_utils.verbs.search import TagChoice, Wanted
+from ansible_collections.longshore.images.plugins.module_utils.registry.search import FoundRepository
+from ansible_collections.longshore.images.plugins.module_utils.verbs.search import SearchQuery, TagChoice
 
 TAGS = ["latest", "1.9", "1.10", "1.10-alpine", "2.0-rc1", "v1.2", "7f3a9c2", "edge"]
 
@@ -42,8 +42,8 @@ def test_what_is_no_choice_is_refused(pattern: str | None, versions: str | None,
         TagChoice.parse(pattern, versions, newest)
 
 
-def found(stars: int | None, official: bool | None) -> Found:
-    return Found(Reference.parse("a:1"), None, stars, official, None)
+def found(stars: int | None, official: bool | None) -> FoundRepository:
+    return FoundRepository(Reference.parse("a:1"), None, stars, official, None)
 
 
 @pytest.mark.parametrize(
@@ -58,5 +58,5 @@ def found(stars: int | None, official: bool | None) -> Found:
         (None, 4, found(3, False), False),
     ],
 )
-def test_a_repository_has_to_fulfil_all_conditions(official: bool | None, min_stars: int | None, one: Found, fits: bool) -> None:
-    assert Wanted("a", official=official, min_stars=min_stars).fits(one) == fits
+def test_a_repository_has_to_fulfil_all_conditions(official: bool | None, min_stars: int | None, one: FoundRepository, fits: bool) -> None:
+    assert SearchQuery("a", official=official, min_stars=min_stars).fits(one) == fits

@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ...errors import Denied, InvalidOption
-from ...oci.text import clean
+from ...oci.text import sanitise
 from ..config.settings import Credentials
 
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
@@ -64,7 +64,7 @@ def _after_comma(header: str, position: int) -> int:
     return match.end() if match is not None else position
 
 
-def basic(credentials: Credentials) -> str:
+def basic_authorization(credentials: Credentials) -> str:
     """The value of an `Authorization` header (RFC 7617). Raises InvalidOption for credentials that aren't text."""
     try:
         pair = f"{credentials.username}:{credentials.secret}".encode()
@@ -73,7 +73,7 @@ def basic(credentials: Credentials) -> str:
     return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
-def chosen_challenge(challenges: t.Sequence[Challenge], credentials: Credentials | None, what: str, registry: str) -> Challenge:
+def choose_challenge(challenges: t.Sequence[Challenge], credentials: Credentials | None, what: str, registry: str) -> Challenge:
     """The challenge to answer: Basic where a password can, since it asks nobody else, else Bearer. Raises Denied where nothing can be answered."""
     first: dict[str, Challenge] = {}
     for challenge in challenges:
@@ -85,5 +85,5 @@ def chosen_challenge(challenges: t.Sequence[Challenge], credentials: Credentials
     if "basic" in first:
         told = "which an identity_token isn't" if credentials is not None else "or log in to an auth_file"
         raise Denied(f"{what}: {registry} asks for a user name and a password; give username and password, {told}", status=401)
-    offered = clean(", ".join(first), 100) or "nothing that it names"
+    offered = sanitise(", ".join(first), 100) or "nothing that it names"
     raise Denied(f"{what}: {registry} wants a login by {offered}, and only Basic and Bearer are known here", status=401)

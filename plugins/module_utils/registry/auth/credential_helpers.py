@@ -13,7 +13,7 @@ import re
 from ...errors import Denied, UnsupportedFormat
 from ...limits import HELPER_SECONDS, MAX_HELPER_OUTPUT
 from ...oci.document import Document
-from ...oci.text import clean
+from ...oci.text import sanitise
 from ...programs import ProgramFailed, explain_skipped, find_program, run_program
 from ..config.settings import Credentials
 
@@ -28,7 +28,7 @@ def ask_helper(name: str, server: str, what: str) -> Credentials | None:
     Raises Denied for a helper that is absent, fails, takes longer than 30 s or says more than 64 KiB: never is such a failure taken for "nobody is logged in".
     """
     if not _NAME.fullmatch(name):
-        raise Denied(f"{what} names a credential helper {clean(name, 100)!r}, which can't be one")
+        raise Denied(f"{what} names a credential helper {sanitise(name, 100)!r}, which can't be one")
     program = f"docker-credential-{name}"
     told = f"{what} leaves the credentials of {server} to {program}, which"
     path = find_program(program)
@@ -39,7 +39,7 @@ def ask_helper(name: str, server: str, what: str) -> Credentials | None:
     except ProgramFailed as fault:
         raise Denied(f"{told} {fault}") from fault
     if done.status != 0:
-        words = clean(done.output.decode("utf-8", "replace").strip(), 200)
+        words = sanitise(done.output.decode("utf-8", "replace").strip(), 200)
         if words.startswith(_ABSENT):
             return None
         raise Denied(f"{told} failed: {words or f'exit status {done.status}'}")

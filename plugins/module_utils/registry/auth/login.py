@@ -13,8 +13,8 @@ import time
 import typing as t
 
 from ..http.client import Request, Response
-from .challenge import Challenge, basic, chosen_challenge, parse_challenges
-from .tokens import merged, token_server
+from .challenge import Challenge, basic_authorization, choose_challenge, parse_challenges
+from .tokens import find_token_server, merge_scopes
 
 if t.TYPE_CHECKING:
     from ..endpoint import Endpoint
@@ -31,7 +31,7 @@ class Authorization:
     def serves(self, scopes: t.Collection[str]) -> bool:
         if time.monotonic() >= self.ends:
             return False
-        return self.scopes is None or merged((*self.scopes, *scopes)) == self.scopes
+        return self.scopes is None or merge_scopes((*self.scopes, *scopes)) == self.scopes
 
 
 class Login:
@@ -64,13 +64,13 @@ class Login:
     def _answered(self, request: Request) -> Authorization:
         endpoint = self._endpoint
         credentials = endpoint.credentials(self._repository)
-        challenge = chosen_challenge(self._challenges, credentials, request.what, endpoint.registry)
+        challenge = choose_challenge(self._challenges, credentials, request.what, endpoint.registry)
         if challenge.scheme == "basic" and credentials is not None:
-            return Authorization(basic(credentials))
-        server = token_server(challenge, endpoint.url, endpoint.client, endpoint.settings, request.what, self._local_peers)
+            return Authorization(basic_authorization(credentials))
+        server = find_token_server(challenge, endpoint.url, endpoint.client, endpoint.settings, request.what, self._local_peers)
         held = self._current.scopes or () if self._current is not None else ()
         wanted = challenge.parameters.get("scope", "").split() or [_usual_scope(request, endpoint.route.renamed(self._repository))]
-        token = server.fetch(merged((*held, *wanted, *request.scopes)), credentials, request.what)
+        token = server.fetch(merge_scopes((*held, *wanted, *request.scopes)), credentials, request.what)
         return Authorization(f"Bearer {token.value}", token.scopes, token.ends)
 
 

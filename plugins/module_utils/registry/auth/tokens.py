@@ -18,9 +18,9 @@ from ...limits import MAX_TOKEN_ANSWER
 from ...oci.document import Document
 from ..config.settings import Credentials, HostSettings
 from ..http.client import Body, HttpClient, Request, Response
-from ..http.errors import without_secrets
-from ..http.urls import LOCAL_NAT64, ForbiddenAddress, addresses_behind, is_local_name, is_plain, origin, read_address
-from .challenge import Challenge, basic
+from ..http.errors import redact_url
+from ..http.urls import LOCAL_NAT64, ForbiddenAddress, addresses_behind, is_local_name, is_plain, read_address, url_origin
+from .challenge import Challenge, basic_authorization
 
 # Clients of this protocol have always taken this for the least: what a server says below it isn't meant.
 LEAST_LIFE = 60
@@ -66,7 +66,9 @@ class TokenServer:
     def _by_password(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Response:
         query = self._query([("scope", scope) for scope in scopes])
         url = f"{self.realm}{'&' if urlsplit(self.realm).query else '?'}{query}" if query else self.realm
-        return self._send(Request("GET", url, what, authorization=basic(credentials) if credentials is not None else None, limit=MAX_TOKEN_ANSWER))
+        return self._send(
+            Request("GET", url, what, authorization=basic_authorization(credentials) if credentials is not None else None, limit=MAX_TOKEN_ANSWER)
+        )
 
     def _by_identity_token(self, scopes: tuple[str, ...], identity_token: str, what: str) -> Response:
         form = [("grant_type", "refresh_token"), ("refresh_token", identity_token), ("client_id", _CLIENT_ID), ("scope", " ".join(scopes))]
@@ -85,10 +87,10 @@ class TokenServer:
         except ForbiddenAddress as error:
             raise Denied(f"{error.message}, or the token server is listed in token_hosts of the registry", status=401) from error
         except ImageNotFound as error:
-            raise RegistryError(f"{request.what}: there are no tokens at {without_secrets(self.realm)}", status=404) from error
+            raise RegistryError(f"{request.what}: there are no tokens at {redact_url(self.realm)}", status=404) from error
 
     def _read(self, response: Response, scopes: tuple[str, ...], asked: float, what: str) -> Token:
-        place = without_secrets(self.realm)
+        place = redact_url(self.realm)
         try:
             document = Document.parse(response.body(MAX_TOKEN_ANSWER), "the answer", MAX_TOKEN_ANSWER)
             value = document.text("token") or document.text("access_token")
@@ -101,7 +103,7 @@ class TokenServer:
         return Token(value, scopes, asked + max(life or 0, LEAST_LIFE))
 
 
-def token_server(
+def find_token_server(
     challenge: Challenge, registry_url: str, client: HttpClient, settings: HostSettings, what: str, local_peers: frozenset[str] = frozenset()
 ) -> TokenServer:
     """Return the server of a Bearer challenge. LOCAL_PEERS are the kinds of local addresses that the challenge may lead to.
@@ -111,14 +113,14 @@ def token_server(
     """
     realm = challenge.parameters.get("realm", "")
     try:
-        scheme, host, port = origin(realm)
+        scheme, host, port = url_origin(realm)
     except ValueError:
         scheme, host, port = "", None, None
     if scheme not in ("http", "https") or not host or "@" in urlsplit(realm).netloc or urlsplit(realm).fragment:
         raise RegistryError(f"{what}: the registry asks for a token without saying where to get one", status=401)
     check = functools.partial(_check_realm, registry_url=registry_url, token_hosts=settings.token_hosts, what=what)
     check(realm)
-    own = origin(registry_url)[1:] == (host, port)
+    own = url_origin(registry_url)[1:] == (host, port)
     return TokenServer(
         realm,
         challenge.parameters.get("service"),
@@ -131,15 +133,15 @@ def token_server(
 
 def _check_realm(realm: str, registry_url: str, token_hosts: t.Collection[str], what: str, refusal: type[LongshoreError] = Denied) -> None:
     """Raise REFUSAL for a URL that tokens may not be asked for at, be it the realm or where its server redirects to."""
-    place = without_secrets(realm)
-    scheme, host, port = origin(realm)
+    place = redact_url(realm)
+    scheme, host, port = url_origin(realm)
     if not is_plain(realm):
         raise refusal(
             f"{what}: the registry sends us to {place} for a token, whose host holds % or letters that are not ASCII, or can't be read", status=401
         )
     if scheme == "http" and urlsplit(registry_url).scheme == "https":
         raise refusal(f"{what}: the registry sends us from https to {place} for a token, which is refused", status=401)
-    own = origin(registry_url)[1:] == (host, port)
+    own = url_origin(registry_url)[1:] == (host, port)
     if host is not None and not own and is_internal(host) and not _is_listed(host, port, scheme, token_hosts):
         raise refusal(
             f"{what}: the registry sends us to {place} for a token, an address of this machine or of a private network; "
@@ -164,7 +166,7 @@ def is_internal(host: str) -> bool:
 def _is_listed(host: str, port: int | None, scheme: str, listed: t.Collection[str]) -> bool:
     for entry in listed:
         try:
-            _scheme, trusted, trusted_port = origin(f"{scheme}://{entry}")
+            _scheme, trusted, trusted_port = url_origin(f"{scheme}://{entry}")
         except ValueError:
             continue
         if (trusted, trusted_port) == (host, port):
@@ -172,7 +174,7 @@ def _is_listed(host: str, port: int | None, scheme: str, listed: t.Collection[st
     return False
 
 
-def merged(scopes: t.Iterable[str]) -> tuple[str, ...]:
+def merge_scopes(scopes: t.Iterable[str]) -> tuple[str, ...]:
     """Return SCOPES (`TYPE:NAME:ACTION,ACTION`) with all actions of a resource in one, in a fixed order.
 
     A scope of another form is kept as it is: some token servers have scopes of their own, which other clients pass on too.

@@ -17,7 +17,7 @@ from ...files import read_file
 from ...limits import MAX_CA_BUNDLE
 
 
-def joint_bundle(paths: t.Sequence[str]) -> str:
+def join_ca_files(paths: t.Sequence[str]) -> str:
     """The path of a file with all certificates of PATHS, for this process alone: the file has no name, and ends with the process.
 
     Raises InputOutputError for one that can't be read, UnsupportedFormat where all of them are too long.

@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from ...errors import UnsupportedFormat, system_error
-from .ca_bundle import joint_bundle
+from .ca_bundle import join_ca_files
 from .settings import HostSettings
 
 
@@ -37,7 +37,7 @@ class HostCertificates:
             from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
             # As in Go's clients these authorities come on top of the system's: storage that a registry redirects to has other ones.
-            settings = dataclasses.replace(settings, ca_path=joint_bundle([DEFAULT_CA_BUNDLE_PATH, *self.authorities]), ca_origin=self.folder)
+            settings = dataclasses.replace(settings, ca_path=join_ca_files([DEFAULT_CA_BUNDLE_PATH, *self.authorities]), ca_origin=self.folder)
         if self.client_cert is not None and settings.client_cert is None:
             for path in filter(None, (self.client_cert, self.client_key)):
                 _check_readable(path)

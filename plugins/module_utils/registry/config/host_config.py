@@ -16,7 +16,7 @@ import typing as t
 from ...errors import UnsupportedFormat, system_error
 from ...limits import MAX_CONFIG_FILE as MAX_FILE
 from ...oci.reference import Reference
-from ...oci.text import clean
+from ...oci.text import sanitise
 from .hosts_toml import routes_of_hosts_file
 from .mirrors import HostRoutes, Route
 from .registries_conf import RegistryRule, read_rules, routes_of_rule
@@ -37,7 +37,7 @@ _REGISTRY = re.compile(
 )
 
 
-class EngineConfig:
+class HostRegistryConfig:
     """The files of podman and containerd. They are read when a registry is first asked for, and one that can't be made out is an error, not passed over."""
 
     def __init__(self) -> None:
@@ -143,7 +143,9 @@ class EngineConfig:
             text = data.decode("utf-8")
             return reader.loads(text), text
         except (ValueError, RecursionError) as error:
-            raise UnsupportedFormat(f"{path} is no valid TOML: {clean(str(error), 200)}; mend it, or do without it by host_config: false") from error
+            raise UnsupportedFormat(
+                f"{path} is no valid TOML: {sanitise(str(error), 200)}; mend it, or do without it by host_config: false"
+            ) from error
 
 
 def _joined(found: HostRoutes, hosts: HostRoutes) -> HostRoutes:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ...errors import UnsupportedFormat
 from ...oci.reference import DOCKER_HUB
-from .ca_bundle import joint_bundle
+from .ca_bundle import join_ca_files
 from .mirrors import HUB_HOST, HostRoutes, Route
 from .settings import HostSettings, is_header
 from .toml_values import Table, texts, value
@@ -66,7 +66,7 @@ def _settings(table: Table, plain_http: bool, what: str) -> HostSettings:
     return HostSettings(
         plain_http=plain_http,
         validate_certs=not value(table, "skip_verify", bool, False, what),
-        ca_path=joint_bundle(authorities) if len(authorities) > 1 else authorities[0] if authorities else None,
+        ca_path=join_ca_files(authorities) if len(authorities) > 1 else authorities[0] if authorities else None,
         ca_origin=", ".join(authorities) or None,
         client_cert=os.path.join(folder, certificate) if certificate else None,
         client_key=os.path.join(folder, key) if key else None,

@@ -12,7 +12,7 @@ import typing as t
 
 from ...errors import UnsupportedFormat
 from ...oci.reference import DOCKER_HUB, Reference
-from ...oci.text import clean
+from ...oci.text import sanitise
 from .mirrors import HUB_HOST, HostRoutes, Route
 from .settings import HostSettings
 from .toml_values import Table, tables, value
@@ -134,7 +134,7 @@ def read_rules(document: Table, text: str, path: str, may_be_version_1: bool) ->
 
         line = line_of(text, Place(fault.table.headers, fault.key))
         than = f" than on line {line_of(text, Place(fault.other.headers, fault.key))}" if fault.other is not None else ""
-        raise UnsupportedFormat(f"{path}, line {line}: {clean(str(fault), 500)}{than}; mend it, or do without it by host_config: false") from fault
+        raise UnsupportedFormat(f"{path}, line {line}: {sanitise(str(fault), 500)}{than}; mend it, or do without it by host_config: false") from fault
     return list({rule.prefix: rule for rule in reversed(rules)}.values())
 
 

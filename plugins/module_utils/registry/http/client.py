@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 
 from ...errors import LongshoreError, RegistryError, Unreachable, missing_library
 from ...limits import CONNECT_TIMEOUT, DEADLINE, DOCUMENT_SECONDS, MAX_ERROR_BODY, MAX_REDIRECTS, MAX_RETRY_AFTER, READ_TIMEOUT
-from ...oci.text import clean
+from ...oci.text import sanitise
 from ..auth.credentials import HostCredentials
 from ..config.settings import ClientSettings, Credentials, HostSettings
 from .connections import ForbiddenPeer, make_session
-from .errors import failure, number_in, place_of, rate_limit_of, refused_tunnel, retry_after_seconds, tighter, without_secrets
+from .errors import error_from_response, error_from_tunnel, host_of, lower_limit, parse_number, rate_limit_of, redact_url, retry_after_seconds
 from .proxy import proxy_for, proxy_place
-from .throttle import Gate, Pass
-from .urls import led_to, local_kind, origin, refuse_local
+from .throttle import Slot, Throttle
+from .urls import local_kind, refuse_local, resolve_redirect, url_origin
 
 LIBRARY_ERROR: ImportError | None = None
 try:
@@ -125,7 +125,7 @@ class Response:
                 try:
                     chunk: bytes = self._inner.raw.read(CHUNK, decode_content=False)
                 except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-                    raise Interrupted(reason_of(error)) from error
+                    raise Interrupted(describe_error(error)) from error
                 if not chunk:
                     return
                 yield chunk
@@ -157,7 +157,7 @@ class Response:
     def hold(self, limit: int) -> None:
         """Reads the body up to LIMIT + 1 bytes, for `body`. Raises Interrupted when it ends early, which urllib3 1.26 doesn't notice."""
         data = self.body(limit)
-        promised = number_in(self.headers.get("Content-Length"))
+        promised = parse_number(self.headers.get("Content-Length"))
         if promised is not None and len(data) <= limit and len(data) < promised:
             raise Interrupted(f"it ended after {len(data)} of {promised} bytes")
         self._held = data
@@ -186,7 +186,7 @@ class HttpClient:
         self.rate_limit: tuple[int | None, int | None] | None = None
         self._environment = dict(os.environ)
         self._lock = threading.Lock()
-        self._gates: dict[t.Hashable, Gate] = {}
+        self._gates: dict[t.Hashable, Throttle] = {}
         self._session = make_session(CONNECTIONS * settings.concurrency, settings.timeout)
 
     def host_credentials(self, registry: str, repository: str) -> Credentials | None:
@@ -207,54 +207,54 @@ class HttpClient:
         Raises Denied, ImageNotFound, RateLimited, RegistryError by the status of the answer, and Unreachable where there is none.
         """
         gate = self._gate(request.url)
-        leave = gate.enter(request.deadline or time.monotonic() + DEADLINE)
+        leave = gate.acquire(request.deadline or time.monotonic() + DEADLINE)
         deadline = request.deadline or time.monotonic() + DEADLINE
         tries = max(1, self.settings.retries) if request.repeatable else 1
         for attempt in range(tries):
             if attempt:
-                leave = gate.enter(deadline)
+                leave = gate.acquire(deadline)
             try:
                 response = self._send_once(request, host, deadline)
-                response.when_closed(leave.end)
+                response.when_closed(leave.release)
                 if response.status in request.accepted:
                     if request.limit is not None:
                         response.hold(request.limit)
-                    gate.answered()
+                    gate.record_success()
                     return response
                 error = self._refusal(response, request, gate, leave)
             except _PassingFault as fault:
-                error = Unreachable(f"{request.what}: {fault.place or place_of(request.url)} can't be reached: {fault}")
+                error = Unreachable(f"{request.what}: {fault.place or host_of(request.url)} can't be reached: {fault}")
                 error.elsewhere = fault.elsewhere
             except Interrupted as fault:
-                error = Unreachable(f"{request.what}: {place_of(request.url)} broke off its answer: {fault}")
+                error = Unreachable(f"{request.what}: {host_of(request.url)} broke off its answer: {fault}")
             except BaseException:
-                leave.end()
+                leave.release()
                 raise
-            leave.end()
+            leave.release()
             if attempt + 1 >= tries or (request.falls_back and error.elsewhere):
                 raise error
             pause(attempt, deadline, error)
         raise AssertionError("there is at least one try")
 
-    def _refusal(self, response: Response, request: Request, gate: Gate, leave: Pass) -> LongshoreError:
+    def _refusal(self, response: Response, request: Request, gate: Throttle, leave: Slot) -> LongshoreError:
         """The error that an answer stands for, if it is one that may pass. Raises any other."""
         try:
-            error = failure(response, request.method, request.what, MAX_ERROR_BODY, request.authorization)
+            error = error_from_response(response, request.method, request.what, MAX_ERROR_BODY, request.authorization)
         except Interrupted as fault:
             raise _PassingFault(str(fault)) from fault
         finally:
             response.close()
-        error.elsewhere = origin(response.url) != origin(request.url)
+        error.elsewhere = url_origin(response.url) != url_origin(request.url)
         error.retry_after = wait = retry_after_seconds(response.headers.get("Retry-After"))
         if response.status == 429:
-            gate.refused(leave, wait and min(wait, MAX_RETRY_AFTER), error)
+            gate.record_rejection(leave, wait and min(wait, MAX_RETRY_AFTER), error)
         if response.status not in PASSING_STATUS:
             raise error
         return error
 
-    def _gate(self, url: str) -> Gate:
+    def _gate(self, url: str) -> Throttle:
         with self._lock:
-            return self._gates.setdefault(origin(url), Gate())
+            return self._gates.setdefault(url_origin(url), Throttle())
 
     def _send_once(self, request: Request, host: HostSettings, deadline: float) -> Response:
         """One try, redirects included. Credentials leave it at the first address that is another one."""
@@ -265,25 +265,23 @@ class HttpClient:
             try:
                 response = self._exchange(request, url, authorization, settings, deadline, local_peers)
             except (Unreachable, _PassingFault) as fault:
-                fault.elsewhere = origin(url) != origin(request.url)
+                fault.elsewhere = url_origin(url) != url_origin(request.url)
                 raise
             self._note(response)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return response
             response.close()
-            target = led_to(url, location, f"{request.what}: {without_secrets(url)} redirects")
-            if origin(target) != origin(url):
+            target = resolve_redirect(url, location, f"{request.what}: {redact_url(url)} redirects")
+            if url_origin(target) != url_origin(url):
                 if request.stays:
-                    raise RegistryError(
-                        f"{request.what}: {without_secrets(url)} redirects a request with credentials to another host, which is refused"
-                    )
+                    raise RegistryError(f"{request.what}: {redact_url(url)} redirects a request with credentials to another host, which is refused")
                 authorization = None
                 settings = host.for_strangers
                 if request.check_redirect is not None:
                     request.check_redirect(target)
             url, local_peers = target, response.local_peers
-        raise RegistryError(f"{request.what}: {without_secrets(request.url)} redirects more than {MAX_REDIRECTS} times")
+        raise RegistryError(f"{request.what}: {redact_url(request.url)} redirects more than {MAX_REDIRECTS} times")
 
     def _exchange(
         self, request: Request, url: str, authorization: str | None, settings: HostSettings, deadline: float, local_peers: frozenset[str] | None
@@ -318,10 +316,10 @@ class HttpClient:
             raise
         except requests.exceptions.SSLError as error:
             if _ENDED.search(str(error)) is not None:
-                raise _PassingFault(reason_of(error), _way_of(url, proxy)) from error
+                raise _PassingFault(describe_error(error), _way_of(url, proxy)) from error
             from .tls_errors import tls_hint
 
-            reason = reason_of(error)
+            reason = describe_error(error)
             hint = tls_hint(reason, settings, bool(proxy))
             raise Unreachable(f"{request.what}: no trusted TLS connection to {_way_of(url, proxy)}: {reason}{hint}") from error
         except (
@@ -331,13 +329,13 @@ class HttpClient:
             requests.exceptions.InvalidHeader,
         ) as error:
             # Its own words would show the query of the address, or the header.
-            raise RegistryError(f"{request.what}: {without_secrets(url)} can't be asked: {type(error).__name__}") from error
+            raise RegistryError(f"{request.what}: {redact_url(url)} can't be asked: {type(error).__name__}") from error
         except (urllib3.exceptions.HTTPError, requests.exceptions.RequestException) as error:
-            reason, way = reason_of(error), _way_of(url, proxy)
-            raise refused_tunnel(request.what, way, reason) or _PassingFault(reason, way) from error
+            reason, way = describe_error(error), _way_of(url, proxy)
+            raise error_from_tunnel(request.what, way, reason) or _PassingFault(reason, way) from error
         if inner.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
             inner.close()
-            raise RegistryError(f"{request.what}: {without_secrets(url)} answered with a Content-Encoding though none was allowed")
+            raise RegistryError(f"{request.what}: {redact_url(url)} answered with a Content-Encoding though none was allowed")
         answered = kind if proxy else peer
         return Response(inner, url, request.what, began + DOCUMENT_SECONDS, frozenset([answered] if answered is not None else ()))
 
@@ -350,7 +348,7 @@ class HttpClient:
         """Of all that registries tell of their quotas, what leaves the least."""
         told = rate_limit_of(response.headers)
         with self._lock:
-            self.rate_limit = tighter(self.rate_limit, told)
+            self.rate_limit = lower_limit(self.rate_limit, told)
 
 
 class _PassingFault(Exception):
@@ -365,7 +363,7 @@ class _PassingFault(Exception):
 
 def _way_of(url: str, proxy: str | None) -> str:
     """Who is asked, and through which proxy."""
-    return place_of(url) + (f" through the proxy {proxy_place(proxy)}" if proxy else "")
+    return host_of(url) + (f" through the proxy {proxy_place(proxy)}" if proxy else "")
 
 
 def pause(attempt: int, deadline: float, error: LongshoreError) -> None:
@@ -376,7 +374,7 @@ def pause(attempt: int, deadline: float, error: LongshoreError) -> None:
     time.sleep(wait)
 
 
-def reason_of(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """The words of the innermost cause: `requests` and `urllib3` wrap one error in three sentences that show addresses of objects."""
     seen: set[int] = set()
     inner: BaseException | None = error
@@ -394,7 +392,7 @@ def reason_of(error: BaseException) -> str:
         ):
             words = str(inner)
         inner = getattr(inner, "reason", None) if isinstance(getattr(inner, "reason", None), BaseException) else _nested(inner)
-    return clean(_SOURCE_LINE.sub("", words), 300)
+    return sanitise(_SOURCE_LINE.sub("", words), 300)
 
 
 def _nested(error: BaseException) -> BaseException | None:

@@ -129,7 +129,7 @@ def _pools(window: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     return pools
 
 
-def watching_adapter(connections: int, window: float) -> requests.adapters.HTTPAdapter:
+def make_adapter(connections: int, window: float) -> requests.adapters.HTTPAdapter:
     """Carries the requests of a session, CONNECTIONS to each host at once without opening new ones; an answer may drip for WINDOW seconds."""
     pools = _pools(min(STALL_SECONDS, window))
 
@@ -180,7 +180,7 @@ def make_session(connections: int, window: float) -> PeerSession:
     session.trust_env = False
     session.headers.clear()
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    adapter = watching_adapter(connections, window)
+    adapter = make_adapter(connections, window)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session

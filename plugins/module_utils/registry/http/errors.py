@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ...errors import Denied, ImageNotFound, LongshoreError, RateLimited, RegistryError, UnsupportedFormat
 from ...oci.document import Document
-from ...oci.text import clean
+from ...oci.text import sanitise
 
 _CAUSES: dict[int, tuple[type[LongshoreError], str]] = {
     401: (Denied, "refuses what it was given for credentials"),
@@ -40,7 +40,7 @@ class Answer(t.Protocol):
     def body(self, limit: int) -> bytes: ...
 
 
-def failure(response: Answer, method: str, what: str, limit: int, authorization: str | None = None) -> LongshoreError:
+def error_from_response(response: Answer, method: str, what: str, limit: int, authorization: str | None = None) -> LongshoreError:
     """The error that a response with a failing status stands for. Its body is read, at most LIMIT bytes of it. AUTHORIZATION is what it was asked with."""
     told = [] if method == "HEAD" else _registry_errors(response.body(limit))
     kind, words = _CAUSES.get(response.status, (RegistryError, f"answered with status {response.status}"))
@@ -48,10 +48,10 @@ def failure(response: Answer, method: str, what: str, limit: int, authorization:
         words = _REFUSED.get(authorization.partition(" ")[0], words)
     place = urlsplit(response.url).netloc.rpartition("@")[2]
     detail = f": {'; '.join(told)}" if told else _hint(response)
-    return kind(clean(f"{what}: {place} {words}{detail}"), status=response.status, registry_errors=told)
+    return kind(sanitise(f"{what}: {place} {words}{detail}"), status=response.status, registry_errors=told)
 
 
-def refused_tunnel(what: str, place: str, reason: str) -> LongshoreError | None:
+def error_from_tunnel(what: str, place: str, reason: str) -> LongshoreError | None:
     """The error that REASON, in the words of Python, stands for where a proxy wants no tunnel made for us; None where it says something else."""
     return Denied(f"{what}: {place} can't be reached: {reason}") if _TUNNEL.search(reason) is not None else None
 
@@ -68,7 +68,7 @@ def _registry_errors(body: bytes) -> list[str]:
     """`CODE: message` of each error (distribution specification, Error Codes); nothing from bodies of any other shape."""
     try:
         errors = Document.parse(body, "error").children("errors")
-        return [clean(": ".join(filter(None, (error.text("code"), error.text("message")))), 300) for error in errors[:5]]
+        return [sanitise(": ".join(filter(None, (error.text("code"), error.text("message")))), 300) for error in errors[:5]]
     except UnsupportedFormat:
         return []
 
@@ -82,13 +82,13 @@ def rate_limit_of(headers: t.Mapping[str, str]) -> tuple[int | None, int | None]
 Quota = t.Optional[tuple[t.Optional[int], t.Optional[int]]]
 
 
-def tighter(one: Quota, other: Quota) -> Quota:
+def lower_limit(one: Quota, other: Quota) -> Quota:
     """The quota of which less is left, the first where it is the same; one that isn't told in full gives way."""
     told = [quota for quota in (one, other) if quota is not None]
     return min(told, key=lambda quota: (quota[1] is None, quota[1] or 0), default=None)
 
 
-def number_in(text: str | None) -> int | None:
+def parse_number(text: str | None) -> int | None:
     """The number that a header's value is. Any that no memory or clock could hold is as large as can be."""
     digits = (text or "").strip()
     if not digits.isascii() or not digits.isdigit():
@@ -100,7 +100,7 @@ def retry_after_seconds(retry_after: str | None) -> float | None:
     """Return the seconds from a `Retry-After` header, which holds seconds or a date (RFC 9110, 10.2.3)."""
     if retry_after is None:
         return None
-    seconds = number_in(retry_after)
+    seconds = parse_number(retry_after)
     if seconds is not None:
         return float(seconds)
     from email.utils import parsedate_to_datetime  # for the few answers that hold a date
@@ -116,16 +116,16 @@ def _leading_number(text: str | None) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def place_of(url: str) -> str:
+def host_of(url: str) -> str:
     """Scheme, host and port of a URL, for a message."""
     parts = urlsplit(url)
-    return clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", 300)
+    return sanitise(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", 300)
 
 
-def without_secrets(url: str) -> str:
+def redact_url(url: str) -> str:
     """A URL for a message: user, password, query and fragment may be secrets and are left out."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return "the address given"
-    return clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", 300)
+    return sanitise(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", 300)

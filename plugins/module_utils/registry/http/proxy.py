@@ -11,7 +11,7 @@ import re
 import typing as t
 from urllib.parse import urlsplit
 
-from ...oci.text import clean, without_userinfo
+from ...oci.text import sanitise, without_userinfo
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -36,7 +36,7 @@ def proxy_for(url: str, given: str | None, environment: t.Mapping[str, str]) -> 
 def proxy_place(proxy: str) -> str:
     """Return scheme, host and port of a proxy, for a message."""
     scheme, _mark, place = without_userinfo(proxy if "://" in proxy else f"http://{proxy}").partition("://")
-    return clean(f"{scheme}://{re.split('[/?#]', place)[0]}", 300)
+    return sanitise(f"{scheme}://{re.split('[/?#]', place)[0]}", 300)
 
 
 def is_loopback(host: str) -> bool:

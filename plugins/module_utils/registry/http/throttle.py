@@ -17,22 +17,22 @@ GROWTH = 8
 
 
 @dataclasses.dataclass
-class Pass:
+class Slot:
     """Leave for one request, from before it is sent until its answer is read. `era` counts the complaints that came before it."""
 
-    gate: Gate
+    gate: Throttle
     thread: int
     era: int
     used: bool = False
 
-    def end(self) -> None:
+    def release(self) -> None:
         """The request is over; that may be said twice."""
         if not self.used:
             self.used = True
-            self.gate.leave(self.thread)
+            self.gate.release(self.thread)
 
 
-class Gate:
+class Throttle:
     """Stands before one host. As long as that host doesn't complain, it only counts."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Gate:
     def limit(self) -> int | None:
         return self._limit
 
-    def enter(self, deadline: float) -> Pass:
+    def acquire(self, deadline: float) -> Slot:
         """Waits for a place. Raises the host's last complaint where the time that it asked for would last beyond DEADLINE."""
         thread = threading.get_ident()
         with self._changed:
@@ -63,18 +63,18 @@ class Gate:
                 elif self._limit is None or thread in self._inside or sum(self._inside.values()) < self._limit:
                     # A thread that is inside already gets in: it sends what it is being sent, and would wait for itself.
                     self._inside[thread] = self._inside.get(thread, 0) + 1
-                    return Pass(self, thread, self._era)
+                    return Slot(self, thread, self._era)
                 else:
                     self._changed.wait()
 
-    def leave(self, thread: int) -> None:
+    def release(self, thread: int) -> None:
         with self._changed:
             self._inside[thread] -= 1
             if not self._inside[thread]:
                 del self._inside[thread]
             self._changed.notify_all()
 
-    def refused(self, leave: Pass, wait: float | None, complaint: LongshoreError) -> None:
+    def record_rejection(self, leave: Slot, wait: float | None, complaint: LongshoreError) -> None:
         """The host had too many requests: it gets half as many at once, and none for WAIT seconds.
 
         The requests that were under way together are one reason to complain, however many of them are refused.
@@ -91,7 +91,7 @@ class Gate:
             if wait is not None:
                 self._shut_until = max(self._shut_until, time.monotonic() + wait)
 
-    def answered(self) -> None:
+    def record_success(self) -> None:
         """The host gave another answer than that: after some of these it gets one request more at once, until the limit is none."""
         if self._limit is None:
             return

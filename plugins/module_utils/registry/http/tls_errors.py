@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-from ...oci.text import clean
+from ...oci.text import sanitise
 from ..config.settings import HostSettings
 from ..endpoint import NOT_TLS
 
@@ -20,7 +20,7 @@ _NO_CERTIFICATE = re.compile(r"NO_CERTIFICATE_OR_CRL_FOUND|PEM lib|NO_START_LINE
 
 def tls_hint(reason: str, settings: HostSettings, is_through_proxy: bool) -> str:
     """Return what to add to REASON, the words of OpenSSL for a connection with SETTINGS: the file of authorities in use, and what helps."""
-    ours = clean(settings.ca_origin or settings.ca_path or "", 500) if settings.validate_certs else ""
+    ours = sanitise(settings.ca_origin or settings.ca_path or "", 500) if settings.validate_certs else ""
     if any(word in reason for word in NOT_TLS):
         # Through a proxy it isn't known which of the two doesn't speak TLS.
         return (

@@ -50,7 +50,7 @@ class ForbiddenAddress(RegistryError):
     """A registry leads to an address that only this host or its link can reach."""
 
 
-def origin(url: str) -> tuple[str, str | None, int | None]:
+def url_origin(url: str) -> tuple[str, str | None, int | None]:
     """Scheme, host and port: credentials are given to exactly these. Raises ValueError for a URL that is none."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
@@ -64,12 +64,12 @@ def is_plain(url: str) -> bool:
             return False
         prepared.prepare_url(url, None)
         dialled = urllib3.util.parse_url(prepared.url or "")
-        return origin(url) == origin(prepared.url or "") and urlsplit(url).hostname == (dialled.host or "").strip("[]").lower()
+        return url_origin(url) == url_origin(prepared.url or "") and urlsplit(url).hostname == (dialled.host or "").strip("[]").lower()
     except (ValueError, urllib3.exceptions.HTTPError):
         return False
 
 
-def led_to(url: str, location: str, what: str) -> str:
+def resolve_redirect(url: str, location: str, what: str) -> str:
     """The address that LOCATION means in an answer from URL. WHAT, for the message, says who does what: "... redirects".
 
     Raises RegistryError for one that is none, holds a user's name or password (they would be sent in place of ours), has a host that isn't plain, or
@@ -91,7 +91,7 @@ def _joined(url: str, location: str) -> str | None:
         # Without a host it would be taken for an address of the same one.
         is_sound = "@" not in asked.netloc and (asked.netloc or not (asked.scheme or location.startswith("//")))
         target = urljoin(url, location)
-        scheme, host, _port = origin(target)
+        scheme, host, _port = url_origin(target)
     except ValueError:
         return None
     return target if is_sound and scheme in ("http", "https") and host else None

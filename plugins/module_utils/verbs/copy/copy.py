@@ -13,10 +13,10 @@ from ...errors import InvalidOption
 from ...oci.location import LAYOUT, Location
 from ...oci.platform import Platform, Selection
 from ...oci.reference import Reference
-from ...transfer.plan import ImagePlan, MovingPlan, RefState
+from ...transfer.plan import ImagePlan, RefState, TransferPlan
 from ...transfer.workers import Workers
-from .job import Job
-from .sources import Origins
+from .job import CopyJob
+from .sources import ImageSources
 
 if t.TYPE_CHECKING:
     from ...registry.repository import Repository
@@ -24,10 +24,10 @@ if t.TYPE_CHECKING:
 Pair = tuple[Location, Location]
 
 
-class Copies(t.Protocol):
+class CopyPlanner(t.Protocol):
     """The planner for one kind of target."""
 
-    def plan(self, jobs: t.Sequence[Job], workers: Workers) -> list[ImagePlan]: ...
+    def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Copier:
     referrers: bool
     host: Platform
 
-    def plan(self, pairs: t.Sequence[Pair], workers: Workers) -> MovingPlan:
+    def plan(self, pairs: t.Sequence[Pair], workers: Workers) -> TransferPlan:
         """The plan for all images, in the order of PAIRS. One that can't be had carries its error; the others go on, but for those of its archive.
 
         Raises InvalidOption for two images that would get one name, and for referrers that would have to leave registries.
@@ -51,34 +51,34 @@ class Copier:
         unique = list(dict.fromkeys(pairs))
         for source, target in unique:
             self._check(source, target)
-        origins = Origins(self.repository)
-        jobs = [Job(source, target, self.selection, origins) for source, target in unique]
-        rows: dict[Job, ImagePlan] = {}
+        origins = ImageSources(self.repository)
+        jobs = [CopyJob(source, target, self.selection, origins) for source, target in unique]
+        rows: dict[CopyJob, ImagePlan] = {}
         for kind, copies in self._kinds(origins).items():
             chosen = [job for job in jobs if _kind(job.target) == kind]
             if chosen:
                 rows.update(zip(chosen, copies().plan(chosen, workers)))
         planned = [rows[job] for job in jobs]
         _refuse_name_for_two(planned)
-        return MovingPlan(planned)
+        return TransferPlan(planned)
 
-    def _kinds(self, origins: Origins) -> dict[str, t.Callable[[], Copies]]:
+    def _kinds(self, origins: ImageSources) -> dict[str, t.Callable[[], CopyPlanner]]:
         """The planners by kind of target; only those that are needed are loaded."""
 
-        def to_registries() -> Copies:
-            from .to_registry import RegistryCopies
+        def to_registries() -> CopyPlanner:
+            from .to_registry import RegistryCopyPlanner
 
-            return RegistryCopies(self.destination, self.referrers, self.host)
+            return RegistryCopyPlanner(self.destination, self.referrers, self.host)
 
-        def to_layouts() -> Copies:
-            from .to_layout import LayoutCopies
+        def to_layouts() -> CopyPlanner:
+            from .to_layout import LayoutCopyPlanner
 
-            return LayoutCopies(origins, self.host)
+            return LayoutCopyPlanner(origins, self.host)
 
-        def to_archives() -> Copies:
-            from .to_archive import ArchiveCopies
+        def to_archives() -> CopyPlanner:
+            from .to_archive import ArchiveCopyPlanner
 
-            return ArchiveCopies(self.host)
+            return ArchiveCopyPlanner(self.host)
 
         return {"registry": to_registries, "layout": to_layouts, "archive": to_archives}
 

@@ -17,32 +17,32 @@ from ...oci.platform import Selection
 from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan
 from ...transfer.workers import Workers
-from ..platforms import chosen_part, whole_part
-from .sources import Origin, Origins
+from ..platforms import select_complete, select_platforms
+from .sources import ImageSource, ImageSources
 
 _Seen = t.TypeVar("_Seen")
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class CopyJob:
     """Where an image is, and where it goes. It is read no further than asked for."""
 
     source: Location
     target: Location
     selection: Selection | None
-    origins: Origins = dataclasses.field(repr=False, compare=False)
+    sources: ImageSources = dataclasses.field(repr=False, compare=False)
 
     @functools.cached_property
-    def origin(self) -> Origin:
+    def image_source(self) -> ImageSource:
         """Raises ImageNotFound, InvalidOption, and what opening an archive raises."""
-        return self.origins.find(self.source)
+        return self.sources.find(self.source)
 
     @property
     def name(self) -> Reference | None:
         """What it is called where it goes: as the target says, else as it is called where it is."""
         if self.target.reference is not None:
             return self.target.reference.name
-        return self.target.full_name or self.origin.name
+        return self.target.full_name or self.image_source.name
 
     @property
     def takes_all(self) -> bool:
@@ -54,17 +54,17 @@ class Job:
 
     def graph(self) -> Graph:
         """The part of it that is wanted. Raises PlatformMissing where a platform isn't there, and for a target that takes only whole indexes."""
-        part = whole_part if self.target.reference is not None else chosen_part
-        return part(self.origin.root(), str(self.source), self.origin.read, self.selection)
+        part = select_complete if self.target.reference is not None else select_platforms
+        return part(self.image_source.root(), str(self.source), self.image_source.read_document, self.selection)
 
     def failed(self, error: LongshoreError) -> ImagePlan:
-        return ImagePlan(str(self.target), error=error, own=self.facts)
+        return ImagePlan(str(self.target), error=error, results=self.facts)
 
 
-def look_at(look: t.Callable[[Job], _Seen], jobs: t.Sequence[Job], workers: Workers) -> list[_Seen | LongshoreError]:
+def inspect_jobs(look: t.Callable[[CopyJob], _Seen], jobs: t.Sequence[CopyJob], workers: Workers) -> list[_Seen | LongshoreError]:
     """What LOOK finds out of each job, several at once; the error where it fails."""
 
-    def attempt(job: Job) -> _Seen | LongshoreError:
+    def attempt(job: CopyJob) -> _Seen | LongshoreError:
         try:
             return look(job)
         except LongshoreError as error:

@@ -13,12 +13,12 @@ from ...errors import RegistryError, UnsupportedFormat
 from ...limits import MAX_COMPANIONS, MAX_LEVELS
 from ...oci import media_types
 from ...oci.digest import Digest
-from ...oci.document_reader import Read, bounded
+from ...oci.document_reader import Read, bound_reads
 from ...oci.graph import Graph, NamedGraph, read_graph
 from ...oci.manifest import Descriptor
 from ...oci.reference import Reference
-from ...oci.text import clean
-from ...registry.referrers import DigestTags, Referrer, ReferrerList, referrers_of, tag_of
+from ...oci.text import sanitise
+from ...registry.referrers import DigestTags, Referrer, ReferrerList, list_referrers, referrers_tag
 from ...transfer.plan import RefChange, RefState
 
 if t.TYPE_CHECKING:
@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass
-class Companions:
+class FoundReferrers:
     """All that belongs to one image: `lacking` is what the target doesn't have yet, in the order in which it may be published."""
 
     lacking: list[NamedGraph] = dataclasses.field(default_factory=list)
@@ -35,7 +35,7 @@ class Companions:
     warnings: list[str] = dataclasses.field(default_factory=list)
 
 
-class CompanionFinder:
+class ReferrerFinder:
     """Finds what belongs to images of SOURCE and isn't at TARGET yet."""
 
     def __init__(self, source: Repository, target: Repository, tags: DigestTags) -> None:
@@ -43,15 +43,15 @@ class CompanionFinder:
         self._source = source
         self._target = target
         self._tags = tags
-        self._documents: Read = source.read
+        self._documents: Read = source.read_document
 
-    def find(self, image: Graph) -> Companions:
+    def find(self, image: Graph) -> FoundReferrers:
         """All that belongs to IMAGE and to each of its manifests, to what was found, and so on.
 
         Raises RegistryError for more than there can reasonably be.
         """
-        self._documents = bounded(self._source.read, f"what belongs to an image of {self._source.name}")
-        found = Companions()
+        self._documents = bound_reads(self._source.read_document, f"what belongs to an image of {self._source.name}")
+        found = FoundReferrers()
         lists: list[NamedGraph] = []
         subjects = [descriptor.digest for descriptor in image.documents]
         seen = set(subjects)
@@ -68,38 +68,38 @@ class CompanionFinder:
         found.lacking += lists
         return found
 
-    def _referring(self, subject: Digest, found: Companions, lists: list[NamedGraph]) -> t.Iterator[Graph]:
+    def _referring(self, subject: Digest, found: FoundReferrers, lists: list[NamedGraph]) -> t.Iterator[Graph]:
         """What names SUBJECT as its subject. Where the target keeps no list of that itself, its list is completed too."""
-        listed = [referrer for referrer in referrers_of(self._source, subject).referrers if self._is_readable(referrer, found)]
+        listed = [referrer for referrer in list_referrers(self._source, subject).referrers if self._is_readable(referrer, found)]
         for referrer in listed:
             graph = self._read(referrer.descriptor)
             name = _parent(self._target).pinned(graph.root.digest)
             self._add(graph, name, found)
             yield graph
         if listed:
-            there = referrers_of(self._target, subject)
+            there = list_referrers(self._target, subject)
             if not there.kept_by_registry:
                 lists += self._completed(subject, there, listed, found)
 
-    def _is_readable(self, referrer: Referrer, found: Companions) -> bool:
+    def _is_readable(self, referrer: Referrer, found: FoundReferrers) -> bool:
         if referrer.descriptor.is_document:
             return True
-        kind = clean(referrer.descriptor.media_type, 100)
+        kind = sanitise(referrer.descriptor.media_type, 100)
         found.warnings.append(f"{self._source.name}@{referrer.descriptor.digest} is of type {kind} and isn't copied")
         return False
 
-    def _completed(self, subject: Digest, there: ReferrerList, listed: t.Sequence[Referrer], found: Companions) -> list[NamedGraph]:
+    def _completed(self, subject: Digest, there: ReferrerList, listed: t.Sequence[Referrer], found: FoundReferrers) -> list[NamedGraph]:
         data = there.with_all(listed)
         before = RefState(Digest.of(there.document)) if there.document is not None else None
         after = RefState(Digest.of(data)) if data is not None else before
-        name = _parent(self._target).tagged(tag_of(subject))
+        name = _parent(self._target).tagged(referrers_tag(subject))
         found.changes.append(RefChange(str(name), before, after))
         if data is None:
             return []
         root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
         return [NamedGraph(Graph(root, {root: data}, (), ()), (name,), None)]
 
-    def _tagged(self, subject: Digest, found: Companions) -> t.Iterator[Graph]:
+    def _tagged(self, subject: Digest, found: FoundReferrers) -> t.Iterator[Graph]:
         """What is called after SUBJECT."""
         for reference in self._tags.of(subject):
             root = self._source.probe(reference)
@@ -108,7 +108,7 @@ class CompanionFinder:
                 self._add(graph, _parent(self._target).tagged(str(reference.tag)), found)
                 yield graph
 
-    def _add(self, graph: Graph, name: Reference, found: Companions) -> None:
+    def _add(self, graph: Graph, name: Reference, found: FoundReferrers) -> None:
         there = self._target.probe(name)
         is_there = there is not None and there.digest == graph.root.digest
         found.rows.append({"digest": str(graph.root.digest), "tag": name.tag, "changed": not is_there})

@@ -24,10 +24,10 @@ from ...transfer.interfaces import MirroredSource, Source
 if t.TYPE_CHECKING:
     from ...registry.repository import Repository
 
-_Held = t.TypeVar("_Held")
+_ImageT = t.TypeVar("_ImageT")
 
 
-class Origin(t.Protocol):
+class ImageSource(t.Protocol):
     """One image where it is."""
 
     @property
@@ -42,13 +42,13 @@ class Origin(t.Protocol):
 
     def root(self) -> Descriptor: ...
 
-    def read(self, descriptor: Descriptor) -> bytes | None: ...
+    def read_document(self, descriptor: Descriptor) -> bytes | None: ...
 
-    def check(self, graph: Graph) -> None:
+    def check_blobs(self, graph: Graph) -> None:
         """Raises an error for content of GRAPH that is known to be lacking or damaged."""
 
 
-class RegistryOrigin:
+class RegistrySource:
     """An image at a registry, by tag or digest."""
 
     def __init__(self, reference: Reference, repository: Repository) -> None:
@@ -69,14 +69,14 @@ class RegistryOrigin:
             raise ImageNotFound(f"{self._reference}: {self._reference.registry} doesn't have it", status=404)
         return found
 
-    def read(self, descriptor: Descriptor) -> bytes:
-        return self.source.read(descriptor)
+    def read_document(self, descriptor: Descriptor) -> bytes:
+        return self.source.read_document(descriptor)
 
-    def check(self, unused_graph: Graph) -> None:
+    def check_blobs(self, unused_graph: Graph) -> None:
         """What a manifest names is there: registries take no other manifests."""
 
 
-class LayoutOrigin:
+class LayoutSource:
     """An image in a layout on disk."""
 
     def __init__(self, store: Store, entry: Entry) -> None:
@@ -90,14 +90,14 @@ class LayoutOrigin:
     def root(self) -> Descriptor:
         return self._entry.root
 
-    def read(self, descriptor: Descriptor) -> bytes | None:
-        return self.source.read(descriptor)
+    def read_document(self, descriptor: Descriptor) -> bytes | None:
+        return self.source.read_document(descriptor)
 
-    def check(self, graph: Graph) -> None:
-        self.source.check_whole(self._entry, believes_others=False)
+    def check_blobs(self, graph: Graph) -> None:
+        self.source.check_complete(self._entry, believes_others=False)
 
 
-class ArchiveOrigin:
+class ArchiveSource:
     """An image in an archive."""
 
     def __init__(self, archive: Archive, image: ArchivedImage) -> None:
@@ -111,14 +111,14 @@ class ArchiveOrigin:
     def root(self) -> Descriptor:
         return self._root
 
-    def read(self, descriptor: Descriptor) -> bytes | None:
-        return self.source.read(descriptor)
+    def read_document(self, descriptor: Descriptor) -> bytes | None:
+        return self.source.read_document(descriptor)
 
-    def check(self, graph: Graph) -> None:
+    def check_blobs(self, graph: Graph) -> None:
         for blob in graph.blobs:
-            if not self.source.holds(blob.digest):
+            if not self.source.has_blob(blob.digest):
                 raise CorruptArchive(f"{self.source.path}: {graph.root.digest} is not whole: the archive lacks {blob.digest}")
-            self.source.check(blob)
+            self.source.check_blob(blob)
 
 
 class AnyOrder:
@@ -126,13 +126,13 @@ class AnyOrder:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.open = source.open
+        self.read_blob = source.read_blob
 
-    def distrust(self, descriptor: Descriptor) -> bool:
-        return isinstance(self._source, MirroredSource) and self._source.distrust(descriptor)
+    def report_bad_blob(self, descriptor: Descriptor) -> bool:
+        return isinstance(self._source, MirroredSource) and self._source.report_bad_blob(descriptor)
 
 
-class Origins:
+class ImageSources:
     """Opens locations to read from. Each layout and each archive is opened once in a run."""
 
     def __init__(self, repository: t.Callable[[Reference], Repository]) -> None:
@@ -149,18 +149,18 @@ class Origins:
                 self._stores[path].reload()
             return self._stores[path]
 
-    def find(self, location: Location) -> Origin:
+    def find(self, location: Location) -> ImageSource:
         """Raises ImageNotFound, and InvalidOption where a location without a name could mean several images."""
         if location.reference is not None:
-            return RegistryOrigin(location.reference, self._repository(location.reference))
+            return RegistrySource(location.reference, self._repository(location.reference))
         if location.scheme == LAYOUT:
             store = self.store(location.path)
-            return LayoutOrigin(store, _one(location, store.index.entries, _entry_names))
+            return LayoutSource(store, _one(location, store.index.entries, _entry_names))
         with self._lock:
             if location.path not in self._archives:
                 self._archives[location.path] = open_archive(location.path)
             archive = self._archives[location.path]
-        return ArchiveOrigin(archive, _one(location, archive.images, _archive_names))
+        return ArchiveSource(archive, _one(location, archive.images, _archive_names))
 
 
 def _entry_names(entry: Entry) -> list[str]:
@@ -172,7 +172,7 @@ def _archive_names(image: ArchivedImage) -> list[str]:
     return [*map(str, image.names), *image.tags, str(image.root.digest)]
 
 
-def _one(location: Location, held: t.Sequence[_Held], names: t.Callable[[_Held], t.Sequence[str]]) -> _Held:
+def _one(location: Location, held: t.Sequence[_ImageT], names: t.Callable[[_ImageT], t.Sequence[str]]) -> _ImageT:
     """The image that LOCATION means: the one called so, or, without a name, the only one that is there."""
     wanted = location.name
     if wanted is None:
@@ -196,5 +196,5 @@ def _normalised(text: str) -> str:
         return text
 
 
-def _told(held: t.Sequence[_Held], names: t.Callable[[_Held], t.Sequence[str]]) -> str:
+def _told(held: t.Sequence[_ImageT], names: t.Callable[[_ImageT], t.Sequence[str]]) -> str:
     return ", ".join(sorted(names(image)[0] for image in held)[:20])

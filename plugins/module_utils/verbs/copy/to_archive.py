@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ...archive.format import DOCKER, archive_files, tar_pieces
-from ...archive.output import FileTarget
+from ...archive.format import DOCKER, build_archive_files, build_tar
+from ...archive.output import FileOutput
 from ...archive.sink import ArchiveSink
-from ...atomic_files import kept_mode
+from ...atomic_files import existing_mode
 from ...errors import InvalidOption, LongshoreError, UnsupportedFormat
 from ...oci.digest import Digest
 from ...oci.graph import Graph
@@ -19,21 +19,21 @@ from ...oci.manifest import Descriptor
 from ...oci.platform import Platform
 from ...transfer.plan import ImagePlan, RefChange, RefState, Transfer
 from ...transfer.workers import Workers
-from ..facts import image_facts, moving, short
+from ..facts import describe_transfer, image_facts, short_digest
 from ..save import saved_image
-from .job import Job, look_at
+from .job import CopyJob, inspect_jobs
 
 
-class ArchiveCopies:
+class ArchiveCopyPlanner:
     """All copies of a run that go to archives."""
 
     def __init__(self, host: Platform) -> None:
         self._host = host
 
-    def plan(self, jobs: t.Sequence[Job], workers: Workers) -> list[ImagePlan]:
+    def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
         """A row for each job. Where one of an archive's images can't be had, none of them is copied there."""
-        seen = dict(zip(jobs, look_at(self._look, jobs, workers)))
-        rows: dict[Job, ImagePlan] = {}
+        seen = dict(zip(jobs, inspect_jobs(self._look, jobs, workers)))
+        rows: dict[CopyJob, ImagePlan] = {}
         for path in dict.fromkeys(job.target.path for job in jobs):
             together = [job for job in jobs if job.target.path == path]
             try:
@@ -42,12 +42,12 @@ class ArchiveCopies:
                 rows.update({job: job.failed(error) for job in together})
         return [rows[job] for job in jobs]
 
-    def _look(self, job: Job) -> Graph:
+    def _look(self, job: CopyJob) -> Graph:
         graph = job.graph()
-        job.origin.check(graph)
+        job.image_source.check_blobs(graph)
         return graph
 
-    def _archive(self, path: str, jobs: t.Sequence[Job], graphs: t.Sequence[Graph]) -> dict[Job, ImagePlan]:
+    def _archive(self, path: str, jobs: t.Sequence[CopyJob], graphs: t.Sequence[Graph]) -> dict[CopyJob, ImagePlan]:
         if len({job.target.scheme for job in jobs}) > 1:
             raise InvalidOption(f"{path} can't be an archive of two formats; copy to two files")
         form = jobs[0].target.scheme
@@ -55,32 +55,34 @@ class ArchiveCopies:
         for job, image in zip(jobs, saved):
             if form == DOCKER and image.runnable is None:
                 raise UnsupportedFormat(f"{job.source} holds nothing that a docker archive can hold; copy it to oci-archive:{path}")
-        target = FileTarget(path, tar_pieces(archive_files(saved, form, (), {})), None, kept_mode(path))
+        target = FileOutput(path, build_tar(build_archive_files(saved, form, (), {})), None, existing_mode(path))
         reason = target.difference()
         sink = ArchiveSink(target)
         kept = {piece.digest for piece in target.pieces if isinstance(piece, Descriptor)}
         return {job: self._planned(job, graph, sink, kept, reason) for job, graph in zip(jobs, graphs)}
 
-    def _planned(self, job: Job, graph: Graph, sink: ArchiveSink, kept: t.Collection[Digest], reason: str | None) -> ImagePlan:
+    def _planned(self, job: CopyJob, graph: Graph, sink: ArchiveSink, kept: t.Collection[Digest], reason: str | None) -> ImagePlan:
         path = sink.target.path
         label = str(job.name or graph.root.digest)
         state = RefState(graph.root.digest, tuple(graph.platforms))
         blobs = tuple(blob for blob in graph.blobs if blob.digest in kept)
         moves = blobs if reason is not None else ()
         plan = ImagePlan(
-            asked=label,
+            requested=label,
             image=image_facts(str(job.name) if job.name is not None else None, graph, job.selection, self._host),
             changes=(RefChange(f"{label} in {path}", state if reason is None else None, state),),
-            own={**job.facts, "previous_digest": None, "endpoint": None, "referrers": []},
+            results={**job.facts, "previous_digest": None, "endpoint": None, "referrers": []},
         )
         if reason is not None:
-            plan.actions = (f"copy {job.source} to {label} in {path} ({short(graph.root.digest)}), since {reason}: {moving(moves)}",)
+            plan.actions = (
+                f"copy {job.source} to {label} in {path} ({short_digest(graph.root.digest)}), since {reason}: {describe_transfer(moves)}",
+            )
         reused = blobs if reason is None else ()
-        plan.transfer = Transfer(job.origin.source, sink, graph, _names(job), None, moves, reused, reason is not None, whole=True)
+        plan.transfer = Transfer(job.image_source.source, sink, graph, _names(job), None, moves, reused, reason is not None, whole=True)
         return plan
 
 
-def _names(job: Job) -> tuple[t.Any, ...]:
+def _names(job: CopyJob) -> tuple[t.Any, ...]:
     return (job.name,) if job.name is not None else ()
 
 

@@ -14,10 +14,10 @@ from ...oci.graph import Graph
 from ...oci.platform import Platform
 from ...transfer.plan import ImagePlan, RefChange, RefState, Transfer
 from ...transfer.workers import Workers
-from ..facts import image_facts, moving, ref_state, short
-from ..platforms import graph_after, is_damaged, recorded_platforms
-from .job import Job, look_at
-from .sources import Origins
+from ..facts import describe_transfer, image_facts, ref_state, short_digest
+from ..platforms import is_damaged, merge_with_store, platforms_to_record
+from .job import CopyJob, inspect_jobs
+from .sources import ImageSources
 
 if t.TYPE_CHECKING:
     from ...store.index import Entry
@@ -25,52 +25,52 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class LayoutCopies:
+class LayoutCopyPlanner:
     """All copies of a run that go to image layouts."""
 
-    origins: Origins
+    origins: ImageSources
     host: Platform
 
-    def plan(self, jobs: t.Sequence[Job], workers: Workers) -> list[ImagePlan]:
+    def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
         return [
             job.failed(seen) if isinstance(seen, LongshoreError) else self._planned(job, seen)
-            for job, seen in zip(jobs, look_at(self._look, jobs, workers))
+            for job, seen in zip(jobs, inspect_jobs(self._look, jobs, workers))
         ]
 
-    def _look(self, job: Job) -> Graph:
+    def _look(self, job: CopyJob) -> Graph:
         """The image as the layout has it, where it has all of it; else as it is at its source."""
         store = self.origins.store(job.target.path)
         before = self._before(job, store)
-        if job.takes_all and before is not None and before.digest == job.origin.digest():
-            held = store.graph(before)
-            if held is not None and not held.absent and not store.missing(before):
+        if job.takes_all and before is not None and before.digest == job.image_source.digest():
+            held = store.read_graph(before)
+            if held is not None and not held.absent and not store.find_missing_blobs(before):
                 return held
         graph = job.graph()
-        job.origin.check(graph)
+        job.image_source.check_blobs(graph)
         return graph
 
-    def _before(self, job: Job, store: Store) -> Entry | None:
+    def _before(self, job: CopyJob, store: Store) -> Entry | None:
         if job.name is not None:
-            return store.index.named(job.name)
-        return next(iter(store.index.with_digest(job.origin.digest())), None)
+            return store.index.get_named(job.name)
+        return next(iter(store.index.find_by_digest(job.image_source.digest())), None)
 
-    def _planned(self, job: Job, graph: Graph) -> ImagePlan:
+    def _planned(self, job: CopyJob, graph: Graph) -> ImagePlan:
         store = self.origins.store(job.target.path)
-        after = graph_after(store, graph, job.origin.read)
+        after = merge_with_store(store, graph, job.image_source.read_document)
         label = str(job.name or graph.root.digest)
         was, will_be = ref_state(store, self._before(job, store)), RefState(graph.root.digest, tuple(after.platforms))
-        moves = tuple(blob for blob in graph.blobs if not store.has(blob))
+        moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
         plan = ImagePlan(
-            asked=label,
+            requested=label,
             image=image_facts(str(job.name) if job.name is not None else None, after, job.selection, self.host),
             changes=(RefChange(f"{label} in {store.path}", was, will_be),),
-            own={**job.facts, "previous_digest": str(was.digest) if was is not None else None, "endpoint": None, "referrers": []},
+            results={**job.facts, "previous_digest": str(was.digest) if was is not None else None, "endpoint": None, "referrers": []},
         )
         if was != will_be or is_damaged(store, graph):
-            place = f" in place of {short(was.digest)}" if was is not None and was.digest != will_be.digest else ""
-            plan.actions = (f"copy {job.source} to {label} in {store.path} ({short(will_be.digest)}){place}: {moving(moves)}",)
+            place = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
+            plan.actions = (f"copy {job.source} to {label} in {store.path} ({short_digest(will_be.digest)}){place}: {describe_transfer(moves)}",)
         names = (job.name,) if job.name is not None else ()
         reused = graph.blobs_without(moves)
-        selection = recorded_platforms(graph, job.selection)
-        plan.transfer = Transfer(job.origin.source, store, graph, names, selection, moves, reused, bool(plan.actions))
+        selection = platforms_to_record(graph, job.selection)
+        plan.transfer = Transfer(job.image_source.source, store, graph, names, selection, moves, reused, bool(plan.actions))
         return plan

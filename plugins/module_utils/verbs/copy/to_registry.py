@@ -18,32 +18,32 @@ from ...oci.reference import Reference
 from ...registry.referrers import DigestTags
 from ...transfer.plan import ImagePlan, RefChange, RefState, Transfer
 from ...transfer.workers import Workers
-from ..blob_mounts import Division, Outlets
-from ..facts import counted, image_facts, moving, short
-from .job import Job, look_at
-from .referrers import CompanionFinder, Companions
-from .sources import AnyOrder, RegistryOrigin
+from ..blob_mounts import BlobMounts, BlobSplit
+from ..facts import describe_transfer, format_count, image_facts, short_digest
+from .job import CopyJob, inspect_jobs
+from .referrers import FoundReferrers, ReferrerFinder
+from .sources import AnyOrder, RegistrySource
 
 if t.TYPE_CHECKING:
     from ...registry.repository import Repository
 
 
 @dataclasses.dataclass(frozen=True)
-class _Sight:
+class _TargetState:
     """What there is to know before anything is divided. `graph` is None for an image that is there already and wasn't read."""
 
     repository: Repository
     there: Descriptor | None
     digest: Digest
     graph: Graph | None
-    companions: Companions
+    companions: FoundReferrers
 
     @property
     def is_there(self) -> bool:
         return self.there is not None and self.there.digest == self.digest
 
 
-class RegistryCopies:
+class RegistryCopyPlanner:
     """All copies of a run that go to registries."""
 
     def __init__(self, destination: t.Callable[[Reference], Repository], referrers: bool, host: Platform) -> None:
@@ -51,17 +51,17 @@ class RegistryCopies:
         self._referrers = referrers
         self._host = host
         self._tags: dict[str, DigestTags] = {}
-        self._outlets = Outlets(destination, lambda registry, digest: ())
+        self._outlets = BlobMounts(destination, lambda registry, digest: ())
 
-    def plan(self, jobs: t.Sequence[Job], workers: Workers) -> list[ImagePlan]:
+    def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
         """A row for each job: all are looked at at once, and then divided one after the other."""
-        return [self._planned_or_error(job, sight, workers) for job, sight in zip(jobs, look_at(self._look, jobs, workers))]
+        return [self._planned_or_error(job, sight, workers) for job, sight in zip(jobs, inspect_jobs(self._look, jobs, workers))]
 
-    def _look(self, job: Job) -> _Sight:
+    def _look(self, job: CopyJob) -> _TargetState:
         target = t.cast(Reference, job.target.reference)
         repository = self._destination(target)
         graph = None if job.takes_all else job.graph()
-        digest = graph.root.digest if graph is not None else job.origin.digest()
+        digest = graph.root.digest if graph is not None else job.image_source.digest()
         if target.digest not in (None, digest):
             raise InvalidOption(f"{job.source} has the digest {digest} and can't be copied to {target}")
         there = repository.probe(target)
@@ -69,17 +69,17 @@ class RegistryCopies:
         if graph is None and not (is_there and not self._referrers):
             graph = job.graph()
         if graph is not None and not is_there:
-            job.origin.check(graph)
-        return _Sight(repository, there, digest, graph, self._companions(job, repository, graph))
+            job.image_source.check_blobs(graph)
+        return _TargetState(repository, there, digest, graph, self._companions(job, repository, graph))
 
-    def _companions(self, job: Job, target: Repository, graph: Graph | None) -> Companions:
-        if not self._referrers or graph is None or not isinstance(job.origin, RegistryOrigin):
-            return Companions()
-        source = job.origin.source
+    def _companions(self, job: CopyJob, target: Repository, graph: Graph | None) -> FoundReferrers:
+        if not self._referrers or graph is None or not isinstance(job.image_source, RegistrySource):
+            return FoundReferrers()
+        source = job.image_source.source
         tags = self._tags.setdefault(source.name, DigestTags(source))
-        return CompanionFinder(source, target, tags).find(graph)
+        return ReferrerFinder(source, target, tags).find(graph)
 
-    def _planned_or_error(self, job: Job, sight: _Sight | LongshoreError, workers: Workers) -> ImagePlan:
+    def _planned_or_error(self, job: CopyJob, sight: _TargetState | LongshoreError, workers: Workers) -> ImagePlan:
         if isinstance(sight, LongshoreError):
             return job.failed(sight)
         try:
@@ -87,13 +87,13 @@ class RegistryCopies:
         except LongshoreError as error:
             return job.failed(error)
 
-    def _planned(self, job: Job, sight: _Sight, workers: Workers) -> ImagePlan:
+    def _planned(self, job: CopyJob, sight: _TargetState, workers: Workers) -> ImagePlan:
         name = t.cast(Reference, job.name)
         was = RefState(sight.there.digest) if sight.there is not None else None
         plan = ImagePlan(
-            asked=str(name),
+            requested=str(name),
             changes=(RefChange(str(name), was, RefState(sight.digest)), *sight.companions.changes),
-            own={
+            results={
                 **job.facts,
                 "previous_digest": str(was.digest) if was is not None else None,
                 "endpoint": sight.repository.endpoint.url,
@@ -102,7 +102,7 @@ class RegistryCopies:
             warnings=tuple(sight.companions.warnings),
         )
         if sight.graph is None:
-            plan.own.update(_unread(sight))
+            plan.results.update(_unread(sight))
             return plan
         plan.image = image_facts(str(name), sight.graph, job.selection, self._host)
         division = self._division(job, sight, sight.graph, workers)
@@ -110,24 +110,24 @@ class RegistryCopies:
         plan.transfer = self._transfer(job, name, sight, sight.graph, division)
         return plan
 
-    def _division(self, job: Job, sight: _Sight, graph: Graph, workers: Workers) -> Division:
-        if isinstance(job.origin, RegistryOrigin):
-            self._outlets.has(job.origin.source, [blob for part in (graph, *_graphs(sight)) for blob in part.blobs])
+    def _division(self, job: CopyJob, sight: _TargetState, graph: Graph, workers: Workers) -> BlobSplit:
+        if isinstance(job.image_source, RegistrySource):
+            self._outlets.has(job.image_source.source, [blob for part in (graph, *_graphs(sight)) for blob in part.blobs])
         if sight.is_there:
             self._outlets.has(sight.repository, graph.blobs)
-            own = Division()
+            own = BlobSplit()
         else:
             own = self._outlets.lacking(graph, sight.repository, workers)
         further = {blob.digest: blob for part in _graphs(sight) for blob in part.blobs}
         beside = self._outlets.divide([blob for blob in further.values() if blob not in graph.blobs], sight.repository, workers)
-        return Division((*own.moves, *beside.moves), {**own.linked, **beside.linked})
+        return BlobSplit((*own.moves, *beside.moves), {**own.linked, **beside.linked})
 
-    def _transfer(self, job: Job, name: Reference, sight: _Sight, graph: Graph, division: Division) -> Transfer:
+    def _transfer(self, job: CopyJob, name: Reference, sight: _TargetState, graph: Graph, division: BlobSplit) -> Transfer:
         published = [*sight.companions.lacking, *([] if sight.is_there else [NamedGraph(graph, (name,), None)])]
         last = published[-1] if published else NamedGraph(graph, (name,), None)
         blobs = {blob.digest: blob for part in (graph, *_graphs(sight)) for blob in part.blobs}
         return Transfer(
-            AnyOrder(job.origin.source),
+            AnyOrder(job.image_source.source),
             self._outlets.destination(sight.repository),
             last.graph,
             last.names,
@@ -140,24 +140,24 @@ class RegistryCopies:
         )
 
 
-def _graphs(sight: _Sight) -> list[Graph]:
+def _graphs(sight: _TargetState) -> list[Graph]:
     return [named.graph for named in sight.companions.lacking]
 
 
-def _unread(sight: _Sight) -> dict[str, t.Any]:
+def _unread(sight: _TargetState) -> dict[str, t.Any]:
     """The facts of an image that is there already, as far as they are known without reading it."""
     media_type = sight.there.media_type if sight.there is not None else None
     return {"digest": str(sight.digest), "media_type": media_type, "image_id": None, "platforms": None, "size": None}
 
 
-def _actions(job: Job, name: Reference, sight: _Sight, was: RefState | None, division: Division) -> tuple[str, ...]:
+def _actions(job: CopyJob, name: Reference, sight: _TargetState, was: RefState | None, division: BlobSplit) -> tuple[str, ...]:
     actions: list[str] = []
     if not sight.is_there:
-        place = f" in place of {short(was.digest)}" if was is not None else ""
-        actions.append(f"copy {job.source} to {name} ({short(sight.digest)}){place}: {moving(division.moves)}")
+        place = f" in place of {short_digest(was.digest)}" if was is not None else ""
+        actions.append(f"copy {job.source} to {name} ({short_digest(sight.digest)}){place}: {describe_transfer(division.moves)}")
     changed = sum(bool(row["changed"]) for row in sight.companions.rows)
     if changed:
-        actions.append(f"copy {counted(changed, 'referrer')} of {job.source} to {name.context}")
+        actions.append(f"copy {format_count(changed, 'referrer')} of {job.source} to {name.context}")
     elif sight.companions.lacking:
         actions.append(f"complete the lists of referrers of {name} in {name.context}")
     return tuple(actions)
