@@ -11,6 +11,9 @@ import os
 import sys
 import typing as t
 
+if t.TYPE_CHECKING:
+    from .oci.digest import Digest
+
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -63,9 +66,13 @@ class RegistryError(LongshoreError):
 
 
 class DigestMismatch(LongshoreError):
-    """Bytes differ in content or length from what their descriptor promises."""
+    """Bytes differ in content or length from what their descriptor promises; `digest` is the promised one."""
 
     cause = "digest_mismatch"
+
+    def __init__(self, message: str, status: int | None = None, registry_errors: t.Sequence[str] = (), *, digest: Digest) -> None:
+        super().__init__(message, status, registry_errors)
+        self.digest = digest
 
 
 class PlatformMissing(LongshoreError):

@@ -231,7 +231,7 @@ from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.copy.copy import Copier
+from ..module_utils.verbs.copy.copy import plan_copy
 
 
 def argument_spec() -> Arguments:
@@ -254,7 +254,15 @@ def plan(task: Task) -> Plan:
     """What copying changes: each destination, from what it has to the image at the source."""
     pairs = [task.locations(entry["src"], entry["dest"]) for entry in task.params["images"]]
     task.open_registries([location.reference for pair in pairs for location in pair if location.reference is not None])
-    return Copier(task.repository, task.destination, task.selection, task.params["referrers"], task.host).plan(pairs, task.workers)
+    return plan_copy(
+        pairs,
+        repository=task.repository,
+        destination=task.destination,
+        selection=task.selection,
+        referrers=task.params["referrers"],
+        host=task.host,
+        workers=task.workers,
+    )
 
 
 def main() -> t.NoReturn:

@@ -165,7 +165,7 @@ from ..module_utils.task.arguments import ENGINE, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.deliver import Deliverer
+from ..module_utils.verbs.deliver import plan_deliver
 
 
 def argument_spec() -> Arguments:
@@ -185,7 +185,7 @@ def plan(task: Task) -> Plan:
     names = task.selectors("name")
     platform = Platform.parse(task.params["platform"]) if task.params["platform"] else None
     engine = open_engine(EngineOptions.of_task(task.params), os.environ)
-    return Deliverer(task.store, engine, platform, task.host).plan(names)
+    return plan_deliver(task.store, engine, names, platform=platform, host=task.host)
 
 
 def main() -> t.NoReturn:

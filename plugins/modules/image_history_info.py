@@ -137,6 +137,7 @@ from ..module_utils import python_version as _python_version  # noqa: F401 - fir
 from ..module_utils.task.arguments import ARCHIVE, PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run_info
 from ..module_utils.task.task import Task
+from ..module_utils.verbs.info import make_inspector
 
 
 def argument_spec() -> Arguments:
@@ -152,7 +153,7 @@ def facts(task: Task) -> dict[str, t.Any]:
         from ..module_utils.verbs.info_remote import read_remote_history
 
         return read_remote_history(task.remote_references("name")[0], task.repository, task.selection, task.host)
-    return task.inspector().history(task.selectors("name")[0])
+    return make_inspector(task.image_place, task.host, task.selection).history(task.selectors("name")[0])
 
 
 def main() -> t.NoReturn:

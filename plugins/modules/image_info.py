@@ -227,6 +227,8 @@ from ..module_utils import python_version as _python_version  # noqa: F401 - fir
 from ..module_utils.task.arguments import ARCHIVE, FILTERS, PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import failure_results, run_info
 from ..module_utils.task.task import Task
+from ..module_utils.verbs.filters import Filters
+from ..module_utils.verbs.info import make_inspector
 
 
 def argument_spec() -> Arguments:
@@ -237,15 +239,16 @@ def argument_spec() -> Arguments:
 
 def facts(task: Task) -> dict[str, t.Any]:
     """The rows of the images asked for, or of all."""
+    filters = Filters.parse(task.params["filters"])
     if task.params["remote"]:
         from ..module_utils.verbs.info_remote import read_remote_info
 
-        rows, errors = read_remote_info(task.remote_references("name"), task.repository, task.filters, task.selection, task.host, task.workers)
+        rows, errors = read_remote_info(task.remote_references("name"), task.repository, filters, task.selection, task.host, task.workers)
         return {"images": rows, **failure_results(errors, len(rows))}
-    inspector = task.inspector()
+    inspector = make_inspector(task.image_place, task.host, task.selection)
     if task.params["name"] is None:
-        return {"images": inspector.listed(task.filters)}
-    return {"images": inspector.asked(task.selectors("name"), task.filters)}
+        return {"images": inspector.listed(filters)}
+    return {"images": inspector.asked(task.selectors("name"), filters)}
 
 
 def main() -> t.NoReturn:

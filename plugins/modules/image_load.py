@@ -177,7 +177,7 @@ from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.load import Loader
+from ..module_utils.verbs.load import plan_load
 
 
 def argument_spec() -> Arguments:
@@ -203,7 +203,7 @@ def plan(task: Task) -> Plan:
     archive = open_archive(host_path(task))
     if archive.elsewhere and not task.check_mode:
         raise UnsupportedFormat(f"{archive.path} is only the summary of an archive, without its layers")
-    return Loader(task.store, archive, names, renames, params["existing"], selection, task.host).plan()
+    return plan_load(task.store, archive, names=names, renames=renames, existing=params["existing"], selection=selection, host=task.host)
 
 
 def host_path(task: Task) -> str:

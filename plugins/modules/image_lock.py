@@ -214,7 +214,7 @@ from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.lock import Locker
+from ..module_utils.verbs.lock import plan_lock
 
 
 def argument_spec() -> Arguments:
@@ -233,9 +233,17 @@ def plan(task: Task) -> Plan:
     references = task.references("name")
     task.open_registries(references)
     params = task.params
-    mode = initial_mode(params["path"], params["mode"])
-    locker = Locker(params["path"], task.repository, task.host_selection, task.host, params["update"], current_time(), mode)
-    return locker.plan(references, task.workers)
+    return plan_lock(
+        params["path"],
+        references,
+        repository=task.repository,
+        selection=task.host_selection,
+        host=task.host,
+        update=params["update"],
+        now=current_time(),
+        mode=initial_mode(params["path"], params["mode"]),
+        workers=task.workers,
+    )
 
 
 def main() -> t.NoReturn:

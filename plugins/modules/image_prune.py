@@ -210,6 +210,7 @@ from ..module_utils.task.arguments import ENGINE, FILTERS, REGISTRY, STORE, Argu
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
+from ..module_utils.verbs.filters import Filters
 from ..module_utils.verbs.protection import Protection
 from ..module_utils.verbs.retention import Policy
 
@@ -232,17 +233,17 @@ def plan(task: Task) -> Plan:
     """What pruning changes: the images that no rule keeps, and in the store what nothing needs then."""
     policy = Policy.parse(task.params["dangling"], task.params["keep"], task.params["older_than"])
     protection = Protection.parse(task.params["protect"])
+    filters = Filters.parse(task.params["filters"])
     now = datetime.datetime.now(datetime.timezone.utc)
     if task.params["engine"] is None:
         from ..module_utils.verbs.prune import plan_prune
 
-        return plan_prune(task.store, policy, task.filters, protection, task.host, now)
+        return plan_prune(task.store, policy, filters, protection, task.host, now)
     from ..module_utils.engine.discovery import EngineOptions, open_engine
     from ..module_utils.verbs.prune_engine import plan_prune_engine
 
-    task.uses_store = False
     engine = open_engine(EngineOptions.of_task(task.params), os.environ)
-    return plan_prune_engine(engine, policy, task.filters, protection, task.host, now)
+    return plan_prune_engine(engine, policy, filters, protection, task.host, now)
 
 
 def main() -> t.NoReturn:

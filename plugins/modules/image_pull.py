@@ -225,7 +225,7 @@ from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.pull import Puller
+from ..module_utils.verbs.pull import plan_pull
 
 
 def argument_spec() -> Arguments:
@@ -246,8 +246,16 @@ def plan(task: Task) -> Plan:
     lock = task.lock
     references = task.references("name") if lock is None or task.params["name"] is not None else lock.names
     task.open_registries(references)
-    puller = Puller(task.store, task.repository, task.params["pull_policy"], task.host_selection, task.host, lock)
-    return puller.plan(references, task.workers)
+    return plan_pull(
+        task.store,
+        references,
+        repository=task.repository,
+        policy=task.params["pull_policy"],
+        selection=task.host_selection,
+        host=task.host,
+        workers=task.workers,
+        lock=lock,
+    )
 
 
 def main() -> t.NoReturn:

@@ -184,7 +184,7 @@ from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.push import Pusher, push_destination
+from ..module_utils.verbs.push import plan_push, push_destination
 
 
 def argument_spec() -> Arguments:
@@ -199,7 +199,7 @@ def plan(task: Task) -> Plan:
     names = task.selectors("name")
     pairs = [(name, push_destination(name, task.params["destination"], len(names))) for name in names]
     task.open_registries([destination for _name, destination in pairs])
-    return Pusher(task.store, task.destination, task.selection, task.host).plan(pairs, task.workers)
+    return plan_push(task.store, pairs, repository=task.destination, selection=task.selection, host=task.host, workers=task.workers)
 
 
 def main() -> t.NoReturn:

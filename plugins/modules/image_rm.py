@@ -213,9 +213,9 @@ def plan(task: Task) -> Plan:
     if task.params["remote"]:
         from ..module_utils.verbs.remove_remote import plan_remove_remote
 
-        return plan_remove_remote(task.remote_references("name"), task.destination, task.params["force"], task.workers)
+        return plan_remove_remote(task.remote_references("name"), task.destination, force=task.params["force"], workers=task.workers)
     selectors = [parse_target(text) for text in task.params["name"]]
-    return plan_remove(task.store, selectors, task.params["prune"], task.params["force"], task.host)
+    return plan_remove(task.store, selectors, prune=task.params["prune"], force=task.params["force"], host=task.host)
 
 
 def main() -> t.NoReturn:

@@ -201,7 +201,7 @@ from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.save import Saver, read_base_digests
+from ..module_utils.verbs.save import plan_save, read_base_digests
 
 
 def argument_spec() -> Arguments:
@@ -222,8 +222,9 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """What saving changes: the file, unless it is the archive of these images already."""
     params = task.params
-    saving = Saver(
-        store=task.store,
+    return plan_save(
+        task.store,
+        task.selectors("name"),
         path=params["path"],
         form=params["format"],
         compression=None if params["compression"] == "none" else params["compression"],
@@ -233,7 +234,6 @@ def plan(task: Task) -> Plan:
         mode=initial_mode(params["path"], params["mode"]),
         checksum=params["checksum"],
     )
-    return saving.plan(task.selectors("name"))
 
 
 def main() -> t.NoReturn:

@@ -203,7 +203,7 @@ from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.verify import StoreVerifier, find_entries
+from ..module_utils.verbs.verify import find_entries, plan_verify
 
 
 def argument_spec() -> Arguments:
@@ -217,11 +217,11 @@ def plan(task: Task) -> Plan:
     """What verifying finds and, with repair, changes: each damaged blob, to what it should be."""
     selectors = None if task.params["name"] is None else task.selectors("name")
     if not task.params["repair"]:
-        return StoreVerifier(task.store, task.host).plan(selectors, task.workers)
+        return plan_verify(task.store, selectors, host=task.host, workers=task.workers)
     entries, _absent = find_entries(task.store, selectors)
     named_by_task = [selector for selector in selectors or () if isinstance(selector, Reference)]
     task.open_registries([entry.name for entry in entries if entry.name is not None], named_by_task)
-    return StoreVerifier(task.store, task.host, task.repository).plan(selectors, task.workers)
+    return plan_verify(task.store, selectors, host=task.host, workers=task.workers, repository=task.repository)
 
 
 def main() -> t.NoReturn:

@@ -222,7 +222,7 @@ def test_an_image_that_was_removed_after_a_tag_was_planned_gets_no_name(tmp_path
     put_images(path)
     store = opened(path)
     with Workers(1) as workers:
-        plan = plan_tag(store, store.get_complete_entry(parse_selector("r.test/leaving:1")), [Reference.parse("r.test/late:1")], False, HOST)
+        plan = plan_tag(store, store.get_complete_entry(parse_selector("r.test/leaving:1")), [Reference.parse("r.test/late:1")], host=HOST)
         remove(path, "r.test/leaving:1")
         with pytest.raises(LongshoreError):
             apply(plan, workers)
@@ -234,7 +234,7 @@ def test_an_image_that_got_another_name_after_its_removal_was_planned_stays(tmp_
     path = tmp_path / "store"
     put_images(path)
     with Workers(1) as workers:
-        plan = plan_remove(opened(path), [Reference.parse("r.test/leaving:1")], True, False, HOST)
+        plan = plan_remove(opened(path), [Reference.parse("r.test/leaving:1")], prune=True, force=False, host=HOST)
         tag(path, "r.test/leaving:1", "r.test/saved:1")
         apply(plan, workers)
     assert "r.test/leaving:1" not in names(path)
@@ -246,7 +246,7 @@ def test_a_name_that_moved_after_its_removal_was_planned_stays(tmp_path: Path) -
     path = tmp_path / "store"
     put_images(path)
     with Workers(1) as workers:
-        plan = plan_remove(opened(path), [Reference.parse("r.test/moving:1")], True, False, HOST)
+        plan = plan_remove(opened(path), [Reference.parse("r.test/moving:1")], prune=True, force=False, host=HOST)
         pull(path, "r.test/moving:1")
         apply(plan, workers)
     assert names(path)["r.test/moving:1"] == str(NEW.root.digest)

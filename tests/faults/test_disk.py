@@ -114,8 +114,8 @@ def test_a_full_disk_fails_every_image_that_is_left_in_words(tmp_path: Path) -> 
     with Workers(2) as workers:
         plan = plan_pull(opened(path), workers, *images, registry=FakeRepository(images))
         with FileEvents(path / ".longshore" / "tmp", failing(errno.ENOSPC, lambda event: event.call == "write")).watched():
-            plan.apply(workers)
-    assert [type(image.error) for image in plan.images] == [DiskFull] * 6
+            plan = plan.apply(workers)
+    assert [type(plan.error_of(image)) for image in plan.images] == [DiskFull] * 6
     assert names(path) == before
     with opened(path).open_writer(()):
         assert list((path / ".longshore" / "tmp").iterdir()) == []

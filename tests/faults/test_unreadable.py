@@ -21,7 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, images_in_store
-from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import StoreVerifier
+from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import plan_verify
 from ansible_collections.longshore.images.tests.support.faults import WRITING, in_child, wrong_blobs
 from ansible_collections.longshore.images.tests.support.images import make_image
 from ansible_collections.longshore.images.tests.support.privileges import needs_root
@@ -68,7 +68,7 @@ def test_verifying_names_it_and_counts_it_as_damaged(path: Path, part: Descripto
     if not is_known:
         forget(path)
     with failing_disk(path, part), Workers(1) as workers:
-        plan = StoreVerifier(opened(path), HOST).plan(None, workers)
+        plan = plan_verify(opened(path), None, host=HOST, workers=workers)
     (problem,) = plan.problems
     assert (problem.descriptor.digest, problem.word, problem.images) == (part.digest, "unreadable", (NAME,))
     (error,) = plan.errors
@@ -100,7 +100,7 @@ def test_a_pull_replaces_it_where_it_is_not_known_to_be_good(path: Path, part: D
 def test_a_pull_replaces_what_verifying_found(path: Path, part: Descriptor) -> None:
     with failing_disk(path, part):
         with Workers(1) as workers, opened(path).open_writer(()) as writer:
-            StoreVerifier(writer.store, HOST).plan(None, workers)
+            plan_verify(writer.store, None, host=HOST, workers=workers)
         assert pull(path, NAME).changed
     assert wrong_blobs(path) == []
 
@@ -112,7 +112,7 @@ def test_what_is_copied_from_the_store_is_refused_by_name(path: Path, part: Desc
         tag(path, NAME, "r.test/other:1")
 
 
-@pytest.mark.parametrize("read", [lambda store, part: list(store.open(part)), Store.open_blob], ids=["in pieces", "by the kernel"])
+@pytest.mark.parametrize("read", [lambda store, part: list(store.read_blob(part)), Store.open_blob], ids=["in pieces", "by the kernel"])
 def test_what_fails_only_when_it_is_copied_is_damage_too(path: Path, read: t.Callable[[Store, Descriptor], object]) -> None:
     part = PARTS["layer"]
     with failing_disk(path, part), pytest.raises(StoreDamaged, match=rf"{part.digest.hex}.*Input/output error"):

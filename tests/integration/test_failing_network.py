@@ -27,7 +27,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.registri
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import Puller
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import plan_pull
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.faults import partial_files, wrong_blobs
 from ansible_collections.longshore.images.tests.support.images import Image, make_image
@@ -144,10 +144,17 @@ def pull(throttle: Throttle, repository: str, store: str, retries: int = 5, conc
     """A pull within this process; returns the messages of its errors."""
     registries = Registries(ClientSettings(default=HostSettings(plain_http=True), retries=retries, concurrency=concurrency))
     host = Platform.parse(HOST)
-    puller = Puller(Store(store), registries.repository, "always", Selection((host,), explicit=False), host)
     with Workers(concurrency) as workers:
-        plan = puller.plan([Reference.parse(f"{throttle.host}/{repository}:1")], workers)
-        plan.apply(workers)
+        plan = plan_pull(
+            Store(store),
+            [Reference.parse(f"{throttle.host}/{repository}:1")],
+            repository=registries.repository,
+            policy="always",
+            selection=Selection((host,), explicit=False),
+            host=host,
+            workers=workers,
+        )
+        plan = plan.apply(workers)
     registries.client.close()
     return [error.message for error in plan.errors]
 

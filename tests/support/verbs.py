@@ -24,15 +24,15 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.reposito
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs import pull as verb_pull
 from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, plan_append
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import Puller
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
-from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import StoreVerifier
+from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import plan_verify
 from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_image, make_index, make_layer
 
 HOST = Platform.parse("linux/amd64")
@@ -59,7 +59,7 @@ def names(path: Path) -> State:
 
 def apply(plan: Plan, workers: Workers) -> Plan:
     """Applies a plan, and raises the error of the first image that failed."""
-    plan.apply(workers)
+    plan = plan.apply(workers)
     for error in plan.errors:
         raise error
     return plan
@@ -69,12 +69,12 @@ def tag(path: Path, name: str, *targets: str) -> Plan:
     store = opened(path)
     with Workers(1) as workers:
         source = store.get_complete_entry(parse_selector(name))
-        return apply(plan_tag(store, source, [Reference.parse(target) for target in targets], False, HOST), workers)
+        return apply(plan_tag(store, source, [Reference.parse(target) for target in targets], host=HOST), workers)
 
 
 def remove(path: Path, *selectors: str) -> Plan:
     with Workers(1) as workers:
-        return apply(plan_remove(opened(path), [parse_target(text) for text in selectors], True, False, HOST), workers)
+        return apply(plan_remove(opened(path), [parse_target(text) for text in selectors], prune=True, force=False, host=HOST), workers)
 
 
 def prune(path: Path, *protected: str, keep: int = 0) -> Plan:
@@ -84,9 +84,8 @@ def prune(path: Path, *protected: str, keep: int = 0) -> Plan:
 
 def mend(path: Path) -> Plan:
     """Verifies the store and repairs what is damaged."""
-    verifier = StoreVerifier(opened(path), HOST, lambda reference: t.cast(Repository, REGISTRY))
     with Workers(1) as workers:
-        return apply(verifier.plan(None, workers), workers)
+        return apply(plan_verify(opened(path), None, host=HOST, workers=workers, repository=lambda reference: t.cast(Repository, REGISTRY)), workers)
 
 
 def append(path: Path, name: str, base: str | None, source: Path) -> Plan:
@@ -98,8 +97,15 @@ def append(path: Path, name: str, base: str | None, source: Path) -> Plan:
 
 def plan_pull(store: Store, workers: Workers, *references: str, platforms: t.Sequence[str] = (), registry: FakeRepository = REGISTRY) -> Plan:
     selection = Selection.parse(platforms) if platforms else Selection((HOST,), explicit=False)
-    puller = Puller(store, lambda reference: t.cast(Repository, registry), "always", selection, HOST)
-    return puller.plan([Reference.parse(text) for text in references], workers)
+    return verb_pull.plan_pull(
+        store,
+        [Reference.parse(text) for text in references],
+        repository=lambda reference: t.cast(Repository, registry),
+        policy="always",
+        selection=selection,
+        host=HOST,
+        workers=workers,
+    )
 
 
 def pull(path: Path, *references: str, platforms: t.Sequence[str] = (), registry: FakeRepository = REGISTRY) -> Plan:

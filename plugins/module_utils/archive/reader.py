@@ -117,7 +117,10 @@ class Archive:
         """Raises DigestMismatch for a blob of which is known without reading it that it isn't what its descriptor says."""
         name = self._names.get(descriptor.digest)
         if name is not None and self._container.size(name) != descriptor.size:
-            raise DigestMismatch(f"{self._container.place(name)} has {self._container.size(name)} bytes, but its descriptor says {descriptor.size}")
+            raise DigestMismatch(
+                f"{self._container.place(name)} has {self._container.size(name)} bytes, but its descriptor says {descriptor.size}",
+                digest=descriptor.digest,
+            )
 
     def describe_blob(self, digest: Digest) -> str:
         """Where a blob is in the archive, in words for a message."""
@@ -312,7 +315,9 @@ class CompressedArchive(Archive):
         name = self._names.get(descriptor.digest)
         if name is not None and descriptor.digest.algorithm == "sha256" and self._container.digest(name) != descriptor.digest:
             found = self._container.digest(name)
-            raise DigestMismatch(f"{self._container.place(name)} should have the digest {descriptor.digest}, but its bytes have {found}")
+            raise DigestMismatch(
+                f"{self._container.place(name)} should have the digest {descriptor.digest}, but its bytes have {found}", digest=descriptor.digest
+            )
 
     def read_in_order(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, t.Iterable[bytes]]]:
         """The blobs WANTED in the order of the archive, each to be read before the next is asked for."""

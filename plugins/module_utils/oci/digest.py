@@ -50,7 +50,7 @@ class Digest:
         """DATA as it came, or DigestMismatch: WHAT names in the message where the bytes are from."""
         found = Digest.of(data, self.algorithm)
         if found != self:
-            raise DigestMismatch(f"{what} should have the digest {self}, but its bytes have {found}")
+            raise DigestMismatch(f"{what} should have the digest {self}, but its bytes have {found}", digest=self)
         return data
 
 
@@ -68,16 +68,18 @@ class Verifier:
         """Raises DigestMismatch as soon as one byte more than promised has come: an endless body can't fill the disk."""
         self.seen += len(chunk)
         if self.seen > self._size:
-            raise DigestMismatch(f"{self._what} is longer than the {self._size} bytes that its descriptor promises")
+            raise DigestMismatch(f"{self._what} is longer than the {self._size} bytes that its descriptor promises", digest=self._digest)
         self._hash.update(chunk)
 
     def finish(self) -> None:
         """Raises DigestMismatch unless all that came is exactly what was promised."""
         if self.seen != self._size:
-            raise DigestMismatch(f"{self._what} ended after {self.seen} of {self._size} bytes")
+            raise DigestMismatch(f"{self._what} ended after {self.seen} of {self._size} bytes", digest=self._digest)
         found = self._hash.hexdigest()
         if found != self._digest.hex:
-            raise DigestMismatch(f"{self._what} should have the digest {self._digest}, but its bytes have {self._digest.algorithm}:{found}")
+            raise DigestMismatch(
+                f"{self._what} should have the digest {self._digest}, but its bytes have {self._digest.algorithm}:{found}", digest=self._digest
+            )
 
 
 def hash_stream(chunks: t.Iterable[bytes | memoryview], algorithm: str = "sha256") -> tuple[Digest, int]:

@@ -181,7 +181,7 @@ def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = choose_
             return
         name = what if level == 1 else f"{what}, {descriptor.digest}"
         if len(data) != descriptor.size:
-            raise DigestMismatch(f"{name} has {len(data)} bytes, but its descriptor says {descriptor.size}")
+            raise DigestMismatch(f"{name} has {len(data)} bytes, but its descriptor says {descriptor.size}", digest=descriptor.digest)
         parsed = read_manifest(data, descriptor.media_type, name)
         if isinstance(parsed, Index):
             for child in choice(parsed, what, Position(level, reader)):

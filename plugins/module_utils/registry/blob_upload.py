@@ -14,10 +14,11 @@ import typing as t
 from urllib.parse import quote, urlsplit
 
 from ..errors import Denied, DigestMismatch, ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable
+from ..limits import DEADLINE
 from ..oci.digest import Verifier
 from ..oci.manifest import Descriptor
 from ..streams import ChunkReader, Chunks
-from .http.client import DEADLINE, PASSING_STATUS, Body, Request, Response, pause
+from .http.client import PASSING_STATUS, Body, Request, Response, pause
 from .http.errors import parse_number
 from .http.urls import resolve_redirect
 
@@ -204,7 +205,9 @@ def check_answer(response: Response, descriptor: Descriptor, what: str) -> None:
     response.close()
     told = response.headers.get("Docker-Content-Digest")
     if told is not None and told != str(descriptor.digest):
-        raise DigestMismatch(f"{what}: {urlsplit(response.url).netloc} stored it under another digest than {descriptor.digest}")
+        raise DigestMismatch(
+            f"{what}: {urlsplit(response.url).netloc} stored it under another digest than {descriptor.digest}", digest=descriptor.digest
+        )
 
 
 def _nothing() -> Body:

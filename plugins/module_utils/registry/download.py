@@ -11,8 +11,8 @@ import time
 import typing as t
 
 from ..errors import LongshoreError, Unreachable
-from ..limits import MAX_FAULTS
-from .http.client import DEADLINE, Interrupted, Response, pause
+from ..limits import DEADLINE, MAX_FAULTS
+from .http.client import Interrupted, Response, pause
 
 # Bytes a second, on average from one fault to the next, the wait included: with less the second fault is the first one going on.
 PROGRESS = 1024

@@ -138,7 +138,8 @@ class Repository:
                 raise Unreachable(f"{self.name}: the config {descriptor.digest} didn't come within {DOCUMENT_SECONDS:.0f} seconds")
             if len(data) > descriptor.size:
                 raise DigestMismatch(
-                    f"{self.name}: the config {descriptor.digest} is longer than the {descriptor.size} bytes that its descriptor promises"
+                    f"{self.name}: the config {descriptor.digest} is longer than the {descriptor.size} bytes that its descriptor promises",
+                    digest=descriptor.digest,
                 )
         return descriptor.digest.check(bytes(data), f"{self.name}: the config {descriptor.digest}")
 

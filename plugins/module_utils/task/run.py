@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing as t
 
@@ -71,10 +72,10 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
             planned = plan(task)
             planned.check_sinks()
             if not task.check_mode:
-                planned.apply(task.workers)
+                planned = planned.apply(task.workers)
                 task.remember()
             if arguments.file_options and not planned.errors:
-                _set_file_attributes(module, planned)
+                planned = _set_file_attributes(module, planned)
         for warning in planned.warnings():
             module.warn(_shown(warning, task))
         return _results(planned, task)
@@ -98,10 +99,11 @@ def _used(params: t.Mapping[str, t.Any], arguments: Arguments) -> dict[str, t.An
     return {name: value for name, value in params.items() if name not in arguments.unused}
 
 
-def _set_file_attributes(module: AnsibleModule, planned: Plan) -> None:
-    """The owner and the mode of the file that was written, or would be. For one that is written they are part of that."""
-    if set_file_options(module, module.params["path"]) and not planned.changed:
-        planned.extra_actions += (f"set the mode or the owner of {module.params['path']}",)
+def _set_file_attributes(module: AnsibleModule, planned: Plan) -> Plan:
+    """Set owner and mode of the file that was written, or would be. This is a change of its own only if the file isn't written."""
+    if not set_file_options(module, module.params["path"]) or planned.changed:
+        return planned
+    return dataclasses.replace(planned, extra_actions=(*planned.extra_actions, f"set the mode or the owner of {module.params['path']}"))
 
 
 def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
@@ -136,7 +138,7 @@ def _results(plan: Plan, task: Task) -> dict[str, t.Any]:
         "changed": plan.changed,
         "actions": plan.actions(),
         "diff": plan.diff(),
-        "images": [image.facts() for image in plan.images],
+        "images": plan.rows(),
         **_places(task),
     }
     return {**results, **failure_results(plan.errors, len(plan.images))}
@@ -144,7 +146,7 @@ def _results(plan: Plan, task: Task) -> dict[str, t.Any]:
 
 def _places(task: Task) -> dict[str, t.Any]:
     """What is told of the places that the run is about: the folder of the store, and the quota of the registries."""
-    store = {"store": task.store.path} if task.uses_store else {}
+    store = {"store": task.opened_store.path} if task.opened_store is not None else {}
     return {**store, "rate_limit": task.rate_limit} if task.uses_registries else store
 
 

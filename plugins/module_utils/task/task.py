@@ -25,11 +25,10 @@ from .file_modes import octal_mode
 from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, address_secrets, secret_forms, userinfo_forms
 
 if t.TYPE_CHECKING:
+    from ..archive.reader import Archive
     from ..oci.lockfile import LockFile
     from ..registry.registries import Registries
     from ..registry.repository import Repository
-    from ..verbs.filters import Filters
-    from ..verbs.info import Inspector
 
 ROOT_STORE = "/var/lib/longshore/images"
 USER_STORE = "longshore/images"
@@ -43,8 +42,6 @@ class Task:
         self.check_mode = check_mode
         self.host = host_platform()
         self.workers = Workers(int(params.get("concurrency") or 1))
-        # Whether the run is about the store: not where its module has none, or is to look elsewhere instead.
-        self.uses_store = "store" in params and not params.get("remote")
         self._store: Store | None = None
         self._registries: Registries | None = None
 
@@ -77,15 +74,6 @@ class Task:
         return self.selection or Selection((self.host,), explicit=False)
 
     @property
-    def filters(self) -> Filters:
-        """The conditions that images must fulfil."""
-        from ..verbs.filters import Filters
-
-        given = self.params["filters"]
-        points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
-        return Filters(given["reference"], given["label"], given["dangling"], **points)
-
-    @property
     def lock(self) -> LockFile | None:
         """What the task's lock file says; None where it has none. Raises UnsupportedFormat for what is none, InvalidOption for one that nobody read."""
         if self.params["lock_file"] is not None:
@@ -109,22 +97,26 @@ class Task:
         return "registries" in self.params and self.params.get("remote") is not False
 
     @property
+    def opened_store(self) -> Store | None:
+        """The store, if this run has used it."""
+        return self._store
+
+    @property
     def store(self) -> Store:
         if self._store is None:
             timeout = at_least(self.params, "lock_timeout", 0)
             self._store = Store(self.params["store"] or default_store(), _store_mode(self.params["store_mode"]), timeout)
         return self._store
 
-    def inspector(self) -> Inspector:
-        """What tells of the images in the archive that the task names, else in the store."""
-        from ..verbs.info import Inspector, images_in_archive, images_in_store
-
+    @property
+    def image_place(self) -> Store | Archive:
+        """The archive that the task names, opened; else the store. Raises what opening an archive raises."""
         path = self.params["archive"]
         if path is None:
-            return Inspector(images_in_store(self.store), f"the store {self.store.path}", self.host, self.selection)
+            return self.store
         from ..archive.reader import open_archive
 
-        return Inspector(images_in_archive(open_archive(path)), path, self.host, self.selection)
+        return open_archive(path)
 
     def remote_references(self, option: str) -> list[Reference]:
         """The images to ask registries for, which are opened for them. Raises InvalidOption where none is named, InvalidReference for a glob or an ID."""

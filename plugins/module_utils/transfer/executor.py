@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Carries plans out: blobs first and several at once, then each image's documents and names."""
+"""Carry out transfers: blobs first and several at once, then each image's documents and names."""
 
 from __future__ import annotations
 
@@ -16,60 +16,70 @@ from ..oci.digest import Digest
 from ..oci.graph import NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from .interfaces import Chunks, MirroredSource, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
-from .plan import Plan, Transfer
-from .workers import ConnectionSlots, Meter, Workers
+from .interfaces import Chunks, DescribedSource, MirroredSource, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
+from .meter import Meter
+from .transfer import Transfer
+from .workers import ConnectionSlots, Workers
 
 if t.TYPE_CHECKING:
     from concurrent.futures import Future
 
-# A smaller blob is fetched again as quickly as the rest of it is.
+# Fetching a smaller blob again costs no more than resuming it.
 MIN_RESUMABLE = 1024 * 1024
+
+# By the `id` of the transfer that failed.
+Errors = dict[int, LongshoreError]
 
 
 @dataclasses.dataclass
 class _Job:
-    """A transfer under way, with the work that it waits for. Transfers to one sink share their blobs."""
+    """A transfer under way, with the futures that it waits for. Transfers to one sink share their blobs."""
 
     transfer: Transfer
     writer: SinkWriter
-    work: list[Future[None]] = dataclasses.field(default_factory=list)
-    done: bool = False
+    futures: list[Future[None]] = dataclasses.field(default_factory=list)
+    published: bool = False
 
     @property
     def label(self) -> Reference | Digest:
         return next(iter(self.transfer.names), self.transfer.graph.root.digest)
 
     @property
-    def arrivals(self) -> list[NamedGraph]:
+    def images(self) -> list[NamedGraph]:
         transfer = self.transfer
         return [*transfer.referrers, NamedGraph(transfer.graph, transfer.names, transfer.selection, transfer.free)]
 
 
-def execute(plan: Plan, transfers: t.Sequence[Transfer], workers: Workers) -> None:
-    """Carries out TRANSFERS of PLAN. Images of a transfer that fails get its error; a full disk, and a plan of images that go together, ends the others too."""
+def execute(transfers: t.Sequence[Transfer], workers: Workers, *, all_or_nothing: bool = False) -> Errors:
+    """Carry out TRANSFERS and return the errors of those that failed; the others are done.
+
+    A full disk ends all that is not published yet. With ALL_OR_NOTHING any error does, and the blobs that this run stored are deleted again.
+    """
+    errors: Errors = {}
     with contextlib.ExitStack() as stack:
         writers = _open_writers(transfers, stack)
-        journeys = [_Job(transfer, writers[id(transfer.sink)]) for transfer in transfers]
-        # Work that is still under way must end before the writers do: they hold the leases that protect it.
-        stack.callback(_give_up, journeys)
-        _send_off(journeys, workers)
+        jobs = [_Job(transfer, writers[id(transfer.sink)]) for transfer in transfers]
+        # Running work must end before the writers do: they hold the leases that protect it.
+        stack.callback(_cancel, jobs)
+        _submit_blobs(jobs, workers)
         try:
-            for group in [journeys] if plan.all_or_nothing else _groups(journeys):
-                _arrive(plan, group)
+            for group in [jobs] if all_or_nothing else _groups(jobs):
+                errors.update(_publish(group))
         except DiskFull as error:
-            _give_up(journeys)
-            _fail(plan, journeys, error)
-        if plan.all_or_nothing and plan.errors:
-            _give_up(journeys)
-            journeys[0].writer.discard()
+            _cancel(jobs)
+            # Images that were published before the disk was full stay.
+            errors.update({id(job.transfer): error for job in jobs if not job.published and id(job.transfer) not in errors})
+        if all_or_nothing and errors:
+            _cancel(jobs)
+            jobs[0].writer.discard()
+    return errors
 
 
-def _groups(journeys: t.Sequence[_Job]) -> t.Iterable[list[_Job]]:
-    """Which journeys end together: those to one whole sink."""
+def _groups(jobs: t.Sequence[_Job]) -> t.Iterable[list[_Job]]:
+    """Group the jobs that are published together: those to one whole sink."""
     groups: dict[int, list[_Job]] = {}
-    for journey in journeys:
-        groups.setdefault(id(journey.transfer.sink if journey.transfer.whole else journey), []).append(journey)
+    for job in jobs:
+        groups.setdefault(id(job.transfer.sink if job.transfer.whole else job), []).append(job)
     return groups.values()
 
 
@@ -81,99 +91,101 @@ def _open_writers(transfers: t.Sequence[Transfer], stack: contextlib.ExitStack) 
     return {key: stack.enter_context(sink.open_writer(digests)) for key, (sink, digests) in needed.items()}
 
 
-def _send_off(journeys: t.Sequence[_Job], workers: Workers) -> None:
-    """Hands every lacking blob to the workers, once for each sink; those of a source with an order of its own all together."""
-    under_way: dict[tuple[int, Digest], Future[None]] = {}
+def _submit_blobs(jobs: t.Sequence[_Job], workers: Workers) -> None:
+    """Submit every missing blob once per sink; the blobs of a source that can only be read in order together."""
+    submitted: dict[tuple[int, Digest], Future[None]] = {}
     in_order: dict[tuple[int, int], tuple[_Job, OrderedSource, dict[Digest, Descriptor]]] = {}
-    lacking = [journey.writer.find_missing_blobs(journey.transfer.graph, (*journey.transfer.moves, *journey.transfer.linked)) for journey in journeys]
-    workers.expect({(id(journey.transfer.sink), blob.digest): blob for journey, lacked in zip(journeys, lacking) for blob in lacked}.values())
-    for journey, lacked in zip(journeys, lacking):
-        transfer = journey.transfer
-        for blob in lacked:
+    missing = [job.writer.find_missing_blobs(job.transfer.graph, (*job.transfer.moves, *job.transfer.linked)) for job in jobs]
+    workers.expect({(id(job.transfer.sink), blob.digest): blob for job, blobs in zip(jobs, missing) for blob in blobs}.values())
+    for job, blobs in zip(jobs, missing):
+        transfer = job.transfer
+        for blob in blobs:
             if isinstance(transfer.source, OrderedSource):
-                in_order.setdefault(_way(transfer), (journey, transfer.source, {}))[2].setdefault(blob.digest, blob)
+                in_order.setdefault(_way(transfer), (job, transfer.source, {}))[2].setdefault(blob.digest, blob)
                 continue
             key = (id(transfer.sink), blob.digest)
-            if key not in under_way:
-                # Those that wait were handed over later than what they wait for, so that it is under way when their turn comes.
-                before = under_way.get((id(transfer.linked.get(blob)), blob.digest))
-                under_way[key] = workers.submit(_move, journey, blob, before, workers)
-            journey.work.append(under_way[key])
-    for first, source, blobs in in_order.values():
-        reading = workers.submit(_move_in_order, first, source, list(blobs.values()), workers)
-        for journey in journeys:
-            if _way(journey.transfer) == _way(first.transfer):
-                journey.work.append(reading)
+            if key not in submitted:
+                # A blob that waits for another is submitted after it, so that the other one is running when it waits.
+                before = submitted.get((id(transfer.linked.get(blob)), blob.digest))
+                submitted[key] = workers.submit(_move, job, blob, before, workers)
+            job.futures.append(submitted[key])
+    for first, source, wanted in in_order.values():
+        reading = workers.submit(_move_in_order, first, source, list(wanted.values()), workers)
+        for job in jobs:
+            if _way(job.transfer) == _way(first.transfer):
+                job.futures.append(reading)
 
 
 def _way(transfer: Transfer) -> tuple[int, int]:
     return id(transfer.source), id(transfer.sink)
 
 
-def _move(journey: _Job, blob: Descriptor, before: Future[None] | None, workers: Workers) -> None:
-    """Brings one blob, after BEFORE, whether that worked or not."""
+def _move(job: _Job, blob: Descriptor, before: Future[None] | None, workers: Workers) -> None:
+    """Move one blob, after BEFORE has ended, with or without an error."""
     if before is not None:
         before.exception()
-    try:
-        with workers.connections.hold(), workers.meter([blob], journey.label) as passage:
-            _bring(journey, blob, workers.connections, passage)
-    except DigestMismatch as error:
-        names = journey.transfer.names
-        raise DigestMismatch(f"{names[0]}: {error.message}" if names else error.message, error.status) from error
+    with _naming_the_blob(job), workers.connections.hold(), workers.meter([blob], job.label) as meter:
+        _copy(job, blob, workers.connections, meter)
 
 
-def _bring(journey: _Job, blob: Descriptor, connections: ConnectionSlots, passage: Meter) -> None:
-    """Takes in one blob. One that a mirror gave wrongly is had from another place."""
-    writer, source = journey.writer, journey.transfer.source
+def _copy(job: _Job, blob: Descriptor, connections: ConnectionSlots, meter: Meter) -> None:
+    """Copy one blob. If a mirror sent wrong bytes, another source is tried."""
+    writer, source = job.writer, job.transfer.source
     while True:
         try:
             if blob.size >= MIN_RESUMABLE and isinstance(source, RemoteSource) and isinstance(writer, ResumingWriter):
                 from .ranged_fetch import fetch
 
-                fetch(blob, source, writer, connections, passage)
+                fetch(blob, source, writer, connections, meter)
             else:
-                writer.put_blob(blob, passage.count_content(source.read_blob))
+                writer.put_blob(blob, meter.count_content(source.read_blob))
             return
         except DigestMismatch:
             if not isinstance(source, MirroredSource) or not source.report_bad_blob(blob):
                 raise
 
 
-def _move_in_order(journey: _Job, source: OrderedSource, blobs: t.Collection[Descriptor], workers: Workers) -> None:
-    for blob, chunks in source.read_in_order(blobs):
-        with workers.meter([blob], journey.label) as passage:
-            journey.writer.put_blob(blob, functools.partial(_given, passage.count(chunks)))
+def _move_in_order(job: _Job, source: OrderedSource, blobs: t.Collection[Descriptor], workers: Workers) -> None:
+    with _naming_the_blob(job):
+        for blob, chunks in source.read_in_order(blobs):
+            with workers.meter([blob], job.label) as meter:
+                job.writer.put_blob(blob, functools.partial(_given, meter.count(chunks)))
+
+
+@contextlib.contextmanager
+def _naming_the_blob(job: _Job) -> t.Iterator[None]:
+    """Say in a DigestMismatch where the wrong bytes came from: the place in the source if it can say that, else the image."""
+    try:
+        yield
+    except DigestMismatch as error:
+        source = job.transfer.source
+        name = f"{job.transfer.names[0]}: " if job.transfer.names else ""
+        place = f"{source.describe_blob(error.digest)}: " if isinstance(source, DescribedSource) else name
+        raise DigestMismatch(f"{place}{error.message}", error.status, error.registry_errors, digest=error.digest) from error
 
 
 def _given(chunks: Chunks, _blob: Descriptor) -> Chunks:
     return chunks
 
 
-def _arrive(plan: Plan, journeys: t.Sequence[_Job]) -> None:
-    """Waits for what JOURNEYS bring and publishes it at once. Raises DiskFull alone: every other error is noted with their images."""
+def _publish(jobs: t.Sequence[_Job]) -> Errors:
+    """Wait for the blobs of JOBS and publish their images at once. Raises DiskFull; every other error is returned for each of the transfers."""
     try:
-        for journey in journeys:
-            for work in journey.work:
-                work.result()
-        journeys[0].writer.publish_images([arrival for journey in journeys for arrival in journey.arrivals])
-        for journey in journeys:
-            journey.done = True
+        for job in jobs:
+            for future in job.futures:
+                future.result()
+        jobs[0].writer.publish_images([image for job in jobs for image in job.images])
     except DiskFull:
         raise
     except LongshoreError as error:
-        _fail(plan, journeys, error)
+        return {id(job.transfer): error for job in jobs}
+    for job in jobs:
+        job.published = True
+    return {}
 
 
-def _give_up(journeys: t.Sequence[_Job]) -> None:
-    """Drops what hasn't begun, and waits for what has."""
-    pending = [work for journey in journeys for work in journey.work if not work.cancel()]
-    for work in pending:
-        work.exception()
-
-
-def _fail(plan: Plan, journeys: t.Sequence[_Job], error: LongshoreError) -> None:
-    """Notes ERROR with the images of JOURNEYS; those that were published before a disk was full stay done."""
-    failed = {id(journey.transfer) for journey in journeys if not journey.done}
-    for image in plan.images:
-        if id(image.transfer) in failed and image.error is None:
-            image.error = error
+def _cancel(jobs: t.Sequence[_Job]) -> None:
+    """Cancel the work that hasn't begun, and wait for the rest."""
+    running = [future for job in jobs for future in job.futures if not future.cancel()]
+    for future in running:
+        future.exception()

@@ -42,6 +42,14 @@ class MirroredSource(t.Protocol):
 
 
 @t.runtime_checkable
+class DescribedSource(t.Protocol):
+    """A source that can say where it holds a blob, for messages."""
+
+    def describe_blob(self, digest: Digest) -> str:
+        """Return the place of a blob, such as the name of a file in an archive; the source itself if it doesn't know."""
+
+
+@t.runtime_checkable
 class OrderedSource(t.Protocol):
     """A place whose blobs can only be had in an order of its own: those that are wanted are taken in one reading."""
 

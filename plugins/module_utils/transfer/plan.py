@@ -2,31 +2,35 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan: what a run will change, worked out by reading only. Check mode shows it, a real run applies it, both return its facts."""
+"""The plan: what a run will change, computed by reading only. Check mode shows it, a real run applies it, and both return its facts."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
+import itertools
 import typing as t
 
 from ..errors import LongshoreError
 from ..oci.digest import Digest
-from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
-from ..oci.platform import Selection
-from ..oci.reference import Reference
-from .interfaces import CheckedSink, Sink, Source
+from .interfaces import CheckedSink, Sink
+from .transfer import Transfer
 from .workers import Workers
+
+Results = t.Mapping[str, t.Any]
+_Plan = t.TypeVar("_Plan", bound="Plan")
 
 
 @dataclasses.dataclass(frozen=True)
 class RefState:
-    """What a name points at. `platforms` are those that are whole at that place; None where the place doesn't tell."""
+    """What a name points at. `platforms` are those that are complete at that place; None if the place doesn't say."""
 
     digest: Digest
     platforms: tuple[str, ...] | None = None
 
     def facts(self) -> dict[str, t.Any]:
+        """Return the state as it stands in a diff."""
         facts: dict[str, t.Any] = {"digest": str(self.digest)}
         if self.platforms is not None:
             facts["platforms"] = list(self.platforms)
@@ -35,7 +39,7 @@ class RefState:
 
 @dataclasses.dataclass(frozen=True)
 class RefChange:
-    """One name before and after; None where it isn't there."""
+    """One name before and after; None means that the name doesn't exist."""
 
     name: str
     before: RefState | None
@@ -44,7 +48,7 @@ class RefChange:
 
 @dataclasses.dataclass(frozen=True)
 class ImageFacts:
-    """An image as every module returns it. `size` is the stored bytes of the platforms that are here."""
+    """An image as every module returns it. `size` is the number of stored bytes of the platforms that are present."""
 
     name: str | None
     digest: Digest
@@ -54,6 +58,7 @@ class ImageFacts:
     size: int
 
     def facts(self) -> dict[str, t.Any]:
+        """Return the image as it stands in a row of `images`."""
         return {
             "name": self.name,
             "digest": str(self.digest),
@@ -64,65 +69,84 @@ class ImageFacts:
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class Transfer:
-    """One image on its way: GRAPH goes from SOURCE to SINK, where it gets NAMES. `moves` are the blobs that the sink lacks, `reused` those it has.
-
-    One that isn't `pending` is there already, and only counted. `linked` are those of the reused blobs that the sink has to take over from another part
-    of its place, with the sink of this run that gets them there before, if any. `companions` are published with the image, just before it. Images for a
-    `whole` sink get there all at once or not at all. Names that have to be `free` are given only where no other run has given them since.
-    """
-
-    source: Source
-    sink: Sink
-    graph: Graph
-    names: tuple[Reference, ...]
-    selection: Selection | None
-    moves: tuple[Descriptor, ...]
-    reused: tuple[Descriptor, ...]
-    pending: bool = True
-    linked: t.Mapping[Descriptor, Sink | None] = dataclasses.field(default_factory=dict)
-    referrers: tuple[NamedGraph, ...] = ()
-    whole: bool = False
-    free: bool = False
-
-
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
 class ImagePlan:
-    """What becomes of one image that was asked for. One with an `error` failed; its names stay as they are."""
+    """What happens to one requested image. One with an `error` can't be changed, and its names stay as they are.
+
+    `results` are the row's keys that only this module has; `results_of_failure` replace some of them if applying the plan fails.
+    """
 
     requested: str
     image: ImageFacts | None = None
     changes: tuple[RefChange, ...] = ()
     actions: tuple[str, ...] = ()
     transfer: Transfer | None = None
-    results: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    results: Results = dataclasses.field(default_factory=dict)
+    results_of_failure: Results = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     error: LongshoreError | None = None
 
-    @property
-    def changed(self) -> bool:
-        return bool(self.actions) and self.error is None
-
-    def facts(self) -> dict[str, t.Any]:
+    def facts(self, error: LongshoreError | None) -> dict[str, t.Any]:
+        """Return the image's row in the results; ERROR is its own error, or the one that applying the plan met."""
         facts: dict[str, t.Any] = {"name": self.requested} if self.image is None else self.image.facts()
-        facts.update(self.results, changed=self.changed)
-        if self.error is not None:
-            facts.update(failed=True, msg=self.error.message, error=self.error.cause)
+        facts.update(self.results, changed=bool(self.actions) and error is None)
+        if error is not None:
+            facts.update(self.results_of_failure, failed=True, msg=error.message, error=error.cause)
         return facts
 
 
-@dataclasses.dataclass
-class Plan:
-    """All that one run does. `own` are the results that only this module has, `further_actions` what changes beside the images.
+Failures = t.Mapping[ImagePlan, LongshoreError]
 
-    With `together` all images change at once or, where one fails, none.
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a step did: the errors of images that failed, and the blobs that it moved if these are others than planned."""
+
+    failures: Failures = dataclasses.field(default_factory=dict)
+    moved: t.Sequence[Descriptor] | None = None
+
+
+class Step(abc.ABC):
+    """Work of a plan that is no transfer of blobs to a sink: deleting, writing one file, loading an archive into an engine."""
+
+    @abc.abstractmethod
+    def apply(self, workers: Workers) -> Outcome:
+        """Do the work. Raises an error that concerns all images; those of single images are part of the outcome."""
+
+    def sinks(self) -> t.Sequence[Sink]:
+        """Return the places that the step writes to and that can say beforehand whether they are writable."""
+        return ()
+
+    def blobs(self) -> tuple[t.Sequence[Descriptor], t.Sequence[Descriptor]]:
+        """Return the blobs that the step moves, and those it doesn't have to move."""
+        return (), ()
+
+    def rows(self) -> t.Sequence[ImagePlan]:
+        """Return the images whose failure means that the step moved nothing."""
+        return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """All that one run does: the transfers of its images, then its steps in order.
+
+    `results` are the results that only this module has, `extra_actions` the changes beside the images. With `all_or_nothing` all images change at
+    once or, if one fails, none. A plan that was applied is `applied`, `failures` holds what went wrong, and `outcomes` what each step did.
     """
 
-    images: list[ImagePlan]
-    results: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    images: t.Sequence[ImagePlan]
+    results: Results = dataclasses.field(default_factory=dict)
+    steps: t.Sequence[Step] = ()
     all_or_nothing: bool = False
     extra_actions: tuple[str, ...] = ()
+    extra_warnings: tuple[str, ...] = ()
+    applied: bool = False
+    failures: Failures = dataclasses.field(default_factory=dict)
+    outcomes: t.Sequence[Outcome] = ()
+
+    def error_of(self, image: ImagePlan) -> LongshoreError | None:
+        """Return why IMAGE can't be changed, or couldn't."""
+        return image.error or self.failures.get(image)
 
     @property
     def changed(self) -> bool:
@@ -131,67 +155,83 @@ class Plan:
     @property
     def errors(self) -> list[LongshoreError]:
         """Each error once: several names may fail with one image."""
-        return list(dict.fromkeys(image.error for image in self.images if image.error is not None))
+        return list(dict.fromkeys(error for error in map(self.error_of, self.images) if error is not None))
 
     @property
     def transfers(self) -> list[Transfer]:
-        """Each transfer once, in the order asked for: several names may travel with one image."""
-        unique = {id(image.transfer): image.transfer for image in self.images if image.transfer is not None and image.error is None}
+        """Each transfer once, in the order of the images: several names may share one."""
+        unique = {id(image.transfer): image.transfer for image in self.images if image.transfer is not None and self.error_of(image) is None}
         return list(unique.values())
 
     def actions(self) -> list[str]:
-        return [*(action for image in self.images if image.error is None for action in image.actions), *self.extra_actions]
+        """Return what is done, a sentence each."""
+        return [*(action for image in self.images if self.error_of(image) is None for action in image.actions), *self.extra_actions]
 
     def warnings(self) -> list[str]:
-        return [warning for image in self.images for warning in image.warnings]
+        """Return the warnings for the user."""
+        return [*(warning for image in self.images for warning in image.warnings), *self.extra_warnings]
 
     def diff(self) -> dict[str, dict[str, t.Any]]:
+        """Return all names before and after, for Ansible's `--diff`."""
         before: dict[str, t.Any] = {}
         after: dict[str, t.Any] = {}
         for image in self.images:
             for change in image.changes:
                 if change.before is not None:
                     before.setdefault(change.name, change.before.facts())
-                state = change.after if image.error is None else change.before
+                state = change.after if self.error_of(image) is None else change.before
                 if state is not None:
                     after[change.name] = state.facts()
         return {"before": before, "after": after}
 
     def facts(self) -> dict[str, t.Any]:
-        """The results of this run beside those of its images."""
+        """Return the results of this run beside those of its images."""
         return dict(self.results)
 
-    def sinks(self) -> list[Sink]:
-        """The places that the plan writes to."""
-        return [transfer.sink for transfer in self.transfers if transfer.pending]
+    def rows(self) -> list[dict[str, t.Any]]:
+        """Return the row of each image, in order."""
+        return [image.facts(self.error_of(image)) for image in self.images]
 
     def check_sinks(self) -> None:
-        """Raises InputOutputError for a place that can't be written: check mode says so as the run that follows would."""
-        for sink in self.sinks():
+        """Raise InputOutputError if a place can't be written, so that check mode fails as the real run would."""
+        sinks = [transfer.sink for transfer in self.transfers if transfer.pending]
+        for sink in (*sinks, *(sink for step in self.steps for sink in step.sinks())):
             if isinstance(sink, CheckedSink):
                 sink.check_writable()
 
-    def apply(self, workers: Workers) -> None:
-        """Carries the plan out. An image that fails gets its error; the others are done."""
-        pending = [transfer for transfer in self.transfers if transfer.pending]
-        if pending:
-            from .executor import execute
+    def apply(self: _Plan, workers: Workers) -> _Plan:
+        """Do all of it. Return this plan with the failures; the images that didn't fail are done."""
+        failures = self._move(workers)
+        for step in self.steps:
+            workers.expect(step.blobs()[0])
+        outcomes = [step.apply(workers) for step in self.steps] if not (self.all_or_nothing and failures) else []
+        for outcome in outcomes:
+            failures.update(outcome.failures)
+        return dataclasses.replace(self, applied=True, failures=failures, outcomes=outcomes)
 
-            execute(self, pending, workers)
+    def _move(self, workers: Workers) -> dict[ImagePlan, LongshoreError]:
+        pending = [transfer for transfer in self.transfers if transfer.pending]
+        if not pending:
+            return {}
+        from .executor import execute
+
+        errors = execute(pending, workers, all_or_nothing=self.all_or_nothing)
+        return {image: errors[id(image.transfer)] for image in self.images if id(image.transfer) in errors}
 
 
 class TransferPlan(Plan):
     """A plan of a verb that moves bytes, and counts them: blobs are configs and layers, each digest once."""
 
-    def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:
-        """The blobs that are moved, and those that are there already."""
-        moved = [blob for transfer in self.transfers for blob in transfer.moves]
-        return moved, [blob for transfer in self.transfers for blob in transfer.reused]
-
     def facts(self) -> dict[str, t.Any]:
-        moves, there = self.blobs()
+        moves = [blob for transfer in self.transfers for blob in transfer.moves]
+        present = [blob for transfer in self.transfers for blob in transfer.reused]
+        for step, outcome in itertools.zip_longest(self.steps, self.outcomes):
+            if not any(map(self.error_of, step.rows())):
+                planned, reused_by_step = step.blobs()
+                moves += planned if outcome is None or outcome.moved is None else outcome.moved
+                present += reused_by_step
         moved = {blob.digest: blob.size for blob in moves}
-        reused = {blob.digest: blob.size for blob in there if blob.digest not in moved}
+        reused = {blob.digest: blob.size for blob in present if blob.digest not in moved}
         return {
             **super().facts(),
             "bytes_transferred": sum(moved.values()),

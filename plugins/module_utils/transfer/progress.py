@@ -15,7 +15,7 @@ import typing as t
 
 from ..oci.manifest import Descriptor
 from .interfaces import Chunks, Content
-from .workers import Meter
+from .meter import Meter
 
 _Chunk = t.TypeVar("_Chunk", bound=t.Union[bytes, bytearray, memoryview])
 
@@ -47,9 +47,9 @@ class Progress:
     def meter(self, blobs: t.Collection[Descriptor], what: str) -> t.Iterator[Meter]:
         with self._lock:
             self._what = what[:_MAX_WHAT]
-        passage = CountingMeter(self, sum(blob.size for blob in blobs))
-        yield passage
-        passage.expect(0)
+        meter = CountingMeter(self, sum(blob.size for blob in blobs))
+        yield meter
+        meter.expect(0)
         self.note(blobs=len(blobs))
 
     def note(self, moved: int = 0, to_come: int = 0, blobs: int = 0, blobs_to_come: int = 0) -> None:

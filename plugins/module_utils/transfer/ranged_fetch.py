@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..oci.manifest import Descriptor
 from .interfaces import PartialBlob, RemoteSource, ResumingWriter
-from .workers import ConnectionSlots, Meter
+from .meter import Meter
+from .workers import ConnectionSlots
 
 MIB = 1024 * 1024
 LARGE = 64 * MIB
@@ -30,17 +31,17 @@ Piece = tuple[int, int]
 Pieces = t.Generator[bytes, None, None]
 
 
-def fetch(blob: Descriptor, source: RemoteSource, writer: ResumingWriter, connections: ConnectionSlots, passage: Meter) -> None:
+def fetch(blob: Descriptor, source: RemoteSource, writer: ResumingWriter, connections: ConnectionSlots, meter: Meter) -> None:
     """Takes in one blob, verified. What has come when the network fails stays with the writer. PASSAGE counts what comes."""
 
     def fill(partial: PartialBlob) -> None:
-        passage.expect(sum(stop - start for start, stop in partial.missing_ranges()))
+        meter.expect(sum(stop - start for start, stop in partial.missing_ranges()))
         if blob.size >= LARGE and connections.limit > 1:
-            _in_pieces(blob, source, partial, connections, passage)
+            _in_pieces(blob, source, partial, connections, meter)
         else:
-            _from_front(partial, source.read_blob(blob, _front(partial)), passage)
+            _from_front(partial, source.read_blob(blob, _front(partial)), meter)
 
-    writer.put_blob_resumably(blob, fill, passage.count_content(source.read_blob))
+    writer.put_blob_resumably(blob, fill, meter.count_content(source.read_blob))
 
 
 def _front(partial: PartialBlob) -> int:
@@ -48,24 +49,24 @@ def _front(partial: PartialBlob) -> int:
     return partial.front
 
 
-def _from_front(partial: PartialBlob, chunks: t.Iterable[bytes | bytearray | memoryview], passage: Meter) -> None:
+def _from_front(partial: PartialBlob, chunks: t.Iterable[bytes | bytearray | memoryview], meter: Meter) -> None:
     for chunk in chunks:
         partial.append(chunk)
-        passage.add(len(chunk))
+        meter.add(len(chunk))
 
 
-def _in_pieces(blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, passage: Meter) -> None:
+def _in_pieces(blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, meter: Meter) -> None:
     """Several pieces at once if the first answer shows that the source honours ranges; else the whole blob, of which that answer is the beginning."""
     todo = cut(partial.missing_ranges(), blob.size)
     if not todo:
         return
     whole, chunks = source.read_range(blob, *todo[0])
     if whole:
-        _from_front(partial, _beyond(_front(partial), chunks), passage)
+        _from_front(partial, _beyond(_front(partial), chunks), meter)
         return
     partial.start_ranges()
-    if not _RangeDownloader(blob, source, partial, connections, passage, todo).work(chunks):
-        _from_front(partial, source.read_blob(blob, _front(partial)), passage)
+    if not _RangeDownloader(blob, source, partial, connections, meter, todo).work(chunks):
+        _from_front(partial, source.read_blob(blob, _front(partial)), meter)
 
 
 def cut(gaps: t.Iterable[Piece], size: int) -> list[Piece]:
@@ -90,13 +91,13 @@ class _RangeDownloader:
     """Fetches the pieces of a blob, several at once, while the thread that began it hashes what has come."""
 
     def __init__(
-        self, blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, passage: Meter, todo: t.Iterable[Piece]
+        self, blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, meter: Meter, todo: t.Iterable[Piece]
     ) -> None:
         self._blob = blob
         self._source = source
         self._partial = partial
         self._connections = connections
-        self._passage = passage
+        self._passage = meter
         self._todo = collections.deque(todo)
         self._changed = threading.Condition()
         self._working = 0

@@ -11,16 +11,16 @@ import os
 import threading
 import typing as t
 
+from .meter import Meter
+
 if t.TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from ..oci.manifest import Descriptor
-    from .interfaces import Content
     from .progress import Progress
 
 _Item = t.TypeVar("_Item")
 _Result = t.TypeVar("_Result")
-_Chunk = t.TypeVar("_Chunk", bound=t.Union[bytes, bytearray, memoryview])
 
 # The variable that names a folder for the progress of the run, where somebody watches it. The folder goes with the run.
 PROGRESS_VARIABLE = "LONGSHORE_PROGRESS"
@@ -60,24 +60,6 @@ class ConnectionSlots:
     def over_limit(self) -> bool:
         """Whether transfers began that need the connections that others have beside their own."""
         return self._open > self.limit
-
-
-class Meter:
-    """Blobs on their way that nobody watches; where somebody does, one of `progress` stands in its place."""
-
-    def expect(self, to_come: int) -> None:
-        """So many bytes are still to come, whatever was expected before."""
-
-    def add(self, count: int) -> None:
-        """So many more bytes were moved."""
-
-    def count(self, chunks: t.Iterable[_Chunk]) -> t.Iterable[_Chunk]:
-        """CHUNKS, each of which counts when it was used."""
-        return chunks
-
-    def count_content(self, content: Content) -> Content:
-        """CONTENT, whose bytes count from the beginning each time it is asked for."""
-        return content
 
 
 class Workers:

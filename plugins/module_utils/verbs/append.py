@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ..archive.layer import Layer, LayerSource, measure_layer
-from ..errors import CorruptArchive, DigestMismatch, InvalidOption, PlatformMissing, StoreDamaged
+from ..errors import CorruptArchive, DigestMismatch, InvalidOption, LongshoreError, PlatformMissing, StoreDamaged
 from ..oci.compose import Base, NewLayer, Settings, compose_image, parse_created
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
@@ -20,7 +20,8 @@ from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.text import sanitise
 from ..transfer.interfaces import Chunks
-from ..transfer.plan import ImagePlan, RefChange, RefState, Transfer, TransferPlan
+from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
+from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
 from .facts import describe_transfer, image_facts, ref_state, short_digest
 
@@ -71,23 +72,20 @@ def plan_append(store: Store, wanted: NewImage, host: Platform, workers: Workers
     root = Descriptor(manifest.media_type, Digest.of(document), len(document))
     graph = Graph(root, {root: document}, (ImageNode(root, manifest, platform),), ())
     source = ComposedImage(store, {layer.descriptor.digest: layer for layer in layers}, {manifest.config.digest: config})
-    return AppendPlan([_planned(store, wanted, graph, source, host)], layers)
+    return AppendPlan([_planned(store, wanted, graph, source, host)], layers=layers)
 
 
+@dataclasses.dataclass(frozen=True)
 class AppendPlan(TransferPlan):
-    """The plan of one new image with new LAYERS."""
+    """The plan of one new image with new `layers`."""
 
-    def __init__(self, images: list[ImagePlan], layers: t.Sequence[Layer]) -> None:
-        super().__init__(images)
-        self._layers = layers
+    layers: t.Sequence[Layer] = ()
 
-    def apply(self, workers: Workers) -> None:
+    def error_of(self, image: ImagePlan) -> LongshoreError | None:
         """Name the source of a layer that has other bytes now than when it was measured: its digest would tell a user nothing."""
-        super().apply(workers)
-        for image in self.images:
-            for layer in self._layers:
-                if isinstance(image.error, DigestMismatch) and f"blob {layer.descriptor.digest} " in image.error.message:
-                    image.error = CorruptArchive(f"{layer.source.path} changed while it was read")
+        error = super().error_of(image)
+        changed = [layer for layer in self.layers if isinstance(error, DigestMismatch) and error.digest == layer.descriptor.digest]
+        return CorruptArchive(f"{changed[0].source.path} changed while it was read") if changed else error
 
 
 def _read_base(store: Store, wanted: NewImage, host: Platform) -> Base | None:
@@ -120,15 +118,22 @@ def _planned(store: Store, wanted: NewImage, graph: Graph, source: ComposedImage
     before = store.index.get_named(wanted.name)
     was, will_be = ref_state(store, before), RefState(graph.root.digest, tuple(graph.platforms))
     moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
-    plan = ImagePlan(
+    pending = bool(moves) or was != will_be
+    moved_from = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
+    return ImagePlan(
         requested=name,
         image=image_facts(name, graph, None, host),
         changes=(RefChange(name, was, will_be),),
+        actions=(f"make {name} ({short_digest(will_be.digest)}){moved_from}: {describe_transfer(moves)}",) if pending else (),
+        transfer=Transfer(
+            source,
+            store,
+            graph,
+            (wanted.name,),
+            selection=None,
+            moves=moves,
+            reused=graph.blobs_without(moves),
+            pending=pending,
+        ),
         results={"previous_digest": str(was.digest) if was is not None else None},
     )
-    if moves or was != will_be:
-        moved_from = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
-        plan.actions = (f"make {name} ({short_digest(will_be.digest)}){moved_from}: {describe_transfer(moves)}",)
-    reused = graph.blobs_without(moves)
-    plan.transfer = Transfer(source, store, graph, (wanted.name,), None, moves, reused, bool(plan.actions))
-    return plan

@@ -18,8 +18,9 @@ from ..oci.manifest import Descriptor, describe_document
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.text import sanitise
-from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
-from ..transfer.workers import Meter, Workers
+from ..transfer.meter import Meter
+from ..transfer.plan import ImagePlan, Outcome, RefChange, RefState, Step, TransferPlan
+from ..transfer.workers import Workers
 from .facts import describe_transfer, image_facts, short_digest
 from .platforms import read_image, select_stored
 
@@ -60,70 +61,83 @@ class OutgoingImage:
         return RefState(known or self.digest)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Delivery:
-    """An image on its way, what the engine has under its name, and the layers of it that have to be sent."""
+    """An image on its way, what the engine has under its name, the layers that have to be sent, and why it can't be delivered, if that is so."""
 
-    row: ImagePlan
-    outgoing: OutgoingImage
-    held: ListedImage | None
+    requested: str
+    outgoing: OutgoingImage | None = None
+    held: ListedImage | None = None
     layers: tuple[Descriptor, ...] = ()
+    error: LongshoreError | None = None
 
     @property
-    def is_there(self) -> bool:
-        return self.outgoing.is_in(self.held)
+    def is_pending(self) -> bool:
+        return self.error is None and self.outgoing is not None and not self.outgoing.is_in(self.held)
 
     @property
     def sent(self) -> tuple[Descriptor, ...]:
-        return () if self.is_there else (self.outgoing.image.manifest.config, *self.layers)
+        return (self.outgoing.image.manifest.config, *self.layers) if self.is_pending and self.outgoing is not None else ()
 
     @property
     def reused(self) -> tuple[Descriptor, ...]:
-        return tuple(blob for blob in self.outgoing.graph.blobs if blob not in self.sent)
+        if self.error is not None or self.outgoing is None:
+            return ()
+        return self.outgoing.graph.blobs_without(self.sent)
+
+
+def plan_deliver(store: Store, engine: Engine, names: t.Sequence[Reference | Digest], *, platform: Platform | None, host: Platform) -> TransferPlan:
+    """Plan to load images of STORE into ENGINE; without PLATFORM for the engine's own.
+
+    The engine is asked once for its images, and for its layers only if one of the images is missing. Raises EngineError if it can't be asked.
+    """
+    return _Deliverer(store, engine, platform, host).plan(names)
 
 
 @dataclasses.dataclass(frozen=True)
-class Deliverer:
-    """How images are delivered in this run. `platform` is None where that of the engine is meant."""
+class _Deliverer:
+    """How images are delivered in this run. `platform` is None if that of the engine is meant."""
 
     store: Store
     engine: Engine
     platform: Platform | None
     host: Platform
 
-    def plan(self, names: t.Sequence[Reference | Digest]) -> DeliveryPlan:
-        """The engine is asked once for all images, and for its layers only when it lacks one of them. Raises EngineError when it can't be asked."""
+    def plan(self, names: t.Sequence[Reference | Digest]) -> TransferPlan:
+        """The engine is asked once for all images, and for its layers only if it is missing one of the images. Raises EngineError if it can't be asked."""
         self.store.reload()
         held = self.engine.list_images()
-        rows: list[ImagePlan] = []
-        deliveries: dict[Reference, Delivery] = {}
+        deliveries: list[Delivery] = []
+        named: dict[Reference, OutgoingImage] = {}
         for name in dict.fromkeys(names):
-            row = ImagePlan(str(name), results={"engine": self.engine.title, "engine_digest": None})
             try:
-                outgoing = self._outgoing(name, row)
-                if _is_repeated(outgoing, deliveries):
-                    continue
-                deliveries[outgoing.name] = Delivery(row, outgoing, find_held(held, outgoing, self.engine))
+                outgoing = self._outgoing(name)
+                if not _is_repeated(outgoing, named.setdefault(outgoing.name, outgoing)):
+                    deliveries.append(Delivery(str(outgoing.name), outgoing, find_held(held, outgoing, self.engine)))
             except LongshoreError as error:
-                row.error = error
-            rows.append(row)
-        self._find_lacking([delivery for delivery in deliveries.values() if not delivery.is_there])
-        for delivery in deliveries.values():
-            self._describe(delivery)
-        return DeliveryPlan(rows, list(deliveries.values()), self.store, self.engine)
+                deliveries.append(Delivery(str(name), error=error))
+        planned = self._find_missing_layers(deliveries)
+        rows = [self._row(delivery) for delivery in planned]
+        steps = [_Deliver(self.store, self.engine, delivery, row) for delivery, row in zip(planned, rows) if delivery.error is None]
+        return TransferPlan(rows, steps=steps)
 
-    def _find_lacking(self, deliveries: t.Sequence[Delivery]) -> None:
-        """Which layers have to be sent: what one image brings the next one finds there."""
-        if not deliveries:
-            return
-        holdings = self.engine.read_layers(self._layers_of)
+    def _find_missing_layers(self, deliveries: t.Sequence[Delivery]) -> list[Delivery]:
+        """Add the layers that have to be sent to each pending delivery. A layer of one image is there for the next one."""
+        if not any(delivery.is_pending for delivery in deliveries):
+            return list(deliveries)
+        present = self.engine.read_layers(self._layers_of)
+        planned: list[Delivery] = []
         for delivery in deliveries:
+            if delivery.outgoing is None or not delivery.is_pending:
+                planned.append(delivery)
+                continue
             try:
                 offer = self._offer(delivery.outgoing)
-                delivery.layers = holdings.find_missing(offer)
-                holdings.add(offer)
+                planned.append(dataclasses.replace(delivery, layers=present.find_missing(offer)))
+                present.add(offer)
             except LongshoreError as error:
-                delivery.row.error = error
+                planned.append(dataclasses.replace(delivery, error=error))
+        return planned
 
     # What is delivered.
 
@@ -134,29 +148,29 @@ class Deliverer:
         is_like_host = there is None or (there.os, there.architecture) == (self.host.os, self.host.architecture)
         return self.host if is_like_host or there is None else there
 
-    def _outgoing(self, asked: Reference | Digest, row: ImagePlan) -> OutgoingImage:
+    def _outgoing(self, asked: Reference | Digest) -> OutgoingImage:
         """Raises ImageNotFound, StoreDamaged, PlatformMissing, InvalidOption for an image without a name."""
         entry = self.store.get_complete_entry(asked)
         name = entry.name if isinstance(asked, Digest) else asked.name
         if name is None:
             raise InvalidOption(f"{asked} has no name to be delivered under; give it one with image_tag")
-        row.requested = str(name)
         whole = read_image(entry.descriptor, entry.label, self.store.read_document)
         selection = Selection((self.platform or self._native,))
         graph = select_stored(whole, selection if whole.root.is_index or self.platform is not None else None, entry.label)
         image = graph.images[0]
         if not image.manifest.is_image:
             raise UnsupportedFormat(f"{entry.label} holds no image but something of type {sanitise(image.manifest.config.media_type, 100)}")
-        self._warn_of_other_platform(row, image)
         if graph.root.is_index and image.platform not in self._native.fallbacks():
             # Asked for an index, an engine looks for its own platform.
             data = graph.documents[image.descriptor]
             graph = Graph(image.descriptor, {image.descriptor: data}, (image,), ())
         return OutgoingImage(name, graph, image)
 
-    def _warn_of_other_platform(self, row: ImagePlan, image: ImageNode) -> None:
-        if self.platform is None and image.platform is not None and image.platform not in self._native.fallbacks():
-            row.warnings = (f"{row.requested} is an image for {image.platform}, and {self.engine.title} runs {self._native}",)
+    def _warnings(self, outgoing: OutgoingImage) -> tuple[str, ...]:
+        platform = outgoing.image.platform
+        if self.platform is not None or platform is None or platform in self._native.fallbacks():
+            return ()
+        return (f"{outgoing.name} is an image for {platform}, and {self.engine.title} runs {self._native}",)
 
     def _offer(self, outgoing: OutgoingImage) -> OfferedImage:
         config = outgoing.image.manifest.config
@@ -179,27 +193,34 @@ class Deliverer:
             return []
         return [layer.digest for image in graph.images for layer in image.manifest.layers] if graph is not None else []
 
-    def _describe(self, delivery: Delivery) -> None:
-        """The row of the results, and what changes."""
-        row, outgoing, there, engine = delivery.row, delivery.outgoing, delivery.held, self.engine
-        row.image = image_facts(row.requested, outgoing.graph, None, self.host)
-        before = outgoing.state_in(there) if there is not None and there.usable else None
-        after = before if delivery.is_there else RefState(outgoing.digest if engine.loads_oci else outgoing.image_id)
-        row.changes = (RefChange(f"{row.requested} in {engine.title}", before, after),)
-        if delivery.is_there and there is not None:
-            row.results["engine_digest"] = str(before.digest) if before is not None and there.digests else None
-            return
-        row.results["engine_digest"] = str(outgoing.digest) if engine.loads_oci else None
+    def _row(self, delivery: Delivery) -> ImagePlan:
+        """Return the row of the results, with what changes."""
+        outgoing, held, engine = delivery.outgoing, delivery.held, self.engine
+        if delivery.error is not None or outgoing is None:
+            warnings = self._warnings(outgoing) if outgoing is not None else ()
+            facts = {"engine": engine.title, "engine_digest": None}
+            return ImagePlan(delivery.requested, results=facts, warnings=warnings, error=delivery.error)
+        before = outgoing.state_in(held) if held is not None and held.usable else None
+        after = RefState(outgoing.digest if engine.loads_oci else outgoing.image_id) if delivery.is_pending else before
+        keeps_digest = engine.loads_oci if delivery.is_pending else held is not None and bool(held.digests)
         in_place = f" in place of {short_digest(before.digest)}" if before is not None and before != after else ""
-        row.actions = (f"deliver {row.requested} ({short_digest(outgoing.digest)}) to {engine.title}{in_place}: {describe_transfer(delivery.sent)}",)
+        action = f"deliver {outgoing.name} ({short_digest(outgoing.digest)}) to {engine.title}{in_place}: {describe_transfer(delivery.sent)}"
+        return ImagePlan(
+            requested=delivery.requested,
+            image=image_facts(delivery.requested, outgoing.graph, None, self.host),
+            changes=(RefChange(f"{outgoing.name} in {engine.title}", before, after),),
+            actions=(action,) if delivery.is_pending else (),
+            results={"engine": engine.title, "engine_digest": str(after.digest) if after is not None and keeps_digest else None},
+            results_of_failure={"engine_digest": None},
+            warnings=self._warnings(outgoing),
+        )
 
 
-def _is_repeated(outgoing: OutgoingImage, deliveries: t.Mapping[Reference, Delivery]) -> bool:
-    """Whether an image is among DELIVERIES already, asked for in other words. Raises InvalidOption where its name is to be another image's too."""
-    earlier = deliveries.get(outgoing.name)
-    if earlier is not None and earlier.outgoing.digest != outgoing.digest:
-        raise InvalidOption(f"{outgoing.name} can't be two images at once, {earlier.outgoing.digest} and {outgoing.digest}")
-    return earlier is not None
+def _is_repeated(outgoing: OutgoingImage, first: OutgoingImage) -> bool:
+    """Return whether OUTGOING is the image FIRST, requested in other words. Raises InvalidOption if it is another one with the same name."""
+    if first.digest != outgoing.digest:
+        raise InvalidOption(f"{outgoing.name} can't be two images at once, {first.digest} and {outgoing.digest}")
+    return outgoing is not first
 
 
 def find_held(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: Engine) -> ListedImage | None:
@@ -209,60 +230,60 @@ def find_held(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: 
     return next((image for image in images if outgoing.name in image.names), None)
 
 
-class DeliveryPlan(TransferPlan):
-    """The plan of DELIVERIES, which are carried out one by one: so each image keeps its digest, and one that fails doesn't take others along."""
+@dataclasses.dataclass(frozen=True)
+class _Deliver(Step):
+    """Load one image into the engine. Images are loaded one by one, so that each keeps its digest and one that fails doesn't affect others."""
 
-    def __init__(self, rows: list[ImagePlan], deliveries: t.Sequence[Delivery], store: Store, engine: Engine) -> None:
-        super().__init__(rows)
-        self._deliveries = deliveries
-        self._store = store
-        self._engine = engine
+    store: Store
+    engine: Engine
+    delivery: Delivery
+    row: ImagePlan
 
-    def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:
-        there = [delivery for delivery in self._deliveries if delivery.row.error is None]
-        return [blob for delivery in there for blob in delivery.sent], [blob for delivery in there for blob in delivery.reused]
+    def blobs(self) -> tuple[t.Sequence[Descriptor], t.Sequence[Descriptor]]:
+        return self.delivery.sent, self.delivery.reused
 
-    def apply(self, workers: Workers) -> None:
-        workers.expect(self.blobs()[0])
-        for delivery in self._deliveries:
-            if not delivery.is_there and delivery.row.error is None:
-                try:
-                    with workers.meter(delivery.sent, delivery.row.requested) as passage:
-                        self._deliver(delivery, passage)
-                except EngineError as error:
-                    delivery.row.error = EngineError(f"{delivery.row.requested} could not be delivered: {error.message}")
-                except LongshoreError as error:
-                    delivery.row.error = error
-                if delivery.row.error is not None:
-                    delivery.row.results["engine_digest"] = None
+    def rows(self) -> t.Sequence[ImagePlan]:
+        return (self.row,)
 
-    def _deliver(self, delivery: Delivery, passage: Meter) -> None:
-        """Without the layers that the engine should have; with all where it turns out that it can't use them."""
-        problem = self._try(delivery, passage)
-        if problem is not None and delivery.layers != delivery.outgoing.layers:
-            delivery.layers = delivery.outgoing.layers
-            problem = self._try(delivery, passage)
-        if problem is not None:
-            raise EngineError(problem)
-
-    def _try(self, delivery: Delivery, passage: Meter) -> str | None:
-        """Sends the image and asks the engine for it afterwards. Returns why it isn't there. Raises EngineError where the engine breaks off."""
-        outgoing, engine = delivery.outgoing, self._engine
-        chunks, size = self._archive(delivery)
-        passage.expect(size)
+    def apply(self, workers: Workers) -> Outcome:
+        outgoing = self.delivery.outgoing
+        if outgoing is None or not self.delivery.is_pending:
+            return Outcome()
         try:
-            engine.load(iter(passage.count(chunks)), size, outgoing.image.platform if outgoing.graph.root.is_index else None)
+            with workers.meter(self.delivery.sent, self.delivery.requested) as meter:
+                layers = self._load_image(outgoing, meter)
+        except EngineError as error:
+            return Outcome({self.row: EngineError(f"{self.delivery.requested} could not be delivered: {error.message}")})
+        except LongshoreError as error:
+            return Outcome({self.row: error})
+        return Outcome(moved=(outgoing.image.manifest.config, *layers))
+
+    def _load_image(self, outgoing: OutgoingImage, meter: Meter) -> t.Sequence[Descriptor]:
+        """Send the image without the layers that the engine should have, and with all of them if it can't use those. Return the layers that were sent."""
+        problem = ""
+        for layers in dict.fromkeys((self.delivery.layers, outgoing.layers)):
+            problem = self._try(outgoing, layers, meter) or ""
+            if not problem:
+                return layers
+        raise EngineError(problem)
+
+    def _try(self, outgoing: OutgoingImage, layers: t.Sequence[Descriptor], meter: Meter) -> str | None:
+        """Send the image and ask the engine for it afterwards. Returns why it isn't there. Raises EngineError if the engine breaks off."""
+        engine = self.engine
+        chunks, size = self._archive(outgoing, layers)
+        meter.expect(size)
+        try:
+            engine.load(iter(meter.count(chunks)), size, outgoing.image.platform if outgoing.graph.root.is_index else None)
             held = find_held(engine.list_images(), outgoing, engine)
         except EngineRefused as error:
             return error.message
         return None if outgoing.is_in(held) else f"{engine.title} at {engine.place} took it without a complaint, but doesn't have it"
 
-    def _archive(self, delivery: Delivery) -> tuple[t.Iterator[bytes | memoryview], int]:
-        """The bytes of an archive and how many they are, straight from the store."""
+    def _archive(self, outgoing: OutgoingImage, layers: t.Sequence[Descriptor]) -> tuple[t.Iterator[bytes | memoryview], int]:
+        """Return the bytes of an archive and their number, straight from the store."""
         from ..archive.format import DOCKER, OCI, SavedImage, build_archive_files, build_tar, count_bytes, read_pieces
 
-        outgoing = delivery.outgoing
         saved = SavedImage(outgoing.graph, outgoing.graph.root, (outgoing.name,), outgoing.image)
-        left_out = {layer.digest for layer in outgoing.layers} - {layer.digest for layer in delivery.layers}
-        pieces = build_tar(build_archive_files([saved], OCI if self._engine.loads_oci else DOCKER, left_out, {}))
-        return read_pieces(pieces, self._store.read_blob), count_bytes(pieces)
+        left_out = {layer.digest for layer in outgoing.layers} - {layer.digest for layer in layers}
+        pieces = build_tar(build_archive_files([saved], OCI if self.engine.loads_oci else DOCKER, left_out, {}))
+        return read_pieces(pieces, self.store.read_blob), count_bytes(pieces)

@@ -15,7 +15,7 @@ from ..errors import ImageNotFound, InvalidOption
 from ..oci.digest import Digest
 from ..oci.glob import compile_glob
 from ..oci.matching import Named, find_matching
-from ..oci.reference import Reference
+from ..oci.reference import Reference, parse_selector
 
 _Image = t.TypeVar("_Image", bound=Named)
 
@@ -29,6 +29,12 @@ class Filters:
     dangling: bool | None = None
     before: Reference | Digest | None = None
     since: Reference | Digest | None = None
+
+    @classmethod
+    def parse(cls, given: t.Mapping[str, t.Any]) -> Filters:
+        """Return the filters of a task's option `filters`. Raises InvalidReference."""
+        points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
+        return cls(given["reference"], given["label"], given["dangling"], **points)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,12 +22,12 @@ from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection, choose_platform
 from ..oci.reference import Reference
+from ..store.store import Store
 from .facts import complete_graph, preferred_image, stored_facts
 from .filters import Filters, ImageFilter
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
-    from ..store.store import Store
 
 Facts = dict[str, t.Any]
 
@@ -69,45 +69,6 @@ class InspectedImage:
     def config(self, image: ImageNode | None) -> ImageConfig | None:
         data = self._read(image.manifest.config) if image is not None and image.manifest.is_image else None
         return ImageConfig.read(data, f"{self.label}, config") if data is not None else None
-
-
-def images_in_store(store: Store) -> list[InspectedImage]:
-    """All images of the store, in its order."""
-    return [
-        InspectedImage(
-            entry.name,
-            entry.descriptor,
-            functools.partial(complete_graph, store, entry),
-            store.read_document,
-            functools.partial(store.check_complete, entry),
-        )
-        for entry in store.index.entries
-    ]
-
-
-def images_in_archive(archive: Archive) -> list[InspectedImage]:
-    """All images of an archive, once for each of their names."""
-    rooted = [(image, archive.saved_root(image)) for image in archive.images]
-    names: dict[Descriptor, int] = {}
-    for image, root in rooted:
-        names[root] = names.get(root, 0) + max(1, len(image.names))
-    graphs = ArchiveGraphs(archive)
-    # The config of an image is read for each of its names, and more than once.
-    configs = bound_reads(archive.read_document, archive.path, 4 * MAX_TOGETHER)
-
-    @functools.cache
-    def graph(root: Descriptor) -> Graph | None:
-        return _whole_in_archive(archive, graphs.read(root, names[root]))
-
-    return [InspectedImage(name, root, functools.partial(graph, root), configs) for image, root in rooted for name in image.names or (None,)]
-
-
-def _whole_in_archive(archive: Archive, graph: Graph | None) -> Graph | None:
-    """The images of GRAPH that the archive holds with all their blobs."""
-    if graph is None:
-        return None
-    images = tuple(image for image in graph.images if all(archive.has_blob(blob.digest) for blob in image.manifest.blobs))
-    return dataclasses.replace(graph, images=images)
 
 
 class Inspector:
@@ -225,6 +186,52 @@ class Inspector:
             content=_content_facts(held.graph),
         )
         return facts
+
+
+def make_inspector(place: Store | Archive, host: Platform, selection: Selection | None) -> Inspector:
+    """Return an inspector of the images in a store or an archive."""
+    if isinstance(place, Store):
+        return Inspector(images_in_store(place), f"the store {place.path}", host, selection)
+    return Inspector(images_in_archive(place), place.path, host, selection)
+
+
+def images_in_store(store: Store) -> list[InspectedImage]:
+    """All images of the store, in its order."""
+    return [
+        InspectedImage(
+            entry.name,
+            entry.descriptor,
+            functools.partial(complete_graph, store, entry),
+            store.read_document,
+            functools.partial(store.check_complete, entry),
+        )
+        for entry in store.index.entries
+    ]
+
+
+def images_in_archive(archive: Archive) -> list[InspectedImage]:
+    """All images of an archive, once for each of their names."""
+    rooted = [(image, archive.saved_root(image)) for image in archive.images]
+    names: dict[Descriptor, int] = {}
+    for image, root in rooted:
+        names[root] = names.get(root, 0) + max(1, len(image.names))
+    graphs = ArchiveGraphs(archive)
+    # The config of an image is read for each of its names, and more than once.
+    configs = bound_reads(archive.read_document, archive.path, 4 * MAX_TOGETHER)
+
+    @functools.cache
+    def graph(root: Descriptor) -> Graph | None:
+        return _whole_in_archive(archive, graphs.read(root, names[root]))
+
+    return [InspectedImage(name, root, functools.partial(graph, root), configs) for image, root in rooted for name in image.names or (None,)]
+
+
+def _whole_in_archive(archive: Archive, graph: Graph | None) -> Graph | None:
+    """The images of GRAPH that the archive holds with all their blobs."""
+    if graph is None:
+        return None
+    images = tuple(image for image in graph.images if all(archive.has_blob(blob.digest) for blob in image.manifest.blobs))
+    return dataclasses.replace(graph, images=images)
 
 
 def history_facts(image: ImageNode, config: ImageConfig) -> list[Facts]:

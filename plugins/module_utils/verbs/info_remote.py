@@ -48,7 +48,7 @@ def read_remote_info(
             (facts,) = inspector.asked([reference], filters)
         except LongshoreError as error:
             errors[reference] = error
-            return ImagePlan(str(reference.name), error=error).facts()
+            return ImagePlan(str(reference.name), error=error).facts(error)
         if held is not None and facts["present"]:
             _tell_as_listed(facts, held.graph)
         return {**facts, "endpoint": repository.answered_by}

@@ -12,7 +12,7 @@ import typing as t
 
 from ..archive.graphs import check_layers
 from ..archive.reader import Archive
-from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidOption, LongshoreError, NameTaken, PlatformMissing
+from ..errors import CorruptArchive, ImageNotFound, InvalidOption, NameTaken, PlatformMissing
 from ..oci.digest import Digest
 from ..oci.document_reader import Read, bound_reads
 from ..oci.graph import Graph, choose_all, choose_platforms, read_graph
@@ -20,14 +20,14 @@ from ..oci.manifest import Descriptor
 from ..oci.matching import check_single_platform, find_matching
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.plan import ImagePlan, RefChange, RefState, Transfer, TransferPlan
+from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
+from ..transfer.transfer import Transfer
 from .facts import describe_transfer, image_facts, ref_state, short_digest
 from .platforms import is_damaged, merge_with_store, platforms_to_record
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
     from ..store.store import Store
-    from ..transfer.workers import Workers
 
 OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
 
@@ -50,15 +50,40 @@ class _Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class _ImageToLoad:
-    """An image of the archive as far as it is wanted, and the names that it will have."""
+    """The wanted part of an image in the archive, the names that it will have, and what the store has of it afterwards."""
 
     graph: Graph
     names: tuple[Reference, ...]
     after: Graph  # with what of the image is in the store already
+    is_damaged: bool
+
+    @property
+    def state(self) -> RefState:
+        """What its names point at afterwards."""
+        return RefState(self.graph.root.digest, tuple(self.after.platforms))
+
+
+def plan_load(
+    store: Store,
+    archive: Archive,
+    *,
+    names: t.Sequence[Reference | Digest] | None,
+    renames: t.Sequence[tuple[Reference | Digest, Reference]],
+    existing: str,
+    selection: Selection | None,
+    host: Platform,
+) -> TransferPlan:
+    """Plan to load images of ARCHIVE into STORE: all of them or none. `names` and `selection` are None if everything is meant.
+
+    Raises ImageNotFound for a name that the archive doesn't hold and for a missing base, CorruptArchive for missing content, PlatformMissing, NameTaken,
+    and DigestMismatch for a blob that is known to be wrong.
+    """
+    loader = _Loader(store=store, archive=archive, names=names, renames=renames, existing=existing, selection=selection, host=host)
+    return loader.plan()
 
 
 @dataclasses.dataclass(frozen=True)
-class Loader:
+class _Loader:
     """How an archive is loaded in this run. `names` and `selection` are None where everything is meant; `renames` are old and new names."""
 
     store: Store
@@ -84,14 +109,12 @@ class Loader:
                 graphs[candidate.digest] = self._graph(candidate, read)
         names = self._new_names(wanted, graphs)
         self._check_layers(wanted, graphs)
-        arrivals = [
-            _ImageToLoad(graph, _names_of(digest, names), merge_with_store(self.store, graph, self._read)) for digest, graph in graphs.items()
-        ]
-        self._refuse_name_for_two(arrivals)
-        rows = [row for arrival in arrivals for row in self._planned(arrival)]
+        images = [self._image_to_load(graph, _names_of(digest, names)) for digest, graph in graphs.items()]
+        self._refuse_name_for_two(images)
+        rows = [row for image in images for row in self._planned(image)]
         order = list(dict.fromkeys(str(name or candidate.digest) for candidate, name in names.items()))
         places = {label: place for place, label in enumerate(order)}
-        return LoadPlan(sorted(rows, key=lambda row: places[row.requested]), self.archive)
+        return TransferPlan(sorted(rows, key=lambda row: places[row.requested]), all_or_nothing=True)
 
     # What is wanted of the archive.
 
@@ -170,97 +193,90 @@ class Loader:
                     raise InvalidOption(f"rename gives {candidate.label} two new names, {renamed[candidate]} and {new}")
         return {candidate: renamed.get(candidate, candidate.name) for candidate in wanted}
 
-    def _refuse_name_for_two(self, arrivals: t.Sequence[_ImageToLoad]) -> None:
+    def _refuse_name_for_two(self, images: t.Sequence[_ImageToLoad]) -> None:
         digests: dict[Reference, Digest] = {}
-        for arrival in arrivals:
-            for name in arrival.names:
-                if name.digest is not None and name.digest != arrival.graph.root.digest:
-                    raise CorruptArchive(f"{self.archive.path} has the name {name} for an image with another digest, {arrival.graph.root.digest}")
-                if digests.setdefault(name, arrival.graph.root.digest) != arrival.graph.root.digest:
+        for image in images:
+            for name in image.names:
+                if name.digest is not None and name.digest != image.graph.root.digest:
+                    raise CorruptArchive(f"{self.archive.path} has the name {name} for an image with another digest, {image.graph.root.digest}")
+                if digests.setdefault(name, image.graph.root.digest) != image.graph.root.digest:
                     raise InvalidOption(f"{name} would be the name of two images; give them different ones with rename")
 
     # The plan.
 
-    def _planned(self, arrival: _ImageToLoad) -> list[ImagePlan]:
-        """A row for each name of an image, or one for an image without a name."""
-        rows = [self._planned_name(arrival, name) for name in arrival.names] or [self._planned_unnamed(arrival)]
-        names = tuple(name for name, row in zip(arrival.names, rows) if not row.results["kept"])
-        moves = tuple(blob for blob in arrival.graph.blobs if not self.store.has_blob(blob)) if names or not arrival.names else ()
-        reused = arrival.graph.blobs_without(moves)
-        pending = any(row.actions for row in rows)
-        platforms, free = platforms_to_record(arrival.graph, self.selection), self.existing in (KEEP, FAIL)
-        transfer = Transfer(self.archive, self.store, arrival.graph, names, platforms, moves, reused, pending, free=free)
-        for row in rows:
-            row.transfer = transfer if not row.results["kept"] else None
-        return rows
+    def _planned(self, image: _ImageToLoad) -> list[ImagePlan]:
+        """Return a row for each name of an image, or one for an image without a name."""
+        named = {name: self.store.index.get_named(name) for name in image.names}
+        given = tuple(name for name, before in named.items() if not self._is_kept(name, before, image.graph))
+        moves = tuple(blob for blob in image.graph.blobs if not self.store.has_blob(blob)) if given or not named else ()
+        unnamed = next(iter(self.store.index.find_by_digest(image.graph.root.digest)), None)
+        before = [named[name] for name in given] if named else [unnamed]
+        transfer = Transfer(
+            self.archive,
+            self.store,
+            image.graph,
+            given,
+            platforms_to_record(image.graph, self.selection),
+            moves=moves,
+            reused=image.graph.blobs_without(moves),
+            pending=any(image.is_damaged or ref_state(self.store, entry) != image.state for entry in before),
+            free=self.existing in (KEEP, FAIL),
+        )
+        if not named:
+            return [self._plan_unnamed(image, unnamed, transfer)]
+        return [
+            self._plan_name(image, name, entry, transfer) if name in given or entry is None else self._plan_kept(name, entry)
+            for name, entry in named.items()
+        ]
 
-    def _planned_name(self, arrival: _ImageToLoad, name: Reference) -> ImagePlan:
-        before = self.store.index.get_named(name)
-        was = ref_state(self.store, before)
-        moved = was is not None and was.digest != arrival.graph.root.digest
-        if moved and self.existing == FAIL:
+    def _is_kept(self, name: Reference, before: Entry | None, graph: Graph) -> bool:
+        """Return whether a name stays at another image. Raises NameTaken if the task forbids that."""
+        if before is None or before.digest == graph.root.digest or self.existing == OVERWRITE:
+            return False
+        if self.existing == FAIL:
             raise NameTaken(f"{name} is in {self.store.path} already, for another image; existing: overwrite would move it, keep would leave it")
-        if moved and self.existing == KEEP and before is not None:
-            return self._kept(name, before)
-        will_be = RefState(arrival.graph.root.digest, tuple(arrival.after.platforms))
-        plan = self._row(str(name), arrival, was, will_be, None if was is None else was.digest)
-        if was != will_be or is_damaged(self.store, arrival.graph):
-            place = f", in place of {short_digest(was.digest)}" if moved and was is not None else ""
-            plan.actions = (f"load {name} ({short_digest(will_be.digest)}){place}: {self._amount(arrival.graph)}",)
-        return plan
+        return True
 
-    def _planned_unnamed(self, arrival: _ImageToLoad) -> ImagePlan:
-        digest = arrival.graph.root.digest
-        known = self.store.index.find_by_digest(digest)
-        was = ref_state(self.store, known[0]) if known else None
-        will_be = RefState(arrival.graph.root.digest, tuple(arrival.after.platforms))
-        plan = self._row(str(digest), arrival, was, will_be, None)
-        if plan.image is not None:
-            plan.image = dataclasses.replace(plan.image, name=None)
-        if was != will_be or is_damaged(self.store, arrival.graph):
-            plan.actions = (f"load the unnamed image {digest}: {self._amount(arrival.graph)}",)
-        return plan
+    def _plan_name(self, image: _ImageToLoad, name: Reference, before: Entry | None, transfer: Transfer) -> ImagePlan:
+        was, will_be = ref_state(self.store, before), image.state
+        place = f", in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
+        action = f"load {name} ({short_digest(will_be.digest)}){place}: {self._amount(image.graph)}"
+        return ImagePlan(
+            requested=str(name),
+            image=image_facts(str(name), image.after, self.selection, self.host),
+            changes=(RefChange(str(name), was, will_be),),
+            actions=(action,) if was != will_be or image.is_damaged else (),
+            transfer=transfer,
+            results={"previous_digest": str(was.digest) if was is not None else None, "kept": False},
+        )
 
-    def _kept(self, name: Reference, before: Entry) -> ImagePlan:
+    def _plan_unnamed(self, image: _ImageToLoad, before: Entry | None, transfer: Transfer) -> ImagePlan:
+        digest = image.graph.root.digest
+        was, will_be = ref_state(self.store, before), image.state
+        return ImagePlan(
+            requested=str(digest),
+            image=image_facts(None, image.after, self.selection, self.host),
+            changes=(RefChange(str(digest), was, will_be),),
+            actions=(f"load the unnamed image {digest}: {self._amount(image.graph)}",) if transfer.pending else (),
+            transfer=transfer,
+            results={"previous_digest": None, "kept": False},
+        )
+
+    def _plan_kept(self, name: Reference, before: Entry) -> ImagePlan:
         state = ref_state(self.store, before)
         graph = self.store.read_graph(before)
-        image = image_facts(str(name), graph, None, self.host) if graph is not None else None
         return ImagePlan(
-            str(name), image, (RefChange(str(name), state, state),), results={"previous_digest": str(before.descriptor.digest), "kept": True}
+            requested=str(name),
+            image=image_facts(str(name), graph, None, self.host) if graph is not None else None,
+            changes=(RefChange(str(name), state, state),),
+            results={"previous_digest": str(before.digest), "kept": True},
         )
 
-    def _row(self, label: str, arrival: _ImageToLoad, was: RefState | None, will_be: RefState, previous: Digest | None) -> ImagePlan:
-        return ImagePlan(
-            requested=label,
-            image=image_facts(label, arrival.after, self.selection, self.host),
-            changes=(RefChange(label, was, will_be),),
-            results={"previous_digest": str(previous) if previous is not None else None, "kept": False},
-        )
+    def _image_to_load(self, graph: Graph, names: tuple[Reference, ...]) -> _ImageToLoad:
+        return _ImageToLoad(graph, names, merge_with_store(self.store, graph, self._read), is_damaged(self.store, graph))
 
     def _amount(self, graph: Graph) -> str:
         return describe_transfer([blob for blob in graph.blobs if not self.store.has_blob(blob)])
-
-
-class LoadPlan(TransferPlan):
-    """The plan of a load: all images or none."""
-
-    def __init__(self, images: list[ImagePlan], archive: Archive) -> None:
-        super().__init__(images, all_or_nothing=True)
-        self._archive = archive
-
-    def apply(self, workers: Workers) -> None:
-        """A blob that turns out to be another one than it should be is told with its place in the archive."""
-        moves = [blob.digest for transfer in self.transfers for blob in transfer.moves]
-        super().apply(workers)
-        told: dict[LongshoreError, LongshoreError] = {}
-        for image in self.images:
-            if isinstance(image.error, DigestMismatch):
-                image.error = told.setdefault(image.error, self._placed(image.error, moves))
-
-    def _placed(self, error: DigestMismatch, moves: t.Sequence[Digest]) -> DigestMismatch:
-        blob = next((digest for digest in moves if f"blob {digest} " in error.message), None)
-        place = self._archive.describe_blob(blob) if blob is not None else self._archive.path
-        return DigestMismatch(f"{place}: {error.message}")
 
 
 def _names_of(digest: Digest, names: t.Mapping[_Candidate, Reference | None]) -> tuple[Reference, ...]:

@@ -20,7 +20,7 @@ from ..oci.lockfile import LockedImage, LockFile
 from ..oci.matching import check_single_platform, reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.plan import ImageFacts, ImagePlan, Plan, RefState
+from ..transfer.plan import ImageFacts, ImagePlan, Outcome, Plan, RefState, Step
 from ..transfer.workers import Workers
 from .facts import preferred, short_digest
 
@@ -49,8 +49,29 @@ class _LockedName:
         return {"name": str(self.reference.name), "locked_digest": str(self.locked.digest), "current_digest": current}
 
 
+def plan_lock(
+    path: str,
+    references: t.Sequence[Reference],
+    *,
+    repository: t.Callable[[Reference], Repository],
+    selection: Selection,
+    host: Platform,
+    update: bool,
+    now: str,
+    mode: int,
+    workers: Workers,
+) -> LockPlan:
+    """Plan a lock file at PATH of these names and no others. If one of them can't be resolved the file stays unchanged.
+
+    `now` is recorded with names that are resolved anew; a new file gets MODE. Raises UnsupportedFormat for a file that is no lock file, InvalidOption for
+    one name with two digests.
+    """
+    locker = _Locker(path=path, repository=repository, selection=selection, host=host, update=update, now=now, mode=mode)
+    return locker.plan(references, workers)
+
+
 @dataclasses.dataclass(frozen=True)
-class Locker:
+class _Locker:
     """How names are locked in this run. `now` is the time that is noted with what is resolved anew, `mode` that of a file that is written."""
 
     path: str
@@ -71,16 +92,27 @@ class Locker:
         before = read_lock_file(self.path)
         findings = workers.map(lambda reference: self._found_or_error(reference, before), unique)
         if any(finding.error is not None for finding in findings):
-            rows = [self._row(dataclasses.replace(finding, locked=finding.was)) for finding in findings]
-            return LockPlan(rows, self.path, before, before, self.mode)
+            return LockPlan(
+                [self._row(dataclasses.replace(finding, locked=finding.was)) for finding in findings],
+                {"path": self.path},
+                lock_before=before,
+                lock_after=before,
+            )
         after = LockFile.of([finding.locked for finding in findings if finding.locked is not None], self.selection)
         if after != before and len(after.to_bytes()) > MAX_LOCK_FILE:
             raise InvalidOption(
                 f"{self.path} would be longer than the {MAX_LOCK_FILE} bytes that a lock file may have; lock the images in several files"
             )
-        plan = LockPlan([self._row(finding) for finding in findings], self.path, before, after, self.mode)
-        plan.results.update(drift=[finding.drift for finding in findings if finding.drift is not None], lock=after.members(times=False))
-        return plan
+        rows = [self._row(finding) for finding in findings]
+        drift = [finding.drift for finding in findings if finding.drift is not None]
+        return LockPlan(
+            rows,
+            {"path": self.path, "drift": drift, "lock": after.members(times=False)},
+            steps=[_WriteLockFile(self.path, after, self.mode)] if after != before else [],
+            extra_actions=_extra_actions(self.path, before, after, rows),
+            lock_before=before,
+            lock_after=after,
+        )
 
     # What a name stands for.
 
@@ -159,31 +191,35 @@ class Locker:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class _WriteLockFile(Step):
+    path: str
+    lock: LockFile
+    mode: int
+
+    def apply(self, unused_workers: Workers) -> Outcome:
+        replace_file(self.path, self.lock.to_bytes(), self.mode)
+        return Outcome()
+
+
+@dataclasses.dataclass(frozen=True)
 class LockPlan(Plan):
-    """The plan of one lock file, from what it says BEFORE (None where there is none) to what it says AFTER. Spacing and order are no difference."""
+    """The plan of one lock file, from its content `lock_before` (None if there is no file) to `lock_after`. Spacing and order make no difference."""
 
-    def __init__(self, images: list[ImagePlan], path: str, before: LockFile | None, after: LockFile | None, mode: int) -> None:
-        super().__init__(images, results={"path": path})
-        self._path = path
-        self._before = before
-        self._after = after
-        self._mode = mode
-        self.further_actions = self._changes_beside_the_images()
-
-    def _changes_beside_the_images(self) -> tuple[str, ...]:
-        """Names that are no longer asked for go; a file that says only that nothing is locked, or for which platforms, is written too."""
-        if self._before == self._after:
-            return ()
-        asked = {image.requested for image in self.images}
-        gone = tuple(f"unlock {name}: it is no longer asked for" for name in _states(self._before) if name not in asked)
-        return gone or (() if any(image.actions for image in self.images) else (f"write {self._path}",))
+    lock_before: LockFile | None = None
+    lock_after: LockFile | None = None
 
     def diff(self) -> dict[str, dict[str, t.Any]]:
-        return {"before": _states(self._before), "after": _states(self._after)}
+        return {"before": _states(self.lock_before), "after": _states(self.lock_after)}
 
-    def apply(self, unused_workers: Workers) -> None:
-        if self._after is not None and self._after != self._before:
-            replace_file(self._path, self._after.to_bytes(), self._mode)
+
+def _extra_actions(path: str, before: LockFile | None, after: LockFile, rows: t.Sequence[ImagePlan]) -> tuple[str, ...]:
+    """Return the changes beside those of the images: names that are no longer requested, or a file that changes in nothing but its platforms."""
+    if before == after:
+        return ()
+    requested = {image.requested for image in rows}
+    gone = tuple(f"unlock {name}: it is no longer asked for" for name in _states(before) if name not in requested)
+    return gone or (() if any(image.actions for image in rows) else (f"write {path}",))
 
 
 def read_lock_file(path: str) -> LockFile | None:

@@ -16,11 +16,12 @@ from ..errors import InvalidReference, UnsupportedFormat
 from ..oci.digest import Digest
 from ..oci.manifest import read_subject
 from ..oci.platform import Platform
+from ..transfer.plan import Plan
 from .filters import Filters
 from .garbage import find_garbage, remaining_entries
 from .info import InspectedImage, Inspector
 from .protection import Protection
-from .remove import RemovalPlan, removal_facts, removed_image
+from .remove import RemoveFromStore, removal_facts, removed_image
 from .retention import Candidate, Policy
 
 if t.TYPE_CHECKING:
@@ -30,22 +31,21 @@ if t.TYPE_CHECKING:
 _SIGNATURE_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]+)(?:\.[a-z]+)?")
 
 
-def plan_prune(store: Store, policy: Policy, filters: Filters, protection: Protection, host: Platform, now: datetime.datetime) -> RemovalPlan:
+def plan_prune(store: Store, policy: Policy, filters: Filters, protection: Protection, host: Platform, now: datetime.datetime) -> Plan:
     """What goes under POLICY at the time NOW: images that pass FILTERS and aren't protected and, where unnamed images go, all that no image needs."""
     entries = store.index.entries
     candidates = _candidates(store, filters, protection, host)
     let_go = set(policy.let_go(candidates, now))
     leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in let_go]
     sweep = find_garbage(store, leaving, policy.dangling)
-    return RemovalPlan(
+    garbage = (*sweep.freed, *sweep.strays)
+    step = RemoveFromStore(store, tuple(leaving), garbage, tuple(sweep.unfinished))
+    return Plan(
         [removed_image(store, entry, host) for entry in leaving],
         removal_facts(leaving, remaining_entries(store, leaving), sweep.size),
-        store=store,
-        removed=tuple(leaving),
-        garbage=(*sweep.freed, *sweep.strays),
-        unfinished=tuple(sweep.unfinished),
+        steps=[step] if leaving or sweep.actions() else [],
         extra_actions=sweep.actions(),
-        concerns=sweep.concerns(),
+        extra_warnings=sweep.concerns(),
     )
 
 

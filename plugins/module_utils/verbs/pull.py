@@ -16,7 +16,8 @@ from ..oci.manifest import Descriptor, Index, describe_document
 from ..oci.matching import check_single_platform, reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.plan import ImagePlan, RefChange, RefState, Transfer, TransferPlan
+from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
+from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
 from .facts import describe_transfer, image_facts, ref_state, short_digest
 
@@ -27,8 +28,27 @@ if t.TYPE_CHECKING:
     from ..store.store import Store
 
 
+def plan_pull(
+    store: Store,
+    references: t.Sequence[Reference],
+    *,
+    repository: t.Callable[[Reference], Repository],
+    policy: str,
+    selection: Selection,
+    host: Platform,
+    workers: Workers,
+    lock: LockFile | None = None,
+) -> TransferPlan:
+    """Plan to pull REFERENCES from their registries into STORE; with LOCK names stand for the digests that it has.
+
+    `repository` opens a registry's repository, and is called only if the registry has to be asked. An image that can't be pulled has its error in its
+    row; the others are pulled. Raises InvalidOption for one name with two digests.
+    """
+    return _Puller(store, repository, policy, selection, host, lock).plan(references, workers)
+
+
 @dataclasses.dataclass(frozen=True)
-class Puller:
+class _Puller:
     """How images are pulled in this run: names stand for what LOCK says, where there is one.
 
     `repository` opens a registry's repository: it is called only when something has to be asked there.
@@ -71,9 +91,7 @@ class Puller:
             kept = self._here(before.descriptor, before) if before is not None and bears_it else None
             if kept is None:
                 raise
-            plan = self._planned(reference, before, kept, None)
-            plan.warnings = (f"{reference.name} was not compared with its registry: {error.message}",)
-            return plan
+            return self._planned(reference, before, kept, None, f"{reference.name} was not compared with its registry: {error.message}")
         graph = self._graph(reference, root, before, repository)
         return self._planned(reference, before, graph, repository)
 
@@ -154,32 +172,41 @@ class Puller:
 
     # The plan.
 
-    def _planned(self, reference: Reference, before: Entry | None, graph: Graph, repository: Repository | None) -> ImagePlan:
+    def _planned(
+        self, reference: Reference, before: Entry | None, graph: Graph, repository: Repository | None, warning: str | None = None
+    ) -> ImagePlan:
         plain = None if graph.root.is_index or not graph.images else graph.images[0].platform
-        warning = check_single_platform(plain, self.selection, str(reference))
+        warnings = [warning, check_single_platform(plain, self.selection, str(reference))]
         name = str(reference.name)
         was = ref_state(self.store, before)
         moves = tuple(blob for blob in graph.blobs if not self.store.has_blob(blob))
         lost = moves or any(self.store.read_document(document) is None for document in graph.documents)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
-        plan = ImagePlan(
+        actions = (_action(name, was, will_be, moves),) if lost or was != will_be else ()
+        if repository is not None:
+            for blob in moves:
+                self.store.blob_origins.add(blob.digest, reference.context)
+        return ImagePlan(
             requested=name,
             image=image_facts(name, graph, self.selection, self.host),
             changes=(RefChange(name, was, will_be),),
+            actions=actions,
+            transfer=Transfer(
+                repository or self.store,
+                self.store,
+                graph,
+                (reference.name,),
+                self._selection_for(graph.root, before) if graph.root.is_index else None,
+                moves=moves,
+                reused=graph.blobs_without(moves),
+                pending=bool(actions),
+            ),
             results={
                 "previous_digest": str(was.digest) if was is not None else None,
                 "endpoint": repository.answered_by if repository is not None else None,
             },
-            warnings=(warning,) if warning else (),
+            warnings=tuple(text for text in warnings if text is not None),
         )
-        plan.actions = (_action(name, was, will_be, moves),) if lost or was != will_be else ()
-        if repository is not None:
-            for blob in moves:
-                self.store.blob_origins.add(blob.digest, reference.context)
-        reused = graph.blobs_without(moves)
-        selection = self._selection_for(graph.root, before) if graph.root.is_index else None
-        plan.transfer = Transfer(repository or self.store, self.store, graph, (reference.name,), selection, moves, reused, bool(plan.actions))
-        return plan
 
 
 def _may_pass(error: LongshoreError) -> bool:

@@ -14,7 +14,8 @@ from ..oci.digest import Digest
 from ..oci.graph import Graph
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.plan import ImagePlan, RefChange, RefState, Transfer, TransferPlan
+from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
+from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
 from .blob_mounts import BlobMounts, BlobSplit
 from .blob_mounts_hints import MountCandidates
@@ -44,8 +45,24 @@ def push_destination(name: Reference | Digest, destination: str | None, names: i
     return Reference.parse_destination(destination, ", or a slash alone to keep the image's own")
 
 
+def plan_push(
+    store: Store,
+    pairs: t.Sequence[tuple[Reference | Digest, Reference]],
+    *,
+    repository: t.Callable[[Reference], Repository],
+    selection: Selection | None,
+    host: Platform,
+    workers: Workers,
+) -> TransferPlan:
+    """Plan to push images of STORE, each with its destination. A blob that several of them need in one repository is sent once.
+
+    `selection` is None if all that the store has of an image is meant. Raises InvalidOption for two images with one destination.
+    """
+    return _Pusher(store, repository, selection, host).plan(pairs, workers)
+
+
 @dataclasses.dataclass(frozen=True)
-class Pusher:
+class _Pusher:
     """How images are pushed in this run. `selection` is None where all that the store holds is meant."""
 
     store: Store
@@ -84,20 +101,27 @@ class Pusher:
         division = self._division(graph, repository, there, outlets, workers)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
         was = will_be if there else RefState(found.digest) if found is not None else None
-        plan = ImagePlan(
+        place = f" in place of {short_digest(was.digest)}" if was is not None else ""
+        source = "" if str(name) == str(destination.name) else f"{name} as "
+        action = f"push {source}{destination.name} ({short_digest(graph.root.digest)}){place}: {describe_transfer(division.moves)}"
+        return ImagePlan(
             requested=str(destination.name),
             image=image_facts(str(destination.name), graph, self.selection, self.host),
             changes=(RefChange(str(destination.name), was, will_be),),
+            actions=(action,) if not there else (),
+            transfer=Transfer(
+                self.store,
+                outlets.destination(repository),
+                graph,
+                (destination.name,),
+                selection=None,
+                moves=division.moves,
+                reused=graph.blobs_without(division.moves),
+                pending=not there,
+                linked=division.linked,
+            ),
             results={"source": str(name), "previous_digest": str(was.digest) if was is not None else None, "endpoint": repository.answered_by},
         )
-        if not there:
-            place = f" in place of {short_digest(was.digest)}" if was is not None else ""
-            source = "" if str(name) == str(destination.name) else f"{name} as "
-            plan.actions = (f"push {source}{destination.name} ({short_digest(graph.root.digest)}){place}: {describe_transfer(division.moves)}",)
-        reused = tuple(blob for blob in graph.blobs if blob not in division.moves)
-        sink = outlets.destination(repository)
-        plan.transfer = Transfer(self.store, sink, graph, (destination.name,), None, division.moves, reused, not there, division.linked)
-        return plan
 
     def _division(self, graph: Graph, repository: Repository, there: bool, outlets: BlobMounts, workers: Workers) -> BlobSplit:
         if there:

@@ -16,7 +16,7 @@ from ..oci.glob import compile_glob, is_glob
 from ..oci.platform import Platform
 from ..oci.reference import Reference, parse_selector
 from ..transfer.interfaces import Sink
-from ..transfer.plan import ImagePlan, Plan, RefChange
+from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
 from ..transfer.workers import Workers
 from .facts import complete_graph, ref_state, short_digest, stored_facts
 from .garbage import Garbage, find_garbage, remaining_entries
@@ -35,33 +35,26 @@ def parse_target(text: str) -> Selector:
     return text if is_glob(text) else parse_selector(text)
 
 
-@dataclasses.dataclass
-class RemovalPlan(Plan):
-    """Entries that leave the index, and the content that goes with them: documents before the blobs they name, so that no half image is ever left.
+@dataclasses.dataclass(frozen=True)
+class RemoveFromStore(Step):
+    """Delete ENTRIES from the index, then GARBAGE: documents before the blobs that they name, so that no half image is left. Then PARTIALS, by path."""
 
-    `unfinished` are partial files that go as well; `concerns` are warnings that belong to no single image.
-    """
-
-    store: Store | None = None
-    removed: tuple[Entry, ...] = ()
+    store: Store
+    entries: tuple[Entry, ...] = ()
     garbage: tuple[Digest, ...] = ()
-    unfinished: tuple[str, ...] = ()
-    concerns: tuple[str, ...] = ()
+    partials: tuple[str, ...] = ()
 
-    def warnings(self) -> list[str]:
-        return [*super().warnings(), *self.concerns]
+    def sinks(self) -> t.Sequence[Sink]:
+        return [self.store]
 
-    def sinks(self) -> list[Sink]:
-        return [self.store] if self.store is not None and self.changed else []
-
-    def apply(self, unused_workers: Workers) -> None:
-        if self.store is not None and self.changed:
-            with self.store.open_writer(()) as writer:
-                writer.remove_images(self.removed, self.garbage)
-                writer.delete_partials(self.unfinished)
+    def apply(self, unused_workers: Workers) -> Outcome:
+        with self.store.open_writer(()) as writer:
+            writer.remove_images(self.entries, self.garbage)
+            writer.delete_partials(self.partials)
+        return Outcome()
 
 
-def plan_remove(store: Store, selectors: t.Sequence[Selector], prune: bool, force: bool, host: Platform) -> RemovalPlan:
+def plan_remove(store: Store, selectors: t.Sequence[Selector], *, prune: bool, force: bool, host: Platform) -> Plan:
     """What goes when the images of SELECTORS are removed; what isn't there is no change. With PRUNE the blobs that only they need go too.
 
     Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means those of its repository. Raises LockTimeout as `plan_sweep`.
@@ -79,13 +72,11 @@ def plan_remove(store: Store, selectors: t.Sequence[Selector], prune: bool, forc
             images.append(ImagePlan(str(selector), results=named_by(selector), warnings=_warn_of_short_id(selector)))
     gone = list(removed.values())
     sweep = find_garbage(store, gone, everything=False) if prune and gone else Garbage()
-    return RemovalPlan(
+    return Plan(
         images,
         removal_facts(gone, remaining_entries(store, gone), sweep.size),
-        store=store,
-        removed=tuple(gone),
-        garbage=tuple(sweep.freed),
-        concerns=sweep.concerns(),
+        steps=[RemoveFromStore(store, tuple(gone), tuple(sweep.freed))] if gone else [],
+        extra_warnings=sweep.concerns(),
     )
 
 

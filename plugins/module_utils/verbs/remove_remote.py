@@ -17,7 +17,7 @@ from ..errors import InUse, LongshoreError, UnsupportedFormat
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.reference import Reference
-from ..transfer.plan import ImagePlan, Plan, RefChange, RefState
+from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
 from .facts import short_digest
 
@@ -27,14 +27,34 @@ if t.TYPE_CHECKING:
 MAX_TOLD = 5
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class _RequestedImage:
-    """An image that is to go: its row, and what its name points at, None where it isn't there."""
+    """An image to delete: what its name points at at the registry, None if it isn't there, or the error that kept us from asking."""
 
     reference: Reference
-    row: ImagePlan
     repository: Repository | None = None
     found: Descriptor | None = None
+    error: LongshoreError | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.reference.name)
+
+    def row(self, action: str | None = None, warning: str | None = None) -> ImagePlan:
+        """Return the image's row. With ACTION its name goes."""
+        digest = self.found.digest if self.found is not None else None
+        return ImagePlan(
+            requested=self.name,
+            changes=(RefChange(self.name, RefState(digest), None),) if action is not None and digest is not None else (),
+            actions=(action,) if action is not None else (),
+            results=_found_facts(self.repository, self.found) if self.found is not None and self.repository is not None else {},
+            warnings=(warning,) if warning is not None else (),
+            error=self.error,
+        )
+
+
+def _found_facts(repository: Repository, found: Descriptor) -> dict[str, t.Any]:
+    return {"digest": str(found.digest), "media_type": found.media_type, "endpoint": repository.endpoint.url}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,26 +66,23 @@ class _Tag:
     listed: frozenset[Digest] = frozenset()
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class _Removal:
     """One deletion: of a manifest with all of its tags, or of a tag alone, since others are `sharing` its digest. `images` are the rows that it is about.
 
-    It comes after that of the tags `above`, whose indexes list the manifest: where one of them stays, so does the manifest.
+    It comes after that of the tags `above`, whose indexes list the manifest: if one of them stays, so does the manifest.
     """
 
     repository: Repository
     found: Descriptor
-    images: list[ImagePlan]
+    images: tuple[ImagePlan, ...]
     tags: tuple[Reference, ...]
     alone: bool = False
     sharing: tuple[Reference, ...] = ()
     above: tuple[Reference, ...] = ()
 
-    @property
-    def failed(self) -> bool:
-        return any(image.error is not None for image in self.images)
-
-    def carry_out(self) -> None:
+    def delete(self) -> LongshoreError | None:
+        """Delete it, and return the error if that fails."""
         from ..registry.deletion import delete_manifest, delete_tag
 
         try:
@@ -75,31 +92,41 @@ class _Removal:
                 what = f"{self.tags[0]}: {self.repository.registry} can't delete a tag alone, and {_told(self.sharing)} may need its digest"
                 raise InUse(f"{what}; force would delete the digest, and with it every tag that has it")
         except LongshoreError as error:
-            self.fail(error)
-
-    def fail(self, error: LongshoreError) -> None:
-        for image in self.images:
-            image.error = error
+            return error
+        return None
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
+class _RemoveFromRegistries(Step):
+    """Delete indexes before the manifests that they may list."""
+
+    removals: t.Sequence[_Removal]
+
+    def apply(self, workers: Workers) -> Outcome:
+        indexes = [removal for removal in self.removals if removal.found.is_index]
+        manifests = [removal for removal in self.removals if not removal.found.is_index]
+        errors = dict(zip(map(id, indexes), workers.map(_Removal.delete, indexes)))
+        kept = {tag for removal in indexes if errors[id(removal)] is not None for tag in removal.tags}
+
+        def delete(removal: _Removal) -> LongshoreError | None:
+            above = [tag for tag in removal.above if tag in kept]
+            if above and not removal.alone:
+                return InUse(f"{removal.images[0].requested} stays, since {_told(above)} could not be removed and needs it")
+            return removal.delete()
+
+        errors.update(zip(map(id, manifests), workers.map(delete, manifests)))
+        failed = [(removal, error) for removal in self.removals for error in (errors[id(removal)],) if error is not None]
+        return Outcome({image: error for removal, error in failed for image in removal.images})
+
+
+@dataclasses.dataclass(frozen=True)
 class RemoteRemovalPlan(Plan):
-    """Deletions at registries: indexes before the manifests that they may list."""
+    """Deletions at registries."""
 
     removals: tuple[_Removal, ...] = ()
 
-    def apply(self, workers: Workers) -> None:
-        workers.map(_Removal.carry_out, [removal for removal in self.removals if removal.found.is_index])
-        kept = {tag for removal in self.removals if removal.failed for tag in removal.tags}
-        parts = [removal for removal in self.removals if not removal.found.is_index]
-        for removal in parts:
-            above = [tag for tag in removal.above if tag in kept]
-            if above and not removal.alone:
-                removal.fail(InUse(f"{removal.images[0].requested} stays, since {_told(above)} could not be removed and needs it"))
-        workers.map(_Removal.carry_out, [removal for removal in parts if not removal.failed])
-
     def facts(self) -> dict[str, t.Any]:
-        done = [removal for removal in self.removals if not removal.failed]
+        done = [removal for removal in self.removals if not any(self.error_of(image) for image in removal.images)]
         return {
             **super().facts(),
             "untagged": [str(tag) for removal in done for tag in removal.tags],
@@ -109,74 +136,76 @@ class RemoteRemovalPlan(Plan):
 
 
 def plan_remove_remote(
-    references: t.Sequence[Reference], opened: t.Callable[[Reference], Repository], force: bool, workers: Workers
+    references: t.Sequence[Reference], open_repository: t.Callable[[Reference], Repository], *, force: bool, workers: Workers
 ) -> RemoteRemovalPlan:
-    """What goes when REFERENCES are removed at their registries; what isn't there is no change. With FORCE other tags of a digest go with it."""
+    """Plan to delete REFERENCES at their registries; one that isn't there is no change. With FORCE other tags of a digest go with it."""
 
     def look_up(reference: Reference) -> _RequestedImage:
-        row = ImagePlan(str(reference.name))
         try:
-            repository = opened(reference)
+            repository = open_repository(reference)
             found = repository.probe(reference.name)
         except LongshoreError as error:
-            row.error = error
-            return _RequestedImage(reference, row)
+            return _RequestedImage(reference, error=error)
         if found is None or reference.digest not in (None, found.digest):
-            return _RequestedImage(reference, row)
-        row.results = {"digest": str(found.digest), "media_type": found.media_type, "endpoint": repository.endpoint.url}
-        return _RequestedImage(reference, row, repository, found)
+            return _RequestedImage(reference)
+        return _RequestedImage(reference, repository, found)
 
-    asked = workers.map(look_up, list(dict.fromkeys(references)))
-    tags = _all_tags(asked, workers)
-    leaving = {one.reference.name for one in asked if one.found is not None and one.row.error is None}
-    removals = [removal for group in _by_digest(asked) for removal in _plan_digest(group, tags[group[0].reference.context], leaving, force)]
-    rows = {id(row): row for row in (*(one.row for one in asked), *(image for removal in removals for image in removal.images))}
-    return RemoteRemovalPlan(list(rows.values()), removals=tuple(removals))
+    requested = workers.map(look_up, list(dict.fromkeys(references)))
+    tags, errors = _read_tags({image.repository.name: image.repository for image in requested if image.repository is not None}, workers)
+    requested = [dataclasses.replace(image, error=image.error or errors.get(image.reference.context)) for image in requested]
+    leaving = {image.reference.name for image in requested if image.found is not None and image.error is None}
+    removals: list[_Removal] = []
+    rows: dict[str, ImagePlan] = {}
+    for group in _by_digest(requested):
+        planned, refused = _plan_digest(group, tags[group[0].reference.context], leaving, force)
+        removals += planned
+        rows.update((row.requested, row) for row in (*(row for removal in planned for row in removal.images), *refused))
+    in_order = dict.fromkeys(rows.get(image.name) or image.row() for image in requested)
+    return RemoteRemovalPlan(
+        list(dict.fromkeys((*in_order, *rows.values()))), steps=[_RemoveFromRegistries(removals)] if removals else [], removals=tuple(removals)
+    )
 
 
-def _by_digest(asked: t.Sequence[_RequestedImage]) -> list[list[_RequestedImage]]:
-    """Those that are there, by repository and digest."""
+def _by_digest(requested: t.Sequence[_RequestedImage]) -> list[list[_RequestedImage]]:
+    """Group the images that are there by repository and digest."""
     groups: dict[tuple[str, Digest], list[_RequestedImage]] = {}
-    for one in asked:
-        if one.found is not None and one.row.error is None:
-            groups.setdefault((one.reference.context, one.found.digest), []).append(one)
+    for image in requested:
+        if image.found is not None and image.error is None:
+            groups.setdefault((image.reference.context, image.found.digest), []).append(image)
     return list(groups.values())
 
 
-# What else is there.
+# The other tags.
 
 
-def _all_tags(asked: t.Sequence[_RequestedImage], workers: Workers) -> dict[str, list[_Tag]]:
-    """All tags of the repositories that something is to leave. Where they can't be known, what was asked for there gets the error."""
-    from ..registry import tags as listing
+def _read_tags(repositories: t.Mapping[str, Repository], workers: Workers) -> tuple[dict[str, list[_Tag]], dict[str, LongshoreError]]:
+    """Return all tags of each repository, and the error of each whose tags can't be read, both by the repository's name."""
+    from ..registry.tags import list_tags
 
     errors: dict[str, LongshoreError] = {}
-    repositories = {one.repository.name: one.repository for one in asked if one.repository is not None}
 
-    def list_tags(repository: Repository) -> list[Reference]:
+    def read_names(repository: Repository) -> list[Reference]:
         try:
-            return sorted(listing.list_tags(repository) or ())
+            return sorted(list_tags(repository) or ())
         except LongshoreError as error:
             errors[repository.name] = error
             return []
 
     known: dict[Digest, frozenset[Digest]] = {}
 
-    def look_at(reference: Reference) -> _Tag | None:
+    def read_tag(reference: Reference) -> _Tag | None:
         try:
             return _look_at(repositories[reference.context], reference, known)
         except LongshoreError as error:
             errors[reference.context] = error
             return None
 
-    listed = [reference for found in workers.map(list_tags, list(repositories.values())) for reference in found]
+    names = [reference for found in workers.map(read_names, list(repositories.values())) for reference in found]
     tags: dict[str, list[_Tag]] = {name: [] for name in repositories}
-    for tag in workers.map(look_at, listed):
+    for tag in workers.map(read_tag, names):
         if tag is not None:
             tags[tag.reference.context].append(tag)
-    for one in asked:
-        one.row.error = one.row.error or errors.get(one.reference.context)
-    return tags
+    return tags, errors
 
 
 def _look_at(repository: Repository, reference: Reference, known: dict[Digest, frozenset[Digest]]) -> _Tag | None:
@@ -196,47 +225,47 @@ def _look_at(repository: Repository, reference: Reference, known: dict[Digest, f
 # What goes.
 
 
-def _plan_digest(group: t.Sequence[_RequestedImage], there: t.Sequence[_Tag], leaving: t.Collection[Reference], force: bool) -> list[_Removal]:
-    """What becomes of one digest of a repository: GROUP are the names by which it was asked for, LEAVING all names that go in this run."""
+def _plan_digest(
+    group: t.Sequence[_RequestedImage], tags: t.Sequence[_Tag], leaving: t.Collection[Reference], force: bool
+) -> tuple[list[_Removal], list[ImagePlan]]:
+    """Plan the deletion of one digest of a repository, and return it with the rows of images that can't be deleted.
+
+    GROUP are the names by which the digest was requested, TAGS all tags of the repository, LEAVING all names that go in this run.
+    """
     first = group[0]
     if first.found is None or first.repository is None:
-        return []
+        return [], []
     digest = first.found.digest
-    staying = [tag for tag in there if tag.reference not in leaving]
+    staying = [tag for tag in tags if tag.reference not in leaving]
     others = [tag.reference for tag in staying if tag.digest == digest]
-    listing = [tag.reference for tag in staying if digest in tag.listed]
+    indexes = [tag.reference for tag in staying if digest in tag.listed]
     unclear = [tag.reference for tag in staying if tag.digest is None]
-    if not force and (others or listing or unclear):
-        return _alone(group, (*others, *listing, *unclear))
-    images = [one.row for one in group]
-    for row in images:
-        row.actions = (f"remove {row.requested} ({short_digest(digest)}) from its registry",)
+    if not force and (others or indexes or unclear):
+        return _plan_tags_alone(group, (*others, *indexes, *unclear))
+    warning = f"the index of {_told(indexes)} lists {digest} and isn't whole any more" if indexes else None
+    rows = [image.row(f"remove {image.name} ({short_digest(digest)}) from its registry", warning if image is first else None) for image in group]
     for other in others:
-        actions = (f"remove {other} ({short_digest(digest)}) from its registry, since it has the same digest",)
-        images.append(ImagePlan(str(other), results=dict(first.row.results), actions=actions))
-    if listing:
-        images[0].warnings = (f"the index of {_told(listing)} lists {digest} and isn't whole any more",)
-    for row in images:
-        row.changes = (RefChange(row.requested, RefState(digest), None),)
-    tags = dict.fromkeys((*(one.reference.name for one in group if one.reference.tag is not None), *others))
-    above = tuple(tag.reference for tag in there if digest in tag.listed and tag.reference in leaving)
-    return [_Removal(first.repository, first.found, images, tuple(tags), above=above)]
+        sharing = _RequestedImage(other, first.repository, first.found)
+        rows.append(sharing.row(f"remove {other} ({short_digest(digest)}) from its registry, since it has the same digest"))
+    names = dict.fromkeys((*(image.reference.name for image in group if image.reference.tag is not None), *others))
+    above = tuple(tag.reference for tag in tags if digest in tag.listed and tag.reference in leaving)
+    return [_Removal(first.repository, first.found, tuple(rows), tuple(names), above=above)], []
 
 
-def _alone(group: t.Sequence[_RequestedImage], sharing: tuple[Reference, ...]) -> list[_Removal]:
-    """The tags of GROUP go alone, and what they point at stays for those that are SHARING it; so a digest can't go."""
+def _plan_tags_alone(group: t.Sequence[_RequestedImage], sharing: tuple[Reference, ...]) -> tuple[list[_Removal], list[ImagePlan]]:
+    """Plan to delete the tags of GROUP alone and keep their digest, which SHARING need. So an image that was requested by digest can't go."""
     removals: list[_Removal] = []
-    for one in group:
-        if one.found is None or one.repository is None:
+    refused: list[ImagePlan] = []
+    for image in group:
+        if image.found is None or image.repository is None:
             continue
-        if one.reference.tag is None:
-            one.row.error = InUse(f"{one.reference} may be needed by {_told(sharing)}; remove those first, or use force")
+        if image.reference.tag is None:
+            error = InUse(f"{image.reference} may be needed by {_told(sharing)}; remove those first, or use force")
+            refused.append(dataclasses.replace(image, error=error).row())
             continue
-        name, digest = one.row.requested, one.found.digest
-        one.row.actions = (f"remove {name} ({short_digest(digest)}) from its registry, and keep the digest for {_told(sharing)}",)
-        one.row.changes = (RefChange(name, RefState(digest), None),)
-        removals.append(_Removal(one.repository, one.found, [one.row], (one.reference.name,), True, sharing))
-    return removals
+        action = f"remove {image.name} ({short_digest(image.found.digest)}) from its registry, and keep the digest for {_told(sharing)}"
+        removals.append(_Removal(image.repository, image.found, (image.row(action),), (image.reference.name,), alone=True, sharing=sharing))
+    return removals, refused
 
 
 def _told(references: t.Sequence[Reference]) -> str:

@@ -15,7 +15,7 @@ from ..oci.graph import Position, choose_promised, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.reference import Reference
 from ..transfer.interfaces import Chunks
-from ..transfer.plan import Transfer
+from ..transfer.transfer import Transfer
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository

@@ -20,7 +20,7 @@ from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
+from ..transfer.plan import ImagePlan, Outcome, RefChange, RefState, Step, TransferPlan
 from ..transfer.workers import Workers
 from .facts import image_facts, preferred_image, short_digest
 from .platforms import read_image, select_stored
@@ -30,8 +30,39 @@ if t.TYPE_CHECKING:
     from ..store.store import Store
 
 
+def plan_save(
+    store: Store,
+    names: t.Sequence[Reference | Digest],
+    *,
+    path: str,
+    form: str,
+    compression: str | None,
+    selection: Selection | None,
+    bases: frozenset[Digest],
+    host: Platform,
+    mode: int,
+    checksum: bool,
+) -> SavePlan:
+    """Plan to save images of STORE as one archive at PATH. Layers among BASES are left out; a new file gets MODE.
+
+    Raises ImageNotFound, StoreDamaged, PlatformMissing, and UnsupportedFormat for a target that can't be replaced.
+    """
+    saver = _Saver(
+        store=store,
+        path=path,
+        form=form,
+        compression=compression,
+        selection=selection,
+        bases=bases,
+        host=host,
+        mode=mode,
+        checksum=checksum,
+    )
+    return saver.plan(names)
+
+
 @dataclasses.dataclass(frozen=True)
-class Saver:
+class _Saver:
     """How images are saved in this run. `bases` are digests that the reader has already; `mode` is that of a file that isn't there yet."""
 
     store: Store
@@ -51,27 +82,33 @@ class Saver:
         if self.form == DOCKER and self.bases:
             raise InvalidOption("format docker-archive can't tell what it stands on, and so takes neither base nor base_digests; universal does")
         self.store.reload()
-        saved: list[SavedImage] = []
-        rows: list[ImagePlan] = []
-        for name in dict.fromkeys(names):
-            entry = self.store.get_complete_entry(name)
-            image = self._saved(entry)
-            saved.append(image)
-            label = str(entry.name) if entry.name is not None else None
-            facts = image_facts(label, image.graph, self.selection, self.host)
-            rows.append(ImagePlan(entry.label, facts, results={"listed_digest": str(image.listed.digest) if self.form != DOCKER else None}))
+        entries = [self.store.get_complete_entry(name) for name in dict.fromkeys(names)]
+        saved = [self._saved(entry) for entry in entries]
         left_out = self._left_out(saved)
-        files = build_archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out})
-        target = self._target(files)
-        plan = SavePlan(rows, saved, left_out, self.store, target, self.checksum)
-        for row, image in zip(rows, saved):
-            state = RefState(image.graph.root.digest, tuple(image.graph.platforms))
-            row.changes = (RefChange(f"{row.requested} in {self.path}", state if plan.reason is None else None, state),)
-            if plan.reason is not None:
-                row.actions = (f"save {row.requested} ({short_digest(image.graph.root.digest)}) to {self.path}: {plan.reason}",)
-        return plan
+        output = self._output(build_archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out}))
+        reason = output.difference()
+        return SavePlan(
+            images=[self._row(entry, image, reason) for entry, image in zip(entries, saved)],
+            results={"path": self.path, "reason": reason},
+            steps=[_WriteArchive(self.store, output, saved, left_out, reason is not None)],
+            all_or_nothing=True,
+            store=self.store,
+            output=output,
+            checksum=self.checksum,
+        )
 
-    def _target(self, files: t.Sequence[ArchiveFile]) -> FileOutput | FolderOutput:
+    def _row(self, entry: Entry, image: SavedImage, reason: str | None) -> ImagePlan:
+        label, digest = entry.label, image.graph.root.digest
+        state = RefState(digest, tuple(image.graph.platforms))
+        return ImagePlan(
+            requested=label,
+            image=image_facts(str(entry.name) if entry.name is not None else None, image.graph, self.selection, self.host),
+            changes=(RefChange(f"{label} in {self.path}", state if reason is None else None, state),),
+            actions=(f"save {label} ({short_digest(digest)}) to {self.path}: {reason}",) if reason is not None else (),
+            results={"listed_digest": str(image.listed.digest) if self.form != DOCKER else None},
+        )
+
+    def _output(self, files: t.Sequence[ArchiveFile]) -> FileOutput | FolderOutput:
         if self.form == FOLDER:
             return FolderOutput(self.path, files, self.mode, self.store.lock_timeout)
         return FileOutput(self.path, build_tar(files), self.compression, self.mode)
@@ -88,45 +125,45 @@ class Saver:
         return frozenset(layers) & self.bases
 
 
-class SavePlan(TransferPlan):
-    """The plan of one archive with SAVED, but for the layers LEFT_OUT. `reason` is None where it is there already."""
+@dataclasses.dataclass(frozen=True)
+class _WriteArchive(Step):
+    """Write the archive as a whole, from the store's files, unless it is not `needed`."""
 
-    def __init__(
-        self, images: list[ImagePlan], saved: t.Sequence[SavedImage], left_out: frozenset[Digest], store: Store, target: Output, checksum: bool
-    ) -> None:
-        super().__init__(images, all_or_nothing=True)
-        self.reason = target.difference()
-        self._saved = saved
-        self._left_out = left_out
-        self._store = store
-        self._target = target
-        self._checksum = checksum
-        self._is_written = self.reason is None
-
-    def apply(self, workers: Workers) -> None:
-        if self._is_written:
-            return
-        blobs = list({blob.digest: blob for blob in self.blobs()[0]}.values())
-        workers.expect(blobs)
-        with workers.meter(blobs, self._target.path) as passage:
-            self._target.write(self._store.open_blob, passage.add)
-        self._is_written = True
+    store: Store
+    output: Output
+    saved: t.Sequence[SavedImage]
+    left_out: frozenset[Digest]
+    needed: bool
 
     def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:
-        """An archive that is written is written whole."""
-        all_blobs = [blob for image in self._saved for blob in image.graph.blobs]
-        if self.reason is None:
-            return [], all_blobs
-        return [blob for blob in all_blobs if blob.digest not in self._left_out], all_blobs
+        all_blobs = list({blob.digest: blob for image in self.saved for blob in image.graph.blobs}.values())
+        return [blob for blob in all_blobs if blob.digest not in self.left_out] if self.needed else [], all_blobs
+
+    def apply(self, workers: Workers) -> Outcome:
+        if self.needed:
+            with workers.meter(self.blobs()[0], self.output.path) as meter:
+                self.output.write(self.store.open_blob, meter.add)
+        return Outcome()
+
+
+@dataclasses.dataclass(frozen=True)
+class SavePlan(TransferPlan):
+    """The plan of one archive."""
+
+    store: Store | None = None
+    output: Output | None = None
+    checksum: bool = False
 
     def facts(self) -> dict[str, t.Any]:
-        """Size and checksum of a file that is not compressed are known before it is written."""
+        """Add size and checksum, which are known before the file is written unless it is compressed."""
+        facts = super().facts()
+        if self.output is None or self.store is None:
+            return facts
+        is_written = self.applied or facts["reason"] is None
         return {
-            **super().facts(),
-            "path": self._target.path,
-            "reason": self.reason,
-            "size": self._target.final_size(self._is_written),
-            "checksum": self._target.checksum(self._is_written, self._store.read_blob) if self._checksum else None,
+            **facts,
+            "size": self.output.final_size(is_written),
+            "checksum": self.output.checksum(is_written, self.store.read_blob) if self.checksum else None,
         }
 
 

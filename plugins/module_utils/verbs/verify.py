@@ -15,18 +15,17 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..store.blob_check import check_blob
-from ..transfer.interfaces import Sink
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.workers import Workers
 from .facts import complete_graph, describe_transfer, format_count, ref_state, short_digest, stored_facts
-from .remove import named_by
+from .remove import RemoveFromStore, named_by
 from .repair import plan_repair
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
     from ..store.index import Entry
     from ..store.store import Store
-    from ..transfer.plan import Transfer
+    from ..transfer.transfer import Transfer
 
 Selector = t.Union[Reference, Digest]
 
@@ -50,41 +49,31 @@ class Problem:
         }
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class VerificationPlan(TransferPlan):
-    """What was found, and what mends it. `strays` are damaged blobs that no image has: where things are mended, they are removed."""
+    """The damage that was found, and its repair if it is wanted. `strays` are damaged blobs of no image; a repair deletes them."""
 
     store: Store | None = None
     problems: tuple[Problem, ...] = ()
     strays: tuple[Digest, ...] = ()
-    mends: bool = False
+    repairs: bool = False
+
+    def error_of(self, image: ImagePlan) -> LongshoreError | None:
+        failure = self.failures.get(image)
+        return image.error if failure is None else _repair_error(image.requested, failure)
 
     @property
     def errors(self) -> list[LongshoreError]:
         errors = super().errors
-        if self.strays and not self.mends and not errors and self.store is not None:
-            told = f"{self.store.path} has {format_count(len(self.strays), 'damaged blob')} of no image, {self.strays[0]} first"
-            return [StoreDamaged(f"{told}; verify with repair to remove what is damaged, or prune the store")]
+        if self.strays and not self.repairs and not errors and self.store is not None:
+            found = f"{self.store.path} has {format_count(len(self.strays), 'damaged blob')} of no image, {self.strays[0]} first"
+            return [StoreDamaged(f"{found}; verify with repair to remove what is damaged, or prune the store")]
         return errors
 
     def facts(self) -> dict[str, t.Any]:
-        mended = {descriptor.digest for transfer in self.transfers for descriptor in transfer.graph.content}
-        mended.update(self.strays if self.mends else ())
-        return {**super().facts(), "problems": [problem.facts(problem.descriptor.digest in mended) for problem in self.problems]}
-
-    def sinks(self) -> list[Sink]:
-        return [*super().sinks(), *([self.store] if self.store is not None and self.mends and self.strays else ())]
-
-    def apply(self, workers: Workers) -> None:
-        super().apply(workers)
-        if self.store is None or not self.mends:
-            return
-        if self.strays:
-            with self.store.open_writer(()) as writer:
-                writer.remove_images((), self.strays)
-        for image in self.images:
-            if image.error is not None and image.transfer is not None:
-                image.error = _unmended(image.requested, image.error)
+        repaired = {descriptor.digest for transfer in self.transfers for descriptor in transfer.graph.content}
+        repaired.update(self.strays if self.repairs else ())
+        return {**super().facts(), "problems": [problem.facts(problem.descriptor.digest in repaired) for problem in self.problems]}
 
 
 @dataclasses.dataclass
@@ -97,8 +86,23 @@ class _Image:
     error: LongshoreError | None = None
 
 
+def plan_verify(
+    store: Store,
+    selectors: t.Sequence[Selector] | None,
+    *,
+    host: Platform,
+    workers: Workers,
+    repository: t.Callable[[Reference], Repository] | None = None,
+) -> VerificationPlan:
+    """Read and hash the blobs of the selected images; without SELECTORS of all images, and the blobs of no image too.
+
+    With `repository`, which opens a registry's repository, the plan repairs the damage.
+    """
+    return _StoreVerifier(store, host, repository).plan(selectors, workers)
+
+
 @dataclasses.dataclass(frozen=True)
-class StoreVerifier:
+class _StoreVerifier:
     """How a store is verified in this run. With `repository`, which opens a registry's repository, damage is mended."""
 
     store: Store
@@ -123,10 +127,16 @@ class StoreVerifier:
         strays = {digest: word for digest, word in stray_words.items() if digest not in claimed and word != "missing"}
         problems += [Problem(Descriptor("", digest, 0), self.store.blob_path(digest), word, ()) for digest, word in strays.items()]
         rows = [self._planned(entry, images[entry.digest]) for entry in entries if entry.digest in images]
-        mends = self.repository is not None
-        removal = (f"remove {format_count(len(strays), 'damaged blob')} that no image has",) if strays and mends else ()
+        repairs = self.repository is not None
+        removes_strays = repairs and bool(strays)
         return VerificationPlan(
-            [*rows, *absent], extra_actions=removal, store=self.store, problems=tuple(problems), strays=tuple(strays), mends=mends
+            [*rows, *absent],
+            steps=[RemoveFromStore(self.store, garbage=tuple(strays))] if removes_strays else [],
+            extra_actions=(f"remove {format_count(len(strays), 'damaged blob')} that no image has",) if removes_strays else (),
+            store=self.store,
+            problems=tuple(problems),
+            strays=tuple(strays),
+            repairs=repairs,
         )
 
     def _images(self, entries: t.Sequence[Entry]) -> dict[Digest, _Image]:
@@ -167,7 +177,7 @@ class StoreVerifier:
         except MissingLibrary:
             raise
         except LongshoreError as error:
-            image.error = _unmended(label, error)
+            image.error = _repair_error(label, error)
             return
         found = {descriptor.digest: descriptor for descriptor in image.transfer.graph.content if descriptor.digest not in image.content}
         image.content.update(found)
@@ -189,17 +199,18 @@ class StoreVerifier:
         was = ref_state(self.store, entry)
         graph = image.transfer.graph if image.transfer is not None else complete_graph(self.store, entry)
         will_be = RefState(entry.digest, tuple(graph.platforms)) if image.transfer is not None and graph is not None else was
-        plan = ImagePlan(
+        return ImagePlan(
             requested=entry.label,
             image=stored_facts(name, entry.descriptor, graph, None, self.host),
             changes=(RefChange(entry.label, was, will_be),),
+            actions=self._actions(entry, image.transfer) if image.transfer is not None else (),
             transfer=image.transfer,
             error=image.error,
         )
-        if image.transfer is not None:
-            lost = [document for document in image.transfer.graph.documents if self.store.read_document(document) is None]
-            plan.actions = (f"mend {entry.label} ({short_digest(entry.digest)}): {describe_transfer([*image.transfer.moves, *lost])}",)
-        return plan
+
+    def _actions(self, entry: Entry, transfer: Transfer) -> tuple[str, ...]:
+        lost = [document for document in transfer.graph.documents if self.store.read_document(document) is None]
+        return (f"mend {entry.label} ({short_digest(entry.digest)}): {describe_transfer([*transfer.moves, *lost])}",)
 
 
 def find_entries(store: Store, selectors: t.Sequence[Selector] | None) -> tuple[list[Entry], list[ImagePlan]]:
@@ -216,7 +227,7 @@ def find_entries(store: Store, selectors: t.Sequence[Selector] | None) -> tuple[
     return found, absent
 
 
-def _unmended(label: str, error: LongshoreError) -> LongshoreError:
+def _repair_error(label: str, error: LongshoreError) -> LongshoreError:
     """The failure of a repair: the image is as damaged as it was, unless it is this host that has a problem of its own."""
     if isinstance(error, (DiskFull, InputOutputError, LockTimeout, StoreDamaged)):
         return error

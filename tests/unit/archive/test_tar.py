@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.tar import BLOCK, MAX_EXTENDED, checked_tar
+from ansible_collections.longshore.images.plugins.module_utils.archive.tar import BLOCK, checked_tar
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive
+from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_EXTENDED
 
 FORMATS: list[Literal[0, 1, 2]] = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 END = bytes(2 * BLOCK)

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, Unreachable
+from ansible_collections.longshore.images.plugins.module_utils.limits import DEADLINE
 from ansible_collections.longshore.images.plugins.module_utils.registry.http import client as http
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import pause
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.errors import retry_after_seconds
@@ -48,7 +49,7 @@ def test_what_a_registry_asks_for_is_waited_for_to_the_second(waits: list[float]
 @pytest.mark.parametrize("retry_after", [46.0, 3600.0, 2.0**63])
 def test_no_wait_is_begun_that_would_end_after_the_deadline(waits: list[float], retry_after: float) -> None:
     with pytest.raises(Unreachable, match="the fault"):
-        pause(0, time.monotonic() + http.DEADLINE, error(retry_after))
+        pause(0, time.monotonic() + DEADLINE, error(retry_after))
     with pytest.raises(Unreachable, match="the fault"):
         pause(0, time.monotonic() - 1, error())
     assert waits == []

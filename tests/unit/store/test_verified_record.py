@@ -20,7 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.store import store as store_module
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.store.verified import mark_of
-from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import Deliverer
+from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.faults import in_child
 from ansible_collections.longshore.images.tests.support.images import make_image
@@ -278,5 +278,5 @@ def test_root_does_not_deliver_what_a_user_altered(altered: Path) -> None:
             return pytest.fail("the engine was asked for its layers")
 
     host = Platform.parse("linux/amd64")
-    [row] = Deliverer(Store(str(altered)), t.cast(t.Any, EmptyEngine()), None, host).plan([NAME]).images
+    [row] = plan_deliver(Store(str(altered)), t.cast(t.Any, EmptyEngine()), [NAME], platform=None, host=host).images
     assert isinstance(row.error, StoreDamaged)

@@ -28,8 +28,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import TransferPlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import PROGRESS_VARIABLE, Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import Deliverer, DeliveryPlan
+from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index, make_layer
 
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
@@ -56,7 +57,7 @@ class Memory:
         return list(self.held.values())
 
     def read_layers(self, layers_of: LayersOf) -> EngineLayers:
-        self.asked.append("holdings")
+        self.asked.append("layers")
         if not self.loads_oci:
             return LayersByChain([])
         return LayersByDigest(layer for image in self.held.values() for digest in image.digests for layer in layers_of(digest))
@@ -93,15 +94,14 @@ def store(tmp_path: Path) -> Store:
     return Store(str(tmp_path / "store"))
 
 
-def planned(store: Store, engine: Memory, *names: str, platform: Platform | None = None) -> DeliveryPlan:
-    return Deliverer(store, engine, platform, AMD64).plan([Reference.parse(name) for name in names])
+def planned(store: Store, engine: Memory, *names: str, platform: Platform | None = None) -> TransferPlan:
+    return plan_deliver(store, engine, platform=platform, host=AMD64, names=[Reference.parse(name) for name in names])
 
 
-def delivered(store: Store, engine: Memory, *names: str, platform: Platform | None = None) -> DeliveryPlan:
+def delivered(store: Store, engine: Memory, *names: str, platform: Platform | None = None) -> TransferPlan:
     plan = planned(store, engine, *names, platform=platform)
     with Workers(1) as workers:
-        plan.apply(workers)
-    return plan
+        return plan.apply(workers)
 
 
 def blobs_of(image: Image) -> set[str]:
@@ -142,7 +142,7 @@ def test_a_plan_asks_and_sends_nothing(store: Store) -> None:
     ONE.put(store, "one:1")
     engine = Memory()
     assert planned(store, engine, "one:1").changed
-    assert engine.asked == ["images", "holdings"]
+    assert engine.asked == ["images", "layers"]
     assert engine.taken == []
 
 
@@ -183,8 +183,8 @@ def test_an_engine_that_breaks_off_is_not_asked_again_for_that_image_and_the_oth
     TWO.put(store, "two:1")
     engine = Memory(trouble=["dies"])
     plan = delivered(store, engine, "one:1", "two:1")
-    assert [row.error is not None for row in plan.images] == [True, False]
-    assert plan.images[0].results["engine_digest"] is None
+    assert [plan.error_of(row) is not None for row in plan.images] == [True, False]
+    assert plan.rows()[0]["engine_digest"] is None
     assert set(engine.held) == {Reference.parse("two:1")}
 
 
@@ -213,10 +213,10 @@ def test_an_engine_on_another_architecture_gets_its_own_platform(store: Store) -
     index.put(store, "index:1")
     engine = Memory(platform=ARM64)
     plan = delivered(store, engine, "index:1")
-    assert plan.images[0].facts()["platforms"] == ["linux/arm64"]
+    assert plan.rows()[0]["platforms"] == ["linux/arm64"]
     assert (engine.held[Reference.parse("index:1")].digests, engine.told) == ((index.root.digest,), [ARM64])
     asked = delivered(store, engine, "index:1", platform=AMD64)
-    assert asked.images[0].facts()["platforms"] == ["linux/amd64"]
+    assert asked.rows()[0]["platforms"] == ["linux/amd64"]
     manifest = next(node.descriptor.digest for node in index.graph.images if node.platform == AMD64)
     assert engine.held[Reference.parse("index:1")].digests == (manifest,)
 
@@ -225,15 +225,15 @@ def test_the_hosts_variant_counts_where_the_engine_tells_none(store: Store) -> N
     index = make_index("index", ("linux/arm/v7", "linux/arm/v6"))
     index.put(store, "index:1")
     engine = Memory(platform=Platform.parse("linux/arm"))
-    plan = Deliverer(store, engine, None, Platform.parse("linux/arm/v6")).plan([Reference.parse("index:1")])
-    assert plan.images[0].facts()["platforms"] == ["linux/arm/v6"]
+    plan = plan_deliver(store, engine, platform=None, host=Platform.parse("linux/arm/v6"), names=[Reference.parse("index:1")])
+    assert plan.rows()[0]["platforms"] == ["linux/arm/v6"]
 
 
 def test_an_image_without_a_name_can_not_be_delivered(store: Store) -> None:
     ONE.put(store, "one:1")
     TWO.put(store, "one:1")
     engine = Memory()
-    plan = Deliverer(store, engine, None, AMD64).plan([ONE.root.digest, TWO.root.digest])
+    plan = plan_deliver(store, engine, platform=None, host=AMD64, names=[ONE.root.digest, TWO.root.digest])
     assert [error.cause for error in plan.errors] == ["invalid_option"]
     assert [row.requested for row in plan.images] == [str(ONE.root.digest), "docker.io/library/one:1"]
 
@@ -262,7 +262,7 @@ def test_an_image_that_is_asked_for_in_two_ways_is_delivered_once(store: Store) 
     ONE.put(store, "one:1")
     engine = Memory()
     selectors: list[Reference | Digest] = [Reference.parse("one:1"), Reference.parse(f"one:1@{ONE.root.digest}"), ONE.root.digest]
-    plan = Deliverer(store, engine, None, AMD64).plan(selectors)
+    plan = plan_deliver(store, engine, platform=None, host=AMD64, names=selectors)
     assert [row.requested for row in plan.images] == ["docker.io/library/one:1"]
 
 
@@ -270,5 +270,5 @@ def test_a_name_can_not_be_two_images(store: Store) -> None:
     ONE.put(store, "one:1")
     TWO.put(store, "one:2")
     selectors = [Reference.parse("one:1"), Reference.parse(f"one:1@{TWO.root.digest}")]
-    plan = Deliverer(store, Memory(), None, AMD64).plan(selectors)
+    plan = plan_deliver(store, Memory(), platform=None, host=AMD64, names=selectors)
     assert [row.error and row.error.cause for row in plan.images] == [None, "invalid_option"]

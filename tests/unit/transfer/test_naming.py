@@ -33,10 +33,10 @@ def path(tmp_path: Path) -> str:
 def meanwhile(path: str, text: str, keep: bool) -> Store:
     """The store after a run that names SOURCE, into which another run comes that gives one of the names to the image of TEXT."""
     store = Store(path)
-    plan = plan_tag(store, store.get_entry(Reference.parse(SOURCE)), [FIRST, SECOND], keep, HOST)
+    plan = plan_tag(store, store.get_entry(Reference.parse(SOURCE)), [FIRST, SECOND], keep=keep, host=HOST)
     make_image(text).put(Store(path), str(SECOND))
     with Workers(1) as workers:
-        plan.apply(workers)
+        plan = plan.apply(workers)
     assert [type(error) for error in plan.errors] == ([NameTaken] if keep and text != "source" else [])
     assert plan.changed == (not plan.errors)
     return Store(path)

@@ -20,7 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import Deliverer
+from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import Image, make_image
 
@@ -90,4 +90,4 @@ def test_it_is_delivered(store: str) -> None:
             raise Taken
 
     with pytest.raises(Taken):
-        Deliverer(Store(store), t.cast(t.Any, Empty()), None, HOST).plan([Reference.parse(NAME)])
+        plan_deliver(Store(store), t.cast(t.Any, Empty()), [Reference.parse(NAME)], platform=None, host=HOST)

@@ -25,8 +25,8 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer import r
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.progress import FILE, PAUSE, Progress
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import PROGRESS_VARIABLE, Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load import Loader
-from ansible_collections.longshore.images.plugins.module_utils.verbs.save import Saver
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import plan_load
+from ansible_collections.longshore.images.plugins.module_utils.verbs.save import plan_save
 from ansible_collections.longshore.images.tests.support import modules
 from ansible_collections.longshore.images.tests.support.images import RemoteRepository, make_image
 from ansible_collections.longshore.images.tests.support.verbs import HOST, apply, opened, plan_pull
@@ -169,7 +169,7 @@ def load_in_order(store: Path, workers: Workers) -> Plan:
 def load_from(store: Path, workers: Workers, compression: str | None) -> Plan:
     path = store.with_name("archive")
     save_to(path, store.with_name("source"), compression).apply(Workers(1))
-    return apply(Loader(opened(store), open_archive(str(path)), None, [], "overwrite", None, HOST).plan(), workers)
+    return apply(plan_load(opened(store), open_archive(str(path)), names=None, renames=[], existing="overwrite", selection=None, host=HOST), workers)
 
 
 def save(store: Path, workers: Workers) -> Plan:
@@ -186,7 +186,18 @@ def save_folder(store: Path, workers: Workers) -> Plan:
 
 def save_to(path: Path, store: Path, compression: str | None, form: str = "universal") -> Plan:
     LARGE.put(opened(store), NAME)
-    return Saver(opened(store), str(path), form, compression, None, frozenset(), HOST, 0o600, False).plan([Reference.parse(NAME)])
+    return plan_save(
+        opened(store),
+        [Reference.parse(NAME)],
+        path=str(path),
+        form=form,
+        compression=compression,
+        selection=None,
+        bases=frozenset(),
+        host=HOST,
+        mode=0o600,
+        checksum=False,
+    )
 
 
 VERBS = [pull, load, load_in_order, save, save_compressed, save_folder]
@@ -232,7 +243,7 @@ def test_of_a_blob_that_an_earlier_run_began_only_the_rest_is_told(
     source = RemoteRepository({NAME: LARGE})
 
     def half(partial: t.Any) -> None:
-        partial.only_front()
+        partial.start_appending()
         partial.append(next(source.read_blob(blob)))
         raise KeyboardInterrupt
 
@@ -270,8 +281,10 @@ def test_a_file_that_can_not_be_written_is_no_trouble_for_the_run(watched: Path,
 
 
 def test_a_run_that_nobody_watches_does_not_even_load_the_code_for_it() -> None:
-    package = "ansible_collections.longshore.images.plugins.module_utils.transfer"
-    words = f"import sys; from {package} import deliver, executor, fetch, load, pull, save, workers; workers.Workers(2); print(*sys.modules)"
+    parent = "ansible_collections.longshore.images.plugins.module_utils"
+    package = f"{parent}.transfer"
+    imports = f"from {package} import executor, ranged_fetch, workers; from {parent}.verbs import deliver, load, pull, save"
+    words = f"import sys; {imports}; workers.Workers(2); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", words], env=modules.environment(), capture_output=True, text=True, check=True).stdout.split()
     assert f"{package}.executor" in loaded
     assert f"{package}.progress" not in loaded

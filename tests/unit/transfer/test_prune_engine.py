@@ -84,8 +84,7 @@ def planned(engine: Memory, *protect: str, filters: Filters | None = None, **rul
 def applied(engine: Memory, *protect: str, **rules: t.Any) -> EnginePrunePlan:
     plan = planned(engine, *protect, **rules)
     with Workers(1) as workers:
-        plan.apply(workers)
-    return plan
+        return plan.apply(workers)
 
 
 def test_names_are_removed_in_the_engines_own_words_and_further_ones_with_the_last() -> None:

@@ -77,7 +77,7 @@ def root(image: Image) -> Descriptor:
 def plan(tags: dict[str, Descriptor | None], *names: str, force: bool = False) -> RemoteRemovalPlan:
     repository = t.cast(Repository, FakeRepository(tags))
     with Workers(1) as workers:
-        return plan_remove_remote([Reference.parse(f"{LIST}{name}") for name in names], lambda reference: repository, force, workers)
+        return plan_remove_remote([Reference.parse(f"{LIST}{name}") for name in names], lambda reference: repository, force=force, workers=workers)
 
 
 def deletions(planned: RemoteRemovalPlan) -> list[str]:

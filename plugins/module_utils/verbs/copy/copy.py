@@ -30,8 +30,27 @@ class CopyPlanner(t.Protocol):
     def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]: ...
 
 
+def plan_copy(
+    pairs: t.Sequence[Pair],
+    *,
+    repository: t.Callable[[Reference], Repository],
+    destination: t.Callable[[Reference], Repository],
+    selection: Selection | None,
+    referrers: bool,
+    host: Platform,
+    workers: Workers,
+) -> TransferPlan:
+    """Plan to copy images, each from a place to a place, without a store. Rows are in the order of PAIRS.
+
+    Images are read from `repository` and written to `destination`, which no mirror replaces. An image that can't be copied has its error in its row; the
+    others are copied, except those of the same archive. Raises InvalidOption for two images that would get one name, and for referrers that would leave
+    registries.
+    """
+    return _Copier(repository, destination, selection, referrers, host).plan(pairs, workers)
+
+
 @dataclasses.dataclass(frozen=True)
-class Copier:
+class _Copier:
     """How images are copied in this run: read from `repository`, and written to `destination`, for which no mirror stands in.
 
     `selection` is None where all that there is of an image is meant.

@@ -19,7 +19,7 @@ from ...oci.manifest import Descriptor
 from ...oci.reference import Reference, parse_selector
 from ...store.index import REF_NAME, Entry
 from ...store.store import Store
-from ...transfer.interfaces import MirroredSource, Source
+from ...transfer.interfaces import Chunks, MirroredSource, Source
 
 if t.TYPE_CHECKING:
     from ...registry.repository import Repository
@@ -122,11 +122,13 @@ class ArchiveSource:
 
 
 class AnyOrder:
-    """A source that is asked for blob after blob, whatever order of its own it has: what takes them may want one again from the start."""
+    """A source that is asked for blob after blob, whatever its own order is: its reader may need one blob again from the start."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.read_blob = source.read_blob
+
+    def read_blob(self, descriptor: Descriptor) -> Chunks:
+        return self._source.read_blob(descriptor)
 
     def report_bad_blob(self, descriptor: Descriptor) -> bool:
         return isinstance(self._source, MirroredSource) and self._source.report_bad_blob(descriptor)

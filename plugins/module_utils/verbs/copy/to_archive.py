@@ -17,7 +17,8 @@ from ...oci.digest import Digest
 from ...oci.graph import Graph
 from ...oci.manifest import Descriptor
 from ...oci.platform import Platform
-from ...transfer.plan import ImagePlan, RefChange, RefState, Transfer
+from ...transfer.plan import ImagePlan, RefChange, RefState
+from ...transfer.transfer import Transfer
 from ...transfer.workers import Workers
 from ..facts import describe_transfer, image_facts, short_digest
 from ..save import saved_image
@@ -67,19 +68,25 @@ class ArchiveCopyPlanner:
         state = RefState(graph.root.digest, tuple(graph.platforms))
         blobs = tuple(blob for blob in graph.blobs if blob.digest in kept)
         moves = blobs if reason is not None else ()
-        plan = ImagePlan(
+        action = f"copy {job.source} to {label} in {path} ({short_digest(graph.root.digest)}), since {reason}: {describe_transfer(moves)}"
+        return ImagePlan(
             requested=label,
             image=image_facts(str(job.name) if job.name is not None else None, graph, job.selection, self._host),
             changes=(RefChange(f"{label} in {path}", state if reason is None else None, state),),
+            actions=(action,) if reason is not None else (),
+            transfer=Transfer(
+                job.image_source.source,
+                sink,
+                graph,
+                _names(job),
+                selection=None,
+                moves=moves,
+                reused=blobs if reason is None else (),
+                pending=reason is not None,
+                whole=True,
+            ),
             results={**job.facts, "previous_digest": None, "endpoint": None, "referrers": []},
         )
-        if reason is not None:
-            plan.actions = (
-                f"copy {job.source} to {label} in {path} ({short_digest(graph.root.digest)}), since {reason}: {describe_transfer(moves)}",
-            )
-        reused = blobs if reason is None else ()
-        plan.transfer = Transfer(job.image_source.source, sink, graph, _names(job), None, moves, reused, reason is not None, whole=True)
-        return plan
 
 
 def _names(job: CopyJob) -> tuple[t.Any, ...]:

@@ -12,7 +12,8 @@ import typing as t
 from ...errors import LongshoreError
 from ...oci.graph import Graph
 from ...oci.platform import Platform
-from ...transfer.plan import ImagePlan, RefChange, RefState, Transfer
+from ...transfer.plan import ImagePlan, RefChange, RefState
+from ...transfer.transfer import Transfer
 from ...transfer.workers import Workers
 from ..facts import describe_transfer, image_facts, ref_state, short_digest
 from ..platforms import is_damaged, merge_with_store, platforms_to_record
@@ -60,17 +61,23 @@ class LayoutCopyPlanner:
         label = str(job.name or graph.root.digest)
         was, will_be = ref_state(store, self._before(job, store)), RefState(graph.root.digest, tuple(after.platforms))
         moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
-        plan = ImagePlan(
+        pending = was != will_be or is_damaged(store, graph)
+        place = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
+        action = f"copy {job.source} to {label} in {store.path} ({short_digest(will_be.digest)}){place}: {describe_transfer(moves)}"
+        return ImagePlan(
             requested=label,
             image=image_facts(str(job.name) if job.name is not None else None, after, job.selection, self.host),
             changes=(RefChange(f"{label} in {store.path}", was, will_be),),
+            actions=(action,) if pending else (),
+            transfer=Transfer(
+                job.image_source.source,
+                store,
+                graph,
+                (job.name,) if job.name is not None else (),
+                platforms_to_record(graph, job.selection),
+                moves=moves,
+                reused=graph.blobs_without(moves),
+                pending=pending,
+            ),
             results={**job.facts, "previous_digest": str(was.digest) if was is not None else None, "endpoint": None, "referrers": []},
         )
-        if was != will_be or is_damaged(store, graph):
-            place = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
-            plan.actions = (f"copy {job.source} to {label} in {store.path} ({short_digest(will_be.digest)}){place}: {describe_transfer(moves)}",)
-        names = (job.name,) if job.name is not None else ()
-        reused = graph.blobs_without(moves)
-        selection = platforms_to_record(graph, job.selection)
-        plan.transfer = Transfer(job.image_source.source, store, graph, names, selection, moves, reused, bool(plan.actions))
-        return plan

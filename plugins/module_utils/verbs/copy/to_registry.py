@@ -16,7 +16,8 @@ from ...oci.manifest import Descriptor
 from ...oci.platform import Platform
 from ...oci.reference import Reference
 from ...registry.referrers import DigestTags
-from ...transfer.plan import ImagePlan, RefChange, RefState, Transfer
+from ...transfer.plan import ImagePlan, RefChange, RefState
+from ...transfer.transfer import Transfer
 from ...transfer.workers import Workers
 from ..blob_mounts import BlobMounts, BlobSplit
 from ..facts import describe_transfer, format_count, image_facts, short_digest
@@ -36,7 +37,7 @@ class _TargetState:
     there: Descriptor | None
     digest: Digest
     graph: Graph | None
-    companions: FoundReferrers
+    referrers: FoundReferrers
 
     @property
     def is_there(self) -> bool:
@@ -51,11 +52,11 @@ class RegistryCopyPlanner:
         self._referrers = referrers
         self._host = host
         self._tags: dict[str, DigestTags] = {}
-        self._outlets = BlobMounts(destination, lambda registry, digest: ())
+        self._mounts = BlobMounts(destination, lambda registry, digest: ())
 
     def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
         """A row for each job: all are looked at at once, and then divided one after the other."""
-        return [self._planned_or_error(job, sight, workers) for job, sight in zip(jobs, inspect_jobs(self._look, jobs, workers))]
+        return [self._planned_or_error(job, state, workers) for job, state in zip(jobs, inspect_jobs(self._look, jobs, workers))]
 
     def _look(self, job: CopyJob) -> _TargetState:
         target = t.cast(Reference, job.target.reference)
@@ -70,94 +71,92 @@ class RegistryCopyPlanner:
             graph = job.graph()
         if graph is not None and not is_there:
             job.image_source.check_blobs(graph)
-        return _TargetState(repository, there, digest, graph, self._companions(job, repository, graph))
+        return _TargetState(repository, there, digest, graph, self._find_referrers(job, repository, graph))
 
-    def _companions(self, job: CopyJob, target: Repository, graph: Graph | None) -> FoundReferrers:
+    def _find_referrers(self, job: CopyJob, target: Repository, graph: Graph | None) -> FoundReferrers:
         if not self._referrers or graph is None or not isinstance(job.image_source, RegistrySource):
             return FoundReferrers()
         source = job.image_source.source
         tags = self._tags.setdefault(source.name, DigestTags(source))
         return ReferrerFinder(source, target, tags).find(graph)
 
-    def _planned_or_error(self, job: CopyJob, sight: _TargetState | LongshoreError, workers: Workers) -> ImagePlan:
-        if isinstance(sight, LongshoreError):
-            return job.failed(sight)
+    def _planned_or_error(self, job: CopyJob, state: _TargetState | LongshoreError, workers: Workers) -> ImagePlan:
+        if isinstance(state, LongshoreError):
+            return job.failed(state)
         try:
-            return self._planned(job, sight, workers)
+            return self._planned(job, state, workers)
         except LongshoreError as error:
             return job.failed(error)
 
-    def _planned(self, job: CopyJob, sight: _TargetState, workers: Workers) -> ImagePlan:
+    def _planned(self, job: CopyJob, state: _TargetState, workers: Workers) -> ImagePlan:
         name = t.cast(Reference, job.name)
-        was = RefState(sight.there.digest) if sight.there is not None else None
-        plan = ImagePlan(
+        was = RefState(state.there.digest) if state.there is not None else None
+        split = self._split(job, state, state.graph, workers) if state.graph is not None else None
+        return ImagePlan(
             requested=str(name),
-            changes=(RefChange(str(name), was, RefState(sight.digest)), *sight.companions.changes),
+            image=image_facts(str(name), state.graph, job.selection, self._host) if state.graph is not None else None,
+            changes=(RefChange(str(name), was, RefState(state.digest)), *state.referrers.changes),
+            actions=_actions(job, name, state, was, split) if split is not None else (),
+            transfer=self._transfer(job, name, state, state.graph, split) if state.graph is not None and split is not None else None,
             results={
                 **job.facts,
                 "previous_digest": str(was.digest) if was is not None else None,
-                "endpoint": sight.repository.endpoint.url,
-                "referrers": sight.companions.rows,
+                "endpoint": state.repository.endpoint.url,
+                "referrers": state.referrers.rows,
+                **({} if state.graph is not None else _unread(state)),
             },
-            warnings=tuple(sight.companions.warnings),
+            warnings=tuple(state.referrers.warnings),
         )
-        if sight.graph is None:
-            plan.results.update(_unread(sight))
-            return plan
-        plan.image = image_facts(str(name), sight.graph, job.selection, self._host)
-        division = self._division(job, sight, sight.graph, workers)
-        plan.actions = _actions(job, name, sight, was, division)
-        plan.transfer = self._transfer(job, name, sight, sight.graph, division)
-        return plan
 
-    def _division(self, job: CopyJob, sight: _TargetState, graph: Graph, workers: Workers) -> BlobSplit:
+    def _split(self, job: CopyJob, state: _TargetState, graph: Graph, workers: Workers) -> BlobSplit:
         if isinstance(job.image_source, RegistrySource):
-            self._outlets.has(job.image_source.source, [blob for part in (graph, *_graphs(sight)) for blob in part.blobs])
-        if sight.is_there:
-            self._outlets.has(sight.repository, graph.blobs)
+            self._mounts.has(job.image_source.source, [blob for part in (graph, *_graphs(state)) for blob in part.blobs])
+        if state.is_there:
+            self._mounts.has(state.repository, graph.blobs)
             own = BlobSplit()
         else:
-            own = self._outlets.lacking(graph, sight.repository, workers)
-        further = {blob.digest: blob for part in _graphs(sight) for blob in part.blobs}
-        beside = self._outlets.divide([blob for blob in further.values() if blob not in graph.blobs], sight.repository, workers)
+            own = self._mounts.lacking(graph, state.repository, workers)
+        further = {blob.digest: blob for part in _graphs(state) for blob in part.blobs}
+        beside = self._mounts.divide([blob for blob in further.values() if blob not in graph.blobs], state.repository, workers)
         return BlobSplit((*own.moves, *beside.moves), {**own.linked, **beside.linked})
 
-    def _transfer(self, job: CopyJob, name: Reference, sight: _TargetState, graph: Graph, division: BlobSplit) -> Transfer:
-        published = [*sight.companions.lacking, *([] if sight.is_there else [NamedGraph(graph, (name,), None)])]
+    def _transfer(self, job: CopyJob, name: Reference, state: _TargetState, graph: Graph, split: BlobSplit) -> Transfer:
+        published = [*state.referrers.lacking, *([] if state.is_there else [NamedGraph(graph, (name,), None)])]
         last = published[-1] if published else NamedGraph(graph, (name,), None)
-        blobs = {blob.digest: blob for part in (graph, *_graphs(sight)) for blob in part.blobs}
+        blobs = {blob.digest: blob for part in (graph, *_graphs(state)) for blob in part.blobs}
+        moved = {blob.digest for blob in split.moves}
         return Transfer(
             AnyOrder(job.image_source.source),
-            self._outlets.destination(sight.repository),
+            self._mounts.destination(state.repository),
             last.graph,
             last.names,
-            None,
-            division.moves,
-            tuple(blob for blob in blobs.values() if blob not in division.moves),
-            bool(published),
-            division.linked,
-            tuple(published[:-1]),
+            selection=None,
+            moves=split.moves,
+            reused=tuple(blob for digest, blob in blobs.items() if digest not in moved),
+            pending=bool(published),
+            linked=split.linked,
+            referrers=tuple(published[:-1]),
         )
 
 
-def _graphs(sight: _TargetState) -> list[Graph]:
-    return [named.graph for named in sight.companions.lacking]
+def _graphs(state: _TargetState) -> list[Graph]:
+    return [named.graph for named in state.referrers.lacking]
 
 
-def _unread(sight: _TargetState) -> dict[str, t.Any]:
+def _unread(state: _TargetState) -> dict[str, t.Any]:
     """The facts of an image that is there already, as far as they are known without reading it."""
-    media_type = sight.there.media_type if sight.there is not None else None
-    return {"digest": str(sight.digest), "media_type": media_type, "image_id": None, "platforms": None, "size": None}
+    media_type = state.there.media_type if state.there is not None else None
+    return {"digest": str(state.digest), "media_type": media_type, "image_id": None, "platforms": None, "size": None}
 
 
-def _actions(job: CopyJob, name: Reference, sight: _TargetState, was: RefState | None, division: BlobSplit) -> tuple[str, ...]:
+def _actions(job: CopyJob, name: Reference, state: _TargetState, was: RefState | None, split: BlobSplit) -> tuple[str, ...]:
     actions: list[str] = []
-    if not sight.is_there:
+    if not state.is_there:
         place = f" in place of {short_digest(was.digest)}" if was is not None else ""
-        actions.append(f"copy {job.source} to {name} ({short_digest(sight.digest)}){place}: {describe_transfer(division.moves)}")
-    changed = sum(bool(row["changed"]) for row in sight.companions.rows)
+        actions.append(f"copy {job.source} to {name} ({short_digest(state.digest)}){place}: {describe_transfer(split.moves)}")
+    changed = sum(bool(row["changed"]) for row in state.referrers.rows)
     if changed:
         actions.append(f"copy {format_count(changed, 'referrer')} of {job.source} to {name.context}")
-    elif sight.companions.lacking:
+    elif state.referrers.lacking:
         actions.append(f"complete the lists of referrers of {name} in {name.context}")
     return tuple(actions)
