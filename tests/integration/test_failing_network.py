@@ -22,7 +22,8 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient, Request
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch

@@ -17,10 +17,10 @@ import tarfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.annotations import CONTAINERD_NAME, REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, open_archive
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.layout import CONTAINERD_NAME, REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan

@@ -23,6 +23,7 @@ from ..limits import MAX_ARCHIVE_MEMBERS as MAX_MEMBERS
 from ..limits import MAX_DOCUMENT, MAX_HELD
 from ..limits import MAX_MEMBER_NAMES as MAX_NAMES
 from ..oci.digest import Digest, hash_stream
+from ..oci.layout import BLOBS
 from ..oci.text import sanitise
 from .compression import decompress, detect_compression
 from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, Member, StreamBytes, TarReader
@@ -347,9 +348,9 @@ class FolderContainer:
         """The files below `blobs`. Raises InputOutputError for a link in the place of a folder: its files would seem to be missing."""
         found: list[str] = []
         with (
-            naming_path_in_errors(os.path.join(self.path, "blobs")),
+            naming_path_in_errors(os.path.join(self.path, BLOBS)),
             contextlib.suppress(FileNotFoundError),
-            self._folder.open_folder("blobs") as blobs,
+            self._folder.open_folder(BLOBS) as blobs,
         ):
             for folder, name, status in blobs.walk():
                 if folder is blobs and name in ("sha256", "sha512") and stat.S_ISLNK(status.st_mode):

@@ -16,9 +16,9 @@ from ..oci import media_types
 from ..oci.digest import Digest
 from ..oci.document import encode_canonical
 from ..oci.graph import Graph, ImageNode
+from ..oci.layout import CONTAINERD_NAME, INDEX_DIGEST, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from .annotations import CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
 from .tar import BLOCK
 
 UNIVERSAL, DOCKER, OCI, FOLDER = "universal", "docker-archive", "oci-archive", "oci-dir"
@@ -66,8 +66,8 @@ def build_archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.C
     content = _docker_content(images) if form == DOCKER else _whole_content(images)
     files: list[ArchiveFile] = []
     if form != DOCKER:
-        files.append(ArchiveFile("oci-layout", encode_canonical({"imageLayoutVersion": "1.0.0"})))
-        files.append(ArchiveFile("index.json", _index(images, notes)))
+        files.append(ArchiveFile(LAYOUT_FILE, encode_canonical({"imageLayoutVersion": LAYOUT_VERSION})))
+        files.append(ArchiveFile(INDEX_FILE, _index(images, notes)))
     docker = _docker_manifest(images) if form in (UNIVERSAL, DOCKER) else None
     if docker is not None:
         files.append(ArchiveFile("manifest.json", docker))

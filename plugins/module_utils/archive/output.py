@@ -20,6 +20,7 @@ from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ..files import CHUNK, EARLY, FileWriter, naming_path_in_errors, preallocate, read_descriptor, read_open_chunks, start_writeback, wait_for_lock
 from ..folders import Folder, make_path, open_parent
 from ..oci.digest import hash_stream
+from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE
 from ..oci.manifest import Descriptor
 from ..streams import ChunkReader
 from .compression import compress, decompress, detect_compression
@@ -209,12 +210,12 @@ class FolderOutput:
 
     def _refuse_strangers(self, folder: Folder) -> None:
         with naming_path_in_errors(self.path):
-            strangers = {name for name in folder.names() if not is_temporary_name(name)} - {"blobs", "index.json", "oci-layout"}
+            strangers = {name for name in folder.names() if not is_temporary_name(name)} - {BLOBS, INDEX_FILE, LAYOUT_FILE}
             if strangers:
                 raise UnsupportedFormat(f"{self.path} holds other files ({min(strangers)!r}) and is no image layout")
             # Following a link here would read, delete and create files of the folder that it leads to.
             inner = {os.path.dirname(file.name) for file in self._files} - {""}
-            for name in sorted({"blobs", *inner}):
+            for name in sorted({BLOBS, *inner}):
                 with contextlib.suppress(FileNotFoundError), folder.parent_of(name) as (parent, last):
                     status = parent.status(last)
                     if status is not None and not stat.S_ISDIR(status.st_mode):
@@ -246,7 +247,7 @@ class FolderOutput:
             for name in folder.names():
                 if is_temporary_name(name):
                     yield name, folder
-            with contextlib.suppress(FileNotFoundError), folder.open_folder("blobs") as blobs:
+            with contextlib.suppress(FileNotFoundError), folder.open_folder(BLOBS) as blobs:
                 for parent, name, status in blobs.walk():
                     if not stat.S_ISDIR(status.st_mode):
                         yield os.path.relpath(parent.path_of(name), self.path), parent
@@ -273,7 +274,7 @@ class FolderOutput:
                     raise
 
     def _write(self, folder: Folder, open_file: OpenFile, moved: Moved) -> None:
-        for file in sorted(self._files, key=lambda file: file.name == "index.json"):
+        for file in sorted(self._files, key=lambda file: file.name == INDEX_FILE):
             if not self._is_there(folder, file):
                 self._write_file(folder, file, open_file, moved)
         wanted = {file.name for file in self._files}

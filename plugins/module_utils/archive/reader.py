@@ -17,16 +17,14 @@ from ..oci.config import ImageConfig
 from ..oci.digest import Digest, hash_stream
 from ..oci.document import Document
 from ..oci.document_reader import Budget
+from ..oci.layout import BASE_DIGESTS, CONTAINERD_NAME, ELSEWHERE, INDEX_DIGEST, INDEX_FILE, LAYOUT_FILE, REF_NAME
 from ..oci.manifest import Descriptor, Manifest, describe_document
 from ..oci.reference import Reference
 from ..oci.text import sanitise
-from .annotations import BASE_DIGESTS, CONTAINERD_NAME, ELSEWHERE, INDEX_DIGEST, REF_NAME
 from .compression import GZIP, ZSTD, ExpansionLimit, decompress, detect_compression
 from .container import CompressedContainer, Container, open_container
 from .tar import NotATar
 
-INDEX_FILE = "index.json"
-LAYOUT_FILE = "oci-layout"
 MANIFEST_FILE = "manifest.json"
 REPOSITORIES_FILE = "repositories"
 

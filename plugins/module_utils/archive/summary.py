@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ..errors import CorruptArchive
-from .annotations import BASE_DIGESTS, ELSEWHERE
+from ..oci.layout import BASE_DIGESTS, ELSEWHERE
 from .format import OCI, SavedImage, build_archive_files, build_tar, read_pieces
 from .graphs import ArchiveGraphs
 from .reader import Archive

@@ -18,8 +18,9 @@ from ..limits import DEADLINE
 from ..oci.digest import Verifier
 from ..oci.manifest import Descriptor
 from ..streams import ChunkReader, Chunks
-from .http.client import PASSING_STATUS, Body, Request, Response, pause
 from .http.errors import parse_number
+from .http.messages import Body, Request, Response
+from .http.retries import PASSING_STATUS, pause
 from .http.urls import resolve_redirect
 
 if t.TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..errors import Denied, RegistryError
 from ..oci.digest import Digest
 from ..oci.reference import Reference
-from .http.client import Request
+from .http.messages import Request
 from .repository import Repository
 
 _DELETED = (200, 202, 204, 404)

@@ -12,7 +12,8 @@ import typing as t
 
 from ..errors import LongshoreError, Unreachable
 from ..limits import DEADLINE, MAX_FAULTS
-from .http.client import Interrupted, Response, pause
+from .http.messages import Interrupted, Response
+from .http.retries import pause
 
 # Bytes a second, on average from one fault to the next, the wait included: with less the second fault is the first one going on.
 PROGRESS = 1024

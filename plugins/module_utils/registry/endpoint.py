@@ -16,8 +16,9 @@ from ..errors import Denied, LongshoreError
 from ..limits import CONNECT_TIMEOUT, MAX_ERROR_BODY
 from .config.mirrors import Route
 from .config.settings import Credentials
-from .http.client import HttpClient, Request, Response
+from .http.client import HttpClient
 from .http.errors import error_from_response
+from .http.messages import Request, Response
 from .http.proxy import is_loopback
 from .http.urls import url_origin
 

@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import Denied, DigestMismatch, ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable, UnsupportedFormat
 from .endpoint import Endpoint
-from .http.client import Request, Response
+from .http.messages import Request, Response
 
 # What another way may mend. Everything else is wrong on this host, and would be hidden.
 _PASSING_ON = (Denied, DigestMismatch, ImageNotFound, RateLimited, RegistryError, Unreachable, UnsupportedFormat)

@@ -18,7 +18,7 @@ from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
 from .endpoint import Endpoint
-from .http.client import Request, Response
+from .http.messages import Request, Response
 from .http.urls import url_origin
 from .mirror_fallback import MirrorFallback
 

@@ -18,7 +18,7 @@ from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.text import sanitise
 from . import tags as listing
 from .endpoint import Endpoint
-from .http.client import Request
+from .http.messages import Request
 from .registries import Registries
 
 HUB_SEARCH = "https://index.docker.io/v1/search"

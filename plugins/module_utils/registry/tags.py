@@ -18,9 +18,9 @@ from ..limits import MAX_LISTED_NAMES as MAX_NAMES
 from ..oci.document import Document
 from ..oci.reference import Reference
 from .endpoint import Endpoint
-from .http.client import Request, Response
 from .http.errors import host_of
 from .http.link_header import next_target
+from .http.messages import Request, Response
 from .http.urls import url_origin
 from .repository import Repository
 

@@ -13,7 +13,7 @@ from ..oci.digest import Digest
 from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
 from .blob_upload import BlobUpload, Content, check_answer
-from .http.client import Body, Request
+from .http.messages import Body, Request
 
 if t.TYPE_CHECKING:
     from .repository import Repository

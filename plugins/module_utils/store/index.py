@@ -14,12 +14,12 @@ from ..limits import MAX_STORE_INDEX
 from ..oci import media_types
 from ..oci.digest import Digest
 from ..oci.document import Document, encode_canonical
+from ..oci.layout import REF_NAME
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
 
 MAX_INDEX = MAX_STORE_INDEX
-REF_NAME = "org.opencontainers.image.ref.name"
 PLATFORMS = "images.longshore.platforms"
 
 

@@ -18,7 +18,6 @@ from ..files import naming_path_in_errors
 from ..folders import Folder, make_path, open_path
 
 PRIVATE = ".longshore"
-BLOBS = "blobs"
 
 _Names = tuple[str, ...]
 

@@ -19,21 +19,18 @@ from ..limits import MAX_DOCUMENT
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import Document
 from ..oci.graph import Choice, Graph, Position, choose_all, choose_promised, read_graph
+from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE
 from ..oci.manifest import Descriptor, Index
 from ..oci.matching import find_matching
 from ..oci.reference import Reference
 from .blob_origins import BlobOrigins
 from .index import MAX_INDEX, Entry, StoreIndex
-from .open_folders import BLOBS, PRIVATE, StoreFolders
+from .open_folders import PRIVATE, StoreFolders
 from .verified import VerifiedBlobs
 
 if t.TYPE_CHECKING:
     from .cache import Cache
     from .writer import Writer
-
-LAYOUT_FILE = "oci-layout"
-INDEX_FILE = "index.json"
-LAYOUT_VERSION = "1.0.0"
 
 
 class GraphStatus(t.NamedTuple):

@@ -20,13 +20,14 @@ from ..folders import Folder
 from ..oci.digest import Digest, Verifier
 from ..oci.document import encode_canonical
 from ..oci.graph import Graph, NamedGraph
+from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
 from . import locks
 from .index import Entry, StoreIndex
-from .open_folders import BLOBS, PRIVATE
-from .store import INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, Store
+from .open_folders import PRIVATE
+from .store import Store
 
 if t.TYPE_CHECKING:
     from .partials import Partial

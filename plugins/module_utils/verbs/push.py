@@ -17,8 +17,7 @@ from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
-from .blob_mounts import BlobMounts, BlobSplit
-from .blob_mounts_hints import MountCandidates
+from .blob_mounts import BlobMounts, BlobSplit, MountCandidates
 from .facts import describe_transfer, image_facts, short_digest
 from .platforms import reject_sparse, select_platforms
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..archive.annotations import BASE_DIGESTS
 from ..archive.format import DOCKER, FOLDER, ArchiveFile, SavedImage, build_archive_files, build_tar
 from ..archive.graphs import ArchiveGraphs
 from ..archive.output import FileOutput, FolderOutput, Output
@@ -17,6 +16,7 @@ from ..archive.reader import open_archive
 from ..errors import InvalidOption
 from ..oci.digest import Digest
 from ..oci.graph import Graph
+from ..oci.layout import BASE_DIGESTS
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.longshore.images.plugins.module_utils.errors import Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.registry import download as downloading
 from ansible_collections.longshore.images.plugins.module_utils.registry.download import Download, FaultLimit
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import Interrupted, Response
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Interrupted, Response
 
 BLOB = bytes(range(256)) * 4
 

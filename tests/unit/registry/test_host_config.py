@@ -21,7 +21,8 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config i
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import HostRegistryConfig
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import HostRoutes, Route
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient, Request
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
 from ansible_collections.longshore.images.tests.support.registry import make_authority

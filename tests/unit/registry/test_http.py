@@ -13,9 +13,8 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.limits import DEADLINE
-from ansible_collections.longshore.images.plugins.module_utils.registry.http import client as http
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import pause
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.errors import retry_after_seconds
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.retries import pause
 
 
 @pytest.fixture

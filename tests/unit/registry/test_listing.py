@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, RegistryError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.registry import tags as listing
 from ansible_collections.longshore.images.plugins.module_utils.registry.endpoint import Endpoint
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import Request, Response
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request, Response
 from ansible_collections.longshore.images.plugins.module_utils.registry.mirror_fallback import MirrorFallback
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 

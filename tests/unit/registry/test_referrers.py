@@ -18,7 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.registry import referrers
 from ansible_collections.longshore.images.plugins.module_utils.registry.endpoint import Endpoint
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import Request, Response
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request, Response
 from ansible_collections.longshore.images.plugins.module_utils.registry.mirror_fallback import MirrorFallback
 from ansible_collections.longshore.images.plugins.module_utils.registry.referrers import (
     DigestTags,

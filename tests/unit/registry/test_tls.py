@@ -18,7 +18,8 @@ import urllib3
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient, Request
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request
 
 NAMES = "subjectAltName=IP:127.0.0.1"
 

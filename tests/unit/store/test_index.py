@@ -13,10 +13,11 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.layout import REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.store.index import MAX_INDEX, PLATFORMS, REF_NAME, StoreIndex
+from ansible_collections.longshore.images.plugins.module_utils.store.index import MAX_INDEX, PLATFORMS, StoreIndex
 
 PATH = "/store/index.json"
 Members = dict[str, t.Any]

@@ -12,7 +12,7 @@ import threading
 import time
 import typing as t
 
-from ..http.client import Request, Response
+from ..http.messages import Request, Response
 from .challenge import Challenge, basic_authorization, choose_challenge, parse_challenges
 from .tokens import find_token_server, merge_scopes
 

@@ -17,8 +17,9 @@ from ...errors import Denied, ImageNotFound, LongshoreError, RegistryError, Unsu
 from ...limits import MAX_TOKEN_ANSWER
 from ...oci.document import Document
 from ..config.settings import Credentials, HostSettings
-from ..http.client import Body, HttpClient, Request, Response
+from ..http.client import HttpClient
 from ..http.errors import redact_url
+from ..http.messages import Body, Request, Response
 from ..http.urls import LOCAL_NAT64, ForbiddenAddress, addresses_behind, is_local_name, is_plain, read_address, url_origin
 from .challenge import Challenge, basic_authorization
 

@@ -6,10 +6,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import http.client
 import os
-import random
 import re
 import threading
 import time
@@ -18,12 +15,13 @@ from urllib.parse import urlsplit
 
 from ...errors import LongshoreError, RegistryError, Unreachable, missing_library
 from ...limits import CONNECT_TIMEOUT, DEADLINE, DOCUMENT_SECONDS, MAX_ERROR_BODY, MAX_REDIRECTS, MAX_RETRY_AFTER, READ_TIMEOUT
-from ...oci.text import sanitise
 from ..auth.credentials import HostCredentials
 from ..config.settings import ClientSettings, Credentials, HostSettings
 from .connections import ForbiddenPeer, make_session
-from .errors import error_from_response, error_from_tunnel, host_of, lower_limit, parse_number, rate_limit_of, redact_url, retry_after_seconds
+from .errors import error_from_response, error_from_tunnel, host_of, lower_limit, rate_limit_of, redact_url, retry_after_seconds
+from .messages import Interrupted, Request, Response
 from .proxy import proxy_for, proxy_place
+from .retries import PASSING_STATUS, describe_error, pause
 from .throttle import Slot, Throttle
 from .urls import local_kind, refuse_local, resolve_redirect, url_origin
 
@@ -34,142 +32,12 @@ try:
 except ImportError as missing:
     LIBRARY_ERROR = missing
 
-CHUNK = 256 * 1024
-SENT_AT_ONCE = 128 * 1024
 # Connections for each transfer that may run at once: large blobs come over several.
 CONNECTIONS = 3
 
-PASSING_STATUS = frozenset((408, 429, 500, 502, 503, 504))
 # A handshake that the other side, or something on the way, ended: no word on certificates. What it is called depends on OpenSSL and its version.
 _ENDED = re.compile(r"EOF occurred|\(EOF\)")
-_SOURCE_LINE = re.compile(r" \(_ssl\.c:[0-9]+\)")
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """One request as it is meant. `body` makes the body anew for every try, with its length in bytes known before.
-
-    One that is not `repeatable` is tried once: what it asks for depends on what its first try left. One that `stays` is sent to no other host by a
-    redirect: its body is a secret. `scopes` are what it needs to be allowed beside what the registry's own challenge names. With a `limit` the body of
-    the answer is read at once, up to one byte more than that: one that breaks off is a try that failed. `deadline` is the moment on the monotonic
-    clock by which a fault has to have ended, where it began before this request. One that `falls_back` on another request isn't tried again when
-    another host fails, to which it was redirected. `local_peers` are the kinds of local addresses that it may be sent to: None, which is all, where the
-    task names the host, else those of the answer that led to it. `check_redirect` raises an error for an address that it may not be redirected to.
-    """
-
-    method: str
-    url: str
-    what: str
-    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    body: t.Callable[[], Body] | None = None
-    authorization: str | None = dataclasses.field(default=None, repr=False)
-    accepted: tuple[int, ...] = (200,)
-    repeatable: bool = True
-    falls_back: bool = False
-    stays: bool = False
-    scopes: tuple[str, ...] = ()
-    limit: int | None = None
-    deadline: float | None = None
-    local_peers: frozenset[str] | None = None
-    check_redirect: t.Callable[[str], None] | None = None
-
-
-class Body:
-    """A body of known length that is sent piece by piece. The pieces are small, since it is for each of them that a connection must not stall."""
-
-    def __init__(self, size: int, chunks: t.Iterable[bytes | bytearray | memoryview]) -> None:
-        self._size = size
-        self._chunks = chunks
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __iter__(self) -> t.Iterator[bytes | bytearray | memoryview]:
-        for chunk in self._chunks:
-            view = memoryview(chunk)
-            for start in range(0, len(view), SENT_AT_ONCE):
-                yield view[start : start + SENT_AT_ONCE]
-
-
-class Interrupted(Exception):
-    """A body ended in the middle; what came before is good and may be continued."""
-
-
-class Response:
-    """An answer whose body is still on the wire. It is closed by whoever reads it.
-
-    `local_peers` are the kinds of local addresses that it may lead to: only an answer from loopback may lead to loopback.
-    """
-
-    def __init__(self, inner: requests.Response, url: str, what: str, whole_by: float, local_peers: frozenset[str] = frozenset()) -> None:
-        """WHOLE_BY is the moment of the monotonic clock by which `body` must have read everything; `chunks` has no such deadline."""
-        self._inner = inner
-        self._whole_by = whole_by
-        self.local_peers = local_peers
-        self._on_close: t.Callable[[], None] | None = None
-        self.url = url
-        self.what = what
-        self.status = inner.status_code
-        self.headers: t.Mapping[str, str] = inner.headers
-        self._held: bytes | None = None
-
-    def header_values(self, name: str) -> list[str]:
-        """All values of a header that may occur several times."""
-        return [str(value) for value in self._inner.raw.headers.getlist(name)]
-
-    def chunks(self) -> t.Iterator[bytes]:
-        """The body as it is on the wire, in pieces as they come. Raises Interrupted when the connection breaks or stalls."""
-        try:
-            while True:
-                try:
-                    chunk: bytes = self._inner.raw.read(CHUNK, decode_content=False)
-                except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-                    raise Interrupted(describe_error(error)) from error
-                if not chunk:
-                    return
-                yield chunk
-        finally:
-            self.close()
-
-    def body(self, limit: int) -> bytes:
-        """At most LIMIT + 1 bytes of the body: the caller sees that it is too long. The words of a failure count as far as they came.
-
-        Raises Interrupted when the connection breaks, and at the deadline for documents: 4 MiB at 1.5 KiB/s are no stall, and would take 45 minutes.
-        """
-        if self._held is not None:
-            return self._held[: limit + 1]
-        data = bytearray()
-        try:
-            for chunk in self.chunks():
-                data += chunk
-                if len(data) > limit:
-                    break
-                if time.monotonic() > self._whole_by:
-                    self.close()
-                    raise Interrupted(f"it didn't end within {DOCUMENT_SECONDS:.0f} seconds")
-        except Interrupted:
-            if self.status < 400:
-                raise
-        self.close()
-        return bytes(data[: limit + 1])
-
-    def hold(self, limit: int) -> None:
-        """Reads the body up to LIMIT + 1 bytes, for `body`. Raises Interrupted when it ends early, which urllib3 1.26 doesn't notice."""
-        data = self.body(limit)
-        promised = parse_number(self.headers.get("Content-Length"))
-        if promised is not None and len(data) <= limit and len(data) < promised:
-            raise Interrupted(f"it ended after {len(data)} of {promised} bytes")
-        self._held = data
-
-    def close(self) -> None:
-        self._inner.close()
-        if self._on_close is not None:
-            self._on_close()
-
-    def when_closed(self, call: t.Callable[[], None]) -> None:
-        """Calls CALL when the answer has been read, given up or closed, and perhaps again later."""
-        self._on_close = call
 
 
 class HttpClient:
@@ -364,37 +232,3 @@ class _PassingFault(Exception):
 def _way_of(url: str, proxy: str | None) -> str:
     """Who is asked, and through which proxy."""
     return host_of(url) + (f" through the proxy {proxy_place(proxy)}" if proxy else "")
-
-
-def pause(attempt: int, deadline: float, error: LongshoreError) -> None:
-    """Waits before the next try: as long as the server told with ERROR, else a random part of a time that doubles. Raises ERROR when that passes DEADLINE."""
-    wait = min(error.retry_after, MAX_RETRY_AFTER) if error.retry_after is not None else random.uniform(0, 0.5 * 2**attempt)
-    if time.monotonic() + wait > deadline:
-        raise error
-    time.sleep(wait)
-
-
-def describe_error(error: BaseException) -> str:
-    """The words of the innermost cause: `requests` and `urllib3` wrap one error in three sentences that show addresses of objects."""
-    seen: set[int] = set()
-    inner: BaseException | None = error
-    words = type(error).__name__
-    while inner is not None and id(inner) not in seen:
-        seen.add(id(inner))
-        if isinstance(inner, OSError) and inner.strerror:
-            words = inner.strerror
-        elif isinstance(inner, (TimeoutError, urllib3.exceptions.TimeoutError)):
-            words = "no answer in time"
-        elif (
-            not isinstance(inner, (requests.exceptions.RequestException, urllib3.exceptions.MaxRetryError))
-            and str(inner)
-            and "object at 0x" not in str(inner)
-        ):
-            words = str(inner)
-        inner = getattr(inner, "reason", None) if isinstance(getattr(inner, "reason", None), BaseException) else _nested(inner)
-    return sanitise(_SOURCE_LINE.sub("", words), 300)
-
-
-def _nested(error: BaseException) -> BaseException | None:
-    nested = next((argument for argument in error.args if isinstance(argument, BaseException)), None)
-    return nested or error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -14,10 +14,11 @@ from ...archive.reader import Archive, ArchivedImage, open_archive
 from ...errors import CorruptArchive, ImageNotFound, InvalidOption, InvalidReference
 from ...oci.digest import Digest
 from ...oci.graph import Graph
+from ...oci.layout import REF_NAME
 from ...oci.location import LAYOUT, Location
 from ...oci.manifest import Descriptor
 from ...oci.reference import Reference, parse_selector
-from ...store.index import REF_NAME, Entry
+from ...store.index import Entry
 from ...store.store import Store
 from ...transfer.interfaces import Chunks, MirroredSource, Source
 
