@@ -14,7 +14,7 @@ import os
 import stat
 import typing as t
 
-from ..files import naming_path_in_errors, open_below
+from ..files import naming_path_in_errors, open_below, open_regular
 from ..folders import Folder
 from ..limits import MAX_RECORD, MAX_VERIFIED
 from ..oci.digest import Digest
@@ -43,13 +43,17 @@ class VerifiedBlobs(Cache[Mark]):
         self._is_trusted = False
 
     def _load(self) -> bytes:
-        folder = self._open_folder() if self._open_folder is not None else None
-        descriptor = open_below(folder, self.name, self.path)
+        folder_status: os.stat_result | None
+        if self._open_folder is None:
+            descriptor, folder_status = open_regular(self.path), os.stat(os.path.dirname(self.path))
+        else:
+            folder = self._open_folder()
+            descriptor = open_below(folder, self.name, self.path)
+            folder_status = folder.own_status() if folder is not None else None
         with os.fdopen(descriptor, "rb") as file, naming_path_in_errors(self.path):
             status = os.fstat(descriptor)
             # The folder matters too: who may write to it can move another file of ours here, for example a download whose content he chose.
-            is_folder_ours = folder is not None and _is_only_ours(folder.own_status())
-            self._is_trusted = is_folder_ours and _is_only_ours(status) and status.st_nlink == 1
+            self._is_trusted = folder_status is not None and _is_only_ours(folder_status) and _is_only_ours(status) and status.st_nlink == 1
             return file.read(MAX_RECORD + 1)
 
     def trusts(self, digest: Digest, status: os.stat_result) -> bool:

@@ -21,7 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.registry import referrers, repository, search
 from ansible_collections.longshore.images.plugins.module_utils.registry import tags as listing
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
-from ansible_collections.longshore.images.plugins.module_utils.registry.http import client as http
+from ansible_collections.longshore.images.plugins.module_utils.registry.http import client, messages
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.tests.support.images import make_image
@@ -40,7 +40,7 @@ WITHIN = 12
 
 @pytest.fixture(autouse=True)
 def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (http, repository):
+    for module in (client, messages, repository):
         monkeypatch.setattr(module, "DOCUMENT_SECONDS", 1.0)
 
 
@@ -90,7 +90,7 @@ def test_a_blob_has_no_such_deadline() -> None:
 
 
 def test_redirects_that_come_slowly_end_at_the_deadline_of_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "DEADLINE", 1.0)
+    monkeypatch.setattr(client, "DEADLINE", 1.0)
     counted: list[str] = []
 
     def further(asked: Asked, app: t.Any, places: t.Any) -> Answer:
@@ -116,7 +116,7 @@ def page_after_page(size: int) -> Act:
 
 
 def test_all_pages_of_a_list_have_a_size_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "DOCUMENT_SECONDS", 60.0)
+    monkeypatch.setattr(messages, "DOCUMENT_SECONDS", 60.0)
     with registry("GET */tags/list*", page_after_page(3_900_000)) as asked, pytest.raises(RegistryError, match="all pages together"):
         listing.list_tags(asked)
 
@@ -140,7 +140,7 @@ def test_the_pages_of_a_search_have_the_same_bounds(monkeypatch: pytest.MonkeyPa
 
 
 def test_too_many_referrers_are_refused_at_the_page_where_they_become_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "DOCUMENT_SECONDS", 60.0)
+    monkeypatch.setattr(messages, "DOCUMENT_SECONDS", 60.0)
     entry = {"mediaType": media_types.OCI_MANIFEST, "digest": str(IMAGE.root.digest), "size": 1}
     pages: list[str] = []
 

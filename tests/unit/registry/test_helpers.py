@@ -72,7 +72,7 @@ def test_one_that_does_not_read_is_no_problem(helper: Any) -> None:
 )
 def test_one_that_fails_is_an_error_with_its_name(helper: Any, monkeypatch: pytest.MonkeyPatch, script: str, words: str) -> None:
     helper(script)
-    monkeypatch.setattr(helpers, "TIMEOUT", 0.5)
+    monkeypatch.setattr(helpers, "HELPER_SECONDS", 0.5)
     with pytest.raises(Denied, match=rf"auth\.json leaves the credentials of r\.io to docker-credential-test, which .*{words}"):
         ask_helper("test", "r.io", "auth.json")
 

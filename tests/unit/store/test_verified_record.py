@@ -271,10 +271,10 @@ def test_root_does_not_deliver_what_a_user_altered(altered: Path) -> None:
     class EmptyEngine:
         title, place, loads_oci, platform = "docker", "nowhere", True, None
 
-        def images(self) -> list[t.Any]:
+        def list_images(self) -> list[t.Any]:
             return []
 
-        def holdings(self, unused_layers_of: object) -> t.Any:
+        def read_layers(self, unused_layers_of: object) -> t.Any:
             return pytest.fail("the engine was asked for its layers")
 
     host = Platform.parse("linux/amd64")

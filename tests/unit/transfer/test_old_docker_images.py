@@ -83,10 +83,10 @@ def test_it_is_delivered(store: str) -> None:
     class Empty:
         title, place, loads_oci, platform = "docker", "nowhere", False, None
 
-        def images(self) -> list[t.Any]:
+        def list_images(self) -> list[t.Any]:
             return []
 
-        def holdings(self, unused_layers_of: object) -> t.Any:
+        def read_layers(self, unused_layers_of: object) -> t.Any:
             raise Taken
 
     with pytest.raises(Taken):
