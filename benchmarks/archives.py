@@ -19,10 +19,10 @@ import typing as t
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / ".collections"))
+sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
-from ansible_collections.longshore.images.tests.support import engines, modules  # noqa: E402 - found by the line above
-from ansible_collections.longshore.images.tests.support.measure import peak_memory, seconds, side_by_side, start_up  # noqa: E402
+from tests.support import engines, modules  # noqa: E402 - found by the line above
+from tests.support.measure import peak_memory, seconds, side_by_side, start_up  # noqa: E402
 
 RUNS = 3
 MEMORY_LIMIT = 100_000_000

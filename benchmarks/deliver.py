@@ -22,10 +22,10 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / ".collections"))
+sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
-from ansible_collections.longshore.images.tests.support import engines, images, modules, registry  # noqa: E402 - found by the line above
-from ansible_collections.longshore.images.tests.support.measure import seconds, side_by_side  # noqa: E402
+from tests.support import engines, images, modules, registry  # noqa: E402 - found by the line above
+from tests.support.measure import seconds, side_by_side  # noqa: E402
 
 RUNS = 3
 WANTED = 5

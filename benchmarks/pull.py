@@ -17,10 +17,10 @@ import typing as t
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / ".collections"))
+sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
-from ansible_collections.longshore.images.tests.support import images, modules, registry  # noqa: E402 - found by the line above
-from ansible_collections.longshore.images.tests.support.measure import peak_memory, seconds, side_by_side, start_up  # noqa: E402
+from tests.support import images, modules, registry  # noqa: E402 - found by the line above
+from tests.support.measure import peak_memory, seconds, side_by_side, start_up  # noqa: E402
 
 MEMORY_LIMIT = 100_000_000
 PLATFORM = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"

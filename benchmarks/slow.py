@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / ".collections"))
+sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
-from ansible_collections.longshore.images.tests.support import engines, modules, registry  # noqa: E402 - found by the line above
-from ansible_collections.longshore.images.tests.support.measure import seconds, side_by_side  # noqa: E402
-from ansible_collections.longshore.images.tests.support.throttle import Throttle  # noqa: E402
+from tests.support import engines, modules, registry  # noqa: E402 - found by the line above
+from tests.support.measure import seconds, side_by_side  # noqa: E402
+from tests.support.throttle import Throttle  # noqa: E402
 
 MEGABYTE = 1_000_000
 SIZE = 512 * MEGABYTE

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.programmable.world import World
-from ansible_collections.longshore.images.tests.support.registry import make_authority
+from tests.support import modules
+from tests.support.programmable.world import World
+from tests.support.registry import make_authority
 
 # `./dev test` puts them beside the packages of the tests (tests/oldest.txt).
 OLDEST = Path(sys.prefix) / "oldest"

@@ -24,10 +24,10 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.prune impor
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
-from ansible_collections.longshore.images.tests.support.faults import end_of, in_child, leftovers, start_child, wrong_blobs
-from ansible_collections.longshore.images.tests.support.images import FakeRepository
-from ansible_collections.longshore.images.tests.support.modules import finish_module, start_module
-from ansible_collections.longshore.images.tests.support.verbs import (
+from tests.support.faults import end_of, in_child, leftovers, start_child, wrong_blobs
+from tests.support.images import FakeRepository
+from tests.support.modules import finish_module, start_module
+from tests.support.verbs import (
     HOST,
     INDEX,
     LEAVING,

@@ -14,10 +14,10 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.server import Fault
-from ansible_collections.longshore.images.tests.support.programmable.world import Ran, World
+from tests.support.images import make_image
+from tests.support.programmable import acts
+from tests.support.programmable.server import Fault
+from tests.support.programmable.world import Ran, World
 
 SECONDS = 10
 IMAGE = make_image("app", 1)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
-from ansible_collections.longshore.images.tests.support.faults import wrong_blobs
-from ansible_collections.longshore.images.tests.support.images import FakeRepository, make_index
-from ansible_collections.longshore.images.tests.support.modules import attempt
-from ansible_collections.longshore.images.tests.support.verbs import opened, pull, put_images, whole
+from tests.support.faults import wrong_blobs
+from tests.support.images import FakeRepository, make_index
+from tests.support.modules import attempt
+from tests.support.verbs import opened, pull, put_images, whole
 
 INDEX = make_index("attested", ("linux/amd64", "unknown/unknown"), layers=1)
 REGISTRY = FakeRepository({"r.test/attested:1": INDEX})

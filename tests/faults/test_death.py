@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.faults import events_of, killed_at, leftovers, wrong_blobs
-from ansible_collections.longshore.images.tests.support.verbs import OLD, VERBS, Verb, names, opened, tag, whole
+from tests.support.faults import events_of, killed_at, leftovers, wrong_blobs
+from tests.support.verbs import OLD, VERBS, Verb, names, opened, tag, whole
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, LongshoreError
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.tests.support.faults import (
+from tests.support.faults import (
     Event,
     FileEvents,
     events_of,
@@ -23,9 +23,9 @@ from ansible_collections.longshore.images.tests.support.faults import (
     leftovers,
     wrong_blobs,
 )
-from ansible_collections.longshore.images.tests.support.images import FakeRepository, make_image
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
-from ansible_collections.longshore.images.tests.support.verbs import (
+from tests.support.images import FakeRepository, make_image
+from tests.support.privileges import needs_root
+from tests.support.verbs import (
     OLD,
     REGISTRY,
     VERBS,

@@ -32,8 +32,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import archives, modules
-from ansible_collections.longshore.images.tests.support.archives import (
+from tests.support import archives, modules
+from tests.support.archives import (
     BLOCK,
     END,
     Files,
@@ -59,9 +59,9 @@ from ansible_collections.longshore.images.tests.support.archives import (
     record,
     without,
 )
-from ansible_collections.longshore.images.tests.support.faults import leftovers, wrong_blobs
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
-from ansible_collections.longshore.images.tests.support.verbs import OLD, names, whole
+from tests.support.faults import leftovers, wrong_blobs
+from tests.support.images import Image, make_image, make_index
+from tests.support.verbs import OLD, names, whole
 
 APP = "docker.io/library/app:1"
 IMAGE = make_image("app")
@@ -638,7 +638,7 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, UnsupportedFormat
-from ansible_collections.longshore.images.tests.support import archives
+from tests.support import archives
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     archives.load(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -739,7 +739,7 @@ import resource, sys
 from pathlib import Path
 from ansible_collections.longshore.images.plugins.module_utils.archive.summary import summarise
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
-from ansible_collections.longshore.images.tests.support import archives
+from tests.support import archives
 try:
     if sys.argv[2] == "controller":
         summarise(archives.archive_at(Path(sys.argv[1])))

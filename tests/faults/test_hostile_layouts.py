@@ -19,10 +19,10 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.archive.container import open_container
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError
-from ansible_collections.longshore.images.tests.support import archives, modules
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
-from ansible_collections.longshore.images.tests.support.users import attempts, exchanging, fingerprint, give
+from tests.support import archives, modules
+from tests.support.images import make_image
+from tests.support.privileges import needs_root
+from tests.support.users import attempts, exchanging, fingerprint, give
 
 NAME = "r.test/app:1"
 SECRET = b'{"only root": "may read this"}'

@@ -23,11 +23,11 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, plan_append
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.faults import in_child
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
-from ansible_collections.longshore.images.tests.support.users import OTHER_USER, attempts, become, exchanging, fingerprint, give, run_module_as
-from ansible_collections.longshore.images.tests.support.verbs import HOST
+from tests.support import modules
+from tests.support.faults import in_child
+from tests.support.privileges import needs_root
+from tests.support.users import OTHER_USER, attempts, become, exchanging, fingerprint, give, run_module_as
+from tests.support.verbs import HOST
 
 SECRET = b"only root may read this"
 

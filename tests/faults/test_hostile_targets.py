@@ -23,11 +23,11 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.verbs.lock import read_lock_file
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.faults import in_child
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
-from ansible_collections.longshore.images.tests.support.users import OTHER_USER, attempts, become, exchanging, fingerprint, give, run_module_as
+from tests.support import modules
+from tests.support.faults import in_child
+from tests.support.images import make_image
+from tests.support.privileges import needs_root
+from tests.support.users import OTHER_USER, attempts, become, exchanging, fingerprint, give, run_module_as
 
 NAME = "r.test/app:1"
 SECRET = b"only root may read this"

@@ -11,9 +11,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import CONFIG, GET_MANIFEST, LAYER, Case, check_each, check_pull
-from ansible_collections.longshore.images.tests.support.programmable.world import World
+from tests.support.programmable import acts
+from tests.support.programmable.cases import CONFIG, GET_MANIFEST, LAYER, Case, check_each, check_pull
+from tests.support.programmable.world import World
 
 MEGABYTE = 1_000_000
 # What is on its way when the client hangs up: the buffers of the kernel at both ends.

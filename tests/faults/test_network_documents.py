@@ -13,11 +13,11 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.tests.support.images import make_index
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import GET_MANIFEST, LAYER, WANTED, Case, check_each, check_pull
-from ansible_collections.longshore.images.tests.support.programmable.server import Act, Fault
-from ansible_collections.longshore.images.tests.support.programmable.world import World
+from tests.support.images import make_index
+from tests.support.programmable import acts
+from tests.support.programmable.cases import GET_MANIFEST, LAYER, WANTED, Case, check_each, check_pull
+from tests.support.programmable.server import Act, Fault
+from tests.support.programmable.world import World
 
 BY_TAG = "GET */manifests/1"
 HTML = b"<!DOCTYPE html><html><title>Sign in to the hotel's network</title></html>"

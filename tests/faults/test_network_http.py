@@ -16,9 +16,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.modules import environment
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import (
+from tests.support.modules import environment
+from tests.support.programmable import acts
+from tests.support.programmable.cases import (
     ANY_MANIFEST,
     CONFIG,
     GET_MANIFEST,
@@ -28,8 +28,8 @@ from ansible_collections.longshore.images.tests.support.programmable.cases impor
     check_each,
     check_pull,
 )
-from ansible_collections.longshore.images.tests.support.programmable.server import Answer, Fault, Server
-from ansible_collections.longshore.images.tests.support.programmable.world import World
+from tests.support.programmable.server import Answer, Fault, Server
+from tests.support.programmable.world import World
 
 from .conftest import MakeWorlds
 

@@ -11,11 +11,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import Case, check_each
-from ansible_collections.longshore.images.tests.support.programmable.server import Act
-from ansible_collections.longshore.images.tests.support.programmable.world import Ran, World
+from tests.support.images import make_image
+from tests.support.programmable import acts
+from tests.support.programmable.cases import Case, check_each
+from tests.support.programmable.server import Act
+from tests.support.programmable.world import Ran, World
 
 TAGS = "GET */tags/list*"
 COUNT = 30

@@ -11,11 +11,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import Case, check_each, check_push
-from ansible_collections.longshore.images.tests.support.programmable.doors import SERVICE
-from ansible_collections.longshore.images.tests.support.programmable.server import Act, Server
-from ansible_collections.longshore.images.tests.support.programmable.world import World
+from tests.support.programmable import acts
+from tests.support.programmable.cases import Case, check_each, check_push
+from tests.support.programmable.doors import SERVICE
+from tests.support.programmable.server import Act, Server
+from tests.support.programmable.world import World
 
 from .conftest import MakeWorlds
 

@@ -10,10 +10,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import LAYER, WANTED, Case, check_each, check_pull
-from ansible_collections.longshore.images.tests.support.programmable.server import Act, Fault
-from ansible_collections.longshore.images.tests.support.programmable.world import World
+from tests.support.programmable import acts
+from tests.support.programmable.cases import LAYER, WANTED, Case, check_each, check_pull
+from tests.support.programmable.server import Act, Fault
+from tests.support.programmable.world import World
 
 SIZE = WANTED.layers[0].size
 BROKEN = 50_000

@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import (
+from tests.support.programmable import acts
+from tests.support.programmable.cases import (
     ANY_MANIFEST,
     CONFIG,
     GET_MANIFEST,
@@ -21,8 +21,8 @@ from ansible_collections.longshore.images.tests.support.programmable.cases impor
     check_each,
     check_pull,
 )
-from ansible_collections.longshore.images.tests.support.programmable.server import Act, Fault, Server
-from ansible_collections.longshore.images.tests.support.programmable.world import World
+from tests.support.programmable.server import Act, Fault, Server
+from tests.support.programmable.world import World
 
 from .conftest import MakeWorlds
 

@@ -20,11 +20,11 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.folders import short_folder
-from ansible_collections.longshore.images.tests.support.images import Image
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import (
+from tests.support import modules
+from tests.support.folders import short_folder
+from tests.support.images import Image
+from tests.support.programmable import acts
+from tests.support.programmable.cases import (
     BEFORE,
     GET_MANIFEST,
     LAYER,
@@ -34,10 +34,10 @@ from ansible_collections.longshore.images.tests.support.programmable.cases impor
     check_pull,
     check_push,
 )
-from ansible_collections.longshore.images.tests.support.programmable.doors import IDENTITY, PASSWORD, SERVICE, USER
-from ansible_collections.longshore.images.tests.support.programmable.leaks import leaks
-from ansible_collections.longshore.images.tests.support.programmable.server import Act, Answer, App, Asked, Fault, Places
-from ansible_collections.longshore.images.tests.support.programmable.world import World
+from tests.support.programmable.doors import IDENTITY, PASSWORD, SERVICE, USER
+from tests.support.programmable.leaks import leaks
+from tests.support.programmable.server import Act, Answer, App, Asked, Fault, Places
+from tests.support.programmable.world import World
 
 from .conftest import MakeWorlds
 

@@ -11,11 +11,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import GET_MANIFEST, LAYER, WANTED, Case, check_each, check_pull
-from ansible_collections.longshore.images.tests.support.programmable.doors import IDENTITY, SERVICE
-from ansible_collections.longshore.images.tests.support.programmable.server import Act, Answer, App, Asked, Fault, Places
-from ansible_collections.longshore.images.tests.support.programmable.world import World
+from tests.support.programmable import acts
+from tests.support.programmable.cases import GET_MANIFEST, LAYER, WANTED, Case, check_each, check_pull
+from tests.support.programmable.doors import IDENTITY, SERVICE
+from tests.support.programmable.server import Act, Answer, App, Asked, Fault, Places
+from tests.support.programmable.world import World
 
 from .conftest import MakeWorlds
 

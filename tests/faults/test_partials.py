@@ -17,7 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.transfer import executor
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.tests.support.faults import (
+from tests.support.faults import (
     Event,
     FileEvents,
     end_of,
@@ -29,8 +29,8 @@ from ansible_collections.longshore.images.tests.support.faults import (
     start_child,
     wrong_blobs,
 )
-from ansible_collections.longshore.images.tests.support.images import RemoteRepository, make_image
-from ansible_collections.longshore.images.tests.support.verbs import apply, names, opened, plan_pull, whole
+from tests.support.images import RemoteRepository, make_image
+from tests.support.verbs import apply, names, opened, plan_pull, whole
 
 NAME = "r.test/new:1"
 IMAGE = make_image("new", 1, size=7000)

@@ -23,12 +23,12 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Lon
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer import executor
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
-from ansible_collections.longshore.images.tests.support import archives, verbs
-from ansible_collections.longshore.images.tests.support.faults import in_child, start_child
-from ansible_collections.longshore.images.tests.support.forked import ROOT, User, load_everything, run_forked
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
-from ansible_collections.longshore.images.tests.support.registry import Registry, running_registry
+from tests.support import archives, verbs
+from tests.support.faults import in_child, start_child
+from tests.support.forked import ROOT, User, load_everything, run_forked
+from tests.support.images import make_image
+from tests.support.privileges import needs_root
+from tests.support.registry import Registry, running_registry
 
 GROUP = 23456
 OWNER, MEMBER, STRANGER = User(12345, GROUP), User(12346, GROUP), User(12347, 34567)

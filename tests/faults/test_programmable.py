@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.faults import wrong_blobs
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
-from ansible_collections.longshore.images.tests.support.modules import environment
-from ansible_collections.longshore.images.tests.support.programmable.doors import IDENTITY, PASSWORD, USER
-from ansible_collections.longshore.images.tests.support.programmable.world import World
-from ansible_collections.longshore.images.tests.support.registry import needed
+from tests.support.faults import wrong_blobs
+from tests.support.images import Image, make_image, make_index
+from tests.support.modules import environment
+from tests.support.programmable.doors import IDENTITY, PASSWORD, USER
+from tests.support.programmable.world import World
+from tests.support.registry import needed
 
 MakeWorlds = t.Callable[..., t.Sequence[World]]
 

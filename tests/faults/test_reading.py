@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.tests.support.faults import FileEvents, snapshot
-from ansible_collections.longshore.images.tests.support.modules import finish_module, start_module
-from ansible_collections.longshore.images.tests.support.verbs import opened, plan_pull, put_images
+from tests.support.faults import FileEvents, snapshot
+from tests.support.modules import finish_module, start_module
+from tests.support.verbs import opened, plan_pull, put_images
 
 MODULES: dict[str, dict[str, t.Any]] = {
     "image_tag": {"name": "r.test/old:1", "targets": ["r.test/fresh:1", "r.test/moving:1"]},

@@ -17,10 +17,10 @@ from urllib.parse import quote, quote_plus, unquote
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.programmable.leaks import forms
-from ansible_collections.longshore.images.tests.support.registry import free_port
+from tests.support import modules
+from tests.support.images import make_image
+from tests.support.programmable.leaks import forms
+from tests.support.registry import free_port
 
 USER = "planted-user"
 # As users write it into an address, quoted or not.

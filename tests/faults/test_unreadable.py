@@ -22,10 +22,10 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, images_in_store
 from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import plan_verify
-from ansible_collections.longshore.images.tests.support.faults import WRITING, in_child, wrong_blobs
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
-from ansible_collections.longshore.images.tests.support.verbs import HOST, LEAVING, OLD, mend, names, opened, prune, pull, put_images, tag
+from tests.support.faults import WRITING, in_child, wrong_blobs
+from tests.support.images import make_image
+from tests.support.privileges import needs_root
+from tests.support.verbs import HOST, LEAVING, OLD, mend, names, opened, prune, pull, put_images, tag
 
 NAME = "r.test/leaving:1"
 PARTS = {"manifest": LEAVING.root, "config": LEAVING.blobs[0], "layer": LEAVING.blobs[-1]}

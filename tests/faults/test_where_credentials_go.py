@@ -19,14 +19,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.networks import LOOPBACK, METADATA, OTHER_PRIVATE, PRIVATE, Network, private_network
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.cases import LAYER, WANTED
-from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
-from ansible_collections.longshore.images.tests.support.programmable.doors import PASSWORD, USER, OpenDoor, PasswordDoor, TokenDoor, Tokens
-from ansible_collections.longshore.images.tests.support.programmable.leaks import leaks
-from ansible_collections.longshore.images.tests.support.programmable.server import Answer, Asked, Fault, Server
+from tests.support.images import make_image
+from tests.support.networks import LOOPBACK, METADATA, OTHER_PRIVATE, PRIVATE, Network, private_network
+from tests.support.programmable import acts
+from tests.support.programmable.cases import LAYER, WANTED
+from tests.support.programmable.distribution import Distribution
+from tests.support.programmable.doors import PASSWORD, USER, OpenDoor, PasswordDoor, TokenDoor, Tokens
+from tests.support.programmable.leaks import leaks
+from tests.support.programmable.server import Answer, Asked, Fault, Server
 
 # `::1 localhost6` and the like are lines that distributions put into /etc/hosts.
 HOSTS = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import locks, recorder, registry
+from tests.support import locks, recorder, registry
 
 
 @pytest.fixture(scope="session")

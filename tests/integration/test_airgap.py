@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index, make_layer
-from ansible_collections.longshore.images.tests.support.modules import ROOT, run, snapshot
-from ansible_collections.longshore.images.tests.support.plays import Play, run_playbook
-from ansible_collections.longshore.images.tests.support.registry import Registry, free_port, running_registry
+from tests.support.images import Image, make_image, make_index, make_layer
+from tests.support.modules import ROOT, run, snapshot
+from tests.support.plays import Play, run_playbook
+from tests.support.registry import Registry, free_port, running_registry
 
 PLATFORMS = ["linux/amd64", "linux/arm64"]
 BASE_LAYER = make_layer("base", 20_000)

@@ -18,8 +18,8 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import make_image, make_index, make_layer
+from tests.support import modules
+from tests.support.images import make_image, make_index, make_layer
 
 NAME = "docker.io/library/new:1"
 BASE = "docker.io/library/base:1"

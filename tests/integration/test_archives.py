@@ -21,9 +21,9 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support import modules
+from tests.support.images import Image, make_image, make_index
+from tests.support.privileges import needs_root
 
 APP = "docker.io/library/app:1"
 PLAIN = "localhost/plain:1"

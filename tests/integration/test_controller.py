@@ -14,9 +14,9 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
 from ansible_collections.longshore.images.plugins.module_utils.archive.summary import summarise_archive
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import make_image, make_index
-from ansible_collections.longshore.images.tests.support.plays import play
+from tests.support import modules
+from tests.support.images import make_image, make_index
+from tests.support.plays import play
 
 NAME = "docker.io/library/app:1"
 

@@ -18,11 +18,11 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.archives import docker, layout, oci, pack, unpack
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index, make_layer
-from ansible_collections.longshore.images.tests.support.recorder import Recorder
-from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry, free_port, needed
+from tests.support import modules
+from tests.support.archives import docker, layout, oci, pack, unpack
+from tests.support.images import Image, make_image, make_index, make_layer
+from tests.support.recorder import Recorder
+from tests.support.registry import PASSWORD, USER, Registry, free_port, needed
 
 NAME = "docker.io/library/app:1"
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/s390x")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.recorder import Recorder
-from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry
+from tests.support import modules
+from tests.support.images import make_image
+from tests.support.recorder import Recorder
+from tests.support.registry import PASSWORD, USER, Registry
 
 FIRST, SECOND = make_image("first"), make_image("second")
 

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import modules
+from tests.support import modules
 
 CASES: list[tuple[str, str, dict[str, t.Any]]] = [
     ("image_info", "store", {"store": ""}),

@@ -29,12 +29,12 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import plan_pull
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.faults import partial_files, wrong_blobs
-from ansible_collections.longshore.images.tests.support.images import Image, make_image
-from ansible_collections.longshore.images.tests.support.registry import Registry, needed
-from ansible_collections.longshore.images.tests.support.serving import serving
-from ansible_collections.longshore.images.tests.support.throttle import Throttle
+from tests.support import modules
+from tests.support.faults import partial_files, wrong_blobs
+from tests.support.images import Image, make_image
+from tests.support.registry import Registry, needed
+from tests.support.serving import serving
+from tests.support.throttle import Throttle
 
 HOST = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
 MIB = 1024 * 1024

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.plays import play
+from tests.support.images import make_image
+from tests.support.plays import play
 
 NAME = "docker.io/library/app:1"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 
-from ansible_collections.longshore.images.tests.support import modules
+from tests.support import modules
 
 OWN_HOME = pwd.getpwuid(os.geteuid()).pw_dir
 

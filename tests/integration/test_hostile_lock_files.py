@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.locks import LockScene
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
-from ansible_collections.longshore.images.tests.support.users import fingerprint, give
+from tests.support import modules
+from tests.support.locks import LockScene
+from tests.support.privileges import needs_root
+from tests.support.users import fingerprint, give
 
 SECRET = "only root may read this"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import CREATED, make_image, make_index
+from tests.support import modules
+from tests.support.images import CREATED, make_image, make_index
 
 HOST = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
 OTHER = "linux/arm64" if HOST == "linux/amd64" else "linux/amd64"

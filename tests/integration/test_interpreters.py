@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from ansible.release import __version__ as core_version
 
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.interpreters import interpreters, unsupported_interpreters
+from tests.support import modules
+from tests.support.interpreters import interpreters, unsupported_interpreters
 
 
 @pytest.mark.parametrize("python", interpreters())

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import make_image
+from tests.support import modules
+from tests.support.images import make_image
 
 NAME = "docker.io/library/app:1"
 

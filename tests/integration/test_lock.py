@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.locks import HOST, OTHER, LockScene, first, second
-from ansible_collections.longshore.images.tests.support.recorder import Recorder
-from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry, free_port
+from tests.support import modules
+from tests.support.images import make_image
+from tests.support.locks import HOST, OTHER, LockScene, first, second
+from tests.support.recorder import Recorder
+from tests.support.registry import PASSWORD, USER, Registry, free_port
 
 # Each state, as Ansible would run it.
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
-from ansible_collections.longshore.images.tests.support.modules import ROOT, run, snapshot
-from ansible_collections.longshore.images.tests.support.plays import Play, run_playbook
-from ansible_collections.longshore.images.tests.support.registry import Registry, free_port, running_registry
+from tests.support.images import Image, make_image, make_index
+from tests.support.modules import ROOT, run, snapshot
+from tests.support.plays import Play, run_playbook
+from tests.support.registry import Registry, free_port, running_registry
 
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/s390x")
 VERSIONS = {tag: make_image(f"version-{tag}", 1) for tag in ("1.0", "1.1", "1.2", "2.0")}

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.recorder import Recorder
-from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry, free_port, running_registry
+from tests.support import modules
+from tests.support.images import make_image
+from tests.support.recorder import Recorder
+from tests.support.registry import PASSWORD, USER, Registry, free_port, running_registry
 
 IMAGE = make_image("mirrored", 3)
 OTHER = make_image("elsewhere", 1)

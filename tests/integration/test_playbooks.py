@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.images import Image, make_index
-from ansible_collections.longshore.images.tests.support.modules import ROOT
-from ansible_collections.longshore.images.tests.support.plays import Play, run_playbook
-from ansible_collections.longshore.images.tests.support.registry import Registry, running_registry
+from tests.support.images import Image, make_index
+from tests.support.modules import ROOT
+from tests.support.plays import Play, run_playbook
+from tests.support.registry import Registry, running_registry
 
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 IMAGE: Image = make_index("playbooks", layers=1)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import modules, registry
-from ansible_collections.longshore.images.tests.support.fleets import Fleet
-from ansible_collections.longshore.images.tests.support.images import Image, make_image
+from tests.support import modules, registry
+from tests.support.fleets import Fleet
+from tests.support.images import Image, make_image
 
 
 def image(text: str) -> Image:

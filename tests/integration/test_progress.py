@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.folders import short_folder
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.plays import CONNECTIONS, Watched, interrupted_play, watched_play
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
-from ansible_collections.longshore.images.tests.support.registry import Registry
-from ansible_collections.longshore.images.tests.support.throttle import Throttle
+from tests.support.folders import short_folder
+from tests.support.images import make_image
+from tests.support.plays import CONNECTIONS, Watched, interrupted_play, watched_play
+from tests.support.privileges import needs_root
+from tests.support.registry import Registry
+from tests.support.throttle import Throttle
 
 LINE = r"localhost: pull {name}: \d+ %, [\d.]+ [kM]?B of 3\.0 MB, [\d.]+ [kM]?B/s(, \d+:\d\d left)?"
 

@@ -23,9 +23,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.partials import Partial
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.faults import in_child, leftovers, partial_files
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
+from tests.support import modules
+from tests.support.faults import in_child, leftovers, partial_files
+from tests.support.images import Image, make_image, make_index
 
 NAME = "docker.io/library/app"
 OTHER = "docker.io/library/other:1"

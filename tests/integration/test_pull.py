@@ -18,10 +18,10 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
-from ansible_collections.longshore.images.tests.support.recorder import Recorder
-from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry, free_port
+from tests.support import modules
+from tests.support.images import Image, make_image, make_index
+from tests.support.recorder import Recorder
+from tests.support.registry import PASSWORD, USER, Registry, free_port
 
 HOST = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
 OTHER = "linux/arm64" if HOST == "linux/amd64" else "linux/amd64"

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.locks import HOST, OTHER, LockScene, first, second
-from ansible_collections.longshore.images.tests.support.plays import play
-from ansible_collections.longshore.images.tests.support.recorder import Recorder
+from tests.support import modules
+from tests.support.images import make_image
+from tests.support.locks import HOST, OTHER, LockScene, first, second
+from tests.support.plays import play
+from tests.support.recorder import Recorder
 
 
 def pulled(locking: LockScene, **options: t.Any) -> modules.Results:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.images import make_index
-from ansible_collections.longshore.images.tests.support.modules import ROOT
-from ansible_collections.longshore.images.tests.support.plays import Play, run_playbook
-from ansible_collections.longshore.images.tests.support.registry import Registry, free_port, needed
+from tests.support.images import make_index
+from tests.support.modules import ROOT
+from tests.support.plays import Play, run_playbook
+from tests.support.registry import Registry, free_port, needed
 
 CHANGED_ONCE = ["changed", "ok"]
 UNCHANGED = ["ok", "ok"]

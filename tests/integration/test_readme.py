@@ -17,11 +17,11 @@ import yaml
 
 from ansible_collections.longshore.images.plugins.module_utils import errors
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.checkouts import copy_checkout
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.modules import ROOT, environment
-from ansible_collections.longshore.images.tests.support.registry import needed
-from ansible_collections.longshore.images.tests.unit.test_documentation import MODULES, arguments, own_tasks, validator
+from tests.support.checkouts import copy_checkout
+from tests.support.images import make_image
+from tests.support.modules import ROOT, environment
+from tests.support.registry import needed
+from tests.unit.test_documentation import MODULES, arguments, own_tasks, validator
 
 TEXT = (ROOT / "README.md").read_text()
 PLAYBOOK = yaml.safe_load((ROOT / "playbooks" / "quickstart.yml").read_text())[0]

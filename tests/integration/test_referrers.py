@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
-from ansible_collections.longshore.images.tests.support.recorder import Recorder
-from ansible_collections.longshore.images.tests.support.registry import Registry, needed, running_registry
+from tests.support import modules
+from tests.support.images import Image, make_image, make_index
+from tests.support.recorder import Recorder
+from tests.support.registry import Registry, needed, running_registry
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 INSECURE = ("--allow-insecure-registry", "--allow-http-registry")

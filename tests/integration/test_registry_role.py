@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support.fleets import Fleet
-from ansible_collections.longshore.images.tests.support.modules import ROOT
-from ansible_collections.longshore.images.tests.support.plays import run_playbook
-from ansible_collections.longshore.images.tests.support.registry import free_port, make_authority, needed
+from tests.support.fleets import Fleet
+from tests.support.modules import ROOT
+from tests.support.plays import run_playbook
+from tests.support.registry import free_port, make_authority, needed
 
 
 def fleet(folder: Path, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> Fleet:

@@ -21,11 +21,11 @@ import pytest
 import requests
 import yaml
 
-from ansible_collections.longshore.images.tests.support.fleets import Fleet
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.modules import ROOT, environment
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
-from ansible_collections.longshore.images.tests.support.registry import Registry, free_port, needed, running_registry
+from tests.support.fleets import Fleet
+from tests.support.images import make_image
+from tests.support.modules import ROOT, environment
+from tests.support.privileges import needs_root
+from tests.support.registry import Registry, free_port, needed, running_registry
 
 FILES = ROOT / "roles" / "registry" / "files"
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.longshore.images.tests.support.checkouts import copy_checkout
-from ansible_collections.longshore.images.tests.support.modules import ROOT
-from ansible_collections.longshore.images.tests.support.registry import needed
+from tests.support.checkouts import copy_checkout
+from tests.support.modules import ROOT
+from tests.support.registry import needed
 
 # The top of the tarball. build_ignore in galaxy.yml leaves out the files that users neither run nor read.
 TOP = {

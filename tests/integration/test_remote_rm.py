@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import make_image, make_index
-from ansible_collections.longshore.images.tests.support.recorder import Noted, Recorder
-from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry, free_port, running_registry
+from tests.support import modules
+from tests.support.images import make_image, make_index
+from tests.support.recorder import Noted, Recorder
+from tests.support.registry import PASSWORD, USER, Registry, free_port, running_registry
 
 IMAGE = make_image("removed", 1)
 OTHER = make_image("staying", 1)

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.answers import lock_text
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.modules import ROOT, environment
-from ansible_collections.longshore.images.tests.support.pages import Element, read_page
+from tests.support.answers import lock_text
+from tests.support.images import make_image
+from tests.support.modules import ROOT, environment
+from tests.support.pages import Element, read_page
 
 APP = "docker.io/library/app:1"
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.hub import Hub, leading_proxy, row
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.recorder import Recorder
-from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry, free_port, needed, running_registry
+from tests.support import modules
+from tests.support.hub import Hub, leading_proxy, row
+from tests.support.images import make_image
+from tests.support.recorder import Recorder
+from tests.support.registry import PASSWORD, USER, Registry, free_port, needed, running_registry
 
 VERSIONS = ["1.24.9", "1.25.0", "1.25.10", "1.25.9", "1.26", "1.26-alpine", "2.0-rc1", "latest"]
 SHARED = make_image("searched", 1)

@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
+from tests.support import modules
+from tests.support.images import Image, make_image, make_index
 
 NAME = "docker.io/library/app:1"
 OTHER = "docker.io/library/other:1"

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import Image, make_image
-from ansible_collections.longshore.images.tests.support.recorder import Recorder
-from ansible_collections.longshore.images.tests.support.registry import Registry, make_authority, running_registry
-from ansible_collections.longshore.images.tests.support.tokens import SERVICE, TokenServer
+from tests.support import modules
+from tests.support.images import Image, make_image
+from tests.support.recorder import Recorder
+from tests.support.registry import Registry, make_authority, running_registry
+from tests.support.tokens import SERVICE, TokenServer
 
 PASSWORD, IDENTITY = "pass/word +&é", "identity/token+="
 LOGIN = {"username": "publisher", "password": PASSWORD}

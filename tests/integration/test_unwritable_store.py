@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import archives, modules
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support import archives, modules
+from tests.support.images import make_image
+from tests.support.privileges import needs_root
 
 NAME, OTHER = "r.test/app:1", "r.test/other:1"
 

@@ -19,7 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config.s
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.registry.upload import RepositoryWriter
-from ansible_collections.longshore.images.tests.support.recorder import HANG_UP, Noted, Recorder
+from tests.support.recorder import HANG_UP, Noted, Recorder
 
 CHUNK = 1000
 

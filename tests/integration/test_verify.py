@@ -18,12 +18,12 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.faults import leftovers, wrong_blobs
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
-from ansible_collections.longshore.images.tests.support.measure import peak_memory
-from ansible_collections.longshore.images.tests.support.recorder import Recorder
-from ansible_collections.longshore.images.tests.support.registry import PASSWORD, USER, Registry, free_port
+from tests.support import modules
+from tests.support.faults import leftovers, wrong_blobs
+from tests.support.images import Image, make_image, make_index
+from tests.support.measure import peak_memory
+from tests.support.recorder import Recorder
+from tests.support.registry import PASSWORD, USER, Registry, free_port
 
 NAME = "docker.io/library/app:1"
 IMAGE = make_index("verified", layers=1)

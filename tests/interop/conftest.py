@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import engines
-from ansible_collections.longshore.images.tests.support.targets import Target, make_target
+from tests.support import engines
+from tests.support.targets import Target, make_target
 
 
 @pytest.fixture(scope="session")

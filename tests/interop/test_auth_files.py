@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import HostCredentials
-from ansible_collections.longshore.images.tests.support.programmable.doors import PasswordDoor
-from ansible_collections.longshore.images.tests.support.programmable.server import Answer, Asked, Server
-from ansible_collections.longshore.images.tests.support.registry import needed
+from tests.support.programmable.doors import PasswordDoor
+from tests.support.programmable.server import Answer, Asked, Server
+from tests.support.registry import needed
 
 ENTRY = {"auth": base64.b64encode(b"me:secret").decode()}
 LOGIN = ("me", "secret")

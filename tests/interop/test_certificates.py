@@ -20,12 +20,12 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_config
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
-from ansible_collections.longshore.images.tests.support import engines
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
-from ansible_collections.longshore.images.tests.support.programmable.doors import OpenDoor
-from ansible_collections.longshore.images.tests.support.programmable.server import Server
-from ansible_collections.longshore.images.tests.support.registry import make_authority, needed
+from tests.support import engines
+from tests.support.images import make_image
+from tests.support.programmable.distribution import Distribution
+from tests.support.programmable.doors import OpenDoor
+from tests.support.programmable.server import Server
+from tests.support.registry import make_authority, needed
 
 
 class Place(t.NamedTuple):

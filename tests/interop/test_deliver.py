@@ -19,14 +19,14 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import engines, modules
-from ansible_collections.longshore.images.tests.support.engines import HOST, OTHER, RELATED, runnable_image, runnable_index
-from ansible_collections.longshore.images.tests.support.folders import short_folder
-from ansible_collections.longshore.images.tests.support.images import Image, make_image
-from ansible_collections.longshore.images.tests.support.interpreters import interpreters
-from ansible_collections.longshore.images.tests.support.registry import make_authority
-from ansible_collections.longshore.images.tests.support.relay import Relay
-from ansible_collections.longshore.images.tests.support.targets import TARGETS, Target, config_of, make_target
+from tests.support import engines, modules
+from tests.support.engines import HOST, OTHER, RELATED, runnable_image, runnable_index
+from tests.support.folders import short_folder
+from tests.support.images import Image, make_image
+from tests.support.interpreters import interpreters
+from tests.support.registry import make_authority
+from tests.support.relay import Relay
+from tests.support.targets import TARGETS, Target, config_of, make_target
 
 ONE = "docker.io/library/one:1"
 TWO = "localhost/tools/two:2"

@@ -21,9 +21,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import engines, modules
-from ansible_collections.longshore.images.tests.support.engines import Engine, Refused
-from ansible_collections.longshore.images.tests.support.images import Image
+from tests.support import engines, modules
+from tests.support.engines import Engine, Refused
+from tests.support.images import Image
 
 ONE = "docker.io/library/one:1"
 TWO = "localhost/tools/two:2"
@@ -242,7 +242,7 @@ def test_an_image_that_umoci_made_is_read_by_skopeo(umoci: engines.Umoci, skopeo
 
 STARTING = """
 import os, sys, time
-from ansible_collections.longshore.images.tests.support import engines
+from tests.support import engines
 with engines.running_docker(containerd_store=True) as docker:
     print(docker.folder, flush=True)
     time.sleep(60)

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.tests.support import engines
-from ansible_collections.longshore.images.tests.support.engines import HOST, OTHER, Engine, runnable_index
-from ansible_collections.longshore.images.tests.support.modules import ROOT, run
-from ansible_collections.longshore.images.tests.support.plays import Play, run_playbook
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
-from ansible_collections.longshore.images.tests.support.registry import Registry, needed, running_registry
+from tests.support import engines
+from tests.support.engines import HOST, OTHER, Engine, runnable_index
+from tests.support.modules import ROOT, run
+from tests.support.plays import Play, run_playbook
+from tests.support.privileges import needs_root
+from tests.support.registry import Registry, needed, running_registry
 
 IMAGE = runnable_index("journey", OTHER)
 # The text in the part for this host.

@@ -29,9 +29,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.graph import 
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import engines, modules
-from ansible_collections.longshore.images.tests.support.engines import HOST, OTHER, RELATED, Engine, Refused, runnable_image, runnable_index
-from ansible_collections.longshore.images.tests.support.images import Image
+from tests.support import engines, modules
+from tests.support.engines import HOST, OTHER, RELATED, Engine, Refused, runnable_image, runnable_index
+from tests.support.images import Image
 
 ONE = "docker.io/library/one:1"
 TWO = "localhost/tools/two:2"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from ansible_collections.longshore.images.tests.support import engines
-from ansible_collections.longshore.images.tests.support.fleets import Fleet
-from ansible_collections.longshore.images.tests.support.folders import short_folder
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.registry import running_registry
-from ansible_collections.longshore.images.tests.support.relay import Relay
+from tests.support import engines
+from tests.support.fleets import Fleet
+from tests.support.folders import short_folder
+from tests.support.images import make_image
+from tests.support.registry import running_registry
+from tests.support.relay import Relay
 
 
 def test_all_engines_get_what_was_preloaded_though_one_dies_in_the_middle_and_the_next_run_converges(

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import engines, modules
-from ansible_collections.longshore.images.tests.support.engines import HOST, OTHER, runnable_index
-from ansible_collections.longshore.images.tests.support.folders import short_folder
-from ansible_collections.longshore.images.tests.support.images import Image, make_image
-from ansible_collections.longshore.images.tests.support.relay import Relay
-from ansible_collections.longshore.images.tests.support.targets import TARGETS, Target, config_of
+from tests.support import engines, modules
+from tests.support.engines import HOST, OTHER, runnable_index
+from tests.support.folders import short_folder
+from tests.support.images import Image, make_image
+from tests.support.relay import Relay
+from tests.support.targets import TARGETS, Target, config_of
 
 APP = "quay.io/team/app"
 OTHERS = "docker.io/library/other:1"

@@ -19,7 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config i
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import HostRegistryConfig
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import routes_for
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
-from ansible_collections.longshore.images.tests.support.registry import needed
+from tests.support.registry import needed
 
 # Nobody listens at these ports of this machine.
 HERE, THERE = "127.0.0.1:1", "127.0.0.1:2"

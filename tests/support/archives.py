@@ -26,7 +26,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import plan_load
-from ansible_collections.longshore.images.tests.support.images import Image
+from tests.support.images import Image
 
 BLOCK = 512
 END = bytes(2 * BLOCK)

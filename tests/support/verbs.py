@@ -33,7 +33,7 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.remove impo
 from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
 from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import plan_verify
-from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_image, make_index, make_layer
+from tests.support.images import FakeRepository, Image, make_image, make_index, make_layer
 
 HOST = Platform.parse("linux/amd64")
 SHARED = make_layer("shared")

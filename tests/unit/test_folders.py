@@ -15,8 +15,8 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils import folders
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError
 from ansible_collections.longshore.images.plugins.module_utils.folders import MAX_DEPTH, Folder, make_path, open_parent, open_path
-from ansible_collections.longshore.images.tests.support.faults import in_child
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support.faults import in_child
+from tests.support.privileges import needs_root
 
 OTHER_USER = 54321
 

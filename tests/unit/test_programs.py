@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils import programs
 from ansible_collections.longshore.images.plugins.module_utils.programs import ProgramFailed, explain_skipped, find_program, run_program
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support.privileges import needs_root
 
 NAME = "longshore-test-program"
 STRANGER = 12345

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.longshore.images.plugins.module_utils import python_version
-from ansible_collections.longshore.images.tests.support.interpreters import interpreters, unsupported_interpreters
+from tests.support.interpreters import interpreters, unsupported_interpreters
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARD = ROOT / "plugins" / "module_utils" / "python_version.py"

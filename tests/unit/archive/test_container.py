@@ -18,7 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.container
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_DOCUMENT
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.tests.support.archives import END, Files, Link, member, pack, unpack
+from tests.support.archives import END, Files, Link, member, pack, unpack
 
 BLOB = bytes(range(256)) * 9000
 FILES: Files = {

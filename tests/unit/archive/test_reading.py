@@ -24,7 +24,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.layout import BASE_DIGESTS, CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest, read_manifest
-from ansible_collections.longshore.images.tests.support.archives import (
+from tests.support.archives import (
     Files,
     config_of,
     crane,
@@ -38,7 +38,7 @@ from ansible_collections.longshore.images.tests.support.archives import (
     oci,
     pack,
 )
-from ansible_collections.longshore.images.tests.support.images import make_image, make_index
+from tests.support.images import make_image, make_index
 
 IMAGE = make_image("one")
 OTHER = make_image("two", 1)

@@ -19,7 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.atomic_files impo
 from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.images import Image, make_index
+from tests.support.images import Image, make_index
 
 NAME = Reference.parse("r.test/app:1")
 

@@ -25,7 +25,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Dis
 from ansible_collections.longshore.images.plugins.module_utils.files import EARLY
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support.privileges import needs_root
 
 LARGE = random.Random(1).randbytes(3_000_001)
 SMALL = b"small"

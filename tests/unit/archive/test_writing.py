@@ -37,7 +37,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Uns
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.tests.support.images import make_image, make_index
+from tests.support.images import make_image, make_index
 
 NAME, OTHER = Reference.parse("app:1"), Reference.parse("quay.io/app:2")
 

@@ -19,8 +19,8 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address, Tls
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, InvalidOption
-from ansible_collections.longshore.images.tests.support.folders import short_folder
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support.folders import short_folder
+from tests.support.privileges import needs_root
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.engine import htt
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
 from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
-from ansible_collections.longshore.images.tests.support.folders import short_folder
+from tests.support.folders import short_folder
 
 
 @contextlib.contextmanager

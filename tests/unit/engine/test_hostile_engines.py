@@ -26,9 +26,9 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.http_api i
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.folders import short_folder
-from ansible_collections.longshore.images.tests.support.images import make_image
+from tests.support import modules
+from tests.support.folders import short_folder
+from tests.support.images import make_image
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

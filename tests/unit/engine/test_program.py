@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Eng
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.programs import Finished
-from ansible_collections.longshore.images.tests.support.folders import short_folder
+from tests.support.folders import short_folder
 
 
 def python(script: str, given: t.Iterable[bytes] = (), timeout: float = 20) -> Finished:

@@ -22,8 +22,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import Document
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.tests.support.folders import short_folder
-from ansible_collections.longshore.images.tests.support.images import make_image, make_index
+from tests.support.folders import short_folder
+from tests.support.images import make_image, make_index
 
 HOST = Platform.parse("linux/amd64")
 ID = "sha256:" + "1" * 64

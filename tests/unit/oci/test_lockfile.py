@@ -28,8 +28,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.lockfile impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
+from tests.support import modules
+from tests.support.images import Image, make_image, make_index
 
 NAME = "registry.test/team/app:3"
 ROOT, CHILD, OTHER = (f"sha256:{character * 64}" for character in "abc")

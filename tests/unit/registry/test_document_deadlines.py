@@ -24,11 +24,11 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config.s
 from ansible_collections.longshore.images.plugins.module_utils.registry.http import client, messages
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
-from ansible_collections.longshore.images.tests.support.programmable.doors import OpenDoor, TokenDoor, Tokens
-from ansible_collections.longshore.images.tests.support.programmable.server import Act, Answer, Asked, Fault, Server
+from tests.support.images import make_image
+from tests.support.programmable import acts
+from tests.support.programmable.distribution import Distribution
+from tests.support.programmable.doors import OpenDoor, TokenDoor, Tokens
+from tests.support.programmable.server import Act, Answer, Asked, Fault, Server
 
 IMAGE = make_image("app", 1)
 CONFIG = IMAGE.graph.images[0].manifest.config

@@ -14,10 +14,10 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
-from ansible_collections.longshore.images.tests.support.programmable.doors import OpenDoor
-from ansible_collections.longshore.images.tests.support.programmable.server import Server
+from tests.support.images import make_image
+from tests.support.programmable.distribution import Distribution
+from tests.support.programmable.doors import OpenDoor
+from tests.support.programmable.server import Server
 
 IMAGE = make_image()
 

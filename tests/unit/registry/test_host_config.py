@@ -25,7 +25,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.http.cli
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
-from ansible_collections.longshore.images.tests.support.registry import make_authority
+from tests.support.registry import make_authority
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,10 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.registry import tags as listing
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, Credentials, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
-from ansible_collections.longshore.images.tests.support.programmable.doors import PASSWORD, USER, TokenDoor, Tokens
-from ansible_collections.longshore.images.tests.support.programmable.server import Answer, Asked, Server
+from tests.support.images import make_image
+from tests.support.programmable.distribution import Distribution
+from tests.support.programmable.doors import PASSWORD, USER, TokenDoor, Tokens
+from tests.support.programmable.server import Answer, Asked, Server
 
 
 class OneScope(TokenDoor):

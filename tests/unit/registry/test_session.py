@@ -19,11 +19,11 @@ from ansible_collections.longshore.images.plugins.module_utils.registry import b
 from ansible_collections.longshore.images.plugins.module_utils.registry.blob_upload import BlobUpload
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.programmable import acts
-from ansible_collections.longshore.images.tests.support.programmable.distribution import Distribution
-from ansible_collections.longshore.images.tests.support.programmable.doors import OpenDoor
-from ansible_collections.longshore.images.tests.support.programmable.server import Fault, Server
+from tests.support.images import make_image
+from tests.support.programmable import acts
+from tests.support.programmable.distribution import Distribution
+from tests.support.programmable.doors import OpenDoor
+from tests.support.programmable.server import Fault, Server
 
 OPEN = "POST */blobs/uploads/*"
 FINISH = "PUT */blobs/uploads/*"

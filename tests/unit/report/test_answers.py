@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.longshore.images.plugins.plugin_utils.report.answers import Host, Image
-from ansible_collections.longshore.images.tests.support.answers import answer, row
+from tests.support.answers import answer, row
 
 APP = "docker.io/library/app:1"
 

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.plugin_utils.report.answers import Host
 from ansible_collections.longshore.images.plugins.plugin_utils.report.drift import State, differing, findings
-from ansible_collections.longshore.images.tests.support.answers import answer, digest, lock, row
+from tests.support.answers import answer, digest, lock, row
 
 APP = "docker.io/library/app:1"
 WEB = "registry.example.com:5000/team/web:2"

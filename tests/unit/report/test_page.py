@@ -12,8 +12,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.longshore.images.plugins.filter.report_page import report_page
-from ansible_collections.longshore.images.tests.support.answers import Row, answer, digest, lock_text, row
-from ansible_collections.longshore.images.tests.support.pages import Element, read_page
+from tests.support.answers import Row, answer, digest, lock_text, row
+from tests.support.pages import Element, read_page
 
 APP = "docker.io/library/app:1"
 WEB = "registry.example.com:5000/team/web:2"

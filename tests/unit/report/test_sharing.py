@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.plugin_utils.report.answers import Host, Image
 from ansible_collections.longshore.images.plugins.plugin_utils.report.sharing import Room
-from ansible_collections.longshore.images.tests.support.answers import answer, digest, row
+from tests.support.answers import answer, digest, row
 
 Parts = t.Mapping[str, int]
 

@@ -19,8 +19,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.faults import leftovers, snapshot, wrong_blobs
-from ansible_collections.longshore.images.tests.support.images import make_image, make_index
+from tests.support.faults import leftovers, snapshot, wrong_blobs
+from tests.support.images import make_image, make_index
 
 IMAGE = make_image("x", size=3000)
 NAME = Reference.parse("docker.io/library/x:1")

@@ -18,8 +18,8 @@ from ansible_collections.longshore.images.plugins.module_utils.folders import op
 from ansible_collections.longshore.images.plugins.module_utils.store import locks
 from ansible_collections.longshore.images.plugins.module_utils.store.other_runs import find_other_runs, folder_size
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.faults import end_of, snapshot, start_child
-from ansible_collections.longshore.images.tests.support.images import make_image
+from tests.support.faults import end_of, snapshot, start_child
+from tests.support.images import make_image
 
 IMAGE = make_image("x")
 

@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.images import FakeRepository, make_image, make_index
-from ansible_collections.longshore.images.tests.support.verbs import pull
+from tests.support.images import FakeRepository, make_image, make_index
+from tests.support.verbs import pull
 
 IMAGES = [make_image(f"image-{number}", 1) for number in range(5)]
 

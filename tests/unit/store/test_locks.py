@@ -18,9 +18,9 @@ from ansible_collections.longshore.images.plugins.module_utils.folders import op
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store import locks
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.faults import end_of, in_child, leftovers, start_child
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support.faults import end_of, in_child, leftovers, start_child
+from tests.support.images import make_image
+from tests.support.privileges import needs_root
 
 IMAGE = make_image("x")
 

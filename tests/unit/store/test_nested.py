@@ -21,9 +21,9 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, images_in_store
 from ansible_collections.longshore.images.plugins.module_utils.verbs.platforms import select_platforms
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import FakeRepository, Image, make_index
-from ansible_collections.longshore.images.tests.support.verbs import HOST, mend, pull
+from tests.support import modules
+from tests.support.images import FakeRepository, Image, make_index
+from tests.support.verbs import HOST, mend, pull
 
 NAME = "r.test/nested:1"
 

@@ -23,9 +23,9 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import (
 )
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.faults import in_child, snapshot
-from ansible_collections.longshore.images.tests.support.images import make_image, make_index
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support.faults import in_child, snapshot
+from tests.support.images import make_image, make_index
+from tests.support.privileges import needs_root
 
 NAME = "docker.io/library/x:1"
 

@@ -15,9 +15,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.partials import Partial
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.tests.support.faults import in_child
-from ansible_collections.longshore.images.tests.support.images import Image, make_image
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support.faults import in_child
+from tests.support.images import Image, make_image
+from tests.support.privileges import needs_root
 
 USER, GROUP = 4321, 8765
 

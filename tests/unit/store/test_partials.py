@@ -24,7 +24,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store.other_runs 
 from ansible_collections.longshore.images.plugins.module_utils.store.partials import Partial
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.store.writer import Writer
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support.privileges import needs_root
 
 DATA = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(100))
 BLOB = Descriptor(media_types.OCI_LAYER, Digest.of(DATA), len(DATA))

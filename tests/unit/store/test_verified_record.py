@@ -21,10 +21,10 @@ from ansible_collections.longshore.images.plugins.module_utils.store import stor
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.store.verified import mark_of
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.faults import in_child
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.privileges import needs_root
+from tests.support import modules
+from tests.support.faults import in_child
+from tests.support.images import make_image
+from tests.support.privileges import needs_root
 
 USER, GROUP, OTHER = 4321, 8765, 5432
 NAME = Reference.parse("r.test/app:1")

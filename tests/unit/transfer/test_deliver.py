@@ -31,7 +31,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import TransferPlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import PROGRESS_VARIABLE, Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index, make_layer
+from tests.support.images import Image, make_image, make_index, make_layer
 
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
 BASE = make_layer("base", 5000)

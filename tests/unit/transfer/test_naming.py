@@ -15,8 +15,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
-from ansible_collections.longshore.images.tests.support.images import make_image
-from ansible_collections.longshore.images.tests.support.verbs import HOST
+from tests.support.images import make_image
+from tests.support.verbs import HOST
 
 SOURCE = "r.test/source:1"
 FIRST = Reference.parse("r.test/first:1")

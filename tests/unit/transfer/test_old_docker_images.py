@@ -21,8 +21,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import Image, make_image
+from tests.support import modules
+from tests.support.images import Image, make_image
 
 NAME = "r.test/old:1"
 HOST = Platform.parse("linux/amd64")

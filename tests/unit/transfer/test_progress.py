@@ -27,9 +27,9 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.progress
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import PROGRESS_VARIABLE, Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.save import plan_save
-from ansible_collections.longshore.images.tests.support import modules
-from ansible_collections.longshore.images.tests.support.images import RemoteRepository, make_image
-from ansible_collections.longshore.images.tests.support.verbs import HOST, apply, opened, plan_pull
+from tests.support import modules
+from tests.support.images import RemoteRepository, make_image
+from tests.support.verbs import HOST, apply, opened, plan_pull
 
 BLOB = Descriptor("application/octet-stream", Digest.of(b""), 1000)
 NAME = "docker.io/library/app:1"

@@ -18,7 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove_remote import RemoteRemovalPlan, plan_remove_remote
-from ansible_collections.longshore.images.tests.support.images import Image, make_image, make_index
+from tests.support.images import Image, make_image, make_index
 
 ONE = make_image("one", 1)
 TWO = make_image("two", 1)
