@@ -20,7 +20,7 @@ Rules = t.Mapping[str, t.Sequence[t.Sequence[str]]]
 class Arguments:
     """Options, and the rules between them (`required_together` and the like). Every combination is a new value.
 
-    `unused` options are taken and have no effect: defaults for the whole action group may set them.
+    `unused` options are accepted without any effect: `module_defaults` of the action group may set them.
     """
 
     options: t.Mapping[str, Option]
@@ -34,27 +34,27 @@ class Arguments:
         return Arguments({**self.options, **other.options}, rules, self.file_options or other.file_options, self.unused | other.unused)
 
     def accepting(self, group: Arguments) -> Arguments:
-        """With the options of GROUP too, which have no effect here."""
+        """Return these arguments with the options of GROUP too, which have no effect in this module."""
         return Arguments({**group.options, **self.options}, self.rules, self.file_options, self.unused | (group.options.keys() - self.options.keys()))
 
     def extended(self, **options: Option) -> Arguments:
         return self + Arguments(options)
 
     def as_kwargs(self) -> dict[str, t.Any]:
-        """What AnsibleModule takes. With file options it adds Ansible's own ones for the mode and the owner of a file, `path`."""
+        """Return the arguments of AnsibleModule. With file options these include Ansible's own options for mode and owner of the file `path`."""
         kwargs: dict[str, t.Any] = {"argument_spec": {name: dict(option) for name, option in self.options.items()}, "supports_check_mode": True}
         if self.file_options:
             kwargs["add_file_common_args"] = True
         return {**kwargs, **self.rules}
 
     def check_paths(self, params: t.Mapping[str, t.Any]) -> None:
-        """Raises InvalidOption for an empty path among PARAMS: a variable that nobody set would else mean a default, or the folder of the process."""
+        """Raise InvalidOption for an empty path in PARAMS. Otherwise an unset variable would mean a default, or the current folder."""
         for name, option in _empty_paths(self.options, params):
             raise InvalidOption(f"{name} is empty; give a path{'' if option.get('required') else ', or leave it out'}")
 
 
 def at_least(params: t.Mapping[str, t.Any], option: str, least: int) -> float:
-    """An option that is a number. Raises InvalidOption for one that is less than LEAST, or is none at all: `nan` and `inf` pass for such."""
+    """Return an option that is a number. Raises InvalidOption if it is less than LEAST, `nan` or `inf`."""
     value = float(params[option])
     if not math.isfinite(value) or value < least:
         raise InvalidOption(f"{option} is {params[option]:g}; it has to be a number, and can't be less than {least}")
@@ -62,7 +62,7 @@ def at_least(params: t.Mapping[str, t.Any], option: str, least: int) -> float:
 
 
 def _empty_paths(options: t.Mapping[str, Option], params: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, Option]]:
-    """The options of type path, or lists of paths, that have an empty one, with all the names on the way to them."""
+    """Yield each option of type path, or list of paths, that holds an empty path, with the names of the options around it."""
     for name, option in options.items():
         value = params.get(name)
         values = value if isinstance(value, list) else [value]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Permission bits as tasks give them: octal text, or what YAML has made of it."""
+"""Read permission bits from a task: octal text, or the number that YAML made of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOOKS_OCTAL = re.compile(r"[0-7]{3,4}")
 
 
 def octal_mode(value: object, option: str) -> int:
-    """Permission bits from octal text, or from the number that YAML has made of it. Raises InvalidOption."""
+    """Return permission bits from octal text, or from the number that YAML made of it. Raises InvalidOption."""
     if isinstance(value, int) and not isinstance(value, bool):
         refuse_decimal(value, option)
         mode = value
@@ -29,10 +29,10 @@ def octal_mode(value: object, option: str) -> int:
 
 
 def refuse_decimal(number: int, option: str) -> None:
-    """Raises InvalidOption for a number that looks like a mode in its decimal digits, as `755` without quotes does: as permission bits it is another one.
+    """Raise InvalidOption for a number whose decimal digits look like a mode, as `755` without quotes: its permission bits are different ones.
 
-    YAML reads `0644` as octal, and makes 420 of it: such a number is a mode as it stands, since nobody would give others more than the owner has. 511 may be
-    either, and is refused as well.
+    YAML reads `0644` as octal and returns 420. Such a number is taken as a mode, since its decimal digits would give others more than the owner has.
+    511 may mean either, and is refused as well.
     """
     digits = str(number)
     if not _LOOKS_OCTAL.fullmatch(digits):

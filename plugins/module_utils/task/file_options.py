@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
 
 
 def check_file_options(params: t.Mapping[str, t.Any]) -> None:
-    """Raises InvalidOption for a mode that is none, and for an owner or a group that this host doesn't know."""
+    """Raise InvalidOption for an invalid mode, and for an owner or a group that this host doesn't know."""
     mode = params.get("mode")
     if isinstance(mode, int):
         refuse_decimal(mode, "mode")
@@ -45,13 +45,13 @@ def check_file_options(params: t.Mapping[str, t.Any]) -> None:
 
 
 def initial_mode(path: str, wanted: object) -> int:
-    """The mode with which the file begins: the one asked for where it is a number, else that of the file it replaces, else readable for all."""
+    """Return the mode with which a file is created: the requested one if it is a number, else that of the file it replaces, else readable for all."""
     mode = _number(wanted)
     return mode if mode is not None else existing_mode(path)
 
 
 def _number(wanted: object) -> int | None:
-    """The mode that is asked for by a number, which YAML may have read as one already."""
+    """Return a mode that is given in digits, as text or as the number that YAML made of it; None for a symbolic one."""
     if isinstance(wanted, int):
         return wanted
     return int(wanted, 8) if isinstance(wanted, str) and _OCTAL.fullmatch(wanted) else None
@@ -138,7 +138,7 @@ def _set_open_file(folder: Folder, name: str, status: os.stat_result, user: int,
 
 @contextlib.contextmanager
 def _raising(module: t.Any, path: str) -> t.Iterator[None]:
-    """Ansible's own functions end the module where a mode or an owner can't be set; here that is an error like others."""
+    """Raise InputOutputError if Ansible's own functions can't set a mode or an owner. By themselves they would end the module."""
 
     def fail_json(msg: str, **rest: t.Any) -> t.NoReturn:
         raise InputOutputError(f"{rest.get('path', path)}: {msg}" + (f" ({rest['details']})" if rest.get("details") else ""))

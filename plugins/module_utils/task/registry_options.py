@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a task's registry options to the settings of the registry room. Nothing here needs `requests`."""
+"""Turn a task's registry options into the settings of package registry. Nothing here needs `requests`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .arguments import at_least
 Params = t.Mapping[str, t.Any]
 
 _HUB_NAMES = (DOCKER_HUB, "index.docker.io")
-# What a task says once for the registry that it is about: options of which one means all of them.
+# Options of a task that apply to the one registry that it names. An entry of `registries` that sets one option of a group replaces the whole group.
 _TOGETHER = (("username", "password", "identity_token"), ("client_cert", "client_key"), ("ca_path",), ("validate_certs",), ("plain_http",))
 
 
 def client_settings(params: Params, references: t.Sequence[Reference], named_by_task: t.Sequence[Reference] | None = None) -> ClientSettings:
-    """The settings for a run that asks the registries of REFERENCES. NAMED_BY_TASK are those that stand in the task, by default all.
+    """Return the settings for a run that asks the registries of REFERENCES. NAMED_BY_TASK are those that the task itself names, by default all.
 
-    Raises InvalidOption for values that can't be, and for credentials outside `registries` that could go to several registries, or to one that only the
-    store names: whoever may write to the store would choose who gets them.
+    Raises InvalidOption for impossible values, and for credentials outside `registries` that could go to several registries, or to one that only the
+    store names: a user who may write to the store could choose the registry that gets them.
     """
     entries = {registry_name(entry["name"]): entry for entry in params["registries"]}
     if len(entries) != len(params["registries"]):
@@ -63,13 +63,13 @@ def client_settings(params: Params, references: t.Sequence[Reference], named_by_
 
 
 def _completed(entry: Params, task: Params) -> Params:
-    """The settings of the one registry that a task is about: what its entry leaves open the task itself says."""
+    """Return the settings of the one registry that a task names: its entry, completed by the options of the task."""
     missing = [options for options in _TOGETHER if all(entry[option] is None for option in options)]
     return {**entry, **{option: task[option] for options in missing for option in options}}
 
 
 def _host_settings(params: Params, where: str) -> HostSettings:
-    """The settings in the options of a task, of a registry or of a mirror, each of which has some of them."""
+    """Return the settings in the options of a task, of a registry or of a mirror, each of which has only some of them."""
     for option in ("ca_path", "client_cert", "client_key"):
         if params.get(option) and not os.path.exists(params[option]):
             raise InvalidOption(f"{option} {params[option]} of {where} doesn't exist")
@@ -94,7 +94,7 @@ def _host_settings(params: Params, where: str) -> HostSettings:
 
 def _mirror(entry: Params, registry: str) -> Mirror:
     mirror = Mirror(entry["url"], _host_settings(entry, f"mirror {redact_url(entry['url'])}"), entry["resolve_tags"])
-    mirror_route(mirror, registry)  # a bad address is told before anything is asked
+    mirror_route(mirror, registry)  # reports a bad address before any request is sent
     return mirror
 
 
@@ -113,7 +113,7 @@ def _credentials(params: Params) -> Credentials | None:
 
 
 def registry_name(text: str, option: str = "registries") -> str:
-    """A registry as references write it, so that `index.docker.io` and `docker.io` are one."""
+    """Return the name of a registry as references write it, so that `index.docker.io` and `docker.io` are the same. Raises InvalidOption."""
     if "/" in text:
         raise InvalidOption(f"{option}: {text} is not a registry's host[:port]")
     registry = Reference.parse(f"{text}/x").registry

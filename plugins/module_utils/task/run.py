@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running a module: make the plan, apply it unless in check mode, and say what it says."""
+"""Running a module: make the plan, apply it unless in check mode, and return what it says."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ from .secrets import address_secrets, redact, redact_values, without_addresses_s
 from .task import Task
 
 PlanFunction = t.Callable[[Task], Plan]
+Results = dict[str, t.Any]
+
+# The verbosity, as of `ansible-playbook -vvv`, at which a failure carries a traceback and the requests of the run.
+DEBUG_VERBOSITY = 3
 
 
 class _Module(AnsibleModule):
@@ -34,18 +38,22 @@ class _Module(AnsibleModule):
         t.cast(t.Any, super()).log(redact(msg, secrets), {name: redact(str(value), secrets) for name, value in (log_args or {}).items()})
 
     def fail_json(self, msg: str, **results: t.Any) -> t.NoReturn:
-        self.hide_addresses_secrets()
+        self.hide_address_secrets()
         super().fail_json(msg, **results)
 
-    def hide_addresses_secrets(self) -> None:
+    def hide_address_secrets(self) -> None:
         """Take the secrets out of the options, which Ansible returns as `invocation`, and have it look for them everywhere else."""
         self.no_log_values.update(address_secrets(self.params))
         self.params = without_addresses_secrets(self.params)
 
+    @property
+    def is_debugging(self) -> bool:
+        return int(t.cast(t.Any, self)._verbosity) >= DEBUG_VERBOSITY
+
 
 def _make_module(arguments: Arguments) -> _Module:
-    """Ansible's module. The state of the file at `path` is left out of its results: in check mode that would be the old file's."""
-    # An empty HOME would make `~` the root folder, for Ansible's options as for our own paths; without one the user's own home is looked up.
+    """Return Ansible's module. Its results leave out the state of the file at `path`, which in check mode would be that of the old file."""
+    # An empty HOME would make `~` the root folder, for Ansible's options as for our own paths. Without HOME, the user's own home is looked up.
     if os.environ.get("HOME") == "":
         del os.environ["HOME"]
     _forget_the_current_folder()
@@ -61,114 +69,123 @@ def _forget_the_current_folder() -> None:
 
 
 def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
-    """The whole of a module that changes something. No exception leaves it: each becomes one sentence and a stable cause."""
-    module = _make_module(arguments)
-    task = Task(_used(module.params, arguments), module.check_mode)
+    """Run a module that changes something. No exception leaves it: each becomes one sentence and a stable `error`."""
+    module, task = _start(arguments)
 
-    def planned_and_applied() -> dict[str, t.Any]:
+    def plan_and_apply() -> tuple[Results, t.Sequence[LongshoreError]]:
         with task.workers:
             if arguments.file_options:
                 check_file_options(module.params)
             planned = plan(task)
             planned.check_sinks()
-            if not task.check_mode:
+            if not module.check_mode:
                 planned = planned.apply(task.workers)
-                task.remember()
+                task.save_caches()
             if arguments.file_options and not planned.errors:
                 planned = _set_file_attributes(module, planned)
         for warning in planned.warnings():
-            module.warn(_shown(warning, task))
-        return _results(planned, task)
+            module.warn(redact(warning, task.secrets()))
+        return _results(planned, task), planned.errors
 
-    _finish(module, task, arguments, planned_and_applied)
+    _finish(module, task, arguments, plan_and_apply)
 
 
-def run_info(arguments: Arguments, facts: t.Callable[[Task], dict[str, t.Any]]) -> t.NoReturn:
-    """The whole of a module that only reads. It writes nothing at all, in check mode and outside."""
-    module = _make_module(arguments)
-    task = Task(_used(module.params, arguments), True)
+def run_info(arguments: Arguments, facts: t.Callable[[Task], Results]) -> t.NoReturn:
+    """Run a module that only reads. It writes nothing, in check mode or not."""
+    module, task = _start(arguments)
 
-    def found() -> dict[str, t.Any]:
+    def read() -> tuple[Results, t.Sequence[LongshoreError]]:
         with task.workers:
-            return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, **facts(task), **_places(task)}
+            return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, **facts(task), **_place_results(task)}, ()
 
-    _finish(module, task, arguments, found)
+    _finish(module, task, arguments, read)
 
 
-def _used(params: t.Mapping[str, t.Any], arguments: Arguments) -> dict[str, t.Any]:
-    return {name: value for name, value in params.items() if name not in arguments.unused}
+def _start(arguments: Arguments) -> tuple[_Module, Task]:
+    module = _make_module(arguments)
+    used = {name: value for name, value in module.params.items() if name not in arguments.unused}
+    return module, Task(used, module.check_mode, debug=module.is_debugging)
 
 
 def _set_file_attributes(module: AnsibleModule, planned: Plan) -> Plan:
-    """Set owner and mode of the file that was written, or would be. This is a change of its own only if the file isn't written."""
+    """Set owner and mode of the file that was written, or would be. This is a separate change only if the file isn't written."""
     if not set_file_options(module, module.params["path"]) or planned.changed:
         return planned
     return dataclasses.replace(planned, extra_actions=(*planned.extra_actions, f"set the mode or the owner of {module.params['path']}"))
 
 
-def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
+def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[[], tuple[Results, t.Sequence[BaseException]]]) -> t.NoReturn:
+    errors: t.Sequence[BaseException]
     try:
         arguments.check_paths(task.params)
-        results = work()
+        results, errors = work()
     except LongshoreError as error:
-        results = _failure(error)
+        results, errors = _failure(error), [error]
     except OSError as error:
-        results = _failure(system_error(error))
-    except Exception as error:  # noqa: BLE001 - no exception leaves main(): a traceback could show secrets, and tells a user nothing
-        results = {
-            "failed": True,
-            "error": "internal_error",
-            "msg": f"{type(error).__name__} in Longshore itself, please report it: {error}",
-        }
+        results, errors = _failure(system_error(error)), [error]
+    except Exception as error:  # noqa: BLE001 - no exception leaves main(): a traceback could show secrets
+        results, errors = _internal_error(error), [error]
     finally:
         task.close()
-    module.no_log_values.difference_update(task.harmless())
-    module.no_log_values.update(task.secrets())
-    module.hide_addresses_secrets()
+    secrets = task.secrets()
+    module.no_log_values.difference_update(task.values_not_to_hide())
+    module.no_log_values.update(secrets)
+    module.hide_address_secrets()
     for warning in task.warnings:
-        module.warn(_shown(warning, task))
-    if results.get("failed"):
-        module.fail_json(**redact_values(results, task.secrets()))
-    module.exit_json(**results)
+        module.warn(redact(warning, secrets))
+    if not results.get("failed"):
+        module.exit_json(**results)
+    if module.is_debugging:
+        results["invocation"] = {"module_args": module.params, **_diagnostics(task, errors)}
+    module.fail_json(**redact_values(results, secrets))
 
 
-def _results(plan: Plan, task: Task) -> dict[str, t.Any]:
-    results: dict[str, t.Any] = {
+def _internal_error(error: Exception) -> Results:
+    request = "please report it with what the same task prints at -vvv, which adds a traceback and the requests, without secrets"
+    return {"failed": True, "error": "internal_error", "msg": f"{type(error).__name__} in Longshore itself, {request}: {error}"}
+
+
+def _diagnostics(task: Task, errors: t.Sequence[BaseException]) -> Results:
+    """Return what a bug report needs. Ansible prints `invocation` only at -vvv, so other output doesn't get longer."""
+    import traceback
+
+    lines = [line for error in errors[:3] for line in traceback.format_exception(type(error), error, error.__traceback__)]
+    return {"traceback": "".join(lines).splitlines(), "requests": task.request_rows()}
+
+
+def _results(plan: Plan, task: Task) -> Results:
+    results: Results = {
         **plan.facts(),
         "changed": plan.changed,
         "actions": plan.actions(),
         "diff": plan.diff(),
         "images": plan.rows(),
-        **_places(task),
+        **_place_results(task),
     }
     return {**results, **failure_results(plan.errors, len(plan.images))}
 
 
-def _places(task: Task) -> dict[str, t.Any]:
-    """What is told of the places that the run is about: the folder of the store, and the quota of the registries."""
+def _place_results(task: Task) -> Results:
+    """Return the folder of the store and the quota of the registries, if the run uses them."""
     store = {"store": task.opened_store.path} if task.opened_store is not None else {}
     return {**store, "rate_limit": task.rate_limit} if task.uses_registries else store
 
 
-def failure_results(errors: t.Sequence[LongshoreError], images: int) -> dict[str, t.Any]:
-    """The results that make a run one in which some of its IMAGES failed; none where no error is."""
-    return {**_failure(errors[0]), "msg": _told_together(errors, images)} if errors else {}
+def failure_results(errors: t.Sequence[LongshoreError], images: int) -> Results:
+    """Return the results of a run in which some of its IMAGES failed; none if there is no error."""
+    return {**_failure(errors[0]), "msg": _join_messages(errors, images)} if errors else {}
 
 
-def _failure(error: LongshoreError) -> dict[str, t.Any]:
-    failure: dict[str, t.Any] = {"failed": True, "msg": error.message, "error": error.cause}
+def _failure(error: LongshoreError) -> Results:
+    failure: Results = {"failed": True, "msg": error.message, "error": error.cause}
     if error.status is not None:
         failure.update(status=error.status, registry_errors=list(error.registry_errors))
     return failure
 
 
-def _told_together(errors: t.Sequence[LongshoreError], images: int) -> str:
-    """One sentence for one failure; for several the first ones, and how many there are."""
+def _join_messages(errors: t.Sequence[LongshoreError], images: int) -> str:
+    """Return the message of one failure; for several, the first messages and the number of failures."""
     if len(errors) == 1:
         return errors[0].message
-    told = "; ".join(error.message for error in errors[:3])
-    return f"{len(errors)} of {images} images failed: {told}{'; ...' if len(errors) > 3 else ''}"
-
-
-def _shown(text: str, task: Task) -> str:
-    return redact(text, task.secrets())
+    messages = "; ".join(error.message for error in errors[:3])
+    return f"{len(errors)} of {images} images failed: {messages}{'; ...' if len(errors) > 3 else ''}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keeping secrets out of everything that a task prints, in every form that they take on their way to a registry."""
+"""Keep secrets out of everything that a task prints, in every form in which they are sent to a registry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HIDDEN = "********"
 
 
 def secret_forms(secret: str, username: str | None = None) -> set[str]:
-    """SECRET as it is, and as it looks in URLs and their paths, JSON, an `Authorization` header, and where its bytes are taken for Latin-1."""
+    """Return SECRET unchanged, and as it looks in URLs, paths, JSON, an `Authorization` header, and when its bytes are read as Latin-1."""
     encoded = _encoded(secret)
     forms = {secret, quote(encoded, safe=""), quote(encoded), quote_plus(encoded), encoded.decode("latin-1")}
     forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
@@ -34,7 +34,7 @@ def secret_forms(secret: str, username: str | None = None) -> set[str]:
 
 
 def secret_forms_in_url(address: str) -> set[str]:
-    """The forms of a password that stands in an address, such as that of a proxy: as it is written there, and what it means."""
+    """Return the forms of a password in an address, such as that of a proxy: as it is written there, and unquoted."""
     userinfo = address.rpartition("://")[2].partition("/")[0].rpartition("@")[0]
     username, _colon, password = userinfo.partition(":")
     return secret_forms(password, username) | secret_forms(unquote(password), unquote(username)) if password else set()
@@ -55,7 +55,7 @@ def userinfo_forms(address: str) -> set[str]:
     if colon or len(userinfo) >= MIN_SECRET_LENGTH:
         forms |= secret_forms(userinfo) | secret_forms(unquote(userinfo))
     if password:
-        # What Ansible makes of an address in a log before it knows of a secret.
+        # Ansible replaces the password in a logged address by itself, before a module can register the secret.
         forms.add(f"{username}:{_HIDDEN}")
         forms |= secret_forms(password, username) | secret_forms(unquote(password), unquote(username))
     return forms
@@ -91,9 +91,9 @@ def _hidden_userinfo(address: str) -> str:
 
 
 def redact(text: str, secrets: t.Iterable[str]) -> str:
-    """TEXT with every secret replaced: for messages of strangers, in which a secret may have been put on purpose.
+    """Return TEXT with every secret replaced. It is for text of registries and images, which may hold a secret on purpose.
 
-    So is the beginning of one where the text was cut, which three dots tell.
+    If the text was cut, which three dots show, the beginning of a secret before the cut is replaced too.
     """
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _MIN_LENGTH:
@@ -102,7 +102,7 @@ def redact(text: str, secrets: t.Iterable[str]) -> str:
 
 
 def redact_values(value: t.Any, secrets: t.Collection[str]) -> t.Any:
-    """A result with every secret replaced in all of its texts."""
+    """Return a result with every secret replaced in all of its texts."""
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, dict):
@@ -127,7 +127,7 @@ def _base64(text: str) -> str:
 
 
 def _encoded(text: str) -> bytes:
-    """Never fails: what keeps secrets out of errors must not be one."""
+    """Encode TEXT without ever failing: the code that keeps secrets out of errors must not raise one."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A task as plan functions see it: its options as values of the trade, and the places they name."""
+"""The options of a task as typed values, and the places that they name."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..oci.glob import is_glob
 from ..oci.location import Location
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference, parse_selector
+from ..oci.text import sanitise
 from ..store.store import Store
 from ..transfer.workers import Workers
 from .arguments import at_least
@@ -27,6 +28,7 @@ from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, address_secrets, secr
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
     from ..oci.lockfile import LockFile
+    from ..registry.config.settings import ClientSettings
     from ..registry.registries import Registries
     from ..registry.repository import Repository
 
@@ -35,47 +37,58 @@ USER_STORE = "longshore/images"
 
 
 class Task:
-    """The options of one run. Places are opened when they are first asked for."""
+    """The options of one run. Places are opened when they are first needed."""
 
-    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool) -> None:
+    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool, *, debug: bool = False) -> None:
+        """With DEBUG, requests to registries are logged."""
         self.params = params
         self.check_mode = check_mode
         self.host = host_platform()
         self.workers = Workers(int(params.get("concurrency") or 1))
+        self._debug = debug
         self._store: Store | None = None
         self._registries: Registries | None = None
+        self._settings: ClientSettings | None = None
 
     # Options.
 
     def references(self, option: str) -> list[Reference]:
+        """Return the references in an option. Raises InvalidReference."""
         return [Reference.parse(text) for text in self._texts(option)]
 
     def selectors(self, option: str) -> list[Reference | Digest]:
-        """References, and IDs and digests written in full."""
+        """Return references, and IDs and digests written in full. Raises InvalidReference."""
         return [parse_selector(text) for text in self._texts(option)]
 
     def locations(self, src: str, dest: str) -> tuple[Location, Location]:
-        """Two places that a user named, to read from and to write to; `~` and variables in their paths are the managed host's."""
+        """Return two places that a user named, to read from and to write to; `~` and variables in their paths are the managed host's."""
         return _on_host(Location.parse(src)), _on_host(Location.parse_destination(dest))
 
     def _texts(self, option: str) -> list[str]:
         value = self.params[option]
-        return [] if value is None else [value] if isinstance(value, str) else list(value)
+        if value is None:
+            return []
+        if not isinstance(value, str):
+            # Ansible takes text for a list apart at its commas, and leaves the spaces after them.
+            return [str(text).strip() for text in value]
+        if value.startswith("[") and value.endswith("]"):
+            raise InvalidReference(f"{option} takes one image, and got a list: {sanitise(value, 200)}")
+        return [value]
 
     @property
     def selection(self) -> Selection | None:
-        """The platforms asked for; None where the task says nothing of them."""
+        """The requested platforms; None if the task doesn't name any."""
         texts = self.params.get("platform")
         return Selection.parse(texts) if texts else None
 
     @property
     def host_selection(self) -> Selection:
-        """The platforms asked for, else the managed host's own."""
+        """The requested platforms, else the managed host's own."""
         return self.selection or Selection((self.host,), explicit=False)
 
     @property
     def lock(self) -> LockFile | None:
-        """What the task's lock file says; None where it has none. Raises UnsupportedFormat for what is none, InvalidOption for one that nobody read."""
+        """The content of the task's lock file; None if it has none. Raises UnsupportedFormat for anything else, InvalidOption for a file that wasn't read."""
         if self.params["lock_file"] is not None:
             raise InvalidOption(
                 "lock_file is read on the controller by the action plugin of image_pull, which did not run; give the file's content as lock"
@@ -119,7 +132,7 @@ class Task:
         return open_archive(path)
 
     def remote_references(self, option: str) -> list[Reference]:
-        """The images to ask registries for, which are opened for them. Raises InvalidOption where none is named, InvalidReference for a glob or an ID."""
+        """Return the images to ask registries for, and open these. Raises InvalidOption if no image is named, InvalidReference for a glob or an ID."""
         texts = self._texts(option)
         if not texts:
             raise InvalidOption(
@@ -145,10 +158,15 @@ class Task:
         """
         from .registry_options import client_settings
 
-        self._settings = client_settings(self.params, references, named_by_task)
+        settings = client_settings(self.params, references, named_by_task)
+        if self._debug:
+            from ..registry.http.request_log import RequestLog
+
+            settings = dataclasses.replace(settings, request_log=RequestLog())
+        self._settings = settings
 
     def open_registry(self, option: str) -> str:
-        """As `open_registries`, for a run that asks the one registry that OPTION names; returns its name as references have it."""
+        """Call `open_registries` for the one registry that OPTION names. Return its name as references have it."""
         from .registry_options import registry_name
 
         registry = registry_name(self.params[option], option)
@@ -156,39 +174,45 @@ class Task:
         return registry
 
     def repository(self, reference: Reference) -> Repository:
-        """A registry's repository to read from, over mirrors where there are some. Raises MissingLibrary on a host without `requests`."""
+        """Return a registry's repository to read from, through its mirrors. Raises MissingLibrary on a host without `requests`."""
         return self.registries.repository(reference)
 
     def destination(self, reference: Reference) -> Repository:
-        """A registry's repository to change: no mirror has a say in what is there."""
+        """Return a registry's repository to change, without mirrors. Raises MissingLibrary on a host without `requests`."""
         return self.registries.repository(reference, direct=True)
 
     @property
     def registries(self) -> Registries:
-        """All registries that were checked for. Raises MissingLibrary on a host without `requests`."""
+        """The registries of the run, after `open_registries`. Raises MissingLibrary on a host without `requests`."""
         if self._registries is None:
             from ..registry.registries import Registries
 
-            self._registries = Registries(self._settings)
+            self._registries = Registries(t.cast("ClientSettings", self._settings))
         return self._registries
 
     @property
     def rate_limit(self) -> dict[str, int | None] | None:
-        """How much of a registry's quota is left, where one told."""
-        told = self._registries.client.rate_limit if self._registries is not None else None
-        return {"limit": told[0], "remaining": told[1]} if told is not None else None
+        """The quota that a registry reported, None if none did."""
+        reported = self._registries.client.rate_limit if self._registries is not None else None
+        return {"limit": reported[0], "remaining": reported[1]} if reported is not None else None
 
     @property
     def warnings(self) -> list[str]:
-        """What a user should know beside the results."""
+        """Warnings about the configuration of registries."""
         return self._registries.warnings if self._registries is not None else []
 
-    def remember(self) -> None:
-        """Keeps what this run learned, so that the next has less to do; only where there is a store already, and nobody else is just writing to it."""
+    def request_rows(self) -> list[dict[str, t.Any]]:
+        """Return the logged requests of a run with debugging."""
+        log = self._settings.request_log if self._settings is not None else None
+        return log.rows() if log is not None else []
+
+    def save_caches(self) -> None:
+        """Save what this run learned about the store, so that the next one has less to do, unless another run is writing to the store."""
         if self._store is not None and self._store.unsaved_caches:
             self._store.lock_timeout = 0
+            # A writer saves the caches when it ends. Without that the next run takes longer, and nothing else.
             with contextlib.suppress(LongshoreError), self._store.open_writer(()):
-                """What a writer keeps when it ends is all that is wanted; without it the next run takes longer, and nothing else."""
+                pass
 
     def close(self) -> None:
         """Close what the run holds open on disk."""
@@ -196,18 +220,18 @@ class Task:
             self._store.close()
 
     def _with_options(self) -> t.Iterator[t.Mapping[str, t.Any]]:
-        """All that has credentials among its options: the task, registries and mirrors."""
+        """Yield all groups of options that may hold credentials: those of the task, of registries and of mirrors."""
         yield self.params
         for registry in self.params.get("registries") or ():
             yield registry
             yield from registry["mirrors"]
 
-    def harmless(self) -> set[str]:
-        """What Ansible would hide and mustn't: values of headers such as `1` or `true`, which would be hidden in every other word too."""
+    def values_not_to_hide(self) -> set[str]:
+        """Return short values of headers such as `1` or `true`, which Ansible would hide inside of other words too."""
         return {value for options in self._with_options() for value in _header_values(options) if len(value) < MIN_SECRET_LENGTH}
 
     def secrets(self) -> set[str]:
-        """Every secret that this run knows, in all its forms."""
+        """Return every secret that this run knows, in all its forms."""
         secrets = address_secrets(self.params)
         for name, address in os.environ.items():
             if name.lower().endswith("_proxy") or name in ADDRESS_VARIABLES:
@@ -236,12 +260,13 @@ def _header_values(options: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def host_platform() -> Platform:
+    """Return the platform of the managed host."""
     system = os.uname()
     return Platform.of_machine(system.sysname, system.machine)
 
 
 def default_store() -> str:
-    """Where images are kept when the task doesn't say: a system's folder for root, a folder of their own for others."""
+    """Return the store of a task that doesn't name one: a folder of the system for root, a folder in the home for other users."""
     if os.geteuid() == 0:
         return ROOT_STORE
     data = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
@@ -251,5 +276,5 @@ def default_store() -> str:
 def _store_mode(value: object) -> int:
     mode = octal_mode(value, "store_mode")
     if mode & 0o700 != 0o700:
-        raise InvalidOption(f"store_mode {mode:04o} would keep the owner out")
+        raise InvalidOption(f"store_mode {mode:04o} denies the store to its owner; it must include 0700")
     return mode

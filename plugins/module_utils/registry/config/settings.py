@@ -10,6 +10,9 @@ import dataclasses
 import re
 import typing as t
 
+if t.TYPE_CHECKING:
+    from ..http.request_log import RequestLog
+
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 
@@ -84,7 +87,7 @@ class ClientSettings:
     """What holds for all registries of a run. `timeout` is seconds without progress, `retries` how often a request is tried at most.
 
     With `host_config` the configuration of this host's engines counts where the task says nothing. `default` holds credentials for the registries in
-    `credentials_for` alone; None means all.
+    `credentials_for` alone; None means all. A `request_log` records every request.
     """
 
     default: HostSettings = HostSettings()
@@ -96,6 +99,7 @@ class ClientSettings:
     retries: int = 5
     concurrency: int = 4
     credentials_for: frozenset[str] | None = None
+    request_log: RequestLog | None = None
 
     def for_host(self, registry: str) -> HostSettings:
         """Return the settings for a registry, without the credentials of the task if it isn't one that they are for."""

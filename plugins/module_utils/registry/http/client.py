@@ -56,6 +56,8 @@ class HttpClient:
         self._lock = threading.Lock()
         self._gates: dict[t.Hashable, Throttle] = {}
         self._session = make_session(CONNECTIONS * settings.concurrency, settings.timeout)
+        if settings.request_log is not None:
+            self._session = settings.request_log.watch(self._session)
 
     def host_credentials(self, registry: str, repository: str) -> Credentials | None:
         """What the host's auth files and their helpers have for a repository."""
