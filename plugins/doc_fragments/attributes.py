@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The attributes that all modules have in common."""
+"""Attributes that all modules share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ options: {}
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode) and return what the real run that follows returns, without writing anything.
+    description: Can run in C(check_mode). Writes nothing, and returns the same results as the real run that follows.
   diff_mode:
     support: full
     description: Returns the names that change, with their digests and platforms before and after.
@@ -23,7 +23,7 @@ attributes:
   platform:
     support: full
     platforms: posix
-    description: The managed hosts on which this works. They need Python 3.9 or newer.
+    description: The systems that managed hosts may run. They need Python 3.9 or newer.
 """
 
     INFO_MODULE = r"""
@@ -31,17 +31,17 @@ options: {}
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode); nothing is ever written.
+    description: Can run in C(check_mode). The module never writes anything.
   diff_mode:
     support: full
-    description: Nothing is ever changed, so there is never a difference.
+    description: The module never changes anything, so the diff is always empty.
   idempotent:
     support: full
-    description: When run twice in a row with the same arguments, both runs change nothing.
+    description: The module never changes anything, however often it runs.
   platform:
     support: full
     platforms: posix
-    description: The managed hosts on which this works. They need Python 3.9 or newer.
+    description: The systems that managed hosts may run. They need Python 3.9 or newer.
 """
 
     ACTIONGROUP = r"""

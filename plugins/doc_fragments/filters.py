@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The conditions by which modules choose among the images of a place."""
+"""Conditions that select images of a store, an engine, an archive or a registry."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   filters:
-    description: Conditions that images must fulfil to be considered, all of them.
+    description: Conditions that select images. An image must meet all of them.
     type: dict
     default: {}
     suboptions:
       reference:
-        description: Globs on the normalised name, of which one must match. C(*) and C(?) don't match a slash.
+        description: Globs on the normalised name. The name must match at least one. C(*) and C(?) don't match a slash.
         type: list
         elements: str
         default: []
@@ -26,12 +26,12 @@ options:
         elements: str
         default: []
       dangling:
-        description: V(true) takes unnamed images only, V(false) named ones only.
+        description: V(true) selects unnamed images only, V(false) named images only.
         type: bool
       before:
-        description: An image of the same place. Only images that were created before it are taken.
+        description: An image in the same place. Only images that were created before it are selected.
         type: str
       since:
-        description: An image of the same place. Only images that were created after it are taken.
+        description: An image in the same place. Only images that were created after it are selected.
         type: str
 """

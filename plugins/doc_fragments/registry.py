@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options by which modules reach registries."""
+"""Options for connections to registries."""
 
 from __future__ import annotations
 
@@ -13,161 +13,166 @@ options:
   username:
     description:
       - The user name for the registry that the references name.
-      - When the references name several registries, put credentials under O(registries) instead.
-      - Without credentials in the task those of the host's auth files are used, see O(auth_file).
+      - If the references name several registries, set the credentials of each under O(registries) instead.
+      - If the task sets no credentials, the module reads the host's auth files, see O(auth_file).
     type: str
   password:
-    description: The password that goes with O(username).
+    description: The password of O(username).
     type: str
   identity_token:
-    description: A token by which the registry's token server gives others, as C(docker login) gets it from some registries. It stands in place of O(password).
+    description:
+      - An identity token, used instead of O(password). The registry's token server exchanges it for access tokens.
+      - Some registries issue identity tokens to C(docker login).
     type: str
   auth_file:
     description:
-      - A file with credentials as C(podman login) or C(docker login) write it.
-      - By default the first of C($REGISTRY_AUTH_FILE), C($XDG_RUNTIME_DIR/containers/auth.json), C(~/.config/containers/auth.json),
-        C($DOCKER_CONFIG/config.json) and C(~/.docker/config.json) that has credentials for the registry. Without C($XDG_RUNTIME_DIR) it is
-        C(/run/containers/UID/auth.json), where C(podman login) then writes.
-      - Credential helpers that these files name are asked. One that fails is an error, and never taken for a host that has no credentials.
+      - A file with credentials, as C(podman login) or C(docker login) write it.
+      - By default the module reads C($REGISTRY_AUTH_FILE), C($XDG_RUNTIME_DIR/containers/auth.json), C(~/.config/containers/auth.json),
+        C($DOCKER_CONFIG/config.json) and C(~/.docker/config.json), and uses the first file with credentials for the registry.
+      - If C($XDG_RUNTIME_DIR) isn't set, C(/run/containers/UID/auth.json) takes its place, because C(podman login) then writes there.
+      - Credential helpers named in these files are used. The task fails if a helper fails. It never continues without credentials then.
     type: path
   host_config:
     description:
-      - Whether the files count by which this host's engines find registries. What the task says comes first.
-      - Of podman's C(registries.conf), prefixes, locations, mirrors, C(insecure) and C(blocked) are kept to; of containerd's C(hosts.toml) under
-        C(/etc/containerd/certs.d) hosts with their capabilities, C(server), C(ca), C(client), C(skip_verify), C(header) and C(override_path).
-      - A file that podman refuses is an error that names the line. Of files in version 1 of its format, blocked and insecure registries are kept to.
-      - Certificates for a registry, C(*.crt) of authorities and a pair C(*.cert) and C(*.key) of this host, are taken from the first folder of that
-        registry under C(~/.config/containers/certs.d), C(/etc/containers/certs.d) and C(/etc/docker/certs.d), or else from
-        C(/etc/containerd/certs.d) where it has no C(hosts.toml).
-      - Aliases of podman are not, since they would make another image of the same name; a short name is always one of Docker Hub.
-      - Reading them takes Python 3.11 or newer on the managed host, or its library C(tomli). Otherwise a file that says something is warned of and passed over.
+      - Whether to follow the registry configuration that the engines of this host use. Options of the task take precedence.
+      - In podman's C(registries.conf), the module follows prefixes, locations, mirrors, C(insecure) and C(blocked). It fails on a file that podman refuses, and
+        names the line. In files of format version 1 it follows blocked and insecure registries.
+      - In containerd's C(hosts.toml) below C(/etc/containerd/certs.d), the module follows hosts with their capabilities, C(server), C(ca), C(client),
+        C(skip_verify), C(header) and C(override_path).
+      - Certificates of a registry are CA files C(*.crt) and client pairs C(*.cert) and C(*.key). They come from the first folder of the registry found in
+        C(~/.config/containers/certs.d), C(/etc/containers/certs.d) and C(/etc/docker/certs.d), else from C(/etc/containerd/certs.d) if that folder has no
+        C(hosts.toml).
+      - Podman's short-name aliases are ignored, because they would change which image a name means. A short name always means Docker Hub.
+      - Reading these TOML files needs Python 3.11 or newer on the managed host, or the Python library C(tomli). Without it, the module skips files that
+        contain settings and warns about them.
     type: bool
     default: true
   validate_certs:
-    description: Whether the registry's certificate must be valid.
+    description: Whether to verify the registry's TLS certificate.
     type: bool
     default: true
   ca_path:
-    description: A file of certificates of authorities to trust instead of the host's, or a folder prepared with C(openssl rehash).
+    description: A file with CA certificates to trust instead of the host's, or a folder prepared with C(openssl rehash).
     type: path
   client_cert:
-    description: A file with the certificate by which the host shows who it is, and its key unless O(client_key) names that.
+    description: A file with the client certificate to present to the registry. It must also hold the private key, unless O(client_key) is set.
     type: path
   client_key:
-    description: The file with the private key of O(client_cert).
+    description: A file with the private key of O(client_cert).
     type: path
   plain_http:
     description:
-      - V(true) means HTTP without TLS, V(false) means always TLS.
-      - When it is left out, TLS is used, except for a registry on the loopback interface that answers a TLS greeting with something that isn't TLS.
-        Names that end in C(.localhost) count as such where they lead to this host.
+      - V(true) uses HTTP without TLS. V(false) always uses TLS.
+      - By default the module uses TLS, with one exception. A registry on the loopback interface that doesn't speak TLS is used over HTTP.
+      - Names that end in C(.localhost) count as loopback if they resolve to this host.
     type: bool
   proxy:
     description:
-      - The address of an HTTP proxy to ask registries through. Special characters in its user name and password are quoted, V(%2F) for a slash.
-      - By default the environment's C(http_proxy), C(https_proxy) and C(no_proxy) count, though never for registries on the loopback interface.
+      - The URL of an HTTP proxy for requests to registries. Special characters in its user name and password must be percent-encoded, such as V(%2F) for a slash.
+      - By default the environment variables C(http_proxy), C(https_proxy) and C(no_proxy) apply, except for registries on the loopback interface.
     type: str
   timeout:
     description:
-      - How many seconds a request may go without any progress.
-      - Connecting may take 10 seconds and a silence 30 seconds at most. Less than 1 KiB a second over 60 seconds is no progress either.
+      - How many seconds a request may take without any progress.
+      - Connecting may take at most 10 seconds, and a pause at most 30 seconds. Less than 1 KiB per second over 60 seconds counts as no progress.
     type: float
     default: 60
   retries:
-    description: How often a request is tried at most when it fails for a reason that may pass.
+    description: How many times a request is tried at most, if it fails for a temporary reason.
     type: int
     default: 5
   concurrency:
     description:
       - How many transfers run at once, over all images of the task.
-      - A blob of 64 MiB and more comes over up to 8 connections where the registry honours ranges, as long as all transfers together have no more than twice
-        this number. With V(1) there is never more than one connection.
+      - A blob of 64 MiB or more is downloaded over up to 8 connections, if the registry supports ranges. All transfers together use at most twice as many
+        connections as this number.
+      - With V(1) there is never more than one connection.
     type: int
     default: 4
   registries:
     description:
-      - Settings for single registries. They come before the settings of the task itself.
-      - Where the references name one registry, what its settings here leave open, credentials among it, is taken from the task itself. Where they
-        name several, a registry that is listed has none of the task's credentials and TLS settings.
+      - Settings for single registries. They take precedence over the same options of the task.
+      - If all references name one registry, settings that its entry leaves out come from the task, credentials included.
+      - If the references name several registries, a registry with an entry gets neither credentials nor TLS settings from the task.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: The registry, as it stands in references, for example V(docker.io) or V(registry.example.com:5000).
+        description: The registry as written in references, such as V(docker.io) or V(registry.example.com:5000).
         type: str
         required: true
       username:
         description: The user name for this registry.
         type: str
       password:
-        description: The password that goes with O(registries[].username).
+        description: The password of O(registries[].username).
         type: str
       identity_token:
-        description: As O(identity_token), for this registry.
+        description: Like O(identity_token), for this registry.
         type: str
       token_hosts:
         description:
-          - Token servers of this registry, as host:port, that may be asked though their address is this machine's or a private network's.
-          - Without it a registry can't make this host send requests, and credentials, to an address there, unless it is the registry's own. A token
-            server with a name may be in a private network, but not on a loopback or link-local address.
+          - Token servers of this registry, as host:port, to trust although they have a local or private IP address.
+          - Without an entry here, a registry can't make this host send requests or credentials to a loopback, link-local or private IP address, unless the
+            registry itself has that address. A token server with a host name may be in a private network, but not on a loopback or link-local address.
         type: list
         elements: str
         default: []
       validate_certs:
-        description: Whether this registry's certificate must be valid, as it must when neither this nor O(validate_certs) says otherwise.
+        description: Whether to verify this registry's TLS certificate. By default it is verified, unless O(validate_certs=false) applies to this registry.
         type: bool
       ca_path:
-        description: As O(ca_path), for this registry.
+        description: Like O(ca_path), for this registry.
         type: path
       client_cert:
-        description: As O(client_cert), for this registry.
+        description: Like O(client_cert), for this registry.
         type: path
       client_key:
-        description: As O(client_key), for this registry.
+        description: Like O(client_key), for this registry.
         type: path
       plain_http:
-        description: As O(plain_http), for this registry.
+        description: Like O(plain_http), for this registry.
         type: bool
       mirrors:
         description:
-          - Other places for this registry's images, asked in this order before the registry itself, which is asked for what they don't have or can't give.
-          - A mirror is never given the credentials of the registry. It takes the place of mirrors that O(host_config) would find.
+          - Mirrors of this registry. The module asks them in this order, and the registry itself for everything that no mirror provides.
+          - A mirror never receives the credentials of the registry. These mirrors replace those that O(host_config) would find.
         type: list
         elements: dict
         default: []
         suboptions:
           url:
             description:
-              - The address of the mirror, C(scheme://host[:port][/prefix]).
-              - A repository is asked for below C(/v2/[prefix/]), with C(?ns=) and the name of the registry.
+              - The address of the mirror, as C(scheme://host[:port][/prefix]).
+              - The module requests repositories below C(/v2/[prefix/]) and adds C(?ns=) with the name of the registry.
             type: str
             required: true
           headers:
             description:
-              - Headers that go with every request to this mirror, and to no other host.
-              - Values of eight characters and more are kept out of all output.
+              - Headers to send with every request to this mirror. No other host receives them.
+              - Values of eight or more characters are hidden in all output.
             type: dict
             default: {}
           username:
-            description: The user name for this mirror. Without one those of the host's auth files for the mirror's own host are used.
+            description: The user name for this mirror. By default the module looks for credentials of the mirror's host in the auth files.
             type: str
           password:
-            description: The password that goes with O(registries[].mirrors[].username).
+            description: The password of O(registries[].mirrors[].username).
             type: str
           ca_path:
-            description: As O(ca_path), for this mirror.
+            description: Like O(ca_path), for this mirror.
             type: path
           validate_certs:
-            description: Whether this mirror's certificate must be valid.
+            description: Whether to verify this mirror's TLS certificate.
             type: bool
             default: true
           resolve_tags:
-            description: Whether this mirror is asked what a tag points at. With V(false) it is asked only by digest.
+            description: Whether to ask this mirror for tags. With V(false) the mirror is only asked for digests.
             type: bool
             default: true
       mirror_only:
-        description: Whether the registry itself is never read from, but its mirrors alone.
+        description: Whether to read from the mirrors only, and never from the registry itself.
         type: bool
         default: false
 """

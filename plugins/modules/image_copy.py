@@ -52,10 +52,9 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
-  - longshore.images.store
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.store
+  - longshore.images.unused.store_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:

@@ -35,8 +35,7 @@ options:
 extends_documentation_fragment:
   - longshore.images.engine
   - longshore.images.store
-  - longshore.images.registry
-  - longshore.images.unused.registry
+  - longshore.images.unused.registry_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 requirements:

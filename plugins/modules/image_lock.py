@@ -43,10 +43,9 @@ options:
     type: list
     elements: str
 extends_documentation_fragment:
-  - longshore.images.store
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.store
+  - longshore.images.unused.store_options
   - files
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup

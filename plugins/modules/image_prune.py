@@ -59,8 +59,7 @@ extends_documentation_fragment:
   - longshore.images.engine
   - longshore.images.filters
   - longshore.images.store
-  - longshore.images.registry
-  - longshore.images.unused.registry
+  - longshore.images.unused.registry_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 requirements:

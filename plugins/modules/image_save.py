@@ -65,8 +65,7 @@ options:
     elements: str
 extends_documentation_fragment:
   - longshore.images.store
-  - longshore.images.registry
-  - longshore.images.unused.registry
+  - longshore.images.unused.registry_options
   - files
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup

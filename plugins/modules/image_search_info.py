@@ -66,10 +66,9 @@ options:
       - Variants of a version count as tags of their own. O(tag_versions) or O(tag_pattern) chooses one.
     type: int
 extends_documentation_fragment:
-  - longshore.images.store
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.store
+  - longshore.images.unused.store_options
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:
