@@ -68,7 +68,8 @@ options:
     type: bool
   proxy:
     description:
-      - The URL of an HTTP proxy for requests to registries. Special characters in its user name and password must be percent-encoded, such as V(%2F) for a slash.
+      - The URL of an HTTP proxy for requests to registries. Special characters in its user name and password must be percent-encoded, such as V(%2F) for a
+        slash.
       - By default the environment variables C(http_proxy), C(https_proxy) and C(no_proxy) apply, except for registries on the loopback interface.
     type: str
   timeout:

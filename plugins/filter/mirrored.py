@@ -17,23 +17,23 @@ DOCUMENTATION = """
 name: mirrored
 author: Longshore contributors
 version_added: 0.1.0
-short_description: Where each image of a list goes when it is mirrored
+short_description: Compute where each image of a list is mirrored to
 description:
-  - Makes of a list as the role P(longshore.images.mirror#role) takes it the single images, each with the place that it is copied to.
-  - An image C(docker.io/library/nginx:1.27) goes to C(PREFIXlibrary/nginx:1.27), so that the prefix is the address of a mirror of that registry.
+  - Converts a list of images, in the form that the role P(longshore.images.mirror#role) accepts, into single images with their destinations.
+  - The image C(docker.io/library/nginx:1.27) goes to C(PREFIXlibrary/nginx:1.27), so that the prefix works as the address of a mirror of that registry.
 options:
   _input:
     description:
-      - The entries, each with C(name), and where they are given C(tags), C(destination), C(platforms) and C(referrers).
+      - The entries. Each has a C(name), and optionally C(tags), C(destination), C(platforms) and C(referrers).
     type: list
     elements: dict
     required: true
   prefix:
-    description: A registry, with an optional path, ending in a slash.
+    description: A registry with an optional path, followed by a slash.
     type: str
     required: true
   found:
-    description: For each entry the tags that were found for it, in the same order.
+    description: For each entry, in the same order, the list of tags that were found for it.
     type: list
     elements: list
     required: true
@@ -41,7 +41,7 @@ positional: prefix, found
 """
 
 EXAMPLES = """
-- name: Tell where images would go
+- name: Show where images would go
   ansible.builtin.debug:
     msg: "{{ [{'name': 'nginx', 'tags': ['1.27']}] | longshore.images.mirrored('registry.example.com/hub/', [[]]) }}"
 """
@@ -49,8 +49,9 @@ EXAMPLES = """
 RETURN = """
 _value:
   description:
-    - For each image its C(src) and C(dest), both normalised, as C(image); with which C(settings) it is copied; and whether it lies C(below) the prefix,
-      or else in a place of its own.
+    - One entry for each image.
+    - C(image) has the normalised C(src) and C(dest). C(settings) has the platforms and referrers option to copy it with.
+    - C(below) is V(true) if the destination is below the prefix, and V(false) if the entry has its own C(destination).
   type: list
   elements: dict
   sample:

@@ -13,18 +13,18 @@ DOCUMENTATION = """
 name: misspelt
 author: Longshore contributors
 version_added: 0.1.0
-short_description: Names that look like misspelt ones
+short_description: Find names that look like misspelt known names
 description:
-  - Of the names given, those that aren't known but look like one that is. Names that look like none are left alone.
-  - A role takes no notice of a variable that it doesn't know. With this filter it notices those that were meant for it.
+  - Returns the names in the input that are unknown but similar to a known name. Names that are not similar to any known name are ignored.
+  - Roles silently ignore variables that they don't know. With this filter a role can report misspelt variables instead.
 options:
   _input:
-    description: The names to look at.
+    description: The names to check.
     type: list
     elements: str
     required: true
   known:
-    description: The names that are right.
+    description: The known names.
     type: list
     elements: str
     required: true
@@ -42,7 +42,7 @@ EXAMPLES = """
 
 RETURN = """
 _value:
-  description: Each misspelt name with the name that was probably meant.
+  description: The misspelt names. Each key is a misspelt name, its value the known name that was probably meant.
   type: dict
   sample: {web_prot: web_port}
 """

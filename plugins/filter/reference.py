@@ -17,9 +17,9 @@ DOCUMENTATION = """
 name: reference
 author: Longshore contributors
 version_added: 0.1.0
-short_description: The parts of an image's name
+short_description: Split the name of an image into its parts
 description:
-  - Reads the name of an image as docker does, and gives its parts, as all modules of this collection understand them.
+  - Parses the name of an image by docker's rules, as all modules of this collection do, and returns its parts.
 options:
   _input:
     description: The name, such as V(nginx) or V(registry.example.com/team/app:3).
@@ -28,15 +28,21 @@ options:
 """
 
 EXAMPLES = """
-- name: Tell which registries are needed
+- name: Show which registries a list of images comes from
   ansible.builtin.debug:
     msg: "{{ images | map('longshore.images.reference') | map(attribute='registry') | unique }}"
+  vars:
+    images:
+      - nginx:1.27
+      - registry.example.com/team/app:3
 """
 
 RETURN = """
 _value:
   description:
-    - The normalised C(name); its C(registry), its C(repository) there, both together as C(context); its C(tag) and C(digest), null where it has none.
+    - The parts of the name.
+    - C(name) is the whole normalised name. C(context) is C(registry) and C(repository) joined by a slash.
+    - C(tag) and C(digest) are null if the name has none.
   type: dict
   sample:
     name: docker.io/library/nginx:latest

@@ -18,16 +18,16 @@ DOCUMENTATION = """
 name: report_page
 author: Longshore contributors
 version_added: 0.1.0
-short_description: One HTML page on the images of many hosts
+short_description: Create an HTML page about the images of many hosts
 description:
-  - Makes of what M(longshore.images.image_info) has told on each host one page of HTML, which needs no other file and no network.
-  - The role P(longshore.images.report#role) asks the hosts and writes the page.
-  - The page depends on the answers alone, so it stays the same as long as the hosts do.
+  - Creates one HTML page from the results of M(longshore.images.image_info) on each host. The page needs no other files and no network.
+  - The role P(longshore.images.report#role) collects the results and writes the page.
+  - The page depends on these results only. It stays the same until the images of a host change.
 options:
   _input:
     description:
-      - For each host the registered result of M(longshore.images.image_info). A failed or unreachable one makes the page say why there is none, and so does
-        an empty one.
+      - The registered result of M(longshore.images.image_info) for each host. If a result is empty, failed or unreachable, the page shows this and the reason
+        instead of images.
     type: dict
     required: true
   title:
@@ -35,18 +35,18 @@ options:
     type: str
     default: Container images
   lock:
-    description: The content of a lock file, as JSON. The page then tells how far the hosts are from it.
+    description: The content of a lock file, as JSON. The page then shows how each host differs from it.
     type: str
     default: ""
 positional: title, lock
 """
 
 EXAMPLES = """
-- name: Ask for the images
+- name: Read the images in the store of this host
   longshore.images.image_info:
   register: stored
 
-- name: Write a page on this host
+- name: Write a page about them
   ansible.builtin.copy:
     content: "{{ {inventory_hostname: stored} | longshore.images.report_page('Images of ' ~ inventory_hostname) }}"
     dest: /srv/www/images.html
@@ -55,7 +55,7 @@ EXAMPLES = """
 
 RETURN = """
 _value:
-  description: The page.
+  description: The HTML page.
   type: str
 """
 

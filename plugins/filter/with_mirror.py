@@ -14,11 +14,11 @@ DOCUMENTATION = """
 name: with_mirror
 author: Longshore contributors
 version_added: 0.1.0
-short_description: Settings by which registries are read through a mirror
+short_description: Add a mirror to the settings of registries
 description:
-  - Adds a mirror to settings for registries, as the option C(registries) of the modules takes them. For the registries named, it takes the place of mirrors
-    that were there; the others stay as they are.
-  - Credentials and TLS settings that are there for the mirror's own host are used for the mirror.
+  - Adds a mirror to a list of settings in the form of the modules' option C(registries). For the given registries the mirror replaces existing mirrors. The
+    settings of other registries stay unchanged.
+  - If the list has credentials or TLS settings for the mirror's own host, the mirror uses them.
 options:
   _input:
     description: The settings, a list with one entry for each registry. It may be empty.
@@ -26,23 +26,23 @@ options:
     elements: dict
     required: true
   url:
-    description: The address of the mirror, C(scheme://host[:port][/prefix]).
+    description: The address of the mirror, as C(scheme://host[:port][/prefix]).
     type: str
     required: true
   names:
-    description: The registries, as they stand in names of images. A single one may be given as text.
+    description: The registries, as written in references. A single registry may be given as a string.
     type: list
     elements: str
     required: true
   mirror_only:
-    description: Whether these registries themselves are never read from.
+    description: Whether to read from the mirror only, and never from these registries themselves.
     type: bool
     default: false
 positional: url, names
 """
 
 EXAMPLES = """
-- name: Pull by the names that everybody knows, from the mirror of this site
+- name: Pull an image by its public name from a local mirror
   longshore.images.image_pull:
     name: docker.io/library/nginx:1.27
     registries: "{{ [] | longshore.images.with_mirror('https://registry.example.com/hub', ['docker.io', 'quay.io']) }}"
@@ -50,7 +50,7 @@ EXAMPLES = """
 
 RETURN = """
 _value:
-  description: The settings with the mirror.
+  description: The settings, with the mirror added.
   type: list
   elements: dict
   sample:

@@ -10,12 +10,12 @@ DOCUMENTATION = """
 name: digest
 author: Longshore contributors (@longshore)
 version_added: 0.1.0
-short_description: The digests that names of images point at
+short_description: Look up the digests that names of images point at
 description:
-  - Asks registries, from the controller, what tags point at, with one request for each. Nothing is pulled.
-  - A name with a digest costs no request.
-  - A lookup runs whenever the variable that holds it is used. To ask but once, keep what it returns with M(ansible.builtin.set_fact), or keep digests of many
-    images in a lock file with M(longshore.images.image_lock).
+  - Asks registries, from the controller, which digests tags point at. This takes one request for each tag. Nothing is pulled.
+  - A name with a digest needs no request.
+  - A lookup runs each time its variable is used. To ask only once, store the result with M(ansible.builtin.set_fact). To pin many images, write a lock file
+    with M(longshore.images.image_lock).
 options:
   _terms:
     description: The names, such as V(nginx:1.27) or V(registry.example.com/team/app:3).
@@ -23,11 +23,11 @@ options:
     elements: str
     required: true
   pinned:
-    description: Whether the whole name is returned, with the digest at its end, instead of the digest alone.
+    description: Whether to return the whole name followed by the digest, instead of the digest only.
     type: bool
     default: false
 notes:
-  - Files that options name are those of the controller, and so are the auth files and the host's configuration of engines.
+  - The lookup runs on the controller. It reads files, auth files and the registry configuration of engines there.
 extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
@@ -37,12 +37,12 @@ seealso:
 """
 
 EXAMPLES = """
-- name: Run what the tag points at today, and nothing else on later nodes
+- name: Pin the tag once, so that all hosts run the same image
   ansible.builtin.set_fact:
     app: "{{ lookup('longshore.images.digest', 'registry.example.com/team/app:3', pinned=true) }}"
   run_once: true
 
-- name: Ask for several, with credentials
+- name: Look up two digests, with credentials
   ansible.builtin.debug:
     msg: "{{ query('longshore.images.digest', 'registry.example.com/team/app:3', 'registry.example.com/team/db:16',
              username='reader', password=registry_password) }}"
@@ -50,7 +50,7 @@ EXAMPLES = """
 
 RETURN = """
 _raw:
-  description: A digest for each name, in their order; or with O(pinned) each name, normalised, with its digest.
+  description: One digest for each name, in the same order. With O(pinned), each normalised name followed by its digest.
   type: list
   elements: str
   sample:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_append
-short_description: Make an image from a base and further layers
+short_description: Build an image from a base image and new layers
 version_added: 0.1.0
 description:
-  - Makes a new image from an old one, or from nothing, without a container engine. Nothing is run.
-  - Images are immutable, so this never changes the base, and the new image can't have the base's name.
-  - The same input makes the same digest, on every host. A second run therefore changes nothing.
-  - The files in the new layers are sorted, their times are O(created) and their owner is root unless said otherwise. Extended attributes aren't kept.
+  - Builds a new image from a stored image, or from nothing, without a container engine. No command runs in the image.
+  - The base image never changes, so the new image can't have the base's name.
+  - The same input gives the same digest on every host, so a second run changes nothing.
+  - Files in new layers are sorted. Their modification time is O(created), and they belong to root by default. Extended attributes are dropped.
 options:
   name:
     description: The name of the new image.
@@ -21,93 +21,98 @@ options:
     required: true
   base:
     description:
-      - The image to start from, by name, or by digest or ID written in full. V(scratch) starts from nothing.
-      - It must be in the store, since no registry is asked.
+      - The image to start from, by name, or by digest or image ID in full. V(scratch) starts from nothing.
+      - The image must be in the store. This module does not pull it.
     type: str
     required: true
   layers:
-    description: The layers to put on top, lowest first.
+    description: The layers to add, lowest first.
     type: list
     elements: dict
     default: []
     suboptions:
       src:
         description:
-          - A file or a folder of the managed host. Links inside a folder become links in the image.
-          - A link in the path itself is followed only if root or the running user made it.
-          - Whoever may write to it decides what the image holds. A file that changes while it is read is an error.
+          - A file or folder on the managed host. Links inside a folder become links in the image.
+          - If the path itself contains a link, it is followed only if root or the running user owns the link.
+          - Everybody who may write to this path controls the content of the image. The task fails if a file changes while it is read.
         type: path
         required: true
       dest:
         description:
-          - Where in the image it goes. For a folder, its content goes there.
-          - A file is put into O(layers[].dest) when that ends in a slash, and is called O(layers[].dest) otherwise.
-          - Without it a folder's content goes to C(/), and a file must be a tar, which becomes the layer as it is, plain or compressed with gzip or zstd.
+          - The path in the image. The content of a folder is placed below this path.
+          - A file is placed into O(layers[].dest) if that ends in a slash. Otherwise O(layers[].dest) is the file's new path.
+          - Without this option, the content of a folder is placed below C(/). A file must then be a tar, plain or compressed with gzip or zstd, which becomes
+            the layer unchanged.
         type: str
       mode:
         description:
-          - The permissions of all files of the layer, in octal, as text in quotes. By default they keep their own.
-          - A file that gets another owner or group than it has on the host loses its setuid and setgid bits, unless they are given here.
+          - The permissions of all files in the layer, as an octal number in quotes. By default files keep their permissions.
+          - Without this option, a file whose owner or group changes loses its setuid and setgid bits.
         type: raw
       owner:
-        description: The numeric user ID that all files of the layer belong to.
+        description: The numeric user ID that owns all files in the layer.
         type: int
         default: 0
       group:
-        description: The numeric group ID that all files of the layer belong to.
+        description: The numeric group ID that owns all files in the layer.
         type: int
         default: 0
   compression:
     description:
-      - How the new layers are stored. A tar that is taken as it is stays as it is.
-      - With V(gzip) they are smaller, but their digests depend on the host's version of zlib.
+      - How to compress the new layers. A tar that is used as a layer stays unchanged.
+      - With V(gzip), layers are smaller, but their digests depend on the version of zlib on the host.
     type: str
     choices: [none, gzip]
     default: none
   config:
-    description: How the image runs. What is left out stays as in the base.
+    description: How containers of the image run. Settings that are left out stay as in the base image.
     type: dict
     default: {}
     suboptions:
       cmd:
         description:
-          - The default command, or the arguments of the entrypoint, as a list of words. No shell takes them apart.
-          - Text is one word; with a space or a comma in it, it is refused, as nobody could tell where its words end.
+          - The default command, or the default arguments of the entrypoint, as a list of words. No shell splits or expands them.
+          - A string is one word. A string with a space or a comma is refused, because it is unclear where its words end.
         type: raw
       entrypoint:
-        description: The program to start, and its first arguments, written as O(config.cmd) is. A new entrypoint drops the base's command.
+        description: The program to start and its first arguments, in the same form as O(config.cmd). A new entrypoint removes the base's command.
         type: raw
       env:
-        description: Environment variables, which are added to the base's.
+        description: Environment variables to add to those of the base.
         type: dict
         default: {}
       labels:
-        description: Labels, which are added to the base's.
+        description: Labels to add to those of the base.
         type: dict
         default: {}
       working_dir:
-        description: The folder in which the program starts.
+        description: The working directory of the program.
         type: str
       user:
-        description: The user, and after a colon the group, as whom the program runs.
+        description: The user that runs the program, optionally followed by a colon and the group.
         type: str
       exposed_ports:
-        description: Ports that the program listens on, such as V(8080) or V(53/udp), which are added to the base's.
+        description: Ports that the program listens on, to add to those of the base, such as V(8080) or V(53/udp).
         type: list
         elements: str
         default: []
       volumes:
-        description: Folders that hold data, which are added to the base's.
+        description: Paths of volumes, to add to those of the base.
         type: list
         elements: str
         default: []
   platform:
-    description: The platform of the image, as C(os/arch) or C(os/arch/variant). By default the host's, or the base's when it exists for one platform only.
+    description:
+      - The platform of the new image, as C(os/arch) or C(os/arch/variant).
+      - The default is the managed host's platform, or the base's platform if the base exists for one platform only.
     type: str
   created:
     description:
-      - When the image says it was made, such as V(2026-01-31T12:00:00Z). By default the base's time, or 1970, so that the digest depends on the input alone.
-      - Images of one base have one time then, and which are the newest for O(longshore.images.image_prune#module:keep) goes by the versions in their tags.
+      - The creation time of the new image, such as V(2026-01-31T12:00:00Z).
+      - The default is the creation time of the base, or 1970 if there is none, so that the digest depends on the input only.
+      - Images built on the same base then have the same creation time. O(longshore.images.image_prune#module:keep) orders such images by the versions in their
+        tags.
     type: str
 extends_documentation_fragment:
   - longshore.images.store
@@ -117,12 +122,13 @@ extends_documentation_fragment:
 author:
   - Longshore contributors (@longshore)
 seealso:
+  - module: longshore.images.image_pull
   - module: longshore.images.image_push
 """
 
 EXAMPLES = r"""
 ---
-- name: Make an image of one static program
+- name: Build an image from one static program
   longshore.images.image_append:
     name: localhost/tools/busybox:1
     base: scratch
@@ -134,7 +140,11 @@ EXAMPLES = r"""
       entrypoint: ["/bin/busybox"]
       cmd: ["sh"]
 
-- name: Put a site on top of a web server
+- name: Pull a web server
+  longshore.images.image_pull:
+    name: docker.io/library/nginx:1.27
+
+- name: Add a website to the web server
   longshore.images.image_append:
     name: registry.example.com/team/site:7
     base: docker.io/library/nginx:1.27

@@ -10,9 +10,10 @@ module: image_copy
 short_description: Copy images between registries, layouts and archives
 version_added: 0.1.0
 description:
-  - Copies images from registries, OCI layouts and archives to registries, OCI layouts and archives, without a store and without temporary files.
-  - An image keeps its digest wherever it goes, but for O(platform).
-  - An image that its destination has already costs one request to each registry. Within a registry no bytes move, and elsewhere only those that are lacking.
+  - Copies images between registries, OCI layouts and archives, in any direction, without a store and without temporary files.
+  - An image keeps its digest, unless O(platform) selects some of its platforms.
+  - An image that its destination already has costs one request to each registry. A copy within one registry moves no bytes. Other copies move only the blobs
+    that the destination is missing.
 options:
   images:
     description: The images to copy.
@@ -22,33 +23,36 @@ options:
     suboptions:
       src:
         description:
-          - Where the image is.
-          - A reference, or V(docker://) and a reference, means a registry.
-          - V(oci:PATH[:NAME]) means an OCI layout in a folder, V(oci-archive:PATH[:NAME]) and V(docker-archive:PATH[:NAME]) mean an archive. Every kind
-            of archive that M(longshore.images.image_load) reads is read under both names.
-          - The name, or digest, may be left out where there is one image only. A path can't hold a colon.
+          - The image to copy.
+          - A reference means a registry, with or without V(docker://) in front of it.
+          - V(oci:PATH[:NAME]) means an OCI layout in a folder.
+          - V(oci-archive:PATH[:NAME]) and V(docker-archive:PATH[:NAME]) mean an archive. Both read every archive format that
+            M(longshore.images.image_load) reads.
+          - The name may be a digest. It may be left out if the layout or archive holds only one image. A path can't contain a colon.
         type: str
         required: true
       dest:
         description:
-          - Where it goes, written in the same way. What looks like a registry without a repository, such as V(registry.internal:5000), is refused, since as a
-            reference it would mean a repository of Docker Hub.
-          - Without a name after a path the image keeps the name that it has where it comes from.
-          - What a task copies to one archive makes one archive, which replaces the file, unless that holds exactly this already.
-          - An OCI layout keeps what else is in it.
+          - The destination, written like O(images[].src).
+          - A value that looks like a registry without a repository, such as V(registry.internal:5000), is refused, because as a reference it means a repository
+            on Docker Hub.
+          - Without a name after the path, the image keeps the name that it has at the source.
+          - All images that a task copies to the same archive path go into one archive. It replaces an existing file, unless that file already has exactly this
+            content.
+          - An OCI layout keeps its other images.
         type: str
         required: true
   platform:
     description:
-      - The platforms to copy of an image that exists for several. By default all that there are.
-      - For one platform its manifest is copied. For several a new index of these is made, whose digest is returned.
+      - The platforms to copy of a multi-platform image. The default is all of them.
+      - For one platform its manifest is copied. For several platforms the module builds a new index, and returns its digest.
     type: list
     elements: str
   referrers:
     description:
-      - Whether signatures, attestations and the like travel with an image from a registry to a registry.
-      - These are what refers to the image or one of its manifests, and what is tagged after their digests, as cosign does.
-      - A destination that keeps no lists of referrers gets them as tags.
+      - Whether to copy signatures, attestations and other referrers together with the image. This works between registries only.
+      - Referrers are manifests that name the image or one of its manifests as their subject, and images whose tag contains that digest, as cosign writes them.
+      - If the destination registry has no referrers API, the module writes the list of referrers as a tag.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -80,13 +84,13 @@ EXAMPLES = r"""
         username: publisher
         password: "{{ registry_password }}"
 
-- name: Promote an image within a registry, which moves no bytes
+- name: Release an image within one registry, which moves no bytes
   longshore.images.image_copy:
     images:
       - src: registry.example.com/candidates/app:3
         dest: registry.example.com/released/app:3
 
-- name: Put two images of a registry in one archive for amd64 hosts
+- name: Copy two images from a registry into one archive for amd64 hosts
   longshore.images.image_copy:
     images:
       - src: registry.example.com/team/app:3
@@ -96,7 +100,7 @@ EXAMPLES = r"""
     platform:
       - linux/amd64
 
-- name: Push what another tool has built as an OCI layout
+- name: Push an image that another tool built as an OCI layout
   longshore.images.image_copy:
     images:
       - src: oci:/srv/build/layout:latest

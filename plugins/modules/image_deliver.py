@@ -6,31 +6,31 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_deliver
-short_description: Hand images of the store to Docker, Podman or containerd
+short_description: Copy images from the store to Docker, Podman or containerd
 version_added: 0.1.0
 description:
-  - Gives images of the store to an engine, under their full names. No registry is needed, and no archive is written in between.
-  - An image that the engine has already is left alone, which is told by the image's digest or ID under its name. Layers that the engine surely has
-    are not sent.
-  - The engine is asked afterwards whether it has the image, whatever it said.
+  - Copies images from the store to a container engine, under their full names. This needs no registry and writes no temporary archive.
+  - Nothing is sent if the engine already has the image, with this digest or image ID, under its name. Layers that the engine certainly has are not sent either.
+  - After each transfer the module asks the engine for the image, and fails if the image is missing, even if the engine reported success.
 options:
   name:
-    description: The images, by name, or by digest or ID written in full. Each is delivered under its name in the store.
+    description: The images, by name, or by digest or image ID in full. The engine gets each image under its name in the store.
     type: list
     elements: str
     required: true
   engine:
     description:
-      - V(auto) is the first of Docker, Podman and containerd that is on the host. Docker is here when O(docker_host) or C($DOCKER_HOST) is set or its
-        socket exists, Podman when O(podman_host) or C($CONTAINER_HOST) is set, or its socket or its program exists, containerd when its socket exists.
-      - Say which one is meant where a host has several.
+      - The engine to deliver to. V(auto) uses the first of Docker, Podman and containerd that it finds on the host.
+      - Docker is found if O(docker_host) or C($DOCKER_HOST) is set or Docker's socket exists. Podman is found if O(podman_host) or C($CONTAINER_HOST) is set,
+        or if Podman's socket or program exists. containerd is found if its socket exists.
+      - Name the engine on hosts that have more than one.
     type: str
     choices: [auto, docker, podman, containerd]
     default: auto
   platform:
     description:
-      - The platform to deliver of an image that exists for several. By default that of the engine.
-      - Another platform than the engine's is known there by the digest of its own manifest, not by that of the index.
+      - The platform to deliver of a multi-platform image. The default is the engine's platform.
+      - An engine knows an image for a foreign platform by the digest of its manifest, not by the digest of the index.
     type: str
 extends_documentation_fragment:
   - longshore.images.engine
@@ -39,7 +39,7 @@ extends_documentation_fragment:
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 requirements:
-  - C(ctr), the program of containerd, for O(engine=containerd)
+  - C(ctr), the command-line client of containerd, for O(engine=containerd)
 author:
   - Longshore contributors (@longshore)
 seealso:
@@ -50,22 +50,29 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Have two images in Docker without a registry
+- name: Pull two images into the store
+  longshore.images.image_pull:
+    name:
+      - docker.io/library/nginx:1.27
+      - registry.example.com/team/app:3
+
+- name: Copy them to Docker
   longshore.images.image_deliver:
     name:
       - docker.io/library/nginx:1.27
       - registry.example.com/team/app:3
     engine: docker
 
-- name: Have an image ready for the pods of this node
+- name: Provide an image for the pods of this Kubernetes node
   longshore.images.image_deliver:
     name: registry.example.com/team/app:3
     engine: containerd
     containerd_namespace: k8s.io
 
-- name: Deliver to a Docker on another machine
+- name: Copy an image to Docker on another machine
   longshore.images.image_deliver:
     name: registry.example.com/team/app:3
+    engine: docker
     docker_host: tcp://docker.example.com:2376
     docker_ca_path: /etc/docker/ca.pem
     docker_client_cert: /etc/docker/cert.pem

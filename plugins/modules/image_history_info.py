@@ -7,28 +7,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_history_info
-short_description: Show how an image in the store, in an archive or at a registry was made
+short_description: Show how an image in the store, in an archive or at a registry was built
 version_added: 0.1.0
 description:
-  - Returns the steps in which an image was made, newest first, and the layers they left. Nothing is written.
-  - The module can also be called C(image_history).
+  - Returns the build steps of an image, newest first, with the layers that they created. The module writes nothing.
+  - The module can also be called as C(image_history).
 options:
   name:
-    description: The image, by name, or by digest or ID written in full.
+    description: The image, by name, or by digest or image ID in full.
     type: str
     required: true
   archive:
-    description: An archive on the host, a file or a folder, in which the image is looked up instead of the store.
+    description: An archive on the host, a file or a folder. The module looks for the image in this archive instead of in the store.
     type: path
   remote:
     description:
-      - Whether to ask the registry in the name instead of the store. Nothing is stored, and no layer is read.
-      - Only manifests and one config are asked for of each image, no more than three requests unless the registry wants a login.
+      - Whether to ask the registry in O(name) instead of the store. Nothing is stored, and no layer is downloaded.
+      - The module downloads manifests and one config only. This takes at most three requests, plus those for a login.
     type: bool
     default: false
   platform:
-    description:
-      - The platform whose image to show, for an image that exists for several. By default the managed host's own.
+    description: The platform to show of a multi-platform image. The default is the managed host's platform.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -45,20 +44,20 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Read how an image was made
+- name: Read how a stored image was built
   longshore.images.image_history_info:
     name: docker.io/library/nginx:1.27
   register: nginx
 
-- name: Read how an image for another platform was made, without pulling it
+- name: Show the commands of its build
+  ansible.builtin.debug:
+    msg: "{{ nginx.history | map(attribute='created_by') }}"
+
+- name: Read how an image for another platform was built, without pulling it
   longshore.images.image_history_info:
     name: registry.example.com/team/app:3
     remote: true
     platform: linux/arm64
-
-- name: Show the commands
-  ansible.builtin.debug:
-    msg: "{{ nginx.history | map(attribute='created_by') }}"
 """
 
 RETURN = r"""

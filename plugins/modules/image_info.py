@@ -7,31 +7,31 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_info
-short_description: Show what is known of images in the store, in an archive or at a registry
+short_description: Show details of images in the store, in an archive or at a registry
 version_added: 0.1.0
 description:
-  - Returns the details of images in the store, in an archive, or at registries. Nothing is written.
-  - An image that isn't there is no failure, its row has C(present=false).
+  - Returns details of images in the store, in an archive, or at registries. The module writes nothing.
+  - A missing image is no failure. Its entry in the results has C(present=false).
 options:
   name:
-    description: The images, by name, or by digest or ID written in full. All images of the store when it is left out.
+    description: The images, by name, or by digest or image ID in full. The default is all images of the store or the archive.
     type: list
     elements: str
   archive:
-    description: An archive on the host, a file or a folder. Its images are shown instead of the store's, without loading them.
+    description: An archive on the host, a file or a folder. The module shows the images in this archive instead of those in the store, and does not load them.
     type: path
   remote:
     description:
-      - Whether to ask the registries in the names instead of the store. Nothing is stored, and no layer is read.
-      - Only manifests and one config are asked for of each image, no more than three requests unless the registry wants a login.
-      - O(name) is required then, without IDs and globs, and of O(filters) only C(reference) and C(label) can be used.
+      - Whether to ask the registries in O(name) instead of the store. Nothing is stored, and no layer is downloaded.
+      - For each image the module downloads manifests and one config only. This takes at most three requests, plus those for a login.
+      - With this option O(name) is required and can't contain globs or image IDs. Only C(reference) and C(label) can be used in O(filters).
     type: bool
     default: false
   platform:
     description:
-      - The platform whose image to show, for an image that exists for several. Of several platforms the first that is there counts.
-      - By default the managed host's own, else the first that is there.
-      - An image that isn't there for the platform asked for counts as absent.
+      - The platform to show of a multi-platform image. Of several platforms in this list, the first that is present is shown.
+      - By default the managed host's platform is shown, or else the first platform that is present.
+      - An image that is present, but not for a platform in this list, counts as missing.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -49,21 +49,21 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Read what is in the store
+- name: List all images in the store
   longshore.images.image_info:
   register: stored
 
-- name: Fail unless an image is here for the host
+- name: Fail unless the store has an image for this host
   longshore.images.image_info:
     name: docker.io/library/nginx:1.27
   register: nginx
-  failed_when: not nginx.images[0].present
+  failed_when: nginx is failed or not nginx.images[0].present
 
-- name: Read what is in an archive
+- name: List the images in an archive
   longshore.images.image_info:
     archive: /srv/transfer/images.tar
 
-- name: See which platforms a registry has an image for, without pulling it
+- name: See for which platforms a registry has an image, without pulling it
   longshore.images.image_info:
     name: registry.example.com/team/app:3
     remote: true
@@ -71,14 +71,15 @@ EXAMPLES = r"""
     password: "{{ registry_password }}"
   register: offered
 
-- name: Wait until a build has been published for the platform of this site
+- name: Wait until a build for arm64 is published
   longshore.images.image_info:
     name: registry.example.com/team/app:4
     remote: true
     platform: linux/arm64
   register: published
-  until: published.images[0].present
+  until: published is success and published.images[0].present
   retries: 20
+  delay: 30
 
 - name: Find unnamed images
   longshore.images.image_info:

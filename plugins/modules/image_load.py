@@ -7,47 +7,47 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_load
-short_description: Load images of an archive into the store
+short_description: Load images from an archive into the store
 version_added: 0.1.0
 description:
-  - Reads what C(docker save) of every age, C(podman save), skopeo, buildah, BuildKit, kaniko, crane, C(ctr) and M(longshore.images.image_save) write,
-    and folders of OCI layouts.
-  - Files may be compressed with gzip, bzip2, xz or zstd.
-  - All images wanted are loaded or none is. Digests are kept where the archive has the original manifest.
+  - Reads archives of every version of C(docker save), and those that C(podman save), skopeo, buildah, BuildKit, kaniko, crane, C(ctr) and
+    M(longshore.images.image_save) write. Reads OCI layouts in folders, too.
+  - Archive files may be compressed with gzip, bzip2, xz or zstd.
+  - Either all requested images are loaded or none. Images keep their digests if the archive contains the original manifests.
 options:
   path:
     description:
       - The archive, a file or a folder.
-      - On the controller it is a file, which is found as M(ansible.builtin.copy) finds its O(ansible.builtin.copy#module:src).
+      - With O(path_on=controller) it must be a file. The module looks for it as M(ansible.builtin.copy) looks for O(ansible.builtin.copy#module:src).
     type: path
     required: true
   path_on:
     description:
-      - Where the archive is.
-      - One on the controller is copied to the host only when the host lacks something of it. In check mode only the names and documents in it are.
+      - Whether the archive is on the managed host or on the controller.
+      - With V(controller) the archive is copied to the host only if the host is missing some of its content. Check mode copies only the names, manifests and
+        configs in it.
     type: str
     choices: [host, controller]
     default: host
   name:
     description:
-      - The images to load, by the names that they have in the archive, or by digest or ID written in full, which mean all names of an image.
-      - All of them must be there. By default all images of the archive are loaded.
+      - The images to load, by their names in the archive, or by digest or image ID in full. A digest or ID selects the image with all of its names.
+      - All of them must be in the archive. The default is all images in the archive.
     type: list
     elements: str
   rename:
-    description: New names for images, by the name in the archive, or by the digest or ID written in full.
+    description: New names for images. Each key is a name in the archive, or a digest or image ID in full, and each value is the new name.
     type: dict
     default: {}
   existing:
     description:
-      - What to do with a name that the store has for another image.
-      - V(overwrite) moves the name, V(keep) leaves it and doesn't load the image under it, V(fail) loads nothing at all.
+      - What to do if a name already exists in the store and points at another image.
+      - V(overwrite) moves the name to the loaded image. V(keep) leaves the name unchanged and does not load the image under it. V(fail) loads nothing at all.
     type: str
     choices: [overwrite, keep, fail]
     default: overwrite
   platform:
-    description:
-      - The platforms to load of an image that exists for several. By default all that the archive holds.
+    description: The platforms to load of a multi-platform image. The default is all platforms in the archive.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -64,7 +64,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Load all images of an archive
+- name: Load all images from an archive
   longshore.images.image_load:
     path: /srv/transfer/images.tar
 
@@ -75,7 +75,7 @@ EXAMPLES = r"""
     rename:
       docker.io/library/nginx:1.27: registry.example.com/hub/nginx:1.27
 
-- name: Bring an archive of the controller to hosts that lack what is in it
+- name: Load an archive from the controller, and copy it only to hosts that need it
   longshore.images.image_load:
     path: images.tar
     path_on: controller

@@ -7,39 +7,42 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_lock
-short_description: Note the digests that names of images stand for
+short_description: Pin names of images to digests in a lock file
 version_added: 0.1.0
 description:
-  - Asks registries which digests names stand for, and writes them into a lock file, with which M(longshore.images.image_pull) pulls the same images
-    wherever and whenever it runs, whatever becomes of the tags.
-  - The file is JSON, so readers of YAML read it too, with a line for each fact and in a fixed order, so that a change is easy to review.
-  - It is the old or the new file at every instant, also when a run is killed. Where one of the images can't be had it stays as it is.
-  - Neither a store nor a container engine takes part, and no layers are fetched. Mostly this runs on the controller, with C(delegate_to=localhost).
+  - Asks registries for the digests of images and writes them to a lock file. M(longshore.images.image_pull) with this file pulls exactly these images on every
+    host and at any time, even after the tags have moved.
+  - The file is JSON, so YAML parsers read it too. It has a fixed order and one fact per line, so that changes are easy to review.
+  - The file is replaced atomically, even if the run is killed. If one of the images can't be resolved, the file stays unchanged.
+  - The module uses neither a store nor a container engine, and downloads no layers. It usually runs on the controller, with C(delegate_to=localhost).
 options:
   name:
     description:
-      - The images that are to be locked, all of them. The file holds these and no others, so a name that is no longer listed leaves it.
-      - With C(name:tag@digest) the digest is locked that is given here, and the tag isn't asked for.
+      - All images to lock. The module removes names from the file that are not in this list.
+      - For C(name:tag@digest) the given digest is locked, and the registry is not asked for the tag.
     type: list
     elements: str
     required: true
   path:
     description:
       - The lock file. Its folder must exist.
-      - A file that is there and isn't a lock file, or is a broken one, is refused and left as it is. So is one of another user in a folder like C(/tmp).
+      - An existing file that isn't a valid lock file is refused and stays unchanged. A file of another user is refused in a folder where others can write, such
+        as C(/tmp).
     type: path
     required: true
   update:
     description:
-      - Whether tags that have moved are locked to the digest that they point at now.
-      - Otherwise what is locked stays, only new names are added, and RV(drift) tells which tags have moved.
+      - V(true) locks each tag to the digest that it points at now.
+      - V(false) keeps the locked digests, adds new names, and reports tags that have moved in RV(drift).
     type: bool
     default: false
   platform:
     description:
-      - The platforms to note of images that exist for several, as C(os/arch) or C(os/arch/variant), or V(all). An image that lacks one is an error.
-      - By default that of the host on which this runs. Where hosts of several kinds write one file, say which platforms are meant.
-      - The digest of an image's index decides for all of its platforms, those that aren't noted too.
+      - The platforms to record of a multi-platform image, as C(os/arch) or C(os/arch/variant), or V(all). The task fails if an image doesn't exist for one of
+        them.
+      - The default is the platform of the host on which the module runs. If hosts of different platforms write the same file, set this option.
+      - A lock always pins the digest of the index, and thus all platforms of an image. This option only selects the platforms whose digests and sizes are
+        recorded.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -57,7 +60,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Lock the images of the application, beside the playbook
+- name: Lock the images of the application in a file beside the playbook
   longshore.images.image_lock:
     name:
       - docker.io/library/nginx:1.27
@@ -70,21 +73,23 @@ EXAMPLES = r"""
   run_once: true
   register: locked
 
-- name: Tell which tags have moved since they were locked
+- name: Show the tags that have moved since they were locked
   ansible.builtin.debug:
     msg: "{{ locked.drift }}"
 
-- name: Pull what is locked
+- name: Pull the locked images on all hosts
   longshore.images.image_pull:
     lock_file: images.lock
 
-- name: Take the digests that the tags have now
+- name: Update the lock file to the current digests of the tags
   longshore.images.image_lock:
     name:
       - docker.io/library/nginx:1.27
       - registry.example.com/team/app:3
     path: "{{ playbook_dir }}/files/images.lock"
-    platform: all
+    platform:
+      - linux/amd64
+      - linux/arm64
     update: true
   delegate_to: localhost
   run_once: true

@@ -7,51 +7,52 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_prune
-short_description: Remove images from the store or from an engine by a retention policy, and clear away what nothing needs
+short_description: Remove old and unused images from the store or from an engine
 version_added: 0.1.0
 description:
-  - Removes images that no rule of the policy keeps, and bytes that no image needs. Check mode tells exactly what would go.
-  - Without options only unnamed images and garbage go. Named images go only where O(keep) or O(older_than) is given.
-  - Where both are given, an image goes only when it is neither among the newest nor young enough.
-  - What a run that is under way needs is never taken.
-  - Signatures and other images that are about another image (by their C(subject), or by a tag such as C(sha256-HEX.sig)) stay and go with that image.
-  - Images to which another tool gave a short name, such as C(latest) alone, are left alone.
-  - As long as an image that stays can't be read in full, no blob is deleted, with a warning, since it isn't known what it needs.
-  - With O(engine) the images of Docker, Podman or containerd are pruned by the same policy, and the store isn't looked at. An image that a container
-    uses, running or not, always stays there.
+  - Removes images that no rule of the retention policy keeps, and data that no image needs. Check mode reports exactly what would be removed.
+  - By default only unnamed images and unused data are removed. Named images are removed only if O(keep) or O(older_than) is set.
+  - If both are set, an image is removed only if neither rule keeps it.
+  - Data that a concurrent run needs is never removed.
+  - Signatures and other images that refer to an image, by their C(subject) or by a tag such as C(sha256-HEX.sig), stay or go together with that image.
+  - Images to which another tool gave a short name, such as C(latest) alone, are never removed.
+  - If an image that stays can't be read completely, it is unknown which blobs it needs. The module then deletes no blob at all, and warns.
+  - With O(engine) the module prunes the images of Docker, Podman or containerd by the same policy, and does not touch the store. An image that a container
+    uses, running or stopped, is never removed.
 options:
   engine:
     description:
-      - The engine whose images are pruned. By default those of the store are.
-      - Docker takes an image without a tag for unnamed, Podman and containerd one without any name.
-      - An engine that doesn't tell when an image was created, or tells a time in 1970 or before, counts as not telling it.
-      - An engine clears away by itself what its images don't need any more.
+      - The engine to prune. By default the store is pruned.
+      - For Docker, an image without a tag is unnamed. For Podman and containerd, an image without any name is unnamed.
+      - A creation time of 1970 or earlier counts as unknown.
+      - The engine itself deletes the data that its remaining images don't need.
     type: str
     choices: [docker, podman, containerd]
   dangling:
     description:
-      - Whether unnamed images go, and with them the blobs that no image and no live run needs, and the unfinished files of runs that died.
-      - With O(older_than) unnamed images that are younger stay.
+      - Whether to remove unnamed images. In the store this also deletes blobs that neither an image nor a live run needs, and partial downloads of failed runs.
+      - With O(older_than), younger unnamed images stay.
     type: bool
     default: true
   keep:
     description:
-      - How many images of each repository stay, the newest first, each with all of its names in that repository. V(0) keeps none.
-      - The newest is the one that was created last, as its config tells. Of images that were created at the same time it is the one with
-        the higher version in its tags, where tags without a version come before all versions.
-      - Images that don't tell when they were created count as older than all that do.
-      - Only images that pass O(filters) are counted.
+      - How many images to keep in each repository, the newest first. Each stays with all of its names in that repository. V(0) keeps none.
+      - The newest image is the one with the latest creation time in its config. Images with the same creation time are ordered by the highest version in their
+        tags. A tag without a version is older than every version.
+      - An image without a creation time is older than every image that has one.
+      - Only images that match O(filters) count.
     type: int
   older_than:
     description:
-      - How long ago an image must have been created, as its config tells, in order to go. A number and V(s), V(m), V(h), V(d) or V(w)
-        (seconds, minutes, hours, days, weeks), such as V(30d).
-      - Images that don't tell when they were created stay. Of an image for several platforms the config of the host's counts, else of the first that is here.
+      - The minimum age of images to remove, by the creation time in their config. It is a number followed by V(s), V(m), V(h), V(d) or V(w)
+        for seconds, minutes, hours, days or weeks, such as V(30d).
+      - An image without a creation time stays. For a multi-platform image, the config of the host's platform decides, or else that of the first platform
+        present.
     type: str
   protect:
     description:
-      - Names that stay, as globs on the normalised name such as V(docker.io/library/*:stable), or as names, digests and IDs.
-      - An image with a protected name stays, with all of its names. In a glob C(*) and C(?) don't match a slash.
+      - Images that must stay, as globs on the normalised name such as V(docker.io/library/*:stable), or as names, digests or image IDs.
+      - An image with a protected name stays with all of its names. In a glob, C(*) and C(?) don't match a slash.
     type: list
     elements: str
     default: []
@@ -63,7 +64,7 @@ extends_documentation_fragment:
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 requirements:
-  - C(ctr), the program of containerd, for O(engine=containerd)
+  - C(ctr), the command-line client of containerd, for O(engine=containerd)
 author:
   - Longshore contributors (@longshore)
 seealso:
@@ -73,10 +74,10 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Clear away unnamed images, and all that no image needs
+- name: Remove unnamed images, and all data that no image needs
   longshore.images.image_prune:
 
-- name: Keep the three newest images of each repository, and all of the last 30 days
+- name: Keep the three newest images of each repository, and all images of the last 30 days
   longshore.images.image_prune:
     keep: 3
     older_than: 30d
@@ -84,7 +85,7 @@ EXAMPLES = r"""
       - registry.example.com/team/*:stable
       - docker.io/library/nginx:1.27
 
-- name: Remove what the build made for tests more than two weeks ago, and nothing else
+- name: Remove test builds that are more than two weeks old, and nothing else
   longshore.images.image_prune:
     dangling: false
     older_than: 2w
@@ -92,24 +93,29 @@ EXAMPLES = r"""
       label:
         - org.example.stage=test
 
-- name: Keep two versions of each image in Docker, and those that containers use
+- name: Keep the two newest images of each repository in Docker, and all that containers use
   longshore.images.image_prune:
     engine: docker
     keep: 2
 
-- name: Clear the images of a Kubernetes node away that are older than 90 days, but for those of the cluster itself
+- name: Remove images older than 90 days from a Kubernetes node, except those of Kubernetes itself
   longshore.images.image_prune:
     engine: containerd
     containerd_namespace: k8s.io
     older_than: 90d
     protect:
       - registry.k8s.io/*:*
+      - registry.k8s.io/*/*:*
 
-- name: Ask how much would be freed
+- name: Find out how much space a policy would free
   longshore.images.image_prune:
     keep: 1
   check_mode: true
   register: preview
+
+- name: Show the images that it would remove
+  ansible.builtin.debug:
+    msg: "{{ preview.untagged }}: {{ preview.bytes_freed }} bytes"
 """
 
 RETURN = r"""

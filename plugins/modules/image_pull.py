@@ -10,44 +10,45 @@ module: image_pull
 short_description: Pull images from a registry into the store
 version_added: 0.1.0
 description:
-  - Copies images from registries into a store on the managed host, without a container engine.
-  - An image is identified by its digest alone. What the store has already is not asked for, and bytes are kept exactly as the registry served them.
-  - Images of one task share connections and transfers, so a list in O(name) is much faster than a loop.
+  - Copies images from registries into the store on the managed host, without a container engine.
+  - An image is identified by its digest only. The module downloads only data that the store is missing, and stores it exactly as the registry served it.
+  - Images in one O(name) list share connections and transfers, so one task with a list is much faster than a loop.
 options:
   name:
     description:
-      - The images, as docker writes them. V(nginx) is C(docker.io/library/nginx:latest).
-      - With C(name:tag@digest) the digest decides which image it is, and the tag is its name.
-      - Required unless O(lock_file) or O(lock) is given, of which all images are pulled then.
+      - The images to pull, in docker's notation. V(nginx) means C(docker.io/library/nginx:latest).
+      - In C(name:tag@digest) the digest selects the image, and the tag becomes its name.
+      - Required unless O(lock_file) or O(lock) is set. With a lock file the default is all images in it.
     type: list
     elements: str
   pull_policy:
     description:
-      - V(always) asks the registry what the name points at, and moves bytes when that differs from what is here. An unchanged tag costs one request.
-      - V(missing) asks nothing when the image is here and whole.
-      - V(newer) is V(always), but keeps the image that is here, with a warning, when the registry can't be reached, has
-        no quota left for the host, or fails itself.
-      - V(never) fails when the image isn't here.
-      - An image that is pinned by digest and is here is never asked for.
+      - V(always) asks the registry which digest the name points at, and downloads the image if the digest differs from the stored one. An unchanged tag costs
+        one request.
+      - V(missing) sends no request if the image is in the store and complete.
+      - V(newer) works like V(always). But if the registry can't be reached, reports an exceeded rate limit, or fails with a server error, it keeps the stored
+        image and warns.
+      - V(never) fails if the image isn't in the store.
+      - A stored image that is pinned by digest never causes a request.
     type: str
     choices: [always, missing, newer, never]
     default: always
   lock_file:
     description:
-      - A lock file on the controller, as M(longshore.images.image_lock) writes it, found as M(ansible.builtin.copy) finds its C(src).
-      - Every image is pulled by the digest that is locked for its name, wherever the tag points now, and keeps its name. One that is here is never asked for.
-      - A name that isn't in the file fails, as does one with another digest in O(name).
-      - The digest of an image's index decides for all of its platforms, so O(platform) may be one that the file doesn't note.
+      - A lock file on the controller, as M(longshore.images.image_lock) writes it. The module looks for it as M(ansible.builtin.copy) looks for its C(src).
+      - Every image is pulled by its locked digest, even if the tag has moved, and keeps its name. A locked image that is in the store never causes a request.
+      - The task fails if a name in O(name) isn't in the file, or has a digest that differs from the locked one.
+      - The locked digest of an index covers all of its platforms, so O(platform) may be one that the file does not record.
     type: path
   lock:
     description:
-      - The content of a lock file, in place of O(lock_file), as a dictionary or as JSON text.
-      - From a file in YAML it comes by the filter P(ansible.builtin.from_yaml#filter).
+      - The content of a lock file, as a dictionary or as JSON text. It replaces O(lock_file).
+      - For a lock file in YAML, use the filter P(ansible.builtin.from_yaml#filter) to read its content.
     type: raw
   platform:
     description:
-      - The platforms to pull of an image that exists for several, as C(os/arch) or C(os/arch/variant), or V(all).
-      - By default the managed host's own. Platforms add up, those that are here stay.
+      - The platforms to pull of a multi-platform image, as C(os/arch) or C(os/arch/variant), or V(all).
+      - The default is the managed host's platform. Platforms that the store already has stay.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -66,7 +67,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Have two images on the host
+- name: Pull two images
   longshore.images.image_pull:
     name:
       - docker.io/library/nginx:1.27
@@ -79,16 +80,16 @@ EXAMPLES = r"""
       - linux/amd64
       - linux/arm64
 
-- name: Pull what is locked in files/images.lock beside the playbook, all of it
+- name: Pull all images that are locked in files/images.lock beside the playbook
   longshore.images.image_pull:
     lock_file: images.lock
 
-- name: Pull one image by the digest that is locked for it
+- name: Pull one image by its locked digest
   longshore.images.image_pull:
     name: registry.example.com/team/app:3
     lock: "{{ lookup('ansible.builtin.file', 'images.lock') }}"
 
-- name: Pull from a private registry with a certificate authority of its own
+- name: Pull from a private registry whose certificate a private CA signed, into another store
   longshore.images.image_pull:
     name: registry.example.com/team/app:3
     username: reader
@@ -96,7 +97,7 @@ EXAMPLES = r"""
     ca_path: /etc/ssl/private-ca.pem
     store: /srv/images
 
-- name: Pull from two registries with credentials each
+- name: Pull from two registries with different settings
   longshore.images.image_pull:
     name:
       - registry.example.com/team/app:3

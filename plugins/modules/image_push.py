@@ -11,26 +11,27 @@ short_description: Push images from the store to a registry
 version_added: 0.1.0
 description:
   - Copies images from the store on the managed host to registries, without a container engine.
-  - Nothing is sent when the destination has this digest already; otherwise only the blobs that it lacks are.
-  - A push that fails leaves the tag where it was.
+  - Nothing is sent if the destination already has this digest. Otherwise only the blobs that the destination is missing are sent.
+  - A push that fails leaves the tag unchanged.
 options:
   name:
-    description: The images in the store, by name, or by digest or ID written in full.
+    description: The images in the store, by name, or by digest or image ID in full.
     type: list
     elements: str
     required: true
   destination:
     description:
-      - Where to push to. By default to the image's own name.
-      - For one image, a reference. One that looks like a registry without a repository, such as V(registry.internal:5000), is refused, since as a reference it
-        would mean a repository of Docker Hub.
-      - For several images, a prefix that ends in a slash. The repository and tag of each image are put after it, so that V(mirror.example.com/hub/) and
-        C(docker.io/library/nginx:1.27) make C(mirror.example.com/hub/library/nginx:1.27).
+      - The name at the registry. By default an image is pushed under its own name.
+      - For one image this is a reference. A value that looks like a registry without a repository, such as V(registry.internal:5000), is refused, because as a
+        reference it means a repository on Docker Hub.
+      - For several images this is a prefix that ends in a slash, followed by the repository and tag of each image. For example, V(mirror.example.com/hub/) and
+        C(docker.io/library/nginx:1.27) become C(mirror.example.com/hub/library/nginx:1.27).
     type: str
   platform:
     description:
-      - The platforms to push of an image that exists for several. By default all, which must then all be here.
-      - For one platform its manifest is pushed. For several a new index of these is made, whose digest differs from the one in the store and is returned.
+      - The platforms to push of a multi-platform image. The default is all platforms of the image, and the store must then have all of them.
+      - For one platform its manifest is pushed. For several platforms the module builds a new index, and returns its digest, which differs from the digest in
+        the store.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -48,14 +49,14 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Publish an image under another name
+- name: Push a stored image under another name
   longshore.images.image_push:
     name: registry.example.com/team/app:candidate
     destination: registry.example.com/team/app:3
     username: publisher
     password: "{{ registry_password }}"
 
-- name: Push several images to a mirror
+- name: Push the amd64 images of two applications to a mirror
   longshore.images.image_push:
     name:
       - docker.io/library/nginx:1.27

@@ -10,41 +10,42 @@ module: image_rm
 short_description: Remove images from the store or from a registry
 version_added: 0.1.0
 description:
-  - Takes names out of the store, and the blobs that no other image needs; or deletes images at registries, with O(remote).
-  - What isn't there is no change.
+  - Removes names from the store, together with the blobs that no other image needs. With O(remote), deletes images at registries instead.
+  - A missing image is no failure and no change.
 options:
   name:
     description:
-      - The images, by name, by digest or ID written in full, or by a glob on the normalised name, such as V(docker.io/library/*).
-      - In a glob C(*) and C(?) don't match a slash.
-      - By a name only that name is removed, and by C(name:tag@digest) only where it has this digest.
-      - By a digest or ID all of the image's names are removed, and by C(repository@digest) all that it has in this repository. Where there are several,
-        O(force) is needed.
+      - The images, by name, by digest or image ID in full, or by a glob on the normalised name, such as V(docker.io/library/*).
+      - In a glob, C(*) and C(?) don't match a slash.
+      - A name removes this name only. C(name:tag@digest) removes it only if it points at this digest.
+      - A digest or ID removes all names of the image. C(repository@digest) removes all of its names in this repository. If there is more than one name,
+        O(force) is required.
     type: list
     elements: str
     required: true
   prune:
     description:
-      - Whether blobs that only the removed images needed are deleted too. A registry decides that for itself.
-      - As long as an image that stays can't be read in full, no blob is deleted, since what it needs isn't known. A warning says so, and
-        M(longshore.images.image_prune) deletes them later.
+      - Whether to also delete the blobs that only the removed images needed. With O(remote) the registry decides when to delete blobs.
+      - If an image that stays can't be read completely, it is unknown which blobs it needs. The module then deletes no blob and warns.
+        M(longshore.images.image_prune) can delete the blobs later.
     type: bool
     default: true
   force:
     description:
-      - Whether an image that is given by digest or ID is removed though it has several names.
-      - With O(remote) whether an image is deleted though other tags have its digest, which go with it, or though the index of another tag lists it.
+      - Whether to remove an image that is given by digest or ID although it has several names.
+      - With O(remote), whether to delete a manifest although other tags point at it or an index of another tag lists it. Other tags of the manifest are deleted
+        with it.
     type: bool
     default: false
   remote:
     description:
-      - Whether to delete the images at the registries in their names. The store isn't touched.
-      - A registry deletes a manifest with all of its tags, so all tags of the repository are looked at first. Where nothing else needs the manifest,
-        it is deleted. Where another tag has the same digest, or an index that lists it, only the tag in O(name) is deleted, unless O(force) is set.
-        An image named by digest alone isn't deleted then at all.
-      - Some registries can't delete a tag alone, CNCF Distribution before its version 3 among them, and some let nothing be deleted.
-        Only the real run can find that out. It fails then, and nothing has changed for that image.
-      - IDs and globs can't be used.
+      - Whether to delete the images at the registries in O(name). The store stays unchanged.
+      - A registry deletes a manifest together with all of its tags, so the module first reads all tags of the repository.
+      - If nothing else needs the manifest, the manifest is deleted. If another tag has the same digest, or an index of another tag lists it, only the tag in
+        O(name) is deleted, unless O(force) is set. An image that O(name) gives by digest only is then not deleted at all.
+      - Some registries can't delete a single tag, such as CNCF Distribution before version 3, and some refuse all deletions. Check mode can't detect this.
+        The real run then fails, and leaves the image unchanged.
+      - Image IDs and globs can't be used.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -56,12 +57,13 @@ extends_documentation_fragment:
 author:
   - Longshore contributors (@longshore)
 seealso:
+  - module: longshore.images.image_prune
   - module: longshore.images.image_tag
 """
 
 EXAMPLES = r"""
 ---
-- name: Remove an image
+- name: Remove an image from the store
   longshore.images.image_rm:
     name: docker.io/library/nginx:1.27
 
@@ -69,17 +71,17 @@ EXAMPLES = r"""
   longshore.images.image_rm:
     name: registry.example.com/team/*
 
-- name: Delete a tag at its registry, and its image where no other tag needs that
+- name: Remove an image with all of its names
+  longshore.images.image_rm:
+    name: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    force: true
+
+- name: Delete a tag at its registry, and its manifest if no other tag needs it
   longshore.images.image_rm:
     name: registry.example.com/team/app:2.9
     remote: true
     username: janitor
     password: "{{ registry_password }}"
-
-- name: Remove an image with all of its names
-  longshore.images.image_rm:
-    name: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
-    force: true
 """
 
 RETURN = r"""

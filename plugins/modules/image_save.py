@@ -7,60 +7,62 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_save
-short_description: Save images of the store in an archive
+short_description: Save images from the store to an archive
 version_added: 0.1.0
 description:
-  - Writes images of the store into one file or folder that Docker, Podman, containerd, skopeo and M(longshore.images.image_load) read.
-  - The same images make the same bytes. The file is left alone when it holds exactly what would be written, which is told by its content.
-  - The file is the old one or the new one at every instant, also when a run is killed or the disk is full.
+  - Writes images from the store to one file or folder that Docker, Podman, containerd, skopeo and M(longshore.images.image_load) can read.
+  - The same images always give the same bytes. A file that already has exactly this content stays unchanged.
+  - The file is replaced atomically, even if the run is killed or the disk is full.
 options:
   name:
-    description: The images, by name, or by digest or ID written in full.
+    description: The images, by name, or by digest or image ID in full.
     type: list
     elements: str
     required: true
   path:
     description:
-      - The file to write, or for O(format=oci-dir) the folder. The folder of a file must exist, those above a folder are made.
-      - A file that is there is replaced, whatever it holds, unless it is this archive already. A folder with other files than a layout's is refused.
-      - Without O(mode), O(owner) and O(group) the file keeps those of the one that it replaces. With O(format=oci-dir) they are for all that is in the
-        folder; of a O(mode) that is a number files get what concerns reading and writing, and folders can be entered by all who may read the files.
+      - The file to write, or the folder with O(format=oci-dir). The folder of a file must exist. Missing parents of a folder are created.
+      - An existing file with any other content is replaced. An existing folder with files that don't belong to an OCI
+        layout is refused.
+      - Without O(mode), O(owner) and O(group), the new file keeps those of the file that it replaces.
+      - With O(format=oci-dir) these three options apply to all files and folders of the layout. A numeric O(mode) sets the read and write permissions of
+        files, and everybody who may read the files may also enter the folders.
     type: path
     required: true
   format:
     description:
-      - V(universal) is an OCI layout and a docker archive in one tar, which all engines load, and by which digests are kept where the engine keeps them.
-      - V(docker-archive) is only what C(docker load) needs, one platform of each image, without manifests. Digests are lost.
-      - V(oci-archive) is a tar of an OCI layout, V(oci-dir) a folder of one.
+      - V(universal) is an OCI layout and a docker archive in one tar. All engines can load it, and it keeps the digests for engines that store them.
+      - V(docker-archive) has only the content that C(docker load) needs, for one platform of each image. It has no manifests, so digests are lost.
+      - V(oci-archive) is a tar of an OCI layout. V(oci-dir) is an OCI layout in a folder.
     type: str
     choices: [universal, docker-archive, oci-archive, oci-dir]
     default: universal
   compression:
     description:
-      - How the whole file is compressed. Layers mostly are compressed already, so this seldom saves much.
+      - How to compress the whole file. Most layers are already compressed, so this rarely saves much.
       - V(zstd) needs the Python library C(zstandard) on the host.
     type: str
     choices: [none, gzip, zstd]
     default: none
   base:
     description:
-      - Earlier archives on the host. Layers that they hold, or stand on, are left out of this one.
-      - Such an archive is for M(longshore.images.image_load) and for engines that hold the base. One of O(format=docker-archive) can't be such.
+      - Earlier archives on the host. Layers in these archives, and layers that these archives left out themselves, are left out of the new one.
+      - M(longshore.images.image_load) and engines can load the new archive only if they already have these layers. With O(format=docker-archive) this option
+        can't be used.
     type: list
     elements: path
     default: []
   base_digests:
-    description: Digests of further layers that are left out.
+    description: Digests of more layers to leave out.
     type: list
     elements: str
     default: []
   checksum:
-    description: Whether the file's sha256 checksum is returned, for which all of the file is read.
+    description: Whether to return the SHA-256 checksum of the file. The module must read the whole file for this.
     type: bool
     default: false
   platform:
-    description:
-      - The platforms to save of an image that exists for several. By default all that are here.
+    description: The platforms to save of a multi-platform image. The default is all platforms in the store.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -86,12 +88,20 @@ EXAMPLES = r"""
     path: /srv/transfer/images.tar
     mode: "0644"
 
-- name: Save only what the archive of last month doesn't hold
+- name: Save only the layers that last month's archive does not have
   longshore.images.image_save:
     name: registry.example.com/team/app:4
     path: /srv/transfer/images-delta.tar
     base:
       - /srv/transfer/images.tar
+
+- name: Save one platform as a compressed file with its checksum
+  longshore.images.image_save:
+    name: registry.example.com/team/app:4
+    path: /srv/transfer/app.tar.gz
+    compression: gzip
+    checksum: true
+    platform: linux/amd64
 """
 
 RETURN = r"""

@@ -10,60 +10,60 @@ module: image_search_info
 short_description: Find images in a registry, and the newest of their tags
 version_added: 0.1.0
 description:
-  - Searches a registry for repositories, and lists their tags when O(list_tags) is set. Nothing is written, and no store is touched.
-  - docker.io is asked through its own search. Other registries are asked for their catalog, of which the repositories with O(term) in their name
-    are shown.
-  - Many public registries show no catalog to anybody. There a repository is found when O(term) is its whole name, such as V(team/app).
-  - The module can also be called C(image_search).
+  - Searches a registry for repositories, and lists their tags if O(list_tags) is set. The module writes nothing and uses no store.
+  - For docker.io the module uses the search API of Docker Hub. For other registries it reads the catalog and returns the repositories whose names contain
+    O(term).
+  - Many public registries don't show their catalog. There, use the whole name of a repository as O(term), such as V(team/app).
+  - The module can also be called as C(image_search).
 options:
   term:
-    description:
-      - What to search for. At a registry other than docker.io it is a part of the repository's name, and an empty one finds all.
+    description: The text to search for. At a registry other than docker.io it is a part of the repository's name, and an empty string finds all repositories.
     type: str
     required: true
   exact:
     description:
-      - Whether O(term) is the whole name of one repository, such as V(library/nginx). Nothing is searched then, only that repository is asked for.
-      - A repository that isn't there is no result, and no failure.
+      - Whether O(term) is the whole name of one repository, such as V(library/nginx). The module then asks for this repository only, and does not search.
+      - If the repository is missing, the list of results is empty. The task does not fail.
     type: bool
     default: false
   registry:
-    description: The registry, as it stands in references, for example V(registry.example.com:5000).
+    description: The registry as written in references, such as V(registry.example.com:5000).
     type: str
     default: docker.io
   limit:
-    description: How many repositories to return at most.
+    description: The maximum number of repositories to return.
     type: int
     default: 25
   official:
-    description: V(true) returns official images only, V(false) others only. For docker.io alone.
+    description: V(true) returns official images only, V(false) all others. For docker.io only.
     type: bool
   min_stars:
-    description: Return only repositories with at least as many stars. For docker.io alone.
+    description: Return only repositories with at least this many stars. For docker.io only.
     type: int
   list_tags:
-    description: Whether to return the tags of each repository, for which one more request or several are sent.
+    description: Whether to return the tags of each repository. This costs at least one more request for each repository.
     type: bool
     default: false
   tag_pattern:
-    description: A regular expression. Only tags in which it is found are returned.
+    description: A regular expression. Only tags that contain a match are returned.
     type: str
   tag_versions:
     description:
-      - A range of versions. Only tags that tell a version in it are returned, the newest first.
-      - Several conditions, separated by commas or spaces, must all hold.
-      - V(>=1.2,<2), V(!=1.3) and so on compare numbers, in which missing ones count as 0.
-      - V(1.25), V(1.25.x) and V(1.25.*) mean 1.25 and all that begins with it, V(=1.25) only 1.25 itself. V(~1.25.3) means from 1.25.3 up to 1.26,
-        V(^1.2) from 1.2 up to 2, V(*) all. A C(v) before the number makes no difference.
-      - What follows the numbers of a tag is a variant of the version, such as C(-alpine). A range finds plain tags only,
-        V(>=1.25-alpine) finds those with exactly this ending only.
-      - Words like C(alpha), C(beta), C(rc), C(pre) or C(dev) are no variants but lead up to their version, and come before it. They are found only by
-        a range that names one with the same numbers, such as V(>=2.0.0-rc1). V(>=2.0.0-0) finds all of them from 2.0.0 on, as in semantic versioning.
+      - A range of versions. Only tags that are versions within this range are returned, the newest first.
+      - Conditions separated by commas or spaces must all hold.
+      - Comparisons such as V(>=1.2,<2) or V(!=1.3) compare numbers. Missing numbers count as 0.
+      - V(1.25), V(1.25.x) and V(1.25.*) mean 1.25 and every version that begins with it. V(=1.25) means 1.25 itself only. V(~1.25.3) means from 1.25.3 up to
+        1.26. V(^1.2) means from 1.2 up to 2. V(*) means every version. A C(v) before the number makes no difference.
+      - Text after the numbers of a tag names a variant, such as C(-alpine). A range without a variant matches plain tags only. A range with a variant, such as
+        V(>=1.25-alpine), matches only tags of exactly this variant.
+      - Words such as C(alpha), C(beta), C(rc), C(pre) or C(dev) mark a pre-release, which is older than its version, and not a variant. A pre-release matches
+        only a range that names a pre-release with the same numbers, such as V(>=2.0.0-rc1). V(>=2.0.0-0) matches all pre-releases from 2.0.0 on, as in
+        semantic versioning.
     type: str
   newest:
     description:
-      - Return as many tags at most, the newest by version. Tags that tell no version, such as C(latest), are left out.
-      - Variants of a version count as tags of their own. O(tag_versions) or O(tag_pattern) chooses one.
+      - Return at most this many tags, the newest by version. Tags that are not versions, such as C(latest), are left out.
+      - Variants of a version count as separate tags. Select one variant with O(tag_versions) or O(tag_pattern).
     type: int
 extends_documentation_fragment:
   - longshore.images.registry
@@ -80,7 +80,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Find official images at docker.io
+- name: Find official images on Docker Hub
   longshore.images.image_search_info:
     term: nginx
     official: true
@@ -92,7 +92,7 @@ EXAMPLES = r"""
     term: team/
     limit: 1000
 
-- name: Find the three newest releases of an application, in their Alpine variant
+- name: Find the three newest 3.x releases of an application, from 3.2 on, in their Alpine variant
   longshore.images.image_search_info:
     registry: registry.example.com
     term: team/app
@@ -104,7 +104,7 @@ EXAMPLES = r"""
     password: "{{ registry_password }}"
   register: app
 
-- name: Pull the newest one
+- name: Pull the newest of them
   longshore.images.image_pull:
     name: "{{ app.results[0].name }}:{{ app.results[0].tags[0] }}"
     username: reader

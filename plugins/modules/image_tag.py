@@ -7,23 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_tag
-short_description: Give names to an image in the store
+short_description: Add names to an image in the store
 version_added: 0.1.0
 description:
-  - Makes further names point at an image of the store. No bytes are moved.
-  - An image that loses its last name this way stays in the store, unnamed. It is found by its digest.
+  - Points more names at an image in the store. No data is copied.
+  - An image that loses its last name stays in the store as an unnamed image. It can still be used by its digest until M(longshore.images.image_prune) removes
+    it.
 options:
   name:
-    description: The image, by name, or by digest or ID written in full.
+    description: The image, by name, or by digest or image ID in full.
     type: str
     required: true
   targets:
-    description: The names to give. A digest can't be given as a name.
+    description: The names to add. A digest or image ID can't be a target.
     type: list
     elements: str
     required: true
   existing:
-    description: What to do with a target that points at another image. V(overwrite) moves it, V(keep) leaves it.
+    description: What to do with a target that points at another image. V(overwrite) moves it to this image, V(keep) leaves it unchanged.
     type: str
     choices: [overwrite, keep]
     default: overwrite
@@ -47,7 +48,7 @@ EXAMPLES = r"""
       - registry.example.com/team/app:3.2
       - registry.example.com/team/app:3
 
-- name: Name an image that has no name, unless the name is taken
+- name: Name an unnamed image, unless the name is already taken
   longshore.images.image_tag:
     name: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     targets: localhost/rescued:1

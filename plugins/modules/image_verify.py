@@ -7,29 +7,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_verify
-short_description: Read and hash every blob of the store, and mend what is damaged
+short_description: Check every blob of the store for damage, and repair it
 version_added: 0.1.0
 description:
-  - Reads every blob of images in the store, and compares its digest with its name. Nothing that was found good before is taken for granted.
-  - Other modules believe that a blob is good as long as size, time and inode of its file are those of when it was hashed. This one notices
-    what a failing disk has done behind that.
-  - Fails with C(store_damaged) when there is damage that isn't mended. Without O(repair) nothing is changed but the record of good blobs, by which
-    the next M(longshore.images.image_pull) knows what to fetch again.
+  - Reads every blob of the images in the store, and compares its hash with its digest. Results of earlier checks are not reused.
+  - Other modules trust a blob if the size, time and inode of its file are the same as when it was hashed. This module also finds damage that a failing disk
+    causes without changing these.
+  - Fails with the error C(store_damaged) if it finds damage that it does not repair.
+  - Without O(repair) the module only updates the record of good blobs, so that the next M(longshore.images.image_pull) downloads damaged blobs again.
 options:
   name:
     description:
-      - The images, by name, or by digest or ID written in full.
-      - All images of the store when it is left out. Then blobs that no image has are read too.
+      - The images, by name, or by digest or image ID in full.
+      - By default all images in the store are checked, and also blobs that belong to no image.
     type: list
     elements: str
   repair:
     description:
-      - Whether damaged blobs are fetched again, by digest, from the registry and repository in the names of the images that stand on them.
-      - O(username), O(password), O(identity_token) and O(client_cert) go to the registries that O(name) names. With images that only the store names,
-        those of digests or of the whole store, credentials have to be under O(registries), or in the host's auth files.
-      - A name that meanwhile means another image at the registry stays with the image that it has in the store.
-      - What can't be had again is named, and other images are mended all the same. Damaged blobs that no image has are removed.
-      - In check mode the registry is asked whether it has what is needed, and nothing is fetched but manifests, indexes and configs.
+      - Whether to download damaged blobs again. They are requested by digest, from the registries and repositories in the names of the images that need them.
+      - O(username), O(password), O(identity_token) and O(client_cert) are sent only to registries in O(name). For images that are given by digest, and for a
+        check of the whole store, put the credentials under O(registries) or into the host's auth files.
+      - A name that now points at another image at the registry keeps the image that it has in the store.
+      - If a blob can't be downloaded, its images are reported as failed, and the other images are repaired. Damaged blobs that belong to no image are deleted.
+      - In check mode the module asks the registry whether it has the needed blobs, and downloads only manifests, indexes and configs.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -47,10 +47,10 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Fail when anything in the store is damaged
+- name: Fail if anything in the store is damaged
   longshore.images.image_verify:
 
-- name: Mend the store from the registries that its images come from
+- name: Repair the store from the registries of its images
   longshore.images.image_verify:
     repair: true
     registries:
@@ -58,7 +58,7 @@ EXAMPLES = r"""
         username: reader
         password: "{{ registry_password }}"
 
-- name: Find out which images are damaged
+- name: Find out whether an image is damaged, without failing if it is
   longshore.images.image_verify:
     name: docker.io/library/nginx:1.27
   register: verified
