@@ -81,81 +81,102 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: success, and when single images failed
+  description: One sentence for each change that the task makes, or would make in check mode. Empty when nothing changes.
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["deliver docker.io/library/nginx:1.27 (sha256:0a399eb16751) to docker: 3 blobs, 29.1 MB"]
 images:
   description:
-    - One row for each image, in the order asked for. When an image failed its row has C(failed), C(msg) and C(error), and the others are done.
-  returned: success, and when single images failed
+    - The images of this task, with the outcome for each.
+    - One entry for each image, in the order of O(name).
+  returned: success, and when some images failed
   type: list
   elements: dict
   contains:
     name:
-      description: The normalised name.
+      description: The normalised name. Null for an unnamed image.
       type: str
       sample: docker.io/library/nginx:1.27
     digest:
-      description: What is delivered, an index or a manifest.
+      description:
+        - The digest of the index or manifest that the name points at.
+        - This is the index or manifest that is delivered.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     image_id:
-      description: The digest of the config.
+      description:
+        - The image ID, which is the digest of the config. For a multi-platform image, the config of the requested platform, else of the managed host's
+          platform, else of the first platform present.
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
-      description: The type of what is delivered.
+      description: The media type of the index or manifest.
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description: The platform that is delivered.
+      description:
+        - The platforms of the image that are present.
+        - This is the one platform that is delivered.
       type: list
       elements: str
-      sample: [linux/amd64]
+      sample: ["linux/amd64"]
     size:
-      description: The stored bytes of this platform, documents included.
+      description: The size of these platforms in bytes, manifests and configs included.
       type: int
       sample: 72188133
     changed:
-      description: Whether something changes for this image.
+      description: Whether the task changes this image, or would change it in check mode.
       type: bool
     engine:
       description: The engine that has the image.
       type: str
       sample: docker
     engine_digest:
-      description: The digest by which the engine knows the image. Null for Docker with its first image store, which keeps none of what it is given.
+      description:
+        - The digest by which the engine knows the image. Null if the image failed, and for Docker with its classic image store, which does not keep digests
+          of delivered images.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    failed:
+      description: V(true) for an image that failed.
+      returned: when this image failed
+      type: bool
+    msg:
+      description: What failed for this image, and what to do about it.
+      returned: when this image failed
+      type: str
+    error:
+      description: The cause of this failure, one of the words of RV(error).
+      returned: when this image failed
+      type: str
 bytes_transferred:
-  description: Sizes of the configs and layers that are sent, each digest once. Manifests and indexes aren't counted.
-  returned: success
+  description: The size of the configs and layers that are transferred, in bytes. Each digest counts once. Manifests and indexes don't count.
+  returned: success, and when some images failed
   type: int
   sample: 29124181
 bytes_reused:
-  description: Sizes of the configs and layers that the engine had already.
-  returned: success
+  description: The size of the configs and layers that the destination already had, in bytes. Each digest counts once.
+  returned: success, and when some images failed
   type: int
   sample: 43063952
 blobs_transferred:
-  description: How many configs and layers are sent.
-  returned: success
+  description: The number of configs and layers that are transferred.
+  returned: success, and when some images failed
   type: int
   sample: 3
 blobs_reused:
-  description: How many configs and layers the engine had already.
-  returned: success
+  description: The number of configs and layers that the destination already had.
+  returned: success, and when some images failed
   type: int
   sample: 5
 store:
-  description: The folder of the store.
-  returned: success, and when single images failed
+  description: The path of the store.
+  returned: success, and when some images failed
   type: str
   sample: /var/lib/longshore/images
 error:
-  description: The cause of a failure, in a word that doesn't change between versions.
+  description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
   type: str
   sample: engine_error

@@ -62,68 +62,70 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: Always empty, since nothing is ever changed.
+  description:
+    - One sentence for each change that the task makes, or would make in check mode. Empty when nothing changes.
+    - Always empty, because this module changes nothing.
   returned: success
   type: list
   elements: str
   sample: []
 history:
-  description: The steps, newest first.
+  description: The build steps, newest first.
   returned: success
   type: list
   elements: dict
   contains:
     created:
-      description: When the step was made.
+      description: The time of the step.
       type: str
     created_by:
-      description: The command that made it.
+      description: The command of the step.
       type: str
     comment:
-      description: What its author had to say.
+      description: The comment of the step.
       type: str
     empty_layer:
-      description: Whether the step left no layer.
+      description: Whether the step created no layer.
       type: bool
     size:
-      description: The size of its layer as it is stored, in bytes. 0 when it left none.
+      description: The stored size of the step's layer in bytes. 0 when it created none.
       type: int
     digest:
-      description: The digest of its layer as it is stored. Null when it left none.
+      description: The digest of the step's layer as stored. Null when it created none.
       type: str
     diff_id:
-      description: The digest of its uncompressed layer. Null when it left none.
+      description: The digest of the step's uncompressed layer. Null when it created none.
       type: str
 name:
-  description: The image's normalised name. Null for an unnamed image.
+  description: The normalised name. Null for an unnamed image.
   returned: success
   type: str
 digest:
-  description: What the name points at.
+  description: The digest of the index or manifest that the name points at.
   returned: success
   type: str
 store:
-  description: The folder of the store.
+  description: The path of the store.
   returned: success, without O(remote)
   type: str
   sample: /var/lib/longshore/images
 rate_limit:
-  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
+  description: The rate limit of the registry, as C(limit) and C(remaining). Null when no registry reported one.
   returned: with O(remote)
   type: dict
   sample: {"limit": 100, "remaining": 76}
 error:
-  description: The cause of a failure, in a word that doesn't change between versions.
+  description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
   type: str
   sample: not_found
 status:
-  description: The HTTP status by which a registry refused.
+  description: The HTTP status code of the registry's answer.
   returned: failure, when a registry answered
   type: int
   sample: 401
 registry_errors:
-  description: The registry's own words.
+  description: The errors in the registry's answer, each with its code and message.
   returned: failure, when a registry answered
   type: list
   elements: str

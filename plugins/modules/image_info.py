@@ -89,15 +89,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: Always empty, since nothing is ever changed.
+  description:
+    - One sentence for each change that the task makes, or would make in check mode. Empty when nothing changes.
+    - Always empty, because this module changes nothing.
   returned: success
   type: list
   elements: str
   sample: []
 images:
   description:
-    - One row for each image, in the order asked for.
-  returned: success, and when single images failed
+    - The images of this task, with the outcome for each.
+    - One entry for each image, in the order of O(name) or, without it, in the order of the store or archive.
+    - A missing image has only C(name), C(digest), C(present) and C(changed), and with O(remote) also C(endpoint).
+  returned: success, and when some images failed
   type: list
   elements: dict
   contains:
@@ -106,116 +110,128 @@ images:
       type: str
       sample: docker.io/library/nginx:1.27
     digest:
-      description: What the name points at, an index or a manifest.
+      description: The digest of the index or manifest that the name points at.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     image_id:
-      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      description:
+        - The image ID, which is the digest of the config. For a multi-platform image, the config of the requested platform, else of the managed host's
+          platform, else of the first platform present.
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
-      description: The type of what the name points at.
+      description: The media type of the index or manifest.
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description: The platforms that are here, or that the registry's index lists.
+      description:
+        - The platforms of the image that are present.
+        - With O(remote) these are the platforms that the registry's index lists.
       type: list
       elements: str
-      sample: [linux/amd64]
+      sample: ["linux/amd64"]
     size:
-      description: The stored bytes of these platforms, documents included; at a registry the bytes of the platform shown.
+      description:
+        - The size of these platforms in bytes, manifests and configs included.
+        - With O(remote) this is the size of the platform shown.
       type: int
       sample: 72188133
     changed:
-      description: Whether something changes for this image.
+      description:
+        - Whether the task changes this image, or would change it in check mode.
+        - Always V(false).
       type: bool
     present:
-      description: Whether the image is there.
+      description: Whether the image is present.
       type: bool
     repo_tags:
-      description: All names with a tag that this image has in the store; at a registry the one that was asked for.
+      description: All names with a tag that this image has in the store. With O(remote), the requested name.
       type: list
       elements: str
     repo_digests:
-      description: The image's digest in each repository that it has a name of.
+      description: The digest of the image in each repository in which it has a name, as C(repository@digest).
       type: list
       elements: str
     created:
-      description: When the image says it was made.
+      description: The creation time in the image's config.
       type: str
     author:
-      description: Who the image says made it.
+      description: The author in the image's config.
       type: str
     os:
-      description: The operating system that the image is for.
+      description: The operating system of the image.
       type: str
     architecture:
-      description: The processor that the image is for.
+      description: The CPU architecture of the image.
       type: str
     variant:
-      description: The variant of the processor, where it matters.
+      description: The variant of the CPU architecture. Null when the image has none.
       type: str
     config:
-      description: How the image runs, with the keys that it has in the image, such as C(Cmd), C(Entrypoint), C(Env), C(Labels) and C(User).
+      description:
+        - The runtime settings of the image, with the keys that they have in its config, such as C(Cmd), C(Entrypoint), C(Env), C(Labels) and C(User).
       type: dict
     labels:
-      description: The image's labels.
+      description: The labels of the image.
       type: dict
     layers:
-      description: The layers, lowest first, with C(digest), C(diff_id), C(size) and C(media_type).
+      description: The layers of the image, lowest first, each with C(digest), C(diff_id), C(size) and C(media_type).
       type: list
       elements: dict
     manifests:
-      description: >-
-        For an index, its entries with C(digest), C(platform), C(size), C(media_type), and C(present), which tells whether all of it is here.
-        A registry is taken to have what its index lists.
+      description:
+        - The entries of an index, each with C(digest), C(platform), C(size), C(media_type), and C(present), which is true if all its blobs are present. Empty
+          for a manifest.
+        - With O(remote), every entry that the index lists counts as present, unless the registry reports that it is missing.
       type: list
       elements: dict
     content:
       description:
-        - What C(size) is made of, the documents, configs and layers of all platforms that are here, with C(digest) and C(size), each once.
-        - Images of one store that name the same digest share these bytes.
+        - The manifests, configs and layers that make up C(size), for all platforms present, each once with C(digest) and C(size).
+        - Images in one store share the bytes of every digest that they have in common.
       type: list
       elements: dict
     endpoint:
-      description: The address that was asked.
+      description: The URL of the registry or mirror that answered. Null when none was asked.
       returned: with O(remote)
       type: str
       sample: https://registry-1.docker.io
     failed:
-      description: True for an image that couldn't be asked for.
+      description:
+        - V(true) for an image that failed.
+        - The registry could not be asked for this image.
+      returned: when this image failed
       type: bool
-      returned: when this image failed
     msg:
-      description: Why this image failed.
-      type: str
+      description: What failed for this image, and what to do about it.
       returned: when this image failed
+      type: str
     error:
-      description: The cause of this image's failure.
-      type: str
+      description: The cause of this failure, one of the words of RV(error).
       returned: when this image failed
+      type: str
 store:
-  description: The folder of the store.
+  description: The path of the store.
   returned: success, without O(remote)
   type: str
   sample: /var/lib/longshore/images
 rate_limit:
-  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
-  returned: with O(remote)
+  description: The rate limit of the registry, as C(limit) and C(remaining). Null when no registry reported one.
+  returned: success, and when some images failed, with O(remote)
   type: dict
   sample: {"limit": 100, "remaining": 76}
 error:
-  description: The cause of a failure, in a word that doesn't change between versions.
+  description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
   type: str
   sample: not_found
 status:
-  description: The HTTP status by which a registry refused.
+  description: The HTTP status code of the registry's answer.
   returned: failure, when a registry answered
   type: int
   sample: 401
 registry_errors:
-  description: The registry's own words.
+  description: The errors in the registry's answer, each with its code and message.
   returned: failure, when a registry answered
   type: list
   elements: str

@@ -97,18 +97,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: success, and when single images failed
+  description: One sentence for each change that the task makes, or would make in check mode. Empty when nothing changes.
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["lock docker.io/library/nginx:1.27 to sha256:0a399eb16751"]
 path:
-  description: The lock file.
-  returned: success, and when single images failed
+  description:
+    - The path of the file or folder.
+    - This is the lock file.
+  returned: success, and when some images failed
   type: str
   sample: /srv/site/files/images.lock
 drift:
-  description: Tags that point at another digest than the one that is locked when this has run.
+  description: Tags that point at a digest other than the locked one after this run.
   returned: success
   type: list
   elements: dict
@@ -122,87 +124,101 @@ drift:
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     current_digest:
-      description: What the tag points at now. Null when the registry doesn't have it any more.
+      description: The digest that the tag points at now. Null when the registry no longer has the tag.
       type: str
 lock:
   description:
-    - What the lock file says, without its times, as O(longshore.images.image_pull#module:lock) takes it. In check mode it is what would be written.
+    - The content of the lock file without its times, in the form that O(longshore.images.image_pull#module:lock) accepts. In check mode, the content that
+      would be written.
   returned: success
   type: dict
 images:
   description:
-    - One row for each image, in the order asked for.
-  returned: success, and when single images failed
+    - The images of this task, with the outcome for each.
+    - One entry for each image, in the order of O(name).
+  returned: success, and when some images failed
   type: list
   elements: dict
   contains:
     name:
-      description: The normalised name.
+      description: The normalised name. Null for an unnamed image.
       type: str
       sample: docker.io/library/nginx:1.27
     digest:
-      description: What is locked, an index or a manifest.
+      description:
+        - The digest of the index or manifest that the name points at.
+        - This is the locked digest.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     image_id:
-      description: The digest of the config of the platform asked for, else of the host's, else of the first that is locked.
+      description:
+        - The image ID, which is the digest of the config. For a multi-platform image, the config of the requested platform, else of the managed host's
+          platform, else of the first platform present.
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
-      description: The type of what is locked.
+      description: The media type of the index or manifest.
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description: The platforms that are noted.
+      description:
+        - The platforms of the image that are present.
+        - These are the platforms that the lock file records.
       type: list
       elements: str
-      sample: [linux/amd64, linux/arm64]
+      sample: ["linux/amd64", "linux/arm64"]
     size:
-      description: The bytes of these platforms in the registry, documents included.
+      description:
+        - The size of these platforms in bytes, manifests and configs included.
+        - This is the size at the registry.
       type: int
       sample: 144376266
     changed:
-      description: Whether something changes for this image.
+      description: Whether the task changes this image, or would change it in check mode.
       type: bool
     previous_digest:
-      description: What was locked before. Null when the name wasn't.
+      description:
+        - The digest that the name pointed at before. Null when the name did not exist.
+        - This is the digest that was locked before.
       type: str
     current_digest:
-      description: What the registry has for the name now. Null when it wasn't asked, or doesn't have the tag any more.
+      description: The digest that the name points at in the registry now. Null when the registry was not asked, or no longer has the tag.
       type: str
     endpoint:
-      description: The address that was asked. Null when none was.
+      description: The URL of the registry or mirror that answered. Null when none was asked.
       type: str
       sample: https://registry-1.docker.io
     failed:
-      description: True for an image that failed. The file stays as it is then.
+      description:
+        - V(true) for an image that failed.
+        - The lock file stays unchanged if an image fails.
+      returned: when this image failed
       type: bool
-      returned: when this image failed
     msg:
-      description: Why this image failed.
-      type: str
+      description: What failed for this image, and what to do about it.
       returned: when this image failed
+      type: str
     error:
-      description: The cause of this image's failure.
-      type: str
+      description: The cause of this failure, one of the words of RV(error).
       returned: when this image failed
+      type: str
 rate_limit:
-  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
-  returned: success, and when single images failed
+  description: The rate limit of the registry, as C(limit) and C(remaining). Null when no registry reported one.
+  returned: success, and when some images failed
   type: dict
   sample: {"limit": 100, "remaining": 76}
 error:
-  description: The cause of a failure, in a word that doesn't change between versions.
+  description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
   type: str
   sample: not_found
 status:
-  description: The HTTP status by which the registry refused.
+  description: The HTTP status code of the registry's answer.
   returned: failure, when a registry answered
   type: int
   sample: 404
 registry_errors:
-  description: The registry's own words.
+  description: The errors in the registry's answer, each with its code and message.
   returned: failure, when a registry answered
   type: list
   elements: str

@@ -120,31 +120,33 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: success, and when single images failed
+  description: One sentence for each change that the task makes, or would make in check mode. Empty when nothing changes.
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["remove docker.io/library/nginx:1.27 (sha256:0a399eb16751)", "delete 2 blobs that no image needs: 3.2 MB"]
 untagged:
   description: The names that are removed.
-  returned: success
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["docker.io/library/nginx:1.27"]
 deleted:
   description:
-    - The digests of the images that are gone with their last name. For Podman, and Docker with its first image store, their IDs.
-    - An image of an engine that others were built on stays without a name, and isn't listed here.
-  returned: success
+    - The digests of the images that are deleted. An image that keeps another name is not deleted.
+    - For Podman, and for Docker with its classic image store, these are image IDs.
+    - In an engine, an image on which other images were built stays without a name, and is not in this list.
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a"]
 bytes_freed:
   description:
-    - The size of the blobs and unfinished files that are deleted.
-    - With O(engine) the sizes of the images that are deleted, as the engine tells them. Layers that several images share are counted with each, so it is
-      at most that much.
-  returned: success
+    - The size of the data that is deleted, in bytes.
+    - For the store this is the size of the deleted blobs and partial downloads.
+    - With O(engine) this is the sum of the image sizes that the engine reports. Layers that several images share count once for each image, so the real value
+      may be lower.
+  returned: success, and when some images failed
   type: int
   sample: 72188133
 engine:
@@ -153,16 +155,16 @@ engine:
   type: str
   sample: docker
 in_use:
-  description: The names, or the digests of unnamed images, that the policy lets go and that stay since a container uses the image.
+  description: The images that the policy would remove, but that stay because a container uses them, by name or by the digest of an unnamed image.
   returned: with O(engine)
   type: list
   elements: str
   sample: ["docker.io/library/postgres:16"]
 images:
   description:
-    - One row for each name and each unnamed image that is removed. When an engine refused an image, its row has C(failed), C(msg) and C(error), and the
-      others are removed.
-  returned: success, and when single images failed
+    - The images of this task, with the outcome for each.
+    - One entry for each removed name, and one for each removed image without a name.
+  returned: success, and when some images failed
   type: list
   elements: dict
   contains:
@@ -171,36 +173,64 @@ images:
       type: str
       sample: docker.io/library/nginx:1.27
     digest:
-      description: What the name points at, an index or a manifest. For engines that only know IDs the image's ID.
+      description:
+        - The digest of the index or manifest that the name points at.
+        - For engines that know only image IDs, this is the image ID.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     image_id:
-      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here. Null for an engine that tells none.
+      description:
+        - The image ID, which is the digest of the config. For a multi-platform image, the config of the requested platform, else of the managed host's
+          platform, else of the first platform present.
+        - Null for an engine that does not report it.
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
-      description: The type of what the name points at. Not with O(engine).
+      description: The media type of the index or manifest.
+      returned: without O(engine)
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description: The platforms that are here. Not with O(engine).
+      description: The platforms of the image that are present.
+      returned: without O(engine)
       type: list
       elements: str
-      sample: [linux/amd64]
+      sample: ["linux/amd64"]
     size:
-      description: The stored bytes of these platforms, documents included. With O(engine) the size that it tells.
+      description:
+        - The size of these platforms in bytes, manifests and configs included.
+        - With O(engine) this is the size that the engine reports.
       type: int
       sample: 72188133
     changed:
-      description: Whether something changes for this image.
+      description: Whether the task changes this image, or would change it in check mode.
       type: bool
+    failed:
+      description:
+        - V(true) for an image that failed.
+        - The engine refused to remove this image. The other images are removed.
+      returned: when this image failed
+      type: bool
+    msg:
+      description: What failed for this image, and what to do about it.
+      returned: when this image failed
+      type: str
+    error:
+      description: The cause of this failure, one of the words of RV(error).
+      returned: when this image failed
+      type: str
+    engine:
+      description: The engine that has the image.
+      returned: with O(engine)
+      type: str
+      sample: docker
 store:
-  description: The folder of the store.
-  returned: success, without O(engine)
+  description: The path of the store.
+  returned: success, and when some images failed, without O(engine)
   type: str
   sample: /var/lib/longshore/images
 error:
-  description: The cause of a failure, in a word that doesn't change between versions.
+  description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
   type: str
   sample: invalid_option

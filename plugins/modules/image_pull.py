@@ -112,15 +112,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: success, and when single images failed
+  description: One sentence for each change that the task makes, or would make in check mode. Empty when nothing changes.
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["pull docker.io/library/nginx:1.27 (sha256:0a399eb16751): 8 blobs, 72.2 MB"]
 images:
   description:
-    - One row for each image, in the order asked for.
-  returned: success, and when single images failed
+    - The images of this task, with the outcome for each.
+    - One entry for each image, in the order of O(name) or of the lock file.
+  returned: success, and when some images failed
   type: list
   elements: dict
   contains:
@@ -129,90 +130,94 @@ images:
       type: str
       sample: docker.io/library/nginx:1.27
     digest:
-      description: What the name points at, an index or a manifest.
+      description: The digest of the index or manifest that the name points at.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     image_id:
-      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      description:
+        - The image ID, which is the digest of the config. For a multi-platform image, the config of the requested platform, else of the managed host's
+          platform, else of the first platform present.
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
-      description: The type of what the name points at.
+      description: The media type of the index or manifest.
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description: The platforms that are here.
+      description: The platforms of the image that are present.
       type: list
       elements: str
-      sample: [linux/amd64]
+      sample: ["linux/amd64"]
     size:
-      description: The stored bytes of these platforms, documents included.
+      description: The size of these platforms in bytes, manifests and configs included.
       type: int
       sample: 72188133
     changed:
-      description: Whether something changes for this image.
+      description: Whether the task changes this image, or would change it in check mode.
       type: bool
     previous_digest:
-      description: What the name pointed at before. Null when it wasn't there.
+      description: The digest that the name pointed at before. Null when the name did not exist.
       type: str
     endpoint:
-      description: The address that was asked. Null when none was.
+      description: The URL of the registry or mirror that answered. Null when none was asked.
       type: str
       sample: https://registry-1.docker.io
     failed:
-      description: True for an image that failed; its names stay as they were.
+      description:
+        - V(true) for an image that failed.
+        - The names of a failed image stay unchanged in the store.
+      returned: when this image failed
       type: bool
-      returned: when this image failed
     msg:
-      description: Why this image failed.
-      type: str
+      description: What failed for this image, and what to do about it.
       returned: when this image failed
+      type: str
     error:
-      description: The cause of this image's failure.
-      type: str
+      description: The cause of this failure, one of the words of RV(error).
       returned: when this image failed
+      type: str
 bytes_transferred:
-  description: Sizes of the configs and layers that are moved, each digest once. Manifests and indexes aren't counted.
-  returned: success
+  description: The size of the configs and layers that are transferred, in bytes. Each digest counts once. Manifests and indexes don't count.
+  returned: success, and when some images failed
   type: int
   sample: 29124181
 bytes_reused:
-  description: Sizes of the configs and layers that were there already.
-  returned: success
+  description: The size of the configs and layers that the destination already had, in bytes. Each digest counts once.
+  returned: success, and when some images failed
   type: int
   sample: 0
 blobs_transferred:
-  description: How many configs and layers are moved.
-  returned: success
+  description: The number of configs and layers that are transferred.
+  returned: success, and when some images failed
   type: int
   sample: 8
 blobs_reused:
-  description: How many configs and layers were there already.
-  returned: success
+  description: The number of configs and layers that the destination already had.
+  returned: success, and when some images failed
   type: int
   sample: 0
 rate_limit:
-  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
-  returned: success, and when single images failed
+  description: The rate limit of the registry, as C(limit) and C(remaining). Null when no registry reported one.
+  returned: success, and when some images failed
   type: dict
   sample: {"limit": 100, "remaining": 76}
 store:
-  description: The folder of the store.
-  returned: success, and when single images failed
+  description: The path of the store.
+  returned: success, and when some images failed
   type: str
   sample: /var/lib/longshore/images
 error:
-  description: The cause of a failure, in a word that doesn't change between versions.
+  description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
   type: str
   sample: not_found
 status:
-  description: The HTTP status by which the registry refused.
+  description: The HTTP status code of the registry's answer.
   returned: failure, when a registry answered
   type: int
   sample: 404
 registry_errors:
-  description: The registry's own words.
+  description: The errors in the registry's answer, each with its code and message.
   returned: failure, when a registry answered
   type: list
   elements: str

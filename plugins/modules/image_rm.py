@@ -86,32 +86,38 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: success, and when single images failed
+  description: One sentence for each change that the task makes, or would make in check mode. Empty when nothing changes.
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["remove docker.io/library/nginx:1.27 (sha256:0a399eb16751)"]
 untagged:
   description: The names that are removed.
-  returned: success
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["docker.io/library/nginx:1.27"]
 deleted:
-  description: The digests of the images that are gone with their last name, or that were deleted at their registry.
-  returned: success
+  description:
+    - The digests of the images that are deleted. An image that keeps another name is not deleted.
+    - With O(remote) these are the manifests that are deleted at the registry.
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a"]
 bytes_freed:
-  description: The size of the blobs that are deleted. 0 with O(remote), where the registry clears away what it doesn't need any more when it likes.
-  returned: success
+  description:
+    - The size of the data that is deleted, in bytes.
+    - Always 0 with O(remote), because the registry deletes unneeded blobs later.
+  returned: success, and when some images failed
   type: int
   sample: 72188133
 images:
   description:
-    - One row for each image removed, and for each name that wasn't there.
-  returned: success, and when single images failed
+    - The images of this task, with the outcome for each.
+    - One entry for each removed name, and one for each removed image without a name.
+    - A missing image also has an entry, with C(changed=false) and without details.
+  returned: success, and when some images failed
   type: list
   elements: dict
   contains:
@@ -120,71 +126,77 @@ images:
       type: str
       sample: docker.io/library/nginx:1.27
     digest:
-      description: What the name points at, an index or a manifest.
+      description: The digest of the index or manifest that the name points at.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     endpoint:
-      description: The address that was asked, for an image that was there.
+      description:
+        - The URL of the registry or mirror that answered. Null when none was asked.
+        - Only for images that were present.
       returned: with O(remote)
       type: str
       sample: https://registry.example.com
     image_id:
-      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      description:
+        - The image ID, which is the digest of the config. For a multi-platform image, the config of the requested platform, else of the managed host's
+          platform, else of the first platform present.
       returned: without O(remote)
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
-      description: The type of what the name points at.
+      description: The media type of the index or manifest.
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description: The platforms that are here.
+      description: The platforms of the image that are present.
       returned: without O(remote)
       type: list
       elements: str
-      sample: [linux/amd64]
+      sample: ["linux/amd64"]
     size:
-      description: The stored bytes of these platforms, documents included.
+      description: The size of these platforms in bytes, manifests and configs included.
       returned: without O(remote)
       type: int
       sample: 72188133
     changed:
-      description: Whether something changes for this image.
+      description: Whether the task changes this image, or would change it in check mode.
       type: bool
     failed:
-      description: True for an image that failed; nothing changed for it.
+      description:
+        - V(true) for an image that failed.
+        - Nothing changed for this image.
+      returned: when this image failed
       type: bool
-      returned: when this image failed
     msg:
-      description: Why this image failed.
-      type: str
+      description: What failed for this image, and what to do about it.
       returned: when this image failed
+      type: str
     error:
-      description: The cause of this image's failure.
-      type: str
+      description: The cause of this failure, one of the words of RV(error).
       returned: when this image failed
+      type: str
 rate_limit:
-  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
-  returned: with O(remote)
+  description: The rate limit of the registry, as C(limit) and C(remaining). Null when no registry reported one.
+  returned: success, and when some images failed, with O(remote)
   type: dict
   sample: {"limit": 100, "remaining": 76}
 store:
-  description: The folder of the store.
-  returned: success, without O(remote)
+  description: The path of the store.
+  returned: success, and when some images failed, without O(remote)
   type: str
   sample: /var/lib/longshore/images
 error:
-  description: The cause of a failure, in a word that doesn't change between versions.
+  description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
   type: str
   sample: not_found
 status:
-  description: The HTTP status by which a registry refused.
+  description: The HTTP status code of the registry's answer.
   returned: failure, when a registry answered
   type: int
   sample: 405
 registry_errors:
-  description: The registry's own words.
+  description: The errors in the registry's answer, each with its code and message.
   returned: failure, when a registry answered
   type: list
   elements: str

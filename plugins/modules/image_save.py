@@ -106,35 +106,38 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: success, and when single images failed
+  description: One sentence for each change that the task makes, or would make in check mode. Empty when nothing changes.
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["save docker.io/library/nginx:1.27 (sha256:0a399eb16751) to /srv/transfer/images.tar: there is no such file yet"]
 path:
-  description: The archive.
+  description:
+    - The path of the file or folder.
+    - This is the archive.
   returned: success
   type: str
   sample: /srv/transfer/images.tar
 reason:
-  description: Why the archive is written. Null when it was there already.
+  description: Why the archive is written. Null when it already has exactly this content.
   returned: success
   type: str
   sample: there is no such file yet
 size:
-  description: The size of the archive in bytes. Null for a compressed file in check mode when it has to be written.
+  description: The size of the archive in bytes. Null in check mode for a compressed file that would be written.
   returned: success
   type: int
   sample: 72193024
 checksum:
-  description: The sha256 checksum of the file. Null unless O(checksum=true), for a folder, and for a compressed file that check mode would write.
+  description: The SHA-256 checksum of the file. Null unless O(checksum=true), for a folder, and in check mode for a compressed file that would be written.
   returned: success
   type: str
   sample: 0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
 images:
   description:
-    - One row for each image, in the order asked for.
-  returned: success, and when single images failed
+    - The images of this task, with the outcome for each.
+    - One entry for each image, in the order of O(name).
+  returned: success, and when some images failed
   type: list
   elements: dict
   contains:
@@ -143,59 +146,66 @@ images:
       type: str
       sample: docker.io/library/nginx:1.27
     digest:
-      description: What the name points at, an index or a manifest.
+      description: The digest of the index or manifest that the name points at.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     image_id:
-      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      description:
+        - The image ID, which is the digest of the config. For a multi-platform image, the config of the requested platform, else of the managed host's
+          platform, else of the first platform present.
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
-      description: The type of what the name points at.
+      description: The media type of the index or manifest.
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description: The platforms that are here.
+      description:
+        - The platforms of the image that are present.
+        - These are the platforms that are saved.
       type: list
       elements: str
-      sample: [linux/amd64]
+      sample: ["linux/amd64"]
     size:
-      description: The stored bytes of these platforms, documents included.
+      description: The size of these platforms in bytes, manifests and configs included.
       type: int
       sample: 72188133
     changed:
-      description: Whether something changes for this image.
+      description: Whether the task changes this image, or would change it in check mode.
       type: bool
     listed_digest:
-      description: The digest that the archive lists for the image. It differs where an index travels unlisted. Null for a docker archive.
+      description:
+        - The digest by which the archive lists the image. Null for a docker archive.
+        - It is the digest of a manifest if listing its index would make an engine look for a platform that is not in the archive. The index is in the archive
+          nevertheless, and M(longshore.images.image_load) restores it.
       type: str
 bytes_transferred:
-  description: Sizes of the configs and layers that are moved, each digest once. Manifests and indexes aren't counted.
-  returned: success
+  description: The size of the configs and layers that are transferred, in bytes. Each digest counts once. Manifests and indexes don't count.
+  returned: success, and when some images failed
   type: int
   sample: 29124181
 bytes_reused:
-  description: Sizes of the configs and layers that were there already.
-  returned: success
+  description: The size of the configs and layers that the destination already had, in bytes. Each digest counts once.
+  returned: success, and when some images failed
   type: int
   sample: 0
 blobs_transferred:
-  description: How many configs and layers are moved.
-  returned: success
+  description: The number of configs and layers that are transferred.
+  returned: success, and when some images failed
   type: int
   sample: 8
 blobs_reused:
-  description: How many configs and layers were there already.
-  returned: success
+  description: The number of configs and layers that the destination already had.
+  returned: success, and when some images failed
   type: int
   sample: 0
 store:
-  description: The folder of the store.
-  returned: success, and when single images failed
+  description: The path of the store.
+  returned: success, and when some images failed
   type: str
   sample: /var/lib/longshore/images
 error:
-  description: The cause of a failure, in a word that doesn't change between versions.
+  description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
   type: str
   sample: not_found

@@ -113,61 +113,62 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: Always empty, since nothing is ever changed.
+  description:
+    - One sentence for each change that the task makes, or would make in check mode. Empty when nothing changes.
+    - Always empty, because this module changes nothing.
   returned: success
   type: list
   elements: str
   sample: []
 results:
-  description:
-    - The repositories that were found, at docker.io those with the most stars first, elsewhere in the order of their registry.
+  description: The repositories that were found. Those of docker.io are ordered by stars, highest first, those of other registries as the registry lists them.
   returned: success
   type: list
   elements: dict
   contains:
     name:
-      description: The repository's normalised name, without a tag.
+      description: The normalised name of the repository, without a tag.
       type: str
       sample: docker.io/library/nginx
     description:
-      description: What its owner says of it. Null where the registry doesn't tell.
+      description: The description by its owner. Null when the registry reports none.
       type: str
       sample: Official build of Nginx.
     stars:
-      description: How many users like it. Null where the registry doesn't tell.
+      description: The number of stars. Null when the registry reports none.
       type: int
       sample: 20512
     official:
-      description: Whether it is one of the official images. Null where the registry doesn't tell.
+      description: Whether it is an official image. Null when the registry does not report this.
       type: bool
       sample: true
     automated:
-      description: Whether it is built by docker.io itself. Null where the registry doesn't tell.
+      description: Whether docker.io builds the image itself. Null when the registry does not report this.
       type: bool
       sample: false
     tags:
-      description: Its tags, by their letters, or the newest first where O(tag_versions) or O(newest) is given.
+      description: The tags, in alphabetical order, or newest first with O(tag_versions) or O(newest).
+      returned: when O(list_tags) is set
       type: list
       elements: str
-      returned: when O(list_tags) is set
-      sample: [1.27.3, 1.27.2]
+      sample: ["1.27.3", "1.27.2"]
 rate_limit:
-  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
+  description: The rate limit of the registry, as C(limit) and C(remaining). Null when no registry reported one.
   returned: success
   type: dict
   sample: {"limit": 100, "remaining": 76}
 error:
-  description: The cause of a failure, in a word that doesn't change between versions.
+  description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
   type: str
   sample: denied
 status:
-  description: The HTTP status by which the registry refused.
+  description: The HTTP status code of the registry's answer.
   returned: failure, when a registry answered
   type: int
   sample: 401
 registry_errors:
-  description: The registry's own words.
+  description: The errors in the registry's answer, each with its code and message.
   returned: failure, when a registry answered
   type: list
   elements: str

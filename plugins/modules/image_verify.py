@@ -67,15 +67,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be in check mode, a sentence each. Empty when nothing changes.
-  returned: success, and when single images failed
+  description: One sentence for each change that the task makes, or would make in check mode. Empty when nothing changes.
+  returned: success, and when some images failed
   type: list
   elements: str
   sample: ["mend docker.io/library/nginx:1.27 (sha256:0a399eb16751): 1 blob, 29.1 MB"]
 images:
   description:
-    - One row for each name and each unnamed image that was verified, and then one for each name that isn't there.
-  returned: success, and when single images failed
+    - The images of this task, with the outcome for each.
+    - One entry for each checked name, and one for each checked image without a name. Images that are missing from the store come last.
+  returned: success, and when some images failed
   type: list
   elements: dict
   contains:
@@ -84,111 +85,117 @@ images:
       type: str
       sample: docker.io/library/nginx:1.27
     digest:
-      description: What the name points at, an index or a manifest.
+      description: The digest of the index or manifest that the name points at.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     image_id:
-      description: The digest of the config of the platform asked for, else of the host's, else of the first that is here.
+      description:
+        - The image ID, which is the digest of the config. For a multi-platform image, the config of the requested platform, else of the managed host's
+          platform, else of the first platform present.
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
-      description: The type of what the name points at.
+      description: The media type of the index or manifest.
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description: The platforms that are here.
+      description: The platforms of the image that are present.
       type: list
       elements: str
-      sample: [linux/amd64]
+      sample: ["linux/amd64"]
     size:
-      description: The stored bytes of these platforms, documents included.
+      description: The size of these platforms in bytes, manifests and configs included.
       type: int
       sample: 72188133
     changed:
-      description: Whether something changes for this image.
+      description: Whether the task changes this image, or would change it in check mode.
       type: bool
     failed:
-      description: True for an image that isn't in the store, or is damaged and isn't mended.
+      description:
+        - V(true) for an image that failed.
+        - The image is missing from the store, or it is damaged and was not repaired.
+      returned: when this image failed
       type: bool
-      returned: when this image failed
     msg:
-      description: What is wrong with this image.
-      type: str
+      description: What failed for this image, and what to do about it.
       returned: when this image failed
+      type: str
     error:
-      description: The cause of this image's failure.
-      type: str
+      description: The cause of this failure, one of the words of RV(error).
       returned: when this image failed
+      type: str
 problems:
-  description: One row for each damaged blob. Blobs are layers, configs, manifests and indexes.
+  description: One entry for each damaged blob. Blobs are layers, configs, manifests and indexes.
   returned: success, and when images are damaged
   type: list
   elements: dict
   contains:
     digest:
-      description: What should be there.
+      description: The digest that the blob should have.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     path:
-      description: The blob's file.
+      description: The path of the blob's file.
       type: str
       sample: /srv/images/blobs/sha256/0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     problem:
       description:
-        - V(missing), V(truncated) or V(altered) for a file that isn't there, too short, or otherwise of another content.
-        - V(irregular) for a link, a folder or whatever else is no file, V(unreadable) for one that the system can't read.
+        - V(missing) when the file does not exist, V(truncated) when it is too short, V(altered) when it has other content.
+        - V(irregular) when it is a link, a folder or another special file, V(unreadable) when the system can't read it.
       type: str
       sample: truncated
     images:
-      description: The names of the images that stand on this blob, and the digests of unnamed ones. Empty where no image does.
+      description: The names of the images that need this blob, and the digests of unnamed ones. Empty when no image needs it.
       type: list
       elements: str
-      sample: [docker.io/library/nginx:1.27]
+      sample: ["docker.io/library/nginx:1.27"]
     repaired:
-      description: Whether it is mended, or in check mode would be. A damaged blob that no image has is removed instead.
+      description: Whether the blob is repaired, or would be in check mode. A damaged blob that no image needs is deleted instead.
       type: bool
 bytes_transferred:
-  description: Sizes of the configs and layers that are fetched again, each digest once. Manifests and indexes aren't counted.
-  returned: success
+  description: The size of the configs and layers that are transferred, in bytes. Each digest counts once. Manifests and indexes don't count.
+  returned: success, and when some images failed
   type: int
   sample: 29124181
 bytes_reused:
-  description: Sizes of the configs and layers of the mended images that were good.
-  returned: success
+  description:
+    - The size of the configs and layers that the destination already had, in bytes. Each digest counts once.
+    - These are the undamaged blobs of the images that are repaired.
+  returned: success, and when some images failed
   type: int
   sample: 0
 blobs_transferred:
-  description: How many configs and layers are fetched again.
-  returned: success
+  description: The number of configs and layers that are transferred.
+  returned: success, and when some images failed
   type: int
   sample: 8
 blobs_reused:
-  description: How many configs and layers of the mended images were good.
-  returned: success
+  description: The number of configs and layers that the destination already had.
+  returned: success, and when some images failed
   type: int
   sample: 0
 rate_limit:
-  description: The registry's quota, as C(limit) and C(remaining). Null when it doesn't tell.
-  returned: success, and when single images failed
+  description: The rate limit of the registry, as C(limit) and C(remaining). Null when no registry reported one.
+  returned: success, and when some images failed
   type: dict
   sample: {"limit": 100, "remaining": 76}
 store:
-  description: The folder of the store.
-  returned: success, and when single images failed
+  description: The path of the store.
+  returned: success, and when some images failed
   type: str
   sample: /var/lib/longshore/images
 error:
-  description: The cause of a failure, in a word that doesn't change between versions.
+  description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
   type: str
   sample: store_damaged
 status:
-  description: The HTTP status by which the registry refused.
+  description: The HTTP status code of the registry's answer.
   returned: failure, when a registry answered
   type: int
   sample: 404
 registry_errors:
-  description: The registry's own words.
+  description: The errors in the registry's answer, each with its code and message.
   returned: failure, when a registry answered
   type: list
   elements: str
