@@ -111,7 +111,7 @@ store:
   sample: /var/lib/longshore/images
 rate_limit:
   description: The rate limit of the registry, as C(limit) and C(remaining). Null when no registry reported one.
-  returned: with O(remote)
+  returned: success, with O(remote)
   type: dict
   sample: {"limit": 100, "remaining": 76}
 error:

@@ -20,6 +20,7 @@ import yaml
 MODULES = Path(__file__).resolve().parents[2] / "plugins" / "modules"
 TABLE: dict[str, dict[str, dict[str, t.Any]]] = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text())
 LINE_LENGTH = 158
+_WHOLE_WORDS: dict[str, t.Any] = {"break_long_words": False, "break_on_hyphens": False}
 _BLOCK = re.compile(r'(?<=^RETURN = r"""\n).*?(?=^"""$)', re.MULTILINE | re.DOTALL)
 
 
@@ -58,11 +59,13 @@ def differences(text: str) -> list[str]:
             continue
         if sentences(entry)[0] != shared["description"]:
             found.append(f"{level} {key}: the description must begin with {shared['description']!r}")
-        for fact in ("type", "elements"):
-            if entry.get(fact) != shared.get(fact):
-                found.append(f"{level} {key}: {fact} is {entry.get(fact)}, not {shared.get(fact)}")
-        if level == "task" and entry["returned"] not in shared["returned"]:
-            found.append(f"{level} {key}: returned {entry['returned']!r} is not one of {shared['returned']}")
+        found += [
+            f"{level} {key}: {fact} is {entry.get(fact)}, not {shared.get(fact)}"
+            for fact in ("type", "elements")
+            if entry.get(fact) != shared.get(fact)
+        ]
+        if "returned" in shared and entry.get("returned") not in shared["returned"]:
+            found.append(f"{level} {key}: returned {entry.get('returned')!r} is not one of {shared['returned']}")
     return found
 
 
@@ -81,11 +84,12 @@ def rewrite(text: str) -> str:
                 begin, description = next((name.start_mark, value) for name, value in entry.value if name.value == "description")
                 items = description.value if isinstance(description, yaml.SequenceNode) else [description]
                 texts = [shared["description"], *(item.value for item in items[1:])]
-                replaced.append((begin.line, items[-1].end_mark.line, _description(texts, " " * begin.column)))
+                end = items[-1].end_mark
+                # A folded text (>-) ends at the beginning of the next line.
+                replaced.append((begin.line, end.line + bool(end.column), _description(texts, " " * begin.column)))
     lines = text.splitlines()
-    for first, last, new in reversed(replaced):
-        # The end of a plain scalar is on its own line, that of a folded one at the beginning of the next.
-        lines[first : max(last, first + 1) if last > first and not lines[last].startswith(" " * 2) else last + 1] = new
+    for first, after, new in sorted(replaced, reverse=True):
+        lines[first:after] = new
     return "\n".join(lines) + "\n"
 
 
@@ -101,17 +105,15 @@ def _description(texts: list[str], indent: str) -> list[str]:
     return [f"{indent}description:", *(line for item in items for line in item)]
 
 
-_WHOLE_WORDS: dict[str, t.Any] = {"break_long_words": False, "break_on_hyphens": False}
-
-
 def main() -> int:
     write = sys.argv[1:] == ["--write"]
     failed = False
     for path in module_files():
         text = read_return(path)
         if write:
-            text = rewrite(text)
-            path.write_text(_BLOCK.sub(lambda _match, new=text: new, path.read_text()))
+            source = path.read_text()
+            path.write_text(source.replace(text, rewrite(text)))
+            text = read_return(path)
         for difference in differences(text):
             failed = True
             print(f"{path.stem}: {difference}")

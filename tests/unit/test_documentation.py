@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a module's page says is what its code takes."""
+"""The documentation of a module equals its argument specification, and its examples are valid."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("[!_]*.py"))
 RUNTIME = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
 RULES = ("mutually_exclusive", "required_together", "required_one_of", "required_if", "required_by")
+UNUSED = "Has no effect on this module, see the notes."
 ATTRIBUTES = {"action_group", "check_mode", "diff_mode", "idempotent", "platform"}
 
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, Any]:
-    """Every module's documentation as ansible-doc reads it, fragments merged."""
+    """Return every module's documentation as ansible-doc reads it, with its fragments."""
     names = [f"{COLLECTION}.{name}" for name in MODULES]
     result = subprocess.run(["ansible-doc", "--type", "module", "--json", *names], capture_output=True, text=True, cwd=ROOT, check=True)
     documents: dict[str, Any] = json.loads(result.stdout)
@@ -38,7 +39,7 @@ def pages() -> dict[str, Any]:
 
 
 def arguments(name: str) -> dict[str, Any]:
-    """What the module NAME gives to AnsibleModule."""
+    """Return the arguments that the module NAME passes to AnsibleModule."""
     module = importlib.import_module(f"ansible_collections.{COLLECTION}.plugins.modules.{name}")
     kwargs: dict[str, Any] = module.argument_spec().as_kwargs()
     if kwargs.pop("add_file_common_args", False):
@@ -51,7 +52,7 @@ def validator(kwargs: dict[str, Any]) -> ArgumentSpecValidator:
 
 
 def normalised(options: dict[str, Any], nested: str) -> dict[str, Any]:
-    """The facts of OPTIONS that a page and a spec share; NESTED is their word for an option's own options."""
+    """Return the facts about OPTIONS that a page and a spec share. NESTED is the key of suboptions, which differs between the two."""
     return {
         name: {
             "type": option.get("type", "str"),
@@ -67,7 +68,7 @@ def normalised(options: dict[str, Any], nested: str) -> dict[str, Any]:
 
 
 def own_tasks(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each use of a module of ours below NODE, in blocks and plays too: the module's name and its arguments."""
+    """Yield name and arguments of each task below NODE that uses a module of this collection, also in blocks and plays."""
     if isinstance(node, list):
         for item in node:
             yield from own_tasks(item)
@@ -97,6 +98,15 @@ def test_every_redirect_leads_to_a_module() -> None:
 def test_the_documented_options_are_the_argument_spec(name: str, pages: dict[str, Any]) -> None:
     documented = normalised(pages[f"{COLLECTION}.{name}"]["doc"]["options"], "suboptions")
     assert documented == normalised(arguments(name)["argument_spec"], "options")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_options_that_a_module_does_not_use_say_so(name: str, pages: dict[str, Any]) -> None:
+    module = importlib.import_module(f"ansible_collections.{COLLECTION}.plugins.modules.{name}")
+    page = pages[f"{COLLECTION}.{name}"]["doc"]
+    without_effect = {option for option, facts in page["options"].items() if facts["description"] == UNUSED}
+    assert without_effect == module.argument_spec().unused
+    assert bool(without_effect) == any("have no effect" in note for note in page.get("notes", ()))
 
 
 @pytest.mark.parametrize("name", MODULES)
