@@ -29,8 +29,8 @@ options:
       - A file with credentials, as C(podman login) or C(docker login) write it.
       - By default the module reads C($REGISTRY_AUTH_FILE), C($XDG_RUNTIME_DIR/containers/auth.json), C(~/.config/containers/auth.json),
         C($DOCKER_CONFIG/config.json) and C(~/.docker/config.json), and uses the first file with credentials for the registry.
-      - If C($XDG_RUNTIME_DIR) isn't set, C(/run/containers/UID/auth.json) takes its place, because C(podman login) then writes there.
-      - Credential helpers named in these files are used. The task fails if a helper fails. It never continues without credentials then.
+      - If C($XDG_RUNTIME_DIR) isn't set, the second file is C(/run/containers/UID/auth.json), because C(podman login) then writes there.
+      - Credential helpers named in these files are used. If a helper fails, the task fails, and does not continue without credentials.
     type: path
   host_config:
     description:
