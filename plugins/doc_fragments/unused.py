@@ -138,8 +138,8 @@ options:
         type: bool
         default: false
 notes:
-  - This module does not contact registries. The options for registries, C(auth_file) to C(validate_certs), have no effect on it. It accepts them only so that
-    C(module_defaults) can set them once for the whole action group.
+  - This module does not contact registries. It accepts the options for registries, which are marked as having no effect, only so that C(module_defaults) can
+    set them once for the whole action group.
 """
 
     STORE_OPTIONS = r"""
@@ -156,6 +156,6 @@ options:
     type: float
     default: 300
 notes:
-  - This module does not use a store. The options C(store), C(store_mode) and C(lock_timeout) have no effect on it. It accepts them only so that
-    C(module_defaults) can set them once for the whole action group.
+  - This module does not use a store. It accepts the options for the store, which are marked as having no effect, only so that C(module_defaults) can set
+    them once for the whole action group.
 """
