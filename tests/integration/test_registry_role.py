@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -129,3 +131,41 @@ def test_variables_that_make_no_sense_are_named_alone_and_nothing_is_written(tmp
         assert f'"msg": "{text}"' in told.failure(host)
         assert told.count("changed", host) == 0
         assert not machines.store(host).exists()
+
+
+def test_a_server_that_starts_slowly_is_waited_for_and_one_that_ends_is_not(tmp_path: Path) -> None:
+    """Right after a start nothing in /proc shows yet what the process is: it may not be taken for dead."""
+    (port, log), program = (free_port(), tmp_path / "registry.log"), tmp_path / "server"
+    config = tmp_path / "config.yml"
+    config.write_text(json.dumps({"version": "0.1", "storage": {"inmemory": {}}, "http": {"addr": f"127.0.0.1:{port}"}}))
+    options = {
+        "check": False,
+        "config": str(config),
+        "environment": {},
+        "folder": str(tmp_path),
+        "log": str(log),
+        "pid_file": str(tmp_path / "registry.pid"),
+        "program": str(program),
+        "read_at_start": [],
+        "restart": True,
+        "service": "",
+        "start_timeout": 60,
+        "stop_timeout": 30,
+        "url": f"http://127.0.0.1:{port}/v2/",
+    }
+
+    def act(action: str) -> t.Any:
+        command = [sys.executable, str(ROOT / "roles" / "registry" / "files" / "registry.py"), action]
+        done = subprocess.run(command, input=json.dumps(options), capture_output=True, text=True, check=True, timeout=120)
+        return json.loads(done.stdout)
+
+    needed("docker-registry")
+    # For a second its command line is that of another program.
+    program.write_text("#!/bin/sh\nCONFIG=$2 exec sh -c 'sleep 1; exec docker-registry serve \"$CONFIG\"'\n")
+    program.chmod(0o755)
+    try:
+        assert act("run") == {"changed": True, "problem": ""}
+    finally:
+        assert act("end") == {"changed": True}
+    program.write_text("#!/bin/sh\necho no room left\nexit 1\n")
+    assert act("run")["problem"] == "The registry ended right after its start. The last lines of its log:\nno room left"

@@ -83,8 +83,8 @@ def end_server(options: Options) -> bool:
     return changed
 
 
-def start_server(options: Options) -> int:
-    """Start the server as a process of its own session. Return the size that its log had before."""
+def start_server(options: Options) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the server as a process of its own session. Return it and the size that its log had before."""
     # Nothing named REGISTRY_* may reach it: it would override the configuration.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
     log = os.open(options["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
@@ -101,7 +101,7 @@ def start_server(options: Options) -> int:
         umask=0o027,
     )
     Path(options["pid_file"]).write_text(f"{process.pid}\n", encoding="ascii")
-    return size
+    return process, size
 
 
 def is_outdated(options: Options) -> bool:
@@ -131,15 +131,17 @@ def ask_server(url: str) -> str:
         connection.close()
 
 
-def wait_for_answer(options: Options) -> str:
+def wait_for_answer(options: Options, started: subprocess.Popen[bytes] | None) -> str:
     """Wait until the server answers, unless it has died. Return why it doesn't, and nothing when it does."""
+    # While a process is being started, /proc shows no command line of it, or that of systemd: only its end tells that it has died.
     deadline = time.monotonic() + options["start_timeout"]
     while True:
         refusal = ask_server(options["url"])
         pid, running = find_server(options)
         if running and not refusal:
             return ""
-        if not running:
+        alive = started.poll() is None if started else pid != "none" if options["service"] else running
+        if not alive:
             return "ended right after its start"
         if time.monotonic() > deadline:
             return f"runs (pid {pid}), but does not answer well at {options['url']}: {refusal}"
@@ -163,11 +165,11 @@ def run(options: Options) -> Options:
     starts = not options["service"] and (options["restart"] or not find_server(options)[1] or is_outdated(options))
     if options["check"]:
         return {"changed": starts, "problem": ""}
-    size = 0
+    started, size = None, 0
     if starts:
         end_server(options)
-        size = start_server(options)
-    problem = wait_for_answer(options)
+        started, size = start_server(options)
+    problem = wait_for_answer(options, started)
     if problem:
         lines = "\n".join(read_log(options, size)) or f"none. Is {options['program']} a binary of CNCF Distribution?"
         problem = f"The registry {problem}. The last lines of its log:\n{lines}"
