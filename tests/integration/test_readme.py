@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from tests.support.checkouts import copy_checkout
 from tests.support.images import make_image
 from tests.support.modules import ROOT, environment
-from tests.support.registry import needed
+from tests.support.plays import run_playbook
+from tests.support.registry import Registry, needed
 from tests.unit.test_documentation import MODULES, arguments, own_tasks, validator
 
 TEXT = (ROOT / "README.md").read_text()
@@ -116,6 +118,30 @@ def test_the_playbooks_are_valid(document: t.Any) -> None:
         assert set(role["vars"]) <= set(specs)
 
 
+def test_the_playbook_for_check_mode_works_on_a_fresh_host_and_checks_every_task_afterwards(anonymous: Registry, tmp_path: Path) -> None:
+    needed("ansible-playbook")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/app.conf").write_text("site = yes\n")
+    base = anonymous.put(make_image("readme-check"), "readme-check/app", "3")
+    fence = next(fence for fence in FENCES if "ansible_check_mode" in fence.content)
+    example = fence.content.replace("registry.example.com/team/app:3", base).replace("/srv/build/site/", f"{tmp_path}/site/")
+    (play,) = yaml.safe_load(example)
+    play["module_defaults"] = {"group/longshore.images.images": {"store": f"{tmp_path}/store"}}
+    (tmp_path / "site.yml").write_text(yaml.safe_dump([play]))
+
+    def run(*options: str) -> dict[str, list[str]]:
+        local = ("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}")
+        done = run_playbook(f"{tmp_path}/site.yml", tmp_path, *local, *options, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"))
+        assert done.status == 0, done.output
+        return {task["name"]: done.went(task["name"]) for task in play["tasks"]}
+
+    pull, build, push = (task["name"] for task in play["tasks"])
+    assert run("--check") == {pull: ["changed"], build: ["skipping"], push: ["skipping"]}
+    assert not (tmp_path / "store").exists()
+    assert run() == {pull: ["changed"], build: ["changed"], push: ["changed"]}
+    assert run("--check") == {pull: ["ok"], build: ["ok"], push: ["ok"]}
+
+
 def test_every_module_is_told_and_no_other() -> None:
     assert sorted(first_column(section("Modules"))) == MODULES
 
@@ -127,9 +153,10 @@ def test_every_cause_of_a_failure_is_told_and_no_other() -> None:
 
 def test_the_variables_of_the_quickstart_are_those_of_its_comments() -> None:
     comments = re.findall(r"^#   (\w+_\w+)  ", (ROOT / "playbooks" / "quickstart.yml").read_text(), re.MULTILINE)
-    assert sorted(first_column(section("Try it"))) == sorted(comments)
+    page = (ROOT / "docs" / "quickstart.md").read_text()
+    assert sorted(first_column(page)) == sorted(comments)
     assert PLAYBOOK["tasks"][0]["vars"]["misspelt__known"] == [name for name in comments if name.startswith("quickstart_")]
-    assert f"port ({PLAYBOOK['vars']['registry_port']})" in section("Try it")
+    assert f"port ({PLAYBOOK['vars']['registry_port']})" in page
     assert f"IMAGE={PULLED}\n" in section("The store")
 
 
