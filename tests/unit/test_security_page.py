@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "security.md").read_text()
 def test_every_test_that_the_page_names_exists() -> None:
     missing = []
     path = ""
-    for file, name in re.findall(r"`(?:(tests/[a-z_/]+\.py)(?:::)?)?(test_[a-z_0-9]+)?`", PAGE):
+    for file, name in re.findall(r"`(tests/[a-z0-9_/]+\.py)?(?:::)?(test_[a-z_0-9]+)?`", PAGE):
         path = file or path
         if not file and not name:
             continue
