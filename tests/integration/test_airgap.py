@@ -171,8 +171,8 @@ def test_what_is_imported_has_its_digests_in_the_store_and_in_the_registry_of_th
     }
     foreseen = play("airgap_import", tmp_path, "--check", **variables, airgap_bundle_on="controller")
     assert foreseen.status == 0, foreseen.output
-    assert foreseen.went("longshore.images.preload : Load what is missing") == ["changed"]
-    assert foreseen.went("Foresee the push") == ["changed"]
+    assert foreseen.went("longshore.images.preload : Load the missing images") == ["changed"]
+    assert foreseen.went("Report the push that follows") == ["changed"]
     assert not snapshot(tmp_path / "store")
     # Only a part of the index is here, which a registry doesn't take under its digest.
     first = play("airgap_import", tmp_path, **variables, airgap_platforms=["linux/amd64"])
@@ -203,9 +203,9 @@ def forget(bundle: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[t.Callable[[Path], object], str]] = {
-    "half-copied": (shorten, "it has come only in part"),
-    "wrong checksum": (lambda bundle: replace(bundle, "checksum", "0" * 64), f"{'0' * 64} is wanted"),
-    "no checksum": (lambda bundle: Path(f"{bundle}.sha256").unlink(), "isn't whole on localhost: there is no file"),
+    "half-copied": (shorten, "it was copied only partially"),
+    "wrong checksum": (lambda bundle: replace(bundle, "checksum", "0" * 64), f"expected {'0' * 64}"),
+    "no checksum": (lambda bundle: Path(f"{bundle}.sha256").unlink(), "is incomplete on localhost: there is no file"),
     "half a lock file": (lambda bundle: shorten(Path(f"{bundle}.lock.json")), ".lock.json on localhost isn't the lock file of a bundle"),
     "the lock file of another": (lambda bundle: replace(bundle, digest(TOOL), digest(APP)), "they differ in"),
     "an image too many": (forget, "they differ in"),
@@ -252,4 +252,4 @@ def test_a_lone_engine_may_be_given_as_text(exported: Exported, tmp_path: Path) 
     variables = {"airgap_bundle": str(exported.bundle), "airgap_store": f"{tmp_path}/store", "airgap_engines": "podman"}
     foreseen = play("airgap_import", tmp_path, "--check", **variables)
     assert foreseen.status == 0, foreseen.output
-    assert "handed to podman when that is on the host." in foreseen.output
+    assert "delivered to podman once the host has it." in foreseen.output

@@ -121,7 +121,7 @@ def test_what_is_wanted_is_copied_once_locked_and_pruned_when_it_is_not_wanted_a
     scene.upstream.put(make_image("version-1.3", 1), "mirror/app", "1.3")
     data = scene.data
     foreseen = mirror(scene.home, "--check", **scene.variables)
-    for task in ("Delete tags", "Delete what was tagged after the digests that are gone"):
+    for task in ("Delete tags", "Delete the referrer tags of deleted images"):
         assert "changed" in foreseen.went(f"longshore.images.mirror : {task}")
     assert scene.data == data
     third = mirror(scene.home, **scene.variables)

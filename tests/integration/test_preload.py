@@ -127,10 +127,10 @@ def empty_lock_file(bundle: Path) -> None:
 
 # By the name of the host, how a bundle is spoilt, and what is told.
 BAD_BUNDLES: dict[str, tuple[t.Callable[[Path], None], str]] = {
-    "half": (cut, "it has come only in part, or is another"),
-    "altered": (alter, "it has come only in part, or is another"),
-    "exchanged": (exchange, "it has come only in part, or is another"),
-    "mistaken": (exchange_with_checksum, "isn't the one that its lock file"),
+    "half": (cut, "it was copied only partially, or is another file"),
+    "altered": (alter, "it was copied only partially, or is another file"),
+    "exchanged": (exchange, "it was copied only partially, or is another file"),
+    "mistaken": (exchange_with_checksum, "doesn't match its lock file"),
     "lockcut": (cut_lock_file, ".lock.json on lockcut isn't the lock file of a bundle"),
     "lockempty": (empty_lock_file, ".lock.json on lockempty isn't the lock file of a bundle"),
     "unchecked": (lambda bundle: Path(f"{bundle}.sha256").unlink(), "there is no file"),
@@ -160,7 +160,7 @@ def test_a_bundle_that_is_not_what_it_should_be_is_named_with_its_host_and_the_n
         assert str(bundles[host]) in failure
         assert f"on {host}" in failure
         assert text in failure
-    assert f"The bundle {bundles['half']} on the controller (for remote) isn't" in told.failure("remote")
+    assert f"The bundle {bundles['half']} on the controller (for remote) doesn't match" in told.failure("remote")
     assert not any(fleet.store(host).exists() for host in fleet.hosts)
     shutil.copy(whole, bundles["half"])
     told = fleet.run("preload_fleet", "--limit", "half,remote")

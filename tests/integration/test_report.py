@@ -111,5 +111,5 @@ def test_what_makes_no_sense_is_told_and_nothing_is_written(fleet: Fleet, variab
     output = " ".join((result.stdout + result.stderr).split())
     assert re.search(told, output)
     assert "caused by" not in output
-    assert ("Ask for the images" in output) == ("absent/page.html" in variables.values())
+    assert ("Read the images of the store" in output) == ("absent/page.html" in variables.values())
     assert not fleet.path.exists()

@@ -34,7 +34,7 @@ def test_all_engines_get_what_was_preloaded_though_one_dies_in_the_middle_and_th
         foreseen = fleet.run("preload_fleet", "--check")
         assert foreseen.status == 0, foreseen.output
         assert foreseen.count("changed", "web1") == 2
-        assert f"{name}: handed to docker, containerd when that is on the host." in foreseen.output
+        assert f"{name}: delivered to docker, containerd once the host has it." in foreseen.output
 
         with Relay(docker.folder / "docker.sock", limit=2_000_000).on_socket(folder / "r.sock"):
             failure = fleet.run("preload_fleet").failure("web1")
