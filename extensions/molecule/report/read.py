@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Prints what a report says, as JSON: its title and the tables of its sections, and which elements it is made of."""
+"""Print the content of a report as JSON: its title, the tables of its sections, and the kinds of its elements."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from ansible_collections.longshore.images.tests.support.pages import read_page
 
 page = read_page(Path(sys.argv[1]).read_text(encoding="utf-8"))
-told = {
+page_parts = {
     "title": page.one("h1").text,
     "elements": sorted({element.name for element in page.all()}),
     "tables": {section.attributes["id"]: [table.table() for table in section.all("table")] for section in page.all("section")},
 }
-print(json.dumps(told))  # noqa: T201
+print(json.dumps(page_parts))  # noqa: T201
