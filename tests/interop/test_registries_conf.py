@@ -17,7 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Den
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_config
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import HostRegistryConfig
-from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import routes_for
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import find_routes
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
 from tests.support.registry import needed
 
@@ -56,7 +56,7 @@ def skopeos_answer(home: Path, name: str) -> str:
 def our_answer(name: str) -> str:
     """The same from us; a registry that may be plain is asked by TLS first."""
     try:
-        routes = routes_for(Reference.parse(name), ClientSettings(), HostRegistryConfig())
+        routes = find_routes(Reference.parse(name), ClientSettings(), HostRegistryConfig())
     except Denied:
         return "blocked"
     except UnsupportedFormat:
@@ -65,7 +65,7 @@ def our_answer(name: str) -> str:
         f"{scheme}://{route.host}"
         for route in (*routes.mirrors, routes.upstream)
         if route.tags
-        for scheme in (("https", "http") if route.settings.may_be_plain else ("https",))
+        for scheme in (("https", "http") if route.settings.detect_plain_http else ("https",))
     )
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Deleting at a registry (distribution specification, Content Management). What is gone already counts as deleted."""
+"""Deleting at a registry (distribution specification, Content Management). An object that doesn't exist counts as deleted."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from .http.messages import Request
 from .repository import Repository
 
 _DELETED = (200, 202, 204, 404)
-_SWITCHED_OFF = frozenset((405, 501))
-# What registries answer that take digests alone here: CNCF Distribution before its version 3 takes the tag for a digest that is none.
+_DELETION_DISABLED = frozenset((405, 501))
+# Responses of registries that delete by digest only: CNCF Distribution before version 3 reads the tag as an invalid digest.
 _NO_TAGS = frozenset((400, 405, 501))
 
 
 def delete_manifest(repository: Repository, digest: Digest) -> None:
-    """Deletes a manifest or an index with all tags that point at it. Raises Denied where the registry lets nothing be deleted."""
+    """Delete a manifest or an index with all tags that point at it. Raises Denied if the registry doesn't allow deletion."""
     what = f"{repository.name}@{digest}"
     try:
         _delete(repository, str(digest), what)
     except RegistryError as error:
-        if error.status in _SWITCHED_OFF or any(words.startswith("UNSUPPORTED") for words in error.registry_errors):
+        if error.status in _DELETION_DISABLED or any(message.startswith("UNSUPPORTED") for message in error.registry_errors):
             registry = repository.registry
             raise Denied(
-                f"{what}: {registry} lets nothing be deleted; where it is yours, switch deletion on", error.status, error.registry_errors
+                f"{what}: {registry} doesn't allow deletion; if it is your registry, enable deletion", error.status, error.registry_errors
             ) from error
         raise
 
 
 def delete_tag(repository: Repository, reference: Reference) -> bool:
-    """Deletes the tag of REFERENCE alone; what it points at stays, with its other tags. False where the registry can't do that."""
+    """Delete only the tag of REFERENCE. Its image and the image's other tags stay. Return False if the registry can't do that."""
     try:
         status = _delete(repository, str(reference.tag), str(reference))
     except RegistryError as error:

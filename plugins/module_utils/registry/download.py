@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One blob on its way from a registry over a network that may fail (distribution specification, Pulling blobs)."""
+"""Downloading one blob from a registry over an unreliable network (distribution specification, Pulling blobs)."""
 
 from __future__ import annotations
 
@@ -13,117 +13,120 @@ import typing as t
 from ..errors import LongshoreError, Unreachable
 from ..limits import DEADLINE, MAX_FAULTS
 from .http.messages import Interrupted, Response
-from .http.retries import pause
+from .http.retries import wait_before_retry
 
-# Bytes a second, on average from one fault to the next, the wait included: with less the second fault is the first one going on.
-PROGRESS = 1024
-# A server that ends every answer after a few bytes would be asked without an end.
+# Bytes a second, on average from one error to the next, the wait included. With less, the second error counts as the first one continuing: otherwise a
+# server that ends every response after a few bytes would be asked forever.
+MIN_BYTES_PER_SECOND = 1024
 
-Pieces = t.Generator[bytes, None, None]
+ByteChunks = t.Generator[bytes, None, None]
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
 
-class Ask(t.Protocol):
+class SendRequest(t.Protocol):
     """Sends a GET for the blob."""
 
     def __call__(self, headers: t.Mapping[str, str], accepted: tuple[int, ...], deadline: float | None) -> Response: ...
 
 
-class FaultLimit:
-    """How often one download is taken up again: `retries` tries and 45 s after the first of the faults that came without progress between them.
+class RetryBudget:
+    """How often one download is resumed: `retries` tries, and 45 s after the first of the errors without progress between them.
 
-    No download survives more than 500 faults.
+    No download is resumed after 500 errors.
     """
 
     def __init__(self, retries: int, position: int) -> None:
         self._retries = retries
-        self._position = position
-        self._since = time.monotonic()
-        self._faults = self._all_faults = 0
+        self._last_position = position
+        self._last_error_at = time.monotonic()
+        self._errors = self._all_errors = 0
         self.deadline: float | None = None
 
-    def after_fault(self, position: int, error: LongshoreError) -> None:
-        """Waits before the next try, from POSITION on. Raises ERROR when there is none."""
+    def wait_or_raise(self, position: int, error: LongshoreError) -> None:
+        """Wait before the download is resumed at POSITION. Raises ERROR if it must not be resumed."""
         now = time.monotonic()
-        progress = position > self._position and position - self._position >= PROGRESS * (now - self._since)
-        if self.deadline is None or progress:
-            self._faults, self.deadline = 0, now + DEADLINE
-        self._faults += 1
-        self._all_faults += 1
-        if self._faults >= self._retries or self._all_faults >= MAX_FAULTS:
+        has_progress = position > self._last_position and position - self._last_position >= MIN_BYTES_PER_SECOND * (now - self._last_error_at)
+        if self.deadline is None or has_progress:
+            self._errors, self.deadline = 0, now + DEADLINE
+        self._errors += 1
+        self._all_errors += 1
+        if self._errors >= self._retries or self._all_errors >= MAX_FAULTS:
             raise error
-        self._position, self._since = position, now
-        pause(self._faults - 1, self.deadline, error)
+        self._last_position, self._last_error_at = position, now
+        wait_before_retry(self._errors - 1, self.deadline, error)
 
 
 class Download:
-    """The bytes of a blob, for a reader that verifies them. Ranges are asked for where they save something, and none is counted on."""
+    """Downloads a blob for a reader that verifies the bytes. Ranges are requested if they save bytes, but a registry may ignore them."""
 
-    def __init__(self, ask: Ask, size: int, what: str, registry: str, retries: int) -> None:
-        """ASK sends the requests; WHAT, REGISTRY are for messages."""
-        self._ask = ask
+    def __init__(self, send: SendRequest, size: int, what: str, registry: str, retries: int) -> None:
+        """SEND sends the requests; WHAT and REGISTRY are for messages."""
+        self._send = send
         self._size = size
         self._what = what
         self._registry = registry
         self._retries = retries
 
-    def from_offset(self, offset: int) -> Pieces:
-        """The blob from OFFSET to its end, taken up again where the connection breaks."""
-        return self._bytes(offset, self._size, None)
+    def read_from(self, offset: int) -> ByteChunks:
+        """Return the bytes from OFFSET to the end. The download is resumed if the connection breaks."""
+        return self._read(offset, self._size, None)
 
-    def piece(self, start: int, stop: int) -> tuple[bool, Pieces]:
-        """The bytes from START to STOP, or True and the whole blob where the registry sends nothing else. The request has been answered when this returns."""
-        response, begin = self._request(start, stop, None)
-        whole = begin != start or response.status != 206
-        pieces = self._bytes(0, self._size, (response, 0)) if whole else self._bytes(start, stop, (response, start))
-        next(pieces)  # begun, so that closing it closes the answer
-        return whole, pieces
+    def read_range(self, start: int, stop: int) -> tuple[bool, ByteChunks]:
+        """Return False and the bytes from START to STOP, or True and the whole blob if the registry ignores ranges.
 
-    def _bytes(self, start: int, stop: int, answer: tuple[Response, int] | None) -> Pieces:
-        """The bytes from START to STOP, after a first piece without any where ANSWER, which begins at its second member, is here already."""
+        The response to the first request has arrived when this returns.
+        """
+        response, begin = self._request_range(start, stop, None)
+        is_whole = begin != start or response.status != 206
+        chunks = self._read(0, self._size, (response, 0)) if is_whole else self._read(start, stop, (response, start))
+        next(chunks)  # start the generator, so that closing it closes the response
+        return is_whole, chunks
+
+    def _read(self, start: int, stop: int, first_response: tuple[Response, int] | None) -> ByteChunks:
+        """Yield the bytes from START to STOP. RESPONSE is one that was already received, and its offset; then the first chunk is empty."""
         position = start
-        patience = FaultLimit(self._retries, start)
-        if answer is not None:
+        budget = RetryBudget(self._retries, start)
+        if first_response is not None:
             try:
                 yield b""
             except GeneratorExit:
-                answer[0].close()
+                first_response[0].close()
                 raise
         while True:
-            response, begin = answer or self._request(position, stop, patience.deadline)
-            answer = None
+            response, begin = first_response or self._request_range(position, stop, budget.deadline)
+            first_response = None
             try:
-                # One byte too many is let through, so that the reader sees a blob that is too long.
-                for chunk in _between(response, begin, position, stop + (stop == self._size)):
+                # One surplus byte is passed on, so that the reader sees that the blob is too long.
+                for chunk in _read_slice(response, begin, position, stop + (stop == self._size)):
                     position += len(chunk)
                     yield chunk
-                fault = f"the answer ended after {position - start} of {stop - start} bytes"
+                reason = f"the answer ended after {position - start} of {stop - start} bytes"
             except Interrupted as interruption:
-                fault = str(interruption)
+                reason = str(interruption)
             if position >= stop:
                 return
-            patience.after_fault(position, Unreachable(f"{self._what}: {self._registry} broke off: {fault}"))
+            budget.wait_or_raise(position, Unreachable(f"{self._what}: {self._registry} broke off: {reason}"))
 
-    def _request(self, start: int, stop: int, deadline: float | None) -> tuple[Response, int]:
-        """An answer that holds the bytes from START on, and where it begins: at START, or at 0 where the registry doesn't honour the range."""
+    def _request_range(self, start: int, stop: int, deadline: float | None) -> tuple[Response, int]:
+        """Return a response that contains the bytes from START on, and its offset: START, or 0 if the registry ignores the range."""
         if (start, stop) == (0, self._size):
-            return self._ask({}, (200,), deadline), 0
-        response = self._ask({"Range": f"bytes={start}-{stop - 1}"}, (200, 206, 400, 416), deadline)
+            return self._send({}, (200,), deadline), 0
+        response = self._send({"Range": f"bytes={start}-{stop - 1}"}, (200, 206, 400, 416), deadline)
         if response.status == 206 and self._is_range(response.headers.get("Content-Range", ""), start, stop):
             return response, start
         if response.status != 200:
             response.close()
-            response = self._ask({}, (200,), deadline)
+            response = self._send({}, (200,), deadline)
         return response, 0
 
-    def _is_range(self, told: str, start: int, stop: int) -> bool:
-        match = _CONTENT_RANGE.fullmatch(told)
+    def _is_range(self, content_range: str, start: int, stop: int) -> bool:
+        match = _CONTENT_RANGE.fullmatch(content_range)
         return match is not None and (int(match[1]), int(match[2])) == (start, stop - 1) and match[3] in ("*", str(self._size))
 
 
-def _between(response: Response, begin: int, start: int, stop: int) -> Pieces:
-    """The bytes from START to STOP of an answer that begins at BEGIN; it is closed at the end."""
+def _read_slice(response: Response, begin: int, start: int, stop: int) -> ByteChunks:
+    """Yield the bytes from START to STOP of a response whose body begins at BEGIN, then close it."""
     try:
         for chunk in response.chunks():
             first, last = max(0, start - begin), stop - begin

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What refers to an image: signatures and the like (distribution specification, Listing Referrers and Referrers Tag Schema)."""
+"""Referrers of an image, such as signatures (distribution specification, Listing Referrers and Referrers Tag Schema)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ..oci.reference import Reference
 from .repository import Repository
 from .tags import list_tags, read_pages
 
-# By which cosign calls what belongs to an image, where the tags of a repository can't be listed.
-_COSIGN = (".sig", ".att", ".sbom")
-_NOT_OFFERED = frozenset((400, 405, 501))
+# Suffixes of cosign's tags, for repositories whose tags can't be listed.
+_COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
+_NO_REFERRERS_API = frozenset((400, 405, 501))
 
 
 @dataclasses.dataclass(frozen=True)
 class Referrer:
-    """One manifest that names another as its subject. `members` is how a list of referrers describes it."""
+    """One manifest that names another as its subject. `members` is its entry in the list of referrers."""
 
     descriptor: Descriptor
     members: t.Mapping[str, t.Any] = dataclasses.field(compare=False, repr=False)
@@ -36,16 +36,16 @@ class Referrer:
 
 @dataclasses.dataclass(frozen=True)
 class ReferrerList:
-    """The referrers of one digest. `document` is the index that lists them under a tag; None where the registry keeps the list itself."""
+    """The referrers of one digest. `document` is the index that lists them under a tag, None if the registry keeps the list itself."""
 
     referrers: tuple[Referrer, ...]
     kept_by_registry: bool
     document: bytes | None = None
 
-    def with_all(self, wanted: t.Iterable[Referrer]) -> bytes | None:
-        """The index that lists WANTED as well; None where this one does already."""
-        known = {referrer.descriptor.digest for referrer in self.referrers}
-        added = {referrer.descriptor.digest: dict(referrer.members) for referrer in wanted if referrer.descriptor.digest not in known}
+    def document_with(self, wanted: t.Iterable[Referrer]) -> bytes | None:
+        """Return the index with WANTED added, None if it lists them all already."""
+        listed_digests = {referrer.descriptor.digest for referrer in self.referrers}
+        added = {referrer.descriptor.digest: dict(referrer.members) for referrer in wanted if referrer.descriptor.digest not in listed_digests}
         if not added:
             return None
         members = Document.parse(self.document, "referrers").members if self.document is not None else {}
@@ -54,29 +54,29 @@ class ReferrerList:
 
 
 def referrers_tag(digest: Digest) -> str:
-    """The tag that stands for a digest where registries know no referrers, and by which cosign's tags begin."""
+    """Return the tag that lists the referrers of a digest at registries without the referrers API. Cosign's tags begin with it too."""
     return f"{digest.algorithm[:32]}-{digest.hex[:64]}"
 
 
 def list_referrers(repository: Repository, digest: Digest) -> ReferrerList:
-    """What refers to DIGEST, as the registry tells it, or where it knows no referrers, by the tag that stands for them."""
+    """Return the referrers of DIGEST from the registry's referrers API, or from the referrers tag if the registry doesn't have the API."""
     what = f"the referrers of {repository.name}@{digest}"
     path = f"/v2/{repository.repository}/referrers/{digest}"
     try:
         listed: list[Referrer] = []
         for page in read_pages(repository.reading, repository.repository, path, what, None, media_types.OCI_INDEX):
-            listed += _read(page)
+            listed += _read_referrers(page)
             _refuse_too_many(listed, what)
     except (ImageNotFound, UnsupportedFormat):
-        return _by_tag(repository, digest, what)
+        return _list_by_tag(repository, digest, what)
     except RegistryError as error:
-        if error.status not in _NOT_OFFERED:
+        if error.status not in _NO_REFERRERS_API:
             raise
-        return _by_tag(repository, digest, what)
-    return ReferrerList(tuple(_unique(listed)), True)
+        return _list_by_tag(repository, digest, what)
+    return ReferrerList(tuple(_deduplicate(listed)), True)
 
 
-def _by_tag(repository: Repository, digest: Digest, what: str) -> ReferrerList:
+def _list_by_tag(repository: Repository, digest: Digest, what: str) -> ReferrerList:
     reference = Reference(repository.registry, repository.repository).tagged(referrers_tag(digest))
     try:
         root = repository.fetch_manifest(reference)
@@ -84,13 +84,13 @@ def _by_tag(repository: Repository, digest: Digest, what: str) -> ReferrerList:
         return ReferrerList((), False)
     document = repository.read_document(root)
     if not root.is_index:
-        raise RegistryError(f"{reference} is no list of referrers, and the registry keeps none itself")
-    listed = _read(Document.parse(document, what))
+        raise RegistryError(f"{reference} is not a list of referrers, and the registry has no referrers API")
+    listed = _read_referrers(Document.parse(document, what))
     _refuse_too_many(listed, what)
-    return ReferrerList(tuple(_unique(listed)), False, document)
+    return ReferrerList(tuple(_deduplicate(listed)), False, document)
 
 
-def _read(document: Document) -> list[Referrer]:
+def _read_referrers(document: Document) -> list[Referrer]:
     return [Referrer(Descriptor.read(entry), entry.members) for entry in document.children("manifests")]
 
 
@@ -99,7 +99,7 @@ def _refuse_too_many(referrers: t.Sequence[Referrer], what: str) -> None:
         raise RegistryError(f"{what} are more than the {MAX_REFERRERS} that are allowed")
 
 
-def _unique(referrers: t.Iterable[Referrer]) -> t.Iterable[Referrer]:
+def _deduplicate(referrers: t.Iterable[Referrer]) -> t.Iterable[Referrer]:
     return {referrer.descriptor.digest: referrer for referrer in referrers}.values()
 
 
@@ -110,18 +110,18 @@ class DigestTags:
         self._repository = repository
         self._lock = threading.Lock()
 
-    def of(self, digest: Digest) -> list[Reference]:
-        """Where a registry lists no tags, the usual ones, which may be there or not."""
+    def find(self, digest: Digest) -> list[Reference]:
+        """Return the tags of DIGEST. If the registry lists no tags, return the usual ones, which may not exist."""
         parent = Reference(self._repository.registry, self._repository.repository)
         with self._lock:
-            listed = self._listed
+            listed = self._tags_by_prefix
         if listed is None:
-            return [parent.tagged(f"{referrers_tag(digest)}{ending}") for ending in _COSIGN]
+            return [parent.tagged(f"{referrers_tag(digest)}{suffix}") for suffix in _COSIGN_SUFFIXES]
         return listed.get(referrers_tag(digest), [])
 
     @functools.cached_property
-    def _listed(self) -> dict[str, list[Reference]] | None:
-        """Tags by what they begin with, up to their first dot: an image may have a thousand manifests, and a repository a hundred thousand tags."""
+    def _tags_by_prefix(self) -> dict[str, list[Reference]] | None:
+        """Tags by the part before their first dot, so that a lookup is fast: an image may have 1,000 manifests and a repository 100,000 tags."""
         try:
             found = list_tags(self._repository)
         except LongshoreError:
@@ -130,7 +130,7 @@ class DigestTags:
             return None
         grouped: dict[str, list[Reference]] = {}
         for reference in sorted(found, key=str):
-            beginning, dot, _ending = str(reference.tag).partition(".")
+            prefix, dot, _suffix = str(reference.tag).partition(".")
             if dot:
-                grouped.setdefault(beginning, []).append(reference)
+                grouped.setdefault(prefix, []).append(reference)
         return grouped

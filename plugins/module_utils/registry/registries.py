@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The door of this room: all registries that a run talks to, each reached in one way."""
+"""The entry point of this package: opens all registries and repositories that a run uses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 import typing as t
 
 from ..oci.reference import Reference
-from .config.mirrors import Route, routes_for
+from .config.mirrors import Route, find_routes
 from .config.settings import ClientSettings
 from .endpoint import Endpoint
 from .http.client import HttpClient
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 
 class Registries:
-    """Repositories by reference. Connections, authorizations and documents are shared by all images of a run."""
+    """Opens repositories by reference. All images of a run share connections, authorizations and documents."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self.client = HttpClient(settings)
@@ -33,37 +33,37 @@ class Registries:
 
     @property
     def warnings(self) -> list[str]:
-        """What of the host's configuration was passed over."""
+        """Warnings about files of the host's configuration that were skipped."""
         return self._host_config.warnings if self._host_config is not None else []
 
     @property
     def headers(self) -> list[str]:
-        """The values of all headers that are sent because the task or the host's configuration says so."""
+        """The values of all headers that the task or the host's configuration adds to requests."""
         with self._lock:
             return [value for route in self._endpoints for _name, value in route.settings.headers]
 
     def repository(self, reference: Reference, direct: bool = False) -> Repository:
-        """The one object for this repository, whoever asks; nothing is sent by it. DIRECT is for writing, which needs to know what the registry itself has.
+        """Return the shared object for a repository; this sends nothing. DIRECT skips mirrors: a push must know the registry's own state.
 
-        Raises Denied where the host's configuration blocks the repository.
+        Raises Denied if the host's configuration blocks the repository.
         """
         with self._lock:
             repository = self._repositories.get((reference.context, direct))
             if repository is None:
-                repository = self._repositories[reference.context, direct] = self._opened(reference, direct)
+                repository = self._repositories[reference.context, direct] = self._open(reference, direct)
             return repository
 
-    def _opened(self, reference: Reference, direct: bool) -> Repository:
-        routes = routes_for(reference, self.client.settings, self._host_config)
-        itself = self._endpoint(routes.itself)
-        reading = routes.mirrors if routes.mirror_only else (*routes.mirrors, routes.upstream)
-        ways = [itself] if direct else [self._endpoint(route) for route in reading]
-        return Repository(itself, reference.repository, reference.registry, MirrorFallback(ways, reference.repository))
+    def _open(self, reference: Reference, direct: bool) -> Repository:
+        routes = find_routes(reference, self.client.settings, self._host_config)
+        endpoint = self._endpoint(routes.registry_route)
+        read_routes = routes.mirrors if routes.mirror_only else (*routes.mirrors, routes.upstream)
+        endpoints = [endpoint] if direct else [self._endpoint(route) for route in read_routes]
+        return Repository(endpoint, reference.repository, reference.registry, MirrorFallback(endpoints, reference.repository))
 
     def endpoint(self, registry: str) -> Endpoint:
-        """A registry itself, for what it has beside images; nothing is sent by it."""
+        """Return the endpoint of a registry itself, for requests that are not about images; this sends nothing."""
         with self._lock:
-            return self._endpoint(routes_for(Reference(registry, ""), self.client.settings, self._host_config).itself)
+            return self._endpoint(find_routes(Reference(registry, ""), self.client.settings, self._host_config).registry_route)
 
     def _endpoint(self, route: Route) -> Endpoint:
         if self._host_config is not None:

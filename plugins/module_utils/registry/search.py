@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding repositories: by the search of docker.io, by the catalog of other registries."""
+"""Finding repositories: by docker.io's search, and by the catalog of other registries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NO_CATALOG = frozenset((400, 401, 403, 404, 405, 501))
 
 @dataclasses.dataclass(frozen=True)
 class FoundRepository:
-    """One repository. What only docker.io tells is None elsewhere."""
+    """One repository. The fields that only docker.io returns are None for other registries."""
 
     reference: Reference
     description: str | None = None
@@ -39,7 +39,7 @@ class FoundRepository:
 
 
 def search_repositories(registries: Registries, registry: str, term: str) -> t.Iterator[FoundRepository]:
-    """The repositories of REGISTRY that fit TERM, in its own order. A page is asked for when the one before has been read."""
+    """Return the repositories of REGISTRY that match TERM, in the registry's order. A page is requested after the previous one was read."""
     if registry == DOCKER_HUB:
         return _search_hub(registries.endpoint(registry), term)
     return _search_catalog(registries, registry, term)
@@ -49,8 +49,8 @@ def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[FoundRepository]:
     what = f"search at {endpoint.registry} for {sanitise(term, 200)!r}"
     budget = listing.ListBudget(what)
     for number in range(1, MAX_SEARCH_PAGES + 1):
-        address = f"{HUB_SEARCH}?{urlencode({'q': term, 'n': MAX_PAGE_SIZE, 'page': number})}"
-        request = Request("GET", address, what, {"Accept": "application/json"}, limit=MAX_DOCUMENT)
+        url = f"{HUB_SEARCH}?{urlencode({'q': term, 'n': MAX_PAGE_SIZE, 'page': number})}"
+        request = Request("GET", url, what, {"Accept": "application/json"}, limit=MAX_DOCUMENT)
         _response, data = budget.read(functools.partial(endpoint.send, request, ""))
         page = Document.parse(data, what)
         rows = page.children("results")
@@ -58,7 +58,7 @@ def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[FoundRepository]:
             try:
                 reference = listing.repository_reference(endpoint.registry, row.required_text("name"))
             except InvalidReference:
-                continue  # nobody could pull it by such a name
+                continue  # not a valid name: it couldn't be pulled
             description = row.text("description")
             yield FoundRepository(
                 reference,
@@ -72,7 +72,7 @@ def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[FoundRepository]:
 
 
 def _search_catalog(registries: Registries, registry: str, term: str) -> t.Iterator[FoundRepository]:
-    """The repositories with TERM in their name. Where a registry shows no catalog, as public ones do, the one that is called exactly so."""
+    """Yield the repositories with TERM in their names. Public registries show no catalog: then yield the repository that is called exactly TERM."""
     wanted = term.lower()
     try:
         for reference in listing.list_repositories(registries.endpoint(registry)):
@@ -81,13 +81,13 @@ def _search_catalog(registries: Registries, registry: str, term: str) -> t.Itera
     except LongshoreError as error:
         if error.status not in _NO_CATALOG:
             raise
-        exact = _exact(registries, registry, term)
+        exact = _find_exact(registries, registry, term)
         if exact is None:
             raise
         yield FoundRepository(exact)
 
 
-def _exact(registries: Registries, registry: str, name: str) -> Reference | None:
+def _find_exact(registries: Registries, registry: str, name: str) -> Reference | None:
     try:
         reference = listing.repository_reference(registry, name)
     except InvalidReference:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a registry lists: the tags of a repository, and its repositories (distribution specification, Content Discovery)."""
+"""Lists of a registry: the tags of a repository, and all repositories (distribution specification, Content Discovery)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..limits import MAX_LISTED_NAMES as MAX_NAMES
 from ..oci.document import Document
 from ..oci.reference import Reference
 from .endpoint import Endpoint
-from .http.errors import host_of
+from .http.errors import describe_origin
 from .http.link_header import next_target
 from .http.messages import Request, Response
 from .http.urls import url_origin
@@ -28,41 +28,41 @@ PAGE_SIZE = 1000
 
 
 def list_tags(repository: Repository, page_size: int = PAGE_SIZE) -> list[Reference] | None:
-    """All tags of a repository in the registry's order, each as a reference; None where the registry doesn't have the repository.
+    """Return all tags of a repository in the registry's order, each as a reference; None if the registry doesn't have the repository.
 
-    Raises RegistryError for more tags or pages than are allowed, UnsupportedFormat for answers that are no lists of tags.
+    Raises RegistryError for more tags or pages than are allowed, UnsupportedFormat for responses that are no lists of tags.
     """
     parent = Reference(repository.registry, repository.repository)
     what = f"the tags of {repository.name}"
     path = f"/v2/{repository.repository}/tags/list"
     try:
-        return list(_names(repository.endpoint, repository.repository, path, "tags", what, page_size, parent.tagged))
+        return list(_list_names(repository.endpoint, repository.repository, path, "tags", what, page_size, parent.tagged))
     except ImageNotFound:
         return None
 
 
 def list_repositories(endpoint: Endpoint, page_size: int = PAGE_SIZE) -> t.Iterator[Reference]:
-    """All repositories of a registry, each as a reference; a page is asked for when the one before has been read.
+    """Return all repositories of a registry, each as a reference; a page is requested after the previous one was read.
 
-    Raises as `tags` does, and Denied, ImageNotFound or RegistryError where the registry doesn't show what it has.
+    Raises the errors of `list_tags`, and Denied, ImageNotFound or RegistryError if the registry shows no catalog.
     """
     what = f"the catalog of {endpoint.registry}"
 
     def read(name: str) -> Reference:
         return repository_reference(endpoint.registry, name)
 
-    return _names(endpoint, "", "/v2/_catalog", "repositories", what, page_size, read)
+    return _list_names(endpoint, "", "/v2/_catalog", "repositories", what, page_size, read)
 
 
 def repository_reference(registry: str, name: str) -> Reference:
-    """A repository by the name that its registry gives it. Raises InvalidReference for what is no such name."""
+    """Return the reference for the repository that its registry calls NAME. Raises InvalidReference for an invalid name."""
     reference = Reference.parse(f"{registry}/{name}")
     if not reference.repository.endswith(name):
         raise InvalidReference(f"{name!r} is not a repository")
     return reference
 
 
-def _names(
+def _list_names(
     endpoint: Endpoint, repository: str, path: str, key: str, what: str, page_size: int, read: t.Callable[[str], Reference]
 ) -> t.Iterator[Reference]:
     seen: set[str] = set()
@@ -76,24 +76,24 @@ def _names(
             try:
                 reference = read(name)
             except InvalidReference:
-                continue  # nobody could ask for it by such a name
+                continue  # not a valid name: it couldn't be requested
             yield reference
 
 
 class ListBudget:
-    """How many bytes all pages of the list WHAT may have, and how long all of them may take to come. What is done between two pages doesn't count."""
+    """Limits for the list WHAT: how many bytes all its pages may have, and how long they may take. Time between two requests doesn't count."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._bytes = 0
         self._seconds = 0.0
 
-    def read(self, ask: t.Callable[[], Response]) -> tuple[Response, bytes]:
-        """Return the answer to one request for a page, and its body. Raises RegistryError for too many bytes, Unreachable when all took too long."""
-        began = time.monotonic()
-        response = ask()
+    def read(self, send: t.Callable[[], Response]) -> tuple[Response, bytes]:
+        """Return the response to one request for a page, and its body. Raises RegistryError for too many bytes, Unreachable if all pages take too long."""
+        started = time.monotonic()
+        response = send()
         data = response.body(MAX_DOCUMENT)
-        self._seconds += time.monotonic() - began
+        self._seconds += time.monotonic() - started
         self._bytes += len(data)
         if self._bytes > MAX_LIST_BYTES:
             raise RegistryError(f"{self._what}: all pages together are longer than the {MAX_LIST_BYTES} bytes that are allowed")
@@ -105,36 +105,36 @@ class ListBudget:
 def read_pages(
     endpoint: Endpoint, repository: str, path: str, what: str, page_size: int | None, accept: str = "application/json"
 ) -> t.Iterator[Document]:
-    """The pages of a list, one after the other. Raises as `tags` does, and ImageNotFound."""
+    """Yield the pages of a list. Raises the errors of `list_tags`, and ImageNotFound."""
 
-    def answer(query: str, accepted: tuple[int, ...] = (200,)) -> Response:
+    def request_page(query: str, accepted: tuple[int, ...] = (200,)) -> Response:
         return endpoint.send(
             Request("GET", f"{path}?{query}" if query else path, what, {"Accept": accept}, accepted=accepted, limit=MAX_DOCUMENT),
             repository,
         )
 
     budget = ListBudget(what)
-    asked: set[str] = set()
+    seen_queries: set[str] = set()
     query = f"n={page_size}" if page_size is not None else ""
-    response, data = budget.read(lambda: answer(query, (200, 400) if query else (200,)))
-    if response.status == 400:  # a registry may refuse pages of this size instead of giving smaller ones
-        response, data = budget.read(lambda: answer(""))
+    response, data = budget.read(lambda: request_page(query, (200, 400) if query else (200,)))
+    if response.status == 400:  # a registry may refuse a page size instead of sending smaller pages
+        response, data = budget.read(lambda: request_page(""))
     while True:
         yield Document.parse(data, what)
-        asked.add(query)
-        following = _next_query(response, what)
-        if following is None:
+        seen_queries.add(query)
+        next_query = _next_query(response, what)
+        if next_query is None:
             return
-        if following in asked:
-            raise RegistryError(f"{what}: {endpoint.registry} gives a page that was there already as the next one")
-        if len(asked) >= MAX_PAGES:
+        if next_query in seen_queries:
+            raise RegistryError(f"{what}: {endpoint.registry} sends a page of the list that was there already")
+        if len(seen_queries) >= MAX_PAGES:
             raise RegistryError(f"{what}: there are more than the {MAX_PAGES} pages that are allowed")
-        query = following
-        response, data = budget.read(functools.partial(answer, query))
+        query = next_query
+        response, data = budget.read(functools.partial(request_page, query))
 
 
 def _next_query(response: Response, what: str) -> str | None:
-    """Where the list goes on: the query alone, so that whatever address a registry believes to have, the next page is asked for where this one was."""
+    """Return the query for the next page. Only the query of the link is used, so that the page is requested where this one was."""
     address = next_target(response.header_values("Link"), what)
     if address is None:
         return None
@@ -144,5 +144,5 @@ def _next_query(response: Response, what: str) -> str | None:
     except ValueError:
         same = False
     if not same:
-        raise RegistryError(f"{what}: {host_of(response.url)} lets the list go on at another host, which is refused")
+        raise RegistryError(f"{what}: {describe_origin(response.url)} continues the list at another host, which is refused")
     return urlsplit(target).query

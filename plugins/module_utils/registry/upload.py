@@ -12,7 +12,7 @@ import typing as t
 from ..oci.digest import Digest
 from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
-from .blob_upload import BlobUpload, Content, check_answer
+from .blob_upload import BlobUpload, Content, check_stored_digest
 from .http.messages import Body, Request
 
 if t.TYPE_CHECKING:
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class RepositorySink:
-    """A repository to push to. `mounts` tells, of blobs that it lacks, which other repository of the registry it can take them over from."""
+    """A repository to push to. `mounts` says which other repository of the registry has a missing blob, so that it can be mounted from there."""
 
     repository: Repository
     mounts: dict[Digest, str] = dataclasses.field(default_factory=dict)
@@ -31,7 +31,7 @@ class RepositorySink:
 
 
 class RepositoryWriter:
-    """Pushes to one repository: blobs first, manifests after what they name, the tag last. A push that fails leaves the tag where it was."""
+    """Pushes to one repository: blobs first, then manifests after what they reference, the tag last. A push that fails doesn't change the tag."""
 
     def __init__(self, repository: Repository, mounts: t.Mapping[Digest, str] | None = None) -> None:
         self._repository = repository
@@ -41,27 +41,27 @@ class RepositoryWriter:
         return self
 
     def __exit__(self, *unused: object) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
     def find_missing_blobs(self, unused_graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
-        """The plan has asked the registry already."""
+        """Return PLANNED: the plan has asked the registry already."""
         return planned
 
     def put_blob(self, descriptor: Descriptor, content: Content) -> None:
-        """Brings one blob: from another repository where there is one that has it and the registry consents, else by sending it.
+        """Store one blob: mount it from another repository if one has it and the registry agrees, else upload it.
 
-        Raises DigestMismatch when the bytes are not what DESCRIPTOR says: the registry then never finishes the blob.
+        Raises DigestMismatch if the bytes don't match DESCRIPTOR: the registry then never finishes the blob.
         """
         upload = BlobUpload(self._repository, descriptor, content, f"{self._repository.name}: blob {descriptor.digest}")
-        origin = self._mounts.get(descriptor.digest)
-        if origin is None or not upload.mount(origin):
+        source = self._mounts.get(descriptor.digest)
+        if source is None or not upload.mount(source):
             upload.send()
 
     def discard(self) -> None:
-        """A registry clears away by itself what no manifest names."""
+        """Do nothing: a registry deletes blobs that no manifest references by itself."""
 
     def publish_images(self, images: t.Sequence[NamedGraph]) -> None:
-        """Pushes the documents of images whose blobs are there: children by digest, then the image itself by each of its names."""
+        """Push the documents of images whose blobs are at the registry: children by digest, then the image itself by each of its names."""
         for image in images:
             graph = image.graph
             for descriptor in graph.content:
@@ -81,4 +81,4 @@ class RepositoryWriter:
             lambda: Body(len(data), (data,)),
             accepted=(201,),
         )
-        check_answer(self._repository.endpoint.send(request, self._repository.repository), descriptor, what)
+        check_stored_digest(self._repository.endpoint.send(request, self._repository.repository), descriptor, what)

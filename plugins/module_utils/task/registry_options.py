@@ -14,7 +14,7 @@ from ..errors import InvalidOption
 from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.text import split_userinfo
 from ..registry.config.mirrors import mirror_route
-from ..registry.config.settings import ClientSettings, Credentials, HostSettings, Mirror, is_header
+from ..registry.config.settings import ClientSettings, Credentials, HostSettings, Mirror, is_valid_header
 from ..registry.http.errors import redact_url
 from .arguments import at_least
 
@@ -101,7 +101,7 @@ def _mirror(entry: Params, registry: str) -> Mirror:
 def _headers(headers: t.Mapping[str, t.Any], where: str) -> t.Iterator[tuple[str, str]]:
     for name, value in headers.items():
         text = str(value)
-        if not is_header(name, text):
+        if not is_valid_header(name, text):
             raise InvalidOption(f"headers of {where}: {name!r} or its value can't be sent as a header")
         yield name, text
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, InvalidOption, UnsupportedFormat
-from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import MAX_FILE, HostCredentials, _usual_places
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import MAX_FILE, HostCredentials, _default_paths
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials, HostSettings
 
 
@@ -56,7 +56,7 @@ def test_the_usual_places_are_asked_in_order(tmp_path: Path) -> None:
 
 
 def test_without_a_session_podmans_file_of_the_user_is_asked_in_place_of_the_sessions() -> None:
-    places = _usual_places({"HOME": "/home/me"})
+    places = _default_paths({"HOME": "/home/me"})
     assert places == [f"/run/containers/{os.geteuid()}/auth.json", "/home/me/.config/containers/auth.json", "/home/me/.docker/config.json"]
 
 
@@ -240,4 +240,4 @@ def test_a_file_that_is_not_needed_is_not_read(tmp_path: Path) -> None:
 def test_another_host_gets_no_client_certificate_and_no_header() -> None:
     """Settings for hosts that a registry redirects to. The key of a TLS connection authenticates it as a password would."""
     own = HostSettings(ca_path="/ca", client_cert="/cert", client_key="/key", headers=(("X-Key", "secret"),))
-    assert own.for_strangers == HostSettings(ca_path="/ca")
+    assert own.for_other_hosts == HostSettings(ca_path="/ca")

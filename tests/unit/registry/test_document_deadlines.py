@@ -160,9 +160,9 @@ def test_tags_are_found_by_digest_in_linear_time() -> None:
     body = json.dumps({"tags": tags}).encode()
     with registry("GET */tags/list*", acts.instead(200, body)) as asked:
         found = referrers.DigestTags(asked)
-        assert len(found.of(digests[0])) == 30
+        assert len(found.find(digests[0])) == 30
         began = time.process_time()
-        assert sum(len(found.of(digest)) for digest in digests) == 30_000
+        assert sum(len(found.find(digest)) for digest in digests) == 30_000
         assert time.process_time() - began < 1
 
 
@@ -171,7 +171,7 @@ def test_documents_that_are_kept_have_a_bound(monkeypatch: pytest.MonkeyPatch) -
     with registry("-") as asked:
         for number in range(100):
             data = bytes([number]) * 300
-            asked._keep(Digest.of(data), data)
-        assert sum(map(len, asked._documents.values())) == asked._kept_bytes == 900
+            asked._cache(Digest.of(data), data)
+        assert sum(map(len, asked._documents.values())) == asked._cached_bytes == 900
         fetch(asked)
         assert asked.read_document(IMAGE.root) == IMAGE.content[IMAGE.root.digest]

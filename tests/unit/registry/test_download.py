@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Unreachable
-from ansible_collections.longshore.images.plugins.module_utils.registry import download as downloading
-from ansible_collections.longshore.images.plugins.module_utils.registry.download import Download, FaultLimit
+from ansible_collections.longshore.images.plugins.module_utils.registry import download as download_module
+from ansible_collections.longshore.images.plugins.module_utils.registry.download import Download, RetryBudget
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Interrupted, Response
 
 BLOB = bytes(range(256)) * 4
@@ -87,7 +87,7 @@ def download(server: Server, retries: int = 5) -> Download:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloading, "pause", lambda *unused: None)
+    monkeypatch.setattr(download_module, "wait_before_retry", lambda *unused: None)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,13 +95,13 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("breaks", [(), (0,), (1, 99, 100, 333), (0, 0, 0, 7)])
 def test_every_byte_comes_once_whatever_the_registry_makes_of_ranges(kind: str, offset: int, breaks: t.Sequence[int]) -> None:
     server = Server(kind, breaks)
-    assert b"".join(download(server).from_offset(offset)) == BLOB[offset:]
+    assert b"".join(download(server).read_from(offset)) == BLOB[offset:]
     assert all(answer.closed for answer in server.answers)
 
 
 def test_a_range_is_asked_for_only_where_something_is_here_already() -> None:
     server = Server(breaks=(300,))
-    assert b"".join(download(server).from_offset(0)) == BLOB
+    assert b"".join(download(server).read_from(0)) == BLOB
     assert server.asked == [None, f"bytes=300-{len(BLOB) - 1}"]
 
 
@@ -110,7 +110,7 @@ def test_a_range_is_asked_for_only_where_something_is_here_already() -> None:
 @pytest.mark.parametrize("breaks", [(), (50,), (0, 20)])
 def test_a_piece_comes_alone_or_with_the_word_that_it_is_the_whole_blob(kind: str, start: int, stop: int, breaks: t.Sequence[int]) -> None:
     server = Server(kind, breaks)
-    whole, chunks = download(server).piece(start, stop)
+    whole, chunks = download(server).read_range(start, stop)
     assert whole == (kind not in HONEST)
     assert b"".join(chunks) == (BLOB if whole else BLOB[start:stop])
     assert all(answer.closed for answer in server.answers)
@@ -119,52 +119,52 @@ def test_a_piece_comes_alone_or_with_the_word_that_it_is_the_whole_blob(kind: st
 @pytest.mark.parametrize("kind", ["honours", "ignores"])
 def test_a_piece_that_is_not_wanted_after_all_ends_its_request(kind: str) -> None:
     server = Server(kind)
-    download(server).piece(0, 500)[1].close()
+    download(server).read_range(0, 500)[1].close()
     assert [answer.closed for answer in server.answers] == [True]
 
 
 def test_a_blob_that_is_too_long_shows_it_and_is_not_read_on() -> None:
     server = Server(blob=BLOB + bytes(1000))
-    assert b"".join(download(server).from_offset(0)) == BLOB + b"\0"
+    assert b"".join(download(server).read_from(0)) == BLOB + b"\0"
 
 
 @pytest.mark.parametrize("breaks", [(0,) * 5, (500, *(0,) * 4)])
 def test_a_fault_that_stays_is_told_after_so_many_tries(breaks: t.Sequence[int]) -> None:
     server = Server(breaks=breaks)
     with pytest.raises(Unreachable, match=r"blob: r\.test broke off: reset"):
-        b"".join(download(server).from_offset(0))
+        b"".join(download(server).read_from(0))
     assert len(server.asked) == len(breaks)
 
 
 def test_any_number_of_faults_is_survived_while_something_comes() -> None:
     server = Server(breaks=[10] * 100)
-    assert b"".join(download(server).from_offset(0)) == BLOB
+    assert b"".join(download(server).read_from(0)) == BLOB
     assert len(server.asked) == 101
 
 
 def test_a_trickle_between_faults_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    patience = FaultLimit(3, 0)
+    patience = RetryBudget(3, 0)
     for position, seconds in ((100_000, 60.0), (100_500, 60.0), (200_000, 60.0), (200_001, 1.0)):
         clock[0] += seconds
-        patience.after_fault(position, Unreachable("x"))
+        patience.wait_or_raise(position, Unreachable("x"))
     clock[0] += 1.0
     with pytest.raises(Unreachable):
-        patience.after_fault(200_002, Unreachable("x"))
+        patience.wait_or_raise(200_002, Unreachable("x"))
 
 
 def test_a_few_bytes_at_a_time_are_no_progress_however_quickly_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(downloading, "pause", lambda *_unused: clock.__setitem__(0, clock[0] + 0.25))
-    patience = FaultLimit(3, 0)
-    patience.after_fault(10, Unreachable("x"))
-    patience.after_fault(20, Unreachable("x"))
+    monkeypatch.setattr(download_module, "wait_before_retry", lambda *_unused: clock.__setitem__(0, clock[0] + 0.25))
+    patience = RetryBudget(3, 0)
+    patience.wait_or_raise(10, Unreachable("x"))
+    patience.wait_or_raise(20, Unreachable("x"))
     with pytest.raises(Unreachable):
-        patience.after_fault(30, Unreachable("x"))
+        patience.wait_or_raise(30, Unreachable("x"))
 
 
 @given(st.sampled_from(KINDS), st.integers(0, len(BLOB) - 1), st.lists(st.integers(0, len(BLOB)), max_size=4))
 def test_no_fault_and_no_registry_gets_bytes_twice_or_lost(kind: str, offset: int, breaks: list[int]) -> None:
-    assert b"".join(download(Server(kind, breaks)).from_offset(offset)) == BLOB[offset:]
+    assert b"".join(download(Server(kind, breaks)).read_from(offset)) == BLOB[offset:]

@@ -209,7 +209,7 @@ def test_the_hosts_own_authorities_stay_trusted(tmp_path: Path, made: Path, serv
 def test_half_of_a_pair_is_refused_by_name(tmp_path: Path, made: Path, strict: Server, folder: str, name: str, missing: str) -> None:
     place = put(tmp_path / folder / strict.host, ca_crt=made / "ca.pem")
     shutil.copy(made / name, place / name)
-    with pytest.raises(UnsupportedFormat, match=rf"{place}/{name} has no {missing} beside it"):
+    with pytest.raises(UnsupportedFormat, match=rf"{place}/{name} has no {missing} in the same folder"):
         fetch(strict.host)
 
 

@@ -58,7 +58,7 @@ def routes(name: str) -> HostRoutes:
 def asked(route: Route, name: str) -> str:
     """Where an image is asked for."""
     reference = Reference.parse(name)
-    return f"{route.host}{route.path(f'/v2/{reference.repository}/manifests/{reference.tag}', reference.repository)}"
+    return f"{route.host}{route.translate_path(f'/v2/{reference.repository}/manifests/{reference.tag}', reference.repository)}"
 
 
 def test_a_host_without_files_says_nothing() -> None:
@@ -90,8 +90,8 @@ def test_mirrors_come_in_order_with_the_rest_of_the_name_behind_their_location(t
         "second.example.com/v2/nginx/manifests/latest",
     ]
     first, second = found.mirrors
-    assert (first.settings.may_be_plain, first.settings.validate_certs, first.tags, first.digests) == (True, False, True, True)
-    assert (second.settings.may_be_plain, second.settings.validate_certs, second.tags, second.digests) == (False, True, False, True)
+    assert (first.settings.detect_plain_http, first.settings.validate_certs, first.tags, first.digests) == (True, False, True, True)
+    assert (second.settings.detect_plain_http, second.settings.validate_certs, second.tags, second.digests) == (False, True, False, True)
     assert routes("docker.io/other/app") == HostRoutes()
 
 
@@ -100,7 +100,7 @@ def test_another_location_takes_the_place_of_the_prefix(tmp_path: Path) -> None:
     found = routes("old.io/team/app:1")
     assert found.upstream is not None
     assert asked(found.upstream, "old.io/team/app:1") == "new.io/v2/group/team/app/manifests/1"
-    assert found.upstream.keeper == "new.io"
+    assert found.upstream.registry == "new.io"
 
 
 @pytest.mark.parametrize(
@@ -252,8 +252,8 @@ def test_a_wildcard_of_version_1_stands_for_its_hosts_with_any_port(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ('[[registry]]\nlocation = "a.io"\nblocked = true\n[[registry]]\nlocation = "a.io"\n', 4, "a.io is there twice.*blocked.*line 3"),
-        ('[[registry]]\nlocation = "a.io"\n\n[[registry]]\nprefix = "b.io"\nlocation = "a.io/"\ninsecure = true\n', 7, "a.io is there twice.*insecure"),
+        ('[[registry]]\nlocation = "a.io"\nblocked = true\n[[registry]]\nlocation = "a.io"\n', 4, "a.io is listed twice.*blocked.*line 3"),
+        ('[[registry]]\nlocation = "a.io"\n\n[[registry]]\nprefix = "b.io"\nlocation = "a.io/"\ninsecure = true\n', 7, "a.io is listed twice.*insecure"),
         ('[[registry]]\nlocation = "a.io"\n[[registry.mirror]]\nlocation = "m.io"\npull-from-mirror = "never"\n', 5, "pull-from-mirror.*'never'"),
         ('[[registry]]\nlocation = "a.io"\n[[registry.mirror]]\ninsecure = true\n', 3, "mirror.*no location"),
         ('[[registry]]\nlocation = "a.io"\n[[registry.mirror]]\nlocation = "/"\n', 4, "mirror.*no location"),
@@ -264,7 +264,7 @@ def test_a_wildcard_of_version_1_stands_for_its_hosts_with_any_port(tmp_path: Pa
             '[[registry]]\nlocation = "a.io"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = "m.io"\npull-from-mirror = "all"\n',
             6, "pull-from-mirror.*mirror-by-digest-only",
         ),
-        ('[[registry]]\nlocation = "a.io"\npull-from-mirror = "all"\n', 3, "pull-from-mirror.*mirrors alone"),
+        ('[[registry]]\nlocation = "a.io"\npull-from-mirror = "all"\n', 3, "pull-from-mirror.*mirrors only"),
         ('[[registry]]\nlocation = "a.io"\n[[registry]]\nprefix = "b.io"\nblocked = true\n', 3, "no location"),
         ("[[registry]]\nblocked = true\n", 1, "neither location nor prefix"),
         ('[[registry]]\nprefix = "*.a.io/team"\nlocation = "b.io"\n', 2, r"\*\.example\.com"),
@@ -320,7 +320,7 @@ def test_a_wildcard_keeps_the_port(tmp_path: Path, name: str, host: str) -> None
     assert found.upstream is not None
     for route in (found.upstream, *found.mirrors):
         assert asked(route, name) == f"{host}/v2/a/manifests/1"
-        assert route.keeper == host
+        assert route.registry == host
 
 
 @pytest.mark.parametrize("location", ["new.io/team", "new.io:5000"])
@@ -330,7 +330,7 @@ def test_a_wildcard_whose_location_cannot_take_the_port_is_refused(tmp_path: Pat
         routes("x.r.io:77/a:1")
     upstream = routes("x.r.io/a:1").upstream
     assert upstream is not None
-    assert upstream.keeper == location.partition("/")[0]
+    assert upstream.registry == location.partition("/")[0]
 
 
 def test_a_whole_name_comes_before_a_wildcard_of_the_same_length(tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ ALIASES = '# "registry" = "commented.io/registry"\n[aliases]\n  # Docker\n  "reg
     ],
 )
 def test_a_file_of_aliases_alone_is_not_even_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(host_config, "_toml", lambda: None)
+    monkeypatch.setattr(host_config, "_find_toml_parser", lambda: None)
     written(tmp_path / "containers/registries.conf.d/shortnames.conf", text)
     config = HostRegistryConfig()
     assert config.routes(Reference.parse("nginx")) == HostRoutes()
@@ -362,7 +362,7 @@ def test_a_file_of_aliases_alone_is_not_even_parsed(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("text", [VERSION_1, MIRRORED, "registry = []\n" + ALIASES, ALIASES + '[[registry]]\nlocation = "r.io"\n'])
 def test_a_file_with_aliases_and_registries_is_warned_of_without_a_toml_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(host_config, "_toml", lambda: None)
+    monkeypatch.setattr(host_config, "_find_toml_parser", lambda: None)
     conf(tmp_path, text)
     config = HostRegistryConfig()
     config.routes(Reference.parse("nginx"))
@@ -381,7 +381,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 
 def test_without_a_toml_reader_a_file_that_says_something_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_config, "_toml", lambda: None)
+    monkeypatch.setattr(host_config, "_find_toml_parser", lambda: None)
     path = conf(tmp_path, MIRRORED)
     config = HostRegistryConfig()
     assert config.routes(Reference.parse("nginx")) == HostRoutes()

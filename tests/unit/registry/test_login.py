@@ -32,7 +32,7 @@ class OneScope(TokenDoor):
         return super().stops(asked, None)
 
 
-class Place(t.NamedTuple):
+class TokenRegistry(t.NamedTuple):
     """A registry that wants tokens, and the scopes that its token server was asked for."""
 
     registries: Registries
@@ -42,7 +42,7 @@ class Place(t.NamedTuple):
 
 
 @pytest.fixture
-def place() -> t.Iterator[Place]:
+def place() -> t.Iterator[TokenRegistry]:
     tokens, scopes = Tokens({USER: PASSWORD}), []
 
     def answer(asked: Asked) -> Answer:
@@ -56,17 +56,17 @@ def place() -> t.Iterator[Place]:
         with Server(distribution) as server:
             settings = HostSettings(plain_http=True, credentials=Credentials(USER, PASSWORD), token_hosts=frozenset([token_server.host]))
             registries = Registries(ClientSettings(settings, retries=1))
-            yield Place(registries, server.host, door, scopes)
+            yield TokenRegistry(registries, server.host, door, scopes)
             registries.client.close()
 
 
-def test_a_catalog_whose_challenge_names_no_scope_is_asked_for_with_that_of_catalogs(place: Place) -> None:
+def test_a_catalog_whose_challenge_names_no_scope_is_asked_for_with_that_of_catalogs(place: TokenRegistry) -> None:
     names = [reference.repository for reference in listing.list_repositories(place.registries.endpoint(place.host))]
     assert names == ["team/app"]
     assert place.scopes == [["registry:catalog:*"]]
 
 
-def test_a_repository_whose_challenge_names_no_scope_is_asked_for_with_its_own(place: Place) -> None:
+def test_a_repository_whose_challenge_names_no_scope_is_asked_for_with_its_own(place: TokenRegistry) -> None:
     assert place.registries.repository(Reference.parse(f"{place.host}/team/app:1")).fetch_manifest(Reference.parse(f"{place.host}/team/app:1"))
     assert place.scopes == [["repository:team/app:pull"]]
 
@@ -79,7 +79,7 @@ def test_a_repository_whose_challenge_names_no_scope_is_asked_for_with_its_own(p
         ("aws repository:team/app:pull,push", ["aws", "repository:team/app:pull,push"]),
     ],
 )
-def test_a_scope_without_a_colon_is_asked_for_as_it_is(place: Place, named: str, asked: list[str]) -> None:
+def test_a_scope_without_a_colon_is_asked_for_as_it_is(place: TokenRegistry, named: str, asked: list[str]) -> None:
     place.door.scope = named
     reference = Reference.parse(f"{place.host}/team/app:1")
     assert place.registries.repository(reference).fetch_manifest(reference)

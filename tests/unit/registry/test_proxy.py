@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.proxy import is_loopback, proxy_for, proxy_place
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.proxy import describe_proxy, is_loopback, proxy_for
 from ansible_collections.longshore.images.plugins.module_utils.task.registry_options import _proxy as checked_proxy
 
 PROXY = "http://proxy:3128"
@@ -120,7 +120,7 @@ def test_a_loopback_host_is_known_by_name_or_address(host: str, answer: bool) ->
     ],
 )
 def test_a_proxy_is_named_without_userinfo(proxy: str, place: str) -> None:
-    assert proxy_place(proxy) == place
+    assert describe_proxy(proxy) == place
 
 
 @pytest.mark.parametrize("character", ["/", "#", "?", "\\", " "])

@@ -71,7 +71,7 @@ class FakeEndpoint:
 
 
 @dataclasses.dataclass
-class OneWay:
+class NoMirrors:
     """Without mirrors."""
 
     endpoint: FakeEndpoint
@@ -83,12 +83,12 @@ class OneWay:
     def send(self, request: Request, by_tag: bool) -> Response:
         return self.endpoint.send(request, "team/app")
 
-    def take(self, request: Request, by_tag: bool, read: t.Callable[[Response], object]) -> object:
+    def send_and_read(self, request: Request, by_tag: bool, read: t.Callable[[Response], object]) -> object:
         return read(self.send(request, by_tag))
 
 
 def behind(endpoint: FakeEndpoint) -> Repository:
-    return Repository(t.cast(Endpoint, endpoint), "team/app", "r.test", t.cast(MirrorFallback, OneWay(endpoint)))
+    return Repository(t.cast(Endpoint, endpoint), "team/app", "r.test", t.cast(MirrorFallback, NoMirrors(endpoint)))
 
 
 def repository(**answers: Answer | LongshoreError) -> Repository:
@@ -160,19 +160,19 @@ def listing(*entries: dict[str, t.Any], **members: t.Any) -> ReferrerList:
 
 def test_a_list_keeps_what_it_has_and_gets_what_it_lacks_as_it_was_told() -> None:
     wanted = listing(entry(5, artifactType="a/sbom", annotations={"k": "v"}), entry(2), entry(1)).referrers
-    data = listing(entry(1, artifactType="mine"), annotations={"own": "1"}).with_all(wanted)
+    data = listing(entry(1, artifactType="mine"), annotations={"own": "1"}).document_with(wanted)
     assert data is not None
     made = json.loads(data)
     assert made["manifests"] == [entry(1, artifactType="mine"), entry(2), entry(5, artifactType="a/sbom", annotations={"k": "v"})]
     assert made["annotations"] == {"own": "1"}
-    assert list_referrers(repository(by_tag=Answer(data)), SUBJECT).with_all(wanted) is None
+    assert list_referrers(repository(by_tag=Answer(data)), SUBJECT).document_with(wanted) is None
 
 
 def test_a_first_list_is_the_same_whatever_the_order() -> None:
     wanted: tuple[Referrer, ...] = listing(entry(3), entry(1)).referrers
     empty = ReferrerList((), False)
-    assert empty.with_all(wanted) is not None
-    assert empty.with_all(wanted) == empty.with_all(wanted[::-1])
+    assert empty.document_with(wanted) is not None
+    assert empty.document_with(wanted) == empty.document_with(wanted[::-1])
 
 
 def test_tags_that_belong_to_a_digest_begin_with_it_and_a_dot() -> None:
@@ -180,12 +180,12 @@ def test_tags_that_belong_to_a_digest_begin_with_it_and_a_dot() -> None:
     told = [f"{tag}.sig", tag, f"{tag}x.sig", "1", f"{tag}.0123.meta", "sha256-" + "b" * 64 + ".sig"]
     endpoint = FakeEndpoint({LIST: Answer(json.dumps({"tags": told}).encode())})
     tags = DigestTags(behind(endpoint))
-    assert [reference.tag for reference in tags.of(SUBJECT)] == [f"{tag}.0123.meta", f"{tag}.sig"]
-    assert tags.of(Digest("sha256", "c" * 64)) == []
+    assert [reference.tag for reference in tags.find(SUBJECT)] == [f"{tag}.0123.meta", f"{tag}.sig"]
+    assert tags.find(Digest("sha256", "c" * 64)) == []
     assert len(endpoint.asked) == 1
 
 
 @pytest.mark.parametrize("answer", [Denied("no", 403), ImageNotFound("no", 404), Answer(b"<html>")], ids=["denied", "not there", "odd"])
 def test_where_tags_are_not_listed_the_usual_ones_are_guessed(answer: Answer | LongshoreError) -> None:
     tag = referrers_tag(SUBJECT)
-    assert [reference.tag for reference in DigestTags(repository(tags=answer)).of(SUBJECT)] == [f"{tag}.sig", f"{tag}.att", f"{tag}.sbom"]
+    assert [reference.tag for reference in DigestTags(repository(tags=answer)).find(SUBJECT)] == [f"{tag}.sig", f"{tag}.att", f"{tag}.sbom"]

@@ -126,23 +126,23 @@ def test_an_authority_that_other_clients_take_is_taken(made: Path, certificate: 
 def test_an_unknown_authority_is_not_trusted(made: Path, certificate: str, ca: str) -> None:
     words = words_of(made, certificate, ca)
     assert "certificate verify failed" in words
-    assert f"no authority in {made / ca} has signed it" in words
-    assert "give ca_path" not in words
+    assert f"no CA in {made / ca} has signed it" in words
+    assert "set ca_path" not in words
 
 
 def test_without_ca_path_an_unknown_authority_may_be_given(made: Path) -> None:
-    assert "give ca_path, or validate_certs: false to do without" in words_of(made, "good", None)
+    assert "set ca_path, or validate_certs: false to skip the check" in words_of(made, "good", None)
 
 
 def test_an_unknown_authority_names_the_files_of_the_host(made: Path) -> None:
-    words = words_of(made, "good", "strange.pem", ca_origin="/etc/containers/certs.d/r.io")
-    assert "no authority in /etc/containers/certs.d/r.io has signed it" in words
+    words = words_of(made, "good", "strange.pem", ca_source="/etc/containers/certs.d/r.io")
+    assert "no CA in /etc/containers/certs.d/r.io has signed it" in words
     assert "strange.pem" not in words
 
 
 def test_a_folder_may_lack_its_links(made: Path, tmp_path: Path) -> None:
     (tmp_path / "home.pem").write_bytes((made / "home.pem").read_bytes())
-    with pytest.raises(Unreachable, match=rf"no authority in {tmp_path} has signed it.*openssl rehash"):
+    with pytest.raises(Unreachable, match=rf"no CA in {tmp_path} has signed it.*openssl rehash"):
         ask(made, "good", HostSettings(ca_path=str(tmp_path)))
     openssl(tmp_path, "rehash", str(tmp_path))
     assert ask(made, "good", HostSettings(ca_path=str(tmp_path))) == 501
@@ -154,12 +154,12 @@ def test_what_is_wrong_with_a_certificate_is_told(made: Path, certificate: str, 
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(made / "home.pem"))
     with pytest.raises(Unreachable, match=told) as caught:
         ask(made, certificate, HostSettings(ca_path=str(made / ca) if ca else None))
-    assert "give ca_path" not in str(caught.value)
+    assert "set ca_path" not in str(caught.value)
     assert (f"ca_path is {made}/home.pem" in str(caught.value)) == (ca is not None)
 
 
 def test_a_file_without_certificates_is_told_by_its_path(made: Path) -> None:
-    assert f"{made / 'good.ext'} holds no certificate" in words_of(made, "good", "good.ext")
+    assert f"{made / 'good.ext'} contains no certificate" in words_of(made, "good", "good.ext")
 
 
 def test_a_registry_without_tls_is_hinted_at_plain_http(made: Path) -> None:

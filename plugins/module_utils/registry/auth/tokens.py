@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bearer tokens, asked for at the realm that a registry names (distribution, Token Authentication Specification and OAuth2 Token Authentication)."""
+"""Bearer tokens from the token server that a registry names (distribution, Token Authentication Specification and OAuth2 Token Authentication)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ..config.settings import Credentials, HostSettings
 from ..http.client import HttpClient
 from ..http.errors import redact_url
 from ..http.messages import Body, Request, Response
-from ..http.urls import LOCAL_NAT64, ForbiddenAddress, addresses_behind, is_local_name, is_plain, read_address, url_origin
+from ..http.urls import LOCAL_NAT64, ForbiddenAddress, embedded_addresses, has_plain_host, is_local_name, parse_address, url_origin
 from .challenge import Challenge, basic_authorization
 
-# Clients of this protocol have always taken this for the least: what a server says below it isn't meant.
-LEAST_LIFE = 60
+# All clients of this protocol assume at least this lifetime: smaller values of servers are mistakes.
+MIN_LIFETIME = 60
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _CLIENT_ID = "longshore"
@@ -32,18 +32,18 @@ _CLIENT_ID = "longshore"
 
 @dataclasses.dataclass(frozen=True)
 class Token:
-    """A token for SCOPES; `ends` is a moment of the monotonic clock."""
+    """A token for SCOPES; `expires_at` is a time of the monotonic clock."""
 
     value: str = dataclasses.field(repr=False)
     scopes: tuple[str, ...]
-    ends: float
+    expires_at: float
 
 
 @dataclasses.dataclass(frozen=True)
 class TokenServer:
-    """Where a registry's tokens come from: REALM and SERVICE are what its challenge says, the settings are the registry's own.
+    """The server that issues a registry's tokens. REALM and SERVICE come from the challenge, the settings are the registry's own.
 
-    `local_peers` are the kinds of local addresses that it may be at, None for all. `check_redirect` raises RegistryError for an address that it may not
+    `local_peers` are the kinds of local addresses that the server may have, None for all. `check_redirect` raises RegistryError for an address that it must not
     redirect to.
     """
 
@@ -55,28 +55,28 @@ class TokenServer:
     check_redirect: t.Callable[[str], None]
 
     def fetch(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Token:
-        """A token for SCOPES; without CREDENTIALS one that anybody gets. Raises Denied, RegistryError, RateLimited, Unreachable."""
-        asked = time.monotonic()
+        """Fetch a token for SCOPES, an anonymous one without CREDENTIALS. Raises Denied, RegistryError, RateLimited, Unreachable."""
+        requested_at = time.monotonic()
         if credentials is not None and credentials.identity_token is not None:
-            response = self._by_identity_token(scopes, credentials.identity_token, what)
+            response = self._request_with_identity_token(scopes, credentials.identity_token, what)
             if response.status != 404:
-                return self._read(response, scopes, asked, what)
+                return self._read_token(response, scopes, requested_at, what)
             response.close()
-        return self._read(self._by_password(scopes, credentials, what), scopes, asked, what)
+        return self._read_token(self._request_with_password(scopes, credentials, what), scopes, requested_at, what)
 
-    def _by_password(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Response:
+    def _request_with_password(self, scopes: tuple[str, ...], credentials: Credentials | None, what: str) -> Response:
         query = self._query([("scope", scope) for scope in scopes])
         url = f"{self.realm}{'&' if urlsplit(self.realm).query else '?'}{query}" if query else self.realm
         return self._send(
             Request("GET", url, what, authorization=basic_authorization(credentials) if credentials is not None else None, limit=MAX_TOKEN_ANSWER)
         )
 
-    def _by_identity_token(self, scopes: tuple[str, ...], identity_token: str, what: str) -> Response:
+    def _request_with_identity_token(self, scopes: tuple[str, ...], identity_token: str, what: str) -> Response:
         form = [("grant_type", "refresh_token"), ("refresh_token", identity_token), ("client_id", _CLIENT_ID), ("scope", " ".join(scopes))]
         data = self._query(form).encode("ascii")
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         body = functools.partial(Body, len(data), (data,))
-        return self._send(Request("POST", self.realm, what, headers, body, accepted=(200, 404), stays=True, limit=MAX_TOKEN_ANSWER))
+        return self._send(Request("POST", self.realm, what, headers, body, accepted=(200, 404), same_host_only=True, limit=MAX_TOKEN_ANSWER))
 
     def _query(self, fields: list[tuple[str, str]]) -> str:
         return urlencode([("service", self.service), *fields] if self.service is not None else fields)
@@ -88,20 +88,20 @@ class TokenServer:
         except ForbiddenAddress as error:
             raise Denied(f"{error.message}, or the token server is listed in token_hosts of the registry", status=401) from error
         except ImageNotFound as error:
-            raise RegistryError(f"{request.what}: there are no tokens at {redact_url(self.realm)}", status=404) from error
+            raise RegistryError(f"{request.what}: there is no token server at {redact_url(self.realm)}", status=404) from error
 
-    def _read(self, response: Response, scopes: tuple[str, ...], asked: float, what: str) -> Token:
-        place = redact_url(self.realm)
+    def _read_token(self, response: Response, scopes: tuple[str, ...], requested_at: float, what: str) -> Token:
+        address = redact_url(self.realm)
         try:
             document = Document.parse(response.body(MAX_TOKEN_ANSWER), "the answer", MAX_TOKEN_ANSWER)
             value = document.text("token") or document.text("access_token")
-            life = document.number("expires_in")
+            lifetime = document.number("expires_in")
         except UnsupportedFormat as error:
-            raise RegistryError(f"{what}: {place} gave no token: {error}") from error
+            raise RegistryError(f"{what}: {address} gave no token: {error}") from error
         if value is None or not _PRINTABLE.fullmatch(value):
-            raise RegistryError(f"{what}: {place} gave {'no token' if not value else 'a token that is not printable ASCII'}")
+            raise RegistryError(f"{what}: {address} gave {'no token' if not value else 'a token that is not printable ASCII'}")
         self.client.found_tokens.append(value)
-        return Token(value, scopes, asked + max(life or 0, LEAST_LIFE))
+        return Token(value, scopes, requested_at + max(lifetime or 0, MIN_LIFETIME))
 
 
 def find_token_server(
@@ -109,7 +109,7 @@ def find_token_server(
 ) -> TokenServer:
     """Return the server of a Bearer challenge. LOCAL_PEERS are the kinds of local addresses that the challenge may lead to.
 
-    Raises RegistryError for a realm that is no URL, Denied for one that a registry mustn't send us to: the answer, which goes to the registry as a token,
+    Raises RegistryError if the realm is not a URL, and Denied if the registry must not send us to it: the response, which is sent to the registry as a token,
     could come from a service within this network.
     """
     realm = challenge.parameters.get("realm", "")
@@ -121,51 +121,55 @@ def find_token_server(
         raise RegistryError(f"{what}: the registry asks for a token without saying where to get one", status=401)
     check = functools.partial(_check_realm, registry_url=registry_url, token_hosts=settings.token_hosts, what=what)
     check(realm)
-    own = url_origin(registry_url)[1:] == (host, port)
+    is_registry_host = url_origin(registry_url)[1:] == (host, port)
     return TokenServer(
         realm,
         challenge.parameters.get("service"),
         client,
-        settings if own else dataclasses.replace(settings, headers=()),
+        settings if is_registry_host else dataclasses.replace(settings, headers=()),
         None if _is_listed(host, port, scheme, settings.token_hosts) else local_peers,
-        functools.partial(check, refusal=RegistryError),
+        functools.partial(check, error_class=RegistryError),
     )
 
 
-def _check_realm(realm: str, registry_url: str, token_hosts: t.Collection[str], what: str, refusal: type[LongshoreError] = Denied) -> None:
-    """Raise REFUSAL for a URL that tokens may not be asked for at, be it the realm or where its server redirects to."""
-    place = redact_url(realm)
+def _check_realm(realm: str, registry_url: str, token_hosts: t.Collection[str], what: str, error_class: type[LongshoreError] = Denied) -> None:
+    """Raise ERROR_CLASS if tokens must not be requested at the URL REALM, which is the realm or the address that its server redirects to."""
+    address = redact_url(realm)
     scheme, host, port = url_origin(realm)
-    if not is_plain(realm):
-        raise refusal(
-            f"{what}: the registry sends us to {place} for a token, whose host holds % or letters that are not ASCII, or can't be read", status=401
+    if not has_plain_host(realm):
+        raise error_class(
+            f"{what}: the registry sends us to {address} for a token, whose host contains % or letters that are not ASCII, or can't be parsed",
+            status=401,
         )
     if scheme == "http" and urlsplit(registry_url).scheme == "https":
-        raise refusal(f"{what}: the registry sends us from https to {place} for a token, which is refused", status=401)
-    own = url_origin(registry_url)[1:] == (host, port)
-    if host is not None and not own and is_internal(host) and not _is_listed(host, port, scheme, token_hosts):
-        raise refusal(
-            f"{what}: the registry sends us to {place} for a token, an address of this machine or of a private network; "
+        raise error_class(f"{what}: the registry sends us from https to {address} for a token, which is refused", status=401)
+    is_registry_host = url_origin(registry_url)[1:] == (host, port)
+    if host is not None and not is_registry_host and is_internal(host) and not _is_listed(host, port, scheme, token_hosts):
+        raise error_class(
+            f"{what}: the registry sends us to {address} for a token, an address of this machine or of a private network; "
             f"list {host}:{port} in token_hosts of this registry if that is right",
             status=401,
         )
 
 
 def is_internal(host: str) -> bool:
-    """Whether HOST is a name of this host or an address, in any spelling that systems take for one, that isn't of the public internet. No name is looked up."""
+    """Return True if HOST is a name of this host, or an address that is not of the public internet, in any spelling that systems accept.
+
+    No name is looked up.
+    """
     if is_local_name(host.strip("[]")):
         return True
-    address = read_address(host)
+    address = parse_address(host)
     if address is None:
         return False
-    # Which IPv4 network a NAT64 gateway with a local prefix leads to is the administrator's matter (RFC 8215).
+    # The administrator chooses the IPv4 network behind a NAT64 gateway with a local prefix (RFC 8215), so it may be a private one.
     if address.version == 6 and address in LOCAL_NAT64:
         return True
-    return any(not meant.is_global or meant.is_multicast for meant in addresses_behind(address))
+    return any(not one.is_global or one.is_multicast for one in embedded_addresses(address))
 
 
-def _is_listed(host: str, port: int | None, scheme: str, listed: t.Collection[str]) -> bool:
-    for entry in listed:
+def _is_listed(host: str, port: int | None, scheme: str, token_hosts: t.Collection[str]) -> bool:
+    for entry in token_hosts:
         try:
             _scheme, trusted, trusted_port = url_origin(f"{scheme}://{entry}")
         except ValueError:
@@ -176,16 +180,16 @@ def _is_listed(host: str, port: int | None, scheme: str, listed: t.Collection[st
 
 
 def merge_scopes(scopes: t.Iterable[str]) -> tuple[str, ...]:
-    """Return SCOPES (`TYPE:NAME:ACTION,ACTION`) with all actions of a resource in one, in a fixed order.
+    """Return SCOPES (`TYPE:NAME:ACTION,ACTION`) with one scope for each resource that has all its actions, in a fixed order.
 
-    A scope of another form is kept as it is: some token servers have scopes of their own, which other clients pass on too.
+    A scope of another form is kept unchanged: some token servers define other scopes, and other clients pass them on too.
     """
     actions: dict[str, set[str]] = {}
-    whole: set[str] = set()
+    unchanged: set[str] = set()
     for scope in scopes:
         resource, colon, wanted = scope.rpartition(":")
         if colon:
             actions.setdefault(resource, set()).update(wanted.split(","))
         else:
-            whole.add(scope)
-    return (*sorted(whole), *(f"{resource}:{','.join(sorted(wanted))}" for resource, wanted in sorted(actions.items())))
+            unchanged.add(scope)
+    return (*sorted(unchanged), *(f"{resource}:{','.join(sorted(wanted))}" for resource, wanted in sorted(actions.items())))

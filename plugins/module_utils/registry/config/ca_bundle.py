@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates of several authorities as one file, since `requests` takes the path of one."""
+"""Joins several CA certificates into one file, because `requests` takes the path of one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ...limits import MAX_CA_BUNDLE
 
 
 def join_ca_files(paths: t.Sequence[str]) -> str:
-    """The path of a file with all certificates of PATHS, for this process alone: the file has no name, and ends with the process.
+    """Return the path of a file with all certificates of PATHS. The file has no name on disk, only this process can use it, and it ends with the process.
 
-    Raises InputOutputError for one that can't be read, UnsupportedFormat where all of them are too long.
+    Raises InputOutputError if a file can't be read, UnsupportedFormat if they are too long together.
     """
     return _joined(tuple(paths))
 

@@ -17,7 +17,7 @@ from .settings import HostSettings
 
 @dataclasses.dataclass(frozen=True)
 class HostCertificates:
-    """What a folder has: authorities to trust beside the host's own, and the pair of files by which a client shows who it is."""
+    """The certificates in a folder: CAs to trust in addition to the host's own, and the certificate and key with which a client authenticates."""
 
     folder: str
     authorities: tuple[str, ...] = ()
@@ -28,16 +28,16 @@ class HostCertificates:
     def is_empty(self) -> bool:
         return not self.authorities and self.client_cert is None
 
-    def added_to(self, settings: HostSettings) -> HostSettings:
-        """Return SETTINGS with what they leave open: an authority or a client certificate that they name comes first.
+    def apply_to(self, settings: HostSettings) -> HostSettings:
+        """Return SETTINGS completed with these certificates. A CA or a client certificate in SETTINGS takes precedence.
 
-        Raises InputOutputError for a file that can't be read.
+        Raises InputOutputError if a file can't be read.
         """
         if self.authorities and settings.ca_path is None and settings.validate_certs:
             from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-            # As in Go's clients these authorities come on top of the system's: storage that a registry redirects to has other ones.
-            settings = dataclasses.replace(settings, ca_path=join_ca_files([DEFAULT_CA_BUNDLE_PATH, *self.authorities]), ca_origin=self.folder)
+            # Like Go's clients, trust these CAs in addition to the system's: a storage server that the registry redirects to uses other CAs.
+            settings = dataclasses.replace(settings, ca_path=join_ca_files([DEFAULT_CA_BUNDLE_PATH, *self.authorities]), ca_source=self.folder)
         if self.client_cert is not None and settings.client_cert is None:
             for path in filter(None, (self.client_cert, self.client_key)):
                 _check_readable(path)
@@ -45,10 +45,10 @@ class HostCertificates:
         return settings
 
 
-def read_certificates(folder: str, key_may_be_within: bool = False) -> HostCertificates:
-    """Return what FOLDER has: every `*.crt` is an authority, the first `*.cert` with its `*.key` the client's. A folder that we may not list has nothing.
+def read_certificates(folder: str, allow_combined_file: bool = False) -> HostCertificates:
+    """Return the certificates in FOLDER: every `*.crt` is a CA, the first `*.cert` and its `*.key` belong to the client. An unreadable folder has none.
 
-    Raises UnsupportedFormat for one half of a pair, except for a certificate whose key may be within the same file, as containerd has it.
+    Raises UnsupportedFormat if one file of a pair is missing, except for a certificate whose key may be in the same file, as containerd allows.
     """
     try:
         names = sorted(os.listdir(folder))
@@ -57,26 +57,28 @@ def read_certificates(folder: str, key_may_be_within: bool = False) -> HostCerti
     except OSError as error:
         raise system_error(error, folder) from error
     authorities = tuple(os.path.join(folder, name) for name in names if name.endswith(".crt"))
-    pairs = list(_pairs(folder, names, key_may_be_within))
+    pairs = list(_find_pairs(folder, names, allow_combined_file))
     certificate, key = pairs[0] if pairs else (None, None)
     return HostCertificates(folder, authorities, certificate, key)
 
 
-def _pairs(folder: str, names: list[str], key_may_be_within: bool) -> t.Iterator[tuple[str, str | None]]:
+def _find_pairs(folder: str, names: list[str], allow_combined_file: bool) -> t.Iterator[tuple[str, str | None]]:
     for name in names:
         base, extension = os.path.splitext(name)
-        other = {".cert": f"{base}.key", ".key": f"{base}.cert"}.get(extension)
-        if other is None or (key_may_be_within and extension == ".key"):
+        partner = {".cert": f"{base}.key", ".key": f"{base}.cert"}.get(extension)
+        if partner is None or (allow_combined_file and extension == ".key"):
             continue
-        if other not in names and not key_may_be_within:
-            hint = "; authorities are called *.crt" if extension == ".cert" else ""
-            raise UnsupportedFormat(f"{os.path.join(folder, name)} has no {other} beside it{hint}; mend it, or do without it by host_config: false")
+        if partner not in names and not allow_combined_file:
+            advice = "; CA certificates are called *.crt" if extension == ".cert" else ""
+            raise UnsupportedFormat(
+                f"{os.path.join(folder, name)} has no {partner} in the same folder{advice}; fix this, or set host_config: false to ignore it"
+            )
         if extension == ".cert":
-            yield os.path.join(folder, name), os.path.join(folder, other) if other in names else None
+            yield os.path.join(folder, name), os.path.join(folder, partner) if partner in names else None
 
 
 def _check_readable(path: str) -> None:
-    """Raises InputOutputError. Python would only say that one of the two files is missing or no certificate."""
+    """Raise InputOutputError if PATH can't be read. Python would only say that one of the two files is missing or is no certificate."""
     try:
         with open(path, "rb") as file:
             file.read(1)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What this host's engines are told of registries: containers-registries.conf(5), containerd's hosts.toml, and the certificates of all of them."""
+"""The registry configuration of this host's engines: containers-registries.conf(5), containerd's hosts.toml, and the certificates of all of them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ...errors import UnsupportedFormat, system_error
 from ...limits import MAX_CONFIG_FILE as MAX_FILE
 from ...oci.reference import Reference
 from ...oci.text import sanitise
-from .hosts_toml import routes_of_hosts_file
+from .hosts_toml import routes_from_hosts_file
 from .mirrors import HostRoutes, Route
-from .registries_conf import RegistryRule, read_rules, routes_of_rule
+from .registries_conf import RegistryRule, read_rules, routes_from_rule
 
 if t.TYPE_CHECKING:
     from .host_certificates import HostCertificates
@@ -28,17 +28,17 @@ CONTAINERS = "/etc/containers"
 DOCKER = "/etc/docker"
 CONTAINERD = "/etc/containerd/certs.d"
 
-# Lines that say something: any but empty ones and comments; and those by which podman's registries begin, of both versions and in all spellings of
-# TOML: a table of that name, or a key before the first table. In another table that is a name like others: Debian has an alias for "registry".
-_ANYTHING = re.compile(rb"^[^\S\n]*[^\s#]", re.MULTILINE)
-_REGISTRY = re.compile(
+# Lines that matter. _ANY_SETTING matches all but empty lines and comments. _REGISTRY_SETTING matches the beginning of podman's registries, in both versions
+# and all spellings of TOML: a table of that name, or a key before the first table. Elsewhere it is an ordinary name: Debian has an alias "registry".
+_ANY_SETTING = re.compile(rb"^[^\S\n]*[^\s#]", re.MULTILINE)
+_REGISTRY_SETTING = re.compile(
     rb"""^[^\S\n]*\[{1,2}[^\S\n]*(["']?)registr(?:y|ies)\1[^\S\n]*[\].]|\A(?:(?!^[^\S\n]*\[)[^\n]*\n)*?[^\S\n]*(["']?)registr(?:y|ies)\2[^\S\n]*[.=]""",
     re.MULTILINE,
 )
 
 
 class HostRegistryConfig:
-    """The files of podman and containerd. They are read when a registry is first asked for, and one that can't be made out is an error, not passed over."""
+    """The files of podman and containerd. They are read at the first use of a registry. A file that can't be parsed is an error and never ignored."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -46,71 +46,75 @@ class HostRegistryConfig:
         self._certificates: dict[str, HostCertificates | None] = {}
 
     def routes(self, reference: Reference) -> HostRoutes:
-        """What the files say of a repository: podman's mirrors before containerd's. Raises UnsupportedFormat for a file that is odd."""
+        """Return the routes to a repository: podman's mirrors before containerd's. Raises UnsupportedFormat for an invalid file."""
         if self._rules is None:
             self._rules = self._read_rules()
-        matching = [rule for rule in self._rules if rule.matched(reference) is not None]
-        best = max(matching, key=lambda rule: rule.rank, default=None)
-        found = routes_of_rule(best, reference) if best is not None else HostRoutes()
+        matching = [rule for rule in self._rules if rule.match(reference) is not None]
+        best_rule = max(matching, key=lambda rule: rule.rank, default=None)
+        found = routes_from_rule(best_rule, reference) if best_rule is not None else HostRoutes()
         hosts = self._hosts_file(reference.registry)
-        return _joined(found, hosts) if hosts is not None else found
+        return _merge_routes(found, hosts) if hosts is not None else found
 
     def with_certificates(self, route: Route) -> Route:
-        """Return ROUTE with the certificates that the host has for it, where its settings name none.
+        """Return ROUTE with the certificates that the host has for it, if its settings name none.
 
-        Raises UnsupportedFormat for a folder with one half of a pair, InputOutputError for a file that can't be read.
+        Raises UnsupportedFormat if one file of a pair is missing, InputOutputError if a file can't be read.
         """
         if route.settings.plain_http:
             return route
-        if route.keeper not in self._certificates:
-            self._certificates[route.keeper] = self._read_certificates(route.keeper)
-        found = self._certificates[route.keeper]
-        return dataclasses.replace(route, settings=found.added_to(route.settings)) if found is not None else route
+        if route.registry not in self._certificates:
+            self._certificates[route.registry] = self._read_certificates(route.registry)
+        found = self._certificates[route.registry]
+        return dataclasses.replace(route, settings=found.apply_to(route.settings)) if found is not None else route
 
     def _read_certificates(self, registry: str) -> HostCertificates | None:
-        """What podman and docker look for, in the first of their folders that exists, else what containerd does."""
+        """Read the certificates from the first existing folder of podman and docker, else from containerd's folder."""
         if registry in (".", ".."):
             return None
         home = os.environ.get("HOME") or os.path.expanduser("~")
-        places = [os.path.join(place, "certs.d", registry) for place in (os.path.join(home, ".config/containers"), CONTAINERS, DOCKER)]
-        folder = next(filter(os.path.isdir, places), None)
-        containerds = self._hosts_folder(registry)
-        if folder is None and containerds is None:
+        folders = [os.path.join(base, "certs.d", registry) for base in (os.path.join(home, ".config/containers"), CONTAINERS, DOCKER)]
+        folder = next(filter(os.path.isdir, folders), None)
+        containerd_folder = self._hosts_folder(registry)
+        if folder is None and containerd_folder is None:
             return None
         from .host_certificates import read_certificates
 
         found = read_certificates(folder) if folder is not None else None
-        if (found is None or found.is_empty) and containerds is not None and not _is_filled(os.path.join(containerds, "hosts.toml")):
-            found = read_certificates(containerds, key_may_be_within=True)
+        if (found is None or found.is_empty) and containerd_folder is not None and not _is_nonempty(os.path.join(containerd_folder, "hosts.toml")):
+            found = read_certificates(containerd_folder, allow_combined_file=True)
         return found
 
     # podman's files.
 
     def _read_rules(self) -> list[RegistryRule]:
-        """The rules of all files; of two for one prefix the later file's."""
+        """Return the rules of all files. If two files have a rule for the same prefix, the later file's counts."""
         rules: dict[str, RegistryRule] = {}
-        main, *beside = self._files()
-        for path in filter(None, (main, *beside)):
-            read = self._read(path, _REGISTRY)
-            if read is not None:
-                rules.update((rule.prefix, rule) for rule in read_rules(*read, path, may_be_version_1=path is main))
+        main, *drop_ins = self._find_files()
+        for path in filter(None, (main, *drop_ins)):
+            parsed = self._read(path, _REGISTRY_SETTING)
+            if parsed is not None:
+                rules.update((rule.prefix, rule) for rule in read_rules(*parsed, path, allow_version_1=path is main))
         return list(rules.values())
 
-    def _files(self) -> list[str | None]:
-        """The main file, if there is one, the user's own before the system's, and then what is put beside it, the user's last."""
+    def _find_files(self) -> list[str | None]:
+        """Return the main file or None (the user's own before the system's), then the drop-in files, the user's last."""
         environment = os.environ
         config = environment.get("XDG_CONFIG_HOME") or os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".config")
-        own = os.path.join(config, "containers")
-        mains = [environment.get("CONTAINERS_REGISTRIES_CONF"), os.path.join(own, "registries.conf"), os.path.join(CONTAINERS, "registries.conf")]
-        main = next((path for path in mains if path and os.path.exists(path)), None)
-        folders = [os.path.join(place, "registries.conf.d") for place in (CONTAINERS, own)]
-        beside = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.conf")))]
-        return [main, *beside]
+        user_folder = os.path.join(config, "containers")
+        main_files = [
+            environment.get("CONTAINERS_REGISTRIES_CONF"),
+            os.path.join(user_folder, "registries.conf"),
+            os.path.join(CONTAINERS, "registries.conf"),
+        ]
+        main = next((path for path in main_files if path and os.path.exists(path)), None)
+        folders = [os.path.join(base, "registries.conf.d") for base in (CONTAINERS, user_folder)]
+        drop_ins = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.conf")))]
+        return [main, *drop_ins]
 
     # containerd's files.
 
     def _hosts_folder(self, registry: str) -> str | None:
-        """The first folder that is there counts, whatever it holds."""
+        """Return the first existing folder for REGISTRY, even if it is empty, as containerd does."""
         host, colon, port = registry.rpartition(":")
         names = [f"{host}_{port}_", registry] if colon and port.isdigit() else [registry]
         folders = (os.path.join(CONTAINERD, name) for name in [*names, "_default"])
@@ -121,11 +125,14 @@ class HostRegistryConfig:
         path = os.path.join(folder, "hosts.toml") if folder is not None else None
         if path is None or not os.path.exists(path):
             return None
-        read = self._read(path, _ANYTHING)
-        return routes_of_hosts_file(read[0], path, registry) if read is not None else None
+        parsed = self._read(path, _ANY_SETTING)
+        return routes_from_hosts_file(parsed[0], path, registry) if parsed is not None else None
 
-    def _read(self, path: str, telling: re.Pattern[bytes]) -> tuple[dict[str, t.Any], str] | None:
-        """A file as TOML, and its text; None where it holds nothing that matters (no TELLING line), or nothing here can read it, which is warned of."""
+    def _read(self, path: str, relevant_line: re.Pattern[bytes]) -> tuple[dict[str, t.Any], str] | None:
+        """Read a TOML file and return it parsed, with its text.
+
+        Returns None if no line matches RELEVANT_LINE, so that nothing in it matters, or with a warning if no library is installed that can parse it.
+        """
         try:
             with open(path, "rb") as file:
                 data = file.read(MAX_FILE + 1)
@@ -133,33 +140,33 @@ class HostRegistryConfig:
             raise system_error(error, path) from error
         if len(data) > MAX_FILE:
             raise UnsupportedFormat(f"{path} is longer than the {MAX_FILE} bytes that are allowed")
-        if telling.search(data) is None:
+        if relevant_line.search(data) is None:
             return None
-        reader = _toml()
-        if reader is None:
-            self.warnings.append(f"{path} is passed over: reading it takes Python 3.11, or the library tomli; host_config: false does without it")
+        parser = _find_toml_parser()
+        if parser is None:
+            self.warnings.append(f"{path} is ignored: reading it requires Python 3.11 or the library tomli; host_config: false silences this warning")
             return None
         try:
             text = data.decode("utf-8")
-            return reader.loads(text), text
+            return parser.loads(text), text
         except (ValueError, RecursionError) as error:
             raise UnsupportedFormat(
-                f"{path} is no valid TOML: {sanitise(str(error), 200)}; mend it, or do without it by host_config: false"
+                f"{path} is not valid TOML: {sanitise(str(error), 200)}; fix it, or set host_config: false to ignore it"
             ) from error
 
 
-def _joined(found: HostRoutes, hosts: HostRoutes) -> HostRoutes:
+def _merge_routes(found: HostRoutes, hosts: HostRoutes) -> HostRoutes:
     return dataclasses.replace(found, mirrors=found.mirrors + hosts.mirrors, server=hosts.server)
 
 
-def _is_filled(path: str) -> bool:
+def _is_nonempty(path: str) -> bool:
     try:
         return os.path.getsize(path) > 0
     except OSError:
         return False
 
 
-def _toml() -> types.ModuleType | None:
+def _find_toml_parser() -> types.ModuleType | None:
     for name in ("tomllib", "tomli"):
         try:
             return __import__(name)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts of a registry as containerd knows them (containerd, Registry Configuration, hosts.toml)."""
+"""The hosts of a registry as containerd configures them (containerd, Registry Configuration, hosts.toml)."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from ...errors import UnsupportedFormat
 from ...oci.reference import DOCKER_HUB
 from .ca_bundle import join_ca_files
 from .mirrors import HUB_HOST, HostRoutes, Route
-from .settings import HostSettings, is_header
-from .toml_values import Table, texts, value
+from .settings import HostSettings, is_valid_header
+from .toml_values import Table, read_strings, read_value
 
 _ALL = ["pull", "resolve", "push"]
 
 
-def routes_of_hosts_file(document: Table, path: str, registry: str) -> HostRoutes:
-    """The hosts of a file in their order, as mirrors, and its `server` in place of the registry. Raises UnsupportedFormat."""
+def routes_from_hosts_file(document: Table, path: str, registry: str) -> HostRoutes:
+    """Return the hosts of a file as mirrors, in their order, and its `server` in place of the registry. Raises UnsupportedFormat."""
     mirrors = []
-    for address, table in value(document, "host", dict, {}, path).items():
+    for address, table in read_value(document, "host", dict, {}, path).items():
         what = f"{path}: host {address}"
         if not isinstance(table, dict):
             raise UnsupportedFormat(f"{what} is not a table")
-        mirrors.append(_route(address, table, registry, what))
-    server = value(document, "server", str, "", path)
-    itself = _route(server, document, None, f"{path}: server") if server else None
-    if itself is not None and itself.host in (registry, HUB_HOST if registry == DOCKER_HUB else registry) and not _has_settings(document):
-        itself = None
-    return HostRoutes(tuple(route for route in mirrors if route.tags or route.digests), server=itself)
+        mirrors.append(_read_route(address, table, registry, what))
+    server = read_value(document, "server", str, "", path)
+    server_route = _read_route(server, document, None, f"{path}: server") if server else None
+    if server_route is not None and server_route.host in (registry, HUB_HOST if registry == DOCKER_HUB else registry) and not _has_settings(document):
+        server_route = None
+    return HostRoutes(tuple(route for route in mirrors if route.tags or route.digests), server=server_route)
 
 
 def _has_settings(table: Table) -> bool:
     return any(key in table for key in ("ca", "client", "skip_verify", "header", "override_path"))
 
 
-def _route(address: str, table: Table, namespace: str | None, what: str) -> Route:
-    """A host is asked below the path of its address, and below `/v2` there unless it says that the path is whole."""
+def _read_route(address: str, table: Table, namespace: str | None, what: str) -> Route:
+    """Return the route to a host. Its root is the path of its address plus `/v2`, unless the path is declared complete."""
     parts = urlsplit(address if "://" in address else f"https://{address}")
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise UnsupportedFormat(f"{what} is not an address")
     path = parts.path.rstrip("/")
-    is_whole = value(table, "override_path", bool, False, what) or path.endswith("/v2")
-    capabilities = texts(table, "capabilities", what) or _ALL
-    keeper = DOCKER_HUB if parts.netloc == HUB_HOST else parts.netloc
+    is_whole = read_value(table, "override_path", bool, False, what) or path.endswith("/v2")
+    capabilities = read_strings(table, "capabilities", what) or _ALL
+    registry = DOCKER_HUB if parts.netloc == HUB_HOST else parts.netloc
     return Route(
         parts.netloc,
-        _settings(table, parts.scheme == "http", what),
-        keeper,
+        _read_settings(table, parts.scheme == "http", what),
+        registry,
         root=path if is_whole else f"{path}/v2",
         namespace=namespace,
         tags="resolve" in capabilities and "pull" in capabilities,
@@ -59,23 +59,23 @@ def _route(address: str, table: Table, namespace: str | None, what: str) -> Rout
     )
 
 
-def _settings(table: Table, plain_http: bool, what: str) -> HostSettings:
+def _read_settings(table: Table, plain_http: bool, what: str) -> HostSettings:
     folder = os.path.dirname(what.partition(": ")[0])
-    authorities = [os.path.join(folder, name) for name in texts(table, "ca", what)]
-    certificate, key = _client(table, what)
+    authorities = [os.path.join(folder, name) for name in read_strings(table, "ca", what)]
+    certificate, key = _read_client_certificate(table, what)
     return HostSettings(
         plain_http=plain_http,
-        validate_certs=not value(table, "skip_verify", bool, False, what),
+        validate_certs=not read_value(table, "skip_verify", bool, False, what),
         ca_path=join_ca_files(authorities) if len(authorities) > 1 else authorities[0] if authorities else None,
-        ca_origin=", ".join(authorities) or None,
+        ca_source=", ".join(authorities) or None,
         client_cert=os.path.join(folder, certificate) if certificate else None,
         client_key=os.path.join(folder, key) if key else None,
-        headers=tuple(_headers(value(table, "header", dict, {}, what), what)),
+        headers=tuple(_read_headers(read_value(table, "header", dict, {}, what), what)),
     )
 
 
-def _client(table: Table, what: str) -> tuple[str, str]:
-    """The first of the client's certificates: a file that also has the key, or a pair of files."""
+def _read_client_certificate(table: Table, what: str) -> tuple[str, str]:
+    """Return the first client certificate: one file that also has the key, or a pair of files."""
     found = table.get("client", [])
     first = found[0] if isinstance(found, list) and found else found
     if isinstance(first, str):
@@ -85,9 +85,9 @@ def _client(table: Table, what: str) -> tuple[str, str]:
     raise UnsupportedFormat(f"{what}: client is neither a file nor a list of pairs of files")
 
 
-def _headers(table: Table, what: str) -> t.Iterator[tuple[str, str]]:
+def _read_headers(table: Table, what: str) -> t.Iterator[tuple[str, str]]:
     for name in table:
-        text = ", ".join(texts(table, name, f"{what}, header"))
-        if not is_header(name, text):
+        text = ", ".join(read_strings(table, name, f"{what}, header"))
+        if not is_valid_header(name, text):
             raise UnsupportedFormat(f"{what}: the header {name!r} or its value can't be sent")
         yield name, text

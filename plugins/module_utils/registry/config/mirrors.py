@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ways to a registry's images: mirrors, and the registry itself. Pure: what a host's files say is read elsewhere."""
+"""Routes to a registry's images: its mirrors, and the registry itself. Pure: other modules read the host's files."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ HUB_HOST = "registry-1.docker.io"
 
 @dataclasses.dataclass(frozen=True)
 class Route:
-    """One way: which host is asked, under which path, and what a repository is called there.
+    """One route to a repository: which host serves it, below which path, and the repository's name at that host.
 
-    `own_part` is the beginning of a repository's path that is left out, and `their_part` stands in its place. `namespace` is the registry that a mirror is
-    told it is asked for. `keeper` is the registry as which auth files know this host.
+    `removed_prefix` is the beginning of a repository's path that `added_prefix` replaces. `namespace` is the registry that a mirror is asked for (`?ns=`).
+    `registry` is the registry under which auth files list this host.
     """
 
     host: str
     settings: HostSettings
-    keeper: str
+    registry: str
     root: str = "/v2"
-    own_part: str = ""
-    their_part: str = ""
+    removed_prefix: str = ""
+    added_prefix: str = ""
     namespace: str | None = None
     tags: bool = True
     digests: bool = True
 
-    def renamed(self, repository: str) -> str:
-        """What REPOSITORY is called there."""
-        rest = repository[len(self.own_part) :].lstrip("/")
-        return "/".join(part for part in (self.their_part, rest) if part)
+    def remote_name(self, repository: str) -> str:
+        """Return the name of REPOSITORY at this host."""
+        rest = repository[len(self.removed_prefix) :].lstrip("/")
+        return "/".join(part for part in (self.added_prefix, rest) if part)
 
-    def path(self, path: str, repository: str) -> str:
-        """A PATH of the distribution specification (`/v2/REPOSITORY/...`) as it is spelled on this way."""
-        ours = f"/v2/{repository}/"
-        if path.startswith(ours):
-            path = f"{self.root}/{self.renamed(repository)}/{path[len(ours) :]}"
+    def translate_path(self, path: str, repository: str) -> str:
+        """Return PATH of the distribution specification (`/v2/REPOSITORY/...`) as this host expects it."""
+        prefix = f"/v2/{repository}/"
+        if path.startswith(prefix):
+            path = f"{self.root}/{self.remote_name(repository)}/{path[len(prefix) :]}"
         elif path.startswith("/v2/"):
             path = self.root + path[len("/v2") :]
         if self.namespace is None:
@@ -54,7 +54,10 @@ class Route:
 
 @dataclasses.dataclass(frozen=True)
 class HostRoutes:
-    """What the host's configuration says of a repository: its mirrors, where else it is read from, another way to the registry itself, and who blocked it."""
+    """The host's configuration for a repository.
+
+    `mirrors` are tried first. `upstream` replaces the registry for reading, `server` replaces it for everything. `blocked_by` is the file that blocks it.
+    """
 
     mirrors: tuple[Route, ...] = ()
     upstream: Route | None = None
@@ -64,74 +67,75 @@ class HostRoutes:
 
 
 class HostConfig(t.Protocol):
-    """The configuration of this host's engines, as far as it is about registries."""
+    """The part of the engines' configuration that is about registries."""
 
     def routes(self, reference: Reference) -> HostRoutes: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Routes:
-    """All ways to a repository: MIRRORS in the order in which they are asked, and UPSTREAM, which is not read from where MIRROR_ONLY.
+    """All routes to a repository: MIRRORS in the order in which they are tried, and UPSTREAM, which is not used for reading if MIRROR_ONLY.
 
-    ITSELF is the registry that the name says, for all but reading images: the upstream, unless the host's configuration has them read from another place.
+    REGISTRY_ROUTE is the registry that the name says, for everything but reading images. It equals UPSTREAM unless the host's configuration reads images from
+    another place.
     """
 
     mirrors: tuple[Route, ...]
     upstream: Route
-    itself: Route
+    registry_route: Route
     mirror_only: bool = False
 
 
-def routes_for(reference: Reference, settings: ClientSettings, host_config: HostConfig | None) -> Routes:
-    """The task's mirrors before those of the host. Raises Denied for a registry that the host's configuration blocks."""
-    own = settings.for_host(reference.registry)
-    given = tuple(mirror_route(mirror, reference.registry) for mirror in own.mirrors)
-    found = host_config.routes(reference) if host_config is not None else HostRoutes()
-    if found.blocked_by is not None:
-        raise Denied(f"{reference.context} is blocked by {found.blocked_by}; host_config: false passes over that")
-    mirrors = given or tuple(_with_the_tasks_settings(mirror, settings) for mirror in found.mirrors)
-    itself = _itself(reference, settings, own, found)
-    upstream = _with_the_tasks_settings(found.upstream, settings) if found.upstream is not None else itself
-    return Routes(mirrors, upstream, itself, own.mirror_only and bool(given))
+def find_routes(reference: Reference, settings: ClientSettings, host_config: HostConfig | None) -> Routes:
+    """Return the routes to a repository. The task's mirrors replace the host's. Raises Denied for a registry that the host's configuration blocks."""
+    route_settings = settings.for_host(reference.registry)
+    task_mirrors = tuple(mirror_route(mirror, reference.registry) for mirror in route_settings.mirrors)
+    host_routes = host_config.routes(reference) if host_config is not None else HostRoutes()
+    if host_routes.blocked_by is not None:
+        raise Denied(f"{reference.context} is blocked by {host_routes.blocked_by}; set host_config: false to ignore that")
+    mirrors = task_mirrors or tuple(_apply_task_settings(mirror, settings) for mirror in host_routes.mirrors)
+    registry_route = _make_registry_route(reference, settings, route_settings, host_routes)
+    upstream = _apply_task_settings(host_routes.upstream, settings) if host_routes.upstream is not None else registry_route
+    return Routes(mirrors, upstream, registry_route, route_settings.mirror_only and bool(task_mirrors))
 
 
-def _itself(reference: Reference, settings: ClientSettings, own: HostSettings, found: HostRoutes) -> Route:
-    if found.server is not None:
-        return _with_the_tasks_settings(found.server, settings)
+def _make_registry_route(reference: Reference, settings: ClientSettings, route_settings: HostSettings, host_routes: HostRoutes) -> Route:
+    if host_routes.server is not None:
+        return _apply_task_settings(host_routes.server, settings)
     host = HUB_HOST if reference.registry == DOCKER_HUB else reference.registry
-    if found.insecure and own.plain_http is None:
-        own = dataclasses.replace(own, validate_certs=False, may_be_plain=True)
-    return Route(host, own, reference.registry)
+    if host_routes.insecure and route_settings.plain_http is None:
+        route_settings = dataclasses.replace(route_settings, validate_certs=False, detect_plain_http=True)
+    return Route(host, route_settings, reference.registry)
 
 
-def _with_the_tasks_settings(route: Route, settings: ClientSettings) -> Route:
-    """A way that the host's configuration names, with what the task says of the very host that it leads to."""
-    listed = settings.hosts.get(route.keeper)
-    if listed is None:
+def _apply_task_settings(route: Route, settings: ClientSettings) -> Route:
+    """Return a route of the host's configuration with the settings that the task has for the same host."""
+    task_settings = settings.hosts.get(route.registry)
+    if task_settings is None:
         return route
-    own = route.settings
-    together = dataclasses.replace(
-        own,
-        plain_http=own.plain_http if listed.plain_http is None else listed.plain_http,
-        validate_certs=own.validate_certs and listed.validate_certs,
-        ca_path=listed.ca_path or own.ca_path,
-        ca_origin=own.ca_origin if listed.ca_path is None else None,
-        credentials=listed.credentials,
-        token_hosts=listed.token_hosts,
+    route_settings = route.settings
+    merged = dataclasses.replace(
+        route_settings,
+        plain_http=route_settings.plain_http if task_settings.plain_http is None else task_settings.plain_http,
+        validate_certs=route_settings.validate_certs and task_settings.validate_certs,
+        ca_path=task_settings.ca_path or route_settings.ca_path,
+        ca_source=route_settings.ca_source if task_settings.ca_path is None else None,
+        credentials=task_settings.credentials,
+        token_hosts=task_settings.token_hosts,
     )
-    if listed.client_cert is not None:
-        together = dataclasses.replace(together, client_cert=listed.client_cert, client_key=listed.client_key)
-    return dataclasses.replace(route, settings=together)
+    if task_settings.client_cert is not None:
+        merged = dataclasses.replace(merged, client_cert=task_settings.client_cert, client_key=task_settings.client_key)
+    return dataclasses.replace(route, settings=merged)
 
 
 def mirror_route(mirror: Mirror, registry: str) -> Route:
-    """The way over a mirror that a task names: the repository's path below the prefix, and `?ns=` for the registry. Raises InvalidOption."""
+    """Return the route for a mirror that a task names: the repository below the prefix, and `?ns=` with the registry. Raises InvalidOption."""
     try:
         parts = urlsplit(mirror.url)
-        is_sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        is_sound = False
-    if not is_sound or "@" in parts.netloc or parts.query or parts.fragment:
-        raise InvalidOption(f"mirrors of {registry}: an url has to be http:// or https://, a host, perhaps a port and a path, and nothing else")
+        is_valid = False
+    if not is_valid or "@" in parts.netloc or parts.query or parts.fragment:
+        raise InvalidOption(f"mirrors of {registry}: a url must be http:// or https://, a host, optionally a port and a path, and nothing else")
     settings = dataclasses.replace(mirror.settings, plain_http=parts.scheme == "http")
-    return Route(parts.netloc, settings, parts.netloc, their_part=parts.path.strip("/"), namespace=registry, tags=mirror.resolve_tags)
+    return Route(parts.netloc, settings, parts.netloc, added_prefix=parts.path.strip("/"), namespace=registry, tags=mirror.resolve_tags)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How registries are to be reached: values that come from the task, and are the same for every request of a run."""
+"""Settings for reaching registries: values that come from the task and are the same for every request of a run."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 
 
-def is_header(name: str, value: str) -> bool:
-    """Whether this can be sent as a header as it is, and as no more than that."""
+def is_valid_header(name: str, value: str) -> bool:
+    """Return True if NAME and VALUE can be sent as one HTTP header, unchanged."""
     return _HEADER_NAME.fullmatch(name) is not None and _HEADER_VALUE.fullmatch(value) is not None
 
 
 @dataclasses.dataclass(frozen=True)
 class Credentials:
-    """A user's name and password, or an identity token to get tokens by. None of it shows up in a repr, and so in no traceback or log."""
+    """A user name and a password, or an identity token to get tokens with. The repr shows none of them, so no traceback or log does."""
 
     username: str = dataclasses.field(repr=False)
     password: str = dataclasses.field(repr=False)
@@ -37,11 +37,14 @@ class Credentials:
 
 @dataclasses.dataclass(frozen=True)
 class HostSettings:
-    """What holds for one registry. `plain_http`: True never TLS, False always TLS, None decides by the host; paths are the user's own.
+    """Settings for one registry. Paths are the user's own.
 
-    Where `may_be_plain`, None asks a host that isn't this machine too. `token_hosts` are the host:port of token servers that are trusted though they are
-    this machine's or a private network's. `headers` go with every request to this host, and with none to another. `mirrors` are asked first, in order.
-    `ca_origin` is where the authorities in `ca_path` come from, for messages, when that is a file of our own.
+    - `plain_http`: True never uses TLS, False always does, None decides by the host.
+    - `detect_plain_http`: with `plain_http` None, find out for any host whether it speaks TLS, not for this machine only.
+    - `token_hosts`: host:port of token servers that are trusted although they are on this machine or in a private network.
+    - `headers`: sent with every request to this host, and to no other host.
+    - `mirrors`: tried before the registry, in order.
+    - `ca_source`: where the CAs in `ca_path` come from, for messages, if `ca_path` is a temporary file of ours.
     """
 
     plain_http: bool | None = None
@@ -50,16 +53,16 @@ class HostSettings:
     client_cert: str | None = None
     client_key: str | None = None
     credentials: Credentials | None = None
-    may_be_plain: bool = False
+    detect_plain_http: bool = False
     token_hosts: frozenset[str] = frozenset()
     headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     mirrors: tuple[Mirror, ...] = ()
     mirror_only: bool = False
-    ca_origin: str | None = None
+    ca_source: str | None = None
 
     @property
-    def for_strangers(self) -> HostSettings:
-        """These settings for another host that this one sends us to: nothing that shows who we are."""
+    def for_other_hosts(self) -> HostSettings:
+        """These settings for another host that this one sends us to, without anything that identifies the user."""
         return dataclasses.replace(self, client_cert=None, client_key=None, headers=())
 
     @property
@@ -75,7 +78,7 @@ class HostSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Mirror:
-    """Another place for a registry's images. `url` is scheme://host[:port][/prefix]; what tags point at is asked there where it `resolve_tags`."""
+    """A mirror of a registry. `url` is scheme://host[:port][/prefix]; tags are resolved there only if `resolve_tags` is set."""
 
     url: str
     settings: HostSettings
@@ -84,10 +87,10 @@ class Mirror:
 
 @dataclasses.dataclass(frozen=True)
 class ClientSettings:
-    """What holds for all registries of a run. `timeout` is seconds without progress, `retries` how often a request is tried at most.
+    """Settings for all registries of a run. `timeout` is seconds without progress, `retries` the highest number of tries for a request.
 
-    With `host_config` the configuration of this host's engines counts where the task says nothing. `default` holds credentials for the registries in
-    `credentials_for` alone; None means all. A `request_log` records every request.
+    With `host_config` the configuration of this host's engines applies if the task sets nothing else. The credentials in `default` are for the registries in
+    `credentials_for` only; None means all. A `request_log` records every request.
     """
 
     default: HostSettings = HostSettings()
@@ -102,7 +105,7 @@ class ClientSettings:
     request_log: RequestLog | None = None
 
     def for_host(self, registry: str) -> HostSettings:
-        """Return the settings for a registry, without the credentials of the task if it isn't one that they are for."""
+        """Return the settings for a registry, without the task's credentials if they aren't meant for it."""
         listed = self.hosts.get(registry)
         if listed is not None or self.credentials_for is None or registry in self.credentials_for:
             return listed or self.default

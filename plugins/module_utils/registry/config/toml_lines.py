@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a setting of a TOML file stands, for error messages: Python's reader of TOML doesn't say."""
+"""Line numbers of settings in a TOML file, for error messages: Python's TOML parser doesn't report them."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ _HEADER = re.compile(r"\s*\[{1,2}([^\[\]=]+)\]{1,2}\s*(?:#.*)?")
 _KEY = re.compile(r"""\s*(["']?)([A-Za-z0-9_-]+)\1\s*[=.]""", re.ASCII)
 
 
-class Place(t.NamedTuple):
-    """A key in a table: in the table of TABLES, each the so-many-th of its name after the one before. `key` is None for a table as a whole."""
+class KeyPath(t.NamedTuple):
+    """The path of a key: TABLES are name and number of each enclosing table, counted within the one before. `key` is None for a table as a whole."""
 
     tables: tuple[tuple[str, int], ...]
     key: str | None = None
 
 
-def line_of(text: str, place: Place) -> int:
-    """Return the number of the line of PLACE, or of the nearest table or key around it: an inline table has no line of its own."""
+def find_line(text: str, key_path: KeyPath) -> int:
+    """Return the line number of KEY_PATH, or of the nearest enclosing table or key: an inline table has no separate line."""
     lines = text.splitlines()
-    start = _table_line(lines, place.tables)
+    start = _table_line(lines, key_path.tables)
     if start is None:
-        return (_key_line(lines, 0, place.tables[0][0].partition(".")[0]) or 0) + 1
-    found = _key_line(lines, start + 1, place.key) if place.key is not None else None
+        return (_key_line(lines, 0, key_path.tables[0][0].partition(".")[0]) or 0) + 1
+    found = _key_line(lines, start + 1, key_path.key) if key_path.key is not None else None
     return (start if found is None else found) + 1
 
 
 def _table_line(lines: list[str], tables: t.Sequence[tuple[str, int]]) -> int | None:
-    """Return the index of the line of the last of TABLES that has a line, None where the first has none."""
+    """Return the index of the line of the last of TABLES that has a line, None if the first has none."""
     found, number = None, -1
     for name, count in tables:
-        for _time in range(count):
+        for _count in range(count):
             number = next((later for later in range(number + 1, len(lines)) if _name_of_table(lines[later]) == name), len(lines))
         if number == len(lines):
             break

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HTTP as registries need it: redirects, retries and bounds are decided here, `requests` only carries the bytes."""
+"""The HTTP client for registries. It decides about redirects, retries and limits itself; `requests` only transports the bytes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ...limits import CONNECT_TIMEOUT, DEADLINE, DOCUMENT_SECONDS, MAX_ERROR_BOD
 from ..auth.credentials import HostCredentials
 from ..config.settings import ClientSettings, Credentials, HostSettings
 from .connections import ForbiddenPeer, make_session
-from .errors import error_from_response, error_from_tunnel, host_of, lower_limit, rate_limit_of, redact_url, retry_after_seconds
+from .errors import describe_origin, error_from_response, error_from_tunnel, lower_rate_limit, read_rate_limit, redact_url, retry_after_seconds
 from .messages import Interrupted, Request, Response
-from .proxy import proxy_for, proxy_place
-from .retries import PASSING_STATUS, describe_error, pause
+from .proxy import describe_proxy, proxy_for
+from .retries import TRANSIENT_STATUSES, describe_error, wait_before_retry
 from .throttle import Slot, Throttle
-from .urls import local_kind, refuse_local, resolve_redirect, url_origin
+from .urls import local_address_kind, refuse_local_address, resolve_redirect, url_origin
 
 LIBRARY_ERROR: ImportError | None = None
 try:
@@ -32,19 +32,19 @@ try:
 except ImportError as missing:
     LIBRARY_ERROR = missing
 
-# Connections for each transfer that may run at once: large blobs come over several.
-CONNECTIONS = 3
+# Connections for each transfer that may run at once: large blobs are downloaded over several.
+CONNECTIONS_PER_TRANSFER = 3
 
-# A handshake that the other side, or something on the way, ended: no word on certificates. What it is called depends on OpenSSL and its version.
-_ENDED = re.compile(r"EOF occurred|\(EOF\)")
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+# The server, or something between, ended the handshake; that says nothing about certificates. The message depends on OpenSSL's version.
+_CONNECTION_ENDED = re.compile(r"EOF occurred|\(EOF\)")
+_REDIRECT_STATUSES = frozenset((301, 302, 303, 307, 308))
 
 
 class HttpClient:
-    """Sends requests for all registries of a run over kept connections."""
+    """Sends requests to all registries of a run over kept-alive connections."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        """Raises MissingLibrary on a host without `requests`."""
+        """Open a session. Raises MissingLibrary on a host without `requests`."""
         if LIBRARY_ERROR is not None:
             raise missing_library("requests (2.25 or newer)", "python3-requests", LIBRARY_ERROR)
         self.settings = settings
@@ -54,110 +54,110 @@ class HttpClient:
         self.rate_limit: tuple[int | None, int | None] | None = None
         self._environment = dict(os.environ)
         self._lock = threading.Lock()
-        self._gates: dict[t.Hashable, Throttle] = {}
-        self._session = make_session(CONNECTIONS * settings.concurrency, settings.timeout)
+        self._throttles: dict[t.Hashable, Throttle] = {}
+        self._session = make_session(CONNECTIONS_PER_TRANSFER * settings.concurrency, settings.timeout)
         if settings.request_log is not None:
             self._session = settings.request_log.watch(self._session)
 
     def host_credentials(self, registry: str, repository: str) -> Credentials | None:
-        """What the host's auth files and their helpers have for a repository."""
+        """Return the credentials for a repository from the host's auth files and their helpers."""
         found = self._host_credentials.find(registry, repository)
         if found is not None and found not in self.found_credentials:
             self.found_credentials.append(found)
         return found
 
     def close(self) -> None:
-        """Ends the connections that were kept, for a process that goes on; others end with it."""
+        """Close the kept-alive connections. Only a process that continues needs this; at its end a process closes them anyway."""
         self._session.close()
 
     def send(self, request: Request, host: HostSettings) -> Response:
-        """The answer, of a status that REQUEST accepts.
+        """Send REQUEST and return the response, whose status is one that REQUEST accepts.
 
-        Faults that pass are tried again, `retries` times and 45 s at most. A host that has had too many requests gets fewer at once from then on.
-        Raises Denied, ImageNotFound, RateLimited, RegistryError by the status of the answer, and Unreachable where there is none.
+        Transient errors are retried, `retries` times and for at most 45 s. A host that answers 429 gets fewer requests at once from then on.
+        Raises Denied, ImageNotFound, RateLimited or RegistryError, by the status of the response, and Unreachable if there is no response.
         """
-        gate = self._gate(request.url)
-        leave = gate.acquire(request.deadline or time.monotonic() + DEADLINE)
+        throttle = self._throttle_for(request.url)
+        slot = throttle.acquire(request.deadline or time.monotonic() + DEADLINE)
         deadline = request.deadline or time.monotonic() + DEADLINE
         tries = max(1, self.settings.retries) if request.repeatable else 1
         for attempt in range(tries):
             if attempt:
-                leave = gate.acquire(deadline)
+                slot = throttle.acquire(deadline)
             try:
                 response = self._send_once(request, host, deadline)
-                response.when_closed(leave.release)
+                response.on_close(slot.release)
                 if response.status in request.accepted:
                     if request.limit is not None:
-                        response.hold(request.limit)
-                    gate.record_success()
+                        response.read_ahead(request.limit)
+                    throttle.record_success()
                     return response
-                error = self._refusal(response, request, gate, leave)
-            except _PassingFault as fault:
-                error = Unreachable(f"{request.what}: {fault.place or host_of(request.url)} can't be reached: {fault}")
+                error = self._retryable_error(response, request, throttle, slot)
+            except _TransientError as fault:
+                error = Unreachable(f"{request.what}: {fault.place or describe_origin(request.url)} can't be reached: {fault}")
                 error.elsewhere = fault.elsewhere
             except Interrupted as fault:
-                error = Unreachable(f"{request.what}: {host_of(request.url)} broke off its answer: {fault}")
+                error = Unreachable(f"{request.what}: {describe_origin(request.url)} broke off its answer: {fault}")
             except BaseException:
-                leave.release()
+                slot.release()
                 raise
-            leave.release()
-            if attempt + 1 >= tries or (request.falls_back and error.elsewhere):
+            slot.release()
+            if attempt + 1 >= tries or (request.has_fallback and error.elsewhere):
                 raise error
-            pause(attempt, deadline, error)
-        raise AssertionError("there is at least one try")
+            wait_before_retry(attempt, deadline, error)
+        raise AssertionError("unreachable: there is at least one try")
 
-    def _refusal(self, response: Response, request: Request, gate: Throttle, leave: Slot) -> LongshoreError:
-        """The error that an answer stands for, if it is one that may pass. Raises any other."""
+    def _retryable_error(self, response: Response, request: Request, throttle: Throttle, slot: Slot) -> LongshoreError:
+        """Return the error for a response if a retry may help. Raises the error if not."""
         try:
             error = error_from_response(response, request.method, request.what, MAX_ERROR_BODY, request.authorization)
         except Interrupted as fault:
-            raise _PassingFault(str(fault)) from fault
+            raise _TransientError(str(fault)) from fault
         finally:
             response.close()
         error.elsewhere = url_origin(response.url) != url_origin(request.url)
         error.retry_after = wait = retry_after_seconds(response.headers.get("Retry-After"))
         if response.status == 429:
-            gate.record_rejection(leave, wait and min(wait, MAX_RETRY_AFTER), error)
-        if response.status not in PASSING_STATUS:
+            throttle.record_rejection(slot, wait and min(wait, MAX_RETRY_AFTER), error)
+        if response.status not in TRANSIENT_STATUSES:
             raise error
         return error
 
-    def _gate(self, url: str) -> Throttle:
+    def _throttle_for(self, url: str) -> Throttle:
         with self._lock:
-            return self._gates.setdefault(url_origin(url), Throttle())
+            return self._throttles.setdefault(url_origin(url), Throttle())
 
     def _send_once(self, request: Request, host: HostSettings, deadline: float) -> Response:
-        """One try, redirects included. Credentials leave it at the first address that is another one."""
+        """Send REQUEST once and follow redirects. The credentials are dropped at the first redirect to another origin."""
         url, authorization, settings, local_peers = request.url, request.authorization, host, request.local_peers
         for hop in range(MAX_REDIRECTS + 1):
             if hop and time.monotonic() >= deadline:
-                raise _PassingFault("its redirects take too long")
+                raise _TransientError("its redirects take too long")
             try:
-                response = self._exchange(request, url, authorization, settings, deadline, local_peers)
-            except (Unreachable, _PassingFault) as fault:
+                response = self._request(request, url, authorization, settings, deadline, local_peers)
+            except (Unreachable, _TransientError) as fault:
                 fault.elsewhere = url_origin(url) != url_origin(request.url)
                 raise
-            self._note(response)
+            self._record_rate_limit(response)
             location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or location is None:
+            if response.status not in _REDIRECT_STATUSES or location is None:
                 return response
             response.close()
             target = resolve_redirect(url, location, f"{request.what}: {redact_url(url)} redirects")
             if url_origin(target) != url_origin(url):
-                if request.stays:
+                if request.same_host_only:
                     raise RegistryError(f"{request.what}: {redact_url(url)} redirects a request with credentials to another host, which is refused")
                 authorization = None
-                settings = host.for_strangers
+                settings = host.for_other_hosts
                 if request.check_redirect is not None:
                     request.check_redirect(target)
             url, local_peers = target, response.local_peers
         raise RegistryError(f"{request.what}: {redact_url(request.url)} redirects more than {MAX_REDIRECTS} times")
 
-    def _exchange(
+    def _request(
         self, request: Request, url: str, authorization: str | None, settings: HostSettings, deadline: float, local_peers: frozenset[str] | None
     ) -> Response:
-        kind = local_kind(urlsplit(url).hostname or "")
-        refuse_local(url, kind, local_peers, request.what)
+        host_kind = local_address_kind(urlsplit(url).hostname or "")
+        refuse_local_address(url, host_kind, local_peers, request.what)
         headers = {"User-Agent": "longshore", "Accept-Encoding": "identity", "Accept": "*/*", **request.headers, **dict(settings.headers)}
         if authorization is not None:
             headers["Authorization"] = authorization
@@ -165,10 +165,10 @@ class HttpClient:
         if body is not None and len(body) == 0:
             headers["Content-Length"] = "0"
         proxy = proxy_for(url, self.settings.proxy, self._environment)
-        began = time.monotonic()
+        started = time.monotonic()
         try:
-            # Through a proxy the peer is the proxy, which resolves the name: only the host as it is written can be checked.
-            inner, peer = self._session.ask(
+            # Through a proxy the peer is the proxy, which resolves the name: only the host in the URL can be checked.
+            response, peer_kind = self._session.send_checked(
                 request.method,
                 url,
                 None if proxy else local_peers,
@@ -182,47 +182,47 @@ class HttpClient:
                 proxies={"http": proxy, "https": proxy} if proxy else {},
             )
         except ForbiddenPeer as error:
-            refuse_local(url, error.kind, local_peers, request.what)
+            refuse_local_address(url, error.kind, local_peers, request.what)
             raise
         except requests.exceptions.SSLError as error:
-            if _ENDED.search(str(error)) is not None:
-                raise _PassingFault(describe_error(error), _way_of(url, proxy)) from error
-            from .tls_errors import tls_hint
+            if _CONNECTION_ENDED.search(str(error)) is not None:
+                raise _TransientError(describe_error(error), _describe_server(url, proxy)) from error
+            from .tls_errors import tls_advice
 
             reason = describe_error(error)
-            hint = tls_hint(reason, settings, bool(proxy))
-            raise Unreachable(f"{request.what}: no trusted TLS connection to {_way_of(url, proxy)}: {reason}{hint}") from error
+            advice = tls_advice(reason, settings, bool(proxy))
+            raise Unreachable(f"{request.what}: no trusted TLS connection to {_describe_server(url, proxy)}: {reason}{advice}") from error
         except (
             requests.exceptions.InvalidURL,
             requests.exceptions.MissingSchema,
             requests.exceptions.InvalidSchema,
             requests.exceptions.InvalidHeader,
         ) as error:
-            # Its own words would show the query of the address, or the header.
-            raise RegistryError(f"{request.what}: {redact_url(url)} can't be asked: {type(error).__name__}") from error
+            # The message of `requests` would show the query of the URL, or the header.
+            raise RegistryError(f"{request.what}: {redact_url(url)} is not a URL or a header that can be sent: {type(error).__name__}") from error
         except (urllib3.exceptions.HTTPError, requests.exceptions.RequestException) as error:
-            reason, way = describe_error(error), _way_of(url, proxy)
-            raise error_from_tunnel(request.what, way, reason) or _PassingFault(reason, way) from error
-        if inner.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-            inner.close()
-            raise RegistryError(f"{request.what}: {redact_url(url)} answered with a Content-Encoding though none was allowed")
-        answered = kind if proxy else peer
-        return Response(inner, url, request.what, began + DOCUMENT_SECONDS, frozenset([answered] if answered is not None else ()))
+            reason, server = describe_error(error), _describe_server(url, proxy)
+            raise error_from_tunnel(request.what, server, reason) or _TransientError(reason, server) from error
+        if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
+            response.close()
+            raise RegistryError(f"{request.what}: {redact_url(url)} sent a Content-Encoding although none was allowed")
+        peer_kind = host_kind if proxy else peer_kind
+        return Response(response, url, request.what, started + DOCUMENT_SECONDS, frozenset([peer_kind] if peer_kind is not None else ()))
 
     def _timeouts(self, deadline: float) -> tuple[float, float]:
-        """How long connecting, and then a silence, may last: a fault that stays has to be over at DEADLINE."""
-        most = min(self.settings.timeout, max(1.0, deadline - time.monotonic()))
-        return min(CONNECT_TIMEOUT, most), min(READ_TIMEOUT, most)
+        """Return the connect and the read timeout. Both are cut so that a permanent failure is reported by DEADLINE."""
+        longest = min(self.settings.timeout, max(1.0, deadline - time.monotonic()))
+        return min(CONNECT_TIMEOUT, longest), min(READ_TIMEOUT, longest)
 
-    def _note(self, response: Response) -> None:
-        """Of all that registries tell of their quotas, what leaves the least."""
-        told = rate_limit_of(response.headers)
+    def _record_rate_limit(self, response: Response) -> None:
+        """Record the rate limit of RESPONSE if fewer pulls remain than under the one recorded so far."""
+        rate_limit = read_rate_limit(response.headers)
         with self._lock:
-            self.rate_limit = lower_limit(self.rate_limit, told)
+            self.rate_limit = lower_rate_limit(self.rate_limit, rate_limit)
 
 
-class _PassingFault(Exception):
-    """No answer, for a reason that may be gone at the next try. `place` is who gave none, where that may be another than was asked first."""
+class _TransientError(Exception):
+    """No response, for a reason that a retry may cure. `place` is the server that gave none if that isn't the host of the request."""
 
     elsewhere = False
 
@@ -231,6 +231,6 @@ class _PassingFault(Exception):
         self.place = place
 
 
-def _way_of(url: str, proxy: str | None) -> str:
-    """Who is asked, and through which proxy."""
-    return host_of(url) + (f" through the proxy {proxy_place(proxy)}" if proxy else "")
+def _describe_server(url: str, proxy: str | None) -> str:
+    """Return the host of URL, and the proxy if there is one, for a message."""
+    return describe_origin(url) + (f" through the proxy {describe_proxy(proxy)}" if proxy else "")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Connections that notice a stall: where a server drips its answer, headers or body, the answer is given up.
+"""Connections that detect a stall: reading stops with a timeout if a server sends its headers or its body too slowly.
 
-They also check the address that they are connected to before anything is sent: a name that a registry gave may resolve to a loopback address.
+They also check the peer's address before anything is sent, because a host name in a registry's response may resolve to a loopback address.
 """
 
 from __future__ import annotations
@@ -19,20 +19,29 @@ import typing as t
 
 from ...http_bounds import BoundedResponse, bounded_response
 from ...limits import HEADER_SECONDS, STALL_SECONDS
-from .urls import local_kind
+from .urls import local_address_kind
 
-with contextlib.suppress(ImportError):  # told by whoever makes a client
+with contextlib.suppress(ImportError):  # HttpClient reports it
     import requests
     import urllib3
 
 
-# Named here since Python 3.9 doesn't: a trusted certificate needn't be signed by itself.
+# X509_V_FLAG_PARTIAL_CHAIN, which Python 3.9 doesn't name: a trusted certificate doesn't have to be self-signed.
 _PARTIAL_CHAIN = 0x80000
+# OpenSSL's names for a response that isn't TLS at all. Which one occurs depends on its version and on the first bytes of the response.
+NOT_TLS_REASONS = (
+    "WRONG_VERSION_NUMBER",
+    "HTTP_REQUEST",
+    "HTTPS_PROXY_REQUEST",
+    "UNKNOWN_PROTOCOL",
+    "PACKET_LENGTH_TOO_LONG",
+    "RECORD_LAYER_FAILURE",
+)
 
 
-class _Answer(BoundedResponse):
+class _StreamedResponse(BoundedResponse):
     def read(self, amt: int | None = None) -> bytes:
-        """What has come, up to AMT bytes of it: whoever waits for all of them loses those that came before a connection broke."""
+        """Return the bytes that have arrived, at most AMT. Waiting for all AMT bytes would lose those that arrived before a connection broke."""
         if amt is None:
             return super().read()
         data = self.read1(amt)
@@ -41,11 +50,11 @@ class _Answer(BoundedResponse):
         return data
 
 
-class _AsOtherClients:
-    """Verifies certificates as skopeo, docker and curl do, whichever Python runs it.
+class _CompatibleVerification:
+    """Verifies certificates as skopeo, docker and curl do, on every version of Python.
 
-    Python 3.13 refuses authorities that lack extensions of RFC 5280, as most home-made ones do, and older ones refuse to trust a certificate whose own
-    issuer isn't there. Signatures, names and times are verified as ever.
+    Python 3.13 refuses CAs without the extensions of RFC 5280, and most home-made CAs don't have them. Older versions refuse to trust a certificate whose
+    issuer is not in the CA file. Signatures, names and dates are always verified.
     """
 
     ssl_context: ssl.SSLContext | None
@@ -53,8 +62,8 @@ class _AsOtherClients:
 
     def connect(self) -> None:
         if self.ssl_context is None:
-            tools = urllib3.util.ssl_
-            self.ssl_context = context = tools.create_urllib3_context(cert_reqs=tools.resolve_cert_reqs(self.cert_reqs))
+            ssl_tools = urllib3.util.ssl_
+            self.ssl_context = context = ssl_tools.create_urllib3_context(cert_reqs=ssl_tools.resolve_cert_reqs(self.cert_reqs))
             context.verify_flags = ssl.VerifyFlags((context.verify_flags | _PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT)
         t.cast(t.Any, super()).connect()
 
@@ -69,39 +78,39 @@ class ForbiddenPeer(Exception):
 
 @dataclasses.dataclass
 class _PeerCheck:
-    """Which kinds of local addresses one request may be sent to (None: all), and the kind of the address that it was sent to."""
+    """The kinds of local addresses that one request may be sent to (None: all), and the kind of the address that it was sent to."""
 
     allowed: frozenset[str] | None
     kind: str | None = None
 
 
-class _Thread(threading.local):
-    # A thread sends one request at a time, except that reading a body may send another one, which is over before the body goes on.
+class _ThreadState(threading.local):
+    # A thread sends one request at a time. Only reading the body of one may send a second one, which ends before the reading continues.
     check: _PeerCheck | None = None
 
 
-_thread = _Thread()
+_thread = _ThreadState()
 
 
 class _CheckedConnection:
     """Part of a connection class of urllib3: compares the address of the peer with what the current request allows.
 
-    A connection from the pool may have been opened by a request that allowed more, so each request is checked anew.
+    A pooled connection may have been opened by a request that allowed more, so each request is checked again.
     """
 
     sock: socket.socket | None
     peer_kind: str | None = None
 
     def _new_conn(self) -> socket.socket:
-        """Open the connection. Raises ForbiddenPeer before TLS begins or a proxy is asked for anything."""
-        opened: socket.socket = super()._new_conn()  # type: ignore[misc]
+        """Open the connection. Raises ForbiddenPeer before TLS begins or a proxy receives a request."""
+        sock: socket.socket = super()._new_conn()  # type: ignore[misc]
         try:
-            self.peer_kind = local_kind(str(opened.getpeername()[0]))
+            self.peer_kind = local_address_kind(str(sock.getpeername()[0]))
             self._check_peer()
         except BaseException:
-            opened.close()
+            sock.close()
             raise
-        return opened
+        return sock
 
     def putrequest(self, *arguments: t.Any, **options: t.Any) -> None:
         """Begin a request. Raises ForbiddenPeer."""
@@ -117,64 +126,64 @@ class _CheckedConnection:
                 raise ForbiddenPeer(self.peer_kind)
 
 
-def _pools(window: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
-    """The connection pools of urllib3, for connections whose answers are watched."""
-    answer = bounded_response(window, min(HEADER_SECONDS, window), base=_Answer)
+def _make_pool_classes(window: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """Return connection pool classes of urllib3, by scheme, whose connections check the peer and detect stalls."""
+    response_class = bounded_response(window, min(HEADER_SECONDS, window), base=_StreamedResponse)
     pools = {}
     for scheme, pool in (("http", urllib3.HTTPConnectionPool), ("https", urllib3.HTTPSConnectionPool)):
         kind = t.cast(t.Any, pool).ConnectionCls
-        bases = (_AsOtherClients, _CheckedConnection, kind) if scheme == "https" else (_CheckedConnection, kind)
-        connection = type("Connection", bases, {"response_class": answer})
+        bases = (_CompatibleVerification, _CheckedConnection, kind) if scheme == "https" else (_CheckedConnection, kind)
+        connection = type("Connection", bases, {"response_class": response_class})
         pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
     return pools
 
 
 def make_adapter(connections: int, window: float) -> requests.adapters.HTTPAdapter:
-    """Carries the requests of a session, CONNECTIONS to each host at once without opening new ones; an answer may drip for WINDOW seconds."""
-    pools = _pools(min(STALL_SECONDS, window))
+    """Return an adapter for a session that keeps CONNECTIONS open for each host. A response that stays too slow for WINDOW seconds is a stall."""
+    pools = _make_pool_classes(min(STALL_SECONDS, window))
 
-    class WatchingAdapter(requests.adapters.HTTPAdapter):
+    class CheckingAdapter(requests.adapters.HTTPAdapter):
         def init_poolmanager(self, *arguments: t.Any, **options: t.Any) -> None:
             super().init_poolmanager(*arguments, **options)
             self.poolmanager.pool_classes_by_scheme = pools
 
         def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
             if proxy.lower().startswith("socks"):
-                # Its connections are of another class; ours would pass the proxy by, unchecked.
+                # urllib3 uses another connection class for SOCKS. Ours would bypass the proxy without a check.
                 raise requests.exceptions.InvalidSchema("SOCKS proxies are not supported")
             manager = super().proxy_manager_for(proxy, **options)
             manager.pool_classes_by_scheme = pools
             return manager
 
-    return WatchingAdapter(pool_maxsize=connections)
+    return CheckingAdapter(pool_maxsize=connections)
 
 
 class PeerSession(t.Protocol):
     """A session of `requests` that checks the peers of its connections."""
 
-    def ask(self, method: str, url: str, allowed: frozenset[str] | None, **options: t.Any) -> tuple[requests.Response, str | None]: ...
+    def send_checked(self, method: str, url: str, allowed: frozenset[str] | None, **options: t.Any) -> tuple[requests.Response, str | None]: ...
 
     def close(self) -> None: ...
 
 
 def make_session(connections: int, window: float) -> PeerSession:
-    """A session over connections that notice a stall. It takes nothing from the environment, keeps no cookies and never looks at a redirect."""
+    """Return a session that detects stalls. It ignores the environment, keeps no cookies, and never follows or parses a redirect."""
 
     class Session(requests.Session):
-        def ask(self, method: str, url: str, allowed: frozenset[str] | None, **options: t.Any) -> tuple[requests.Response, str | None]:
-            """Send a request and return the answer with the kind of local address that it came from, None for others.
+        def send_checked(self, method: str, url: str, allowed: frozenset[str] | None, **options: t.Any) -> tuple[requests.Response, str | None]:
+            """Send a request. Return the response and the kind of local address that it came from, None for other addresses.
 
             ALLOWED are the kinds of local addresses that it may be sent to, None for all. Raises ForbiddenPeer, and what `request` raises.
             """
-            outer, check = _thread.check, _PeerCheck(allowed)
+            outer_check, check = _thread.check, _PeerCheck(allowed)
             _thread.check = check
             try:
                 return self.request(method, url, **options), check.kind
             finally:
-                _thread.check = outer
+                _thread.check = outer_check
 
         def get_redirect_target(self, resp: requests.Response) -> str | None:
-            """None for all: even where it isn't to follow them, `requests` reads a redirect's body, however long, and stumbles over odd addresses."""
+            """Return None: even with redirects off, `requests` would read a redirect's body of any length and fail on malformed addresses."""
 
     session = Session()
     session.trust_env = False

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The header `Link` (RFC 8288, 3), by which a registry says where a list continues."""
+"""The `Link` header (RFC 8288, 3), in which a registry gives the address of the next page of a list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _END = re.compile(r"\s*(?:,|$)")
 def next_target(headers: t.Iterable[str], what: str) -> str | None:
     """Return the address of the first link with the relation `next`, None if there is none.
 
-    A header above 8 KiB is ignored: it is no registry's, and parsing it would cost CPU. Raises RegistryError for a malformed one: its list has not ended.
+    A header above 8 KiB is ignored: no registry sends one, and parsing it would cost CPU time. Raises RegistryError for a malformed header, because the rest of
+    the list would be missing.
     """
     for header in headers:
         if len(header) > MAX_LINK_HEADER:

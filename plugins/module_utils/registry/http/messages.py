@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Requests and answers of registries, token servers and storage as values, and an answer's body as a stream."""
+"""Requests and responses of registries, token servers and storage servers, and a response's body as a stream."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ with contextlib.suppress(ImportError):  # HttpClient reports it
     import requests
     import urllib3
 
-CHUNK = 256 * 1024
-SENT_AT_ONCE = 128 * 1024
+READ_SIZE = 256 * 1024
+SEND_SIZE = 128 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One request as it is meant. `body` makes the body anew for every try, with its length in bytes known before.
+    """One request. `body` makes the body again for each try; its length in bytes is known in advance.
 
-    One that is not `repeatable` is tried once: what it asks for depends on what its first try left. One that `stays` is sent to no other host by a
-    redirect: its body is a secret. `scopes` are what it needs to be allowed beside what the registry's own challenge names. With a `limit` the body of
-    the answer is read at once, up to one byte more than that: one that breaks off is a try that failed. `deadline` is the moment on the monotonic
-    clock by which a fault has to have ended, where it began before this request. One that `falls_back` on another request isn't tried again when
-    another host fails, to which it was redirected. `local_peers` are the kinds of local addresses that it may be sent to: None, which is all, where the
-    task names the host, else those of the answer that led to it. `check_redirect` raises an error for an address that it may not be redirected to.
+    - A request that is not `repeatable` is tried once, because its effect depends on what an earlier try left behind.
+    - `same_host_only`: refuse a redirect to another host, because the body is a secret.
+    - `scopes`: permissions that the request needs in addition to those in the registry's challenge.
+    - `limit`: read at most one byte more than this of the body at once. A body that breaks off counts as a failed try.
+    - `deadline`: time of the monotonic clock at which retries end, if the errors began before this request.
+    - `has_fallback`: the caller has another request for the same purpose, so don't retry if a host fails that this one was redirected to.
+    - `local_peers`: the kinds of local addresses that it may be sent to. None allows all and is for hosts that the task names; otherwise they are those of
+      the response that led to this request.
+    - `check_redirect`: raises an error for an address that the request must not be redirected to.
     """
 
     method: str
@@ -44,8 +47,8 @@ class Request:
     authorization: str | None = dataclasses.field(default=None, repr=False)
     accepted: tuple[int, ...] = (200,)
     repeatable: bool = True
-    falls_back: bool = False
-    stays: bool = False
+    has_fallback: bool = False
+    same_host_only: bool = False
     scopes: tuple[str, ...] = ()
     limit: int | None = None
     deadline: float | None = None
@@ -54,7 +57,7 @@ class Request:
 
 
 class Body:
-    """A body of known length that is sent piece by piece. The pieces are small, since it is for each of them that a connection must not stall."""
+    """A body of known length, sent in small pieces: the timeout of a connection applies to each piece."""
 
     def __init__(self, size: int, chunks: t.Iterable[bytes | bytearray | memoryview]) -> None:
         self._size = size
@@ -66,42 +69,42 @@ class Body:
     def __iter__(self) -> t.Iterator[bytes | bytearray | memoryview]:
         for chunk in self._chunks:
             view = memoryview(chunk)
-            for start in range(0, len(view), SENT_AT_ONCE):
-                yield view[start : start + SENT_AT_ONCE]
+            for start in range(0, len(view), SEND_SIZE):
+                yield view[start : start + SEND_SIZE]
 
 
 class Interrupted(Exception):
-    """A body ended in the middle; what came before is good and may be continued."""
+    """A body ended early. The bytes before that are good, and the rest can be requested again."""
 
 
 class Response:
-    """An answer whose body is still on the wire. It is closed by whoever reads it.
+    """A response whose body was not read yet. The reader of the body closes it.
 
-    `local_peers` are the kinds of local addresses that it may lead to: only an answer from loopback may lead to loopback.
+    `local_peers` are the kinds of local addresses that its links and redirects may lead to: only a response from loopback may lead to loopback.
     """
 
-    def __init__(self, inner: requests.Response, url: str, what: str, whole_by: float, local_peers: frozenset[str] = frozenset()) -> None:
-        """WHOLE_BY is the moment of the monotonic clock by which `body` must have read everything; `chunks` has no such deadline."""
+    def __init__(self, inner: requests.Response, url: str, what: str, read_deadline: float, local_peers: frozenset[str] = frozenset()) -> None:
+        """READ_DEADLINE is the time of the monotonic clock by which `body` must have read everything; `chunks` has no such deadline."""
         self._inner = inner
-        self._whole_by = whole_by
+        self._read_deadline = read_deadline
         self.local_peers = local_peers
         self._on_close: t.Callable[[], None] | None = None
         self.url = url
         self.what = what
         self.status = inner.status_code
         self.headers: t.Mapping[str, str] = inner.headers
-        self._held: bytes | None = None
+        self._read_body: bytes | None = None
 
     def header_values(self, name: str) -> list[str]:
-        """All values of a header that may occur several times."""
+        """Return all values of a header that may occur several times."""
         return [str(value) for value in self._inner.raw.headers.getlist(name)]
 
     def chunks(self) -> t.Iterator[bytes]:
-        """The body as it is on the wire, in pieces as they come. Raises Interrupted when the connection breaks or stalls."""
+        """Yield the body as it arrives, without decoding it. Raises Interrupted if the connection breaks or stalls."""
         try:
             while True:
                 try:
-                    chunk: bytes = self._inner.raw.read(CHUNK, decode_content=False)
+                    chunk: bytes = self._inner.raw.read(READ_SIZE, decode_content=False)
                 except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
                     raise Interrupted(describe_error(error)) from error
                 if not chunk:
@@ -111,19 +114,19 @@ class Response:
             self.close()
 
     def body(self, limit: int) -> bytes:
-        """At most LIMIT + 1 bytes of the body: the caller sees that it is too long. The words of a failure count as far as they came.
+        """Return at most LIMIT + 1 bytes of the body, so that the caller can see that it is too long. The body of an error response may break off.
 
-        Raises Interrupted when the connection breaks, and at the deadline for documents: 4 MiB at 1.5 KiB/s are no stall, and would take 45 minutes.
+        Raises Interrupted if the connection breaks, and at the deadline for documents: 4 MiB at 1.5 KiB/s is no stall, but would take 45 minutes.
         """
-        if self._held is not None:
-            return self._held[: limit + 1]
+        if self._read_body is not None:
+            return self._read_body[: limit + 1]
         data = bytearray()
         try:
             for chunk in self.chunks():
                 data += chunk
                 if len(data) > limit:
                     break
-                if time.monotonic() > self._whole_by:
+                if time.monotonic() > self._read_deadline:
                     self.close()
                     raise Interrupted(f"it didn't end within {DOCUMENT_SECONDS:.0f} seconds")
         except Interrupted:
@@ -132,19 +135,19 @@ class Response:
         self.close()
         return bytes(data[: limit + 1])
 
-    def hold(self, limit: int) -> None:
-        """Reads the body up to LIMIT + 1 bytes, for `body`. Raises Interrupted when it ends early, which urllib3 1.26 doesn't notice."""
+    def read_ahead(self, limit: int) -> None:
+        """Read the body up to LIMIT + 1 bytes and keep it for `body`. Raises Interrupted if it ends early, which urllib3 1.26 doesn't detect."""
         data = self.body(limit)
-        promised = parse_number(self.headers.get("Content-Length"))
-        if promised is not None and len(data) <= limit and len(data) < promised:
-            raise Interrupted(f"it ended after {len(data)} of {promised} bytes")
-        self._held = data
+        length = parse_number(self.headers.get("Content-Length"))
+        if length is not None and len(data) <= limit and len(data) < length:
+            raise Interrupted(f"it ended after {len(data)} of {length} bytes")
+        self._read_body = data
 
     def close(self) -> None:
         self._inner.close()
         if self._on_close is not None:
             self._on_close()
 
-    def when_closed(self, call: t.Callable[[], None]) -> None:
-        """Calls CALL when the answer has been read, given up or closed, and perhaps again later."""
-        self._on_close = call
+    def on_close(self, callback: t.Callable[[], None]) -> None:
+        """Set CALLBACK, which runs when the response is closed or read to its end. It may run more than once."""
+        self._on_close = callback

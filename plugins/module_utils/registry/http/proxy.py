@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which proxy a URL is asked through. The environment is read here, since `requests` would also take passwords and CA files from it."""
+"""Which proxy to use for a URL. This module reads the environment itself, because `requests` would also take passwords and CA files from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def proxy_for(url: str, given: str | None, environment: t.Mapping[str, str]) -> str | None:
-    """The proxy for URL, or None. One GIVEN by the user always counts; the environment's never for this machine itself, nor for what `no_proxy` lists."""
+    """Return the proxy for URL, or None.
+
+    A proxy that the task has GIVEN is used for every URL. One from the environment is not used for this machine itself, nor for hosts that `no_proxy` lists.
+    """
     if given:
         return given
     parts = urlsplit(url)
@@ -28,19 +31,19 @@ def proxy_for(url: str, given: str | None, environment: t.Mapping[str, str]) -> 
     if _is_listed(host, parts.port or _DEFAULT_PORTS.get(parts.scheme), no_proxy):
         return None
     name = f"{parts.scheme}_proxy"
-    # In a CGI program HTTP_PROXY is a header of the client's: the upper-case name is not believed for http there.
+    # In a CGI program HTTP_PROXY is the client's header `Proxy` (CVE-2016-5385): ignore the upper-case name for http then.
     upper = "" if parts.scheme == "http" and "REQUEST_METHOD" in environment else environment.get(name.upper(), "")
     return environment.get(name) or upper or environment.get("all_proxy") or environment.get("ALL_PROXY") or None
 
 
-def proxy_place(proxy: str) -> str:
+def describe_proxy(proxy: str) -> str:
     """Return scheme, host and port of a proxy, for a message."""
     scheme, _mark, place = without_userinfo(proxy if "://" in proxy else f"http://{proxy}").partition("://")
     return sanitise(f"{scheme}://{re.split('[/?#]', place)[0]}", 300)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether HOST (a name or an address, without port or brackets) can only be this machine: names below `localhost` too (RFC 6761, 6.3)."""
+    """Return True if HOST (a name or an address, without port or brackets) can only be this machine: names below `localhost` too (RFC 6761, 6.3)."""
     address = _address(host)
     if address is not None:
         return address.is_loopback

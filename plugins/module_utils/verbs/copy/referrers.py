@@ -89,7 +89,7 @@ class ReferrerFinder:
         return False
 
     def _completed(self, subject: Digest, there: ReferrerList, listed: t.Sequence[Referrer], found: FoundReferrers) -> list[NamedGraph]:
-        data = there.with_all(listed)
+        data = there.document_with(listed)
         before = RefState(Digest.of(there.document)) if there.document is not None else None
         after = RefState(Digest.of(data)) if data is not None else before
         name = _parent(self._target).tagged(referrers_tag(subject))
@@ -101,7 +101,7 @@ class ReferrerFinder:
 
     def _tagged(self, subject: Digest, found: FoundReferrers) -> t.Iterator[Graph]:
         """What is called after SUBJECT."""
-        for reference in self._tags.of(subject):
+        for reference in self._tags.find(subject):
             root = self._source.probe(reference)
             if root is not None:
                 graph = self._read(root)

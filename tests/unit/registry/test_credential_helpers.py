@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth import credential_helpers as helpers
-from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credential_helpers import ask_helper
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credential_helpers import query_helper
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import HostCredentials
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials
 
@@ -43,19 +43,19 @@ def answer(username: str, secret: str) -> str:
 
 def test_it_is_asked_through_its_standard_input_alone(helper: Any, tmp_path: Path) -> None:
     helper(f'echo "$@" >{tmp_path}/argv; cat >{tmp_path}/stdin; {answer("me", "se cret")}')
-    assert ask_helper("test", "r.io", "auth.json") == Credentials("me", "se cret")
+    assert query_helper("test", "r.io", "auth.json") == Credentials("me", "se cret")
     assert (tmp_path / "argv").read_text() == "get\n"
     assert (tmp_path / "stdin").read_text() == "r.io"
 
 
 def test_the_user_token_has_an_identity_token(helper: Any) -> None:
     helper(answer("<token>", "identity"))
-    assert ask_helper("test", "r.io", "auth.json") == Credentials("", "", "identity")
+    assert query_helper("test", "r.io", "auth.json") == Credentials("", "", "identity")
 
 
 def test_one_that_does_not_read_is_no_problem(helper: Any) -> None:
     helper(f"exec <&-; {answer('me', 'x')}")
-    assert ask_helper("test", "r" * 100_000, "auth.json") == Credentials("me", "x")
+    assert query_helper("test", "r" * 100_000, "auth.json") == Credentials("me", "x")
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_one_that_does_not_read_is_no_problem(helper: Any) -> None:
     [
         ("exit 3", "failed: exit status 3"),
         ("echo keychain is locked; exit 1", "failed: keychain is locked"),
-        ("echo hello", "answered with something else"),
-        ('echo \'{"Username":"me"}\'', "answered with something else"),
+        ("echo hello", "sent an invalid answer"),
+        ('echo \'{"Username":"me"}\'', "sent an invalid answer"),
         ("head -c 70000 /dev/zero", "more than the 65536 bytes"),
         ("sleep 60", "didn't answer in time"),
         ("exec >&- 2>&-; sleep 60", "didn't end in time"),
@@ -74,18 +74,18 @@ def test_one_that_fails_is_an_error_with_its_name(helper: Any, monkeypatch: pyte
     helper(script)
     monkeypatch.setattr(helpers, "HELPER_SECONDS", 0.5)
     with pytest.raises(Denied, match=rf"auth\.json leaves the credentials of r\.io to docker-credential-test, which .*{words}"):
-        ask_helper("test", "r.io", "auth.json")
+        query_helper("test", "r.io", "auth.json")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "a b", "a\n", "é", "$(id)"])
 def test_a_name_that_could_be_a_path_is_refused(name: str) -> None:
-    with pytest.raises(Denied, match="can't be one"):
-        ask_helper(name, "r.io", "auth.json")
+    with pytest.raises(Denied, match="is not a valid name"):
+        query_helper(name, "r.io", "auth.json")
 
 
 def test_an_absent_program_is_an_error() -> None:
     with pytest.raises(Denied, match="can't be started: No such file"):
-        ask_helper("absent", "r.io", "auth.json")
+        query_helper("absent", "r.io", "auth.json")
 
 
 @pytest.mark.parametrize("path", [".", "", "sub", ":/usr/bin"])
@@ -95,14 +95,14 @@ def test_one_in_the_current_folder_is_not_run(helper: Any, tmp_path: Path, monke
     monkeypatch.chdir(program.parent)
     monkeypatch.setenv("PATH", path)
     with pytest.raises(Denied, match="can't be started"):
-        ask_helper("test", "r.io", "auth.json")
+        query_helper("test", "r.io", "auth.json")
     assert not (tmp_path / "ran").exists()
 
 
 def test_one_that_everybody_may_replace_is_not_run_and_the_reason_is_given(helper: Any, tmp_path: Path) -> None:
     helper(f"touch {tmp_path}/ran; {answer('me', 'x')}").parent.chmod(0o777)
     with pytest.raises(Denied, match=r"can't be started: .*docker-credential-test is not run because everybody may write to .*bin"):
-        ask_helper("test", "r.io", "auth.json")
+        query_helper("test", "r.io", "auth.json")
     assert not (tmp_path / "ran").exists()
 
 

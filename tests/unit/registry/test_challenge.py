@@ -121,7 +121,7 @@ def test_where_only_a_password_helps_the_user_is_told_so(credentials: Credential
 
 
 @pytest.mark.parametrize(
-    ("headers", "words"), [([], "nothing that it names"), (["Negotiate"], "negotiate"), (["Digest realm=x, NTLM"], "digest, ntlm")]
+    ("headers", "words"), [([], "no scheme that it names"), (["Negotiate"], "negotiate"), (["Digest realm=x, NTLM"], "digest, ntlm")]
 )
 def test_other_schemes_are_denied_by_name_and_without_a_secret(headers: list[str], words: str) -> None:
     with pytest.raises(Denied, match=words) as caught:

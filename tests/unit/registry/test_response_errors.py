@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, ImageNotFound, LongshoreError, RateLimited, RegistryError
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.errors import (
-    Quota,
+    RateLimit,
     error_from_response,
-    lower_limit,
-    rate_limit_of,
+    lower_rate_limit,
+    read_rate_limit,
     redact_url,
 )
 
@@ -64,7 +64,7 @@ def test_a_status_is_a_cause(status: int, kind: type[LongshoreError]) -> None:
 
 @pytest.mark.parametrize(
     ("authorization", "words"),
-    [("Basic c2VjcmV0", "refuses this user name and password"), ("Bearer secret", "refuses the token"), (None, "refuses what it was given")],
+    [("Basic c2VjcmV0", "refuses this user name and password"), ("Bearer secret", "refuses the token"), (None, "refuses the credentials")],
 )
 def test_credentials_that_are_refused_are_told_by_their_kind(authorization: str | None, words: str) -> None:
     error = error_from_response(FakeAnswer(401), "GET", "image", 100, authorization)
@@ -114,7 +114,7 @@ def test_no_body_makes_it_fail(content: bytes) -> None:
 )  # fmt: skip
 def test_the_rate_limit_is_what_docker_hub_tells(limit: str | None, remaining: str | None, told: Any) -> None:
     headers = {name: value for name, value in {"RateLimit-Limit": limit, "RateLimit-Remaining": remaining}.items() if value is not None}
-    assert rate_limit_of(headers) == told
+    assert read_rate_limit(headers) == told
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_the_rate_limit_is_what_docker_hub_tells(limit: str | None, remaining: s
         ("https://me:secret@r.io:5000/v2/", "https://r.io:5000/v2/"),
         ("https://me:se@secret@r.io/", "https://r.io/"),
         ("https://secret@[::1]:5000/x", "https://[::1]:5000/x"),
-        ("https://[secret/", "the address given"),
+        ("https://[secret/", "the given address"),
         ("https://r.io/\x1b[31m", "https://r.io/ [31m"),
     ],
 )
@@ -146,5 +146,5 @@ def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None
         ((100, None), None, (100, None)),
     ],
 )
-def test_of_two_quotas_the_one_counts_that_leaves_less(one: Quota, other: Quota, expected: Quota) -> None:
-    assert lower_limit(one, other) == expected
+def test_of_two_quotas_the_one_counts_that_leaves_less(one: RateLimit, other: RateLimit, expected: RateLimit) -> None:
+    assert lower_rate_limit(one, other) == expected

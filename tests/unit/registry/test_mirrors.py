@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InvalidOption
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import HostRoutes, Route, mirror_route, routes_for
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import HostRoutes, Route, find_routes, mirror_route
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, Credentials, HostSettings, Mirror
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 
@@ -36,11 +36,11 @@ def mirror(url: str) -> Route:
     ],
 )
 def test_a_mirror_is_asked_below_its_prefix_and_told_for_whom(url: str, asked: str) -> None:
-    assert mirror(url).path("/v2/library/nginx/manifests/1", "library/nginx") == asked
+    assert mirror(url).translate_path("/v2/library/nginx/manifests/1", "library/nginx") == asked
 
 
 def test_a_query_that_is_there_stays() -> None:
-    assert mirror("http://cache").path("/v2/a/tags/list?n=5", "a") == "/v2/a/tags/list?n=5&ns=docker.io"
+    assert mirror("http://cache").translate_path("/v2/a/tags/list?n=5", "a") == "/v2/a/tags/list?n=5&ns=docker.io"
 
 
 @pytest.mark.parametrize(("url", "plain_http", "host"), [("http://cache:5000", True, "cache:5000"), ("https://[::1]:443/x", False, "[::1]:443")])
@@ -70,22 +70,22 @@ def test_what_is_no_address_of_a_mirror_is_refused_without_its_secrets(url: str)
 
 
 def test_a_location_takes_the_place_of_a_prefix() -> None:
-    route = Route("mirror.io", PLAIN, "mirror.io", own_part="library", their_part="hub/official")
-    assert route.renamed("library/nginx") == "hub/official/nginx"
-    assert route.path("/v2/library/nginx/blobs/x", "library/nginx") == "/v2/hub/official/nginx/blobs/x"
-    assert dataclasses.replace(route, own_part="library/nginx", their_part="nginx").renamed("library/nginx") == "nginx"
+    route = Route("mirror.io", PLAIN, "mirror.io", removed_prefix="library", added_prefix="hub/official")
+    assert route.remote_name("library/nginx") == "hub/official/nginx"
+    assert route.translate_path("/v2/library/nginx/blobs/x", "library/nginx") == "/v2/hub/official/nginx/blobs/x"
+    assert dataclasses.replace(route, removed_prefix="library/nginx", added_prefix="nginx").remote_name("library/nginx") == "nginx"
 
 
 def test_another_root_takes_the_place_of_v2() -> None:
     route = Route("mirror.io", PLAIN, "mirror.io", root="/proxy/v2", namespace="docker.io")
-    assert route.path("/v2/library/nginx/blobs/x", "library/nginx") == "/proxy/v2/library/nginx/blobs/x?ns=docker.io"
-    assert route.path("/v2/", "library/nginx") == "/proxy/v2/?ns=docker.io"
+    assert route.translate_path("/v2/library/nginx/blobs/x", "library/nginx") == "/proxy/v2/library/nginx/blobs/x?ns=docker.io"
+    assert route.translate_path("/v2/", "library/nginx") == "/proxy/v2/?ns=docker.io"
 
 
 def test_docker_hub_is_reached_by_another_name_and_known_by_its_own() -> None:
-    routes = routes_for(NGINX, ClientSettings(), None)
+    routes = find_routes(NGINX, ClientSettings(), None)
     assert routes.mirrors == ()
-    assert (routes.upstream.host, routes.upstream.keeper) == ("registry-1.docker.io", "docker.io")
+    assert (routes.upstream.host, routes.upstream.registry) == ("registry-1.docker.io", "docker.io")
 
 
 class Config:
@@ -104,15 +104,15 @@ OTHER = Route("other.io", PLAIN, "other.io")
 def test_the_mirrors_of_the_task_take_the_place_of_the_hosts() -> None:
     given = Mirror("http://cache", PLAIN)
     listed = ClientSettings(hosts={"docker.io": HostSettings(mirrors=(given,), mirror_only=True)})
-    assert routes_for(NGINX, listed, Config(HostRoutes((OTHER,)))).mirrors == (mirror("http://cache"),)
-    assert routes_for(NGINX, listed, None).mirror_only
-    assert routes_for(NGINX, ClientSettings(), Config(HostRoutes((OTHER,)))).mirrors == (OTHER,)
+    assert find_routes(NGINX, listed, Config(HostRoutes((OTHER,)))).mirrors == (mirror("http://cache"),)
+    assert find_routes(NGINX, listed, None).mirror_only
+    assert find_routes(NGINX, ClientSettings(), Config(HostRoutes((OTHER,)))).mirrors == (OTHER,)
 
 
 def test_no_mirror_gets_the_credentials_of_the_registry() -> None:
     own = HostSettings(credentials=ME, client_cert="/cert", headers=(("X-Key", "k"),), mirrors=(Mirror("http://cache", PLAIN),))
     for settings in (ClientSettings(hosts={"docker.io": own}), ClientSettings(default=own)):
-        routes = routes_for(NGINX, settings, Config(HostRoutes(upstream=OTHER)))
+        routes = find_routes(NGINX, settings, Config(HostRoutes(upstream=OTHER)))
         for route in (*routes.mirrors, routes.upstream):
             assert route.settings.credentials is None
             assert route.settings.client_cert is None
@@ -121,32 +121,32 @@ def test_no_mirror_gets_the_credentials_of_the_registry() -> None:
 
 def test_another_location_has_the_settings_that_the_task_gives_for_it() -> None:
     settings = ClientSettings(hosts={"other.io": HostSettings(credentials=ME)})
-    assert routes_for(NGINX, settings, Config(HostRoutes(upstream=OTHER))).upstream.settings.credentials == ME
+    assert find_routes(NGINX, settings, Config(HostRoutes(upstream=OTHER))).upstream.settings.credentials == ME
 
 
 def test_a_way_that_the_hosts_configuration_names_keeps_what_the_task_leaves_open() -> None:
     own = HostSettings(plain_http=True, ca_path="/own", client_cert="/own", headers=(("X-Key", "k"),))
     there = dataclasses.replace(OTHER, settings=own)
     listed = HostSettings(credentials=ME, ca_path="/ca", token_hosts=frozenset(["10.0.0.7:8443"]))
-    routes = routes_for(NGINX, ClientSettings(hosts={"other.io": listed}), Config(HostRoutes((there,), there)))
+    routes = find_routes(NGINX, ClientSettings(hosts={"other.io": listed}), Config(HostRoutes((there,), there)))
     for route in (*routes.mirrors, routes.upstream):
         assert route.settings == dataclasses.replace(own, credentials=ME, ca_path="/ca", token_hosts=listed.token_hosts)
     strict = HostSettings(plain_http=False, validate_certs=False, client_cert="/cert", client_key="/key")
-    (mirror,) = routes_for(NGINX, ClientSettings(hosts={"other.io": strict}), Config(HostRoutes((there,)))).mirrors
+    (mirror,) = find_routes(NGINX, ClientSettings(hosts={"other.io": strict}), Config(HostRoutes((there,)))).mirrors
     assert (mirror.settings.plain_http, mirror.settings.validate_certs, mirror.settings.cert) == (False, False, ("/cert", "/key"))
 
 
 def test_a_location_is_where_images_are_read_from_and_nothing_else() -> None:
     elsewhere = Route("server.io", PLAIN, "server.io")
     named = Route("registry-1.docker.io", PLAIN, "docker.io")
-    for found, reading, itself in (
+    for found, reading, registry_route in (
         (HostRoutes(upstream=OTHER), OTHER, named),
         (HostRoutes(server=elsewhere), elsewhere, elsewhere),
         (HostRoutes(upstream=OTHER, server=elsewhere), OTHER, elsewhere),
         (HostRoutes(), named, named),
     ):
-        routes = routes_for(NGINX, ClientSettings(), Config(found))
-        assert (routes.upstream, routes.itself) == (reading, itself)
+        routes = find_routes(NGINX, ClientSettings(), Config(found))
+        assert (routes.upstream, routes.registry_route) == (reading, registry_route)
 
 
 def test_what_is_written_deleted_or_listed_goes_to_the_registry_that_the_name_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,12 +166,12 @@ def test_what_is_written_deleted_or_listed_goes_to_the_registry_that_the_name_sa
 
 def test_an_insecure_registry_is_asked_without_certificates_unless_the_task_wants_tls() -> None:
     insecure = Config(HostRoutes(insecure=True))
-    relaxed = routes_for(NGINX, ClientSettings(), insecure).upstream.settings
-    assert (relaxed.may_be_plain, relaxed.validate_certs) == (True, False)
-    strict = routes_for(NGINX, ClientSettings(default=HostSettings(plain_http=False)), insecure).upstream.settings
-    assert (strict.may_be_plain, strict.validate_certs) == (False, True)
+    relaxed = find_routes(NGINX, ClientSettings(), insecure).upstream.settings
+    assert (relaxed.detect_plain_http, relaxed.validate_certs) == (True, False)
+    strict = find_routes(NGINX, ClientSettings(default=HostSettings(plain_http=False)), insecure).upstream.settings
+    assert (strict.detect_plain_http, strict.validate_certs) == (False, True)
 
 
 def test_a_blocked_registry_is_denied_by_the_name_of_the_file() -> None:
     with pytest.raises(Denied, match=r"docker\.io/library/nginx is blocked by /etc/x\.conf"):
-        routes_for(NGINX, ClientSettings(), Config(HostRoutes(blocked_by="/etc/x.conf")))
+        find_routes(NGINX, ClientSettings(), Config(HostRoutes(blocked_by="/etc/x.conf")))

@@ -164,7 +164,9 @@ def test_nothing_is_sent_to_an_address_that_a_request_does_not_allow(counting: C
     session = make_session(2, 5)
     body = iter([b"the body"])
     with pytest.raises(ForbiddenPeer):
-        session.ask("PUT", f"{scheme}://localhost:{counting.port}/", NOWHERE, headers={"Authorization": "secret"}, data=body, timeout=5, verify=False)
+        session.send_checked(
+            "PUT", f"{scheme}://localhost:{counting.port}/", NOWHERE, headers={"Authorization": "secret"}, data=body, timeout=5, verify=False
+        )
     session.close()
     time.sleep(0.1)
     # The connection was made, since only that tells the address; TLS was not begun over it either.
@@ -176,12 +178,12 @@ def test_a_pooled_connection_is_checked_for_every_request(counting: Counting) ->
     session = make_session(2, 5)
     url = f"http://localhost:{counting.port}/"
     for allowed in (None, ON_LOOPBACK):
-        answer, kind = session.ask("GET", f"{url}good", allowed, timeout=5)
+        answer, kind = session.send_checked("GET", f"{url}good", allowed, timeout=5)
         assert (answer.content, kind) == (b"ok", "loopback")
     assert len(counting.received) == 1
     with pytest.raises(ForbiddenPeer):
-        session.ask("GET", f"{url}stolen", NOWHERE, timeout=5)
-    assert session.ask("GET", f"{url}good", None, timeout=5)[0].content == b"ok"
+        session.send_checked("GET", f"{url}stolen", NOWHERE, timeout=5)
+    assert session.send_checked("GET", f"{url}good", None, timeout=5)[0].content == b"ok"
     session.close()
     assert b"stolen" not in b"".join(map(bytes, counting.received))
 
@@ -192,13 +194,13 @@ def test_a_request_that_is_sent_while_a_body_is_read_has_a_check_of_its_own(coun
 
     def body() -> t.Iterator[bytes]:
         with pytest.raises(ForbiddenPeer):
-            session.ask("GET", f"{url}stolen", NOWHERE, timeout=5)
+            session.send_checked("GET", f"{url}stolen", NOWHERE, timeout=5)
         yield b"x"
 
-    answer, kind = session.ask("PUT", url, ON_LOOPBACK, data=body(), timeout=5)
+    answer, kind = session.send_checked("PUT", url, ON_LOOPBACK, data=body(), timeout=5)
     assert (answer.status_code, kind) == (200, "loopback")
     with pytest.raises(ForbiddenPeer):
-        session.ask("GET", f"{url}stolen", NOWHERE, timeout=5)
+        session.send_checked("GET", f"{url}stolen", NOWHERE, timeout=5)
     session.close()
 
 
@@ -206,6 +208,6 @@ def test_a_socks_proxy_is_refused_instead_of_passed_by(counting: Counting) -> No
     session = make_session(2, 5)
     url = f"http://localhost:{counting.port}/"
     with pytest.raises(requests.exceptions.InvalidSchema):
-        session.ask("GET", url, None, timeout=5, proxies={"http": "socks5h://127.0.0.1:1"})
+        session.send_checked("GET", url, None, timeout=5, proxies={"http": "socks5h://127.0.0.1:1"})
     session.close()
     assert counting.received == []

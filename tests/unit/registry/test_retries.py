@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.limits import DEADLINE
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.errors import retry_after_seconds
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.retries import pause
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.retries import wait_before_retry
 
 
 @pytest.fixture
@@ -34,23 +34,23 @@ def error(retry_after: float | None = None) -> LongshoreError:
 @pytest.mark.parametrize(("attempt", "most"), [(0, 0.5), (1, 1), (2, 2), (3, 4), (4, 8)])
 def test_waits_are_random_and_double_from_half_a_second_on(waits: list[float], attempt: int, most: float) -> None:
     for _time in range(500):
-        pause(attempt, time.monotonic() + 100, error())
+        wait_before_retry(attempt, time.monotonic() + 100, error())
     assert 0 <= min(waits) < most / 10
     assert most * 0.9 < max(waits) <= most
 
 
 def test_what_a_registry_asks_for_is_waited_for_to_the_second(waits: list[float]) -> None:
-    pause(4, time.monotonic() + 100, error(7))
-    pause(0, time.monotonic() + 100, error(0))
+    wait_before_retry(4, time.monotonic() + 100, error(7))
+    wait_before_retry(0, time.monotonic() + 100, error(0))
     assert waits == [7, 0]
 
 
 @pytest.mark.parametrize("retry_after", [46.0, 3600.0, 2.0**63])
 def test_no_wait_is_begun_that_would_end_after_the_deadline(waits: list[float], retry_after: float) -> None:
     with pytest.raises(Unreachable, match="the fault"):
-        pause(0, time.monotonic() + DEADLINE, error(retry_after))
+        wait_before_retry(0, time.monotonic() + DEADLINE, error(retry_after))
     with pytest.raises(Unreachable, match="the fault"):
-        pause(0, time.monotonic() - 1, error())
+        wait_before_retry(0, time.monotonic() - 1, error())
     assert waits == []
 
 
