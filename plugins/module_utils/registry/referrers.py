@@ -64,7 +64,7 @@ def list_referrers(repository: Repository, digest: Digest) -> ReferrerList:
     path = f"/v2/{repository.repository}/referrers/{digest}"
     try:
         listed: list[Referrer] = []
-        for page in read_pages(repository.reading, repository.repository, path, what, None, media_types.OCI_INDEX):
+        for page in read_pages(repository.read_endpoint, repository.repository, path, what, None, media_types.OCI_INDEX):
             listed += _read_referrers(page)
             _refuse_too_many(listed, what)
     except (ImageNotFound, UnsupportedFormat):

@@ -54,7 +54,7 @@ class Repository:
         return self._fallback.answered_by.url
 
     @property
-    def reading(self) -> Endpoint:
+    def read_endpoint(self) -> Endpoint:
         """The endpoint that serves everything that can be read, including what mirrors don't have."""
         return self._fallback.last
 

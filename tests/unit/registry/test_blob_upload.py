@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sending one blob is tried again as often and as long as any other request, whichever part of it fails."""
+"""An upload is retried as often and as long as any other request, whichever part of it fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import RegistryError
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry import blob_upload as session
+from ansible_collections.longshore.images.plugins.module_utils.registry import blob_upload
 from ansible_collections.longshore.images.plugins.module_utils.registry.blob_upload import BlobUpload
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
@@ -38,7 +38,7 @@ def server() -> t.Iterator[Server]:
 
 
 def send(server: Server, retries: int, pauses: t.Sequence[float] = (0,)) -> None:
-    """Sends the blob in pieces, with these PAUSES before each of them."""
+    """Send the blob in pieces, with one of PAUSES before each of them."""
 
     def content(descriptor: Descriptor) -> t.Iterator[bytes]:
         data = IMAGE.content[descriptor.digest]
@@ -56,7 +56,7 @@ def send(server: Server, retries: int, pauses: t.Sequence[float] = (0,)) -> None
 
 
 @pytest.mark.parametrize("where", [OPEN, FINISH])
-def test_an_upload_that_always_fails_is_tried_so_often_and_no_more(server: Server, where: str) -> None:
+def test_a_failing_upload_is_tried_as_often_as_retries_says(server: Server, where: str) -> None:
     server.script(Fault(where, acts.instead(503)))
     with pytest.raises(RegistryError, match="503"):
         send(server, 3)
@@ -64,7 +64,7 @@ def test_an_upload_that_always_fails_is_tried_so_often_and_no_more(server: Serve
 
 
 @pytest.mark.parametrize("where", [OPEN, FINISH])
-def test_the_wait_that_a_registry_asks_for_is_kept_to(server: Server, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_waits_as_long_as_the_registry_asks(server: Server, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: 0)
     server.script(Fault(where, acts.instead(503, b"", ("Retry-After", "1")), times=1))
     began = time.monotonic()
@@ -72,7 +72,7 @@ def test_the_wait_that_a_registry_asks_for_is_kept_to(server: Server, where: str
     assert time.monotonic() - began >= 1
 
 
-def test_a_wait_longer_than_all_tries_may_take_is_not_begun(server: Server) -> None:
+def test_a_wait_beyond_the_deadline_is_not_started(server: Server) -> None:
     server.script(Fault(FINISH, acts.instead(503, b"", ("Retry-After", "3600"))))
     began = time.monotonic()
     with pytest.raises(RegistryError):
@@ -81,15 +81,15 @@ def test_a_wait_longer_than_all_tries_may_take_is_not_begun(server: Server) -> N
     assert time.monotonic() - began < 5
 
 
-def test_the_time_for_tries_begins_when_bytes_stop_to_move(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "DEADLINE", 0.6)
+def test_the_deadline_for_retries_starts_at_the_last_progress(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blob_upload, "DEADLINE", 0.6)
     server.script(Fault(FINISH, acts.raw(), times=1))
     send(server, 2, (0.4, 0.4, 0.4))
     assert server.count(FINISH) == 2
 
 
-def test_a_session_that_cannot_be_asked_after_for_now_is_not_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "CHUNK_SIZE", 30_000)
+def test_a_session_whose_status_is_temporarily_unavailable_is_resumed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blob_upload, "CHUNK_SIZE", 30_000)
     server.script(Fault("PATCH *", acts.instead(503), first=3, times=1), Fault("GET */blobs/uploads/*", acts.instead(503), times=1))
     send(server, 3)
     assert server.count(OPEN) == 1

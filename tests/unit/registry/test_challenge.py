@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Demands for credentials, and what is answered."""
+"""Challenges of registries, and the authorization that answers them."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ BEARER_TEXT = 'Bearer realm="https://auth.r.io/token",service="r.io",scope="repo
         ([",,"], []),
         (["Negotiate YIIab/c+d==, Basic realm=x"], [("negotiate", {}), ("basic", {"realm": "x"})]),
         (["Negotiate YII", "Basic realm=x"], [("negotiate", {}), ("basic", {"realm": "x"})]),
-        # Quoted strings may hold anything.
+        # Quoted strings may contain anything.
         (['Basic realm="a, Bearer realm=\\"x\\""'], [("basic", {"realm": 'a, Bearer realm="x"'})]),
         ([r'Basic realm="a\\b\c"'], [("basic", {"realm": r"a\bc"})]),
         (['Basic realm=""'], [("basic", {"realm": ""})]),
         (['Basic realm="é"'], [("basic", {"realm": "é"})]),
-        # What can't be read ends its header, not the others.
+        # A malformed part ends its header, but not the others.
         (['Basic realm="open', BEARER_TEXT], [("basic", {}), ("bearer", BEARER)]),
         (['"quoted"', BEARER_TEXT], [("bearer", BEARER)]),
         (["Bearer realm=https://auth.r.io/token,service=r"], [("bearer", {})]),
@@ -65,7 +65,7 @@ PARAMETERS = st.dictionaries(
 
 
 @given(st.lists(st.tuples(TOKEN, PARAMETERS), max_size=4), st.booleans())
-def test_whatever_is_quoted_is_read_back(challenges: list[tuple[str, dict[str, str]]], in_one: bool) -> None:
+def test_quoted_parameters_are_parsed_exactly(challenges: list[tuple[str, dict[str, str]]], in_one: bool) -> None:
     def quoted(value: str) -> str:
         return value.replace("\\", "\\\\").replace('"', '\\"')
 
@@ -77,17 +77,17 @@ def test_whatever_is_quoted_is_read_back(challenges: list[tuple[str, dict[str, s
 
 
 @given(st.lists(st.text(max_size=40) | st.text(alphabet='Bb ,="\\xé/:', max_size=40), max_size=3))
-def test_no_header_makes_it_fail_or_hang(headers: list[str]) -> None:
+def test_parsing_never_fails_or_hangs(headers: list[str]) -> None:
     for challenge in parse_challenges(headers):
         assert challenge.scheme == challenge.scheme.lower() != ""
 
 
-def test_basic_is_the_pair_in_base64() -> None:
+def test_basic_is_user_name_and_password_in_base64() -> None:
     assert basic_authorization(ME) == "Basic " + base64.b64encode(b"me:se:cret").decode()
     assert basic_authorization(Credentials("é", "ü")) == "Basic " + base64.b64encode("é:ü".encode()).decode()
 
 
-def test_credentials_that_are_no_text_are_an_invalid_option_that_shows_nothing_of_them() -> None:
+def test_credentials_that_are_not_utf8_are_an_invalid_option_and_stay_secret() -> None:
     with pytest.raises(InvalidOption) as caught:
         basic_authorization(Credentials("me", "se\udcffcret"))
     assert "cret" not in str(caught.value)
@@ -98,23 +98,23 @@ def chosen(headers: list[str], credentials: Credentials | None) -> str:
 
 
 @pytest.mark.parametrize("headers", [["Basic"], [BEARER_TEXT, "Basic realm=x"], ["Negotiate, BASIC"]])
-def test_a_password_is_for_basic_wherever_that_is_offered(headers: list[str]) -> None:
+def test_a_password_is_used_for_basic_if_it_is_offered(headers: list[str]) -> None:
     assert chosen(headers, ME) == "basic"
 
 
 @pytest.mark.parametrize("headers", [[BEARER_TEXT], [BEARER_TEXT, "Basic realm=x"], ["Basic realm=x", BEARER_TEXT]])
 @pytest.mark.parametrize("credentials", [None, Credentials("", "", "identity")])
-def test_without_a_password_a_token_is_asked_for(headers: list[str], credentials: Credentials | None) -> None:
+def test_without_a_password_bearer_is_chosen(headers: list[str], credentials: Credentials | None) -> None:
     assert chosen(headers, credentials) == "bearer"
 
 
-def test_of_two_bearer_challenges_the_first_counts() -> None:
+def test_the_first_of_two_bearer_challenges_is_chosen() -> None:
     challenges = parse_challenges(['Bearer realm="https://one"', 'Bearer realm="https://two"'])
     assert choose_challenge(challenges, None, "image", "r.io").parameters["realm"] == "https://one"
 
 
 @pytest.mark.parametrize(("credentials", "words"), [(None, "log in to an auth_file"), (Credentials("", "", "identity"), "identity_token")])
-def test_where_only_a_password_helps_the_user_is_told_so(credentials: Credentials | None, words: str) -> None:
+def test_a_registry_that_accepts_passwords_only_is_reported(credentials: Credentials | None, words: str) -> None:
     with pytest.raises(Denied, match=rf"image: r\.io asks for a user name .*{words}") as caught:
         chosen(["Basic"], credentials)
     assert caught.value.status == 401
@@ -123,13 +123,13 @@ def test_where_only_a_password_helps_the_user_is_told_so(credentials: Credential
 @pytest.mark.parametrize(
     ("headers", "words"), [([], "no scheme that it names"), (["Negotiate"], "negotiate"), (["Digest realm=x, NTLM"], "digest, ntlm")]
 )
-def test_other_schemes_are_denied_by_name_and_without_a_secret(headers: list[str], words: str) -> None:
+def test_other_schemes_are_denied_by_name_without_showing_a_secret(headers: list[str], words: str) -> None:
     with pytest.raises(Denied, match=words) as caught:
         chosen(headers, ME)
     assert "cret" not in str(caught.value)
 
 
-def test_credentials_show_up_in_no_repr() -> None:
+def test_no_repr_shows_credentials() -> None:
     assert "cret" not in repr(ME)
     assert "me" not in repr(ME)
 

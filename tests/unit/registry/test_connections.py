@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An answer that drips is given up, in its headers and in its body; one that comes slowly but steadily isn't."""
+"""A response whose headers or body arrive too slowly times out; one that arrives slowly but steadily doesn't. Forbidden peers get no request."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
 
 
 @contextlib.contextmanager
-def sending(*parts: bytes, every: float) -> t.Iterator[str]:
-    """A server that answers with PARTS, one after the other."""
+def slow_server(*parts: bytes, every: float) -> t.Iterator[str]:
+    """Run a server that responds with PARTS, one every EVERY seconds."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -49,41 +49,41 @@ def session() -> t.Iterator[requests.Session]:
         yield session
 
 
-def test_headers_that_drip_are_given_up(session: requests.Session) -> None:
-    with sending(*(bytes([byte]) for byte in HEAD[:20]), every=0.1) as url, pytest.raises(requests.exceptions.ReadTimeout):
+def test_headers_that_arrive_too_slowly_time_out(session: requests.Session) -> None:
+    with slow_server(*(bytes([byte]) for byte in HEAD[:20]), every=0.1) as url, pytest.raises(requests.exceptions.ReadTimeout):
         session.get(url, stream=True, timeout=(5, 5))
 
 
-def test_a_body_that_drips_is_given_up(session: requests.Session) -> None:
-    with sending(HEAD, *[b"x"] * 20, every=0.1) as url:
-        answer = session.get(url, stream=True, timeout=(5, 5))
+def test_a_body_that_arrives_too_slowly_times_out(session: requests.Session) -> None:
+    with slow_server(HEAD, *[b"x"] * 20, every=0.1) as url:
+        response = session.get(url, stream=True, timeout=(5, 5))
         with pytest.raises(urllib3.exceptions.ReadTimeoutError):
-            all(iter(lambda: answer.raw.read(100_000, decode_content=False), b""))
+            all(iter(lambda: response.raw.read(100_000, decode_content=False), b""))
 
 
-def test_what_has_come_is_had_without_waiting_for_the_rest(session: requests.Session) -> None:
-    with sending(HEAD, b"abc", b"d" * 9_997, every=0.3) as url:
-        answer = session.get(url, stream=True, timeout=(5, 5))
-        assert answer.raw.read(100_000, decode_content=False) == b"abc"
-        assert answer.raw.read(100_000, decode_content=False) == b"d" * 9_997
-        assert answer.raw.read(100_000, decode_content=False) == b""
+def test_reading_returns_the_bytes_that_have_arrived(session: requests.Session) -> None:
+    with slow_server(HEAD, b"abc", b"d" * 9_997, every=0.3) as url:
+        response = session.get(url, stream=True, timeout=(5, 5))
+        assert response.raw.read(100_000, decode_content=False) == b"abc"
+        assert response.raw.read(100_000, decode_content=False) == b"d" * 9_997
+        assert response.raw.read(100_000, decode_content=False) == b""
 
 
 def test_a_slow_first_byte_and_a_slow_but_steady_body_are_no_stall(session: requests.Session) -> None:
-    with sending(b"", HEAD, *[b"x" * 500] * 20, every=0.1) as url:
+    with slow_server(b"", HEAD, *[b"x" * 500] * 20, every=0.1) as url:
         assert len(session.get(url, timeout=(5, 5)).content) == 10_000
 
 
-def test_a_reader_that_takes_its_time_is_no_stall(session: requests.Session) -> None:
-    with sending(HEAD, b"x" * 5_000, b"y" * 5_000, every=0.1) as url:
-        answer = session.get(url, stream=True, timeout=(5, 5))
+def test_a_slow_reader_is_no_stall(session: requests.Session) -> None:
+    with slow_server(HEAD, b"x" * 5_000, b"y" * 5_000, every=0.1) as url:
+        response = session.get(url, stream=True, timeout=(5, 5))
         received = 0
         while received < 10_000:
             time.sleep(0.4)
-            received += len(answer.raw.read(2_000, decode_content=False))
+            received += len(response.raw.read(2_000, decode_content=False))
 
 
-def test_a_connection_whose_answer_was_read_is_used_again(session: requests.Session) -> None:
+def test_a_connection_is_reused_after_its_response_was_read(session: requests.Session) -> None:
     accepted = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -97,9 +97,9 @@ def test_a_connection_whose_answer_was_read_is_used_again(session: requests.Sess
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         for _request in range(3):
-            answer = session.get(f"http://127.0.0.1:{server.getsockname()[1]}/", stream=True, timeout=(5, 5))
-            assert answer.raw.read(100, decode_content=False) == b"abc"
-            answer.close()
+            response = session.get(f"http://127.0.0.1:{server.getsockname()[1]}/", stream=True, timeout=(5, 5))
+            assert response.raw.read(100, decode_content=False) == b"abc"
+            response.close()
         thread.join(5)
         accepted[0].close()
 
@@ -113,20 +113,20 @@ def test_a_connection_whose_answer_was_read_is_used_again(session: requests.Sess
     ],
     ids=["interim answers", "headers", "trailers"],
 )
-def test_what_has_no_end_is_given_up_however_fast_it_comes(session: requests.Session, parts: t.Iterable[bytes]) -> None:
-    with sending(*itertools.islice(parts, 100_000), every=0) as url:
-        began = time.monotonic()
+def test_endless_headers_interim_responses_and_trailers_are_refused(session: requests.Session, parts: t.Iterable[bytes]) -> None:
+    with slow_server(*itertools.islice(parts, 100_000), every=0) as url:
+        started = time.monotonic()
         with pytest.raises((requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError)):
             session.get(url, stream=True, timeout=(5, 5)).raw.read(100, decode_content=False)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - started < 5
 
 
-class Counting:
-    """A server on loopback that answers every request, and keeps what came over each connection."""
+class RecordingServer:
+    """A server on loopback that answers every request, and records the bytes of each connection."""
 
-    def __init__(self, answer: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") -> None:
+    def __init__(self, response: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") -> None:
         self.received: list[bytearray] = []
-        self._answer = answer
+        self._response = response
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -142,72 +142,78 @@ class Counting:
         with connection, contextlib.suppress(OSError):
             while part := connection.recv(65536):
                 data += part
-                connection.sendall(self._answer)
+                connection.sendall(self._response)
 
     def close(self) -> None:
         self._server.close()
 
 
 @pytest.fixture
-def counting() -> t.Iterator[Counting]:
-    server = Counting()
+def recording_server() -> t.Iterator[RecordingServer]:
+    server = RecordingServer()
     yield server
     server.close()
 
 
-NOWHERE: frozenset[str] = frozenset()
-ON_LOOPBACK = frozenset(["loopback"])
+NONE_ALLOWED: frozenset[str] = frozenset()
+LOOPBACK_ALLOWED = frozenset(["loopback"])
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_nothing_is_sent_to_an_address_that_a_request_does_not_allow(counting: Counting, scheme: str) -> None:
+def test_nothing_is_sent_to_an_address_that_a_request_does_not_allow(recording_server: RecordingServer, scheme: str) -> None:
     session = make_session(2, 5)
     body = iter([b"the body"])
     with pytest.raises(ForbiddenPeer):
         session.send_checked(
-            "PUT", f"{scheme}://localhost:{counting.port}/", NOWHERE, headers={"Authorization": "secret"}, data=body, timeout=5, verify=False
+            "PUT",
+            f"{scheme}://localhost:{recording_server.port}/",
+            NONE_ALLOWED,
+            headers={"Authorization": "secret"},
+            data=body,
+            timeout=5,
+            verify=False,
         )
     session.close()
     time.sleep(0.1)
-    # The connection was made, since only that tells the address; TLS was not begun over it either.
-    assert b"".join(map(bytes, counting.received)) == b""
+    # The connection was opened, because only that shows the address; TLS was not started over it.
+    assert b"".join(map(bytes, recording_server.received)) == b""
     assert next(body) == b"the body"
 
 
-def test_a_pooled_connection_is_checked_for_every_request(counting: Counting) -> None:
+def test_a_pooled_connection_is_checked_for_every_request(recording_server: RecordingServer) -> None:
     session = make_session(2, 5)
-    url = f"http://localhost:{counting.port}/"
-    for allowed in (None, ON_LOOPBACK):
-        answer, kind = session.send_checked("GET", f"{url}good", allowed, timeout=5)
-        assert (answer.content, kind) == (b"ok", "loopback")
-    assert len(counting.received) == 1
+    url = f"http://localhost:{recording_server.port}/"
+    for allowed in (None, LOOPBACK_ALLOWED):
+        response, kind = session.send_checked("GET", f"{url}good", allowed, timeout=5)
+        assert (response.content, kind) == (b"ok", "loopback")
+    assert len(recording_server.received) == 1
     with pytest.raises(ForbiddenPeer):
-        session.send_checked("GET", f"{url}stolen", NOWHERE, timeout=5)
+        session.send_checked("GET", f"{url}stolen", NONE_ALLOWED, timeout=5)
     assert session.send_checked("GET", f"{url}good", None, timeout=5)[0].content == b"ok"
     session.close()
-    assert b"stolen" not in b"".join(map(bytes, counting.received))
+    assert b"stolen" not in b"".join(map(bytes, recording_server.received))
 
 
-def test_a_request_that_is_sent_while_a_body_is_read_has_a_check_of_its_own(counting: Counting) -> None:
+def test_a_request_sent_while_a_body_is_read_has_a_separate_check(recording_server: RecordingServer) -> None:
     session = make_session(2, 5)
-    url = f"http://localhost:{counting.port}/"
+    url = f"http://localhost:{recording_server.port}/"
 
     def body() -> t.Iterator[bytes]:
         with pytest.raises(ForbiddenPeer):
-            session.send_checked("GET", f"{url}stolen", NOWHERE, timeout=5)
+            session.send_checked("GET", f"{url}stolen", NONE_ALLOWED, timeout=5)
         yield b"x"
 
-    answer, kind = session.send_checked("PUT", url, ON_LOOPBACK, data=body(), timeout=5)
-    assert (answer.status_code, kind) == (200, "loopback")
+    response, kind = session.send_checked("PUT", url, LOOPBACK_ALLOWED, data=body(), timeout=5)
+    assert (response.status_code, kind) == (200, "loopback")
     with pytest.raises(ForbiddenPeer):
-        session.send_checked("GET", f"{url}stolen", NOWHERE, timeout=5)
+        session.send_checked("GET", f"{url}stolen", NONE_ALLOWED, timeout=5)
     session.close()
 
 
-def test_a_socks_proxy_is_refused_instead_of_passed_by(counting: Counting) -> None:
+def test_a_socks_proxy_is_refused_and_not_bypassed(recording_server: RecordingServer) -> None:
     session = make_session(2, 5)
-    url = f"http://localhost:{counting.port}/"
+    url = f"http://localhost:{recording_server.port}/"
     with pytest.raises(requests.exceptions.InvalidSchema):
         session.send_checked("GET", url, None, timeout=5, proxies={"http": "socks5h://127.0.0.1:1"})
     session.close()
-    assert counting.received == []
+    assert recording_server.received == []

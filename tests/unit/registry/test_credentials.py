@@ -22,22 +22,22 @@ def auth(password: str, username: str = "me") -> dict[str, str]:
     return {"auth": base64.b64encode(f"{username}:{password}".encode()).decode()}
 
 
-def written(path: Path, document: Any) -> str:
+def write(path: Path, document: Any) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
     return str(path)
 
 
 def password_in(path: Path, document: Any, registry: str = "r.io", repository: str = "a/b") -> str | None:
-    """The password that DOCUMENT has for a repository."""
-    found = HostCredentials(written(path / "auth.json", document), {}).find(registry, repository)
+    """Return the password that DOCUMENT has for a repository."""
+    found = HostCredentials(write(path / "auth.json", document), {}).find(registry, repository)
     return found.password if found is not None else None
 
 
 PLACES = ["env.json", "run/containers/auth.json", "config/containers/auth.json", "docker/config.json", "home/.docker/config.json"]
 
 
-def test_the_usual_places_are_asked_in_order(tmp_path: Path) -> None:
+def test_the_default_files_are_read_in_order(tmp_path: Path) -> None:
     environment = {
         "REGISTRY_AUTH_FILE": str(tmp_path / "env.json"),
         "XDG_RUNTIME_DIR": str(tmp_path / "run"),
@@ -47,22 +47,20 @@ def test_the_usual_places_are_asked_in_order(tmp_path: Path) -> None:
     }
     assert HostCredentials(None, environment).find("r.io", "a") is None
     for place in reversed(PLACES):
-        written(tmp_path / place, {"auths": {"r.io": auth(place)}})
+        write(tmp_path / place, {"auths": {"r.io": auth(place)}})
         assert HostCredentials(None, environment).find("r.io", "a") == Credentials("me", place)
-    assert HostCredentials(written(tmp_path / "own.json", {"auths": {"r.io": auth("own")}}), environment).find("r.io", "a") == Credentials(
-        "me", "own"
-    )
-    assert HostCredentials(written(tmp_path / "own.json", {}), environment).find("r.io", "a") is None
+    assert HostCredentials(write(tmp_path / "own.json", {"auths": {"r.io": auth("own")}}), environment).find("r.io", "a") == Credentials("me", "own")
+    assert HostCredentials(write(tmp_path / "own.json", {}), environment).find("r.io", "a") is None
 
 
-def test_without_a_session_podmans_file_of_the_user_is_asked_in_place_of_the_sessions() -> None:
+def test_without_a_session_folder_podmans_file_below_run_is_read() -> None:
     places = _default_paths({"HOME": "/home/me"})
     assert places == [f"/run/containers/{os.geteuid()}/auth.json", "/home/me/.config/containers/auth.json", "/home/me/.docker/config.json"]
 
 
-def test_a_file_without_the_registry_leads_on_to_the_next(tmp_path: Path) -> None:
-    written(tmp_path / ".config/containers/auth.json", {"auths": {"other.io": auth("x")}})
-    written(tmp_path / ".docker/config.json", {"auths": {"r.io": auth("y")}})
+def test_a_file_without_the_registry_is_skipped(tmp_path: Path) -> None:
+    write(tmp_path / ".config/containers/auth.json", {"auths": {"other.io": auth("x")}})
+    write(tmp_path / ".docker/config.json", {"auths": {"r.io": auth("y")}})
     assert HostCredentials(None, {"HOME": str(tmp_path)}).find("r.io", "a") == Credentials("me", "y")
 
 
@@ -70,14 +68,14 @@ def test_an_empty_path_names_no_file(tmp_path: Path) -> None:
     assert HostCredentials("", {"HOME": str(tmp_path)}).find("r.io", "a") is None
 
 
-def test_a_named_file_that_is_missing_is_an_invalid_option(tmp_path: Path) -> None:
+def test_a_missing_auth_file_is_an_invalid_option(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path / "file" / "x"):
         (tmp_path / "file").touch()
         with pytest.raises(InvalidOption, match="doesn't exist"):
             HostCredentials(str(path), {}).find("r.io", "a")
 
 
-def test_a_named_file_that_is_a_folder_is_told_in_the_systems_words(tmp_path: Path) -> None:
+def test_an_auth_file_that_is_a_folder_is_reported_with_the_systems_message(tmp_path: Path) -> None:
     with pytest.raises(InputOutputError, match="Is a directory"):
         HostCredentials(str(tmp_path), {}).find("r.io", "a")
 
@@ -97,7 +95,7 @@ def test_a_named_file_that_is_a_folder_is_told_in_the_systems_words(tmp_path: Pa
         (["https://r.io/other/path"], "https://r.io/other/path"),
         (["https://r.io/other/path", "r.io"], "r.io"),
         (["https://r.io/v1/", "https://r.io/other/path"], "https://r.io/v1/"),
-        # Nothing is matched by its beginning.
+        # A prefix that ends within a path component doesn't match.
         (
             [
                 "r.io/a/b/c",
@@ -128,7 +126,7 @@ def test_a_named_file_that_is_a_folder_is_told_in_the_systems_words(tmp_path: Pa
         ),
     ],
 )
-def test_the_most_special_key_counts(tmp_path: Path, keys: list[str], password: str | None) -> None:
+def test_the_most_specific_key_counts(tmp_path: Path, keys: list[str], password: str | None) -> None:
     assert password_in(tmp_path, {"auths": {key: auth(key) for key in reversed(keys)}}) == password
 
 
@@ -152,7 +150,7 @@ def test_docker_hub_has_several_names(tmp_path: Path, key: str) -> None:
 
 def test_a_name_and_a_password_without_auth_count(tmp_path: Path) -> None:
     entry = {"username": "me", "password": "plain"}
-    found = HostCredentials(written(tmp_path / "auth.json", {"auths": {"r.io": entry}}), {}).find("r.io", "a")
+    found = HostCredentials(write(tmp_path / "auth.json", {"auths": {"r.io": entry}}), {}).find("r.io", "a")
     assert found == Credentials("me", "plain")
     assert password_in(tmp_path, {"auths": {"r.io": {**entry, **auth("encoded")}}}) == "encoded"
     assert password_in(tmp_path, {"auths": {"r.io": {**entry, "auth": ""}}}) == "plain"
@@ -161,29 +159,29 @@ def test_a_name_and_a_password_without_auth_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "entry", [{"username": "me"}, {"password": "plain"}, {"username": "", "password": "plain"}, {"username": "me", "password": ""}]
 )
-def test_half_of_a_name_and_a_password_is_none(tmp_path: Path, entry: dict[str, str]) -> None:
+def test_a_name_without_a_password_or_a_password_without_a_name_is_ignored(tmp_path: Path, entry: dict[str, str]) -> None:
     assert password_in(tmp_path, {"auths": {"r.io": entry}}) is None
 
 
 def test_an_identity_token_comes_before_a_name_and_a_password(tmp_path: Path) -> None:
     entry = {"username": "me", "password": "plain", "identitytoken": "id"}
-    found = HostCredentials(written(tmp_path / "auth.json", {"auths": {"r.io": entry}}), {}).find("r.io", "a")
+    found = HostCredentials(write(tmp_path / "auth.json", {"auths": {"r.io": entry}}), {}).find("r.io", "a")
     assert found is not None
     assert found.secret == "id"
 
 
 @pytest.mark.parametrize("helpers", [{"credHelpers": {"r.io": ""}}, {"credsStore": ""}, {"credHelpers": {"r.io": ""}, "credsStore": "absent-helper"}])
-def test_a_helper_without_a_name_is_none(tmp_path: Path, helpers: dict[str, Any]) -> None:
+def test_an_empty_helper_name_means_no_helper(tmp_path: Path, helpers: dict[str, Any]) -> None:
     assert password_in(tmp_path, {"auths": {"r.io": auth("file")}, **helpers}) == "file"
     assert password_in(tmp_path, {"auths": {"r.io": {}}, **helpers}) is None
 
 
 @pytest.mark.parametrize("password", ["a:b", "", "é", "p\nq", "x" * 5000])
-def test_all_after_the_first_colon_is_the_password(tmp_path: Path, password: str) -> None:
+def test_the_password_may_contain_colons(tmp_path: Path, password: str) -> None:
     assert password_in(tmp_path, {"auths": {"r.io": auth(password)}}) == password
 
 
-def test_the_zeros_that_some_tools_add_are_dropped(tmp_path: Path) -> None:
+def test_trailing_zero_bytes_of_some_tools_are_removed(tmp_path: Path) -> None:
     assert password_in(tmp_path, {"auths": {"r.io": auth("x\0\0")}}) == "x"
 
 
@@ -202,7 +200,7 @@ def test_the_zeros_that_some_tools_add_are_dropped(tmp_path: Path) -> None:
         {"x": 1},
     ],
 )
-def test_a_file_may_say_nothing(tmp_path: Path, document: Any) -> None:
+def test_a_file_without_credentials_is_valid(tmp_path: Path, document: Any) -> None:
     assert password_in(tmp_path, document) is None
 
 
@@ -216,7 +214,7 @@ def test_a_file_may_say_nothing(tmp_path: Path, document: Any) -> None:
         {"auths": {"r.io": {"auth": "sécret"}}}, {"credHelpers": []}, {"credHelpers": {"r.io": 1}},
     ],
 )  # fmt: skip
-def test_an_odd_file_is_refused_by_name_and_shows_nothing_of_a_secret(tmp_path: Path, document: Any) -> None:
+def test_a_malformed_file_is_refused_by_name_without_showing_a_secret(tmp_path: Path, document: Any) -> None:
     with pytest.raises(UnsupportedFormat, match=r"auth\.json") as caught:
         password_in(tmp_path, document)
     assert "cret" not in str(caught.value)
@@ -225,15 +223,15 @@ def test_an_odd_file_is_refused_by_name_and_shows_nothing_of_a_secret(tmp_path: 
 
 @pytest.mark.parametrize("entry", [{"identitytoken": "id"}, {"identitytoken": "id", **auth("")}, {"identitytoken": "id", "auth": ""}])
 def test_an_identity_token_comes_before_a_password(tmp_path: Path, entry: Any) -> None:
-    found = HostCredentials(written(tmp_path / "auth.json", {"auths": {"r.io": entry}}), {}).find("r.io", "a")
+    found = HostCredentials(write(tmp_path / "auth.json", {"auths": {"r.io": entry}}), {}).find("r.io", "a")
     assert found is not None
     assert found.identity_token == found.secret == "id"
     assert "id" not in repr(found).replace("identity", "")
 
 
 def test_a_file_that_is_not_needed_is_not_read(tmp_path: Path) -> None:
-    written(tmp_path / ".config/containers/auth.json", {"auths": {"r.io": auth("x")}})
-    written(tmp_path / ".docker/config.json", b"{")
+    write(tmp_path / ".config/containers/auth.json", {"auths": {"r.io": auth("x")}})
+    write(tmp_path / ".docker/config.json", b"{")
     assert HostCredentials(None, {"HOME": str(tmp_path)}).find("r.io", "a") == Credentials("me", "x")
 
 

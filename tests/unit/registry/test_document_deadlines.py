@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A document that comes fast enough to be no stall still has a deadline: manifests, configs, tokens and lists."""
+"""Documents (manifests, configs, tokens, lists) have a deadline even if they arrive fast enough to be no stall."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry import referrers, repository, search
-from ansible_collections.longshore.images.plugins.module_utils.registry import tags as listing
+from ansible_collections.longshore.images.plugins.module_utils.registry import referrers, repository, search, tags
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.http import client, messages
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
@@ -32,21 +31,21 @@ from tests.support.programmable.server import Act, Answer, Asked, Fault, Server
 
 IMAGE = make_image("app", 1)
 CONFIG = IMAGE.graph.images[0].manifest.config
-# Forty times the floor, over a connection that is kept; the whole would take over 25 seconds.
+# Forty times the speed that counts as a stall, over a kept-alive connection; the whole would take over 25 seconds.
 SLOWLY = acts.both(acts.body(lambda data: data + b" " * 1_000_000), acts.wire(pace=(2048, 0.05)))
 SLOW_TOKEN = acts.instead(200, b'{"token": "x"}' + b" " * 1_000_000, pace=(2048, 0.05))
-WITHIN = 12
+MAX_SECONDS = 12
 
 
 @pytest.fixture(autouse=True)
-def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def _one_second(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (client, messages, repository):
         monkeypatch.setattr(module, "DOCUMENT_SECONDS", 1.0)
 
 
 @contextlib.contextmanager
 def registry(where: str, act: Act = SLOWLY, tokens: bool = False) -> t.Iterator[Repository]:
-    """A repository whose answers to WHERE come as ACT says; with TOKENS it is the token server's answers that do."""
+    """Open a repository. ACT changes the responses to WHERE, those of the token server if TOKENS is set."""
     token_server = Server(Tokens({}))
     distribution = Distribution(TokenDoor(Tokens({}), f"{token_server.url}/token") if tokens else OpenDoor())
     server = Server(distribution, None, distribution.admits)
@@ -67,44 +66,44 @@ SLOW: dict[str, tuple[str, t.Callable[[Repository], object]]] = {
     "manifest": ("GET */manifests/*", fetch),
     "config": ("GET */blobs/*", lambda repository: repository.read_document(Descriptor(CONFIG.media_type, CONFIG.digest, 1_000_000))),
     "token": ("GET /token*", fetch),
-    "tags": ("GET */tags/list*", listing.list_tags),
+    "tags": ("GET */tags/list*", tags.list_tags),
     "referrers": ("GET */referrers/*", lambda repository: referrers.list_referrers(repository, IMAGE.root.digest)),
-    "catalog": ("GET */_catalog*", lambda repository: list(listing.list_repositories(repository.endpoint))),
+    "catalog": ("GET */_catalog*", lambda repository: list(tags.list_repositories(repository.endpoint))),
 }
 
 
 @pytest.mark.parametrize("what", SLOW)
-def test_a_document_that_comes_slowly_but_steadily_is_given_up(what: str) -> None:
-    where, ask = SLOW[what]
+def test_a_document_that_arrives_slowly_but_steadily_times_out(what: str) -> None:
+    where, call = SLOW[what]
     with registry(where, SLOW_TOKEN if what == "token" else SLOWLY, what == "token") as asked:
         began = time.monotonic()
         with pytest.raises(Unreachable, match="within 1 seconds"):
-            ask(asked)
-        assert time.monotonic() - began < WITHIN
+            call(asked)
+        assert time.monotonic() - began < MAX_SECONDS
 
 
-def test_a_blob_has_no_such_deadline() -> None:
+def test_a_blob_has_no_deadline() -> None:
     layer = IMAGE.layers[0]
     with registry("GET */blobs/*", acts.wire(pace=(max(1, layer.size // 20), 0.1))) as asked:
         assert Digest.of(b"".join(asked.read_blob(layer))) == layer.digest
 
 
-def test_redirects_that_come_slowly_end_at_the_deadline_of_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_redirects_end_at_the_deadline_for_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "DEADLINE", 1.0)
-    counted: list[str] = []
+    requests: list[str] = []
 
     def further(asked: Asked, app: t.Any, places: t.Any) -> Answer:
-        counted.append(asked.target)
+        requests.append(asked.target)
         time.sleep(0.4)
-        return Answer(307, (("Location", f"{asked.path}?{len(counted)}"),))
+        return Answer(307, (("Location", f"{asked.path}?{len(requests)}"),))
 
     with registry("GET */manifests/*", further) as asked, pytest.raises(Unreachable):
         fetch(asked)
-    assert len(counted) <= 5
+    assert len(requests) <= 5
 
 
-def page_after_page(size: int) -> Act:
-    """Tags without an end, on pages of SIZE bytes."""
+def endless_pages(size: int) -> Act:
+    """Return an endless list of tags, on pages of SIZE bytes."""
     numbers = iter(range(1_000_000))
 
     def act(asked: Asked, app: t.Any, places: t.Any) -> Answer:
@@ -115,20 +114,20 @@ def page_after_page(size: int) -> Act:
     return act
 
 
-def test_all_pages_of_a_list_have_a_size_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_pages_of_a_list_share_one_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "DOCUMENT_SECONDS", 60.0)
-    with registry("GET */tags/list*", page_after_page(3_900_000)) as asked, pytest.raises(RegistryError, match="all pages together"):
-        listing.list_tags(asked)
+    with registry("GET */tags/list*", endless_pages(3_900_000)) as asked, pytest.raises(RegistryError, match="all pages together"):
+        tags.list_tags(asked)
 
 
-def test_all_pages_of_a_list_have_a_deadline_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "LIST_SECONDS", 0.5)
-    with registry("GET */tags/list*", page_after_page(1)) as asked, pytest.raises(Unreachable, match="its pages took more than"):
-        listing.list_tags(asked)
+def test_all_pages_of_a_list_share_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tags, "LIST_SECONDS", 0.5)
+    with registry("GET */tags/list*", endless_pages(1)) as asked, pytest.raises(Unreachable, match="its pages took more than"):
+        tags.list_tags(asked)
 
 
-def test_the_pages_of_a_search_have_the_same_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "MAX_LIST_BYTES", 100_000)
+def test_the_pages_of_a_search_have_the_same_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tags, "MAX_LIST_BYTES", 100_000)
 
     def page(asked: Asked, app: t.Any, places: t.Any) -> Answer:
         return Answer(200, (), json.dumps({"num_pages": 100, "results": [{"name": "team/app"}]}).encode() + b" " * 30_000)
@@ -139,7 +138,7 @@ def test_the_pages_of_a_search_have_the_same_bounds(monkeypatch: pytest.MonkeyPa
             list(search._search_hub(asked.endpoint, "app"))
 
 
-def test_too_many_referrers_are_refused_at_the_page_where_they_become_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_referrers_are_refused_at_the_first_page_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "DOCUMENT_SECONDS", 60.0)
     entry = {"mediaType": media_types.OCI_MANIFEST, "digest": str(IMAGE.root.digest), "size": 1}
     pages: list[str] = []
@@ -166,7 +165,7 @@ def test_tags_are_found_by_digest_in_linear_time() -> None:
         assert time.process_time() - began < 1
 
 
-def test_documents_that_are_kept_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_documents_have_a_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repository, "MAX_CACHED", 1000)
     with registry("-") as asked:
         for number in range(100):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A blob comes whole however its registry serves ranges, and however often the connection breaks as long as something comes."""
+"""A blob is downloaded completely however its registry serves ranges, and however often the connection breaks if there is progress."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BLOB = bytes(range(256)) * 4
 
 
 class FakeResponse:
-    """An answer whose body breaks off after so many bytes, if `breaks` says so."""
+    """A response whose body breaks off after `breaks` bytes."""
 
     def __init__(self, status: int, body: bytes = b"", headers: t.Mapping[str, str] | None = None, breaks: int | None = None) -> None:
         self.status = status
@@ -43,7 +43,7 @@ class FakeResponse:
 
 
 class Server:
-    """Serves BLOB. `breaks` says for each answer after how many bytes it breaks off; `kind` how it takes ranges."""
+    """Serves BLOB. `breaks` has for each response the bytes after which it breaks off; `kind` is how the server treats ranges."""
 
     def __init__(self, kind: str = "honours", breaks: t.Sequence[int] = (), blob: bytes = BLOB) -> None:
         self.kind = kind
@@ -86,20 +86,20 @@ def download(server: Server, retries: int = 5) -> Download:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download_module, "wait_before_retry", lambda *unused: None)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("offset", [0, 1, 500, len(BLOB) - 1])
 @pytest.mark.parametrize("breaks", [(), (0,), (1, 99, 100, 333), (0, 0, 0, 7)])
-def test_every_byte_comes_once_whatever_the_registry_makes_of_ranges(kind: str, offset: int, breaks: t.Sequence[int]) -> None:
+def test_every_byte_arrives_once_however_the_registry_treats_ranges(kind: str, offset: int, breaks: t.Sequence[int]) -> None:
     server = Server(kind, breaks)
     assert b"".join(download(server).read_from(offset)) == BLOB[offset:]
     assert all(answer.closed for answer in server.answers)
 
 
-def test_a_range_is_asked_for_only_where_something_is_here_already() -> None:
+def test_a_range_is_requested_only_to_resume() -> None:
     server = Server(breaks=(300,))
     assert b"".join(download(server).read_from(0)) == BLOB
     assert server.asked == [None, f"bytes=300-{len(BLOB) - 1}"]
@@ -108,7 +108,7 @@ def test_a_range_is_asked_for_only_where_something_is_here_already() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("start", "stop"), [(0, 100), (100, 900), (900, len(BLOB))])
 @pytest.mark.parametrize("breaks", [(), (50,), (0, 20)])
-def test_a_piece_comes_alone_or_with_the_word_that_it_is_the_whole_blob(kind: str, start: int, stop: int, breaks: t.Sequence[int]) -> None:
+def test_reading_a_range_returns_the_range_or_says_that_it_is_the_whole_blob(kind: str, start: int, stop: int, breaks: t.Sequence[int]) -> None:
     server = Server(kind, breaks)
     whole, chunks = download(server).read_range(start, stop)
     assert whole == (kind not in HONEST)
@@ -117,54 +117,54 @@ def test_a_piece_comes_alone_or_with_the_word_that_it_is_the_whole_blob(kind: st
 
 
 @pytest.mark.parametrize("kind", ["honours", "ignores"])
-def test_a_piece_that_is_not_wanted_after_all_ends_its_request(kind: str) -> None:
+def test_closing_a_range_closes_its_response(kind: str) -> None:
     server = Server(kind)
     download(server).read_range(0, 500)[1].close()
     assert [answer.closed for answer in server.answers] == [True]
 
 
-def test_a_blob_that_is_too_long_shows_it_and_is_not_read_on() -> None:
+def test_a_blob_that_is_too_long_is_read_one_byte_too_far_only() -> None:
     server = Server(blob=BLOB + bytes(1000))
     assert b"".join(download(server).read_from(0)) == BLOB + b"\0"
 
 
 @pytest.mark.parametrize("breaks", [(0,) * 5, (500, *(0,) * 4)])
-def test_a_fault_that_stays_is_told_after_so_many_tries(breaks: t.Sequence[int]) -> None:
+def test_a_permanent_error_is_raised_after_all_tries(breaks: t.Sequence[int]) -> None:
     server = Server(breaks=breaks)
     with pytest.raises(Unreachable, match=r"blob: r\.test broke off: reset"):
         b"".join(download(server).read_from(0))
     assert len(server.asked) == len(breaks)
 
 
-def test_any_number_of_faults_is_survived_while_something_comes() -> None:
+def test_a_download_with_progress_survives_many_errors() -> None:
     server = Server(breaks=[10] * 100)
     assert b"".join(download(server).read_from(0)) == BLOB
     assert len(server.asked) == 101
 
 
-def test_a_trickle_between_faults_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_trickle_between_errors_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    patience = RetryBudget(3, 0)
+    budget = RetryBudget(3, 0)
     for position, seconds in ((100_000, 60.0), (100_500, 60.0), (200_000, 60.0), (200_001, 1.0)):
         clock[0] += seconds
-        patience.wait_or_raise(position, Unreachable("x"))
+        budget.wait_or_raise(position, Unreachable("x"))
     clock[0] += 1.0
     with pytest.raises(Unreachable):
-        patience.wait_or_raise(200_002, Unreachable("x"))
+        budget.wait_or_raise(200_002, Unreachable("x"))
 
 
-def test_a_few_bytes_at_a_time_are_no_progress_however_quickly_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_few_bytes_between_quick_errors_are_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(download_module, "wait_before_retry", lambda *_unused: clock.__setitem__(0, clock[0] + 0.25))
-    patience = RetryBudget(3, 0)
-    patience.wait_or_raise(10, Unreachable("x"))
-    patience.wait_or_raise(20, Unreachable("x"))
+    budget = RetryBudget(3, 0)
+    budget.wait_or_raise(10, Unreachable("x"))
+    budget.wait_or_raise(20, Unreachable("x"))
     with pytest.raises(Unreachable):
-        patience.wait_or_raise(30, Unreachable("x"))
+        budget.wait_or_raise(30, Unreachable("x"))
 
 
 @given(st.sampled_from(KINDS), st.integers(0, len(BLOB) - 1), st.lists(st.integers(0, len(BLOB)), max_size=4))
-def test_no_fault_and_no_registry_gets_bytes_twice_or_lost(kind: str, offset: int, breaks: list[int]) -> None:
+def test_no_error_and_no_registry_duplicates_or_loses_bytes(kind: str, offset: int, breaks: list[int]) -> None:
     assert b"".join(download(Server(kind, breaks)).read_from(offset)) == BLOB[offset:]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which registries may be asked without TLS though nobody said so: those that can only be this machine."""
+"""Only registries that must be on this machine may be used without TLS if the task doesn't say so."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def server() -> t.Iterator[Server]:
 
 @pytest.fixture
 def _names_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every name below `.localhost` and `.test` is this machine, as a resolver may say."""
+    """Resolve every name below `.localhost` and `.test` to this machine."""
     look_up = socket.getaddrinfo
 
     def here(host: t.Any, *arguments: t.Any, **options: t.Any) -> t.Any:
@@ -60,16 +60,16 @@ def test_a_name_below_localhost_may_speak_plain_http(server: Server, monkeypatch
 
 @pytest.mark.usefixtures("_names_of_this_machine")
 @pytest.mark.parametrize("name", ["registry.test", "localhost.test", "xlocalhost.test"])
-def test_any_other_name_never_does(server: Server, name: str) -> None:
+def test_any_other_name_always_needs_tls(server: Server, name: str) -> None:
     assert scheme(f"{name}:{server.host.rpartition(':')[2]}") == "https"
 
 
 @pytest.mark.usefixtures("_names_of_this_machine")
-def test_tls_is_kept_to_where_the_task_says_so(server: Server) -> None:
+def test_tls_is_used_if_the_task_asks_for_it(server: Server) -> None:
     assert scheme(f"registry.localhost:{server.host.rpartition(':')[2]}", plain_http=False) == "https"
 
 
-def test_a_name_below_localhost_that_leads_to_another_machine_never_does(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_below_localhost_that_resolves_to_another_machine_needs_tls(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     class Elsewhere(socket.socket):
         def getpeername(self) -> tuple[str, int]:
             return "192.0.2.1", 80

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which hosts are loopback or link-local, and which URLs name a host that all libraries read alike."""
+"""Recognising loopback and link-local hosts, and URLs whose host all libraries parse in the same way."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_private_addresses_are_internal_but_neither_loopback_nor_link_local(host
 @pytest.mark.parametrize(
     "host", ["", "r.io", "localhost.r.io", "localhost5", "8.8.8.8", "1.2.3.4.5", "2606:4700::1111", "64:ff9b::808:808", "64:ff9b:2::1"]
 )
-def test_other_hosts_are_of_no_such_kind(host: str) -> None:
+def test_other_hosts_are_neither_loopback_nor_link_local(host: str) -> None:
     assert local_address_kind(host) is None
     assert not is_internal(host)
 
@@ -79,12 +79,12 @@ def test_a_plain_host_is_the_one_that_is_connected_to(host: str) -> None:
         "evil.test\\@127.0.0.1", "r.io ", " r.io", "r .io", "u:p@r.io", "*", "*.r.io", "[::1", "r.io:x", "r.io:99999", "", "[r.io]",
     ],
 )  # fmt: skip
-def test_a_host_that_libraries_read_in_two_ways_is_not_plain(host: str) -> None:
+def test_a_host_that_libraries_parse_differently_is_not_plain(host: str) -> None:
     assert not has_plain_host(f"https://{host}/token")
 
 
 @pytest.mark.parametrize("location", ["http://%6cocalhost/", "http://¹27.0.0.1/", "//127.0.0.%31/x", "http://127.0.0.1\\.evil.test/", "http://[::1"])
-def test_no_answer_leads_to_a_host_that_is_not_plain(location: str) -> None:
+def test_no_redirect_leads_to_a_host_that_is_not_plain(location: str) -> None:
     with pytest.raises(RegistryError, match=r"% or letters that are not ASCII|invalid address"):
         resolve_redirect("http://r.io/v2/", location, "r.io redirects")
 
@@ -96,7 +96,7 @@ def test_no_answer_leads_to_a_host_that_is_not_plain(location: str) -> None:
         ("http://10.0.0.1:9000/a b", "http://10.0.0.1:9000/a b"), ("?_state=x", "http://r.io/v2/?_state=x"),
     ],
 )  # fmt: skip
-def test_paths_and_queries_stay_as_they_are(location: str, target: str) -> None:
+def test_paths_and_queries_are_kept_unchanged(location: str, target: str) -> None:
     assert resolve_redirect("http://r.io/v2/", location, "r.io redirects") == target
 
 
@@ -107,7 +107,7 @@ def test_paths_and_queries_stay_as_they_are(location: str, target: str) -> None:
         ("link-local", frozenset(["loopback"]), True), ("loopback", frozenset(["loopback"]), False), ("link-local", None, False),
     ],
 )  # fmt: skip
-def test_a_local_address_is_refused_unless_the_answer_came_from_one_of_its_kind(
+def test_a_local_address_is_refused_unless_the_response_came_from_the_same_kind(
     kind: str | None, allowed: frozenset[str] | None, refused: bool
 ) -> None:
     with pytest.raises(ForbiddenAddress, match=f"http://there:1, a {kind} address") if refused else contextlib.nullcontext():

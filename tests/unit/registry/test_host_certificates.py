@@ -42,7 +42,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority with a server's certificate, another one that trusts clients, and a client's pair of files."""
+    """Make a CA with a server certificate, another CA for clients, and a client's certificate and key."""
     folder = tmp_path_factory.mktemp("made")
     make_authority(folder)
     (folder / "other").mkdir()
@@ -56,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def running(made: Path, wants_client: bool = False) -> Server:
-    """A registry with TLS under the authority of the tests."""
+    """Return a registry with TLS whose certificate is signed by the CA of the tests."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made / "server.pem", made / "server.key")
     if wants_client:
@@ -75,13 +75,13 @@ def server(made: Path) -> t.Iterator[Server]:
 
 @pytest.fixture
 def strict(made: Path) -> t.Iterator[Server]:
-    """One that takes nobody without a certificate."""
+    """Run a registry that requires a client certificate."""
     with running(made, wants_client=True) as server:
         yield server
 
 
 def fetch(host: str, settings: HostSettings | None = None, host_config: bool = True) -> bool:
-    """Whether an image is found there. Raises what stands in the way."""
+    """Return True if the image is found. Raises the error of a failed request."""
     registries = Registries(ClientSettings(settings or HostSettings(), retries=1, host_config=host_config))
     reference = Reference.parse(f"{host}/team/app:1")
     try:
@@ -91,7 +91,7 @@ def fetch(host: str, settings: HostSettings | None = None, host_config: bool = T
 
 
 def put(folder: Path, **files: Path) -> Path:
-    """Copies files into a registry's folder: `ca_crt` as `ca.crt`."""
+    """Copy files into a registry's folder: `ca_crt` as `ca.crt`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, source in files.items():
         shutil.copy(source, folder / name.replace("_", "."))
@@ -99,7 +99,7 @@ def put(folder: Path, **files: Path) -> Path:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_an_authority_of_a_registry_is_trusted(tmp_path: Path, made: Path, server: Server, folder: str) -> None:
+def test_a_ca_for_one_registry_is_trusted(tmp_path: Path, made: Path, server: Server, folder: str) -> None:
     with pytest.raises(Unreachable):
         fetch(server.host)
     put(tmp_path / folder / server.host, ca_crt=made / "ca.pem")
@@ -109,7 +109,7 @@ def test_an_authority_of_a_registry_is_trusted(tmp_path: Path, made: Path, serve
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_client_shows_its_certificate(tmp_path: Path, made: Path, strict: Server, folder: str) -> None:
+def test_a_client_certificate_is_sent(tmp_path: Path, made: Path, strict: Server, folder: str) -> None:
     place = put(tmp_path / folder / strict.host, ca_crt=made / "ca.pem")
     with pytest.raises(LongshoreError):
         fetch(strict.host)
@@ -117,7 +117,7 @@ def test_a_client_shows_its_certificate(tmp_path: Path, made: Path, strict: Serv
     assert fetch(strict.host)
 
 
-def test_authorities_and_clients_may_have_any_name(tmp_path: Path, made: Path, strict: Server) -> None:
+def test_certificate_files_may_have_any_name(tmp_path: Path, made: Path, strict: Server) -> None:
     put(
         tmp_path / PODMANS / strict.host,
         a_crt=made / "other/ca.pem", z_crt=made / "ca.pem", me_cert=made / "client.cert", me_key=made / "client.key", notes_txt=made / "names",
@@ -126,7 +126,7 @@ def test_authorities_and_clients_may_have_any_name(tmp_path: Path, made: Path, s
 
 
 @pytest.mark.parametrize(("first", "second"), [(PODMANS_OWN, PODMANS), (PODMANS, DOCKERS), (DOCKERS, CONTAINERDS)])
-def test_the_first_folder_of_a_registry_counts_alone(tmp_path: Path, made: Path, server: Server, first: str, second: str) -> None:
+def test_only_the_first_folder_of_a_registry_is_used(tmp_path: Path, made: Path, server: Server, first: str, second: str) -> None:
     put(tmp_path / second / server.host, ca_crt=made / "ca.pem")
     put(tmp_path / first / server.host, ca_crt=made / "other/ca.pem")
     with pytest.raises(Unreachable, match="certificate verify failed"):
@@ -135,7 +135,7 @@ def test_the_first_folder_of_a_registry_counts_alone(tmp_path: Path, made: Path,
     assert fetch(server.host)
 
 
-def test_an_empty_folder_of_podman_keeps_docker_but_not_containerd_away(tmp_path: Path, made: Path, server: Server) -> None:
+def test_an_empty_folder_of_podman_hides_dockers_but_not_containerds(tmp_path: Path, made: Path, server: Server) -> None:
     put(tmp_path / PODMANS / server.host)
     put(tmp_path / DOCKERS / server.host, ca_crt=made / "ca.pem")
     with pytest.raises(Unreachable):
@@ -145,7 +145,7 @@ def test_an_empty_folder_of_podman_keeps_docker_but_not_containerd_away(tmp_path
 
 
 @pytest.mark.parametrize("text", [None, ""])
-def test_containerds_folder_counts_in_every_spelling_where_it_has_no_hosts_file(tmp_path: Path, made: Path, server: Server, text: str | None) -> None:
+def test_containerds_folder_is_used_in_every_spelling_if_it_has_no_hosts_file(tmp_path: Path, made: Path, server: Server, text: str | None) -> None:
     for name in (f"{server.host.replace(':', '_')}_", "_default"):
         folder = put(tmp_path / CONTAINERDS / name, ca_crt=made / "ca.pem")
         if text is not None:
@@ -154,20 +154,20 @@ def test_containerds_folder_counts_in_every_spelling_where_it_has_no_hosts_file(
         shutil.rmtree(folder)
 
 
-def test_beside_a_hosts_file_of_containerd_other_files_mean_nothing(tmp_path: Path, made: Path, server: Server) -> None:
+def test_containerds_certificates_are_ignored_if_there_is_a_hosts_file(tmp_path: Path, made: Path, server: Server) -> None:
     folder = put(tmp_path / CONTAINERDS / server.host, ca_crt=made / "ca.pem")
     (folder / "hosts.toml").write_text(f'server = "https://{server.host}"\n')
     with pytest.raises(Unreachable):
         fetch(server.host)
 
 
-def test_a_certificate_of_containerd_may_hold_its_key(tmp_path: Path, made: Path, strict: Server) -> None:
+def test_a_certificate_of_containerd_may_contain_its_key(tmp_path: Path, made: Path, strict: Server) -> None:
     folder = put(tmp_path / CONTAINERDS / strict.host, ca_crt=made / "ca.pem")
     (folder / "me.cert").write_bytes((made / "client.cert").read_bytes() + (made / "client.key").read_bytes())
     assert fetch(strict.host)
 
 
-def test_what_the_task_says_comes_first(tmp_path: Path, made: Path, server: Server) -> None:
+def test_the_tasks_ca_takes_precedence(tmp_path: Path, made: Path, server: Server) -> None:
     put(tmp_path / PODMANS / server.host, ca_crt=made / "ca.pem")
     with pytest.raises(Unreachable):
         fetch(server.host, HostSettings(ca_path=str(made / "other/ca.pem")))
@@ -177,7 +177,7 @@ def test_what_the_task_says_comes_first(tmp_path: Path, made: Path, server: Serv
     assert unverified.settings.verify is False
 
 
-def test_a_client_certificate_of_the_task_comes_first(tmp_path: Path, made: Path, strict: Server) -> None:
+def test_the_tasks_client_certificate_takes_precedence(tmp_path: Path, made: Path, strict: Server) -> None:
     put(tmp_path / DOCKERS / strict.host, ca_crt=made / "ca.pem", me_cert=made / "server.pem", me_key=made / "server.key")
     with pytest.raises(LongshoreError):
         fetch(strict.host)

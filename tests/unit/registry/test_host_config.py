@@ -55,8 +55,8 @@ def routes(name: str) -> HostRoutes:
     return HostRegistryConfig().routes(Reference.parse(name))
 
 
-def asked(route: Route, name: str) -> str:
-    """Where an image is asked for."""
+def request_address(route: Route, name: str) -> str:
+    """Return the address that an image is requested from."""
     reference = Reference.parse(name)
     return f"{route.host}{route.translate_path(f'/v2/{reference.repository}/manifests/{reference.tag}', reference.repository)}"
 
@@ -85,7 +85,7 @@ def test_mirrors_come_in_order_with_the_rest_of_the_name_behind_their_location(t
     conf(tmp_path, MIRRORED)
     found = routes("nginx")
     assert found.upstream is None
-    assert [asked(route, "nginx") for route in found.mirrors] == [
+    assert [request_address(route, "nginx") for route in found.mirrors] == [
         "mirror.example.com:5000/v2/hub/nginx/manifests/latest",
         "second.example.com/v2/nginx/manifests/latest",
     ]
@@ -99,7 +99,7 @@ def test_another_location_takes_the_place_of_the_prefix(tmp_path: Path) -> None:
     conf(tmp_path, '[[registry]]\nprefix = "old.io/team"\nlocation = "new.io/group/team"\n')
     found = routes("old.io/team/app:1")
     assert found.upstream is not None
-    assert asked(found.upstream, "old.io/team/app:1") == "new.io/v2/group/team/app/manifests/1"
+    assert request_address(found.upstream, "old.io/team/app:1") == "new.io/v2/group/team/app/manifests/1"
     assert found.upstream.registry == "new.io"
 
 
@@ -155,18 +155,18 @@ def test_a_registry_may_be_blocked_or_insecure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("use", "tags", "digests"), [("all", True, True), ("digest-only", False, True), ("tag-only", True, False)])
-def test_a_mirror_may_be_for_tags_or_for_digests_alone(tmp_path: Path, use: str, tags: bool, digests: bool) -> None:
+def test_a_mirror_may_be_for_tags_only_or_for_digests_only(tmp_path: Path, use: str, tags: bool, digests: bool) -> None:
     conf(tmp_path, f'[[registry]]\nlocation = "r.io"\n[[registry.mirror]]\nlocation = "m.io"\npull-from-mirror = "{use}"\n')
     (mirror,) = routes("r.io/x").mirrors
     assert (mirror.tags, mirror.digests) == (tags, digests)
 
 
-def test_all_mirrors_of_a_registry_may_be_for_digests_alone(tmp_path: Path) -> None:
+def test_all_mirrors_of_a_registry_may_be_for_digests_only(tmp_path: Path) -> None:
     conf(tmp_path, '[[registry]]\nlocation = "r.io"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = "m.io"\n')
     assert not routes("r.io/x").mirrors[0].tags
 
 
-def test_the_users_own_file_comes_before_the_systems_and_what_is_beside_it_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_file_replaces_the_systems_and_drop_in_files_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def rule(location: str) -> str:
         return f'[[registry]]\nprefix = "r.io"\nlocation = "{location}"\n'
 
@@ -194,13 +194,13 @@ def test_the_users_own_file_comes_before_the_systems_and_what_is_beside_it_last(
         "[[registry]]\nmirror = [1]", "registry = 1 # [[registry]]", "#\n" * 600_000,
     ],
 )  # fmt: skip
-def test_an_odd_file_of_podman_is_refused_by_name(tmp_path: Path, text: str) -> None:
+def test_a_malformed_file_of_podman_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = conf(tmp_path, text)
     with pytest.raises(UnsupportedFormat, match=str(path)):
         routes("r.io/x")
 
 
-# Of version 1, and files that podman refuses. tests/interop/test_registries_conf.py asks skopeo about the same files.
+# Version 1, and files that podman refuses. tests/interop/test_registries_conf.py compares the same files with skopeo.
 
 VERSION_1 = """
 [registries.search]
@@ -231,7 +231,7 @@ def test_a_file_of_version_1_blocks_and_allows_plain_http(tmp_path: Path) -> Non
         "[registries.block]\nregistries = ['*.bad.io', 'bad.io']",
     ],
 )
-def test_version_1_is_found_in_every_spelling_of_toml(tmp_path: Path, text: str) -> None:
+def test_version_1_is_recognised_in_every_spelling_of_toml(tmp_path: Path, text: str) -> None:
     conf(tmp_path, text)
     assert routes("bad.io/x").blocked_by
 
@@ -239,18 +239,18 @@ def test_version_1_is_found_in_every_spelling_of_toml(tmp_path: Path, text: str)
 @pytest.mark.parametrize(
     "text", ["[registries.search]\nregistries = ['r.io']", "[registries.other]\nregistries = ['r.io']", "[registries.block]\nregistries = []"]
 )
-def test_a_file_of_version_1_may_say_nothing_of_a_registry(tmp_path: Path, text: str) -> None:
+def test_a_file_of_version_1_may_contain_no_registry(tmp_path: Path, text: str) -> None:
     conf(tmp_path, text)
     assert routes("r.io/x") == HostRoutes()
 
 
-def test_a_wildcard_of_version_1_stands_for_its_hosts_with_any_port(tmp_path: Path) -> None:
+def test_a_wildcard_of_version_1_matches_its_hosts_with_any_port(tmp_path: Path) -> None:
     conf(tmp_path, '[registries.insecure]\nregistries = ["*.plain.io"]\n')
     assert routes("a.plain.io:5000/x") == HostRoutes(insecure=True)
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "words"),
+    ("text", "line", "message"),
     [
         ('[[registry]]\nlocation = "a.io"\nblocked = true\n[[registry]]\nlocation = "a.io"\n', 4, "a.io is listed twice.*blocked.*line 3"),
         ('[[registry]]\nlocation = "a.io"\n\n[[registry]]\nprefix = "b.io"\nlocation = "a.io/"\ninsecure = true\n', 7, "a.io is listed twice.*insecure"),
@@ -279,13 +279,13 @@ def test_a_wildcard_of_version_1_stands_for_its_hosts_with_any_port(tmp_path: Pa
         ("\nregistry = [\n  {location = 'https://a.io'},\n]\n", 2, "scheme"),
     ],
 )  # fmt: skip
-def test_a_file_that_podman_refuses_is_refused_with_the_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+def test_a_file_that_podman_refuses_is_refused_with_the_line(tmp_path: Path, text: str, line: int, message: str) -> None:
     path = conf(tmp_path, text)
-    with pytest.raises(UnsupportedFormat, match=rf"^{path}, line {line}: .*{words}"):
+    with pytest.raises(UnsupportedFormat, match=rf"^{path}, line {line}: .*{message}"):
         routes("r.io/x")
 
 
-def test_the_same_registry_may_be_there_twice_where_both_agree(tmp_path: Path) -> None:
+def test_a_registry_may_be_listed_twice_if_both_tables_agree(tmp_path: Path) -> None:
     path = conf(
         tmp_path,
         '[[registry]]\nprefix = "a.io/x"\nlocation = "a.io"\nblocked = true\n[[registry]]\nprefix = "a.io/y"\nlocation = "a.io"\nblocked = true\n',
@@ -300,7 +300,7 @@ def test_of_two_tables_for_one_prefix_in_a_file_the_first_counts(tmp_path: Path)
     assert upstream.host == "one.io"
 
 
-def test_a_file_beside_the_main_one_may_not_be_of_version_1(tmp_path: Path) -> None:
+def test_a_drop_in_file_must_not_be_of_version_1(tmp_path: Path) -> None:
     path = written(tmp_path / "containers/registries.conf.d/a.conf", VERSION_1)
     with pytest.raises(UnsupportedFormat, match=rf"^{path}, line 2: .*version 1"):
         routes("r.io/x")
@@ -319,7 +319,7 @@ def test_a_wildcard_keeps_the_port(tmp_path: Path, name: str, host: str) -> None
     found = routes(name)
     assert found.upstream is not None
     for route in (found.upstream, *found.mirrors):
-        assert asked(route, name) == f"{host}/v2/a/manifests/1"
+        assert request_address(route, name) == f"{host}/v2/a/manifests/1"
         assert route.registry == host
 
 
@@ -333,14 +333,14 @@ def test_a_wildcard_whose_location_cannot_take_the_port_is_refused(tmp_path: Pat
     assert upstream.registry == location.partition("/")[0]
 
 
-def test_a_whole_name_comes_before_a_wildcard_of_the_same_length(tmp_path: Path) -> None:
+def test_a_full_name_takes_precedence_over_a_wildcard_of_the_same_length(tmp_path: Path) -> None:
     conf(tmp_path, '[[registry]]\nprefix = "*.r.io"\nlocation = "wild.io"\n[[registry]]\nprefix = "x.r.io"\nlocation = "exact.io"\n')
     upstream = routes("x.r.io/a").upstream
     assert upstream is not None
     assert upstream.host == "exact.io"
 
 
-# As Debian's file of short names has it.
+# As in Debian's file of short names.
 ALIASES = '# "registry" = "commented.io/registry"\n[aliases]\n  # Docker\n  "registry" = "docker.io/library/registry"\n  "a/registry"="quay.io/b/registry"\n'
 
 
@@ -352,7 +352,7 @@ ALIASES = '# "registry" = "commented.io/registry"\n[aliases]\n  # Docker\n  "reg
         '[aliases]\nregistry = "x.io/y"',
     ],
 )
-def test_a_file_of_aliases_alone_is_not_even_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_a_file_with_only_aliases_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(host_config, "_find_toml_parser", lambda: None)
     written(tmp_path / "containers/registries.conf.d/shortnames.conf", text)
     config = HostRegistryConfig()
@@ -361,7 +361,9 @@ def test_a_file_of_aliases_alone_is_not_even_parsed(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("text", [VERSION_1, MIRRORED, "registry = []\n" + ALIASES, ALIASES + '[[registry]]\nlocation = "r.io"\n'])
-def test_a_file_with_aliases_and_registries_is_warned_of_without_a_toml_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_a_file_with_aliases_and_registries_causes_a_warning_without_a_toml_parser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     monkeypatch.setattr(host_config, "_find_toml_parser", lambda: None)
     conf(tmp_path, text)
     config = HostRegistryConfig()
@@ -369,7 +371,7 @@ def test_a_file_with_aliases_and_registries_is_warned_of_without_a_toml_reader(t
     assert len(config.warnings) == 1
 
 
-def test_a_file_without_registries_is_not_even_parsed(tmp_path: Path) -> None:
+def test_a_file_without_registries_is_not_parsed(tmp_path: Path) -> None:
     conf(tmp_path, "# [[registry]]\n[aliases\n")
     assert routes("r.io/x") == HostRoutes()
 
@@ -380,7 +382,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         routes("r.io/x")
 
 
-def test_without_a_toml_reader_a_file_that_says_something_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_settings_causes_a_warning_without_a_toml_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_config, "_find_toml_parser", lambda: None)
     path = conf(tmp_path, MIRRORED)
     config = HostRegistryConfig()
@@ -417,7 +419,7 @@ def test_hosts_of_containerd_are_mirrors_in_their_order(tmp_path: Path) -> None:
     path = hosts(tmp_path, HOSTS)
     found = routes("r.io/a/b:1")
     assert found.server is None
-    assert [asked(route, "r.io/a/b:1") for route in found.mirrors] == [
+    assert [request_address(route, "r.io/a/b:1") for route in found.mirrors] == [
         "cache.example.com/v2/a/b/manifests/1?ns=r.io",
         "10.0.0.1:5000/mirror/v2/a/b/manifests/1?ns=r.io",
         "harbor.example.com/v2/hub/a/b/manifests/1?ns=r.io",
@@ -432,7 +434,7 @@ def test_hosts_of_containerd_are_mirrors_in_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("server", ["first", "second"])
-def test_every_authority_of_a_host_is_trusted(tmp_path: Path, server: str) -> None:
+def test_every_ca_of_a_host_is_trusted(tmp_path: Path, server: str) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         make_authority(tmp_path / name)
@@ -446,11 +448,11 @@ def test_every_authority_of_a_host_is_trusted(tmp_path: Path, server: str) -> No
         answering.socket = context.wrap_socket(answering.socket, server_side=True)
         threading.Thread(target=answering.handle_request, daemon=True).start()
         url = f"https://127.0.0.1:{answering.server_port}/"
-        # That there is an answer at all says that the server is trusted.
+        # Any response shows that the server is trusted.
         assert HttpClient(ClientSettings(retries=1)).send(Request("GET", url, "it", accepted=(501,)), route.settings).status == 501
 
 
-def test_an_authority_that_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
+def test_a_missing_ca_file_is_reported_by_its_path(tmp_path: Path) -> None:
     path = hosts(tmp_path, '[host."https://m.io"]\nca = ["first.pem", "second.pem"]')
     with pytest.raises(InputOutputError, match=str(path.parent / "first.pem")):
         routes("r.io/a/b:1")
@@ -464,7 +466,7 @@ def test_a_registry_has_a_folder_or_the_default_one(tmp_path: Path, registry: st
     assert [route.host for route in routes(f"{registry}/a/x").mirrors] == ["m.io"]
 
 
-def test_the_first_folder_of_a_registry_that_is_there_counts(tmp_path: Path) -> None:
+def test_the_first_existing_folder_of_a_registry_counts(tmp_path: Path) -> None:
     hosts(tmp_path, '[host."https://default.io"]\n', "_default")
     hosts(tmp_path, '[host."https://colon.io"]\n', "r.io:5000")
     assert [route.host for route in routes("r.io:5000/x").mirrors] == ["colon.io"]
@@ -474,7 +476,7 @@ def test_the_first_folder_of_a_registry_that_is_there_counts(tmp_path: Path) -> 
     assert routes("other.io/x") == HostRoutes()
 
 
-def test_a_header_that_the_hosts_configuration_sends_is_a_secret_of_the_run(tmp_path: Path) -> None:
+def test_a_header_from_the_hosts_configuration_is_a_secret(tmp_path: Path) -> None:
     hosts(tmp_path, '[host."https://m.io".header]\nAuthorization = "Bearer planted-token"\nX = "short"\n')
     task = Task({"registries": [], "host_config": True}, check_mode=False)
     registries = task._registries = Registries(ClientSettings(host_config=True))
@@ -484,15 +486,15 @@ def test_a_header_that_the_hosts_configuration_sends_is_a_secret_of_the_run(tmp_
     assert "short" not in task.secrets()
 
 
-def test_a_server_takes_the_place_of_the_registry(tmp_path: Path) -> None:
+def test_a_server_replaces_the_registry(tmp_path: Path) -> None:
     hosts(tmp_path, 'server = "http://other.io:5000"\n')
     server = routes("r.io/x:1").server
     assert server is not None
-    assert asked(server, "r.io/x:1") == "other.io:5000/v2/x/manifests/1"
+    assert request_address(server, "r.io/x:1") == "other.io:5000/v2/x/manifests/1"
     assert server.settings.plain_http
 
 
-def test_the_registry_as_its_own_server_says_nothing_new(tmp_path: Path) -> None:
+def test_a_server_that_is_the_registry_itself_changes_nothing(tmp_path: Path) -> None:
     hosts(tmp_path, 'server = "https://registry-1.docker.io"\n', "docker.io")
     assert routes("nginx") == HostRoutes()
 
@@ -512,7 +514,7 @@ def test_mirrors_of_podman_come_before_those_of_containerd(tmp_path: Path) -> No
         '[host]\n"https://m.io" = 1',
     ],
 )  # fmt: skip
-def test_an_odd_file_of_containerd_is_refused_by_name(tmp_path: Path, text: str) -> None:
+def test_a_malformed_file_of_containerd_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = hosts(tmp_path, text)
     with pytest.raises(UnsupportedFormat, match=str(path)):
         routes("r.io/x")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which scopes a token is asked for, where a registry's challenge names an odd one or none."""
+"""The scopes that are requested for a token if a registry's challenge names an unusual scope or none."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import typing as t
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry import tags as listing
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, Credentials, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
+from ansible_collections.longshore.images.plugins.module_utils.registry.tags import list_repositories
 from tests.support.images import make_image
 from tests.support.programmable.distribution import Distribution
 from tests.support.programmable.doors import PASSWORD, USER, TokenDoor, Tokens
@@ -21,7 +21,7 @@ from tests.support.programmable.server import Answer, Asked, Server
 
 
 class OneScope(TokenDoor):
-    """Names the same SCOPE in every challenge, or none. Whoever has a token may do everything."""
+    """Names the same SCOPE in every challenge, or none. Any token allows everything."""
 
     scope: str | None = None
 
@@ -33,7 +33,7 @@ class OneScope(TokenDoor):
 
 
 class TokenRegistry(t.NamedTuple):
-    """A registry that wants tokens, and the scopes that its token server was asked for."""
+    """A registry that requires tokens, and the scopes that were requested from its token server."""
 
     registries: Registries
     host: str
@@ -42,7 +42,7 @@ class TokenRegistry(t.NamedTuple):
 
 
 @pytest.fixture
-def place() -> t.Iterator[TokenRegistry]:
+def token_registry() -> t.Iterator[TokenRegistry]:
     tokens, scopes = Tokens({USER: PASSWORD}), []
 
     def answer(asked: Asked) -> Answer:
@@ -60,15 +60,17 @@ def place() -> t.Iterator[TokenRegistry]:
             registries.client.close()
 
 
-def test_a_catalog_whose_challenge_names_no_scope_is_asked_for_with_that_of_catalogs(place: TokenRegistry) -> None:
-    names = [reference.repository for reference in listing.list_repositories(place.registries.endpoint(place.host))]
+def test_the_catalog_scope_is_requested_if_the_challenge_names_none(token_registry: TokenRegistry) -> None:
+    names = [reference.repository for reference in list_repositories(token_registry.registries.endpoint(token_registry.host))]
     assert names == ["team/app"]
-    assert place.scopes == [["registry:catalog:*"]]
+    assert token_registry.scopes == [["registry:catalog:*"]]
 
 
-def test_a_repository_whose_challenge_names_no_scope_is_asked_for_with_its_own(place: TokenRegistry) -> None:
-    assert place.registries.repository(Reference.parse(f"{place.host}/team/app:1")).fetch_manifest(Reference.parse(f"{place.host}/team/app:1"))
-    assert place.scopes == [["repository:team/app:pull"]]
+def test_the_repositorys_scope_is_requested_if_the_challenge_names_none(token_registry: TokenRegistry) -> None:
+    assert token_registry.registries.repository(Reference.parse(f"{token_registry.host}/team/app:1")).fetch_manifest(
+        Reference.parse(f"{token_registry.host}/team/app:1")
+    )
+    assert token_registry.scopes == [["repository:team/app:pull"]]
 
 
 @pytest.mark.parametrize(
@@ -79,8 +81,8 @@ def test_a_repository_whose_challenge_names_no_scope_is_asked_for_with_its_own(p
         ("aws repository:team/app:pull,push", ["aws", "repository:team/app:pull,push"]),
     ],
 )
-def test_a_scope_without_a_colon_is_asked_for_as_it_is(place: TokenRegistry, named: str, asked: list[str]) -> None:
-    place.door.scope = named
-    reference = Reference.parse(f"{place.host}/team/app:1")
-    assert place.registries.repository(reference).fetch_manifest(reference)
-    assert place.scopes == [asked]
+def test_a_scope_without_a_colon_is_requested_unchanged(token_registry: TokenRegistry, named: str, asked: list[str]) -> None:
+    token_registry.door.scope = named
+    reference = Reference.parse(f"{token_registry.host}/team/app:1")
+    assert token_registry.registries.repository(reference).fetch_manifest(reference)
+    assert token_registry.scopes == [asked]

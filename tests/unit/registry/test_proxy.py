@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which proxy a URL is asked through."""
+"""Which proxy is used for a URL."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def test_the_environment_names_a_proxy_by_scheme(environment: dict[str, str], ur
 
 
 @pytest.mark.parametrize("url", ["https://r.io/", "http://localhost:5000/", "https://127.0.0.1/"])
-def test_a_proxy_given_by_the_user_always_counts(url: str) -> None:
+def test_a_proxy_of_the_task_is_always_used(url: str) -> None:
     assert proxy_for(url, "http://own", {"no_proxy": "*", "https_proxy": PROXY}) == "http://own"
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:5000", "localhost.", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:5000", "[0:0::1]"])
-def test_this_machine_is_never_asked_through_the_environments_proxy(host: str) -> None:
+def test_the_environments_proxy_is_never_used_for_this_machine(host: str) -> None:
     assert not goes_through_proxy(f"https://{host}/v2/", "")
 
 
 @pytest.mark.parametrize("host", ["localhost.example.com", "128.0.0.1", "127.0.0.1.nip.io", "[::2]", "notlocalhost", "[::ffff:8.8.8.8]"])
-def test_what_only_looks_like_this_machine_is_not(host: str) -> None:
+def test_names_that_resemble_localhost_use_the_proxy(host: str) -> None:
     assert goes_through_proxy(f"https://{host}/v2/", "")
 
 
@@ -70,7 +70,7 @@ def test_what_only_looks_like_this_machine_is_not(host: str) -> None:
         ("[fd00::1]", "fd00::1"), ("[fd00::1]", "[fd00::1]"), ("[fd00::1]:80", "[fd00::1]:80"), ("[fd00:0::1]", "fd00::1"), ("[fd00::1]", "fd00::/8"),
     ],
 )  # fmt: skip
-def test_what_no_proxy_lists_is_asked_directly(host: str, no_proxy: str) -> None:
+def test_hosts_in_no_proxy_use_no_proxy(host: str, no_proxy: str) -> None:
     assert not goes_through_proxy(f"https://{host}/v2/", no_proxy)
 
 
@@ -86,12 +86,12 @@ def test_what_no_proxy_lists_is_asked_directly(host: str, no_proxy: str) -> None
         ("r.io", "r.io:²"), ("r.io", "r.io:" + "1" * 5000),
     ],
 )  # fmt: skip
-def test_what_no_proxy_does_not_list_is_asked_through_the_proxy(host: str, no_proxy: str) -> None:
+def test_hosts_that_no_proxy_does_not_list_use_the_proxy(host: str, no_proxy: str) -> None:
     assert goes_through_proxy(f"https://{host}/v2/", no_proxy)
 
 
 @given(st.text(max_size=30) | st.text(alphabet="*.,:/[]²0129abr io", max_size=30))
-def test_no_list_of_hosts_makes_it_fail(no_proxy: str) -> None:
+def test_no_value_of_no_proxy_causes_an_error(no_proxy: str) -> None:
     for host in ("r.io:5000", "10.1.2.3", "[fd00::1]:80"):
         assert goes_through_proxy(f"https://{host}/", no_proxy) in (True, False)
 
@@ -104,7 +104,7 @@ def test_no_list_of_hosts_makes_it_fail(no_proxy: str) -> None:
         ("mylocalhost", False), (".localhost", False), ("a.localhost.r.io", False), ("127.0.0.1.localhost", True),
     ],
 )  # fmt: skip
-def test_a_loopback_host_is_known_by_name_or_address(host: str, answer: bool) -> None:
+def test_a_loopback_host_is_recognised_by_name_or_address(host: str, answer: bool) -> None:
     assert is_loopback(host) is answer
 
 
@@ -119,7 +119,7 @@ def test_a_loopback_host_is_known_by_name_or_address(host: str, answer: bool) ->
         ("http://[::1", "http://[::1"),
     ],
 )
-def test_a_proxy_is_named_without_userinfo(proxy: str, place: str) -> None:
+def test_a_proxy_is_shown_without_userinfo(proxy: str, place: str) -> None:
     assert describe_proxy(proxy) == place
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists of referrers: from a registry that keeps them, and from the tags that stand for them where none does."""
+"""Lists of referrers: from the referrers API, and from the referrers tags of registries without it."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Answer:
         return self.content[: limit + 1]
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 @dataclasses.dataclass
 class FakeEndpoint:
-    """Answers by path, or by path and query; an error is raised, and what is not there is not found."""
+    """Has responses by path, or by path and query. Raises an error given as a response, and ImageNotFound for other paths."""
 
     answers: t.Mapping[str, Answer | LongshoreError]
     registry: str = "r.test"
@@ -72,7 +72,7 @@ class FakeEndpoint:
 
 @dataclasses.dataclass
 class NoMirrors:
-    """Without mirrors."""
+    """A MirrorFallback with one endpoint and no mirrors."""
 
     endpoint: FakeEndpoint
 
@@ -108,7 +108,7 @@ def numbers(listed: ReferrerList) -> list[int]:
     return [referrer.descriptor.size for referrer in listed.referrers]
 
 
-def test_a_registry_that_keeps_the_list_is_asked_page_after_page() -> None:
+def test_the_referrers_api_is_read_page_by_page() -> None:
     found = FakeEndpoint(
         {API: Answer(index(entry(1), entry(2)), [f'<{API}?page=2>; rel="next"']), f"{API}?page=2": Answer(index(entry(2), entry(3)))}
     )
@@ -116,7 +116,7 @@ def test_a_registry_that_keeps_the_list_is_asked_page_after_page() -> None:
     assert (numbers(listed), listed.kept_by_registry, found.asked) == ([1, 2, 3], True, [API, f"{API}?page=2"])
 
 
-def test_a_list_that_a_registry_keeps_is_empty_where_nothing_refers() -> None:
+def test_the_referrers_api_may_return_an_empty_list() -> None:
     listed = list_referrers(repository(api=Answer(index()), by_tag=Answer(index(entry(1)))), SUBJECT)
     assert (numbers(listed), listed.kept_by_registry) == ([], True)
 
@@ -125,18 +125,18 @@ UNKNOWN = [ImageNotFound("no", 404), RegistryError("no", 400), RegistryError("no
 
 
 @pytest.mark.parametrize("answer", UNKNOWN, ids=["404", "400", "405", "501", "a page for people"])
-def test_where_a_registry_keeps_no_list_its_tag_is_read(answer: Answer | LongshoreError) -> None:
+def test_without_the_referrers_api_the_tag_is_read(answer: Answer | LongshoreError) -> None:
     document = index(entry(1), entry(2))
     listed = list_referrers(repository(api=answer, by_tag=Answer(document)), SUBJECT)
     assert (numbers(listed), listed.kept_by_registry, listed.document) == ([1, 2], False, document)
 
 
-def test_without_a_list_and_a_tag_nothing_refers() -> None:
+def test_without_the_referrers_api_and_a_tag_the_list_is_empty() -> None:
     assert list_referrers(repository(), SUBJECT) == ReferrerList((), False)
 
 
 @pytest.mark.parametrize("error", [Denied("no", 401), Denied("no", 403), RegistryError("no", 500)])
-def test_a_registry_that_refuses_to_tell_is_an_error(error: LongshoreError) -> None:
+def test_a_registry_that_refuses_the_list_is_an_error(error: LongshoreError) -> None:
     with pytest.raises(type(error)):
         list_referrers(repository(api=error, by_tag=Answer(index(entry(1)))), SUBJECT)
 
@@ -149,7 +149,7 @@ def test_more_referrers_than_are_allowed_are_an_error(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("odd", [{"size": -1}, {"digest": "sha256:short"}, {"digest": "../x"}, {"mediaType": None}, {"size": "1"}], ids=str)
-def test_an_odd_entry_is_never_believed(odd: dict[str, t.Any]) -> None:
+def test_a_malformed_entry_is_refused(odd: dict[str, t.Any]) -> None:
     with pytest.raises(UnsupportedFormat):
         list_referrers(repository(by_tag=Answer(index(entry(1, **odd)))), SUBJECT)
 
@@ -158,7 +158,7 @@ def listing(*entries: dict[str, t.Any], **members: t.Any) -> ReferrerList:
     return list_referrers(repository(by_tag=Answer(index(*entries, **members))), SUBJECT)
 
 
-def test_a_list_keeps_what_it_has_and_gets_what_it_lacks_as_it_was_told() -> None:
+def test_a_list_keeps_its_entries_and_gets_missing_ones_unchanged() -> None:
     wanted = listing(entry(5, artifactType="a/sbom", annotations={"k": "v"}), entry(2), entry(1)).referrers
     data = listing(entry(1, artifactType="mine"), annotations={"own": "1"}).document_with(wanted)
     assert data is not None
@@ -168,7 +168,7 @@ def test_a_list_keeps_what_it_has_and_gets_what_it_lacks_as_it_was_told() -> Non
     assert list_referrers(repository(by_tag=Answer(data)), SUBJECT).document_with(wanted) is None
 
 
-def test_a_first_list_is_the_same_whatever_the_order() -> None:
+def test_a_new_list_does_not_depend_on_the_order() -> None:
     wanted: tuple[Referrer, ...] = listing(entry(3), entry(1)).referrers
     empty = ReferrerList((), False)
     assert empty.document_with(wanted) is not None
@@ -186,6 +186,6 @@ def test_tags_that_belong_to_a_digest_begin_with_it_and_a_dot() -> None:
 
 
 @pytest.mark.parametrize("answer", [Denied("no", 403), ImageNotFound("no", 404), Answer(b"<html>")], ids=["denied", "not there", "odd"])
-def test_where_tags_are_not_listed_the_usual_ones_are_guessed(answer: Answer | LongshoreError) -> None:
+def test_without_a_list_of_tags_the_usual_ones_are_returned(answer: Answer | LongshoreError) -> None:
     tag = referrers_tag(SUBJECT)
     assert [reference.tag for reference in DigestTags(repository(tags=answer)).find(SUBJECT)] == [f"{tag}.sig", f"{tag}.att", f"{tag}.sbom"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an answer says."""
+"""Errors, rate limits and URLs made from responses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FakeAnswer:
         return self.content[: limit + 1]
 
 
-def told(content: Any, method: str = "GET", limit: int = 65536) -> LongshoreError:
+def error_of(content: Any, method: str = "GET", limit: int = 65536) -> LongshoreError:
     return error_from_response(
         FakeAnswer(400, content=content if isinstance(content, bytes) else json.dumps(content).encode()), method, "image", limit
     )
@@ -54,7 +54,7 @@ def told(content: Any, method: str = "GET", limit: int = 65536) -> LongshoreErro
         (302, RegistryError),
     ],
 )
-def test_a_status_is_a_cause(status: int, kind: type[LongshoreError]) -> None:
+def test_each_status_has_an_error_class(status: int, kind: type[LongshoreError]) -> None:
     error = error_from_response(FakeAnswer(status), "GET", "image", 100)
     assert error.__class__ is kind
     assert error.status == status
@@ -66,20 +66,20 @@ def test_a_status_is_a_cause(status: int, kind: type[LongshoreError]) -> None:
     ("authorization", "words"),
     [("Basic c2VjcmV0", "refuses this user name and password"), ("Bearer secret", "refuses the token"), (None, "refuses the credentials")],
 )
-def test_credentials_that_are_refused_are_told_by_their_kind(authorization: str | None, words: str) -> None:
+def test_the_error_names_the_kind_of_the_refused_credentials(authorization: str | None, words: str) -> None:
     error = error_from_response(FakeAnswer(401), "GET", "image", 100, authorization)
     assert f"image: r.io {words}" in str(error)
     assert "ecret" not in str(error)
 
 
-def test_the_registrys_own_words_are_told() -> None:
-    error = told({"errors": [{"code": "DENIED", "message": "no"}, {"code": "X"}, {"message": "why"}, {"detail": {}}]})
+def test_the_message_contains_the_registrys_errors() -> None:
+    error = error_of({"errors": [{"code": "DENIED", "message": "no"}, {"code": "X"}, {"message": "why"}, {"detail": {}}]})
     assert error.registry_errors == ("DENIED: no", "X", "why", "")
     assert "DENIED: no; X; why" in str(error)
 
 
-def test_words_of_strangers_are_few_short_and_without_control_characters() -> None:
-    error = told({"errors": [{"code": "\x1b[31m", "message": "m\r\n" * 400}] * 20})
+def test_messages_of_registries_are_few_short_and_without_control_characters() -> None:
+    error = error_of({"errors": [{"code": "\x1b[31m", "message": "m\r\n" * 400}] * 20})
     assert len(error.registry_errors) == 5
     assert all(len(words) <= 300 and words.isprintable() for words in error.registry_errors)
     assert len(str(error)) <= 1000
@@ -89,19 +89,19 @@ def test_words_of_strangers_are_few_short_and_without_control_characters() -> No
 @pytest.mark.parametrize(
     "content", [b"", b"<html>", b"[]", b"\xff", {}, {"errors": None}, {"errors": "x"}, {"errors": [1]}, {"errors": [{"code": 1}]}, {"error": "x"}]
 )
-def test_a_body_of_another_shape_is_left_out(content: Any) -> None:
-    assert told(content).registry_errors == ()
+def test_a_body_of_another_shape_is_ignored(content: Any) -> None:
+    assert error_of(content).registry_errors == ()
 
 
-def test_a_body_over_the_limit_or_of_a_head_is_left_out() -> None:
+def test_a_body_over_the_limit_or_of_a_head_is_ignored() -> None:
     content = {"errors": [{"code": "X"}]}
-    assert told(content, limit=5).registry_errors == ()
-    assert told(content, method="HEAD").registry_errors == ()
+    assert error_of(content, limit=5).registry_errors == ()
+    assert error_of(content, method="HEAD").registry_errors == ()
 
 
 @given(st.binary(max_size=60))
-def test_no_body_makes_it_fail(content: bytes) -> None:
-    assert isinstance(told(content), RegistryError)
+def test_no_body_causes_an_error(content: bytes) -> None:
+    assert isinstance(error_of(content), RegistryError)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_no_body_makes_it_fail(content: bytes) -> None:
         ("-1", "1e5", None), ("1.5", None, (1, None)), ("٣", None, None), ("9" * 13, "9" * 12, (None, 10**12 - 1)), ("w=1;100", None, None),
     ],
 )  # fmt: skip
-def test_the_rate_limit_is_what_docker_hub_tells(limit: str | None, remaining: str | None, told: Any) -> None:
+def test_the_rate_limit_is_read_from_docker_hubs_headers(limit: str | None, remaining: str | None, told: Any) -> None:
     headers = {name: value for name, value in {"RateLimit-Limit": limit, "RateLimit-Remaining": remaining}.items() if value is not None}
     assert read_rate_limit(headers) == told
 
@@ -128,7 +128,7 @@ def test_the_rate_limit_is_what_docker_hub_tells(limit: str | None, remaining: s
         ("https://r.io/\x1b[31m", "https://r.io/ [31m"),
     ],
 )
-def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+def test_a_url_is_shown_without_possible_secrets(url: str, shown: str) -> None:
     assert redact_url(url) == shown
 
 
@@ -146,5 +146,5 @@ def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None
         ((100, None), None, (100, None)),
     ],
 )
-def test_of_two_quotas_the_one_counts_that_leaves_less(one: RateLimit, other: RateLimit, expected: RateLimit) -> None:
+def test_the_rate_limit_with_fewer_remaining_pulls_counts(one: RateLimit, other: RateLimit, expected: RateLimit) -> None:
     assert lower_rate_limit(one, other) == expected

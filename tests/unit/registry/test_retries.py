@@ -19,7 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.http.ret
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits that were begun; none is waited for."""
+    """Record the waits without waiting."""
     begun: list[float] = []
     monkeypatch.setattr(time, "sleep", begun.append)
     return begun
@@ -39,14 +39,14 @@ def test_waits_are_random_and_double_from_half_a_second_on(waits: list[float], a
     assert most * 0.9 < max(waits) <= most
 
 
-def test_what_a_registry_asks_for_is_waited_for_to_the_second(waits: list[float]) -> None:
+def test_the_wait_that_a_registry_asks_for_is_kept_exactly(waits: list[float]) -> None:
     wait_before_retry(4, time.monotonic() + 100, error(7))
     wait_before_retry(0, time.monotonic() + 100, error(0))
     assert waits == [7, 0]
 
 
 @pytest.mark.parametrize("retry_after", [46.0, 3600.0, 2.0**63])
-def test_no_wait_is_begun_that_would_end_after_the_deadline(waits: list[float], retry_after: float) -> None:
+def test_a_wait_that_would_end_after_the_deadline_is_not_started(waits: list[float], retry_after: float) -> None:
     with pytest.raises(Unreachable, match="the fault"):
         wait_before_retry(0, time.monotonic() + DEADLINE, error(retry_after))
     with pytest.raises(Unreachable, match="the fault"):
@@ -55,17 +55,17 @@ def test_no_wait_is_begun_that_would_end_after_the_deadline(waits: list[float], 
 
 
 @pytest.mark.parametrize(("header", "wait"), [("0", 0), ("30", 30), (" 30 ", 30), ("9" * 5000, 2.0**63)])
-def test_a_wait_is_told_in_seconds(header: str, wait: float) -> None:
+def test_retry_after_may_be_in_seconds(header: str, wait: float) -> None:
     assert retry_after_seconds(header) == wait
 
 
 @pytest.mark.parametrize(("seconds", "least", "most"), [(1000, 900, 1000), (-1000, 0, 0)])
-def test_a_wait_is_told_as_a_date_of_which_the_past_means_now(seconds: float, least: float, most: float) -> None:
+def test_retry_after_may_be_a_date_and_the_past_means_now(seconds: float, least: float, most: float) -> None:
     wait = retry_after_seconds(email.utils.formatdate(time.time() + seconds, usegmt=True))
     assert wait is not None
     assert least <= wait <= most
 
 
 @pytest.mark.parametrize("header", [None, "", "soon", "-5", "1.5", "²", "Mon, 99 Foo 2026 00:00:00 GMT"])
-def test_what_is_neither_is_no_wait(header: str | None) -> None:
+def test_an_invalid_retry_after_is_ignored(header: str | None) -> None:
     assert retry_after_seconds(header) is None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host that has too many requests gets fewer at once, and more again when it doesn't complain."""
+"""A host that rejects requests as too many gets fewer at once, and more again when it accepts them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def start_threads(count: int, work: t.Callable[[], object]) -> list[threading.Th
     return threads
 
 
-_END = threading.Event()  # never comes: a thread that ended would leave its number to the next one
+_END = threading.Event()  # never set: the number of a thread that ended could be used for the next one
 
 
 def start_requests(throttle: Throttle, count: int) -> list[Slot]:
-    """COUNT requests under way, each of a thread of its own."""
+    """Start COUNT requests, each in a separate thread."""
     slots: queue.Queue[Slot] = queue.Queue()
 
     def acquire_and_keep() -> None:
@@ -41,20 +41,20 @@ def start_requests(throttle: Throttle, count: int) -> list[Slot]:
     return [slots.get(timeout=5) for _number in range(count)]
 
 
-def test_without_a_complaint_nobody_waits() -> None:
+def test_without_a_rejection_no_request_waits() -> None:
     throttle = Throttle()
     start_requests(throttle, 50)
     assert throttle.limit is None
 
 
 @pytest.mark.parametrize(("count", "limit"), [(1, 1), (2, 1), (3, 1), (4, 2), (9, 4)])
-def test_a_complaint_halves_what_is_under_way_at_once(count: int, limit: int) -> None:
+def test_a_rejection_halves_the_number_of_requests_at_once(count: int, limit: int) -> None:
     throttle = Throttle()
     throttle.record_rejection(start_requests(throttle, count)[0], None, ERROR)
     assert throttle.limit == limit
 
 
-def test_refusals_of_requests_that_were_under_way_together_are_one_complaint() -> None:
+def test_rejections_of_requests_that_ran_together_count_once() -> None:
     throttle = Throttle()
     slots = start_requests(throttle, 8)
     for slot in slots:
@@ -65,12 +65,12 @@ def test_refusals_of_requests_that_were_under_way_together_are_one_complaint() -
     assert throttle.limit == 2
 
 
-def test_who_comes_while_it_is_full_waits_until_somebody_leaves() -> None:
+def test_a_request_above_the_limit_waits_until_another_one_ends() -> None:
     throttle = Throttle()
     slots = start_requests(throttle, 2)
     throttle.record_rejection(slots[0], None, ERROR)
     slots[0].release()
-    slots[0].release()  # said twice, counted once
+    slots[0].release()  # a second release has no effect
     acquired = threading.Event()
 
     def acquire() -> None:
@@ -84,8 +84,8 @@ def test_who_comes_while_it_is_full_waits_until_somebody_leaves() -> None:
     thread.join(5)
 
 
-def test_a_thread_that_is_inside_gets_in_again() -> None:
-    """It sends what it is being sent: it would wait for itself."""
+def test_a_thread_that_has_a_slot_gets_another_one() -> None:
+    """It uploads the body that it is downloading, and would wait for itself."""
     throttle = Throttle()
     first = throttle.acquire(time.monotonic() + 5)
     throttle.record_rejection(first, None, ERROR)
@@ -95,7 +95,7 @@ def test_a_thread_that_is_inside_gets_in_again() -> None:
     start_requests(throttle, 1)
 
 
-def test_the_limit_grows_slowly_and_goes_away_at_what_it_was() -> None:
+def test_the_limit_grows_slowly_and_is_removed_at_its_old_value() -> None:
     throttle = Throttle()
     slots = start_requests(throttle, 6)
     throttle.record_rejection(slots[0], None, ERROR)
@@ -107,7 +107,7 @@ def test_the_limit_grows_slowly_and_goes_away_at_what_it_was() -> None:
     assert throttle.limit is None
 
 
-def test_nobody_gets_in_before_the_time_that_the_host_asked_for() -> None:
+def test_no_request_starts_before_the_time_that_the_host_asked_for() -> None:
     throttle = Throttle()
     first = throttle.acquire(time.monotonic() + 5)
     throttle.record_rejection(first, 0.2, ERROR)
@@ -117,7 +117,7 @@ def test_nobody_gets_in_before_the_time_that_the_host_asked_for() -> None:
     assert time.monotonic() - began > 0.15
 
 
-def test_who_can_not_wait_as_long_as_the_host_asked_for_is_told_its_complaint() -> None:
+def test_a_request_that_can_not_wait_long_enough_fails_with_the_hosts_error() -> None:
     throttle = Throttle()
     first = throttle.acquire(time.monotonic() + 5)
     throttle.record_rejection(first, 60, ERROR)

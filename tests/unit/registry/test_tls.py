@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which certificates are trusted, and what a user reads where one isn't: what is wrong with it, and what to do."""
+"""Which certificates are trusted, and the messages for those that aren't: the reason, and what to do."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.http.mes
 NAMES = "subjectAltName=IP:127.0.0.1"
 
 
-def openssl(folder: Path, *words: str) -> None:
-    subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+def openssl(folder: Path, *message: str) -> None:
+    subprocess.run(["openssl", *message], check=True, capture_output=True, cwd=folder)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Authorities and certificates of many kinds, each a NAME.pem with its NAME.key.
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make CAs and certificates of many kinds, each a NAME.pem with its NAME.key.
 
     `home` is an authority as most people make theirs, without keyUsage; `middle` one below it. `good`, `old`, `early` and `other` are certificates of
     `home`: for this host, expired, not valid yet, and for another name; `deep` is one of `middle`; `alone` is signed by itself.
@@ -78,8 +78,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _as_on_new_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contexts are as strict as those of Python 3.13 and newer."""
+def _strict_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make TLS contexts as strict as those of Python 3.13 and newer."""
     make = urllib3.util.ssl_.create_urllib3_context
 
     def strict(*arguments: t.Any, **options: t.Any) -> ssl.SSLContext:
@@ -91,12 +91,12 @@ def _as_on_new_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("urllib3.connection.create_urllib3_context", strict)
 
 
-def ask(made: Path, certificate: str | None, settings: HostSettings, proxy: str | None = None) -> int:
-    """The status of a server with CERTIFICATE, or without TLS. Raises Unreachable."""
+def ask(certificates: Path, certificate: str | None, settings: HostSettings, proxy: str | None = None) -> int:
+    """Return the status of a response of a server with CERTIFICATE, or without TLS. Raises Unreachable."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(made / f"{certificate}.pem", made / f"{certificate}.key")
+            context.load_cert_chain(certificates / f"{certificate}.pem", certificates / f"{certificate}.key")
             server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         client = HttpClient(ClientSettings(settings, retries=1, proxy=proxy))
@@ -107,71 +107,75 @@ def ask(made: Path, certificate: str | None, settings: HostSettings, proxy: str 
             server.shutdown()
 
 
-def words_of(made: Path, certificate: str | None, ca: str | None, **more: t.Any) -> str:
+def message_for(certificates: Path, certificate: str | None, ca: str | None, **more: t.Any) -> str:
     with pytest.raises(Unreachable) as caught:
-        ask(made, certificate, HostSettings(ca_path=str(made / ca) if ca else None, **more))
+        ask(certificates, certificate, HostSettings(ca_path=str(certificates / ca) if ca else None, **more))
     return str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("certificate", "ca"),
     [("good", "home.pem"), ("alone", "alone.pem"), ("deep", "middle.pem"), ("good", "good.pem")],
-    ids=["an authority without keyUsage", "a certificate signed by itself", "an authority below another", "the server's own certificate"],
+    ids=["a CA without keyUsage", "a self-signed certificate", "an intermediate CA", "the server's own certificate"],
 )
-def test_an_authority_that_other_clients_take_is_taken(made: Path, certificate: str, ca: str) -> None:
-    assert ask(made, certificate, HostSettings(ca_path=str(made / ca))) == 501
+def test_a_ca_that_other_clients_accept_is_accepted(certificates: Path, certificate: str, ca: str) -> None:
+    assert ask(certificates, certificate, HostSettings(ca_path=str(certificates / ca))) == 501
 
 
 @pytest.mark.parametrize(("certificate", "ca"), [("good", "strange.pem"), ("good", "other.pem"), ("deep", "strange.pem"), ("alone", "home.pem")])
-def test_an_unknown_authority_is_not_trusted(made: Path, certificate: str, ca: str) -> None:
-    words = words_of(made, certificate, ca)
-    assert "certificate verify failed" in words
-    assert f"no CA in {made / ca} has signed it" in words
-    assert "set ca_path" not in words
+def test_an_unknown_ca_is_not_trusted(certificates: Path, certificate: str, ca: str) -> None:
+    message = message_for(certificates, certificate, ca)
+    assert "certificate verify failed" in message
+    assert f"no CA in {certificates / ca} has signed it" in message
+    assert "set ca_path" not in message
 
 
-def test_without_ca_path_an_unknown_authority_may_be_given(made: Path) -> None:
-    assert "set ca_path, or validate_certs: false to skip the check" in words_of(made, "good", None)
+def test_without_ca_path_the_message_suggests_it(certificates: Path) -> None:
+    assert "set ca_path, or validate_certs: false to skip the check" in message_for(certificates, "good", None)
 
 
-def test_an_unknown_authority_names_the_files_of_the_host(made: Path) -> None:
-    words = words_of(made, "good", "strange.pem", ca_source="/etc/containers/certs.d/r.io")
-    assert "no CA in /etc/containers/certs.d/r.io has signed it" in words
-    assert "strange.pem" not in words
+def test_the_message_names_the_hosts_folder_of_certificates(certificates: Path) -> None:
+    message = message_for(certificates, "good", "strange.pem", ca_source="/etc/containers/certs.d/r.io")
+    assert "no CA in /etc/containers/certs.d/r.io has signed it" in message
+    assert "strange.pem" not in message
 
 
-def test_a_folder_may_lack_its_links(made: Path, tmp_path: Path) -> None:
-    (tmp_path / "home.pem").write_bytes((made / "home.pem").read_bytes())
+def test_the_message_mentions_missing_hash_links_of_a_folder(certificates: Path, tmp_path: Path) -> None:
+    (tmp_path / "home.pem").write_bytes((certificates / "home.pem").read_bytes())
     with pytest.raises(Unreachable, match=rf"no CA in {tmp_path} has signed it.*openssl rehash"):
-        ask(made, "good", HostSettings(ca_path=str(tmp_path)))
+        ask(certificates, "good", HostSettings(ca_path=str(tmp_path)))
     openssl(tmp_path, "rehash", str(tmp_path))
-    assert ask(made, "good", HostSettings(ca_path=str(tmp_path))) == 501
+    assert ask(certificates, "good", HostSettings(ca_path=str(tmp_path))) == 501
 
 
-@pytest.mark.parametrize(("certificate", "told"), [("old", "has expired"), ("early", "not yet valid.*clock"), ("other", "'127.0.0.1'.*another name")])
+@pytest.mark.parametrize(
+    ("certificate", "message"), [("old", "has expired"), ("early", "not yet valid.*clock"), ("other", "'127.0.0.1'.*another name")]
+)
 @pytest.mark.parametrize("ca", ["home.pem", None])
-def test_what_is_wrong_with_a_certificate_is_told(made: Path, certificate: str, told: str, ca: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(made / "home.pem"))
-    with pytest.raises(Unreachable, match=told) as caught:
-        ask(made, certificate, HostSettings(ca_path=str(made / ca) if ca else None))
+def test_the_message_says_what_is_wrong_with_a_certificate(
+    certificates: Path, certificate: str, message: str, ca: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificates / "home.pem"))
+    with pytest.raises(Unreachable, match=message) as caught:
+        ask(certificates, certificate, HostSettings(ca_path=str(certificates / ca) if ca else None))
     assert "set ca_path" not in str(caught.value)
-    assert (f"ca_path is {made}/home.pem" in str(caught.value)) == (ca is not None)
+    assert (f"ca_path is {certificates}/home.pem" in str(caught.value)) == (ca is not None)
 
 
-def test_a_file_without_certificates_is_told_by_its_path(made: Path) -> None:
-    assert f"{made / 'good.ext'} contains no certificate" in words_of(made, "good", "good.ext")
+def test_a_file_without_certificates_is_reported_by_its_path(certificates: Path) -> None:
+    assert f"{certificates / 'good.ext'} contains no certificate" in message_for(certificates, "good", "good.ext")
 
 
-def test_a_registry_without_tls_is_hinted_at_plain_http(made: Path) -> None:
-    words = words_of(made, None, None)
-    assert "plain_http: true" in words
-    assert "ca_path" not in words
+def test_the_message_for_a_registry_without_tls_suggests_plain_http(certificates: Path) -> None:
+    message = message_for(certificates, None, None)
+    assert "plain_http: true" in message
+    assert "ca_path" not in message
 
 
-def test_a_proxy_that_is_asked_by_tls_and_has_none_is_no_matter_of_plain_http(made: Path) -> None:
+def test_the_message_for_a_proxy_without_tls_does_not_suggest_plain_http(certificates: Path) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as proxy:
         threading.Thread(target=proxy.serve_forever, args=(0.01,), daemon=True).start()
         with pytest.raises(Unreachable) as caught:
-            ask(made, "good", HostSettings(), proxy=f"https://127.0.0.1:{proxy.server_port}")
+            ask(certificates, "good", HostSettings(), proxy=f"https://127.0.0.1:{proxy.server_port}")
         proxy.shutdown()
     assert "plain_http" not in str(caught.value)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which token servers are asked, and for what."""
+"""Which token servers are accepted, and which scopes are requested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLIENT = HttpClient(ClientSettings())
 
 
 def accepted(realm: str, registry: str, *token_hosts: str) -> type[LongshoreError] | None:
-    """None where the realm is accepted, else the kind of the refusal."""
+    """Return None if the realm is accepted, else the class of the error."""
     try:
         find_token_server(Challenge("bearer", {"realm": realm}), registry, CLIENT, HostSettings(token_hosts=frozenset(token_hosts)), "image")
     except LongshoreError as error:
@@ -44,7 +44,7 @@ def accepted(realm: str, registry: str, *token_hosts: str) -> type[LongshoreErro
         ("https://[::1]/token", "https://r.io", Denied),
         ("https://[::ffff:10.0.0.1]/token", "https://r.io", Denied),
         ("https://[fe80::1%25eth0]/token", "https://r.io", Denied),
-        # Systems take all of these for 127.0.0.1.
+        # Systems read all of these as 127.0.0.1.
         ("https://127.1/token", "https://r.io", Denied),
         ("https://2130706433/token", "https://r.io", Denied),
         ("https://0x7f.0.0.1/token", "https://r.io", Denied),
@@ -61,7 +61,7 @@ def accepted(realm: str, registry: str, *token_hosts: str) -> type[LongshoreErro
         ("https://127.0.0.1\\.r.io/token", "https://r.io", Denied),
         ("https://bücher.example/token", "https://r.io", Denied),
         ("https://auth.r.io/%6cocalhost?x=é", "https://r.io", None),
-        # Shared addresses of a provider, at which some clouds tell their secrets; an interface's own; and IPv4 addresses in others.
+        # Shared addresses of providers, where some clouds serve secrets; link-local ones; and IPv4 addresses embedded in IPv6 ones.
         ("https://100.100.100.200/token", "https://r.io", Denied),
         ("https://[fd00:ec2::254]/token", "https://r.io", Denied),
         ("https://224.0.0.1/token", "https://r.io", Denied),
@@ -72,7 +72,7 @@ def accepted(realm: str, registry: str, *token_hosts: str) -> type[LongshoreErro
         ("https://[64:ff9b::808:808]/token", "https://r.io", None),
         ("https://[::ffff:8.8.8.8]/token", "https://r.io", None),
         ("https://[2606:4700::1111]/token", "https://r.io", None),
-        # The registry's own host and port may be anywhere; another port may not.
+        # The registry's own host and port may be at any address; another port may not.
         ("https://10.1.2.3:5000/token", "https://10.1.2.3:5000", None),
         ("http://127.0.0.1:5000/token", "http://127.0.0.1:5000", None),
         ("http://127.0.0.1:5001/token", "http://127.0.0.1:5000", Denied),
@@ -86,7 +86,7 @@ def accepted(realm: str, registry: str, *token_hosts: str) -> type[LongshoreErro
         ("https://auth.r.io/token#part", "https://r.io", RegistryError),
     ],
 )
-def test_a_registry_leads_to_no_token_server_within_this_network(realm: str, registry: str, refusal: type[LongshoreError] | None) -> None:
+def test_a_registry_can_not_send_us_to_a_token_server_in_this_network(realm: str, registry: str, refusal: type[LongshoreError] | None) -> None:
     assert accepted(realm, registry) is refusal
 
 
@@ -100,12 +100,12 @@ def test_token_hosts_are_trusted_by_host_and_port(listed: str, is_accepted: bool
     assert (accepted("https://10.1.2.3/token", "https://r.io", listed) is None) == is_accepted
 
 
-def test_token_hosts_make_no_http_of_https() -> None:
+def test_token_hosts_do_not_allow_http_after_https() -> None:
     assert accepted("http://10.1.2.3:443/token", "https://r.io", "10.1.2.3:443") is Denied
 
 
 @pytest.mark.parametrize("host", ["r.io", "8.8.8.8", "10.r.io", "localhost.r.io", "1.2.3.4.5", "2001:4860:4860::8888", "é", ""])
-def test_what_is_no_address_of_this_network_is_no_matter_of_ours(host: str) -> None:
+def test_public_addresses_and_names_are_not_internal(host: str) -> None:
     assert not is_internal(host)
 
 
@@ -121,6 +121,6 @@ def test_what_is_no_address_of_this_network_is_no_matter_of_ours(host: str) -> N
         (["everything", "repository:a:push", "everything", "repository:a:pull"], ("everything", "repository:a:pull,push")),
     ],
 )
-def test_scopes_of_one_resource_become_one(scopes: list[str], one: tuple[str, ...]) -> None:
+def test_scopes_of_one_resource_are_merged(scopes: list[str], one: tuple[str, ...]) -> None:
     assert merge_scopes(scopes) == one
     assert merge_scopes([*one, *scopes]) == one
