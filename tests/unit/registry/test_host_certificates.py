@@ -55,7 +55,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def running(made: Path, wants_client: bool = False) -> Server:
+def start_registry(made: Path, wants_client: bool = False) -> Server:
     """Return a registry with TLS whose certificate is signed by the CA of the tests."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made / "server.pem", made / "server.key")
@@ -69,14 +69,14 @@ def running(made: Path, wants_client: bool = False) -> Server:
 
 @pytest.fixture
 def server(made: Path) -> t.Iterator[Server]:
-    with running(made) as server:
+    with start_registry(made) as server:
         yield server
 
 
 @pytest.fixture
 def strict(made: Path) -> t.Iterator[Server]:
     """Run a registry that requires a client certificate."""
-    with running(made, wants_client=True) as server:
+    with start_registry(made, wants_client=True) as server:
         yield server
 
 

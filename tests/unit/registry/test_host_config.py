@@ -1,31 +1,20 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-#
-# Tools: openssl
 
-"""What the files of podman and containerd say of registries."""
+"""Registries in podman's files (containers-registries.conf(5)), versions 1 and 2."""
 
 from __future__ import annotations
 
-import http.server
-import ssl
-import threading
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_config
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import HostRegistryConfig
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import HostRoutes, Route
-from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request
-from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
-from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
-from tests.support.registry import make_authority
 
 
 @pytest.fixture(autouse=True)
@@ -37,18 +26,14 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def written(path: Path, text: str) -> Path:
+def write_file(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
 
 
 def conf(tmp_path: Path, text: str) -> Path:
-    return written(tmp_path / "containers/registries.conf", text)
-
-
-def hosts(tmp_path: Path, text: str, registry: str = "r.io") -> Path:
-    return written(tmp_path / "certs.d" / registry / "hosts.toml", text)
+    return write_file(tmp_path / "containers/registries.conf", text)
 
 
 def routes(name: str) -> HostRoutes:
@@ -64,8 +49,6 @@ def request_address(route: Route, name: str) -> str:
 def test_a_host_without_files_says_nothing() -> None:
     assert routes("nginx") == HostRoutes()
 
-
-# podman's files.
 
 MIRRORED = """
 unqualified-search-registries = ["docker.io"]
@@ -176,14 +159,14 @@ def test_the_users_file_replaces_the_systems_and_drop_in_files_come_last(tmp_pat
 
     conf(tmp_path, rule("system.io"))
     assert upstream() == "system.io"
-    written(tmp_path / "home/.config/containers/registries.conf", rule("own.io"))
+    write_file(tmp_path / "home/.config/containers/registries.conf", rule("own.io"))
     assert upstream() == "own.io"
-    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(written(tmp_path / "named.conf", rule("named.io"))))
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(write_file(tmp_path / "named.conf", rule("named.io"))))
     assert upstream() == "named.io"
-    written(tmp_path / "containers/registries.conf.d/10-a.conf", rule("a.io"))
-    written(tmp_path / "containers/registries.conf.d/20-b.conf", rule("b.io"))
+    write_file(tmp_path / "containers/registries.conf.d/10-a.conf", rule("a.io"))
+    write_file(tmp_path / "containers/registries.conf.d/20-b.conf", rule("b.io"))
     assert upstream() == "b.io"
-    written(tmp_path / "home/.config/containers/registries.conf.d/00-c.conf", rule("c.io"))
+    write_file(tmp_path / "home/.config/containers/registries.conf.d/00-c.conf", rule("c.io"))
     assert upstream() == "c.io"
 
 
@@ -301,14 +284,14 @@ def test_of_two_tables_for_one_prefix_in_a_file_the_first_counts(tmp_path: Path)
 
 
 def test_a_drop_in_file_must_not_be_of_version_1(tmp_path: Path) -> None:
-    path = written(tmp_path / "containers/registries.conf.d/a.conf", VERSION_1)
+    path = write_file(tmp_path / "containers/registries.conf.d/a.conf", VERSION_1)
     with pytest.raises(UnsupportedFormat, match=rf"^{path}, line 2: .*version 1"):
         routes("r.io/x")
 
 
 def test_files_of_both_versions_may_be_on_one_host(tmp_path: Path) -> None:
     conf(tmp_path, VERSION_1)
-    written(tmp_path / "containers/registries.conf.d/a.conf", '[[registry]]\nlocation = "bad.io/team"\n')
+    write_file(tmp_path / "containers/registries.conf.d/a.conf", '[[registry]]\nlocation = "bad.io/team"\n')
     assert routes("bad.io/team/x").blocked_by is None
     assert routes("plain.io/x").insecure
 
@@ -354,7 +337,7 @@ ALIASES = '# "registry" = "commented.io/registry"\n[aliases]\n  # Docker\n  "reg
 )
 def test_a_file_with_only_aliases_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(host_config, "_find_toml_parser", lambda: None)
-    written(tmp_path / "containers/registries.conf.d/shortnames.conf", text)
+    write_file(tmp_path / "containers/registries.conf.d/shortnames.conf", text)
     config = HostRegistryConfig()
     assert config.routes(Reference.parse("nginx")) == HostRoutes()
     assert config.warnings == []
@@ -393,128 +376,3 @@ def test_a_file_with_settings_causes_a_warning_without_a_toml_parser(tmp_path: P
     quiet = HostRegistryConfig()
     quiet.routes(Reference.parse("nginx"))
     assert quiet.warnings == []
-
-
-# containerd's files.
-
-HOSTS = """
-server = "https://r.io"
-[host."https://cache.example.com"]
-  capabilities = ["pull", "resolve"]
-  ca = "ca.pem"
-  client = [["client.pem", "client.key"]]
-[host."http://10.0.0.1:5000/mirror"]
-  capabilities = ["pull"]
-  skip_verify = true
-[host."https://harbor.example.com/v2/hub"]
-  override_path = true
-  [host."https://harbor.example.com/v2/hub".header]
-    X-Key = ["one", "two"]
-[host."https://push.example.com"]
-  capabilities = ["push"]
-"""
-
-
-def test_hosts_of_containerd_are_mirrors_in_their_order(tmp_path: Path) -> None:
-    path = hosts(tmp_path, HOSTS)
-    found = routes("r.io/a/b:1")
-    assert found.server is None
-    assert [request_address(route, "r.io/a/b:1") for route in found.mirrors] == [
-        "cache.example.com/v2/a/b/manifests/1?ns=r.io",
-        "10.0.0.1:5000/mirror/v2/a/b/manifests/1?ns=r.io",
-        "harbor.example.com/v2/hub/a/b/manifests/1?ns=r.io",
-    ]
-    cache, plain, harbor = found.mirrors
-    assert cache.settings.ca_path == str(path.parent / "ca.pem")
-    assert cache.settings.cert == (str(path.parent / "client.pem"), str(path.parent / "client.key"))
-    assert (cache.settings.plain_http, cache.tags, cache.digests) == (False, True, True)
-    assert (plain.settings.plain_http, plain.settings.validate_certs, plain.tags, plain.digests) == (True, False, False, True)
-    assert harbor.settings.headers == (("X-Key", "one, two"),)
-    assert "X-Key" not in repr(harbor)
-
-
-@pytest.mark.parametrize("server", ["first", "second"])
-def test_every_ca_of_a_host_is_trusted(tmp_path: Path, server: str) -> None:
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        make_authority(tmp_path / name)
-    path = hosts(tmp_path, '[host."https://m.io"]\nca = ["first.pem", "second.pem"]')
-    for name in ("first", "second"):
-        (path.parent / f"{name}.pem").symlink_to(tmp_path / name / "ca.pem")
-    (route,) = routes("r.io/a/b:1").mirrors
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / server / "server.pem", tmp_path / server / "server.key")
-    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as answering:
-        answering.socket = context.wrap_socket(answering.socket, server_side=True)
-        threading.Thread(target=answering.handle_request, daemon=True).start()
-        url = f"https://127.0.0.1:{answering.server_port}/"
-        # Any response shows that the server is trusted.
-        assert HttpClient(ClientSettings(retries=1)).send(Request("GET", url, "it", accepted=(501,)), route.settings).status == 501
-
-
-def test_a_missing_ca_file_is_reported_by_its_path(tmp_path: Path) -> None:
-    path = hosts(tmp_path, '[host."https://m.io"]\nca = ["first.pem", "second.pem"]')
-    with pytest.raises(InputOutputError, match=str(path.parent / "first.pem")):
-        routes("r.io/a/b:1")
-
-
-@pytest.mark.parametrize(
-    ("registry", "folder"), [("r.io:5000", "r.io:5000"), ("r.io:5000", "r.io_5000_"), ("r.io", "_default"), ("docker.io", "docker.io")]
-)
-def test_a_registry_has_a_folder_or_the_default_one(tmp_path: Path, registry: str, folder: str) -> None:
-    hosts(tmp_path, '[host."https://m.io"]\n', folder)
-    assert [route.host for route in routes(f"{registry}/a/x").mirrors] == ["m.io"]
-
-
-def test_the_first_existing_folder_of_a_registry_counts(tmp_path: Path) -> None:
-    hosts(tmp_path, '[host."https://default.io"]\n', "_default")
-    hosts(tmp_path, '[host."https://colon.io"]\n', "r.io:5000")
-    assert [route.host for route in routes("r.io:5000/x").mirrors] == ["colon.io"]
-    hosts(tmp_path, '[host."https://line.io"]\n', "r.io_5000_")
-    assert [route.host for route in routes("r.io:5000/x").mirrors] == ["line.io"]
-    (tmp_path / "certs.d/other.io").mkdir()
-    assert routes("other.io/x") == HostRoutes()
-
-
-def test_a_header_from_the_hosts_configuration_is_a_secret(tmp_path: Path) -> None:
-    hosts(tmp_path, '[host."https://m.io".header]\nAuthorization = "Bearer planted-token"\nX = "short"\n')
-    task = Task({"registries": [], "host_config": True}, check_mode=False)
-    registries = task._registries = Registries(ClientSettings(host_config=True))
-    assert "Bearer planted-token" not in task.secrets()
-    registries.repository(Reference.parse("r.io/a:1"))
-    assert "Bearer planted-token" in task.secrets()
-    assert "short" not in task.secrets()
-
-
-def test_a_server_replaces_the_registry(tmp_path: Path) -> None:
-    hosts(tmp_path, 'server = "http://other.io:5000"\n')
-    server = routes("r.io/x:1").server
-    assert server is not None
-    assert request_address(server, "r.io/x:1") == "other.io:5000/v2/x/manifests/1"
-    assert server.settings.plain_http
-
-
-def test_a_server_that_is_the_registry_itself_changes_nothing(tmp_path: Path) -> None:
-    hosts(tmp_path, 'server = "https://registry-1.docker.io"\n', "docker.io")
-    assert routes("nginx") == HostRoutes()
-
-
-def test_mirrors_of_podman_come_before_those_of_containerd(tmp_path: Path) -> None:
-    conf(tmp_path, '[[registry]]\nlocation = "r.io"\n[[registry.mirror]]\nlocation = "podman.io"\n')
-    hosts(tmp_path, '[host."https://containerd.io"]\n')
-    assert [route.host for route in routes("r.io/x").mirrors] == ["podman.io", "containerd.io"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "host = 1", '[host."ftp://m.io"]', '[host."https://me@m.io"]', '[host."https://m.io"]\nca = 1',
-        '[host."https://m.io"]\nclient = [[1]]', '[host."https://m.io"]\nskip_verify = "no"', '[host."https://m.io"]\nheader = 1', "server = 1", "x",
-        '[host."https://m.io".header]\nX = "a\\r\\nY: b"', '[host."https://m.io".header]\nX = "\u2603"', '[host."https://m.io".header]\n"X Y" = "b"',
-        '[host]\n"https://m.io" = 1',
-    ],
-)  # fmt: skip
-def test_a_malformed_file_of_containerd_is_refused_by_name(tmp_path: Path, text: str) -> None:
-    path = hosts(tmp_path, text)
-    with pytest.raises(UnsupportedFormat, match=str(path)):
-        routes("r.io/x")
