@@ -157,7 +157,9 @@ class BlobUpload:
             start, end = self._received, min(self._received + self._chunk_size, self._descriptor.size)
             headers = {"Content-Type": "application/octet-stream", "Content-Range": f"{start}-{end - 1}"}
             body = functools.partial(self._chunk, start, end - start)
-            response = self._send(Request("PATCH", str(self._location), self._what, headers, body, accepted=(201, 202, 204), repeatable=False))
+            response = self._send(
+                Request("PATCH", str(self._location), self._what, headers=headers, body=body, accepted=(201, 202, 204), repeatable=False)
+            )
             response.close()
             if "Location" in response.headers:
                 self._set_location(response)
@@ -171,7 +173,7 @@ class BlobUpload:
         """Send the request that ends the session. It contains the whole blob unless that was sent before."""
         location = _with_digest(str(self._location), self._descriptor)
         headers = {"Content-Type": "application/octet-stream"}
-        response = self._send(Request("PUT", location, self._what, headers, body, accepted=(201, 204), repeatable=False))
+        response = self._send(Request("PUT", location, self._what, headers=headers, body=body, accepted=(201, 204), repeatable=False))
         check_stored_digest(response, self._descriptor, self._what)
 
     def _chunk(self, start: int, size: int) -> Body:

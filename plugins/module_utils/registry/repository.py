@@ -68,7 +68,7 @@ class Repository:
         """
         try:
             request = Request(
-                "HEAD", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, accepted=(200, 404), has_fallback=True
+                "HEAD", self._manifest_url(reference.target), str(reference), headers={"Accept": ACCEPT}, accepted=(200, 404), has_fallback=True
             )
             response = self._fallback.send(request, reference.digest is None)
         except LongshoreError as error:
@@ -91,7 +91,7 @@ class Repository:
         return self._fetch(reference)[0]
 
     def _fetch(self, reference: Reference) -> tuple[Descriptor, bytes]:
-        request = Request("GET", self._manifest_url(reference.target), str(reference), {"Accept": ACCEPT}, limit=MAX_DOCUMENT)
+        request = Request("GET", self._manifest_url(reference.target), str(reference), headers={"Accept": ACCEPT}, limit=MAX_DOCUMENT)
         return self._fallback.send_and_read(request, reference.digest is None, lambda response: self._read_manifest(reference, response))
 
     def _read_manifest(self, reference: Reference, response: Response) -> tuple[Descriptor, bytes]:
@@ -188,7 +188,7 @@ class Repository:
         accepted: tuple[int, ...] = (200,),
         deadline: float | None = None,
     ) -> Response:
-        return self._fallback.send(Request(method, url, what, headers or {}, accepted=accepted, deadline=deadline), False)
+        return self._fallback.send(Request(method, url, what, headers=headers or {}, accepted=accepted, deadline=deadline), False)
 
     def _manifest_url(self, target: str) -> str:
         return f"/v2/{self.repository}/manifests/{target}"

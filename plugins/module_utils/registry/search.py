@@ -50,7 +50,7 @@ def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[FoundRepository]:
     budget = listing.ListBudget(what)
     for number in range(1, MAX_SEARCH_PAGES + 1):
         url = f"{HUB_SEARCH}?{urlencode({'q': term, 'n': MAX_PAGE_SIZE, 'page': number})}"
-        request = Request("GET", url, what, {"Accept": "application/json"}, limit=MAX_DOCUMENT)
+        request = Request("GET", url, what, headers={"Accept": "application/json"}, limit=MAX_DOCUMENT)
         _response, data = budget.read(functools.partial(endpoint.send, request, ""))
         page = Document.parse(data, what)
         rows = page.children("results")
@@ -61,11 +61,11 @@ def _search_hub(endpoint: Endpoint, term: str) -> t.Iterator[FoundRepository]:
                 continue  # not a valid name: it couldn't be pulled
             description = row.text("description")
             yield FoundRepository(
-                reference,
-                sanitise(description) if description is not None else None,
-                row.number("star_count") or 0,
-                row.boolean("is_official") or False,
-                row.boolean("is_automated") or False,
+                reference=reference,
+                description=sanitise(description) if description is not None else None,
+                stars=row.number("star_count") or 0,
+                official=row.boolean("is_official") or False,
+                automated=row.boolean("is_automated") or False,
             )
         if not rows or number >= (page.number("num_pages") or 1):
             return

@@ -109,7 +109,7 @@ def read_pages(
 
     def request_page(query: str, accepted: tuple[int, ...] = (200,)) -> Response:
         return endpoint.send(
-            Request("GET", f"{path}?{query}" if query else path, what, {"Accept": accept}, accepted=accepted, limit=MAX_DOCUMENT),
+            Request("GET", f"{path}?{query}" if query else path, what, headers={"Accept": accept}, accepted=accepted, limit=MAX_DOCUMENT),
             repository,
         )
 

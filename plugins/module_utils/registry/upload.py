@@ -77,8 +77,8 @@ class RepositoryWriter:
             "PUT",
             f"/v2/{self._repository.repository}/manifests/{target}",
             what,
-            {"Content-Type": descriptor.media_type},
-            lambda: Body(len(data), (data,)),
+            headers={"Content-Type": descriptor.media_type},
+            body=lambda: Body(len(data), (data,)),
             accepted=(201,),
         )
         check_stored_digest(self._repository.endpoint.send(request, self._repository.repository), descriptor, what)

@@ -67,18 +67,18 @@ def test_a_failing_upload_is_tried_as_often_as_retries_says(server: Server, wher
 def test_an_upload_waits_as_long_as_the_registry_asks(server: Server, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: 0)
     server.script(Fault(where, acts.instead(503, b"", ("Retry-After", "1")), times=1))
-    began = time.monotonic()
+    started = time.monotonic()
     send(server, 2)
-    assert time.monotonic() - began >= 1
+    assert time.monotonic() - started >= 1
 
 
 def test_a_wait_beyond_the_deadline_is_not_started(server: Server) -> None:
     server.script(Fault(FINISH, acts.instead(503, b"", ("Retry-After", "3600"))))
-    began = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(RegistryError):
         send(server, 3)
     assert server.count(FINISH) == 1
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
 
 
 def test_the_deadline_for_retries_starts_at_the_last_progress(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,19 +93,19 @@ def test_credentials_that_are_not_utf8_are_an_invalid_option_and_stay_secret() -
     assert "cret" not in str(caught.value)
 
 
-def chosen(headers: list[str], credentials: Credentials | None) -> str:
+def choose(headers: list[str], credentials: Credentials | None) -> str:
     return choose_challenge(parse_challenges(headers), credentials, "image", "r.io").scheme
 
 
 @pytest.mark.parametrize("headers", [["Basic"], [BEARER_TEXT, "Basic realm=x"], ["Negotiate, BASIC"]])
 def test_a_password_is_used_for_basic_if_it_is_offered(headers: list[str]) -> None:
-    assert chosen(headers, ME) == "basic"
+    assert choose(headers, ME) == "basic"
 
 
 @pytest.mark.parametrize("headers", [[BEARER_TEXT], [BEARER_TEXT, "Basic realm=x"], ["Basic realm=x", BEARER_TEXT]])
 @pytest.mark.parametrize("credentials", [None, Credentials("", "", "identity")])
 def test_without_a_password_bearer_is_chosen(headers: list[str], credentials: Credentials | None) -> None:
-    assert chosen(headers, credentials) == "bearer"
+    assert choose(headers, credentials) == "bearer"
 
 
 def test_the_first_of_two_bearer_challenges_is_chosen() -> None:
@@ -113,19 +113,19 @@ def test_the_first_of_two_bearer_challenges_is_chosen() -> None:
     assert choose_challenge(challenges, None, "image", "r.io").parameters["realm"] == "https://one"
 
 
-@pytest.mark.parametrize(("credentials", "words"), [(None, "log in to an auth_file"), (Credentials("", "", "identity"), "identity_token")])
-def test_a_registry_that_accepts_passwords_only_is_reported(credentials: Credentials | None, words: str) -> None:
-    with pytest.raises(Denied, match=rf"image: r\.io asks for a user name .*{words}") as caught:
-        chosen(["Basic"], credentials)
+@pytest.mark.parametrize(("credentials", "message"), [(None, "log in to an auth_file"), (Credentials("", "", "identity"), "identity_token")])
+def test_a_registry_that_accepts_passwords_only_is_reported(credentials: Credentials | None, message: str) -> None:
+    with pytest.raises(Denied, match=rf"image: r\.io asks for a user name .*{message}") as caught:
+        choose(["Basic"], credentials)
     assert caught.value.status == 401
 
 
 @pytest.mark.parametrize(
-    ("headers", "words"), [([], "no scheme that it names"), (["Negotiate"], "negotiate"), (["Digest realm=x, NTLM"], "digest, ntlm")]
+    ("headers", "message"), [([], "no scheme that it names"), (["Negotiate"], "negotiate"), (["Digest realm=x, NTLM"], "digest, ntlm")]
 )
-def test_other_schemes_are_denied_by_name_without_showing_a_secret(headers: list[str], words: str) -> None:
-    with pytest.raises(Denied, match=words) as caught:
-        chosen(headers, ME)
+def test_other_schemes_are_denied_by_name_without_showing_a_secret(headers: list[str], message: str) -> None:
+    with pytest.raises(Denied, match=message) as caught:
+        choose(headers, ME)
     assert "cret" not in str(caught.value)
 
 
@@ -135,7 +135,7 @@ def test_no_repr_shows_credentials() -> None:
 
 
 def test_challenges_are_parsed_in_linear_time() -> None:
-    began = time.process_time()
+    started = time.process_time()
     for header in ("x=y,", "B x=y,", 'B x="', "B ", "B a=, ", "B " + "a" * 100 + ", "):
         parse_challenges(["B " + header * (60_000 // len(header))] * 5)
-    assert time.process_time() - began < 5
+    assert time.process_time() - started < 5

@@ -34,7 +34,7 @@ def password_in(path: Path, document: Any, registry: str = "r.io", repository: s
     return found.password if found is not None else None
 
 
-PLACES = ["env.json", "run/containers/auth.json", "config/containers/auth.json", "docker/config.json", "home/.docker/config.json"]
+DEFAULT_PATHS = ["env.json", "run/containers/auth.json", "config/containers/auth.json", "docker/config.json", "home/.docker/config.json"]
 
 
 def test_the_default_files_are_read_in_order(tmp_path: Path) -> None:
@@ -46,9 +46,9 @@ def test_the_default_files_are_read_in_order(tmp_path: Path) -> None:
         "HOME": str(tmp_path / "home"),
     }
     assert HostCredentials(None, environment).find("r.io", "a") is None
-    for place in reversed(PLACES):
-        write(tmp_path / place, {"auths": {"r.io": auth(place)}})
-        assert HostCredentials(None, environment).find("r.io", "a") == Credentials("me", place)
+    for path in reversed(DEFAULT_PATHS):
+        write(tmp_path / path, {"auths": {"r.io": auth(path)}})
+        assert HostCredentials(None, environment).find("r.io", "a") == Credentials("me", path)
     assert HostCredentials(write(tmp_path / "own.json", {"auths": {"r.io": auth("own")}}), environment).find("r.io", "a") == Credentials("me", "own")
     assert HostCredentials(write(tmp_path / "own.json", {}), environment).find("r.io", "a") is None
 

@@ -75,30 +75,30 @@ SLOW: dict[str, tuple[str, t.Callable[[Repository], object]]] = {
 @pytest.mark.parametrize("what", SLOW)
 def test_a_document_that_arrives_slowly_but_steadily_times_out(what: str) -> None:
     where, call = SLOW[what]
-    with registry(where, SLOW_TOKEN if what == "token" else SLOWLY, what == "token") as asked:
-        began = time.monotonic()
+    with registry(where, SLOW_TOKEN if what == "token" else SLOWLY, what == "token") as opened:
+        started = time.monotonic()
         with pytest.raises(Unreachable, match="within 1 seconds"):
-            call(asked)
-        assert time.monotonic() - began < MAX_SECONDS
+            call(opened)
+        assert time.monotonic() - started < MAX_SECONDS
 
 
 def test_a_blob_has_no_deadline() -> None:
     layer = IMAGE.layers[0]
-    with registry("GET */blobs/*", acts.wire(pace=(max(1, layer.size // 20), 0.1))) as asked:
-        assert Digest.of(b"".join(asked.read_blob(layer))) == layer.digest
+    with registry("GET */blobs/*", acts.wire(pace=(max(1, layer.size // 20), 0.1))) as opened:
+        assert Digest.of(b"".join(opened.read_blob(layer))) == layer.digest
 
 
 def test_slow_redirects_end_at_the_deadline_for_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "DEADLINE", 1.0)
     requests: list[str] = []
 
-    def further(asked: Asked, app: t.Any, places: t.Any) -> Answer:
-        requests.append(asked.target)
+    def further(request: Asked, app: t.Any, places: t.Any) -> Answer:
+        requests.append(request.target)
         time.sleep(0.4)
-        return Answer(307, (("Location", f"{asked.path}?{len(requests)}"),))
+        return Answer(307, (("Location", f"{request.path}?{len(requests)}"),))
 
-    with registry("GET */manifests/*", further) as asked, pytest.raises(Unreachable):
-        fetch(asked)
+    with registry("GET */manifests/*", further) as opened, pytest.raises(Unreachable):
+        fetch(opened)
     assert len(requests) <= 5
 
 
@@ -106,7 +106,7 @@ def endless_pages(size: int) -> Act:
     """Return an endless list of tags, on pages of SIZE bytes."""
     numbers = iter(range(1_000_000))
 
-    def act(asked: Asked, app: t.Any, places: t.Any) -> Answer:
+    def act(request: Asked, app: t.Any, places: t.Any) -> Answer:
         number = next(numbers)
         body = json.dumps({"tags": [str(number)]}).encode() + b" " * size
         return Answer(200, (("Link", f'<?last={number}>; rel="next"'), ("Content-Type", "application/json")), body)
@@ -116,26 +116,26 @@ def endless_pages(size: int) -> Act:
 
 def test_all_pages_of_a_list_share_one_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "DOCUMENT_SECONDS", 60.0)
-    with registry("GET */tags/list*", endless_pages(3_900_000)) as asked, pytest.raises(RegistryError, match="all pages together"):
-        tags.list_tags(asked)
+    with registry("GET */tags/list*", endless_pages(3_900_000)) as opened, pytest.raises(RegistryError, match="all pages together"):
+        tags.list_tags(opened)
 
 
 def test_all_pages_of_a_list_share_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tags, "LIST_SECONDS", 0.5)
-    with registry("GET */tags/list*", endless_pages(1)) as asked, pytest.raises(Unreachable, match="its pages took more than"):
-        tags.list_tags(asked)
+    with registry("GET */tags/list*", endless_pages(1)) as opened, pytest.raises(Unreachable, match="its pages took more than"):
+        tags.list_tags(opened)
 
 
 def test_the_pages_of_a_search_have_the_same_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tags, "MAX_LIST_BYTES", 100_000)
 
-    def page(asked: Asked, app: t.Any, places: t.Any) -> Answer:
+    def page(request: Asked, app: t.Any, places: t.Any) -> Answer:
         return Answer(200, (), json.dumps({"num_pages": 100, "results": [{"name": "team/app"}]}).encode() + b" " * 30_000)
 
-    with registry("GET /search*", page) as asked:
-        monkeypatch.setattr(search, "HUB_SEARCH", f"{asked.endpoint.url}/search")
+    with registry("GET /search*", page) as opened:
+        monkeypatch.setattr(search, "HUB_SEARCH", f"{opened.endpoint.url}/search")
         with pytest.raises(RegistryError, match="all pages together"):
-            list(search._search_hub(asked.endpoint, "app"))
+            list(search._search_hub(opened.endpoint, "app"))
 
 
 def test_too_many_referrers_are_refused_at_the_first_page_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,13 +143,13 @@ def test_too_many_referrers_are_refused_at_the_first_page_above_the_limit(monkey
     entry = {"mediaType": media_types.OCI_MANIFEST, "digest": str(IMAGE.root.digest), "size": 1}
     pages: list[str] = []
 
-    def page(asked: Asked, app: t.Any, places: t.Any) -> Answer:
-        pages.append(asked.target)
+    def page(request: Asked, app: t.Any, places: t.Any) -> Answer:
+        pages.append(request.target)
         body = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry] * 900}).encode()
         return Answer(200, (("Link", f'<?last={len(pages)}>; rel="next"'),), body)
 
-    with registry("GET */referrers/*", page) as asked, pytest.raises(LongshoreError, match="1000"):
-        referrers.list_referrers(asked, IMAGE.root.digest)
+    with registry("GET */referrers/*", page) as opened, pytest.raises(LongshoreError, match="1000"):
+        referrers.list_referrers(opened, IMAGE.root.digest)
     assert len(pages) == 2
 
 
@@ -157,20 +157,20 @@ def test_tags_are_found_by_digest_in_linear_time() -> None:
     digests = [Digest("sha256", f"{number:064x}") for number in range(1000)]
     tags = [f"{referrers.referrers_tag(digest)}.{number}" for digest in digests for number in range(30)]
     body = json.dumps({"tags": tags}).encode()
-    with registry("GET */tags/list*", acts.instead(200, body)) as asked:
-        found = referrers.DigestTags(asked)
+    with registry("GET */tags/list*", acts.instead(200, body)) as opened:
+        found = referrers.DigestTags(opened)
         assert len(found.find(digests[0])) == 30
-        began = time.process_time()
+        started = time.process_time()
         assert sum(len(found.find(digest)) for digest in digests) == 30_000
-        assert time.process_time() - began < 1
+        assert time.process_time() - started < 1
 
 
 def test_cached_documents_have_a_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repository, "MAX_CACHED", 1000)
-    with registry("-") as asked:
+    with registry("-") as opened:
         for number in range(100):
             data = bytes([number]) * 300
-            asked._cache(Digest.of(data), data)
-        assert sum(map(len, asked._documents.values())) == asked._cached_bytes == 900
-        fetch(asked)
-        assert asked.read_document(IMAGE.root) == IMAGE.content[IMAGE.root.digest]
+            opened._cache(Digest.of(data), data)
+        assert sum(map(len, opened._documents.values())) == opened._cached_bytes == 900
+        fetch(opened)
+        assert opened.read_document(IMAGE.root) == IMAGE.content[IMAGE.root.digest]

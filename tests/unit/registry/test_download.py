@@ -49,12 +49,12 @@ class Server:
         self.kind = kind
         self.breaks = list(breaks)
         self.blob = blob
-        self.asked: list[str | None] = []
+        self.ranges: list[str | None] = []
         self.answers: list[FakeResponse] = []
 
     def ask(self, headers: t.Mapping[str, str], accepted: tuple[int, ...], deadline: float | None) -> Response:
         wanted = headers.get("Range")
-        self.asked.append(wanted)
+        self.ranges.append(wanted)
         answer = self._answer(wanted, self.breaks.pop(0) if self.breaks else None)
         self.answers.append(answer)
         assert answer.status in accepted
@@ -67,14 +67,14 @@ class Server:
         start, last = int(match[1]), int(match[2])
         if self.kind.isdigit():
             return FakeResponse(int(self.kind))
-        told = {
+        content_range = {
             "another range": f"bytes {start + 1}-{last}/{len(BLOB)}",
             "another size": f"bytes {start}-{last}/{len(BLOB) + 1}",
             "no range": "",
             "several": f"multipart/byteranges {start}-{last}",
             "unknown size": f"bytes {start}-{last}/*",
         }.get(self.kind, f"bytes {start}-{last}/{len(BLOB)}")
-        return FakeResponse(206, self.blob[start : last + 1], {"Content-Range": told}, breaks)
+        return FakeResponse(206, self.blob[start : last + 1], {"Content-Range": content_range}, breaks)
 
 
 HONEST = ("honours", "unknown size")
@@ -102,7 +102,7 @@ def test_every_byte_arrives_once_however_the_registry_treats_ranges(kind: str, o
 def test_a_range_is_requested_only_to_resume() -> None:
     server = Server(breaks=(300,))
     assert b"".join(download(server).read_from(0)) == BLOB
-    assert server.asked == [None, f"bytes=300-{len(BLOB) - 1}"]
+    assert server.ranges == [None, f"bytes=300-{len(BLOB) - 1}"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -133,13 +133,13 @@ def test_a_permanent_error_is_raised_after_all_tries(breaks: t.Sequence[int]) ->
     server = Server(breaks=breaks)
     with pytest.raises(Unreachable, match=r"blob: r\.test broke off: reset"):
         b"".join(download(server).read_from(0))
-    assert len(server.asked) == len(breaks)
+    assert len(server.ranges) == len(breaks)
 
 
 def test_a_download_with_progress_survives_many_errors() -> None:
     server = Server(breaks=[10] * 100)
     assert b"".join(download(server).read_from(0)) == BLOB
-    assert len(server.asked) == 101
+    assert len(server.ranges) == 101
 
 
 def test_a_slow_trickle_between_errors_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:

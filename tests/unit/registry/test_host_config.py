@@ -102,17 +102,17 @@ def test_another_location_takes_the_place_of_the_prefix(tmp_path: Path) -> None:
 )
 def test_the_longest_prefix_counts(tmp_path: Path, name: str, location: str | None) -> None:
     rules = {"r.io": "one", "r.io/a": "two", "r.io/a/b": "three", "*.r.io": "wild"}
-    conf(tmp_path, "".join(f'[[registry]]\nprefix = "{prefix}"\nlocation = "{place}.io"\n' for prefix, place in rules.items()))
+    conf(tmp_path, "".join(f'[[registry]]\nprefix = "{prefix}"\nlocation = "{host}.io"\n' for prefix, host in rules.items()))
     upstream = routes(name).upstream
     expected = location if location is None or "." in location else f"{location}.io"
     assert (upstream.host if upstream is not None else None) == expected
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_of_two_wildcards_and_a_name_the_longest_counts(tmp_path: Path, turned: bool) -> None:
+@pytest.mark.parametrize("reverse", [False, True])
+def test_of_two_wildcards_and_a_name_the_longest_counts(tmp_path: Path, reverse: bool) -> None:
     rules = {"*.r.io": "wide", "*.eu.r.io": "narrow", "one.eu.r.io": "exact"}
-    tables = [f'[[registry]]\nprefix = "{prefix}"\nlocation = "{place}.io"\n' for prefix, place in rules.items()]
-    conf(tmp_path, "".join(reversed(tables) if turned else tables))
+    tables = [f'[[registry]]\nprefix = "{prefix}"\nlocation = "{host}.io"\n' for prefix, host in rules.items()]
+    conf(tmp_path, "".join(reversed(tables) if reverse else tables))
     found = [routes(f"{host}.r.io/a:1").upstream for host in ("x", "x.eu", "one.eu", "y.one.eu")]
     assert [route.host if route is not None else None for route in found] == ["wide.io", "narrow.io", "exact.io", "narrow.io"]
 
@@ -277,7 +277,7 @@ def test_a_registry_may_be_listed_twice_if_both_tables_agree(tmp_path: Path) -> 
 
 
 def test_of_two_tables_for_one_prefix_in_a_file_the_first_counts(tmp_path: Path) -> None:
-    conf(tmp_path, "".join(f'[[registry]]\nprefix = "r.io"\nlocation = "{place}.io"\n' for place in ("one", "two")))
+    conf(tmp_path, "".join(f'[[registry]]\nprefix = "r.io"\nlocation = "{host}.io"\n' for host in ("one", "two")))
     upstream = routes("r.io/x").upstream
     assert upstream is not None
     assert upstream.host == "one.io"

@@ -28,8 +28,8 @@ class OneScope(TokenDoor):
     def challenge(self, scope: str | None, error: str | None = None) -> str:
         return super().challenge(self.scope, error)
 
-    def stops(self, asked: Asked, scope: str | None) -> Answer | None:
-        return super().stops(asked, None)
+    def stops(self, request: Asked, scope: str | None) -> Answer | None:
+        return super().stops(request, None)
 
 
 class TokenRegistry(t.NamedTuple):
@@ -45,9 +45,9 @@ class TokenRegistry(t.NamedTuple):
 def token_registry() -> t.Iterator[TokenRegistry]:
     tokens, scopes = Tokens({USER: PASSWORD}), []
 
-    def answer(asked: Asked) -> Answer:
-        scopes.append(asked.values("scope"))
-        return tokens(asked)
+    def answer(request: Asked) -> Answer:
+        scopes.append(request.values("scope"))
+        return tokens(request)
 
     with Server(answer) as token_server:
         door = OneScope(tokens, f"{token_server.url}/token")
@@ -74,15 +74,15 @@ def test_the_repositorys_scope_is_requested_if_the_challenge_names_none(token_re
 
 
 @pytest.mark.parametrize(
-    ("named", "asked"),
+    ("scope", "requested"),
     [
         ("everything", ["everything"]),
         ("everything repository:team/app:pull", ["everything", "repository:team/app:pull"]),
         ("aws repository:team/app:pull,push", ["aws", "repository:team/app:pull,push"]),
     ],
 )
-def test_a_scope_without_a_colon_is_requested_unchanged(token_registry: TokenRegistry, named: str, asked: list[str]) -> None:
-    token_registry.door.scope = named
+def test_a_scope_without_a_colon_is_requested_unchanged(token_registry: TokenRegistry, scope: str, requested: list[str]) -> None:
+    token_registry.door.scope = scope
     reference = Reference.parse(f"{token_registry.host}/team/app:1")
     assert token_registry.registries.repository(reference).fetch_manifest(reference)
-    assert token_registry.scopes == [asked]
+    assert token_registry.scopes == [requested]

@@ -109,7 +109,7 @@ def test_a_loopback_host_is_recognised_by_name_or_address(host: str, answer: boo
 
 
 @pytest.mark.parametrize(
-    ("proxy", "place"),
+    ("proxy", "shown"),
     [
         ("http://proxy:3128", "http://proxy:3128"),
         ("proxy:3128", "http://proxy:3128"),
@@ -119,8 +119,8 @@ def test_a_loopback_host_is_recognised_by_name_or_address(host: str, answer: boo
         ("http://[::1", "http://[::1"),
     ],
 )
-def test_a_proxy_is_shown_without_userinfo(proxy: str, place: str) -> None:
-    assert describe_proxy(proxy) == place
+def test_a_proxy_is_shown_without_userinfo(proxy: str, shown: str) -> None:
+    assert describe_proxy(proxy) == shown
 
 
 @pytest.mark.parametrize("character", ["/", "#", "?", "\\", " "])

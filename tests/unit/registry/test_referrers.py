@@ -60,10 +60,10 @@ class FakeEndpoint:
 
     answers: t.Mapping[str, Answer | LongshoreError]
     registry: str = "r.test"
-    asked: list[str] = dataclasses.field(default_factory=list)
+    requests: list[str] = dataclasses.field(default_factory=list)
 
     def send(self, request: Request, repository: str) -> Response:
-        self.asked.append(request.url)
+        self.requests.append(request.url)
         answer = self.answers.get(request.url) or self.answers.get(urlsplit(request.url).path) or ImageNotFound("not there", status=404)
         if isinstance(answer, LongshoreError):
             raise answer
@@ -87,13 +87,13 @@ class NoMirrors:
         return read(self.send(request, by_tag))
 
 
-def behind(endpoint: FakeEndpoint) -> Repository:
+def repository_at(endpoint: FakeEndpoint) -> Repository:
     return Repository(t.cast(Endpoint, endpoint), "team/app", "r.test", t.cast(MirrorFallback, NoMirrors(endpoint)))
 
 
 def repository(**answers: Answer | LongshoreError) -> Repository:
     paths = {"api": API, "by_tag": BY_TAG, "tags": LIST}
-    return behind(FakeEndpoint({paths.get(name, name): answer for name, answer in answers.items()}))
+    return repository_at(FakeEndpoint({paths.get(name, name): answer for name, answer in answers.items()}))
 
 
 def entry(number: int, **members: t.Any) -> dict[str, t.Any]:
@@ -112,8 +112,8 @@ def test_the_referrers_api_is_read_page_by_page() -> None:
     found = FakeEndpoint(
         {API: Answer(index(entry(1), entry(2)), [f'<{API}?page=2>; rel="next"']), f"{API}?page=2": Answer(index(entry(2), entry(3)))}
     )
-    listed = list_referrers(behind(found), SUBJECT)
-    assert (numbers(listed), listed.kept_by_registry, found.asked) == ([1, 2, 3], True, [API, f"{API}?page=2"])
+    listed = list_referrers(repository_at(found), SUBJECT)
+    assert (numbers(listed), listed.kept_by_registry, found.requests) == ([1, 2, 3], True, [API, f"{API}?page=2"])
 
 
 def test_the_referrers_api_may_return_an_empty_list() -> None:
@@ -177,12 +177,12 @@ def test_a_new_list_does_not_depend_on_the_order() -> None:
 
 def test_tags_that_belong_to_a_digest_begin_with_it_and_a_dot() -> None:
     tag = referrers_tag(SUBJECT)
-    told = [f"{tag}.sig", tag, f"{tag}x.sig", "1", f"{tag}.0123.meta", "sha256-" + "b" * 64 + ".sig"]
-    endpoint = FakeEndpoint({LIST: Answer(json.dumps({"tags": told}).encode())})
-    tags = DigestTags(behind(endpoint))
+    tag_names = [f"{tag}.sig", tag, f"{tag}x.sig", "1", f"{tag}.0123.meta", "sha256-" + "b" * 64 + ".sig"]
+    endpoint = FakeEndpoint({LIST: Answer(json.dumps({"tags": tag_names}).encode())})
+    tags = DigestTags(repository_at(endpoint))
     assert [reference.tag for reference in tags.find(SUBJECT)] == [f"{tag}.0123.meta", f"{tag}.sig"]
     assert tags.find(Digest("sha256", "c" * 64)) == []
-    assert len(endpoint.asked) == 1
+    assert len(endpoint.requests) == 1
 
 
 @pytest.mark.parametrize("answer", [Denied("no", 403), ImageNotFound("no", 404), Answer(b"<html>")], ids=["denied", "not there", "odd"])

@@ -63,12 +63,12 @@ def test_each_status_has_an_error_class(status: int, kind: type[LongshoreError])
 
 
 @pytest.mark.parametrize(
-    ("authorization", "words"),
+    ("authorization", "message"),
     [("Basic c2VjcmV0", "refuses this user name and password"), ("Bearer secret", "refuses the token"), (None, "refuses the credentials")],
 )
-def test_the_error_names_the_kind_of_the_refused_credentials(authorization: str | None, words: str) -> None:
+def test_the_error_names_the_kind_of_the_refused_credentials(authorization: str | None, message: str) -> None:
     error = error_from_response(FakeAnswer(401), "GET", "image", 100, authorization)
-    assert f"image: r.io {words}" in str(error)
+    assert f"image: r.io {message}" in str(error)
     assert "ecret" not in str(error)
 
 
@@ -81,7 +81,7 @@ def test_the_message_contains_the_registrys_errors() -> None:
 def test_messages_of_registries_are_few_short_and_without_control_characters() -> None:
     error = error_of({"errors": [{"code": "\x1b[31m", "message": "m\r\n" * 400}] * 20})
     assert len(error.registry_errors) == 5
-    assert all(len(words) <= 300 and words.isprintable() for words in error.registry_errors)
+    assert all(len(message) <= 300 and message.isprintable() for message in error.registry_errors)
     assert len(str(error)) <= 1000
     assert str(error).isprintable()
 
@@ -105,16 +105,16 @@ def test_no_body_causes_an_error(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "remaining", "told"),
+    ("limit", "remaining", "expected"),
     [
         ("100;w=21600", "76;w=21600", (100, 76)), ("100", "0", (100, 0)), (" 100 ", None, (100, None)), (None, "5;w=1", (None, 5)),
         (None, None, None), ("", "x", None),
         ("-1", "1e5", None), ("1.5", None, (1, None)), ("٣", None, None), ("9" * 13, "9" * 12, (None, 10**12 - 1)), ("w=1;100", None, None),
     ],
 )  # fmt: skip
-def test_the_rate_limit_is_read_from_docker_hubs_headers(limit: str | None, remaining: str | None, told: Any) -> None:
+def test_the_rate_limit_is_read_from_docker_hubs_headers(limit: str | None, remaining: str | None, expected: Any) -> None:
     headers = {name: value for name, value in {"RateLimit-Limit": limit, "RateLimit-Remaining": remaining}.items() if value is not None}
-    assert read_rate_limit(headers) == told
+    assert read_rate_limit(headers) == expected
 
 
 @pytest.mark.parametrize(

@@ -20,23 +20,23 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.http.ret
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Record the waits without waiting."""
-    begun: list[float] = []
-    monkeypatch.setattr(time, "sleep", begun.append)
-    return begun
+    recorded: list[float] = []
+    monkeypatch.setattr(time, "sleep", recorded.append)
+    return recorded
 
 
 def error(retry_after: float | None = None) -> LongshoreError:
-    fault = Unreachable("the fault")
-    fault.retry_after = retry_after
-    return fault
+    result = Unreachable("the fault")
+    result.retry_after = retry_after
+    return result
 
 
-@pytest.mark.parametrize(("attempt", "most"), [(0, 0.5), (1, 1), (2, 2), (3, 4), (4, 8)])
-def test_waits_are_random_and_double_from_half_a_second_on(waits: list[float], attempt: int, most: float) -> None:
+@pytest.mark.parametrize(("attempt", "longest"), [(0, 0.5), (1, 1), (2, 2), (3, 4), (4, 8)])
+def test_waits_are_random_and_double_from_half_a_second_on(waits: list[float], attempt: int, longest: float) -> None:
     for _time in range(500):
         wait_before_retry(attempt, time.monotonic() + 100, error())
-    assert 0 <= min(waits) < most / 10
-    assert most * 0.9 < max(waits) <= most
+    assert 0 <= min(waits) < longest / 10
+    assert longest * 0.9 < max(waits) <= longest
 
 
 def test_the_wait_that_a_registry_asks_for_is_kept_exactly(waits: list[float]) -> None:
@@ -59,11 +59,11 @@ def test_retry_after_may_be_in_seconds(header: str, wait: float) -> None:
     assert retry_after_seconds(header) == wait
 
 
-@pytest.mark.parametrize(("seconds", "least", "most"), [(1000, 900, 1000), (-1000, 0, 0)])
-def test_retry_after_may_be_a_date_and_the_past_means_now(seconds: float, least: float, most: float) -> None:
+@pytest.mark.parametrize(("seconds", "shortest", "longest"), [(1000, 900, 1000), (-1000, 0, 0)])
+def test_retry_after_may_be_a_date_and_the_past_means_now(seconds: float, shortest: float, longest: float) -> None:
     wait = retry_after_seconds(email.utils.formatdate(time.time() + seconds, usegmt=True))
     assert wait is not None
-    assert least <= wait <= most
+    assert shortest <= wait <= longest
 
 
 @pytest.mark.parametrize("header", [None, "", "soon", "-5", "1.5", "²", "Mon, 99 Foo 2026 00:00:00 GMT"])

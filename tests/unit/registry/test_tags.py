@@ -52,11 +52,11 @@ class FakeEndpoint:
 
     answers: t.Callable[[str], Answer]
     registry: str = "r.test"
-    asked: list[str] = dataclasses.field(default_factory=list)
+    requests: list[str] = dataclasses.field(default_factory=list)
 
     def send(self, request: Request, repository: str) -> Response:
         query = urlsplit(request.url).query
-        self.asked.append(request.url)
+        self.requests.append(request.url)
         answer = self.answers(query)
         if answer.status == 404:
             raise ImageNotFound("not there", status=404)
@@ -69,14 +69,14 @@ def names(key: str, *values: t.Any, links: t.Sequence[str] = ()) -> Answer:
 
 
 def repository(endpoint: FakeEndpoint) -> Repository:
-    way = t.cast(Endpoint, endpoint)
-    return Repository(way, "team/app", "r.test", MirrorFallback([way], "team/app"))
+    as_endpoint = t.cast(Endpoint, endpoint)
+    return Repository(as_endpoint, "team/app", "r.test", MirrorFallback([as_endpoint], "team/app"))
 
 
 def tags_of(answers: t.Callable[[str], Answer]) -> tuple[list[str] | None, list[str]]:
     endpoint = FakeEndpoint(answers)
     found = tags.list_tags(repository(endpoint), 2)
-    return (None if found is None else [str(tag) for tag in found]), endpoint.asked
+    return (None if found is None else [str(tag) for tag in found]), endpoint.requests
 
 
 def pages(query: str) -> Answer:
@@ -87,9 +87,9 @@ def pages(query: str) -> Answer:
 
 
 def test_pages_are_requested_until_there_is_no_next_link() -> None:
-    found, asked = tags_of(pages)
+    found, requests = tags_of(pages)
     assert found == [f"r.test/team/app:{number}" for number in range(6)]
-    assert asked == [f"/v2/team/app/tags/list?{query}" for query in ("n=2", "last=2&n=2", "last=4&n=2")]
+    assert requests == [f"/v2/team/app/tags/list?{query}" for query in ("n=2", "last=2&n=2", "last=4&n=2")]
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_pages_are_requested_until_there_is_no_next_link() -> None:
     ],
 )
 def test_the_next_page_is_requested_from_the_same_path(link: str) -> None:
-    found, asked = tags_of(lambda query: names("tags", "b", links=[] if query == "last=b" else [link]))
+    found, requests = tags_of(lambda query: names("tags", "b", links=[] if query == "last=b" else [link]))
     assert found == ["r.test/team/app:b"]
-    assert asked[1:] == ["/v2/team/app/tags/list?last=b"]
+    assert requests[1:] == ["/v2/team/app/tags/list?last=b"]
 
 
 @pytest.mark.parametrize("link", ['</x?last=b>; rel="prev"', "</x?last=b>", "", '<>; rel="nextish"', '</x?last=b>; rel="prev next2"'])
@@ -149,7 +149,7 @@ def test_a_list_that_continues_at_another_host_is_refused_without_a_request(addr
     endpoint = FakeEndpoint(lambda query: names("tags", "a", links=[f'<{address}>; rel="next"']))
     with pytest.raises(RegistryError, match="another host"):
         tags.list_tags(repository(endpoint))
-    assert len(endpoint.asked) == 1
+    assert len(endpoint.requests) == 1
 
 
 def test_a_list_that_repeats_a_page_is_refused() -> None:
@@ -170,9 +170,9 @@ def test_more_names_than_are_allowed_are_refused(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_registry_that_refuses_the_page_size_is_asked_without_one() -> None:
-    found, asked = tags_of(lambda query: Answer(b"", status=400) if query else names("tags", "a"))
+    found, requests = tags_of(lambda query: Answer(b"", status=400) if query else names("tags", "a"))
     assert found == ["r.test/team/app:a"]
-    assert asked == ["/v2/team/app/tags/list?n=2", "/v2/team/app/tags/list"]
+    assert requests == ["/v2/team/app/tags/list?n=2", "/v2/team/app/tags/list"]
 
 
 def test_a_missing_repository_has_no_list_and_an_empty_one_has_an_empty_list() -> None:

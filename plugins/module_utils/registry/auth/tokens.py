@@ -76,7 +76,9 @@ class TokenServer:
         data = self._query(form).encode("ascii")
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         body = functools.partial(Body, len(data), (data,))
-        return self._send(Request("POST", self.realm, what, headers, body, accepted=(200, 404), same_host_only=True, limit=MAX_TOKEN_ANSWER))
+        return self._send(
+            Request("POST", self.realm, what, headers=headers, body=body, accepted=(200, 404), same_host_only=True, limit=MAX_TOKEN_ANSWER)
+        )
 
     def _query(self, fields: list[tuple[str, str]]) -> str:
         return urlencode([("service", self.service), *fields] if self.service is not None else fields)
@@ -123,12 +125,12 @@ def find_token_server(
     check(realm)
     is_registry_host = url_origin(registry_url)[1:] == (host, port)
     return TokenServer(
-        realm,
-        challenge.parameters.get("service"),
-        client,
-        settings if is_registry_host else dataclasses.replace(settings, headers=()),
-        None if _is_listed(host, port, scheme, settings.token_hosts) else local_peers,
-        functools.partial(check, error_class=RegistryError),
+        realm=realm,
+        service=challenge.parameters.get("service"),
+        client=client,
+        settings=settings if is_registry_host else dataclasses.replace(settings, headers=()),
+        local_peers=None if _is_listed(host, port, scheme, settings.token_hosts) else local_peers,
+        check_redirect=functools.partial(check, error_class=RegistryError),
     )
 
 

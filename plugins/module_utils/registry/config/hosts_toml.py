@@ -32,7 +32,7 @@ def routes_from_hosts_file(document: Table, path: str, registry: str) -> HostRou
     server_route = _read_route(server, document, None, f"{path}: server") if server else None
     if server_route is not None and server_route.host in (registry, HUB_HOST if registry == DOCKER_HUB else registry) and not _has_settings(document):
         server_route = None
-    return HostRoutes(tuple(route for route in mirrors if route.tags or route.digests), server=server_route)
+    return HostRoutes(mirrors=tuple(route for route in mirrors if route.tags or route.digests), server=server_route)
 
 
 def _has_settings(table: Table) -> bool:
@@ -49,9 +49,9 @@ def _read_route(address: str, table: Table, namespace: str | None, what: str) ->
     capabilities = read_strings(table, "capabilities", what) or _ALL
     registry = DOCKER_HUB if parts.netloc == HUB_HOST else parts.netloc
     return Route(
-        parts.netloc,
-        _read_settings(table, parts.scheme == "http", what),
-        registry,
+        host=parts.netloc,
+        settings=_read_settings(table, parts.scheme == "http", what),
+        registry=registry,
         root=path if is_whole else f"{path}/v2",
         namespace=namespace,
         tags="resolve" in capabilities and "pull" in capabilities,

@@ -88,24 +88,24 @@ class Routes:
 
 def find_routes(reference: Reference, settings: ClientSettings, host_config: HostConfig | None) -> Routes:
     """Return the routes to a repository. The task's mirrors replace the host's. Raises Denied for a registry that the host's configuration blocks."""
-    route_settings = settings.for_host(reference.registry)
-    task_mirrors = tuple(mirror_route(mirror, reference.registry) for mirror in route_settings.mirrors)
+    registry_settings = settings.for_host(reference.registry)
+    task_mirrors = tuple(mirror_route(mirror, reference.registry) for mirror in registry_settings.mirrors)
     host_routes = host_config.routes(reference) if host_config is not None else HostRoutes()
     if host_routes.blocked_by is not None:
         raise Denied(f"{reference.context} is blocked by {host_routes.blocked_by}; set host_config: false to ignore that")
     mirrors = task_mirrors or tuple(_apply_task_settings(mirror, settings) for mirror in host_routes.mirrors)
-    registry_route = _make_registry_route(reference, settings, route_settings, host_routes)
+    registry_route = _make_registry_route(reference, settings, registry_settings, host_routes)
     upstream = _apply_task_settings(host_routes.upstream, settings) if host_routes.upstream is not None else registry_route
-    return Routes(mirrors, upstream, registry_route, route_settings.mirror_only and bool(task_mirrors))
+    return Routes(mirrors, upstream, registry_route, registry_settings.mirror_only and bool(task_mirrors))
 
 
-def _make_registry_route(reference: Reference, settings: ClientSettings, route_settings: HostSettings, host_routes: HostRoutes) -> Route:
+def _make_registry_route(reference: Reference, settings: ClientSettings, registry_settings: HostSettings, host_routes: HostRoutes) -> Route:
     if host_routes.server is not None:
         return _apply_task_settings(host_routes.server, settings)
     host = HUB_HOST if reference.registry == DOCKER_HUB else reference.registry
-    if host_routes.insecure and route_settings.plain_http is None:
-        route_settings = dataclasses.replace(route_settings, validate_certs=False, detect_plain_http=True)
-    return Route(host, route_settings, reference.registry)
+    if host_routes.insecure and registry_settings.plain_http is None:
+        registry_settings = dataclasses.replace(registry_settings, validate_certs=False, detect_plain_http=True)
+    return Route(host=host, settings=registry_settings, registry=reference.registry)
 
 
 def _apply_task_settings(route: Route, settings: ClientSettings) -> Route:
@@ -138,4 +138,11 @@ def mirror_route(mirror: Mirror, registry: str) -> Route:
     if not is_valid or "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidOption(f"mirrors of {registry}: a url must be http:// or https://, a host, optionally a port and a path, and nothing else")
     settings = dataclasses.replace(mirror.settings, plain_http=parts.scheme == "http")
-    return Route(parts.netloc, settings, parts.netloc, added_prefix=parts.path.strip("/"), namespace=registry, tags=mirror.resolve_tags)
+    return Route(
+        host=parts.netloc,
+        settings=settings,
+        registry=parts.netloc,
+        added_prefix=parts.path.strip("/"),
+        namespace=registry,
+        tags=mirror.resolve_tags,
+    )

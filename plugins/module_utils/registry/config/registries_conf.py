@@ -225,12 +225,14 @@ def _read_mirror(table: _Table, only_digests: bool) -> Location:
         raise _InvalidSetting("a mirror has pull-from-mirror although its registry has mirror-by-digest-only", table, "pull-from-mirror")
     if use and use not in _PULL_FROM_MIRROR:
         raise _InvalidSetting(f"pull-from-mirror can't be {use[:100]!r}, but one of {', '.join(_PULL_FROM_MIRROR)}", table, "pull-from-mirror")
-    return Location(location, table.value("insecure", bool, False), use != "digest-only" and not only_digests, use != "tag-only")
+    is_insecure = table.value("insecure", bool, False)
+    return Location(location, is_insecure, tags=use != "digest-only" and not only_digests, digests=use != "tag-only")
 
 
 def _rule(prefix: str, location: str, insecure: bool, blocked: bool, mirrors: tuple[Location, ...], path: str) -> RegistryRule:
     """Return a rule. A location that is a wildcard names no host and means the registry itself."""
-    return RegistryRule(prefix, "" if location.startswith("*.") else location, insecure, blocked, mirrors, path)
+    registry = "" if location.startswith("*.") else location
+    return RegistryRule(prefix=prefix, location=registry, insecure=insecure, blocked=blocked, mirrors=mirrors, path=path)
 
 
 def _check_wildcard(prefix: str, table: _Table, key: str) -> None:
@@ -248,7 +250,7 @@ def routes_from_rule(rule: RegistryRule, reference: Reference) -> HostRoutes:
     upstream = None
     if rule.location and rule.location != matched:
         upstream = _route(rule, Location(rule.location, rule.insecure), matched, reference)
-    return HostRoutes(mirrors, upstream, insecure=rule.insecure, blocked_by=rule.path if rule.blocked else None)
+    return HostRoutes(mirrors=mirrors, upstream=upstream, insecure=rule.insecure, blocked_by=rule.path if rule.blocked else None)
 
 
 def _route(rule: RegistryRule, location: Location, matched: str, reference: Reference) -> Route:
@@ -263,5 +265,11 @@ def _route(rule: RegistryRule, location: Location, matched: str, reference: Refe
     settings = HostSettings(validate_certs=not location.insecure, detect_plain_http=location.insecure)
     host = HUB_HOST if registry == DOCKER_HUB else registry
     return Route(
-        host, settings, registry, removed_prefix=matched.partition("/")[2], added_prefix=added_prefix, tags=location.tags, digests=location.digests
+        host=host,
+        settings=settings,
+        registry=registry,
+        removed_prefix=matched.partition("/")[2],
+        added_prefix=added_prefix,
+        tags=location.tags,
+        digests=location.digests,
     )
