@@ -90,7 +90,7 @@ class TokenServer:
         except ForbiddenAddress as error:
             raise Denied(f"{error.message}, or the token server is listed in token_hosts of the registry", status=401) from error
         except ImageNotFound as error:
-            raise RegistryError(f"{request.what}: there is no token server at {redact_url(self.realm)}", status=404) from error
+            raise RegistryError(f"{request.what}: there are no tokens at {redact_url(self.realm)}", status=404) from error
 
     def _read_token(self, response: Response, scopes: tuple[str, ...], requested_at: float, what: str) -> Token:
         address = redact_url(self.realm)

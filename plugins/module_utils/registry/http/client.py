@@ -92,11 +92,11 @@ class HttpClient:
                     throttle.record_success()
                     return response
                 error = self._retryable_error(response, request, throttle, slot)
-            except _TransientError as fault:
-                error = Unreachable(f"{request.what}: {fault.place or describe_origin(request.url)} can't be reached: {fault}")
-                error.elsewhere = fault.elsewhere
-            except Interrupted as fault:
-                error = Unreachable(f"{request.what}: {describe_origin(request.url)} broke off its answer: {fault}")
+            except _TransientError as failure:
+                error = Unreachable(f"{request.what}: {failure.place or describe_origin(request.url)} can't be reached: {failure}")
+                error.elsewhere = failure.elsewhere
+            except Interrupted as failure:
+                error = Unreachable(f"{request.what}: {describe_origin(request.url)} broke off its answer: {failure}")
             except BaseException:
                 slot.release()
                 raise
@@ -110,8 +110,8 @@ class HttpClient:
         """Return the error for a response if a retry may help. Raises the error if not."""
         try:
             error = error_from_response(response, request.method, request.what, MAX_ERROR_BODY, request.authorization)
-        except Interrupted as fault:
-            raise _TransientError(str(fault)) from fault
+        except Interrupted as failure:
+            raise _TransientError(str(failure)) from failure
         finally:
             response.close()
         error.elsewhere = url_origin(response.url) != url_origin(request.url)
@@ -134,8 +134,8 @@ class HttpClient:
                 raise _TransientError("its redirects take too long")
             try:
                 response = self._request(request, url, authorization, settings, deadline, local_peers)
-            except (Unreachable, _TransientError) as fault:
-                fault.elsewhere = url_origin(url) != url_origin(request.url)
+            except (Unreachable, _TransientError) as failure:
+                failure.elsewhere = url_origin(url) != url_origin(request.url)
                 raise
             self._record_rate_limit(response)
             location = response.headers.get("Location")
