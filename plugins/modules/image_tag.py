@@ -150,7 +150,7 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """What tagging changes: each target, from the digest it has to the digest of the source."""
     targets = [target.as_tag() for target in task.references("targets")]
-    source = task.store.get_complete_entry(task.selectors("name")[0], believes_others=True)
+    source = task.store.get_complete_entry(task.selectors("name")[0], trust_others=True)
     return plan_tag(task.store, source, targets, keep=task.params["existing"] == "keep", host=task.host)
 
 

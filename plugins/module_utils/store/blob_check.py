@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looking at a blob for what it is, whatever the record says of it (promise I8)."""
+"""Check a blob on disk, without trusting the record of verified blobs (promise I8)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if t.TYPE_CHECKING:
 
 
 def check_blob(store: Store, digest: Digest, size: int | None) -> str | None:
-    """What is wrong with a blob, in a word; None for a good one. SIZE is None where no descriptor tells it. The record learns what was found."""
+    """Return the problem of a blob as one word, None if the blob is good, and update the record of verified blobs.
+
+    Pass None for SIZE if no descriptor gives the size.
+    """
     try:
         status = store.entry_status(digest)
     except InputOutputError:
@@ -26,21 +29,21 @@ def check_blob(store: Store, digest: Digest, size: int | None) -> str | None:
         return "missing"
     if not stat.S_ISREG(status.st_mode):
         return "irregular"
-    problem = _problem_of(store, digest, size)
-    if problem is None and not store.verified.knows(digest, status):
+    problem = _find_problem(store, digest, size)
+    if problem is None and not store.verified.is_verified(digest, status):
         store.verified.add(digest, status)
-    if problem not in (None, "missing") and not store.verified.rejects(digest, status):
-        store.verified.reject(digest, status)
+    if problem not in (None, "missing") and not store.verified.is_wrong(digest, status):
+        store.verified.mark_wrong(digest, status)
     return problem
 
 
-def _problem_of(store: Store, digest: Digest, size: int | None) -> str | None:
+def _find_problem(store: Store, digest: Digest, size: int | None) -> str | None:
     try:
-        found, length = hash_stream(store.read_unverified(digest), digest.algorithm)
+        actual, length = hash_stream(store.read_unverified(digest), digest.algorithm)
     except FileNotFoundError:
         return "missing"
     except InputOutputError:
         return "unreadable"
     if size is not None and length < size:
         return "truncated"
-    return None if found == digest and size in (None, length) else "altered"
+    return None if actual == digest and size in (None, length) else "altered"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which repositories of registries blobs came from or went to."""
+"""The record of the repositories that blobs were pulled from or pushed to."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from ..oci.digest import Digest
 from .cache import Cache
 
 MAX_BLOBS = MAX_BLOB_ORIGINS
-MAX_PLACES = 4
+MAX_REPOSITORIES = 4
 
 
 class BlobOrigins(Cache[tuple[str, ...]]):
-    """A bounded record of `registry/repository` by digest, the last ones first. A registry that is asked to link a blob decides for itself."""
+    """A bounded map from digest to `registry/repository` names, most recent first.
+
+    It only suggests repositories to mount a blob from: the registry decides whether it does.
+    """
 
     def __init__(self, path: str, open_folder: t.Callable[[], Folder | None] | None = None) -> None:
-        super().__init__(path, MAX_BLOBS, _read_places, open_folder)
+        super().__init__(path, MAX_BLOBS, _parse_repositories, open_folder)
 
-    def places(self, digest: Digest) -> tuple[str, ...]:
-        return self.value(digest) or ()
+    def repositories(self, digest: Digest) -> tuple[str, ...]:
+        return self.get(digest) or ()
 
-    def add(self, digest: Digest, place: str) -> None:
-        """What is known already is no news, so that a run that changes nothing writes nothing."""
-        known = self.places(digest)
-        if place not in known:
-            self.note(digest, (place, *known)[:MAX_PLACES])
+    def add(self, digest: Digest, repository: str) -> None:
+        """Record that REPOSITORY has the blob. Do nothing if this is recorded already, so that a run that changes nothing writes nothing."""
+        recorded = self.repositories(digest)
+        if repository not in recorded:
+            self.set(digest, (repository, *recorded)[:MAX_REPOSITORIES])
 
 
-def _read_places(value: t.Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(place, str) for place in value):
-        raise ValueError("a list of texts is expected")
+def _parse_repositories(value: t.Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError("a list of strings is expected")
     return tuple(value)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small files of the store in which runs note what spares the next ones work."""
+"""Small files of the store in which a run records facts that save later runs work."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ _Value = t.TypeVar("_Value")
 
 
 class Cache(t.Generic[_Value]):
-    """A value for each of at most LIMIT digests, the youngest last. Nothing is decided by it: without the file a run only does more."""
+    """A file that maps at most LIMIT digests to values, most recent last.
+
+    It only saves work: without the file a run does more work and returns the same results.
+    """
 
     def __init__(self, path: str, limit: int, parse: t.Callable[[t.Any], _Value], open_folder: t.Callable[[], Folder | None] | None = None) -> None:
-        """PARSE makes a value of what JSON has for it, and raises ValueError or TypeError for anything else.
+        """PARSE converts a JSON value into a value of the cache and raises ValueError or TypeError if it can't.
 
-        OPEN_FOLDER returns the open folder that holds the file, None if it is missing; without it the file is opened by its path.
+        OPEN_FOLDER returns the open folder that holds the file, None if it is missing. Without OPEN_FOLDER the file is opened by its path.
         """
         self.path = path
         self.name = os.path.basename(path)
@@ -35,45 +38,46 @@ class Cache(t.Generic[_Value]):
         self._limit = limit
         self._parse = parse
         self._values: dict[str, _Value] | None = None
-        self._news: dict[str, _Value] = {}
+        self._unsaved: dict[str, _Value] = {}
 
     @property
     def is_unsaved(self) -> bool:
-        return bool(self._news)
+        return bool(self._unsaved)
 
-    def value(self, digest: Digest) -> _Value | None:
+    def get(self, digest: Digest) -> _Value | None:
         if self._values is None:
-            self._values = self._read()
+            self._values = self._read_values()
         key = str(digest)
-        return self._news.get(key) or self._values.get(key)
+        return self._unsaved.get(key) or self._values.get(key)
 
-    def note(self, digest: Digest, value: _Value) -> None:
-        self._news[str(digest)] = value
+    def set(self, digest: Digest, value: _Value) -> None:
+        self._unsaved[str(digest)] = value
 
     def to_bytes(self) -> bytes:
-        """The record as it is on disk now, with our news as its youngest entries and the oldest left out above the bound."""
-        values = self._read()
-        for key, value in self._news.items():
+        """Return the new content of the file: the values on disk now, then the unsaved ones. Above the limit, the oldest values are dropped."""
+        values = self._read_values()
+        for key, value in self._unsaved.items():
             values.pop(key, None)
             values[key] = value
         return json.dumps(dict(list(values.items())[-self._limit :]), separators=(",", ":")).encode("ascii")
 
-    def on_disk(self) -> bytes:
-        """The file as it is. Raises FileNotFoundError, InputOutputError, StoreDamaged."""
+    def read_file(self) -> bytes:
+        """Return the content of the file. Raises FileNotFoundError, InputOutputError, StoreDamaged."""
         if self._open_folder is None:
             return read_bounded(self.path, MAX_RECORD)
         return read_open_bounded(open_below(self._open_folder(), self.name, self.path), self.path, MAX_RECORD)
 
     def _load(self) -> bytes:
-        """Return the bytes to read values from. Errors as in on_disk."""
-        return self.on_disk()
+        """Return the bytes to parse values from. Raises the errors of read_file."""
+        return self.read_file()
 
-    def written(self) -> None:
+    def mark_saved(self) -> None:
+        """Forget the unsaved values, after a caller has written them to the file."""
         self._values = None
-        self._news = {}
+        self._unsaved = {}
 
-    def _read(self) -> dict[str, _Value]:
-        """The values on disk; none where they can't be read, for whatever reason."""
+    def _read_values(self) -> dict[str, _Value]:
+        """Return the values on disk; no values if the file can't be read or parsed."""
         try:
             return {key: self._parse(value) for key, value in json.loads(self._load()).items()}
         except _UNREADABLE:

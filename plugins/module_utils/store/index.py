@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store's `index.json` as a value: names, what they point at, and what other tools wrote there (promise I10)."""
+"""Parse and change the store's `index.json`: names, the digests they point to, and data that other tools wrote (promise I10)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ PLATFORMS = "images.longshore.platforms"
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One line of the index. `name` is None for an unnamed image; `selection` is what runs asked for, None where another tool wrote the entry."""
+    """One entry of the index.
+
+    `name` is None for an unnamed image. `selection` are the platforms that were requested, None if another tool wrote the entry.
+    """
 
     descriptor: Descriptor
     name: Reference | None
@@ -34,18 +37,18 @@ class Entry:
 
     @classmethod
     def make(cls, descriptor: Descriptor, name: Reference | None, selection: Selection | None, members: t.Mapping[str, t.Any] | None = None) -> Entry:
-        """An entry in which all of MEMBERS that isn't ours to say stays as it is."""
-        kept = dict(members or {})
-        annotations = {key: value for key, value in _annotations(kept).items() if key not in (REF_NAME, PLATFORMS)}
-        kept.pop("annotations", None)
+        """Return an entry that keeps all MEMBERS that this collection doesn't define."""
+        merged = dict(members or {})
+        annotations = {key: value for key, value in _annotations(merged).items() if key not in (REF_NAME, PLATFORMS)}
+        merged.pop("annotations", None)
         if name is not None:
             annotations[REF_NAME] = str(name)
         if selection is not None:
             annotations[PLATFORMS] = ",".join(selection.words())
-        kept.update(mediaType=descriptor.media_type, digest=str(descriptor.digest), size=descriptor.size)
+        merged.update(mediaType=descriptor.media_type, digest=str(descriptor.digest), size=descriptor.size)
         if annotations:
-            kept["annotations"] = annotations
-        return cls(descriptor, name, selection, kept)
+            merged["annotations"] = annotations
+        return cls(descriptor, name, selection, merged)
 
     @property
     def digest(self) -> Digest:
@@ -53,17 +56,17 @@ class Entry:
 
     @property
     def root(self) -> Descriptor:
-        """The image as such, without what is said of it here."""
+        """The descriptor of the image, without the platform and annotations that this index adds."""
         return dataclasses.replace(self.descriptor, platform=None, annotations={})
 
     @property
     def label(self) -> str:
-        """What messages call the image: its name, or its digest."""
+        """The name of the image for messages: its reference, or else its digest."""
         return str(self.name or self.descriptor.digest)
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether nothing at all is said of a name: other tools' short names count, though they are no names to us."""
+        """Whether the entry has no name at all. A short name that another tool wrote counts as a name here, though `name` is None then."""
         return self.name is None and REF_NAME not in _annotations(self.members)
 
     def without_name(self) -> Entry:
@@ -72,14 +75,14 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class StoreIndex:
-    """All entries in the order of the file, and the file's other members. Every change makes a new index."""
+    """All entries in file order, and the other members of the file. Immutable: every change returns a new index."""
 
     entries: tuple[Entry, ...] = ()
     members: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def parse(cls, data: bytes, path: str) -> StoreIndex:
-        """Raises StoreDamaged, which names PATH, for what is no valid index."""
+        """Parse the content of the index file at PATH. Raises StoreDamaged, which names PATH, if it is no valid index."""
         try:
             document = Document.parse(data, path, MAX_INDEX)
             if document.required_number("schemaVersion") != 2 or document.text("mediaType") not in (None, media_types.OCI_INDEX):
@@ -98,55 +101,58 @@ class StoreIndex:
     def get_named(self, name: Reference) -> Entry | None:
         return next((entry for entry in self.entries if entry.name == name), None)
 
-    def find_called(self, name: Reference | Digest) -> list[Entry]:
-        """The entry of a name; for a digest its entries without one."""
-        if isinstance(name, Digest):
-            return [entry for entry in self.find_by_digest(name) if entry.name is None]
-        return [entry for entry in (self.get_named(name),) if entry is not None]
+    def find_by_selector(self, selector: Reference | Digest) -> list[Entry]:
+        """Return the entry of a name, or the unnamed entries of a digest."""
+        if isinstance(selector, Digest):
+            return [entry for entry in self.find_by_digest(selector) if entry.name is None]
+        return [entry for entry in (self.get_named(selector),) if entry is not None]
 
     def find_by_digest(self, digest: Digest | None) -> list[Entry]:
         return [entry for entry in self.entries if entry.descriptor.digest == digest]
 
     def with_name(self, name: Reference, descriptor: Descriptor, selection: Selection | None) -> StoreIndex:
-        """NAME points at DESCRIPTOR. The image that had the name stays, unnamed unless another entry lists it; the platforms asked for add up."""
+        """Return the index with NAME pointing to DESCRIPTOR.
+
+        The image that had NAME before stays in the index, unnamed unless another entry lists it. SELECTION is added to the recorded platforms.
+        """
         listed = {entry.descriptor.digest for entry in self.entries if entry.name != name}
         entries: list[Entry] = []
         members: t.Mapping[str, t.Any] = {}
-        wanted = selection
-        place: int | None = None
+        merged_selection = selection
+        position: int | None = None
         for entry in self.entries:
             same_image = entry.descriptor.digest == descriptor.digest
             if same_image and (entry.is_anonymous or entry.name == name):
-                place = len(entries) if place is None else place
+                position = len(entries) if position is None else position
                 members = {**entry.members, **members, "annotations": {**_annotations(entry.members), **_annotations(members)}}
-                wanted = _united(entry.selection, wanted)
+                merged_selection = _merge_selections(entry.selection, merged_selection)
             elif entry.name != name:
                 entries.append(entry)
             elif entry.descriptor.digest not in listed:
                 listed.add(entry.descriptor.digest)
                 entries.append(entry.without_name())
-        entries.insert(len(entries) if place is None else place, Entry.make(descriptor, name, wanted, members))
+        entries.insert(len(entries) if position is None else position, Entry.make(descriptor, name, merged_selection, members))
         return StoreIndex(tuple(entries), self.members)
 
     def with_unnamed(self, descriptor: Descriptor, selection: Selection | None) -> StoreIndex:
-        """The index with DESCRIPTOR in it: without a name, unless it has one already."""
+        """Return the index with an unnamed entry for DESCRIPTOR, or the index itself if it already lists the digest."""
         if self.find_by_digest(descriptor.digest):
             return self
         return dataclasses.replace(self, entries=(*self.entries, Entry.make(descriptor, None, selection)))
 
     def without(self, removed: t.Iterable[Entry]) -> StoreIndex:
-        """The index less the entries that have a name and a digest of REMOVED; a name that was moved meanwhile stays."""
-        gone = {(entry.name, entry.descriptor.digest) for entry in removed}
-        return StoreIndex(tuple(entry for entry in self.entries if (entry.name, entry.descriptor.digest) not in gone), self.members)
+        """Return the index without the REMOVED entries. An entry whose name now points to another digest stays."""
+        removed_keys = {(entry.name, entry.descriptor.digest) for entry in removed}
+        return StoreIndex(tuple(entry for entry in self.entries if (entry.name, entry.descriptor.digest) not in removed_keys), self.members)
 
 
 def _annotations(members: t.Mapping[str, t.Any]) -> t.Mapping[str, str]:
-    """The annotations of an entry; null means none, as in the Go clients."""
+    """Return the annotations of an entry. Null means none, as for the Go clients."""
     return members.get("annotations") or {}
 
 
-def _united(recorded: Selection | None, asked: Selection | None) -> Selection | None:
-    return recorded.union(asked) if recorded is not None and asked is not None else recorded or asked
+def _merge_selections(recorded: Selection | None, requested: Selection | None) -> Selection | None:
+    return recorded.union(requested) if recorded is not None and requested is not None else recorded or requested
 
 
 def _read_entry(document: Document) -> Entry:
@@ -155,7 +161,7 @@ def _read_entry(document: Document) -> Entry:
 
 
 def _read_name(descriptor: Descriptor) -> Reference | None:
-    """Other tools write bare tags and paths there too: only what holds `/` or `:` and is a reference is a name."""
+    """Return the name of an entry, None if it has none. Other tools also write bare tags and paths: only a reference with `/` or `:` is a name."""
     text = descriptor.annotations.get(REF_NAME, "")
     if "/" not in text and ":" not in text:
         return None

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kernel locks: they end with the process that holds them, so nothing is ever left locked (promise I9)."""
+"""The store lock and the leases of runs.
+
+Both are kernel locks: they end with the process that holds them, so nothing stays locked after a crash (promise I9).
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ from ..folders import Folder, give_to
 from ..limits import MAX_LEASE
 from ..oci.digest import Digest
 
-# Only what is called like ours is ever removed: anything else was put there by somebody, and may be wanted.
-_LEASE = re.compile(r"[0-9]{1,20}-[0-9a-f]{1,16}")
-_TEMPORARY = re.compile(rf"({_LEASE.pattern})\.[0-9]{{1,20}}")
+# Only files with these names are removed: a user or another tool may have put others there and may need them.
+_LEASE_NAME = re.compile(r"[0-9]{1,20}-[0-9a-f]{1,16}")
+_TEMPORARY_NAME = re.compile(rf"({_LEASE_NAME.pattern})\.[0-9]{{1,20}}")
 
 LOCK_FILE = "lock"
 CheckFile = t.Callable[[os.stat_result, str], None]
@@ -30,14 +33,14 @@ CheckFile = t.Callable[[os.stat_result, str], None]
 
 @contextlib.contextmanager
 def lock_exclusive(folder: Folder, mode: int, timeout: float, owner: os.stat_result, check: CheckFile) -> t.Iterator[None]:
-    """Hold the lock file of FOLDER, which is made with MODE and for OWNER if it is missing, and never removed.
+    """Hold the lock file of FOLDER exclusively. Create it with MODE and OWNER if it is missing; never remove it.
 
-    One that exists keeps its mode and its owner: it could be somebody's file that was moved or linked there. CHECK raises StoreDamaged for one that isn't
-    to be trusted. Raises LockTimeout after TIMEOUT seconds.
+    An existing file keeps its mode and its owner: it could be a user's file that was moved or linked there. CHECK raises StoreDamaged for a file that
+    can't be trusted. Raises LockTimeout after TIMEOUT seconds.
     """
     path = folder.path_of(LOCK_FILE)
     with naming_path_in_errors(path):
-        descriptor = _open_or_make(folder, mode, owner)
+        descriptor = _open_or_create(folder, mode, owner)
     try:
         with naming_path_in_errors(path):
             check(os.fstat(descriptor), path)
@@ -47,7 +50,7 @@ def lock_exclusive(folder: Folder, mode: int, timeout: float, owner: os.stat_res
         os.close(descriptor)
 
 
-def _open_or_make(folder: Folder, mode: int, owner: os.stat_result) -> int:
+def _open_or_create(folder: Folder, mode: int, owner: os.stat_result) -> int:
     while True:
         with contextlib.suppress(FileNotFoundError):
             return folder.open_file(LOCK_FILE, os.O_RDWR)
@@ -59,7 +62,7 @@ def _open_or_make(folder: Folder, mode: int, owner: os.stat_result) -> int:
 
 @contextlib.contextmanager
 def lock_shared(folder: Folder | None, timeout: float) -> t.Iterator[None]:
-    """Hold the lock file of FOLDER against writers, together with others that only look. Write nothing: without a lock file, nobody has written yet.
+    """Hold the lock file of FOLDER together with other readers, so that writers wait. Don't create it: without a lock file no run has written yet.
 
     Raises LockTimeout after TIMEOUT seconds.
     """
@@ -78,13 +81,13 @@ def lock_shared(folder: Folder | None, timeout: float) -> t.Iterator[None]:
 
 
 class Lease:
-    """What a live run needs: while it holds its lease, no removal takes the blobs that the lease lists (promise I7).
+    """A locked file that lists the blobs that a live run needs. No other run removes these blobs while it is held (promise I7).
 
-    Leases are made, read and cleared away under the store's lock only.
+    Leases are created, read and removed only under the store's lock.
     """
 
     def __init__(self, folder: Folder, mode: int, needed: t.Iterable[Digest], owner: os.stat_result) -> None:
-        """MODE and OWNER let those who share the store see the lease, as they have to."""
+        """Create and lock the lease file. MODE and OWNER must let all users who share the store read it."""
         self.id = f"{os.getpid()}-{random.getrandbits(64):016x}"
         self._folder = folder
         path = folder.path_of(self.id)
@@ -93,71 +96,71 @@ class Lease:
             try:
                 give_to(self._descriptor, owner)
                 try_lock(self._descriptor, path)
-                listed = [str(digest) for digest in needed]
-                # An empty file takes no room: a run that only removes has to work on a full disk.
+                digests = [str(digest) for digest in needed]
+                # An empty file takes no space: a run that only removes must work on a full disk.
                 with open(self._descriptor, "w", encoding="ascii", closefd=False) as file:
-                    file.write(json.dumps(listed) if listed else "")
+                    file.write(json.dumps(digests) if digests else "")
             except BaseException:
                 self.end()
                 raise
 
     def end(self) -> None:
-        """Gone first, unlocked later: nobody meets a lease that is neither. One that can't be removed is cleared away by a later run."""
+        """Remove the file, then unlock it: in this order no run sees an unlocked lease. If removing fails, a later run removes the file."""
         with contextlib.suppress(OSError):
             self._folder.unlink(self.id)
         with contextlib.suppress(OSError):
             os.close(self._descriptor)
 
 
-def live_leases(folder: Folder) -> dict[str, frozenset[Digest]]:
-    """What each live run needs, by the id of its lease. Leases of the dead are removed."""
-    needs, dead = read_leases(folder)
+def collect_live_leases(folder: Folder) -> dict[str, frozenset[Digest]]:
+    """Return the digests that each live run needs, by the id of its lease. Remove the leases of dead runs."""
+    needed_by_lease, dead = read_leases(folder)
     for name in dead:
         with naming_path_in_errors(folder.path_of(name)):
             folder.unlink(name)
-    return needs
+    return needed_by_lease
 
 
 def read_leases(folder: Folder | None) -> tuple[dict[str, frozenset[Digest]], list[str]]:
-    """What each live run needs, by the id of its lease, and the leases of the dead by name; nothing is removed."""
-    needs: dict[str, frozenset[Digest]] = {}
+    """Return the digests that each live run needs, by the id of its lease, and the names of the leases of dead runs. Remove nothing."""
+    needed_by_lease: dict[str, frozenset[Digest]] = {}
     dead: list[str] = []
-    for name in _names(folder, _LEASE):
+    for name in _find_names(folder, _LEASE_NAME):
         with contextlib.suppress(FileNotFoundError):
-            needed = _read_needs(folder, name)
+            needed = _read_lease(folder, name)
             if needed is None:
                 dead.append(name)
             else:
-                needs[name] = needed
-    return needs, dead
+                needed_by_lease[name] = needed
+    return needed_by_lease, dead
 
 
-def reclaim(folder: Folder, live: t.Collection[str], owner: os.stat_result) -> None:
-    """Remove the temporary files and folders in FOLDER of all runs but those with LIVE leases. Only folders of OWNER are emptied."""
+def remove_abandoned(folder: Folder, live: t.Collection[str], owner: os.stat_result) -> None:
+    """Remove the temporary files and folders of dead runs from FOLDER. LIVE are the ids of live leases. Only folders of OWNER are emptied."""
     for name in find_abandoned(folder, live):
         with naming_path_in_errors(folder.path_of(name)):
             folder.remove_tree(name, owner.st_uid)
 
 
 def find_abandoned(folder: Folder | None, live: t.Collection[str]) -> list[str]:
-    """The names of temporary files and folders in FOLDER, which are called `LEASE.NUMBER`, of all runs but those with LIVE leases."""
-    return [name for name in _names(folder, _TEMPORARY) if name.partition(".")[0] not in live]
+    """Return the names of the temporary files and folders of dead runs in FOLDER. They are named `LEASE.NUMBER`; LIVE are the ids of live leases."""
+    return [name for name in _find_names(folder, _TEMPORARY_NAME) if name.partition(".")[0] not in live]
 
 
-def _names(folder: Folder | None, pattern: re.Pattern[str]) -> list[str]:
+def _find_names(folder: Folder | None, pattern: re.Pattern[str]) -> list[str]:
     if folder is None:
         return []
     with naming_path_in_errors(folder.path):
         return [name for name in folder.names() if pattern.fullmatch(name)]
 
 
-def _read_needs(folder: Folder | None, name: str) -> frozenset[Digest] | None:
-    """What the run of a lease needs; None if the run is dead. Raises FileNotFoundError for a lease that has ended."""
+def _read_lease(folder: Folder | None, name: str) -> frozenset[Digest] | None:
+    """Return the digests that a lease lists, None if its run is dead. Raises FileNotFoundError if the lease has ended."""
     path = folder.path_of(name) if folder is not None else name
     with naming_path_in_errors(path):
         status = folder.status(name) if folder is not None else None
     if status is not None and not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        return None  # no lease of ours is a link, a FIFO or a device
+        return None  # a lease is never a link, a FIFO or a device
     descriptor = open_below(folder, name, path)
     try:
         with naming_path_in_errors(path):

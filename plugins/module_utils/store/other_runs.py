@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What other runs have to do with a store: what the living need, and what the dead have left. Nothing is written to learn it."""
+"""Find the digests that other live runs need, and the files that dead runs left. Reads only."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ if t.TYPE_CHECKING:
 
 
 class OtherRuns(t.NamedTuple):
-    """`needed` is what live leases list. `abandoned` are the files of dead runs with their sizes, which the next writer clears away; `unfinished` are those of
-    blobs that no live run needs, which it keeps for a run that goes on with them.
+    """The state of other runs in a store.
+
+    `needed` are the digests that live leases list. `abandoned` are files of dead runs with their sizes; the next writer deletes them.
+    `unfinished` are partial downloads, with their sizes, of blobs that no live run needs; the next writer keeps them, so that a later run can resume.
     """
 
     needed: frozenset[Digest]
@@ -32,14 +34,14 @@ class OtherRuns(t.NamedTuple):
 
 
 def find_other_runs(store: Store) -> OtherRuns:
-    """Raises LockTimeout where another run is changing the store for longer than its `lock_timeout`."""
+    """Return the state of other runs. Raises LockTimeout if another run holds the lock for longer than the store's `lock_timeout`."""
     private = store.folders.find(PRIVATE)
     with locks.lock_shared(private, store.lock_timeout):
-        leases, temporary, waiting = (store.folders.find(PRIVATE, name) for name in ("leases", "tmp", partials.FOLDER))
-        live, dead = locks.read_leases(leases)
+        leases, temporary, partial_files = (store.folders.find(PRIVATE, name) for name in ("leases", "tmp", partials.FOLDER))
+        live, dead_names = locks.read_leases(leases)
         needed: frozenset[Digest] = frozenset().union(*live.values())
-        abandoned = {**_with_sizes(leases, dead), **_with_sizes(temporary, locks.find_abandoned(temporary, live))}
-        return OtherRuns(needed, abandoned, _with_sizes(waiting, partials.names_but_of(waiting, needed)))
+        abandoned = {**_with_sizes(leases, dead_names), **_with_sizes(temporary, locks.find_abandoned(temporary, live))}
+        return OtherRuns(needed, abandoned, _with_sizes(partial_files, partials.list_unneeded(partial_files, needed)))
 
 
 def _with_sizes(folder: Folder | None, names: t.Iterable[str]) -> dict[str, int]:
@@ -47,17 +49,17 @@ def _with_sizes(folder: Folder | None, names: t.Iterable[str]) -> dict[str, int]
 
 
 def folder_size(folder: Folder | None, name: str) -> int:
-    """The bytes of the regular files that are called NAME in FOLDER, or lie below it. A link has none, wherever it leads."""
+    """Return the size of the file NAME in FOLDER, or of all files below it if it is a folder. Links are not followed and count as 0."""
     if folder is None:
         return 0
     with naming_path_in_errors(folder.path_of(name)):
         status = folder.status(name)
         if status is None or not stat.S_ISDIR(status.st_mode):
-            return _size(status)
+            return _file_size(status)
         with contextlib.suppress(PermissionError, FileNotFoundError), folder.open_folder(name) as below:
-            return sum(map(_size, below.file_statuses()))
+            return sum(map(_file_size, below.file_statuses()))
     return 0
 
 
-def _size(status: os.stat_result | None) -> int:
+def _file_size(status: os.stat_result | None) -> int:
     return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else 0

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Blobs on their way: what a run has of one when its network fails, or when it is killed, is there for the next run to go on from.
+"""Partial downloads of blobs: if the network fails or a run is killed, the next run resumes from the partial file.
 
-A partial file is called after its blob's digest, and locked as long as its writer lives. One that grew from front to back tells by its size what it
-holds; one that came in pieces has a journal beside it.
+A partial file is named after the digest of its blob and is locked while its writer lives. If it was written from start to end, its size says which bytes
+it has. If it was written as ranges in any order, a journal file next to it lists them.
 """
 
 from __future__ import annotations
@@ -20,196 +20,203 @@ import typing as t
 from ..errors import DigestMismatch, DiskFull, InputOutputError, InvalidReference, LongshoreError
 from ..files import CHUNK, naming_path_in_errors, open_below, read_open_bounded, try_lock
 from ..folders import Folder, give_to
+from ..limits import MAX_JOURNAL
 from ..oci.digest import Digest, Verifier
 from ..oci.manifest import Descriptor
-from .byte_ranges import MAX_NOTES, ByteRanges, Span, decode_ranges, encode_range
+from .byte_ranges import ByteRange, ByteRanges, decode_ranges, encode_range
 
 FOLDER = "partials"
-KEPT_SECONDS = 7 * 24 * 3600
-KEPT_AT_MOST = 100
-# A writer that brought nothing for so long isn't waited for.
-PATIENCE = 60.0
+MAX_AGE_SECONDS = 7 * 24 * 3600
+MAX_PARTIALS = 100
+# Stop waiting for another run's lock after it has written nothing for this many seconds.
+STALL_SECONDS = 60.0
 
-_JOURNAL = ".pieces"
-_DENIED = (errno.EACCES, errno.EPERM)
-_USELESS_AFTER = (DigestMismatch, DiskFull, InputOutputError)
+_JOURNAL_SUFFIX = ".pieces"
+_PERMISSION_ERRORS = (errno.EACCES, errno.EPERM)
+_DELETE_AFTER = (DigestMismatch, DiskFull, InputOutputError)
 
 
 class Partial:
-    """A partial file that is ours to write. Left by an error of the network it stays, left by any other it goes."""
+    """A partial file that this run has locked for writing.
+
+    On leaving the context with an error, the file stays if the error was of the network, and is deleted if it was wrong bytes or a disk error.
+    """
 
     def __init__(self, folder: Folder, name: str, file: int, wanted: Descriptor) -> None:
         self.path = folder.path_of(name)
         self.size = wanted.size
         self._folder = folder
         self._name = name
-        self._journal = name + _JOURNAL
+        self._journal_name = name + _JOURNAL_SUFFIX
         self._file = file
         self._wanted = wanted
-        self._notes: int | None = None
+        self._journal_file: int | None = None
         self._lock = threading.Lock()
-        self._spans = self._found()
+        self._ranges = self._read_existing()
         self._verifier = self._new_verifier()
-        self.inherited = self._spans.end > 0
+        self.is_resumed = self._ranges.end > 0
 
     def _new_verifier(self) -> Verifier:
         return Verifier(self._wanted.digest, self._wanted.size, f"blob {self._wanted.digest}")
 
-    def _found(self) -> ByteRanges:
-        """What an earlier run has left. What can't be told for certain is thrown away."""
+    def _read_existing(self) -> ByteRanges:
+        """Return the ranges that an earlier run left. Discard ranges that the journal doesn't list for certain."""
         with naming_path_in_errors(self.path):
             length = os.fstat(self._file).st_size
             try:
-                journal = _open_own(self._folder, self._journal, os.O_RDONLY)
-                spans = None if journal is None else decode_ranges(read_open_bounded(journal, self.path + _JOURNAL, MAX_NOTES), self.size)
+                journal = _open_own(self._folder, self._journal_name, os.O_RDONLY)
+                ranges = None if journal is None else decode_ranges(read_open_bounded(journal, self.path + _JOURNAL_SUFFIX, MAX_JOURNAL), self.size)
             except FileNotFoundError:
-                spans = ByteRanges([(0, length)])
-            if spans is None or length > self.size:
-                spans = ByteRanges()
-            spans = ByteRanges((start, min(stop, length)) for start, stop in spans)
-            if spans.end == 0:
+                ranges = ByteRanges([(0, length)])
+            if ranges is None or length > self.size:
+                ranges = ByteRanges()
+            ranges = ByteRanges((start, min(stop, length)) for start, stop in ranges)
+            if ranges.end == 0:
                 self._empty()
-            return spans
+            return ranges
 
     def _empty(self) -> None:
-        self._folder.unlink(self._journal)
+        self._folder.unlink(self._journal_name)
         os.ftruncate(self._file, 0)
 
-    # What is there.
+    # Reading.
 
     @property
     def front(self) -> int:
-        """How many bytes are there from the beginning on without a gap."""
+        """The number of bytes before the first gap."""
         with self._lock:
-            return self._spans.front
+            return self._ranges.front
 
-    def missing_ranges(self) -> list[Span]:
+    def missing_ranges(self) -> list[ByteRange]:
+        """Return the missing byte ranges of the blob."""
         with self._lock:
-            return self._spans.gaps(self.size)
+            return self._ranges.gaps(self.size)
 
     def hash_more(self) -> None:
-        """Hashes what has come between the bytes that were hashed already and the first gap, while the system still has it in memory."""
+        """Hash the bytes up to the first gap that aren't hashed yet, while they are still in the page cache."""
         front = self.front
         with naming_path_in_errors(self.path):
             while self._verifier.seen < front:
                 data = os.pread(self._file, min(CHUNK, front - self._verifier.seen), self._verifier.seen)
                 if not data:
-                    raise InputOutputError(f"{self.path}: it was cut short by somebody else")
+                    raise InputOutputError(f"{self.path}: another process truncated the file; run the task again")
                 self._verifier.update(data)
 
     # Writing.
 
     def start_appending(self) -> None:
-        """From now on the file grows from front to back: what came behind a gap is given up."""
+        """Prepare to append at the first gap. Bytes after the gap are discarded."""
         with self._lock, naming_path_in_errors(self.path):
-            os.ftruncate(self._file, self._spans.front)
-            self._spans = ByteRanges([(0, self._spans.front)])
-            self._close_notes()
-            self._folder.unlink(self._journal)
+            os.ftruncate(self._file, self._ranges.front)
+            self._ranges = ByteRanges([(0, self._ranges.front)])
+            self._close_journal()
+            self._folder.unlink(self._journal_name)
         self.hash_more()
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
-        """Adds bytes at the front, after `only_front`. Raises DigestMismatch as soon as there is one more than promised."""
+        """Append bytes, after `start_appending`. Raises DigestMismatch at the first byte beyond the size of the blob."""
         start = self._verifier.seen
         self._verifier.update(data)
-        self._put(start, data)
+        self._write(start, data)
 
     def start_ranges(self) -> None:
-        """From now on pieces may come in any order: what is there already goes down in a journal first."""
+        """Prepare to write ranges in any order. The bytes that exist already are recorded in a journal first."""
         with self._lock, naming_path_in_errors(self.path):
-            self._notes = self._open_journal()
-            os.ftruncate(self._notes, 0)
-            self._note(b"".join(encode_range(start, stop) for start, stop in self._spans))
+            self._journal_file = self._open_journal()
+            os.ftruncate(self._journal_file, 0)
+            self._append_to_journal(b"".join(encode_range(start, stop) for start, stop in self._ranges))
 
     def _open_journal(self) -> int:
-        """Open the journal for writing. What isn't a file of our own is replaced: the journal is truncated, and that could be somebody else's file."""
+        """Open the journal for writing. Replace a file that isn't safely ours: truncating it could destroy another user's file."""
         with contextlib.suppress(FileNotFoundError):
-            journal = _open_own(self._folder, self._journal, os.O_RDWR | os.O_APPEND)
+            journal = _open_own(self._folder, self._journal_name, os.O_RDWR | os.O_APPEND)
             if journal is not None:
                 return journal
-            self._folder.unlink(self._journal)
-        return self._folder.create_file(self._journal, flags=os.O_RDWR | os.O_APPEND)
+            self._folder.unlink(self._journal_name)
+        return self._folder.create_file(self._journal_name, flags=os.O_RDWR | os.O_APPEND)
 
     def write_at(self, start: int, data: bytes | bytearray | memoryview) -> None:
-        """Writes a part of a piece, after `pieces`; several threads may do so at once."""
-        self._put(start, data)
+        """Write bytes at START, after `start_ranges`. Safe to call from several threads."""
+        self._write(start, data)
 
     def record_range(self, start: int, stop: int) -> None:
-        """Lets a later run know that these bytes are there."""
+        """Record in the journal that these bytes are written, so that a later run can resume from them."""
         with self._lock, naming_path_in_errors(self.path):
-            self._note(encode_range(start, stop))
+            self._append_to_journal(encode_range(start, stop))
 
-    def _note(self, lines: bytes) -> None:
-        """(A line that is written by half, on a full disk, is the last one: the file goes then.)"""
-        if self._notes is not None and lines:
-            os.write(self._notes, lines)
+    def _append_to_journal(self, lines: bytes) -> None:
+        """Append lines to the journal. If a full disk cuts a line, it is the last one: the partial file is deleted then."""
+        if self._journal_file is not None and lines:
+            os.write(self._journal_file, lines)
 
-    def _put(self, start: int, data: bytes | bytearray | memoryview) -> None:
+    def _write(self, start: int, data: bytes | bytearray | memoryview) -> None:
         rest = memoryview(data)
         with naming_path_in_errors(self.path):
             while rest:
                 rest = rest[os.pwrite(self._file, rest, start + len(data) - len(rest)) :]
         with self._lock:
-            self._spans.add(start, start + len(data))
+            self._ranges.add(start, start + len(data))
 
     def restart(self) -> None:
-        """Throws everything away: an earlier run has left other bytes than it should have."""
+        """Discard all bytes and start again: an earlier run left wrong bytes."""
         with self._lock, naming_path_in_errors(self.path):
-            self._close_notes()
+            self._close_journal()
             self._empty()
-            self._spans = ByteRanges()
+            self._ranges = ByteRanges()
             self._verifier = self._new_verifier()
-            self.inherited = False
+            self.is_resumed = False
 
-    # The end.
+    # Finishing.
 
     def finish(self) -> None:
-        """Raises DigestMismatch unless all that is there is exactly what was promised."""
+        """Hash the rest. Raises DigestMismatch unless the file is exactly the blob."""
         self.hash_more()
         self._verifier.finish()
 
     def give_to(self, owner: os.stat_result) -> None:
-        """As `TemporaryFile.give_to`. Comes after `finish`: until then nobody else may write to the file."""
+        """Change the owner as `TemporaryFile.give_to` does. Call it after `finish`: until then no other user may write to the file."""
         with naming_path_in_errors(self.path):
             give_to(self._file, owner)
 
     def publish(self, target: str, folder: Folder) -> os.stat_result:
-        """Durable content under TARGET, as `TemporaryFile.publish`. Comes after `finish`."""
+        """Make the content durable and move the file to TARGET, as `TemporaryFile.publish` does. Call it after `finish`."""
         with naming_path_in_errors(target):
             os.fsync(self._file)
             os.fchmod(self._file, 0o444)
             status = os.fstat(self._file)
             self._folder.rename(self._name, folder, os.path.basename(target))
-            self._folder.unlink(self._journal)
+            self._folder.unlink(self._journal_name)
         return status
 
     def __enter__(self) -> Partial:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, unused_trace: object) -> None:
-        if error is not None and (isinstance(error, _USELESS_AFTER) or not self._spans.end):
+        if error is not None and (isinstance(error, _DELETE_AFTER) or not self._ranges.end):
             remove(self._folder, self._name)
-        self._close_notes()
+        self._close_journal()
         with contextlib.suppress(OSError):
             os.close(self._file)
 
-    def _close_notes(self) -> None:
-        if self._notes is not None:
+    def _close_journal(self) -> None:
+        if self._journal_file is not None:
             with contextlib.suppress(OSError):
-                os.close(self._notes)
-            self._notes = None
+                os.close(self._journal_file)
+            self._journal_file = None
 
 
-def name_of(digest: Digest) -> str:
+def file_name(digest: Digest) -> str:
+    """Return the name of the partial file of a blob."""
     return f"{digest.algorithm}-{digest.hex}"
 
 
-def open_partial(folder: Folder, wanted: Descriptor, arrived: t.Callable[[], bool]) -> Partial | None:
-    """The partial file of a blob, locked; new where there is none.
+def open_partial(folder: Folder, wanted: Descriptor, has_blob: t.Callable[[], bool]) -> Partial | None:
+    """Open, or create, and lock the partial file of a blob.
 
-    None when the blob has ARRIVED meanwhile, and when the file can't be had: it is another user's, or belongs to a run that doesn't go on.
+    Returns None if HAS_BLOB returns True, because another run finished it, and if the file isn't available: another user owns it, or another run
+    holds its lock and makes no progress.
     """
-    name = name_of(wanted.digest)
+    name = file_name(wanted.digest)
     path = folder.path_of(name)
     while True:
         with naming_path_in_errors(path):
@@ -218,11 +225,11 @@ def open_partial(folder: Folder, wanted: Descriptor, arrived: t.Callable[[], boo
             return None
         try:
             with naming_path_in_errors(path):
-                if not _locked_in_time(file, path):
+                if not _wait_for_lock(file, path):
                     os.close(file)
                     return None
-                if _is_at(folder, name, file):
-                    if not arrived():
+                if _still_has_name(folder, name, file):
+                    if not has_blob():
                         os.utime(file)
                         return Partial(folder, name, file, wanted)
                     remove(folder, name)
@@ -231,7 +238,7 @@ def open_partial(folder: Folder, wanted: Descriptor, arrived: t.Callable[[], boo
             with contextlib.suppress(OSError):
                 os.close(file)
             raise
-        if arrived():
+        if has_blob():
             return None
 
 
@@ -245,16 +252,16 @@ def _open_or_create(folder: Folder, name: str) -> int | None:
 
 
 def _open_own(folder: Folder, name: str, flags: int) -> int | None:
-    """Open a regular file of our own; return None for anything else. Raises FileNotFoundError, OSError.
+    """Open a regular file that only this user can write to; return None for anything else. Raises FileNotFoundError, OSError.
 
-    Whoever else could write to a file would still be able to after it was verified; and a file with a second name may be one from outside the store.
+    Another user who can write to the file could still change it after it was verified. A file with a second hard link may be from outside the store.
     """
     try:
         file = folder.open_file(name, flags)
     except InputOutputError:
         return None
     except OSError as error:
-        if error.errno in _DENIED:
+        if error.errno in _PERMISSION_ERRORS:
             return None
         raise
     status = os.fstat(file)
@@ -264,77 +271,77 @@ def _open_own(folder: Folder, name: str, flags: int) -> int | None:
     return None
 
 
-def _locked_in_time(file: int, path: str) -> bool:
-    """Waits for the lock as long as the run that has it brings something."""
-    seen, since, wait = os.fstat(file), time.monotonic(), 0.01
+def _wait_for_lock(file: int, path: str) -> bool:
+    """Wait for the lock while the run that holds it writes to the file. Return whether the lock was acquired."""
+    last_status, last_progress, wait = os.fstat(file), time.monotonic(), 0.01
     while not try_lock(file, path):
         status = os.fstat(file)
-        if (status.st_mtime_ns, status.st_blocks) != (seen.st_mtime_ns, seen.st_blocks):
-            seen, since = status, time.monotonic()
-        elif time.monotonic() - since > PATIENCE:
+        if (status.st_mtime_ns, status.st_blocks) != (last_status.st_mtime_ns, last_status.st_blocks):
+            last_status, last_progress = status, time.monotonic()
+        elif time.monotonic() - last_progress > STALL_SECONDS:
             return False
         time.sleep(wait)
         wait = min(2 * wait, 0.25)
     return True
 
 
-def _is_at(folder: Folder, name: str, file: int) -> bool:
-    """Whether the file is still called so: it may have become the blob, or have gone, before we had its lock."""
+def _still_has_name(folder: Folder, name: str, file: int) -> bool:
+    """Return whether NAME still refers to the open file: another run may have published or deleted it before we had its lock."""
     status = folder.status(name)
     return status is not None and os.path.samestat(status, os.fstat(file))
 
 
 def remove(folder: Folder, name: str) -> None:
-    """Removes a partial file as far as it goes: what stays is for a later run to clear away."""
-    for one in (name, name + _JOURNAL):
+    """Remove a partial file and its journal. Ignore errors: a later run removes the rest."""
+    for file_to_remove in (name, name + _JOURNAL_SUFFIX):
         with contextlib.suppress(OSError):
-            folder.unlink(one)
+            folder.unlink(file_to_remove)
 
 
-def reclaim(folder: Folder, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> None:
-    """Removes the partial files that are useless, unless somebody writes them."""
-    for name in find_useless(folder, needed, is_here):
-        clear(folder, name)
+def remove_useless(folder: Folder, needed: t.Collection[Digest], has_blob: t.Callable[[Digest], bool]) -> None:
+    """Remove the partial files that no run will resume, unless a run is writing them."""
+    for name in find_useless(folder, needed, has_blob):
+        remove_unless_locked(folder, name)
 
 
-def find_useless(folder: Folder, needed: t.Collection[Digest], is_here: t.Callable[[Digest], bool]) -> list[str]:
-    """The names of partial files that nobody will go on with: their blob is here, they are old, or there are too many.
+def find_useless(folder: Folder, needed: t.Collection[Digest], has_blob: t.Callable[[Digest], bool]) -> list[str]:
+    """Return the names of partial files that no run will resume: the store has their blob, they are too old, or there are too many.
 
-    Those of NEEDED blobs are none of these: this run goes on with them. What isn't called like a partial file is somebody else's.
+    Files of NEEDED blobs are never too old or too many: this run resumes them. Files with other names belong to somebody else and are skipped.
     """
     now = time.time()
-    digests = {name.removesuffix(_JOURNAL): digest for name, digest in _own_names(folder)}
-    by_age = sorted(((_written(folder, name), name) for name in digests), reverse=True)
-    found = []
-    for rank, (written, name) in enumerate(by_age):
+    digests = {name.removesuffix(_JOURNAL_SUFFIX): digest for name, digest in _list_partials(folder)}
+    by_age = sorted(((_modification_time(folder, name), name) for name in digests), reverse=True)
+    useless = []
+    for rank, (modified, name) in enumerate(by_age):
         digest = digests[name]
-        if is_here(digest) or (digest not in needed and (now - written >= KEPT_SECONDS or rank >= KEPT_AT_MOST)):
-            found.append(name)
-    return found
+        if has_blob(digest) or (digest not in needed and (now - modified >= MAX_AGE_SECONDS or rank >= MAX_PARTIALS)):
+            useless.append(name)
+    return useless
 
 
-def names_but_of(folder: Folder | None, needed: t.Collection[Digest]) -> list[str]:
-    """The names of all partial files and journals, but for those of NEEDED blobs."""
-    return [name for name, digest in _own_names(folder) if digest not in needed]
+def list_unneeded(folder: Folder | None, needed: t.Collection[Digest]) -> list[str]:
+    """Return the names of all partial files and journals except those of NEEDED blobs."""
+    return [name for name, digest in _list_partials(folder) if digest not in needed]
 
 
-def _own_names(folder: Folder | None) -> list[tuple[str, Digest]]:
-    """The names of all partial files and journals, with the digests of their blobs."""
+def _list_partials(folder: Folder | None) -> list[tuple[str, Digest]]:
+    """Return the names of all partial files and journals with the digests of their blobs."""
     if folder is None:
         return []
     with naming_path_in_errors(folder.path):
-        found = [(name, _digest_of(name.removesuffix(_JOURNAL))) for name in folder.names()]
-    return [(name, digest) for name, digest in found if digest is not None]
+        candidates = [(name, _parse_name(name.removesuffix(_JOURNAL_SUFFIX))) for name in folder.names()]
+    return [(name, digest) for name, digest in candidates if digest is not None]
 
 
-def _digest_of(name: str) -> Digest | None:
+def _parse_name(name: str) -> Digest | None:
     try:
         return Digest(*name.split("-", 1))
     except (InvalidReference, TypeError):
         return None
 
 
-def _written(folder: Folder, name: str) -> float:
+def _modification_time(folder: Folder, name: str) -> float:
     try:
         status = folder.status(name)
     except OSError:
@@ -342,16 +349,16 @@ def _written(folder: Folder, name: str) -> float:
     return status.st_mtime if status is not None else 0.0
 
 
-def clear(folder: Folder, name: str) -> None:
-    """Removes a partial file, or that of a journal, unless somebody is writing it."""
-    name = name.removesuffix(_JOURNAL)
-    if _digest_of(name) is None:
+def remove_unless_locked(folder: Folder, name: str) -> None:
+    """Remove a partial file and its journal, given the name of either, unless a run is writing them."""
+    name = name.removesuffix(_JOURNAL_SUFFIX)
+    if _parse_name(name) is None:
         return
     try:
         file = open_below(folder, name, folder.path_of(name))
     except FileNotFoundError:
         with contextlib.suppress(OSError):
-            folder.unlink(name + _JOURNAL)
+            folder.unlink(name + _JOURNAL_SUFFIX)
         return
     except LongshoreError:
         return

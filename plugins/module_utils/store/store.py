@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store for reading: an OCI image layout on disk (OCI image specification, image-layout.md). Nothing here writes; `writer` does."""
+"""Read the store: an OCI image layout on disk (OCI image specification, image-layout.md). This module never writes; `writer` does."""
 
 from __future__ import annotations
 
@@ -34,17 +34,21 @@ if t.TYPE_CHECKING:
 
 
 class GraphStatus(t.NamedTuple):
-    """The readable part of an image, None where not even its first document is, and the documents that it lacks."""
+    """The readable part of an image, None if its root document can't be read, and the documents that are missing."""
 
     graph: Graph | None
-    lost: tuple[Descriptor, ...]
+    missing: tuple[Descriptor, ...]
 
 
 class Store:
-    """Images on disk. A missing or empty folder is an empty store; a folder that holds anything else is refused."""
+    """An image store in a folder. A missing or empty folder is an empty store; a folder with other content is refused.
+
+    Its caches refer to its folders, not to the store: without a reference cycle, open folders are closed as soon as the store is dropped.
+    `read_graph` of oci/graph.py does make a cycle, through its recursive inner function, which keeps a store alive until the garbage collector runs.
+    """
 
     def __init__(self, path: str, mode: int = 0o700, lock_timeout: float = 300) -> None:
-        """Raises InvalidOption for a MODE that would let everybody write."""
+        """Open nothing yet. MODE applies to the folders of a new store. Raises InvalidOption if it would let all users write."""
         if mode & 0o002:
             raise InvalidOption(f"store_mode {mode:04o} would let everybody write to {path}; leave out the write permission for others")
         self.path = os.path.abspath(path)
@@ -61,7 +65,7 @@ class Store:
         """Close the folders that were opened. A store that is used again opens them again."""
         self.folders.close()
 
-    # Places, for messages and results; files are opened below open folders only. A path is built from digests and our own words alone (promise I13).
+    # Paths, for messages and results. Files are only opened relative to open folders. Paths contain digests and constants only (promise I13).
 
     def private_path(self, *names: str) -> str:
         return os.path.join(self.path, PRIVATE, *names)
@@ -79,8 +83,8 @@ class Store:
 
     @property
     def unsaved_caches(self) -> list[Cache[t.Any]]:
-        """The records in which this run has noted what isn't on disk yet."""
-        return [record for record in self.caches if record.is_unsaved]
+        """The caches with values that aren't on disk yet."""
+        return [cache for cache in self.caches if cache.is_unsaved]
 
     # The index.
 
@@ -91,13 +95,16 @@ class Store:
         return self._index
 
     def reload(self) -> StoreIndex:
-        """The index as it is on disk now. Raises StoreDamaged for one that is missing where there are blobs, or that isn't valid."""
+        """Read the index from disk again. Raises StoreDamaged if it is invalid, or missing although there are blobs."""
         self._ids.clear()
         self._index = StoreIndex() if self._is_empty() else self._read_index()
         return self._index
 
     def _is_empty(self) -> bool:
-        """Whether there is no store yet. Refuses folders that are no store, and stores of a version to come."""
+        """Return whether there is no store yet.
+
+        Raises UnsupportedFormat for a folder that is no store or has a newer version; StoreDamaged if a part of the layout is missing.
+        """
         folder = self.folders.find()
         if folder is None:
             return True
@@ -110,9 +117,11 @@ class Store:
             raise StoreDamaged(
                 f"{self.index_path} is missing, but there are blobs beside it: restore it from a backup, or move the store away to begin a new one"
             )
-        strangers = names - {PRIVATE, LAYOUT_FILE, BLOBS}
-        if strangers:
-            raise UnsupportedFormat(f"{self.path} holds other files ({min(strangers)!r}) and is not an image store; give an empty folder or a store")
+        other_names = names - {PRIVATE, LAYOUT_FILE, BLOBS}
+        if other_names:
+            raise UnsupportedFormat(
+                f"{self.path} holds other files ({min(other_names)!r}) and is not an image store; give an empty folder or a store"
+            )
         self._check_version(required=False)
         return True
 
@@ -146,27 +155,27 @@ class Store:
         try:
             return StoreIndex.parse(self._read_file(INDEX_FILE, MAX_INDEX), self.index_path)
         except FileNotFoundError as error:
-            raise StoreDamaged(f"{self.index_path} went away while it was read") from error
+            raise StoreDamaged(f"{self.index_path} was removed while it was read") from error
 
     def open_writer(self, needed: t.Iterable[Digest]) -> Writer:
-        """Leave to write for a run that needs these digests. A run that only reads doesn't load what writing takes."""
+        """Return a writer that holds a lease on NEEDED. The import is local because runs that only read don't need the module."""
         from .writer import Writer
 
         return Writer(self, needed)
 
     def check_writable(self) -> None:
-        """Raises InputOutputError where this user can't write to the store, or make it; nothing is written to find that out."""
+        """Raise InputOutputError if this user can't write to the store or create it. Writes nothing."""
         for names in ((), (PRIVATE,)):
             folder = self.folders.find(*names)
             if folder is not None:
                 require_writable(folder.path, f"the store {self.path} can't be written")
         if not os.path.lexists(self.path):
-            require_writable(_nearest(self.path), f"the store {self.path} can't be made")
+            require_writable(_find_nearest_ancestor(self.path), f"the store {self.path} can't be made")
 
     # Content.
 
     def stored(self) -> t.Iterator[Digest]:
-        """Every digest under which there is a file, or whatever else. What is called otherwise isn't ours."""
+        """Yield the digest of every entry of the blob folders, of any file type. Skip entries whose name is no digest: other tools own them."""
         for algorithm in ALGORITHMS:
             folder = self.folders.find(BLOBS, algorithm)
             with naming_path_in_errors(os.path.join(self.path, BLOBS, algorithm)):
@@ -179,13 +188,13 @@ class Store:
         return self.folders.find(BLOBS, digest.algorithm)
 
     def entry_status(self, digest: Digest) -> os.stat_result | None:
-        """Return the status of whatever is in the place of a blob; None if nothing is."""
+        """Return the status of the entry at the path of a blob, of any file type; None if there is none."""
         folder = self.blob_folder(digest)
         with naming_path_in_errors(self.blob_path(digest)):
             return folder.status(digest.hex) if folder is not None else None
 
     def blob_status(self, digest: Digest) -> os.stat_result | None:
-        """What the file system says of a blob; None for one that is absent or no regular file."""
+        """Return the status of a blob, None if it is missing or not a regular file."""
         status = self.entry_status(digest)
         return status if status is not None and stat.S_ISREG(status.st_mode) else None
 
@@ -194,34 +203,35 @@ class Store:
         return open_below(self.blob_folder(digest), digest.hex, self.blob_path(digest))
 
     def read_unverified(self, digest: Digest) -> t.Iterator[memoryview]:
-        """Yield the content of a blob, unverified, in pieces of one buffer. Errors as in open_unverified."""
+        """Yield the content of a blob, unverified, in chunks that share one buffer. Raises the errors of open_unverified."""
         yield from read_open_chunks(self.open_unverified(digest), self.blob_path(digest))
 
-    def has_blob(self, descriptor: Descriptor, believes_others: bool = True) -> bool:
-        """Whether the blob is here and known to be good: marked as hashed and untouched since, or hashed now (promise I8). What can't be read isn't.
+    def has_blob(self, descriptor: Descriptor, trust_others: bool = True) -> bool:
+        """Return whether the blob is in the store and good: marked as hashed and unchanged since, or hashed now (promise I8).
 
-        Unless BELIEVES_OTHERS, a mark that another user could have made doesn't count: so a blob is judged that is to be moved anywhere.
+        An unreadable blob doesn't count. Unless TRUST_OTHERS, a mark that another user could have made doesn't count either: use this for blobs that
+        leave the store.
         """
         status = self.blob_status(descriptor.digest)
         if status is None or status.st_size != descriptor.size:
             return False
-        is_believed = believes_others or self.verified.trusts(descriptor.digest, status)
-        if is_believed and self.verified.knows(descriptor.digest, status):
-            # The mark may be another user's.
+        use_record = trust_others or self.verified.trusts(descriptor.digest, status)
+        if use_record and self.verified.is_verified(descriptor.digest, status):
+            # Another user may have made the mark, so check that this user can read the blob.
             folder = self.blob_folder(descriptor.digest)
             return folder is not None and folder.is_readable(descriptor.digest.hex)
-        if is_believed and self.verified.rejects(descriptor.digest, status):
+        if use_record and self.verified.is_wrong(descriptor.digest, status):
             return False
         try:
-            found, _size = hash_stream(self.read_unverified(descriptor.digest), descriptor.digest.algorithm)
+            actual, _size = hash_stream(self.read_unverified(descriptor.digest), descriptor.digest.algorithm)
         except (FileNotFoundError, InputOutputError):
             return False
-        if found == descriptor.digest:
+        if actual == descriptor.digest:
             self.verified.add(descriptor.digest, status)
-        return found == descriptor.digest
+        return actual == descriptor.digest
 
     def read_document(self, descriptor: Descriptor) -> bytes | None:
-        """The bytes of a document, hashed; None where it is absent, unreadable, of the wrong size or altered."""
+        """Return the verified bytes of a document, None if it is missing, unreadable, altered or of the wrong size."""
         status = self.blob_status(descriptor.digest)
         if status is None or status.st_size != descriptor.size or status.st_size > MAX_DOCUMENT:
             return None
@@ -232,14 +242,14 @@ class Store:
             return None
 
     def read_blob(self, descriptor: Descriptor) -> t.Iterator[memoryview]:
-        """The bytes of a blob in pieces, for a reader that verifies them. Raises StoreDamaged for one that is absent or can't be read."""
-        with _telling_damage(self.blob_path(descriptor.digest)):
+        """Yield the bytes of a blob in chunks; the caller must verify them. Raises StoreDamaged if it is missing or unreadable."""
+        with _raising_store_damaged(self.blob_path(descriptor.digest)):
             yield from self.read_unverified(descriptor.digest)
 
     def open_blob(self, descriptor: Descriptor) -> int:
-        """A blob as a file descriptor, for a copy that the kernel makes. Raises StoreDamaged for one that is absent, can't be read or has another size."""
+        """Return a file descriptor of a blob, so that the kernel can copy it. Raises StoreDamaged if it is missing, unreadable or of the wrong size."""
         path = self.blob_path(descriptor.digest)
-        with _telling_damage(path):
+        with _raising_store_damaged(path):
             opened = self.open_unverified(descriptor.digest)
         if os.fstat(opened).st_size != descriptor.size:
             os.close(opened)
@@ -249,85 +259,91 @@ class Store:
     # Images.
 
     def find_entry(self, selector: Reference | Digest) -> Entry | None:
-        """The entry of a name, of `repository@digest`, or of a digest or image ID."""
+        """Return the first entry that SELECTOR matches, None if there is none. A selector is a name, `repository@digest`, a digest or an image ID."""
         return next(iter(self.find_entries(selector)), None)
 
     def find_entries(self, selector: Reference | Digest) -> list[Entry]:
-        """All entries that SELECTOR means: several where a digest or an ID has several names."""
+        """Return all entries that SELECTOR matches: several if a digest or an ID has several names."""
         return find_matching(self.index.entries, selector, self._image_ids)
 
     def _image_ids(self, entry: Entry) -> set[Digest]:
-        """The IDs of what is here of an image, which is read once for all that are asked for."""
+        """Return the image IDs of all platforms of an image that are in the store. They are cached until the next reload."""
         if entry.digest not in self._ids:
             graph = self.read_graph(entry)
             self._ids[entry.digest] = {image.manifest.config.digest for image in graph.images} if graph is not None else set()
         return self._ids[entry.digest]
 
     def get_entry(self, selector: Reference | Digest) -> Entry:
-        """As find, but raises ImageNotFound with the sentence that the user reads."""
+        """Return the first entry that SELECTOR matches. Raises ImageNotFound with a message for the user."""
         entry = self.find_entry(selector)
         if entry is None:
             raise ImageNotFound(f"{selector} is not in the store {self.path}")
         return entry
 
     def read_graph(self, entry: Entry, choice: Choice = choose_all) -> Graph | None:
-        """All of an image that is here; None where not even its first document is, or is damaged."""
+        """Return the part of an image that is in the store, None if the root document is missing or damaged."""
         try:
             return read_graph(entry.descriptor, entry.label, self.read_document, choice)
         except UnsupportedFormat:
             return None
 
     def inspect_graph(self, entry: Entry) -> GraphStatus:
-        """What can be read of an image, and which documents it lacks of what it promises: those of its wanted platforms, and what is here but damaged."""
-        promised: set[Digest] = set()
+        """Return the readable part of an image and its missing documents: those of its selected platforms, and those in the store that are damaged."""
+        required: set[Digest] = set()
 
-        def every_child_noting_the_wanted(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
-            promised.update(child.digest for child in choose_promised(entry.selection, index, what, where))
+        def choose_all_and_collect_required(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
+            required.update(child.digest for child in choose_promised(entry.selection, index, what, where))
             return index.manifests
 
-        graph = self.read_graph(entry, every_child_noting_the_wanted)
+        graph = self.read_graph(entry, choose_all_and_collect_required)
         if graph is None:
             return GraphStatus(None, (entry.descriptor,))
-        return GraphStatus(graph, tuple(child for child in graph.absent if child.digest in promised or self.entry_status(child.digest)))
+        return GraphStatus(graph, tuple(child for child in graph.absent if child.digest in required or self.entry_status(child.digest)))
 
-    def find_missing_blobs(self, entry: Entry, believes_others: bool = True) -> list[Descriptor]:
-        """What an image lacks of what it promises: its wanted platforms, and all of every child whose manifest is here (promise I4). Blobs as in `has`."""
-        graph, lost = self.inspect_graph(entry)
+    def find_missing_blobs(self, entry: Entry, trust_others: bool = True) -> list[Descriptor]:
+        """Return the missing or damaged blobs of an image (promise I4).
+
+        A complete image has its selected platforms, and all blobs of every other platform whose manifest is in the store. TRUST_OTHERS as in `has_blob`.
+        """
+        graph, missing = self.inspect_graph(entry)
         if graph is None:
             return [entry.descriptor]
         if not graph.images:
-            return list(lost or graph.absent) or [entry.descriptor]
-        return [*lost, *(blob for blob in graph.blobs if not self.has_blob(blob, believes_others))]
+            return list(missing or graph.absent) or [entry.descriptor]
+        return [*missing, *(blob for blob in graph.blobs if not self.has_blob(blob, trust_others))]
 
-    def get_complete_entry(self, selector: Reference | Digest, believes_others: bool = False) -> Entry:
-        """As resolve, but raises StoreDamaged for an image of which something is lost or altered: it must not be copied anywhere. Blobs as in `has`."""
+    def get_complete_entry(self, selector: Reference | Digest, trust_others: bool = False) -> Entry:
+        """Return the entry of a complete image, so that it can be copied out of the store. TRUST_OTHERS as in `has_blob`.
+
+        Raises ImageNotFound; StoreDamaged if a blob is missing or altered.
+        """
         entry = self.get_entry(selector)
-        self.check_complete(entry, believes_others)
+        self.check_complete(entry, trust_others)
         return entry
 
-    def check_complete(self, entry: Entry, believes_others: bool = True) -> None:
-        """Raises StoreDamaged for an image of which something is lost. Blobs as in `has`."""
-        lost = self.find_missing_blobs(entry, believes_others)
-        if lost:
+    def check_complete(self, entry: Entry, trust_others: bool = True) -> None:
+        """Raise StoreDamaged if a blob of an image is missing or altered. TRUST_OTHERS as in `has_blob`."""
+        missing = self.find_missing_blobs(entry, trust_others)
+        if missing:
             from .blob_check import check_blob
 
-            word = check_blob(self, lost[0].digest, lost[0].size) or "missing or altered"
-            raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {lost[0].digest} is {word}; pull it again to repair it")
+            problem = check_blob(self, missing[0].digest, missing[0].size) or "missing or altered"
+            raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {missing[0].digest} is {problem}; pull it again to repair it")
 
 
-def _nearest(path: str) -> str:
-    """The folder in which the first of the folders down to PATH lacks."""
+def _find_nearest_ancestor(path: str) -> str:
+    """Return the nearest existing ancestor of PATH."""
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     return path
 
 
 @contextlib.contextmanager
-def _telling_damage(path: str) -> t.Iterator[None]:
-    """Turns what keeps the blob at PATH from being read into damage. It may be marked as good, and count as such until it is verified."""
+def _raising_store_damaged(path: str) -> t.Iterator[None]:
+    """Convert errors while the blob at PATH is read into StoreDamaged: its mark may say that it is good although it can't be read."""
     try:
         yield
     except FileNotFoundError as error:
         raise StoreDamaged(f"{path} is missing; pull the image again") from error
     except InputOutputError as error:
-        raise StoreDamaged(f"{error}; mend the image with image_verify") from error
+        raise StoreDamaged(f"{error}; repair the image with image_verify") from error

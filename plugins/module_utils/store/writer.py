@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store for writing. What a killed or failing writer leaves is at worst a file that the next writer clears away."""
+"""Write to the store. A writer that fails or is killed leaves at most files that the next writer deletes."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ _BLOB_MODE = 0o444
 
 
 class Writer:
-    """One run's leave to write: it holds a lease on all digests that the run needs, from before they are counted on until the end."""
+    """The write access of one run. It holds a lease on all digests that the run needs, from the moment it is created until it is left."""
 
     def __init__(self, store: Store, needed: t.Iterable[Digest]) -> None:
-        """Makes the store where there is none. Raises LockTimeout, StoreDamaged, DiskFull, InputOutputError."""
+        """Create the store if it is missing, and delete files of dead runs. Raises LockTimeout, StoreDamaged, DiskFull, InputOutputError."""
         self.store = store
         self._counter = itertools.count()
-        self._to_sync: set[str] = set()  # algorithms, whose folders of blobs have new names
-        self._brought: list[Digest] = []
-        self._begun: list[str] = []
-        self._full = False
+        self._to_sync: set[str] = set()  # digest algorithms whose blob folder has new entries
+        self._new_blobs: list[Digest] = []
+        self._partial_paths: list[str] = []
+        self._is_disk_full = False
         needed = frozenset(needed)
-        # Folders that were opened to make the plan may have been replaced since, by who began the store anew.
+        # The folders that were opened to compute the plan may have been replaced since, if a user created the store again.
         store.close()
         store.reload()
         self._top = store.folders.make(store.mode)
@@ -59,12 +59,12 @@ class Writer:
         self._mode = _mode_of(self._private.own_status())
         self._leases, self._temporary = (self._make_folder(PRIVATE, name) for name in ("leases", "tmp"))
         with self._locked():
-            live = locks.live_leases(self._leases)
-            locks.reclaim(self._temporary, live, self._owner)
-            self._reclaim_partials(needed)
+            live = locks.collect_live_leases(self._leases)
+            locks.remove_abandoned(self._temporary, live, self._owner)
+            self._remove_useless_partials(needed)
             self._lease = locks.Lease(self._leases, self._file_mode, needed, self._owner)
             try:
-                self._lay_out()
+                self._create_layout()
             except BaseException:
                 self._lease.end()
                 raise
@@ -74,21 +74,21 @@ class Writer:
 
     def __exit__(self, *unused: object) -> None:
         try:
-            if self._full:
+            if self._is_disk_full:
                 self._remove_partials()
-            self._remember()
+            self._save_caches()
         finally:
             self._lease.end()
 
     # Blobs.
 
     def put_blob(self, descriptor: Descriptor, content: Content) -> None:
-        """Stores one blob, whose bytes CONTENT opens: complete, verified and durable, or not at all (promise I1).
+        """Store one blob, verified and durable, or nothing at all (promise I1). CONTENT returns its bytes.
 
-        Raises DigestMismatch when the bytes are not what DESCRIPTOR says, DiskFull when they don't fit.
+        Raises DigestMismatch if the bytes don't match DESCRIPTOR, DiskFull if they don't fit.
         """
         verifier = Verifier(descriptor.digest, descriptor.size, f"blob {descriptor.digest}")
-        with self._noticing_a_full_disk(), self._private_file(_BLOB_MODE) as file:
+        with self._detecting_full_disk(), self._private_file(_BLOB_MODE) as file:
             for chunk in content(descriptor):
                 verifier.update(chunk)
                 file.write(chunk)
@@ -96,9 +96,10 @@ class Writer:
             self._publish_blob(file, descriptor.digest)
 
     def put_blob_resumably(self, descriptor: Descriptor, fill: Fill, content: Content) -> None:
-        """As ingest, for a source that may fail: FILL brings what lacks of a file that stays for the next run if it does.
+        """Store one blob as put_blob does, through a partial file that a later run can resume if the source fails.
 
-        CONTENT is for a blob whose file can't be had. A file of an earlier run that turns out to hold other bytes is filled once more from the beginning.
+        FILL writes the missing bytes of the partial file. If the partial file isn't available, the whole blob is read from CONTENT instead. If an earlier
+        run left wrong bytes in it, it is filled once more from the start.
         """
         from . import partials
 
@@ -108,13 +109,13 @@ class Writer:
             if not self.store.has_blob(descriptor):
                 self.put_blob(descriptor, content)
             return
-        self._begun.append(partial.path)
-        with self._noticing_a_full_disk(), partial:
+        self._partial_paths.append(partial.path)
+        with self._detecting_full_disk(), partial:
             try:
                 fill(partial)
                 partial.finish()
             except DigestMismatch:
-                if not partial.inherited:
+                if not partial.is_resumed:
                     raise
                 partial.restart()
                 fill(partial)
@@ -122,32 +123,32 @@ class Writer:
             self._publish_blob(partial, descriptor.digest)
 
     @contextlib.contextmanager
-    def _noticing_a_full_disk(self) -> t.Iterator[None]:
+    def _detecting_full_disk(self) -> t.Iterator[None]:
         try:
             yield
         except DiskFull:
-            self._full = True
+            self._is_disk_full = True
             raise
 
     def _remove_partials(self) -> None:
-        """Where the disk is full, nothing of this run stays: neither what the fault hit, nor what other faults left."""
-        self.delete_partials(self._begun)
+        """Delete all partial files of this run, including those that other errors left: the disk is full."""
+        self.delete_partials(self._partial_paths)
 
-    def delete_partials(self, unfinished: t.Iterable[str]) -> None:
-        """Removes partial files that nobody writes, given by their paths."""
+    def delete_partials(self, paths: t.Iterable[str]) -> None:
+        """Delete the partial files at these paths, except those that a run is writing."""
         from . import partials
 
         folder = self.store.folders.find(PRIVATE, partials.FOLDER)
         if folder is not None:
-            for path in unfinished:
-                partials.clear(folder, os.path.basename(path))
+            for path in paths:
+                partials.remove_unless_locked(folder, os.path.basename(path))
 
-    def _reclaim_partials(self, needed: t.Collection[Digest]) -> None:
+    def _remove_useless_partials(self, needed: t.Collection[Digest]) -> None:
         folder = self.store.folders.find(PRIVATE, "partials")
         if folder is not None:
             from . import partials
 
-            partials.reclaim(folder, needed, lambda digest: self.store.blob_status(digest) is not None)
+            partials.remove_useless(folder, needed, lambda digest: self.store.blob_status(digest) is not None)
 
     def _publish_blob(self, file: TemporaryFile | Partial, digest: Digest) -> None:
         folder = self.store.blob_folder(digest)
@@ -156,13 +157,13 @@ class Writer:
             folder = self._make_folder(BLOBS, digest.algorithm)
         self._move_folder_away(folder, digest)
         if self.store.blob_status(digest) is None:
-            self._brought.append(digest)
+            self._new_blobs.append(digest)
         file.give_to(self._owner)
         self.store.verified.add(digest, file.publish(self.store.blob_path(digest), folder))
         self._to_sync.add(digest.algorithm)
 
     def _move_folder_away(self, folder: Folder, digest: Digest) -> None:
-        """A folder where a blob belongs can be neither replaced by renaming nor unlinked. One of another user is left alone: nothing of ours is in it."""
+        """Remove a folder at the path of a blob: rename and unlink fail on it. Raises StoreDamaged if it belongs to another user."""
         status, path = self.store.entry_status(digest), self.store.blob_path(digest)
         if status is None or not stat.S_ISDIR(status.st_mode):
             return
@@ -170,48 +171,48 @@ class Writer:
         if status.st_uid != owner:
             raise StoreDamaged(f"{path} is a folder of uid {status.st_uid}, who doesn't own the store; remove it")
         with naming_path_in_errors(path):
-            aside = self._temporary_name()
-            folder.rename(digest.hex, self._temporary, aside)
-            self._temporary.remove_tree(aside, owner)
+            temporary_name = self._temporary_name()
+            folder.rename(digest.hex, self._temporary, temporary_name)
+            self._temporary.remove_tree(temporary_name, owner)
 
     def find_missing_blobs(self, graph: Graph, unused_planned: t.Sequence[Descriptor]) -> list[Descriptor]:
-        """The blobs to bring now: another run may have removed, or brought, some since the plan was made."""
+        """Return the blobs to fetch now: since the plan was computed, other runs may have stored or removed some."""
         return [blob for blob in graph.blobs if not self.store.has_blob(blob)]
 
     def discard(self) -> None:
-        """Removes the blobs that this run has brought, but for those that an image or another run needs."""
-        self.remove_images((), self._brought)
+        """Remove the blobs that this run stored, except those that an image or another run needs."""
+        self.remove_images((), self._new_blobs)
 
     # Names.
 
     def publish_images(self, images: t.Sequence[NamedGraph]) -> None:
-        """Gives names to images whose blobs are here: their documents first, all entries in the index last and at once."""
+        """Name images whose blobs are in the store. Store their documents first; then add all index entries in one write."""
         changes: list[Change] = []
         names: list[Reference | Digest] = []
         for image in images:
-            self._ingest_documents(image.graph)
+            self._put_documents(image.graph)
             root = dataclasses.replace(image.graph.root, platform=None, annotations={})
             if image.names:
-                changes += [functools.partial(_named, name, root, image.selection, image.free) for name in image.names]
+                changes += [functools.partial(_set_name, name, root, image.selection, image.free) for name in image.names]
                 names += image.names
             else:
-                changes.append(functools.partial(_kept, root, image.selection))
+                changes.append(functools.partial(_add_unnamed, root, image.selection))
                 names.append(root.digest)
         self.update_index(changes, names)
 
-    def _ingest_documents(self, graph: Graph) -> None:
+    def _put_documents(self, graph: Graph) -> None:
         for descriptor in graph.content:
             data = graph.documents.get(descriptor)
             if data is not None and not self.store.has_blob(descriptor):
-                self.put_blob(descriptor, functools.partial(_held, data))
-        # What was here already may be the work of another run, which hasn't come to syncing it yet.
+                self.put_blob(descriptor, functools.partial(_wrap_data, data))
+        # Another run may have stored some of these just now and not synced their folder yet.
         self._to_sync.update(descriptor.digest.algorithm for descriptor in graph.content)
 
     def update_index(self, changes: t.Sequence[Change], names: t.Sequence[Reference | Digest] = ()) -> None:
-        """Applies CHANGES to the index as it is now, under the lock: a tag that another run has set meanwhile stays (promise I3).
+        """Apply CHANGES, under the lock, to the index as it is on disk: tags that other runs have set since stay (promise I3).
 
-        Raises StoreIncomplete when an image that has one of NAMES, or one of these digests and no name, then isn't here in full: then nothing is
-        changed (promise I4).
+        NAMES are the names, or the digests of the unnamed images, to check. Raises StoreIncomplete, and changes nothing, if one of these images is
+        incomplete (promise I4).
         """
         self._sync_blobs()
         with self._locked():
@@ -219,52 +220,52 @@ class Writer:
             after = before
             for change in changes:
                 after = change(after)
-            named = [entry for name in names for entry in after.find_called(name)]
+            named = [entry for name in names for entry in after.find_by_selector(name)]
             for entry in {(entry.descriptor, entry.selection): entry for entry in named}.values():
-                self._check_whole(entry)
+                self._check_complete(entry)
             if after != before:
                 self._write_index(before, after)
 
-    def _check_whole(self, entry: Entry) -> None:
-        lost = self.store.find_missing_blobs(entry)
-        if lost:
-            raise StoreIncomplete(f"{entry.label} was not stored: {lost[0].digest} was lost while this ran; run it again")
+    def _check_complete(self, entry: Entry) -> None:
+        missing = self.store.find_missing_blobs(entry)
+        if missing:
+            raise StoreIncomplete(f"{entry.label} was not stored: {missing[0].digest} was lost while this ran; run it again")
 
     def remove_images(self, removed: t.Collection[Entry], garbage: t.Collection[Digest]) -> None:
-        """Takes entries out of the index, and then those of GARBAGE that neither another entry nor a running task needs (promises I6, I7).
+        """Remove entries from the index, then the GARBAGE blobs that no other entry and no live run needs (promises I6, I7).
 
-        On a full disk, where that is wanted most, the new index takes the room of records for a while.
+        On a full disk, where removal matters most, the caches are deleted for a moment to make space for the new index.
         """
         with self._locked(), contextlib.ExitStack() as stack:
             before = self.store.reload()
             after = before.without(removed)
-            needed = needed_digests(self.store, after.entries)
-            for lease, digests in locks.live_leases(self._leases).items():
+            needed = collect_needed_digests(self.store, after.entries)
+            for lease, digests in locks.collect_live_leases(self._leases).items():
                 if lease != self._lease.id:
                     needed |= digests
             if after != before:
                 try:
                     self._write_index(before, after)
                 except DiskFull:
-                    stack.enter_context(self._without_records())
+                    stack.enter_context(self._caches_deleted())
                     self._write_index(before, after)
             for digest in garbage:
                 if digest not in needed:
                     self._unlink_blob(digest)
 
     @contextlib.contextmanager
-    def _without_records(self) -> t.Iterator[None]:
-        """Inside, the records of the store are not on the disk. A death there costs the next run time, and nothing else."""
-        kept: dict[str, bytes] = {}
-        for record in self.store.caches:
+    def _caches_deleted(self) -> t.Iterator[None]:
+        """Delete the cache files, and write them again on exit. If this run is killed in between, later runs only work more."""
+        saved: dict[str, bytes] = {}
+        for cache in self.store.caches:
             with contextlib.suppress(OSError, InputOutputError, StoreDamaged):
-                kept[record.name] = record.on_disk()
-                self._private.unlink(record.name)
+                saved[cache.name] = cache.read_file()
+                self._private.unlink(cache.name)
         try:
             yield
         finally:
             with contextlib.suppress(InputOutputError, DiskFull):
-                for name, data in kept.items():
+                for name, data in saved.items():
                     self._replace(self._private, name, data)
 
     def _unlink_blob(self, digest: Digest) -> None:
@@ -274,10 +275,10 @@ class Writer:
             with naming_path_in_errors(self.store.blob_path(digest)):
                 folder.unlink(digest.hex)
 
-    # What both rest on.
+    # Helpers.
 
-    def _lay_out(self) -> None:
-        """The two files that make a folder an image layout; the index last, since it is by the index that a store is known."""
+    def _create_layout(self) -> None:
+        """Write the two files that make a folder an image layout. The index comes last because it marks a folder as a store."""
         if self._top.status(INDEX_FILE) is not None:
             return
         self.store.reload()
@@ -287,7 +288,7 @@ class Writer:
         _sync(self._top)
 
     def _write_index(self, before: StoreIndex, after: StoreIndex) -> None:
-        """Where AFTER can't be made durable, BEFORE comes back: a run that fails has changed no tag (promise I5)."""
+        """Write AFTER. If it can't be made durable, write BEFORE again: a failed run changes no tag (promise I5)."""
         self._replace(self._top, INDEX_FILE, after.to_bytes())
         try:
             _sync(self._top)
@@ -296,26 +297,26 @@ class Writer:
             raise
         self.store.reload()
 
-    def _remember(self) -> None:
-        """A record that can't be written costs the next run time, and nothing else."""
+    def _save_caches(self) -> None:
+        """Write the unsaved caches. Ignore errors: without a cache, later runs only work more."""
         with contextlib.suppress(InputOutputError, DiskFull):
-            for record in self.store.unsaved_caches:
-                self._replace(self._private, record.name, record.to_bytes())
-                record.written()
+            for cache in self.store.unsaved_caches:
+                self._replace(self._private, cache.name, cache.to_bytes())
+                cache.mark_saved()
 
     def _replace(self, folder: Folder, name: str, data: bytes) -> None:
-        """A file that is there keeps its mode: whoever could read it must be able to read the new one."""
+        """Replace a file atomically. The new file keeps the mode of the old one, so that all users who could read it still can."""
         target = folder.path_of(name)
         with naming_path_in_errors(target):
-            there = folder.status(name)
-        mode = 0o600 | (_mode_of(there) & 0o066) if there is not None and stat.S_ISREG(there.st_mode) else self._file_mode
+            old_status = folder.status(name)
+        mode = 0o600 | (_mode_of(old_status) & 0o066) if old_status is not None and stat.S_ISREG(old_status.st_mode) else self._file_mode
         with self._private_file(mode) as file:
             file.write(data)
             file.give_to(self._owner)
             file.publish(target, folder)
 
     def _sync_blobs(self) -> None:
-        """A folder leaves the list before it is synced: what another thread publishes meanwhile puts it back."""
+        """Sync the blob folders with new entries. A folder leaves the list first: a blob that another thread publishes during the sync adds it again."""
         algorithms = sorted(self._to_sync)
         self._to_sync.difference_update(algorithms)
         try:
@@ -336,11 +337,11 @@ class Writer:
 
     @property
     def _file_mode(self) -> int:
-        """Readable and writable for whom the store is; executable for nobody."""
+        """The mode of new files: as the mode of the store's folders, without execute permission."""
         return 0o600 | (self._mode & 0o066)
 
     def _make_folder(self, *names: str) -> Folder:
-        """A folder of the store. All that is new in it is its owner's, whoever writes: else root's help would shut out the user whose store it is."""
+        """Return a folder of the store, created if missing. The store's owner owns it, so that a user can still use a store that root wrote to."""
         return self.store.folders.make(self._mode, *names)
 
     def _temporary_name(self) -> str:
@@ -351,7 +352,7 @@ class Writer:
 
 
 def _mode_of(status: os.stat_result) -> int:
-    """How a store was made decides for all that comes to it later, whatever a later run says of modes; never may everybody write."""
+    """Return the mode for new files and folders: that of the existing store, whichever mode this run asks for, and never writable for all."""
     return stat.S_IMODE(status.st_mode) & ~0o002
 
 
@@ -360,23 +361,23 @@ def _sync(folder: Folder) -> None:
         folder.sync()
 
 
-def _held(data: bytes, unused_descriptor: Descriptor) -> t.Iterable[bytes]:
+def _wrap_data(data: bytes, unused_descriptor: Descriptor) -> t.Iterable[bytes]:
     return (data,)
 
 
-def _named(name: Reference, descriptor: Descriptor, selection: Selection | None, free: bool, index: StoreIndex) -> StoreIndex:
-    taken = index.get_named(name) if free else None
-    if taken is not None and taken.digest != descriptor.digest:
-        raise NameTaken(f"{name} was given to another image, {taken.digest}, while this ran; run it again")
+def _set_name(name: Reference, descriptor: Descriptor, selection: Selection | None, free: bool, index: StoreIndex) -> StoreIndex:
+    current = index.get_named(name) if free else None
+    if current is not None and current.digest != descriptor.digest:
+        raise NameTaken(f"{name} was given to another image, {current.digest}, while this ran; run it again")
     return index.with_name(name, descriptor, selection)
 
 
-def _kept(descriptor: Descriptor, selection: Selection | None, index: StoreIndex) -> StoreIndex:
+def _add_unnamed(descriptor: Descriptor, selection: Selection | None, index: StoreIndex) -> StoreIndex:
     return index.with_unnamed(descriptor, selection)
 
 
-def needed_digests(store: Store, entries: t.Iterable[Entry]) -> set[Digest]:
-    """All digests that these images stand on, as far as their documents can be read."""
+def collect_needed_digests(store: Store, entries: t.Iterable[Entry]) -> set[Digest]:
+    """Return the digests of all documents and blobs of these images, as far as their documents can be read."""
     needed: set[Digest] = set()
     for entry in entries:
         needed.add(entry.descriptor.digest)

@@ -113,7 +113,7 @@ class MountCandidates:
         self._by_name: dict[str, dict[Digest, list[str]]] = {}
 
     def __call__(self, registry: str, digest: Digest) -> t.Iterator[str]:
-        yield from (place for place in self._store.blob_origins.places(digest) if place.startswith(f"{registry}/"))
+        yield from (place for place in self._store.blob_origins.repositories(digest) if place.startswith(f"{registry}/"))
         with self._lock:
             if registry not in self._by_name:
                 self._by_name[registry] = self._named_at(registry)

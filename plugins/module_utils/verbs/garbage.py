@@ -64,7 +64,7 @@ def find_garbage(store: Store, leaving: t.Sequence[Entry], everything: bool) -> 
     remaining = remaining_entries(store, leaving)
     abandoned, unfinished = (company.abandoned, company.unfinished) if everything else ({}, {})
     surveys = [store.inspect_graph(entry) for entry in remaining]
-    unreadable = tuple(entry for entry, survey in zip(remaining, surveys) if survey.graph is None or survey.lost)
+    unreadable = tuple(entry for entry, survey in zip(remaining, surveys) if survey.graph is None or survey.missing)
     if unreadable:
         return Garbage(abandoned=abandoned, unfinished=unfinished, unreadable=unreadable if leaving or everything else ())
     needed = company.needed.union(*(_mentioned(survey.graph) for survey in surveys if survey.graph is not None))

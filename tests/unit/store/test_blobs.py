@@ -41,7 +41,7 @@ def rewrite(path: Path, change: t.Callable[[bytes], bytes]) -> None:
     data = path.read_bytes()
     path.chmod(0o644)
     path.write_bytes(change(data))
-    os.utime(path, ns=(1, 1))  # a clock too coarse to tell two writes apart is no part of the test
+    os.utime(path, ns=(1, 1))  # so that the test doesn't depend on the resolution of the clock
 
 
 def replace_by_folder(path: Path) -> None:
@@ -97,13 +97,13 @@ def test_storing_the_image_again_repairs_it(store: Store, part: Descriptor, dama
     assert leftovers(store.path) == []
 
 
-def test_a_blob_that_was_touched_is_hashed_again_and_found_good(store: Store) -> None:
+def test_a_touched_blob_is_hashed_again_and_counts_as_present(store: Store) -> None:
     for part in IMAGE.graph.content:
         os.utime(blob_file(store, part))
     assert Store(store.path).get_complete_entry(NAME)
 
 
-def test_a_blob_that_is_known_is_not_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verified_blob_is_not_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def hashed_again(*unused: object) -> t.NoReturn:
         raise AssertionError("a blob was hashed again")
 
@@ -121,9 +121,9 @@ WRONG: dict[str, t.Callable[[bytes], list[bytes]]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
-@pytest.mark.parametrize("there", [False, True], ids=["new", "there already"])
-def test_bytes_that_are_not_what_was_promised_are_never_stored(store: Store, wrong: t.Callable[[bytes], list[bytes]], there: bool) -> None:
-    image = IMAGE if there else make_image("other", size=3000)
+@pytest.mark.parametrize("stored", [False, True], ids=["new", "already stored"])
+def test_wrong_bytes_are_never_stored(store: Store, wrong: t.Callable[[bytes], list[bytes]], stored: bool) -> None:
+    image = IMAGE if stored else make_image("other", size=3000)
     layer = image.layers[0]
     before = snapshot(Path(store.path, "blobs"))
     with store.open_writer(image.digests) as writer:
@@ -133,7 +133,7 @@ def test_bytes_that_are_not_what_was_promised_are_never_stored(store: Store, wro
     assert snapshot(Path(store.path, "blobs")) == before
 
 
-def test_a_source_that_breaks_off_leaves_nothing(store: Store) -> None:
+def test_a_source_that_fails_leaves_nothing(store: Store) -> None:
     image = make_image("other", size=3000)
 
     def broken(wanted: Descriptor) -> t.Iterator[bytes]:
@@ -146,7 +146,7 @@ def test_a_source_that_breaks_off_leaves_nothing(store: Store) -> None:
     assert leftovers(store.path) == []
 
 
-def test_sha512_blobs_have_a_folder_of_their_own(store: Store) -> None:
+def test_sha512_blobs_have_a_separate_folder(store: Store) -> None:
     data = b"content"
     blob = Descriptor("application/octet-stream", Digest.of(data, "sha512"), len(data))
     with store.open_writer([blob.digest]) as writer:
@@ -155,7 +155,7 @@ def test_sha512_blobs_have_a_folder_of_their_own(store: Store) -> None:
     assert Store(store.path).has_blob(blob)
 
 
-def test_an_image_is_not_named_while_a_part_of_it_is_lacking(store: Store) -> None:
+def test_an_incomplete_image_is_not_named(store: Store) -> None:
     image = make_image("other")
     before = Path(store.index_path).read_bytes()
     with store.open_writer(image.digests) as writer:
@@ -166,18 +166,18 @@ def test_an_image_is_not_named_while_a_part_of_it_is_lacking(store: Store) -> No
     assert Path(store.index_path).read_bytes() == before
 
 
-def test_an_index_is_not_named_without_a_platform_that_was_asked_for(store: Store) -> None:
+def test_an_index_is_not_named_without_a_requested_platform(store: Store) -> None:
     index = make_index("i")
     with pytest.raises(StoreIncomplete, match="i:1"):
         index.sparse("linux/amd64").put(store, "i:1", platforms=["linux/amd64", "linux/arm64"])
 
 
-def test_an_index_may_be_named_with_the_platforms_that_were_asked_for(store: Store) -> None:
+def test_an_index_can_be_named_with_only_the_requested_platforms(store: Store) -> None:
     entry = make_index("i").sparse("linux/arm64").put(store, "i:1", platforms=["linux/arm64"])
     assert Store(store.path).find_missing_blobs(entry) == []
 
 
-def test_a_child_that_was_asked_for_and_got_lost_is_noticed(store: Store) -> None:
+def test_a_lost_manifest_of_a_requested_platform_is_reported(store: Store) -> None:
     index = make_index("i")
     entry = index.put(store, "i:1", platforms=["linux/arm64"])
     lost = index.graph.images[1].descriptor
@@ -185,7 +185,7 @@ def test_a_child_that_was_asked_for_and_got_lost_is_noticed(store: Store) -> Non
     assert [found.digest for found in Store(store.path).find_missing_blobs(entry)] == [lost.digest]
 
 
-def test_damage_of_another_name_does_not_keep_an_image_from_being_named(store: Store) -> None:
+def test_damage_of_another_image_does_not_prevent_naming(store: Store) -> None:
     index = make_index("i")
     index.put(store, "i:all", platforms=["all"])
     blob_file(store, index.graph.images[1].descriptor).unlink()
@@ -193,7 +193,7 @@ def test_damage_of_another_name_does_not_keep_an_image_from_being_named(store: S
     assert Store(store.path).get_complete_entry(Reference.parse("i:amd64"))
 
 
-def test_what_is_published_while_folders_are_synced_is_synced_before_its_image_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_blob_that_is_published_during_a_sync_is_synced_before_its_image_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = make_image("first"), make_image("second")
     folder = os.path.dirname(store.blob_path(first.root.digest))
     synced: list[str] = []
@@ -216,7 +216,7 @@ def test_what_is_published_while_folders_are_synced_is_synced_before_its_image_i
     assert synced.index(folder) < synced.index(store.path)
 
 
-def test_what_another_run_has_just_published_is_synced_before_it_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blobs_that_another_run_just_published_are_synced_before_naming(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     image = make_image("other")
     synced: list[str] = []
     with store.open_writer(image.digests) as slow:
@@ -227,7 +227,7 @@ def test_what_another_run_has_just_published_is_synced_before_it_is_named(store:
     assert synced.index(os.path.dirname(store.blob_path(image.root.digest))) < synced.index(store.path)
 
 
-def test_removal_keeps_what_another_image_shares(store: Store) -> None:
+def test_removal_keeps_blobs_that_another_image_shares(store: Store) -> None:
     shared = [IMAGE.content[layer.digest] for layer in IMAGE.layers]
     upper = make_image("upper", 1, shared=shared)
     upper.put(store, "upper:1")
@@ -237,7 +237,7 @@ def test_removal_keeps_what_another_image_shares(store: Store) -> None:
     assert {digest for digest in IMAGE.digests if store.blob_status(digest) is None} == IMAGE.digests - upper.digests
 
 
-def test_removal_keeps_what_an_unnamed_image_shares(store: Store) -> None:
+def test_removal_keeps_blobs_that_an_unnamed_image_shares(store: Store) -> None:
     shared = [IMAGE.content[layer.digest] for layer in IMAGE.layers]
     upper = make_image("upper", 1, shared=shared)
     upper.put(store, "upper:1")
@@ -247,7 +247,7 @@ def test_removal_keeps_what_an_unnamed_image_shares(store: Store) -> None:
     assert Store(store.path).get_complete_entry(upper.root.digest)
 
 
-def test_selections_of_two_runs_add_up(store: Store) -> None:
+def test_platforms_of_two_runs_are_merged(store: Store) -> None:
     index = make_index("i")
     index.sparse("linux/amd64").put(store, "i:1", platforms=["linux/amd64"])
     entry = index.sparse("linux/arm64").put(store, "i:1", platforms=["linux/arm64"])

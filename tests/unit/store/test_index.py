@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`index.json` as a value: promises I2 and I10, and one entry per name."""
+"""Parsing and changing `index.json`: promises I2 and I10, and one entry per name."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def written(index: StoreIndex) -> Members:
 
 
 def lines(index: StoreIndex) -> list[tuple[str, str | None]]:
-    """The first letter of each entry's digest, and its name's last part."""
+    """Return the first letter of the digest of each entry, and the last part of its name."""
     return [(line["digest"][7], line.get("annotations", {}).get(REF_NAME, "").rpartition("/")[2] or None) for line in written(index)["manifests"]]
 
 
-def test_what_another_tool_wrote_survives_a_new_name() -> None:
+def test_data_of_other_tools_survives_a_new_name() -> None:
     foreign = entry(
         "a", "1.27", annotations={"org.example.x": "y"}, platform={"os": "linux", "architecture": "riscv64"}, urls=["u"], extra={"k": [1]}
     )
@@ -102,13 +102,13 @@ def test_a_moved_name_leaves_the_old_image_unnamed_once() -> None:
     assert lines(index.with_name(name("x:1"), descriptor("c"), None)) == [("a", None), ("b", "y:1"), ("c", "x:1")]
 
 
-def test_an_unnamed_entry_of_another_tool_stays_beside_a_named_one() -> None:
+def test_an_unnamed_entry_of_another_tool_stays_next_to_a_named_one() -> None:
     foreign = entry("a", annotations={"org.example.x": "y"}, artifactType="x/y")
     index = index_of(entry("a", "docker.io/library/x:1"), foreign, entry("a"))
     assert written(index.with_name(name("y:1"), descriptor("b"), None))["manifests"][:3] == written(index)["manifests"]
 
 
-def test_what_two_entries_of_one_image_say_is_joined_when_they_become_one() -> None:
+def test_annotations_of_two_entries_of_one_image_are_merged() -> None:
     index = index_of(entry("a", annotations={"one": "1"}), entry("a", "docker.io/library/x:1", annotations={"two": "2"}, extra=1))
     (line,) = written(index.with_name(name("x:1"), descriptor("a"), None))["manifests"]
     assert line == entry("a", "docker.io/library/x:1", annotations={"one": "1", "two": "2"}, extra=1)
@@ -124,13 +124,13 @@ def test_an_unnamed_image_takes_its_new_name_in_place() -> None:
     assert lines(index.with_name(name("x:1"), descriptor("a"), None)) == [("a", "x:1"), ("b", "y:1")]
 
 
-def test_a_name_that_comes_back_finds_its_old_image() -> None:
+def test_a_name_that_moves_back_finds_its_old_image() -> None:
     index = index_of(entry("a", "docker.io/library/x:1"))
-    there = index.with_name(name("x:1"), descriptor("b"), None)
-    assert lines(there.with_name(name("x:1"), descriptor("a"), None)) == [("a", "x:1"), ("b", None)]
+    moved = index.with_name(name("x:1"), descriptor("b"), None)
+    assert lines(moved.with_name(name("x:1"), descriptor("a"), None)) == [("a", "x:1"), ("b", None)]
 
 
-def test_a_name_that_another_tool_wrote_twice_is_there_once_afterwards() -> None:
+def test_a_name_that_another_tool_wrote_twice_is_listed_once_afterwards() -> None:
     index = index_of(entry("a", "docker.io/library/x:1"), entry("b", "x:1"), entry("c", "docker.io/library/x:1"))
     for letter in "abcd":
         named = [line for line in lines(index.with_name(name("x:1"), descriptor(letter), None)) if line[1] == "x:1"]
@@ -149,7 +149,7 @@ def test_the_order_of_the_file_is_kept() -> None:
     assert [letter for letter, _name in lines(index.with_name(name("d:2"), descriptor("d"), None))] == list("fadbecd")
 
 
-def test_platforms_asked_for_add_up() -> None:
+def test_requested_platforms_are_merged() -> None:
     index = index_of(entry("a", "docker.io/library/x:1", annotations={PLATFORMS: "linux/amd64"}))
     added = index.with_name(name("x:1"), descriptor("a"), Selection.parse(["linux/arm64"]))
     assert written(added)["manifests"][0]["annotations"][PLATFORMS] == "linux/amd64,linux/arm64"
@@ -168,13 +168,13 @@ def test_a_short_name_of_another_tool_is_no_name_and_stays() -> None:
     assert lines(index.with_name(name("x:1"), descriptor("a"), None)) == [("a", "latest"), ("a", "x:1")]
 
 
-def test_removal_leaves_a_name_that_was_moved_meanwhile() -> None:
+def test_removal_keeps_a_name_that_another_run_moved() -> None:
     before = index_of(entry("a", "docker.io/library/x:1"), entry("b", "docker.io/library/y:1"))
     moved = before.with_name(name("x:1"), descriptor("c"), None)
     assert lines(moved.without([before.entries[0]])) == [("a", None), ("b", "y:1"), ("c", "x:1")]
 
 
-def test_removal_leaves_other_names_of_the_image() -> None:
+def test_removal_keeps_other_names_of_the_image() -> None:
     index = index_of(entry("a", "docker.io/library/x:1"), entry("a", "docker.io/library/z:1"))
     assert lines(index.without(index.entries[:1])) == [("a", "z:1")]
 
@@ -212,17 +212,17 @@ ODD: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("data", ODD.values(), ids=ODD.keys())
-def test_a_document_that_is_no_index_is_damage_that_names_the_file(data: bytes) -> None:
+def test_an_invalid_index_is_an_error_that_names_the_file(data: bytes) -> None:
     with pytest.raises(StoreDamaged, match=PATH):
         StoreIndex.parse(data, PATH)
 
 
-def test_an_index_of_more_than_64_mib_is_damage() -> None:
+def test_an_index_of_more_than_64_mib_is_an_error() -> None:
     with pytest.raises(StoreDamaged, match=PATH):
         StoreIndex.parse(b" " * (MAX_INDEX + 1), PATH)
 
 
-def test_an_index_may_have_more_entries_than_an_image_of_the_network() -> None:
+def test_an_index_can_have_more_entries_than_an_index_from_a_registry() -> None:
     index = index_of(*(entry("a", f"docker.io/library/x:{number}") for number in range(3000)))
     assert len(index.entries) == 3000
 

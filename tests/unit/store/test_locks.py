@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks and leases end with their process, and say what is wrong where they can't be had (promises I3, I7, I9)."""
+"""Locks and leases end with their process, and an error names the lock that can't be acquired (promises I3, I7, I9)."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_lock_that_is_held_too_long_is_an_error_that_names_its_file(store: Store) -> None:
     before = Path(store.index_path).read_bytes()
-    with Path(store.private_path("lock")).open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with Path(store.private_path("lock")).open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
         started = time.monotonic()
         with pytest.raises(LockTimeout, match=rf"{store.private_path('lock')}.*0\.2 seconds"):
             make_image("y").put(store, "y:1")
@@ -45,12 +45,12 @@ def test_a_lock_that_is_held_too_long_is_an_error_that_names_its_file(store: Sto
 
 
 def test_reading_waits_for_no_lock(store: Store) -> None:
-    with Path(store.private_path("lock")).open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with Path(store.private_path("lock")).open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
         assert Store(store.path).get_complete_entry(Reference.parse("x:1"))
 
 
-def test_a_lock_that_is_given_up_in_time_is_waited_for(store: Store) -> None:
+def test_a_lock_that_is_released_in_time_is_acquired(store: Store) -> None:
     private = open_path(store.private_path())
     with locks.lock_exclusive(private, 0o600, 1, private.own_status(), store.folders.check_file):
         pass
@@ -89,7 +89,7 @@ def test_a_lock_file_that_is_a_link_is_refused(store: Store, tmp_path: Path) -> 
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_leases_and_temporary_files_and_folders_of_the_dead_are_cleared_away(store: Store) -> None:
+def test_leases_and_temporary_files_and_folders_of_dead_runs_are_removed(store: Store) -> None:
     Path(store.private_path("leases", "999-0")).write_text("[]")
     Path(store.private_path("leases", "999-1")).write_text("cut off")
     Path(store.private_path("tmp", "999-0.0")).write_text("half a blob")
@@ -102,7 +102,7 @@ def test_leases_and_temporary_files_and_folders_of_the_dead_are_cleared_away(sto
     assert Store(store.path).get_complete_entry(Reference.parse("x:1"))
 
 
-def test_temporary_files_of_the_living_stay(store: Store) -> None:
+def test_temporary_files_of_live_runs_stay(store: Store) -> None:
     other = make_image("y")
     with store.open_writer(other.digests) as writer:
 
@@ -115,7 +115,7 @@ def test_temporary_files_of_the_living_stay(store: Store) -> None:
     assert store.has_blob(other.layers[0])
 
 
-def test_removal_takes_nothing_that_a_lease_lists(store: Store) -> None:
+def test_removal_keeps_all_blobs_that_a_lease_lists(store: Store) -> None:
     with store.open_writer(IMAGE.digests), Store(store.path).open_writer(()) as remover:
         remover.remove_images([store.get_entry(Reference.parse("x:1"))], list(IMAGE.digests))
     assert Store(store.path).index.entries == ()
@@ -130,7 +130,7 @@ def test_a_lease_ends_with_its_run(store: Store) -> None:
     assert all(store.blob_status(digest) is None for digest in IMAGE.digests)
 
 
-def test_the_garbled_lease_of_a_living_run_stops_a_removal_of_blobs(store: Store) -> None:
+def test_a_garbled_lease_of_a_live_run_stops_the_removal_of_blobs(store: Store) -> None:
     with store.open_writer(IMAGE.digests), Path(store.private_path("leases")).joinpath(*os.listdir(store.private_path("leases"))).open("w") as lease:
         lease.write("garbled")
         lease.flush()
@@ -154,7 +154,7 @@ def test_a_group_that_shares_a_store_sees_each_others_leases(open_path: Path) ->
         os.umask(0o077)
         IMAGE.put(Store(path, 0o770), "x:1")
 
-    def both() -> None:
+    def hold_a_lease_while_another_member_puts() -> None:
         os.setgroups([])
         os.setegid(4321)
         os.seteuid(1111)
@@ -162,4 +162,4 @@ def test_a_group_that_shares_a_store_sees_each_others_leases(open_path: Path) ->
             os.seteuid(0)
             assert in_child(put_as_another) == 0
 
-    assert in_child(both) == 0
+    assert in_child(hold_a_lease_while_another_member_puts) == 0

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which folders are stores, which are empty ones, and which are refused; and that looking writes nothing (promises I2, I11)."""
+"""Which folders are stores, which are empty stores, and which are refused. Reading writes nothing (promises I2, I11)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def filled(folder: Path) -> Path:
 
 
 def open_both_ways(folder: Path, error: type[LongshoreError]) -> str:
-    """Reading and writing fail alike, and leave everything as it is. Returns the message."""
+    """Check that reading and writing fail with the same message and change nothing. Return the message."""
     before = snapshot(folder.parent)
     with pytest.raises(error) as read:
         Store(str(folder)).reload()
@@ -91,10 +91,10 @@ def test_an_index_without_layout_file_is_damage(filled: Path) -> None:
     assert str(filled / "oci-layout") in open_both_ways(filled, StoreDamaged)
 
 
-@pytest.mark.parametrize("stranger", ["notes.txt", ".hidden", "etc/passwd", "index.json.bak"])
-def test_a_folder_of_other_files_is_refused_and_left_alone(folder: Path, stranger: str) -> None:
-    (folder / stranger).parent.mkdir(parents=True)
-    (folder / stranger).write_text("mine")
+@pytest.mark.parametrize("other_file", ["notes.txt", ".hidden", "etc/passwd", "index.json.bak"])
+def test_a_folder_of_other_files_is_refused_and_left_alone(folder: Path, other_file: str) -> None:
+    (folder / other_file).parent.mkdir(parents=True)
+    (folder / other_file).write_text("mine")
     assert str(folder) in open_both_ways(folder, UnsupportedFormat)
 
 
@@ -137,7 +137,7 @@ def test_an_index_that_is_no_regular_file_is_damage(filled: Path, kind: str) -> 
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"schemaVersion":2}', b"\0" * 300])
-def test_an_index_that_is_garbled_stops_the_run_and_is_never_made_anew(filled: Path, data: bytes) -> None:
+def test_a_garbled_index_stops_the_run_and_is_never_created_again(filled: Path, data: bytes) -> None:
     (filled / "index.json").write_bytes(data)
     assert str(filled / "index.json") in open_both_ways(filled, StoreDamaged)
 
@@ -157,7 +157,7 @@ def test_an_index_that_cant_be_read_says_so_and_is_not_called_damaged(open_path:
 
 
 @pytest.mark.parametrize("place", ["theirs", "theirs/deep/er", "their-store"])
-def test_a_store_that_belongs_to_others_is_told_before_it_is_written(open_path: Path, place: str) -> None:
+def test_a_store_of_another_user_is_reported_before_it_is_written(open_path: Path, place: str) -> None:
     needs_root()
     (open_path / "theirs").mkdir(0o755)
     make_image("x").put(Store(str(open_path / "their-store"), 0o755), NAME)
@@ -185,7 +185,7 @@ def test_a_file_above_the_store_is_an_error_that_names_it(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("made", [[".longshore"], [".longshore", "oci-layout"], [".longshore", "blobs"], [".longshore", "oci-layout", "blobs"]])
-def test_a_store_whose_making_was_cut_short_is_an_empty_one(filled: Path, made: list[str]) -> None:
+def test_a_store_whose_creation_was_interrupted_is_an_empty_store(filled: Path, made: list[str]) -> None:
     shutil.rmtree(filled / "blobs")
     (filled / "blobs" / "sha256").mkdir(parents=True)
     (filled / ".longshore" / "leases" / "1-0").write_text("")
@@ -251,7 +251,7 @@ def test_the_index_of_another_tool_keeps_its_mode(filled: Path) -> None:
     assert (filled / ".longshore").stat().st_mode & 0o777 == 0o700
 
 
-def test_looking_at_a_store_writes_nothing(filled: Path) -> None:
+def test_reading_a_store_writes_nothing(filled: Path) -> None:
     make_index("i").sparse("linux/amd64").put(Store(str(filled)), "i:1", platforms=["linux/amd64"])
     shutil.rmtree(filled / ".longshore")
     before = snapshot(filled)
@@ -266,13 +266,13 @@ def test_looking_at_a_store_writes_nothing(filled: Path) -> None:
 
 
 def open_folders(folder: Path) -> list[str]:
-    """What this process holds open of a store."""
+    """Return the open folders of a store in this process."""
     paths = [os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if os.path.lexists(entry.path)]
     return [path for path in paths if path.startswith(str(folder))]
 
 
-@pytest.mark.parametrize("end", ["closed", "let go of"])
-def test_a_store_that_is_closed_holds_nothing_open(filled: Path, end: str) -> None:
+@pytest.mark.parametrize("end", ["closed", "dropped"])
+def test_a_closed_or_dropped_store_holds_nothing_open(filled: Path, end: str) -> None:
     gc.collect()  # the store that filled the folder
     store = Store(str(filled))
     make_image("y").put(store, "y:1")
@@ -297,7 +297,7 @@ def test_a_closed_store_opens_again(filled: Path) -> None:
 
 @pytest.mark.parametrize("place", ["store", "folder/store"])
 def test_a_store_behind_a_link_of_root_works_and_one_behind_a_link_of_another_user_is_refused(open_path: Path, place: str) -> None:
-    """As with a /srv that root made a link: but nobody else decides in which folder root writes."""
+    """A link of root, such as /srv, is followed. A link of another user is not: he would decide in which folder root writes."""
     needs_root()
     (open_path / "disk" / "store").mkdir(parents=True)
     link = open_path / place.partition("/")[0]
@@ -310,7 +310,7 @@ def test_a_store_behind_a_link_of_root_works_and_one_behind_a_link_of_another_us
     assert "is a link that belongs to another user" in message
 
 
-def test_a_link_in_place_of_the_blobs_is_refused_for_reading_too(filled: Path) -> None:
+def test_a_link_in_place_of_a_blob_folder_is_refused_for_reading_too(filled: Path) -> None:
     entry = Store(str(filled)).get_entry(Reference.parse(NAME))
     (filled / "blobs" / "sha256").rename(filled.parent / "elsewhere")
     (filled / "blobs" / "sha256").symlink_to(filled.parent / "elsewhere")

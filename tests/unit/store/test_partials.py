@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run leaves of a blob is there for the next one, and never counts as the blob (promises I1, I8, I9, I12)."""
+"""A failed run leaves a partial file that the next run resumes and that never counts as the blob (promises I1, I8, I9, I12)."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def folder(store: Store) -> Path:
     return Path(store.private_path(partials.FOLDER))
 
 
-def left(store: Store) -> dict[str, int]:
+def files_left(store: Store) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder(store).iterdir()}
 
 
 def unused(descriptor: Descriptor) -> t.NoReturn:
-    raise AssertionError("the file was to be had")
+    raise AssertionError("the partial file was not used")
 
 
-def bring(stop: int | None, error: BaseException | None = None) -> t.Callable[[Partial], None]:
-    """Brings bytes at the front up to STOP, and fails then."""
+def append_until(stop: int | None, error: BaseException | None = None) -> t.Callable[[Partial], None]:
+    """Return a function that appends bytes up to STOP, all without STOP, and then raises ERROR."""
 
     def fill(partial: Partial) -> None:
         partial.start_appending()
@@ -61,10 +61,10 @@ def bring(stop: int | None, error: BaseException | None = None) -> t.Callable[[P
     return fill
 
 
-def bring_pieces(*pieces: tuple[int, int], error: BaseException | None = None) -> t.Callable[[Partial], None]:
+def write_ranges(*ranges: tuple[int, int], error: BaseException | None = None) -> t.Callable[[Partial], None]:
     def fill(partial: Partial) -> None:
         partial.start_ranges()
-        for start, stop in pieces:
+        for start, stop in ranges:
             partial.write_at(start, DATA[start:stop])
             partial.record_range(start, stop)
         partial.hash_more()
@@ -79,73 +79,73 @@ def fetch(store: Store, fill: t.Callable[[Partial], None]) -> None:
         writer.put_blob_resumably(BLOB, fill, unused)
 
 
-def cut_off(store: Store, fill: t.Callable[[Partial], None]) -> None:
+def fetch_until_cut_off(store: Store, fill: t.Callable[[Partial], None]) -> None:
     with pytest.raises(Unreachable):
         fetch(store, fill)
     assert not store.has_blob(BLOB)
 
 
-def rest_of(store: Store) -> list[tuple[int, int]]:
-    """What the next run lacks; it brings it then."""
-    lacking: list[tuple[int, int]] = []
+def fetch_rest(store: Store) -> list[tuple[int, int]]:
+    """Return the ranges that the next run misses, and fetch them."""
+    missing: list[tuple[int, int]] = []
 
     def fill(partial: Partial) -> None:
-        lacking.extend(partial.missing_ranges())
-        bring_pieces(*lacking)(partial)
+        missing.extend(partial.missing_ranges())
+        write_ranges(*missing)(partial)
 
     fetch(store, fill)
     assert Path(store.blob_path(BLOB.digest)).read_bytes() == DATA
-    assert left(store) == {}
-    return lacking
+    assert files_left(store) == {}
+    return missing
 
 
-def test_a_blob_that_is_whole_is_published_and_leaves_nothing(store: Store) -> None:
-    fetch(store, bring(None))
+def test_a_complete_blob_is_published_and_leaves_no_partial_file(store: Store) -> None:
+    fetch(store, append_until(None))
     path = Path(store.blob_path(BLOB.digest))
     assert path.read_bytes() == DATA
     assert path.stat().st_mode & 0o777 == 0o444
-    assert left(store) == {}
+    assert files_left(store) == {}
     assert Store(store.path).has_blob(BLOB)
 
 
 @pytest.mark.parametrize("error", [CUT, KeyboardInterrupt()], ids=["network", "interrupt"])
-def test_what_has_come_stays_for_the_next_run(store: Store, error: BaseException) -> None:
+def test_received_bytes_stay_for_the_next_run(store: Store, error: BaseException) -> None:
     with pytest.raises(type(error)):
-        fetch(store, bring(1000, error))
-    assert left(store) == {f"sha256-{BLOB.digest.hex}": 1000}
-    assert rest_of(store) == [(1000, len(DATA))]
+        fetch(store, append_until(1000, error))
+    assert files_left(store) == {f"sha256-{BLOB.digest.hex}": 1000}
+    assert fetch_rest(store) == [(1000, len(DATA))]
 
 
-def test_pieces_that_have_come_stay_for_the_next_run(store: Store) -> None:
-    cut_off(store, bring_pieces((0, 500), (1000, 1500), (3000, 3200), error=CUT))
-    cut_off(store, bring_pieces((500, 600), error=CUT))
-    assert rest_of(store) == [(600, 1000), (1500, 3000)]
+def test_received_ranges_stay_for_the_next_run(store: Store) -> None:
+    fetch_until_cut_off(store, write_ranges((0, 500), (1000, 1500), (3000, 3200), error=CUT))
+    fetch_until_cut_off(store, write_ranges((500, 600), error=CUT))
+    assert fetch_rest(store) == [(600, 1000), (1500, 3000)]
 
 
-def test_a_blob_that_came_in_pieces_can_go_on_from_its_front(store: Store) -> None:
-    cut_off(store, bring_pieces((0, 500), (1000, 1500), error=CUT))
-    cut_off(store, bring(700, CUT))
-    assert left(store) == {f"sha256-{BLOB.digest.hex}": 700}
-    assert rest_of(store) == [(700, len(DATA))]
+def test_a_blob_that_was_received_in_ranges_can_be_resumed_by_appending(store: Store) -> None:
+    fetch_until_cut_off(store, write_ranges((0, 500), (1000, 1500), error=CUT))
+    fetch_until_cut_off(store, append_until(700, CUT))
+    assert files_left(store) == {f"sha256-{BLOB.digest.hex}": 700}
+    assert fetch_rest(store) == [(700, len(DATA))]
 
 
-def test_a_file_without_anything_in_it_does_not_stay(store: Store) -> None:
-    cut_off(store, bring(0, CUT))
-    assert left(store) == {}
+def test_an_empty_file_does_not_stay(store: Store) -> None:
+    fetch_until_cut_off(store, append_until(0, CUT))
+    assert files_left(store) == {}
 
 
-def test_bytes_that_are_not_what_was_promised_do_not_stay(store: Store) -> None:
+def test_wrong_bytes_do_not_stay(store: Store) -> None:
     def wrong(partial: Partial) -> None:
         partial.start_appending()
         partial.append(bytes(len(DATA)))
 
     with pytest.raises(DigestMismatch, match=str(BLOB.digest)):
         fetch(store, wrong)
-    assert left(store) == {}
+    assert files_left(store) == {}
     assert not store.has_blob(BLOB)
 
 
-def test_one_byte_too_many_ends_it(store: Store) -> None:
+def test_one_byte_too_many_aborts_the_download(store: Store) -> None:
     def endless(partial: Partial) -> None:
         partial.start_appending()
         while True:
@@ -153,7 +153,7 @@ def test_one_byte_too_many_ends_it(store: Store) -> None:
 
     with pytest.raises(DigestMismatch):
         fetch(store, endless)
-    assert left(store) == {}
+    assert files_left(store) == {}
 
 
 DAMAGE: dict[str, t.Callable[[Path], object]] = {
@@ -169,12 +169,12 @@ DAMAGE: dict[str, t.Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_file_that_was_damaged_is_filled_once_more_from_the_beginning(store: Store, damage: str) -> None:
-    cut_off(store, bring(1000, CUT))
+def test_a_damaged_file_is_downloaded_again_from_the_start(store: Store, damage: str) -> None:
+    fetch_until_cut_off(store, append_until(1000, CUT))
     DAMAGE[damage](folder(store) / f"sha256-{BLOB.digest.hex}")
-    fetch(store, lambda partial: bring_pieces(*partial.missing_ranges())(partial))
+    fetch(store, lambda partial: write_ranges(*partial.missing_ranges())(partial))
     assert Path(store.blob_path(BLOB.digest)).read_bytes() == DATA
-    assert left(store) == {}
+    assert files_left(store) == {}
 
 
 PLANTED: dict[str, t.Callable[[Path, Path], object]] = {
@@ -186,7 +186,7 @@ PLANTED: dict[str, t.Callable[[Path, Path], object]] = {
 
 
 @pytest.mark.parametrize("planted", PLANTED)
-def test_what_is_no_file_of_ours_is_left_alone_and_the_blob_fetched_beside_it(store: Store, tmp_path: Path, planted: str) -> None:
+def test_a_file_that_is_not_safely_ours_is_left_alone_and_the_blob_is_fetched_without_it(store: Store, tmp_path: Path, planted: str) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(DATA[:100])
     folder(store).mkdir(parents=True)
@@ -203,60 +203,60 @@ def test_what_is_no_file_of_ours_is_left_alone_and_the_blob_fetched_beside_it(st
 
 def test_a_file_of_another_user_is_left_alone(store: Store) -> None:
     needs_root()
-    cut_off(store, bring(1000, CUT))
+    fetch_until_cut_off(store, append_until(1000, CUT))
     os.chown(folder(store) / f"sha256-{BLOB.digest.hex}", 65534, 65534)
     with store.open_writer([BLOB.digest]) as writer:
         writer.put_blob_resumably(BLOB, lambda partial: unused(BLOB), lambda wanted: (DATA,))
     assert store.has_blob(BLOB)
 
 
-# Others who want the same blob.
+# Concurrent runs that fetch the same blob.
 
 
-def test_who_comes_second_waits_and_finds_the_blob(store: Store) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+def test_a_second_run_waits_and_finds_the_blob(store: Store) -> None:
+    started, may_continue = threading.Event(), threading.Event()
 
     def slowly(partial: Partial) -> None:
-        begun.set()
-        go_on.wait(10)
-        bring(None)(partial)
+        started.set()
+        may_continue.wait(10)
+        append_until(None)(partial)
 
     first = threading.Thread(target=fetch, args=(store, slowly))
     first.start()
-    begun.wait(10)
-    threading.Timer(0.3, go_on.set).start()
+    started.wait(10)
+    threading.Timer(0.3, may_continue.set).start()
     fetch(Store(store.path), unused_fill)
     first.join(10)
-    assert left(store) == {}
+    assert files_left(store) == {}
     assert store.has_blob(BLOB)
 
 
 def unused_fill(partial: Partial) -> t.NoReturn:
-    raise AssertionError("the other run brings the blob")
+    raise AssertionError("the other run fetches the blob")
 
 
-def test_who_comes_second_goes_on_where_the_first_failed(store: Store) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+def test_a_second_run_resumes_where_the_first_failed(store: Store) -> None:
+    started, may_continue = threading.Event(), threading.Event()
 
     def cut(partial: Partial) -> None:
-        begun.set()
-        go_on.wait(10)
-        bring(1000, CUT)(partial)
+        started.set()
+        may_continue.wait(10)
+        append_until(1000, CUT)(partial)
 
-    first = threading.Thread(target=cut_off, args=(store, cut))
+    first = threading.Thread(target=fetch_until_cut_off, args=(store, cut))
     first.start()
-    begun.wait(10)
-    threading.Timer(0.3, go_on.set).start()
-    assert rest_of(Store(store.path)) == [(1000, len(DATA))]
+    started.wait(10)
+    threading.Timer(0.3, may_continue.set).start()
+    assert fetch_rest(Store(store.path)) == [(1000, len(DATA))]
     first.join(10)
 
 
-def test_who_comes_second_begins_anew_where_the_first_threw_its_file_away(store: Store) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+def test_a_second_run_starts_again_if_the_first_deleted_its_file(store: Store) -> None:
+    started, may_continue = threading.Event(), threading.Event()
 
     def wrong(partial: Partial) -> None:
-        begun.set()
-        go_on.wait(10)
+        started.set()
+        may_continue.wait(10)
         partial.start_appending()
         partial.append(bytes(len(DATA)))
 
@@ -266,81 +266,81 @@ def test_who_comes_second_begins_anew_where_the_first_threw_its_file_away(store:
 
     thread = threading.Thread(target=first)
     thread.start()
-    begun.wait(10)
-    threading.Timer(0.3, go_on.set).start()
-    assert rest_of(Store(store.path)) == [(0, len(DATA))]
+    started.wait(10)
+    threading.Timer(0.3, may_continue.set).start()
+    assert fetch_rest(Store(store.path)) == [(0, len(DATA))]
     thread.join(10)
 
 
-def test_a_run_that_does_not_go_on_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partials, "PATIENCE", 0.2)
-    begun, go_on = threading.Event(), threading.Event()
+def test_waiting_for_a_run_that_makes_no_progress_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "STALL_SECONDS", 0.2)
+    started, may_continue = threading.Event(), threading.Event()
 
     def stopped(partial: Partial) -> None:
-        begun.set()
-        go_on.wait(10)
-        bring(None)(partial)
+        started.set()
+        may_continue.wait(10)
+        append_until(None)(partial)
 
     first = threading.Thread(target=fetch, args=(store, stopped))
     first.start()
-    begun.wait(10)
+    started.wait(10)
     with Store(store.path).open_writer([BLOB.digest]) as writer:
         writer.put_blob_resumably(BLOB, unused_fill, lambda wanted: (DATA,))
     assert store.has_blob(BLOB)
-    go_on.set()
+    may_continue.set()
     first.join(10)
-    assert left(store) == {}
+    assert files_left(store) == {}
     assert Path(store.blob_path(BLOB.digest)).read_bytes() == DATA
 
 
-# What isn't needed any more.
+# Partial files that no run needs.
 
 
-def test_a_full_disk_leaves_nothing_of_what_the_run_had_begun(store: Store) -> None:
+def test_a_full_disk_leaves_no_partial_file_of_the_run(store: Store) -> None:
     other = Descriptor(media_types.OCI_LAYER, Digest.of(b"other"), 5)
 
     def full(partial: Partial) -> None:
         raise DiskFull("no space")
 
-    def both(writer: Writer) -> None:
+    def fetch_two_blobs(writer: Writer) -> None:
         with pytest.raises(Unreachable):
-            writer.put_blob_resumably(BLOB, bring(1000, CUT), unused)
+            writer.put_blob_resumably(BLOB, append_until(1000, CUT), unused)
         writer.put_blob_resumably(other, full, unused)
 
     with pytest.raises(DiskFull), store.open_writer([BLOB.digest]) as writer:
-        both(writer)
-    assert left(store) == {}
+        fetch_two_blobs(writer)
+    assert files_left(store) == {}
 
 
 def open_and_close(store: Store, *needed: Digest) -> None:
     with Store(store.path).open_writer(needed):
-        """Every writer clears away what nobody needs."""
+        """Opening a writer removes partial files that no run needs."""
 
 
-def test_the_file_of_a_blob_that_is_there_is_cleared_away(store: Store) -> None:
-    cut_off(store, bring_pieces((500, 600), error=CUT))
+def test_the_partial_file_of_a_stored_blob_is_removed(store: Store) -> None:
+    fetch_until_cut_off(store, write_ranges((500, 600), error=CUT))
     with store.open_writer([BLOB.digest]) as writer:
         writer.put_blob(BLOB, lambda wanted: (DATA,))
-    assert left(store) != {}
+    assert files_left(store) != {}
     open_and_close(store)
-    assert left(store) == {}
+    assert files_left(store) == {}
 
 
 @pytest.mark.parametrize(("days", "stays"), [(0, True), (6, True), (8, False)])
-def test_a_file_that_no_run_has_touched_for_a_week_is_cleared_away(store: Store, days: int, stays: bool) -> None:
-    cut_off(store, bring_pieces((500, 600), error=CUT))
+def test_a_file_that_no_run_used_for_a_week_is_removed(store: Store, days: int, stays: bool) -> None:
+    fetch_until_cut_off(store, write_ranges((500, 600), error=CUT))
     path = folder(store) / f"sha256-{BLOB.digest.hex}"
     then = time.time() - days * 24 * 3600
     os.utime(path, (then, then))
     open_and_close(store, BLOB.digest)
-    assert path.exists(), "a run that needs it goes on with it however old it is"
+    assert path.exists(), "a run that needs a partial file resumes it at any age"
     assert set(find_other_runs(store).unfinished) == {str(path), f"{path}.pieces"}
     open_and_close(store)
-    assert (left(store) != {}) == stays
+    assert (files_left(store) != {}) == stays
 
 
-def test_the_oldest_of_too_many_are_cleared_away_and_what_is_no_partial_file_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partials, "KEPT_AT_MOST", 3)
+def test_the_oldest_of_too_many_are_removed_and_other_files_stay(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "MAX_PARTIALS", 3)
     open_and_close(store)
     folder(store).mkdir()
     names = [f"sha256-{Digest.of(bytes([number])).hex}" for number in range(5)]
@@ -352,15 +352,15 @@ def test_the_oldest_of_too_many_are_cleared_away_and_what_is_no_partial_file_sta
     for name in ("stranger", "sha256-short"):
         os.utime(folder(store) / name, (1, 1))
     open_and_close(store)
-    assert set(left(store)) == {*names[:3], f"{names[0]}.pieces", "stranger", "sha256-short"}
+    assert set(files_left(store)) == {*names[:3], f"{names[0]}.pieces", "stranger", "sha256-short"}
     assert {os.path.basename(path) for path in find_other_runs(store).unfinished} == {*names[:3], f"{names[0]}.pieces"}
 
 
-def test_a_file_that_is_being_written_is_never_cleared_away(store: Store) -> None:
-    def meanwhile(partial: Partial) -> None:
+def test_a_file_that_is_being_written_is_never_removed(store: Store) -> None:
+    def open_another_writer_and_append(partial: Partial) -> None:
         os.utime(partial.path, (1, 1))
         open_and_close(store)
-        bring(None)(partial)
+        append_until(None)(partial)
 
-    fetch(store, meanwhile)
+    fetch(store, open_another_writer_and_append)
     assert store.has_blob(BLOB)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The record of verified blobs as a lie: what another user can have written is not believed before a blob is moved anywhere."""
+"""A lying record of verified blobs: marks that another user can have written are not trusted before a blob leaves the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store import store as store_module
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.store.verified import mark_of
+from ansible_collections.longshore.images.plugins.module_utils.store.verified import _mark_of_good_file
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from tests.support import modules
 from tests.support.faults import in_child
@@ -70,13 +70,13 @@ def make_readable(path: Path) -> None:
 
 
 def alter(path: Path) -> None:
-    """Other bytes in a layer, and a record that calls them good."""
+    """Change the bytes of a layer and mark them as good in the record."""
     blob = Path(Store(str(path)).blob_path(LAYER.digest))
     blob.chmod(0o644)
     blob.write_bytes(b"x" * LAYER.size)
     blob.chmod(0o444)
     record = json.loads(record_of(path).read_text())
-    record[str(LAYER.digest)] = mark_of(blob.stat())
+    record[str(LAYER.digest)] = _mark_of_good_file(blob.stat())
     record_of(path).write_text(json.dumps(record))
 
 
@@ -89,7 +89,7 @@ def is_refused(path: Path) -> bool:
 
 
 def count_hashed(path: Path) -> int:
-    """How many blobs are hashed before the image is moved."""
+    """Return how many blobs are hashed before the image leaves the store."""
     with pytest.MonkeyPatch.context() as patch:
         counted: list[object] = []
 
@@ -105,18 +105,18 @@ def count_hashed(path: Path) -> int:
 BLOBS = len(IMAGE.blobs)  # its manifest is hashed whenever it is read
 
 
-def test_a_record_of_our_own_spares_the_hashing(path: Path) -> None:
+def test_our_own_record_avoids_hashing(path: Path) -> None:
     assert count_hashed(path) == 0
 
 
-def test_root_does_not_believe_the_record_of_a_user(path: Path) -> None:
+def test_root_does_not_trust_the_record_of_a_user(path: Path) -> None:
     give_away(path, USER)
     assert count_hashed(path) == BLOBS
     as_user(USER, lambda: alter(path))
     assert is_refused(path)
 
 
-def test_a_user_believes_his_own_record_and_that_of_root(path: Path) -> None:
+def test_a_user_trusts_his_own_record_and_the_record_of_root(path: Path) -> None:
     make_readable(path)
 
     def check() -> None:
@@ -127,11 +127,11 @@ def test_a_user_believes_his_own_record_and_that_of_root(path: Path) -> None:
     as_user(USER, check)
 
 
-def test_a_user_does_not_believe_the_record_of_another(path: Path) -> None:
+def test_a_user_does_not_trust_the_record_of_another(path: Path) -> None:
     give_away(path, USER)
     make_readable(path)
     as_user(USER, lambda: alter(path))
-    as_user(OTHER, lambda: is_refused(path) or pytest.fail("it was believed"))
+    as_user(OTHER, lambda: is_refused(path) or pytest.fail("it was trusted"))
 
 
 def open_record_to_group(path: Path) -> None:
@@ -179,24 +179,24 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_record_or_blob_that_others_can_write_to_is_not_believed(path: Path, attack: t.Callable[[Path], None]) -> None:
+def test_a_record_or_blob_that_others_can_write_to_is_not_trusted(path: Path, attack: t.Callable[[Path], None]) -> None:
     alter(path)
     assert not is_refused(path)
     attack(path)
     assert is_refused(path)
 
 
-def test_a_mark_that_calls_a_good_blob_wrong_is_not_believed_either(path: Path) -> None:
+def test_a_mark_that_calls_a_good_blob_wrong_is_not_trusted_either(path: Path) -> None:
     store = Store(str(path))
     status = store.blob_status(LAYER.digest)
     assert status is not None
-    store.verified.reject(LAYER.digest, status)
+    store.verified.mark_wrong(LAYER.digest, status)
     record_of(path).write_bytes(store.verified.to_bytes())
     give_record_away(path)
     assert not is_refused(path)
 
 
-def test_a_member_of_a_group_does_not_believe_another_about_a_shared_store(open_path: Path) -> None:
+def test_a_member_of_a_group_does_not_trust_another_about_a_shared_store(open_path: Path) -> None:
     needs_root()
     path = open_path / "store"
     IMAGE.put(Store(str(path), 0o770), str(NAME))
@@ -208,16 +208,16 @@ def test_a_member_of_a_group_does_not_believe_another_about_a_shared_store(open_
         blob.unlink()
         blob.write_bytes(b"x" * LAYER.size)
         record = json.loads(record_of(path).read_text())
-        record[str(LAYER.digest)] = mark_of(blob.stat())
+        record[str(LAYER.digest)] = _mark_of_good_file(blob.stat())
         record_of(path).write_text(json.dumps(record))
 
     as_user(USER, lambda: is_refused(path) and pytest.fail("the image was refused before the attack"))
     as_user(OTHER, replace_blob)
-    as_user(USER, lambda: is_refused(path) or pytest.fail("it was believed"))
+    as_user(USER, lambda: is_refused(path) or pytest.fail("it was trusted"))
     assert is_refused(path)
 
 
-def test_what_this_run_has_hashed_is_not_hashed_again(path: Path) -> None:
+def test_a_run_hashes_a_blob_only_once(path: Path) -> None:
     give_away(path, USER)
     with pytest.MonkeyPatch.context() as patch:
         store = Store(str(path))
@@ -226,18 +226,18 @@ def test_what_this_run_has_hashed_is_not_hashed_again(path: Path) -> None:
         store.get_complete_entry(NAME)
 
 
-def test_an_unchanged_pull_and_a_new_name_cost_no_hashing(path: Path) -> None:
+def test_an_unchanged_pull_and_a_new_name_need_no_hashing(path: Path) -> None:
     give_away(path, USER)
     store = Store(str(path))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "hash_stream", lambda *unused: pytest.fail("hashed"))
         assert store.find_missing_blobs(store.get_entry(NAME)) == []
-        store.get_complete_entry(NAME, believes_others=True)
+        store.get_complete_entry(NAME, trust_others=True)
 
 
 @pytest.fixture
 def altered(path: Path) -> Path:
-    """A store of a user, who has altered a layer and calls it good."""
+    """A store of a user who altered a layer and marked it as good."""
     give_away(path, USER)
     as_user(USER, lambda: alter(path))
     return path
@@ -257,7 +257,7 @@ def test_root_does_not_copy_what_a_user_altered(altered: Path, tmp_path: Path) -
 
 
 def test_root_does_not_push_what_a_user_altered(altered: Path) -> None:
-    """No registry listens there: the image is refused before one is asked."""
+    """No registry listens at this port: the image is refused before the first request."""
     options = {"store": str(altered), "name": [str(NAME)], "destination": "127.0.0.1:9/app:1"}
     assert modules.fail("image_push", options)["error"] == "store_damaged"
 
@@ -275,7 +275,7 @@ def test_root_does_not_deliver_what_a_user_altered(altered: Path) -> None:
             return []
 
         def read_layers(self, unused_layers_of: object) -> t.Any:
-            return pytest.fail("the engine was asked for its layers")
+            return pytest.fail("the layers of the engine were read")
 
     host = Platform.parse("linux/amd64")
     [row] = plan_deliver(Store(str(altered)), t.cast(t.Any, EmptyEngine()), [NAME], platform=None, host=host).images

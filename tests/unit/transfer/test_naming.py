@@ -53,8 +53,8 @@ def test_a_name_that_is_to_be_kept_stays_though_it_was_given_after_the_plan_was_
 @pytest.mark.parametrize(("text", "keep"), [("other", False), ("source", True)])
 def test_a_name_that_may_be_moved_or_has_the_same_image_is_given(path: str, text: str, keep: bool) -> None:
     index = meanwhile(path, text, keep).index
-    assert {entry.digest for name in (FIRST, SECOND) for entry in index.find_called(name)} == {make_image("source").root.digest}
-    assert len(index.find_called(FIRST)) == 1
+    assert {entry.digest for name in (FIRST, SECOND) for entry in index.find_by_selector(name)} == {make_image("source").root.digest}
+    assert len(index.find_by_selector(FIRST)) == 1
 
 
 def test_an_image_for_a_free_name_is_not_published_where_another_has_it(path: str) -> None:

@@ -95,7 +95,7 @@ class LayoutSource:
         return self.source.read_document(descriptor)
 
     def check_blobs(self, graph: Graph) -> None:
-        self.source.check_complete(self._entry, believes_others=False)
+        self.source.check_complete(self._entry, trust_others=False)
 
 
 class ArchiveSource:

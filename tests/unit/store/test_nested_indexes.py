@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Indexes within an index, which say nothing of platforms themselves."""
+"""Indexes inside an index whose descriptors have no platform."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ NAME = "r.test/nested:1"
 
 
 def nested() -> Image:
-    """An index of one index for each of two platforms."""
-    parts = [make_index(text, (platform,), layers=1) for text, platform in (("first", "linux/amd64"), ("second", "linux/arm64"))]
-    roots = [dataclasses.replace(part.root, platform=None).members() for part in parts]
+    """Return an index of two indexes, one for each of two platforms."""
+    inner_indexes = [make_index(text, (platform,), layers=1) for text, platform in (("first", "linux/amd64"), ("second", "linux/arm64"))]
+    roots = [dataclasses.replace(inner.root, platform=None).members() for inner in inner_indexes]
     data = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": roots})
     root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
-    return Image(root, {**parts[0].content, **parts[1].content, root.digest: data})
+    return Image(root, {**inner_indexes[0].content, **inner_indexes[1].content, root.digest: data})
 
 
-def test_what_was_asked_for_is_not_missed_in_the_index_of_another_platform(tmp_path: Path) -> None:
+def test_a_requested_platform_is_not_missing_from_the_index_of_another_platform(tmp_path: Path) -> None:
     path = tmp_path / "store"
     entry = nested().put(Store(str(path)), NAME, platforms=["linux/amd64"])
     assert Store(str(path)).find_missing_blobs(entry) == []
     assert not mend(path).changed
 
 
-def test_what_was_asked_for_is_missed_in_the_index_that_has_it(tmp_path: Path) -> None:
+def test_a_requested_platform_is_missing_from_the_index_that_lists_it(tmp_path: Path) -> None:
     path = tmp_path / "store"
     entry = nested().put(Store(str(path)), NAME, platforms=["linux/amd64"])
     manifest = make_index("first", ("linux/amd64",), layers=1).graph.images[0].descriptor
@@ -52,7 +52,7 @@ def test_what_was_asked_for_is_missed_in_the_index_that_has_it(tmp_path: Path) -
     assert manifest in Store(str(path)).find_missing_blobs(entry)
 
 
-def test_the_hosts_part_is_there_when_all_was_pulled(tmp_path: Path) -> None:
+def test_the_platform_of_the_host_is_present_after_pulling_all_platforms(tmp_path: Path) -> None:
     path = tmp_path / "store"
     registry = FakeRepository({NAME: nested()})
     assert pull(path, NAME, platforms=["all"], registry=registry).changed
@@ -61,7 +61,7 @@ def test_the_hosts_part_is_there_when_all_was_pulled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("platforms", [["linux/amd64"], ["linux/arm64"], ["linux/arm64", "linux/amd64"]], ids=" ".join)
-def test_a_platform_is_found_in_whichever_index_has_it(tmp_path: Path, platforms: list[str]) -> None:
+def test_a_platform_is_found_in_each_inner_index(tmp_path: Path, platforms: list[str]) -> None:
     path = tmp_path / "store"
     registry = FakeRepository({NAME: nested()})
     assert pull(path, NAME, platforms=platforms, registry=registry).changed
@@ -82,7 +82,7 @@ def test_a_second_platform_is_added_to_the_first(tmp_path: Path) -> None:
     assert not pull(path, NAME, platforms=["linux/amd64", "linux/arm64"], registry=registry).changed
 
 
-def test_a_platform_that_no_index_has_is_missing_and_those_of_all_are_told(tmp_path: Path) -> None:
+def test_a_platform_that_no_inner_index_has_is_an_error_that_lists_all_platforms(tmp_path: Path) -> None:
     with pytest.raises(PlatformMissing, match="no image for linux/s390x; it has linux/amd64, linux/arm64"):
         pull(tmp_path / "store", NAME, platforms=["linux/s390x"], registry=FakeRepository({NAME: nested()}))
 
@@ -103,7 +103,7 @@ def test_an_index_that_is_listed_for_a_platform_and_does_not_have_it_is_no_image
 
 
 @pytest.mark.parametrize("platforms", [["linux/amd64"], ["linux/arm64"], ["linux/arm64", "linux/amd64"]], ids=" ".join)
-def test_what_is_asked_for_is_saved(tmp_path: Path, platforms: list[str]) -> None:
+def test_the_requested_platforms_are_saved(tmp_path: Path, platforms: list[str]) -> None:
     store = str(tmp_path / "store")
     nested().put(Store(store), NAME, platforms=["all"])
     options = {"store": store, "name": [NAME], "path": str(tmp_path / "a.tar"), "platform": platforms}
@@ -113,18 +113,18 @@ def test_what_is_asked_for_is_saved(tmp_path: Path, platforms: list[str]) -> Non
     assert sorted(loaded["images"][0]["platforms"]) == sorted(platforms)
 
 
-def test_a_part_for_a_platform_alone_is_the_manifest_of_the_index_that_has_it() -> None:
+def test_selecting_one_platform_returns_the_manifest_in_the_inner_index() -> None:
     image = nested()
-    part = select_platforms(image.root, NAME, image.read, Selection.parse(["linux/arm64"]))
-    assert part.root == make_index("second", ("linux/arm64",), layers=1).graph.images[0].descriptor
+    selected = select_platforms(image.root, NAME, image.read, Selection.parse(["linux/arm64"]))
+    assert selected.root == make_index("second", ("linux/arm64",), layers=1).graph.images[0].descriptor
 
 
-def test_a_part_for_several_platforms_alone_is_refused_in_one_sentence() -> None:
+def test_selecting_several_platforms_is_refused_with_one_sentence() -> None:
     with pytest.raises(UnsupportedFormat, match="ask for one platform, or for all"):
         select_platforms(nested().root, NAME, nested().read, Selection.parse(["linux/arm64", "linux/amd64"]))
 
 
-def test_an_index_that_is_here_is_told_to_be_present(tmp_path: Path) -> None:
+def test_an_inner_index_in_the_store_is_reported_as_present(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     nested().put(store, NAME, platforms=["all"])
     (row,) = Inspector(images_in_store(store), "the store", HOST).asked([Reference.parse(NAME)], Filters())

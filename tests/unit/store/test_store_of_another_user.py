@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Root in another user's store: all that is new there is the user's, who goes on using it."""
+"""Root in another user's store: the user owns all new files and can still use the store."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def path(open_path: Path) -> Path:
     return path
 
 
-def test_a_user_goes_on_using_a_store_that_root_filled(path: Path) -> None:
+def test_a_user_can_use_a_store_that_root_filled(path: Path) -> None:
     make_image("roots").put(Store(str(path)), "r.test/roots:1")
     assert owners(path) == {(USER, GROUP)}
     assert put_as_the_user(path, "own") == 0
     assert len(Store(str(path)).index.entries) == 2
 
 
-def test_a_user_goes_on_using_a_store_that_root_added_to(path: Path) -> None:
+def test_a_user_can_use_a_store_that_root_added_to(path: Path) -> None:
     assert put_as_the_user(path, "own") == 0
     make_image("roots").put(Store(str(path)), "r.test/roots:1")
     assert owners(path) == {(USER, GROUP)}
     assert put_as_the_user(path, "another") == 0
 
 
-def test_a_user_sees_what_a_live_run_of_root_needs(path: Path) -> None:
+def test_a_user_does_not_remove_what_a_live_run_of_root_needs(path: Path) -> None:
     image = make_image("roots")
     image.put(Store(str(path)), "r.test/roots:1")
     root = Store(str(path)).open_writer(image.digests)
@@ -81,7 +81,7 @@ def test_a_user_sees_what_a_live_run_of_root_needs(path: Path) -> None:
     assert all(Store(str(path)).blob_status(digest) is not None for digest in image.digests)
 
 
-def test_a_blob_that_was_a_partial_file_is_the_users(path: Path) -> None:
+def test_the_user_owns_a_blob_that_root_downloaded_in_a_partial_file(path: Path) -> None:
     image = make_image("fetched")
 
     def fetch(image: Image, blob: Descriptor) -> None:
@@ -96,7 +96,7 @@ def test_a_blob_that_was_a_partial_file_is_the_users(path: Path) -> None:
     assert owners(path) == {(USER, GROUP)}
 
 
-def test_a_lock_file_that_somebody_linked_there_is_refused_and_stays_as_it_is(path: Path) -> None:
+def test_a_hard_linked_lock_file_is_refused_and_unchanged(path: Path) -> None:
     elsewhere = path.parent / "roots-own"
     elsewhere.write_text("")
     elsewhere.chmod(0o640)
@@ -108,7 +108,7 @@ def test_a_lock_file_that_somebody_linked_there_is_refused_and_stays_as_it_is(pa
     assert elsewhere.stat().st_mode & 0o7777 == 0o640
 
 
-def test_a_lock_file_that_somebody_moved_there_keeps_its_owner_and_mode(path: Path) -> None:
+def test_a_lock_file_that_a_user_moved_into_the_store_keeps_its_owner_and_mode(path: Path) -> None:
     (path / ".longshore").mkdir()
     lock = path / ".longshore" / "lock"
     lock.write_text("root's own, moved from a folder of the user")
@@ -118,7 +118,7 @@ def test_a_lock_file_that_somebody_moved_there_keeps_its_owner_and_mode(path: Pa
     assert lock.read_text() == "root's own, moved from a folder of the user"
 
 
-def test_what_others_write_to_a_shared_store_is_theirs(open_path: Path) -> None:
+def test_a_member_of_the_group_owns_what_he_writes_to_a_shared_store(open_path: Path) -> None:
     needs_root()
     path = open_path / "store"
     make_image("roots").put(Store(str(path), 0o770), "r.test/roots:1")
@@ -132,7 +132,7 @@ STRANGER = 4444
 
 
 @pytest.mark.parametrize("name", ["", "tmp", "leases", "partials"])
-def test_a_private_folder_of_a_user_who_has_no_part_in_the_store_is_refused(path: Path, name: str) -> None:
+def test_a_private_folder_of_an_unrelated_user_is_refused(path: Path, name: str) -> None:
     assert put_as_the_user(path, "own") == 0
     (path / ".longshore" / "partials").mkdir()
     os.chown(path / ".longshore" / "partials", USER, GROUP)
@@ -142,11 +142,11 @@ def test_a_private_folder_of_a_user_who_has_no_part_in_the_store_is_refused(path
         make_image("roots").put(Store(str(path)), "r.test/roots:1")
     (path).chmod(0o770)
     make_image("roots").put(Store(str(path)), "r.test/roots:1")
-    assert len(Store(str(path)).index.entries) == 2, "who shares the store with its group trusts the group"
+    assert len(Store(str(path)).index.entries) == 2, "an owner who shares the store with its group trusts the group"
 
 
-def test_a_folder_in_place_of_a_blob_is_emptied_only_if_it_is_the_owners(path: Path) -> None:
-    """Its content could be deeper inside than the user who moved it there may delete."""
+def test_a_folder_in_place_of_a_blob_is_removed_only_if_the_store_owner_owns_it(path: Path) -> None:
+    """The user who moved the folder there may have no right to delete its content."""
     image = make_image("roots")
     image.put(Store(str(path)), "r.test/roots:1")
     blob = Path(Store(str(path)).blob_path(image.layers[0].digest))
@@ -164,7 +164,7 @@ def test_a_folder_in_place_of_a_blob_is_emptied_only_if_it_is_the_owners(path: P
             found.rename(blob)
 
 
-def test_only_what_is_called_like_ours_is_removed_from_private_folders(path: Path) -> None:
+def test_files_with_other_names_are_not_removed_from_private_folders(path: Path) -> None:
     assert put_as_the_user(path, "own") == 0
     names = (
         "notes",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What other runs need and have left is learnt without writing anything (promises I7, I9, I11)."""
+"""Finding what other runs need and what dead runs left writes nothing (promises I7, I9, I11)."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def test_a_store_that_nobody_has_written_to_has_no_company(tmp_path: Path) -> None:
-    company = find_other_runs(Store(str(tmp_path / "store")))
-    assert company == (frozenset(), {}, {})
+def test_a_missing_store_has_no_other_runs(tmp_path: Path) -> None:
+    other_runs = find_other_runs(Store(str(tmp_path / "store")))
+    assert other_runs == (frozenset(), {}, {})
     assert not (tmp_path / "store").exists()
 
 
-def test_the_needs_of_all_living_runs_count(store: Store) -> None:
+def test_the_needs_of_all_live_runs_are_found(store: Store) -> None:
     other = make_image("y")
     with store.open_writer(IMAGE.digests), Store(store.path).open_writer(other.digests):
         before = snapshot(store.path)
@@ -46,7 +46,7 @@ def test_the_needs_of_all_living_runs_count(store: Store) -> None:
     assert find_other_runs(store).needed == frozenset()
 
 
-def test_what_the_dead_have_left_is_counted_and_stays(store: Store) -> None:
+def test_files_of_dead_runs_are_measured_and_not_deleted(store: Store) -> None:
     with store.open_writer(IMAGE.digests):
         Path(store.private_path("tmp", "999-0.0")).write_text("half a blob")
         Path(store.private_path("tmp", "999-0.1")).mkdir()
@@ -54,7 +54,7 @@ def test_what_the_dead_have_left_is_counted_and_stays(store: Store) -> None:
         Path(store.private_path("tmp", "999-0.2")).symlink_to(store.path)
         (lease,) = os.listdir(store.private_path("leases"))
         Path(store.private_path("leases", "999-0")).write_text("[]")
-        Path(store.private_path("tmp", f"{lease}.7")).write_text("of the living")
+        Path(store.private_path("tmp", f"{lease}.7")).write_text("of a live run")
         before = snapshot(store.path)
         assert {os.path.basename(path): size for path, size in find_other_runs(store).abandoned.items()} == {
             "999-0": 2,
@@ -65,14 +65,14 @@ def test_what_the_dead_have_left_is_counted_and_stays(store: Store) -> None:
         assert snapshot(store.path) == before
 
 
-def test_a_run_that_keeps_the_store_to_itself_is_waited_for_but_not_for_ever(store: Store) -> None:
-    with Path(store.private_path("lock")).open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+def test_waiting_for_a_run_that_holds_the_lock_ends_with_a_timeout(store: Store) -> None:
+    with Path(store.private_path("lock")).open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
         with pytest.raises(LockTimeout, match=store.private_path("lock")):
             find_other_runs(store)
 
 
-def test_those_who_only_look_do_not_wait_for_each_other_and_writers_wait_for_them(store: Store) -> None:
+def test_readers_do_not_wait_for_each_other_and_writers_wait_for_readers(store: Store) -> None:
     with locks.lock_shared(open_path(store.private_path()), 0):
         assert find_other_runs(store).needed == frozenset()
         started = time.monotonic()
@@ -81,28 +81,28 @@ def test_those_who_only_look_do_not_wait_for_each_other_and_writers_wait_for_the
         assert time.monotonic() - started > 0.15
 
 
-def test_a_look_at_leases_never_hides_that_their_run_is_alive(store: Store) -> None:
-    """Looking takes a lock for a moment: a lease that is made meanwhile would seem to be of the dead."""
+def test_reading_leases_never_makes_a_live_run_look_dead(store: Store) -> None:
+    """Reading a lease locks it for a moment. A lease that is created in this moment must not look like one of a dead run."""
 
-    def look() -> None:
+    def read_leases() -> None:
         for _round in range(300):
             find_other_runs(Store(store.path))
 
-    children = [start_child(look) for _child in range(2)]
+    children = [start_child(read_leases) for _child in range(2)]
     for _round in range(60):
         with Store(store.path).open_writer(IMAGE.digests):
             assert find_other_runs(Store(store.path)).needed == IMAGE.digests
     assert [end_of(child) for child in children] == [0, 0]
 
 
-def test_the_garbled_lease_of_a_living_run_is_told(store: Store) -> None:
+def test_a_garbled_lease_of_a_live_run_is_an_error(store: Store) -> None:
     with store.open_writer(IMAGE.digests):
         Path(store.private_path("leases"), *os.listdir(store.private_path("leases"))).write_text("garbled")
         with pytest.raises(StoreDamaged, match="leases"):
             find_other_runs(store)
 
 
-def test_a_size_is_that_of_regular_files_alone(tmp_path: Path) -> None:
+def test_only_regular_files_count_for_the_size(tmp_path: Path) -> None:
     (tmp_path / "folder" / "below").mkdir(parents=True)
     (tmp_path / "folder" / "one").write_text("1")
     (tmp_path / "folder" / "below" / "three").write_text("333")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images that are asked for by their IDs."""
+"""Images that are selected by their ID."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tests.support.verbs import pull
 IMAGES = [make_image(f"image-{number}", 1) for number in range(5)]
 
 
-def test_each_image_is_read_once_however_many_ids_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_image_is_read_once_for_any_number_of_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "store")
     for number, image in enumerate(IMAGES):
         image.put(Store(path), f"r.test/image:{number}")
     read: list[Descriptor] = []
     real = Store.read_document
 
-    def noted(self: Store, descriptor: Descriptor) -> bytes | None:
+    def record_read(self: Store, descriptor: Descriptor) -> bytes | None:
         read.append(descriptor)
         return real(self, descriptor)
 
-    monkeypatch.setattr(Store, "read_document", noted)
+    monkeypatch.setattr(Store, "read_document", record_read)
     store = Store(path)
     for number, image in enumerate(IMAGES):
         (entry,) = store.find_entries(image.graph.images[0].manifest.config.digest)
@@ -38,7 +38,7 @@ def test_each_image_is_read_once_however_many_ids_are_asked_for(tmp_path: Path, 
     assert len(manifests) == len(IMAGES)
 
 
-def test_an_id_that_came_with_another_platform_is_found_by_a_store_that_looked_before(tmp_path: Path) -> None:
+def test_the_id_of_a_platform_that_was_added_later_is_found_after_a_reload(tmp_path: Path) -> None:
     path = tmp_path / "store"
     index = make_index("added", layers=1)
     registry = FakeRepository({"r.test/added:1": index})
