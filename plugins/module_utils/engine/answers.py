@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What engines answer, read strictly: whatever is odd is an error of the engine that names it."""
+"""Parse the answers of engines strictly: anything unexpected raises EngineError, which names the engine."""
 
 from __future__ import annotations
 
@@ -19,79 +19,81 @@ from .interfaces import Details, EngineImage, ListedImage
 
 MAX_LIST = MAX_ENGINE_LIST
 
-_Read = t.TypeVar("_Read")
+_Parsed = t.TypeVar("_Parsed")
 
 
-def parse_answer(what: str, read: t.Callable[[], _Read]) -> _Read:
-    """What READ finds in an answer, which WHAT names. Raises EngineError for one that is odd."""
+def parse_answer(what: str, parse: t.Callable[[], _Parsed]) -> _Parsed:
+    """Return the result of PARSE. Convert its errors into EngineError. WHAT describes the answer in messages."""
     try:
-        return read()
-    except UnsupportedFormat as error:  # a document says itself where it is from
+        return parse()
+    except UnsupportedFormat as error:  # the message of a document says where it is from
         raise EngineError(str(error)) from error
     except InvalidReference as error:
         raise EngineError(f"{what}: {sanitise(str(error))}") from error
 
 
-def parse_listed_image(row: Document, knows_ids: bool) -> ListedImage:
-    """A row of the list of images that Docker and Podman have. Its `Id` is a config's digest (KNOWS_IDS), or that of an index or a manifest."""
+def parse_listed_image(row: Document, has_image_ids: bool) -> ListedImage:
+    """Parse a row of the image list of Docker or Podman. Its `Id` is the digest of a config (HAS_IMAGE_IDS), or of an index or a manifest."""
 
-    def read() -> ListedImage:
+    def parse() -> ListedImage:
         names = [*row.texts("RepoTags", None), *row.texts("Names", None)]
         digests = [Digest.parse(text.rpartition("@")[2]) for text in row.texts("RepoDigests", None) if "@sha" in text]
-        own = _id_of(row.required_text("Id"))
-        return ListedImage(parse_names(names), tuple(dict.fromkeys(digests if knows_ids else [own, *digests])), own if knows_ids else None)
+        identifier = _parse_id(row.required_text("Id"))
+        return ListedImage(
+            parse_names(names), tuple(dict.fromkeys(digests if has_image_ids else [identifier, *digests])), identifier if has_image_ids else None
+        )
 
-    return parse_answer(row.what, read)
+    return parse_answer(row.what, parse)
 
 
-def parse_engine_image(row: Document, knows_ids: bool, used: t.Callable[[Digest], bool], by_digest: t.Sequence[str] = ()) -> EngineImage:
-    """A row of that list as an image that may be cleared away. BY_DIGEST are references by digest that are no names, but hold the image."""
+def parse_engine_image(row: Document, has_image_ids: bool, is_used: t.Callable[[Digest], bool], by_digest: t.Sequence[str] = ()) -> EngineImage:
+    """Parse a row of that list as an image that can be pruned. BY_DIGEST are references by digest: no names, but they keep the image."""
 
-    def read() -> EngineImage:
-        held = parse_listed_image(row, knows_ids)
-        digest = held.image_id or held.digests[0]
-        names = parse_words([*row.texts("RepoTags", None), *row.texts("Names", None)])
+    def parse() -> EngineImage:
+        listed = parse_listed_image(row, has_image_ids)
+        digest = listed.image_id or listed.digests[0]
+        names = parse_engine_names([*row.texts("RepoTags", None), *row.texts("Names", None)])
         tagged = {name.context for name in names}
-        # With the last tag of a repository its references by digest go, without our doing.
-        further = tuple(word for name, word in parse_words(by_digest).items() if name.context not in tagged)
+        # Docker removes the references by digest of a repository together with its last tag.
+        other_names = tuple(text for name, text in parse_engine_names(by_digest).items() if name.context not in tagged)
         parent = row.text("ParentId")
-        details = _details_of(row)
+        details = _parse_details(row)
         return EngineImage(
             digest=digest,
             names=names,
             details=lambda: details,
-            image_id=held.image_id,
-            digests=held.digests,
-            further=further if names or further else (str(digest),),
-            parent=_id_of(parent) if parent else None,
-            in_use=used(digest),
+            image_id=listed.image_id,
+            digests=listed.digests,
+            other_names=other_names if names or other_names else (str(digest),),
+            parent=_parse_id(parent) if parent else None,
+            in_use=is_used(digest),
         )
 
-    return parse_answer(row.what, read)
+    return parse_answer(row.what, parse)
 
 
-def _details_of(row: Document) -> Details:
-    """The time comes as seconds; an image that tells none has no seconds, or the time that Go has for none, long before 1970."""
+def _parse_details(row: Document) -> Details:
+    """Return age, labels and size. An image without a time has no `Created`, or the zero time of Go, which is long before 1970."""
     seconds = row.number("Created") or 0
     try:
         created = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc) if seconds > 0 else None
     except (OverflowError, ValueError, OSError) as error:
-        raise UnsupportedFormat(f"{row.what}: Created is no time") from error
+        raise UnsupportedFormat(f"{row.what}: Created is not a valid time") from error
     return Details(created, row.text_map("Labels"), max(row.number("Size") or 0, 0))
 
 
-def _id_of(text: str) -> Digest:
-    """An ID, which Podman's program writes without its algorithm."""
+def _parse_id(text: str) -> Digest:
+    """Parse an ID. The program `podman` writes it without its algorithm."""
     return Digest.parse(text if ":" in text else f"sha256:{text}")
 
 
 def parse_names(texts: t.Iterable[str]) -> frozenset[Reference]:
-    """Names as engines write them, familiar or in full; what is no name (`<none>:<none>`) is passed over."""
-    return frozenset(parse_words(texts))
+    """Parse names as engines write them, short or in full. Skip texts that are no names, such as `<none>:<none>`."""
+    return frozenset(parse_engine_names(texts))
 
 
-def parse_words(texts: t.Iterable[str]) -> dict[Reference, str]:
-    """These names, each with the word that the engine has for it."""
+def parse_engine_names(texts: t.Iterable[str]) -> dict[Reference, str]:
+    """Parse names as parse_names does, and return each with the spelling of the engine."""
     names: dict[Reference, str] = {}
     for text in texts:
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""containerd by its program `ctr`, in one namespace."""
+"""Access containerd through its program `ctr`, in one namespace."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..oci.manifest import Descriptor, describe_document
 from ..oci.platform import Platform, choose_platform
 from ..programs import Finished
 from .address import Address
-from .answers import parse_answer, parse_words
+from .answers import parse_answer, parse_engine_names
 from .interfaces import Chunks, Details, EngineImage, EngineLayers, LayersByDigest, LayersOf, ListedImage, seconds_to_load
 from .program import run_engine_program
 
@@ -33,137 +33,152 @@ _once = functools.lru_cache(maxsize=1)
 
 
 class Containerd:
-    """Images by the digests of their indexes or manifests, blobs as they came."""
+    """containerd identifies images by the digest of their index or manifest, and keeps blobs as they were sent."""
 
     title = "containerd"
     loads_oci = True
     platform: Platform | None = None
 
     def __init__(self, program: str, socket: str, namespace: str, timeout: float) -> None:
-        """Raises EngineError where nobody answers at SOCKET, or where this user may not ask: what `ctr` says of that is long."""
+        """Raise EngineError if SOCKET can't be opened: the message of `ctr` for that would be long."""
         self.place = f"{socket}, namespace {namespace}"
         Address.unix(socket).connect(self.title, timeout).close()
-        self._words = [program, "--address", socket, "--namespace", namespace]
+        self._command = [program, "--address", socket, "--namespace", namespace]
         self._timeout = timeout
 
     def list_images(self) -> list[ListedImage]:
-        """What isn't unpacked is listed too, after an import that failed, and can't run; so is what is there for other platforms alone."""
-        return [ListedImage(frozenset(parse_words([record.word])), (record.digest,), None, record.usable) for record in self._records()]
+        """Return all images. Images that aren't unpacked, after a failed import or because they are for other platforms, are listed as not usable."""
+        return [ListedImage(frozenset(parse_engine_names([record.name])), (record.digest,), None, record.usable) for record in self._list_records()]
 
-    def _records(self) -> list[_Record]:
+    def _list_records(self) -> list[_Record]:
         done = self._run("images", "check")
         header, _newline, rows = done.output.partition(b"\n")
-        # It fails when it can't say of a single image whether that is unpacked, and prints the others nevertheless.
+        # `ctr images check` fails if it can't check one image, but still prints the others, so the status alone is no error.
         if not done.output and done.status == 0:
             return []
         if not _HEADER.fullmatch(header):
-            raise EngineError(f"{self.title} at {self.place} can't be asked for its images: {done.told}")
-        return [_record_of(line) for line in rows.decode("utf-8", "replace").splitlines() if line.strip()]
+            raise EngineError(f"{self.title} at {self.place} can't list its images: {done.told}")
+        return [_parse_record(line) for line in rows.decode("utf-8", "replace").splitlines() if line.strip()]
 
     def read_layers(self, unused_layers_of: LayersOf) -> EngineLayers:
-        return LayersByDigest(self._content())
+        return LayersByDigest(self._list_blobs())
 
-    def _content(self) -> set[Digest]:
-        """The blobs that it has."""
-        done = self._checked("content", "ls", "--quiet")
-        return parse_answer(f"what ctr lists of {self.place}", lambda: {Digest.parse(text) for text in _text(done).split()})
+    def _list_blobs(self) -> set[Digest]:
+        """Return the digests of all blobs that containerd has."""
+        done = self._run_checked("content", "ls", "--quiet")
+        return parse_answer(f"the list of blobs that ctr printed for {self.place}", lambda: {Digest.parse(text) for text in _decode(done).split()})
 
     def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
-        """Without being told the platform it would look for older ones too that the host could run, and an index whose blobs are not all sent would fail."""
-        told = ["--platform", str(platform)] if platform is not None else []
-        self._checked("images", "import", *told, "-", given=archive, seconds=seconds_to_load(size, self._timeout))
+        """Load an archive as Engine.load does, with `--platform`.
 
-    # Clearing away.
+        Without it, containerd would also look for older platforms that the host can run, and an index with missing blobs would fail.
+        """
+        options = ["--platform", str(platform)] if platform is not None else []
+        self._run_checked("images", "import", *options, "-", given=archive, seconds=seconds_to_load(size, self._timeout))
+
+    # Pruning.
 
     def list_prunable_images(self, host: Platform) -> list[EngineImage]:
-        """It tells nothing of an image but where it begins: age and labels are read from its config, where somebody asks for them."""
-        words: dict[Digest, list[str]] = {}
-        for record in self._records():
-            words.setdefault(record.digest, []).append(record.word)
-        used = self._used()
-        here = _once(self._content)
+        """Return all images. containerd lists only their root digest, so age and labels are read from the config, when `details` is called."""
+        names_by_digest: dict[Digest, list[str]] = {}
+        for record in self._list_records():
+            names_by_digest.setdefault(record.digest, []).append(record.name)
+        used = self._find_used_names()
+        list_blobs = _once(self._list_blobs)
         return [
-            _resident(digest, of_image, not used.isdisjoint(of_image), _once(functools.partial(self._details, digest, host, here)))
-            for digest, of_image in words.items()
+            _build_image(digest, names, not used.isdisjoint(names), _once(functools.partial(self._read_details, digest, host, list_blobs)))
+            for digest, names in names_by_digest.items()
         ]
 
-    def _used(self) -> set[str]:
-        """The words by which containers know their images."""
-        header, *lines = _text(self._checked("containers", "ls")).splitlines() or [""]
+    def _find_used_names(self) -> set[str]:
+        """Return the image names that containers use."""
+        header, *lines = _decode(self._run_checked("containers", "ls")).splitlines() or [""]
         rows = [line.split() for line in lines if line.strip()]
         if (header and header.split() != _CONTAINERS) or any(len(row) < len(_CONTAINERS) for row in rows):
-            raise EngineError(f"{self.title} at {self.place} lists its containers in a way that isn't understood: {header[:200]!r}")
+            raise EngineError(f"{self.title} at {self.place} printed a list of containers in an unknown format: {header[:200]!r}")
         return {row[1] for row in rows}
 
-    def _details(self, digest: Digest, host: Platform, here: t.Callable[[], t.Collection[Digest]]) -> Details:
-        """What can't be read tells nothing."""
+    def _read_details(self, digest: Digest, host: Platform, list_blobs: t.Callable[[], t.Collection[Digest]]) -> Details:
+        """Return the details of an image, empty if its documents can't be read."""
 
-        def read(blob: Descriptor) -> bytes | None:
-            return self._read(blob.digest) if blob.digest in here() else None
+        def read_blob(blob: Descriptor) -> bytes | None:
+            return self._read_blob(blob.digest) if blob.digest in list_blobs() else None
 
         try:
-            data = self._read(digest) if digest in here() else None
-            graph = read_graph(describe_document(data, str(digest)), str(digest), read) if data is not None else None
+            data = self._read_blob(digest) if digest in list_blobs() else None
+            graph = read_graph(describe_document(data, str(digest)), str(digest), read_blob) if data is not None else None
             if graph is None:
                 return Details()
-            image = _image_for(host, graph)
-            data = read(image.manifest.config) if image is not None and image.manifest.is_image else None
+            image = _choose_image(host, graph)
+            data = read_blob(image.manifest.config) if image is not None and image.manifest.is_image else None
             config = ImageConfig.read(data, f"{digest}, config") if data is not None else None
         except EngineError:
             raise
         except LongshoreError:
             return Details()
-        size = sum({blob.digest: blob.size for blob in graph.content if blob.digest in here()}.values())
+        size = sum({blob.digest: blob.size for blob in graph.content if blob.digest in list_blobs()}.values())
         return Details(config.created_at, config.labels, size) if config is not None else Details(size=size)
 
-    def _read(self, digest: Digest) -> bytes | None:
-        data = self._checked("content", "get", str(digest)).output
+    def _read_blob(self, digest: Digest) -> bytes | None:
+        data = self._run_checked("content", "get", str(digest)).output
         return data if Digest.of(data, digest.algorithm) == digest else None
 
-    def remove(self, word: str) -> None:
-        done = self._run("images", "rm", "--sync", word)
-        if done.status != 0 and word in _text(self._checked("images", "ls", "--quiet")).splitlines():
+    def remove(self, name: str) -> None:
+        done = self._run("images", "rm", "--sync", name)
+        if done.status != 0 and name in _decode(self._run_checked("images", "ls", "--quiet")).splitlines():
             raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.told}")
 
-    def _checked(self, *words: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
-        done = self._run(*words, given=given, seconds=seconds)
+    def _run_checked(self, *arguments: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
+        done = self._run(*arguments, given=given, seconds=seconds)
         if done.status != 0:
             raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.told}")
         return done
 
-    def _run(self, *words: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
-        return run_engine_program([*self._words, *words], f"{self.title} at {self.place}", self._timeout, given, seconds)
+    def _run(self, *arguments: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
+        return run_engine_program([*self._command, *arguments], f"{self.title} at {self.place}", self._timeout, given, seconds)
 
 
-def _text(done: Finished) -> str:
+def _decode(done: Finished) -> str:
     return done.output.decode("utf-8", "replace")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Record:
-    """One word by which containerd knows an image."""
+    """One name of an image in containerd."""
 
-    word: str
+    name: str
     digest: Digest
     usable: bool
 
 
-def _record_of(line: str) -> _Record:
-    """One line of `ctr images check`: name, type, digest, and at last whether it is unpacked."""
-    words = line.split()
-    if len(words) < 4:
-        raise EngineError(f"containerd lists an image in a way that isn't understood: {line[:200]!r}")
-    return _Record(words[0], parse_answer("what ctr lists of images", lambda: Digest.parse(words[2])), words[-1] == _TRUE)
+def _parse_record(line: str) -> _Record:
+    """Parse a line of `ctr images check`: name, type, digest and, last, whether the image is unpacked."""
+    columns = line.split()
+    if len(columns) < 4:
+        raise EngineError(f"containerd printed an image in an unknown format: {line[:200]!r}")
+    return _Record(columns[0], parse_answer("the list of images that ctr printed", lambda: Digest.parse(columns[2])), columns[-1] == _TRUE)
 
 
-def _resident(digest: Digest, words: t.Sequence[str], in_use: bool, details: t.Callable[[], Details]) -> EngineImage:
-    """Names are written in full. Kubernetes has each image by its ID too, which is no name; any other word is somebody's own."""
-    names = {name: word for name, word in parse_words(words).items() if str(name) == word}
-    ids = tuple(word for word in words if _ID.fullmatch(word))
-    return EngineImage(digest, names, details, None, (digest,), ids, None, in_use, foreign=len(names) + len(ids) < len(words))
+def _build_image(digest: Digest, texts: t.Sequence[str], in_use: bool, details: t.Callable[[], Details]) -> EngineImage:
+    """Build an image from the names that containerd has for it.
+
+    A name counts only if it is written in full. Kubernetes also names each image by its ID. Any other text is a name that a user or a tool chose.
+    """
+    names = {name: text for name, text in parse_engine_names(texts).items() if str(name) == text}
+    ids = tuple(text for text in texts if _ID.fullmatch(text))
+    return EngineImage(
+        digest=digest,
+        names=names,
+        details=details,
+        digests=(digest,),
+        other_names=ids,
+        in_use=in_use,
+        has_unknown_name=len(names) + len(ids) < len(texts),
+    )
 
 
-def _image_for(host: Platform, graph: Graph) -> ImageNode | None:
+def _choose_image(host: Platform, graph: Graph) -> ImageNode | None:
+    """Return the image for the platform HOST, or else the first image of the graph."""
     with contextlib.suppress(LongshoreError):
         return choose_platform(host, graph.images_by_platform, "")
     return next(iter(graph.images), None)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which engine is meant, and where it is."""
+"""Find the engine of a task: which one it is, and where it listens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 
 @dataclasses.dataclass(frozen=True)
 class EngineOptions:
-    """What a task says of the engine. What it leaves out is told by the environment that the engines' own programs look at."""
+    """The engine options of a task. The environment variables that the engines' own programs read are the defaults."""
 
     engine: str = AUTO
     docker_host: str | None = None
@@ -40,7 +40,7 @@ class EngineOptions:
 
     @classmethod
     def of_task(cls, params: t.Mapping[str, t.Any]) -> EngineOptions:
-        """The options of a task, which have these names. Raises InvalidOption for a time that can't be, and for what is no name of a namespace."""
+        """Return the options from the parameters of a task, which have the same names. Raises InvalidOption for an invalid timeout or namespace."""
         options = cls(**{field.name: params[field.name] for field in dataclasses.fields(cls)})
         if options.engine_timeout < 1:
             raise InvalidOption(f"engine_timeout is {options.engine_timeout:g}; it can't be less than 1")
@@ -50,14 +50,17 @@ class EngineOptions:
 
 
 def open_engine(options: EngineOptions, environment: t.Mapping[str, str]) -> PrunableEngine:
-    """The engine that is asked for. Raises EngineError when it is absent, stopped, or keeps this user out, InvalidOption for what can't be."""
-    places = _Places(options, environment)
-    kind = options.engine if options.engine != AUTO else places.first()
-    return {DOCKER: places.docker, PODMAN: places.podman, CONTAINERD: places.containerd}[kind]()
+    """Return the engine that the options select.
+
+    Raises EngineError if it is missing, stopped, or refuses this user; InvalidOption for invalid options.
+    """
+    finder = _EngineFinder(options, environment)
+    kind = options.engine if options.engine != AUTO else finder.find_first()
+    return {DOCKER: finder.open_docker, PODMAN: finder.open_podman, CONTAINERD: finder.open_containerd}[kind]()
 
 
 def find_program(name: str) -> str | None:
-    """As programs.find_program, which only those runs import that need a program."""
+    """Call programs.find_program. The import is local because only some runs need a program."""
     from .. import programs
 
     return programs.find_program(name)
@@ -69,15 +72,18 @@ def _explain_skipped(name: str) -> str:
     return programs.explain_skipped(name)
 
 
-class _Places:
-    """Where engines are on this host."""
+class _EngineFinder:
+    """Find and open engines on this host."""
 
     def __init__(self, options: EngineOptions, environment: t.Mapping[str, str]) -> None:
         self._options = options
         self._environment = environment
 
-    def first(self) -> str:
-        """The first of docker, podman and containerd that is here; whether it also answers is seen when it is asked."""
+    def find_first(self) -> str:
+        """Return the first of docker, podman and containerd that is installed. Don't check that it answers.
+
+        Raises EngineError if there is none.
+        """
         if self._docker_address() is not None:
             return DOCKER
         if self._podman_address() is not None or find_program(PODMAN) is not None:
@@ -86,45 +92,45 @@ class _Places:
             return CONTAINERD
         raise EngineError(
             f"no engine was found on this host: there is no socket {_DOCKER_SOCKET}, {_PODMAN_SOCKET} or {self._containerd_socket()}, "
-            f"and no program podman; start one, or say where it is{_explain_skipped(PODMAN)}"
+            f"and no program podman; start one, or set its address{_explain_skipped(PODMAN)}"
         )
 
     # Docker.
 
-    def docker(self) -> PrunableEngine:
+    def open_docker(self) -> PrunableEngine:
         from .docker import open_docker
         from .http_api import Api
 
         return open_docker(Api(self._docker_address() or Address.unix(_DOCKER_SOCKET), DOCKER, self._options.engine_timeout))
 
     def _docker_address(self) -> Address | None:
-        """What the task or the environment says, else the first socket that is here."""
+        """Return the address from the task or the environment, or else the first socket that exists."""
         text = self._options.docker_host or self._environment.get("DOCKER_HOST")
         if text:
             return Address.parse(text, "docker_host", self._docker_tls())
-        return self._first_socket([_DOCKER_SOCKET, *self._of_user("docker.sock")])
+        return self._first_socket([_DOCKER_SOCKET, *self._user_sockets("docker.sock")])
 
     def _docker_tls(self) -> Tls | None:
         options, folder = self._options, self._environment.get("DOCKER_CERT_PATH")
-        verified = bool(self._environment.get("DOCKER_TLS_VERIFY"))
-        wanted = options.docker_tls
-        if wanted is None:
-            wanted = verified or any((options.docker_ca_path, options.docker_client_cert))
-        if not wanted:
+        verifies = bool(self._environment.get("DOCKER_TLS_VERIFY"))
+        uses_tls = options.docker_tls
+        if uses_tls is None:
+            uses_tls = verifies or any((options.docker_ca_path, options.docker_client_cert))
+        if not uses_tls:
             return None
         ca, certificate, key = options.docker_ca_path, options.docker_client_cert, options.docker_client_key
         if folder and not (ca or certificate):
             ca, certificate, key = (os.path.join(folder, name) for name in ("ca.pem", "cert.pem", "key.pem"))
         for path in (ca, certificate, key):
             if path and not os.path.exists(path):
-                raise InvalidOption(f"{path}, which docker is to be reached with, doesn't exist")
+                raise InvalidOption(f"the TLS file {path} for the connection to docker doesn't exist")
         if key and not certificate:
-            raise InvalidOption("docker_client_key has no docker_client_cert")
+            raise InvalidOption("docker_client_key is set without docker_client_cert; set both")
         return Tls(options.docker_validate_certs, ca, certificate, key)
 
     # Podman.
 
-    def podman(self) -> PrunableEngine:
+    def open_podman(self) -> PrunableEngine:
         from .podman import PodmanProgram, PodmanService
 
         address = self._podman_address()
@@ -135,7 +141,7 @@ class _Places:
         program = find_program(PODMAN)
         if program is None:
             raise EngineError(
-                f"podman is not on this host: there is no socket {_PODMAN_SOCKET}, and no program podman in its path{_explain_skipped(PODMAN)}"
+                f"podman is not on this host: there is no socket {_PODMAN_SOCKET}, and no program podman in its PATH{_explain_skipped(PODMAN)}"
             )
         return PodmanProgram(program, self._options.engine_timeout)
 
@@ -143,17 +149,17 @@ class _Places:
         text = self._options.podman_host or self._environment.get("CONTAINER_HOST")
         if text:
             return Address.parse(text, "podman_host")
-        sockets = self._of_user("podman/podman.sock")
+        sockets = self._user_sockets("podman/podman.sock")
         return self._first_socket([_PODMAN_SOCKET] if os.geteuid() == 0 else sockets)
 
     # containerd.
 
-    def containerd(self) -> PrunableEngine:
+    def open_containerd(self) -> PrunableEngine:
         from .containerd import Containerd
 
         program = find_program("ctr")
         if program is None:
-            raise EngineError(f"containerd can't be asked: its program ctr is not in the path of this host{_explain_skipped('ctr')}")
+            raise EngineError(f"containerd can't be used: its program ctr is not in the PATH of this host{_explain_skipped('ctr')}")
         return Containerd(program, self._containerd_socket(), self._options.containerd_namespace, self._options.engine_timeout)
 
     def _containerd_socket(self) -> str:
@@ -165,8 +171,8 @@ class _Places:
 
     # Sockets.
 
-    def _of_user(self, name: str) -> list[str]:
-        """Where services of a user who is not root listen; a task may run without the variable that says so."""
+    def _user_sockets(self, name: str) -> list[str]:
+        """Return the sockets of a user's own services. A task may run without XDG_RUNTIME_DIR, so the usual folder is the default."""
         folder = self._environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
         return [os.path.join(folder, name)]
 

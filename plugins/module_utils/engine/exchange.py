@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One HTTP request to an engine and its answer, within bounds of bytes and time: an engine that lies or never ends must not hang a play."""
+"""Send one HTTP request to an engine and read its answer within limits of size and time, so that a hostile or broken engine can't hang a play."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..http_bounds import bounded_response
 from ..limits import MAX_ERROR_BODY
 from .interfaces import Chunks, seconds_to_send
 
-_PIECE = 64 * 1024
+_READ_SIZE = 64 * 1024
 
 
 class Answer(t.NamedTuple):
-    """What an engine answers. The body of an error may be cut."""
+    """The answer of an engine. The body of an error may be cut."""
 
     status: int
     reason: str
@@ -31,8 +31,8 @@ class AnswerTooLong(Exception):
     """The body is longer than the caller allows."""
 
 
-class _Sending:
-    """An open socket, as `http.client` uses it. Each part of a request must be taken within TIMEOUT seconds, all of it before END."""
+class _TimedSocket:
+    """An open socket for `http.client`. The engine must accept some bytes every TIMEOUT seconds, and the whole request before END."""
 
     def __init__(self, opened: socket.socket, timeout: float, end: float) -> None:
         self._socket = opened
@@ -40,12 +40,12 @@ class _Sending:
         self._end = end
 
     def sendall(self, data: bytes | bytearray | memoryview) -> None:
-        """Send DATA. Raises socket.timeout at a stall, and for an engine that is too slow altogether."""
+        """Send DATA. Raises socket.timeout if the engine stalls or is too slow overall."""
         rest = memoryview(data)
         while rest:
             left = self._end - time.monotonic()
             if left <= 0:
-                raise socket.timeout("it takes the archive too slowly")
+                raise socket.timeout("it accepts the archive too slowly")
             self._socket.settimeout(min(left, self._timeout))
             rest = rest[self._socket.send(rest) :]
         self._socket.settimeout(self._timeout)
@@ -55,18 +55,18 @@ class _Sending:
 
 
 class Exchange(http.client.HTTPConnection):
-    """One request over a socket that is open already. The whole answer must come within TIMEOUT seconds after the request."""
+    """One request over an open socket. The whole answer must arrive within TIMEOUT seconds after the request."""
 
     def __init__(self, opened: socket.socket, timeout: float, size: int) -> None:
         super().__init__("engine")
         self.response_class = bounded_response(header_seconds=timeout, seconds=timeout)
-        self.sock = t.cast(t.Any, _Sending(opened, timeout, time.monotonic() + seconds_to_send(size, timeout)))
+        self.sock = t.cast(t.Any, _TimedSocket(opened, timeout, time.monotonic() + seconds_to_send(size, timeout)))
 
-    def ask(self, method: str, path: str, limit: int, body: Chunks, size: int) -> Answer:
-        """Return the answer. Raises AnswerTooLong above LIMIT bytes, HTTPException for what is no HTTP, OSError for a connection that fails."""
+    def send_request(self, method: str, path: str, limit: int, body: Chunks, size: int) -> Answer:
+        """Return the answer. Raises AnswerTooLong above LIMIT bytes, HTTPException if the answer is not HTTP, OSError if the connection fails."""
         with self._send(method, path, body, size) as response:
             is_error = response.status >= http.client.BAD_REQUEST
-            data = _read(response, min(limit, MAX_ERROR_BODY) if is_error else limit)
+            data = _read_body(response, min(limit, MAX_ERROR_BODY) if is_error else limit)
             if len(data) > limit and not is_error:
                 raise AnswerTooLong
             return Answer(response.status, response.reason, response.headers, data)
@@ -81,7 +81,7 @@ class Exchange(http.client.HTTPConnection):
             for chunk in body:
                 self.send(chunk)
         except (BrokenPipeError, ConnectionResetError) as error:
-            # It may have said why before it stopped listening.
+            # The engine may have sent an error message before it stopped reading.
             try:
                 return self.getresponse()
             except (OSError, http.client.HTTPException):
@@ -89,22 +89,22 @@ class Exchange(http.client.HTTPConnection):
         return self.getresponse()
 
 
-def _read(response: http.client.HTTPResponse, limit: int) -> bytes:
-    """Return the body, cut behind LIMIT + 1 bytes. Raises HTTPException for one that is shorter than the engine says."""
+def _read_body(response: http.client.HTTPResponse, limit: int) -> bytes:
+    """Return the body, cut after LIMIT + 1 bytes. Raises HTTPException if it is shorter than its Content-Length."""
     _check_length(response.headers)
     data = bytearray()
     while len(data) <= limit:
-        piece = response.read(min(_PIECE, limit + 1 - len(data)))
-        if not piece:
+        chunk = response.read(min(_READ_SIZE, limit + 1 - len(data)))
+        if not chunk:
             if response.length:
                 raise http.client.IncompleteRead(b"", response.length)
             break
-        data += piece
+        data += chunk
     return bytes(data)
 
 
 def _check_length(headers: http.client.HTTPMessage) -> None:
-    """`http.client` takes the first of several lengths, and none for one that is no number."""
+    """Raise HTTPException unless there is at most one valid length. `http.client` uses the first of several and ignores an invalid one."""
     lengths = {text.strip() for text in headers.get_all("Content-Length", [])}
     if len(lengths) > 1 or not all(text.isascii() and text.isdigit() for text in lengths):
         raise http.client.HTTPException("its Content-Length is not one number")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The HTTP API that Docker has, and Podman too: a small client on the standard library."""
+"""A small client, on the standard library, for the HTTP API of Docker, which Podman also has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ..errors import EngineError, EngineRefused, UnsupportedFormat
 from ..oci.document import Document
 from ..oci.text import sanitise
-from .address import Address, reporting
+from .address import Address, report_connection_errors
 from .answers import MAX_LIST, parse_answer
 from .exchange import AnswerTooLong, Exchange
 from .interfaces import Chunks
@@ -21,9 +21,10 @@ _MAX_ANSWER = 4 * 1024 * 1024
 
 
 class Api:
-    """One engine's API. Every request has a connection of its own.
+    """The API of one engine. Every request uses a new connection.
 
-    An answer must be complete `timeout` seconds after its request; an archive must be taken at 64 KiB a second on average, and never stall so long.
+    An answer must be complete `timeout` seconds after its request. An engine must accept an archive at 64 KiB per second on average, and must never
+    stall for `timeout` seconds.
     """
 
     def __init__(self, address: Address, title: str, timeout: float) -> None:
@@ -35,49 +36,49 @@ class Api:
     def place(self) -> str:
         return self.address.text
 
-    def header(self, path: str, name: str) -> str | None:
-        """A header of the answer to a question without a body."""
-        return self._ask("GET", path, _MAX_ANSWER)[1].get(name)
+    def get_header(self, path: str, name: str) -> str | None:
+        """Return a header of the answer to a GET request, None if it is missing."""
+        return self._request("GET", path, _MAX_ANSWER)[1].get(name)
 
     def get(self, path: str) -> Document | None:
-        """An object; None for what isn't there."""
-        data, _headers = self._ask("GET", path, _MAX_ANSWER)
-        return None if data is None else parse_answer(self._what(path), lambda: Document.parse(data, self._what(path)))
+        """Return a JSON object, None for status 404."""
+        data, _headers = self._request("GET", path, _MAX_ANSWER)
+        return None if data is None else parse_answer(self._describe(path), lambda: Document.parse(data, self._describe(path)))
 
     def get_list(self, path: str) -> list[Document]:
-        """A list of objects, however many there are."""
-        data, _headers = self._ask("GET", path, MAX_LIST)
-        return parse_answer(self._what(path), lambda: Document.parse_list(data or b"[]", self._what(path), MAX_LIST, None))
+        """Return a JSON list of objects, of any length up to MAX_LIST bytes."""
+        data, _headers = self._request("GET", path, MAX_LIST)
+        return parse_answer(self._describe(path), lambda: Document.parse_list(data or b"[]", self._describe(path), MAX_LIST, None))
 
     def send(self, path: str, archive: Chunks, size: int) -> None:
-        """Sends an archive. Raises EngineError for a refusal, in the status or in the answer, and for an engine that breaks off."""
-        data, _headers = self._ask("POST", path, _MAX_ANSWER, archive, size)
+        """Send an archive. Raises EngineRefused if the status or the answer reports an error; EngineError if the connection fails."""
+        data, _headers = self._request("POST", path, _MAX_ANSWER, archive, size)
         for line in (data or b"").splitlines():
-            refusal = _refusal(line)
-            if refusal is not None:
-                raise EngineRefused(f"{self.title} at {self.place} refuses it: {refusal}")
+            message = _parse_error(line)
+            if message is not None:
+                raise EngineRefused(f"{self.title} at {self.place} refuses it: {message}")
 
-    def remove_image(self, word: str) -> None:
-        """Takes a name away, and an image with its last; it may be gone already. Raises EngineRefused."""
-        self._ask("DELETE", f"/images/{quote(word, safe='/:@')}", MAX_LIST)
+    def remove_image(self, name: str) -> None:
+        """Remove a name, and the image with its last name. A missing name is no error. Raises EngineRefused."""
+        self._request("DELETE", f"/images/{quote(name, safe='/:@')}", MAX_LIST)
 
-    def _what(self, path: str) -> str:
+    def _describe(self, path: str) -> str:
         return f"the answer of {self.title} at {self.place} to {path.partition('?')[0]}"
 
-    def _ask(self, method: str, path: str, limit: int, body: Chunks = (), size: int = 0) -> tuple[bytes | None, http.client.HTTPMessage]:
-        """Return the body of an answer, None for "not found", and its headers. Raises EngineError, and EngineRefused for a refusal.
+    def _request(self, method: str, path: str, limit: int, body: Chunks = (), size: int = 0) -> tuple[bytes | None, http.client.HTTPMessage]:
+        """Return the body of an answer, None for status 404, and its headers. Raises EngineError; EngineRefused for an error status.
 
-        Redirects are refused: no engine answers with one, and another server would get the archive.
+        Redirects are refused: no engine sends one, and the archive would go to another server.
         """
         opened = self.address.connect(self.title, self.timeout)
         try:
-            with reporting(self.title, self.place):
-                answer = Exchange(opened, self.timeout, size).ask(method, path, limit, body, size)
+            with report_connection_errors(self.title, self.place):
+                answer = Exchange(opened, self.timeout, size).send_request(method, path, limit, body, size)
         except AnswerTooLong as error:
-            raise EngineError(f"{self._what(path)} is longer than the {limit} bytes that are allowed") from error
+            raise EngineError(f"{self._describe(path)} is longer than the {limit} bytes that are allowed") from error
         except (http.client.HTTPException, ValueError) as error:
             raise EngineError(
-                f"{self.title} at {self.place} broke off or speaks no HTTP ({sanitise(str(error) or type(error).__name__, 200)})"
+                f"{self.title} at {self.place} broke off or doesn't speak HTTP ({sanitise(str(error) or type(error).__name__, 200)})"
             ) from error
         finally:
             opened.close()
@@ -85,7 +86,7 @@ class Api:
             return None, answer.headers
         if answer.status >= http.client.BAD_REQUEST:
             raise EngineRefused(
-                f"{self.title} at {self.place} refuses it: {_refusal(answer.body) or sanitise(answer.reason, 200)} (status {answer.status})"
+                f"{self.title} at {self.place} refuses it: {_parse_error(answer.body) or sanitise(answer.reason, 200)} (status {answer.status})"
             )
         if answer.status >= http.client.MULTIPLE_CHOICES:
             raise EngineError(
@@ -97,11 +98,11 @@ class Api:
         return answer.body, answer.headers
 
 
-def _refusal(data: bytes) -> str | None:
-    """What an answer says of an error, for people."""
+def _parse_error(data: bytes) -> str | None:
+    """Return the error message of an answer, made safe for a terminal; None if it has none."""
     try:
         document = Document.parse(data, "an answer")
-        told = document.text("error") or document.text("message")
+        message = document.text("error") or document.text("message")
     except UnsupportedFormat:
         return None
-    return sanitise(told) if told else None
+    return sanitise(message) if message else None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an engine is to us: what it holds under which name, which layers it has, that it takes an archive, and that it lets go of images."""
+"""The interface of engines: list images and layers, load an archive, remove images."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ LayersOf = t.Callable[[Digest], t.Collection[Digest]]
 
 
 def seconds_to_send(size: int, timeout: float) -> float:
-    """Return how long an engine may take at all to receive an archive of SIZE bytes."""
+    """Return the maximum number of seconds for sending an archive of SIZE bytes to an engine."""
     return timeout + size / ENGINE_FLOOR
 
 
 def seconds_to_load(size: int, timeout: float) -> float:
-    """Return how long it may take at all to receive and to unpack it."""
+    """Return the maximum number of seconds for sending an archive of SIZE bytes and unpacking it."""
     return seconds_to_send(size, timeout) + timeout
 
 
 @dataclasses.dataclass(frozen=True)
 class ListedImage:
-    """An image of an engine. `digests` are those of an index or a manifest by which it is known; `image_id` is None where the engine doesn't tell.
+    """An image that an engine lists.
 
-    One that isn't `usable` is listed, but something of it is missing.
+    `digests` are the digests of its index or manifests. `image_id` is None if the engine doesn't report it. If `usable` is False, parts are missing.
     """
 
     names: frozenset[Reference]
@@ -45,7 +45,7 @@ class ListedImage:
 
 @dataclasses.dataclass(frozen=True)
 class Details:
-    """What an engine tells of an image beside its names. `size` is all that the image stands on, shared with others or not."""
+    """The properties of an image in an engine. `size` counts all its blobs, including blobs that other images share."""
 
     created: datetime.datetime | None = None
     labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -54,11 +54,11 @@ class Details:
 
 @dataclasses.dataclass(frozen=True)
 class EngineImage:
-    """An image of an engine with all of its names, as somebody sees it who clears up there.
+    """An image of an engine with all its names, as pruning needs it.
 
-    `digest` is that by which the engine tells it from others, its ID with some. `names` come with the engine's own word for each, `further` are words
-    that go with the last name. `details` are read when they are asked for. One that is `foreign` has a name that is none to us, and stays. `parent` is
-    the image that this one was built on, as long as the engine keeps that below it.
+    `digest` identifies the image in the engine: its ID in some engines. `names` maps each name to the engine's spelling of it. `other_names` are IDs or
+    references by digest that must be removed together with the last name. `details` reads the properties when called. An image that `has_unknown_name`
+    has a name that is no valid reference; it is never removed. `parent` is the intermediate image that this one was built on, if the engine has one.
     """
 
     digest: Digest
@@ -66,28 +66,28 @@ class EngineImage:
     details: t.Callable[[], Details]
     image_id: Digest | None = None
     digests: tuple[Digest, ...] = ()
-    further: tuple[str, ...] = ()
+    other_names: tuple[str, ...] = ()
     parent: Digest | None = None
     in_use: bool = False
-    foreign: bool = False
+    has_unknown_name: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class OfferedImage:
-    """An image that an engine is to take. `diff_ids` are the digests of its layers, uncompressed, as its config has them."""
+    """An image to load into an engine. `diff_ids` are the digests of its uncompressed layers, from its config."""
 
     manifest: Manifest
     diff_ids: tuple[Digest, ...]
 
 
 class EngineLayers(t.Protocol):
-    """The layers of an engine."""
+    """The layers that an engine has."""
 
     def find_missing(self, offer: OfferedImage) -> tuple[Descriptor, ...]:
-        """The layers of an image that have to be sent."""
+        """Return the layers of an image that must be sent."""
 
     def add(self, offer: OfferedImage) -> None:
-        """Notes that an image is there from now on."""
+        """Record that the engine now has this image."""
 
 
 class Engine(t.Protocol):
@@ -95,48 +95,48 @@ class Engine(t.Protocol):
 
     @property
     def title(self) -> str:
-        """Its name in results: docker, podman or containerd."""
+        """The name of the engine in results: docker, podman or containerd."""
 
     @property
     def place(self) -> str:
-        """Where it was found, for messages: a socket, an address or a program."""
+        """The socket, address or program of the engine, for messages."""
 
     @property
     def loads_oci(self) -> bool:
-        """Whether it takes OCI archives, and keeps their digests. Docker's first store takes docker archives alone, and keeps IDs."""
+        """Whether the engine loads OCI archives and keeps their digests. Docker's classic image store loads only docker archives and keeps image IDs."""
 
     @property
     def platform(self) -> Platform | None:
-        """The platform that it runs, without a variant; None where that is the host's."""
+        """The platform of the engine, without a variant; None if it is the platform of the host."""
 
     def list_images(self) -> list[ListedImage]:
-        """All images that it has now."""
+        """Return all images of the engine."""
 
     def read_layers(self, layers_of: LayersOf) -> EngineLayers:
-        """What it surely has of layers. LAYERS_OF tells the layers of an index or a manifest, as far as the store knows it."""
+        """Return the layers that the engine has for certain. LAYERS_OF returns the layers of an index or a manifest that is in the store."""
 
     def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
-        """Takes an archive of SIZE bytes with one image; PLATFORM is the one of an index that is meant. Raises EngineError when it refuses or breaks off.
+        """Load an archive of SIZE bytes with one image. PLATFORM selects an image of an index.
 
-        That it says nothing of the kind doesn't mean that the image is there: ask it afterwards.
+        Raises EngineError if the engine refuses it or the connection fails. Success doesn't prove that the engine has the image: list its images after.
         """
 
 
 class PrunableEngine(Engine, t.Protocol):
-    """An engine that also lets go of what it holds."""
+    """An engine whose images can be removed."""
 
     def list_prunable_images(self, host: Platform) -> list[EngineImage]:
-        """All images that it has now, each once. What is told of an image for several platforms is told of that of HOST."""
+        """Return all images of the engine, each once. The details of an image for several platforms are those of the platform HOST."""
 
-    def remove(self, word: str) -> None:
-        """Takes one of the words away by which it knows an image, and with the last one the image; what is gone already is no error.
+    def remove(self, name: str) -> None:
+        """Remove a name, an ID or a reference by digest, and the image with the last of them. A missing name is no error.
 
-        Raises EngineRefused, for one that a container uses for example, and EngineError when it breaks off.
+        Raises EngineRefused, for example if a container uses the image; EngineError if the connection fails.
         """
 
 
 class LayersByDigest:
-    """Layers that are known by the digests of the blobs that they came as."""
+    """Layers that an engine identifies by the digest of their blob, as it was sent."""
 
     def __init__(self, blobs: t.Iterable[Digest]) -> None:
         self._blobs = set(blobs)
@@ -149,20 +149,20 @@ class LayersByDigest:
 
 
 class LayersByChain:
-    """Layers that are known by their content and by all layers below: one that lies on others is another layer."""
+    """Layers that an engine identifies by their content and all layers below. The same content on other layers is a different layer."""
 
-    def __init__(self, stacks: t.Iterable[tuple[Digest, ...]]) -> None:
+    def __init__(self, chains: t.Iterable[tuple[Digest, ...]]) -> None:
         self._chains: set[tuple[Digest, ...]] = set()
-        for stack in stacks:
-            self._note(stack)
+        for chain in chains:
+            self._add_chain(chain)
 
-    def _note(self, stack: tuple[Digest, ...]) -> None:
-        self._chains.update(stack[:height] for height in range(1, len(stack) + 1))
+    def _add_chain(self, chain: tuple[Digest, ...]) -> None:
+        self._chains.update(chain[:height] for height in range(1, len(chain) + 1))
 
     def find_missing(self, offer: OfferedImage) -> tuple[Descriptor, ...]:
-        """A blob is sent where any layer that it stands for is lacking."""
+        """Return the blobs of all missing layers. One blob can be several layers; it is sent if any of them is missing."""
         layers = enumerate(offer.manifest.layers, 1)
         return tuple(dict.fromkeys(layer for height, layer in layers if offer.diff_ids[:height] not in self._chains))
 
     def add(self, offer: OfferedImage) -> None:
-        self._note(offer.diff_ids)
+        self._add_chain(offer.diff_ids)

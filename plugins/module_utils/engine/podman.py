@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Podman: by the API of its service, or by its program where no service runs."""
+"""Access Podman through the API of its service, or through its program if no service runs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if t.TYPE_CHECKING:
     from ..programs import Finished
     from .http_api import Api
 
-_LISTED = "what podman prints of its images"
-_ABSENT = 1  # the status of `podman image rm` for what isn't there
+_LISTED = "the list of images that podman printed"
+_MISSING_STATUS = 1  # the exit status of `podman image rm` for a missing image
 
 
 class _Podman(abc.ABC):
-    """Images by the digests of their configs; it keeps the digests of what it takes as an OCI archive, and knows the blobs that it made its layers of.
+    """Podman identifies images by config digest. It keeps the digests of images from OCI archives and remembers the blobs its layers came from.
 
-    Nothing tells which blobs these are: those of images that the store knows by their digests are surely there.
+    It doesn't list these blobs. So the layers of its images are looked up by digest in the store.
     """
 
     title = "podman"
@@ -35,65 +35,65 @@ class _Podman(abc.ABC):
     platform: Platform | None = None
 
     @abc.abstractmethod
-    def rows(self, everything: bool = False) -> list[Document]:
-        """The images as Podman lists them; with EVERYTHING those too that only lie below others."""
+    def list_rows(self, everything: bool = False) -> list[Document]:
+        """Return the rows of Podman's image list; with EVERYTHING, including intermediate images."""
 
     def list_images(self) -> list[ListedImage]:
-        return [parse_listed_image(row, knows_ids=True) for row in self.rows()]
+        return [parse_listed_image(row, has_image_ids=True) for row in self.list_rows()]
 
     def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
-        """Each once, though the program lists it for every name. What an additional store holds can't be removed here, and is left out."""
-        rows = {row.required_text("Id"): row for row in self.rows(everything=True) if not row.boolean("ReadOnly")}
-        return [_resident_of(row) for row in rows.values()]
+        """Return all images, each once, although the program lists an image once per name. Skip images of additional stores: they are read-only."""
+        rows = {row.required_text("Id"): row for row in self.list_rows(everything=True) if not row.boolean("ReadOnly")}
+        return [_parse_row(row) for row in rows.values()]
 
     def read_layers(self, layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(layer for image in self.list_images() for digest in image.digests for layer in layers_of(digest))
 
 
-def _resident_of(row: Document) -> EngineImage:
-    """Podman counts the containers of an image, those of other tools on its storage too."""
+def _parse_row(row: Document) -> EngineImage:
+    """Parse a row of the image list. Its number of containers includes those of other tools on the same storage."""
     containers = row.number("Containers") or 0
     return parse_engine_image(row, True, lambda unused_digest: containers > 0)
 
 
 class PodmanService(_Podman):
-    """Podman's service, in the words that it shares with Docker."""
+    """Podman's service, through the part of its API that Docker also has."""
 
     def __init__(self, api: Api) -> None:
         self.place = api.place
         self._api = api
 
-    def rows(self, everything: bool = False) -> list[Document]:
+    def list_rows(self, everything: bool = False) -> list[Document]:
         return self._api.get_list("/images/json?all=1" if everything else "/images/json")
 
-    def remove(self, word: str) -> None:
-        self._api.remove_image(word)
+    def remove(self, name: str) -> None:
+        self._api.remove_image(name)
 
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
         self._api.send("/images/load?quiet=1", archive, size)
 
 
 class PodmanProgram(_Podman):
-    """The program `podman`, which takes an archive on its standard input."""
+    """The program `podman`, which reads an archive from its standard input."""
 
     def __init__(self, program: str, timeout: float) -> None:
         self.place = program
         self._timeout = timeout
 
-    def rows(self, everything: bool = False) -> list[Document]:
-        output = self._checked("images", *(["--all"] if everything else []), "--format", "json").output.strip()
+    def list_rows(self, everything: bool = False) -> list[Document]:
+        output = self._run_checked("images", *(["--all"] if everything else []), "--format", "json").output.strip()
         return parse_answer(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
 
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
-        self._checked("load", "--quiet", given=archive, seconds=seconds_to_load(size, self._timeout))
+        self._run_checked("load", "--quiet", given=archive, seconds=seconds_to_load(size, self._timeout))
 
-    def remove(self, word: str) -> None:
-        self._checked("image", "rm", word, allowed=_ABSENT)
+    def remove(self, name: str) -> None:
+        self._run_checked("image", "rm", name, allowed_status=_MISSING_STATUS)
 
-    def _checked(self, *words: str, given: Chunks = (), allowed: int = 0, seconds: float = math.inf) -> Finished:
+    def _run_checked(self, *arguments: str, given: Chunks = (), allowed_status: int = 0, seconds: float = math.inf) -> Finished:
         from .program import run_engine_program
 
-        done = run_engine_program([self.place, *words], f"{self.title} ({self.place})", self._timeout, given, seconds)
-        if done.status not in (0, allowed):
+        done = run_engine_program([self.place, *arguments], f"{self.title} ({self.place})", self._timeout, given, seconds)
+        if done.status not in (0, allowed_status):
             raise EngineRefused(f"{self.title} ({self.place}) refuses it: {done.told}")
         return done

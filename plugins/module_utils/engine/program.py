@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs through which engines are asked."""
+"""Run the programs of engines."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..programs import Chunks, Finished, ProgramFailed, run_program
 from .answers import MAX_LIST
 
 
-def run_engine_program(words: t.Sequence[str], title: str, timeout: float, given: Chunks = (), seconds: float = math.inf) -> Finished:
-    """As run_program, for an engine that messages call TITLE. Raises EngineError."""
+def run_engine_program(command: t.Sequence[str], title: str, timeout: float, given: Chunks = (), seconds: float = math.inf) -> Finished:
+    """Run a program as run_program does. Raises EngineError, with TITLE as the name of the engine, if it fails."""
     try:
-        return run_program(words, timeout, MAX_LIST, given, seconds)
-    except ProgramFailed as fault:
-        raise EngineError(f"{title}: the program {words[0]} {fault}") from fault
+        return run_program(command, timeout, MAX_LIST, given, seconds)
+    except ProgramFailed as error:
+        raise EngineError(f"{title}: the program {command[0]} {error}") from error

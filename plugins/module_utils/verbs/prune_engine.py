@@ -56,7 +56,7 @@ class Removal:
     def words(self) -> list[str]:
         """The names and IDs to pass to the engine."""
         names = [self.image.names[name] for name in self.rows if name is not None]
-        return [*names, *(self.image.further if len(names) == len(self.image.names) else ())]
+        return [*names, *(self.image.other_names if len(names) == len(self.image.names) else ())]
 
     def failures(self, error: LongshoreError) -> dict[ImagePlan, LongshoreError]:
         return dict.fromkeys(self.rows.values(), error)
@@ -146,7 +146,7 @@ def _candidates(
             digest=entry.digest,
             created=entry.image.details().created if policy.judges_names else None,
             chosen=all(test(entry) for test in tests),
-            protected=entry.image.foreign or protection.covers(entry, lambda one: one.known_by),
+            protected=entry.image.has_unknown_name or protection.covers(entry, lambda one: one.known_by),
         )
         for entry in entries
     ]

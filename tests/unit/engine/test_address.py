@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Addresses as people and environments write them, and what is said where nobody answers."""
+"""Parsing addresses of engines, and the errors if no engine answers."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ def test_an_address_is_a_socket_or_a_port_with_or_without_tls(text: str, tls: Tl
     "text",
     ["/run/docker.sock", "unix://run/docker.sock", "unix://", "ssh://user@host", "tcp://", "tcp://host:port", "tcp://host:70000", "tcp://a b", ""],
 )
-def test_what_is_no_address_is_refused_with_the_name_of_the_option(text: str) -> None:
+def test_an_invalid_address_is_refused_with_the_name_of_the_option(text: str) -> None:
     with pytest.raises(InvalidOption, match="docker_host"):
         Address.parse(text, "docker_host")
 
 
-def test_a_socket_that_is_not_there_is_said_to_be_absent(tmp_path: Path) -> None:
+def test_a_missing_socket_is_reported_as_missing(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"docker can't be reached at unix://.*/none: there is no such socket"):
         Address.unix(str(tmp_path / "none")).connect("docker", 1)
 
 
-def test_a_socket_at_which_nobody_listens_and_a_closed_port_are_said_to_be_stopped() -> None:
+def test_a_socket_without_listener_and_a_closed_port_are_reported_as_stopped() -> None:
     with short_folder() as folder, socket.socket(socket.AF_UNIX) as dead, socket.socket() as closed:
         dead.bind(str(folder / "s"))
         closed.bind(("127.0.0.1", 0))
         for address in (Address.unix(str(folder / "s")), Address.parse(f"tcp://127.0.0.1:{closed.getsockname()[1]}", "docker_host")):
-            with pytest.raises(EngineError, match="nobody answers there"):
+            with pytest.raises(EngineError, match="the engine doesn't listen there"):
                 address.connect("docker", 1)
 
 
-def test_a_socket_of_another_user_is_said_to_be_closed_to_this_one() -> None:
+def test_a_socket_without_permission_is_reported_with_the_user() -> None:
     needs_root()
     with short_folder() as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "s"))
@@ -79,23 +79,23 @@ def test_a_socket_of_another_user_is_said_to_be_closed_to_this_one() -> None:
             os.seteuid(0)
 
 
-def test_an_authority_without_key_usage_is_one_for_an_engine_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python 3.13 refuses such a one by itself, which is imitated here; docker's own client doesn't."""
+def test_a_certificate_authority_without_key_usage_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.13 refuses it by default, which this test imitates; Docker's client accepts it."""
     (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    for words in (
+    for arguments in (
         ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=home", "-keyout", "ca.key", "-out", "ca.pem"],
         ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=engine", "-keyout", "engine.key", "-out", "engine.csr"],
         ["x509", "-req", "-in", "engine.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2", "-extfile", "names", "-out", "engine.pem"],
     ):
-        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=tmp_path)
-    make = ssl.create_default_context
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=tmp_path)
+    make_default = ssl.create_default_context
 
-    def strict(*arguments: Any, **options: Any) -> ssl.SSLContext:
-        context = make(*arguments, **options)
+    def make_strict(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        context = make_default(*arguments, **options)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
 
-    monkeypatch.setattr(ssl, "create_default_context", strict)
+    monkeypatch.setattr(ssl, "create_default_context", make_strict)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "engine.pem", tmp_path / "engine.key")
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -115,7 +115,7 @@ def test_an_authority_without_key_usage_is_one_for_an_engine_too(tmp_path: Path,
             thread.join()
 
 
-def test_what_speaks_no_tls_is_no_engine_with_tls() -> None:
+def test_a_server_without_tls_is_an_error_if_tls_is_requested() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = Address.parse(f"tcp://127.0.0.1:{server.getsockname()[1]}", "docker_host", Tls())
         server.settimeout(5)

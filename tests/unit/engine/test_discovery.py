@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which engine is meant: by the task, by the environment, or by what is on the host."""
+"""Which engine is used: chosen by the task, by the environment, or by the sockets and programs on the host."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils import programs
-from ansible_collections.longshore.images.plugins.module_utils.engine import discovery as choosing
-from ansible_collections.longshore.images.plugins.module_utils.engine import docker
+from ansible_collections.longshore.images.plugins.module_utils.engine import discovery, docker
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Tls
 from ansible_collections.longshore.images.plugins.module_utils.engine.discovery import EngineOptions, open_engine
 from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
@@ -22,19 +21,19 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Eng
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A host on which nothing is: its sockets are looked for in a folder, its programs in another."""
-    monkeypatch.setattr(choosing, "_DOCKER_SOCKET", str(tmp_path / "docker.sock"))
-    monkeypatch.setattr(choosing, "_PODMAN_SOCKET", str(tmp_path / "podman.sock"))
-    monkeypatch.setattr(choosing, "_CONTAINERD_SOCKET", str(tmp_path / "containerd.sock"))
-    monkeypatch.setattr(choosing, "find_program", lambda name: str(tmp_path / name) if (tmp_path / name).exists() else None)
-    # What answers at a socket is not asked here.
+    """A host without engines: sockets and programs are searched in an empty folder."""
+    monkeypatch.setattr(discovery, "_DOCKER_SOCKET", str(tmp_path / "docker.sock"))
+    monkeypatch.setattr(discovery, "_PODMAN_SOCKET", str(tmp_path / "podman.sock"))
+    monkeypatch.setattr(discovery, "_CONTAINERD_SOCKET", str(tmp_path / "containerd.sock"))
+    monkeypatch.setattr(discovery, "find_program", lambda name: str(tmp_path / name) if (tmp_path / name).exists() else None)
+    # No request is sent to the sockets.
     monkeypatch.setattr(docker, "open_docker", lambda api: Opened("docker", api))
     monkeypatch.setattr("ansible_collections.longshore.images.plugins.module_utils.engine.containerd.Containerd", opened_containerd)
     return tmp_path
 
 
 class Opened:
-    """What was opened, and where."""
+    """The engine that was opened, and its address."""
 
     def __init__(self, title: str, api: Api | None = None, place: str = "") -> None:
         self.title = title
@@ -51,7 +50,7 @@ def opened(options: EngineOptions, environment: t.Mapping[str, str] | None = Non
 
 
 @pytest.mark.parametrize(
-    ("there", "first"),
+    ("present", "first"),
     [
         (["docker.sock", "podman.sock", "podman", "containerd.sock", "ctr"], "docker"),
         (["podman.sock", "containerd.sock", "ctr"], "podman"),
@@ -59,13 +58,13 @@ def opened(options: EngineOptions, environment: t.Mapping[str, str] | None = Non
         (["containerd.sock", "ctr"], "containerd"),
     ],
 )
-def test_the_first_engine_on_the_host_is_docker_then_podman_then_containerd(host: Path, there: list[str], first: str) -> None:
-    for name in there:
+def test_the_first_engine_on_the_host_is_docker_then_podman_then_containerd(host: Path, present: list[str], first: str) -> None:
+    for name in present:
         (host / name).touch()
     assert opened(EngineOptions()).title == first
 
 
-def test_a_host_without_engines_is_told_what_was_looked_for(host: Path) -> None:
+def test_the_error_on_a_host_without_engines_lists_the_searched_places(host: Path) -> None:
     with pytest.raises(EngineError, match=r"no engine was found on this host.*docker\.sock.*podman\.sock.*containerd\.sock.*program podman"):
         opened(EngineOptions())
 
@@ -80,7 +79,7 @@ def test_a_host_without_engines_is_told_what_was_looked_for(host: Path) -> None:
         (EngineOptions(engine="docker"), {}, "docker", "unix://{host}/docker.sock"),
     ],
 )
-def test_the_task_comes_before_the_environment_and_that_before_the_host(
+def test_the_task_takes_precedence_over_the_environment_and_the_environment_over_the_host(
     host: Path, options: EngineOptions, environment: dict[str, str], title: str, place: str
 ) -> None:
     found = opened(options, environment)
@@ -99,14 +98,14 @@ def test_containerd_is_found_by_task_environment_or_default(host: Path) -> None:
 
 
 @pytest.mark.parametrize(("engine", "program"), [("podman", "podman"), ("containerd", "ctr")])
-def test_an_engine_without_its_program_is_not_here(host: Path, engine: str, program: str) -> None:
+def test_an_engine_without_its_program_is_an_error(host: Path, engine: str, program: str) -> None:
     with pytest.raises(EngineError, match=f"{engine}.*{program}"):
         opened(EngineOptions(engine=engine))
 
 
 @pytest.mark.parametrize(("engine", "program"), [("podman", "podman"), ("containerd", "ctr")])
-def test_a_program_that_everybody_may_replace_is_not_the_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, program: str) -> None:
-    monkeypatch.setattr(choosing, "_PODMAN_SOCKET", str(tmp_path / "podman.sock"))
+def test_a_program_that_everybody_may_replace_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, program: str) -> None:
+    monkeypatch.setattr(discovery, "_PODMAN_SOCKET", str(tmp_path / "podman.sock"))
     monkeypatch.setattr(programs, "_STANDARD_FOLDERS", ())
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
@@ -123,7 +122,7 @@ class TestTls:
     def tls(self, options: EngineOptions, environment: t.Mapping[str, str] | None = None) -> Tls | None:
         return opened(options, environment).tls
 
-    def test_a_port_is_spoken_to_without_tls_unless_something_asks_for_it(self, host: Path) -> None:
+    def test_a_port_is_used_without_tls_unless_the_task_or_the_environment_asks_for_it(self, host: Path) -> None:
         assert self.tls(EngineOptions(docker_host=self.HOST)) is None
         assert self.tls(EngineOptions(docker_host=self.HOST, docker_tls=True)) == Tls()
         assert self.tls(EngineOptions(docker_host=self.HOST, docker_tls=True, docker_validate_certs=False)) == Tls(False)
@@ -132,7 +131,7 @@ class TestTls:
         (host / "ca").touch()
         assert self.tls(EngineOptions(docker_host=self.HOST, docker_ca_path=str(host / "ca"))) == Tls(ca=str(host / "ca"))
 
-    def test_the_folder_of_the_environment_is_used_where_the_task_gives_no_files(self, host: Path) -> None:
+    def test_the_folder_of_the_environment_is_used_if_the_task_names_no_files(self, host: Path) -> None:
         for name in ("ca.pem", "cert.pem", "key.pem", "own"):
             (host / name).touch()
         environment = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(host)}
@@ -140,7 +139,7 @@ class TestTls:
         assert self.tls(EngineOptions(docker_host=self.HOST), environment) == whole
         assert self.tls(EngineOptions(docker_host=self.HOST, docker_ca_path=f"{host}/own"), environment) == Tls(True, f"{host}/own")
 
-    def test_a_file_that_is_not_there_is_named(self, host: Path) -> None:
+    def test_a_missing_tls_file_is_named(self, host: Path) -> None:
         none = f"{host}/none"
         for options in (EngineOptions(docker_host=self.HOST, docker_ca_path=none), EngineOptions(docker_host=self.HOST, docker_client_cert=none)):
             with pytest.raises(InvalidOption, match=r"none.*doesn't exist"):
@@ -167,13 +166,13 @@ PARAMS = {
 }
 
 
-def test_the_options_of_a_task_are_taken_by_their_names() -> None:
+def test_the_options_of_a_task_are_read_by_name() -> None:
     assert EngineOptions.of_task({**PARAMS, "name": ["x"]}) == EngineOptions(containerd_namespace="k8s.io", engine_timeout=5)
 
 
 @pytest.mark.parametrize(
     "wrong", [{"engine_timeout": 0}, {"containerd_namespace": ""}, {"containerd_namespace": "-x"}, {"containerd_namespace": "a b"}]
 )
-def test_options_that_make_no_sense_are_refused(wrong: dict[str, t.Any]) -> None:
+def test_invalid_options_are_refused(wrong: dict[str, t.Any]) -> None:
     with pytest.raises(InvalidOption, match=next(iter(wrong))):
         EngineOptions.of_task({**PARAMS, **wrong})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An engine that attacks: it never ends its answer, drips it, redirects, or lies. Each ends in time, within bounds of memory, and in one sentence."""
+"""Hostile engines that send endless or slow answers, redirects or lies. Each request ends in time, in bounded memory, with one error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.engine import http_api as api_module
-from ansible_collections.longshore.images.plugins.module_utils.engine import interfaces as engine
+from ansible_collections.longshore.images.plugins.module_utils.engine import interfaces
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
 from ansible_collections.longshore.images.plugins.module_utils.engine.docker import Docker, open_docker
 from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
@@ -40,9 +40,9 @@ MIB = 1024 * 1024
 
 @contextlib.contextmanager
 def hostile(*answers: t.Iterable[bytes], every: float = 0, reads: int | None = None, at_most: float = 8) -> t.Iterator[Api]:
-    """The API of an engine that answers each connection with the parts of the next of ANSWERS, as long as we listen.
+    """Yield the API of an engine that sends the next of ANSWERS, part by part, on each connection.
 
-    It reads a request, or only READS bytes of it and then no more.
+    It reads a whole request, or only READS bytes of it.
     """
     with short_folder() as folder, socket.socket(socket.AF_UNIX) as server:
         server.bind(str(folder / "s"))
@@ -91,7 +91,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("parts", ENDLESS.values(), ids=ENDLESS.keys())
-def test_an_answer_without_end_is_given_up_and_takes_no_memory(parts: t.Iterator[bytes]) -> None:
+def test_an_endless_answer_is_aborted_and_takes_no_memory(parts: t.Iterator[bytes]) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with hostile(parts) as api, pytest.raises(EngineError, match=r"docker at unix://"):
         api.get("/info")
@@ -99,25 +99,25 @@ def test_an_answer_without_end_is_given_up_and_takes_no_memory(parts: t.Iterator
 
 
 @pytest.mark.parametrize("answer", [OK + b"\r\n", CHUNKED + b"1\r\n", CONTINUE * 100, OK + b"Content-Length: 100000\r\n\r\n{"])
-def test_an_answer_that_drips_is_given_up_after_the_timeout(answer: bytes) -> None:
+def test_a_slow_answer_is_aborted_after_the_timeout(answer: bytes) -> None:
     began = time.monotonic()
     with hostile(dripping(answer), every=0.05) as api, pytest.raises(EngineError, match="didn't answer in time"):
         api.get("/info")
     assert time.monotonic() - began < TIMEOUT + 2
 
 
-def test_the_answer_to_an_archive_that_drips_is_given_up_after_the_timeout() -> None:
+def test_a_slow_answer_to_an_archive_is_aborted_after_the_timeout() -> None:
     with hostile(dripping(OK + b"\r\n{}"), every=0.05) as api, pytest.raises(EngineError, match="didn't answer in time"):
         api.send("/images/load", [ARCHIVE], len(ARCHIVE))
 
 
-def test_an_engine_that_stops_taking_an_archive_is_given_up() -> None:
+def test_sending_to_an_engine_that_stops_reading_is_aborted() -> None:
     with hostile(itertools.repeat(b"", 100), every=0.05, reads=100) as api, pytest.raises(EngineError, match="didn't answer in time"):
         api.send("/images/load", itertools.repeat(bytes(MIB), 100), 100 * MIB)
 
 
-def test_an_engine_that_takes_an_archive_drop_by_drop_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "ENGINE_FLOOR", 100 * MIB)
+def test_sending_to_an_engine_that_reads_slowly_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interfaces, "ENGINE_FLOOR", 100 * MIB)
     with short_folder() as folder, socket.socket(socket.AF_UNIX) as server:
         server.bind(str(folder / "s"))
         server.listen()
@@ -164,17 +164,17 @@ LIES = {
 
 
 @pytest.mark.parametrize("answer", LIES.values(), ids=LIES.keys())
-def test_an_answer_that_lies_of_itself_is_an_error(answer: bytes) -> None:
+def test_an_answer_with_false_headers_is_an_error(answer: bytes) -> None:
     with hostile([answer]) as api, pytest.raises(EngineError, match=r"docker at unix://"):
         api.get("/info")
 
 
-def test_the_answer_to_an_archive_that_breaks_off_is_no_success() -> None:
+def test_an_incomplete_answer_to_an_archive_is_an_error() -> None:
     with hostile([OK + b"Content-Length: 100\r\n\r\n{}\n"]) as api, pytest.raises(EngineError, match="broke off"):
         api.send("/images/load", [ARCHIVE], len(ARCHIVE))
 
 
-def test_an_error_that_is_long_is_cut() -> None:
+def test_a_long_error_is_cut() -> None:
     body = json.dumps({"message": "x" * 10_000_000}).encode()
     with hostile([b"HTTP/1.1 500 No Room\r\n\r\n" + body]) as api, pytest.raises(EngineError, match=r"No Room \(status 500\)") as caught:
         api.get("/info")
@@ -190,34 +190,34 @@ ID = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
 
 
-def test_the_layers_of_another_image_than_the_one_asked_for_are_refused() -> None:
+def test_the_layers_of_another_image_than_the_requested_one_are_refused() -> None:
     listed = json_answer([{"Id": ID, "RepoTags": ["a:1"]}])
     with hostile(listed, json_answer({"Id": OTHER, "RootFS": {"Layers": [OTHER]}})) as api, pytest.raises(EngineError, match=rf"{ID}.*{OTHER}"):
         Docker(api, None).read_layers(lambda digest: [])
 
 
 @pytest.mark.parametrize("odd", ["sha256:1", "sha256:" + "G" * 64, "../../etc/passwd", "", "x" * 100_000])
-def test_an_id_that_is_none_is_an_error(odd: str) -> None:
+def test_an_invalid_id_is_an_error(odd: str) -> None:
     with hostile(json_answer([{"Id": odd, "RepoTags": ["a:1"]}])) as api, pytest.raises(EngineError, match=r"docker at unix://"):
         Docker(api, None).list_images()
 
 
 @pytest.mark.parametrize("odd", ["-rf", "a b", "../x", "a:1\nb", "a:1\0", "A", "x" * 100_000])
-def test_a_name_that_is_none_is_never_sent_back(odd: str) -> None:
+def test_an_invalid_name_is_never_sent_back(odd: str) -> None:
     with hostile(json_answer([]), json_answer([{"Id": ID, "RepoTags": [odd]}])) as api:
         [image] = Docker(api, None).list_prunable_images(t.cast(t.Any, None))
     assert not image.names
-    assert image.further == (ID,)
+    assert image.other_names == (ID,)
     assert image.details() == Details()
 
 
 @pytest.mark.parametrize("info", [{"OSType": "li nux", "Architecture": "x" * 10_000}, {"OSType": 1}, {"DriverStatus": "x"}, []])
-def test_odd_facts_of_the_engine_are_an_error_or_passed_over(info: t.Any) -> None:
+def test_invalid_facts_of_the_engine_are_an_error_or_ignored(info: t.Any) -> None:
     with hostile([OK + b"Content-Length: 2\r\n\r\nOK"], json_answer(info)) as api, contextlib.suppress(EngineError):
         assert open_docker(api).title == "docker"
 
 
-def test_the_usual_interim_answers_are_no_fault() -> None:
+def test_usual_interim_answers_are_accepted() -> None:
     with hostile([CONTINUE * 3, *json_answer({"ID": "x"})]) as api:
         assert api.get("/info") is not None
 
@@ -232,7 +232,7 @@ def test_a_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("parts", [itertools.repeat(CONTINUE), dripping(OK + b"\r\n")], ids=["endless", "dripping"])
-def test_a_task_ends_with_one_sentence(tmp_path: Path, parts: t.Iterator[bytes]) -> None:
+def test_a_task_fails_with_one_engine_error(tmp_path: Path, parts: t.Iterator[bytes]) -> None:
     make_image("app").put(Store(str(tmp_path / "store")), "r.test/app:1")
     with hostile(parts, every=0.05, at_most=20) as api:
         options = {"store": str(tmp_path / "store"), "name": ["r.test/app:1"], "engine": "docker", "docker_host": api.place, "engine_timeout": 1}

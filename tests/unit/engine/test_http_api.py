@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An engine's answers over HTTP, well-formed and not: each ends in what was asked for or in one error that names the engine."""
+"""Valid and invalid HTTP answers of an engine: each returns a result or raises one error that names the engine."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.support.folders import short_folder
 
 @contextlib.contextmanager
 def answering(answer: bytes, until: int | None = None, timeout: float = 5) -> t.Iterator[tuple[Api, list[bytes]]]:
-    """An API that gives one ANSWER once it has read a request: with its body, or only UNTIL so many bytes. And what it has read."""
-    seen: list[bytes] = []
+    """Yield an API whose server reads a request, whole or only UNTIL so many bytes, and sends ANSWER; and the list of requests read."""
+    requests: list[bytes] = []
     with short_folder() as folder, socket.socket(socket.AF_UNIX) as server:
         server.bind(str(folder / "s"))
         server.listen()
@@ -35,17 +35,17 @@ def answering(answer: bytes, until: int | None = None, timeout: float = 5) -> t.
                 connection.settimeout(5)
                 data = b""
                 while not _is_whole(data) and (until is None or len(data) < until):
-                    piece = connection.recv(65536)
-                    if not piece:
+                    chunk = connection.recv(65536)
+                    if not chunk:
                         break
-                    data += piece
-                seen.append(data)
+                    data += chunk
+                requests.append(data)
                 connection.sendall(answer)
 
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield Api(Address.unix(str(folder / "s")), "docker", timeout), seen
+            yield Api(Address.unix(str(folder / "s")), "docker", timeout), requests
         finally:
             thread.join(10)
 
@@ -61,27 +61,27 @@ def http(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def test_a_list_is_a_list_of_objects_however_many() -> None:
-    with answering(http(b"[" + b",".join([b'{"Id": "x"}'] * 1500) + b"]")) as (api, seen):
+def test_a_list_can_have_many_objects() -> None:
+    with answering(http(b"[" + b",".join([b'{"Id": "x"}'] * 1500) + b"]")) as (api, requests):
         assert len(api.get_list("/images/json")) == 1500
-    assert seen[0].startswith(b"GET /images/json HTTP/1.1\r\n")
+    assert requests[0].startswith(b"GET /images/json HTTP/1.1\r\n")
 
 
 def test_an_answer_in_chunks_is_read() -> None:
-    with answering(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[{"a"\r\n5\r\n: 1}]\r\n0\r\n\r\n') as (api, _seen):
+    with answering(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[{"a"\r\n5\r\n: 1}]\r\n0\r\n\r\n') as (api, _requests):
         assert [document.members for document in api.get_list("/images/json")] == [{"a": 1}]
 
 
-def test_what_is_not_there_is_none() -> None:
-    with answering(http(b'{"message": "no such image"}', "404 Not Found")) as (api, _seen):
+def test_a_missing_object_is_none() -> None:
+    with answering(http(b'{"message": "no such image"}', "404 Not Found")) as (api, _requests):
         assert api.get("/images/x/json") is None
 
 
-def test_an_archive_is_sent_as_it_is_with_its_size() -> None:
-    with answering(http(b'{"stream": "Loaded image: x"}\n')) as (api, seen):
+def test_an_archive_is_sent_unchanged_with_its_size() -> None:
+    with answering(http(b'{"stream": "Loaded image: x"}\n')) as (api, requests):
         api.send("/images/load", [b"first", memoryview(b"second")], 11)
-    assert b"Content-Length: 11\r\n" in seen[0]
-    assert seen[0].endswith(b"\r\n\r\nfirstsecond")
+    assert b"Content-Length: 11\r\n" in requests[0]
+    assert requests[0].endswith(b"\r\n\r\nfirstsecond")
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_an_archive_is_sent_as_it_is_with_its_size() -> None:
         http(b'{"cause": "full", "message": "no space", "response": 500}', "507 Insufficient Storage"),
     ],
 )
-def test_a_refusal_is_told_in_the_engines_words(answer: bytes) -> None:
-    with answering(answer) as (api, _seen), pytest.raises(EngineRefused, match=r"docker at unix://.* refuses it: no space"):
+def test_a_refusal_is_reported_with_the_message_of_the_engine(answer: bytes) -> None:
+    with answering(answer) as (api, _requests), pytest.raises(EngineRefused, match=r"docker at unix://.* refuses it: no space"):
         api.send("/images/load", [b"data"], 4)
 
 
-def test_a_refusal_before_the_end_of_the_archive_is_told() -> None:
+def test_a_refusal_before_the_end_of_the_archive_is_reported() -> None:
     def endless() -> t.Iterator[bytes]:
         for _piece in range(500):
             yield bytes(65536)
 
     answer = http(b'{"message": "too large"}', "413 Too Large")
-    with answering(answer, until=100_000) as (api, _seen), pytest.raises(EngineError, match=r"too large|broke the connection off"):
+    with answering(answer, until=100_000) as (api, _requests), pytest.raises(EngineError, match=r"too large|closed the connection unexpectedly"):
         api.send("/images/load", endless(), 500 * 65536)
 
 
@@ -122,18 +122,18 @@ def test_a_refusal_before_the_end_of_the_archive_is_told() -> None:
         http(b'[{"a": NaN}]'),
     ],
 )
-def test_an_odd_answer_is_an_error_that_names_the_engine(answer: bytes) -> None:
-    with answering(answer) as (api, _seen), pytest.raises(EngineError, match="docker"):
+def test_an_invalid_answer_is_an_error_that_names_the_engine(answer: bytes) -> None:
+    with answering(answer) as (api, _requests), pytest.raises(EngineError, match="docker"):
         api.get_list("/images/json")
 
 
 def test_an_answer_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_module, "MAX_LIST", 1000)
-    with answering(http(b"[" + b" " * 5000 + b"]")) as (api, _seen), pytest.raises(EngineError, match="longer than the 1000 bytes"):
+    with answering(http(b"[" + b" " * 5000 + b"]")) as (api, _requests), pytest.raises(EngineError, match="longer than the 1000 bytes"):
         api.get_list("/images/json")
 
 
-def test_an_engine_that_says_nothing_is_given_up() -> None:
+def test_an_engine_that_never_answers_is_a_timeout() -> None:
     with short_folder() as folder, socket.socket(socket.AF_UNIX) as server:
         server.bind(str(folder / "s"))
         server.listen()
@@ -142,6 +142,6 @@ def test_an_engine_that_says_nothing_is_given_up() -> None:
 
 
 def test_control_characters_of_an_engine_do_not_reach_a_terminal() -> None:
-    with answering(http(b'{"message": "\\u001b[31mred"}', "500 No")) as (api, _seen), pytest.raises(EngineRefused) as caught:
+    with answering(http(b'{"message": "\\u001b[31mred"}', "500 No")) as (api, _requests), pytest.raises(EngineRefused) as caught:
         api.get("/info")
     assert "\x1b" not in caught.value.message

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which layers an engine surely has, and what it lists."""
+"""Which layers an engine has for certain, and how its image list is parsed."""
 
 from __future__ import annotations
 
@@ -38,42 +38,44 @@ def offer(letters: str) -> OfferedImage:
     )
 
 
-def stack(letters: str) -> tuple[Digest, ...]:
+def layer_chain(letters: str) -> tuple[Digest, ...]:
     return tuple(diff_id(letter) for letter in letters)
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "lacking"),
+    ("present", "wanted", "missing"),
     [
         ([], "ab", "ab"),
         (["ab"], "ab", ""),
         (["abc"], "ab", ""),
         (["ab"], "abc", "c"),
-        (["ab"], "ba", "ba"),  # the same layers on others below are other layers
+        (["ab"], "ba", "ba"),  # the same content on other layers is a different layer
         (["ab"], "cb", "cb"),
         (["a", "b"], "ab", "b"),
         (["ab", "ac"], "abc", "c"),
-        (["a"], "aba", "ba"),  # one blob that stands for two layers, of which one is lacking
+        (["a"], "aba", "ba"),  # one blob that is two layers, of which one is missing
         (["aba"], "aba", ""),
     ],
 )
-def test_layers_that_lie_on_others_are_lacking_unless_all_below_them_is_the_same(held: list[str], wanted: str, lacking: str) -> None:
-    holdings = LayersByChain(stack(letters) for letters in held)
-    assert holdings.find_missing(offer(wanted)) == tuple(blob(letter) for letter in lacking)
+def test_a_layer_is_missing_unless_all_layers_below_it_are_the_same(present: list[str], wanted: str, missing: str) -> None:
+    layers = LayersByChain(layer_chain(letters) for letters in present)
+    assert layers.find_missing(offer(wanted)) == tuple(blob(letter) for letter in missing)
 
 
-@pytest.mark.parametrize(("held", "wanted", "lacking"), [("", "ab", "ab"), ("ab", "ab", ""), ("b", "ab", "a"), ("ab", "bac", "c"), ("b", "aba", "a")])
-def test_blobs_are_lacking_unless_they_are_there(held: str, wanted: str, lacking: str) -> None:
-    holdings = LayersByDigest(blob(letter).digest for letter in held)
-    assert holdings.find_missing(offer(wanted)) == tuple(blob(letter) for letter in lacking)
+@pytest.mark.parametrize(
+    ("present", "wanted", "missing"), [("", "ab", "ab"), ("ab", "ab", ""), ("b", "ab", "a"), ("ab", "bac", "c"), ("b", "aba", "a")]
+)
+def test_blobs_are_missing_unless_the_engine_has_them(present: str, wanted: str, missing: str) -> None:
+    layers = LayersByDigest(blob(letter).digest for letter in present)
+    assert layers.find_missing(offer(wanted)) == tuple(blob(letter) for letter in missing)
 
 
 @given(st.lists(st.text("abc", min_size=1, max_size=5)), st.text("abc", min_size=1, max_size=5))
-def test_what_was_added_lacks_nothing(earlier: list[str], last: str) -> None:
-    for holdings in (LayersByChain([]), LayersByDigest([])):
+def test_no_layer_of_an_added_image_is_missing(earlier: list[str], last: str) -> None:
+    for layers in (LayersByChain([]), LayersByDigest([])):
         for letters in [*earlier, last]:
-            holdings.add(offer(letters))
-        assert all(holdings.find_missing(offer(letters)) == () for letters in [*earlier, last])
+            layers.add(offer(letters))
+        assert all(layers.find_missing(offer(letters)) == () for letters in [*earlier, last])
 
 
 ID = "sha256:" + "1" * 64
@@ -84,19 +86,19 @@ def row(**members: t.Any) -> Document:
     return Document.parse(json.dumps({"Id": ID, **members}).encode(), "the answer")
 
 
-def test_a_row_of_docker_has_familiar_names_and_an_id() -> None:
-    image = parse_listed_image(row(RepoTags=["nginx:1.27", "<none>:<none>"], RepoDigests=[f"nginx@{DIGEST}", "<none>@<none>"]), knows_ids=True)
+def test_a_row_of_docker_has_short_names_and_an_id() -> None:
+    image = parse_listed_image(row(RepoTags=["nginx:1.27", "<none>:<none>"], RepoDigests=[f"nginx@{DIGEST}", "<none>@<none>"]), has_image_ids=True)
     assert image.names == {Reference.parse("docker.io/library/nginx:1.27")}
     assert (image.image_id, image.digests) == (Digest.parse(ID), (Digest.parse(DIGEST),))
 
 
-def test_a_row_of_dockers_containerd_store_has_a_digest_for_its_id() -> None:
-    image = parse_listed_image(row(RepoTags=["app:1"], RepoDigests=[f"app@{DIGEST}", f"app@{ID}"]), knows_ids=False)
+def test_a_row_of_dockers_containerd_store_has_a_digest_as_its_id() -> None:
+    image = parse_listed_image(row(RepoTags=["app:1"], RepoDigests=[f"app@{DIGEST}", f"app@{ID}"]), has_image_ids=False)
     assert (image.image_id, image.digests) == (None, (Digest.parse(ID), Digest.parse(DIGEST)))
 
 
-def test_a_row_of_podmans_program_has_an_id_without_an_algorithm_and_names_of_its_own() -> None:
-    image = parse_listed_image(row(Id="1" * 64, RepoTags=None, Names=["localhost/app:1", f"quay.io/b@{DIGEST}"]), knows_ids=True)
+def test_a_row_of_podmans_program_has_an_id_without_an_algorithm_and_a_names_list() -> None:
+    image = parse_listed_image(row(Id="1" * 64, RepoTags=None, Names=["localhost/app:1", f"quay.io/b@{DIGEST}"]), has_image_ids=True)
     assert image.names == {Reference.parse("localhost/app:1"), Reference.parse(f"quay.io/b@{DIGEST}")}
     assert image.image_id == Digest.parse(ID)
 
@@ -104,10 +106,10 @@ def test_a_row_of_podmans_program_has_an_id_without_an_algorithm_and_names_of_it
 @pytest.mark.parametrize(
     "members", [{"Id": None}, {"Id": "short"}, {"Id": 7}, {"RepoTags": "nginx"}, {"RepoTags": [1]}, {"RepoDigests": ["a@sha256:x"]}]
 )
-def test_an_odd_row_is_an_error_of_the_engine(members: dict[str, t.Any]) -> None:
+def test_an_invalid_row_is_an_engine_error(members: dict[str, t.Any]) -> None:
     with pytest.raises(EngineError):
-        parse_listed_image(row(**members), knows_ids=True)
+        parse_listed_image(row(**members), has_image_ids=True)
 
 
-def test_what_is_no_name_is_passed_over() -> None:
+def test_texts_that_are_no_names_are_skipped() -> None:
     assert parse_names(["<none>:<none>", "Upper", "", "a/b:1", "sha256:" + "3" * 64]) == {Reference.parse("docker.io/a/b:1")}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs that are asked: whatever they do, a task ends, with what they printed or with one sentence."""
+"""Running the programs of engines: every run ends with the output of the program or with one error."""
 
 from __future__ import annotations
 
@@ -29,54 +29,54 @@ def python(script: str, given: t.Iterable[bytes] = (), timeout: float = 20) -> F
     return run_engine_program([sys.executable, "-c", script], "podman", timeout, given)
 
 
-def test_a_program_gets_all_that_is_given_and_all_that_it_prints_is_kept() -> None:
-    pieces = [bytes([number]) * 300_000 for number in range(10)]
+def test_a_program_reads_all_input_and_its_whole_output_is_returned() -> None:
+    chunks = [bytes([number]) * 300_000 for number in range(10)]
     script = (
         "import hashlib, sys; d = sys.stdin.buffer.read(); sys.stderr.write('e' * 200000); print(hashlib.sha256(d).hexdigest()); print('x' * 500000)"
     )
-    done = python(script, pieces)
+    done = python(script, chunks)
     assert done.status == 0
-    assert done.output.split()[0].decode() == hashlib.sha256(b"".join(pieces)).hexdigest()
+    assert done.output.split()[0].decode() == hashlib.sha256(b"".join(chunks)).hexdigest()
     assert len(done.output.split()[1]) == 500_000
     assert len(done.errors) == 64 * 1024
 
 
-def test_a_program_that_stops_reading_says_why() -> None:
+def test_the_error_of_a_program_that_stops_reading_is_returned() -> None:
     done = python("import sys; sys.stdin.buffer.read(10); sys.exit('no space left')", (bytes(65536) for _piece in range(1000)))
     assert (done.status, done.told) == (1, "no space left")
 
 
-def test_what_is_told_leaves_log_lines_out_unless_there_is_nothing_else() -> None:
+def test_the_error_message_leaves_out_log_lines_unless_there_are_no_others() -> None:
     assert Finished(1, b"", b'time="now" level=warning msg="old"\nError: broken\n').told == "Error: broken"
     assert Finished(1, b"", b'time="now" level=fatal msg="bad"\n').told == 'time="now" level=fatal msg="bad"'
     assert Finished(7, b"", b"").told == "status 7"
     assert "\x1b" not in Finished(1, b"", b"\x1b[31mred").told
 
 
-def test_a_program_that_stalls_is_ended() -> None:
+def test_a_program_that_stalls_is_killed() -> None:
     begin = time.monotonic()
     with pytest.raises(EngineError, match="no progress"):
         python("import time; time.sleep(60)", timeout=0.3)
     assert time.monotonic() - begin < 10
 
 
-def test_a_program_that_closes_its_outputs_and_stays_is_ended() -> None:
+def test_a_program_that_closes_its_outputs_and_keeps_running_is_killed() -> None:
     with pytest.raises(EngineError, match="didn't end in time"):
         python("import os, time; os.close(1); os.close(2); time.sleep(60)", timeout=0.5)
 
 
-def test_a_program_that_prints_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_prints_without_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program_module, "MAX_LIST", 100_000)
     with pytest.raises(EngineError, match="prints more than the 100000 bytes"):
         python("while True: print('x' * 1000)")
 
 
-def test_a_program_that_is_not_there_is_named() -> None:
+def test_a_missing_program_is_named() -> None:
     with pytest.raises(EngineError, match="/nowhere/podman can't be started"):
         run_engine_program(["/nowhere/podman"], "podman", 1)
 
 
-def test_an_error_of_what_is_given_ends_the_program_and_is_told() -> None:
+def test_an_error_while_reading_the_input_ends_the_program_and_is_raised() -> None:
     def broken() -> t.Iterator[bytes]:
         yield b"first"
         raise StoreDamaged("a blob is missing")
@@ -92,37 +92,37 @@ DIGEST = "sha256:" + "1" * 64
 
 @pytest.fixture
 def ctr(tmp_path: Path) -> t.Iterator[t.Callable[..., Containerd]]:
-    """A containerd whose `ctr` prints what it is told to."""
+    """A function that makes a containerd whose `ctr` prints prepared output."""
     with short_folder() as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "s"))
         listener.listen()
 
-        def made(output: str, status: int = 0, errors: str = "") -> Containerd:
+        def make(output: str, status: int = 0, errors: str = "") -> Containerd:
             (tmp_path / "output").write_text(output)
             (tmp_path / "errors").write_text(errors)
             (tmp_path / "ctr").write_text(f"#!/bin/sh\ncat {tmp_path}/output\ncat {tmp_path}/errors >&2\nexit {status}\n")
             (tmp_path / "ctr").chmod(0o755)
             return Containerd(str(tmp_path / "ctr"), str(folder / "s"), "default", 10)
 
-        yield made
+        yield make
 
 
-def test_what_ctr_checks_is_read_with_whether_it_can_run(ctr: t.Callable[..., Containerd]) -> None:
-    whole = f"docker.io/library/a:1 {MANIFEST} {DIGEST} complete (3/3) 1.1 MiB/1.1 MiB true \n"
-    part = f"docker.io/library/b:1 {MANIFEST} {DIGEST} incomplete (2/3) 543.0 B/1.1 MiB false \n"
+def test_images_of_ctr_are_listed_as_usable_or_not(ctr: t.Callable[..., Containerd]) -> None:
+    complete = f"docker.io/library/a:1 {MANIFEST} {DIGEST} complete (3/3) 1.1 MiB/1.1 MiB true \n"
+    incomplete = f"docker.io/library/b:1 {MANIFEST} {DIGEST} incomplete (2/3) 543.0 B/1.1 MiB false \n"
     unnamed = f"import-2026-01-01@{DIGEST} {MANIFEST} {DIGEST} unavailable (0/?) 0.0 B/? false \n"
-    images = ctr(HEADER + whole + part + unnamed).list_images()
+    images = ctr(HEADER + complete + incomplete + unnamed).list_images()
     assert [image.usable for image in images] == [True, False, False]
     assert images[0].names == {Reference.parse("a:1")}
     assert {image.digests for image in images} == {(Digest.parse(DIGEST),)}
 
 
-def test_ctr_fails_for_one_image_and_tells_the_others(ctr: t.Callable[..., Containerd]) -> None:
+def test_other_images_are_listed_if_ctr_fails_for_one(ctr: t.Callable[..., Containerd]) -> None:
     line = f"docker.io/library/a:1 {MANIFEST} {DIGEST} complete (3/3) 1.1 MiB/1.1 MiB true \n"
     assert len(ctr(HEADER + line, status=1, errors="ctr: unable to check unpack for b").list_images()) == 1
 
 
-def test_ctr_without_images_prints_nothing(ctr: t.Callable[..., Containerd]) -> None:
+def test_empty_output_of_ctr_is_an_empty_list(ctr: t.Callable[..., Containerd]) -> None:
     assert ctr("").list_images() == []
 
 
@@ -130,11 +130,11 @@ def test_ctr_without_images_prints_nothing(ctr: t.Callable[..., Containerd]) -> 
     ("output", "status"),
     [("", 1), ("usage: ctr", 0), (HEADER + "one two\n", 0), (HEADER + f"a:1 {MANIFEST} nodigest complete true\n", 0)],
 )
-def test_ctr_that_prints_something_else_is_an_error_that_names_containerd(ctr: t.Callable[..., Containerd], output: str, status: int) -> None:
+def test_unexpected_output_of_ctr_is_an_error_that_names_containerd(ctr: t.Callable[..., Containerd], output: str, status: int) -> None:
     with pytest.raises(EngineError, match=r"containerd|ctr"):
         ctr(output, status, "ctr: failed to dial").list_images()
 
 
-def test_a_list_of_blobs_with_anything_else_in_it_is_an_error(ctr: t.Callable[..., Containerd]) -> None:
+def test_an_invalid_list_of_blobs_is_an_error(ctr: t.Callable[..., Containerd]) -> None:
     with pytest.raises(EngineError):
         ctr("not a digest").read_layers(lambda digest: [])

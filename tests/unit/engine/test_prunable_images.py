@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What engines tell of the images that they hold, for whoever clears up there."""
+"""The images that engines list for pruning."""
 
 from __future__ import annotations
 
@@ -42,30 +42,30 @@ def unused(_digest: Digest) -> bool:
 # Docker and Podman.
 
 
-def test_a_row_tells_names_in_the_engines_own_words_age_labels_and_size() -> None:
+def test_a_row_has_names_in_the_spelling_of_the_engine_age_labels_and_size() -> None:
     members = {"RepoTags": ["app:1"], "Created": 86400, "Labels": {"a": "b"}, "Size": 7, "ParentId": DIGEST}
-    resident = parse_engine_image(row(**members), True, lambda digest: str(digest) == ID)
-    assert (resident.digest, resident.image_id) == (Digest.parse(ID), Digest.parse(ID))
-    assert resident.names == {APP: "app:1"}
-    assert resident.in_use
-    assert resident.parent == Digest.parse(DIGEST)
-    details = resident.details()
+    found = parse_engine_image(row(**members), True, lambda digest: str(digest) == ID)
+    assert (found.digest, found.image_id) == (Digest.parse(ID), Digest.parse(ID))
+    assert found.names == {APP: "app:1"}
+    assert found.in_use
+    assert found.parent == Digest.parse(DIGEST)
+    details = found.details()
     assert details.created == datetime.datetime(1970, 1, 2, tzinfo=datetime.timezone.utc)
     assert (details.labels, details.size) == ({"a": "b"}, 7)
 
 
 @pytest.mark.parametrize(
-    ("tags", "by_digest", "further"),
+    ("tags", "by_digest", "other_names"),
     [
-        ([], [], [ID]),  # by its ID alone
+        ([], [], [ID]),  # only by its ID
         (["<none>:<none>"], ["<none>@<none>"], [ID]),
         ([], [f"app@{DIGEST}"], [f"app@{DIGEST}"]),
-        (["app:1"], [f"app@{DIGEST}"], []),  # goes with the last tag of its repository
+        (["app:1"], [f"app@{DIGEST}"], []),  # removed together with the last tag of its repository
         (["app:1"], [f"app@{DIGEST}", f"quay.io/app@{DIGEST}"], [f"quay.io/app@{DIGEST}"]),
     ],
 )
-def test_what_has_to_be_removed_beside_the_tags(tags: list[str], by_digest: list[str], further: list[str]) -> None:
-    assert list(parse_engine_image(row(RepoTags=tags), True, unused, by_digest).further) == further
+def test_ids_and_references_by_digest_that_must_be_removed_with_the_tags(tags: list[str], by_digest: list[str], other_names: list[str]) -> None:
+    assert list(parse_engine_image(row(RepoTags=tags), True, unused, by_digest).other_names) == other_names
 
 
 @pytest.mark.parametrize("created", [None, 0, -62135596800])
@@ -76,7 +76,7 @@ def test_an_image_without_a_time_has_no_age(created: int | None) -> None:
 @pytest.mark.parametrize(
     "members", [{"Created": "today"}, {"Created": 10**18}, {"Labels": ["a"]}, {"Size": "big"}, {"ParentId": "short"}, {"Id": None}]
 )
-def test_an_odd_row_is_an_error_of_the_engine(members: dict[str, t.Any]) -> None:
+def test_an_invalid_row_is_an_engine_error(members: dict[str, t.Any]) -> None:
     with pytest.raises(EngineError):
         parse_engine_image(row(**members), True, unused)
 
@@ -88,16 +88,16 @@ def program(folder: Path, name: str, script: str) -> str:
     return str(path)
 
 
-def test_podmans_program_lists_an_image_for_each_name_and_it_is_one_image(tmp_path: Path) -> None:
+def test_an_image_that_podmans_program_lists_once_per_name_is_one_image(tmp_path: Path) -> None:
     rows = [{"Id": "1" * 64, "Names": ["docker.io/library/app:1", "localhost/b:1"], "Containers": 1}] * 2
     rows.append({"Id": "3" * 64, "Names": ["quay.io/elsewhere:1"], "ReadOnly": True})
-    (resident,) = PodmanProgram(program(tmp_path, "podman", f"echo '{json.dumps(rows)}'"), 5).list_prunable_images(HOST)
-    assert set(resident.names) == {APP, Reference.parse("localhost/b:1")}
-    assert resident.in_use
+    (found,) = PodmanProgram(program(tmp_path, "podman", f"echo '{json.dumps(rows)}'"), 5).list_prunable_images(HOST)
+    assert set(found.names) == {APP, Reference.parse("localhost/b:1")}
+    assert found.in_use
 
 
 @pytest.mark.parametrize(("status", "refused"), [(0, False), (1, False), (2, True), (125, True)])
-def test_podman_that_no_longer_has_an_image_has_removed_it(tmp_path: Path, status: int, refused: bool) -> None:
+def test_removing_a_missing_image_from_podman_is_no_error(tmp_path: Path, status: int, refused: bool) -> None:
     podman = PodmanProgram(program(tmp_path, "podman", f"echo 'Error: no' >&2; exit {status}"), 5)
     if refused:
         with pytest.raises(EngineRefused, match="Error: no"):
@@ -111,8 +111,8 @@ def test_podman_that_no_longer_has_an_image_has_removed_it(tmp_path: Path, statu
 HEADER = "REF TYPE DIGEST STATUS SIZE UNPACKED"
 
 
-class Pretended:
-    """A `ctr` that prints what it is told to: an answer for each command."""
+class FakeCtr:
+    """A `ctr` that prints a prepared answer for each command."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -125,63 +125,63 @@ class Pretended:
     def engine(self) -> Containerd:
         for command, answer in self.answers.items():
             (self.folder / command.replace(" ", "-").replace(":", "-")).write_bytes(answer)
-        # All words after the address and the namespace are the name of the file with the answer, for `content get` with the digest.
-        words = 'shift 4; [ "$2" = get ] || set -- "$1" "$2"'
-        script = f'{words}; cat "{self.folder}/$(echo "$*" | tr " :" "--")"'
+        # The file with the answer is named after the arguments behind the address and the namespace; `content get` includes the digest.
+        select_arguments = 'shift 4; [ "$2" = get ] || set -- "$1" "$2"'
+        script = f'{select_arguments}; cat "{self.folder}/$(echo "$*" | tr " :" "--")"'
         return Containerd(program(self.folder, "ctr", script), str(self.folder / "c.sock"), "default", 5)
 
 
 @pytest.fixture
-def ctr() -> t.Iterator[Pretended]:
+def ctr() -> t.Iterator[FakeCtr]:
     with short_folder() as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "c.sock"))
         listener.listen()
-        yield Pretended(folder)
+        yield FakeCtr(folder)
 
 
-def test_names_of_one_digest_are_one_image_and_ids_are_no_names(ctr: Pretended) -> None:
+def test_names_of_one_digest_are_one_image_and_ids_are_no_names(ctr: FakeCtr) -> None:
     ctr.images(**{"docker.io/library/app:1": DIGEST, "quay.io/b:1": ID, ID: DIGEST, f"docker.io/library/app@{DIGEST}": DIGEST})
     ctr.answers["containers ls"] = f"CONTAINER IMAGE RUNTIME\none {ID} runc\ntwo - runc\n".encode()
     first, second = ctr.engine().list_prunable_images(HOST)
     assert set(first.names) == {APP, Reference.parse(f"docker.io/library/app@{DIGEST}")}
-    assert (first.digest, first.further, first.in_use, first.foreign) == (Digest.parse(DIGEST), (ID,), True, False)
-    assert (second.in_use, second.further) == (False, ())
+    assert (first.digest, first.other_names, first.in_use, first.has_unknown_name) == (Digest.parse(DIGEST), (ID,), True, False)
+    assert (second.in_use, second.other_names) == (False, ())
 
 
 @pytest.mark.parametrize("name", ["app:1", "app", "import-2026-01-01", "Odd"])
-def test_a_name_that_is_not_in_full_is_somebodys_own(ctr: Pretended, name: str) -> None:
+def test_a_name_that_is_not_in_full_is_an_unknown_name(ctr: FakeCtr, name: str) -> None:
     ctr.images(**{name: DIGEST})
-    (resident,) = ctr.engine().list_prunable_images(HOST)
-    assert resident.foreign
+    (found,) = ctr.engine().list_prunable_images(HOST)
+    assert found.has_unknown_name
 
 
-def test_age_and_labels_are_those_of_the_hosts_platform_and_the_size_is_what_is_here(ctr: Pretended) -> None:
+def test_age_and_labels_are_those_of_the_hosts_platform_and_only_present_blobs_count_for_the_size(ctr: FakeCtr) -> None:
     index = make_index("index")
     ctr.images(**{"docker.io/library/app:1": index.root.digest})
-    here = {digest: data for digest, data in index.content.items() if digest not in {layer.digest for layer in index.layers}}
-    ctr.answers["content ls"] = "\n".join(map(str, here)).encode()
-    ctr.answers.update({f"content get {digest}": data for digest, data in here.items()})
-    (resident,) = ctr.engine().list_prunable_images(HOST)
-    assert resident.details().labels == {"text": "index-linux-amd64"}
-    assert resident.details().created is not None
-    assert resident.details().size == sum(map(len, here.values()))
+    present = {digest: data for digest, data in index.content.items() if digest not in {layer.digest for layer in index.layers}}
+    ctr.answers["content ls"] = "\n".join(map(str, present)).encode()
+    ctr.answers.update({f"content get {digest}": data for digest, data in present.items()})
+    (found,) = ctr.engine().list_prunable_images(HOST)
+    assert found.details().labels == {"text": "index-linux-amd64"}
+    assert found.details().created is not None
+    assert found.details().size == sum(map(len, present.values()))
 
 
 ANOTHER = make_image("another")
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"not JSON", ANOTHER.content[ANOTHER.root.digest]])
-def test_an_image_that_can_not_be_read_tells_nothing(ctr: Pretended, damage: bytes) -> None:
+def test_an_unreadable_image_has_no_details(ctr: FakeCtr, damage: bytes) -> None:
     image = make_image("one")
     ctr.images(**{"docker.io/library/app:1": image.root.digest})
     ctr.answers["content ls"] = str(image.root.digest).encode()
     ctr.answers[f"content get {image.root.digest}"] = damage
-    (resident,) = ctr.engine().list_prunable_images(HOST)
-    assert (resident.details().created, resident.details().labels, resident.details().size) == (None, {}, 0)
+    (found,) = ctr.engine().list_prunable_images(HOST)
+    assert (found.details().created, found.details().labels, found.details().size) == (None, {}, 0)
 
 
 @pytest.mark.parametrize("answer", [b"CONTAINER IMAGE\n", b"something else\n", b"CONTAINER IMAGE RUNTIME\none\n"])
-def test_a_list_of_containers_that_is_not_understood_stops_everything(ctr: Pretended, answer: bytes) -> None:
+def test_a_list_of_containers_in_an_unknown_format_is_an_error(ctr: FakeCtr, answer: bytes) -> None:
     ctr.answers["containers ls"] = answer
     with pytest.raises(EngineError, match="containers"):
         ctr.engine().list_prunable_images(HOST)
@@ -190,7 +190,7 @@ def test_a_list_of_containers_that_is_not_understood_stops_everything(ctr: Prete
 @pytest.mark.parametrize(
     ("left", "refused"), [(b"docker.io/library/other:1\n", False), (b"docker.io/library/other:1\ndocker.io/library/app:1\n", True)]
 )
-def test_a_removal_that_fails_is_an_error_only_where_the_name_is_still_there(ctr: Pretended, left: bytes, refused: bool) -> None:
+def test_a_removal_that_fails_is_an_error_only_if_the_name_still_exists(ctr: FakeCtr, left: bytes, refused: bool) -> None:
     ctr.answers["images ls"] = left  # and `images rm` fails
     if refused:
         with pytest.raises(EngineRefused, match=r"containerd at .* refuses it"):

@@ -72,7 +72,7 @@ def digest(number: int) -> Digest:
 def image(number: int, *names: str, days: float | None = 100, **facts: t.Any) -> EngineImage:
     """The image NUMBER, made DAYS ago, of as many bytes as its number."""
     details = Details(NOW - datetime.timedelta(days) if days is not None else None, {"number": str(number)}, number)
-    facts.setdefault("further", () if names else (str(digest(number)),))
+    facts.setdefault("other_names", () if names else (str(digest(number)),))
     return EngineImage(digest(number), {Reference.parse(name): name for name in names}, lambda: details, **facts)
 
 
@@ -88,7 +88,7 @@ def applied(engine: Memory, *protect: str, **rules: t.Any) -> EnginePrunePlan:
 
 
 def test_names_are_removed_in_the_engines_own_words_and_further_ones_with_the_last() -> None:
-    engine = Memory([image(1, "app:1", "quay.io/app:1", further=("other@x",)), image(2, "app:2", days=1), image(3)])
+    engine = Memory([image(1, "app:1", "quay.io/app:1", other_names=("other@x",)), image(2, "app:2", days=1), image(3)])
     facts = applied(engine, older_than="2d", keep=0).facts()
     assert engine.removed == ["app:1", "quay.io/app:1", "other@x", str(digest(3))]
     assert facts["untagged"] == ["docker.io/library/app:1", "quay.io/app:1"]
@@ -97,7 +97,7 @@ def test_names_are_removed_in_the_engines_own_words_and_further_ones_with_the_la
 
 
 def test_an_image_that_keeps_a_name_is_not_deleted_and_loses_no_further_words() -> None:
-    engine = Memory([image(1, "app:1", "quay.io/other:1", further=("sha256:id",)), image(2, "app:2", days=1)])
+    engine = Memory([image(1, "app:1", "quay.io/other:1", other_names=("sha256:id",)), image(2, "app:2", days=1)])
     facts = applied(engine, keep=1).facts()
     assert engine.removed == ["app:1"]
     assert (facts["deleted"], facts["bytes_freed"]) == ([], 0)
@@ -111,7 +111,7 @@ def test_what_is_in_use_stays_with_all_of_its_names_and_is_told() -> None:
 
 
 def test_what_has_a_name_of_somebodys_own_stays() -> None:
-    engine = Memory([image(1, foreign=True), image(2, "app:2", foreign=True)])
+    engine = Memory([image(1, has_unknown_name=True), image(2, "app:2", has_unknown_name=True)])
     assert not planned(engine, keep=0).changed
 
 
