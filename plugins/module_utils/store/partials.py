@@ -39,7 +39,7 @@ _DELETE_AFTER = (DigestMismatch, DiskFull, InputOutputError)
 class Partial:
     """A partial file that this run has locked for writing.
 
-    On leaving the context with an error, the file stays if the error was of the network, and is deleted if it was wrong bytes or a disk error.
+    If the context ends with an error, the file stays for the next run. It is deleted if it is empty, or if the error was wrong bytes or a disk error.
     """
 
     def __init__(self, folder: Folder, name: str, file: int, wanted: Descriptor) -> None:
@@ -213,8 +213,8 @@ def file_name(digest: Digest) -> str:
 def open_partial(folder: Folder, wanted: Descriptor, has_blob: t.Callable[[], bool]) -> Partial | None:
     """Open, or create, and lock the partial file of a blob.
 
-    Returns None if HAS_BLOB returns True, because another run finished it, and if the file isn't available: another user owns it, or another run
-    holds its lock and makes no progress.
+    Returns None if another run has stored the blob by now (HAS_BLOB returns True), or if the file isn't available: another user owns it, or another
+    run holds its lock and makes no progress.
     """
     name = file_name(wanted.digest)
     path = folder.path_of(name)

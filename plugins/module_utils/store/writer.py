@@ -40,7 +40,7 @@ _BLOB_MODE = 0o444
 
 
 class Writer:
-    """The write access of one run. It holds a lease on all digests that the run needs, from the moment it is created until it is left."""
+    """The write access of one run. It holds a lease on all digests that the run needs, from its creation until its context ends."""
 
     def __init__(self, store: Store, needed: t.Iterable[Digest]) -> None:
         """Create the store if it is missing, and delete files of dead runs. Raises LockTimeout, StoreDamaged, DiskFull, InputOutputError."""
@@ -56,7 +56,7 @@ class Writer:
         store.reload()
         self._top = store.folders.make(store.mode)
         self._private = store.folders.make(store.mode, PRIVATE)
-        self._mode = _mode_of(self._private.own_status())
+        self._mode = _allowed_mode(self._private.own_status())
         self._leases, self._temporary = (self._make_folder(PRIVATE, name) for name in ("leases", "tmp"))
         with self._locked():
             live = locks.collect_live_leases(self._leases)
@@ -309,7 +309,7 @@ class Writer:
         target = folder.path_of(name)
         with naming_path_in_errors(target):
             old_status = folder.status(name)
-        mode = 0o600 | (_mode_of(old_status) & 0o066) if old_status is not None and stat.S_ISREG(old_status.st_mode) else self._file_mode
+        mode = 0o600 | (_allowed_mode(old_status) & 0o066) if old_status is not None and stat.S_ISREG(old_status.st_mode) else self._file_mode
         with self._private_file(mode) as file:
             file.write(data)
             file.give_to(self._owner)
@@ -351,7 +351,7 @@ class Writer:
         return TemporaryFile(self._temporary.path_of(self._temporary_name()), mode, folder=self._temporary)
 
 
-def _mode_of(status: os.stat_result) -> int:
+def _allowed_mode(status: os.stat_result) -> int:
     """Return the mode for new files and folders: that of the existing store, whichever mode this run asks for, and never writable for all."""
     return stat.S_IMODE(status.st_mode) & ~0o002
 
