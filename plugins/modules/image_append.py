@@ -271,7 +271,7 @@ LAYER = {
 }
 
 CONFIG = {
-    # As lists they would be taken apart by Ansible, at the commas.
+    # Ansible would split a string at its commas if these were lists.
     "cmd": {"type": "raw"},
     "entrypoint": {"type": "raw"},
     "env": {"type": "dict", "default": {}},
@@ -296,7 +296,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What appending changes: the name, from the image it has to the new one, and the blobs that this one needs."""
+    """Return the change of the name, from its current image to the new one, and the blobs that the new image needs."""
     return plan_append(task.store, wanted(task), task.host, task.workers)
 
 
@@ -323,7 +323,7 @@ def settings(config: t.Mapping[str, t.Any]) -> Settings:
 
 
 def texts(values: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """YAML makes numbers and booleans of values that are text in an image."""
+    """Return VALUES as text: YAML reads some of them as numbers or booleans, but in an image they are text."""
     return {str(key): str(value) for key, value in values.items()}
 
 

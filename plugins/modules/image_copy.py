@@ -268,7 +268,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What copying changes: each destination, from what it has to the image at the source."""
+    """Return which destinations change: each, from its current digest to the digest at the source."""
     pairs = [task.locations(entry["src"], entry["dest"]) for entry in task.params["images"]]
     task.open_registries([location.reference for pair in pairs for location in pair if location.reference is not None])
     return plan_copy(

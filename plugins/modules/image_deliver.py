@@ -208,7 +208,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What delivering changes: the images that the engine doesn't have under their names."""
+    """Return which images the engine is missing under their names."""
     names = task.selectors("name")
     platform = Platform.parse(task.params["platform"]) if task.params["platform"] else None
     engine = open_engine(EngineOptions.of_task(task.params), os.environ)

@@ -149,7 +149,7 @@ def argument_spec() -> Arguments:
 
 
 def facts(task: Task) -> dict[str, t.Any]:
-    """The steps of the image, and which image it is."""
+    """Return the history of the image, with its name and digest."""
     if task.params["remote"]:
         from ..module_utils.verbs.info_remote import read_remote_history
 

@@ -255,7 +255,7 @@ def argument_spec() -> Arguments:
 
 
 def facts(task: Task) -> dict[str, t.Any]:
-    """The rows of the images asked for, or of all."""
+    """Return the rows of the requested images, or of all images."""
     filters = Filters.parse(task.params["filters"])
     if task.params["remote"]:
         from ..module_utils.verbs.info_remote import read_remote_info

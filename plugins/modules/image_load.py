@@ -213,7 +213,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What loading changes: each name of the archive, from the image it has in the store to the one in the archive."""
+    """Return which names change: each name of the archive, from its digest in the store to its digest in the archive."""
     params = task.params
     names = task.selectors("name") if params["name"] is not None else None
     renames = [(parse_selector(str(old)), Reference.parse(str(new)).as_tag()) for old, new in params["rename"].items()]
@@ -225,7 +225,7 @@ def plan(task: Task) -> Plan:
 
 
 def host_path(task: Task) -> str:
-    """The archive's path on the host. By the time this runs the action plugin has brought an archive here that was on the controller."""
+    """Return the archive's path on the host. The action plugin has already copied an archive that was on the controller."""
     if task.params["path_on"] != "host":
         raise InvalidOption("path_on 'controller' is the work of this module's action plugin, which was not used")
     path: str = task.params["path"]

@@ -249,7 +249,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What locking changes: each name in the file, from the digest that it is locked to already to the one that is wanted."""
+    """Return which names in the lock file change: each, from the digest that it is locked to now to the requested one."""
     references = task.references("name")
     task.open_registries(references)
     params = task.params

@@ -265,7 +265,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What pruning changes: the images that no rule keeps, and in the store what nothing needs then."""
+    """Return which images are removed because no rule keeps them, and which content of the store nothing needs afterwards."""
     policy = Policy.parse(task.params["dangling"], task.params["keep"], task.params["older_than"])
     protection = Protection.parse(task.params["protect"])
     filters = Filters.parse(task.params["filters"])

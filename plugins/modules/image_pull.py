@@ -248,7 +248,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What pulling changes: each name, from the image it has in the store to the one it has in its registry, or in the lock file."""
+    """Return which names change: each, from its digest in the store to its digest at the registry or in the lock file."""
     lock = task.lock
     references = task.references("name") if lock is None or task.params["name"] is not None else lock.names
     task.open_registries(references)

@@ -207,7 +207,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What pushing changes: each destination, from the image it has to the one in the store."""
+    """Return which destinations change: each, from its current digest to the digest in the store."""
     names = task.selectors("name")
     pairs = [(name, push_destination(name, task.params["destination"], len(names))) for name in names]
     task.open_registries([destination for _name, destination in pairs])

@@ -223,7 +223,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What removing changes: each name that is there, to nothing, and the blobs that nothing needs then."""
+    """Return which names are removed, and the blobs that nothing needs afterwards."""
     if task.params["remote"]:
         from ..module_utils.verbs.remove_remote import plan_remove_remote
 

@@ -239,7 +239,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What saving changes: the file, unless it is the archive of these images already."""
+    """Return the change of the archive: none if the file is already the archive of these images."""
     params = task.params
     return plan_save(
         task.store,

@@ -201,7 +201,7 @@ def argument_spec() -> Arguments:
 
 
 def facts(task: Task) -> dict[str, t.Any]:
-    """The repositories that fit, with their tags where they are asked for."""
+    """Return the matching repositories, with their tags if these are requested."""
     params = task.params
     registry = task.open_registry("registry")
     wanted = SearchQuery(params["term"], params["limit"], params["official"], params["min_stars"], params["exact"])

@@ -148,7 +148,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What tagging changes: each target, from the digest it has to the digest of the source."""
+    """Return which names change: each target, from its current digest to the source's digest."""
     targets = [target.as_tag() for target in task.references("targets")]
     source = task.store.get_complete_entry(task.selectors("name")[0], trust_others=True)
     return plan_tag(task.store, source, targets, keep=task.params["existing"] == "keep", host=task.host)

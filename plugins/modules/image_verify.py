@@ -221,7 +221,7 @@ def argument_spec() -> Arguments:
 
 
 def plan(task: Task) -> Plan:
-    """What verifying finds and, with repair, changes: each damaged blob, to what it should be."""
+    """Return the damaged blobs and, with repair, how each is replaced by the right bytes."""
     selectors = None if task.params["name"] is None else task.selectors("name")
     if not task.params["repair"]:
         return plan_verify(task.store, selectors, host=task.host, workers=task.workers)

@@ -41,9 +41,9 @@ NEEDS_ROOM = ("open", "write", "pwrite", "mkdir", "fsync", "rename")
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How blobs come: the sizes that decide it are made small."""
     monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
-    monkeypatch.setattr(fetch, "LARGE", 1000 if request.param == "in pieces" else 1_000_000)
-    monkeypatch.setattr(fetch, "PIECE", 2500)
-    monkeypatch.setattr(fetch, "NOTED", 1000)
+    monkeypatch.setattr(fetch, "MIN_PARALLEL", 1000 if request.param == "in pieces" else 1_000_000)
+    monkeypatch.setattr(fetch, "MIN_RANGE", 2500)
+    monkeypatch.setattr(fetch, "RECORD_EVERY", 1000)
     way: str = request.param
     return way
 
@@ -145,6 +145,6 @@ def test_eight_processes_that_pull_one_blob_bring_it_once_and_whole(tmp_path: Pa
 
     children = [start_child(run) for _child in range(8)]
     assert [end_of(child) for child in children] == [0] * 8
-    starts = range(0, layer, fetch.PIECE) if way == "in pieces" else [0]
+    starts = range(0, layer, fetch.MIN_RANGE) if way == "in pieces" else [0]
     assert sorted(map(int, log.read_text().split())) == list(starts)
     check(path, "eight")

@@ -108,8 +108,8 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even small blobs come in pieces, with partial files and journals. Nothing here has to be durable."""
     monkeypatch.setattr(os, "fsync", lambda _file: None)
     monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
-    monkeypatch.setattr(fetch, "LARGE", 1000)
-    monkeypatch.setattr(fetch, "PIECE", 2500)
+    monkeypatch.setattr(fetch, "MIN_PARALLEL", 1000)
+    monkeypatch.setattr(fetch, "MIN_RANGE", 2500)
 
 
 RUNNERS = {"root": ROOT, "the owner": OWNER, "a member of the group": MEMBER}

@@ -136,9 +136,9 @@ def test_eight_processes_that_pull_one_layer_fetch_it_once(throttle: Throttle, r
 
 @pytest.fixture
 def _in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "LARGE", MIB)
-    monkeypatch.setattr(fetch, "PIECE", MIB)
-    monkeypatch.setattr(fetch, "NOTED", MIB // 4)
+    monkeypatch.setattr(fetch, "MIN_PARALLEL", MIB)
+    monkeypatch.setattr(fetch, "MIN_RANGE", MIB)
+    monkeypatch.setattr(fetch, "RECORD_EVERY", MIB // 4)
 
 
 def pull(throttle: Throttle, repository: str, store: str, retries: int = 5, concurrency: int = 4) -> list[str]:

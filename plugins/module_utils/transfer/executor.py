@@ -53,7 +53,7 @@ class _Job:
 def execute(transfers: t.Sequence[Transfer], workers: Workers, *, all_or_nothing: bool = False) -> Errors:
     """Carry out TRANSFERS and return the errors of those that failed; the others are done.
 
-    A full disk ends all that is not published yet. With ALL_OR_NOTHING any error does, and the blobs that this run stored are deleted again.
+    A full disk stops every transfer that is not published yet. With ALL_OR_NOTHING any error does, and the blobs that this run stored are deleted again.
     """
     errors: Errors = {}
     with contextlib.ExitStack() as stack:
@@ -63,7 +63,7 @@ def execute(transfers: t.Sequence[Transfer], workers: Workers, *, all_or_nothing
         stack.callback(_cancel, jobs)
         _submit_blobs(jobs, workers)
         try:
-            for group in [jobs] if all_or_nothing else _groups(jobs):
+            for group in [jobs] if all_or_nothing else _group_jobs(jobs):
                 errors.update(_publish(group))
         except DiskFull as error:
             _cancel(jobs)
@@ -75,8 +75,8 @@ def execute(transfers: t.Sequence[Transfer], workers: Workers, *, all_or_nothing
     return errors
 
 
-def _groups(jobs: t.Sequence[_Job]) -> t.Iterable[list[_Job]]:
-    """Group the jobs that are published together: those to one whole sink."""
+def _group_jobs(jobs: t.Sequence[_Job]) -> t.Iterable[list[_Job]]:
+    """Group the jobs that are published together: those whose sink publishes all its images at once."""
     groups: dict[int, list[_Job]] = {}
     for job in jobs:
         groups.setdefault(id(job.transfer.sink if job.transfer.whole else job), []).append(job)
@@ -92,7 +92,7 @@ def _open_writers(transfers: t.Sequence[Transfer], stack: contextlib.ExitStack) 
 
 
 def _submit_blobs(jobs: t.Sequence[_Job], workers: Workers) -> None:
-    """Submit every missing blob once per sink; the blobs of a source that can only be read in order together."""
+    """Submit every missing blob once per sink. Blobs of a source that can only be read in order are submitted as one task."""
     submitted: dict[tuple[int, Digest], Future[None]] = {}
     in_order: dict[tuple[int, int], tuple[_Job, OrderedSource, dict[Digest, Descriptor]]] = {}
     missing = [job.writer.find_missing_blobs(job.transfer.graph, (*job.transfer.moves, *job.transfer.linked)) for job in jobs]
@@ -101,30 +101,30 @@ def _submit_blobs(jobs: t.Sequence[_Job], workers: Workers) -> None:
         transfer = job.transfer
         for blob in blobs:
             if isinstance(transfer.source, OrderedSource):
-                in_order.setdefault(_way(transfer), (job, transfer.source, {}))[2].setdefault(blob.digest, blob)
+                in_order.setdefault(_source_and_sink(transfer), (job, transfer.source, {}))[2].setdefault(blob.digest, blob)
                 continue
             key = (id(transfer.sink), blob.digest)
             if key not in submitted:
-                # A blob that waits for another is submitted after it, so that the other one is running when it waits.
-                before = submitted.get((id(transfer.linked.get(blob)), blob.digest))
-                submitted[key] = workers.submit(_move, job, blob, before, workers)
+                # The blob that it waits for was submitted first, so that one runs before a thread waits for it.
+                previous = submitted.get((id(transfer.linked.get(blob)), blob.digest))
+                submitted[key] = workers.submit(_move, job, blob, previous, workers)
             job.futures.append(submitted[key])
     for first, source, wanted in in_order.values():
-        reading = workers.submit(_move_in_order, first, source, list(wanted.values()), workers)
+        future = workers.submit(_move_in_order, first, source, list(wanted.values()), workers)
         for job in jobs:
-            if _way(job.transfer) == _way(first.transfer):
-                job.futures.append(reading)
+            if _source_and_sink(job.transfer) == _source_and_sink(first.transfer):
+                job.futures.append(future)
 
 
-def _way(transfer: Transfer) -> tuple[int, int]:
+def _source_and_sink(transfer: Transfer) -> tuple[int, int]:
     return id(transfer.source), id(transfer.sink)
 
 
-def _move(job: _Job, blob: Descriptor, before: Future[None] | None, workers: Workers) -> None:
-    """Move one blob, after BEFORE has ended, with or without an error."""
-    if before is not None:
-        before.exception()
-    with _naming_the_blob(job), workers.connections.hold(), workers.meter([blob], job.label) as meter:
+def _move(job: _Job, blob: Descriptor, previous: Future[None] | None, workers: Workers) -> None:
+    """Move one blob after PREVIOUS has ended, with or without an error."""
+    if previous is not None:
+        previous.exception()
+    with _describing_wrong_bytes(job), workers.connections.hold(), workers.meter([blob], job.label) as meter:
         _copy(job, blob, workers.connections, meter)
 
 
@@ -146,15 +146,15 @@ def _copy(job: _Job, blob: Descriptor, connections: ConnectionSlots, meter: Mete
 
 
 def _move_in_order(job: _Job, source: OrderedSource, blobs: t.Collection[Descriptor], workers: Workers) -> None:
-    with _naming_the_blob(job):
+    with _describing_wrong_bytes(job):
         for blob, chunks in source.read_in_order(blobs):
             with workers.meter([blob], job.label) as meter:
-                job.writer.put_blob(blob, functools.partial(_given, meter.count(chunks)))
+                job.writer.put_blob(blob, functools.partial(_return_chunks, meter.count(chunks)))
 
 
 @contextlib.contextmanager
-def _naming_the_blob(job: _Job) -> t.Iterator[None]:
-    """Say in a DigestMismatch where the wrong bytes came from: the place in the source if it can say that, else the image."""
+def _describing_wrong_bytes(job: _Job) -> t.Iterator[None]:
+    """Add to a DigestMismatch where the wrong bytes came from: the place in the source if that is known, else the image."""
     try:
         yield
     except DigestMismatch as error:
@@ -164,7 +164,7 @@ def _naming_the_blob(job: _Job) -> t.Iterator[None]:
         raise DigestMismatch(f"{place}{error.message}", error.status, error.registry_errors, digest=error.digest) from error
 
 
-def _given(chunks: Chunks, _blob: Descriptor) -> Chunks:
+def _return_chunks(chunks: Chunks, _blob: Descriptor) -> Chunks:
     return chunks
 
 
@@ -185,7 +185,7 @@ def _publish(jobs: t.Sequence[_Job]) -> Errors:
 
 
 def _cancel(jobs: t.Sequence[_Job]) -> None:
-    """Cancel the work that hasn't begun, and wait for the rest."""
+    """Cancel the tasks that have not started, and wait for the others."""
     running = [future for job in jobs for future in job.futures if not future.cancel()]
     for future in running:
         future.exception()

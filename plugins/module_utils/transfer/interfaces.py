@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a place has to offer so that images can be copied from it or to it. Store and registry rooms fulfil this by shape; they don't know it."""
+"""The interfaces of places that images are copied from and to. The store, registries and archives implement them as protocols, without importing this file."""
 
 from __future__ import annotations
 
@@ -20,99 +20,102 @@ class Source(t.Protocol):
     """A place that can be read."""
 
     def read_blob(self, descriptor: Descriptor) -> Chunks:
-        """The bytes of a blob, unverified: whoever takes them in checks them."""
+        """Return the bytes of a blob. They are not verified: the sink verifies them."""
 
 
 @t.runtime_checkable
 class RemoteSource(Source, t.Protocol):
-    """A place behind a network: its blobs can be had from any byte on, and parts of one blob at once."""
+    """A place behind a network. A blob can be read from any offset, and several ranges of one blob at once."""
 
     def read_blob(self, descriptor: Descriptor, offset: int = 0) -> Chunks: ...
 
     def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
-        """The bytes from START to STOP; or True and the whole blob, where only that can be had."""
+        """Return False and the bytes from START to STOP, or True and the whole blob if the place ignores ranges."""
 
 
 @t.runtime_checkable
 class MirroredSource(t.Protocol):
-    """A place that has others before it, which may give wrong bytes."""
+    """A place that is read through mirrors, which may send wrong bytes."""
 
     def report_bad_blob(self, descriptor: Descriptor) -> bool:
-        """Notes that a blob turned out to be another. Returns whether whoever asks again is given it by another place."""
+        """Record that a mirror sent wrong bytes for this blob. Return True if another source can still serve it."""
 
 
 @t.runtime_checkable
 class DescribedSource(t.Protocol):
-    """A source that can say where it holds a blob, for messages."""
+    """A source that can describe for messages where it stores a blob."""
 
     def describe_blob(self, digest: Digest) -> str:
-        """Return the place of a blob, such as the name of a file in an archive; the source itself if it doesn't know."""
+        """Return where a blob is, such as the name of a file in an archive, or the source itself if that is unknown."""
 
 
 @t.runtime_checkable
 class OrderedSource(t.Protocol):
-    """A place whose blobs can only be had in an order of its own: those that are wanted are taken in one reading."""
+    """A place that can only be read from start to end, such as a compressed archive: all wanted blobs are read in one pass."""
 
     def read_in_order(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, Chunks]]:
-        """Each of WANTED with its bytes, to be read before the next is asked for."""
+        """Yield each blob of WANTED with its bytes. The caller must read them before it requests the next blob."""
 
 
 class SinkWriter(t.Protocol):
-    """Leave to write for one run."""
+    """A writer that holds the leases of one run while it is open."""
 
     def __enter__(self) -> SinkWriter: ...
 
     def __exit__(self, *unused: object) -> None: ...
 
     def find_missing_blobs(self, graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
-        """The blobs of GRAPH to bring now, of which PLANNED were lacking when the plan was made."""
+        """Return the blobs of GRAPH that must be stored now. PLANNED were missing when the plan was made."""
 
     def put_blob(self, descriptor: Descriptor, content: Content) -> None:
-        """Takes in one blob, verified; safe to call from several threads."""
+        """Verify and store one blob. Several threads may call this."""
 
     def discard(self) -> None:
-        """Takes back the blobs that this run has brought and nothing else needs, where no image of them is to be kept."""
+        """Delete the blobs that this run stored and that nothing else needs. Called if none of its images is published."""
 
     def publish_images(self, images: t.Sequence[NamedGraph]) -> None:
-        """Gives names to images whose blobs are all there: all of them or, where it fails, none."""
+        """Name images whose blobs are all stored: all of them or, on an error, none."""
 
 
 class PartialBlob(t.Protocol):
-    """A blob that isn't there in full yet. It grows from its front on, or in pieces of any order."""
+    """A blob that is not complete yet. It is written from the front to the end, or in ranges in any order."""
 
     size: int
 
     @property
     def front(self) -> int:
-        """How many bytes are there without a gap."""
+        """Return the number of bytes at the front that have no gap."""
 
     def start_appending(self) -> None:
-        """Leave to append."""
+        """Prepare for appending. Must be called before `append`."""
 
     def append(self, data: bytes | bytearray | memoryview) -> None: ...
 
     def start_ranges(self) -> None:
-        """Leave to write pieces."""
+        """Prepare for writing ranges. Must be called before `write_at`."""
 
     def missing_ranges(self) -> t.Sequence[tuple[int, int]]:
-        """What lacks, from start to stop."""
+        """Return the missing byte ranges, each as start and stop."""
 
     def write_at(self, start: int, data: bytes | bytearray | memoryview) -> None:
-        """Safe to call from several threads."""
+        """Write DATA at the offset START. Several threads may call this."""
 
     def record_range(self, start: int, stop: int) -> None:
-        """These bytes are there, and will be after a death."""
+        """Record that these bytes are written and survive a crash."""
 
     def hash_more(self) -> None:
-        """Hashes what came at the front, now that it is at hand."""
+        """Hash the new bytes at the front while they are still in the page cache."""
 
 
 @t.runtime_checkable
 class ResumingWriter(SinkWriter, t.Protocol):
-    """A writer that keeps what it has of a blob when the source fails."""
+    """A writer that keeps the part of a blob that it has when the source fails."""
 
     def put_blob_resumably(self, descriptor: Descriptor, fill: t.Callable[[PartialBlob], None], content: Content) -> None:
-        """Takes in one blob, verified, of which FILL brings what lacks; CONTENT is all of it, for when there is no leave to fill."""
+        """Verify and store one blob. FILL fetches the missing bytes.
+
+        CONTENT returns the whole blob. It is used if the partial file can't be used, for example because another run is writing it.
+        """
 
 
 class Sink(t.Protocol):
@@ -123,7 +126,7 @@ class Sink(t.Protocol):
 
 @t.runtime_checkable
 class CheckedSink(Sink, t.Protocol):
-    """A place that tells without being written whether it can be."""
+    """A place that can check without writing whether it is writable."""
 
     def check_writable(self) -> None:
-        """Raises InputOutputError where it can't be written."""
+        """Raise InputOutputError if the place can't be written."""

@@ -24,13 +24,13 @@ _Plan = t.TypeVar("_Plan", bound="Plan")
 
 @dataclasses.dataclass(frozen=True)
 class RefState:
-    """What a name points at. `platforms` are those that are complete at that place; None if the place doesn't say."""
+    """The image that a name points at. `platforms` are those that are complete at that place, None if that is unknown."""
 
     digest: Digest
     platforms: tuple[str, ...] | None = None
 
     def facts(self) -> dict[str, t.Any]:
-        """Return the state as it stands in a diff."""
+        """Return the state as it appears in a diff."""
         facts: dict[str, t.Any] = {"digest": str(self.digest)}
         if self.platforms is not None:
             facts["platforms"] = list(self.platforms)
@@ -58,7 +58,7 @@ class ImageFacts:
     size: int
 
     def facts(self) -> dict[str, t.Any]:
-        """Return the image as it stands in a row of `images`."""
+        """Return the image as it appears in a row of `images`."""
         return {
             "name": self.name,
             "digest": str(self.digest),
@@ -71,7 +71,7 @@ class ImageFacts:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImagePlan:
-    """What happens to one requested image. One with an `error` can't be changed, and its names stay as they are.
+    """The planned change of one requested image. An image with an `error` can't be changed, and its names stay unchanged.
 
     `results` are the row's keys that only this module has; `results_of_failure` replace some of them if applying the plan fails.
     """
@@ -87,7 +87,7 @@ class ImagePlan:
     error: LongshoreError | None = None
 
     def facts(self, error: LongshoreError | None) -> dict[str, t.Any]:
-        """Return the image's row in the results; ERROR is its own error, or the one that applying the plan met."""
+        """Return the image's row in the results; ERROR is its error, from planning or from applying the plan."""
         facts: dict[str, t.Any] = {"name": self.requested} if self.image is None else self.image.facts()
         facts.update(self.results, changed=bool(self.actions) and error is None)
         if error is not None:
@@ -100,25 +100,25 @@ Failures = t.Mapping[ImagePlan, LongshoreError]
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a step did: the errors of images that failed, and the blobs that it moved if these are others than planned."""
+    """The outcome of a step: the errors of images that failed, and the blobs that it moved if they differ from the plan."""
 
     failures: Failures = dataclasses.field(default_factory=dict)
     moved: t.Sequence[Descriptor] | None = None
 
 
 class Step(abc.ABC):
-    """Work of a plan that is no transfer of blobs to a sink: deleting, writing one file, loading an archive into an engine."""
+    """Work of a plan other than copying blobs to a sink: deleting, writing one file, loading an archive into an engine."""
 
     @abc.abstractmethod
     def apply(self, workers: Workers) -> Outcome:
-        """Do the work. Raises an error that concerns all images; those of single images are part of the outcome."""
+        """Do the work. Raise an error that concerns all images; return the errors of single images in the outcome."""
 
     def sinks(self) -> t.Sequence[Sink]:
-        """Return the places that the step writes to and that can say beforehand whether they are writable."""
+        """Return the places that the step writes to, so that check mode can test whether they are writable."""
         return ()
 
     def blobs(self) -> tuple[t.Sequence[Descriptor], t.Sequence[Descriptor]]:
-        """Return the blobs that the step moves, and those it doesn't have to move."""
+        """Return the blobs that the step moves, and those that it reuses."""
         return (), ()
 
     def rows(self) -> t.Sequence[ImagePlan]:
@@ -128,10 +128,10 @@ class Step(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """All that one run does: the transfers of its images, then its steps in order.
+    """The changes of one run: the transfers of its images, then its steps in order.
 
-    `results` are the results that only this module has, `extra_actions` the changes beside the images. With `all_or_nothing` all images change at
-    once or, if one fails, none. A plan that was applied is `applied`, `failures` holds what went wrong, and `outcomes` what each step did.
+    `results` are the results that only this module has, `extra_actions` the changes that belong to no image. With `all_or_nothing` all images change at
+    once or, if one fails, none. After the plan was applied, `applied` is true, `failures` holds the errors and `outcomes` the outcome of each step.
     """
 
     images: t.Sequence[ImagePlan]
@@ -145,7 +145,7 @@ class Plan:
     outcomes: t.Sequence[Outcome] = ()
 
     def error_of(self, image: ImagePlan) -> LongshoreError | None:
-        """Return why IMAGE can't be changed, or couldn't."""
+        """Return the error of IMAGE, from planning or from applying the plan."""
         return image.error or self.failures.get(image)
 
     @property
@@ -154,17 +154,17 @@ class Plan:
 
     @property
     def errors(self) -> list[LongshoreError]:
-        """Each error once: several names may fail with one image."""
+        """Return each error once: several names of one image may fail with the same error."""
         return list(dict.fromkeys(error for error in map(self.error_of, self.images) if error is not None))
 
     @property
     def transfers(self) -> list[Transfer]:
-        """Each transfer once, in the order of the images: several names may share one."""
+        """Return each transfer once, in the order of the images: several names may share one."""
         unique = {id(image.transfer): image.transfer for image in self.images if image.transfer is not None and self.error_of(image) is None}
         return list(unique.values())
 
     def actions(self) -> list[str]:
-        """Return what is done, a sentence each."""
+        """Return a sentence for each change."""
         return [*(action for image in self.images if self.error_of(image) is None for action in image.actions), *self.extra_actions]
 
     def warnings(self) -> list[str]:
@@ -172,7 +172,7 @@ class Plan:
         return [*(warning for image in self.images for warning in image.warnings), *self.extra_warnings]
 
     def diff(self) -> dict[str, dict[str, t.Any]]:
-        """Return all names before and after, for Ansible's `--diff`."""
+        """Return the state of all names before and after, for Ansible's `--diff`."""
         before: dict[str, t.Any] = {}
         after: dict[str, t.Any] = {}
         for image in self.images:
@@ -185,7 +185,7 @@ class Plan:
         return {"before": before, "after": after}
 
     def facts(self) -> dict[str, t.Any]:
-        """Return the results of this run beside those of its images."""
+        """Return the results of the run, without the rows of its images."""
         return dict(self.results)
 
     def rows(self) -> list[dict[str, t.Any]]:
@@ -200,7 +200,7 @@ class Plan:
                 sink.check_writable()
 
     def apply(self: _Plan, workers: Workers) -> _Plan:
-        """Do all of it. Return this plan with the failures; the images that didn't fail are done."""
+        """Apply the plan. Return a copy of it with the failures; the other images are done."""
         failures = self._move(workers)
         for step in self.steps:
             workers.expect(step.blobs()[0])
@@ -220,7 +220,7 @@ class Plan:
 
 
 class TransferPlan(Plan):
-    """A plan of a verb that moves bytes, and counts them: blobs are configs and layers, each digest once."""
+    """The plan of a verb that moves bytes. It counts configs and layers, each digest once."""
 
     def facts(self) -> dict[str, t.Any]:
         moves = [blob for transfer in self.transfers for blob in transfer.moves]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run has moved so far, in a small file for whoever watches it. It exists only in runs that are watched."""
+"""The progress file: the module writes how many bytes it has moved, and the controller reads that file. Only runs with progress output have one."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .meter import Meter
 
 _Chunk = t.TypeVar("_Chunk", bound=t.Union[bytes, bytearray, memoryview])
 
-# Seconds between two writings.
+# Seconds between two updates of the file.
 PAUSE = 0.1
 FILE = "progress"
-_MAX_WHAT = 300
+_MAX_LABEL = 300
 
 
 class Progress:
-    """Counts bytes on their way, and replaces the file in FOLDER at most ten times a second, and when nothing is left to come.
+    """Count moved bytes, and replace the file in FOLDER at most ten times a second and when nothing remains.
 
-    A file that can't be written is nobody's trouble but the watcher's.
+    Errors of writing the file are ignored: they must not fail the transfer.
     """
 
     def __init__(self, folder: str, clock: t.Callable[[], float] = time.monotonic) -> None:
@@ -36,65 +36,65 @@ class Progress:
         self._path = os.path.join(folder, FILE)
         self._clock = clock
         self._lock = threading.Lock()
-        self._next_writing = clock()
-        self._what = ""
+        self._next_update = clock()
+        self._label = ""
         self._bytes = self._all_bytes = self._blobs = self._all_blobs = 0
 
     def expect(self, blobs: t.Collection[Descriptor]) -> None:
-        self.note(to_come=sum(blob.size for blob in blobs), blobs_to_come=len(blobs))
+        self.note(more=sum(blob.size for blob in blobs), more_blobs=len(blobs))
 
     @contextlib.contextmanager
-    def meter(self, blobs: t.Collection[Descriptor], what: str) -> t.Iterator[Meter]:
+    def meter(self, blobs: t.Collection[Descriptor], label: str) -> t.Iterator[Meter]:
         with self._lock:
-            self._what = what[:_MAX_WHAT]
+            self._label = label[:_MAX_LABEL]
         meter = CountingMeter(self, sum(blob.size for blob in blobs))
         yield meter
         meter.expect(0)
         self.note(blobs=len(blobs))
 
-    def note(self, moved: int = 0, to_come: int = 0, blobs: int = 0, blobs_to_come: int = 0) -> None:
-        """So much more was moved, and so much more or less is to come than was expected."""
+    def note(self, moved: int = 0, more: int = 0, blobs: int = 0, more_blobs: int = 0) -> None:
+        """Add MOVED bytes and BLOBS to those that were moved, and MORE, which may be negative, to those that are expected."""
         with self._lock:
             self._bytes += moved
-            self._all_bytes += to_come
+            self._all_bytes += more
             self._blobs += blobs
-            self._all_blobs += blobs_to_come
+            self._all_blobs += more_blobs
             now = self._clock()
-            if now >= self._next_writing or (self._bytes == self._all_bytes and to_come <= 0):
-                self._next_writing = now + PAUSE
+            if now >= self._next_update or (self._bytes == self._all_bytes and more <= 0):
+                self._next_update = now + PAUSE
                 self._write()
 
     def close(self) -> None:
-        """Leaves nothing behind, for a watcher that may be gone."""
+        """Delete the file and its folder: the process that reads them may be gone."""
         with contextlib.suppress(OSError):
             os.unlink(self._path)
         with contextlib.suppress(OSError):
             os.rmdir(self._folder)
 
     def _write(self) -> None:
-        state = {"bytes": self._bytes, "all_bytes": self._all_bytes, "blobs": self._blobs, "all_blobs": self._all_blobs, "what": self._what}
+        state = {"bytes": self._bytes, "all_bytes": self._all_bytes, "blobs": self._blobs, "all_blobs": self._all_blobs, "what": self._label}
         with contextlib.suppress(OSError):
-            with open(f"{self._path}.new", "wb", opener=_private) as file:
+            with open(f"{self._path}.new", "wb", opener=_open_private) as file:
                 file.write(json.dumps(state).encode())
             os.replace(f"{self._path}.new", self._path)
 
 
 class CountingMeter(Meter):
-    """Bytes on their way. What an earlier run left, or the target has otherwise, isn't moved; what is tried again is moved twice."""
+    """Count the bytes of some blobs. Bytes that an earlier run left or the target has already are not counted; bytes that are fetched again count twice."""
 
     def __init__(self, progress: Progress, size: int) -> None:
         self._progress = progress
         self._lock = threading.Lock()
-        self._to_come = size
+        self._remaining = size
 
-    def expect(self, to_come: int) -> None:
+    def expect(self, remaining: int) -> None:
         with self._lock:
-            more, self._to_come = to_come - self._to_come, to_come
-        self._progress.note(to_come=more)
+            more, self._remaining = remaining - self._remaining, remaining
+        self._progress.note(more=more)
 
     def add(self, count: int) -> None:
         with self._lock:
-            more, self._to_come = max(0, count - self._to_come), max(0, self._to_come - count)
+            more, self._remaining = max(0, count - self._remaining), max(0, self._remaining - count)
         self._progress.note(count, more)
 
     def count(self, chunks: t.Iterable[_Chunk]) -> t.Iterator[_Chunk]:
@@ -103,12 +103,12 @@ class CountingMeter(Meter):
             self.add(len(chunk))
 
     def count_content(self, content: Content) -> Content:
-        def opened(descriptor: Descriptor) -> Chunks:
+        def counted_content(descriptor: Descriptor) -> Chunks:
             self.expect(descriptor.size)
             return self.count(content(descriptor))
 
-        return opened
+        return counted_content
 
 
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

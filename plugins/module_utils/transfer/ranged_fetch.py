@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fetching one blob over a network that may fail: on from where an earlier run ended, and a large one in several pieces at once."""
+"""Fetch one blob over a network that may fail: resume where an earlier run stopped, and fetch several ranges of a large blob at once."""
 
 from __future__ import annotations
 
@@ -18,65 +18,69 @@ from .meter import Meter
 from .workers import ConnectionSlots
 
 MIB = 1024 * 1024
-LARGE = 64 * MIB
-PIECE = 16 * MIB
-# So much of a piece is lost at most when a run is killed.
-NOTED = 4 * MIB
-MOST_PIECES = 1024
-MOST_CONNECTIONS = 8
-# How often the bytes that came are hashed, in seconds.
-HASHED_EVERY = 0.1
+MIN_PARALLEL = 64 * MIB
+MIN_RANGE = 16 * MIB
+# A run that is killed loses at most this many bytes of a range.
+RECORD_EVERY = 4 * MIB
+MAX_RANGES = 1024
+MAX_CONNECTIONS = 8
+# Seconds between two times that the received bytes are hashed.
+HASH_INTERVAL = 0.1
 
-Piece = tuple[int, int]
-Pieces = t.Generator[bytes, None, None]
+Range = tuple[int, int]
+Chunks = t.Generator[bytes, None, None]
 
 
 def fetch(blob: Descriptor, source: RemoteSource, writer: ResumingWriter, connections: ConnectionSlots, meter: Meter) -> None:
-    """Takes in one blob, verified. What has come when the network fails stays with the writer. PASSAGE counts what comes."""
+    """Fetch, verify and store one blob. If the network fails the writer keeps the received bytes. METER counts them."""
 
     def fill(partial: PartialBlob) -> None:
         meter.expect(sum(stop - start for start, stop in partial.missing_ranges()))
-        if blob.size >= LARGE and connections.limit > 1:
-            _in_pieces(blob, source, partial, connections, meter)
+        if blob.size >= MIN_PARALLEL and connections.limit > 1:
+            _fetch_ranges(blob, source, partial, connections, meter)
         else:
-            _from_front(partial, source.read_blob(blob, _front(partial)), meter)
+            _append(partial, source.read_blob(blob, _prepare_appending(partial)), meter)
 
     writer.put_blob_resumably(blob, fill, meter.count_content(source.read_blob))
 
 
-def _front(partial: PartialBlob) -> int:
+def _prepare_appending(partial: PartialBlob) -> int:
+    """Return the offset at which appending starts."""
     partial.start_appending()
     return partial.front
 
 
-def _from_front(partial: PartialBlob, chunks: t.Iterable[bytes | bytearray | memoryview], meter: Meter) -> None:
+def _append(partial: PartialBlob, chunks: t.Iterable[bytes | bytearray | memoryview], meter: Meter) -> None:
     for chunk in chunks:
         partial.append(chunk)
         meter.add(len(chunk))
 
 
-def _in_pieces(blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, meter: Meter) -> None:
-    """Several pieces at once if the first answer shows that the source honours ranges; else the whole blob, of which that answer is the beginning."""
-    todo = cut(partial.missing_ranges(), blob.size)
-    if not todo:
+def _fetch_ranges(blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, meter: Meter) -> None:
+    """Fetch several ranges at once if the first response shows that the source supports ranges.
+
+    Otherwise that response is the whole blob, and it is read to its end.
+    """
+    ranges = split_ranges(partial.missing_ranges(), blob.size)
+    if not ranges:
         return
-    whole, chunks = source.read_range(blob, *todo[0])
+    whole, chunks = source.read_range(blob, *ranges[0])
     if whole:
-        _from_front(partial, _beyond(_front(partial), chunks), meter)
+        _append(partial, _skip(_prepare_appending(partial), chunks), meter)
         return
     partial.start_ranges()
-    if not _RangeDownloader(blob, source, partial, connections, meter, todo).work(chunks):
-        _from_front(partial, source.read_blob(blob, _front(partial)), meter)
+    if not _RangeDownloader(blob, source, partial, connections, meter, ranges).download(chunks):
+        _append(partial, source.read_blob(blob, _prepare_appending(partial)), meter)
 
 
-def cut(gaps: t.Iterable[Piece], size: int) -> list[Piece]:
-    """The pieces to fetch of a blob of SIZE bytes, of which GAPS lack: from front to back, all but the last of a gap equally long."""
-    length = max(PIECE, -(-size // MOST_PIECES))
+def split_ranges(gaps: t.Iterable[Range], size: int) -> list[Range]:
+    """Split the GAPS of a blob of SIZE bytes into ranges to fetch, from front to back. All ranges of a gap but the last have the same length."""
+    length = max(MIN_RANGE, -(-size // MAX_RANGES))
     return [(begin, min(begin + length, stop)) for start, stop in gaps for begin in range(start, stop, length)]
 
 
-def _beyond(offset: int, chunks: Pieces) -> Pieces:
-    """What CHUNKS hold beyond OFFSET."""
+def _skip(offset: int, chunks: Chunks) -> Chunks:
+    """Yield the bytes of CHUNKS after the first OFFSET bytes."""
     for chunk in chunks:
         if offset < len(chunk):
             yield chunk[offset:]
@@ -84,35 +88,35 @@ def _beyond(offset: int, chunks: Pieces) -> Pieces:
 
 
 class _NoRanges(Exception):
-    """A source that honoured ranges at first doesn't any more."""
+    """Raised if a source that supported ranges at first sends the whole blob."""
 
 
 class _RangeDownloader:
-    """Fetches the pieces of a blob, several at once, while the thread that began it hashes what has come."""
+    """Fetch ranges of a blob, several at once, while the calling thread hashes the received bytes."""
 
     def __init__(
-        self, blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, meter: Meter, todo: t.Iterable[Piece]
+        self, blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, meter: Meter, ranges: t.Iterable[Range]
     ) -> None:
         self._blob = blob
         self._source = source
         self._partial = partial
         self._connections = connections
-        self._passage = meter
-        self._todo = collections.deque(todo)
+        self._meter = meter
+        self._ranges = collections.deque(ranges)
         self._changed = threading.Condition()
-        self._working = 0
+        self._running = 0
         self._error: BaseException | None = None
 
-    def work(self, first: Pieces) -> bool:
-        """Fetches everything, FIRST being the answer for the first piece. Returns whether the source honoured ranges to the end."""
-        with ThreadPoolExecutor(MOST_CONNECTIONS, "longshore-piece") as pool:
+    def download(self, first: Chunks) -> bool:
+        """Fetch all ranges; FIRST is the response for the first one. Return False if the source stopped supporting ranges."""
+        with ThreadPoolExecutor(MAX_CONNECTIONS, "longshore-range") as pool:
             try:
-                self._start(pool, self._todo.popleft(), first)
-                while self._goes_on():
-                    self._ask_for_more_hands(pool)
+                self._start(pool, self._ranges.popleft(), first)
+                while self._is_running():
+                    self._start_more(pool)
                     self._partial.hash_more()
             except BaseException as error:
-                self._give_up(error)
+                self._record_error(error)
                 raise
         if isinstance(self._error, _NoRanges):
             return False
@@ -120,56 +124,59 @@ class _RangeDownloader:
             raise self._error
         return True
 
-    def _start(self, pool: ThreadPoolExecutor, piece: Piece, chunks: Pieces | None) -> None:
-        """The first thread works over the transfer's own connection; each other one over one that it gives back."""
+    def _start(self, pool: ThreadPoolExecutor, span: Range, chunks: Chunks | None) -> None:
+        """Start one thread. The first uses the connection slot of the transfer; each other one uses an additional slot and releases it."""
         with self._changed:
-            self._working += 1
-        pool.submit(self._fetch, piece, chunks)
+            self._running += 1
+        pool.submit(self._fetch, span, chunks)
 
-    def _goes_on(self) -> bool:
+    def _is_running(self) -> bool:
+        """Wait a moment and return whether a thread is still running."""
         with self._changed:
-            if self._working:
-                self._changed.wait(HASHED_EVERY)
-            return self._working > 0
+            if self._running:
+                self._changed.wait(HASH_INTERVAL)
+            return self._running > 0
 
-    def _ask_for_more_hands(self, pool: ThreadPoolExecutor) -> None:
-        while self._todo and self._error is None and self._working < MOST_CONNECTIONS and self._connections.try_acquire():
-            piece = self._next()
-            if piece is None:
+    def _start_more(self, pool: ThreadPoolExecutor) -> None:
+        """Start another thread for each free connection slot while ranges remain."""
+        while self._ranges and self._error is None and self._running < MAX_CONNECTIONS and self._connections.try_acquire():
+            span = self._take_range()
+            if span is None:
                 self._connections.release()
                 return
-            self._start(pool, piece, None)
+            self._start(pool, span, None)
 
-    def _next(self) -> Piece | None:
+    def _take_range(self) -> Range | None:
         with self._changed:
-            return self._todo.popleft() if self._todo and self._error is None else None
+            return self._ranges.popleft() if self._ranges and self._error is None else None
 
-    def _fetch(self, piece: Piece | None, chunks: Pieces | None) -> None:
-        """One thread's work: piece after piece, until there is none or other transfers need the connection."""
-        borrowed = chunks is None
+    def _fetch(self, span: Range | None, chunks: Chunks | None) -> None:
+        """Fetch one range after the other until none remains or another transfer needs the connection slot. Runs in a thread."""
+        is_additional = chunks is None
         try:
-            while piece is not None:
-                self._take_in(piece[0], chunks or self._open(piece))
+            while span is not None:
+                self._write(span[0], chunks or self._open(span))
                 chunks = None
-                piece = None if borrowed and self._connections.over_limit else self._next()
-        except BaseException as error:  # noqa: BLE001 - it is raised again by the thread that waits for this one
-            self._give_up(error)
+                span = None if is_additional and self._connections.over_limit else self._take_range()
+        except BaseException as error:  # noqa: BLE001 - the thread that waits for this one raises it again
+            self._record_error(error)
         finally:
-            if borrowed:
+            if is_additional:
                 self._connections.release()
             with self._changed:
-                self._working -= 1
+                self._running -= 1
                 self._changed.notify_all()
 
-    def _open(self, piece: Piece) -> Pieces:
-        whole, chunks = self._source.read_range(self._blob, *piece)
+    def _open(self, span: Range) -> Chunks:
+        whole, chunks = self._source.read_range(self._blob, *span)
         if whole:
             chunks.close()
             raise _NoRanges
         return chunks
 
-    def _take_in(self, start: int, chunks: Pieces) -> None:
-        position = noted = start
+    def _write(self, start: int, chunks: Chunks) -> None:
+        """Write CHUNKS at the offset START, and record them in steps."""
+        position = recorded = start
         with contextlib.closing(chunks):
             try:
                 for chunk in chunks:
@@ -177,15 +184,15 @@ class _RangeDownloader:
                         return
                     self._partial.write_at(position, chunk)
                     position += len(chunk)
-                    self._passage.add(len(chunk))
-                    if position - noted >= NOTED:
-                        self._partial.record_range(noted, position)
-                        noted = position
+                    self._meter.add(len(chunk))
+                    if position - recorded >= RECORD_EVERY:
+                        self._partial.record_range(recorded, position)
+                        recorded = position
             finally:
-                if position > noted:
-                    self._partial.record_range(noted, position)
+                if position > recorded:
+                    self._partial.record_range(recorded, position)
 
-    def _give_up(self, error: BaseException) -> None:
-        """The first error is the one that counts."""
+    def _record_error(self, error: BaseException) -> None:
+        """Record ERROR, which stops all threads. Only the first error is kept."""
         with self._changed:
             self._error = self._error or error

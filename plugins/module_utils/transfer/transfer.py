@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One image on its way from a source to a sink, as a value."""
+"""The value that describes the copy of one image from a source to a sink."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .interfaces import Sink, Source
 
 @dataclasses.dataclass(frozen=True)
 class Transfer:
-    """GRAPH goes from SOURCE to SINK, where it gets NAMES.
+    """Copy GRAPH from SOURCE to SINK, and name it NAMES there.
 
-    `moves` are the blobs that the sink is missing, `reused` those it has. `linked` are reused blobs that the sink mounts from another repository of its
-    place; the value is the sink of this run that stores the blob there first, None if it is there already. `referrers` are published with the image,
-    just before it. A transfer that isn't `pending` moves nothing and is only counted.
+    `moves` are the blobs that the sink is missing, `reused` those that it has. `linked` are reused blobs that the sink mounts from another repository of
+    the same registry; the value is the sink of this run that uploads the blob to that repository first, None if the repository has it already.
+    `referrers` are published with the image, just before it. A transfer that isn't `pending` moves nothing and is only counted.
 
-    `whole`: the images for this sink are published together or not at all. `free`: a name is given only if no other run has taken it since the plan.
+    If `whole`, the images for this sink are published together or not at all. If `free`, a name is set only if no other run has set it since the plan.
     """
 
     source: Source

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one bounded pool of a run. No thread is started before there are two things to do at once."""
+"""The bounded worker pool of a run. No thread is started while there is only one task."""
 
 from __future__ import annotations
 
@@ -22,53 +22,53 @@ if t.TYPE_CHECKING:
 _Item = t.TypeVar("_Item")
 _Result = t.TypeVar("_Result")
 
-# The variable that names a folder for the progress of the run, where somebody watches it. The folder goes with the run.
+# The environment variable with the folder for the progress file, if progress is shown. The module deletes that folder at its end.
 PROGRESS_VARIABLE = "LONGSHORE_PROGRESS"
 
 
 class ConnectionSlots:
-    """How many connections the transfers of a run have open: one each, and more for large blobs while there are less than LIMIT."""
+    """The connection slots of a run. Each transfer holds one; a large blob acquires more while fewer than LIMIT are in use."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._open = 0
+        self._in_use = 0
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def hold(self) -> t.Iterator[None]:
-        """The connection that every transfer has a right to."""
+        """Hold the slot that every transfer gets, even above the limit."""
         with self._lock:
-            self._open += 1
+            self._in_use += 1
         try:
             yield
         finally:
             self.release()
 
     def try_acquire(self) -> bool:
-        """One more, if it is to be had: then it has to be given back."""
+        """Try to acquire an additional slot. If this returns True, the caller must release it."""
         with self._lock:
-            if self._open >= self.limit:
+            if self._in_use >= self.limit:
                 return False
-            self._open += 1
+            self._in_use += 1
             return True
 
     def release(self) -> None:
         with self._lock:
-            self._open -= 1
+            self._in_use -= 1
 
     @property
     def over_limit(self) -> bool:
-        """Whether transfers began that need the connections that others have beside their own."""
-        return self._open > self.limit
+        """Return whether new transfers need the additional slots that others hold."""
+        return self._in_use > self.limit
 
 
 class Workers:
-    """Runs functions at most LIMIT at once. Alone, a transfer of a large blob may have twice as many connections."""
+    """Run functions, at most LIMIT at once. A single large blob may use twice as many connections."""
 
     def __init__(self, limit: int) -> None:
         self._limit = max(1, limit)
         self.connections = ConnectionSlots(2 * self._limit if self._limit > 1 else 1)
-        self._progress = _progress()
+        self._progress = _open_progress()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
@@ -81,24 +81,24 @@ class Workers:
             self._progress.close()
 
     def map(self, function: t.Callable[[_Item], _Result], items: t.Sequence[_Item]) -> list[_Result]:
-        """The results in the order of ITEMS. The first exception, in that order, is raised."""
+        """Return the results in the order of ITEMS. Raises the first exception in that order."""
         if len(items) < 2 or self._limit < 2:
             return [function(item) for item in items]
-        return list(self._threads().map(function, items))
+        return list(self._get_pool().map(function, items))
 
     def submit(self, function: t.Callable[..., None], *arguments: t.Any) -> Future[None]:
-        return self._threads().submit(function, *arguments)
+        return self._get_pool().submit(function, *arguments)
 
     def expect(self, blobs: t.Collection[Descriptor]) -> None:
-        """These are to be moved, as far as is known now."""
+        """Add BLOBS to the progress: they are planned to be moved."""
         if self._progress is not None:
             self._progress.expect(blobs)
 
-    def meter(self, blobs: t.Collection[Descriptor], what: object) -> t.ContextManager[Meter]:
-        """The way of BLOBS that were expected, one after the other, as part of WHAT."""
-        return contextlib.nullcontext(Meter()) if self._progress is None else self._progress.meter(blobs, str(what))
+    def meter(self, blobs: t.Collection[Descriptor], label: object) -> t.ContextManager[Meter]:
+        """Return the meter for BLOBS, which were expected before and are moved one after the other. LABEL is shown with the progress."""
+        return contextlib.nullcontext(Meter()) if self._progress is None else self._progress.meter(blobs, str(label))
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def _get_pool(self) -> ThreadPoolExecutor:
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
@@ -106,7 +106,7 @@ class Workers:
         return self._pool
 
 
-def _progress() -> Progress | None:
+def _open_progress() -> Progress | None:
     folder = os.environ.get(PROGRESS_VARIABLE)
     if not folder:
         return None

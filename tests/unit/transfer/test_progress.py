@@ -236,9 +236,9 @@ def test_of_a_blob_that_an_earlier_run_began_only_the_rest_is_told(
     watched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
 ) -> None:
     monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
-    monkeypatch.setattr(fetch, "LARGE", large)
-    monkeypatch.setattr(fetch, "PIECE", 4000)
-    monkeypatch.setattr(fetch, "NOTED", 1000)
+    monkeypatch.setattr(fetch, "MIN_PARALLEL", large)
+    monkeypatch.setattr(fetch, "MIN_RANGE", 4000)
+    monkeypatch.setattr(fetch, "RECORD_EVERY", 1000)
     blob = max(LARGE.blobs, key=lambda blob: blob.size)
     source = RemoteRepository({NAME: LARGE})
 
