@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Controller side of image_copy: tells how far copies have come."""
+"""Controller side of image_copy: shows the progress of the copies."""
 
 from __future__ import annotations
 

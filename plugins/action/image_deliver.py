@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Controller side of image_deliver: tells how far images have come on their way into an engine."""
+"""Controller side of image_deliver: shows the progress of the delivery."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Controller side of image_load: an archive that lies on the controller is copied to the host only when the host lacks something of it."""
+"""Controller side of image_load: an archive on the controller is copied to the host only if loading it changes something."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Results = dict[str, t.Any]
 
 
 class ActionModule(WatchedAction):
-    """First a summary of the archive is sent, by which the module foresees the load on the host; the archive follows only if there is a change to make."""
+    """Send a summary of the archive, from which the module predicts the load on the host. Send the archive only if that changes something."""
 
     TRANSFERS_FILES = True
     _supports_async = False
@@ -43,21 +43,21 @@ class ActionModule(WatchedAction):
             path = find_file(self, "path", arguments.get("path"))
             if os.path.isdir(path):
                 raise UnsupportedFormat(
-                    f"{path} is a folder; of the controller only files are loaded: save it as oci-archive, or copy it to the host"
+                    f"{path} is a folder, and from the controller only files can be loaded; save it as oci-archive, or copy it to the host"
                 )
             summary = summarise_archive(open_archive(path))
         except LongshoreError as error:
             return {"failed": True, "msg": error.message, "error": error.cause}
-        foreseen = self._foresee(summary, path, arguments, task_vars)
-        if self._task.check_mode or foreseen.get("failed") or not foreseen["changed"]:
-            return {**foreseen, "path": path}
+        predicted = self._predict(summary, path, arguments, task_vars)
+        if self._task.check_mode or predicted.get("failed") or not predicted["changed"]:
+            return {**predicted, "path": path}
         remote = self._connection._shell.join_path(self._tmpdir(), "archive")
         self._transfer_file(path, remote)
         self._fixup_perms2((self._tmpdir(), remote))
         return {**self._execute(arguments, remote, path, task_vars), "path": path}
 
-    def _foresee(self, summary: bytes, path: str, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
-        """What loading the archive would change on the host, told by the module in check mode from the summary alone."""
+    def _predict(self, summary: bytes, path: str, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
+        """Return what the module reports in check mode for the summary: the changes that loading the archive would make on the host."""
         remote = self._connection._shell.join_path(self._tmpdir(), "summary")
         with tempfile.NamedTemporaryFile() as local:
             local.write(summary)
@@ -71,10 +71,10 @@ class ActionModule(WatchedAction):
             self._task.check_mode = check_mode
 
     def _execute(self, arguments: Results, remote: str, path: str, task_vars: dict[str, t.Any]) -> Results:
-        """Runs the module on the file REMOTE of the host, which is the user's PATH in all that is told."""
-        told: Results = self._execute_module(module_args={**arguments, "path": remote}, task_vars=task_vars, wrap_async=False)
-        told.pop("invocation", None)
-        return t.cast(Results, _called(told, remote, path))
+        """Run the module with the file REMOTE on the host. In its results REMOTE is replaced with PATH, which the user gave."""
+        results: Results = self._execute_module(module_args={**arguments, "path": remote}, task_vars=task_vars, wrap_async=False)
+        results.pop("invocation", None)
+        return t.cast(Results, _replace_path(results, remote, path))
 
     def _tmpdir(self) -> str:
         if self._connection._shell.tmpdir is None:
@@ -82,9 +82,9 @@ class ActionModule(WatchedAction):
         return str(self._connection._shell.tmpdir)
 
 
-def _called(value: t.Any, remote: str, path: str) -> t.Any:
+def _replace_path(value: t.Any, remote: str, path: str) -> t.Any:
     if isinstance(value, str):
         return value.replace(remote, path)
     if isinstance(value, dict):
-        return {key: _called(member, remote, path) for key, member in value.items()}
-    return [_called(member, remote, path) for member in value] if isinstance(value, list) else value
+        return {key: _replace_path(member, remote, path) for key, member in value.items()}
+    return [_replace_path(member, remote, path) for member in value] if isinstance(value, list) else value

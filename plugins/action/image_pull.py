@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Controller side of image_pull: a lock file that lies on the controller is read there, and its content goes to the host."""
+"""Controller side of image_pull: a lock file on the controller is read there, and its content is sent to the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Results = dict[str, t.Any]
 
 
 class ActionModule(WatchedAction):
-    """Puts what a lock file says in place of its name. Where both are given the module says that they exclude each other."""
+    """Replace the option `lock_file` with the file's content. If both options are given, the module reports that they exclude each other."""
 
     _supports_async = True
     verb = "pull"
@@ -27,7 +27,7 @@ class ActionModule(WatchedAction):
         arguments = dict(self._task.args)
         if arguments.get("lock_file") is not None and arguments.get("lock") is None:
             try:
-                arguments["lock"] = self._read(arguments.pop("lock_file"))
+                arguments["lock"] = self._read_lock_file(arguments.pop("lock_file"))
             except LongshoreError as error:
                 results.update(failed=True, msg=error.message, error=error.cause)
                 return results
@@ -37,12 +37,12 @@ class ActionModule(WatchedAction):
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return results
 
-    def _read(self, wanted: object) -> Results:
-        """The content of the lock file, checked here so that the path is named which the user gave."""
-        # What most tasks don't need isn't imported for them.
+    def _read_lock_file(self, name: object) -> Results:
+        """Return the content of the lock file. It is checked here, so that errors name the path that the user gave."""
+        # Most tasks don't need these modules, so they are imported here.
         from ..module_utils.files import read_bounded
         from ..module_utils.limits import MAX_LOCK_FILE
         from ..module_utils.oci.lockfile import LockFile
 
-        path = find_file(self, "lock_file", wanted)
+        path = find_file(self, "lock_file", name)
         return LockFile.parse(read_bounded(os.path.realpath(path), MAX_LOCK_FILE), path).members()

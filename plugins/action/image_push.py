@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Controller side of image_push: tells how far images have come on their way to a registry."""
+"""Controller side of image_push: shows the progress of the push."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ CHOICES = ("tags", "tag_pattern", "tag_versions", "newest")
 
 
 def mirrored(entries: t.Sequence[t.Mapping[str, t.Any]], prefix: str, found: t.Sequence[t.Sequence[str]]) -> list[dict[str, t.Any]]:
-    """Each image of ENTRIES once, in their order. Raises AnsibleFilterError for names that make no sense, and for two images that would get one."""
+    """Return each image of ENTRIES once, in order. Raises AnsibleFilterError for invalid names, and for two images with one destination."""
     try:
         images = [image for entry, tags in zip(entries, found) for image in _images(entry, prefix, tags)]
     except InvalidReference as error:
@@ -90,11 +90,11 @@ def _images(entry: t.Mapping[str, t.Any], prefix: str, found: t.Sequence[str]) -
     named = Reference.parse(name)
     chooses = any(entry.get(choice) for choice in CHOICES)
     if chooses and is_whole(name):
-        raise AnsibleFilterError(f"{name} says which image is meant already; leave the tag or digest out of it, or don't choose tags")
+        raise AnsibleFilterError(f"{name} has a tag or digest already; remove that from the name, or don't choose tags")
     given = list(entry.get("tags") or ())
     for tag in given:
         if not isinstance(tag, str):
-            raise AnsibleFilterError(f"{name}: the tag {tag} is no text, so what was written may be another; put it in quotes")
+            raise AnsibleFilterError(f"{name}: the tag {tag} is no text, so YAML may have changed it; put it in quotes")
     tags = dict.fromkeys([*given, *found])
     sources = [named.tagged(tag) for tag in tags] if chooses else [named]
     destination = str(entry.get("destination") or "")
@@ -102,14 +102,14 @@ def _images(entry: t.Mapping[str, t.Any], prefix: str, found: t.Sequence[str]) -
         raise AnsibleFilterError(f"{destination} is one image, and {name} means {len(sources)}; leave the tag out of that destination")
     for source in sources:
         yield {
-            "image": {"src": str(source), "dest": str(_target(source, prefix, destination))},
+            "image": {"src": str(source), "dest": str(_destination(source, prefix, destination))},
             "settings": {"platforms": list(entry.get("platforms") or ()), "referrers": bool(entry.get("referrers"))},
             "below": not destination,
         }
 
 
-def _target(source: Reference, prefix: str, destination: str) -> Reference:
-    """Where SOURCE goes: below PREFIX as a push would put it, or to a DESTINATION of its own."""
+def _destination(source: Reference, prefix: str, destination: str) -> Reference:
+    """Return the destination of SOURCE: below PREFIX, as a push would build it, or DESTINATION if it has one."""
     if is_whole(destination):
         return Reference.parse_destination(destination)
     tail = f":{source.tag}" if source.tag is not None else f"@{source.digest}"
@@ -117,13 +117,13 @@ def _target(source: Reference, prefix: str, destination: str) -> Reference:
 
 
 def is_whole(name: str) -> bool:
-    """Whether NAME has a tag or a digest."""
+    """Return whether NAME has a tag or a digest."""
     return ":" in name.rpartition("/")[2]
 
 
 class FilterModule:
-    """What Ansible asks for."""
+    """The class that Ansible loads."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """The filters by name."""
+        """Return the filters by name."""
         return {"mirrored": mirrored}

@@ -47,26 +47,26 @@ _value:
   sample: {web_prot: web_port}
 """
 
-# A swap of two letters in a word of four, the smallest mistake in the shortest word, is as near as this.
-LIKENESS = 0.75
+# Two swapped letters in a word of four, the smallest mistake in the shortest word, have this similarity.
+MIN_SIMILARITY = 0.75
 
 
 def misspelt(names: t.Iterable[str], known: t.Sequence[str]) -> dict[str, str]:
-    """The NAMES that aren't KNOWN but nearly, each with what was probably meant."""
+    """Return those of NAMES that are not KNOWN but similar to a known name, each with that name."""
     found = {}
     for name in sorted(set(names) - set(known)):
         prefix, _separator, _rest = name.partition("_")
-        # What all names of a role begin with says nothing about their likeness.
+        # All names of a role share their prefix, so it is not compared.
         rests = {right.removeprefix(f"{prefix}_"): right for right in known if right.startswith(f"{prefix}_")}
-        near = difflib.get_close_matches(name.removeprefix(f"{prefix}_"), rests, n=1, cutoff=LIKENESS)
+        near = difflib.get_close_matches(name.removeprefix(f"{prefix}_"), rests, n=1, cutoff=MIN_SIMILARITY)
         if near:
             found[name] = rests[near[0]]
     return found
 
 
 class FilterModule:
-    """What Ansible asks for."""
+    """The class that Ansible loads."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """The filters by name."""
+        """Return the filters by name."""
         return {"misspelt": misspelt}

@@ -55,7 +55,7 @@ _value:
 
 
 def reference(name: t.Any) -> dict[str, str | None]:
-    """The parts of NAME, normalised. Raises AnsibleFilterError for what is no name."""
+    """Return the parts of NAME, normalised. Raises AnsibleFilterError if it is no reference."""
     if not isinstance(name, str):
         raise AnsibleFilterError(f"{name!r:.100} is no text, and so no name of an image; put a name in quotes")
     try:
@@ -73,8 +73,8 @@ def reference(name: t.Any) -> dict[str, str | None]:
 
 
 class FilterModule:
-    """What Ansible asks for."""
+    """The class that Ansible loads."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """The filters by name."""
+        """Return the filters by name."""
         return {"reference": reference}

@@ -61,7 +61,7 @@ _value:
 
 
 def report_page(answers: t.Mapping[str, t.Mapping[str, t.Any]], title: str = "Container images", lock: str = "") -> str:
-    """The page. Raises AnsibleFilterError where LOCK is no lock file."""
+    """Return the HTML page. Raises AnsibleFilterError if LOCK is no lock file."""
     try:
         return render(answers, title, LockFile.parse(lock.encode(), "The lock file of the report") if lock else None)
     except LongshoreError as error:
@@ -69,8 +69,8 @@ def report_page(answers: t.Mapping[str, t.Mapping[str, t.Any]], title: str = "Co
 
 
 class FilterModule:
-    """What Ansible asks for."""
+    """The class that Ansible loads."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """The filters by name."""
+        """Return the filters by name."""
         return {"report_page": report_page}

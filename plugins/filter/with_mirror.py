@@ -64,7 +64,7 @@ SHARED = ("username", "password", "ca_path", "validate_certs")
 
 
 def with_mirror(registries: t.Any, url: t.Any, names: t.Any, mirror_only: bool = False) -> list[dict[str, t.Any]]:
-    """REGISTRIES, in which each of NAMES is read through the mirror at URL. Raises AnsibleFilterError for what has another shape than the documented one."""
+    """Return REGISTRIES with the mirror at URL set for each of NAMES. Raises AnsibleFilterError for values of another type than documented."""
     if not isinstance(url, str):
         raise AnsibleFilterError(f"with_mirror: the url of the mirror is no text but {url!r:.100}")
     host = url.partition("://")[2].partition("/")[0]
@@ -85,7 +85,7 @@ def _by_name(registries: t.Any) -> dict[str, dict[str, t.Any]]:
 
 
 def _texts(names: t.Any) -> list[str]:
-    """NAMES as a list: Python would take a single name apart."""
+    """Return NAMES as a list. A single name must not be iterated: it would be split into letters."""
     listed = [names] if isinstance(names, str) else _listed(names, "registries")
     for name in listed:
         if not isinstance(name, str):
@@ -94,15 +94,15 @@ def _texts(names: t.Any) -> list[str]:
 
 
 def _listed(values: t.Any, what: str) -> list[t.Any]:
-    """The items of a list, or of what a filter before this one gives bit by bit. Nothing of VALUES is told: there may be passwords in it."""
+    """Return the items of a list or of another filter's iterator. The error shows no values: they may contain passwords."""
     if isinstance(values, (str, dict)) or not isinstance(values, t.Iterable):
-        raise AnsibleFilterError(f"with_mirror: the {what} have to be a list, and are none")
+        raise AnsibleFilterError(f"with_mirror: the {what} must be a list")
     return list(values)
 
 
 class FilterModule:
-    """What Ansible asks for."""
+    """The class that Ansible loads."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """The filters by name."""
+        """Return the filters by name."""
         return {"with_mirror": with_mirror}

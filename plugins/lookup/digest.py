@@ -72,11 +72,11 @@ from ..module_utils.verbs.info_remote import resolve_digest
 
 
 class LookupModule(LookupBase):
-    """What Ansible asks for."""
+    """The class that Ansible loads."""
 
     def run(self, terms: t.Any, variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
-        """The digests of TERMS. Raises AnsibleLookupError where one can't be had."""
-        plugin: t.Any = self  # what Ansible gives it has no types
+        """Return the digests of TERMS. Raises AnsibleLookupError if one of them can't be resolved."""
+        plugin: t.Any = self  # its methods from Ansible have no types
         plugin.set_options(var_options=variables, direct=kwargs)
         options: dict[str, t.Any] = plugin.get_options()
         unknown = sorted(kwargs.keys() - options.keys())
@@ -89,7 +89,7 @@ class LookupModule(LookupBase):
             with task.workers:
                 pinned = task.workers.map(lambda reference: resolve_digest(reference, task.repository), references)
         except LongshoreError as error:
-            # Without the error itself, whose words Ansible would show too.
+            # Not chained: Ansible would also show the message of the cause, which is not redacted.
             raise AnsibleLookupError(redact(error.message, task.secrets())) from None
         for warning in task.warnings:
             plugin._display.warning(redact(warning, task.secrets()))
@@ -97,7 +97,7 @@ class LookupModule(LookupBase):
 
 
 def _registry_options(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The options as a module gets them, those below `registries` with their defaults. Raises AnsibleLookupError for what a module would refuse."""
+    """Return the options as a module gets them, with the defaults below `registries`. Raises AnsibleLookupError for options that a module would refuse."""
     given = {name: options[name] for name in REGISTRY.options if options.get(name) is not None}
     validated = ArgumentSpecValidator({name: dict(option) for name, option in REGISTRY.options.items()}, **REGISTRY.rules).validate(given)
     if validated.error_messages:

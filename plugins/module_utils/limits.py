@@ -30,7 +30,7 @@ MAX_NESTED_PLATFORMS = 200
 MAX_TOGETHER = 64 * _MIB  # bytes of the documents of one image, or of all images of one archive
 MAX_VALUES = 4_000_000  # JSON values in them: what parsing costs depends on these more than on bytes
 MAX_REFERRERS = 1000  # of one manifest
-MAX_COMPANIONS = 1000  # manifests that belong to one image
+MAX_REFERRERS = 1000  # of one image, with the referrers of these
 
 # One archive.
 MIN_EXPANDED = 640 * _MIB  # a compressed file may always expand to so many bytes,

@@ -264,8 +264,8 @@ def facts(task: Task) -> dict[str, t.Any]:
         return {"images": rows, **failure_results(errors, len(rows))}
     inspector = make_inspector(task.image_place, task.host, task.selection)
     if task.params["name"] is None:
-        return {"images": inspector.listed(filters)}
-    return {"images": inspector.asked(task.selectors("name"), filters)}
+        return {"images": inspector.list_rows(filters)}
+    return {"images": inspector.find_rows(task.selectors("name"), filters)}
 
 
 def main() -> t.NoReturn:

@@ -71,7 +71,7 @@ actions:
   returned: success, and when some images failed
   type: list
   elements: str
-  sample: ["mend docker.io/library/nginx:1.27 (sha256:0a399eb16751): 1 blob, 29.1 MB"]
+  sample: ["repair docker.io/library/nginx:1.27 (sha256:0a399eb16751): 1 blob, 29.1 MB"]
 images:
   description:
     - The images of this task, with the outcome for each.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files on the controller, found as Ansible's own actions find theirs."""
+"""Find files on the controller in the same way as Ansible's own action plugins."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
 
 
-def find_file(action: ActionBase, option: str, wanted: object) -> str:
-    """The file that OPTION names, found as `copy` finds its `src`: in the role's or the playbook's folder `files`, or where it says.
+def find_file(action: ActionBase, option: str, name: object) -> str:
+    """Return the path of the file NAME, which OPTION gives, as `copy` finds its `src`: in `files` of the role or playbook, or at the path itself.
 
-    Raises InvalidOption for what is no name, InputOutputError for a file that isn't there.
+    Raises InvalidOption if NAME is no text, InputOutputError if there is no such file.
     """
-    if not isinstance(wanted, str) or not wanted:
+    if not isinstance(name, str) or not name:
         raise InvalidOption(f"{option} is required, and is the name of a file on the controller")
     try:
-        found: str = action._find_needle("files", os.path.expanduser(wanted))
+        found: str = action._find_needle("files", os.path.expanduser(name))
     except AnsibleError as error:
-        raise InputOutputError(f"{wanted} is not on the controller, neither as it stands nor below a folder files") from error
+        raise InputOutputError(f"{name} is not on the controller, neither at this path nor in a folder named files") from error
     return found

@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lines on a terminal about how far a long task has come on a host.
+"""Show the progress of a long task on the terminal.
 
-The module writes into a small file what it has moved so far (`transfer/progress`); a thread beside it reads that file now and then, over the
-task's connection where the host is another. The module runs in the main thread as it always does, so that interrupts, timeouts and failures are
-what they are without.
+The module writes the number of moved bytes to a small file (`transfer/progress`). A thread on the controller reads that file from time to time, over the
+task's connection if the host is another one. The module still runs in the main thread, so interrupts, timeouts and failures work as usual.
 """
 
 from __future__ import annotations
@@ -33,21 +32,21 @@ from ..module_utils.transfer.progress import FILE
 from ..module_utils.transfer.workers import PROGRESS_VARIABLE
 from ..module_utils.verbs.facts import format_size
 
-# Asked when Ansible loads the plugin: the processes that run tasks have no terminal any more.
+# Checked when Ansible loads the plugin: the processes that run tasks have no terminal.
 ON_TERMINAL = sys.stderr.isatty()
 MAX_STATE = 4096
 MAX_NAME = 120
-# Seconds between two lines: a quarter of what has passed, within these.
-SHORTEST, LONGEST = 1.0, 10.0
-# How long a reading that is under way may hold up a task that has ended, in seconds.
-PATIENCE = 5.0
+# Seconds between two lines: a quarter of the elapsed time, within these limits.
+MIN_INTERVAL, MAX_INTERVAL = 1.0, 10.0
+# Seconds that a task which has ended waits for a read of the file.
+JOIN_TIMEOUT = 5.0
 
 Results = dict[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What a module has moved of what it is about to move."""
+    """The progress of a module: moved bytes of all bytes to move."""
 
     moved: int
     everything: int
@@ -55,7 +54,7 @@ class State:
 
     @classmethod
     def parse(cls, text: str) -> State | None:
-        """None for what isn't there yet, or is nothing that a module of ours writes: it comes from a host, and is only data."""
+        """Parse the file; return None if it is missing or not valid. It comes from a host and is not trusted."""
         try:
             found = json.loads(text)
         except (ValueError, RecursionError):
@@ -67,36 +66,36 @@ class State:
             return None
         return cls(moved, everything, sanitise(what, MAX_NAME))
 
-    def told(self, before: int, seconds: float) -> str:
-        """A line about it, SECONDS after so many bytes as BEFORE were moved."""
+    def describe(self, before: int, seconds: float) -> str:
+        """Return the line to show. BEFORE bytes had been moved SECONDS ago."""
         rate = max(0, self.moved - before) / seconds
         line = f"{self.what}: {100 * self.moved // self.everything} %, {format_size(self.moved)} of {format_size(self.everything)}, {format_size(int(rate))}/s"
-        return f"{line}, {_span((self.everything - self.moved) / rate)} left" if rate >= 1 else line
+        return f"{line}, {_format_duration((self.everything - self.moved) / rate)} left" if rate >= 1 else line
 
 
 def _is_count(value: object) -> t.TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= sys.maxsize
 
 
-def _span(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class Folder(t.Protocol):
-    """A private folder on the host, for the module's file. The module removes it, but where it was killed."""
+    """A private folder on the host for the progress file. The module removes it, unless it is killed."""
 
     path: str
 
     def read(self) -> str:
-        """The file as it is now; nothing where there is none."""
+        """Return the content of the file, nothing if there is none."""
 
     def remove(self) -> None: ...
 
 
 class LocalFolder:
-    """On this machine, for a module that runs as the same user."""
+    """A folder on this machine, for a module that runs as the same user."""
 
     def __init__(self) -> None:
         self.path = tempfile.mkdtemp(prefix="longshore-")
@@ -111,9 +110,9 @@ class LocalFolder:
 
 
 class RemoteFolder:
-    """On a host, as the user that the module runs as, by commands over the connection of ACTION.
+    """A folder on a host, used by commands over the connection of ACTION as the user that runs the module.
 
-    Connection and become plugin are copies: the module's own commands, which run at the same time, wait for words that these plugins remember.
+    Connection and become plugin are copies: they remember the prompts that they wait for, and the module's commands run at the same time.
     """
 
     def __init__(self, action: ActionBase) -> None:
@@ -121,28 +120,28 @@ class RemoteFolder:
         self._action._connection = copy.copy(action._connection)
         if action._connection.become is not None:
             self._action._connection.set_become_plugin(copy.copy(action._connection.become))
-        self.path = self._output("mktemp -d").strip()
+        self.path = self._run("mktemp -d").strip()
         if not self.path.startswith("/"):
             raise AnsibleError("mktemp made no folder")
 
     def read(self) -> str:
-        return self._output(f"head -c {MAX_STATE} {shlex.quote(f'{self.path}/{FILE}')}")
+        return self._run(f"head -c {MAX_STATE} {shlex.quote(f'{self.path}/{FILE}')}")
 
     def remove(self) -> None:
-        self._output(f"rm -rf {shlex.quote(self.path)}")
+        self._run(f"rm -rf {shlex.quote(self.path)}")
 
-    def _output(self, command: str) -> str:
+    def _run(self, command: str) -> str:
         result = self._action._low_level_execute_command(command)
         return str(result["stdout"]) if not result["rc"] else ""
 
 
 class Watch:
-    """Reads what a module tells, and SHOWs a line of it from time to time, until it is left."""
+    """Read the progress file in a thread, and pass a line to SHOW from time to time, until the context ends."""
 
     def __init__(self, folder: Folder, show: t.Callable[[str], None]) -> None:
         self._folder = folder
         self._show = show
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> Watch:
@@ -150,8 +149,8 @@ class Watch:
         return self
 
     def __exit__(self, *unused: object) -> None:
-        self._over.set()
-        self._thread.join(PATIENCE)
+        self._stopped.set()
+        self._thread.join(JOIN_TIMEOUT)
         with contextlib.suppress(AnsibleError):
             self._folder.remove()
 
@@ -159,40 +158,40 @@ class Watch:
         began = last = time.monotonic()
         before = 0
         with contextlib.suppress(AnsibleError):
-            while not self._over.wait(min(LONGEST, max(SHORTEST, (last - began) / 4))):
+            while not self._stopped.wait(min(MAX_INTERVAL, max(MIN_INTERVAL, (last - began) / 4))):
                 state = State.parse(self._folder.read())
                 now = time.monotonic()
-                if state is not None and state.everything and not self._over.is_set():
-                    self._show(state.told(before, now - last))
+                if state is not None and state.everything and not self._stopped.is_set():
+                    self._show(state.describe(before, now - last))
                     before = state.moved
                 last = now
 
 
 class WatchedAction(ActionBase):
-    """Runs a module as Ansible does, and tells how far it has come where somebody looks on. `verb` says what it does."""
+    """An action that runs its module as Ansible does and shows the progress on a terminal. `verb` begins each line."""
 
     verb: str
 
-    def _execute_module(self, *words: t.Any, **options: t.Any) -> Results:
-        if not self._is_watched():
-            return t.cast(Results, super()._execute_module(*words, **options))
+    def _execute_module(self, *arguments: t.Any, **options: t.Any) -> Results:
+        if not self._shows_progress():
+            return t.cast(Results, super()._execute_module(*arguments, **options))
         host = (options.get("task_vars") or {}).get("inventory_hostname", "")
         try:
-            folder = LocalFolder() if self._is_here() else RemoteFolder(self)
+            folder = LocalFolder() if self._runs_on_controller() else RemoteFolder(self)
         except (OSError, AnsibleError):
-            # What is wrong with the host is for the task itself to find and to tell.
-            return t.cast(Results, super()._execute_module(*words, **options))
+            # A problem of the host is reported by the task itself.
+            return t.cast(Results, super()._execute_module(*arguments, **options))
         environment = self._task.environment
         with Watch(folder, lambda line: Display().display(f"{host}: {self.verb} {line}", stderr=True, screen_only=True)):
             self._task.environment = [*(environment or []), {PROGRESS_VARIABLE: folder.path}]
             try:
-                return t.cast(Results, super()._execute_module(*words, **options))
+                return t.cast(Results, super()._execute_module(*arguments, **options))
             finally:
                 self._task.environment = environment
 
-    def _is_watched(self) -> bool:
+    def _shows_progress(self) -> bool:
         task = self._task
         return ON_TERMINAL and not (task.check_mode or task.async_val or task.no_log)
 
-    def _is_here(self) -> bool:
+    def _runs_on_controller(self) -> bool:
         return self._connection.transport == "local" and self._connection.become is None

@@ -70,7 +70,7 @@ def test_verifying_names_it_and_counts_it_as_damaged(path: Path, part: Descripto
     with failing_disk(path, part), Workers(1) as workers:
         plan = plan_verify(opened(path), None, host=HOST, workers=workers)
     (problem,) = plan.problems
-    assert (problem.descriptor.digest, problem.word, problem.images) == (part.digest, "unreadable", (NAME,))
+    assert (problem.descriptor.digest, problem.problem, problem.images) == (part.digest, "unreadable", (NAME,))
     (error,) = plan.errors
     assert isinstance(error, StoreDamaged)
     assert f"{part.digest} is unreadable" in error.message
@@ -126,7 +126,7 @@ def test_it_hinders_neither_telling_nor_pruning(path: Path, part: Descriptor, is
         forget(path)
     with failing_disk(path, part):
         store = opened(path)
-        rows = {row["name"]: row for row in Inspector(images_in_store(store), "the store", HOST).listed(Filters())}
+        rows = {row["name"]: row for row in Inspector(images_in_store(store), "the store", HOST).list_rows(Filters())}
         assert rows[NAME]["present"]
         assert rows["r.test/old:1"]["image_id"] == str(OLD.graph.images[0].manifest.config.digest)
         prune(path, "r.test/leaving:1", "r.test/old:1")

@@ -211,7 +211,7 @@ def test_a_name_that_is_no_longer_asked_for_leaves_the_file_and_that_is_told(loc
     options = a_name_less(locking)
     results = locking.lock(**options)
     assert list(locking.content["images"]) == [locking.name()]
-    assert results["actions"] == [f"unlock {locking.name('2')}: it is no longer asked for"]
+    assert results["actions"] == [f"unlock {locking.name('2')}: it is no longer requested"]
     assert set(results["diff"]["before"]) - set(results["diff"]["after"]) == {locking.name("2")}
     assert not results["images"][0]["changed"]
 

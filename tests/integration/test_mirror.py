@@ -176,7 +176,7 @@ def refused(home: Path, entry: t.Mapping[str, t.Any], **variables: t.Any) -> str
     [
         ({"name": "nginx", "tag_patern": "1"}, {}, "tag_patern"),
         ({"tags": ["1"]}, {}, "missing required arguments: name found in mirror_images"),
-        ({"name": "nginx:1", "tags": ["2"]}, {}, "nginx:1 says which image is meant already"),
+        ({"name": "nginx:1", "tags": ["2"]}, {}, "nginx:1 has a tag or digest already"),
         (
             {"name": "nginx"},
             {"mirror_destination": "registry.example.com"},

@@ -275,7 +275,7 @@ def test_the_never_policy_tells_a_damaged_image_from_an_absent_one(scene: Scene)
     scene.blob(first().layers[0].digest).unlink()
     results = modules.fail("image_pull", scene.options(pull_policy="never"))
     assert results["error"] == "not_found"
-    assert "not whole" in results["msg"]
+    assert "incomplete" in results["msg"]
 
 
 def test_the_never_policy_fails_for_an_absent_image_and_asks_nobody(scene: Scene) -> None:

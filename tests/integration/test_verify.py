@@ -213,7 +213,7 @@ def test_exactly_what_is_damaged_is_fetched_again(
     done = modules.check_do_again("image_verify", {"store": store, "repair": True})
 
     assert [(problem["digest"], problem["problem"], problem["repaired"]) for problem in done["problems"]] == [(str(part.digest), word, True)]
-    assert done["actions"][0].startswith(f"mend {name} (sha256:")
+    assert done["actions"][0].startswith(f"repair {name} (sha256:")
     assert done["bytes_transferred"] == (0 if part.is_document else part.size)
     assert wrong_blobs(store) == []
     assert leftovers(store) == []

@@ -39,7 +39,7 @@ def written(**changes: t.Any) -> str:
     ],
 )
 def test_a_line_says_percent_amounts_rate_and_the_time_that_is_left(moved: int, everything: int, before: int, seconds: float, line: str) -> None:
-    assert State(moved, everything, NAME).told(before, seconds) == f"{NAME}: {line}"
+    assert State(moved, everything, NAME).describe(before, seconds) == f"{NAME}: {line}"
 
 
 def test_a_state_is_read_as_it_was_written() -> None:
@@ -103,8 +103,8 @@ class Fake:
 
 @pytest.fixture
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SHORTEST", 0.01)
-    monkeypatch.setattr(progress, "LONGEST", 0.01)
+    monkeypatch.setattr(progress, "MIN_INTERVAL", 0.01)
+    monkeypatch.setattr(progress, "MAX_INTERVAL", 0.01)
 
 
 def shown(folder: Fake) -> list[str]:
@@ -163,7 +163,7 @@ def test_lines_come_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
     watch._follow()
     assert waits == sorted(waits)
-    assert (waits[0], waits[-1]) == (progress.SHORTEST, progress.LONGEST)
+    assert (waits[0], waits[-1]) == (progress.MIN_INTERVAL, progress.MAX_INTERVAL)
     assert 50 < len(waits) < 100
 
 

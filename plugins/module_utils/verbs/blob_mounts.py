@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The repositories that a run pushes to, and what they needn't be sent because another repository of the same registry has it."""
+"""Blob mounts: find the blobs that a repository can mount from another repository of the same registry, so that they need no upload."""
 
 from __future__ import annotations
 
@@ -23,80 +23,89 @@ if t.TYPE_CHECKING:
     from ..store.index import Entry
     from ..store.store import Store
 
-MAX_ASKED = 3
+# Each candidate costs one request.
+MAX_CANDIDATES = 3
 
-Hints = t.Callable[[str, Digest], t.Iterable[str]]
+FindCandidates = t.Callable[[str, Digest], t.Iterable[str]]
 
 
 @dataclasses.dataclass(frozen=True)
 class BlobSplit:
-    """Blobs that a repository lacks: those to be moved there, and those that it takes over from another, which may be one that this run pushes to."""
+    """The blobs that a repository is missing: those to upload, and those that it can mount from another repository.
+
+    The value in `linked` is the sink of this run that uploads the blob to the other repository first, None if that repository has it already.
+    """
 
     moves: tuple[Descriptor, ...] = ()
     linked: t.Mapping[Descriptor, RepositorySink | None] = dataclasses.field(default_factory=dict)
 
 
 class BlobMounts:
-    """Divides what is lacking. HINTS tells, by a registry and a digest, repositories that may have a blob; they are asked before they are counted on."""
+    """Split missing blobs into those to upload and those to mount.
 
-    def __init__(self, repository: t.Callable[[Reference], Repository], hints: Hints) -> None:
+    `find_candidates` returns for a registry and a digest the repositories that may have the blob. They are checked before a mount is planned.
+    """
+
+    def __init__(self, repository: t.Callable[[Reference], Repository], find_candidates: FindCandidates) -> None:
         self._repository = repository
-        self._hints = hints
-        self._destinations: dict[str, RepositorySink] = {}
+        self._find_candidates = find_candidates
+        self._sinks: dict[str, RepositorySink] = {}
         self._holders: dict[tuple[str, Digest], dict[str, RepositorySink | None]] = {}
 
-    def destination(self, repository: Repository) -> RepositorySink:
-        """The one sink for this repository, so that what several images bring there is sent once."""
+    def sink(self, repository: Repository) -> RepositorySink:
+        """Return the one sink for this repository, so that a blob of several images is uploaded once."""
         from ..registry.upload import RepositorySink
 
-        return self._destinations.setdefault(repository.name, RepositorySink(repository))
+        return self._sinks.setdefault(repository.name, RepositorySink(repository))
 
-    def has(self, repository: Repository, blobs: t.Iterable[Descriptor]) -> None:
-        """Notes that REPOSITORY has these blobs."""
+    def add_present(self, repository: Repository, blobs: t.Iterable[Descriptor]) -> None:
+        """Record that REPOSITORY has these blobs."""
         for blob in blobs:
-            self._held_at(repository, blob).setdefault(repository.repository, None)
+            self._repositories_with(repository, blob).setdefault(repository.repository, None)
 
-    def lacking(self, graph: Graph, repository: Repository, workers: Workers) -> BlobSplit:
-        """What REPOSITORY lacks of an image: nothing where it has it already, be it under another tag."""
+    def split_image(self, graph: Graph, repository: Repository, workers: Workers) -> BlobSplit:
+        """Split the blobs of an image that REPOSITORY is missing: none if it has the image, possibly under another tag."""
         if repository.probe(Reference(repository.registry, repository.repository, None, graph.root.digest)) is not None:
-            self.has(repository, graph.blobs)
+            self.add_present(repository, graph.blobs)
             return BlobSplit()
-        return self.divide(graph.blobs, repository, workers)
+        return self.split(graph.blobs, repository, workers)
 
-    def divide(self, blobs: t.Sequence[Descriptor], repository: Repository, workers: Workers) -> BlobSplit:
-        """What REPOSITORY lacks of BLOBS, from now on counted as there: later images for other repositories take it over."""
-        destination = self.destination(repository)
-        held = workers.map(repository.has_blob, blobs)
-        self.has(repository, [blob for blob, is_held in zip(blobs, held) if is_held])
-        lacking = [blob for blob, is_held in zip(blobs, held) if not is_held]
-        undecided = [blob for blob in lacking if repository.repository not in self._held_at(repository, blob)]
-        for blob, origin in zip(undecided, workers.map(lambda blob: self._origin(blob, repository), undecided)):
-            if origin is not None:
-                destination.mounts[blob.digest] = origin
-        linked = {blob: self._source_of(blob, destination) for blob in lacking if blob.digest in destination.mounts}
+    def split(self, blobs: t.Sequence[Descriptor], repository: Repository, workers: Workers) -> BlobSplit:
+        """Split those of BLOBS that REPOSITORY is missing. Later images for other repositories can mount them from REPOSITORY."""
+        sink = self.sink(repository)
+        present = workers.map(repository.has_blob, blobs)
+        self.add_present(repository, [blob for blob, is_present in zip(blobs, present) if is_present])
+        missing = [blob for blob, is_present in zip(blobs, present) if not is_present]
+        undecided = [blob for blob in missing if repository.repository not in self._repositories_with(repository, blob)]
+        for blob, mount in zip(undecided, workers.map(lambda blob: self._find_mount(blob, repository), undecided)):
+            if mount is not None:
+                sink.mounts[blob.digest] = mount
+        linked = {blob: self._sink_to_wait_for(blob, sink) for blob in missing if blob.digest in sink.mounts}
         for blob in undecided:
-            self._held_at(repository, blob)[repository.repository] = destination
-        return BlobSplit(tuple(blob for blob in lacking if blob not in linked), linked)
+            self._repositories_with(repository, blob)[repository.repository] = sink
+        return BlobSplit(tuple(blob for blob in missing if blob not in linked), linked)
 
-    def _held_at(self, repository: Repository, blob: Descriptor) -> dict[str, RepositorySink | None]:
-        """The repositories of a registry that have a blob, or get it from this run."""
+    def _repositories_with(self, repository: Repository, blob: Descriptor) -> dict[str, RepositorySink | None]:
+        """Return the repositories of a registry that have a blob, or to which this run uploads it."""
         return self._holders.setdefault((repository.registry, blob.digest), {})
 
-    def _source_of(self, blob: Descriptor, destination: RepositorySink) -> RepositorySink | None:
-        """The sink of this run that must have a blob before DESTINATION can take it over; None where it is there already."""
-        return self._held_at(destination.repository, blob).get(destination.mounts[blob.digest])
+    def _sink_to_wait_for(self, blob: Descriptor, sink: RepositorySink) -> RepositorySink | None:
+        """Return the sink of this run that must upload a blob before SINK can mount it, None if the blob is at the registry already."""
+        return self._repositories_with(sink.repository, blob).get(sink.mounts[blob.digest])
 
-    def _origin(self, blob: Descriptor, repository: Repository) -> str | None:
-        """A repository that a blob can be had from: one that this run knows of, else one of those hinted at that says it has it."""
-        known = next(iter(self._held_at(repository, blob)), None)
+    def _find_mount(self, blob: Descriptor, repository: Repository) -> str | None:
+        """Return a repository to mount a blob from: one that this run knows to have it, else the first candidate that confirms it."""
+        known = next(iter(self._repositories_with(repository, blob)), None)
         if known is not None:
             return known
         registry = repository.registry
-        hinted = [context for context in dict.fromkeys(self._hints(registry, blob.digest)) if context != repository.name]
-        return next((candidate.repository for context in hinted[:MAX_ASKED] for candidate in self._asked(context, registry, blob)), None)
+        candidates = [context for context in dict.fromkeys(self._find_candidates(registry, blob.digest)) if context != repository.name]
+        return next(
+            (candidate.repository for context in candidates[:MAX_CANDIDATES] for candidate in self._check_candidate(context, registry, blob)), None
+        )
 
-    def _asked(self, context: str, registry: str, blob: Descriptor) -> list[Repository]:
-        """The repository CONTEXT, if it says that it has the blob. One that can't be asked is none to take a blob from."""
+    def _check_candidate(self, context: str, registry: str, blob: Descriptor) -> list[Repository]:
+        """Return the repository CONTEXT if it has the blob. If the request fails, the blob is not mounted from there."""
         try:
             candidate = self._repository(Reference.parse(context))
             return [candidate] if candidate.registry == registry and candidate.has_blob(blob) else []
@@ -105,7 +114,7 @@ class BlobMounts:
 
 
 class MountCandidates:
-    """What the store notes of blobs that came or went, then its own names at the registry whose images hold the blob."""
+    """Find repositories that may have a blob: those that the store recorded when it pulled or pushed it, then names of stored images with that blob."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -113,22 +122,22 @@ class MountCandidates:
         self._by_name: dict[str, dict[Digest, list[str]]] = {}
 
     def __call__(self, registry: str, digest: Digest) -> t.Iterator[str]:
-        yield from (place for place in self._store.blob_origins.repositories(digest) if place.startswith(f"{registry}/"))
+        yield from (context for context in self._store.blob_origins.repositories(digest) if context.startswith(f"{registry}/"))
         with self._lock:
             if registry not in self._by_name:
-                self._by_name[registry] = self._named_at(registry)
+                self._by_name[registry] = self._find_named(registry)
         yield from self._by_name[registry].get(digest, ())
 
-    def _named_at(self, registry: str) -> dict[Digest, list[str]]:
+    def _find_named(self, registry: str) -> dict[Digest, list[str]]:
         contexts: dict[Digest, list[str]] = {}
         for entry in self._store.index.entries:
             if entry.name is not None and entry.name.registry == registry:
-                for digest in self._blobs(entry):
+                for digest in self._list_blobs(entry):
                     contexts.setdefault(digest, []).append(entry.name.context)
         return contexts
 
-    def _blobs(self, entry: Entry) -> t.Iterator[Digest]:
-        """Read from manifests alone; what is odd tells nothing."""
+    def _list_blobs(self, entry: Entry) -> t.Iterator[Digest]:
+        """Return the blobs of an image, read from its manifests only. An image that can't be read has none."""
         try:
             graph = read_graph(entry.descriptor, entry.label, self._read_document)
         except LongshoreError:

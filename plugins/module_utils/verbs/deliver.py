@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning a delivery: store -> engine."""
+"""Plan a delivery: store -> engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class OutgoingImage:
-    """One image for one platform, and the name that it is to have. `graph` begins at what the engine is to know it by: an index, or a manifest."""
+    """One image for one platform, and its name in the engine. The root of `graph` is the index or manifest whose digest the engine will record."""
 
     name: Reference
     graph: Graph
@@ -46,34 +46,34 @@ class OutgoingImage:
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:
-        """Each once."""
+        """Return each layer once."""
         return tuple(dict.fromkeys(self.image.manifest.layers))
 
-    def is_in(self, held: ListedImage | None) -> bool:
-        """Whether an engine has this image. Where it tells an ID, that decides: it is of one platform, an index's digest is of several."""
-        if held is None or not held.usable:
+    def is_in(self, current: ListedImage | None) -> bool:
+        """Return whether CURRENT, an image of an engine, is this image. Its ID decides if it has one: an index's digest stands for several platforms."""
+        if current is None or not current.usable:
             return False
-        return held.image_id == self.image_id if held.image_id is not None else self.digest in held.digests
+        return current.image_id == self.image_id if current.image_id is not None else self.digest in current.digests
 
-    def state_in(self, held: ListedImage) -> RefState:
-        """What a name points at in an engine: the digest that is meant where it knows that one, else what it knows, its ID at last."""
-        known = self.digest if self.digest in held.digests else next(iter(held.digests), held.image_id)
-        return RefState(known or self.digest)
+    def state_in(self, current: ListedImage) -> RefState:
+        """Return the state of CURRENT, an image of an engine: this image's digest if the engine has it, else another digest, else the ID."""
+        digest = self.digest if self.digest in current.digests else next(iter(current.digests), current.image_id)
+        return RefState(digest or self.digest)
 
 
 @dataclasses.dataclass(frozen=True)
 class Delivery:
-    """An image on its way, what the engine has under its name, the layers that have to be sent, and why it can't be delivered, if that is so."""
+    """The delivery of one image. `current` is the engine's image with its name, `layers` are sent, and `error` is why it can't be delivered."""
 
     requested: str
     outgoing: OutgoingImage | None = None
-    held: ListedImage | None = None
+    current: ListedImage | None = None
     layers: tuple[Descriptor, ...] = ()
     error: LongshoreError | None = None
 
     @property
     def is_pending(self) -> bool:
-        return self.error is None and self.outgoing is not None and not self.outgoing.is_in(self.held)
+        return self.error is None and self.outgoing is not None and not self.outgoing.is_in(self.current)
 
     @property
     def sent(self) -> tuple[Descriptor, ...]:
@@ -87,16 +87,16 @@ class Delivery:
 
 
 def plan_deliver(store: Store, engine: Engine, names: t.Sequence[Reference | Digest], *, platform: Platform | None, host: Platform) -> TransferPlan:
-    """Plan to load images of STORE into ENGINE; without PLATFORM for the engine's own.
+    """Plan to load images of STORE into ENGINE; without PLATFORM for the platform of the engine.
 
-    The engine is asked once for its images, and for its layers only if one of the images is missing. Raises EngineError if it can't be asked.
+    The engine lists its images once, and its layers only if it is missing one of the images. Raises EngineError if it can't be reached.
     """
     return _Deliverer(store, engine, platform, host).plan(names)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Deliverer:
-    """How images are delivered in this run. `platform` is None if that of the engine is meant."""
+    """The options of the deliveries of one run. `platform` is None for the platform of the engine."""
 
     store: Store
     engine: Engine
@@ -104,16 +104,15 @@ class _Deliverer:
     host: Platform
 
     def plan(self, names: t.Sequence[Reference | Digest]) -> TransferPlan:
-        """The engine is asked once for all images, and for its layers only if it is missing one of the images. Raises EngineError if it can't be asked."""
         self.store.reload()
-        held = self.engine.list_images()
+        listed = self.engine.list_images()
         deliveries: list[Delivery] = []
         named: dict[Reference, OutgoingImage] = {}
         for name in dict.fromkeys(names):
             try:
-                outgoing = self._outgoing(name)
-                if not _is_repeated(outgoing, named.setdefault(outgoing.name, outgoing)):
-                    deliveries.append(Delivery(str(outgoing.name), outgoing, find_held(held, outgoing, self.engine)))
+                outgoing = self._read_outgoing(name)
+                if not _is_same_image(outgoing, named.setdefault(outgoing.name, outgoing)):
+                    deliveries.append(Delivery(str(outgoing.name), outgoing, find_current(listed, outgoing, self.engine)))
             except LongshoreError as error:
                 deliveries.append(Delivery(str(name), error=error))
         planned = self._find_missing_layers(deliveries)
@@ -122,10 +121,10 @@ class _Deliverer:
         return TransferPlan(rows, steps=steps)
 
     def _find_missing_layers(self, deliveries: t.Sequence[Delivery]) -> list[Delivery]:
-        """Add the layers that have to be sent to each pending delivery. A layer of one image is there for the next one."""
+        """Add the layers that have to be sent to each pending delivery. A layer that one image sends is not sent again for the next one."""
         if not any(delivery.is_pending for delivery in deliveries):
             return list(deliveries)
-        present = self.engine.read_layers(self._layers_of)
+        present = self.engine.read_layers(self._list_layers)
         planned: list[Delivery] = []
         for delivery in deliveries:
             if delivery.outgoing is None or not delivery.is_pending:
@@ -139,21 +138,21 @@ class _Deliverer:
                 planned.append(dataclasses.replace(delivery, error=error))
         return planned
 
-    # What is delivered.
+    # The image to deliver.
 
     @property
     def _native(self) -> Platform:
-        """What the engine runs: the host's own platform, with its variant, where that is of the same kind."""
-        there = self.engine.platform
-        is_like_host = there is None or (there.os, there.architecture) == (self.host.os, self.host.architecture)
-        return self.host if is_like_host or there is None else there
+        """Return the platform that the engine runs: the host's, with its variant, if OS and architecture are the same."""
+        platform = self.engine.platform
+        is_like_host = platform is None or (platform.os, platform.architecture) == (self.host.os, self.host.architecture)
+        return self.host if is_like_host or platform is None else platform
 
-    def _outgoing(self, asked: Reference | Digest) -> OutgoingImage:
-        """Raises ImageNotFound, StoreDamaged, PlatformMissing, InvalidOption for an image without a name."""
-        entry = self.store.get_complete_entry(asked)
-        name = entry.name if isinstance(asked, Digest) else asked.name
+    def _read_outgoing(self, requested: Reference | Digest) -> OutgoingImage:
+        """Return the image to deliver. Raises ImageNotFound, StoreDamaged, PlatformMissing, and InvalidOption for an image without a name."""
+        entry = self.store.get_complete_entry(requested)
+        name = entry.name if isinstance(requested, Digest) else requested.name
         if name is None:
-            raise InvalidOption(f"{asked} has no name to be delivered under; give it one with image_tag")
+            raise InvalidOption(f"{requested} has no name to be delivered under; give it one with image_tag")
         whole = read_image(entry.descriptor, entry.label, self.store.read_document)
         selection = Selection((self.platform or self._native,))
         graph = select_stored(whole, selection if whole.root.is_index or self.platform is not None else None, entry.label)
@@ -161,7 +160,7 @@ class _Deliverer:
         if not image.manifest.is_image:
             raise UnsupportedFormat(f"{entry.label} holds no image but something of type {sanitise(image.manifest.config.media_type, 100)}")
         if graph.root.is_index and image.platform not in self._native.fallbacks():
-            # Asked for an index, an engine looks for its own platform.
+            # For an index, an engine would look for its own platform.
             data = graph.documents[image.descriptor]
             graph = Graph(image.descriptor, {image.descriptor: data}, (image,), ())
         return OutgoingImage(name, graph, image)
@@ -179,8 +178,8 @@ class _Deliverer:
             raise StoreDamaged(f"{outgoing.name} is damaged in {self.store.path}: its config {config.digest} can't be read")
         return OfferedImage(outgoing.image.manifest, ImageConfig.read(data, f"{outgoing.name}, config {config.digest}").diff_ids)
 
-    def _layers_of(self, digest: Digest) -> list[Digest]:
-        """The layers that an engine surely has when it has an index or a manifest; none where the store doesn't know that one."""
+    def _list_layers(self, digest: Digest) -> list[Digest]:
+        """Return the layers that an engine must have if it has the index or manifest DIGEST; none if the store doesn't have that document."""
         status = self.store.blob_status(digest)
         data = self.store.read_document(Descriptor("", digest, status.st_size)) if status is not None else None
         if data is None:
@@ -195,16 +194,16 @@ class _Deliverer:
 
     def _row(self, delivery: Delivery) -> ImagePlan:
         """Return the row of the results, with what changes."""
-        outgoing, held, engine = delivery.outgoing, delivery.held, self.engine
+        outgoing, current, engine = delivery.outgoing, delivery.current, self.engine
         if delivery.error is not None or outgoing is None:
             warnings = self._warnings(outgoing) if outgoing is not None else ()
             facts = {"engine": engine.title, "engine_digest": None}
             return ImagePlan(delivery.requested, results=facts, warnings=warnings, error=delivery.error)
-        before = outgoing.state_in(held) if held is not None and held.usable else None
+        before = outgoing.state_in(current) if current is not None and current.usable else None
         after = RefState(outgoing.digest if engine.loads_oci else outgoing.image_id) if delivery.is_pending else before
-        keeps_digest = engine.loads_oci if delivery.is_pending else held is not None and bool(held.digests)
-        in_place = f" in place of {short_digest(before.digest)}" if before is not None and before != after else ""
-        action = f"deliver {outgoing.name} ({short_digest(outgoing.digest)}) to {engine.title}{in_place}: {describe_transfer(delivery.sent)}"
+        keeps_digest = engine.loads_oci if delivery.is_pending else current is not None and bool(current.digests)
+        replaced = f" in place of {short_digest(before.digest)}" if before is not None and before != after else ""
+        action = f"deliver {outgoing.name} ({short_digest(outgoing.digest)}) to {engine.title}{replaced}: {describe_transfer(delivery.sent)}"
         return ImagePlan(
             requested=delivery.requested,
             image=image_facts(delivery.requested, outgoing.graph, None, self.host),
@@ -216,15 +215,15 @@ class _Deliverer:
         )
 
 
-def _is_repeated(outgoing: OutgoingImage, first: OutgoingImage) -> bool:
-    """Return whether OUTGOING is the image FIRST, requested in other words. Raises InvalidOption if it is another one with the same name."""
+def _is_same_image(outgoing: OutgoingImage, first: OutgoingImage) -> bool:
+    """Return whether OUTGOING is the image FIRST, which was requested by another spelling. Raises InvalidOption if two images have one name."""
     if first.digest != outgoing.digest:
         raise InvalidOption(f"{outgoing.name} can't be two images at once, {first.digest} and {outgoing.digest}")
     return outgoing is not first
 
 
-def find_held(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: Engine) -> ListedImage | None:
-    """What an engine has under the name. Without digests it can't have a name that is one: then the image is known by its ID alone."""
+def find_current(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: Engine) -> ListedImage | None:
+    """Return the one of IMAGES with the name of OUTGOING. An engine that records no digests can only be searched by ID for a name that is a digest."""
     if outgoing.name.tag is None and not engine.loads_oci:
         return next((image for image in images if image.image_id == outgoing.image_id), None)
     return next((image for image in images if outgoing.name in image.names), None)
@@ -259,28 +258,28 @@ class _Deliver(Step):
         return Outcome(moved=(outgoing.image.manifest.config, *layers))
 
     def _load_image(self, outgoing: OutgoingImage, meter: Meter) -> t.Sequence[Descriptor]:
-        """Send the image without the layers that the engine should have, and with all of them if it can't use those. Return the layers that were sent."""
+        """Send the image without the layers that the engine should have, and with all of them if it refuses that. Return the layers that were sent."""
         problem = ""
         for layers in dict.fromkeys((self.delivery.layers, outgoing.layers)):
-            problem = self._try(outgoing, layers, meter) or ""
+            problem = self._load_and_check(outgoing, layers, meter) or ""
             if not problem:
                 return layers
         raise EngineError(problem)
 
-    def _try(self, outgoing: OutgoingImage, layers: t.Sequence[Descriptor], meter: Meter) -> str | None:
-        """Send the image and ask the engine for it afterwards. Returns why it isn't there. Raises EngineError if the engine breaks off."""
+    def _load_and_check(self, outgoing: OutgoingImage, layers: t.Sequence[Descriptor], meter: Meter) -> str | None:
+        """Send the image and check afterwards whether the engine has it. Return why it hasn't. Raises EngineError if the connection breaks."""
         engine = self.engine
         chunks, size = self._archive(outgoing, layers)
         meter.expect(size)
         try:
             engine.load(iter(meter.count(chunks)), size, outgoing.image.platform if outgoing.graph.root.is_index else None)
-            held = find_held(engine.list_images(), outgoing, engine)
+            current = find_current(engine.list_images(), outgoing, engine)
         except EngineRefused as error:
             return error.message
-        return None if outgoing.is_in(held) else f"{engine.title} at {engine.place} took it without a complaint, but doesn't have it"
+        return None if outgoing.is_in(current) else f"{engine.title} at {engine.place} reported success, but doesn't have the image"
 
     def _archive(self, outgoing: OutgoingImage, layers: t.Sequence[Descriptor]) -> tuple[t.Iterator[bytes | memoryview], int]:
-        """Return the bytes of an archive and their number, straight from the store."""
+        """Return the bytes of an archive, read from the store, and their number."""
         from ..archive.format import DOCKER, OCI, SavedImage, build_archive_files, build_tar, count_bytes, read_pieces
 
         saved = SavedImage(outgoing.graph, outgoing.graph.root, (outgoing.name,), outgoing.image)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images in the words of results: what a name points at, which platforms are whole, how much room they take."""
+"""The facts of images in results: what a name points at, which platforms are complete, how many bytes they need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
 
 class OnPlatform(t.Protocol):
-    """What is for one platform, or doesn't tell for which."""
+    """An image for one platform. `platform` is None if it doesn't say for which."""
 
     @property
     def platform(self) -> Platform | None: ...
@@ -31,7 +31,7 @@ _OnPlatform = t.TypeVar("_OnPlatform", bound=OnPlatform)
 
 
 def complete_graph(store: Store, entry: Entry) -> Graph | None:
-    """The part of a stored image that is whole: manifests all of whose blobs are known to be good. None where not even the root is readable."""
+    """Return the complete part of a stored image: manifests all of whose blobs are verified. None if the root can't be read."""
     graph = store.read_graph(entry)
     if graph is None:
         return None
@@ -40,16 +40,16 @@ def complete_graph(store: Store, entry: Entry) -> Graph | None:
 
 
 def ref_state(store: Store, entry: Entry | None) -> RefState | None:
-    """What a stored name points at now; None for one that isn't there."""
+    """Return what a stored name points at now, None for a name that doesn't exist."""
     if entry is None:
         return None
     graph = complete_graph(store, entry)
     return RefState(entry.descriptor.digest, tuple(graph.platforms) if graph is not None else ())
 
 
-def image_facts(name: str | None, graph: Graph, asked: Selection | None, host: Platform) -> ImageFacts:
-    """An image's row in the results. Its ID is that of the platform asked for, else of the host's, else of the first that is here."""
-    image = preferred_image(graph, asked, host)
+def image_facts(name: str | None, graph: Graph, requested: Selection | None, host: Platform) -> ImageFacts:
+    """Return an image's row in the results. Its ID is that of the requested platform, else of the host's, else of the first that is present."""
+    image = preferred_image(graph, requested, host)
     return ImageFacts(
         name=name,
         digest=graph.root.digest,
@@ -60,18 +60,18 @@ def image_facts(name: str | None, graph: Graph, asked: Selection | None, host: P
     )
 
 
-def stored_facts(name: str | None, root: Descriptor, graph: Graph | None, asked: Selection | None, host: Platform) -> ImageFacts:
-    """As image_facts, also for an image of which nothing can be read: its digest is known all the same."""
-    return image_facts(name, graph, asked, host) if graph is not None else ImageFacts(name, root.digest, None, root.media_type, (), 0)
+def stored_facts(name: str | None, root: Descriptor, graph: Graph | None, requested: Selection | None, host: Platform) -> ImageFacts:
+    """Return the same as `image_facts`, also for an image that can't be read and of which only the digest is known."""
+    return image_facts(name, graph, requested, host) if graph is not None else ImageFacts(name, root.digest, None, root.media_type, (), 0)
 
 
-def preferred_image(graph: Graph, asked: Selection | None, host: Platform) -> ImageNode | None:
-    return preferred([image for _platform, image in graph.images_by_platform], asked, host)
+def preferred_image(graph: Graph, requested: Selection | None, host: Platform) -> ImageNode | None:
+    return preferred([image for _platform, image in graph.images_by_platform], requested, host)
 
 
-def preferred(images: t.Sequence[_OnPlatform], asked: Selection | None, host: Platform) -> _OnPlatform | None:
-    """That of several images which is for the platform asked for, else for the host, else the first that anybody could run."""
-    wanted = [*(asked.platforms if asked is not None else ()), host]
+def preferred(images: t.Sequence[_OnPlatform], requested: Selection | None, host: Platform) -> _OnPlatform | None:
+    """Return the image for the requested platform, else for the host, else the first that can be run."""
+    wanted = [*(requested.platforms if requested is not None else ()), host]
     for platform in wanted:
         for candidate in platform.fallbacks():
             for image in images:
@@ -82,7 +82,7 @@ def preferred(images: t.Sequence[_OnPlatform], asked: Selection | None, host: Pl
 
 
 def format_size(size: int) -> str:
-    """A number of bytes for people, in decimal units as registries and disks are sold."""
+    """Return a number of bytes for people, in decimal units as disks and registries use."""
     if size < 1000:
         return f"{size} B"
     value = float(size)
@@ -94,7 +94,7 @@ def format_size(size: int) -> str:
 
 
 def describe_transfer(blobs: t.Sequence[Descriptor]) -> str:
-    """What moves, for a sentence."""
+    """Return the number and size of BLOBS for a sentence."""
     return f"{format_count(len(blobs), 'blob')}, {format_size(sum(blob.size for blob in blobs))}" if blobs else "nothing to move"
 
 
@@ -103,5 +103,5 @@ def format_count(number: int, noun: str) -> str:
 
 
 def short_digest(digest: Digest) -> str:
-    """Enough of a digest for a sentence; results hold it in full."""
+    """Return the first digits of a digest for a sentence. Results contain the full digest."""
     return f"{digest.algorithm}:{digest.hex[:12]}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The conditions by which images of a place are chosen, whatever the place tells of them and how."""
+"""The filters that select images of a place, independent of how the place stores them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Image = t.TypeVar("_Image", bound=Named)
 
 @dataclasses.dataclass(frozen=True)
 class Filters:
-    """Which images to show: all conditions that are set must hold; of several globs one."""
+    """The conditions of the option `filters`. An image must meet all that are set; of several globs one must match."""
 
     reference: t.Sequence[str] = ()
     label: t.Sequence[str] = ()
@@ -39,7 +39,7 @@ class Filters:
 
 @dataclasses.dataclass(frozen=True)
 class ImageFilter(t.Generic[_Image]):
-    """The images of one place, and what it tells of each. PLACE is what messages call it."""
+    """Filter the images of one place. `place` is its name in messages; the functions return facts of one image."""
 
     images: t.Sequence[_Image]
     place: str
@@ -48,7 +48,10 @@ class ImageFilter(t.Generic[_Image]):
     image_ids: t.Callable[[_Image], t.Collection[Digest]]
 
     def tests(self, filters: Filters) -> list[t.Callable[[_Image], bool]]:
-        """What an image must pass. Raises ImageNotFound and InvalidOption for an image to compare with that isn't there, or doesn't tell its age."""
+        """Return the tests that an image must pass.
+
+        Raises ImageNotFound for an image to compare with that doesn't exist, InvalidOption for one without a creation time.
+        """
         tests: list[t.Callable[[_Image], bool]] = []
         if filters.reference:
             patterns = [compile_glob(pattern) for pattern in filters.reference]
@@ -68,7 +71,7 @@ class ImageFilter(t.Generic[_Image]):
         return next(iter(find_matching(self.images, selector, self.image_ids)), None)
 
     def resolve(self, selector: Reference | Digest) -> _Image:
-        """Raises ImageNotFound."""
+        """Return the image that SELECTOR means. Raises ImageNotFound."""
         image = self.find(selector)
         if image is None:
             raise ImageNotFound(f"{selector} is not in {self.place}")

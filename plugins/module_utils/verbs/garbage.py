@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Working out which content of a store nothing needs: neither an image that stays, nor a run that is under way."""
+"""Find the garbage of a store: content that no remaining image and no running task needs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Garbage:
-    """Content that goes, with its size: `freed` by images that leave, `strays` that no image has, `abandoned` files of dead runs.
+    """Content to delete, with its size: blobs `freed` by removed images, `strays` that no image needs, `abandoned` files of dead runs.
 
-    `unfinished` are what pulls that failed or died have of blobs. Where images that stay are `unreadable`, no blob goes: what they need isn't known.
+    `unfinished` are resumable partial downloads of runs that failed or died. If images that remain are `unreadable`, no blob is deleted: they could need it.
     """
 
     freed: t.Mapping[Digest, int] = dataclasses.field(default_factory=dict)
@@ -38,55 +38,59 @@ class Garbage:
         return sum(size for part in (self.freed, self.strays, self.abandoned, self.unfinished) for size in part.values())
 
     def actions(self) -> tuple[str, ...]:
-        """What isn't told with an image that goes."""
-        told = (
+        """Return the actions that belong to no removed image."""
+        candidates = (
             (f"delete {format_count(len(self.strays), 'blob')} that no image needs", self.strays.values()),
-            (f"clear away {format_count(len(self.abandoned), 'file')} of runs that died", self.abandoned.values()),
-            (f"give up {format_count(len(self.unfinished), 'file')} of pulls that could be gone on with", self.unfinished.values()),
+            (f"delete {format_count(len(self.abandoned), 'file')} that dead runs left", self.abandoned.values()),
+            (f"delete {format_count(len(self.unfinished), 'resumable partial download')}", self.unfinished.values()),
         )
-        return tuple(f"{sentence}: {format_size(sum(sizes))}" for sentence, sizes in told if sizes)
+        return tuple(f"{sentence}: {format_size(sum(sizes))}" for sentence, sizes in candidates if sizes)
 
-    def concerns(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
+        """Return the warning that no blob is deleted because images can't be read, if that is so."""
         if not self.unreadable:
             return ()
         names = ", ".join(entry.label for entry in self.unreadable[:3]) + (", ..." if len(self.unreadable) > 3 else "")
-        return (f"no blob is deleted, since it isn't known what {names} needs: it can't be read in full; mend it with image_verify, or remove it",)
+        return (f"no blob is deleted, since {names} can't be read completely and may need it; repair it with image_verify, or remove it",)
 
 
 def remaining_entries(store: Store, leaving: t.Iterable[Entry]) -> list[Entry]:
-    """The entries that are left when those of LEAVING are gone."""
+    """Return the entries that remain when those of LEAVING are removed."""
     return list(store.index.without(leaving).entries)
 
 
 def find_garbage(store: Store, leaving: t.Sequence[Entry], everything: bool) -> Garbage:
-    """What goes with the entries LEAVING; with EVERYTHING also what no image has. Raises LockTimeout where another run keeps the store to itself."""
-    company = find_other_runs(store)
+    """Return the content that is deleted with the entries LEAVING; with EVERYTHING also content that no image needs.
+
+    Raises LockTimeout if another run holds the store's lock too long.
+    """
+    other_runs = find_other_runs(store)
     remaining = remaining_entries(store, leaving)
-    abandoned, unfinished = (company.abandoned, company.unfinished) if everything else ({}, {})
+    abandoned, unfinished = (other_runs.abandoned, other_runs.unfinished) if everything else ({}, {})
     surveys = [store.inspect_graph(entry) for entry in remaining]
     unreadable = tuple(entry for entry, survey in zip(remaining, surveys) if survey.graph is None or survey.missing)
     if unreadable:
         return Garbage(abandoned=abandoned, unfinished=unfinished, unreadable=unreadable if leaving or everything else ())
-    needed = company.needed.union(*(_mentioned(survey.graph) for survey in surveys if survey.graph is not None))
+    needed = other_runs.needed.union(*(_list_mentioned(survey.graph) for survey in surveys if survey.graph is not None))
     freed = _sizes(store, (digest for entry in leaving for digest in _content(store, entry) if digest not in needed))
     strays = [digest for digest in store.stored() if digest not in needed and digest not in freed] if everything else []
     return Garbage(freed, {digest: folder_size(store.blob_folder(digest), digest.hex) for digest in strays}, abandoned, unfinished)
 
 
 def _sizes(store: Store, digests: t.Iterable[Digest]) -> dict[Digest, int]:
-    """What is here of DIGESTS, with its size on disk."""
+    """Return the stored ones of DIGESTS with their sizes on disk."""
     found = {digest: store.blob_status(digest) for digest in digests}
     return {digest: status.st_size for digest, status in found.items() if status is not None}
 
 
 def _content(store: Store, entry: Entry) -> list[Digest]:
-    """All digests that an image stands on as far as its documents can be read, parents first."""
+    """Return all digests of an image, parents first, as far as its documents can be read."""
     graph = store.read_graph(entry)
     return [descriptor.digest for descriptor in reversed(graph.content)] if graph is not None else [entry.descriptor.digest]
 
 
-def _mentioned(graph: Graph) -> set[Digest]:
-    """All that an image stands on, and whatever else its indexes list: other tools may have stored that beside it."""
+def _list_mentioned(graph: Graph) -> set[Digest]:
+    """Return all digests of an image, and all others that its indexes list: other tools may have stored these too."""
     digests = {descriptor.digest for descriptor in graph.content}
     for descriptor, data in graph.documents.items():
         document = read_manifest(data, descriptor.media_type, str(descriptor.digest))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What there is to know of images in the store, in an archive or at a registry: details, filters, history."""
+"""Information on images in the store, in an archive or at a registry: details, filters, history."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Facts = dict[str, t.Any]
 
 
 class InspectedImage:
-    """One image of a place under one name. What isn't asked for isn't read. `check_whole` raises StoreDamaged where something of it is lost."""
+    """One image of a place under one name. Documents are read when they are needed. `check_complete` raises StoreDamaged if a part of it is lost."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class InspectedImage:
         root: Descriptor,
         graph: t.Callable[[], Graph | None],
         read: Read,
-        check_whole: t.Callable[[], None] = lambda: None,
+        check_complete: t.Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.root = root
-        self.check_whole = check_whole
+        self.check_complete = check_complete
         self._read_graph = graph
         self._read = read
 
@@ -59,7 +59,7 @@ class InspectedImage:
 
     @functools.cached_property
     def graph(self) -> Graph | None:
-        """The part of the image that is whole; None where nothing of it can be read."""
+        """Return the complete part of the image, None if nothing of it can be read."""
         return self._read_graph()
 
     @property
@@ -72,30 +72,31 @@ class InspectedImage:
 
 
 class Inspector:
-    """Tells of the images that a place holds; nothing is written. PLACE is what messages call it, SELECTION the platforms to tell of, the first best."""
+    """Return facts of the images of a place. PLACE is its name in messages, SELECTION the platforms to describe, the preferred one first."""
 
     def __init__(self, held: t.Sequence[InspectedImage], place: str, host: Platform, selection: Selection | None = None) -> None:
         self._held = held
         self._place = place
-        self._choosing = ImageFilter(held, place, self.created, self._labels, lambda one: one.image_ids)
+        self._filter = ImageFilter(held, place, self.created, self._labels, lambda one: one.image_ids)
         self._host = host
         self._selection = selection
         self._platforms = selection.platforms if selection is not None else ()
 
-    def listed(self, filters: Filters) -> list[Facts]:
-        """All images that pass FILTERS."""
-        return [self._facts(held) for held in self.passing(filters)]
+    def list_rows(self, filters: Filters) -> list[Facts]:
+        """Return the rows of all images that pass FILTERS."""
+        return [self._facts(held) for held in self.find_matching(filters)]
 
-    def passing(self, filters: Filters) -> list[InspectedImage]:
+    def find_matching(self, filters: Filters) -> list[InspectedImage]:
+        """Return the images that pass FILTERS."""
         tests = self._tests(filters)
         return [held for held in self._held if all(test(held) for test in tests)]
 
-    def asked(self, selectors: t.Sequence[Reference | Digest], filters: Filters) -> list[Facts]:
-        """A row for each of SELECTORS; one that isn't here, or doesn't pass FILTERS, has `present` false."""
+    def find_rows(self, selectors: t.Sequence[Reference | Digest], filters: Filters) -> list[Facts]:
+        """Return a row for each of SELECTORS. If the image doesn't exist, or doesn't pass FILTERS, its `present` is false."""
         tests = self._tests(filters)
         rows: list[Facts] = []
         for selector in selectors:
-            held = self._choosing.find(selector)
+            held = self._filter.find(selector)
             if held is not None and all(test(held) for test in tests):
                 rows.append(self._facts(held))
             else:
@@ -105,24 +106,24 @@ class Inspector:
         return rows
 
     def history(self, selector: Reference | Digest) -> Facts:
-        """Which image it is, and how it was made, newest first.
+        """Return the name and digest of an image, and its history with the newest step first.
 
-        Raises ImageNotFound for one that isn't here, PlatformMissing for a platform that isn't, StoreDamaged where that is since something was lost.
+        Raises ImageNotFound or PlatformMissing if it doesn't exist, StoreDamaged if it is missing because a part of the image is lost.
         """
-        held = self._choosing.resolve(selector)
+        held = self._filter.resolve(selector)
         try:
             image = self._image(held)
         except PlatformMissing:
-            held.check_whole()
+            held.check_complete()
             raise
         config = held.config(image)
         if image is None or config is None:
-            held.check_whole()
-            raise ImageNotFound(f"{selector} is in {self._place}, but nothing of it that has a history")
+            held.check_complete()
+            raise ImageNotFound(f"{selector} is in {self._place}, but has no history")
         return {"name": str(held.name) if held.name is not None else None, "digest": str(held.digest), "history": history_facts(image, config)}
 
     def _image(self, held: InspectedImage) -> ImageNode | None:
-        """The image of the platform asked for; else the one that stands for all. Raises PlatformMissing."""
+        """Return the image of the requested platform, else the preferred one. Raises PlatformMissing."""
         if held.graph is None or not self._platforms:
             return preferred_image(held.graph, None, self._host) if held.graph is not None else None
         entries = held.graph.images_by_platform
@@ -132,7 +133,7 @@ class Inspector:
                 return choose_platform(platform, entries, held.label)
         return choose_platform(last, entries, held.label)
 
-    def _serves(self, held: InspectedImage) -> bool:
+    def _has_platform(self, held: InspectedImage) -> bool:
         try:
             return self._image(held) is not None
         except PlatformMissing:
@@ -141,14 +142,14 @@ class Inspector:
     # Filters.
 
     def _tests(self, filters: Filters) -> list[t.Callable[[InspectedImage], bool]]:
-        return [*([self._serves] if self._platforms else []), *self._choosing.tests(filters)]
+        return [*([self._has_platform] if self._platforms else []), *self._filter.tests(filters)]
 
     def _labels(self, held: InspectedImage) -> t.Mapping[str, str]:
         config = held.config(self._image(held))
         return config.labels if config is not None else {}
 
     def created(self, held: InspectedImage) -> datetime.datetime | None:
-        """When an image was made, as the config says that stands for all of its platforms."""
+        """Return the creation time in the config of the preferred platform."""
         config = held.config(self._image(held))
         return config.created_at if config is not None else None
 
@@ -156,7 +157,7 @@ class Inspector:
 
     @functools.cached_property
     def _names(self) -> dict[Digest, list[Reference]]:
-        """All names of each digest."""
+        """Return all names of each digest."""
         names: dict[Digest, list[Reference]] = {}
         for held in self._held:
             names.setdefault(held.digest, []).extend([held.name] if held.name is not None else [])
@@ -196,7 +197,7 @@ def make_inspector(place: Store | Archive, host: Platform, selection: Selection 
 
 
 def images_in_store(store: Store) -> list[InspectedImage]:
-    """All images of the store, in its order."""
+    """Return all images of the store, in the order of its index."""
     return [
         InspectedImage(
             entry.name,
@@ -210,7 +211,7 @@ def images_in_store(store: Store) -> list[InspectedImage]:
 
 
 def images_in_archive(archive: Archive) -> list[InspectedImage]:
-    """All images of an archive, once for each of their names."""
+    """Return all images of an archive, once for each of their names."""
     rooted = [(image, archive.saved_root(image)) for image in archive.images]
     names: dict[Descriptor, int] = {}
     for image, root in rooted:
@@ -221,13 +222,13 @@ def images_in_archive(archive: Archive) -> list[InspectedImage]:
 
     @functools.cache
     def graph(root: Descriptor) -> Graph | None:
-        return _whole_in_archive(archive, graphs.read(root, names[root]))
+        return _complete_in_archive(archive, graphs.read(root, names[root]))
 
     return [InspectedImage(name, root, functools.partial(graph, root), configs) for image, root in rooted for name in image.names or (None,)]
 
 
-def _whole_in_archive(archive: Archive, graph: Graph | None) -> Graph | None:
-    """The images of GRAPH that the archive holds with all their blobs."""
+def _complete_in_archive(archive: Archive, graph: Graph | None) -> Graph | None:
+    """Return GRAPH with only those images that the archive has with all their blobs."""
     if graph is None:
         return None
     images = tuple(image for image in graph.images if all(archive.has_blob(blob.digest) for blob in image.manifest.blobs))
@@ -235,7 +236,7 @@ def _whole_in_archive(archive: Archive, graph: Graph | None) -> Graph | None:
 
 
 def history_facts(image: ImageNode, config: ImageConfig) -> list[Facts]:
-    """The steps of a config with the layers they made, newest first. Layers of which the history says nothing have a step of their own."""
+    """Return the steps of a config with the layers that they made, newest first. A layer without a history entry gets a separate step."""
     layers = _layer_facts(image, config)
     steps: list[Facts] = []
     for entry in config.history:
@@ -273,27 +274,27 @@ def _layer_facts(image: ImageNode | None, config: ImageConfig | None) -> list[Fa
 
 
 def _content_facts(graph: Graph | None) -> list[Facts]:
-    """What the size is made of, each digest once."""
+    """Return digest and size of all content of an image, each digest once."""
     sizes = {descriptor.digest: descriptor.size for descriptor in graph.content} if graph is not None else {}
     return [{"digest": str(digest), "size": size} for digest, size in sizes.items()]
 
 
 def _child_facts(graph: Graph | None) -> list[Facts]:
-    """A row for each entry of an image's index: whether all of it is here."""
+    """Return a row for each entry of an image's index, with whether all of that entry is present."""
     if graph is None:
         return []
     index = read_manifest(graph.documents[graph.root], graph.root.media_type, str(graph.root.digest))
     if not isinstance(index, Index):
         return []
-    # A manifest is here with its blobs; of an index within the index that is told by its own images.
-    here = {image.descriptor.digest for image in graph.images} | {document.digest for document in graph.documents if document.is_index}
+    # A manifest counts as present with its blobs, a nested index with its document: its images have rows too.
+    present = {image.descriptor.digest for image in graph.images} | {document.digest for document in graph.documents if document.is_index}
     return [
         {
             "digest": str(child.digest),
             "platform": str(child.platform) if child.platform is not None else None,
             "size": child.size,
             "media_type": child.media_type,
-            "present": child.digest in here,
+            "present": child.digest in present,
         }
         for child in index.manifests
     ]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning a load: archive -> store."""
+"""Plan a load: archive -> store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
 
 @dataclasses.dataclass(frozen=True)
 class _Candidate:
-    """An image of the archive under one of its names, or without any."""
+    """An image of the archive under one of its names, or without a name."""
 
     root: Descriptor
     name: Reference | None
@@ -50,16 +50,16 @@ class _Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class _ImageToLoad:
-    """The wanted part of an image in the archive, the names that it will have, and what the store has of it afterwards."""
+    """The selected part of an image in the archive, its new names, and the image as the store has it afterwards."""
 
     graph: Graph
     names: tuple[Reference, ...]
-    after: Graph  # with what of the image is in the store already
+    after: Graph  # GRAPH with the platforms that are in the store already
     is_damaged: bool
 
     @property
     def state(self) -> RefState:
-        """What its names point at afterwards."""
+        """Return what its names point at afterwards."""
         return RefState(self.graph.root.digest, tuple(self.after.platforms))
 
 
@@ -73,7 +73,7 @@ def plan_load(
     selection: Selection | None,
     host: Platform,
 ) -> TransferPlan:
-    """Plan to load images of ARCHIVE into STORE: all of them or none. `names` and `selection` are None if everything is meant.
+    """Plan to load images of ARCHIVE into STORE: all of them or none. `names` and `selection` are None for all.
 
     Raises ImageNotFound for a name that the archive doesn't hold and for a missing base, CorruptArchive for missing content, PlatformMissing, NameTaken,
     and DigestMismatch for a blob that is known to be wrong.
@@ -84,7 +84,7 @@ def plan_load(
 
 @dataclasses.dataclass(frozen=True)
 class _Loader:
-    """How an archive is loaded in this run. `names` and `selection` are None where everything is meant; `renames` are old and new names."""
+    """The options of one load. `names` and `selection` are None for all; `renames` are old and new names."""
 
     store: Store
     archive: Archive
@@ -95,37 +95,32 @@ class _Loader:
     host: Platform
 
     def plan(self) -> TransferPlan:
-        """The plan for all images wanted: all of them are loaded or none is.
-
-        Raises ImageNotFound for a name that the archive lacks and for a base that isn't here, CorruptArchive for content that is lacking, PlatformMissing,
-        NameTaken, DigestMismatch for a blob that is seen to be another one than it should be.
-        """
         self.store.reload()
         read = bound_reads(self._read, self.archive.path)
-        wanted = self._wanted(read)
+        wanted = self._choose_images(read)
         graphs: dict[Digest, Graph] = {}
         for candidate in wanted:
             if candidate.digest not in graphs:
-                graphs[candidate.digest] = self._graph(candidate, read)
+                graphs[candidate.digest] = self._read_graph(candidate, read)
         names = self._new_names(wanted, graphs)
         self._check_layers(wanted, graphs)
         images = [self._image_to_load(graph, _names_of(digest, names)) for digest, graph in graphs.items()]
-        self._refuse_name_for_two(images)
-        rows = [row for image in images for row in self._planned(image)]
+        self._reject_shared_names(images)
+        rows = [row for image in images for row in self._plan_image(image)]
         order = list(dict.fromkeys(str(name or candidate.digest) for candidate, name in names.items()))
-        places = {label: place for place, label in enumerate(order)}
-        return TransferPlan(sorted(rows, key=lambda row: places[row.requested]), all_or_nothing=True)
+        positions = {label: position for position, label in enumerate(order)}
+        return TransferPlan(sorted(rows, key=lambda row: positions[row.requested]), all_or_nothing=True)
 
-    # What is wanted of the archive.
+    # The images to load.
 
-    def _wanted(self, read: Read) -> list[_Candidate]:
-        """In the order asked for, else that of the archive."""
+    def _choose_images(self, read: Read) -> list[_Candidate]:
+        """Return the images to load, in the order of the request, else of the archive."""
         rooted = [(self.archive.saved_root(image), image.names) for image in self.archive.images]
-        held = [_Candidate(root, name) for root, names in rooted for name in names or (None,)]
-        if not held:
+        candidates = [_Candidate(root, name) for root, names in rooted for name in names or (None,)]
+        if not candidates:
             raise ImageNotFound(f"{self.archive.path} is an archive without any image")
         if self.names is None:
-            return list(dict.fromkeys(held))
+            return list(dict.fromkeys(candidates))
 
         @functools.cache
         def ids_of(root: Descriptor) -> list[Digest]:
@@ -137,27 +132,27 @@ class _Loader:
 
         chosen: dict[_Candidate, None] = {}
         for name in self.names:
-            found = find_matching(held, name, image_ids)
+            found = find_matching(candidates, name, image_ids)
             if not found:
-                told = ", ".join(sorted(candidate.label for candidate in held)[:20])
-                raise ImageNotFound(f"{name} is not in {self.archive.path}; it holds {told}")
+                labels = ", ".join(sorted(candidate.label for candidate in candidates)[:20])
+                raise ImageNotFound(f"{name} is not in {self.archive.path}; it holds {labels}")
             chosen.update(dict.fromkeys(found))
         return list(chosen)
 
-    def _graph(self, candidate: _Candidate, read: Read) -> Graph:
+    def _read_graph(self, candidate: _Candidate, read: Read) -> Graph:
         label = f"{self.archive.path}: {candidate.label}"
         choice = choose_platforms(self.selection) if self.selection is not None and not self.selection.everything else choose_all
         graph = read_graph(candidate.root, label, read, choice)
         if graph is None:
-            raise self._lacking(label, [candidate.root])
+            raise self._missing_content(label, [candidate.root])
         if graph.absent and self.selection is not None:
             raise PlatformMissing(f"{label} is in the archive without {', '.join(str(child.platform or child.digest) for child in graph.absent[:5])}")
         if not graph.images:
-            raise self._lacking(label, list(graph.absent))
-        lacking = [blob for blob in graph.blobs if not self.archive.has_blob(blob.digest) and not self.store.has_blob(blob)]
-        lacking += [child for child in graph.absent if child.digest in self.archive.base_digests]
-        if lacking:
-            raise self._lacking(label, lacking)
+            raise self._missing_content(label, list(graph.absent))
+        missing = [blob for blob in graph.blobs if not self.archive.has_blob(blob.digest) and not self.store.has_blob(blob)]
+        missing += [child for child in graph.absent if child.digest in self.archive.base_digests]
+        if missing:
+            raise self._missing_content(label, missing)
         for blob in graph.blobs:
             if not self.store.has_blob(blob):
                 self.archive.check_blob(blob)
@@ -166,23 +161,25 @@ class _Loader:
         return graph
 
     def _check_layers(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
-        """Raises UnsupportedFormat for too many layers: each name of an image is planned with all of them."""
+        """Raise UnsupportedFormat for too many layers: each name of an image is planned with all of them."""
         counts = {digest: sum(len(image.manifest.layers) for image in graph.images) for digest, graph in graphs.items()}
         check_layers(sum(counts[candidate.digest] for candidate in wanted), self.archive.path)
 
     def _read(self, descriptor: Descriptor) -> bytes | None:
         return self.archive.read_document(descriptor) or self.store.read_document(descriptor)
 
-    def _lacking(self, label: str, lacking: t.Sequence[Descriptor]) -> CorruptArchive | ImageNotFound:
-        told = ", ".join(str(descriptor.digest) for descriptor in lacking[:10]) + (" and more" if len(lacking) > 10 else "")
-        if any(descriptor.digest in self.archive.base_digests for descriptor in lacking):
-            return ImageNotFound(f"{label} stands on content of an earlier archive that is not in {self.store.path}: {told}; load that archive first")
-        return CorruptArchive(f"{label} is not whole: the archive lacks {told}")
+    def _missing_content(self, label: str, missing: t.Sequence[Descriptor]) -> CorruptArchive | ImageNotFound:
+        """Return the error for MISSING content. An archive records only digests of its base, so the message can't give the base's path."""
+        digests = ", ".join(str(descriptor.digest) for descriptor in missing[:10]) + (" and more" if len(missing) > 10 else "")
+        if any(descriptor.digest in self.archive.base_digests for descriptor in missing):
+            advice = "first load the archive that was given as base when this one was saved"
+            return ImageNotFound(f"{label} is a delta, and content of its base is missing in {self.store.path}: {digests}; {advice}")
+        return CorruptArchive(f"{label} is incomplete: the archive is missing {digests}")
 
     # Names.
 
     def _new_names(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> dict[_Candidate, Reference | None]:
-        """Names that are renamed one by one; an image without a name, or as a whole, by its digest or ID."""
+        """Return the new name of each image. A key of `rename` is one name, or a digest or ID, which renames every name of that image."""
         renamed: dict[_Candidate, Reference] = {}
         for key, new in self.renames:
             found = find_matching(wanted, key, lambda candidate: [image.manifest.config.digest for image in graphs[candidate.digest].images])
@@ -193,7 +190,7 @@ class _Loader:
                     raise InvalidOption(f"rename gives {candidate.label} two new names, {renamed[candidate]} and {new}")
         return {candidate: renamed.get(candidate, candidate.name) for candidate in wanted}
 
-    def _refuse_name_for_two(self, images: t.Sequence[_ImageToLoad]) -> None:
+    def _reject_shared_names(self, images: t.Sequence[_ImageToLoad]) -> None:
         digests: dict[Reference, Digest] = {}
         for image in images:
             for name in image.names:
@@ -204,18 +201,18 @@ class _Loader:
 
     # The plan.
 
-    def _planned(self, image: _ImageToLoad) -> list[ImagePlan]:
+    def _plan_image(self, image: _ImageToLoad) -> list[ImagePlan]:
         """Return a row for each name of an image, or one for an image without a name."""
         named = {name: self.store.index.get_named(name) for name in image.names}
-        given = tuple(name for name, before in named.items() if not self._is_kept(name, before, image.graph))
-        moves = tuple(blob for blob in image.graph.blobs if not self.store.has_blob(blob)) if given or not named else ()
+        new_names = tuple(name for name, before in named.items() if not self._is_kept(name, before, image.graph))
+        moves = tuple(blob for blob in image.graph.blobs if not self.store.has_blob(blob)) if new_names or not named else ()
         unnamed = next(iter(self.store.index.find_by_digest(image.graph.root.digest)), None)
-        before = [named[name] for name in given] if named else [unnamed]
+        before = [named[name] for name in new_names] if named else [unnamed]
         transfer = Transfer(
             self.archive,
             self.store,
             image.graph,
-            given,
+            new_names,
             platforms_to_record(image.graph, self.selection),
             moves=moves,
             reused=image.graph.blobs_without(moves),
@@ -225,7 +222,7 @@ class _Loader:
         if not named:
             return [self._plan_unnamed(image, unnamed, transfer)]
         return [
-            self._plan_name(image, name, entry, transfer) if name in given or entry is None else self._plan_kept(name, entry)
+            self._plan_name(image, name, entry, transfer) if name in new_names or entry is None else self._plan_kept(name, entry)
             for name, entry in named.items()
         ]
 
@@ -234,13 +231,15 @@ class _Loader:
         if before is None or before.digest == graph.root.digest or self.existing == OVERWRITE:
             return False
         if self.existing == FAIL:
-            raise NameTaken(f"{name} is in {self.store.path} already, for another image; existing: overwrite would move it, keep would leave it")
+            raise NameTaken(
+                f"{name} is in {self.store.path} already, for another image; set existing to overwrite to move it, or to keep to leave it"
+            )
         return True
 
     def _plan_name(self, image: _ImageToLoad, name: Reference, before: Entry | None, transfer: Transfer) -> ImagePlan:
         was, will_be = ref_state(self.store, before), image.state
-        place = f", in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
-        action = f"load {name} ({short_digest(will_be.digest)}){place}: {self._amount(image.graph)}"
+        replaced = f", in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
+        action = f"load {name} ({short_digest(will_be.digest)}){replaced}: {self._describe_missing(image.graph)}"
         return ImagePlan(
             requested=str(name),
             image=image_facts(str(name), image.after, self.selection, self.host),
@@ -257,7 +256,7 @@ class _Loader:
             requested=str(digest),
             image=image_facts(None, image.after, self.selection, self.host),
             changes=(RefChange(str(digest), was, will_be),),
-            actions=(f"load the unnamed image {digest}: {self._amount(image.graph)}",) if transfer.pending else (),
+            actions=(f"load the unnamed image {digest}: {self._describe_missing(image.graph)}",) if transfer.pending else (),
             transfer=transfer,
             results={"previous_digest": None, "kept": False},
         )
@@ -275,7 +274,7 @@ class _Loader:
     def _image_to_load(self, graph: Graph, names: tuple[Reference, ...]) -> _ImageToLoad:
         return _ImageToLoad(graph, names, merge_with_store(self.store, graph, self._read), is_damaged(self.store, graph))
 
-    def _amount(self, graph: Graph) -> str:
+    def _describe_missing(self, graph: Graph) -> str:
         return describe_transfer([blob for blob in graph.blobs if not self.store.has_blob(blob)])
 
 

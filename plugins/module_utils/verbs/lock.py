@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning a lock: names of registries -> the lock file."""
+"""Plan a lock: names at registries -> the lock file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class _LockedName:
-    """What was found out of one name: what was locked, what is to be locked now, and what the registry has, None where it wasn't asked or has nothing."""
+    """One name: its image in the lock file before and after, and its `current` digest at the registry, None without a request or if the tag is gone."""
 
     reference: Reference
     was: LockedImage | None
@@ -42,7 +42,7 @@ class _LockedName:
 
     @property
     def drift(self) -> dict[str, str | None] | None:
-        """For a tag that has moved away from the digest that is locked; it may be gone, too."""
+        """Return the drift of a tag that points at another digest than the locked one, or that is gone; None without drift."""
         if self.locked is None or self.endpoint is None or self.reference.digest is not None or self.current == self.locked.digest:
             return None
         current = str(self.current) if self.current is not None else None
@@ -63,8 +63,8 @@ def plan_lock(
 ) -> LockPlan:
     """Plan a lock file at PATH of these names and no others. If one of them can't be resolved the file stays unchanged.
 
-    `now` is recorded with names that are resolved anew; a new file gets MODE. Raises UnsupportedFormat for a file that is no lock file, InvalidOption for
-    one name with two digests.
+    `now` is recorded with names that get another digest; a new file gets MODE. Raises UnsupportedFormat for a file that is no lock file, InvalidOption
+    for one name with two digests and for a file that would be too long.
     """
     locker = _Locker(path=path, repository=repository, selection=selection, host=host, update=update, now=now, mode=mode)
     return locker.plan(references, workers)
@@ -72,7 +72,7 @@ def plan_lock(
 
 @dataclasses.dataclass(frozen=True)
 class _Locker:
-    """How names are locked in this run. `now` is the time that is noted with what is resolved anew, `mode` that of a file that is written."""
+    """The options of one lock, as `plan_lock` documents them."""
 
     path: str
     repository: t.Callable[[Reference], Repository]
@@ -83,14 +83,10 @@ class _Locker:
     mode: int
 
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> LockPlan:
-        """The lock file of these names and no others. Where one of them can't be had the file stays as it is.
-
-        Raises UnsupportedFormat for a file that is there and no lock file, InvalidOption for one name with two digests and for more than a file may hold.
-        """
         unique = list(dict.fromkeys(references))
         reject_conflicting_references(unique)
         before = read_lock_file(self.path)
-        findings = workers.map(lambda reference: self._found_or_error(reference, before), unique)
+        findings = workers.map(lambda reference: self._resolve_or_error(reference, before), unique)
         if any(finding.error is not None for finding in findings):
             return LockPlan(
                 [self._row(dataclasses.replace(finding, locked=finding.was)) for finding in findings],
@@ -114,21 +110,21 @@ class _Locker:
             lock_after=after,
         )
 
-    # What a name stands for.
+    # Resolving names.
 
-    def _found_or_error(self, reference: Reference, before: LockFile | None) -> _LockedName:
+    def _resolve_or_error(self, reference: Reference, before: LockFile | None) -> _LockedName:
         was = before.find(reference) if before is not None else None
         same_platforms = before is not None and before.platform == LockFile.of((), self.selection).platform
         try:
-            finding = self._found(reference, was, same_platforms)
+            finding = self._resolve(reference, was, same_platforms)
             return dataclasses.replace(finding, warning=self._warning(reference, finding.locked))
         except LongshoreError as error:
             return _LockedName(reference, was, None, error=error)
 
-    def _found(self, reference: Reference, was: LockedImage | None, same_platforms: bool) -> _LockedName:
-        """What the task wants of a name. What is locked stays, unless the task gives another digest, or is to update and the tag has moved.
+    def _resolve(self, reference: Reference, was: LockedImage | None, same_platforms: bool) -> _LockedName:
+        """Return the image to lock for a name. A locked digest stays, unless the task gives another one, or updates and the tag has moved.
 
-        A digest that is locked as the task gives it needs no registry.
+        A name with the digest that is locked already needs no request.
         """
         if was is not None and reference.digest == was.digest and same_platforms:
             return _LockedName(reference, was, was)
@@ -146,7 +142,7 @@ class _Locker:
         return _LockedName(reference, was, locked, current, repository.answered_by)
 
     def _read(self, reference: Reference, was: LockedImage | None, repository: Repository) -> LockedImage:
-        """The image as the registry has it. A name that stands for the same digest as before keeps the time at which that was found."""
+        """Return the image at the registry. A name that keeps its digest keeps the time at which that was resolved."""
         root = repository.fetch_manifest(reference)
         graph = read_graph(root, str(reference), repository.read_document, choose_platforms(self.selection))
         if graph is None:
@@ -155,7 +151,7 @@ class _Locker:
         return LockedImage.of_graph(reference.name, graph, resolved_at)
 
     def _warning(self, reference: Reference, locked: LockedImage | None) -> str | None:
-        """An image that was locked before may be for another platform than the one that is asked for now."""
+        """Return a warning if the image is for another platform than the requested one, which an image that was locked earlier may be."""
         if locked is None or locked.is_index or not locked.platforms:
             return None
         return check_single_platform(locked.platforms[0].platform, self.selection, str(reference))
@@ -214,11 +210,11 @@ class LockPlan(Plan):
 
 
 def _extra_actions(path: str, before: LockFile | None, after: LockFile, rows: t.Sequence[ImagePlan]) -> tuple[str, ...]:
-    """Return the changes beside those of the images: names that are no longer requested, or a file that changes in nothing but its platforms."""
+    """Return the changes that belong to no image: names that are no longer requested, or a file in which only the platforms change."""
     if before == after:
         return ()
     requested = {image.requested for image in rows}
-    gone = tuple(f"unlock {name}: it is no longer asked for" for name in _states(before) if name not in requested)
+    gone = tuple(f"unlock {name}: it is no longer requested" for name in _states(before) if name not in requested)
     return gone or (() if any(image.actions for image in rows) else (f"write {path}",))
 
 
@@ -229,11 +225,11 @@ def read_lock_file(path: str) -> LockFile | None:
     """
     with FilePlace(path) as place:
         place.require_writable()
-        stranger = place.planted_by()
-        if stranger is not None:
-            # Its digests would be kept, and images pulled by them.
+        owner = place.planted_by()
+        if owner is not None:
+            # Another user could plant digests, and images would be pulled by them.
             raise InputOutputError(
-                f"{path} belongs to another user (uid {stranger}) in a folder that others may write to, and is not trusted; remove it"
+                f"{path} belongs to another user (uid {owner}) in a folder that others may write to, and is not trusted; remove it"
             )
         if place.status() is None:
             return None
@@ -242,11 +238,11 @@ def read_lock_file(path: str) -> LockFile | None:
     try:
         return LockFile.parse(data, path)
     except UnsupportedFormat as error:
-        raise UnsupportedFormat(f"{error.message}; it was left as it is: mend it, or remove it to lock everything anew") from error
+        raise UnsupportedFormat(f"{error.message}; the file was not changed; correct it, or remove it to lock all names again") from error
 
 
 def _states(lock: LockFile | None) -> dict[str, t.Any]:
-    """The names of a lock file in the words of a diff."""
+    """Return the names of a lock file as they appear in a diff."""
     images = lock.images if lock is not None else ()
     return {str(image.name): RefState(image.digest, tuple(str(item.platform) for item in image.platforms)).facts() for image in images}
 

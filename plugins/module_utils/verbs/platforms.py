@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of an image travels: all of it, one of its platforms, or a new index over several; and what a store has of it afterwards."""
+"""Select the platforms of an image that are copied: all, one, or several with a new index; and merge them with those in a store."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if t.TYPE_CHECKING:
 
 
 def select_platforms(root: Descriptor, label: str, read: Read, selection: Selection | None, level: int = 1) -> Graph:
-    """The image at ROOT as far as SELECTION wants it; all that is there without one. LABEL names it in messages.
+    """Return the selected platforms of the image at ROOT; without SELECTION all that exist. LABEL is its name in messages.
 
-    For one platform of an index that is its manifest, for several a new index. LEVEL is that of ROOT in the image. Raises PlatformMissing for a platform that
-    isn't there, UnsupportedFormat for indexes that nest too deep.
+    For one platform of an index the result is its manifest, for several a new index. LEVEL is the depth of ROOT in the image.
+    Raises PlatformMissing for a platform that doesn't exist, UnsupportedFormat for indexes that nest too deep.
     """
     if level > MAX_LEVELS:
         raise UnsupportedFormat(f"{label} nests indexes more than {MAX_LEVELS} levels deep")
@@ -42,60 +42,58 @@ def select_platforms(root: Descriptor, label: str, read: Read, selection: Select
     chosen = list(dict.fromkeys(choose_platforms(selection)(parsed, label, Position(level, read))))
     for child in chosen:
         if read(child) is None:
-            raise _not_here(label, [child], selection)
+            raise _platform_missing(label, [child], selection)
     if len(chosen) == 1:
         return select_platforms(chosen[0], label, read, selection, level + 1) if chosen[0].is_index else read_image(chosen[0], label, read)
     if any(child.is_index for child in chosen):
-        raise UnsupportedFormat(
-            f"{label} has indexes within its index, of which several platforms alone can't be taken; ask for one platform, or for all"
-        )
+        raise UnsupportedFormat(f"{label} has nested indexes, from which several platforms can't be selected; select one platform, or all")
     made = parsed.only({child.digest for child in chosen})
     new_root = Descriptor(parsed.media_type, Digest.of(made), len(made))
     return read_image(new_root, label, lambda descriptor: made if descriptor.digest == new_root.digest else read(descriptor))
 
 
 def select_complete(root: Descriptor, label: str, read: Read, selection: Selection | None) -> Graph:
-    """As chosen_part, for places that refuse an index of which something is lacking. Raises PlatformMissing for one."""
+    """Select platforms as `select_platforms` does, for places that refuse an incomplete index. Raises PlatformMissing for one."""
     graph = select_platforms(root, label, read, selection)
     reject_sparse(graph, label)
     return graph
 
 
 def reject_sparse(graph: Graph, label: str) -> None:
-    """Raises PlatformMissing for an index of which something is lacking."""
+    """Raise PlatformMissing for an index with missing entries."""
     if graph.absent:
-        held = ", ".join(graph.platforms) or "no platform"
+        present = ", ".join(graph.platforms) or "no platform"
         raise PlatformMissing(
-            f"{label} is here only for {held} of the {len(graph.absent) + len(graph.images)} images in its index; give platform to push those"
+            f"{label} is here only for {present} of the {len(graph.absent) + len(graph.images)} images in its index; give platform to push those"
         )
 
 
 def select_stored(whole: Graph, selection: Selection | None, label: str) -> Graph:
-    """The platforms of WHOLE that SELECTION wants, which must be there; without one, all that are. An index keeps its bytes, whatever travels of it."""
+    """Return the selected platforms of WHOLE, without SELECTION all. An index keeps its bytes. Raises PlatformMissing for a missing platform."""
     if selection is None or selection.everything:
         return whole
     if not whole.root.is_index:
         check_single_platform(whole.images[0].platform, selection, label)
         return whole
-    here = {descriptor.digest: data for descriptor, data in whole.documents.items()}
-    part = read_image(whole.root, label, lambda descriptor: here.get(descriptor.digest), choose_platforms(selection))
+    documents_by_digest = {descriptor.digest: data for descriptor, data in whole.documents.items()}
+    part = read_image(whole.root, label, lambda descriptor: documents_by_digest.get(descriptor.digest), choose_platforms(selection))
     if part.absent or not part.images:
-        raise _not_here(label, part.absent, selection)
+        raise _platform_missing(label, part.absent, selection)
     wanted = {descriptor.digest for descriptor in part.documents}
     images = tuple(image for image in whole.images if image.descriptor.digest in wanted)
     documents = {descriptor: data for descriptor, data in whole.documents.items() if descriptor.digest in wanted}
-    left = tuple(image.descriptor for image in whole.images if image.descriptor.digest not in wanted)
-    return dataclasses.replace(whole, images=images, documents=documents, absent=(*whole.absent, *left))
+    left_out = tuple(image.descriptor for image in whole.images if image.descriptor.digest not in wanted)
+    return dataclasses.replace(whole, images=images, documents=documents, absent=(*whole.absent, *left_out))
 
 
-def _not_here(label: str, lacking: t.Sequence[Descriptor], selection: Selection) -> PlatformMissing:
-    """An index within another may say nothing of platforms: then what was asked for is told."""
-    platform = next((str(child.platform) for child in lacking if child.platform is not None), ", ".join(selection.words()))
+def _platform_missing(label: str, missing: t.Sequence[Descriptor], selection: Selection) -> PlatformMissing:
+    """Return the error for a missing platform. The entry of a nested index may have no platform: then the error names the requested ones."""
+    platform = next((str(child.platform) for child in missing if child.platform is not None), ", ".join(selection.words()))
     return PlatformMissing(f"{label} is not here for {platform}; pull it for this platform first")
 
 
 def read_image(root: Descriptor, label: str, read: Read, choice: Choice = choose_all) -> Graph:
-    """All of an image that is there, as far as CHOICE wants it. Raises UnsupportedFormat where not even its first document is."""
+    """Return what exists of an image and CHOICE selects. Raises UnsupportedFormat if its root can't be read."""
     graph = read_graph(root, label, read, choice)
     if graph is None:
         raise UnsupportedFormat(f"{label} can't be read")
@@ -103,15 +101,15 @@ def read_image(root: Descriptor, label: str, read: Read, choice: Choice = choose
 
 
 def merge_with_store(store: Store, graph: Graph, read: Read) -> Graph:
-    """GRAPH together with what of the image is in the store already: platforms add up. READ reads configs."""
+    """Return GRAPH with the platforms of the image that are in the store already added. READ reads configs."""
     documents = {descriptor.digest: data for descriptor, data in graph.documents.items()}
 
-    def read_there(descriptor: Descriptor) -> bytes | None:
+    def read_any(descriptor: Descriptor) -> bytes | None:
         if descriptor.is_document:
             return documents.get(descriptor.digest) or store.read_document(descriptor)
         return read(descriptor)
 
-    whole = read_graph(graph.root, str(graph.root.digest), read_there)
+    whole = read_graph(graph.root, str(graph.root.digest), read_any)
     return whole if whole is not None else graph
 
 
@@ -120,7 +118,7 @@ def is_damaged(store: Store, graph: Graph) -> bool:
 
 
 def platforms_to_record(graph: Graph, selection: Selection | None) -> Selection | None:
-    """Which platforms the store's entry of an index promises from now on."""
+    """Return the platforms that the store's entry of an index must keep complete from now on."""
     if not graph.root.is_index:
         return None
     if selection is not None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names and images that stay whatever a policy says."""
+"""The option `protect`: names and images that a retention policy never removes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _Image = t.TypeVar("_Image", bound=Named)
 
 @dataclasses.dataclass(frozen=True)
 class Protection:
-    """What a user wants to stay."""
+    """Globs and selectors of images that must stay."""
 
     patterns: tuple[re.Pattern[str], ...] = ()
     selectors: tuple[Reference | Digest, ...] = ()
 
     @classmethod
     def parse(cls, texts: t.Sequence[str]) -> Protection:
-        """Globs on the normalised name, and names, digests and IDs as they are. Raises InvalidOption for a glob that matches no name: it protects nothing."""
+        """Parse globs on the normalised name, names, digests and IDs. Raises InvalidOption for a glob that can match no name: it would protect nothing."""
         globs = [text for text in texts if is_glob(text)]
         for text in globs:
             registry, slash, _rest = text.partition("/")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning to prune a store by a retention policy."""
+"""Plan to prune a store by a retention policy."""
 
 from __future__ import annotations
 
@@ -32,86 +32,88 @@ _SIGNATURE_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]+)(?:\.[a-z]+)?")
 
 
 def plan_prune(store: Store, policy: Policy, filters: Filters, protection: Protection, host: Platform, now: datetime.datetime) -> Plan:
-    """What goes under POLICY at the time NOW: images that pass FILTERS and aren't protected and, where unnamed images go, all that no image needs."""
+    """Plan to remove the images that POLICY removes at the time NOW. They pass FILTERS and are not protected.
+
+    If the policy removes unnamed images, content that no image needs is deleted too.
+    """
     entries = store.index.entries
     candidates = _candidates(store, filters, protection, host)
-    let_go = set(policy.let_go(candidates, now))
-    leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in let_go]
-    sweep = find_garbage(store, leaving, policy.dangling)
-    garbage = (*sweep.freed, *sweep.strays)
-    step = RemoveFromStore(store, tuple(leaving), garbage, tuple(sweep.unfinished))
+    removed = set(policy.select_removable(candidates, now))
+    leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in removed]
+    garbage = find_garbage(store, leaving, policy.dangling)
+    step = RemoveFromStore(store, tuple(leaving), (*garbage.freed, *garbage.strays), tuple(garbage.unfinished))
     return Plan(
         [removed_image(store, entry, host) for entry in leaving],
-        removal_facts(leaving, remaining_entries(store, leaving), sweep.size),
-        steps=[step] if leaving or sweep.actions() else [],
-        extra_actions=sweep.actions(),
-        extra_warnings=sweep.concerns(),
+        removal_facts(leaving, remaining_entries(store, leaving), garbage.size),
+        steps=[step] if leaving or garbage.actions() else [],
+        extra_actions=garbage.actions(),
+        extra_warnings=garbage.warnings(),
     )
 
 
 def _candidates(store: Store, filters: Filters, protection: Protection, host: Platform) -> list[Candidate]:
-    """Each entry of the store as the policy sees it, in their order."""
+    """Return the candidates of the policy: one for each entry of the store, in order."""
     entries = store.index.entries
-    all_held = [InspectedImage(entry.name, entry.descriptor, functools.partial(store.read_graph, entry), store.read_document) for entry in entries]
-    inspector = Inspector(all_held, f"the store {store.path}", host)
-    chosen = {id(held) for held in inspector.passing(filters)}
-    companions = _companions(all_held)
+    images = [InspectedImage(entry.name, entry.descriptor, functools.partial(store.read_graph, entry), store.read_document) for entry in entries]
+    inspector = Inspector(images, f"the store {store.path}", host)
+    chosen = {id(image) for image in inspector.find_matching(filters)}
+    subjects = _find_subjects(images)
     return [
         Candidate(
-            name=held.name,
-            digest=held.digest,
-            created=_created(inspector, held),
-            chosen=id(held) in chosen,
-            protected=protection.covers(held, lambda one: one.image_ids) or _has_foreign_name(entry),
-            companion_of=companions.get(held.digest, frozenset()),
+            name=image.name,
+            digest=image.digest,
+            created=_created(inspector, image),
+            chosen=id(image) in chosen,
+            protected=protection.covers(image, lambda one: one.image_ids) or _has_foreign_name(entry),
+            referrer_of=subjects.get(image.digest, frozenset()),
         )
-        for entry, held in zip(entries, all_held)
+        for entry, image in zip(entries, images)
     ]
 
 
 def _has_foreign_name(entry: Entry) -> bool:
-    """Another tool's short name, such as `latest`: no name to us, but somebody means to keep that image."""
+    """Return whether the entry has a short name of another tool, such as `latest`. It is no reference, but its owner wants to keep the image."""
     return entry.name is None and not entry.is_anonymous
 
 
-def _created(inspector: Inspector, held: InspectedImage) -> datetime.datetime | None:
+def _created(inspector: Inspector, image: InspectedImage) -> datetime.datetime | None:
     try:
-        return inspector.created(held)
+        return inspector.created(image)
     except UnsupportedFormat:
         return None
 
 
-def _companions(images: t.Sequence[InspectedImage]) -> dict[Digest, frozenset[Digest]]:
-    """The images that say something of other images, such as signatures, with the ones that they are about."""
+def _find_subjects(images: t.Sequence[InspectedImage]) -> dict[Digest, frozenset[Digest]]:
+    """Return for each referrer, such as a signature, the images that it refers to."""
     holders: dict[Digest, set[Digest]] = {}
-    for held in images:
-        documents = held.graph.documents if held.graph is not None else ()
-        for digest in (held.digest, *(document.digest for document in documents)):
-            holders.setdefault(digest, set()).add(held.digest)
-    about = {held.digest: subjects for held in images for subjects in [_subjects(held)] if subjects}
-    return {digest: frozenset(_followed(digest, about, holders)) for digest in about}
+    for image in images:
+        documents = image.graph.documents if image.graph is not None else ()
+        for digest in (image.digest, *(document.digest for document in documents)):
+            holders.setdefault(digest, set()).add(image.digest)
+    direct = {image.digest: subjects for image in images for subjects in [_read_subjects(image)] if subjects}
+    return {digest: frozenset(_follow_subjects(digest, direct, holders)) for digest in direct}
 
 
-def _followed(digest: Digest, about: t.Mapping[Digest, set[Digest]], holders: t.Mapping[Digest, set[Digest]]) -> set[Digest]:
-    """The images at the end of the way: a signature of a bill of materials is about the image that this lists."""
+def _follow_subjects(digest: Digest, direct: t.Mapping[Digest, set[Digest]], holders: t.Mapping[Digest, set[Digest]]) -> set[Digest]:
+    """Return the images at the end of the chain: a signature of an SBOM belongs to the image that the SBOM describes."""
     found: set[Digest] = set()
     seen = {digest}
-    ahead = [digest]
-    while ahead:
-        reached = {holder for subject in about[ahead.pop()] for holder in holders.get(subject, {subject})} - seen
+    pending = [digest]
+    while pending:
+        reached = {holder for subject in direct[pending.pop()] for holder in holders.get(subject, {subject})} - seen
         seen |= reached
-        found |= {holder for holder in reached if holder not in about}
-        ahead += [holder for holder in reached if holder in about]
+        found |= {holder for holder in reached if holder not in direct}
+        pending += [holder for holder in reached if holder in direct]
     return found
 
 
-def _subjects(held: InspectedImage) -> set[Digest]:
-    """What an image says that it is about, in its manifest or, as cosign does, by its tag."""
+def _read_subjects(image: InspectedImage) -> set[Digest]:
+    """Return the subjects of an image: from its manifest or, as cosign does, from its tag."""
     subjects: set[Digest] = set()
-    match = _SIGNATURE_TAG.fullmatch(held.name.tag or "") if held.name is not None else None
+    match = _SIGNATURE_TAG.fullmatch(image.name.tag or "") if image.name is not None else None
     if match is not None:
         with contextlib.suppress(InvalidReference):
             subjects.add(Digest(match[1], match[2]))
-    root = held.graph.documents.get(held.root) if held.graph is not None else None
-    subject = read_subject(root, held.label) if root is not None else None
+    root = image.graph.documents.get(image.root) if image.graph is not None else None
+    subject = read_subject(root, image.label) if root is not None else None
     return subjects | ({subject} if subject is not None else set())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning to prune an engine by a retention policy."""
+"""Plan to prune an engine by a retention policy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .retention import Candidate, Policy
 
 @dataclasses.dataclass(frozen=True)
 class NamedEngineImage:
-    """An image of an engine under one of its names, or without any."""
+    """An image of an engine under one of its names, or without a name."""
 
     image: EngineImage
     name: Reference | None
@@ -39,21 +39,21 @@ class NamedEngineImage:
         return str(self.name or self.digest)
 
     @property
-    def known_by(self) -> tuple[Digest, ...]:
-        """Its ID, and the digests of an index or a manifest."""
+    def digests(self) -> tuple[Digest, ...]:
+        """Return the image's ID and the digests of its index and manifest."""
         return (*self.image.digests, *([self.image.image_id] if self.image.image_id is not None else []))
 
 
 @dataclasses.dataclass(frozen=True)
 class Removal:
-    """An image that loses names, each with its row in the results. `whole`: the image goes with them."""
+    """The removal of names of one image, each with its row in the results. If `whole`, the image is deleted with them."""
 
     image: EngineImage
     rows: t.Mapping[Reference | None, ImagePlan]
     whole: bool
 
     @property
-    def words(self) -> list[str]:
+    def engine_names(self) -> list[str]:
         """The names and IDs to pass to the engine."""
         names = [self.image.names[name] for name in self.rows if name is not None]
         return [*names, *(self.image.other_names if len(names) == len(self.image.names) else ())]
@@ -64,7 +64,7 @@ class Removal:
 
 @dataclasses.dataclass(frozen=True)
 class _RemoveFromEngine(Step):
-    """Remove images one after the other. If the engine refuses one the others are removed; if it breaks off, the rest fails with the same error."""
+    """Remove images one after the other. If the engine refuses one, the others are removed; if the connection breaks, the rest fails with the same error."""
 
     engine: PrunableEngine
     removals: t.Sequence[Removal]
@@ -76,8 +76,8 @@ class _RemoveFromEngine(Step):
             try:
                 if broken is not None:
                     raise broken
-                for word in removal.words:
-                    self.engine.remove(word)
+                for engine_name in removal.engine_names:
+                    self.engine.remove(engine_name)
             except EngineRefused as error:
                 label = ", ".join(row.requested for row in removal.rows.values())
                 failures.update(removal.failures(EngineError(f"{label} could not be removed: {error.message}")))
@@ -89,7 +89,7 @@ class _RemoveFromEngine(Step):
 
 @dataclasses.dataclass(frozen=True)
 class EnginePrunePlan(Plan):
-    """The removal of images from an engine."""
+    """The plan that removes images from an engine."""
 
     removals: t.Sequence[Removal] = ()
 
@@ -107,22 +107,25 @@ class EnginePrunePlan(Plan):
 def plan_prune_engine(
     engine: PrunableEngine, policy: Policy, filters: Filters, protection: Protection, host: Platform, now: datetime.datetime
 ) -> EnginePrunePlan:
-    """What goes under POLICY at the time NOW: images that pass FILTERS, aren't protected, and that no container uses, running or not."""
-    # Engines list them in any order, and not always in the same.
+    """Plan to remove the images that POLICY removes at the time NOW.
+
+    They pass FILTERS, are not protected, and no container uses them, running or stopped.
+    """
+    # Engines list images in no fixed order.
     images = sorted(engine.list_prunable_images(host), key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
-    below = {image.parent for image in images}
-    # What has no name and lies below others belongs to them.
-    counted = [image for image in images if image.names or image.digest not in below]
+    parents = {image.parent for image in images}
+    # An unnamed parent of other images is a part of them.
+    counted = [image for image in images if image.names or image.digest not in parents]
     entries = [NamedEngineImage(image, name) for image in counted for name in sorted(image.names, key=str) or (None,)]
     candidates = _candidates(entries, policy, filters, protection, engine)
-    let_go = set(policy.let_go(candidates, now))
-    leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in let_go]
-    going = [entry for entry in leaving if not entry.image.in_use]
-    spared = [entry.label for entry in leaving if entry.image.in_use]
-    removals = _removals(going, images, engine)
+    removed = set(policy.select_removable(candidates, now))
+    leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in removed]
+    removable = [entry for entry in leaving if not entry.image.in_use]
+    in_use = [entry.label for entry in leaving if entry.image.in_use]
+    removals = _removals(removable, images, engine)
     return EnginePrunePlan(
         [row for removal in removals for row in removal.rows.values()],
-        {"engine": engine.title, "in_use": spared},
+        {"engine": engine.title, "in_use": in_use},
         steps=[_RemoveFromEngine(engine, removals)],
         removals=removals,
     )
@@ -131,34 +134,34 @@ def plan_prune_engine(
 def _candidates(
     entries: t.Sequence[NamedEngineImage], policy: Policy, filters: Filters, protection: Protection, engine: PrunableEngine
 ) -> list[Candidate]:
-    """Each as the policy sees it, in their order. Ages are only asked for where they count."""
-    choosing = ImageFilter(
+    """Return the candidates of the policy, in the order of ENTRIES. Creation times are only read if the policy needs them."""
+    image_filter = ImageFilter(
         entries,
         f"{engine.title} at {engine.place}",
         lambda one: one.image.details().created,
         lambda one: one.image.details().labels,
-        lambda one: one.known_by,
+        lambda one: one.digests,
     )
-    tests = choosing.tests(filters)
+    tests = image_filter.tests(filters)
     return [
         Candidate(
             name=entry.name,
             digest=entry.digest,
             created=entry.image.details().created if policy.judges_names else None,
             chosen=all(test(entry) for test in tests),
-            protected=entry.image.has_unknown_name or protection.covers(entry, lambda one: one.known_by),
+            protected=entry.image.has_unknown_name or protection.covers(entry, lambda one: one.digests),
         )
         for entry in entries
     ]
 
 
-def _removals(going: t.Sequence[NamedEngineImage], images: t.Sequence[EngineImage], engine: PrunableEngine) -> list[Removal]:
-    """The images that lose names; one goes with its last name unless one that stays was built on it."""
+def _removals(removable: t.Sequence[NamedEngineImage], images: t.Sequence[EngineImage], engine: PrunableEngine) -> list[Removal]:
+    """Return the removals by image. An image is deleted with its last name unless a remaining image was built on it."""
     names: dict[Digest, list[Reference | None]] = {}
-    for entry in going:
+    for entry in removable:
         names.setdefault(entry.digest, []).append(entry.name)
-    nameless = {image.digest for image in images if len(names.get(image.digest, ())) == (len(image.names) or 1)}
-    gone = nameless - _needed([image for image in images if image.digest not in nameless], images)
+    unnamed = {image.digest for image in images if len(names.get(image.digest, ())) == (len(image.names) or 1)}
+    gone = unnamed - _needed([image for image in images if image.digest not in unnamed], images)
     return [
         Removal(image, {name: _row(NamedEngineImage(image, name), engine) for name in names[image.digest]}, image.digest in gone)
         for image in images
@@ -167,27 +170,27 @@ def _removals(going: t.Sequence[NamedEngineImage], images: t.Sequence[EngineImag
 
 
 def _needed(staying: t.Sequence[EngineImage], images: t.Sequence[EngineImage]) -> set[Digest]:
-    """The images that those of STAYING were built on."""
+    """Return the images that those of STAYING were built on."""
     parents = {image.digest: image.parent for image in images}
-    # What has no name and lies below others stays only for their sake.
-    below = {image.parent for image in images}
-    ahead = [image.parent for image in staying if image.names or image.digest not in below]
+    # An unnamed parent stays only because of the images that were built on it.
+    all_parents = {image.parent for image in images}
+    pending = [image.parent for image in staying if image.names or image.digest not in all_parents]
     needed: set[Digest] = set()
-    while ahead:
-        digest = ahead.pop()
+    while pending:
+        digest = pending.pop()
         if digest is not None and digest not in needed:
             needed.add(digest)
-            ahead.append(parents.get(digest))
+            pending.append(parents.get(digest))
     return needed
 
 
 def _row(entry: NamedEngineImage, engine: PrunableEngine) -> ImagePlan:
     image, title = entry.image, engine.title
-    told = f"{entry.name} ({short_digest(entry.digest)})" if entry.name is not None else f"the unnamed image {entry.digest}"
+    label = f"{entry.name} ({short_digest(entry.digest)})" if entry.name is not None else f"the unnamed image {entry.digest}"
     return ImagePlan(
         requested=entry.label,
         changes=(RefChange(f"{entry.label} in {title}", RefState(entry.digest), None),),
-        actions=(f"remove {told} from {title}",),
+        actions=(f"remove {label} from {title}",),
         results={
             "name": str(entry.name) if entry.name is not None else None,
             "digest": str(entry.digest),

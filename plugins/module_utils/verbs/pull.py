@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning a pull: registry -> store."""
+"""Plan a pull: registry -> store."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plan_pull(
     workers: Workers,
     lock: LockFile | None = None,
 ) -> TransferPlan:
-    """Plan to pull REFERENCES from their registries into STORE; with LOCK names stand for the digests that it has.
+    """Plan to pull REFERENCES from their registries into STORE; with LOCK each name is pulled by its locked digest.
 
     `repository` opens a registry's repository, and is called only if the registry has to be asked. An image that can't be pulled has its error in its
     row; the others are pulled. Raises InvalidOption for one name with two digests.
@@ -49,10 +49,7 @@ def plan_pull(
 
 @dataclasses.dataclass(frozen=True)
 class _Puller:
-    """How images are pulled in this run: names stand for what LOCK says, where there is one.
-
-    `repository` opens a registry's repository: it is called only when something has to be asked there.
-    """
+    """The options of the pulls of one run, as `plan_pull` documents them."""
 
     store: Store
     repository: t.Callable[[Reference], Repository]
@@ -62,13 +59,9 @@ class _Puller:
     lock: LockFile | None = None
 
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> TransferPlan:
-        """The plan for several images, worked out at once. An image that can't be had carries its error; the others go on.
-
-        Raises InvalidOption for one name that would be two images.
-        """
         unique = list(dict.fromkeys(references))
         reject_conflicting_references(unique)
-        self.store.reload()  # a damaged store ends the run before anything is asked for
+        self.store.reload()  # a damaged store stops the run before the first request
         return TransferPlan(workers.map(self._plan_or_error, unique))
 
     def _plan_or_error(self, reference: Reference) -> ImagePlan:
@@ -77,81 +70,82 @@ class _Puller:
         except LongshoreError as error:
             return ImagePlan(str(reference.name), error=error)
 
-    def _plan(self, asked: Reference) -> ImagePlan:
-        reference = asked if self.lock is None else self.lock.pin(asked)
+    def _plan(self, requested: Reference) -> ImagePlan:
+        reference = requested if self.lock is None else self.lock.pin(requested)
         before = self.store.index.get_named(reference.name)
-        kept = self._kept(reference, before)
-        if kept is not None:
-            return self._planned(reference, before, kept, None)
+        stored = self._find_stored(reference, before)
+        if stored is not None:
+            return self._plan_image(reference, before, stored, None)
         repository = self.repository(reference)
         try:
-            root = self._root(reference, before, repository)
+            root = self._resolve(reference, before, repository)
         except (Unreachable, RateLimited, RegistryError) as error:
-            bears_it = before is not None and self.policy == "newer" and _may_pass(error)
-            kept = self._here(before.descriptor, before) if before is not None and bears_it else None
-            if kept is None:
+            may_keep = before is not None and self.policy == "newer" and _is_temporary(error)
+            stored = self._read_stored(before.descriptor, before) if before is not None and may_keep else None
+            if stored is None:
                 raise
-            return self._planned(reference, before, kept, None, f"{reference.name} was not compared with its registry: {error.message}")
-        graph = self._graph(reference, root, before, repository)
-        return self._planned(reference, before, graph, repository)
+            return self._plan_image(reference, before, stored, None, f"{reference.name} was not compared with its registry: {error.message}")
+        graph = self._read_graph(reference, root, before, repository)
+        return self._plan_image(reference, before, graph, repository)
 
-    # What is already here.
+    # The image in the store.
 
-    def _kept(self, reference: Reference, before: Entry | None) -> Graph | None:
-        """The image from the store alone, where the policy or a digest lets it do."""
+    def _find_stored(self, reference: Reference, before: Entry | None) -> Graph | None:
+        """Return the image from the store if the policy or a digest allows that without a request, else None."""
         found = self._stored_root(reference, before)
-        graph = self._here(found, before) if found is not None else None
+        graph = self._read_stored(found, before) if found is not None else None
         if graph is None and self.policy == "never":
-            lack = "not" if found is None else "not whole, or not for the platforms that are wanted,"
-            raise ImageNotFound(f"{reference} is {lack} in the store {self.store.path}, and pull_policy 'never' forbids to pull it")
+            state = "not" if found is None else "incomplete, or not for the requested platforms,"
+            raise ImageNotFound(f"{reference} is {state} in the store {self.store.path}, and pull_policy 'never' forbids to pull it")
         return graph
 
     def _stored_root(self, reference: Reference, before: Entry | None) -> Descriptor | None:
         if reference.digest is not None:
-            return self._by_digest(reference.digest)
+            return self._describe_stored(reference.digest)
         if before is not None and self.policy in ("missing", "never"):
             return before.descriptor
         return None
 
-    def _by_digest(self, digest: Digest) -> Descriptor | None:
-        """A manifest or index of the store of which only the digest is known."""
+    def _describe_stored(self, digest: Digest) -> Descriptor | None:
+        """Return the descriptor of a stored manifest or index of which only the digest is known."""
         status = self.store.blob_status(digest)
         data = self.store.read_document(Descriptor("", digest, status.st_size)) if status is not None else None
         try:
             return describe_document(data, str(digest)) if data is not None else None
         except UnsupportedFormat as error:
-            told = f"what has this digest in {self.store.path} is neither a manifest nor an index"
-            raise UnsupportedFormat(f"{digest} is not an image: {told}") from error
+            raise UnsupportedFormat(
+                f"{digest} is not an image: the blob with this digest in {self.store.path} is neither a manifest nor an index"
+            ) from error
 
-    def _here(self, root: Descriptor, before: Entry | None) -> Graph | None:
-        """The image as it is wanted, if all of it is in the store."""
+    def _read_stored(self, root: Descriptor, before: Entry | None) -> Graph | None:
+        """Return the requested platforms of the image if all of them are in the store, else None."""
         graph = read_graph(root, str(root.digest), self.store.read_document, self._choice(root, before))
         if graph is None or graph.absent or not all(self.store.has_blob(blob) for blob in graph.blobs):
             return None
         return graph
 
     def _choice(self, root: Descriptor, before: Entry | None) -> Choice:
-        """The platforms asked for now and those recorded with the entry, and every child whose manifest is here: all of them must be whole."""
+        """Return a choice of all platforms that must be complete: those requested now, those recorded with the entry, and those with a stored manifest."""
         selection = self._selection_for(root, before)
 
-        def chosen(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
+        def choose(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
             wanted = {entry.digest for entry in choose_platforms(selection)(index, what, where)}
-            # The image must have what is asked for now, though all that it has may have been asked for before.
+            # A recorded "all" accepts an index without the platforms that are requested now, so these are checked too.
             wanted.update(entry.digest for entry in choose_platforms(self.selection)(index, what, where))
             return [entry for entry in index.manifests if entry.digest in wanted or self.store.blob_status(entry.digest) is not None]
 
-        return chosen
+        return choose
 
     def _selection_for(self, root: Descriptor, before: Entry | None) -> Selection:
         recorded = before.selection if before is not None and before.descriptor.digest == root.digest else None
         return recorded.union(self.selection) if recorded is not None else self.selection
 
-    # What the registry has.
+    # The image at the registry.
 
-    def _root(self, reference: Reference, before: Entry | None, repository: Repository) -> Descriptor:
-        """What the reference points at: by one HEAD where an image is here to compare with, else by reading it at once."""
+    def _resolve(self, reference: Reference, before: Entry | None, repository: Repository) -> Descriptor:
+        """Return what the reference points at: by one HEAD if there is a stored image to compare with, else by fetching the manifest at once."""
         if reference.digest is not None:
-            return self._by_digest(reference.digest) or repository.fetch_manifest(reference)
+            return self._describe_stored(reference.digest) or repository.fetch_manifest(reference)
         if before is None:
             return repository.fetch_manifest(reference)
         found = repository.probe(reference)
@@ -159,7 +153,7 @@ class _Puller:
             raise ImageNotFound(f"{reference}: {repository.answered_by} doesn't have it", status=404)
         return found
 
-    def _graph(self, reference: Reference, root: Descriptor, before: Entry | None, repository: Repository) -> Graph:
+    def _read_graph(self, reference: Reference, root: Descriptor, before: Entry | None, repository: Repository) -> Graph:
         def read(descriptor: Descriptor) -> bytes:
             return self.store.read_document(descriptor) or repository.read_document(descriptor)
 
@@ -172,17 +166,17 @@ class _Puller:
 
     # The plan.
 
-    def _planned(
+    def _plan_image(
         self, reference: Reference, before: Entry | None, graph: Graph, repository: Repository | None, warning: str | None = None
     ) -> ImagePlan:
-        plain = None if graph.root.is_index or not graph.images else graph.images[0].platform
-        warnings = [warning, check_single_platform(plain, self.selection, str(reference))]
+        single_platform = None if graph.root.is_index or not graph.images else graph.images[0].platform
+        warnings = [warning, check_single_platform(single_platform, self.selection, str(reference))]
         name = str(reference.name)
         was = ref_state(self.store, before)
         moves = tuple(blob for blob in graph.blobs if not self.store.has_blob(blob))
-        lost = moves or any(self.store.read_document(document) is None for document in graph.documents)
+        is_incomplete = moves or any(self.store.read_document(document) is None for document in graph.documents)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
-        actions = (_action(name, was, will_be, moves),) if lost or was != will_be else ()
+        actions = (_action(name, was, will_be, moves),) if is_incomplete or was != will_be else ()
         if repository is not None:
             for blob in moves:
                 self.store.blob_origins.add(blob.digest, reference.context)
@@ -209,16 +203,16 @@ class _Puller:
         )
 
 
-def _may_pass(error: LongshoreError) -> bool:
-    """Whether a registry can't answer just now: it isn't there, has no quota left, or fails itself. What it says of the image is another matter."""
+def _is_temporary(error: LongshoreError) -> bool:
+    """Return whether the registry is unreachable, has no quota left or fails, and not whether it refuses this image."""
     return not isinstance(error, RegistryError) or (error.status or 0) >= 500
 
 
 def _action(name: str, was: RefState | None, will_be: RefState, moves: t.Sequence[Descriptor]) -> str:
-    amount_moved = describe_transfer(moves)
+    amount = describe_transfer(moves)
     if was is None:
-        return f"pull {name} ({short_digest(will_be.digest)}): {amount_moved}"
+        return f"pull {name} ({short_digest(will_be.digest)}): {amount}"
     if was.digest != will_be.digest:
-        return f"move {name} from {short_digest(was.digest)} to {short_digest(will_be.digest)}: {amount_moved}"
+        return f"move {name} from {short_digest(was.digest)} to {short_digest(will_be.digest)}: {amount}"
     added = [platform for platform in will_be.platforms or () if platform not in (was.platforms or ())]
-    return f"complete {name} ({short_digest(will_be.digest)}){' with ' + ', '.join(added) if added else ''}: {amount_moved}"
+    return f"complete {name} ({short_digest(will_be.digest)}){' with ' + ', '.join(added) if added else ''}: {amount}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning a push: store -> registry."""
+"""Plan a push: store -> registry."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ if t.TYPE_CHECKING:
 
 
 def push_destination(name: Reference | Digest, destination: str | None, names: int) -> Reference:
-    """Where an image goes: DESTINATION itself for one name, below it where it ends in a slash, and back where its name says without one."""
+    """Return the reference to push an image to.
+
+    That is DESTINATION itself for one name, a reference below it if it ends in a slash, and the image's own name without DESTINATION.
+    Raises InvalidOption for an image without a name, and for one DESTINATION of several NAMES.
+    """
     if destination is None:
         if isinstance(name, Digest):
             raise InvalidOption(f"{name} has no name to be pushed to; give destination")
@@ -55,14 +59,14 @@ def plan_push(
 ) -> TransferPlan:
     """Plan to push images of STORE, each with its destination. A blob that several of them need in one repository is sent once.
 
-    `selection` is None if all that the store has of an image is meant. Raises InvalidOption for two images with one destination.
+    `selection` is None to push all platforms that the store has. Raises InvalidOption for two images with one destination.
     """
     return _Pusher(store, repository, selection, host).plan(pairs, workers)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Pusher:
-    """How images are pushed in this run. `selection` is None where all that the store holds is meant."""
+    """The options of the pushes of one run, as `plan_push` documents them."""
 
     store: Store
     repository: t.Callable[[Reference], Repository]
@@ -70,69 +74,68 @@ class _Pusher:
     host: Platform
 
     def plan(self, pairs: t.Sequence[tuple[Reference | Digest, Reference]], workers: Workers) -> TransferPlan:
-        """The plan for several images, each with its destination. Blobs that several of them bring to one repository are sent once.
-
-        Raises InvalidOption for two images with one destination.
-        """
-        _refuse_contradictions(pairs)
-        self.store.reload()  # a damaged store ends the run before anything is asked for
-        outlets = BlobMounts(self.repository, MountCandidates(self.store))
-        images = [self._plan_or_error(name, destination, outlets, workers) for name, destination in dict.fromkeys(pairs)]
+        _reject_shared_destinations(pairs)
+        self.store.reload()  # a damaged store stops the run before the first request
+        mounts = BlobMounts(self.repository, MountCandidates(self.store))
+        images = [self._plan_or_error(name, destination, mounts, workers) for name, destination in dict.fromkeys(pairs)]
         return TransferPlan(images)
 
-    def _plan_or_error(self, name: Reference | Digest, destination: Reference, outlets: BlobMounts, workers: Workers) -> ImagePlan:
+    def _plan_or_error(self, name: Reference | Digest, destination: Reference, mounts: BlobMounts, workers: Workers) -> ImagePlan:
         try:
-            return self._plan(name, destination, outlets, workers)
+            return self._plan(name, destination, mounts, workers)
         except LongshoreError as error:
             return ImagePlan(str(destination.name), error=error, results={"source": str(name)})
 
-    def _plan(self, name: Reference | Digest, destination: Reference, outlets: BlobMounts, workers: Workers) -> ImagePlan:
-        """Raises ImageNotFound, StoreDamaged, and PlatformMissing for a sparse image where no platform is chosen: registries refuse it."""
+    def _plan(self, name: Reference | Digest, destination: Reference, mounts: BlobMounts, workers: Workers) -> ImagePlan:
+        """Return the plan of one image.
+
+        Raises ImageNotFound, StoreDamaged, and PlatformMissing for a sparse index without a selected platform: registries refuse it.
+        """
         entry = self.store.get_complete_entry(name)
         graph = select_platforms(entry.descriptor, entry.label, self.store.read_document, self.selection)
         if destination.digest is not None and destination.digest != graph.root.digest:
             raise InvalidOption(f"{name} has the digest {graph.root.digest} and can't be pushed to {destination}")
         repository = self.repository(destination)
         found = repository.probe(destination)
-        there = found is not None and found.digest == graph.root.digest
-        if not there:
+        is_present = found is not None and found.digest == graph.root.digest
+        if not is_present:
             reject_sparse(graph, entry.label)
-        division = self._division(graph, repository, there, outlets, workers)
+        split = self._split_blobs(graph, repository, is_present, mounts, workers)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
-        was = will_be if there else RefState(found.digest) if found is not None else None
-        place = f" in place of {short_digest(was.digest)}" if was is not None else ""
+        was = will_be if is_present else RefState(found.digest) if found is not None else None
+        replaced = f" in place of {short_digest(was.digest)}" if was is not None else ""
         source = "" if str(name) == str(destination.name) else f"{name} as "
-        action = f"push {source}{destination.name} ({short_digest(graph.root.digest)}){place}: {describe_transfer(division.moves)}"
+        action = f"push {source}{destination.name} ({short_digest(graph.root.digest)}){replaced}: {describe_transfer(split.moves)}"
         return ImagePlan(
             requested=str(destination.name),
             image=image_facts(str(destination.name), graph, self.selection, self.host),
             changes=(RefChange(str(destination.name), was, will_be),),
-            actions=(action,) if not there else (),
+            actions=(action,) if not is_present else (),
             transfer=Transfer(
                 self.store,
-                outlets.destination(repository),
+                mounts.sink(repository),
                 graph,
                 (destination.name,),
                 selection=None,
-                moves=division.moves,
-                reused=graph.blobs_without(division.moves),
-                pending=not there,
-                linked=division.linked,
+                moves=split.moves,
+                reused=graph.blobs_without(split.moves),
+                pending=not is_present,
+                linked=split.linked,
             ),
             results={"source": str(name), "previous_digest": str(was.digest) if was is not None else None, "endpoint": repository.answered_by},
         )
 
-    def _division(self, graph: Graph, repository: Repository, there: bool, outlets: BlobMounts, workers: Workers) -> BlobSplit:
-        if there:
-            outlets.has(repository, graph.blobs)
+    def _split_blobs(self, graph: Graph, repository: Repository, is_present: bool, mounts: BlobMounts, workers: Workers) -> BlobSplit:
+        if is_present:
+            mounts.add_present(repository, graph.blobs)
             return BlobSplit()
         for blob in graph.blobs:
             self.store.blob_origins.add(blob.digest, repository.name)
-        return outlets.lacking(graph, repository, workers)
+        return mounts.split_image(graph, repository, workers)
 
 
-def _refuse_contradictions(pairs: t.Iterable[tuple[Reference | Digest, Reference]]) -> None:
-    """One tag points at one image: each further run would move it from one to the other."""
+def _reject_shared_destinations(pairs: t.Iterable[tuple[Reference | Digest, Reference]]) -> None:
+    """Raise InvalidOption if two images have one destination: every later run would move the tag from one to the other."""
     taken: dict[Reference, tuple[Reference | Digest, Reference]] = {}
     for name, destination in pairs:
         first = taken.setdefault(destination.name, (name, destination))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning a removal: which names go, and which content nothing needs any more then."""
+"""Plan a removal from the store: which names are removed, and which content nothing needs afterwards."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ Selector = t.Union[Reference, Digest, str]
 
 
 def parse_target(text: str) -> Selector:
-    """A reference, a digest or ID in full, or a glob, which stays text."""
+    """Parse a reference, or a full digest or ID. A glob is returned as text."""
     return text if is_glob(text) else parse_selector(text)
 
 
 @dataclasses.dataclass(frozen=True)
 class RemoveFromStore(Step):
-    """Delete ENTRIES from the index, then GARBAGE: documents before the blobs that they name, so that no half image is left. Then PARTIALS, by path."""
+    """Delete ENTRIES from the index, then the blobs GARBAGE, then the partial files PARTIALS, by path.
+
+    Documents are deleted before the blobs that they name, so that a crash leaves no incomplete image.
+    """
 
     store: Store
     entries: tuple[Entry, ...] = ()
@@ -55,14 +58,15 @@ class RemoveFromStore(Step):
 
 
 def plan_remove(store: Store, selectors: t.Sequence[Selector], *, prune: bool, force: bool, host: Platform) -> Plan:
-    """What goes when the images of SELECTORS are removed; what isn't there is no change. With PRUNE the blobs that only they need go too.
+    """Plan to remove the images of SELECTORS; an absent image is no change. With PRUNE the blobs that only they need are deleted too.
 
-    Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means those of its repository. Raises LockTimeout as `plan_sweep`.
+    Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means the names in that repository.
+    Raises LockTimeout as `find_garbage` does.
     """
     removed: dict[tuple[Reference | None, Digest], Entry] = {}
     images: list[ImagePlan] = []
     for selector in selectors:
-        entries = _matching(store, selector, force)
+        entries = _find_entries(store, selector, force)
         for entry in entries:
             key = (entry.name, entry.descriptor.digest)
             if key not in removed:
@@ -70,23 +74,23 @@ def plan_remove(store: Store, selectors: t.Sequence[Selector], *, prune: bool, f
                 images.append(removed_image(store, entry, host))
         if not entries and not (isinstance(selector, str) and is_glob(selector)):
             images.append(ImagePlan(str(selector), results=named_by(selector), warnings=_warn_of_short_id(selector)))
-    gone = list(removed.values())
-    sweep = find_garbage(store, gone, everything=False) if prune and gone else Garbage()
+    leaving = list(removed.values())
+    garbage = find_garbage(store, leaving, everything=False) if prune and leaving else Garbage()
     return Plan(
         images,
-        removal_facts(gone, remaining_entries(store, gone), sweep.size),
-        steps=[RemoveFromStore(store, tuple(gone), tuple(sweep.freed))] if gone else [],
-        extra_warnings=sweep.concerns(),
+        removal_facts(leaving, remaining_entries(store, leaving), garbage.size),
+        steps=[RemoveFromStore(store, tuple(leaving), tuple(garbage.freed))] if leaving else [],
+        extra_warnings=garbage.warnings(),
     )
 
 
 def named_by(selector: Selector) -> dict[str, str | None]:
-    """How the row of an absent image tells which one was meant: a digest or an ID is no name."""
+    """Return the keys that identify an absent image in its row: a digest or an ID is no name."""
     return {"name": None, "digest": str(selector)} if isinstance(selector, Digest) else {}
 
 
 def removal_facts(removed: t.Sequence[Entry], remaining: t.Sequence[Entry], bytes_freed: int) -> dict[str, t.Any]:
-    """What every removal returns beside its images."""
+    """Return the results of a removal other than its images."""
     kept = {entry.descriptor.digest for entry in remaining}
     deleted = dict.fromkeys(entry.descriptor.digest for entry in removed if entry.descriptor.digest not in kept)
     return {
@@ -97,13 +101,13 @@ def removal_facts(removed: t.Sequence[Entry], remaining: t.Sequence[Entry], byte
 
 
 def _warn_of_short_id(selector: Selector) -> tuple[str, ...]:
-    """What people copy from other tools is taken for a name here, and a name that isn't there is no error."""
+    """Return a warning for a short ID, as other tools print it. It is read as a name, and removing an absent name is no error."""
     if isinstance(selector, Reference) and _SHORT_ID.fullmatch(selector.repository.rpartition("/")[2]):
-        return (f"{selector} is taken for a name; an ID is only meant where it is written in full, as sha256: and 64 digits",)
+        return (f"{selector} is read as a name; write an ID in full, as sha256: and 64 digits",)
     return ()
 
 
-def _matching(store: Store, selector: Selector, force: bool) -> list[Entry]:
+def _find_entries(store: Store, selector: Selector, force: bool) -> list[Entry]:
     if isinstance(selector, str):
         pattern = compile_glob(selector)
         return [entry for entry in store.index.entries if entry.name is not None and pattern.match(str(entry.name))]
@@ -118,12 +122,12 @@ def _matching(store: Store, selector: Selector, force: bool) -> list[Entry]:
 
 
 def _in_repository(store: Store, selector: Reference) -> list[Entry]:
-    """All names that `repository@digest` has in its repository: to take one of them at a time would make every further run a change."""
+    """Return all names that the digest has in the repository. If only one were removed, every later run would change something again."""
     return [entry for entry in store.index.find_by_digest(selector.digest) if entry.name is not None and entry.name.context == selector.context]
 
 
 def removed_image(store: Store, entry: Entry, host: Platform) -> ImagePlan:
-    """One entry that goes, with its row in the results."""
+    """Return the row of an entry that is removed."""
     name = str(entry.name) if entry.name is not None else None
     return ImagePlan(
         requested=entry.label,

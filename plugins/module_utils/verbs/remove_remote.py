@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning a removal at a registry: which tags go, and which manifests nothing needs any more then.
+"""Plan a removal at a registry: which tags are deleted, and which manifests nothing needs afterwards.
 
-A registry deletes a manifest with all of its tags. So all tags of a repository are looked at first: by a tag that shares its digest with others, or that an
-index of another tag lists, only that tag itself is deleted.
+A registry deletes a manifest with all its tags. So all tags of the repository are read first. If other tags have the same digest, or if the index of another
+tag lists it, only the requested tag is deleted.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .facts import short_digest
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
 
-MAX_TOLD = 5
+MAX_LISTED = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class _RequestedImage:
-    """An image to delete: what its name points at at the registry, None if it isn't there, or the error that kept us from asking."""
+    """An image to delete. `found` is what its name points at at the registry, None if that has no such name; `error` is that of the request."""
 
     reference: Reference
     repository: Repository | None = None
@@ -41,7 +41,7 @@ class _RequestedImage:
         return str(self.reference.name)
 
     def row(self, action: str | None = None, warning: str | None = None) -> ImagePlan:
-        """Return the image's row. With ACTION its name goes."""
+        """Return the image's row. With ACTION its name is deleted."""
         digest = self.found.digest if self.found is not None else None
         return ImagePlan(
             requested=self.name,
@@ -59,7 +59,7 @@ def _found_facts(repository: Repository, found: Descriptor) -> dict[str, t.Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Tag:
-    """A tag of a repository, and the digests that its index lists. `digest` is None for one that can't be understood, and so may need anything."""
+    """A tag of a repository, and the digests that its index lists. `digest` is None if its manifest has an unknown format, so that it may need any digest."""
 
     reference: Reference
     digest: Digest | None
@@ -68,9 +68,9 @@ class _Tag:
 
 @dataclasses.dataclass(frozen=True)
 class _Removal:
-    """One deletion: of a manifest with all of its tags, or of a tag alone, since others are `sharing` its digest. `images` are the rows that it is about.
+    """One deletion: of a manifest with all its tags or, if the tags `sharing` need its digest, of a tag `alone`. `images` are its rows in the results.
 
-    It comes after that of the tags `above`, whose indexes list the manifest: if one of them stays, so does the manifest.
+    The tags `above`, whose indexes list the manifest, are deleted first. If that fails for one of them, the manifest stays.
     """
 
     repository: Repository
@@ -89,7 +89,7 @@ class _Removal:
             if not self.alone:
                 delete_manifest(self.repository, self.found.digest)
             elif not delete_tag(self.repository, self.tags[0]):
-                what = f"{self.tags[0]}: {self.repository.registry} can't delete a tag alone, and {_told(self.sharing)} may need its digest"
+                what = f"{self.tags[0]}: {self.repository.registry} can't delete a tag alone, and {_list_some(self.sharing)} may need its digest"
                 raise InUse(f"{what}; force would delete the digest, and with it every tag that has it")
         except LongshoreError as error:
             return error
@@ -111,7 +111,7 @@ class _RemoveFromRegistries(Step):
         def delete(removal: _Removal) -> LongshoreError | None:
             above = [tag for tag in removal.above if tag in kept]
             if above and not removal.alone:
-                return InUse(f"{removal.images[0].requested} stays, since {_told(above)} could not be removed and needs it")
+                return InUse(f"{removal.images[0].requested} stays, since {_list_some(above)} could not be removed and needs it")
             return removal.delete()
 
         errors.update(zip(map(id, manifests), workers.map(delete, manifests)))
@@ -138,7 +138,7 @@ class RemoteRemovalPlan(Plan):
 def plan_remove_remote(
     references: t.Sequence[Reference], open_repository: t.Callable[[Reference], Repository], *, force: bool, workers: Workers
 ) -> RemoteRemovalPlan:
-    """Plan to delete REFERENCES at their registries; one that isn't there is no change. With FORCE other tags of a digest go with it."""
+    """Plan to delete REFERENCES at their registries; an absent one is no change. With FORCE all other tags of a digest are deleted with it."""
 
     def look_up(reference: Reference) -> _RequestedImage:
         try:
@@ -167,7 +167,7 @@ def plan_remove_remote(
 
 
 def _by_digest(requested: t.Sequence[_RequestedImage]) -> list[list[_RequestedImage]]:
-    """Group the images that are there by repository and digest."""
+    """Group the images that exist by repository and digest."""
     groups: dict[tuple[str, Digest], list[_RequestedImage]] = {}
     for image in requested:
         if image.found is not None and image.error is None:
@@ -191,11 +191,11 @@ def _read_tags(repositories: t.Mapping[str, Repository], workers: Workers) -> tu
             errors[repository.name] = error
             return []
 
-    known: dict[Digest, frozenset[Digest]] = {}
+    indexes: dict[Digest, frozenset[Digest]] = {}
 
     def read_tag(reference: Reference) -> _Tag | None:
         try:
-            return _look_at(repositories[reference.context], reference, known)
+            return _inspect_tag(repositories[reference.context], reference, indexes)
         except LongshoreError as error:
             errors[reference.context] = error
             return None
@@ -208,21 +208,24 @@ def _read_tags(repositories: t.Mapping[str, Repository], workers: Workers) -> tu
     return tags, errors
 
 
-def _look_at(repository: Repository, reference: Reference, known: dict[Digest, frozenset[Digest]]) -> _Tag | None:
-    """What a tag points at. KNOWN holds the indexes that were read, for the other tags: a registry may list a hundred thousand for one large index."""
+def _inspect_tag(repository: Repository, reference: Reference, indexes: dict[Digest, frozenset[Digest]]) -> _Tag | None:
+    """Return what a tag points at, None if it is gone.
+
+    INDEXES caches the indexes that were read: a registry may list a hundred thousand tags for one large index.
+    """
     try:
         found = repository.probe(reference)
         if found is None:
             return None
-        if found.is_index and found.digest not in known:
+        if found.is_index and found.digest not in indexes:
             index = read_manifest(repository.read_document(found), found.media_type, str(reference))
-            known[found.digest] = frozenset(child.digest for child in index.manifests) if isinstance(index, Index) else frozenset()
+            indexes[found.digest] = frozenset(child.digest for child in index.manifests) if isinstance(index, Index) else frozenset()
     except UnsupportedFormat:
         return _Tag(reference, None)
-    return _Tag(reference, found.digest, known.get(found.digest, frozenset()))
+    return _Tag(reference, found.digest, indexes.get(found.digest, frozenset()))
 
 
-# What goes.
+# The deletions.
 
 
 def _plan_digest(
@@ -230,7 +233,7 @@ def _plan_digest(
 ) -> tuple[list[_Removal], list[ImagePlan]]:
     """Plan the deletion of one digest of a repository, and return it with the rows of images that can't be deleted.
 
-    GROUP are the names by which the digest was requested, TAGS all tags of the repository, LEAVING all names that go in this run.
+    GROUP are the names by which the digest was requested, TAGS all tags of the repository, LEAVING all names that this run deletes.
     """
     first = group[0]
     if first.found is None or first.repository is None:
@@ -242,7 +245,7 @@ def _plan_digest(
     unclear = [tag.reference for tag in staying if tag.digest is None]
     if not force and (others or indexes or unclear):
         return _plan_tags_alone(group, (*others, *indexes, *unclear))
-    warning = f"the index of {_told(indexes)} lists {digest} and isn't whole any more" if indexes else None
+    warning = f"the index of {_list_some(indexes)} lists {digest} and is incomplete now" if indexes else None
     rows = [image.row(f"remove {image.name} ({short_digest(digest)}) from its registry", warning if image is first else None) for image in group]
     for other in others:
         sharing = _RequestedImage(other, first.repository, first.found)
@@ -253,22 +256,22 @@ def _plan_digest(
 
 
 def _plan_tags_alone(group: t.Sequence[_RequestedImage], sharing: tuple[Reference, ...]) -> tuple[list[_Removal], list[ImagePlan]]:
-    """Plan to delete the tags of GROUP alone and keep their digest, which SHARING need. So an image that was requested by digest can't go."""
+    """Plan to delete the tags of GROUP alone and keep their digest, which SHARING need. An image that was requested by digest can't be deleted then."""
     removals: list[_Removal] = []
     refused: list[ImagePlan] = []
     for image in group:
         if image.found is None or image.repository is None:
             continue
         if image.reference.tag is None:
-            error = InUse(f"{image.reference} may be needed by {_told(sharing)}; remove those first, or use force")
+            error = InUse(f"{image.reference} may be needed by {_list_some(sharing)}; remove those first, or use force")
             refused.append(dataclasses.replace(image, error=error).row())
             continue
-        action = f"remove {image.name} ({short_digest(image.found.digest)}) from its registry, and keep the digest for {_told(sharing)}"
+        action = f"remove {image.name} ({short_digest(image.found.digest)}) from its registry, and keep the digest for {_list_some(sharing)}"
         removals.append(_Removal(image.repository, image.found, (image.row(action),), (image.reference.name,), alone=True, sharing=sharing))
     return removals, refused
 
 
-def _told(references: t.Sequence[Reference]) -> str:
-    """The first of several names, and how many more there are."""
-    more = f" and {len(references) - MAX_TOLD} more" if len(references) > MAX_TOLD else ""
-    return ", ".join(str(reference) for reference in references[:MAX_TOLD]) + more
+def _list_some(references: t.Sequence[Reference]) -> str:
+    """Return the first of several names, and how many more there are."""
+    more = f" and {len(references) - MAX_LISTED} more" if len(references) > MAX_LISTED else ""
+    return ", ".join(str(reference) for reference in references[:MAX_LISTED]) + more

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning to mend a stored image: what is damaged is fetched again, by digest, from where the image's names say that it is from."""
+"""Plan the repair of a stored image: damaged content is fetched again, by digest, from the repositories of the image's names."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if t.TYPE_CHECKING:
     from ..store.index import Entry
     from ..store.store import Store
 
-_Answer = t.TypeVar("_Answer")
+_Result = t.TypeVar("_Result")
 
 
 @dataclasses.dataclass(frozen=True)
 class RepairSource:
-    """A source of what an image of the store has lost: the first of its repositories that has it."""
+    """A source of the lost content of one stored image: the first of its repositories that has it."""
 
     label: str
     references: tuple[Reference, ...]
@@ -35,56 +35,56 @@ class RepairSource:
     found: dict[Digest, Repository] = dataclasses.field(default_factory=dict)
 
     def read_document(self, descriptor: Descriptor) -> bytes:
-        return self._first(descriptor, lambda repository: repository.read_document(descriptor))[1]
+        return self._try_repositories(descriptor, lambda repository: repository.read_document(descriptor))[1]
 
     def read_blob(self, descriptor: Descriptor) -> Chunks:
         return self.locate(descriptor).read_blob(descriptor)
 
     def locate(self, descriptor: Descriptor) -> Repository:
-        """The repository that has a blob; it is asked once."""
+        """Return the repository that has a blob, and remember it."""
         if descriptor.digest not in self.found:
-            self.found[descriptor.digest] = self._first(descriptor, lambda repository: repository.has_blob(descriptor) or None)[0]
+            self.found[descriptor.digest] = self._try_repositories(descriptor, lambda repository: repository.has_blob(descriptor) or None)[0]
         return self.found[descriptor.digest]
 
-    def _first(self, descriptor: Descriptor, ask: t.Callable[[Repository], _Answer | None]) -> tuple[Repository, _Answer]:
-        """The first repository with an answer. Raises StoreDamaged where there is none, with what the last one said."""
-        what = f"{self.label} can't be mended: {descriptor.digest}"
-        fault = LongshoreError(f"{what} is damaged, and no name of the image tells where it is from")
+    def _try_repositories(self, descriptor: Descriptor, request: t.Callable[[Repository], _Result | None]) -> tuple[Repository, _Result]:
+        """Return the first repository for which REQUEST returns a result. Raises StoreDamaged with the last error if there is none."""
+        what = f"{self.label} can't be repaired: {descriptor.digest}"
+        fault = LongshoreError(f"{what} is damaged, and the image has no name that says which registry has it")
         for reference in self.references:
             try:
                 repository = self.repository(reference)
-                answer = ask(repository)
-                if answer is not None:
-                    return repository, answer
-                fault = LongshoreError(f"{what} isn't in {reference.context} any more")
+                result = request(repository)
+                if result is not None:
+                    return repository, result
+                fault = LongshoreError(f"{what} is no longer in {reference.context}")
             except MissingLibrary:
                 raise
             except LongshoreError as error:
-                fault = LongshoreError(f"{what} can't be had again: {error.message}", error.status, error.registry_errors)
+                fault = LongshoreError(f"{what} could not be fetched again: {error.message}", error.status, error.registry_errors)
         raise StoreDamaged(fault.message, fault.status, fault.registry_errors)
 
 
 def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[Digest], repository: t.Callable[[Reference], Repository]) -> Transfer:
-    """How the image of ENTRIES, which are all of its names, is mended: what is DAMAGED, and what turns out to be as its documents are read again.
+    """Plan to repair the image of ENTRIES, which are all its names: its DAMAGED content, and other damage that is found when its documents are read again.
 
-    Raises StoreDamaged where something of it can't be had.
+    Raises StoreDamaged if content can't be fetched.
     """
     root = entries[0].descriptor
-    spares = RepairSource(entries[0].label, tuple(entry.name.pinned(root.digest) for entry in entries if entry.name is not None), repository)
+    repair_source = RepairSource(entries[0].label, tuple(entry.name.pinned(root.digest) for entry in entries if entry.name is not None), repository)
 
     def read(descriptor: Descriptor) -> bytes:
-        return store.read_document(descriptor) or spares.read_document(descriptor)
+        return store.read_document(descriptor) or repair_source.read_document(descriptor)
 
-    def chosen(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
-        """What was asked for, and what else is here, or was."""
-        wanted = {child.digest for entry in entries for child in choose_promised(entry.selection, index, what, where)}
+    def choose(index: Index, label: str, where: Position) -> t.Sequence[Descriptor]:
+        """Choose the requested platforms, and all others that are stored or were."""
+        wanted = {child.digest for entry in entries for child in choose_promised(entry.selection, index, label, where)}
         return [child for child in index.manifests if child.digest in wanted or child.digest in damaged or store.entry_status(child.digest)]
 
-    graph = read_graph(root, entries[0].label, read, chosen)
+    graph = read_graph(root, entries[0].label, read, choose)
     if graph is None:
         raise UnsupportedFormat(f"{entries[0].label} is empty")
     moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
-    sources = list({id(source): source for source in map(spares.locate, moves)}.values())
+    sources = list({id(source): source for source in map(repair_source.locate, moves)}.values())
     reused = graph.blobs_without(moves)
-    # One repository that has all is the source itself, with all that a source can do. No names: a tag that moves meanwhile isn't moved back.
-    return Transfer(sources[0] if len(sources) == 1 else spares, store, graph, (), entries[0].selection, moves, reused)
+    # If one repository has everything it is used directly, so that ranges work. No names are published: a tag that another run moves must not move back.
+    return Transfer(sources[0] if len(sources) == 1 else repair_source, store, graph, (), entries[0].selection, moves, reused)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which images a retention policy lets go: a decision about facts, made without looking at any place."""
+"""The retention policy: which images it removes. It decides from facts and reads no place."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ..oci.reference import Reference
 from ..oci.times import parse_age
 from ..oci.versions import version_order
 
-_LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+_OLDEST = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
 
 _Order = tuple[datetime.datetime, tuple[t.Any, ...], Digest]
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """One image under one name, or without any. `created` is None where the image doesn't tell it.
+    """One image under one name, or without a name. `created` is None if the image has no creation time.
 
-    `chosen` is whether it passes the filters, and `protected` whether the policy protects this name. `companion_of` are images that this one says
-    something of, as a signature does: it stays and goes with them.
+    `chosen` is whether it passes the filters, and `protected` whether the policy protects this name. `referrer_of` are images that this one
+    refers to, as a signature does: it is kept and removed with them.
     """
 
     name: Reference | None
@@ -34,15 +34,15 @@ class Candidate:
     created: datetime.datetime | None = None
     chosen: bool = True
     protected: bool = False
-    companion_of: frozenset[Digest] = frozenset()
+    referrer_of: frozenset[Digest] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """What is let go is what no rule keeps.
+    """The rules of a policy. It removes the images that no rule keeps.
 
-    Unnamed images go where `dangling` is set. Named ones go only where `keep` or `older_than` is: `keep` keeps the newest images of each repository,
-    with all of their names there; `older_than` keeps every image, unnamed ones too, that isn't older or doesn't tell its age.
+    Unnamed images are removed if `dangling` is set, named ones only if `keep` or `older_than` is. `keep` keeps the newest images of each repository, with
+    all their names there; `older_than` keeps every image, unnamed ones too, that is not older or has no creation time.
     """
 
     dangling: bool = True
@@ -51,32 +51,32 @@ class Policy:
 
     @classmethod
     def parse(cls, dangling: bool, keep: int | None, older_than: str | None) -> Policy:
-        """Raises InvalidOption for less than no images, and for what is no age."""
+        """Return the policy of a task. Raises InvalidOption for a negative number, and for text that is no age."""
         if keep is not None and keep < 0:
             raise InvalidOption(f"keep is {keep}; it can't be less than 0")
         return cls(dangling, keep, parse_age(older_than) if older_than is not None else None)
 
     @property
     def judges_names(self) -> bool:
-        """Whether images with names may go, by their ages."""
+        """Return whether named images may be removed, so that their creation times are needed."""
         return self.keep is not None or self.older_than is not None
 
-    def let_go(self, candidates: t.Sequence[Candidate], now: datetime.datetime) -> list[Candidate]:
-        """Those of CANDIDATES that go, in their order."""
-        own = [candidate for candidate in candidates if not candidate.companion_of]
-        gone = self._judged(own, now)
-        staying = {candidate.digest for candidate in own if candidate not in gone}
-        # A companion of an image that was never here goes by the rules for all.
-        here = {candidate.digest for candidate in own}
-        orphans = [candidate for candidate in candidates if candidate.companion_of and not candidate.companion_of & here]
-        followers = [candidate for candidate in candidates if candidate.companion_of & here and not candidate.companion_of & staying]
-        gone = {*gone, *self._judged(orphans, now), *(follower for follower in followers if not follower.protected)}
-        return [candidate for candidate in candidates if candidate in gone]
+    def select_removable(self, candidates: t.Sequence[Candidate], now: datetime.datetime) -> list[Candidate]:
+        """Return those of CANDIDATES that are removed, in their order."""
+        images = [candidate for candidate in candidates if not candidate.referrer_of]
+        removed = self._apply_rules(images, now)
+        staying = {candidate.digest for candidate in images if candidate not in removed}
+        # A referrer whose subject is not here is treated like any other image.
+        present = {candidate.digest for candidate in images}
+        orphans = [candidate for candidate in candidates if candidate.referrer_of and not candidate.referrer_of & present]
+        followers = [candidate for candidate in candidates if candidate.referrer_of & present and not candidate.referrer_of & staying]
+        removed = {*removed, *self._apply_rules(orphans, now), *(follower for follower in followers if not follower.protected)}
+        return [candidate for candidate in candidates if candidate in removed]
 
-    def _judged(self, candidates: t.Sequence[Candidate], now: datetime.datetime) -> set[Candidate]:
-        """Those that go, each judged by itself and by the others of its repository. An image with a protected name stays, with all of its names."""
+    def _apply_rules(self, candidates: t.Sequence[Candidate], now: datetime.datetime) -> set[Candidate]:
+        """Return the candidates that the rules remove. An image with a protected name is kept, with all its names."""
         protected = {candidate.digest for candidate in candidates if candidate.protected}
-        newest = self._newest([candidate for candidate in candidates if candidate.chosen])
+        newest = self._find_newest([candidate for candidate in candidates if candidate.chosen])
         return {
             candidate
             for candidate in candidates
@@ -93,13 +93,13 @@ class Policy:
     def _is_old(self, candidate: Candidate, now: datetime.datetime) -> bool:
         return self.older_than is None or (candidate.created is not None and now - candidate.created > self.older_than)
 
-    def _newest(self, candidates: t.Sequence[Candidate]) -> set[tuple[str, Digest]]:
-        """The newest images of each repository: by the time they were made, then by the version of their best tag. Without a time they are the oldest."""
+    def _find_newest(self, candidates: t.Sequence[Candidate]) -> set[tuple[str, Digest]]:
+        """Return the newest images of each repository: by creation time, then by the version of their highest tag. Images without a time are the oldest."""
         repositories: dict[str, dict[Digest, _Order]] = {}
         for candidate in candidates:
             if candidate.name is not None:
                 images = repositories.setdefault(_repository(candidate), {})
-                order = (candidate.created or _LONG_AGO, version_order(candidate.name.tag or ""), candidate.digest)
+                order = (candidate.created or _OLDEST, version_order(candidate.name.tag or ""), candidate.digest)
                 images[candidate.digest] = max(images.get(candidate.digest, order), order)
         return {
             (repository, digest)

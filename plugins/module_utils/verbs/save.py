@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning a save: store -> archive."""
+"""Plan a save: store -> archive."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def plan_save(
 
 @dataclasses.dataclass(frozen=True)
 class _Saver:
-    """How images are saved in this run. `bases` are digests that the reader has already; `mode` is that of a file that isn't there yet."""
+    """The options of one save, as `plan_save` documents them. `bases` are digests that the recipient has already."""
 
     store: Store
     path: str
@@ -76,15 +76,14 @@ class _Saver:
     checksum: bool
 
     def plan(self, names: t.Sequence[Reference | Digest]) -> SavePlan:
-        """Raises ImageNotFound, StoreDamaged, PlatformMissing, UnsupportedFormat for a target that can't be replaced."""
         if self.form == FOLDER and self.compression is not None:
             raise InvalidOption(f"format oci-dir is a folder, and can't be compressed with {self.compression}")
         if self.form == DOCKER and self.bases:
-            raise InvalidOption("format docker-archive can't tell what it stands on, and so takes neither base nor base_digests; universal does")
+            raise InvalidOption("format docker-archive can't record its base, so base and base_digests need another format, such as universal")
         self.store.reload()
         entries = [self.store.get_complete_entry(name) for name in dict.fromkeys(names)]
-        saved = [self._saved(entry) for entry in entries]
-        left_out = self._left_out(saved)
+        saved = [self._read_image(entry) for entry in entries]
+        left_out = self._layers_to_omit(saved)
         output = self._output(build_archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out}))
         reason = output.difference()
         return SavePlan(
@@ -113,21 +112,21 @@ class _Saver:
             return FolderOutput(self.path, files, self.mode, self.store.lock_timeout)
         return FileOutput(self.path, build_tar(files), self.compression, self.mode)
 
-    # What is saved of an image.
+    # The content to save.
 
-    def _saved(self, entry: Entry) -> SavedImage:
+    def _read_image(self, entry: Entry) -> SavedImage:
         chosen = select_stored(read_image(entry.descriptor, entry.label, self.store.read_document), self.selection, entry.label)
         return saved_image(chosen, (entry.name,) if entry.name is not None else (), self.selection, self.host)
 
-    def _left_out(self, saved: t.Sequence[SavedImage]) -> frozenset[Digest]:
-        """Layers that earlier archives have brought. Configs and manifests are small, and every reader wants them."""
+    def _layers_to_omit(self, saved: t.Sequence[SavedImage]) -> frozenset[Digest]:
+        """Return the layers that the recipient has from earlier archives. Configs and manifests are always saved: they are small, and readers need them."""
         layers = {layer.digest for image in saved for node in image.graph.images for layer in node.manifest.layers}
         return frozenset(layers) & self.bases
 
 
 @dataclasses.dataclass(frozen=True)
 class _WriteArchive(Step):
-    """Write the archive as a whole, from the store's files, unless it is not `needed`."""
+    """Write the archive from the store's files if that is `needed`."""
 
     store: Store
     output: Output
@@ -148,7 +147,7 @@ class _WriteArchive(Step):
 
 @dataclasses.dataclass(frozen=True)
 class SavePlan(TransferPlan):
-    """The plan of one archive."""
+    """The plan that writes one archive."""
 
     store: Store | None = None
     output: Output | None = None
@@ -168,7 +167,7 @@ class SavePlan(TransferPlan):
 
 
 def read_base_digests(paths: t.Sequence[str]) -> frozenset[Digest]:
-    """The layers that archives hold, or stand on themselves."""
+    """Return the layers in the archives at PATHS, and those of the archives' bases."""
     digests: set[Digest] = set()
     for path in paths:
         archive = open_archive(path)
@@ -182,7 +181,7 @@ def read_base_digests(paths: t.Sequence[str]) -> frozenset[Digest]:
 
 
 def saved_image(graph: Graph, names: tuple[Reference, ...], selection: Selection | None, host: Platform) -> SavedImage:
-    """GRAPH as an archive describes it."""
+    """Return GRAPH as an archive lists it."""
     runnable = preferred_image(graph, selection, host)
     if runnable is not None and not runnable.manifest.is_image:
         runnable = None
@@ -193,14 +192,14 @@ def saved_image(graph: Graph, names: tuple[Reference, ...], selection: Selection
 
 
 def _must_travel_unlisted(graph: Graph) -> bool:
-    """Whether an engine would look in the archive for a platform that isn't there, since a host of the one that is could run it as well."""
+    """Return whether the index must not be listed: an engine would look for a platform that is not in the archive but that its host could run."""
     if not graph.root.is_index or len(graph.images) != 1 or graph.images[0].platform is None:
         return False
     return any(child.platform is not None and _could_run(graph.images[0].platform, child.platform) for child in graph.absent)
 
 
 def _could_run(host: Platform, other: Platform) -> bool:
-    """Whether a host of the first platform runs images of the other one too, as engines see it: 32 bit beside 64 bit, older ARM beside newer."""
+    """Return whether engines on HOST also run images for OTHER: 32 bit on 64 bit, older ARM variants on newer ones."""
     if host.os != other.os or host == other:
         return False
     families = {"amd64": ("amd64", "386"), "arm64": ("arm64", "arm"), "arm": ("arm",)}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Searching registries: which repositories, and which of their tags."""
+"""Search registries for repositories and their tags."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class SearchQuery:
-    """Which repositories to show: at most LIMIT, and those alone that fulfil the conditions, which only docker.io can tell.
+    """The conditions of a search: at most LIMIT repositories, and only those that match the conditions, which only docker.io supports.
 
-    With EXACT it is the one that is called TERM, and nothing is searched.
+    With EXACT the result is the repository named TERM, without a search.
     """
 
     term: str
@@ -37,16 +37,16 @@ class SearchQuery:
     exact: bool = False
 
     def check(self, registry: str) -> None:
-        """Raises InvalidOption for what can't be asked of REGISTRY."""
+        """Raise InvalidOption for conditions that REGISTRY doesn't support."""
         if self.limit < 1:
             raise InvalidOption(f"limit is {self.limit}; it can't be less than 1")
         if registry == DOCKER_HUB and not self.term.strip():
-            raise InvalidOption(f"term is empty; {DOCKER_HUB} has too much to show all of it")
+            raise InvalidOption(f"term is empty; {DOCKER_HUB} has too many repositories to list them all")
         for option, value in (("official", self.official), ("min_stars", self.min_stars)):
             if registry != DOCKER_HUB and value is not None:
-                raise InvalidOption(f"{option}: only {DOCKER_HUB} tells of that, and not {registry}")
+                raise InvalidOption(f"{option} works only with {DOCKER_HUB}, not with {registry}")
             if self.exact and value is not None:
-                raise InvalidOption(f"{option}: only a search tells of that, and with exact there is none")
+                raise InvalidOption(f"{option} works only with a search; exact makes none")
 
     def fits(self, found: FoundRepository) -> bool:
         return (self.official is None or found.official == self.official) and (found.stars or 0) >= (self.min_stars or 0)
@@ -54,7 +54,7 @@ class SearchQuery:
 
 @dataclasses.dataclass(frozen=True)
 class TagChoice:
-    """Which tags to show. By `versions` and `newest` only tags that tell a version are, the newest first."""
+    """The conditions for tags. With `versions` or `newest` only tags that are versions are returned, the newest first."""
 
     pattern: re.Pattern[str] | None = None
     versions: VersionRange | None = None
@@ -62,7 +62,7 @@ class TagChoice:
 
     @classmethod
     def parse(cls, pattern: str | None, versions: str | None, newest: int | None) -> TagChoice:
-        """Raises InvalidOption for what is no regular expression, no range, or no number of tags."""
+        """Return the conditions of a task. Raises InvalidOption for an invalid regular expression, range or number."""
         try:
             compiled = re.compile(pattern) if pattern is not None else None
         except re.error as error:
@@ -71,31 +71,31 @@ class TagChoice:
             raise InvalidOption(f"newest is {newest}; it can't be less than 1")
         return cls(compiled, VersionRange.parse(versions) if versions is not None else None, newest)
 
-    def of(self, tags: t.Iterable[str]) -> list[str]:
-        """The tags of TAGS to show: by their letters, or the newest first."""
+    def select(self, tags: t.Iterable[str]) -> list[str]:
+        """Return the tags that match, in alphabetical order or the newest first."""
         chosen = sorted(tag for tag in tags if self.pattern is None or self.pattern.search(tag))
         if self.versions is None and self.newest is None:
             return chosen
         versions = [(tag, version) for tag, version in ((tag, Version.read(tag)) for tag in chosen) if version is not None]
-        held = [tag for tag, version in versions if self.versions is None or version in self.versions]
-        return sorted(held, key=version_order, reverse=True)[: self.newest]
+        matching = [tag for tag, version in versions if self.versions is None or version in self.versions]
+        return sorted(matching, key=version_order, reverse=True)[: self.newest]
 
 
 def find_repositories(
     registries: Registries, registry: str, wanted: SearchQuery, choice: TagChoice | None, workers: Workers
 ) -> list[dict[str, t.Any]]:
-    """A row for each repository: those of docker.io by their stars, others as their registry orders them. With CHOICE their tags are listed too."""
+    """Return a row for each repository: those of docker.io by stars, others in the order of their registry. With CHOICE their tags are listed too."""
 
-    def tags(one: FoundRepository) -> list[Reference] | None:
+    def read_tags(one: FoundRepository) -> list[Reference] | None:
         return listing.list_tags(registries.repository(one.reference))
 
     if wanted.exact:
         one = FoundRepository(listing.repository_reference(registry, wanted.term))
-        there = tags(one)
-        return [_row(one, choice, there)] if there is not None else []
+        found_tags = read_tags(one)
+        return [_row(one, choice, found_tags)] if found_tags is not None else []
     found = list(itertools.islice(filter(wanted.fits, search_repositories(registries, registry, wanted.term)), wanted.limit))
     found.sort(key=lambda one: -(one.stars or 0))
-    return workers.map(lambda one: _row(one, choice, tags(one) if choice is not None else None), found)
+    return workers.map(lambda one: _row(one, choice, read_tags(one) if choice is not None else None), found)
 
 
 def _row(found: FoundRepository, choice: TagChoice | None, tags: t.Sequence[Reference] | None) -> dict[str, t.Any]:
@@ -107,5 +107,5 @@ def _row(found: FoundRepository, choice: TagChoice | None, tags: t.Sequence[Refe
         "automated": found.automated,
     }
     if choice is not None:
-        facts["tags"] = choice.of(str(tag.tag) for tag in tags or ())
+        facts["tags"] = choice.select(str(tag.tag) for tag in tags or ())
     return facts

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning new names for an image of the store."""
+"""Plan new names for an image of the store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
 
 def plan_tag(store: Store, source: Entry, targets: t.Sequence[Reference], *, host: Platform, keep: bool = False) -> Plan:
-    """Plan to point TARGETS at the image of SOURCE; with KEEP those that exist stay unchanged. All of them change at once or none does.
+    """Plan to point TARGETS at the image of SOURCE; with KEEP those that exist stay unchanged. All of them change together or none does.
 
     Raises StoreDamaged if the source can't be read.
     """
@@ -35,7 +35,7 @@ def plan_tag(store: Store, source: Entry, targets: t.Sequence[Reference], *, hos
 
 
 def _plan_target(store: Store, target: Reference, before: Entry | None, source: Entry, transfer: Transfer | None, host: Platform) -> ImagePlan:
-    """Return one target's row. Without TRANSFER the name keeps the image that it has."""
+    """Return one target's row. Without TRANSFER the name stays unchanged."""
     name = str(target)
     after = source if transfer is not None or before is None else before
     was = ref_state(store, before)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the hosts have answered: the results of `image_info` as values, as far as a report needs them."""
+"""The answers of the hosts: the results of `image_info` as values, with the fields that a report needs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ...module_utils.oci.times import parse_time
 Answer = t.Mapping[str, t.Any]
 
 VERSION_LABEL = "org.opencontainers.image.version"
-# Builds that are the same each time say 1970 or 1980 (the first year that a zip file knows) where others say when they were made.
+# Reproducible builds have the creation year 1970, or 1980, which is the first year that a zip file can store.
 _FIRST_TRUE_YEAR = 1981
 
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """An image in a host's store, under one name or none. `content` holds the size of each of its parts by digest."""
+    """An image in a host's store, under one name or none. `content` has the size of each of its blobs and documents by digest."""
 
     name: str | None
     digest: str
@@ -48,13 +48,13 @@ class Image:
 
     @property
     def is_whole(self) -> bool:
-        """Whether one of its platforms at least is here in full."""
+        """Return whether at least one of its platforms is complete."""
         return self.image_id is not None
 
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """A host and what its store holds, or why it couldn't be asked."""
+    """A host and the images in its store, or the problem why it gave no answer."""
 
     name: str
     store: str = ""
@@ -65,7 +65,7 @@ class Host:
     def read(cls, name: str, answer: Answer) -> Host:
         name = sanitise(name, 255)
         if answer.get("unreachable") or answer.get("failed") or "images" not in answer:
-            return cls(name, problem=_problem(answer) or "It wasn't asked: an earlier task has failed there.")
+            return cls(name, problem=_problem(answer) or "It wasn't asked: an earlier task failed on it.")
         return cls(name, sanitise(str(answer.get("store", ""))), tuple(Image.read(row) for row in answer["images"]))
 
     @property
@@ -78,7 +78,7 @@ class Host:
 
     @property
     def by_digest(self) -> dict[str, Image]:
-        """Each image once, however many names it has."""
+        """Return each image once, even if it has several names."""
         return {image.digest: image for image in reversed(self.images)}
 
 
@@ -87,13 +87,13 @@ def read_hosts(answers: t.Mapping[str, Answer]) -> list[Host]:
 
 
 def _problem(answer: Answer) -> str:
-    """What an answer says of its failure. Of a Python that didn't come so far Ansible tells only what is missing, and the system says the reason."""
-    said = str(answer.get("module_stderr") or "").strip().rpartition("\n")[2]
-    return sanitise(f"{answer.get('msg') or ''}{f' ({said})' if said else ''}")
+    """Return the error message of an answer. If Python did not start, Ansible reports only that output is missing; stderr has the reason."""
+    stderr = str(answer.get("module_stderr") or "").strip().rpartition("\n")[2]
+    return sanitise(f"{answer.get('msg') or ''}{f' ({stderr})' if stderr else ''}")
 
 
 def _day(created: str | None) -> datetime.date | None:
-    """The day on which an image says that it was made, in UTC; None for what is no time, or can't be meant as one."""
+    """Return the day on which an image was created, in UTC; None if it has no valid time or that of a reproducible build."""
     try:
         moment = parse_time(created).astimezone(datetime.timezone.utc) if created is not None else None
     except (ValueError, OverflowError):

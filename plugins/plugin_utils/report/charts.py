@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plots of a report: what each shows of the hosts."""
+"""The plots of a report, made of the answers of the hosts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ROOM = (
 
 
 def drift_plot(hosts: t.Iterable[Host], findings: t.Mapping[str, t.Sequence[Finding]]) -> Plot:
-    """How many names of each host are in which state; FINDINGS are those of each host."""
+    """Return the plot of names by host and state. FINDINGS are those of each host."""
     kinds = [Kind(STYLES[state], state.value) for state in State]
     return plot("Names by host and state", "names", kinds, (_drift_line(host, findings[host.name]) for host in hosts))
 
@@ -42,7 +42,7 @@ def _drift_line(host: Host, findings: t.Sequence[Finding]) -> Line:
 
 
 def disk_plot(hosts: t.Iterable[Host]) -> Plot:
-    """What images take on each host, and what they would take if they shared nothing."""
+    """Return the plot of bytes on each host, and of those that sharing saves."""
     return plot("Bytes of images by host", "bytes", _ROOM, map(_disk_line, hosts), format_size)
 
 
@@ -54,7 +54,7 @@ def _disk_line(host: Host) -> Line:
 
 
 def platform_plot(images: t.Iterable[Image]) -> Plot:
-    """How many different images there are for each platform."""
+    """Return the plot of different images by platform."""
     counts = collections.Counter(platform for image in images for platform in image.platforms or ("none",))
     lines = [
         Line(platform, (count,), format_count(count, "image")) for platform, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -63,18 +63,18 @@ def platform_plot(images: t.Iterable[Image]) -> Plot:
 
 
 def age_plot(images: t.Iterable[Image]) -> Plot:
-    """How many different images were made when, newest first."""
+    """Return the plot of different images by creation time, newest first."""
     days = [image.created for image in images]
     dated = [day for day in days if day is not None]
     lines = [Line(label, (count,), format_count(count, "image")) for label, count in spans(dated)]
     undated = len(days) - len(dated)
     if undated:
-        lines.append(Line("not told", (undated,), format_count(undated, "image")))
+        lines.append(Line("unknown", (undated,), format_count(undated, "image")))
     return plot("Images by the time they were made", "images", [Kind("plain", "images")], lines)
 
 
 def spans(days: t.Sequence[datetime.date]) -> list[tuple[str, int]]:
-    """Months, quarters or years, newest first, and how many of DAYS are in each. Years without any are left out: a day may lie anywhere."""
+    """Return months, quarters or years, newest first, each with its number of DAYS. Years without a day are left out, since days may be far apart."""
     if not days:
         return []
     for months in (1, 3):

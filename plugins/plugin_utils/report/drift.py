@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How far hosts are from the lock file, and from each other."""
+"""Compare hosts with the lock file, and with each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .answers import Host, Image
 
 
 class State(enum.Enum):
-    """What has become of a name on a host. The words are those of the page."""
+    """The state of a name on a host. The values appear on the page."""
 
     RIGHT = "as locked"
     REPACKED = "same image, repacked"
@@ -27,13 +27,13 @@ class State(enum.Enum):
 
     @property
     def is_drift(self) -> bool:
-        """An extra image is no less what was locked: it is told, and held against nobody."""
+        """Return whether the state is drift. An extra image is shown but is no drift, since no locked name differs."""
         return self in (State.OTHER, State.BROKEN, State.MISSING)
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What NAME is on HOST, where the lock file wants LOCKED. Digests are None where there is none."""
+    """The state of NAME on HOST. `locked` and `found` are the digests in the lock file and on the host, None without one."""
 
     host: str
     name: str
@@ -43,9 +43,9 @@ class Finding:
 
 
 def judge(locked: LockedImage, image: Image | None) -> State:
-    """What IMAGE is, which has the locked name; None for no image.
+    """Return the state of IMAGE, which has the locked name on a host; it is None if the host has no such image.
 
-    The digest decides. An image that went through an archive of Docker has another one, and the same ID on one of the platforms.
+    The digest decides. An image from a docker-archive has another digest, but the same ID on one of the platforms.
     """
     if image is None:
         return State.MISSING
@@ -57,7 +57,7 @@ def judge(locked: LockedImage, image: Image | None) -> State:
 
 
 def findings(host: Host, lock: LockFile) -> list[Finding]:
-    """All locked names on HOST, and its further names; nothing for a host that couldn't be asked."""
+    """Return the findings for all locked names and all other names on HOST, none for a host without an answer."""
     if not host.was_asked:
         return []
     images = host.by_name
@@ -70,7 +70,7 @@ def findings(host: Host, lock: LockFile) -> list[Finding]:
 
 
 def differing(hosts: t.Iterable[Host]) -> dict[str, dict[str, list[str]]]:
-    """The names that don't mean one image on all hosts that have them: for each the hosts by digest, the most common one first."""
+    """Return the names with different images on different hosts: for each name the hosts by digest, the most common digest first."""
     names: dict[str, dict[str, list[str]]] = collections.defaultdict(lambda: collections.defaultdict(list))
     for host in hosts:
         for name, image in host.by_name.items():

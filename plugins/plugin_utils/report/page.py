@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One page of a fleet's images. What it says comes of the answers and the lock file alone: as long as these stay, so does every byte of it."""
+"""The HTML page of a report. It depends only on the answers and the lock file: the same input gives the same bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """A number that sums up."""
+    """A summary number at the top of the page."""
 
     value: str
     label: str
@@ -62,7 +62,7 @@ class Page:
 
 
 def render(answers: t.Mapping[str, Answer], title: str, lock: LockFile | None) -> str:
-    """The page as HTML. Whatever the templates are given is escaped: nothing of it is markup, and nothing of it is a template."""
+    """Return the page as HTML. All values are escaped, so that text from hosts can be neither markup nor a template."""
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
@@ -78,7 +78,7 @@ def compose(hosts: t.Sequence[Host], title: str, lock: LockFile | None) -> Page:
     found = {host.name: findings(host, lock) if lock is not None else [] for host in hosts}
     every = [finding for host in hosts for finding in found[host.name]]
     asked = [host for host in hosts if host.was_asked]
-    images = _different(asked)
+    images = _unique_images(asked)
     return Page(
         title=title,
         tiles=_tiles(hosts, images, every if lock is not None else None),
@@ -94,8 +94,8 @@ def compose(hosts: t.Sequence[Host], title: str, lock: LockFile | None) -> Page:
     )
 
 
-def _different(hosts: t.Iterable[Host]) -> list[Image]:
-    """Each image of the fleet once, as the host has it that has most of its platforms."""
+def _unique_images(hosts: t.Iterable[Host]) -> list[Image]:
+    """Return each image of the fleet once, from the host with most of its platforms."""
     by_digest: dict[str, Image] = {}
     for host in hosts:
         for image in host.images:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The room that images take on a host, and what it saves that they share their parts."""
+"""The disk usage of images on a host, and the bytes that shared content saves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .answers import Host, Image
 
 @dataclasses.dataclass(frozen=True)
 class Room:
-    """Bytes of one store: `apart` if nothing were shared, `disk` as it is, `own` what a single image needs alone, by its digest."""
+    """The bytes of one store: `apart` without sharing, `disk` with sharing, `own` those that only one image needs, by its digest."""
 
     apart: int
     disk: int
@@ -23,7 +23,7 @@ class Room:
 
     @classmethod
     def of(cls, images: t.Collection[Image]) -> Room:
-        """IMAGES are different ones: a further name takes no room."""
+        """Return the usage of IMAGES, which must be different ones: another name needs no bytes."""
         sizes = {part: size for image in images for part, size in image.content.items()}
         users = collections.Counter(part for image in images for part in image.content)
         own = {image.digest: sum(size for part, size in image.content.items() if users[part] == 1) for image in images}
@@ -39,10 +39,10 @@ class Room:
 
     @property
     def alone(self) -> int:
-        """What parts take that only one image needs."""
+        """Return the bytes of content that only one image needs."""
         return sum(self.own.values())
 
     @property
     def shared(self) -> int:
-        """What parts take, each stored once, that several images need."""
+        """Return the bytes of content that several images need, each stored once."""
         return self.disk - self.alone

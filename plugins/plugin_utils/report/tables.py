@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tables of a report: rows as people read them, in a fixed order."""
+"""The tables of a report: rows of text in a fixed order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNNAMED = "unnamed"
 
 @dataclasses.dataclass(frozen=True)
 class Named:
-    """A digest as people read it, and in full."""
+    """A digest, shortened and in full."""
 
     short: str
     full: str
@@ -35,7 +35,7 @@ class Named:
 
 @dataclasses.dataclass(frozen=True)
 class DriftRow:
-    """HOSTS on which a locked name is in the same state, with the same digest."""
+    """The hosts on which a locked name has the same state and the same digest."""
 
     name: str
     style: str
@@ -71,7 +71,7 @@ class DiskRow:
 
 @dataclasses.dataclass(frozen=True)
 class ImageRow:
-    """An image on one host, or on all HOSTS that have it. `own` is what it alone needs there, None where that isn't one place."""
+    """An image on one host, or on all hosts that have it. `own` are the bytes that only this image needs on one host."""
 
     name: str
     version: str
@@ -86,7 +86,7 @@ class ImageRow:
 
 
 def drift_rows(findings: t.Iterable[Finding]) -> list[DriftRow]:
-    """All that isn't as locked, by name; what hosts have beyond is told elsewhere."""
+    """Return the names that differ from the lock file, in order. Names that are not in the lock file are in `extra_rows`."""
     hosts: dict[Finding, list[str]] = collections.defaultdict(list)
     for finding in findings:
         if finding.state not in (State.RIGHT, State.EXTRA):
@@ -120,30 +120,30 @@ def _disk_row(host: Host) -> DiskRow:
 
 
 def fleet_rows(hosts: t.Iterable[Host]) -> list[ImageRow]:
-    """Each image of the fleet once for each of its names, with the hosts that have it under that name."""
+    """Return each image of the fleet once for each of its names, with the hosts that have it under that name."""
     on: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
     examples: dict[tuple[str, str], Image] = {}
     for host in hosts:
         for image in host.images:
             key = (image.name or "", image.digest)
             on[key].append(host.name)
-            # Of an index hosts may have different platforms: the fullest one is shown.
+            # Hosts may have different platforms of an index: the largest one is shown.
             if key not in examples or image.size > examples[key].size:
                 examples[key] = image
-    # Those without a name come last.
+    # Images without a name come last.
     return [_image_row(examples[key], tuple(on[key])) for key in sorted(on, key=lambda key: (key[0] == "", key))]
 
 
 def host_rows(host: Host, findings: t.Iterable[Finding]) -> list[ImageRow]:
-    """The images of one host, and the locked names that it lacks. FINDINGS tell what they are to the lock file."""
+    """Return the images of one host, and the locked names that it is missing. FINDINGS are their states."""
     own = Room.of_host(host).own
     states = {finding.name: finding.state for finding in findings}
-    here = [_image_row(image, (host.name,), own[image.digest], states.get(image.name or "")) for image in host.images]
-    lacking = [_lacking_row(name, host.name) for name, state in states.items() if state is State.MISSING]
-    return sorted(here + lacking, key=lambda row: (row.name == UNNAMED, row.name, row.digest.full if row.digest is not None else ""))
+    present = [_image_row(image, (host.name,), own[image.digest], states.get(image.name or "")) for image in host.images]
+    missing = [_missing_row(name, host.name) for name, state in states.items() if state is State.MISSING]
+    return sorted(present + missing, key=lambda row: (row.name == UNNAMED, row.name, row.digest.full if row.digest is not None else ""))
 
 
-def _lacking_row(name: str, host: str) -> ImageRow:
+def _missing_row(name: str, host: str) -> ImageRow:
     return ImageRow(name, "", None, "", "", "", "", (host,), State.MISSING.value, STYLES[State.MISSING])
 
 
@@ -152,8 +152,8 @@ def _image_row(image: Image, hosts: tuple[str, ...], own: int = 0, state: State 
         name=image.name or UNNAMED,
         version=image.version,
         digest=Named.of(image.digest),
-        platforms=", ".join(image.platforms) or ("none told" if image.is_whole else State.BROKEN.value),
-        made=_made(image.created),
+        platforms=", ".join(image.platforms) or ("unknown" if image.is_whole else State.BROKEN.value),
+        made=_format_day(image.created),
         size=format_size(image.size),
         own=format_size(own),
         hosts=hosts,
@@ -162,5 +162,5 @@ def _image_row(image: Image, hosts: tuple[str, ...], own: int = 0, state: State 
     )
 
 
-def _made(day: datetime.date | None) -> str:
-    return day.isoformat() if day is not None else "not told"
+def _format_day(day: datetime.date | None) -> str:
+    return day.isoformat() if day is not None else "unknown"

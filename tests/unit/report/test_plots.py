@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.plugin_utils.report.charts import spans
-from ansible_collections.longshore.images.plugins.plugin_utils.report.plots import MOST_TICKS, Kind, Line, plot, tick_values
+from ansible_collections.longshore.images.plugins.plugin_utils.report.plots import MAX_TICKS, Kind, Line, plot, tick_values
 
 ONE, TWO = Kind("one", "the first"), Kind("two", "the second")
 
@@ -38,7 +38,7 @@ def test_an_axis_has_few_round_values(widest: int, ticks: list[int]) -> None:
 @example(10**16 + 1)
 def test_an_axis_reaches_the_widest_value_and_not_much_further(widest: int) -> None:
     ticks = tick_values(widest)
-    assert len(ticks) <= MOST_TICKS + 1
+    assert len(ticks) <= MAX_TICKS + 1
     assert ticks[-2] < max(widest, 1) <= ticks[-1]
     assert len({later - earlier for earlier, later in zip(ticks, ticks[1:])}) == 1
 

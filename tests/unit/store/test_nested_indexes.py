@@ -127,5 +127,5 @@ def test_selecting_several_platforms_is_refused_with_one_sentence() -> None:
 def test_an_inner_index_in_the_store_is_reported_as_present(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     nested().put(store, NAME, platforms=["all"])
-    (row,) = Inspector(images_in_store(store), "the store", HOST).asked([Reference.parse(NAME)], Filters())
+    (row,) = Inspector(images_in_store(store), "the store", HOST).find_rows([Reference.parse(NAME)], Filters())
     assert [child["present"] for child in row["manifests"]] == [True, True]

@@ -175,7 +175,7 @@ def test_what_was_sent_in_full_is_not_sent_twice(store: Store) -> None:
 def test_an_engine_that_took_an_image_and_does_not_have_it_is_an_error(store: Store) -> None:
     ONE.put(store, "one:1")
     plan = delivered(store, Memory(trouble=["forgets"]), "one:1")
-    assert "took it without a complaint, but doesn't have it" in plan.errors[0].message
+    assert "reported success, but doesn't have the image" in plan.errors[0].message
 
 
 def test_an_engine_that_breaks_off_is_not_asked_again_for_that_image_and_the_others_are_done(store: Store) -> None:

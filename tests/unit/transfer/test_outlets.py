@@ -18,7 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.blob_mounts import MAX_ASKED, BlobMounts
+from ansible_collections.longshore.images.plugins.module_utils.verbs.blob_mounts import MAX_CANDIDATES, BlobMounts
 
 BLOBS = [Descriptor("layer", Digest("sha256", f"{number:064x}"), number) for number in range(4)]
 REPOSITORIES = ["a.test/one", "a.test/two", "a.test/three", "b.test/one"]
@@ -44,7 +44,7 @@ class FakeRepository:
 class Registries:
     def __init__(self, *repositories: FakeRepository, hints: t.Mapping[Digest, t.Sequence[str]] | None = None) -> None:
         self.repositories = {repository.name: repository for repository in repositories}
-        self.outlets = BlobMounts(self._open, lambda registry, digest: (hints or {}).get(digest, ()))
+        self.mounts = BlobMounts(self._open, lambda registry, digest: (hints or {}).get(digest, ()))
 
     def _open(self, reference: Reference) -> Repository:
         return t.cast(Repository, self.repositories.setdefault(reference.context, FakeRepository(reference.context)))
@@ -53,8 +53,8 @@ class Registries:
         """What is moved to a repository, and what is linked from where."""
         repository = self._open(Reference.parse(name))
         with Workers(1) as workers:
-            division = self.outlets.divide(blobs, repository, workers)
-        mounts = self.outlets.destination(repository).mounts
+            division = self.mounts.split(blobs, repository, workers)
+        mounts = self.mounts.sink(repository).mounts
         return list(division.moves), {blob: mounts[blob.digest] for blob in division.linked}
 
 
@@ -92,7 +92,7 @@ def test_a_hint_is_asked_and_not_believed(held: FakeRepository) -> None:
 def test_only_a_few_hints_are_asked() -> None:
     registries = Registries(hints={BLOBS[0].digest: [f"a.test/{number}" for number in range(10)]})
     registries.divide("a.test/one", BLOBS[0])
-    assert sum(len(repository.asked) for repository in registries.repositories.values()) == 1 + MAX_ASKED
+    assert sum(len(repository.asked) for repository in registries.repositories.values()) == 1 + MAX_CANDIDATES
 
 
 def test_the_repository_itself_is_no_hint() -> None:

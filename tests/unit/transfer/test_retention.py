@@ -68,14 +68,14 @@ CASES: dict[str, tuple[list[Candidate], dict[str, t.Any], list[int]]] = {
     "none that is protected": ([image(1, "a:1", 9, protected=True), image(2, protected=True)], {"keep": 0}, []),
     "no other name of what is protected": ([image(1, "a:1", 9), image(1, "b:stable", 9, protected=True)], {"keep": 0}, []),
     "by counting the protected as well": ([image(1, "a:1", 9), image(2, "a:2", 8, protected=True)], {"keep": 1}, [1]),
-    "no signature of what stays": ([image(1, "a:1", 9), image(5, "a:sig", companion_of=about(1)), image(6, companion_of=about(1))], {"keep": 1}, []),
-    "the signature with the image": ([image(1, "a:1", 9), image(5, "a:sig", companion_of=about(1))], {"keep": 0}, [1, 5]),
-    "the unnamed signature with the image": ([image(1, "a:1", 9), image(5, companion_of=about(1))], {"keep": 0, "dangling": False}, [1, 5]),
-    "no signature that another image needs": ([image(1), image(2, "a:1", 9), image(5, companion_of=about(1, 2))], {}, [1]),
-    "no protected signature": ([image(1), image(5, "a:sig", companion_of=about(1), protected=True)], {}, [1]),
-    "an unnamed signature of nothing": ([image(5, companion_of=about(77))], {}, [5]),
-    "a named signature of nothing by the rules": ([image(5, "a:sig", companion_of=about(77))], {"keep": 0}, [5]),
-    "no named signature of nothing without rules": ([image(5, "a:sig", companion_of=about(77))], {}, []),
+    "no signature of what stays": ([image(1, "a:1", 9), image(5, "a:sig", referrer_of=about(1)), image(6, referrer_of=about(1))], {"keep": 1}, []),
+    "the signature with the image": ([image(1, "a:1", 9), image(5, "a:sig", referrer_of=about(1))], {"keep": 0}, [1, 5]),
+    "the unnamed signature with the image": ([image(1, "a:1", 9), image(5, referrer_of=about(1))], {"keep": 0, "dangling": False}, [1, 5]),
+    "no signature that another image needs": ([image(1), image(2, "a:1", 9), image(5, referrer_of=about(1, 2))], {}, [1]),
+    "no protected signature": ([image(1), image(5, "a:sig", referrer_of=about(1), protected=True)], {}, [1]),
+    "an unnamed signature of nothing": ([image(5, referrer_of=about(77))], {}, [5]),
+    "a named signature of nothing by the rules": ([image(5, "a:sig", referrer_of=about(77))], {"keep": 0}, [5]),
+    "no named signature of nothing without rules": ([image(5, "a:sig", referrer_of=about(77))], {}, []),
 }
 
 
@@ -83,7 +83,7 @@ CASES: dict[str, tuple[list[Candidate], dict[str, t.Any], list[int]]] = {
 def test_a_policy_lets_go(candidates: list[Candidate], rules: dict[str, t.Any], gone: list[int]) -> None:
     policy = Policy.parse(**{"dangling": True, "keep": None, "older_than": None, **rules})
     for given_order in (candidates, candidates[::-1]):
-        let_go = policy.let_go(given_order, NOW)
+        let_go = policy.select_removable(given_order, NOW)
         assert sorted(int(candidate.digest.hex, 16) for candidate in let_go) == gone
         assert let_go == [candidate for candidate in given_order if candidate in let_go]
 
@@ -103,9 +103,9 @@ POLICIES = some.builds(
 def test_whatever_a_policy_keeps_it_keeps_again(rows: list[tuple[int, str | None, bool, bool]], policy: Policy) -> None:
     """A second run right after the first one lets nothing go, so that a module is idempotent."""
     candidates = [image(number, name, number or None, chosen=chosen, protected=protected) for number, name, chosen, protected in rows]
-    gone = policy.let_go(candidates, NOW)
+    gone = policy.select_removable(candidates, NOW)
     kept = [candidate for candidate in candidates if candidate not in gone]
-    assert policy.let_go(kept, NOW) == []
+    assert policy.select_removable(kept, NOW) == []
     assert all(candidate.chosen and not candidate.protected for candidate in gone)
 
 

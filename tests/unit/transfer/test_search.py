@@ -33,7 +33,7 @@ CHOICES: list[tuple[str | None, str | None, int | None, str]] = [
 
 @pytest.mark.parametrize(("pattern", "versions", "newest", "chosen"), CHOICES)
 def test_tags_are_chosen_by_pattern_range_and_number(pattern: str | None, versions: str | None, newest: int | None, chosen: str) -> None:
-    assert TagChoice.parse(pattern, versions, newest).of(TAGS) == chosen.split()
+    assert TagChoice.parse(pattern, versions, newest).select(TAGS) == chosen.split()
 
 
 @pytest.mark.parametrize(("pattern", "versions", "newest"), [("(", None, None), (None, "new", None), (None, None, 0), (None, None, -1)])

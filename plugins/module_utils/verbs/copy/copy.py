@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning copies: from registries, layouts and archives to registries, layouts and archives, without a store."""
+"""Plan copies between registries, layouts and archives, without a store."""
 
 from __future__ import annotations
 
@@ -40,21 +40,18 @@ def plan_copy(
     host: Platform,
     workers: Workers,
 ) -> TransferPlan:
-    """Plan to copy images, each from a place to a place, without a store. Rows are in the order of PAIRS.
+    """Plan to copy images, each from one place to another, without a store. Rows are in the order of PAIRS.
 
-    Images are read from `repository` and written to `destination`, which no mirror replaces. An image that can't be copied has its error in its row; the
-    others are copied, except those of the same archive. Raises InvalidOption for two images that would get one name, and for referrers that would leave
-    registries.
+    Images are read from `repository` and written to `destination`, which is never a mirror. An image that can't be copied has its error in its row; the
+    others are copied, except those of the same archive. Raises InvalidOption for two images that would get one name, and for referrers that would be copied to
+    or from another place than a registry.
     """
     return _Copier(repository, destination, selection, referrers, host).plan(pairs, workers)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Copier:
-    """How images are copied in this run: read from `repository`, and written to `destination`, for which no mirror stands in.
-
-    `selection` is None where all that there is of an image is meant.
-    """
+    """The options of the copies of one run, as `plan_copy` documents them. `selection` is None for all platforms that exist."""
 
     repository: t.Callable[[Reference], Repository]
     destination: t.Callable[[Reference], Repository]
@@ -63,26 +60,22 @@ class _Copier:
     host: Platform
 
     def plan(self, pairs: t.Sequence[Pair], workers: Workers) -> TransferPlan:
-        """The plan for all images, in the order of PAIRS. One that can't be had carries its error; the others go on, but for those of its archive.
-
-        Raises InvalidOption for two images that would get one name, and for referrers that would have to leave registries.
-        """
         unique = list(dict.fromkeys(pairs))
         for source, target in unique:
-            self._check(source, target)
-        origins = ImageSources(self.repository)
-        jobs = [CopyJob(source, target, self.selection, origins) for source, target in unique]
+            self._check_referrers(source, target)
+        sources = ImageSources(self.repository)
+        jobs = [CopyJob(source, target, self.selection, sources) for source, target in unique]
         rows: dict[CopyJob, ImagePlan] = {}
-        for kind, copies in self._kinds(origins).items():
+        for kind, make_planner in self._planners(sources).items():
             chosen = [job for job in jobs if _kind(job.target) == kind]
             if chosen:
-                rows.update(zip(chosen, copies().plan(chosen, workers)))
+                rows.update(zip(chosen, make_planner().plan(chosen, workers)))
         planned = [rows[job] for job in jobs]
-        _refuse_name_for_two(planned)
+        _reject_shared_names(planned)
         return TransferPlan(planned)
 
-    def _kinds(self, origins: ImageSources) -> dict[str, t.Callable[[], CopyPlanner]]:
-        """The planners by kind of target; only those that are needed are loaded."""
+    def _planners(self, sources: ImageSources) -> dict[str, t.Callable[[], CopyPlanner]]:
+        """Return the constructors of the planners by kind of target, so that only those that are needed are imported."""
 
         def to_registries() -> CopyPlanner:
             from .to_registry import RegistryCopyPlanner
@@ -92,7 +85,7 @@ class _Copier:
         def to_layouts() -> CopyPlanner:
             from .to_layout import LayoutCopyPlanner
 
-            return LayoutCopyPlanner(origins, self.host)
+            return LayoutCopyPlanner(sources, self.host)
 
         def to_archives() -> CopyPlanner:
             from .to_archive import ArchiveCopyPlanner
@@ -101,13 +94,13 @@ class _Copier:
 
         return {"registry": to_registries, "layout": to_layouts, "archive": to_archives}
 
-    def _check(self, source: Location, target: Location) -> None:
+    def _check_referrers(self, source: Location, target: Location) -> None:
         if self.referrers and (source.reference is None or target.reference is None):
-            raise InvalidOption(f"referrers are copied from registries to registries only, and not from {source} to {target}")
+            raise InvalidOption(f"referrers can only be copied from a registry to a registry, not from {source} to {target}")
 
 
-def _refuse_name_for_two(images: t.Sequence[ImagePlan]) -> None:
-    """A second run would move the name again."""
+def _reject_shared_names(images: t.Sequence[ImagePlan]) -> None:
+    """Raise InvalidOption if two images would get one name: every later run would move it from one to the other."""
     wanted: dict[str, RefState | None] = {}
     for image in images:
         for change in image.changes if image.error is None else ():

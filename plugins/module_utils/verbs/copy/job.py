@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One image to be copied, as the planners for all kinds of targets see it."""
+"""The job of copying one image, which the planners for all kinds of targets share."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ...transfer.workers import Workers
 from ..platforms import select_complete, select_platforms
 from .sources import ImageSource, ImageSources
 
-_Seen = t.TypeVar("_Seen")
+_Inspected = t.TypeVar("_Inspected")
 
 
 @dataclasses.dataclass(frozen=True)
 class CopyJob:
-    """Where an image is, and where it goes. It is read no further than asked for."""
+    """One image to copy, from `source` to `target`. The source is read only when a property or method needs it."""
 
     source: Location
     target: Location
@@ -34,12 +34,12 @@ class CopyJob:
 
     @functools.cached_property
     def image_source(self) -> ImageSource:
-        """Raises ImageNotFound, InvalidOption, and what opening an archive raises."""
+        """Return the image at its source. Raises ImageNotFound, InvalidOption, and the errors of opening an archive."""
         return self.sources.find(self.source)
 
     @property
     def name(self) -> Reference | None:
-        """What it is called where it goes: as the target says, else as it is called where it is."""
+        """Return the name at the target: the one that the target gives, else the name at the source."""
         if self.target.reference is not None:
             return self.target.reference.name
         return self.target.full_name or self.image_source.name
@@ -53,20 +53,24 @@ class CopyJob:
         return {"source": str(self.source), "destination": str(self.target)}
 
     def graph(self) -> Graph:
-        """The part of it that is wanted. Raises PlatformMissing where a platform isn't there, and for a target that takes only whole indexes."""
-        part = select_complete if self.target.reference is not None else select_platforms
-        return part(self.image_source.root(), str(self.source), self.image_source.read_document, self.selection)
+        """Return the selected platforms of the image.
 
-    def failed(self, error: LongshoreError) -> ImagePlan:
+        Raises PlatformMissing if one of them is missing, and for an incomplete index if the target is a registry.
+        """
+        select = select_complete if self.target.reference is not None else select_platforms
+        return select(self.image_source.root(), str(self.source), self.image_source.read_document, self.selection)
+
+    def fail(self, error: LongshoreError) -> ImagePlan:
+        """Return the row of this job with ERROR."""
         return ImagePlan(str(self.target), error=error, results=self.facts)
 
 
-def inspect_jobs(look: t.Callable[[CopyJob], _Seen], jobs: t.Sequence[CopyJob], workers: Workers) -> list[_Seen | LongshoreError]:
-    """What LOOK finds out of each job, several at once; the error where it fails."""
+def inspect_jobs(inspect: t.Callable[[CopyJob], _Inspected], jobs: t.Sequence[CopyJob], workers: Workers) -> list[_Inspected | LongshoreError]:
+    """Return the result of INSPECT for each job, or its error. Several jobs are inspected at once."""
 
-    def attempt(job: CopyJob) -> _Seen | LongshoreError:
+    def attempt(job: CopyJob) -> _Inspected | LongshoreError:
         try:
-            return look(job)
+            return inspect(job)
         except LongshoreError as error:
             return error
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What travels with an image between registries: signatures and the like, that refer to it or are called after its digest."""
+"""Referrers: signatures, attestations and other artifacts that refer to an image, or whose tag is made of its digest, are copied with the image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ...errors import RegistryError, UnsupportedFormat
-from ...limits import MAX_COMPANIONS, MAX_LEVELS
+from ...limits import MAX_LEVELS, MAX_REFERRERS
 from ...oci import media_types
 from ...oci.digest import Digest
 from ...oci.document_reader import Read, bound_reads
@@ -27,95 +27,97 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass
 class FoundReferrers:
-    """All that belongs to one image: `lacking` is what the target doesn't have yet, in the order in which it may be published."""
+    """The referrers of one image. `missing` are those that the target doesn't have yet, in the order in which they must be published."""
 
-    lacking: list[NamedGraph] = dataclasses.field(default_factory=list)
+    missing: list[NamedGraph] = dataclasses.field(default_factory=list)
     changes: list[RefChange] = dataclasses.field(default_factory=list)
     rows: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
 
 
 class ReferrerFinder:
-    """Finds what belongs to images of SOURCE and isn't at TARGET yet."""
+    """Find the referrers of images at SOURCE, and which of them are missing at TARGET."""
 
     def __init__(self, source: Repository, target: Repository, tags: DigestTags) -> None:
-        """TAGS are those of SOURCE."""
+        """Prepare a finder. TAGS are the tags of SOURCE that are made of digests."""
         self._source = source
         self._target = target
         self._tags = tags
         self._documents: Read = source.read_document
 
     def find(self, image: Graph) -> FoundReferrers:
-        """All that belongs to IMAGE and to each of its manifests, to what was found, and so on.
+        """Return the referrers of IMAGE and of each of its manifests, the referrers of these, and so on.
 
-        Raises RegistryError for more than there can reasonably be.
+        Raises RegistryError for more than MAX_REFERRERS: a registry could answer without end.
         """
-        self._documents = bound_reads(self._source.read_document, f"what belongs to an image of {self._source.name}")
+        self._documents = bound_reads(self._source.read_document, f"the referrers of an image of {self._source.name}")
         found = FoundReferrers()
         lists: list[NamedGraph] = []
         subjects = [descriptor.digest for descriptor in image.documents]
         seen = set(subjects)
         for _level in range(MAX_LEVELS):
-            following: list[Digest] = []
+            next_subjects: list[Digest] = []
             for subject in subjects:
-                for graph in (*self._referring(subject, found, lists), *self._tagged(subject, found)):
-                    following += [descriptor.digest for descriptor in graph.documents if descriptor.digest not in seen]
-                    seen.update(following)
-                    if len(seen) > MAX_COMPANIONS:
-                        raise RegistryError(f"{self._source.name}: more than the {MAX_COMPANIONS} manifests that are allowed belong to one image")
-            subjects = following
-        # A list names what has to be there before it.
-        found.lacking += lists
+                for graph in (*self._find_listed(subject, found, lists), *self._find_tagged(subject, found)):
+                    next_subjects += [descriptor.digest for descriptor in graph.documents if descriptor.digest not in seen]
+                    seen.update(next_subjects)
+                    if len(seen) > MAX_REFERRERS:
+                        raise RegistryError(f"{self._source.name}: one image has more than the {MAX_REFERRERS} referrers that are allowed")
+            subjects = next_subjects
+        # A registry accepts a list only after the manifests that it names.
+        found.missing += lists
         return found
 
-    def _referring(self, subject: Digest, found: FoundReferrers, lists: list[NamedGraph]) -> t.Iterator[Graph]:
-        """What names SUBJECT as its subject. Where the target keeps no list of that itself, its list is completed too."""
+    def _find_listed(self, subject: Digest, found: FoundReferrers, lists: list[NamedGraph]) -> t.Iterator[Graph]:
+        """Yield the graphs of manifests whose `subject` is SUBJECT. If the target doesn't maintain the list of referrers itself, plan to complete it."""
         listed = [referrer for referrer in list_referrers(self._source, subject).referrers if self._is_readable(referrer, found)]
         for referrer in listed:
             graph = self._read(referrer.descriptor)
-            name = _parent(self._target).pinned(graph.root.digest)
+            name = _as_reference(self._target).pinned(graph.root.digest)
             self._add(graph, name, found)
             yield graph
         if listed:
-            there = list_referrers(self._target, subject)
-            if not there.kept_by_registry:
-                lists += self._completed(subject, there, listed, found)
+            at_target = list_referrers(self._target, subject)
+            if not at_target.kept_by_registry:
+                lists += self._complete_list(subject, at_target, listed, found)
 
     def _is_readable(self, referrer: Referrer, found: FoundReferrers) -> bool:
         if referrer.descriptor.is_document:
             return True
         kind = sanitise(referrer.descriptor.media_type, 100)
-        found.warnings.append(f"{self._source.name}@{referrer.descriptor.digest} is of type {kind} and isn't copied")
+        found.warnings.append(f"{self._source.name}@{referrer.descriptor.digest} has the media type {kind} and is not copied")
         return False
 
-    def _completed(self, subject: Digest, there: ReferrerList, listed: t.Sequence[Referrer], found: FoundReferrers) -> list[NamedGraph]:
-        data = there.document_with(listed)
-        before = RefState(Digest.of(there.document)) if there.document is not None else None
+    def _complete_list(self, subject: Digest, at_target: ReferrerList, listed: t.Sequence[Referrer], found: FoundReferrers) -> list[NamedGraph]:
+        """Plan the fallback tag of SUBJECT with all LISTED referrers (OCI distribution specification, referrers tag schema)."""
+        data = at_target.document_with(listed)
+        before = RefState(Digest.of(at_target.document)) if at_target.document is not None else None
         after = RefState(Digest.of(data)) if data is not None else before
-        name = _parent(self._target).tagged(referrers_tag(subject))
+        name = _as_reference(self._target).tagged(referrers_tag(subject))
         found.changes.append(RefChange(str(name), before, after))
         if data is None:
             return []
         root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
         return [NamedGraph(Graph(root, {root: data}, (), ()), (name,), None)]
 
-    def _tagged(self, subject: Digest, found: FoundReferrers) -> t.Iterator[Graph]:
-        """What is called after SUBJECT."""
+    def _find_tagged(self, subject: Digest, found: FoundReferrers) -> t.Iterator[Graph]:
+        """Yield the graphs whose tag is made of the digest SUBJECT, as cosign's signatures are."""
         for reference in self._tags.find(subject):
             root = self._source.probe(reference)
             if root is not None:
                 graph = self._read(root)
-                self._add(graph, _parent(self._target).tagged(str(reference.tag)), found)
+                self._add(graph, _as_reference(self._target).tagged(str(reference.tag)), found)
                 yield graph
 
     def _add(self, graph: Graph, name: Reference, found: FoundReferrers) -> None:
-        there = self._target.probe(name)
-        is_there = there is not None and there.digest == graph.root.digest
-        found.rows.append({"digest": str(graph.root.digest), "tag": name.tag, "changed": not is_there})
+        """Add the row and the change of one referrer, and plan to copy it if the target is missing it."""
+        current = self._target.probe(name)
+        is_present = current is not None and current.digest == graph.root.digest
+        found.rows.append({"digest": str(graph.root.digest), "tag": name.tag, "changed": not is_present})
         state = RefState(graph.root.digest)
-        found.changes.append(RefChange(str(name), RefState(there.digest) if there is not None else None, state))
-        if not is_there:
-            found.lacking.append(NamedGraph(graph, (name,), None))
+        found.changes.append(RefChange(str(name), RefState(current.digest) if current is not None else None, state))
+        if not is_present:
+            found.missing.append(NamedGraph(graph, (name,), None))
 
     def _read(self, root: Descriptor) -> Graph:
         plain = dataclasses.replace(root, platform=None, annotations={})
@@ -125,5 +127,5 @@ class ReferrerFinder:
         return graph
 
 
-def _parent(repository: Repository) -> Reference:
+def _as_reference(repository: Repository) -> Reference:
     return Reference(repository.registry, repository.repository)

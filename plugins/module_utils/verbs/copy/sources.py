@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where images are copied from: one image of a registry, of an image layout or of an archive, each read no further than asked."""
+"""The sources of copies: one image of a registry, of an image layout or of an archive. Each is read only as far as a method needs it."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _ImageT = t.TypeVar("_ImageT")
 
 
 class ImageSource(t.Protocol):
-    """One image where it is."""
+    """One image at its source."""
 
     @property
     def name(self) -> Reference | None:
-        """What it is called there."""
+        """Return the name of the image at its source."""
 
     @property
     def source(self) -> Source: ...
 
     def digest(self) -> Digest:
-        """The digest of what is there, by as little as that takes. Raises ImageNotFound."""
+        """Return the digest of the image, with as few requests as possible. Raises ImageNotFound."""
 
     def root(self) -> Descriptor: ...
 
     def read_document(self, descriptor: Descriptor) -> bytes | None: ...
 
     def check_blobs(self, graph: Graph) -> None:
-        """Raises an error for content of GRAPH that is known to be lacking or damaged."""
+        """Raise an error if a blob of GRAPH is known to be missing or damaged."""
 
 
 class RegistrySource:
@@ -74,7 +74,7 @@ class RegistrySource:
         return self.source.read_document(descriptor)
 
     def check_blobs(self, unused_graph: Graph) -> None:
-        """What a manifest names is there: registries take no other manifests."""
+        """Check nothing: a registry accepts a manifest only if it has its blobs."""
 
 
 class LayoutSource:
@@ -118,12 +118,12 @@ class ArchiveSource:
     def check_blobs(self, graph: Graph) -> None:
         for blob in graph.blobs:
             if not self.source.has_blob(blob.digest):
-                raise CorruptArchive(f"{self.source.path}: {graph.root.digest} is not whole: the archive lacks {blob.digest}")
+                raise CorruptArchive(f"{self.source.path}: {graph.root.digest} is incomplete: the archive is missing {blob.digest}")
             self.source.check_blob(blob)
 
 
-class AnyOrder:
-    """A source that is asked for blob after blob, whatever its own order is: its reader may need one blob again from the start."""
+class RandomAccessSource:
+    """A wrapper that hides that SOURCE is an OrderedSource. An upload may have to read a blob again from its start, so blobs are read one by one."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -136,7 +136,7 @@ class AnyOrder:
 
 
 class ImageSources:
-    """Opens locations to read from. Each layout and each archive is opened once in a run."""
+    """Open the sources of one run. Each layout and each archive is opened once."""
 
     def __init__(self, repository: t.Callable[[Reference], Repository]) -> None:
         self._repository = repository
@@ -145,7 +145,7 @@ class ImageSources:
         self._archives: dict[str, Archive] = {}
 
     def store(self, path: str) -> Store:
-        """The layout at PATH, to be read from or written to: one that is made is readable for all."""
+        """Return the layout at PATH, for reading or writing. A layout that is created is readable for all users."""
         with self._lock:
             if path not in self._stores:
                 self._stores[path] = Store(path, mode=0o755)
@@ -153,51 +153,51 @@ class ImageSources:
             return self._stores[path]
 
     def find(self, location: Location) -> ImageSource:
-        """Raises ImageNotFound, and InvalidOption where a location without a name could mean several images."""
+        """Return the image at LOCATION. Raises ImageNotFound, and InvalidOption if LOCATION has no name and holds several images."""
         if location.reference is not None:
             return RegistrySource(location.reference, self._repository(location.reference))
         if location.scheme == LAYOUT:
             store = self.store(location.path)
-            return LayoutSource(store, _one(location, store.index.entries, _entry_names))
+            return LayoutSource(store, _choose_image(location, store.index.entries, _entry_names))
         with self._lock:
             if location.path not in self._archives:
                 self._archives[location.path] = open_archive(location.path)
             archive = self._archives[location.path]
-        return ArchiveSource(archive, _one(location, archive.images, _archive_names))
+        return ArchiveSource(archive, _choose_image(location, archive.images, _archive_names))
 
 
 def _entry_names(entry: Entry) -> list[str]:
-    said = entry.descriptor.annotations.get(REF_NAME)
-    return [*([str(entry.name)] if entry.name is not None else []), *([said] if said else []), str(entry.digest)]
+    annotation = entry.descriptor.annotations.get(REF_NAME)
+    return [*([str(entry.name)] if entry.name is not None else []), *([annotation] if annotation else []), str(entry.digest)]
 
 
 def _archive_names(image: ArchivedImage) -> list[str]:
     return [*map(str, image.names), *image.tags, str(image.root.digest)]
 
 
-def _one(location: Location, held: t.Sequence[_ImageT], names: t.Callable[[_ImageT], t.Sequence[str]]) -> _ImageT:
-    """The image that LOCATION means: the one called so, or, without a name, the only one that is there."""
+def _choose_image(location: Location, images: t.Sequence[_ImageT], names: t.Callable[[_ImageT], t.Sequence[str]]) -> _ImageT:
+    """Return the one of IMAGES that LOCATION names or, if it has no name, the only one."""
     wanted = location.name
     if wanted is None:
-        found = {names(image)[-1]: image for image in held}
+        found = {names(image)[-1]: image for image in images}
         if len(found) > 1:
-            raise InvalidOption(f"{location} holds {len(found)} images; put a colon and the name of one after the path: {_told(held, names)}")
+            raise InvalidOption(f"{location} holds {len(found)} images; put a colon and the name of one after the path: {_list_names(images, names)}")
         if found:
             return next(iter(found.values()))
         raise ImageNotFound(f"{location} holds no image")
-    spellings = {wanted, _normalised(wanted)}
-    for image in held:
+    spellings = {wanted, _normalise(wanted)}
+    for image in images:
         if not spellings.isdisjoint(names(image)):
             return image
-    raise ImageNotFound(f"{location} is not there; {location.path} holds {_told(held, names) or 'no image'}")
+    raise ImageNotFound(f"{location} was not found; {location.path} holds {_list_names(images, names) or 'no image'}")
 
 
-def _normalised(text: str) -> str:
+def _normalise(text: str) -> str:
     try:
         return str(parse_selector(text))
     except InvalidReference:
         return text
 
 
-def _told(held: t.Sequence[_ImageT], names: t.Callable[[_ImageT], t.Sequence[str]]) -> str:
-    return ", ".join(sorted(names(image)[0] for image in held)[:20])
+def _list_names(images: t.Sequence[_ImageT], names: t.Callable[[_ImageT], t.Sequence[str]]) -> str:
+    return ", ".join(sorted(names(image)[0] for image in images)[:20])

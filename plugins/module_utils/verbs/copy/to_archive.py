@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning copies to archives: all that one task copies to one file is one archive, which is written whole or stays as it was."""
+"""Plan copies to archives. All images that one task copies to one file make one archive, which is replaced as a whole or stays unchanged."""
 
 from __future__ import annotations
 
@@ -26,47 +26,47 @@ from .job import CopyJob, inspect_jobs
 
 
 class ArchiveCopyPlanner:
-    """All copies of a run that go to archives."""
+    """Plan all copies of a run whose targets are archives."""
 
     def __init__(self, host: Platform) -> None:
         self._host = host
 
     def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
-        """A row for each job. Where one of an archive's images can't be had, none of them is copied there."""
-        seen = dict(zip(jobs, inspect_jobs(self._look, jobs, workers)))
+        """Return a row for each job. If one image of an archive can't be read, no image is copied to that archive."""
+        graphs = dict(zip(jobs, inspect_jobs(self._read_graph, jobs, workers)))
         rows: dict[CopyJob, ImagePlan] = {}
         for path in dict.fromkeys(job.target.path for job in jobs):
-            together = [job for job in jobs if job.target.path == path]
+            group = [job for job in jobs if job.target.path == path]
             try:
-                rows.update(self._archive(path, together, [_graph_or_raise(seen[job]) for job in together]))
+                rows.update(self._plan_archive(path, group, [_graph_or_raise(graphs[job]) for job in group]))
             except LongshoreError as error:
-                rows.update({job: job.failed(error) for job in together})
+                rows.update({job: job.fail(error) for job in group})
         return [rows[job] for job in jobs]
 
-    def _look(self, job: CopyJob) -> Graph:
+    def _read_graph(self, job: CopyJob) -> Graph:
         graph = job.graph()
         job.image_source.check_blobs(graph)
         return graph
 
-    def _archive(self, path: str, jobs: t.Sequence[CopyJob], graphs: t.Sequence[Graph]) -> dict[CopyJob, ImagePlan]:
+    def _plan_archive(self, path: str, jobs: t.Sequence[CopyJob], graphs: t.Sequence[Graph]) -> dict[CopyJob, ImagePlan]:
         if len({job.target.scheme for job in jobs}) > 1:
-            raise InvalidOption(f"{path} can't be an archive of two formats; copy to two files")
+            raise InvalidOption(f"{path} can't have two archive formats; copy to two files")
         form = jobs[0].target.scheme
         saved = [saved_image(graph, _names(job), job.selection, self._host) for job, graph in zip(jobs, graphs)]
         for job, image in zip(jobs, saved):
             if form == DOCKER and image.runnable is None:
-                raise UnsupportedFormat(f"{job.source} holds nothing that a docker archive can hold; copy it to oci-archive:{path}")
+                raise UnsupportedFormat(f"{job.source} has no image that a docker-archive can store; copy it to oci-archive:{path}")
         target = FileOutput(path, build_tar(build_archive_files(saved, form, (), {})), None, existing_mode(path))
         reason = target.difference()
         sink = ArchiveSink(target)
-        kept = {piece.digest for piece in target.pieces if isinstance(piece, Descriptor)}
-        return {job: self._planned(job, graph, sink, kept, reason) for job, graph in zip(jobs, graphs)}
+        stored = {piece.digest for piece in target.pieces if isinstance(piece, Descriptor)}
+        return {job: self._plan_image(job, graph, sink, stored, reason) for job, graph in zip(jobs, graphs)}
 
-    def _planned(self, job: CopyJob, graph: Graph, sink: ArchiveSink, kept: t.Collection[Digest], reason: str | None) -> ImagePlan:
+    def _plan_image(self, job: CopyJob, graph: Graph, sink: ArchiveSink, stored: t.Collection[Digest], reason: str | None) -> ImagePlan:
         path = sink.target.path
         label = str(job.name or graph.root.digest)
         state = RefState(graph.root.digest, tuple(graph.platforms))
-        blobs = tuple(blob for blob in graph.blobs if blob.digest in kept)
+        blobs = tuple(blob for blob in graph.blobs if blob.digest in stored)
         moves = blobs if reason is not None else ()
         action = f"copy {job.source} to {label} in {path} ({short_digest(graph.root.digest)}), since {reason}: {describe_transfer(moves)}"
         return ImagePlan(
@@ -93,7 +93,7 @@ def _names(job: CopyJob) -> tuple[t.Any, ...]:
     return (job.name,) if job.name is not None else ()
 
 
-def _graph_or_raise(seen: Graph | LongshoreError) -> Graph:
-    if isinstance(seen, LongshoreError):
-        raise seen
-    return seen
+def _graph_or_raise(result: Graph | LongshoreError) -> Graph:
+    if isinstance(result, LongshoreError):
+        raise result
+    return result

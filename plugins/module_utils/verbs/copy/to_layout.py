@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning copies to image layouts on disk, each of which is written as a store is: no entry is lost, and what strangers wrote stays."""
+"""Plan copies to image layouts on disk. A layout is written like a store: no entry is lost, and entries of other tools stay."""
 
 from __future__ import annotations
 
@@ -27,43 +27,43 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class LayoutCopyPlanner:
-    """All copies of a run that go to image layouts."""
+    """Plan all copies of a run whose targets are image layouts."""
 
-    origins: ImageSources
+    sources: ImageSources
     host: Platform
 
     def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
         return [
-            job.failed(seen) if isinstance(seen, LongshoreError) else self._planned(job, seen)
-            for job, seen in zip(jobs, inspect_jobs(self._look, jobs, workers))
+            job.fail(graph) if isinstance(graph, LongshoreError) else self._plan_image(job, graph)
+            for job, graph in zip(jobs, inspect_jobs(self._read_graph, jobs, workers))
         ]
 
-    def _look(self, job: CopyJob) -> Graph:
-        """The image as the layout has it, where it has all of it; else as it is at its source."""
-        store = self.origins.store(job.target.path)
-        before = self._before(job, store)
+    def _read_graph(self, job: CopyJob) -> Graph:
+        """Return the image from the layout if that has all of it, else from its source."""
+        store = self.sources.store(job.target.path)
+        before = self._current_entry(job, store)
         if job.takes_all and before is not None and before.digest == job.image_source.digest():
-            held = store.read_graph(before)
-            if held is not None and not held.absent and not store.find_missing_blobs(before):
-                return held
+            stored = store.read_graph(before)
+            if stored is not None and not stored.absent and not store.find_missing_blobs(before):
+                return stored
         graph = job.graph()
         job.image_source.check_blobs(graph)
         return graph
 
-    def _before(self, job: CopyJob, store: Store) -> Entry | None:
+    def _current_entry(self, job: CopyJob, store: Store) -> Entry | None:
         if job.name is not None:
             return store.index.get_named(job.name)
         return next(iter(store.index.find_by_digest(job.image_source.digest())), None)
 
-    def _planned(self, job: CopyJob, graph: Graph) -> ImagePlan:
-        store = self.origins.store(job.target.path)
+    def _plan_image(self, job: CopyJob, graph: Graph) -> ImagePlan:
+        store = self.sources.store(job.target.path)
         after = merge_with_store(store, graph, job.image_source.read_document)
         label = str(job.name or graph.root.digest)
-        was, will_be = ref_state(store, self._before(job, store)), RefState(graph.root.digest, tuple(after.platforms))
+        was, will_be = ref_state(store, self._current_entry(job, store)), RefState(graph.root.digest, tuple(after.platforms))
         moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
         pending = was != will_be or is_damaged(store, graph)
-        place = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
-        action = f"copy {job.source} to {label} in {store.path} ({short_digest(will_be.digest)}){place}: {describe_transfer(moves)}"
+        replaced = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
+        action = f"copy {job.source} to {label} in {store.path} ({short_digest(will_be.digest)}){replaced}: {describe_transfer(moves)}"
         return ImagePlan(
             requested=label,
             image=image_facts(str(job.name) if job.name is not None else None, after, job.selection, self.host),
