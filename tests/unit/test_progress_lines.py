@@ -159,7 +159,7 @@ def test_lines_come_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None
 
     clock = [0.0]
     watch = Watch(Fake([written()] * 1000), lambda _line: None)
-    monkeypatch.setattr(watch, "_over", Over())
+    monkeypatch.setattr(watch, "_stopped", Over())
     monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
     watch._follow()
     assert waits == sorted(waits)

@@ -25,7 +25,7 @@ APP = "docker.io/library/app:1"
         ({"failed": True, "images": [], "msg": "one of them failed"}, "one of them failed"),
         ({"failed": True, "msg": "No JSON", "module_stderr": "a\npython: Permission denied\n"}, "No JSON (python: Permission denied)"),
         ({"failed": True, "msg": "No JSON", "module_stderr": " \n"}, "No JSON"),
-        ({}, "It wasn't asked: an earlier task has failed there."),
+        ({}, "It wasn't asked: an earlier task failed on it."),
         ({"msg": "up\x1b[2Jset \u202eback\n"}, "up [2Jset  back"),
     ],
     ids=str,

@@ -21,7 +21,7 @@ EVIL = "<img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}{% raw %}</script>"
 FLEET = {
     "right": answer(row(APP, parts={"base": 1000, "app": 500}), row(WEB, parts={"base": 1000, "web": 200})),
     "moved": answer(row(APP, text="moved"), row(WEB)),
-    "lacking": answer(row(APP), row("localhost/extra:1")),
+    "incomplete": answer(row(APP), row("localhost/extra:1")),
     "gone": {"unreachable": True, "msg": "No route to host"},
 }
 LOCK = lock_text(APP, WEB)
@@ -43,17 +43,17 @@ def test_drift_is_told_by_name_and_host() -> None:
     drift = page(FLEET, lock=LOCK).one(id="drift")
     assert tables(drift)["What is not as locked"] == [
         [APP, "another image", short(APP), short("moved"), "moved"],
-        [WEB, "missing", short(WEB), "none", "lacking"],
+        [WEB, "missing", short(WEB), "none", "incomplete"],
     ]
-    assert tables(drift)["What the lock file doesn't name"] == [["localhost/extra:1", "lacking"]]
+    assert tables(drift)["What the lock file doesn't name"] == [["localhost/extra:1", "incomplete"]]
     assert tables(drift)["Names that mean different images on different hosts"] == [
-        [APP, short(APP), "right, lacking"],
+        [APP, short(APP), "right, incomplete"],
         [APP, short("moved"), "moved"],
     ]
     assert [svg.attributes["aria-label"] for svg in drift.all("svg", role="img")] == [
         "right: 2 as locked",
         "moved: 1 as locked, 1 another image",
-        "lacking: 1 as locked, 1 missing, 1 not in the lock file",
+        "incomplete: 1 as locked, 1 missing, 1 not in the lock file",
     ]
 
 
@@ -66,7 +66,7 @@ def test_a_host_that_could_not_be_asked_is_on_the_page_and_in_no_sum() -> None:
     ]
     assert ["gone", "could not be asked"] in seen.one(id="disk").one("table").table()
     assert [note.text for note in seen.all(**{"class": "note"})] == ["could not be asked"] * 2
-    assert [part.one("strong").text for part in seen.one(id="hosts").all("summary")] == ["right", "moved", "lacking"]
+    assert [part.one("strong").text for part in seen.one(id="hosts").all("summary")] == ["right", "moved", "incomplete"]
 
 
 def test_what_images_take_and_share_is_told_for_each_host() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run that is watched writes about itself, and that it does its work whatever becomes of that."""
+"""The progress file of a run, and that problems with that file never disturb the run."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ def progress_at(folder: Path, clock: Clock) -> Progress:
 # The file.
 
 
-def test_the_file_tells_bytes_blobs_and_what_is_moved_and_is_for_its_owner_alone(folder: Path) -> None:
+def test_the_file_has_bytes_blobs_and_label_and_only_its_owner_can_read_it(folder: Path) -> None:
     clock = Clock()
     progress = progress_at(folder, clock)
-    with progress.meter([BLOB], NAME) as passage:
-        passage.add(1000)
+    with progress.meter([BLOB], NAME) as meter:
+        meter.add(1000)
     clock.now += 1
-    with progress.meter([BLOB], NAME) as passage:
-        passage.add(200)
+    with progress.meter([BLOB], NAME) as meter:
+        meter.add(200)
         clock.now += 1
-        passage.add(300)
+        meter.add(300)
         assert state(folder) == {"bytes": 1500, "all_bytes": 2000, "blobs": 1, "all_blobs": 2, "what": NAME}
     assert stat.S_IMODE((folder / FILE).stat().st_mode) == 0o600
     assert os.listdir(folder) == [FILE]
@@ -96,57 +96,57 @@ def test_the_file_is_replaced_at_most_ten_times_a_second(folder: Path, monkeypat
     clock, written = Clock(), []
     progress = progress_at(folder, clock)
     monkeypatch.setattr(Progress, "_write", lambda _progress: written.append(clock.now))
-    with progress.meter([BLOB], NAME) as passage:
+    with progress.meter([BLOB], NAME) as meter:
         for _chunk in range(900):
             clock.now += 0.003
-            passage.add(1)
+            meter.add(1)
     assert 20 < len(written) <= 28
     assert all(later - earlier >= PAUSE for earlier, later in zip(written, written[1:]))
 
 
-def test_that_nothing_is_left_to_come_is_told_at_once(folder: Path) -> None:
+def test_the_end_is_written_at_once(folder: Path) -> None:
     progress = progress_at(folder, Clock())
-    with progress.meter([BLOB, BLOB], NAME) as passage:
-        passage.add(1000)
-        passage.add(1000)
+    with progress.meter([BLOB, BLOB], NAME) as meter:
+        meter.add(1000)
+        meter.add(1000)
         assert counts(folder) == (2000, 2000)
 
 
-def test_what_is_there_already_is_not_counted_and_what_is_moved_again_is(folder: Path) -> None:
+def test_present_bytes_are_not_counted_and_repeated_ones_are(folder: Path) -> None:
     clock = Clock()
     progress = progress_at(folder, clock)
-    with progress.meter([BLOB], NAME) as passage:
-        passage.expect(400)
-        passage.add(400)
-    with progress.meter([BLOB], NAME) as passage:
-        content = passage.count_content(lambda _blob: [b"x" * 600, b"x" * 400])
+    with progress.meter([BLOB], NAME) as meter:
+        meter.expect(400)
+        meter.add(400)
+    with progress.meter([BLOB], NAME) as meter:
+        content = meter.count_content(lambda _blob: [b"x" * 600, b"x" * 400])
         next(iter(content(BLOB)))
         chunks = iter(content(BLOB))
         next(chunks)
         next(chunks)
         clock.now += 1
-        passage.add(0)
+        meter.add(0)
         assert counts(folder) == (1000, 1400)
         list(chunks)
     assert counts(folder) == (1400, 1400)
 
 
-def test_more_bytes_than_were_expected_are_never_more_than_all(folder: Path) -> None:
+def test_moved_bytes_never_exceed_all_bytes(folder: Path) -> None:
     clock = Clock()
     progress = progress_at(folder, clock)
-    with progress.meter([BLOB, BLOB], NAME) as passage:
+    with progress.meter([BLOB, BLOB], NAME) as meter:
         for _time in range(5):
             clock.now += 1
-            passage.add(700)
+            meter.add(700)
             moved, everything = counts(folder)
             assert moved <= everything
 
 
-def test_a_run_that_ends_takes_file_and_folder_along(watched: Path) -> None:
+def test_a_run_deletes_file_and_folder_at_its_end(watched: Path) -> None:
     with Workers(1) as workers:
         workers.expect([BLOB])
-        with workers.meter([BLOB], NAME) as passage:
-            passage.add(1000)
+        with workers.meter([BLOB], NAME) as meter:
+            meter.add(1000)
         assert (watched / FILE).exists()
     assert not watched.exists()
 

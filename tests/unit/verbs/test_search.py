@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which repositories and which of their tags a search shows."""
+"""The repositories and tags that a search returns."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ CHOICES: list[tuple[str | None, str | None, int | None, str]] = [
 
 
 @pytest.mark.parametrize(("pattern", "versions", "newest", "chosen"), CHOICES)
-def test_tags_are_chosen_by_pattern_range_and_number(pattern: str | None, versions: str | None, newest: int | None, chosen: str) -> None:
+def test_tags_are_selected_by_pattern_range_and_number(pattern: str | None, versions: str | None, newest: int | None, chosen: str) -> None:
     assert TagChoice.parse(pattern, versions, newest).select(TAGS) == chosen.split()
 
 
 @pytest.mark.parametrize(("pattern", "versions", "newest"), [("(", None, None), (None, "new", None), (None, None, 0), (None, None, -1)])
-def test_what_is_no_choice_is_refused(pattern: str | None, versions: str | None, newest: int | None) -> None:
+def test_invalid_conditions_for_tags_are_refused(pattern: str | None, versions: str | None, newest: int | None) -> None:
     with pytest.raises(InvalidOption):
         TagChoice.parse(pattern, versions, newest)
 

@@ -40,24 +40,24 @@ ONE, TWO = make_image("one", 1, shared=[BASE]), make_image("two", 1, shared=[BAS
 
 @dataclasses.dataclass
 class Memory:
-    """An engine of the test's own: what it holds is in `held`, and `trouble` is what it does instead of taking an archive, in turn."""
+    """A fake engine: its images are in `held`, and `trouble` are its reactions to the next archives instead of loading them."""
 
     loads_oci: bool = True
     platform: Platform | None = None
     held: dict[Reference, ListedImage] = dataclasses.field(default_factory=dict)
     trouble: list[t.Literal["refuses", "forgets", "dies"] | None] = dataclasses.field(default_factory=list)
     taken: list[list[str]] = dataclasses.field(default_factory=list)
-    asked: list[str] = dataclasses.field(default_factory=list)
-    told: list[Platform | None] = dataclasses.field(default_factory=list)
+    requests: list[str] = dataclasses.field(default_factory=list)
+    platforms: list[Platform | None] = dataclasses.field(default_factory=list)
     title = "docker"
     place = "memory"
 
     def list_images(self) -> list[ListedImage]:
-        self.asked.append("images")
+        self.requests.append("images")
         return list(self.held.values())
 
     def read_layers(self, layers_of: LayersOf) -> EngineLayers:
-        self.asked.append("layers")
+        self.requests.append("layers")
         if not self.loads_oci:
             return LayersByChain([])
         return LayersByDigest(layer for image in self.held.values() for digest in image.digests for layer in layers_of(digest))
@@ -65,7 +65,7 @@ class Memory:
     def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
         data = b"".join(archive)
         assert len(data) == size
-        self.told.append(platform)
+        self.platforms.append(platform)
         trouble = self.trouble.pop(0) if self.trouble else None
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             self.taken.append([name.rpartition("/")[2] for name in tar.getnames() if name.startswith("blobs/") and name.count("/") == 2])
@@ -109,18 +109,18 @@ def blobs_of(image: Image) -> set[str]:
 
 
 @pytest.mark.parametrize("loads_oci", [True, False])
-def test_an_engine_is_asked_once_for_images_and_never_for_layers_where_nothing_is_lacking(store: Store, loads_oci: bool) -> None:
+def test_images_are_listed_once_and_layers_never_if_nothing_is_missing(store: Store, loads_oci: bool) -> None:
     ONE.put(store, "one:1")
     TWO.put(store, "two:1")
     engine = Memory(loads_oci)
     assert delivered(store, engine, "one:1", "two:1").changed
-    engine.asked.clear()
+    engine.requests.clear()
     assert not delivered(store, engine, "one:1", "two:1").changed
-    assert engine.asked == ["images"]
+    assert engine.requests == ["images"]
 
 
 @pytest.mark.parametrize("trouble", [[], ["refuses"]])
-def test_what_goes_to_an_engine_is_told_to_who_watches(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: list[t.Any]) -> None:
+def test_the_progress_of_a_delivery_is_written(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: list[t.Any]) -> None:
     (tmp_path / "watched").mkdir()
     monkeypatch.setenv(PROGRESS_VARIABLE, str(tmp_path / "watched"))
     ONE.put(store, "one:1")
@@ -131,18 +131,18 @@ def test_what_goes_to_an_engine_is_told_to_who_watches(store: Store, tmp_path: P
     (tmp_path / "watched").mkdir()
     with Workers(1) as workers:
         planned(store, engine, "two:1").apply(workers)
-        told = json.loads((tmp_path / "watched" / "progress").read_text())
-    assert told["bytes"] == told["all_bytes"]
-    assert told["what"] == "docker.io/library/two:1"
-    # An archive of two layers and its frame have less; tried without and then with the layer that the engine should have, they have more.
-    assert (told["bytes"] > 10_000) == bool(trouble)
+        progress = json.loads((tmp_path / "watched" / "progress").read_text())
+    assert progress["bytes"] == progress["all_bytes"]
+    assert progress["what"] == "docker.io/library/two:1"
+    # One archive of two layers is smaller than this; a second try with the layer that the engine should have makes it larger.
+    assert (progress["bytes"] > 10_000) == bool(trouble)
 
 
 def test_a_plan_asks_and_sends_nothing(store: Store) -> None:
     ONE.put(store, "one:1")
     engine = Memory()
     assert planned(store, engine, "one:1").changed
-    assert engine.asked == ["images", "layers"]
+    assert engine.requests == ["images", "layers"]
     assert engine.taken == []
 
 
@@ -214,7 +214,7 @@ def test_an_engine_on_another_architecture_gets_its_own_platform(store: Store) -
     engine = Memory(platform=ARM64)
     plan = delivered(store, engine, "index:1")
     assert plan.rows()[0]["platforms"] == ["linux/arm64"]
-    assert (engine.held[Reference.parse("index:1")].digests, engine.told) == ((index.root.digest,), [ARM64])
+    assert (engine.held[Reference.parse("index:1")].digests, engine.platforms) == ((index.root.digest,), [ARM64])
     asked = delivered(store, engine, "index:1", platform=AMD64)
     assert asked.rows()[0]["platforms"] == ["linux/amd64"]
     manifest = next(node.descriptor.digest for node in index.graph.images if node.platform == AMD64)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images that Docker before 1.10 pushed: their configs have the type application/octet-stream, and they are images like others."""
+"""Images that Docker before 1.10 pushed: their configs have the media type application/octet-stream, and every verb treats them as images."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def store(tmp_path: Path) -> str:
     return str(tmp_path / "store")
 
 
-def test_its_history_is_told(store: str) -> None:
+def test_its_history_is_returned(store: str) -> None:
     history = modules.run("image_history_info", {"store": store, "name": NAME})["history"]
     assert len(history) == 2
 
@@ -78,7 +78,7 @@ def test_it_is_saved_for_docker(store: str, tmp_path: Path, form: str) -> None:
 
 def test_it_is_delivered(store: str) -> None:
     class Taken(Exception):
-        """The engine gets the archive."""
+        """Raised when the engine would get the archive."""
 
     class Empty:
         title, place, loads_oci, platform = "docker", "nowhere", False, None

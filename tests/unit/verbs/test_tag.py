@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names that are given only where they are free, while other runs give names too (promise I3)."""
+"""Names that are set only if they are free, while another run sets names too (promise I3)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def path(tmp_path: Path) -> str:
     return path
 
 
-def meanwhile(path: str, text: str, keep: bool) -> Store:
-    """The store after a run that names SOURCE, into which another run comes that gives one of the names to the image of TEXT."""
+def tag_while_another_run_does(path: str, text: str, keep: bool) -> Store:
+    """Return the store after one run tagged SOURCE with FIRST and SECOND, and another run tagged the image of TEXT as SECOND between plan and apply."""
     store = Store(path)
     plan = plan_tag(store, store.get_entry(Reference.parse(SOURCE)), [FIRST, SECOND], keep=keep, host=HOST)
     make_image(text).put(Store(path), str(SECOND))
@@ -42,8 +42,8 @@ def meanwhile(path: str, text: str, keep: bool) -> Store:
     return Store(path)
 
 
-def test_a_name_that_is_to_be_kept_stays_though_it_was_given_after_the_plan_was_made(path: str) -> None:
-    index = meanwhile(path, "other", keep=True).index
+def test_an_existing_name_is_kept_even_if_it_was_set_after_the_plan(path: str) -> None:
+    index = tag_while_another_run_does(path, "other", keep=True).index
     second = index.get_named(SECOND)
     assert second is not None
     assert second.digest == make_image("other").root.digest
@@ -51,13 +51,13 @@ def test_a_name_that_is_to_be_kept_stays_though_it_was_given_after_the_plan_was_
 
 
 @pytest.mark.parametrize(("text", "keep"), [("other", False), ("source", True)])
-def test_a_name_that_may_be_moved_or_has_the_same_image_is_given(path: str, text: str, keep: bool) -> None:
-    index = meanwhile(path, text, keep).index
+def test_a_name_is_set_if_it_may_be_moved_or_has_the_same_image_already(path: str, text: str, keep: bool) -> None:
+    index = tag_while_another_run_does(path, text, keep).index
     assert {entry.digest for name in (FIRST, SECOND) for entry in index.find_by_selector(name)} == {make_image("source").root.digest}
     assert len(index.find_by_selector(FIRST)) == 1
 
 
-def test_an_image_for_a_free_name_is_not_published_where_another_has_it(path: str) -> None:
+def test_an_image_for_a_free_name_is_not_published_if_another_image_has_it(path: str) -> None:
     image = make_image("new")
     with Store(path).open_writer(image.digests) as writer:
         for blob in image.blobs:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which deletions a removal at a registry is made of."""
+"""The deletions that a removal at a registry plans."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FakeAnswer:
 
 @dataclasses.dataclass
 class FakeRepository:
-    """Tags and what they point at; None for a document that can't be understood. It is its own endpoint."""
+    """A repository with tags and the manifests that they point at, None for a document of an unknown format. It is also its own endpoint."""
 
     tags: dict[str, Descriptor | None]
     registry: str = "r.test"

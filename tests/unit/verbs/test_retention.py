@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which images a policy lets go: what no rule keeps."""
+"""The images that a policy removes: those that no rule keeps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CASES: dict[str, tuple[list[Candidate], dict[str, t.Any], list[int]]] = {
     "what isn't among the newest": (FOUR, {"keep": 2}, [1, 2]),
     "none where there are fewer than to keep": (FOUR, {"keep": 9}, []),
     "all where none is to be kept": (FOUR, {"keep": 0}, [1, 2, 3, 4]),
-    "unnamed images whatever is kept of repositories": ([*FOUR, *UNNAMED], {"keep": 9}, [8, 9]),
+    "unnamed images even if keep is set": ([*FOUR, *UNNAMED], {"keep": 9}, [8, 9]),
     "what is older": (FOUR, {"older_than": "30d"}, [1, 2]),
     "nothing that is just as old": ([image(1, "app:1", 30)], {"older_than": "30d"}, []),
     "neither new nor young": (FOUR, {"keep": 3, "older_than": "15d"}, [1]),
