@@ -49,8 +49,8 @@ class State:
     """The progress of a module: moved bytes of all bytes to move."""
 
     moved: int
-    everything: int
-    what: str
+    total: int
+    label: str
 
     @classmethod
     def parse(cls, text: str) -> State | None:
@@ -61,16 +61,16 @@ class State:
             return None
         if not isinstance(found, dict):
             return None
-        moved, everything, what = found.get("bytes"), found.get("all_bytes"), found.get("what")
-        if not (_is_count(moved) and _is_count(everything) and isinstance(what, str) and what) or moved > everything:
+        moved, total, label = found.get("bytes"), found.get("all_bytes"), found.get("what")
+        if not (_is_count(moved) and _is_count(total) and isinstance(label, str) and label) or moved > total:
             return None
-        return cls(moved, everything, sanitise(what, MAX_NAME))
+        return cls(moved, total, sanitise(label, MAX_NAME))
 
     def describe(self, before: int, seconds: float) -> str:
         """Return the line to show. BEFORE bytes had been moved SECONDS ago."""
         rate = max(0, self.moved - before) / seconds
-        line = f"{self.what}: {100 * self.moved // self.everything} %, {format_size(self.moved)} of {format_size(self.everything)}, {format_size(int(rate))}/s"
-        return f"{line}, {_format_duration((self.everything - self.moved) / rate)} left" if rate >= 1 else line
+        line = f"{self.label}: {100 * self.moved // self.total} %, {format_size(self.moved)} of {format_size(self.total)}, {format_size(int(rate))}/s"
+        return f"{line}, {_format_duration((self.total - self.moved) / rate)} left" if rate >= 1 else line
 
 
 def _is_count(value: object) -> t.TypeGuard[int]:
@@ -161,7 +161,7 @@ class Watch:
             while not self._stopped.wait(min(MAX_INTERVAL, max(MIN_INTERVAL, (last - began) / 4))):
                 state = State.parse(self._folder.read())
                 now = time.monotonic()
-                if state is not None and state.everything and not self._stopped.is_set():
+                if state is not None and state.total and not self._stopped.is_set():
                     self._show(state.describe(before, now - last))
                     before = state.moved
                 last = now

@@ -75,8 +75,8 @@ def test_what_no_module_of_ours_writes_is_no_state(text: str) -> None:
 def test_a_name_can_neither_command_a_terminal_nor_fill_it() -> None:
     line = State.parse(written(what=f"a\x1b[2Jb\r\n{'c' * 4000}"))
     assert line is not None
-    assert line.what.isprintable()
-    assert len(line.what) <= progress.MAX_NAME
+    assert line.label.isprintable()
+    assert len(line.label) <= progress.MAX_NAME
 
 
 class Fake:

@@ -33,7 +33,7 @@ Errors = dict[int, LongshoreError]
 
 @dataclasses.dataclass
 class _Job:
-    """A transfer under way, with the futures that it waits for. Transfers to one sink share their blobs."""
+    """A running transfer, with the futures that it waits for. Transfers to one sink share their blobs."""
 
     transfer: Transfer
     writer: SinkWriter

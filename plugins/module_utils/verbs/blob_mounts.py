@@ -95,9 +95,9 @@ class BlobMounts:
 
     def _find_mount(self, blob: Descriptor, repository: Repository) -> str | None:
         """Return a repository to mount a blob from: one that this run knows to have it, else the first candidate that confirms it."""
-        known = next(iter(self._repositories_with(repository, blob)), None)
-        if known is not None:
-            return known
+        confirmed = next(iter(self._repositories_with(repository, blob)), None)
+        if confirmed is not None:
+            return confirmed
         registry = repository.registry
         candidates = [context for context in dict.fromkeys(self._find_candidates(registry, blob.digest)) if context != repository.name]
         return next(

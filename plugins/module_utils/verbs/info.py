@@ -74,31 +74,31 @@ class InspectedImage:
 class Inspector:
     """Return facts of the images of a place. PLACE is its name in messages, SELECTION the platforms to describe, the preferred one first."""
 
-    def __init__(self, held: t.Sequence[InspectedImage], place: str, host: Platform, selection: Selection | None = None) -> None:
-        self._held = held
+    def __init__(self, inspected: t.Sequence[InspectedImage], place: str, host: Platform, selection: Selection | None = None) -> None:
+        self._images = inspected
         self._place = place
-        self._filter = ImageFilter(held, place, self.created, self._labels, lambda one: one.image_ids)
+        self._filter = ImageFilter(inspected, place, self.created, self._labels, lambda one: one.image_ids)
         self._host = host
         self._selection = selection
         self._platforms = selection.platforms if selection is not None else ()
 
     def list_rows(self, filters: Filters) -> list[Facts]:
         """Return the rows of all images that pass FILTERS."""
-        return [self._facts(held) for held in self.find_matching(filters)]
+        return [self._facts(inspected) for inspected in self.find_matching(filters)]
 
     def find_matching(self, filters: Filters) -> list[InspectedImage]:
         """Return the images that pass FILTERS."""
         tests = self._tests(filters)
-        return [held for held in self._held if all(test(held) for test in tests)]
+        return [inspected for inspected in self._images if all(test(inspected) for test in tests)]
 
     def find_rows(self, selectors: t.Sequence[Reference | Digest], filters: Filters) -> list[Facts]:
         """Return a row for each of SELECTORS. If the image doesn't exist, or doesn't pass FILTERS, its `present` is false."""
         tests = self._tests(filters)
         rows: list[Facts] = []
         for selector in selectors:
-            held = self._filter.find(selector)
-            if held is not None and all(test(held) for test in tests):
-                rows.append(self._facts(held))
+            inspected = self._filter.find(selector)
+            if inspected is not None and all(test(inspected) for test in tests):
+                rows.append(self._facts(inspected))
             else:
                 name = None if isinstance(selector, Digest) else str(selector.name)
                 digest = selector if isinstance(selector, Digest) else selector.digest
@@ -110,32 +110,36 @@ class Inspector:
 
         Raises ImageNotFound or PlatformMissing if it doesn't exist, StoreDamaged if it is missing because a part of the image is lost.
         """
-        held = self._filter.resolve(selector)
+        inspected = self._filter.resolve(selector)
         try:
-            image = self._image(held)
+            image = self._image(inspected)
         except PlatformMissing:
-            held.check_complete()
+            inspected.check_complete()
             raise
-        config = held.config(image)
+        config = inspected.config(image)
         if image is None or config is None:
-            held.check_complete()
+            inspected.check_complete()
             raise ImageNotFound(f"{selector} is in {self._place}, but has no history")
-        return {"name": str(held.name) if held.name is not None else None, "digest": str(held.digest), "history": history_facts(image, config)}
+        return {
+            "name": str(inspected.name) if inspected.name is not None else None,
+            "digest": str(inspected.digest),
+            "history": history_facts(image, config),
+        }
 
-    def _image(self, held: InspectedImage) -> ImageNode | None:
+    def _image(self, inspected: InspectedImage) -> ImageNode | None:
         """Return the image of the requested platform, else the preferred one. Raises PlatformMissing."""
-        if held.graph is None or not self._platforms:
-            return preferred_image(held.graph, None, self._host) if held.graph is not None else None
-        entries = held.graph.images_by_platform
+        if inspected.graph is None or not self._platforms:
+            return preferred_image(inspected.graph, None, self._host) if inspected.graph is not None else None
+        entries = inspected.graph.images_by_platform
         *better, last = self._platforms
         for platform in better:
             with contextlib.suppress(PlatformMissing):
-                return choose_platform(platform, entries, held.label)
-        return choose_platform(last, entries, held.label)
+                return choose_platform(platform, entries, inspected.label)
+        return choose_platform(last, entries, inspected.label)
 
-    def _has_platform(self, held: InspectedImage) -> bool:
+    def _has_platform(self, inspected: InspectedImage) -> bool:
         try:
-            return self._image(held) is not None
+            return self._image(inspected) is not None
         except PlatformMissing:
             return False
 
@@ -144,13 +148,13 @@ class Inspector:
     def _tests(self, filters: Filters) -> list[t.Callable[[InspectedImage], bool]]:
         return [*([self._has_platform] if self._platforms else []), *self._filter.tests(filters)]
 
-    def _labels(self, held: InspectedImage) -> t.Mapping[str, str]:
-        config = held.config(self._image(held))
+    def _labels(self, inspected: InspectedImage) -> t.Mapping[str, str]:
+        config = inspected.config(self._image(inspected))
         return config.labels if config is not None else {}
 
-    def created(self, held: InspectedImage) -> datetime.datetime | None:
+    def created(self, inspected: InspectedImage) -> datetime.datetime | None:
         """Return the creation time in the config of the preferred platform."""
-        config = held.config(self._image(held))
+        config = inspected.config(self._image(inspected))
         return config.created_at if config is not None else None
 
     # Facts.
@@ -159,22 +163,22 @@ class Inspector:
     def _names(self) -> dict[Digest, list[Reference]]:
         """Return all names of each digest."""
         names: dict[Digest, list[Reference]] = {}
-        for held in self._held:
-            names.setdefault(held.digest, []).extend([held.name] if held.name is not None else [])
+        for inspected in self._images:
+            names.setdefault(inspected.digest, []).extend([inspected.name] if inspected.name is not None else [])
         return names
 
-    def _facts(self, held: InspectedImage) -> Facts:
-        image = self._image(held)
-        config = held.config(image)
-        names = self._names[held.digest]
-        name = str(held.name) if held.name is not None else None
-        facts: Facts = stored_facts(name, held.root, held.graph, self._selection, self._host).facts()
+    def _facts(self, inspected: InspectedImage) -> Facts:
+        image = self._image(inspected)
+        config = inspected.config(image)
+        names = self._names[inspected.digest]
+        name = str(inspected.name) if inspected.name is not None else None
+        facts: Facts = stored_facts(name, inspected.root, inspected.graph, self._selection, self._host).facts()
         platform = config.platform if config is not None else None
         facts.update(
             present=True,
             changed=False,
             repo_tags=[str(name) for name in names if name.tag is not None],
-            repo_digests=sorted({f"{name.context}@{held.digest}" for name in names}),
+            repo_digests=sorted({f"{name.context}@{inspected.digest}" for name in names}),
             created=config.created if config is not None else None,
             author=config.author if config is not None else None,
             os=platform.os if platform is not None else None,
@@ -183,8 +187,8 @@ class Inspector:
             config=config.settings if config is not None else {},
             labels=dict(config.labels) if config is not None else {},
             layers=_layer_facts(image, config),
-            manifests=_child_facts(held.graph),
-            content=_content_facts(held.graph),
+            manifests=_child_facts(inspected.graph),
+            content=_content_facts(inspected.graph),
         )
         return facts
 

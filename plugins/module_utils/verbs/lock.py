@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class _LockedName:
-    """One name: its image in the lock file before and after, and its `current` digest at the registry, None without a request or if the tag is gone."""
+    """One name: its image in the lock file before and after, and its `current` digest at the registry, None without a request or if the tag is unlocked."""
 
     reference: Reference
     was: LockedImage | None
@@ -42,7 +42,7 @@ class _LockedName:
 
     @property
     def drift(self) -> dict[str, str | None] | None:
-        """Return the drift of a tag that points at another digest than the locked one, or that is gone; None without drift."""
+        """Return the drift of a tag that points at another digest than the locked one, or that is unlocked; None without drift."""
         if self.locked is None or self.endpoint is None or self.reference.digest is not None or self.current == self.locked.digest:
             return None
         current = str(self.current) if self.current is not None else None
@@ -214,8 +214,8 @@ def _extra_actions(path: str, before: LockFile | None, after: LockFile, rows: t.
     if before == after:
         return ()
     requested = {image.requested for image in rows}
-    gone = tuple(f"unlock {name}: it is no longer requested" for name in _states(before) if name not in requested)
-    return gone or (() if any(image.actions for image in rows) else (f"write {path}",))
+    unlocked = tuple(f"unlock {name}: it is no longer requested" for name in _states(before) if name not in requested)
+    return unlocked or (() if any(image.actions for image in rows) else (f"write {path}",))
 
 
 def read_lock_file(path: str) -> LockFile | None:

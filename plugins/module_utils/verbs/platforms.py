@@ -64,7 +64,7 @@ def reject_sparse(graph: Graph, label: str) -> None:
     if graph.absent:
         present = ", ".join(graph.platforms) or "no platform"
         raise PlatformMissing(
-            f"{label} is here only for {present} of the {len(graph.absent) + len(graph.images)} images in its index; give platform to push those"
+            f"{label} has only {present} of the {len(graph.absent) + len(graph.images)} images in its index; give platform to push those"
         )
 
 
@@ -89,7 +89,7 @@ def select_stored(whole: Graph, selection: Selection | None, label: str) -> Grap
 def _platform_missing(label: str, missing: t.Sequence[Descriptor], selection: Selection) -> PlatformMissing:
     """Return the error for a missing platform. The entry of a nested index may have no platform: then the error names the requested ones."""
     platform = next((str(child.platform) for child in missing if child.platform is not None), ", ".join(selection.words()))
-    return PlatformMissing(f"{label} is not here for {platform}; pull it for this platform first")
+    return PlatformMissing(f"{label} is not available for {platform}; pull it for this platform first")
 
 
 def read_image(root: Descriptor, label: str, read: Read, choice: Choice = choose_all) -> Graph:

@@ -41,7 +41,7 @@ def plan_pull(
 ) -> TransferPlan:
     """Plan to pull REFERENCES from their registries into STORE; with LOCK each name is pulled by its locked digest.
 
-    `repository` opens a registry's repository, and is called only if the registry has to be asked. An image that can't be pulled has its error in its
+    `repository` opens a registry's repository, and is called only if a request is needed. An image that can't be pulled has its error in its
     row; the others are pulled. Raises InvalidOption for one name with two digests.
     """
     return _Puller(store, repository, policy, selection, host, lock).plan(references, workers)

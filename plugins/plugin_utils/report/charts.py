@@ -78,13 +78,13 @@ def spans(days: t.Sequence[datetime.date]) -> list[tuple[str, int]]:
     if not days:
         return []
     for months in (1, 3):
-        places = collections.Counter((day.year * 12 + day.month - 1) // months for day in days)
-        if max(places) - min(places) < MOST_SPANS:
-            return [(_span(place, months), places[place]) for place in range(max(places), min(places) - 1, -1)]
+        counts = collections.Counter((day.year * 12 + day.month - 1) // months for day in days)
+        if max(counts) - min(counts) < MOST_SPANS:
+            return [(_format_span(span, months), counts[span]) for span in range(max(counts), min(counts) - 1, -1)]
     years = collections.Counter(day.year for day in days)
     return [(str(year), years[year]) for year in sorted(years, reverse=True)]
 
 
-def _span(place: int, months: int) -> str:
-    year, part = divmod(place, 12 // months)
+def _format_span(span: int, months: int) -> str:
+    year, part = divmod(span, 12 // months)
     return f"{year}-{part + 1:02}" if months == 1 else f"{year} Q{part + 1}"

@@ -68,7 +68,7 @@ def test_an_image_that_is_listed_twice_goes_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "told"),
+    ("entries", "message"),
     [
         ([{"name": "Nginx/Web"}], "not a reference"),
         ([{"name": "nginx", "tags": ["no tag"]}], "'no tag' is not a tag of docker.io/library/nginx"),
@@ -81,10 +81,10 @@ def test_an_image_that_is_listed_twice_goes_once() -> None:
     ],
     ids=str,
 )
-def test_what_makes_no_sense_is_told_with_the_name(entries: list[dict[str, Any]], told: str) -> None:
+def test_an_invalid_entry_is_reported_with_its_name(entries: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(AnsibleFilterError) as raised:
         mirrored(entries, PREFIX, [[] for entry in entries])
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_mirror_has_the_settings_of_its_own_host_and_takes_the_place_of_others() -> None:
@@ -101,7 +101,7 @@ def test_a_mirror_has_the_settings_of_its_own_host_and_takes_the_place_of_others
     assert with_mirror([], "https://r.test", []) == []
 
 
-def test_a_name_is_told_by_its_parts() -> None:
+def test_a_name_is_split_into_its_parts() -> None:
     assert reference("nginx") == {
         "name": "docker.io/library/nginx:latest",
         "registry": "docker.io",
@@ -122,7 +122,7 @@ def test_one_registry_may_be_named_without_a_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("registries", "url", "names", "told"),
+    ("registries", "url", "names", "message"),
     [
         ([{"nam": "x"}], "https://mirror.test", ["docker.io"], "name"),
         ("docker.io", "https://mirror.test", ["docker.io"], "list"),
@@ -133,8 +133,8 @@ def test_one_registry_may_be_named_without_a_list() -> None:
         ([], "https://mirror.test", None, "list"),
     ],
 )
-def test_settings_of_another_shape_are_refused_in_a_sentence(registries: Any, url: Any, names: Any, told: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=f"with_mirror.*{told}"):
+def test_settings_of_another_type_are_refused_with_a_clear_message(registries: Any, url: Any, names: Any, message: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"with_mirror.*{message}"):
         with_mirror(registries, url, names)
 
 

@@ -18,7 +18,7 @@ APP = "docker.io/library/app:1"
 
 
 @pytest.mark.parametrize(
-    ("told", "problem"),
+    ("answer", "problem"),
     [
         ({"unreachable": True, "msg": "No route to host"}, "No route to host"),
         ({"failed": True, "msg": "/srv/images is damaged"}, "/srv/images is damaged"),
@@ -30,8 +30,8 @@ APP = "docker.io/library/app:1"
     ],
     ids=str,
 )
-def test_a_host_without_an_answer_says_why(told: dict[str, t.Any], problem: str) -> None:
-    host = Host.read("node1", told)
+def test_a_host_without_an_answer_says_why(answer: dict[str, t.Any], problem: str) -> None:
+    host = Host.read("node1", answer)
     assert (host.was_asked, host.problem, host.images) == (False, problem, ())
 
 
@@ -59,7 +59,7 @@ def test_an_image_of_two_names_is_one_image() -> None:
         (None, None),
     ],
 )
-def test_the_day_that_an_image_was_made_is_told_in_utc_where_it_can_be_meant(created: str | None, day: datetime.date | None) -> None:
+def test_the_creation_day_is_in_utc_and_none_for_reproducible_builds(created: str | None, day: datetime.date | None) -> None:
     assert Image.read(row(APP, created=created)).created == day
 
 

@@ -37,7 +37,7 @@ def test_a_locked_name_is_judged_by_digest_and_then_by_id(rows: list[dict[str, t
     assert finding.found == (rows[0]["digest"] if rows and rows[0]["name"] else None)
 
 
-def test_what_a_host_has_beyond_the_lock_file_is_told_and_no_drift() -> None:
+def test_images_that_are_not_in_the_lock_file_are_reported_but_no_drift() -> None:
     found = findings(Host.read("node1", answer(row(APP), row(WEB), row(None, text="old"))), lock(APP))
     assert [(finding.name, finding.state) for finding in found] == [(APP, State.RIGHT), (WEB, State.EXTRA)]
     assert not State.EXTRA.is_drift
@@ -52,8 +52,8 @@ def test_names_that_mean_one_image_everywhere_do_not_differ() -> None:
     assert differing(hosts) == {}
 
 
-def test_a_name_with_several_digests_is_told_with_the_most_common_one_first() -> None:
+def test_a_name_with_several_digests_has_the_most_common_one_first() -> None:
     hosts = [Host.read("one", answer(row(APP, text="moved"))), Host.read("two", answer(row(APP))), Host.read("three", answer(row(APP), row(WEB)))]
-    told = differing(hosts)
-    assert list(told[APP].items()) == [(digest(APP), ["two", "three"]), (digest("moved"), ["one"])]
-    assert list(told) == [APP]
+    names = differing(hosts)
+    assert list(names[APP].items()) == [(digest(APP), ["two", "three"]), (digest("moved"), ["one"])]
+    assert list(names) == [APP]

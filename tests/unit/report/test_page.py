@@ -39,7 +39,7 @@ def short(word: str) -> str:
     return digest(word)[:19]
 
 
-def test_drift_is_told_by_name_and_host() -> None:
+def test_drift_is_shown_by_name_and_host() -> None:
     drift = page(FLEET, lock=LOCK).one(id="drift")
     assert tables(drift)["What is not as locked"] == [
         [APP, "another image", short(APP), short("moved"), "moved"],
@@ -69,7 +69,7 @@ def test_a_host_that_could_not_be_asked_is_on_the_page_and_in_no_sum() -> None:
     assert [part.one("strong").text for part in seen.one(id="hosts").all("summary")] == ["right", "moved", "incomplete"]
 
 
-def test_what_images_take_and_share_is_told_for_each_host() -> None:
+def test_used_and_shared_bytes_are_shown_for_each_host() -> None:
     disk = page(FLEET).one(id="disk")
     assert disk.one("table").table()[0] == ["right", "2", "2.7 kB", "1.7 kB", "1.0 kB", "37 %"]
     label = "right: 700 B needed by one image, 1.0 kB shared by several, stored once, 1.0 kB saved by sharing"
@@ -111,9 +111,9 @@ def test_a_fleet_with_little_to_show_has_a_page(answers: dict[str, Row], lock: s
 
 def test_text_of_strangers_is_text() -> None:
     labels = {"org.opencontainers.image.version": EVIL}
-    told = {EVIL: answer(row(EVIL, text="evil", platforms=[f"linux/{EVIL}"], labels=labels, created=EVIL)), "gone": {"failed": True, "msg": EVIL}}
-    told[EVIL]["store"] = EVIL
-    seen, plain = page(told, title=EVIL), page({"x": answer(row("y", labels={"org.opencontainers.image.version": "1"})), "gone": {"failed": True}})
+    answers = {EVIL: answer(row(EVIL, text="evil", platforms=[f"linux/{EVIL}"], labels=labels, created=EVIL)), "gone": {"failed": True, "msg": EVIL}}
+    answers[EVIL]["store"] = EVIL
+    seen, plain = page(answers, title=EVIL), page({"x": answer(row("y", labels={"org.opencontainers.image.version": "1"})), "gone": {"failed": True}})
     # Its elements are those of a page without such text, but for the breaks behind slashes.
     assert [element.name for element in seen.all() if element.name != "wbr"] == [element.name for element in plain.all() if element.name != "wbr"]
     assert seen.one("head").one("title").text == seen.one("h1").text == EVIL
@@ -146,11 +146,11 @@ def test_every_class_of_the_page_and_every_colour_of_a_plot_has_its_style() -> N
     assert colours[0] == colours[1] == set(re.findall(r"var\((--[a-z-]+)\)", style))
 
 
-def test_the_same_answers_make_the_same_page_in_whatever_order_a_store_lists_them() -> None:
-    turned = {name: {**told, "images": told["images"][::-1]} if "images" in told else told for name, told in FLEET.items()}
+def test_the_order_in_which_a_store_lists_its_images_does_not_change_the_page() -> None:
+    turned = {name: {**answers, "images": answers["images"][::-1]} if "images" in answers else answers for name, answers in FLEET.items()}
     assert report_page(turned, "Images", LOCK) == report_page(FLEET, "Images", LOCK)
 
 
-def test_what_is_no_lock_file_is_told() -> None:
+def test_an_invalid_lock_file_is_reported() -> None:
     with pytest.raises(AnsibleFilterError, match="The lock file of the report is not a lock file"):
         report_page(FLEET, "Images", "{}")

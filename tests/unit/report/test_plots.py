@@ -69,7 +69,7 @@ def test_the_legend_tells_the_colours_that_are_to_be_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "told"),
+    ("days", "expected"),
     [
         ([], []),
         (["2026-01-31"], [("2026-01", 1)]),
@@ -78,5 +78,5 @@ def test_the_legend_tells_the_colours_that_are_to_be_seen() -> None:
         (["1990-01-01", "9999-12-31", "9999-01-01"], [("9999", 2), ("1990", 1)]),
     ],
 )
-def test_days_are_counted_by_month_by_quarter_or_by_year(days: list[str], told: list[tuple[str, int]]) -> None:
-    assert spans([datetime.date.fromisoformat(day) for day in days]) == told
+def test_days_are_counted_by_month_by_quarter_or_by_year(days: list[str], expected: list[tuple[str, int]]) -> None:
+    assert spans([datetime.date.fromisoformat(day) for day in days]) == expected

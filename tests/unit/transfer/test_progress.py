@@ -204,37 +204,35 @@ VERBS = [pull, load, load_in_order, save, save_compressed, save_folder]
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_in_the_end_all_that_was_planned_has_been_told_and_nothing_else(
+def test_at_the_end_exactly_the_planned_bytes_and_blobs_are_written(
     watched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: t.Callable[[Path, Workers], Plan]
 ) -> None:
     monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
     with Workers(2) as workers:
         monkeypatch.delenv(PROGRESS_VARIABLE)
         facts = verb(tmp_path / "store", workers).facts()
-        told = state(watched)
-    assert (told["bytes"], told["all_bytes"]) == (facts["bytes_transferred"], facts["bytes_transferred"])
-    assert told["all_blobs"] == facts["blobs_transferred"]
-    assert told["what"] in (NAME, str(tmp_path / "archive"))
+        written = state(watched)
+    assert (written["bytes"], written["all_bytes"]) == (facts["bytes_transferred"], facts["bytes_transferred"])
+    assert written["all_blobs"] == facts["blobs_transferred"]
+    assert written["what"] in (NAME, str(tmp_path / "archive"))
 
 
 def test_all_that_is_to_come_is_known_before_any_of_it_comes(watched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, int]] = []
+    written: list[tuple[int, int]] = []
     write = Progress._write
 
     def noted(progress: Progress) -> None:
         write(progress)
-        told.append((state(watched)["all_bytes"], state(watched)["all_blobs"]))
+        written.append((state(watched)["all_bytes"], state(watched)["all_blobs"]))
 
     monkeypatch.setattr(Progress, "_write", noted)
     with Workers(1) as workers:
         facts = pull(tmp_path / "store", workers).facts()
-    assert set(told) == {(facts["bytes_transferred"], facts["blobs_transferred"])}
+    assert set(written) == {(facts["bytes_transferred"], facts["blobs_transferred"])}
 
 
 @pytest.mark.parametrize("large", [1000, 1_000_000], ids=["in pieces", "from the front"])
-def test_of_a_blob_that_an_earlier_run_began_only_the_rest_is_told(
-    watched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
-) -> None:
+def test_only_the_rest_of_a_resumed_blob_is_counted(watched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int) -> None:
     monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
     monkeypatch.setattr(fetch, "MIN_PARALLEL", large)
     monkeypatch.setattr(fetch, "MIN_RANGE", 4000)
@@ -251,8 +249,8 @@ def test_of_a_blob_that_an_earlier_run_began_only_the_rest_is_told(
         writer.put_blob_resumably(blob, half, source.read_blob)
     with Workers(2) as workers:
         facts = pull(tmp_path / "store", workers).facts()
-        told = state(watched)
-    assert told["bytes"] == told["all_bytes"] == facts["bytes_transferred"] - 1000
+        written = state(watched)
+    assert written["bytes"] == written["all_bytes"] == facts["bytes_transferred"] - 1000
 
 
 def gone(folder: Path) -> None:

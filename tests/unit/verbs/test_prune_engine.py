@@ -103,7 +103,7 @@ def test_an_image_that_keeps_a_name_is_not_deleted_and_loses_no_further_words() 
     assert (facts["deleted"], facts["bytes_freed"]) == ([], 0)
 
 
-def test_what_is_in_use_stays_with_all_of_its_names_and_is_told() -> None:
+def test_images_in_use_keep_all_their_names_and_are_reported() -> None:
     engine = Memory([image(1, "app:1", "app:old", in_use=True), image(2, in_use=True), image(3, "young:1", days=1, in_use=True), image(4, "app:4")])
     facts = applied(engine, older_than="2d").facts()
     assert facts["in_use"] == ["docker.io/library/app:1", "docker.io/library/app:old", str(digest(2))]
@@ -153,7 +153,7 @@ class TestImagesBuiltOnOthers:
         assert planned(self.pile(in_use=True), keep=0).facts()["deleted"] == []
 
 
-def test_an_image_that_is_refused_is_told_and_the_others_go() -> None:
+def test_an_image_that_the_engine_refuses_to_remove_is_reported_and_the_others_are_removed() -> None:
     engine = Memory([image(1, "app:1"), image(2, "app:2")], {"app:1": EngineRefused("docker at memory refuses it: in use")})
     plan = applied(engine, keep=0)
     assert [error.message for error in plan.errors] == ["docker.io/library/app:1 could not be removed: docker at memory refuses it: in use"]

@@ -100,7 +100,7 @@ POLICIES = some.builds(
 
 
 @given(IMAGES, POLICIES)
-def test_whatever_a_policy_keeps_it_keeps_again(rows: list[tuple[int, str | None, bool, bool]], policy: Policy) -> None:
+def test_images_that_a_policy_keeps_are_kept_by_a_second_run(rows: list[tuple[int, str | None, bool, bool]], policy: Policy) -> None:
     """A second run right after the first one lets nothing go, so that a module is idempotent."""
     candidates = [image(number, name, number or None, chosen=chosen, protected=protected) for number, name, chosen, protected in rows]
     gone = policy.select_removable(candidates, NOW)
