@@ -120,7 +120,7 @@ def test_selecting_one_platform_returns_the_manifest_in_the_inner_index() -> Non
 
 
 def test_selecting_several_platforms_is_refused_with_one_sentence() -> None:
-    with pytest.raises(UnsupportedFormat, match="ask for one platform, or for all"):
+    with pytest.raises(UnsupportedFormat, match="select one platform, or all"):
         select_platforms(nested().root, NAME, nested().read, Selection.parse(["linux/arm64", "linux/amd64"]))
 
 
