@@ -111,14 +111,23 @@ def redact_values(value: t.Any, secrets: t.Collection[str]) -> t.Any:
 
 
 def _without_beginning(text: str, secret: str) -> str:
-    end = text.find(CUT)
-    while end >= 0:
-        for length in range(min(len(secret) - 1, end), _MIN_LENGTH - 1, -1):
-            if text.endswith(secret[:length], 0, end):
-                text = f"{text[: end - length]}{_HIDDEN}{text[end:]}"
-                end += len(_HIDDEN) - length
-                break
-        end = text.find(CUT, end + len(CUT))
+    """Return TEXT with each beginning of SECRET replaced that the mark of a cut follows.
+
+    The search goes by the secret, not by the mark: a secret that contains dots makes it unclear where the mark begins.
+    """
+    beginning = secret[:_MIN_LENGTH]
+    start = text.find(beginning)
+    while start >= 0:
+        length = _MIN_LENGTH
+        while length < len(secret) - 1 and text[start + length : start + length + 1] == secret[length]:
+            length += 1
+        while length >= _MIN_LENGTH and not text.startswith(CUT, start + length):
+            length -= 1
+        if length < _MIN_LENGTH:
+            start = text.find(beginning, start + 1)
+        else:
+            text = f"{text[:start]}{_HIDDEN}{text[start + length :]}"
+            start = text.find(beginning, start + len(_HIDDEN))
     return text
 
 
