@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import ssl
 import sys
 import typing as t
@@ -16,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import modules
 from tests.support.programmable.world import World
 from tests.support.registry import make_authority
+from tests.support.verbs import OLD
 
 # `./dev test` puts them beside the packages of the tests (tests/oldest.txt).
 OLDEST = Path(sys.prefix) / "oldest"
@@ -61,3 +64,18 @@ def make_worlds(tmp_path: Path, authority: Path, libraries: dict[str, dict[str, 
 def worlds(make_worlds: MakeWorlds) -> t.Sequence[World]:
     """Registries that want a password, over plain HTTP."""
     return make_worlds()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store with one image that no sample archive contains. Tests copy it."""
+    path = tmp_path_factory.mktemp("template") / "store"
+    OLD.put(Store(str(path)), "r.test/old:1")
+    return path
+
+
+@pytest.fixture
+def store(template: Path, tmp_path: Path) -> Path:
+    """Return a private copy of the template store."""
+    shutil.copytree(template, tmp_path / "store")
+    return tmp_path / "store"
