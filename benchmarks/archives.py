@@ -4,7 +4,7 @@
 #
 # Tools: mkfs.xfs skopeo
 
-"""Saving and loading, side by side with skopeo, docker and podman. Medians of runs that take turns."""
+"""Measure saving and loading beside skopeo, docker and podman. The tools take turns; the medians are printed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAME = "docker.io/library/bench:1"
 
 
 def make_store(folder: Path, layers: int, size: int) -> Path:
-    """A store with an image of LAYERS layers, each with a file of SIZE random bytes, which don't compress."""
+    """Return a store with an image of LAYERS layers, each with a file of SIZE random bytes, which don't compress."""
     sources = []
     for number in range(layers):
         file = folder / f"data{number}"
@@ -114,7 +114,7 @@ def compare(title: str, layers: int, size: int, docker: engines.Docker, folder: 
 
 
 def watch_reflinks(folder: Path) -> None:
-    """Saves on a file system that can share extents, and tells how many bytes of the disk that took."""
+    """Save on a file system that can share extents, and print how many bytes of the disk that took."""
     device, mount = folder / "xfs", folder / "mounted"
     with device.open("wb") as file:
         file.truncate(2 * 1024**3)
@@ -122,7 +122,7 @@ def watch_reflinks(folder: Path) -> None:
     subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", str(device)], check=True)
     with _mounted(device, mount):
         store = make_store(mount, 3, 100_000_000)
-    # A file system that was unmounted has given back all that was removed before.
+    # Unmounting frees the space of all deleted files.
     with _mounted(device, mount):
         before = _free(mount)
         save(store, mount / "image.tar")

@@ -4,9 +4,9 @@
 #
 # Tools: containerd ctr docker dockerd podman runc
 
-"""Delivering to engines, side by side with the modules of community.docker and containers.podman. Medians of whole plays that take turns.
+"""Measure delivery to engines beside the modules of community.docker and containers.podman. Whole plays take turns; the medians are printed.
 
-The collections come with the package `ansible`, in an environment of its own below .cache: all contestants are played by its ansible-playbook.
+The collections come with the package `ansible`, in a separate environment below .cache. Its ansible-playbook runs all plays.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Tasks = list[dict[str, t.Any]]
 
 
 def make_environment() -> None:
-    """What `pip install ansible` gives, once."""
+    """Install `ansible` once, and return the environment."""
     if not (ENVIRONMENT / "done").exists():
         print(f"installing ansible in {ENVIRONMENT}", flush=True)
         venv.create(ENVIRONMENT, clear=True, with_pip=True)
@@ -56,7 +56,7 @@ def play(folder: Path, tasks: Tasks) -> float:
 
 
 def ours(names: t.Sequence[str], store: Path, engine: t.Mapping[str, str]) -> Tasks:
-    """Pull and deliver."""
+    """Return the tasks that pull and deliver with Longshore."""
     shared = {"name": list(names), "store": str(store)}
     return [{"longshore.images.image_pull": shared}, {"longshore.images.image_deliver": {**shared, **engine}}]
 
@@ -71,7 +71,7 @@ def of_podman(names: t.Sequence[str], program: Path) -> Tasks:
 
 
 def second_image(running: registry.Registry, docker: engines.Docker, folder: Path) -> None:
-    """An image that shares its lower layers with one that Docker has already."""
+    """Measure an image that shares its lower layers with one that Docker already has."""
     base = images.make_layer("base", SHARED)
     first, second = (running.put(images.make_image(text, 1, engines.HOST, OWN, [base]), f"bench/{text}", "1") for text in ("first", "second"))
     store, engine = folder / "store", {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
@@ -103,7 +103,7 @@ def twenty_unchanged(running: registry.Registry, docker: engines.Docker, folder:
     store, socket = folder / "twenty", f"unix://{docker.folder}/docker.sock"
     in_docker = ours(names, store, {"engine": "docker", "docker_host": socket})
     in_podman = ours(names, store, {"engine": "podman"})
-    # Those that ask the registry as well are compared with pull and deliver, those that only look into their engine with deliver.
+    # Tasks that also ask the registry are compared with pull and deliver, tasks that only read their engine with deliver.
     contests = {
         "docker_image_pull, which asks the registry": (in_docker, of_docker(names, docker)),
         "docker_image_pull with pull: not_present": (in_docker[1:], of_docker(names, docker, "not_present")),

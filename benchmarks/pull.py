@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pulling, side by side with skopeo, and what a play costs when nothing changes. Medians of runs that take turns."""
+"""Measure pulling beside skopeo, and the cost of a play that changes nothing. The tools take turns; the medians are printed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def compare_plays(running: registry.Registry, folder: Path) -> None:
 
 
 def measure_memory(running: registry.Registry, folder: Path) -> None:
-    """A layer of 1 GiB, made by ourselves from a sparse file, pushed and pulled."""
+    """Measure the memory of pushing and pulling a layer of 1 GiB, which is made from a sparse file."""
     large = folder / "large"
     with large.open("wb") as file:
         file.truncate(1024**3)

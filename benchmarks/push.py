@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pushing, side by side with skopeo, and what a second repository of the same registry costs. Medians of runs that take turns."""
+"""Measure pushing beside skopeo, and the cost of a second repository of the same registry. The tools take turns; the medians are printed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def skopeo(store: Path, name: str) -> None:
 
 
 def to_new_registry(folder: Path, numbers: t.Iterator[int], work: t.Callable[[str], object]) -> float:
-    """How long WORK takes to bring the image to a registry that has nothing yet; starting that isn't counted."""
+    """Return how long WORK takes to push the image to an empty registry, without the start of the registry."""
     place = folder / f"registry{next(numbers)}"
     place.mkdir()
     with registry.running_registry(place) as running:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pulling one large layer from behind a server that limits every connection, side by side with docker, skopeo and oras. Medians of runs that take turns."""
+"""Measure the pull of one large layer through a server that limits every connection, beside docker, skopeo and oras. The medians are printed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RUNS = 3
 
 
 def put_layer(running: registry.Registry, folder: Path) -> str:
-    """An image whose one layer is noise, which nothing compresses."""
+    """Push an image with one layer of random bytes, which don't compress."""
     noise = random.Random(512)
     with (folder / "noise").open("wb") as file:
         for _megabyte in range(SIZE // MEGABYTE):

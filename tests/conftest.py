@@ -1,10 +1,11 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every test relies on: the links that make a plain checkout an installed collection."""
+"""Settings and fixtures for all tests. Checks the links that make a plain checkout an installed collection."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 import typing as t
 from pathlib import Path
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says something of the machine, and nothing of what is tested.
+from tests.support.privileges import calls_needs_root
+
+# The duration of an example depends on the machine, not on the tested code.
 settings.register_profile("any machine", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
@@ -21,15 +24,30 @@ LINKS = (".collections/ansible_collections/longshore/images", "playbooks/collect
 
 
 def pytest_sessionstart() -> None:
-    """Zip downloads lose the links: one clear line instead of a hundred failed imports."""
+    """Stop with one clear line if the links are missing, as in a zip download, instead of with a hundred failed imports."""
     for link in LINKS:
         if (ROOT / link).resolve() != ROOT:
             raise pytest.UsageError(f"{link} must be a symbolic link to the top of the checkout: get the sources with git clone")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that only root can run, for other users; pytest counts them as deselected."""
+    if os.geteuid() == 0:
+        return
+    left_out = [item for item in items if isinstance(item, pytest.Function) and calls_needs_root(_functions_of(item))]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _functions_of(item: pytest.Function) -> list[t.Callable[..., object]]:
+    """Return the function of a test, and those of all fixtures that it uses."""
+    fixtures = item._fixtureinfo.name2fixturedefs
+    return [item.function, *(definition.func for name in item.fixturenames for definition in fixtures.get(name, ()))]
+
+
 @pytest.fixture
 def open_path() -> t.Iterator[Path]:
-    """A folder that other users can reach, as pytest's own can't be."""
+    """Return a folder that other users can enter. They cannot enter those of `tmp_path`."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)

@@ -63,7 +63,7 @@ print(used.ru_utime + used.ru_stime, outcome)
 
 
 def measure_cpu(path: Path, place: str) -> tuple[float, str]:
-    """The seconds of CPU that loading took, or with "controller" what the action plugin does before it, and what was outcome."""
+    """Return the CPU seconds of loading, or with "controller" of the summary that the action plugin makes before it, and the outcome."""
     done = subprocess.run(
         [sys.executable, "-c", CPU, str(path), place], env=modules.environment(), capture_output=True, text=True, timeout=120, check=True
     )

@@ -82,7 +82,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, outcome)
 
 
 def measure_memory(path: Path, store: Path) -> tuple[int, str]:
-    """The KiB of memory that loading took beyond what Python takes, and what it outcome."""
+    """Return the KiB of memory that loading added to those of Python, and the outcome."""
     words = [sys.executable, "-c", MEASURE, str(path), str(store)]
     done = subprocess.run(words, env=modules.environment(), capture_output=True, text=True, timeout=60, check=True)
     memory, _space, outcome = done.stdout.strip().partition(" ")

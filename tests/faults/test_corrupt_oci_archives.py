@@ -113,7 +113,7 @@ BROKEN_OCI_ARCHIVES: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
     "a layer that is cut": (lambda: pack(changed(oci(IMAGE, APP), OCI_LAYER, lambda data: data[:-1])), MISMATCH, r"at byte \d+\) has \d+ bytes, but"),
     "a layer that is longer": (lambda: pack(changed(oci(IMAGE, APP), OCI_LAYER, lambda data: data + b"x")), MISMATCH, "bytes, but its descriptor"),
     "an absent layer": (lambda: pack(without(oci(IMAGE, APP), OCI_LAYER)), CORRUPT, f"lacks sha256:{OCI_LAYER[-64:]}"),
-    "an absent config": (lambda: pack(without(oci(IMAGE, APP), blob(Digest.of(config_of(IMAGE))))), CORRUPT, "is not whole"),
+    "an absent config": (lambda: pack(without(oci(IMAGE, APP), blob(Digest.of(config_of(IMAGE))))), CORRUPT, "is incomplete"),
     "a manifest with another size of a layer": (
         lambda: with_manifest(layers=[{**layer.members(), "size": 3} for layer in IMAGE.layers]),
         MISMATCH,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What `image_info` would have told of a host, made up: images by a word for each of their parts."""
+"""Made-up results of `image_info` for hosts. An image is described by one word for each of its blobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def digest(word: str) -> str:
 
 
 def row(name: str | None, text: str = "", parts: t.Mapping[str, int] | None = None, **other: t.Any) -> Row:
-    """An image NAME whose digest comes of TEXT (or NAME), made of PARTS: a size for each word. OTHER members replace those that it has."""
+    """Return the row of image NAME, whose digest is made from TEXT (or NAME).
+
+    PARTS maps a word for each blob to its size; OTHER members replace the defaults.
+    """
     text = text or str(name)
     content = {digest(part): size for part, size in (parts or {text: 100}).items()}
     return {
@@ -43,7 +46,7 @@ def answer(*rows: Row) -> Row:
 
 
 def lock_text(*names: str) -> str:
-    """A lock file by which each of NAMES is what `row` makes of it."""
+    """Return the text of a lock file that locks each of NAMES to the digest that `row` gives it."""
     images = {
         name: {
             "digest": digest(name),

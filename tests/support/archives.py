@@ -1,10 +1,10 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives as the tools of every age write them, made from images of `images`, and the pieces of which broken ones are made.
+"""Archives as tools have written them since 2013, made from images of `images`, and helpers that build broken archives.
 
-A dialect is a function of an image and its names that gives `Files`; `pack` makes a tar of them, `members` the tar's parts one by one. `load` is what
-image_load does, inside of this process.
+A dialect is a function that takes an image and its names and returns `Files`. `pack` makes a tar of them, `members` the single members. `load` does what
+image_load does, in this process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Files = dict[str, t.Union[bytes, Link]]
 
 
 def member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE, target: str = "", form: t.Literal[0, 1, 2] = tarfile.PAX_FORMAT) -> bytes:
-    """One member of a tar: its header, its content and the zeros behind it."""
+    """Return one member of a tar: its header, its content and the padding."""
     info = tarfile.TarInfo(name)
     info.type, info.size, info.linkname = kind, len(content), target
     return info.tobuf(form, "utf-8", "surrogateescape") + content + bytes(-len(content) % BLOCK)
@@ -64,7 +64,7 @@ def pack(files: Files) -> bytes:
 
 
 def header(size: bytes, kind: bytes = b"0", name: bytes = b"odd") -> bytes:
-    """A header with a right checksum and SIZE as it is."""
+    """Return a header with a correct checksum, and SIZE unchanged."""
     block = bytearray(member("a"))
     block[:100] = name.ljust(100, b"\0")
     block[124:136] = size.ljust(12, b"\0")
@@ -75,7 +75,7 @@ def header(size: bytes, kind: bytes = b"0", name: bytes = b"odd") -> bytes:
 
 
 def record(key: bytes, value: bytes) -> bytes:
-    """`LENGTH KEY=VALUE` of a pax header; the length counts itself."""
+    """Return a record `LENGTH KEY=VALUE` of a pax header. The length includes its own digits."""
     rest = b" " + key + b"=" + value + b"\n"
     length = len(rest)
     while len(b"%d" % length) + len(rest) != length:
@@ -95,7 +95,7 @@ def config_of(image: Image) -> bytes:
 
 
 def layers_of(image: Image) -> list[bytes]:
-    """The layers as plain tars."""
+    """Return the layers as uncompressed tars."""
     return [gzip.decompress(image.content[layer.digest]) for layer in image.graph.images[0].manifest.layers]
 
 
@@ -112,7 +112,7 @@ def manifest_file(*entries: dict[str, t.Any]) -> bytes:
 
 
 def docker(image: Image, *names: str) -> Files:
-    """docker save of 1.10 to 24: a folder for each layer as in the format before, and manifest.json."""
+    """Write as `docker save` 1.10 to 24: a folder for each layer as in older formats, and manifest.json."""
     files: Files = {}
     paths = []
     for layer in layers_of(image):
@@ -129,24 +129,24 @@ def docker(image: Image, *names: str) -> Files:
 
 
 def docker_first(image: Image, *names: str) -> Files:
-    """The same with manifest.json before everything else."""
+    """Write as `docker`, but with manifest.json first."""
     files = docker(image, *names)
     return {"manifest.json": files.pop("manifest.json"), **files}
 
 
 def docker_ancient(image: Image, *names: str) -> Files:
-    """docker save before 1.10: no manifest.json."""
+    """Write as `docker save` before 1.10: without manifest.json."""
     files = docker(image, *names)
     return {name: content for name, content in files.items() if name.endswith(("VERSION", "/json", "layer.tar", "repositories"))}
 
 
 def dotted(image: Image, *names: str) -> Files:
-    """As `tar -C folder .` packs what was unpacked."""
+    """Write as `tar -C FOLDER .` packs an unpacked archive."""
     return {f"./{name}": content for name, content in docker(image, *names).items()}
 
 
 def podman(image: Image, *names: str) -> Files:
-    """podman save: layers by their digests, and symbolic links to them where docker has them."""
+    """Write as `podman save`: layers named by digest, and symbolic links to them at docker's paths."""
     files: Files = {}
     config = config_of(image)
     layers = layers_of(image)
@@ -164,7 +164,7 @@ def podman(image: Image, *names: str) -> Files:
 
 
 def podman_linked(image: Image, *names: str) -> Files:
-    """The same, with a manifest.json that names the links."""
+    """Write as `podman`, but with a manifest.json that names the links."""
     files = podman(image, *names)
     paths = [name for name, content in files.items() if isinstance(content, Link)]
     files["manifest.json"] = manifest_file(manifest_entry(f"{hex_of(config_of(image))}.json", paths, names))
@@ -178,7 +178,7 @@ def hard_linked(image: Image, *names: str) -> Files:
 
 
 def crane(image: Image, *names: str) -> Files:
-    """crane and kaniko: compressed layers called after their own digests, and a config called after its digest as it is written."""
+    """Write as crane and kaniko: compressed layers named by their own digests, and a config named by its full digest."""
     config = config_of(image)
     layers = [image.content[layer.digest] for layer in image.graph.images[0].manifest.layers]
     files: Files = {f"sha256:{hex_of(config)}": config}
@@ -212,12 +212,12 @@ def layout(index: bytes, *images: Image, version: str = "1.0.0") -> Files:
 
 
 def oci(image: Image, *names: str) -> Files:
-    """As BuildKit and `ctr image export` write it."""
+    """Write as BuildKit and `ctr image export`."""
     return layout(index_file(*[index_entry(image, name) for name in names] or [index_entry(image)]), image)
 
 
 def hybrid(image: Image, *names: str) -> Files:
-    """docker save from 25 on: an OCI layout, and manifest.json that names the same blobs."""
+    """Write as `docker save` since 25: an OCI layout, and manifest.json that names the same blobs."""
     node = image.graph.images[0]
     paths = [f"blobs/sha256/{layer.digest.hex}" for layer in node.manifest.layers]
     return {
@@ -232,7 +232,7 @@ def without(files: Files, name: str) -> Files:
 
 
 def changed(files: Files, name: str, change: t.Callable[[bytes], bytes]) -> Files:
-    """FILES with the content of one of them as CHANGE makes it."""
+    """Return FILES with the content of one file replaced by the result of CHANGE."""
     content = files[name]
     assert isinstance(content, bytes)
     return {**files, name: change(content)}
@@ -256,7 +256,7 @@ def unpack(files: Files, folder: Path) -> Path:
 
 
 def load(path: Path, store: Path, existing: str = "overwrite") -> Plan:
-    """Loads a whole archive, and raises the first error."""
+    """Load a whole archive, and raise the first error."""
     with Workers(2) as workers:
         plan = plan_load(
             Store(str(store), lock_timeout=5), open_archive(str(path)), names=None, renames=[], existing=existing, selection=None, host=HOST

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults at chosen moments: everything that a run does to files below a folder is an event, and an event can be the run's last or fail."""
+"""Faults at chosen moments. Each change that a run makes to files below a folder is an event, and a test can kill the run at an event or let the event fail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Snapshot = dict[str, tuple[t.Any, ...]]
 
 
 class Event(t.NamedTuple):
-    """The NUMBER-th change: what the system was asked to do (to write comes twice: with nothing written yet, and with half of it) and to which path."""
+    """One change: its number, the system call, and the path. A write is two events: before anything is written, and when half of it is written."""
 
     number: int
     call: str
@@ -35,7 +35,7 @@ Reaction = t.Callable[[Event], None]
 
 
 class FileEvents:
-    """Counts the changes that this process makes to files below FOLDER, and hands each to REACTION before it happens."""
+    """Count the changes that this process makes to files below FOLDER, and pass each to REACTION before it happens."""
 
     CALLS = ("open", "write", "pwrite", "fsync", "rename", "replace", "unlink", "remove", "rmdir", "mkdir", "chmod", "fchmod", "link", "ftruncate")
 
@@ -82,7 +82,7 @@ class FileEvents:
 
 
 def events_of(folder: str | os.PathLike[str], run: t.Callable[[], object]) -> list[Event]:
-    """What RUN does to files below FOLDER when nothing fails."""
+    """Return the changes that RUN makes to files below FOLDER when nothing fails."""
     events = FileEvents(folder, lambda event: None)
     with events.watched():
         run()
@@ -90,7 +90,7 @@ def events_of(folder: str | os.PathLike[str], run: t.Callable[[], object]) -> li
 
 
 def start_child(run: t.Callable[[], object]) -> int:
-    """Runs RUN in a forked child that lives on beside us, and returns its process ID."""
+    """Start RUN in a forked child, and return the process ID of the child."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the child of a process with threads: this one only runs our own code and ends
         child = os.fork()
@@ -107,17 +107,17 @@ def start_child(run: t.Callable[[], object]) -> int:
 
 
 def end_of(child: int) -> int:
-    """Waits for a child, and returns how it ended as `subprocess` says it: negative for a signal."""
+    """Wait for a child, and return its exit status as `subprocess` does: negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def in_child(run: t.Callable[[], object]) -> int:
-    """Runs RUN in a forked child, and returns how that ended."""
+    """Run RUN in a forked child, and return its exit status."""
     return end_of(start_child(run))
 
 
 def killed_at(number: int, folder: str | os.PathLike[str], run: t.Callable[[], object]) -> bool:
-    """Runs RUN in a child that is killed before the NUMBER-th event below FOLDER. Returns whether it lived long enough to be killed."""
+    """Run RUN in a child that is killed before event NUMBER below FOLDER. Return False if the run ended before that event."""
 
     def die(event: Event) -> None:
         if event.number == number:
@@ -134,7 +134,7 @@ def killed_at(number: int, folder: str | os.PathLike[str], run: t.Callable[[], o
 
 
 def failing(code: int, chosen: t.Callable[[Event], bool]) -> Reaction:
-    """Lets the events that CHOSEN picks fail with the system's error CODE."""
+    """Let the events that CHOSEN selects fail with the error CODE of the system."""
 
     def fail(event: Event) -> None:
         if chosen(event):
@@ -144,7 +144,7 @@ def failing(code: int, chosen: t.Callable[[Event], bool]) -> Reaction:
 
 
 def snapshot(folder: str | os.PathLike[str]) -> Snapshot:
-    """Everything below FOLDER and FOLDER itself: kinds, modes, sizes, times, inodes and content."""
+    """Return the state of FOLDER and everything below it: kinds, modes, sizes, times, inodes and content."""
     found: Snapshot = {}
     top = Path(folder)
     for path in [top, *sorted(top.rglob("*"))] if os.path.lexists(top) else []:
@@ -155,7 +155,7 @@ def snapshot(folder: str | os.PathLike[str]) -> Snapshot:
 
 
 def wrong_blobs(store: str | os.PathLike[str]) -> list[str]:
-    """Files of the store's blobs whose content isn't what their name says."""
+    """Return the blob files of the store whose content does not match their digest."""
     blobs = sorted(Path(store, "blobs").glob("*/*"))
     return [str(path) for path in blobs if path.is_symlink() or not path.is_file() or _hash(path) != path.name]
 
@@ -165,10 +165,10 @@ def _hash(path: Path) -> str:
 
 
 def leftovers(store: str | os.PathLike[str]) -> list[str]:
-    """Leases and temporary files that are still there. What has come of a blob isn't one of them: the next run goes on with it."""
+    """Return leases and temporary files that were not deleted. Partial blobs are not among them: the next run resumes them."""
     return [str(path) for folder in ("leases", "tmp") for path in Path(store, ".longshore", folder).glob("*")]
 
 
 def partial_files(store: str | os.PathLike[str]) -> list[str]:
-    """What is there of blobs that have not come in full."""
+    """Return the partial files of blobs that were not fetched completely."""
     return sorted(path.name for path in Path(store, ".longshore", "partials").glob("*"))

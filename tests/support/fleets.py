@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts that are this machine several times, each with a store of its own, and playbooks of the collection that are run on them as users do."""
+"""Several hosts that are all this machine, each with its own store, and the playbooks of the collection, run on them as users do."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .registry import needed
 
 @dataclasses.dataclass(frozen=True)
 class Told:
-    """What a run of a playbook printed."""
+    """The output of a playbook run."""
 
     output: str
     status: int
 
     def count(self, word: str, host: str) -> int:
-        """A number of the recap, such as how many tasks have `changed` something."""
+        """Return a number of the recap, such as that of the tasks that `changed` something."""
         found = re.search(rf"^{host} +:.* {word}=(\d+)", self.output, re.MULTILINE)
         assert found, self.output
         return int(found[1])
 
     def failure(self, host: str) -> str:
-        """What the host is told to have failed with."""
+        """Return the error message that was printed for the host."""
         assert self.status != 0, self.output
         found = re.findall(rf"^(?:fatal|failed): \[{host}[^]]*\].*", self.output, re.MULTILINE)
         assert found, self.output
@@ -41,7 +41,7 @@ class Told:
 
 @dataclasses.dataclass(frozen=True)
 class Fleet:
-    """Hosts, each with variables of its own, and with a store in a folder of its name, which the variable STORE_VARIABLE tells the role."""
+    """Hosts with their own variables. The store of a host is in a folder of its name; the variable STORE_VARIABLE passes it to the role."""
 
     folder: Path
     store_variable: str
@@ -51,14 +51,14 @@ class Fleet:
         return self.folder / host / "store"
 
     def images(self, host: str) -> dict[str, str]:
-        """The digests of all names in a host's store."""
+        """Return the digests of all names in the store of a host."""
         return {image["name"]: image["digest"] for image in modules.run("image_info", {"store": str(self.store(host))})["images"]}
 
     def snapshots(self) -> dict[str, modules.Snapshot]:
         return {host: modules.snapshot(self.store(host)) for host in self.hosts}
 
     def run(self, playbook: str | Path, *words: str, **variables: t.Any) -> Told:
-        """Plays a file, or what the collection has under that name, on all hosts. WORDS go to ansible-playbook, VARIABLES hold for all hosts."""
+        """Run a playbook, given by path or by its name in the collection, on all hosts. WORDS are options of ansible-playbook; VARIABLES apply to all hosts."""
         needed("ansible-playbook")
         everywhere = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         hosts = {host: {self.store_variable: str(self.store(host)), **own} for host, own in self.hosts.items()}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private folders for what has to have a short path: a socket's has at most 107 bytes."""
+"""Private folders with short paths, for sockets: the path of a socket has at most 107 bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def short_folder() -> t.Iterator[Path]:
-    """A private folder with a short path."""
+    """Create a private folder with a short path, and delete it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="ls-"))
     try:
         yield folder

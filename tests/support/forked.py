@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs modules in forked children of the test, as any user: quicker than processes of their own, and other users needn't be able to start our Python."""
+"""Run modules in forked children of the test, as any user. This is faster than new processes, and works for users that can't execute our Python."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_SECONDS = 60
 
 
 class User(t.NamedTuple):
-    """A user by its number, with one group."""
+    """A user ID with one group."""
 
     uid: int
     gid: int
@@ -45,7 +45,7 @@ ROOT = User(0, 0)
 
 
 def load_everything() -> None:
-    """Import all that modules import when they need it: users that can't read our Python's folder couldn't do so later."""
+    """Import everything that modules import late: users that can't read the folder of our Python could not import it."""
     for found in pkgutil.walk_packages(module_utils.__path__, f"{module_utils.__name__}."):
         importlib.import_module(found.name)
     for name in ("ctypes", "requests", "stringprep", "zlib", "lzma", "bz2", "http.client"):

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What stands in for docker.io: a server with its search, and a proxy that leads the names of docker.io to servers of the tests.
+"""A replacement for docker.io: a server with its search, and a proxy that connects the host names of docker.io to servers of the tests.
 
-The search answers `GET /v1/search?q=TERM&n=SIZE&page=NUMBER` as index.docker.io does: rows that hold the term, in pages that say how many there are. As there,
-`/v2/` says that this is a registry: some clients look for that first.
+The search answers `GET /v1/search?q=TERM&n=SIZE&page=NUMBER` as index.docker.io does: rows that contain the term, in pages with a total count. As on docker.io,
+`/v2/` says that this is a registry, which some clients check first.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MAX_PAGE_SIZE = 100
 
 
 def row(name: str, stars: int, official: bool = False, description: str | None = None) -> dict[str, t.Any]:
-    """A repository as the search of docker.io tells it."""
+    """Return a repository as the search of docker.io lists it."""
     told = description if description is not None else f"The image {name}"
     return {"name": name, "description": told, "star_count": stars, "is_official": official, "is_automated": False, "is_trusted": False}
 
 
 @dataclasses.dataclass
 class Hub:
-    """The search over ROWS. `asked` are the requests, and `answer` the body to give instead of an honest one."""
+    """A search over ROWS. `asked` holds the requests; `answer` is a body to send instead of a correct one."""
 
     rows: list[dict[str, t.Any]]
     asked: list[str] = dataclasses.field(default_factory=list)
@@ -61,7 +61,7 @@ class Hub:
 
     @contextlib.contextmanager
     def running(self, authority: Path) -> t.Iterator[int]:
-        """Serves on a port of its own, under a certificate of the authority in a folder, as `make_authority` makes it."""
+        """Serve on a free port, with the certificate of an authority that `make_authority` made in a folder."""
         hub = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -79,7 +79,7 @@ class Hub:
                 self.wfile.write(body)
 
             def log_message(self, *arguments: object) -> None:
-                """What was asked is noted, not printed."""
+                """Print nothing: the requests are recorded."""
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -91,7 +91,7 @@ class Hub:
 
 @contextlib.contextmanager
 def leading_proxy(ports: t.Mapping[str, int]) -> t.Iterator[str]:
-    """An HTTP proxy on loopback whose tunnels to the hosts of PORTS end at these ports, and that refuses all others. Yields its address."""
+    """Run an HTTP proxy on loopback that connects the hosts in PORTS to these ports and refuses all others. Yield its address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -108,14 +108,14 @@ def leading_proxy(ports: t.Mapping[str, int]) -> t.Iterator[str]:
             self.close_connection = True
 
         def log_message(self, *arguments: object) -> None:
-            """A proxy of a test says nothing."""
+            """Print nothing."""
 
     with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
         yield f"http://127.0.0.1:{port}"
 
 
 def _exchange(left: socket.socket, right: socket.socket) -> None:
-    """Hands on what comes, both ways, until one side ends."""
+    """Copy bytes in both directions until one side closes."""
     others = {left: right, right: left}
     with contextlib.suppress(ConnectionError):
         while True:

@@ -1,11 +1,11 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small real images for tests: layers are tars with a file in them, so every tool that reads images can read these.
+"""Small real images for tests. Their layers are tars with one file, so every tool can read them.
 
-`make_image` and `make_index` make an image in memory, the same bytes for the same arguments. Such an `Image` is a `Source` for transfers,
-can tell its graph, and is put into a store by `image.put(store, "docker.io/library/a:1")`. `image.sparse("linux/amd64")` is the same index with
-the content of one platform alone. `FakeRepository` offers images to a `Puller` in place of a registry's repository.
+`make_image` and `make_index` create an image in memory, with the same bytes for the same arguments. Such an `Image` is a `Source` for transfers,
+has a graph, and is stored by `image.put(store, "docker.io/library/a:1")`. `image.sparse("linux/amd64")` is the same index with
+the content of one platform only. `FakeRepository` serves images to a `Puller` in place of a registry's repository.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CREATED = "2026-01-31T12:00:00Z"
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """A manifest or an index with all that it stands on. `content` holds the bytes of everything by digest."""
+    """A manifest or an index with everything that it references. `content` maps digests to bytes."""
 
     root: Descriptor
     content: t.Mapping[Digest, bytes]
@@ -43,7 +43,7 @@ class Image:
         return self.content.get(descriptor.digest)
 
     def open(self, descriptor: Descriptor) -> t.Iterator[bytes]:
-        """A blob's bytes in three pieces, as a network would bring them."""
+        """Yield the bytes of a blob in three chunks, as from a network."""
         data = self.content[descriptor.digest]
         third = len(data) // 3 + 1
         yield from (data[start : start + third] for start in range(0, len(data), third))
@@ -56,12 +56,12 @@ class Image:
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """Configs and layers."""
+        """Return the configs and layers."""
         return self.graph.blobs
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:
-        """The layers of all platforms, each once."""
+        """Return the layers of all platforms, each once."""
         return tuple(dict.fromkeys(layer for node in self.graph.images for layer in node.manifest.layers))
 
     @property
@@ -69,7 +69,7 @@ class Image:
         return {descriptor.digest for descriptor in self.graph.content}
 
     def sparse(self, *platforms: str) -> Image:
-        """This index, of which only PLATFORMS are here."""
+        """Return this index with the content of PLATFORMS only."""
         kept = {Platform.parse(text) for text in platforms}
         here: set[Digest] = {self.root.digest}
         for node in self.graph.images:
@@ -78,7 +78,7 @@ class Image:
         return Image(self.root, {digest: data for digest, data in self.content.items() if digest in here})
 
     def put(self, store: Store, *names: str, platforms: t.Sequence[str] = ()) -> Entry:
-        """Stores the image under NAMES as a run would, and returns the entry of the first. PLATFORMS are recorded as those asked for."""
+        """Store the image under NAMES as a run would, and return the entry of the first name. PLATFORMS are recorded as the requested ones."""
         with store.open_writer(self.digests) as writer:
             for blob in writer.find_missing_blobs(self.graph, self.blobs):
                 writer.put_blob(blob, self.open)
@@ -88,7 +88,7 @@ class Image:
 
 
 def make_layer(text: str, size: int = 0) -> bytes:
-    """A gzipped tar with the one file `TEXT.txt`; SIZE adds that many bytes, which don't compress, to the file."""
+    """Return a gzipped tar with the file `TEXT.txt`, to which SIZE random bytes are added."""
     noise = b"".join(hashlib.sha256(f"{text} {position}".encode()).digest() for position in range(0, size, 32))[:size]
     data = text.encode() + noise
     file = io.BytesIO()
@@ -102,7 +102,7 @@ def make_layer(text: str, size: int = 0) -> bytes:
 def make_image(
     text: str = "image", layers: int = 2, platform: str = "linux/amd64", size: int = 0, shared: t.Sequence[bytes] = (), created: str | None = CREATED
 ) -> Image:
-    """An image for one platform: the layers SHARED lowest, then LAYERS of its own, whose files hold TEXT and SIZE more bytes."""
+    """Return an image for one platform: the layers SHARED first, then LAYERS new ones whose files contain TEXT and SIZE random bytes."""
     data = [*shared, *(make_layer(f"{text}-{number}", size) for number in range(layers))]
     wanted = Platform.parse(platform)
     config = encode_canonical(
@@ -131,7 +131,7 @@ def make_index(
     size: int = 0,
     shared: t.Sequence[bytes] = (),
 ) -> Image:
-    """An image for several platforms, each as `make_image` makes it."""
+    """Return an index of several platforms, with an image of `make_image` for each."""
     images = [make_image(f"{text}-{platform.replace('/', '-')}", layers, platform, size, shared) for platform in platforms]
     index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.members() for image in images]})
     content: dict[Digest, bytes] = {}
@@ -150,7 +150,7 @@ class _FakeEndpoint:
 
 
 class FakeRepository:
-    """What a `Puller` asks of a registry's repository, answered from memory: IMAGES by their full names."""
+    """A repository of a registry in memory, for a `Puller`. IMAGES maps full names to images."""
 
     endpoint = _FakeEndpoint()
     answered_by = _FakeEndpoint.url
@@ -180,7 +180,7 @@ class FakeRepository:
 
 
 class RemoteRepository(FakeRepository):
-    """One that serves parts of blobs, as a registry that honours ranges. `network` is asked before every piece of 1,000 bytes, and may fail."""
+    """A repository that serves ranges of blobs. `network` is called before every chunk of 1,000 bytes, and may fail."""
 
     def __init__(self, images: t.Mapping[str, Image], network: t.Callable[[], object] = lambda: None) -> None:
         super().__init__(images)

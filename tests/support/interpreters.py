@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Pythons that managed hosts may have, as far as they are found on this machine."""
+"""The Python versions that managed hosts may have and that this machine has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _find(minors: range) -> list[str]:
 
 
 def interpreters() -> list[str]:
-    """The Pythons 3.9 to 3.14 on PATH or under pyenv, one for each version; always the one that runs the tests."""
+    """Return the Pythons 3.9 to 3.14 on PATH or under pyenv, one for each version, and always the one that runs the tests."""
     return sorted({sys.executable, *_find(range(9, 15))})
 
 

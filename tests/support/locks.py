@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A lock file in the making: a registry whose tag can be moved, and shorthands for what image_lock does with it."""
+"""A registry whose tag can be moved, and shorthands for runs of image_lock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def second() -> Image:
 
 @dataclasses.dataclass
 class LockScene:
-    """A registry with the image `first` under tag 1, a folder for the lock file, and a place for a store."""
+    """A registry with the image `first` under tag 1, a folder for the lock file, and a path for a store."""
 
     registry: Registry
     repository: str
@@ -56,7 +56,7 @@ class LockScene:
         return modules.run("image_lock", self.options(*names, **options))
 
     def fail(self, *names: str, **options: t.Any) -> modules.Results:
-        """A run that has to fail and leaves the folder as it is."""
+        """Run image_lock, which must fail and leave the folder unchanged."""
         before = modules.snapshot(self.folder)
         results = modules.fail("image_lock", self.options(*names, **options))
         assert modules.snapshot(self.folder) == before

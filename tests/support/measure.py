@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Measuring for benchmarks: medians of runs that take turns, and the memory of a module."""
+"""Measurements for benchmarks: medians of runs that take turns, and the memory of a module."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def seconds(work: t.Callable[[], object]) -> float:
 
 
 def side_by_side(runs: int = RUNS, /, **contestants: t.Callable[[], float]) -> dict[str, float]:
-    """The median of each, measured in turns, so that whatever else the machine does falls on all of them. What one left to be written is written first."""
+    """Return the median time of each. They take turns, so that other load on the machine affects all of them; unwritten data is synced before each run."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _run in range(runs):
         for name, contestant in contestants.items():
@@ -35,12 +35,12 @@ def side_by_side(runs: int = RUNS, /, **contestants: t.Callable[[], float]) -> d
 
 
 def start_up(module: str, options: t.Mapping[str, t.Any]) -> float:
-    """A run of MODULE that ends before it does anything, since it is asked for what isn't there: Python, Ansible's own part, and what it imports."""
+    """Return the time of a run of MODULE that fails at once: the start of Python, of Ansible's module code, and all imports."""
     return seconds(lambda: modules.fail(module, options))
 
 
 def peak_memory(module: str, options: t.Mapping[str, t.Any]) -> int:
-    """The most memory, in bytes, that a run of MODULE had, which must change something."""
+    """Return the peak memory of a run of MODULE in bytes. The run must change something."""
     with modules.start_module(module, options) as process:
         peak = 0
         while process.poll() is None:
@@ -53,6 +53,6 @@ def peak_memory(module: str, options: t.Mapping[str, t.Any]) -> int:
 
 
 def _high_water_mark(pid: int) -> int:
-    """(What wait4 tells counts the parent before exec as well.)"""
+    """Return the peak memory of a process. (The figure of wait4 also counts the parent before exec.)"""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)

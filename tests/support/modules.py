@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs modules as Ansible does: a process of its own, options on standard input, one JSON document on standard output."""
+"""Run modules as Ansible does: in a new process, with options on standard input and one JSON document on standard output."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class ModuleFailed(Exception):
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """An environment without the host's own credentials and proxies, so that no test depends on them."""
+    """Return an environment without the credentials and proxies of the host, so that no test depends on them."""
     left_out = ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
     kept = {name: value for name, value in os.environ.items() if name not in left_out and not name.lower().endswith("_proxy")}
     return {**kept, "PYTHONPATH": str(ROOT / ".collections"), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1", **extra}
 
 
 def start_module(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """The running module; its input is given already."""
+    """Start a module, send its input, and return the process."""
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
     process = subprocess.Popen(
         [sys.executable, "-m", f"{PACKAGE}.{name}"],
@@ -61,12 +61,12 @@ def finish_module(process: subprocess.Popen[str]) -> Results:
 
 
 def attempt(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> Results:
-    """What a module returns, failed or not."""
+    """Run a module and return its result, failed or not."""
     return finish_module(start_module(name, options, check, env))
 
 
 def run(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> Results:
-    """What a module returns that works."""
+    """Run a module and return its result. Raises ModuleFailed if it fails."""
     results = attempt(name, options, check, env)
     if results.get("failed"):
         raise ModuleFailed(results["msg"])
@@ -74,7 +74,7 @@ def run(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.M
 
 
 def fail(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> Results:
-    """What a module returns that has to fail, which it does in one sentence and with a stable cause."""
+    """Run a module that must fail with one sentence and a stable cause, and return its result."""
     results = attempt(name, options, check, env)
     assert results.get("failed"), results
     assert "Traceback" not in json.dumps(results)
@@ -86,7 +86,7 @@ Snapshot = dict[str, tuple[int, int, int]]
 
 
 def snapshot(folder: str | Path) -> Snapshot:
-    """Everything that could change in a folder: names, kinds and modes, sizes, times of writing. Empty for a folder that isn't there."""
+    """Return the names, kinds, modes, sizes and modification times of everything in a folder. Empty if the folder does not exist."""
     found: Snapshot = {}
     for path in [Path(folder), *Path(folder).rglob("*")] if os.path.lexists(folder) else []:
         status = path.lstat()
@@ -95,10 +95,10 @@ def snapshot(folder: str | Path) -> Snapshot:
 
 
 def check_do_again(name: str, options: t.Mapping[str, t.Any], changes: bool = True, place: str | Path | None = None) -> Results:
-    """Check mode, the run itself, and both again: what every module promises. Returns the results of the run.
+    """Check what every module promises, by check mode, a run, and both again. Return the result of the first run.
 
-    Check mode writes nothing and returns what the run returns; the second run changes nothing and writes nothing. PLACE is where that
-    is seen, the store if it isn't given.
+    Check mode writes nothing and returns the same as the run; the second run changes and writes nothing. PLACE is the folder that is
+    compared, by default the store.
     """
     place = options["store"] if place is None else place
     before = snapshot(place)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A network namespace with addresses and host names of its own, so that a test has private, link-local and loopback addresses at once."""
+"""A network namespace with its own addresses and host names, so that a test has private, link-local and loopback addresses."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ LOOPBACK = "127.0.0.1"
 
 
 class Network:
-    """One namespace. Sockets that are opened in `inside` stay in it; modules run in it and resolve its host names."""
+    """A network namespace. Sockets that are opened in `inside` stay in it; `run` runs modules in it, which resolve its host names."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     @contextlib.contextmanager
     def inside(self) -> t.Iterator[None]:
-        """Move the calling thread into the namespace for a while."""
+        """Move the calling thread into the namespace until the context ends."""
         with open("/proc/thread-self/ns/net", "rb") as home, Path(f"/run/netns/{self.name}").open("rb") as there:
             _enter(there.fileno())
             try:

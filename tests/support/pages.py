@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads a page of HTML as a browser would, and more strictly: every element is closed, in order."""
+"""Read an HTML page as a browser does, but strictly: every element must be closed, in order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        """All text in it, with single blanks."""
+        """Return all text of the element, with single blanks."""
         return " ".join("".join(child if isinstance(child, str) else child._raw for child in self.children).split())
 
     @property
@@ -29,7 +29,7 @@ class Element:
         return "".join(child if isinstance(child, str) else child._raw for child in self.children)
 
     def all(self, name: str | None = None, **attributes: str) -> list[Element]:
-        """The elements below, in their order: those of NAME, with ATTRIBUTES."""
+        """Return the elements NAME with ATTRIBUTES below this one, in order."""
         return [
             element
             for element in self._below()
@@ -41,7 +41,7 @@ class Element:
         return found
 
     def table(self) -> list[list[str]]:
-        """The text of the cells of the table's body."""
+        """Return the text of the cells of the table's body, by row."""
         return [[cell.text for cell in row.children if isinstance(cell, Element)] for row in self.one("tbody").all("tr")]
 
     def _below(self) -> t.Iterator[Element]:

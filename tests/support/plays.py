@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs tasks through plays, with their controller's side too, and whole playbooks."""
+"""Run tasks in plays, including their action plugins, and whole playbooks."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from . import modules
 
 
 def play(folder: Path, module: str, options: t.Mapping[str, t.Any], *words: str, keywords: t.Mapping[str, t.Any] | None = None) -> modules.Results:
-    """The results of one task, failed or not, of a playbook in FOLDER. WORDS go to ansible-playbook, KEYWORDS to the task.
+    """Run a playbook of one task in FOLDER and return the result of the task, failed or not. WORDS are options of ansible-playbook, KEYWORDS those of the task.
 
-    Nothing may be left of what Ansible copies to the host.
+    Fail if files that Ansible copied to the host are left.
     """
     return watched_play(folder, module, options, *words, keywords=keywords).results
 
@@ -35,7 +35,7 @@ CONNECTIONS = modules.ROOT / "tests" / "support" / "connections"
 
 @dataclasses.dataclass(frozen=True)
 class Watched:
-    """The results of one task, and what the play wrote on its two ways out."""
+    """The result of one task, and the standard output and standard error of the play."""
 
     results: modules.Results
     output: str
@@ -51,7 +51,7 @@ def watched_play(
     terminal: bool = False,
     variables: t.Mapping[str, t.Any] | None = None,
 ) -> Watched:
-    """As `play`, and what was written. With TERMINAL standard error is one. VARIABLES are the host's."""
+    """Run a play as `play` does, and return its output too. With TERMINAL, standard error is a terminal. VARIABLES are those of the host."""
     command, environment = _prepared(folder, {f"longshore.images.{module}": dict(options), **(keywords or {})}, variables or {})
     with _terminal() if terminal else _pipe() as (way, errors):
         result = subprocess.run([*command, *words], cwd="/", env=environment, stdout=subprocess.PIPE, stderr=way, text=True, check=False, timeout=120)
@@ -62,7 +62,7 @@ def watched_play(
 
 
 def interrupted_play(folder: Path, module: str, options: t.Mapping[str, t.Any], sign: str) -> int:
-    """The status of a play with one task that a user at a terminal interrupts when SIGN is shown there."""
+    """Interrupt a play of one task when its terminal shows SIGN, and return the exit status."""
     command, environment = _prepared(folder, {f"longshore.images.{module}": dict(options)}, {})
     with _terminal() as ends, subprocess.Popen(command, cwd="/", env=environment, stdout=subprocess.DEVNULL, stderr=ends[0]) as process:
         errors = ends[1]
@@ -78,7 +78,7 @@ def interrupted_play(folder: Path, module: str, options: t.Mapping[str, t.Any], 
 
 
 def _prepared(folder: Path, task: modules.Results, variables: t.Mapping[str, t.Any]) -> tuple[list[str], dict[str, str]]:
-    """The command that plays TASK and keeps what it tells in the file `results` of FOLDER, and its environment. VARIABLES are the host's."""
+    """Return the command that runs TASK and writes its result to the file `results` of FOLDER, and the environment. VARIABLES are those of the host."""
     task = {"register": "told", "ignore_errors": True, **task}
     keep = {"ansible.builtin.copy": {"content": "{{ told | to_json }}", "dest": str(folder / "results"), "mode": "0600"}, "check_mode": False}
     (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task, keep]}]))
@@ -91,7 +91,7 @@ def _prepared(folder: Path, task: modules.Results, variables: t.Mapping[str, t.A
 
 @contextlib.contextmanager
 def _terminal() -> t.Iterator[tuple[int, list[str]]]:
-    """A terminal, and what was written to it, which is whole at the end."""
+    """Open a terminal and collect its output, which is complete when the context ends."""
     ours, theirs = os.openpty()
     with _collected(ours, theirs) as collected:
         yield collected
@@ -99,7 +99,7 @@ def _terminal() -> t.Iterator[tuple[int, list[str]]]:
 
 @contextlib.contextmanager
 def _pipe() -> t.Iterator[tuple[int, list[str]]]:
-    """As _terminal, but none."""
+    """Open a pipe and collect its output, like _terminal."""
     ours, theirs = os.pipe()
     with _collected(ours, theirs) as collected:
         yield collected
@@ -110,7 +110,7 @@ def _collected(ours: int, theirs: int) -> t.Iterator[tuple[int, list[str]]]:
     written: list[str] = []
 
     def read() -> None:
-        # A terminal that nobody has open any more answers with an error.
+        # Reading a terminal that no process has open fails.
         with contextlib.suppress(OSError):
             while data := os.read(ours, 4096):
                 written.append(data.decode())
@@ -126,7 +126,7 @@ def _collected(ours: int, theirs: int) -> t.Iterator[tuple[int, list[str]]]:
 
 
 def _becomes_empty(folder: Path) -> bool:
-    """An asynchronous task clears up after it has told its results."""
+    """Wait until a folder is empty: an asynchronous task deletes its files after it has returned its result."""
     for _attempt in range(100):
         if not folder.exists() or not os.listdir(folder):
             return True
@@ -136,7 +136,7 @@ def _becomes_empty(folder: Path) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Play:
-    """What a run printed: for each task how it went, and the lines of the summary."""
+    """The output of a run: the outcome of each task, and the lines of the summary."""
 
     output: str
     status: int
@@ -148,7 +148,7 @@ class Play:
 
     @property
     def summary(self) -> dict[str, str]:
-        """The rows by their first word."""
+        """Return the rows of the summary by their first word."""
         found = re.search(r"^TASK \[Summary\] \*+\n.*\n +\"msg\": \[\n((?: +\".*\n)*)", self.output, re.MULTILINE)
         assert found, self.output
         lines = [line.strip().rstrip(",").strip('"') for line in found[1].splitlines()]
@@ -161,7 +161,7 @@ class Play:
 
 
 def run_playbook(playbook: str, home: Path, *words: str, **environment: str) -> Play:
-    """Runs PLAYBOOK, a path or the name of one in a collection, as a user does whose home is HOME."""
+    """Run PLAYBOOK, a path or a name in a collection, as a user whose home folder is HOME."""
     result = subprocess.run(
         ["ansible-playbook", playbook, *words],
         cwd=home,

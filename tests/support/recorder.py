@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A proxy in front of a registry that notes every request, and can be told to fail some."""
+"""A proxy in front of a registry that records every request, and can let some fail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOP = frozenset(("connection", "transfer-encoding", "keep-alive"))
 
 @dataclasses.dataclass(frozen=True)
 class Noted:
-    """One request as it came in."""
+    """A recorded request."""
 
     method: str
     path: str
@@ -31,13 +31,13 @@ class Noted:
 
 
 class Recorder:
-    """Stands before the registry at UPSTREAM (host:port, plain HTTP). `requests` holds what was asked, in order.
+    """Proxy of the registry at UPSTREAM (host:port, plain HTTP). `requests` holds all requests in order.
 
-    `intercept` may answer a request with a status of its own, or with HANG_UP, before the registry hears of it; with None it is passed on.
+    `intercept` may answer a request with a status or HANG_UP before it reaches the registry; with None it is passed on.
 
-    The authorization of request number `ends_after` is left out of what is passed on from then on, so that the registry itself refuses it.
+    From request number `ends_after` on, its authorization is removed from requests, so that the registry itself refuses them.
 
-    REFUSED are paths, or methods with a path, whose requests never get there, with the status that is answered instead.
+    REFUSED maps paths, or methods with a path, to the status that is returned instead of passing the request on.
     """
 
     def __init__(self, upstream: str, refused: t.Mapping[str, int] | None = None) -> None:
@@ -60,7 +60,7 @@ class Recorder:
 
     @property
     def ended(self) -> str | None:
-        """The authorization that no longer counts."""
+        """Return the authorization that is no longer valid."""
         if self.ends_after is None or len(self.requests) < self.ends_after:
             return None
         return self.requests[self.ends_after - 1].headers.get("Authorization")
@@ -87,7 +87,7 @@ def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
                 upstream.request(self.command, self.path, body, headers)
                 answer = upstream.getresponse()
                 data = answer.read()
-            # A client that was killed is gone: that is what some tests do.
+            # Some tests kill the client.
             with contextlib.suppress(ConnectionError):
                 self._answer(answer, data)
 
@@ -111,6 +111,6 @@ def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
         do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _forward  # noqa: N815 - the names are the server's
 
         def log_message(self, *arguments: object) -> None:
-            """What was asked is noted, not printed."""
+            """Print nothing: the requests are recorded."""
 
     return Handler

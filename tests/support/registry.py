@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real CNCF Distribution for tests, on a free port of the loopback interface, with what is in it put there by plain HTTP requests."""
+"""A real CNCF Distribution registry for tests, on a free loopback port. Its content is pushed by plain HTTP requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PASSWORD = "pass word/%+&é"
 
 
 def needed(*tools: str) -> None:
-    """Fails a test whose tools are missing, and says how to get them."""
+    """Fail the test if one of these tools is missing, and say how to install them."""
     lacking = [tool for tool in tools if shutil.which(tool) is None]
     if lacking:
         pytest.fail(f"missing: {', '.join(lacking)}; ./dev test installs them on Debian and Ubuntu as root")
@@ -41,7 +41,7 @@ def free_port() -> int:
 
 
 class Registry:
-    """A running registry. `ca` and credentials are None for an anonymous one without TLS."""
+    """A running registry. `ca` and credentials are None for an open one without TLS."""
 
     def __init__(self, folder: Path, port: int, ca: Path | None = None, credentials: tuple[str, str] | None = None) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class Registry:
         self.process: subprocess.Popen[bytes] | None = None
 
     def stop(self) -> None:
-        """Ends it before its time; what comes after finds a closed port."""
+        """Stop the registry early. Later connections find a closed port."""
         if self.process is not None:
             self.process.terminate()
             self.process.wait(10)
@@ -69,7 +69,7 @@ class Registry:
         return response
 
     def put(self, image: Image, repository: str, tag: str) -> str:
-        """Pushes all of an image that is there; returns the reference under which it can be pulled."""
+        """Push the blobs that the image has, and return the reference for pulling."""
         for blob in image.blobs:
             location = self.request("POST", f"{repository}/blobs/uploads/").headers["Location"]
             url = f"{location}{'&' if '?' in location else '?'}digest={blob.digest}"
@@ -81,7 +81,7 @@ class Registry:
         return f"{self.host}/{repository}:{tag}"
 
     def tag(self, image: Image, repository: str, tag: str) -> None:
-        """Another tag for an image that is there."""
+        """Add a tag to an image in the registry."""
         self._put_manifest(image, image.root, repository, tag)
 
     def _put_manifest(self, image: Image, document: Descriptor, repository: str, target: str) -> None:
@@ -89,7 +89,7 @@ class Registry:
         self.request("PUT", f"{repository}/manifests/{target}", data=data, headers={"Content-Type": document.media_type})
 
     def digest(self, repository: str, tag: str) -> str | None:
-        """What a tag points at, None where there is none."""
+        """Return the digest of a tag, or None."""
         accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
         response = self.request("HEAD", f"{repository}/manifests/{tag}", (200, 404), headers={"Accept": accept})
         return response.headers["Docker-Content-Digest"] if response.status_code == 200 else None
@@ -97,9 +97,9 @@ class Registry:
 
 @contextlib.contextmanager
 def running_registry(folder: Path, protected: bool = False, **sections: t.Any) -> t.Iterator[Registry]:
-    """Starts a registry in FOLDER and ends it; with PROTECTED it has TLS under an authority of its own, and a user with a password.
+    """Run a registry in FOLDER. With PROTECTED it has TLS with its own authority, and one user with a password.
 
-    SECTIONS are put into its configuration, in place of those that would be there.
+    SECTIONS replace sections of its configuration.
     """
     needed("docker-registry")
     registry = Registry(folder, free_port())
@@ -138,13 +138,13 @@ def _wait_for(registry: Registry, process: subprocess.Popen[bytes]) -> None:
 
 
 def make_authority(folder: Path) -> None:
-    """An authority (ca.pem), and a certificate of its (server.pem, server.key) for 127.0.0.1 and for what stands in for docker.io."""
+    """Create an authority (ca.pem), and a certificate by it (server.pem, server.key) for 127.0.0.1 and the host names of docker.io."""
     needed("openssl")
 
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
 
-    # Python 3.13 and newer want every extension that RFC 5280 wants.
+    # Python 3.13 and newer require every extension that RFC 5280 requires.
     usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
     openssl(
         "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Test authority", *usage, "-keyout", "ca.key", "-out", "ca.pem"

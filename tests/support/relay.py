@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A door before an engine's socket that notes what is asked, can break off in the middle, and can stand on a TCP port with TLS."""
+"""A proxy of an engine's socket that records requests, can break connections, and can listen on a TCP port with TLS."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PIECE = 64 * 1024
 
 
 class Relay:
-    """Passes bytes on to the socket UPSTREAM. `lines` are the first lines of all connections, which for HTTP are the requests.
+    """Pass bytes on to the socket UPSTREAM. `lines` are the first lines of all connections, which for HTTP are the requests.
 
-    With a LIMIT, a connection on which more bytes than that have come in is closed on both sides, as an engine that dies would. BEFORE is called
-    with each first line, before the engine sees it.
+    With a LIMIT, a connection that received more bytes is closed on both sides, as if the engine died. BEFORE is called
+    with each first line, before the engine receives it.
     """
 
     def __init__(self, upstream: Path, limit: int | None = None, before: t.Callable[[str], None] | None = None) -> None:
@@ -39,7 +39,7 @@ class Relay:
 
     @contextlib.contextmanager
     def on_port(self, context: ssl.SSLContext | None = None) -> t.Iterator[str]:
-        """The address, `host:port`."""
+        """Listen on a TCP port, and yield the address `host:port`."""
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener, self._serving(listener, context):
             yield f"127.0.0.1:{listener.getsockname()[1]}"
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server of the tests while a test needs it."""
+"""Run a server in a thread for the duration of a test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typing as t
 
 @contextlib.contextmanager
 def serving(server: http.server.ThreadingHTTPServer) -> t.Iterator[int]:
-    """Runs a server, and tells its port."""
+    """Run a server, and yield its port."""
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Engines as modules are told of them: each kind, and each way in which it can be reached."""
+"""Engines with the module options that reach them: each kind, and each kind of connection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def config_of(image: Image, platform: str = HOST) -> str:
 
 @dataclasses.dataclass
 class Target:
-    """An engine, and how the module is told of it."""
+    """An engine, and the module options that reach it."""
 
     name: str
     engine: Engine
@@ -50,7 +50,7 @@ class Target:
         return modules.run("image_prune", {**self.options, **options}, check, self.env)
 
     def has(self, name: str, image: Image, text: str) -> bool:
-        """Whether the engine has the image under its name, by ID and digest, and whether it runs."""
+        """Check that the engine has the image under NAME with the right ID and digest, and that it runs."""
         assert name in self.engine.names()
         assert self.engine.image_id(name) == config_of(image)
         assert not self.keeps_digests or str(image.root.digest) in self.engine.digests(name)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A slow way to a registry: every connection has a speed of its own, ranges are honoured or not, and answers can break off."""
+"""A slow proxy of a registry: it limits the speed of each connection, honours ranges or not, and can break answers off."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _HOP = frozenset(("connection", "keep-alive"))
 
 
 class Throttle(Recorder):
-    """Passes everything on as it comes; what differs is set by its attributes, at any time."""
+    """Pass everything on. Its attributes change the behaviour at any time."""
 
     def __init__(self, upstream: str, rate: float | None = None, ranges: bool = True) -> None:
-        """RATE is in bytes a second, for each connection; None is as fast as it goes. Without RANGES the registry never hears of any."""
+        """RATE is in bytes per second and connection; None means unlimited. Without RANGES the header is removed from requests."""
         super().__init__(upstream)
         self.rate = rate
         self.ranges = ranges
-        # The next so many bodies that are longer than `broken_after` end there, and their connections with them.
+        # The number of coming bodies that are cut off, with their connections, after `broken_after` bytes.
         self.breaks = 0
         self.broken_after = 0
         self.sent = 0
@@ -49,7 +49,7 @@ class Throttle(Recorder):
                 time.sleep(max(0.0, sent / self.rate - (time.monotonic() - began)))
 
     def asked_ranges(self) -> list[tuple[int, int] | None]:
-        """What was asked of blobs, from start to stop; None for one asked for as a whole."""
+        """Return the requested ranges of blobs as start and stop, or None for a request of the whole blob."""
         return [_span(noted.headers.get("Range")) for noted in self.requests if "/blobs/" in noted.path and noted.method == "GET"]
 
 
@@ -65,7 +65,7 @@ def _handler(throttle: Throttle) -> type[http.server.BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def handle(self) -> None:
-            # A client that was killed is gone: that is what some tests do.
+            # Some tests kill the client.
             with contextlib.suppress(ConnectionError):
                 super().handle()
 
@@ -96,6 +96,6 @@ def _handler(throttle: Throttle) -> type[http.server.BaseHTTPRequestHandler]:
         do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _forward  # noqa: N815 - the names are the server's
 
         def log_message(self, *arguments: object) -> None:
-            """What was asked is noted, not printed."""
+            """Print nothing: the requests are recorded."""
 
     return Handler

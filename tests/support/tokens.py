@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A token server for a real registry: it signs JSON Web Tokens that CNCF Distribution accepts (distribution, Token Authentication Specification)."""
+"""A token server for a real registry. It signs JSON Web Tokens that CNCF Distribution accepts (distribution, Token Authentication Specification)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SERVICE = "test registry"
 
 
 class TokenServer:
-    """Gives tokens to `user`, by password or identity token, and to anybody for pulling from `public/*`. `requests` holds what was asked."""
+    """Issue tokens to `user`, by password or identity token, and to everybody for pulling from `public/*`. `requests` holds all requests."""
 
     def __init__(self, folder: Path, user: str, password: str, identity_token: str) -> None:
-        """FOLDER has the authority's files and gets nothing new."""
+        """Read the files of the authority in FOLDER. Nothing is written there."""
         self.user, self.password, self.identity_token = user, password, identity_token
         self.requests: list[tuple[str, list[tuple[str, str]]]] = []
         self.tokens: list[str] = []
@@ -44,7 +44,7 @@ class TokenServer:
 
     @property
     def config(self) -> dict[str, t.Any]:
-        """The registry's side of it."""
+        """Return the configuration of the registry for this token server."""
         realm = f"https://{self.host}/token"
         return {"token": {"realm": realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": str(self._folder / "server.pem")}}
 
@@ -112,6 +112,6 @@ def _handler(server: TokenServer) -> type[http.server.BaseHTTPRequestHandler]:
             self.wfile.write(data)
 
         def log_message(self, *arguments: object) -> None:
-            """What was asked is noted, not printed."""
+            """Print nothing: the requests are recorded."""
 
     return Handler

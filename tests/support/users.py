@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Another user of the host: runs modules as that user, and what that user does while root works. Only root can use this."""
+"""Another user of the host: run modules as that user, and let that user change files while root works. Only root can use this."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _AT_FDCWD = -100
 
 
 def become(user: int = OTHER_USER) -> None:
-    """Make this process another user's. There is no way back."""
+    """Give this process to another user, for good."""
     os.setgroups([])
     os.setgid(user)
     os.setuid(user)
 
 
 def give(path: Path, user: int = OTHER_USER) -> Path:
-    """Make a file, a folder or a link another user's."""
+    """Give a file, a folder or a link to another user."""
     os.lchown(path, user, user)
     return path
 
@@ -82,7 +82,7 @@ def run_module_as(user: int, name: str, options: t.Mapping[str, t.Any]) -> modul
 
 @contextlib.contextmanager
 def exchanging(path: Path, link: Path, user: int = OTHER_USER) -> t.Iterator[None]:
-    """Inside, another user exchanges an entry and a LINK beside it all the time, and makes the link again when it is deleted."""
+    """While the context lasts, another user keeps exchanging an entry and a LINK beside it, and creates the link again when it is deleted."""
     library = ctypes.CDLL(None, use_errno=True)
     target = os.readlink(link)
 
@@ -106,7 +106,7 @@ def exchanging(path: Path, link: Path, user: int = OTHER_USER) -> t.Iterator[Non
 
 
 def attempts(successes: t.Sized | None = None, seconds: float = 1.5) -> t.Iterator[int]:
-    """Count for some SECONDS, and on for at most 20 while there are no SUCCESSES: how two processes take turns is a matter of luck."""
+    """Count attempts for some SECONDS, and for at most 20 while there are no SUCCESSES: the order of two processes is a matter of luck."""
     start = time.monotonic()
     for attempt in itertools.count():
         passed = time.monotonic() - start
@@ -119,7 +119,7 @@ Fingerprint = dict[str, tuple[t.Any, ...]]
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """All that can change in a folder: kinds, modes, owners, link counts, times, content."""
+    """Return everything that can change in a folder: kinds, modes, owners, link counts, times, content."""
     found: Fingerprint = {}
     for path in [folder, *folder.rglob("*")]:
         status = path.lstat()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole runs of pull, tag, rm, prune, verify and append on one store, as modules make them, for tests that disturb them.
+"""Whole runs of pull, tag, rm, prune, verify and append on one store, as modules do them, for tests that disturb them.
 
 Every verb starts from the same store: `old` (which no verb touches), `moving` and `leaving`, which shares a layer with `old`.
 """
@@ -53,12 +53,12 @@ def opened(path: Path) -> Store:
 
 
 def names(path: Path) -> State:
-    """What every name of the store points at; the unnamed images by their digests."""
+    """Return the digest of each name in the store, and unnamed images by their digests."""
     return {entry.label: str(entry.descriptor.digest) for entry in opened(path).index.entries}
 
 
 def apply(plan: Plan, workers: Workers) -> Plan:
-    """Applies a plan, and raises the error of the first image that failed."""
+    """Apply a plan, and raise the error of the first image that failed."""
     plan = plan.apply(workers)
     for error in plan.errors:
         raise error
@@ -83,7 +83,7 @@ def prune(path: Path, *protected: str, keep: int = 0) -> Plan:
 
 
 def mend(path: Path) -> Plan:
-    """Verifies the store and repairs what is damaged."""
+    """Verify the store and repair damaged blobs."""
     with Workers(1) as workers:
         return apply(plan_verify(opened(path), None, host=HOST, workers=workers, repository=lambda reference: t.cast(Repository, REGISTRY)), workers)
 
@@ -121,7 +121,7 @@ def put_images(path: Path) -> None:
 
 
 def put_without_name(path: Path, image: Image) -> None:
-    """An image without a name, as one that has lost it."""
+    """Store an image without a name, like one that lost it."""
     with opened(path).open_writer(image.digests) as writer:
         for blob in image.blobs:
             writer.put_blob(blob, image.open)
@@ -129,25 +129,25 @@ def put_without_name(path: Path, image: Image) -> None:
 
 
 def put_blobs(path: Path, image: Image) -> None:
-    """The blobs of an image that never came to be."""
+    """Store the blobs of an image that was never completed."""
     with opened(path).open_writer(image.digests) as writer:
         for blob in image.blobs:
             writer.put_blob(blob, image.open)
 
 
 def _untidy(path: Path) -> None:
-    """Beside the named images one without a name, and blobs of no image at all."""
+    """Add an image without a name, and blobs that no image uses."""
     put_images(path)
     put_without_name(path, NEW)
     put_blobs(path, INDEX)
 
 
 def _nothing(path: Path) -> None:
-    """The store is missing."""
+    """Start without a store."""
 
 
 def _damaged(path: Path) -> None:
-    """A layer of `leaving` is a folder, its config is cut short: pulling it again has to mend both."""
+    """Replace a layer of `leaving` by a folder and truncate its config. Pulling again must repair both."""
     put_images(path)
     config, *_shared, layer = (Path(opened(path).blob_path(blob.digest)) for blob in LEAVING.blobs)
     layer.unlink()
@@ -158,7 +158,7 @@ def _damaged(path: Path) -> None:
 
 
 def _rotten(path: Path) -> None:
-    """Beside what pulling would mend, a manifest is cut short, and so is a blob of no image."""
+    """Also truncate a manifest, and a blob that no image uses, which pulling would not repair."""
     _damaged(path)
     put_blobs(path, INDEX)
     for digest in (OLD.root.digest, INDEX.layers[0].digest):
@@ -169,14 +169,14 @@ def _rotten(path: Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Verb:
-    """A run, and the store that it starts from."""
+    """A run, and the state of the store before it."""
 
     name: str
     run: t.Callable[[Path], object]
     prepare: t.Callable[[Path], None] = put_images
 
     def prepared(self, folder: Path) -> Path:
-        """A store below FOLDER as this verb finds it."""
+        """Create a store below FOLDER in the state before this run."""
         path = folder / "store"
         template = folder.parent / f"template-{self.name}"
         if not template.exists():
@@ -209,5 +209,5 @@ VERBS = (
 
 
 def whole(path: Path, image: Image) -> bool:
-    """Whether all files of an image are there. That they are right is for `wrong_blobs` to say."""
+    """Return whether all blob files of an image exist. `wrong_blobs` checks their content."""
     return all(Path(opened(path).blob_path(digest)).is_file() for digest in image.digests)

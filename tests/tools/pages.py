@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renders the page of every module, lookup and filter as ansible-doc shows it; fails when one doesn't render."""
+"""Render the page of every module, lookup and filter with ansible-doc, and fail if one doesn't render."""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 MAXIMUM_SIZE = 400_000
 LEFT_OUT = ("tests", "extensions/molecule", "benchmarks", "changelogs/fragments", ".")
-# What a release changes.
+# The files that a release changes.
 CHANGED = ("galaxy.yml", "README.md", "changelogs", "CHANGELOG.md")
 
 
 class Refused(Exception):
-    """Why there is no release, in one line."""
+    """A release failed. The message is one line."""
 
 
 def run(*words: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
@@ -80,7 +80,7 @@ def set_version(version: str) -> None:
 
 
 def undo() -> None:
-    """Take back the changes of a release that failed."""
+    """Undo the changes of a failed release."""
     for path in CHANGED:
         if run("git", "ls-files", path):
             run("git", "checkout", "--quiet", "--", path)
@@ -124,7 +124,7 @@ def check_installed(tarball: Path) -> None:
         installed = collections / "ansible_collections" / "longshore" / "images"
         for kind, pattern in {"module": "modules/image_*.py", "lookup": "lookup/[!_]*.py", "filter": "filter/[!_]*.py"}.items():
             names = [f"longshore.images.{path.stem}" for path in sorted((installed / "plugins").glob(pattern))]
-            # The documents are asked for as JSON, since the other form passes over what it can't find.
+            # The output is JSON, since the other format ignores plugins that can't be found.
             pages = json.loads(run("ansible-doc", "--type", kind, "--json", *names, cwd=Path(scratch), env=environment))
             if not names or sorted(pages) != names:
                 raise Refused(f"ansible-doc shows no documentation of {kind}s: {', '.join(set(names) - set(pages)) or 'there are none'}")

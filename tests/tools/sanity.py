@@ -1,10 +1,10 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs ansible-test sanity on a copy of this collection, on every supported Python that is found.
+"""Run ansible-test sanity on a copy of this collection, on every supported Python of this machine.
 
-ansible-test wants a real folder .../ansible_collections/NAMESPACE/NAME with a git repository of its own; it takes its environments and its
-pip from a HOME of its own too.
+ansible-test needs a real folder .../ansible_collections/NAMESPACE/NAME with its own git repository. It also gets its own HOME, for its
+environments and pip.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COPY = CACHE / "ansible_collections" / "longshore" / "images"
 HOME = CACHE / "home"
 LINKS = (".collections/", "playbooks/collections/")
 
-# Stands where ansible-test looks before it downloads get-pip: the pip that every Python brings fetches the one that is wanted.
+# ansible-test uses this file instead of downloading get-pip: the pip that comes with every Python installs the wanted version.
 GET_PIP = """\
 import subprocess
 import sys
@@ -35,7 +35,7 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "--quiet", *wa
 
 
 def copy_collection() -> None:
-    """The copy holds what git would commit now, without the links that lead back into the collection."""
+    """Copy the files that git would commit now, without the links that point back into the collection."""
     listing = subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, text=True)
     shutil.rmtree(COPY, ignore_errors=True)
     for name in filter(None, listing.split("\0")):
@@ -47,7 +47,7 @@ def copy_collection() -> None:
 
 
 def prepare_home() -> None:
-    """A HOME with the get-pip above for each ansible-core, and with the user's pip settings."""
+    """Create a HOME with the get-pip above for each ansible-core, and with the pip settings of the user."""
     scripts = HOME / ".ansible" / "test" / "cache"
     scripts.mkdir(parents=True, exist_ok=True)
     for version in ("24_2", "25_2"):  # ansible-core 2.19; 2.20 and 2.21
@@ -64,13 +64,13 @@ def prepare_home() -> None:
 
 
 def search_path() -> str:
-    """PATH with pyenv's interpreters in front of its shims, which fail for versions that aren't chosen."""
+    """Return PATH with pyenv's interpreters before its shims, which fail for versions that are not selected."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     return os.pathsep.join([*map(str, sorted(pyenv.glob("3.*/bin"))), os.environ["PATH"]])
 
 
 def controllers(path: str) -> Iterator[Path]:
-    """The folders of ansible-test: that of .venv, and one of the other supported ansible-core where a Python for it is found."""
+    """Return the folders of ansible-test: that of .venv, and one for each other supported ansible-core that finds a Python."""
     yield Path(sys.executable).parent
     for name in ("python3.11",) if sys.version_info >= (3, 12) else ("python3.13", "python3.12"):
         python = shutil.which(name, path=path)
@@ -85,7 +85,7 @@ def controllers(path: str) -> Iterator[Path]:
 
 
 def passes(commands: Path, path: str) -> bool:
-    """Whether all sanity tests ran and passed; ansible-test itself is content with having nothing to test."""
+    """Return whether all sanity tests ran and passed. ansible-test also succeeds when it has nothing to test."""
     environment = {**os.environ, "HOME": str(HOME), "PATH": f"{commands}{os.pathsep}{path}"}
     environment.pop("ANSIBLE_CONFIG", None)
     command = [str(commands / "ansible-test"), "sanity", "--requirements", *sys.argv[1:]]

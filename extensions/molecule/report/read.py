@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Print the content of a report as JSON: its title, the tables of its sections, and the kinds of its elements."""
+"""Print the content of a report as JSON: its title, the tables of its sections, and the elements that it uses."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A connection that to Ansible isn't local: commands are run here all the same, and noted in the file that `ELSEWHERE` names."""
+"""A connection that Ansible takes for remote. It runs commands on this machine and records them in the file that `ELSEWHERE` names."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The real tools that hold container images, each with storage of its own, and all asked in the same words."""
+"""Real container engines and tools behind one interface, each with private storage."""
 
 from .base import HOST, OTHER, RELATED, Engine, Refused, sha256
 from .containerd import Containerd

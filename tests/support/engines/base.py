@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all tools have in common: they are called, refuse, and are asked in the same words."""
+"""The common interface of the tools, and the helper that runs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from .. import modules
 
 HOST = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
-# A platform whose programs the host can't run, and one whose programs it could: engines treat them differently.
+# A platform whose programs the host can't run, and one whose programs it can. Engines treat them differently.
 OTHER = "linux/arm64" if HOST == "linux/amd64" else "linux/amd64"
 RELATED = "linux/386" if HOST == "linux/amd64" else "linux/arm/v7"
 
@@ -28,11 +28,11 @@ PATIENCE = 30
 
 
 class Refused(Exception):
-    """A tool said no. The text is its own."""
+    """A tool failed. The message contains the output of the tool."""
 
 
 def call(*words: str, cwd: Path | None = None) -> str:
-    """What a tool prints. Raises Refused when it fails."""
+    """Run a tool and return its output. Raises Refused when it fails."""
     environment = modules.environment(PODMAN_IGNORE_CGROUPSV1_WARNING="1", DOCKER_BUILDKIT="0")
     result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, env=environment, cwd=cwd, stdin=subprocess.DEVNULL)
     if result.returncode != 0:
@@ -54,34 +54,34 @@ def sha256(text: str) -> str:
 
 
 class Engine(abc.ABC):
-    """What holds images, can take them from archives, and can write them to archives."""
+    """A place for images that loads archives and saves archives."""
 
     title: str
-    # In which forms it writes archives, and in which it has to be told that it reads them; empty where there is one form and it finds out.
+    # The archive forms that it writes, and that it must be given when it reads. An empty form means that it detects its only form.
     forms: tuple[str, ...] = ("",)
-    # Whether one archive of its own can hold several images.
+    # The forms in which one archive can hold several images.
     several: tuple[str, ...] = ()
     runs = True
 
     @abc.abstractmethod
     def load(self, archive: Path, form: str = "", names: t.Sequence[str] = ()) -> None:
-        """Takes what is in an archive. FORM and NAMES are for tools that have to be told."""
+        """Load an archive. Some tools need FORM and NAMES."""
 
     @abc.abstractmethod
     def save(self, names: t.Sequence[str], archive: Path, form: str = "") -> None:
-        """Writes an archive."""
+        """Save images to an archive."""
 
     @abc.abstractmethod
     def names(self) -> set[str]:
-        """The full names of all images."""
+        """Return the full names of all images."""
 
     @abc.abstractmethod
     def image_id(self, name: str) -> str:
-        """The digest of the config."""
+        """Return the digest of the config."""
 
     @abc.abstractmethod
     def digests(self, name: str) -> set[str]:
-        """The digests by which an image is known, of an index or a manifest: those that it could be pulled by."""
+        """Return the digests of the index or manifest by which an image could be pulled."""
 
     @abc.abstractmethod
     def tag(self, name: str, new: str) -> None: ...
@@ -91,16 +91,16 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def clear(self) -> None:
-        """Removes all images, and what they stood on."""
+        """Remove all images, containers and layers."""
 
     def run(self, name: str, *words: str) -> str:
-        """What a container of the image prints."""
-        raise NotImplementedError(f"{self.title} runs nothing")
+        """Run a container of the image and return its output. Raises Refused if the tool runs no containers."""
+        raise Refused(f"{self.title} runs no containers")
 
     def hold(self, name: str) -> None:
-        """Makes a container of the image that isn't started."""
-        raise NotImplementedError(f"{self.title} has no containers")
+        """Create a container of the image without starting it. Raises Refused if the tool has no containers."""
+        raise Refused(f"{self.title} has no containers")
 
     def proves(self, name: str, text: str) -> bool:
-        """Whether the image that was made of TEXT runs under NAME, and holds that text."""
+        """Return whether image NAME runs and contains TEXT, from which it was made."""
         return self.run(name, "/bin/sh", "-c", f"echo hello && exec /bin/cat /{text}-0.txt") == f"hello\n{text}-0"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""containerd, asked by `ctr`."""
+"""containerd, used through `ctr`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .base import HOST, Engine, call, wait_until
 
 
 class Containerd(Engine):
-    """containerd by `ctr`, which finds out what an archive is."""
+    """containerd through `ctr`, which detects the form of an archive."""
 
     title = "containerd"
     several = ("",)
@@ -54,17 +54,17 @@ class Containerd(Engine):
         return {self._targets()[name]}
 
     def content(self) -> set[str]:
-        """The digests of all blobs that are here."""
+        """Return the digests of all blobs in the content store."""
         return set(self._ctr("content", "ls", "--quiet").split())
 
     def lose(self, digest: str) -> None:
-        """Loses one blob, as a broken disk might."""
+        """Delete one blob, as a broken disk might lose it."""
         self._ctr("content", "rm", digest)
 
     def run(self, name: str, *words: str) -> str:
-        # All containerds of a machine share control groups, so an ID must be nobody else's.
+        # All containerds of a machine share control groups, so IDs must be unique.
         private = ["--fifo-dir", f"{self.folder}/fifos", "--runc-root", f"{self.folder}/runc"]
-        # On a busy machine ctr may come to a container's pipe when that has ended already: then all that it printed is lost.
+        # On a busy machine ctr may open the pipe of a container after the container has ended. Its output is lost then.
         for _attempt in range(5):
             if printed := self._ctr("run", "--rm", *private, name, f"test-{uuid.uuid4()}", *words):
                 return printed
@@ -84,8 +84,8 @@ class Containerd(Engine):
             self._ctr("containers", "rm", container)
         for name in self.names():
             self.remove(name)
-        # What a load leaves that failed.
+        # A failed load leaves its lease.
         for lease in self._ctr("leases", "ls", "--quiet").split():
             self._ctr("leases", "rm", "--sync", lease)
-        # Content goes some time after the images: until then it would stand in for what an archive lacks.
+        # containerd deletes content some time after the images. Until then it could replace blobs that an archive doesn't have.
         wait_until(lambda: not self.content(), lambda: f"content stays: {self.content()}")

@@ -22,7 +22,7 @@ from .base import CONFINED, Engine, Refused, call, sha256, wait_until
 
 
 class Podman(Engine):
-    """Podman, which finds out what a file is (and pulls from a folder), and writes docker-archives (of several images, too) and oci-archives (of one)."""
+    """Podman. It detects the form of a file, pulls from a folder, and writes docker-archives (of several images too) and oci-archives (of one image)."""
 
     title = "podman"
     forms = ("docker-archive", "oci-archive")
@@ -34,7 +34,7 @@ class Podman(Engine):
 
     @property
     def words(self) -> list[str]:
-        """The program with this storage."""
+        """Return the command line of podman with this storage."""
         private = ["--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run", "--tmpdir", f"{self.folder}/tmp"]
         return [*CONFINED, shutil.which("podman") or "podman", *private, "--storage-driver", "overlay", "--runtime", "runc"]
 
@@ -42,7 +42,7 @@ class Podman(Engine):
         return call(*self.words, *words)
 
     def program(self, folder: Path) -> Path:
-        """A program `podman` in FOLDER that has this storage, whatever else it is told."""
+        """Write a program `podman` to FOLDER that always uses this storage, and return the folder."""
         folder.mkdir(exist_ok=True)
         (folder / "podman").write_text(f'#!/bin/sh\nexec {shlex.join(self.words)} "$@"\n')
         (folder / "podman").chmod(0o755)
@@ -50,7 +50,7 @@ class Podman(Engine):
 
     @contextlib.contextmanager
     def service(self) -> t.Iterator[Path]:
-        """The socket of a running service."""
+        """Run the API service, and yield its socket."""
         with short_folder() as folder:
             words = [*self.words, "system", "service", "--time", "0", f"unix://{folder}/p.sock"]
             with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -102,7 +102,7 @@ class Podman(Engine):
 
 
 class Buildah(Engine):
-    """buildah, which is told what an archive is, and which image of several it shall take."""
+    """buildah. It must be given the form of an archive, and the image to take from several."""
 
     title = "buildah"
     forms = ("docker-archive", "oci-archive")
@@ -137,7 +137,7 @@ class Buildah(Engine):
         return {self._inspect(name)["FromImageDigest"]}
 
     def run(self, name: str, *words: str) -> str:
-        # Its own limits are higher than what a container that runs the tests may set.
+        # The default limits of buildah are higher than a container that runs the tests may set.
         limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
         container = self._buildah("from", "--pull-never", *limits, name).strip()
         try:
@@ -159,7 +159,7 @@ class Buildah(Engine):
 
 
 class Skopeo(Engine):
-    """skopeo, which copies between what it is told, one image after the other. What it was given is in folders of its own kind, as it came."""
+    """skopeo, which copies one image at a time. Loaded images are kept unchanged in `dir:` folders."""
 
     title = "skopeo"
     forms = ("docker-archive", "oci-archive")
@@ -176,7 +176,7 @@ class Skopeo(Engine):
 
     @staticmethod
     def inspect(source: str, *options: str) -> str:
-        """The exact bytes of a manifest, an index, or (with `--config`) of a config, as text."""
+        """Return the exact bytes of a manifest, an index, or (with `--config`) a config, as text."""
         return call("skopeo", "inspect", "--raw", *options, source)
 
     def _kept(self, name: str) -> str:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Daemons of containerd and Docker, each for one fixture.
+"""Daemons of containerd and Docker, one for each fixture.
 
-They run in PID and mount namespaces of their own: when pytest ends, however it ends, the kernel ends them, their shims and containers,
-and unmounts what they mounted. Sockets and data are in short temporary folders, since a socket's path has at most 107 bytes.
+They run in private PID and mount namespaces. When pytest ends for any reason, the kernel kills them, their shims and containers,
+and removes their mounts. Sockets and data are in temporary folders with short paths, since a socket's path has at most 107 bytes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def running_containerd() -> t.Iterator[Containerd]:
 
 @contextlib.contextmanager
 def running_docker(containerd_store: bool) -> t.Iterator[Docker]:
-    """Docker on a containerd of its own; otherwise it would use the machine's, where there is one."""
+    """Run Docker with a private containerd. Otherwise it would use that of the machine, if there is one."""
     needed("containerd", "ctr", "docker", "dockerd", "runc")
     with short_folder() as folder:
         (folder / "docker.json").write_text(json.dumps({"features": {"containerd-snapshotter": containerd_store}}))
@@ -59,7 +59,7 @@ def _containerd_command(folder: Path) -> str:
 
 @contextlib.contextmanager
 def _daemon(folder: Path, script: str, question: t.Callable[[], object]) -> t.Iterator[None]:
-    """Runs SCRIPT in namespaces of its own, waits for the answer to a first QUESTION, and ends all that it started."""
+    """Run SCRIPT in private namespaces, wait until QUESTION is answered, and kill all of its processes at the end."""
     if os.geteuid() != 0:
         pytest.fail("engines can be started by root alone")
     needed("setpriv", "unshare")
@@ -72,7 +72,7 @@ def _daemon(folder: Path, script: str, question: t.Callable[[], object]) -> t.It
             pytest.fail(f"didn't start: {_log(folder)}")
         yield
     finally:
-        # The first process of the namespace is waited for, and is gone only when all others and the mounts are.
+        # The first process of a namespace ends only after all other processes and mounts of the namespace are gone.
         for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
             os.kill(int(child), signal.SIGKILL)
         try:

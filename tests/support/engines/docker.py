@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Docker with either of its stores."""
+"""Docker, with either of its image stores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .containerd import Containerd
 
 
 class Docker(Engine):
-    """Docker with the store that it had first: images by their configs' digests, layers unpacked by a graphdriver."""
+    """Docker with its classic image store: images are identified by the digest of the config, and a graph driver unpacks the layers."""
 
     title = "docker"
     several = ("",)
@@ -62,7 +62,7 @@ class Docker(Engine):
         self._docker("tag", name, new)
 
     def build(self, folder: Path, name: str) -> None:
-        """By the builder in the daemon: the other one is a program of its own."""
+        """Build with the builder of the daemon. The newer builder is a separate program."""
         self._docker("build", "--quiet", "--network", "none", "--tag", name, str(folder))
 
     def remove(self, name: str) -> None:
@@ -71,13 +71,13 @@ class Docker(Engine):
     def clear(self) -> None:
         if containers := self._docker("ps", "--all", "--quiet").split():
             self._docker("rm", "--force", *containers)
-        # Without those that others were built on: these go with them.
+        # Parent images are not listed: Docker deletes them with their children.
         while ids := set(self._docker("images", "--quiet", "--no-trunc").split()):
             self._docker("rmi", "--force", *ids)
 
 
 class DockerOnContainerd(Docker):
-    """Docker with the containerd image store: images by the digests of their manifests or indexes, blobs as they came."""
+    """Docker with the containerd image store: images are identified by the digest of manifest or index, and blobs are unchanged."""
 
     title = "docker on containerd"
 

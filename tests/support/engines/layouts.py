@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""umoci and oras, which work on OCI layouts in place."""
+"""umoci and oras, which work directly on OCI layouts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .base import call
 
 
 class Umoci:
-    """umoci: layouts in place, unpacked as a container's root."""
+    """umoci, which lists layouts and unpacks images as the root of a container."""
 
     def __init__(self) -> None:
         needed("umoci")
@@ -22,12 +22,12 @@ class Umoci:
         return set(call("umoci", "list", "--layout", str(layout)).split())
 
     def unpack(self, layout: Path, name: str, bundle: Path) -> Path:
-        """The root that a container of the image would have."""
+        """Unpack an image, and return the root folder that its container would have."""
         call("umoci", "unpack", "--image", f"{layout}:{name}", str(bundle))
         return bundle / "rootfs"
 
     def make(self, layout: Path, name: str, *files: tuple[Path, str]) -> None:
-        """A new layout with an image of FILES, each put where the second word says."""
+        """Create a layout with an image of FILES, which are pairs of source and destination."""
         call("umoci", "init", "--layout", str(layout))
         call("umoci", "new", "--image", f"{layout}:{name}")
         for source, destination in files:
@@ -35,7 +35,7 @@ class Umoci:
 
 
 class Oras:
-    """oras: layouts in place, and OCI archives to read; images by digest or by a tag that is no full name."""
+    """oras, which reads and writes layouts and reads OCI archives. It finds images by digest or by a tag that is not a full name."""
 
     def __init__(self) -> None:
         needed("oras")
@@ -47,5 +47,5 @@ class Oras:
         return call("oras", "manifest", "fetch", "--oci-layout", f"{layout}@{digest}")
 
     def copy(self, source: Path, what: str, layout: Path, tag: str) -> None:
-        """Copies WHAT (`@digest` or `:tag`) of a layout or an OCI archive to a layout."""
+        """Copy WHAT (`@digest` or `:tag`) from a layout or an OCI archive to a layout."""
         call("oras", "copy", "--from-oci-layout", f"{source}{what}", "--to-oci-layout", f"{layout}:{tag}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images that run, of a static busybox."""
+"""Images with a static busybox that engines can run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .base import HOST
 
 @functools.lru_cache(maxsize=1)
 def program_layer(kind: str = "") -> bytes:
-    """A layer with a static busybox, so that images can run. One of another KIND is another layer."""
+    """Return a layer with a static busybox. Each KIND gives a different layer."""
     needed("busybox")
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -40,10 +40,10 @@ def program_layer(kind: str = "") -> bytes:
 
 
 def runnable_image(text: str, kind: str = "") -> Image:
-    """An image for the host that runs, and holds a file by which it can be told from others: see `Engine.proves`. Those of one KIND share a layer."""
+    """Return an image for the host that runs and contains a file with TEXT, for `Engine.proves`. Images of one KIND share a layer."""
     return make_image(text, 1, HOST, shared=[program_layer(kind)])
 
 
 def runnable_index(text: str, *others: str) -> Image:
-    """An index of such an image and of one for each of OTHERS."""
+    """Return an index of a runnable image and of one image for each platform in OTHERS."""
     return make_index(text, (HOST, *others), 1, shared=[program_layer()])

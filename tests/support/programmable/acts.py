@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a fault may do to an answer. Each of these makes an act: a function that asks the honest application, or doesn't, and answers."""
+"""Functions that create the act of a fault. An act returns an answer, with or without a call of the honest application."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .server import Act, Answer, App, Asked, Places
 
 
 def instead(status: int, body: bytes = b"", *headers: tuple[str, str], **on_wire: t.Any) -> Act:
-    """This answer instead of the honest one, which nobody is asked for. `{name}` in a header's value stands for a place."""
+    """Return this answer without a call of the honest application. `{name}` in the value of a header stands for a place."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
         filled = tuple((key, _filled(value, places)) for key, value in headers)
@@ -24,7 +24,7 @@ def instead(status: int, body: bytes = b"", *headers: tuple[str, str], **on_wire
 
 
 def redirect(to: str, status: int = 307, body: bytes = b"", **on_wire: t.Any) -> Act:
-    """To another address, in which `{target}` stands for the path and query that were asked for."""
+    """Redirect to another address, in which `{target}` stands for the requested path and query."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
         return Answer(status, (("Location", _filled(to, {**places, "target": asked.target})),), body).on_wire(**on_wire)
@@ -33,12 +33,12 @@ def redirect(to: str, status: int = 307, body: bytes = b"", **on_wire: t.Any) ->
 
 
 def raw(data: bytes = b"") -> Act:
-    """These bytes in place of an answer, and then the end of the connection. By default it ends without a word."""
+    """Send these bytes instead of an answer, and close the connection. By default nothing is sent."""
     return instead(200, raw=data)
 
 
 def header(name: str, value: str | None) -> Act:
-    """The honest answer with one header replaced, added, or (None) left out."""
+    """Return the honest answer with one header replaced, added, or (None) removed."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
         return app(asked).with_header(name, _filled(value, places) if value is not None else None)
@@ -47,7 +47,7 @@ def header(name: str, value: str | None) -> Act:
 
 
 def changed(name: str, change: t.Callable[[str], str]) -> Act:
-    """The honest answer with another value of a header that it has."""
+    """Return the honest answer with the value of one header changed."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
         answer = app(asked)
@@ -57,7 +57,7 @@ def changed(name: str, change: t.Callable[[str], str]) -> Act:
 
 
 def body(change: t.Callable[[bytes], bytes], fits: bool = True) -> Act:
-    """The honest answer with another body. Unless the length FITS, the honest body's is told."""
+    """Return the honest answer with another body. Content-Length is that of the honest body unless FITS is set."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
         answer = app(asked)
@@ -68,7 +68,7 @@ def body(change: t.Callable[[bytes], bytes], fits: bool = True) -> Act:
 
 
 def wire(**changes: t.Any) -> Act:
-    """The honest answer, put on the wire in another way."""
+    """Send the honest answer in another way."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
         return app(asked).on_wire(**changes)
@@ -77,12 +77,12 @@ def wire(**changes: t.Any) -> Act:
 
 
 def cut(length: int, told: bool = True) -> Act:
-    """The honest answer, whose body ends early. Its full length is TOLD, or none at all."""
+    """Send the honest answer with a body that ends early. Content-Length is the full length if TOLD is set, and missing otherwise."""
     return wire(cut=length, framing="length" if told else "end")
 
 
 def without_range() -> Act:
-    """Everything from the start, as if no Range had been asked for."""
+    """Return the whole body, as if the request had no Range."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
         return app(asked.without("Range"))
@@ -91,7 +91,7 @@ def without_range() -> Act:
 
 
 def on_range(act: Act) -> Act:
-    """ACT for requests with a Range, the honest answer for others."""
+    """Apply ACT to requests with a Range, and answer others honestly."""
 
     def chosen(asked: Asked, app: App, places: Places) -> Answer:
         return act(asked, app, places) if asked.headers.get("Range") else app(asked)
@@ -100,7 +100,7 @@ def on_range(act: Act) -> Act:
 
 
 def unadmitted(act: Act) -> Act:
-    """ACT for requests that lack what it takes to come in, the honest answer for others."""
+    """Apply ACT to requests without valid credentials, and answer others honestly."""
 
     def chosen(asked: Asked, app: App, places: Places) -> Answer:
         return app(asked) if asked.admitted else act(asked, app, places)
@@ -109,12 +109,12 @@ def unadmitted(act: Act) -> Act:
 
 
 def gzipped() -> Act:
-    """The honest body in the Content-Encoding that was refused."""
+    """Compress the honest body with gzip, although the request refused that Content-Encoding."""
     return both(body(lambda data: gzip.compress(data, mtime=0)), header("Content-Encoding", "gzip"))
 
 
 def both(*acts: Act) -> Act:
-    """One act after the other, the first of them next to the honest application."""
+    """Apply several acts in order. The first one calls the honest application."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
         for inner in acts:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Cases of a failing network as rows of a table: what goes wrong, and what must come of it."""
+"""Cases of a failing network as rows of a table: the fault, and the expected outcome."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ CONFIG = "GET */blobs/{config}"
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """WHAT happens, by ACT to the requests that match WHERE and by MORE faults; then the run works, or fails with the one cause ERROR and SAYS words.
+    """A fault described by WHAT: ACT is applied to the requests that match WHERE, and MORE faults too. The run works, or fails with the cause ERROR
+    and a message that matches SAYS.
 
-    LOGIN and SETTINGS are what the task says of the registry, OPTIONS what it says else. AT_MOST bounds the requests that match a glob, WITHIN the seconds.
-    FRESH: the store is empty before; otherwise it has another image by the name.
+    LOGIN and SETTINGS are the registry options of the task, OPTIONS all others. AT_MOST limits the requests that match a glob, WITHIN the seconds.
+    FRESH means that the store is empty before; otherwise it has another image under the name.
     """
 
     what: str
@@ -65,7 +66,7 @@ Check = t.Callable[[World, "Case"], Ran]
 
 
 def check_each(worlds: t.Sequence[World], check: Check, case: Case) -> list[Ran]:
-    """Checks CASE in every world at once: most of the time goes by with waiting."""
+    """Check CASE in all worlds at the same time, since most of it is waiting."""
     with ThreadPoolExecutor(len(worlds)) as pool:
         checks = {world.libraries: pool.submit(check, world, case) for world in worlds}
     for libraries, checked in checks.items():
@@ -75,7 +76,7 @@ def check_each(worlds: t.Sequence[World], check: Check, case: Case) -> list[Ran]
 
 
 def check_pull(world: World, case: Case) -> Ran:
-    """Pulls through CASE. What comes is whole and is what the registry has, or nothing changed but for one clean error."""
+    """Pull through CASE. The image is complete and the one of the registry, or nothing changed and there is one clean error."""
     world.hold(case.image)
     name = world.name()
     before = None if case.fresh else str(BEFORE.put(Store(str(world.store)), name).descriptor.digest)
@@ -93,7 +94,7 @@ def check_pull(world: World, case: Case) -> Ran:
 
 
 def check_push(world: World, case: Case) -> Ran:
-    """Pushes through CASE, over a tag that points at another image: it points at the new one then, which is there in full, or still at the old one."""
+    """Push through CASE to a tag that points to another image. Afterwards it points to the new, complete image, or still to the old one."""
     world.hold(case.image)
     world.distribution.repositories.clear()
     world.distribution.content.clear()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An honest registry in memory: the distribution specification's pulling, pushing, discovery and removal."""
+"""An honest registry in memory, with the four parts of the distribution specification: pull, push, discovery and deletion."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PAGE = 100
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-    """A manifest or an index as it was pushed."""
+    """A pushed manifest or index."""
 
     media_type: str
     data: bytes
@@ -38,7 +38,7 @@ class Stored:
 
 @dataclasses.dataclass
 class Contents:
-    """One repository: the blobs that it may show, its manifests, its tags, and uploads under way."""
+    """One repository: its visible blobs, manifests, tags and open uploads."""
 
     blobs: set[str] = dataclasses.field(default_factory=set)
     manifests: dict[str, Stored] = dataclasses.field(default_factory=dict)
@@ -60,7 +60,7 @@ def _tells(digest: str) -> tuple[str, str]:
 
 
 class Distribution:
-    """Answers requests as the specification says. DOOR decides who may ask for what; content is shared by all repositories, and shown by those that have it."""
+    """Answer requests as the specification says. DOOR decides about access. All repositories share the content, but each serves only what was pushed to it."""
 
     def __init__(self, door: Door) -> None:
         self.door = door
@@ -80,7 +80,7 @@ class Distribution:
         ]
 
     def put(self, image: Image, repository: str, tag: str) -> None:
-        """Holds an image, without asking anybody."""
+        """Store an image directly, without a request."""
         contents = self.repositories.setdefault(repository, Contents())
         for blob in image.blobs:
             self.content[str(blob.digest)] = image.content[blob.digest]
@@ -105,7 +105,7 @@ class Distribution:
         match = _REPOSITORY.match(asked.path)
         return self.door.stops(asked, scope_of(asked.method, match.group("name") if match else None, asked.path == "/v2/_catalog"))
 
-    # What there is.
+    # Lists.
 
     def _version(self, asked: Asked) -> Answer:
         return document({}).with_header("Docker-Distribution-Api-Version", "registry/2.0")
@@ -244,7 +244,7 @@ def _session(status: int, name: str, session: str, data: bytearray) -> Answer:
 
 
 def _paged(asked: Asked, key: str, value: dict[str, t.Any], names: list[str]) -> Answer:
-    """In the order of the alphabet; the address of the next page is in Link."""
+    """Return one page of a list in alphabetical order, with the next page in the Link header."""
     last, size = asked.value("last"), int(asked.value("n") or _PAGE)
     rest = sorted(name for name in names if last is None or name > last)
     answer = document({**value, key: rest[:size]})

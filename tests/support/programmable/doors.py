@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who may ask a registry for what: anybody, users with a password, or holders of a token; and the server that gives the tokens out.
+"""Access control of the registry: open, by password, or by token; and the token server.
 
-Every secret that is handed out begins with `planted`, so that tests can look for it in whatever a run leaves behind.
+Every secret that is issued begins with `planted`, so that tests can search for it in everything that a run leaves.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LIFE = 300.0
 
 
 def scope_of(method: str, repository: str | None, catalog: bool = False) -> str | None:
-    """What a request needs, None for one that any user may send."""
+    """Return the scope that a request needs, or None if any user may send it."""
     if catalog:
         return "registry:catalog:*"
     if repository is None:
@@ -39,10 +39,10 @@ def scope_of(method: str, repository: str | None, catalog: bool = False) -> str 
 
 class Door(t.Protocol):
     def stops(self, asked: Asked, scope: str | None) -> Answer | None:
-        """The answer to a request that may not come in."""
+        """Return the refusal of a request, or None if it is allowed."""
 
     def may_pull(self, asked: Asked, repository: str) -> bool:
-        """Whether a request that is in may also read from this repository."""
+        """Return whether an allowed request may also read from this repository."""
 
 
 class OpenDoor:
@@ -54,7 +54,7 @@ class OpenDoor:
 
 
 class PasswordDoor:
-    """Basic authentication: all may do all who know a password."""
+    """Basic authentication: users with a password may do everything."""
 
     challenge = 'Basic realm="programmable"'
 
@@ -69,7 +69,7 @@ class PasswordDoor:
 
 
 class TokenDoor:
-    """Bearer tokens of a token server at REALM."""
+    """Bearer tokens from a token server at REALM."""
 
     def __init__(self, tokens: Tokens, realm: str) -> None:
         self.tokens = tokens
@@ -104,7 +104,7 @@ def unauthorized(*challenges: str) -> Answer:
 
 
 def user_of(asked: Asked, users: t.Mapping[str, str]) -> str | None:
-    """The user whose name and password (Basic) are with a request."""
+    """Return the user whose name and password (Basic) a request carries."""
     scheme, _space, encoded = asked.headers.get("Authorization", "").partition(" ")
     try:
         name, _colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
@@ -115,7 +115,7 @@ def user_of(asked: Asked, users: t.Mapping[str, str]) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class Grant:
-    """What a token is good for, and until when."""
+    """The scopes and the expiry of a token."""
 
     user: str | None
     scopes: tuple[str, ...]
@@ -128,7 +128,7 @@ class Grant:
 
 
 class Tokens:
-    """The token server (Docker's token specification, and its OAuth2 form). Who is nobody gets tokens too where ANONYMOUS may pull."""
+    """A token server (Docker's token specification and its OAuth2 form). If ANONYMOUS is set, clients without a login get tokens for pulling."""
 
     def __init__(self, users: t.Mapping[str, str], anonymous: bool = False, life: float = LIFE) -> None:
         self.users = users
@@ -139,7 +139,7 @@ class Tokens:
         self.grants: dict[str, Grant] = {}
 
     def expire(self) -> None:
-        """No token that was given out is good any more."""
+        """Make all issued tokens invalid."""
         self.grants.clear()
 
     def __call__(self, asked: Asked) -> Answer:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looks for planted secrets in everything that a run leaves behind, in the forms that they take on their way."""
+"""Search everything that a run leaves for planted secrets, in every encoding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MARKS = ("planted-token", "planted-signature", "planted-cookie")
 
 
 def forms(secret: str, user: str | None = USER) -> set[bytes]:
-    """A secret raw, in base64 alone and behind its user's name, and quoted as in URLs and JSON."""
+    """Return a secret raw, in base64 alone and after the user name, and quoted as in URLs and JSON."""
     raw = secret.encode()
     pair = f"{user}:{secret}".encode()
     quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
@@ -28,13 +28,13 @@ def forms(secret: str, user: str | None = USER) -> set[bytes]:
 
 
 def planted_forms() -> set[bytes]:
-    """The password and the identity token in every form; of tokens their common beginning, raw and in base64."""
+    """Return the password and the identity token in every form, and the common beginning of all tokens, raw and in base64."""
     marks = {mark.encode() for mark in MARKS} | {base64.b64encode(mark.encode()[:12]) for mark in MARKS}
     return forms(PASSWORD) | forms(IDENTITY, "") | marks
 
 
 def leaks(texts: t.Mapping[str, bytes], folders: t.Iterable[Path] = (), allowed: str | None = None) -> list[str]:
-    """Where a planted secret stands: in one of TEXTS, in a file below FOLDERS, or in a file's name. One mark may be ALLOWED."""
+    """Return the places of planted secrets: in TEXTS, in files below FOLDERS, or in names of files. One mark may be ALLOWED."""
     wanted = {form for form in planted_forms() if allowed is None or form != allowed.encode()}
     everywhere = dict(texts)
     for folder in folders:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A threaded HTTP(S) server for tests: an application answers honestly, and scripted faults come between it and the client.
+"""A threaded HTTP(S) server for tests. An application answers honestly, and scripted faults change its answers.
 
-Everything is a function from a request to an answer: an application (`App`), and a fault's act, which gets the honest application to ask or not.
+Everything is a function from a request to an answer: the application (`App`), and the act of a fault, which also gets the application.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import typing as t
 from email.message import Message
 from urllib.parse import parse_qsl, urlsplit
 
-PAUSE = 0.01  # between looks at whether the server is to end
+PAUSE = 0.01  # seconds between checks for a stop of the server
 
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """One request as it came in. `target` is the path with its query, as it was sent; `admitted` says whether it had what it takes to come in."""
+    """A received request. `target` is the path with the query, as sent; `admitted` says whether it carried valid credentials."""
 
     method: str
     target: str
@@ -45,14 +45,14 @@ class Asked:
         return parse_qsl(urlsplit(self.target).query, keep_blank_values=True)
 
     def values(self, name: str) -> list[str]:
-        """All values of a parameter of the query."""
+        """Return all values of a parameter of the query."""
         return [value for key, value in self.query if key == name]
 
     def value(self, name: str) -> str | None:
         return next(iter(self.values(name)), None)
 
     def without(self, name: str) -> Asked:
-        """This request without one of its headers."""
+        """Return this request without one of its headers."""
         headers = Message()
         for key, value in self.headers.items():
             if key.lower() != name.lower():
@@ -62,7 +62,7 @@ class Asked:
 
 @dataclasses.dataclass(frozen=True)
 class Wire:
-    """How an answer is put on the wire.
+    """How an answer is sent.
 
     `framing`: with its `length`, in `chunks`, or up to the `end` of the connection. `cut` ends the connection after so many bytes of the body. `pace` sends
     so many bytes at a time, with so many seconds after each. `repeat` sends the body so many times. `raw` is sent instead of everything, and the connection
@@ -79,7 +79,7 @@ class Wire:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """A status, headers (one name may come several times) and a body. Content-Length is added by the server where there is none."""
+    """A status, headers (names may repeat) and a body. The server adds Content-Length if it is missing."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -90,7 +90,7 @@ class Answer:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def with_header(self, name: str, value: str | None) -> Answer:
-        """This answer with one header replaced, added, or (None) taken away."""
+        """Return this answer with one header replaced, added, or (None) removed."""
         kept = tuple((key, old) for key, old in self.headers if key.lower() != name.lower())
         return dataclasses.replace(self, headers=kept if value is None else (*kept, (name, value)))
 
@@ -105,9 +105,10 @@ Act = t.Callable[[Asked, App, Places], Answer]
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """ACT meets the requests that match WHERE, a glob over `METHOD /path?query` in which `{name}` stands for a place: `times` of them, from the `first` on.
+    """Apply ACT to requests that match WHERE, a glob over `METHOD /path?query` in which `{name}` stands for a place:
+    to `times` of them, beginning with number `first`.
 
-    A request without the credentials that it needs meets it only if ANYONE does. An UNREAD request's body is left on the wire.
+    Requests without the needed credentials are affected only if ANYONE is set. If UNREAD is set, the body of the request is not read.
     """
 
     where: str
@@ -122,16 +123,16 @@ class Fault:
 
 
 def fits(asked: Asked, pattern: str, places: Places) -> bool:
-    """Whether `METHOD /path?query` is as a glob says."""
+    """Return whether `METHOD /path?query` matches a glob."""
     for name, value in places.items():
         pattern = pattern.replace(f"{{{name}}}", value)
     return fnmatch.fnmatchcase(str(asked), pattern.replace("[", "[[]"))
 
 
 class Server:
-    """Answers with APP on a free port of ADDRESS. `requests` holds what was asked, in order; `places` the words that faults may use.
+    """Serve APP on a free port of ADDRESS. `requests` holds all requests in order, `places` the names that faults may use.
 
-    ADMITS says whether a request comes with what it takes. It is only asked: refusing is for the application.
+    ADMITS returns whether a request carries valid credentials. Only the application refuses requests.
     """
 
     def __init__(
@@ -169,15 +170,15 @@ class Server:
         return [str(asked) for asked in self.requests]
 
     def hang_up(self, times: int) -> None:
-        """Ends the next connections when something has come over them, before anything is said."""
+        """Close the next connections after the first bytes arrive, without an answer."""
         self._server.hang_ups = times
 
     def count(self, pattern: str) -> int:
-        """How many requests, of those that could come in, are as a glob says."""
+        """Return how many requests with valid credentials match a glob."""
         return sum(asked.admitted and fits(asked, pattern, self.places) for asked in self.requests)
 
     def script(self, *faults: Fault) -> None:
-        """Replaces the faults. The first that matches a request and isn't spent acts."""
+        """Replace the faults. The first one that matches a request and is not used up acts."""
         with self._lock:
             self._faults = list(faults)
             self._met = {}
@@ -214,7 +215,7 @@ class _Listener(http.server.ThreadingHTTPServer):
     hang_ups = 0
 
     def get_request(self) -> tuple[t.Any, t.Any]:
-        """The handshake is left to the connection's own thread: a client that is slow at it keeps nobody waiting."""
+        """Accept without the TLS handshake, which runs in the thread of the connection: a slow client delays no other."""
         connection, address = super().get_request()
         if self.hang_ups:
             self.hang_ups -= 1
@@ -227,7 +228,7 @@ class _Listener(http.server.ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that refuse a certificate or go away in the middle are what tests do."""
+        """Ignore clients that refuse a certificate or disconnect, which is what tests do."""
 
 
 def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
@@ -241,7 +242,7 @@ def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
             unread = fault is not None and fault.unread
             answer = server.answer(asked if unread else dataclasses.replace(asked, body=self._body()), fault)
             self.close_connection = self.close_connection or unread
-            # A client that has gone away, or was killed, is what some tests do.
+            # Some tests kill the client, or let it disconnect.
             with contextlib.suppress(OSError):
                 self._send(answer)
 
@@ -296,6 +297,6 @@ def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
         do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = do_CONNECT = _serve  # noqa: N815 - the names are the server's
 
         def log_message(self, *arguments: object) -> None:
-            """What was asked is noted, not printed."""
+            """Print nothing: the requests are recorded."""
 
     return Handler

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A registry, a token server and a stranger's server for one test, and a host whose store and temporary files are looked through after every run."""
+"""A registry, a token server and a hostile server for one test, and a host whose store and temporary files are searched for secrets after every run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOGIN = {"username": USER, "password": PASSWORD}
 
 @dataclasses.dataclass(frozen=True)
 class Ran:
-    """What a run of a module gave, and how long it took."""
+    """The result of a module run, and its duration."""
 
     results: modules.Results
     seconds: float
@@ -42,9 +42,9 @@ class Ran:
 
 
 class World:
-    """Everything that a run meets, on a host with the LIBRARIES of ENV.
+    """All servers that a run talks to, and a host with the LIBRARIES of ENV.
 
-    `evil` is another origin, which shows the same content to anybody, and must never be given anything.
+    `evil` is a server at another origin. It serves the same content to everybody, and must never receive a secret.
     """
 
     def __init__(self, folder: Path, door: str, tls: ssl.SSLContext | None, ca: Path, libraries: str, env: t.Mapping[str, str]) -> None:
@@ -98,7 +98,7 @@ class World:
         return f"{self.registry.host}/{repository}:{tag}"
 
     def hold(self, image: Image, repository: str = "app", tag: str = "1") -> None:
-        """The registry has this image, and faults may name its parts."""
+        """Put an image into the registry, and add its blobs to the places that faults may name."""
         self.distribution.put(image, repository, tag)
         node = image.graph.images[0]
         places = {
@@ -116,7 +116,7 @@ class World:
         self.evil.script(*evil)
 
     def access(self, login: t.Mapping[str, t.Any] | None = None, **settings: t.Any) -> dict[str, t.Any]:
-        """The options by which a task gets into the registry, with SETTINGS for it."""
+        """Return the options with which a task logs in to the registry, and its SETTINGS."""
         login = LOGIN if login is None else login
         trusted = {"token_hosts": [self.token_server.host]} if isinstance(self.distribution.door, TokenDoor) else {}
         if not trusted and not settings:
@@ -124,7 +124,7 @@ class World:
         return {"registries": [{"name": self.registry.host, **self._way, **trusted, **login, **settings}]}
 
     def run(self, module: str, with_store: bool = True, **options: t.Any) -> Ran:
-        """Runs a module on this store, and looks through all that it gave and left for secrets; the stranger must have got none either."""
+        """Run a module on this store, and check that no secret is in its output or files, or was sent to the hostile server."""
         began = time.monotonic()
         process = modules.start_module(module, {**({"store": str(self.store)} if with_store else {}), **options}, env=self.env)
         try:
@@ -141,22 +141,22 @@ class World:
         return ran
 
     def check_stranger(self) -> None:
-        """Nothing secret in what the other origin was sent, and no header by which a client is known again. A signed address is its own."""
+        """Check that the hostile server received no secret and no header that identifies a client. Its own signed addresses are allowed."""
         for asked in self.evil.requests:
             assert not {"authorization", "cookie", "proxy-authorization"} & {name.lower() for name in asked.headers}, asked.headers.items()
             sent = "\n".join((str(asked), *(f"{name}: {value}" for name, value in asked.headers.items())))
             found = leaks({"what the stranger was sent": sent.encode() + asked.body}, allowed="planted-signature")
             assert found == [], (found, sent)
 
-    # What the store holds.
+    # The content of the store.
 
     def points_at(self, name: str) -> str | None:
-        """The digest that a name of the store has; None where it isn't there."""
+        """Return the digest of a name in the store, or None."""
         entry = Store(str(self.store)).index.get_named(Reference.parse(name)) if self.store.exists() else None
         return str(entry.descriptor.digest) if entry is not None else None
 
     def check_store(self) -> None:
-        """Every file among the blobs is what its name says, every named image is whole, and no run is at work."""
+        """Check that every blob matches its digest, every named image is complete, and no lease is left."""
         if not self.store.exists():
             return
         store = Store(str(self.store))
