@@ -4,7 +4,7 @@
 #
 # Tools: openssl
 
-"""What the tests of a failing network share: a certificate authority, and the libraries that a managed host may have."""
+"""Shared fixtures of the fault tests: a certificate authority, the libraries that a managed host may have, and a store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MakeWorlds = t.Callable[..., t.Sequence[World]]
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca.pem, and server.pem and server.key for 127.0.0.1."""
+    """Return a folder with ca.pem, and server.pem and server.key for 127.0.0.1."""
     folder = tmp_path_factory.mktemp("authority")
     make_authority(folder)
     return folder
@@ -39,7 +39,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def libraries() -> dict[str, dict[str, str]]:
-    """The environments of managed hosts: with the requests and urllib3 that the tests run with, and with the oldest that are supported."""
+    """Return the environments of managed hosts: with the requests and urllib3 of the tests, and with the oldest supported ones."""
     if not (OLDEST / "requests").is_dir():
         pytest.fail("missing: the oldest requests and urllib3; ./dev test installs them")
     return {"current": {}, "oldest": {"PYTHONPATH": f"{OLDEST}:{modules.ROOT / '.collections'}"}}
@@ -47,7 +47,7 @@ def libraries() -> dict[str, dict[str, str]]:
 
 @pytest.fixture
 def make_worlds(tmp_path: Path, authority: Path, libraries: dict[str, dict[str, str]]) -> t.Iterator[MakeWorlds]:
-    """Makes a world for every pair of libraries: `door` is open, password or tokens."""
+    """Return a function that creates a world for every pair of libraries. `door` is open, password or tokens."""
     with contextlib.ExitStack() as stack:
 
         def make(door: str = "password", tls: bool = False) -> list[World]:
@@ -62,7 +62,7 @@ def make_worlds(tmp_path: Path, authority: Path, libraries: dict[str, dict[str, 
 
 @pytest.fixture
 def worlds(make_worlds: MakeWorlds) -> t.Sequence[World]:
-    """Registries that want a password, over plain HTTP."""
+    """Return worlds with registries that require a password, over plain HTTP."""
     return make_worlds()
 
 

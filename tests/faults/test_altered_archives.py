@@ -43,7 +43,7 @@ FUZZED: dict[str, bytes] = {
 
 @st.composite
 def mutations(draw: st.DrawFn, data: bytes) -> bytes:
-    """DATA with a few of its bytes flipped, put in, left out, moved, or cut off."""
+    """Return DATA with a few bytes flipped, inserted, deleted, copied, overwritten, or cut off."""
     for _number in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, max(0, len(data) - 1)))
         length = draw(st.sampled_from([1, 1, 2, 8, 100, 512, 1024]))
@@ -73,7 +73,7 @@ def test_an_altered_archive_is_what_it_was_or_an_error(template: Path, dialect: 
     with tempfile.TemporaryDirectory() as folder:
         path, store = Path(folder) / "archive", Path(folder) / "store"
         path.write_bytes(data)
-        # The store is copied when there is something to load: most archives are refused before.
+        # The store is copied only when there is something to load: most archives are refused earlier.
         try:
             archives.archive_at(path)
             shutil.copytree(template, store)
@@ -95,7 +95,7 @@ def test_an_altered_archive_is_what_it_was_or_an_error(template: Path, dialect: 
             if dialect == "oci":
                 assert config.digest == Digest.of(config_of(SMALL))
             else:
-                # A docker-archive has no digest for its config, and engines take whatever is there. The layers must be those that it had.
+                # A docker-archive has no digest for its config, and engines accept any config. The layers must be the original ones.
                 stored = opened.read_document(config)
                 assert stored is not None
                 assert ImageConfig.read(stored, "config").diff_ids == ImageConfig.read(config_of(SMALL), "config").diff_ids

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sources of image_append that another user may write to: nothing outside them gets into a layer."""
+"""image_append from sources that another user may change: nothing outside of them gets into a layer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SECRET = b"only root may read this"
 
 @pytest.fixture
 def source(open_path: Path) -> Path:
-    """A folder of another user with files in a folder, as they belong there."""
+    """Return a folder of another user, with files in a subfolder."""
     needs_root()
     source = give_folder(open_path / "source")
     inner = give_folder(source / "inner")
@@ -46,7 +46,7 @@ def source(open_path: Path) -> Path:
 
 @pytest.fixture
 def outside(open_path: Path) -> Path:
-    """A folder that only root may enter, with files of the same names."""
+    """Return a folder that only root may enter, with files of the same names."""
     outside = open_path / "outside"
     outside.mkdir(0o700)
     for name in ("file", *(f"file{number}" for number in range(20))):
@@ -61,7 +61,7 @@ def give_folder(path: Path) -> Path:
 
 
 def layer(path: Path, destination: str | None = "/x", **changes: t.Any) -> bytes:
-    """The bytes of a layer, which are read twice for it, as a run does."""
+    """Return the bytes of a layer. Like a run, this reads the source twice."""
     options: dict[str, t.Any] = {"mode": None, "owner": 0, "group": 0, "compress": False, **changes}
     return b"".join(measure_layer(LayerSource(str(path), destination, **options)).open())
 
@@ -152,7 +152,7 @@ def test_another_user_makes_the_same_layer_of_their_own_files(source: Path, open
 
 
 def test_a_second_name_of_a_private_file_of_root_is_not_read(source: Path, outside: Path) -> None:
-    """As another user could make it where the kernel allows that (fs.protected_hardlinks is 0)."""
+    """Another user can create such a hard link where the kernel allows it (fs.protected_hardlinks is 0)."""
     os.link(outside / "file", source / "inner" / "file")
     for given, destination in ((source, "/x"), (source / "inner" / "file", "/x"), (source / "inner" / "file", None)):
         with pytest.raises(InputOutputError, match="second name of a private file of another user"):

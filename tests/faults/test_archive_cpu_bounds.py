@@ -41,17 +41,17 @@ from tests.support.archives import (
     pack,
 )
 
-# CPU. Each of these is given by how many bytes it takes on disk, and ends within ten seconds of CPU.
+# Loads an archive and prints the CPU seconds and the outcome.
 
 CPU = """
 import resource, sys
 from pathlib import Path
-from ansible_collections.longshore.images.plugins.module_utils.archive.summary import summarise
+from ansible_collections.longshore.images.plugins.module_utils.archive.summary import summarise_archive
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
 from tests.support import archives
 try:
     if sys.argv[2] == "controller":
-        summarise(archives.archive_at(Path(sys.argv[1])))
+        summarise_archive(archives.archive_at(Path(sys.argv[1])))
     else:
         archives.load(Path(sys.argv[1]), Path(sys.argv[2]))
     outcome = "loaded"
@@ -72,7 +72,7 @@ def measure_cpu(path: Path, place: str) -> tuple[float, str]:
 
 
 def repeat_to_size(data: bytes, size: int) -> bytes:
-    """A stream that expands to SIZE bytes and more, of members that each expand to 16 MiB."""
+    """Return a stream of members of 16 MiB each, which expands to SIZE bytes."""
     return data * (size // (16 << 20))
 
 
@@ -99,7 +99,7 @@ def test_a_little_file_may_not_expand_without_an_end(tmp_path: Path, store: Path
 
 @pytest.mark.parametrize("compression", ["plain", "gzip"])
 def test_layers_within_an_archive_may_not_expand_without_an_end(tmp_path: Path, store: Path, compression: str) -> None:
-    """A compressed archive of compressed layers: some kilobytes would be a hundred gigabytes."""
+    """A compressed archive of compressed layers: a few kilobytes would expand to a hundred gigabytes."""
     bomb = repeat_to_size(SMALL_BOMBS["gzip"](), 16 << 30 if compression == "gzip" else 2 << 30)
     layers = [f"layer{number}" for number in range(3)]
     diff_ids = [f"sha256:{number:064x}" for number in range(3)]
@@ -132,7 +132,7 @@ def test_a_compressed_layer_with_many_names_is_expanded_once(tmp_path: Path, sto
 
 
 def entries_of_one_index(count: int, children: int, layers: int) -> Files:
-    """A layout that lists one index COUNT times, under as many names, with CHILDREN manifests of LAYERS layers."""
+    """Return a layout that lists one index COUNT times under different names. The index has CHILDREN manifests of LAYERS layers."""
     files = layout(b"", IMAGE)
     listed = []
     described = [{"mediaType": media_types.OCI_LAYER, "digest": str(IMAGE.layers[0].digest), "size": IMAGE.layers[0].size}] * layers
@@ -148,7 +148,7 @@ def entries_of_one_index(count: int, children: int, layers: int) -> Files:
 
 
 def large_config(count: int) -> Files:
-    """A thousand images with one config of almost 4 MiB, under COUNT names."""
+    """Return COUNT images that share one config of almost 4 MiB."""
     config = encode_canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}, "x": ["y"] * 500_000})
     entries = [{"Config": "c.json", "RepoTags": [f"many:{number}"], "Layers": []} for number in range(count)]
     return {"c.json": config, "manifest.json": manifest_file(*entries)}

@@ -48,7 +48,7 @@ def zeros(size: int) -> t.Iterator[bytes]:
 
 
 def bomb_gzip(beginning: bytes, size: int, end: bytes) -> bytes:
-    """A member of zeros in the middle, whose compressed form is one piece many times over."""
+    """Return gzip data with SIZE zeros in the middle, whose compressed form is one block repeated."""
     piece = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = piece.compress(bytes(1 << 20)) + piece.flush(zlib.Z_FULL_FLUSH)
     outer = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -99,7 +99,7 @@ BOMBS: dict[str, t.Callable[[bytes, int, bytes], bytes]] = {
 
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_little_file_of_very_much_takes_no_memory(tmp_path: Path, store: Path, kind: str) -> None:
-    """The zeros are a member that nobody names: it is passed over."""
+    """The zeros are a member that no manifest names, so it is skipped."""
     size = 256 << 20
     path = tmp_path / "archive"
     path.write_bytes(BOMBS[kind](header(b"%o" % (size >> (kind == "bzip2"))), size, pack(docker(IMAGE, APP))))
@@ -140,7 +140,7 @@ def test_too_many_members_are_refused_early(tmp_path: Path, store: Path) -> None
 
 
 def test_manifests_of_all_images_have_a_bound_together(tmp_path: Path, store: Path) -> None:
-    """Many indexes that list one large manifest each would have it in memory many times over."""
+    """Many indexes that list the same large manifest must not hold it in memory many times."""
     manifest = {**json.loads(IMAGE.content[IMAGE.root.digest]), "annotations": {"x": "x" * 1_000_000}}
     large = encode_canonical(manifest)
     child = Descriptor(media_types.OCI_MANIFEST, Digest.of(large), len(large)).members()

@@ -94,7 +94,7 @@ def test_tags_that_were_acknowledged_survive_the_company_of_runs_that_are_killed
             remove(path, f"r.test/made:{worker}", "r.test/l*")
             try:
                 append(path, f"r.test/made:{worker}", "r.test/old:1", tmp_path / "file")
-            except StoreDamaged as error:  # the layer was here when the plan was made, and another run removed it since
+            except StoreDamaged as error:  # another run removed the layer after the plan was made
                 assert "run it again" in error.message or "pull" in error.message  # noqa: PT017
 
     until = time.monotonic() + 4
@@ -125,7 +125,7 @@ def test_tags_that_were_acknowledged_survive_the_company_of_runs_that_are_killed
 
 
 class Interrupted(FakeRepository):
-    """A registry in the middle of whose first blob something else happens."""
+    """A registry that calls a function in the middle of the first blob."""
 
     def __init__(self, meanwhile: t.Callable[[], object]) -> None:
         super().__init__(REGISTRY.images)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pull mends whatever part of an image was damaged; what can't be kept in mind costs time and nothing else (promise I8)."""
+"""A pull repairs every damaged blob of an image. If the record of verified blobs can't be written, runs only take longer (promise I8)."""
 
 from __future__ import annotations
 

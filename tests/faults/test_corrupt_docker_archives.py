@@ -50,7 +50,7 @@ from tests.support.archives import (
 
 
 def with_config(**changes: t.Any) -> bytes:
-    """A docker-archive whose config is another one, and called after its digest as it should be."""
+    """Return a docker-archive with a changed config that is correctly named by its digest."""
     config = encode_canonical({**json.loads(config_of(IMAGE)), **changes})
     files = without(docker(IMAGE, APP), f"{hex_of(config_of(IMAGE))}.json")
     name = f"{hex_of(config)}.json"
@@ -66,7 +66,7 @@ def manifest_json(data: bytes) -> bytes:
 
 
 def with_unprintable_name(content: bytes, is_config: bool) -> bytes:
-    """A docker-archive with a config or layers under a name that is no text, and moves the cursor."""
+    """Return a docker-archive with a config or layers under a name that is not UTF-8 and contains terminal escapes."""
     name = f"{ESCAPE}\udcff"
     entry = manifest_entry(name if is_config else f"{hex_of(config_of(IMAGE))}.json", [] if is_config else [name, name], [])
     return pack({**docker(IMAGE), name: content, "manifest.json": manifest_file(entry)})

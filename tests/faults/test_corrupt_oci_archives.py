@@ -47,7 +47,7 @@ from tests.support.images import Image, make_index
 
 
 def nested(levels: int) -> bytes:
-    """Indexes within indexes, with an image at the end."""
+    """Return an OCI archive with LEVELS nested indexes around an image."""
     content: dict[Digest, bytes] = dict(IMAGE.content)
     inner = IMAGE.root
     for _level in range(levels):
@@ -59,12 +59,12 @@ def nested(levels: int) -> bytes:
 
 
 def with_index_entry(**changes: t.Any) -> bytes:
-    """An OCI archive whose index says something else of the image."""
+    """Return an OCI archive whose index describes the image with CHANGES."""
     return pack(layout(index_file({**index_entry(IMAGE, APP), **changes}), IMAGE))
 
 
 def with_manifest(**changes: t.Any) -> bytes:
-    """An OCI archive with a manifest whose digest is right, and which is not."""
+    """Return an OCI archive whose manifest has CHANGES and a matching digest."""
     data = encode_canonical({**json.loads(IMAGE.content[IMAGE.root.digest]), **changes})
     image = Image(Descriptor(media_types.OCI_MANIFEST, Digest.of(data), len(data)), {**IMAGE.content, Digest.of(data): data})
     return pack(layout(index_file(index_entry(image, APP)), image))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A registry's small answers that would cost minutes of CPU: each task ends within ten seconds of it."""
+"""Small answers of a registry that could cost minutes of CPU time: each task needs less than ten seconds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MANY = 100
 
 
 def run_and_measure(world: World, module: str, **options: t.Any) -> tuple[Ran, float]:
-    """Runs a module, and returns with its results the CPU seconds of its process."""
+    """Run a module, and return its result and the CPU seconds of its process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     ran = world.run(module, **options)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -33,7 +33,7 @@ def run_and_measure(world: World, module: str, **options: t.Any) -> tuple[Ran, f
 
 
 def serve_nested_index(world: World) -> str:
-    """Makes the registry serve indexes in three levels, each of which lists the next one a hundred times. Returns the digest of the outermost."""
+    """Let the registry serve three levels of indexes, each of which lists the next one a hundred times. Return the digest of the outermost."""
     entry: dict[str, t.Any] = {"mediaType": media_types.OCI_MANIFEST, "digest": str(IMAGE.root.digest), "size": IMAGE.root.size}
     faults = []
     for level in range(3):
@@ -70,7 +70,7 @@ def test_nested_indexes_that_list_one_child_many_times_cost_seconds(worlds: t.Se
 
 
 def test_an_image_of_very_many_layers_costs_seconds(worlds: t.Sequence[World]) -> None:
-    """Pulled as `all`, every manifest counts: plans are made in linear time, and there is a bound for all layers together."""
+    """With platform `all` every manifest counts. Planning takes linear time, and the number of all layers together is limited."""
     layers = [{"mediaType": media_types.OCI_LAYER, "digest": f"sha256:{number:064x}", "size": 1} for number in range(1000)]
     config = json.loads(IMAGE.content[IMAGE.root.digest])["config"]
     entries, faults = [], []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pulls through mirrors that fail or lie: the registry itself is asked then, unless only mirrors may be. No mirror gets what is the registry's."""
+"""Pulls through mirrors that fail or lie. The registry is asked instead, unless only mirrors are allowed. No mirror gets credentials of the registry."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ EVERYTHING = "* *"
 
 
 def mirror(what: str, act: Act, error: str | None = None, where: str = EVERYTHING, times: int = 1_000_000, **more: t.Any) -> Case:
-    """ACT meets what the mirror is asked."""
+    """Return a case in which ACT answers the requests to the mirror."""
     return Case(what, "nothing", acts.wire(), error, evil=(Fault(where, act, times=times),), **more)
 
 
 def check_mirrored(world: World, case: Case) -> Ran:
-    """The second origin is a mirror of the registry here."""
+    """Check a pull in which the second server is a mirror of the registry."""
     given = {"mirrors": [{"url": world.evil.url}], **case.settings}
     return check_pull(world, Case(**{**vars(case), "settings": given}))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pushes to a registry that fails, forgets, lies or sends us elsewhere: the tag moves when all is there, or not at all."""
+"""Pushes to a registry that fails, loses uploads, lies or redirects: the tag moves when everything is complete, or not at all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BLOBS = 3
 
 
 def location(value: str) -> Act:
-    """The session is opened, and its address is said to be VALUE."""
+    """Open the upload session, but return VALUE as its Location."""
     return acts.header("Location", value)
 
 

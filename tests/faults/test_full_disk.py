@@ -76,7 +76,7 @@ def test_a_disk_that_fails_at_any_moment_is_told_and_harms_nothing(tmp_path: Pat
     after = names(path)
 
     for start in events:
-        # Where a folder can't be synced, undoing takes room again: a disk that is full from there on can't give the old index back.
+        # If a folder can't be synced, undoing needs space again: on a disk that stays full, the old index can't be restored.
         if start.call not in calls or (start.call == "fsync" and chosen is not _once and not start.path.endswith(tuple("0123456789"))):
             continue
         path = verb.prepared(tmp_path / str(start.number))
@@ -106,7 +106,7 @@ def test_a_disk_that_fails_at_any_moment_is_told_and_harms_nothing(tmp_path: Pat
 
 
 def test_a_full_disk_fails_every_image_that_is_left_in_words(tmp_path: Path) -> None:
-    """The first image has no room; those behind it are not tried, and say why."""
+    """The first image does not fit. The later ones are not tried, and their errors say why."""
     path = tmp_path / "store"
     put_images(path)
     before = names(path)
@@ -122,7 +122,7 @@ def test_a_full_disk_fails_every_image_that_is_left_in_words(tmp_path: Path) -> 
 
 
 def fill(disk: Path) -> None:
-    """Leaves no room on a disk."""
+    """Fill a disk completely."""
     with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
         while True:
             filler.write(bytes(4096))
@@ -138,7 +138,7 @@ def prune_but_old(path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> t.Iterator[Path]:
-    """A real file system of 512 KiB."""
+    """Mount a real file system of 512 KiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     needs_root()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists of tags and repositories whose pages lead astray."""
+"""Lists of tags and repositories with pages that link to wrong places or never end."""
 
 from __future__ import annotations
 

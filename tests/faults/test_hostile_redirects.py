@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pulls through redirects: to where content is really kept, and to where nobody should be led."""
+"""Pulls through redirects: to the real storage of the registry, and to places that must be refused."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pulls from a registry that wants tokens: of token servers that fail or lie, and of registries that send us to others."""
+"""Pulls from a registry that requires tokens, with token servers that fail or lie, and registries that name the wrong token server."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ MEGABYTE = 1_000_000
 
 @pytest.fixture
 def worlds(make_worlds: MakeWorlds) -> t.Sequence[World]:
-    """Registries that want a token of a token server that the task trusts."""
+    """Return worlds with registries that require a token from a token server that the task trusts."""
     return make_worlds("tokens")
 
 
 def token_server(what: str, act: Act, error: str | None = None, says: str = "", times: int = 1_000_000, **more: t.Any) -> Case:
-    """ACT meets what the token server is asked."""
+    """Return a case in which ACT answers the requests to the token server."""
     return Case(what, "nothing", acts.wire(), error, says, tokens=(Fault(TOKEN, act, times=times),), **more)
 
 
 def answer(**changes: t.Any) -> Act:
-    """The honest answer with other members; None leaves one out."""
+    """Return the honest answer with changed members; None removes one."""
 
     def changed(data: bytes) -> bytes:
         members = {**json.loads(data), **changes}
@@ -48,7 +48,7 @@ def answer(**changes: t.Any) -> Act:
 
 
 def called(name: str) -> Act:
-    """The token under another name."""
+    """Return the token under another key."""
 
     def changed(data: bytes) -> bytes:
         members = json.loads(data)
@@ -101,7 +101,7 @@ REFUSED = [
 
 
 def challenged(what: str, challenge: str | None, error: str | None, says: str = "") -> Case:
-    """The registry demands a login in these words; none where CHALLENGE is None."""
+    """Return a case in which the registry sends CHALLENGE as WWW-Authenticate, or no such header if it is None."""
     headers = [("WWW-Authenticate", line) for line in (challenge or "").split("\n") if line]
     fault = Fault("* /v2/*", acts.unadmitted(acts.instead(401, b"", *headers)), anyone=True)
     return Case(what, "nothing", acts.wire(), error, says, more=(fault,))

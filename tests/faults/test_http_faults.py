@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pulls through a registry that answers late, wrongly, in part, or not at all."""
+"""Pulls from a registry that answers late, wrongly, partially, or not at all."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_pull_brings_the_image_whole_or_says_why_and_changes_nothing(worlds: t
 def test_a_handshake_that_breaks_off_is_begun_anew(make_worlds: MakeWorlds) -> None:
     worlds = make_worlds(tls=True)
     for world in worlds:
-        world.registry.hang_up(2)  # what finds out whether there is TLS is the first connection
+        world.registry.hang_up(2)  # the first connection finds out whether the registry uses TLS
     check_each(worlds, check_pull, Case("a handshake that breaks off", "nothing", acts.wire()))
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run that is killed at any moment harms nothing, and the next one goes on as if nothing had been (promises I1, I2, I4, I5, I6, I9)."""
+"""A run that is killed at any step damages nothing, and the next run works normally (promises I1, I2, I4, I5, I6, I9)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever a user puts into a store, a run over it changes nothing outside, and ends: links, FIFOs, devices, hard links, files of others."""
+"""Links, FIFOs, devices, hard links and foreign files planted in a store: a run changes nothing outside of the store, and it ends."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ GONE = make_image("gone", 1)
 NEW = make_image("new", 1, size=9000)
 LOADED = make_image("loaded", 1)
 
-# Both the longest of what is pulled, which comes in pieces, and its files.
+# The largest pulled blob, which is fetched in ranges, and its files.
 LAYER = NEW.layers[0].digest
 PARTIAL = f"sha256-{LAYER.hex}"
 ERRORS = {"store_damaged", "io_error", "unsupported_format", "digest_mismatch", "lock_timeout", "in_use", "not_found"}
 
 
-# A store, what is outside of it, and the modules.
+# A store, folders outside of it, and the modules.
 
 
 class Scene:
-    """A store of OWNER that RUNNER works in, beside folders that mustn't change."""
+    """A store of OWNER in which RUNNER runs modules, beside folders that must not change."""
 
     def __init__(self, folder: Path, runner: User, registry: str) -> None:
         self.folder = folder
@@ -61,7 +61,7 @@ class Scene:
         self.results = folder / "results"
 
     def modules(self) -> dict[str, dict[str, t.Any]]:
-        """Every module that writes to a store or copies from it, with options under which it has something to do."""
+        """Return each module that writes to a store or copies from it, with options that give it something to do."""
         name = f"{self.registry}/test/{{}}:1".format
         out = self.results
         return {
@@ -95,7 +95,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
 
 @pytest.fixture(scope="module")
 def folder() -> t.Iterator[Path]:
-    """A folder that other users can reach."""
+    """Create a folder that other users can enter."""
     needs_root()
     load_everything()
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +105,7 @@ def folder() -> t.Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even small blobs come in pieces, with partial files and journals. Nothing here has to be durable."""
+    """Fetch even small blobs in ranges, with partial files and journals, and don't sync files."""
     monkeypatch.setattr(os, "fsync", lambda _file: None)
     monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
     monkeypatch.setattr(fetch, "MIN_PARALLEL", 1000)
@@ -120,7 +120,7 @@ MakeScene = t.Callable[[User], Scene]
 
 @pytest.fixture
 def make_scene(folder: Path, registry: Registry) -> t.Iterator[MakeScene]:
-    """Makes a scene for the user who runs the modules."""
+    """Return a function that creates a scene for the user who runs the modules."""
     made: list[Path] = []
 
     def make(runner: User) -> Scene:
@@ -142,7 +142,7 @@ def make_scene(folder: Path, registry: Registry) -> t.Iterator[MakeScene]:
 
 
 def template_of(folder: Path, registry: str) -> Path:
-    """A store that OWNER made and shares with the group; made once."""
+    """Return a store that OWNER made and shares with the group. It is made once."""
     path = folder / "template"
     if not path.exists():
 
@@ -166,14 +166,14 @@ def template_of(folder: Path, registry: str) -> Path:
 
 
 def renew(scene: Scene) -> None:
-    """The store as it was before anything was planted."""
+    """Restore the store to the state before anything was planted."""
     if scene.store.exists():
         shutil.rmtree(scene.store)
     subprocess.run(["cp", "-a", str(template_of(scene.folder.parent, scene.registry)), str(scene.store)], check=True)
 
 
 def put_outside(scene: Scene) -> None:
-    """Folders of the one who runs, whose files are called like those that are made and deleted in a store."""
+    """Create folders of RUNNER outside of the store, with files named like those that runs create and delete in a store."""
     names = (
         "999-0",
         "999-0.0",
@@ -190,10 +190,10 @@ def put_outside(scene: Scene) -> None:
         folder = scene.outside / below
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:
-            # A journal that is right counts, so that it would be written on.
+            # A valid journal is used, so a run would append to it.
             (folder / name).write_text("0 4\n" if name.endswith(".pieces") else f"precious {name}")
             (folder / name).chmod(0o600)
-    # These are links that count: what they lead to is as it would be in a store.
+    # These links look valid: their targets have the content that a store would have.
     (scene.outside / "index.json").write_text('{"schemaVersion":2,"manifests":[]}')
     (scene.outside / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
     for path in (scene.outside, *scene.outside.rglob("*")):
@@ -210,7 +210,7 @@ def fingerprint(folder: Path) -> dict[str, tuple[t.Any, ...]]:
     return found
 
 
-# What is planted.
+# The planted entries.
 
 
 def clear(path: Path) -> None:
@@ -221,7 +221,7 @@ def clear(path: Path) -> None:
 
 
 def link(scene: Scene, path: Path) -> None:
-    """A link to what is called alike outside; for a folder that has no such, to all that is outside, which has the same folders."""
+    """Plant a link to the entry of the same name outside. If there is none, link to the whole outside folder, which has the same subfolders."""
     path.symlink_to(counterpart(scene, path))
     os.lchown(path, *OWNER)
 
@@ -241,7 +241,7 @@ def fifo(scene: Scene, path: Path) -> None:
 
 
 def device(scene: Scene, path: Path) -> None:
-    """One that never ends when it is read."""
+    """Plant a device whose content never ends."""
     os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
     path.chmod(0o666)
 
@@ -259,7 +259,7 @@ def folder_of_a_stranger(scene: Scene, path: Path) -> None:
 
 
 def full_folder(scene: Scene, path: Path) -> None:
-    """A folder where a file belongs, full of links."""
+    """Plant a folder full of links in place of a file."""
     path.mkdir()
     (path / "link").symlink_to(scene.outside)
     (path / "999-0").symlink_to(scene.outside / "999-0")
@@ -285,12 +285,12 @@ FILES = (
 KINDS_OF_FOLDERS: tuple[Plant, ...] = (link, folder_of_a_stranger, fifo)
 KINDS_OF_FILES: tuple[Plant, ...] = (link, second_name, fifo, device, file_of_a_stranger, full_folder)
 PLANTS = [*((path, kind) for path in FOLDERS for kind in KINDS_OF_FOLDERS), *((path, kind) for path in FILES for kind in KINDS_OF_FILES)]
-# Only root can be led to what its victim can't change anyway; the others are led by links alone.
+# Hard links and foreign files matter only for root, which can change them; for other users only links are planted.
 RUNS = [(RUNNERS[name], *plant) for name in RUNNERS for plant in PLANTS if name == "root" or plant[1] in (link, second_name)]
 
 
 def name_of(value: object) -> str | None:
-    """What a parameter is called in the name of a test."""
+    """Return the text for a parameter in the name of a test."""
     if isinstance(value, User):
         return next(name for name, user in RUNNERS.items() if user == value)
     return value.replace(LAYER.hex, "layer") if isinstance(value, str) else getattr(value, "__name__", None)
@@ -302,7 +302,7 @@ def plant(scene: Scene, path: str, kind: Plant) -> None:
     clear(target)
     kind(scene, target)
     if path.endswith(".pieces"):
-        # The journal counts beside a partial file of the one who runs.
+        # A journal is used only beside a partial file that belongs to RUNNER.
         partial = target.with_suffix("")
         partial.write_bytes(b"part")
         partial.chmod(0o600)
@@ -328,7 +328,7 @@ def test_nothing_outside_changes_and_nothing_hangs_whatever_is_planted(make_scen
 
 @pytest.mark.parametrize("runner", RUNNERS.values(), ids=RUNNERS)
 def test_every_module_does_its_work_in_a_clean_store(make_scene: MakeScene, runner: User) -> None:
-    """Otherwise nothing above would be tested; and root and members of a group work in one store as they should."""
+    """This proves that the modules above have work to do, and that root and members of a group can share a store."""
     scene = make_scene(runner)
     for module in scene.modules():
         renew(scene)
@@ -359,7 +359,7 @@ def test_root_and_two_members_of_a_group_work_in_one_clean_store(make_scene: Mak
 
 
 def exchange_for_ever(folder: Path, victim: Path) -> None:
-    """Puts a link in place of a folder and the folder back, without end."""
+    """Replace a folder by a link and the link by the folder, forever."""
     OWNER.become()
     aside, link = folder.with_name("aside"), folder.with_name("link")
     link.symlink_to(victim)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pulls of documents that are none, or that two readers could take for two things."""
+"""Pulls of invalid documents, and of documents that two readers could understand differently."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCHEMA1 = json.dumps({"schemaVersion": 1, "name": "app", "tag": "1", "fsLayers":
 
 
 def manifest(**changes: t.Any) -> dict[str, t.Any]:
-    """The wanted image's manifest with other members."""
+    """Return the manifest of the wanted image with changed members."""
     members: dict[str, t.Any] = json.loads(WANTED.content[WANTED.root.digest])
     return {**members, **changes}
 

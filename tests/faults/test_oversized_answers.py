@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pulls from a registry that sends more than anybody should take."""
+"""Pulls from a registry that sends more than a client should accept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.programmable.cases import CONFIG, GET_MANIFEST, LAYER, Case, 
 from tests.support.programmable.world import World
 
 MEGABYTE = 1_000_000
-# What is on its way when the client hangs up: the buffers of the kernel at both ends.
+# The bytes in flight when the client closes the connection: the kernel's buffers at both ends.
 UNDERWAY = 32 * MEGABYTE
 
 HUGE = b"x" * MEGABYTE

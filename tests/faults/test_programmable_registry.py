@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The programmable registry is a registry: real clients push to it, ask it and pull from it, as long as nobody scripts a fault."""
+"""Without scripted faults the programmable registry is a real registry: real clients push to it, query it and pull from it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DOORS = [("open", False), ("open", True), ("password", True), ("tokens", False),
 
 @pytest.fixture(scope="session")
 def libraries() -> dict[str, dict[str, str]]:
-    """One world is enough: no module of ours is run here."""
+    """Use one world, since these tests run none of our modules."""
     return {"no": {}}
 
 
@@ -40,7 +40,7 @@ def honest(request: pytest.FixtureRequest, make_worlds: MakeWorlds) -> World:
 
 
 class Client:
-    """skopeo and oras, told how to come in."""
+    """skopeo and oras with the credentials of the registry."""
 
     def __init__(self, world: World, folder: Path, authority: Path) -> None:
         needed("skopeo", "oras")
@@ -73,7 +73,7 @@ def client(honest: World, tmp_path: Path, authority: Path) -> Client:
 
 
 def stored(path: Path, image: Image) -> str:
-    """An OCI layout with an image in it, as skopeo names it."""
+    """Store an image in an OCI layout, and return the name that skopeo uses for it."""
     image.put(Store(str(path)), "docker.io/library/proof:1", platforms=["all"])
     return f"{path}:docker.io/library/proof:1"
 

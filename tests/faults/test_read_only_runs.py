@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check mode and modules that only look write nothing at all (promise I11)."""
+"""Check mode and info modules write nothing at all (promise I11)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Image layouts and archives of another user that root reads: no link in them is followed, and no message tells of what is outside."""
+"""Root reads image layouts and archives of another user: no link in them is followed, and no message reveals content outside of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SECRET = b'{"only root": "may read this"}'
 
 @pytest.fixture
 def outside(open_path: Path) -> Path:
-    """A folder of root with files whose names are those of the blobs of the image, and content that only root may read."""
+    """Return a folder of root with files named like the blobs of the image, which only root may read."""
     needs_root()
     outside = open_path / "outside"
     (outside / "sha256").mkdir(parents=True)

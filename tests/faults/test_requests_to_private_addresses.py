@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A registry on a private address leads to services on loopback, link-local and private addresses of the managed host's network.
+"""A registry on a private address directs us to services on loopback, link-local and private addresses of the managed host's network.
 
-All of it happens in a network namespace. Everything that must not be reached answers and records what it was sent.
+All tests run in a network namespace. Every service that must not be reached answers and records its requests.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OTHER = make_image("other", 1)
 LOGIN = {"username": USER, "password": PASSWORD}
 USERS = {USER: PASSWORD}
 
-# What `requests` and the resolver take for a loopback or a link-local address; {port} is that of a server there.
+# Spellings that `requests` and the resolver accept for a loopback or link-local address; {port} is that of a server there.
 LOOPBACK_HOSTS = (
     "127.0.0.1",
     "127.1",
@@ -68,13 +68,13 @@ LOOPBACK_HOSTS = (
     "inside.test",
     "INSIDE.test",
 )
-# One of each kind, for libraries and requests that need not see all.
+# One spelling of each kind, for combinations that need not test all.
 SOME_HOSTS = ("127.0.0.1", "localhost4", "127.0.0.%31", "¹27.0.0.1", "inside.test", "metadata.test")
 METADATA_HOSTS = ("169.254.169.254", "169.254.43518", "[::ffff:169.254.169.254]", "169.254.169.25%34", "metadata.test")
 
 
 class Site:
-    """A registry on a private address, its token server and its storage on another one, and services on addresses that it must not lead to."""
+    """A registry on a private address, its token server and storage on another one, and services on addresses to which it must not send us."""
 
     def __init__(self, network: Network, folder: Path, env: t.Mapping[str, str]) -> None:
         self.network = network
@@ -90,7 +90,7 @@ class Site:
             self.registry = Server(self.distribution, None, self.distribution.admits, PRIVATE)
             self.storage = Server(content, address=OTHER_PRIVATE)
             self.token_server = Server(self.tokens, address=OTHER_PRIVATE)
-            # They would serve whatever they are asked for: a token, a blob, the end of an upload.
+            # They answer every request: for a token, a blob, or the end of an upload.
             self.loopback = Server(_serve_anything(self.tokens, content), address=LOOPBACK)
             self.metadata = Server(_serve_anything(self.tokens, content), address=METADATA)
         self.distribution.put(WANTED, "app", "1")
@@ -103,7 +103,7 @@ class Site:
 
     @property
     def forbidden(self) -> list[str]:
-        """What the services on loopback and link-local addresses were sent."""
+        """Return the requests that the services on loopback and link-local addresses received."""
         return self.loopback.lines + self.metadata.lines
 
     @property
@@ -122,7 +122,7 @@ class Site:
             yield self
 
     def url(self, host: str, path: str = "") -> str:
-        """An address at HOST, with the port of the service that listens there."""
+        """Return a URL at HOST, with the port of the service that listens there."""
         ports = {"storage.test": self.storage, "tokens.test": self.token_server, **dict.fromkeys(METADATA_HOSTS, self.metadata)}
         return f"http://{host}:{ports.get(host, self.loopback).port}{path}"
 
@@ -162,7 +162,7 @@ def network() -> t.Iterator[Network]:
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest, network: Network, tmp_path: Path, libraries: dict[str, dict[str, str]]) -> t.Iterator[Site]:
-    """A site on which modules run with the libraries that the test names, by default with those of the tests."""
+    """Return a site whose modules use the libraries that the test selects, by default those of the tests."""
     with Site(network, tmp_path, libraries[getattr(request, "param", "current")]).running() as site:
         yield site
 
@@ -221,7 +221,7 @@ def test_a_token_server_does_not_redirect_to_a_private_address_that_no_realm_may
 
 @both_libraries
 def test_a_connection_that_another_registry_opened_is_not_used_to_get_around_the_check(site: Site) -> None:
-    """The task itself reads from a registry on loopback; the pool keeps that connection under the name that the hostile registry redirects to."""
+    """The task itself reads from a registry on loopback. The pool keeps this connection under the host name to which the hostile registry redirects."""
     site.loopback.app = site.storage.app
     own = f"inside.test:{site.loopback.port}/app:1"
     site.distribution.put(OTHER, "other", "1")
@@ -238,7 +238,7 @@ def test_a_connection_that_another_registry_opened_is_not_used_to_get_around_the
     assert site.loopback.lines
 
 
-# What has to keep working.
+# Legal uses of private addresses.
 
 
 @both_libraries
@@ -292,7 +292,7 @@ def test_a_token_server_on_loopback_is_asked_where_the_task_lists_it(site: Site)
 
 @both_libraries
 def test_a_proxy_on_loopback_is_no_address_that_a_registry_led_to(site: Site) -> None:
-    """The proxy resolves names, so the check sees only what is written in a URL."""
+    """The proxy resolves names, so we can check only the text of a URL."""
     site.want_tokens(site.url("tokens.test", "/token"))
     site.loopback.app = _proxied(site)
     site.registry.script(Fault(LAYER, acts.redirect(site.url("storage.test", "{target}"))))
@@ -305,7 +305,7 @@ def test_a_proxy_on_loopback_is_no_address_that_a_registry_led_to(site: Site) ->
 
 
 def _proxied(site: Site) -> t.Callable[[Asked], Answer]:
-    """Answer as a proxy: with what the server that a whole URL names would say."""
+    """Answer as a proxy, with the answer of the server that the URL names."""
     servers = {
         f"{host}:{server.port}": server
         for host, server in (("registry.test", site.registry), ("storage.test", site.storage), ("tokens.test", site.token_server))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pull over a network that fails, killed or out of room at any moment: nothing is harmed, and the next run needs only the rest (I1, I9, I12)."""
+"""A pull that is killed, loses its network or fills the disk at any step: nothing is damaged, and the next run fetches only the rest (I1, I9, I12)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NEEDS_ROOM = ("open", "write", "pwrite", "mkdir", "fsync", "rename")
 
 @pytest.fixture(params=["one after the other", "in pieces"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How blobs come: the sizes that decide it are made small."""
+    """Select how blobs are fetched, with small limits for the sizes that decide it."""
     monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
     monkeypatch.setattr(fetch, "MIN_PARALLEL", 1000 if request.param == "in pieces" else 1_000_000)
     monkeypatch.setattr(fetch, "MIN_RANGE", 2500)
@@ -49,7 +49,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 class Network:
-    """Fails for good after so many pieces; counts them."""
+    """A network that counts chunks, and fails permanently after a number of them."""
 
     def __init__(self, works_for: int = 1_000_000) -> None:
         self.works_for = works_for
@@ -68,13 +68,13 @@ def pull(path: Path, network: Network | None = None) -> None:
 
 
 def check(path: Path, start: object) -> None:
-    """A run after whatever happened brings the image, and leaves nothing else."""
+    """Check that the next run completes the image and leaves no other files."""
     assert wrong_blobs(path) == [], start
     pull(path)
     assert whole(path, IMAGE), start
     assert wrong_blobs(path) == [], start
     with opened(path).open_writer(()):
-        """Every writer clears away what nobody needs."""
+        """Return no leftovers: every writer deletes unused files."""
     assert leftovers(path) == [], start
     assert partial_files(path) == [], start
 
@@ -99,7 +99,7 @@ def test_a_pull_whose_network_fails_needs_only_the_rest_the_next_time(tmp_path: 
     with pytest.raises(Unreachable):
         pull(tmp_path / "store", first)
     pull(tmp_path / "store", second)
-    # Where it is cut off, a piece may come in two parts.
+    # A chunk at the point of the interruption may arrive in two parts.
     assert second.pieces <= total.pieces - works_for + (2 if way == "in pieces" else 0)
     check(tmp_path / "store", works_for)
 
@@ -131,7 +131,7 @@ def test_eight_processes_that_pull_one_blob_bring_it_once_and_whole(tmp_path: Pa
     layer = max(blob.size for blob in IMAGE.blobs)
 
     class Asked(RemoteRepository):
-        """Writes down who asks for the layer. A small blob isn't worth waiting for another run, and comes as often as it is asked for."""
+        """Record the requests for the layer. For small blobs a run does not wait for another run, so they may be fetched several times."""
 
         def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
             if descriptor.size == layer:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""User names and passwords in addresses of proxies, engines and mirrors show up in no result, message or log."""
+"""User names and passwords in addresses of proxies, engines and mirrors never appear in a result, message or log."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.support.programmable.leaks import forms
 from tests.support.registry import free_port
 
 USER = "planted-user"
-# As users write it into an address, quoted or not.
+# As users write them into an address, quoted or not.
 PASSWORDS = ("planted-word", "planted%2Fp%40ss%23w%25rd", "planted/p#ss", "planted:w@rd", "planted%C3%A9 w+rd")
 
-# Stands in for syslog and for the journal of systemd, neither of which a test can read.
+# Replaces syslog and the journal of systemd, which a test can't read.
 CAPTURE = """
 import os, sys, syslog, types
 
@@ -51,7 +51,7 @@ class Host:
     folder: Path
 
     def run(self, module: str, options: t.Mapping[str, t.Any], password: str, **env: str) -> modules.Results:
-        """Run a module, and check all that it printed and logged for the user name and the password."""
+        """Run a module, and check that its output and logs do not contain the user name or the password."""
         (self.folder / "sitecustomize.py").write_text(CAPTURE)
         log = self.folder / "captured"
         log.unlink(missing_ok=True)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Registries that tell the world what they were told: no password, token or signature gets into results, messages, logs or files.
+"""Registries that repeat secrets in their answers: no password, token or signature gets into results, messages, logs or files.
 
-Every run of these tests is looked through for secrets, whatever it is about (`World.run`); here they are put on purpose where text of strangers is shown.
+`World.run` searches every run of the fault tests for secrets. The servers of these tests put them where our messages quote a server.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ JSON = ("Content-Type", "application/json")
 
 
 def told(asked: Asked, secret: str) -> str:
-    """What a client sent and what it knows, in every form, in one line of ASCII."""
+    """Return everything that a client sent or knows, in every encoding, as one line of ASCII."""
     pair = base64.b64encode(f"{USER}:{secret}".encode()).decode() if secret == PASSWORD else ""
     alone = base64.b64encode(secret.encode()).decode()
     words = [asked.headers.get("Authorization", ""), pair, alone, quote(secret, safe=""), quote_plus(secret), json.dumps(secret), secret]
@@ -53,7 +53,7 @@ def told(asked: Asked, secret: str) -> str:
 
 
 def in_words(status: int, secret: str = PASSWORD) -> Act:
-    """As the error's message and its code."""
+    """Put the secret into message and code of an error."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
         text = told(asked, secret)
@@ -63,7 +63,7 @@ def in_words(status: int, secret: str = PASSWORD) -> Act:
 
 
 def in_header(name: str, form: str, status: int | None = None, secret: str = PASSWORD) -> Act:
-    """In a header, where FORM has a place for it; of the honest answer unless there is a STATUS."""
+    """Put the secret into a header by FORM, in the honest answer or in one with STATUS."""
 
     def act(asked: Asked, app: App, places: Places) -> Answer:
         text = told(asked, secret).encode("ascii", "ignore").decode().replace('"', "")
@@ -198,7 +198,7 @@ def test_what_an_auth_file_holds_is_used_and_not_told_on(make_worlds: MakeWorlds
 
 
 def damaged(world: World, name: str, image: Image) -> None:
-    """The store names IMAGE, of which a layer is lost, and so a registry to fetch it from."""
+    """Store IMAGE with a missing layer, under a name that refers to a registry."""
     store = Store(str(world.store))
     image.put(store, name)
     Path(store.blob_path(image.layers[0].digest)).unlink()
@@ -249,7 +249,7 @@ def test_a_play_that_tells_all_it_does_tells_no_secret(make_worlds: MakeWorlds, 
     ]
     secrets = tmp_path / "secrets.json"
     secrets.write_text(json.dumps({"planted": PASSWORD, "ansible_python_interpreter": sys.executable}))
-    # The controller has a socket in its folder for temporary files.
+    # The controller keeps a socket in its temporary folder.
     with short_folder() as folder:
         (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
         environment = {

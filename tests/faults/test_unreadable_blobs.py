@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blobs that are there and can't be read, since the disk fails or they are denied: damage like any other, and told by name (promise I8)."""
+"""Blobs that exist but can't be read, because the disk fails or access is denied, are damaged and reported by name (promise I8)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ remembering = pytest.mark.parametrize("is_known", [True, False], ids=["known to 
 
 @contextlib.contextmanager
 def failing_disk(path: Path, part: Descriptor) -> t.Iterator[None]:
-    """Inside, the file of a blob can't be opened, as long as it is the same file."""
+    """Let opening the file of a blob fail, until another file replaces it."""
     blob = opened(path).blob_path(part.digest)
     inode = os.stat(blob).st_ino
     real = os.open

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files and layouts that are written where another user may write too: nothing is written elsewhere, nothing is given away, nothing hangs."""
+"""Files and layouts written to folders in which another user may write: nothing is written elsewhere or given away, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_blob(unused: Descriptor) -> int:
 
 
 def refusal(write: t.Callable[[], object]) -> str | None:
-    """Return the message with which a target is refused, None if it is written."""
+    """Return the error message if a target is refused, or None if it is written."""
     try:
         write()
     except (InputOutputError, UnsupportedFormat) as error:
@@ -53,7 +53,7 @@ def refusal(write: t.Callable[[], object]) -> str | None:
 
 @pytest.fixture
 def outside(open_path: Path) -> Path:
-    """A folder of root with files that nobody else may read or change, and names that a layout has."""
+    """Return a folder of root with files that only root may read or change, named like those of a layout."""
     needs_root()
     outside = open_path / "outside"
     (outside / "sha256").mkdir(parents=True)
@@ -86,12 +86,12 @@ FOLDERS = {"sticky": make_sticky, "writable for all": make_writable, "of another
 
 @pytest.fixture(params=list(FOLDERS.values()), ids=list(FOLDERS))
 def shared(request: pytest.FixtureRequest, open_path: Path) -> Path:
-    """A folder in which another user may make files."""
+    """Return a folder in which another user may create files."""
     needs_root()
     return t.cast(Path, request.param(open_path / "shared"))
 
 
-# What another user plants before root writes to `target`.
+# The entries that another user plants before root writes to `target`.
 
 Plant = t.Callable[[Path, Path], None]
 
@@ -215,7 +215,7 @@ def test_a_file_is_written_as_ours_or_refused(shared: Path, outside: Path, plant
     status = target.lstat()
     assert stat.S_ISREG(status.st_mode)
     assert target.read_bytes().startswith(b"blobs/")
-    is_the_folders_own = planted is not None and shared.stat().st_uid == OTHER_USER  # who could exchange the file for theirs at any time
+    is_the_folders_own = planted is not None and shared.stat().st_uid == OTHER_USER  # that user could replace the file at any time
     assert (status.st_uid, stat.S_IMODE(status.st_mode)) == ((OTHER_USER, 0o666) if is_the_folders_own else (0, 0o644))
 
 
@@ -372,7 +372,7 @@ def test_a_lock_file_that_another_user_may_have_planted_is_not_trusted(open_path
 
 @pytest.fixture(scope="module")
 def store() -> t.Iterator[str]:
-    """A store that every user can read."""
+    """Return a store that every user can read."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         store = Store(f"{folder}/store", 0o755)

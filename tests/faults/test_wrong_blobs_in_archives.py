@@ -39,7 +39,7 @@ from tests.support.archives import (
     pack,
 )
 
-# What only reading a blob shows.
+# Mismatches that are found only by reading a blob.
 WRONG_BLOBS: dict[str, tuple[t.Callable[[], bytes], str]] = {
     "a plain layer of docker's": (lambda: pack(changed(docker(IMAGE, APP), first_layer(docker(IMAGE)), flip_bit)), "layer.tar"),
     "a layer by its digest": (lambda: pack(changed(oci(IMAGE, APP), OCI_LAYER, flip_bit)), OCI_LAYER),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pulls of a layer that breaks off, from registries that honour a Range, ignore it, refuse it or lie about it."""
+"""Pulls of a layer whose transfer breaks off, from registries that honour a Range, ignore it, refuse it or lie about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BROKEN = 50_000
 
 
 def after_a_break(what: str, act: Act, error: str | None = None, times: int = 1_000_000, asked: int = 3) -> Case:
-    """The first answer breaks off, and ACT meets the requests with a Range that follow; the layer is asked for ASKED times at most."""
+    """Return a case in which the first answer breaks off, ACT answers the following requests with a Range, and at most ASKED requests are sent."""
     ranged = Fault(LAYER, acts.on_range(act), times=times, first=2)
     first = Fault(LAYER, acts.cut(BROKEN), times=1)
     return Case(what, first.where, first.act, error, times=1, more=(ranged,), at_most={LAYER: asked}, options={"retries": 3})

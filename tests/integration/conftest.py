@@ -4,7 +4,7 @@
 #
 # Tools: docker-registry htpasswd openssl
 
-"""Real registries for integration tests: started once for the run, on free ports and in private folders, and ended by it."""
+"""Real registries for integration tests. They are started once for a run, on free ports and in private folders, and are stopped at its end."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from tests.support import locks, recorder, registry
 
 @pytest.fixture(scope="session")
 def anonymous(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[registry.Registry]:
-    """A registry without TLS and without users."""
+    """Run a registry without TLS and without users."""
     with registry.running_registry(tmp_path_factory.mktemp("anonymous")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def protected(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[registry.Registry]:
-    """A registry with TLS under an authority of its own, and a user with a password."""
+    """Run a registry with TLS by its own authority, and one user with a password."""
     with registry.running_registry(tmp_path_factory.mktemp("protected"), protected=True) as running:
         yield running
 
 
 @pytest.fixture
 def recording(anonymous: registry.Registry) -> t.Iterator[recorder.Recorder]:
-    """The anonymous registry behind a proxy that notes what is asked."""
+    """Run a recording proxy of the anonymous registry."""
     with recorder.Recorder(anonymous.host).running() as running:
         yield running
 
 
 @pytest.fixture
 def repository(request: pytest.FixtureRequest) -> str:
-    """A repository of the registry that no other test uses."""
+    """Return the name of a repository that no other test uses."""
     name = "".join(character for character in request.node.name.lower() if character.isalnum())
     return f"{request.path.stem}/{name[:100]}"
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
-    """A place for a store, where nothing is yet."""
+    """Return the path of a store that does not exist yet."""
     return str(tmp_path / "store")
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_append: new images from files, on a base or from nothing."""
+"""image_append: new images from files, with or without a base."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOST = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A program, and a folder with a link, a folder and an executable in it."""
+    """Return a folder with a program, and a folder with a link, a subfolder and an executable."""
     folder = tmp_path / "files"
     (folder / "site" / "sub").mkdir(parents=True)
     (folder / "site" / "index.html").write_text("hello")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_load of an archive that lies on the controller, driven by plays."""
+"""image_load of an archive on the controller, run by plays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = "docker.io/library/app:1"
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """An archive in the folder `files` beside the playbook, with more than a summary could hold."""
+    """Return an archive in the folder `files` beside the playbook, which is larger than a summary may be."""
     store = Store(str(tmp_path / "source"))
     make_index("app", size=300_000).put(store, NAME, platforms=["all"])
     make_image("plain", size=300_000).put(store, "localhost/plain:1")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sending one blob to a real registry: in one piece, in chunks, and when the network fails in between."""
+"""Upload one blob to a real registry: in one request, in chunks, and with network failures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def target(recording: Recorder, repository: str) -> Repository:
 
 
 class Content:
-    """SIZE bytes that come in pieces of another length than a chunk's. `opened` is how often they were asked for."""
+    """SIZE bytes in pieces that differ from the chunk size. `opened` counts how often they were read."""
 
     def __init__(self, size: int) -> None:
         self.data = bytes(number * number % 251 for number in range(size))
@@ -52,7 +52,7 @@ def sent(recording: Recorder) -> list[str]:
 
 
 def once(condition: t.Callable[[Noted], bool], status: int) -> t.Callable[[Noted], int | None]:
-    """Fails the first request of which CONDITION is true."""
+    """Return an interceptor that fails the first request for which CONDITION is true."""
     failed: list[Noted] = []
 
     def intercept(noted: Noted) -> int | None:
@@ -124,7 +124,7 @@ def test_a_fault_that_stays_is_told_after_as_many_tries_as_allowed(recording: Re
     with pytest.raises(RegistryError) as caught:
         RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert caught.value.status == 500
-    # The chunk before counted as progress, so that its tries began there.
+    # The previous chunk was progress, so the count of tries began again.
     assert sent(recording).count("PATCH 1000-1999") == 3
 
 

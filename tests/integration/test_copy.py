@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_copy from and to everything: real registries, layouts and archives of our own and of other tools."""
+"""image_copy from any place to any place: real registries, and layouts and archives of ours and of other tools."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def index() -> Image:
     return make_index("copied", PLATFORMS)
 
 
-# Every place that an image can come from, and every one that it can go to.
+# Every kind of source, and every kind of destination.
 
 
 def at_registry(registry: Registry, repository: str, folder: Path) -> str:
@@ -82,7 +82,7 @@ def test_an_image_keeps_its_digest_wherever_it_goes(
 
 
 def held_at(registry: Registry, dest: str) -> dict[str, str | None]:
-    """The names that a destination holds, with their digests, by another way than the module's."""
+    """Read the names and digests at a destination without the module."""
     scheme, _colon, rest = dest.partition(":")
     if scheme == "docker":
         reference = Reference.parse(rest[2:])
@@ -111,7 +111,7 @@ def test_a_docker_archive_is_read_with_the_manifest_made_of_it(anonymous: Regist
     assert anonymous.digest(repository, "1") == done["images"][0]["digest"]
 
 
-# What it costs.
+# Requests and transferred bytes.
 
 
 def test_an_unchanged_copy_costs_one_head_to_each_registry(anonymous: Registry, protected: Registry, repository: str, recording: Recorder) -> None:
@@ -168,7 +168,7 @@ def test_one_task_brings_a_blob_to_a_registry_once(anonymous: Registry, protecte
     assert done["blobs_transferred"] == 5
 
 
-# Parts of images.
+# Platforms of images.
 
 
 def test_one_platform_is_copied_as_its_manifest_and_several_as_a_new_index(anonymous: Registry, repository: str, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_layout_that_has_one_platform_gets_the_others_too(anonymous: Registry,
     assert done["blobs_reused"] == len(make_index("copied", PLATFORMS).sparse("linux/arm64").graph.blobs)
 
 
-# Archives are whole, layouts keep what they have.
+# Archives are replaced as a whole, layouts keep other images.
 
 
 def test_all_images_of_one_file_make_one_archive_and_another_set_replaces_it(anonymous: Registry, repository: str, tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_one_of_several_images_is_taken_by_name_or_digest(anonymous: Registry, r
         assert modules.run("image_copy", options)["images"][0]["digest"] == str(make_image("two").root.digest)
 
 
-# What can't be.
+# Errors.
 
 
 def test_a_damaged_layout_is_refused_by_name_and_the_tag_stays(anonymous: Registry, repository: str, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_copy with signatures and the like, made by the tools that make them, between registries that keep no lists of referrers."""
+"""image_copy of signatures and other referrers, made by real tools, between registries without the referrers API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INSECURE = ("--allow-insecure-registry", "--allow-http-registry")
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
-    """A registry that nothing is in but what is copied there."""
+    """Run a second, empty registry."""
     with running_registry(tmp_path_factory.mktemp("other")) as running:
         yield running
 
@@ -48,12 +48,12 @@ def sign(keys: Path, name: str, *words: str) -> None:
 
 
 def verify(keys: Path, name: str) -> None:
-    """Fails without a good signature."""
+    """Verify the signature of an image with cosign, and fail without a valid one."""
     cosign(keys, "verify", "--key", "cosign.pub", "--insecure-ignore-tlog=true", *INSECURE, name)
 
 
 def attach(folder: Path, name: str, kind: str) -> str:
-    """Attaches a file to an image, and returns the digest of what refers to the image now."""
+    """Attach a file to an image with oras, and return the digest of the new referrer."""
     (folder / f"{kind}.json").write_text(json.dumps({"kind": kind}))
     command = ["oras", "attach", "--plain-http", "--format", "json", "--artifact-type", f"application/vnd.test.{kind}", name, f"{kind}.json"]
     told = json.loads(subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout)
@@ -61,7 +61,7 @@ def attach(folder: Path, name: str, kind: str) -> str:
 
 
 def discovered(name: str) -> set[str]:
-    """The types of what refers to an image."""
+    """Return the artifact types of the referrers of an image."""
     command = ["oras", "discover", "--plain-http", "--format", "json", name]
     told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     found = told.get("referrers") or told.get("manifests") or []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lookup digest, in plays, against real registries."""
+"""The lookup plugin digest, in plays, with real registries."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ FIRST, SECOND = make_image("first"), make_image("second")
 
 
 class LookupFailed(Exception):
-    """The play failed; the text is all that it printed."""
+    """The play failed. The message is its whole output."""
 
 
 def look_up(folder: Path, *names: str, **options: t.Any) -> list[str]:
-    """What the lookup returns in a play with all that `-vvv` shows. Raises LookupFailed."""
+    """Run the lookup in a play with `-vvv`, and return its result and the output. Raises LookupFailed."""
     told = folder / "told"
-    # In a file of their own, since Ansible shows the lines of a playbook about which it complains.
+    # The variables are in a separate file, since Ansible prints the lines of a playbook that contain an error.
     (folder / "variables.json").write_text(json.dumps({"names": names, "options": options}))
     expression = "{{ query('longshore.images.digest', *names, **options) | to_json }}"
     task = {"ansible.builtin.copy": {"content": expression, "dest": str(told), "mode": "0600"}}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A path that is empty is a variable that nobody set: refused by all modules, before anything is done."""
+"""An empty path usually comes from an unset variable: all modules refuse it before they do anything."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_pull over a network that is slow, breaks, and stalls; against a real registry behind a proxy that says what was asked."""
+"""image_pull over a network that is slow, breaks or stalls: a real registry behind a proxy that records requests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LAYER = IMAGE.layers[0]
 
 @pytest.fixture
 def throttle(anonymous: Registry, repository: str) -> t.Iterator[Throttle]:
-    """A slow way to a registry that has the image."""
+    """Run a slow proxy of a registry that has the image."""
     anonymous.put(IMAGE, repository, "1")
     throttle = Throttle(anonymous.host)
     with throttle.running():
@@ -68,7 +68,7 @@ def is_whole(store: str, image: Image = IMAGE) -> bool:
 
 
 def layer_ranges(throttle: Throttle) -> list[tuple[int, int] | None]:
-    """What was asked of the layer: the config is asked for as a whole, and once."""
+    """Return the requested ranges of the layer. The config is fetched once, as a whole."""
     ranges = throttle.asked_ranges()
     ranges.remove(None)
     return ranges
@@ -96,7 +96,7 @@ def test_a_pull_that_was_killed_is_gone_on_with_and_moves_only_the_rest(throttle
     assert asked[0] > MIB
     assert asked[1] == LAYER.size
     assert throttle.sent < LAYER.size - MIB
-    assert results["bytes_transferred"] >= LAYER.size  # a blob that is gone on with counts in full
+    assert results["bytes_transferred"] >= LAYER.size  # a resumed blob counts with its full size
     assert is_whole(store)
 
 
@@ -131,7 +131,7 @@ def test_eight_processes_that_pull_one_layer_fetch_it_once(throttle: Throttle, r
     assert is_whole(store)
 
 
-# Large blobs, of which the sizes are made small here.
+# Large blobs, with small limits for the size.
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def _in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pull(throttle: Throttle, repository: str, store: str, retries: int = 5, concurrency: int = 4) -> list[str]:
-    """A pull within this process; returns the messages of its errors."""
+    """Pull in this process, and return the error messages."""
     registries = Registries(ClientSettings(default=HostSettings(plain_http=True), retries=retries, concurrency=concurrency))
     host = Platform.parse(HOST)
     with Workers(concurrency) as workers:
@@ -216,7 +216,7 @@ def test_pieces_that_break_off_are_taken_up_and_what_has_come_is_not_asked_for_a
 
 @contextlib.contextmanager
 def silent_registry() -> t.Iterator[str]:
-    """Takes connections, and never says anything."""
+    """Run a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         kept: list[socket.socket] = []
 
@@ -242,7 +242,7 @@ def test_a_registry_that_says_nothing_is_given_up_after_the_timeout(store: str) 
         assert time.monotonic() - began < 20
 
 
-# Complaints.
+# Rate limits.
 
 
 def test_a_host_that_has_too_many_requests_gets_fewer_at_once_and_all_are_answered() -> None:

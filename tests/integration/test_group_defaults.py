@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options that are set once for all modules of the group."""
+"""Options set for all modules by module_defaults of the action group."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A user's home folder where the environment says nothing of it: an empty HOME, as some services and cron have it, is none."""
+"""The home folder of the user if the environment does not set it: an empty HOME, as in some services and cron, counts as unset."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A lock file in a folder like /tmp, where another user has planted something under its name."""
+"""A lock file in a folder like /tmp, in which another user has planted an entry under its name."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_info and image_history_info on a store."""
+"""image_info and image_history_info of a store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLAIN = "docker.io/library/plain:1"
 
 @pytest.fixture
 def filled(store: str) -> str:
-    """A store with a sparse index of two names, a plain image, and one without a name."""
+    """Return a store with a sparse index under two names, a plain image, and an image without a name."""
     make_index("app", (HOST, OTHER)).sparse(HOST).put(Store(store), NAME, "quay.io/team/app:2", platforms=[HOST])
     make_image("plain", platform=OTHER).put(Store(store), "docker.io/library/plain:1")
     make_image("moved").put(Store(store), "docker.io/library/moved:1")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_lock against a real registry whose tags move."""
+"""image_lock with a real registry whose tags move."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.locks import HOST, OTHER, LockScene, first, second
 from tests.support.recorder import Recorder
 from tests.support.registry import PASSWORD, USER, Registry, free_port
 
-# Each state, as Ansible would run it.
+# The states: each prepares registry and lock file, and returns the options.
 
 
 def nothing_locked(locking: LockScene) -> dict[str, t.Any]:
@@ -140,7 +140,7 @@ def test_check_mode_predicts_the_run_that_follows_and_a_second_run_changes_nothi
         assert f"{stat.S_IMODE(locking.path.stat().st_mode):04o}" == options["mode"]
 
 
-# What is written.
+# The lock file.
 
 
 def test_the_file_tells_what_a_name_stands_for_and_when_that_was_found(locking: LockScene) -> None:
@@ -216,7 +216,7 @@ def test_a_name_that_is_no_longer_asked_for_leaves_the_file_and_that_is_told(loc
     assert not results["images"][0]["changed"]
 
 
-# What is asked.
+# Requests.
 
 
 def test_what_is_locked_costs_one_head_and_a_digest_nothing(locking: LockScene, recording: Recorder) -> None:
@@ -229,7 +229,7 @@ def test_what_is_locked_costs_one_head_and_a_digest_nothing(locking: LockScene, 
     assert recording.lines == [f"HEAD /v2/{locking.repository}/manifests/1"]
 
 
-# What goes wrong.
+# Errors.
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role mirror, by its playbook: from one real registry to another."""
+"""The role mirror, run by its playbook, from one real registry to another."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def digest(image: Image) -> str:
 
 
 def tag_of(image: Image, ending: str = "") -> str:
-    """The tag under which signatures of an image are."""
+    """Return the tag that cosign uses for signatures of an image."""
     return f"{digest(image).replace(':', '-')}{ending}"
 
 
@@ -41,7 +41,7 @@ def mirror(home: Path, *words: str, **variables: t.Any) -> Play:
 
 @dataclasses.dataclass
 class Scene:
-    """An upstream and a private registry, and a list of what is wanted."""
+    """An upstream and a private registry, and a list of wanted images."""
 
     upstream: Registry
     private: Registry
@@ -49,7 +49,7 @@ class Scene:
 
     @property
     def lock(self) -> dict[str, str]:
-        """The digest of each name in the lock file."""
+        """Return the digest of each name in the lock file."""
         return {name: entry["digest"] for name, entry in json.loads(Path(self.variables["mirror_lock_file"]).read_text())["images"].items()}
 
     @property
@@ -67,7 +67,7 @@ class Scene:
 
     @property
     def data(self) -> dict[str, t.Any]:
-        """Every file that the private registry keeps."""
+        """Return every file of the private registry."""
         return snapshot(self.private.folder / "data")
 
 
@@ -134,7 +134,7 @@ def test_what_is_wanted_is_copied_once_locked_and_pruned_when_it_is_not_wanted_a
 
 
 def test_a_tag_that_can_not_be_deleted_alone_stays_and_is_told(scene: Scene) -> None:
-    """CNCF Distribution 2.8 deletes a manifest with all of its tags."""
+    """CNCF Distribution 2.8 deletes a manifest together with all of its tags."""
     name, there = f"{scene.upstream.host}/mirror/tool", scene.private.put(TOOL, "hub/mirror/tool", "1")
     scene.private.tag(TOOL, "hub/mirror/tool", "old")
     variables = {"mirror_images": [{"name": f"{name}:1"}], "mirror_destination": f"{scene.private.host}/hub/", "mirror_prune": True}
@@ -145,7 +145,7 @@ def test_a_tag_that_can_not_be_deleted_alone_stays_and_is_told(scene: Scene) -> 
 
 
 def test_an_image_that_is_wanted_by_its_digest_is_not_deleted_with_a_tag_that_is_not(scene: Scene) -> None:
-    """A registry deletes a manifest with its tags, so the tag has to stay."""
+    """The registry deletes a manifest together with its tags, so the tag must stay."""
     scene.private.put(TOOL, "hub/mirror/tool", "old")
     scene.private.put(VERSIONS["1.0"], "hub/mirror/tool", "older")
     entry = {"name": f"{scene.upstream.host}/mirror/tool@{digest(TOOL)}"}

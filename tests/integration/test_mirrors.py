@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Mirrors: pull-through caches, fallback, and what the host's own configuration says."""
+"""Mirrors: pull-through caches, fallback to the registry, and the configuration of the host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHER = make_image("elsewhere", 1)
 
 
 class Places(t.NamedTuple):
-    """An upstream registry and a mirror, each behind a recorder; `name` is the image's name at the upstream, where IMAGE is."""
+    """An upstream registry and a mirror, each behind a recorder. `name` is the name of IMAGE at the upstream."""
 
     upstream: Recorder
     mirror: Recorder
@@ -97,7 +97,7 @@ def test_only_mirrors_are_asked_where_the_task_says_so(places: Places, store: st
 
 
 def test_a_mirror_may_be_for_digests_alone(places: Places, second: Registry, repository: str, store: str) -> None:
-    second.put(OTHER, repository, "1")  # an old image under the tag that has moved on
+    second.put(OTHER, repository, "1")  # the mirror has an old image under the tag
     second.put(IMAGE, repository, "new")
     done = modules.run("image_pull", places.options(store, resolve_tags=False))
     assert done["images"][0]["digest"] == str(IMAGE.root.digest)
@@ -156,7 +156,7 @@ def test_a_pull_through_cache_serves_what_it_has_when_the_registry_is_cut_off(tm
         with running_registry(tmp_path / "cache", proxy={"remoteurl": f"http://{host}"}) as cache:
             options = {"registries": [{"name": host, "mirrors": [{"url": f"http://{cache.host}"}]}], "retries": 1}
             modules.run("image_pull", {"store": str(tmp_path / "first"), "name": [f"{host}/cut/kept:1"], **options})
-            time.sleep(1)  # the cache takes the blobs in after it has passed them on
+            time.sleep(1)  # the cache stores blobs after it has sent them
             upstream.stop()
             done = modules.run("image_pull", {"store": store, "name": [f"{host}/cut/kept:1"], **options})
             assert done["images"][0]["digest"] == str(IMAGE.root.digest)
@@ -166,7 +166,7 @@ def test_a_pull_through_cache_serves_what_it_has_when_the_registry_is_cut_off(tm
             assert cache.host in failed["msg"]
 
 
-# The host's own configuration.
+# The configuration of the host.
 
 
 def test_mirrors_of_podmans_configuration_are_asked(places: Places, second: Registry, repository: str, store: str, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role bundle and the playbooks airgap_export and airgap_import: from a registry into a file, and from the file to where that registry isn't reached."""
+"""The role bundle and the playbooks airgap_export and airgap_import: from a registry into a file, and from it to hosts without access to that registry."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def play(name: str, home: Path, *words: str, **variables: t.Any) -> Play:
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """A bundle of two images: as check mode foresaw it, as it was written, and what a second run made of it."""
+    """A bundle of two images, with the output of check mode, of the export, and of a second export."""
 
     folder: Path
     names: list[str]
@@ -50,7 +50,7 @@ class Exported:
         return self.folder / "out" / "images.tar"
 
     def copied_to(self, folder: Path) -> Path:
-        """The bundle on the far side."""
+        """Copy the bundle to a folder, as to the disconnected side."""
         shutil.copytree(self.bundle.parent, folder / "media")
         return folder / "media" / "images.tar"
 
@@ -71,7 +71,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory, anonymous: Registry) -> E
 
 @pytest.fixture(scope="module")
 def private(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
-    """The registry of the far side."""
+    """Run the registry of the disconnected side."""
     with running_registry(tmp_path_factory.mktemp("private")) as running:
         yield running
 
@@ -174,7 +174,7 @@ def test_what_is_imported_has_its_digests_in_the_store_and_in_the_registry_of_th
     assert foreseen.went("longshore.images.preload : Load the missing images") == ["changed"]
     assert foreseen.went("Report the push that follows") == ["changed"]
     assert not snapshot(tmp_path / "store")
-    # Only a part of the index is here, which a registry doesn't take under its digest.
+    # The bundle has only one platform of the index, and a registry doesn't accept that under the digest of the index.
     first = play("airgap_import", tmp_path, **variables, airgap_platforms=["linux/amd64"])
     assert first.status == 0, first.output
     assert digests(tmp_path, *exported.names) == [digest(APP), digest(TOOL)]
@@ -195,7 +195,7 @@ def replace(bundle: Path, old: str, new: str) -> None:
 
 
 def forget(bundle: Path) -> None:
-    """The lock file of another bundle, with only one of the images."""
+    """Replace the lock file by that of another bundle with only one of the images."""
     path = Path(f"{bundle}.lock.json")
     lock = json.loads(path.read_text())
     lock["images"].popitem()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbooks by their names, from the collection as it is built and installed."""
+"""The playbooks, run by their names from the built and installed collection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IMAGE: Image = make_index("playbooks", layers=1)
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the collection alone."""
+    """Build the collection, install it into an empty folder, and return the folder."""
     folder = tmp_path_factory.mktemp("installed")
     galaxy = {**os.environ, "HOME": str(folder), "ANSIBLE_COLLECTIONS_PATH": str(folder), "LC_ALL": "C.UTF-8"}
     for words in (["build", str(ROOT), "--output-path", str(folder)], ["install", f"{folder}/longshore-images-0.1.0.tar.gz", "-p", str(folder)]):
@@ -62,7 +62,7 @@ MISSPELT = {
     "retention": "retention_host (retention_hosts?)",
     "quickstart": "quickstart_regisry (quickstart_registry?)",
 }
-# What must be given before anything can be misspelt.
+# The variables that each playbook requires.
 REQUIRED: dict[str, dict[str, t.Any]] = {
     "mirror": {"mirror_images": [{"name": "app"}], "mirror_destination": "127.0.0.1:1/"},
     "airgap_export": {"bundle_path": "/b.tar"},

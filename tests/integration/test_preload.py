@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook preload_fleet, and so the role preload, on hosts that are this machine. One play is for many cases: each is a host."""
+"""The playbook preload_fleet and its role preload, on hosts that are all this machine. One play covers many cases: each host is a case."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def digest(text: str) -> str:
 
 
 def write_bundle(path: Path, *names: str) -> str:
-    """Pulls images, and makes a bundle of them with lock file and checksum."""
+    """Pull images, and write a bundle of them with lock file and checksum."""
     store = str(path.parent / "bundled")
     modules.run("image_pull", {"name": list(names), "store": store})
     modules.run("image_save", {"name": list(names), "store": store, "path": str(path)})
@@ -125,7 +125,7 @@ def empty_lock_file(bundle: Path) -> None:
     Path(f"{bundle}.lock.json").write_text('{"images": {}}')
 
 
-# By the name of the host, how a bundle is spoilt, and what is told.
+# By host name: the damage of the bundle, and the expected message.
 BAD_BUNDLES: dict[str, tuple[t.Callable[[Path], None], str]] = {
     "half": (cut, "it was copied only partially, or is another file"),
     "altered": (alter, "it was copied only partially, or is another file"),
@@ -209,7 +209,7 @@ def test_one_host_goes_first_where_that_is_asked_for_and_passwords_are_told_to_n
     assert told.count("failed", "second") == 1
     assert '"error": "denied"' in told.output
     assert told.output.count("PLAY [Preload the fleet]") == 2
-    # Neither as it is nor with its last letter escaped.
+    # Search for it plain and with its last letter escaped.
     assert not [password for password in passwords.values() if password[:-1] in told.output]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a user sees of a long task while it runs, at a terminal and elsewhere."""
+"""The progress display of a long task, at a terminal and elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LINE = r"localhost: pull {name}: \d+ %, [\d.]+ [kM]?B of 3\.0 MB, [\d.]+ [kM]?B/
 
 @pytest.fixture(scope="module")
 def slow(anonymous: Registry) -> t.Iterator[Throttle]:
-    """A registry whose image of 3 MB takes three seconds."""
+    """Run a slow proxy: the image of 3 MB takes three seconds."""
     anonymous.put(make_image("slow", layers=1, size=3_000_000), "progress", "1")
     throttle = Throttle(anonymous.host, rate=1_000_000)
     with throttle.running():
@@ -35,7 +35,7 @@ def slow(anonymous: Registry) -> t.Iterator[Throttle]:
 
 @pytest.fixture(autouse=True)
 def temporary(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
-    """Where temporary files, and the controller's socket, go, on the controller and on the host; in the end none is there."""
+    """Return the temporary folder of controller and host, which also has the controller's socket, and check at the end that it is empty."""
     with short_folder() as folder:
         monkeypatch.setenv("TMPDIR", str(folder))
         monkeypatch.setattr(tempfile, "tempdir", None)

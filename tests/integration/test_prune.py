@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_prune on a store."""
+"""image_prune of a store."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def aged(number: int, days: float | None) -> Image:
 
 
 def other() -> Image:
-    """One that no rule by age takes."""
+    """Return an image that no rule by age deletes."""
     return make_image("other", created=None)
 
 
@@ -56,7 +56,7 @@ def put_garbage(store: str, image: Image) -> None:
 
 
 def sizes(store: str) -> int:
-    """All that a store takes but its index and its record."""
+    """Return the size of all files of a store except its index and its record of verified blobs."""
     files = [Path(folder, file) for folder, _folders, names in os.walk(store) for file in names]
     counted = [
         file for file in files if not file.is_symlink() and not {"blobs", "tmp", "leases", "partials"}.isdisjoint(file.relative_to(store).parts)
@@ -65,11 +65,11 @@ def sizes(store: str) -> int:
 
 
 def left(store: str) -> set[str]:
-    """The names that are there, and the digests of the unnamed images."""
+    """Return the names in the store, and the digests of the unnamed images."""
     return {entry.label for entry in Store(store).index.entries}
 
 
-# States, each with the options that are tried, and how many bytes must go at least. `other:1` stays in all of them.
+# The states: each returns options, and the least number of bytes to delete. `other:1` stays in all of them.
 
 
 def nothing_to_do(store: str) -> Options:
@@ -311,7 +311,7 @@ def test_content_that_an_index_lists_but_no_reader_knows_stays(store: str) -> No
 
 
 def signature(of: Image) -> Image:
-    """A manifest about OF, as signing tools write it."""
+    """Return a manifest with the subject OF, as signing tools write it."""
     config = b"{}"
     manifest = encode_canonical(
         {

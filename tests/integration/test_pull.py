@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_pull against a real registry."""
+"""image_pull from a real registry."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OTHER = "linux/arm64" if HOST == "linux/amd64" else "linux/amd64"
 
 @dataclasses.dataclass
 class Scene:
-    """A registry and a store for one test, and shorthands for what is done with them."""
+    """A registry and a store for one test, with shorthands for common steps."""
 
     registry: Registry
     repository: str
@@ -226,7 +226,7 @@ def test_an_image_that_loses_its_name_stays_unnamed(scene: Scene) -> None:
     assert [row["digest"] for row in unnamed] == [str(first().root.digest)]
 
 
-# What is asked.
+# Requests.
 
 
 def test_an_unchanged_tag_costs_one_head_and_no_get(scene: Scene, recording: Recorder) -> None:
@@ -338,7 +338,7 @@ def test_a_plain_manifest_of_another_platform_is_a_warning_or_an_error_when_a_pl
     assert modules.fail("image_pull", scene.options(platform=[HOST]))["error"] == "platform_missing"
 
 
-# What goes wrong.
+# Errors.
 
 
 @pytest.mark.parametrize("name", ["docker.io/UPPER/case", "a:b:c", "sha256:" + "0" * 64, "0" * 64, "", "a@sha256:short", "a b", "ä"])

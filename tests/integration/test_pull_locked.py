@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_pull with what image_lock wrote, against a real registry whose tags move."""
+"""image_pull with a lock file of image_lock, from a real registry whose tags move."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_push against a real registry."""
+"""image_push to a real registry."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_an_unchanged_push_costs_one_head(anonymous: Registry, repository: str, 
 
 
 def other_repository_holds_it(registry: Registry, repository: str, store: Store) -> str:
-    """A first push that this store has made; returns where the same image is to go next."""
+    """Push the image from this store to one repository, and return the name of another repository."""
     index().put(store, NAME, platforms=["all"])
     modules.run("image_push", {"name": NAME, "destination": f"{registry.host}/{repository}/first:1", "store": store.path})
     return f"{registry.host}/{repository}/second:1"

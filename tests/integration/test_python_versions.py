@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Modules run on every Python that managed hosts may have, as far as it is found on this machine."""
+"""Modules on every Python version that managed hosts may have and this machine has."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_an_image_is_made_saved_loaded_and_verified(python: str, tmp_path: Path)
     ]
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
     defaults = {"group/longshore.images.images": {"store": str(tmp_path / "store")}}
-    # The digest is the same whatever made the image: that is the promise.
+    # The digest must not depend on the Python version.
     digest = modules.run("image_append", {**append, "store": str(tmp_path / "other")})["images"][0]["digest"]
     (tmp_path / "play.json").write_text(json.dumps([{**play, "module_defaults": defaults, "vars": {"digest": digest}}]))
     command = ["ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={python}", str(tmp_path / "play.json")]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""playbooks/quickstart.yml as a user runs it, with a HOME of its own."""
+"""playbooks/quickstart.yml as a user runs it, with a private HOME."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def answers(port: int) -> bool:
 
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:
-    """All that lies below FOLDER, with sizes and times; what Ansible keeps for itself apart."""
+    """Return everything below FOLDER with sizes and times, except Ansible's own files."""
     found = (path for path in folder.rglob("*") if ".ansible" not in path.parts)
     return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in found}
 
 
 @dataclasses.dataclass(frozen=True)
 class Twice:
-    """Two whole runs, one after the other, on the same folder."""
+    """The output of two runs on the same folder."""
 
     home: Path
     port: int
@@ -128,7 +128,7 @@ def test_a_registry_and_an_image_that_are_given(tmp_path: Path, anonymous: Regis
     assert anonymous.digest("copies/given/app", "1") == anonymous.digest("given/app", "1")
     second = quickstart(tmp_path, **variables)
     assert second.status == 0, second.output
-    assert second.recap["changed"] == 4  # the further name comes and goes, and so does the image
+    assert second.recap["changed"] == 4  # the second name is added and removed, and so is the image
     foreseen = quickstart(tmp_path, "--check", **variables)
     assert foreseen.recap["changed"] == 1
     assert foreseen.summary["push"] == foreseen.summary["pull"] == "unchanged, nothing moved"
@@ -148,7 +148,7 @@ def test_a_failure_ends_the_registry(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_busybox_is_told_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No program is static, and packages can't be reached: one line says so, before anything was started."""
+    """Without a static program and without access to packages, one line says so before anything is started."""
     for name, words in {"ldd": "libc.so.6 => /lib/libc.so.6", "apt-get": "E: Unable to locate package busybox-static"}.items():
         tool = tmp_path / "bin" / name
         tool.parent.mkdir(exist_ok=True)

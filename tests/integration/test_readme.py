@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""README.md is true: its commands run, its playbooks are valid, its tables are complete, its links lead somewhere."""
+"""README.md is correct: its commands run, its playbooks are valid, its tables are complete, and its links work."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tests.unit.test_documentation import MODULES, arguments, own_tasks, validat
 
 TEXT = (ROOT / "README.md").read_text()
 PLAYBOOK = yaml.safe_load((ROOT / "playbooks" / "quickstart.yml").read_text())[0]
-# What the quickstart leaves in its folder; the commands for other tools read it.
+# The folder that the quickstart leaves, which the commands of other tools read.
 PULLED = f"127.0.0.1:{PLAYBOOK['vars']['registry_port']}/quickstart/busybox:1"
 
 
 @dataclasses.dataclass(frozen=True)
 class Fence:
-    """A block of code: its language, the line of text before it, and what is in it."""
+    """A block of code: its language, the line of text before it, and its content."""
 
     language: str
     before: str
@@ -54,7 +54,7 @@ def section(title: str) -> str:
 
 
 def first_column(text: str) -> list[str]:
-    """The words in code of the first cell of each row of a table."""
+    """Return the code words in the first cell of each row of a table."""
     rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
     return [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
 
@@ -72,10 +72,10 @@ def test_the_commands_of_dev_exist() -> None:
 
 
 def test_the_commands_run(tmp_path: Path) -> None:
-    """In order, as they stand, in a copy of the checkout where the README says so and else in an empty folder.
+    """Run the commands in order and unchanged, in a copy of the checkout where README.md says so, and otherwise in an empty folder.
 
-    Those of ./dev are tests and quickstart, which test themselves. A playbook is only parsed here. The HOME is the test's, and so is
-    what podman and buildah store.
+    The commands of ./dev are not run: they run tests and the quickstart. Playbooks are only parsed. HOME is a folder of the test, and so is
+    the storage of podman and buildah.
     """
     needed("ansible-galaxy", "ansible-playbook", "buildah", "git", "oras", "podman", "skopeo", "umoci")
     home, checkout, elsewhere = tmp_path / "home", tmp_path / "checkout", tmp_path / "elsewhere"

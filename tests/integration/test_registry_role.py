@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role registry on this machine: what it foresees on a fresh one, and what it refuses before anything changes."""
+"""The role registry on this machine: its check mode on a fresh host, and the values that it refuses before anything changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.registry import free_port, make_authority, needed
 
 
 def fleet(folder: Path, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> Fleet:
-    """Hosts whose registry is in a folder of their own, and beside it a playbook that runs the role."""
+    """Create hosts, each with a folder for its registry, and a playbook that runs the role."""
     needed("docker-registry", "htpasswd")
     (folder / "site.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["longshore.images.registry"]}]))
     return Fleet(folder, "registry_folder", hosts)

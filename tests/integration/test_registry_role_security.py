@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role registry promises on a host that it shares with other users."""
+"""The security promises of the role registry on a host with other users."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FILES = ROOT / "roles" / "registry" / "files"
 
 
 def fleet(folder: Path, **variables: t.Any) -> Fleet:
-    """One host whose registry is in FOLDER/host/store, and the playbook site.yml that runs the role there."""
+    """Create one host whose registry is in FOLDER/host/store, and the playbook site.yml that runs the role."""
     needed("docker-registry", "htpasswd")
     (folder / "site.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["longshore.images.registry"]}]))
     return Fleet(folder, "registry_folder", {"host": {"registry_port": free_port(), **variables}})
@@ -39,7 +39,7 @@ def fleet(folder: Path, **variables: t.Any) -> Fleet:
 
 @contextlib.contextmanager
 def running_role(machine: Fleet) -> t.Iterator[Path]:
-    """Run the role, and end its registry afterwards. Yields the registry's folder."""
+    """Run the role, yield the folder of the registry, and stop the registry afterwards."""
     done = machine.run(machine.folder / "site.yml")
     try:
         assert done.status == 0, done.output
@@ -51,7 +51,7 @@ def running_role(machine: Fleet) -> t.Iterator[Path]:
 
 @contextlib.contextmanager
 def running_filler(data: Path) -> t.Iterator[dict[str, t.Any]]:
-    """The one-time registry that the role fills a cache with, and what it printed."""
+    """Run the temporary registry with which the role fills a cache, and yield it and its output."""
     needed("docker-registry", "htpasswd")
     data.mkdir()
     config = {"version": "0.1", "storage": {"filesystem": {"rootdirectory": str(data)}}, "http": {"addr": "127.0.0.1:0"}}
@@ -124,7 +124,7 @@ def test_the_unit_is_rated_below_2_5_by_systemd(variables: dict[str, t.Any], tmp
 
 
 def allowed_calls(unit: Path) -> set[str]:
-    """The system calls that a unit's filter allows."""
+    """Return the system calls that the filter of a unit allows."""
 
     def members(group: str) -> set[str]:
         if not group.startswith("@"):
@@ -140,7 +140,7 @@ def allowed_calls(unit: Path) -> set[str]:
     return allowed
 
 
-# Go's runtime calls these all the time: to trace them would take a minute.
+# The runtime of Go uses these constantly: tracing them would take a minute.
 FREQUENT = ("epoll_pwait", "futex", "nanosleep")
 
 
@@ -171,7 +171,7 @@ def test_the_server_needs_no_more_than_the_unit_allows(tmp_path: Path, monkeypat
         protected.put(image, "team/app", "1")
         protected.request("DELETE", f"team/app/manifests/{image.root.digest}")
     calls = "".join(path.read_text() for path in tmp_path.glob("calls.*"))
-    # execve is systemd's own: the filter is loaded before it.
+    # systemd itself calls execve after it has loaded the filter.
     needed_calls = set(re.findall(r"^\d+ +(\w+)\(", calls, re.MULTILINE)) - {"execve"} | set(FREQUENT)
     assert {"openat", "accept4", "renameat"} <= needed_calls
     assert needed_calls <= allowed_calls(unit)
@@ -182,7 +182,7 @@ def test_the_server_needs_no_more_than_the_unit_allows(tmp_path: Path, monkeypat
 
 
 def run_action(action: str, options: dict[str, t.Any]) -> subprocess.CompletedProcess[str]:
-    """One step of the role on this host, without a play."""
+    """Run one action of the role on this host, without a play."""
     command = [sys.executable, str(FILES / "registry.py"), action]
     return subprocess.run(command, input=json.dumps(options), capture_output=True, text=True, check=False, env=environment(), timeout=60)
 
@@ -196,7 +196,7 @@ def folder_options(folder: Path, owner: int) -> dict[str, t.Any]:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A folder and a file in it that belong to root, outside of the registry's folder."""
+    """Create a folder and a file of root outside of the registry's folder."""
     needs_root()
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "file").write_text("root's")
@@ -204,7 +204,7 @@ def outside(tmp_path: Path) -> Path:
 
 
 def owned_data(folder: Path) -> Path:
-    """A folder of images that belongs to the old account, with an image's files in it."""
+    """Create a data folder of the old account with the files of an image."""
     data = folder / "data"
     (data / "docker" / "blobs").mkdir(parents=True)
     (data / "docker" / "blobs" / "data").write_text("image")
@@ -234,7 +234,7 @@ def test_a_hard_link_to_a_file_of_another_user_is_refused(tmp_path: Path, outsid
     assert refused.returncode == 1
     assert f"{data}/docker/planted is a hard link to a file that belongs to another user (number 0): remove it." in refused.stderr
     assert (outside / "file").stat().st_uid == 0
-    # The folder itself changes hands last, so that the next run goes on.
+    # The folder itself gets the new owner last, so that the next run resumes.
     assert data.stat().st_uid == OLD
     (data / "docker" / "planted").unlink()
     done = run_action("folders", folder_options(tmp_path / "registry", NEW))
@@ -263,7 +263,7 @@ def test_a_link_of_root_to_another_disk_still_works(tmp_path: Path) -> None:
     assert {path.stat().st_uid for path in (disk, *disk.rglob("*"))} == {NEW}
 
 
-# Run by the old account while root gives the images away: it swaps folders and files for links as fast as it can.
+# The old account runs this while root changes the owner: it replaces folders and files by links as fast as it can.
 SWAPPER = """
 import os, sys
 folder, outside = sys.argv[1:]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`./dev release` makes a tarball that is small, complete and tried, or it changes nothing."""
+"""`./dev release` builds a tarball that is small, complete and tested, or changes nothing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def release(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A clean git checkout of what is here now."""
+    """Create a clean git checkout of the current files."""
     needed("git")
     folder = tmp_path / "checkout"
     copy_checkout(folder)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_info and image_history_info with `remote`, against real registries."""
+"""image_info and image_history_info with `remote`, for real registries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def index() -> Image:
 
 @pytest.fixture
 def name(anonymous: Registry, recording: Recorder, repository: str) -> str:
-    """An index at a registry, by a name whose requests are noted."""
+    """Push an index, and return a name whose requests are recorded."""
     anonymous.put(index(), repository, "1")
     return f"{recording.host}/{repository}:1"
 

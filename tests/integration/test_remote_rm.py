@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_rm with `remote`, against real registries."""
+"""image_rm with `remote`, for real registries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DIGEST = str(IMAGE.root.digest)
 
 @pytest.fixture
 def base(anonymous: Registry, repository: str) -> str:
-    """A repository with one image under `1`, and another under `other`."""
+    """Create a repository with one image under `1`, and another under `other`."""
     anonymous.put(IMAGE, repository, "1")
     anonymous.put(OTHER, repository, "other")
     return f"{anonymous.host}/{repository}"
@@ -34,7 +34,7 @@ def base(anonymous: Registry, repository: str) -> str:
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
-    """A store that is never made."""
+    """Return the path of a store, and check that it is never created."""
     return str(tmp_path / "store")
 
 
@@ -100,7 +100,7 @@ def test_a_registry_that_can_not_delete_a_tag_alone_keeps_all_and_the_others_are
 
 
 def deleting_single_tags(registry: Registry, repository: str) -> Recorder:
-    """A registry that deletes single tags, as the specification has it: in front of one that can't, the tag's file is moved away."""
+    """Run a registry that deletes single tags as the specification says: a proxy that moves the tag's file away, since the registry behind it can't."""
     tags_folder = registry.folder / "data/docker/registry/v2/repositories" / repository / "_manifests/tags"
 
     def delete(noted: Noted) -> int | None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook report, and so the role, on hosts that are this machine."""
+"""The playbook report and its role, on hosts that are all this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ APP = "docker.io/library/app:1"
 
 @dataclasses.dataclass(frozen=True)
 class Fleet:
-    """Hosts in a folder: the first can't be reached, one has a broken store, one an image, one nothing. The page is written beside them."""
+    """Hosts in a folder: the first can't be reached, one has a broken store, one has an image, one has nothing. The page is written beside them."""
 
     folder: Path
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a managed host needs: `requests` for registries, and for nothing else."""
+"""A managed host needs `requests` for registries, and for nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = "docker.io/library/app:1"
 
 @pytest.fixture
 def without_libraries(tmp_path: Path) -> dict[str, str]:
-    """An environment in which neither requests nor zstandard can be imported."""
+    """Return an environment in which neither requests nor zstandard can be imported."""
     for name in ("requests", "urllib3", "zstandard"):
         (tmp_path / "poison" / name).mkdir(parents=True)
         (tmp_path / "poison" / name / "__init__.py").write_text(f"raise ImportError('no {name} here')\n")
@@ -80,7 +80,7 @@ def test_a_host_without_requests_is_told_so(store: str, without_libraries: dict[
     results = modules.attempt(name, {**where, **options}, env=without_libraries)
     assert results["error"] == "missing_library"
     assert "requests" in results["msg"]
-    # Where it is missing, for which Python, and what to install: a host may have several Pythons, and Ansible chose one of them.
+    # The message names the host, the Python and the package, since a host may have several Pythons.
     for word in (socket.gethostname(), sys.executable, "python3-requests", "no requests here"):
         assert word in results["msg"]
 

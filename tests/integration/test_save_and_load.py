@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_save and image_load: what one writes the other reads, and files that are there already are left alone."""
+"""image_save and image_load: one reads the files of the other, and existing files with the right content are not written again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def plain() -> Image:
 
 @pytest.fixture
 def filled(store: str) -> str:
-    """A store with an index of which both platforms are here, and a plain image."""
+    """Return a store with a complete index of two platforms, and a plain image."""
     app().put(Store(store), APP, platforms=["all"])
     plain().put(Store(store), PLAIN)
     return store
@@ -213,7 +213,7 @@ def test_an_attribute_that_can_not_be_set_has_a_stable_cause(filled: str, tmp_pa
 def test_a_program_in_the_current_folder_does_not_set_an_attribute(filled: str, tmp_path: Path) -> None:
     (tmp_path / "chattr").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     (tmp_path / "chattr").chmod(0o755)
-    # Modules of these tests run in the root folder.
+    # The modules of these tests run in the root folder.
     path = f"{str(tmp_path)[1:]}:.:{os.environ['PATH']}"
     modules.attempt("image_save", saving(filled, tmp_path / "archive", attributes="d"), env={"PATH": path})
     assert not (tmp_path / "ran").exists()
@@ -458,7 +458,7 @@ def test_a_load_that_meets_a_bad_blob_loads_nothing_at_all(archive: Path, tmp_pa
     assert left == {digest.hex for digest in make_image("mine", platform=HOST).digests}
 
 
-# Looking into an archive.
+# Information about an archive.
 
 
 def test_an_archive_is_told_of_as_the_store_would_be_after_loading_it(archive: Path, filled: str) -> None:

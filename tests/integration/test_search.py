@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_search_info against real registries, and against what stands in for docker.io."""
+"""image_search_info of real registries, and of a replacement for docker.io."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHARED = make_image("searched", 1)
 
 @pytest.fixture(scope="session")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
-    """A registry with 150 repositories, of which it shows 100 at once and refuses to show more, and one that has many tags."""
+    """Run a registry with 150 repositories, one of them with many tags. It lists 100 at a time and refuses larger pages."""
     with running_registry(tmp_path_factory.mktemp("catalog"), catalog={"maxentries": 100}) as registry:
         registry.put(SHARED, "team/app", VERSIONS[0])
         team = registry.folder / "data/docker/registry/v2/repositories/team"
@@ -127,14 +127,14 @@ def test_tags_of_several_repositories_are_told_with_each(catalog: Registry) -> N
 
 @pytest.fixture(scope="session")
 def hub_rows() -> list[dict[str, t.Any]]:
-    """More than two pages of 100, with the stars in no order."""
+    """Return more than two pages of 100 rows, not sorted by stars."""
     rows = [row(f"team{number}/nginx-{number}", number * 37 % 251) for number in range(230)]
     return [row("nginx", 20000, True, "Official build of \x1b[31mNginx."), *rows, row("no name/nginx", 5), row("redis", 13000, True)]
 
 
 @pytest.fixture
 def hub(hub_rows: list[dict[str, t.Any]], protected: Registry) -> t.Iterator[tuple[Hub, dict[str, t.Any]]]:
-    """What stands in for docker.io, and the options by which it is reached: the search, and a registry that wants a user."""
+    """Run a replacement for docker.io, with its search and a registry that requires a login, and return the options that reach it."""
     search_server = Hub(hub_rows)
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(search_server.running(protected.folder))
@@ -209,7 +209,7 @@ def test_an_answer_that_is_no_search_is_refused(hub: tuple[Hub, dict[str, t.Any]
     assert "docker.io" in results["msg"]
 
 
-# Registries that show no catalog, and what goes wrong.
+# Registries without a catalog, and errors.
 
 
 def test_a_registry_without_a_catalog_tells_of_the_repository_that_is_called_so(catalog: Registry) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_tag and image_rm on a store."""
+"""image_tag and image_rm of a store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHER = "docker.io/library/other:1"
 
 @pytest.fixture
 def filled(store: str) -> Store:
-    """A store with an image under NAME, and another under OTHER."""
+    """Return a store with one image under NAME, and another under OTHER."""
     image().put(Store(store), NAME)
     make_image("other").put(Store(store), OTHER)
     return Store(store)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A registry that wants bearer tokens: CNCF Distribution, with a token server of the tests."""
+"""A registry that requires bearer tokens: CNCF Distribution, with a token server of the tests."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(folder: Path, tmp_path: Path) -> t.Iterator[Place]:
-    """With `public/app:1` and `private/app:1` in it."""
+    """Run a registry with `public/app:1` and `private/app:1`."""
     tokens = TokenServer(folder, "publisher", PASSWORD, IDENTITY)
     (tmp_path / "registry").mkdir()
     with tokens.running(), running_registry(tmp_path / "registry", auth=tokens.config) as registry, Recorder(registry.host).running() as recorder:
@@ -150,7 +150,7 @@ def test_a_token_that_ends_in_the_middle_is_renewed(place: Place, tmp_path: Path
 
 
 def test_a_token_that_never_serves_is_not_asked_for_again_and_again(place: Place, store: str) -> None:
-    place.tokens.life = -100  # what the registry takes for ended, though the token server says that it lives on
+    place.tokens.life = -100  # the registry rejects the token, although it has not expired by the token server's answer
     failed = modules.fail("image_pull", pull(place, store))
     assert failed["error"] == "denied"
     assert len(place.tokens.requests) <= 2

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A store that can't be written is told in check mode as by the run itself, and no run that changes nothing minds it."""
+"""A store that can't be written is reported in check mode as by a real run, and a run without changes succeeds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NO_CHANGES: dict[str, dict[str, t.Any]] = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> t.Iterator[Path]:
-    """A file system that can only be read, with a store that has two names, an image without one and a damaged blob without an image; and an archive."""
+    """Mount a read-only file system with an archive, and a store that has two names, an unnamed image and a damaged blob that no image uses."""
     needs_root()
     folder = tmp_path / "read-only"
     folder.mkdir()
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> t.Iterator[Path]:
         make_image("app").put(store, NAME, OTHER)
         stray = Path(store.blob_path(make_image("stray").layers[0].digest))
         stray.write_bytes(b"damaged")
-        store.close()  # an open folder would keep the file system busy
+        store.close()  # an open folder would keep the file system from being unmounted
         (folder / "archive.tar").write_bytes(archives.pack(archives.oci(make_image("loaded"), "r.test/loaded:1")))
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         yield folder

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_verify on a store, and against a real registry."""
+"""image_verify of a store, with repairs from a real registry."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARTS = dict(zip(["layer", "config", "manifest", "index"], [IMAGE.layers[0], IMA
 
 
 def rot(path: Path) -> None:
-    """What a failing disk does: other bytes under the same size, time and inode."""
+    """Change bytes but not size, time and inode, as a failing disk does."""
     status = path.stat()
     path.chmod(0o644)
     path.write_bytes(bytes(status.st_size))
@@ -78,7 +78,7 @@ def blob(store: str, descriptor: Descriptor) -> Path:
 
 
 def pulled(registry: Registry, repository: str, store: str, image: Image = IMAGE, tag: str = "1") -> str:
-    """An image that is in the registry and, with all of its platforms, in the store."""
+    """Push an image, pull it with all of its platforms, and return it."""
     name = registry.put(image, repository, tag)
     modules.run("image_pull", {"store": store, "name": [name], "platform": ["all"]})
     return name
@@ -187,7 +187,7 @@ def test_a_store_that_is_not_there_is_sound_and_is_not_made(store: str) -> None:
 
 
 def test_memory_does_not_grow_with_the_size_of_blobs(store: str) -> None:
-    """Measured by the run that has to change something, as the measure wants it: it removes a blob of no image."""
+    """The measured run must change something, so it deletes a blob that no image uses."""
     peaks = []
     for size in (1_000, 80_000_000):
         make_image(f"large-{size}", 2, size=size).put(Store(store), NAME)
@@ -196,7 +196,7 @@ def test_memory_does_not_grow_with_the_size_of_blobs(store: str) -> None:
     assert peaks[1] - peaks[0] < 20_000_000
 
 
-# Mending.
+# Repairs.
 
 
 @damages

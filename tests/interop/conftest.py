@@ -4,7 +4,7 @@
 #
 # Tools: buildah busybox containerd ctr docker dockerd docker-registry ip openssl oras podman runc skopeo umoci
 
-"""The real engines for interoperability tests: daemons are started once for the run, and are empty at the start of every test."""
+"""Real engines for interoperability tests. Daemons are started once for a run, and are empty at the start of every test."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def containerd_daemon() -> t.Iterator[engines.Containerd]:
 
 @pytest.fixture
 def docker(docker_daemon: engines.Docker) -> engines.Docker:
-    """Docker with its first image store."""
+    """Return Docker with its classic image store."""
     docker_daemon.clear()
     return docker_daemon
 
 
 @pytest.fixture
 def docker_on_containerd(docker_on_containerd_daemon: engines.Docker) -> engines.Docker:
-    """Docker with the containerd image store."""
+    """Return Docker with the containerd image store."""
     docker_on_containerd_daemon.clear()
     return docker_on_containerd_daemon
 
@@ -82,7 +82,7 @@ def oras() -> engines.Oras:
 
 @pytest.fixture
 def target(request: pytest.FixtureRequest) -> t.Iterator[Target]:
-    """The engine that a test is run with."""
+    """Return the engine of a parametrised test."""
     yield from make_target(request, request.param)
 
 

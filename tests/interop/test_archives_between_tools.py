@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Archives between us and the real tools, both ways: what they write image_load reads, and what image_save writes they read and run.
+"""Archives between Longshore and the real tools: image_load reads their archives, and they load and run those of image_save.
 
-An engine's name for its own limits is a row of a table here, with the reason: each was measured with the tool itself.
+The limits of an engine are rows of tables, with the reason. Each was measured with the tool itself.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ Asked = t.Callable[[str], Engine]
 
 @pytest.fixture
 def engine(request: pytest.FixtureRequest) -> Asked:
-    """Any engine by its fixture's name."""
+    """Return the engine with the name of its fixture."""
     return lambda name: t.cast(Engine, request.getfixturevalue(name))
 
 
 def host_image(image: Image) -> ImageNode:
-    """What of an image the host runs."""
+    """Return the image for the platform of the host."""
     return next(node for node in image.graph.images if str(node.platform) == HOST)
 
 
@@ -61,11 +61,11 @@ def in_store(path: Path, images: t.Mapping[str, Image], sparse: bool = False) ->
     return path
 
 
-# What they write.
+# Archives of other tools.
 
 
 def listed(archive: Path) -> dict[str, str]:
-    """What an archive's index.json says itself: digests by names. Empty for a pure docker-archive."""
+    """Return the digests by name from the index.json of an archive. Empty for a pure docker-archive."""
     with tarfile.open(archive) as tar:
         if "index.json" not in tar.getnames():
             return {}
@@ -80,13 +80,13 @@ def listed(archive: Path) -> dict[str, str]:
 
 
 def load(store: str, archive: Path, **options: t.Any) -> dict[str | None, dict[str, t.Any]]:
-    """Loads as a playbook does, with all that a module promises checked on the way. Returns the rows by their names."""
+    """Load an archive with the module, check the promises of every module, and return the rows by name."""
     done = modules.check_do_again("image_load", {"store": store, "path": str(archive), **options})
     return {row["name"]: row for row in done["images"]}
 
 
 class Writer(t.NamedTuple):
-    """A tool, a form that it writes, and the form in which it takes images without changing them."""
+    """A tool, a form that it writes, and the form in which it loads images unchanged."""
 
     engine: str
     form: str = ""
@@ -107,7 +107,7 @@ WRITERS = (
 SEVERAL = tuple(
     writer for writer in WRITERS if writer.engine.startswith("docker") or writer in (Writer("containerd"), Writer("podman", "docker-archive"))
 )
-# These keep manifests as they came. Podman and buildah compress layers anew, docker's first store never had them compressed.
+# These keep manifests unchanged. Podman and buildah compress layers again, and Docker's classic store keeps them uncompressed.
 KEEP_DIGESTS = (Writer("docker_on_containerd"), Writer("containerd"), Writer("skopeo", "oci-archive"))
 
 
@@ -123,7 +123,7 @@ def sources(tmp_path: Path) -> dict[str, Image]:
 
 
 def give(engine: Engine, writer: Writer, folder: Path, *names: str) -> None:
-    """The images of the layout `sources`, by archives of skopeo."""
+    """Load the images of the layout `sources` into an engine, through archives of skopeo."""
     for number, name in enumerate(names):
         archive = folder / f"given-{number}.tar"
         engines.Skopeo.copy(f"oci:{folder}/sources:{name}", f"{writer.given}:{archive}:{name}")
@@ -227,7 +227,7 @@ class TestWhatTheyWriteIsLoaded:
         (row,) = load(store, tmp_path / "saved.tar").values()
         assert row["digest"] == str(index.root.digest)
         assert row["image_id"] == config_of(index)
-        # ctr writes the host's platform alone, docker all that it has.
+        # ctr writes only the platform of the host, Docker all platforms that it has.
         assert set(row["platforms"]) == ({HOST} if name == "containerd" else {HOST, OTHER})
 
     def test_an_index_in_an_archive_of_skopeo(self, store: str, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ class TestWhatTheyWriteIsLoaded:
 
     @pytest.mark.parametrize("name", ["docker", "buildah"])
     def test_an_image_that_the_tool_built_itself(self, engine: Asked, store: str, tmp_path: Path, name: str, podman: engines.Podman) -> None:
-        """Its config has fields that no specification knows, and steps that made no layer."""
+        """Its config has fields that are in no specification, and history steps without a layer."""
         tool = engine(name)
         context = tmp_path / "context"
         context.mkdir()
@@ -295,18 +295,18 @@ class TestWhatTheyWriteIsLoaded:
             assert reader.proves(ONE, "one")
 
 
-# What we write.
+# Archives of Longshore.
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What a store holds and an archive is made of: images and the words by which each is known when it runs, by their names."""
+    """The content of a store and its archive: images by name, with the text that each prints when it runs."""
 
     images: t.Mapping[str, tuple[Image, str]]
     sparse: bool = False
 
     def digests(self, name: str) -> set[str]:
-        """An index and the manifest of it that the host runs; twice the same for a manifest alone."""
+        """Return the digests of an index and of its manifest for the host, or the same digest twice for a single manifest."""
         image = self.images[name][0]
         return {str(image.root.digest), self.manifest(name)}
 
@@ -315,7 +315,7 @@ class Case:
 
 
 def converted(image: Image, manifest: str, config: str, layer: str, pack: t.Callable[[bytes], bytes]) -> Image:
-    """The same image with its documents and layers in another form: PACK makes a layer's bytes of its uncompressed ones."""
+    """Return the image with other media types. PACK turns the uncompressed bytes of a layer into those of the new layer."""
 
     def describe(media_type: str, data: bytes) -> Descriptor:
         return Descriptor(media_type, Digest.of(data), len(data))
@@ -362,24 +362,24 @@ FEW = ("one manifest", "two manifests", "a sparse index", OF_DOCKER)
 
 
 class Reader(t.NamedTuple):
-    """An engine, and the form that it is told an archive has, where it is told."""
+    """An engine, and the archive form that it must be given, if any."""
 
     engine: str
     told: str = ""
 
     def refuses(self, form: str, case: str) -> bool:
         if self.engine == "docker":
-            return form == "oci-archive"  # it wants a manifest.json
+            return form == "oci-archive"  # it needs a manifest.json
         if self.engine == "podman":
             return form == "oci-archive" and len(cases()[case].images) > 1  # "more than one image in oci, choose an image"
-        # skopeo's library finds no manifest of Docker's by its name in an OCI layout: "matches unsupported manifest MIME types".
+        # skopeo's library does not find a Docker manifest by its name in an OCI layout: "matches unsupported manifest MIME types".
         return self.told == "oci-archive" and case == OF_DOCKER
 
     def digests(self, form: str, case: str, name: str) -> set[str] | None:
-        """The digests by which the engine knows the image then. None where it makes one of its own, since it reads docker's side."""
+        """Return the expected digests of the image in the engine, or None if the engine computes a new one because it reads manifest.json."""
         images = cases()[case]
         if self.engine == "docker":
-            return set()  # it keeps those of images that it pulled, alone
+            return set()  # it keeps digests only of pulled images
         reads_docker = self.told == "docker-archive" or form == "docker-archive"
         if reads_docker or (self == Reader("podman") and len(images.images) > 1):
             return None
@@ -387,7 +387,7 @@ class Reader(t.NamedTuple):
             return {images.manifest(name)}
         if self.engine == "podman":
             return images.digests(name)
-        # buildah and skopeo take the host's image out of an index.
+        # buildah and skopeo select the host's image of an index.
         return {images.manifest(name) if self.told else str(images.images[name][0].root.digest)}
 
 
@@ -407,7 +407,7 @@ Saved = t.Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
-    """Archives by case, form and compression, each made once."""
+    """Return a function that writes an archive by case, form and compression, each once."""
     folder = tmp_path_factory.mktemp("saved")
 
     @functools.cache
@@ -429,7 +429,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
 
 
 def check(engine: Engine, reader: Reader, form: str, case: str) -> None:
-    """What the engine has after it was given an archive."""
+    """Check the images of the engine after it has loaded an archive."""
     wanted = cases()[case]
     assert engine.names() == set(wanted.images)
     for name, (image, text) in wanted.images.items():
@@ -480,13 +480,13 @@ def test_containerd_has_all_content_afterwards_as_it_was(engine: Asked, saved: S
     containerd = tool.containerd if isinstance(tool, engines.DockerOnContainerd) else tool
     assert isinstance(containerd, engines.Containerd)
     expected = {str(digest) for image, _text in cases()[case].images.values() for digest in image.digests}
-    # Nothing that the engine was told of leads to an index that travels unlisted.
+    # Nothing that the engine reads refers to an index that the archive does not list.
     unlisted = {str(image.root.digest) for image, _text in cases()[case].images.values()} if case == UNLISTED else set()
     assert expected - unlisted <= containerd.content()
 
 
 class TestAnImageThatIsNamedByItsDigest:
-    """`docker.io/library/one@sha256:...`: such a name is no tag, so a manifest.json can't have it."""
+    """`docker.io/library/one@sha256:...` is not a tag, so a manifest.json can't contain it."""
 
     @pytest.fixture
     def name(self) -> str:
@@ -527,7 +527,7 @@ class TestAFolder:
         check(tool, told, "oci-dir", case)
 
     def test_podman_loads_it_without_its_name(self, saved: Saved, podman: engines.Podman) -> None:
-        """As it does with folders that skopeo wrote: it is a tool for files. `podman pull oci:FOLDER:NAME` is the way."""
+        """`podman load` does the same with folders of skopeo, since it is for files. `podman pull oci:FOLDER:NAME` keeps the name."""
         folder = saved("a sparse index", "oci-dir")
         podman.load(folder)
         assert podman.names() == set()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Auth files mean to us what they mean to skopeo and docker: each of them says whom it would log in as."""
+"""Longshore reads auth files like skopeo and docker: all choose the same user for a login."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOGIN = ("me", "secret")
 
 
 def skopeos_login(auth_file: Path, server: Server, seen: list[Asked]) -> tuple[str, str] | None:
-    """Whom skopeo logs in as at a registry that takes nobody."""
+    """Return the user with whom skopeo logs in at a registry that refuses everybody."""
     needed("skopeo")
     words = ["skopeo", "inspect", "--tls-verify=false", "--authfile", str(auth_file), f"docker://{server.host}/team/app:1"]
     subprocess.run(words, check=False, capture_output=True, timeout=60)
@@ -34,7 +34,7 @@ def skopeos_login(auth_file: Path, server: Server, seen: list[Asked]) -> tuple[s
 
 
 def dockers_login(auth_file: Path, server: Server, seen: list[Asked]) -> tuple[str, str] | None:
-    """Whom docker's client tells its daemon to log in as."""
+    """Return the user that docker's client sends to its daemon."""
     needed("docker")
     (auth_file.parent / "config.json").write_bytes(auth_file.read_bytes())
     words = ["docker", "--config", str(auth_file.parent), "-H", f"tcp://{server.host}", "pull", f"{server.host}/team/app:1"]
@@ -51,7 +51,7 @@ def seen() -> list[Asked]:
 
 @pytest.fixture
 def server(seen: list[Asked]) -> t.Iterator[Server]:
-    """A registry that takes nobody, and a daemon that knows no image."""
+    """Run a server that is a registry that refuses everybody, and a daemon without images."""
     door = PasswordDoor({})
 
     def answer(asked: Asked) -> Answer:

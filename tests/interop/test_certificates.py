@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A registry's folder of certificates means to us what it means to skopeo and to containerd."""
+"""Longshore reads the certificate folder of a registry like skopeo and containerd."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.registry import make_authority, needed
 
 
 class Place(t.NamedTuple):
-    """A registry with `app:1`, for clients with a certificate of their own. `ca.pem`, `client.cert` and `client.key` are in FOLDER."""
+    """A registry with `app:1` that requires client certificates. `ca.pem`, `client.cert` and `client.key` are in FOLDER."""
 
     host: str
     folder: Path
@@ -56,7 +56,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Place]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder whose configuration is all that counts, and no containerd's."""
+    """Return a home folder with the only configuration that is read, without that of containerd."""
     for name in ("CONTAINERS", "DOCKER", "CONTAINERD"):
         monkeypatch.setattr(host_config, name, str(tmp_path / name))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -87,14 +87,14 @@ def containerd_finds_it(registry: Place, folders: Path, containerd: engines.Cont
 
 
 def fill(folder: Path, registry: Place, files: t.Mapping[str, str]) -> None:
-    """Puts files of the registry's folder into FOLDER, under other names."""
+    """Copy files of the registry's folder to FOLDER under other names."""
     folder.mkdir(parents=True)
     for name, source in files.items():
         shutil.copy(registry.folder / source, folder / name)
 
 
 def test_an_authority_without_key_usage_is_one_to_both(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """As most people make theirs. tests/unit/registry/test_tls.py has what Python 3.13 alone would say."""
+    """Most people create such an authority. tests/unit/registry/test_tls.py covers the stricter checks of Python 3.13."""
     folder = tmp_path_factory.mktemp("home-made")
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
     for words in (

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_deliver with the real engines: what they have afterwards, what was sent, and what happens when they fail."""
+"""image_deliver to real engines: the images afterwards, the sent data, and failures."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def sizes(*blobs: Descriptor) -> int:
 
 
 def own_blobs(image: Image) -> tuple[Descriptor, ...]:
-    """The config and the layers above the common one."""
+    """Return the config and the layers above the common one."""
     (node,) = image.graph.images
     return (node.manifest.config, *node.manifest.layers[1:])
 
@@ -178,12 +178,12 @@ class TestOnlyWhatAnEngineLacksIsSent:
         options = {"store": store, "engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
         assert modules.run("image_deliver", {**options, "name": [TWO]})["bytes_transferred"] == sizes(*own_blobs(two))
         assert docker.proves(TWO, "two")
-        # The same layers in another order are other layers to Docker.
+        # To Docker the same layers in another order are different layers.
         assert modules.run("image_deliver", {**options, "name": [INDEX]})["bytes_transferred"] == sizes(*upside_down.blobs)
         assert docker.proves(INDEX, "three")
 
     def test_podman_that_has_a_layer_from_elsewhere_can_be_spared_it(self, podman: engines.Podman, store: str, tmp_path: Path) -> None:
-        """It has the common layer out of a docker archive, uncompressed, and later an image whose manifest names the compressed one."""
+        """It has the common layer uncompressed, from a docker-archive, and then gets an image whose manifest names the compressed layer."""
         one, two, three = (runnable_image(text) for text in ("one", "two", "three"))
         put(store, {ONE: one, TWO: two, INDEX: three})
         engines.Skopeo.copy(f"oci:{store}:{ONE}", f"docker-archive:{tmp_path}/one.tar:{ONE}")
@@ -196,7 +196,7 @@ class TestOnlyWhatAnEngineLacksIsSent:
 
     @pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman_service"], indirect=True)
     def test_an_engine_that_loses_a_layer_meanwhile_is_sent_all_of_the_image(self, target: Target, store: str) -> None:
-        # With a layer of their own: an engine may still hold one that was in use when another test's images were removed.
+        # These images have a layer that no other test uses: an engine may still keep a layer that was in use when images of other tests were removed.
         kind = uuid.uuid4().hex
         one, two = runnable_image("one", kind), runnable_image("two", kind)
         put(store, {ONE: one, TWO: two})

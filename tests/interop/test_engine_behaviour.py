@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The engines that other tests rely on do what those tests take for granted, without any of our own archives: what holds here is a fact of theirs."""
+"""The behaviour of the real engines that other tests rely on, checked with archives of skopeo only."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Asked = t.Callable[[str], Engine]
 
 @pytest.fixture
 def engine(request: pytest.FixtureRequest) -> Asked:
-    """Any engine by its fixture's name."""
+    """Return the engine with the name of its fixture."""
     return lambda name: t.cast(Engine, request.getfixturevalue(name))
 
 
 @dataclasses.dataclass(frozen=True)
 class Archives:
-    """Two images with a common layer, and archives of them that skopeo made."""
+    """Two images with a common layer, and archives of them by skopeo."""
 
     folder: Path
     one: Image
@@ -48,7 +48,7 @@ class Archives:
 
     @property
     def layout(self) -> Path:
-        """A layout with both."""
+        """Return a layout with both images."""
         return self.folder / "layout"
 
     def of(self, name: str, form: str) -> Path:
@@ -58,7 +58,7 @@ class Archives:
         return path
 
     def without_common_layer(self, name: str, form: str) -> Path:
-        """Such an archive without the layer that both images have."""
+        """Return an archive without the layer that both images share."""
         path = self.folder / f"{name.rpartition(':')[2]}.{form}.delta.tar"
         with tarfile.open(self.of(name, form)) as source, tarfile.open(path, "w") as target:
             largest = max(member.size for member in source)
@@ -68,7 +68,7 @@ class Archives:
         return path
 
     def of_both(self) -> Path:
-        """An OCI archive with two images and nothing but the layout in it."""
+        """Return a pure OCI archive with both images."""
         path = self.folder / "both.tar"
         with tarfile.open(path, "w") as tar:
             for name in ("oci-layout", "index.json", "blobs"):
@@ -83,7 +83,7 @@ def config_of(image: Image) -> str:
 @pytest.fixture
 def archives(tmp_path: Path) -> Archives:
     (tmp_path / "archives").mkdir()
-    # With a layer that no other test has: an engine may still hold one that was in use when its images were removed.
+    # These images have a layer that no other test uses: an engine may still keep a layer that was in use when its images were removed.
     kind = uuid.uuid4().hex
     found = Archives(tmp_path / "archives", engines.runnable_image("one", kind), engines.runnable_image("two", kind))
     store = Store(str(found.layout))
@@ -93,7 +93,7 @@ def archives(tmp_path: Path) -> Archives:
 
 
 def accepts(engine: Engine, archive: Path, form: str, *names: str) -> bool:
-    """Whether the engine takes the archive, or says that it doesn't."""
+    """Return whether the engine loads the archive instead of refusing it."""
     try:
         engine.load(archive, form, names)
     except Refused:
@@ -132,13 +132,13 @@ class TestEveryEngine:
             writer.save([ONE], archive, form)
         for form, archive in written.items():
             for other in ENGINES:
-                # What has one form only is an OCI layout and a docker-archive at once.
+                # Tools with only one form write an OCI layout and a docker-archive in one.
                 if other == "docker" and form == "oci-archive":
                     continue
                 reader = engine(other)
                 reader.clear()
                 reader.load(archive, form or "docker-archive", [ONE])
-                # Docker and containerd write `one:1` into the manifest.json; buildah alone takes that for a name of this machine.
+                # Docker and containerd write `one:1` into manifest.json. Only buildah reads that as `localhost/one:1`.
                 found = "localhost/one:1" if other == "buildah" and not form else ONE
                 assert reader.names() == {found}, (form, other)
                 assert reader.image_id(found) == config_of(archives.one), (form, other)
@@ -170,9 +170,9 @@ def test_docker_with_its_first_store_knows_no_digest_of_what_it_loads(docker: en
 
 
 class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
-    """And only what is there: without it every engine refuses."""
+    """This holds only for layers that the engine has: otherwise every engine refuses the archive."""
 
-    # Which form each engine takes without a layer that it has.
+    # The form that each engine loads without a layer that it has.
     FORMS: t.ClassVar[dict[str, set[str]]] = {
         "docker": {"docker-archive"},
         "docker_on_containerd": {"oci-archive"},
@@ -197,7 +197,7 @@ class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
             assert there.proves(TWO, "two")
 
     def test_docker_on_containerd_says_it_loaded_what_it_then_does_not_list(self, docker_on_containerd: engines.Docker, archives: Archives) -> None:
-        # The layer is there unpacked and uncompressed, but not as the blob that the manifest names.
+        # The engine has the layer unpacked and uncompressed, but not the blob that the manifest names.
         docker_on_containerd.load(archives.of(ONE, "docker-archive"))
         docker_on_containerd.load(archives.without_common_layer(TWO, "oci-archive"))
         assert docker_on_containerd.names() == {ONE}
@@ -250,7 +250,7 @@ with engines.running_docker(containerd_store=True) as docker:
 
 
 def processes_of(folder: str) -> list[str]:
-    """The processes whose words name the folder."""
+    """Return the processes whose command line contains the folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -276,7 +276,7 @@ def test_a_daemon_ends_with_the_tests_however_they_end(how: signal.Signals) -> N
         time.sleep(0.05)
     assert processes_of(folder) == []
     assert folder not in Path("/proc/self/mountinfo").read_text()
-    # A killed run leaves the folder, one that was interrupted takes it away.
+    # A killed run leaves the folder, an interrupted one deletes it.
     assert Path(folder).exists() == (how == signal.SIGKILL)
     if how == signal.SIGKILL:
         subprocess.run(["rm", "-r", folder], check=True)

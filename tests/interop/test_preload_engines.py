@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook preload_fleet with real engines, one of which dies in the middle."""
+"""The playbook preload_fleet with real engines, one of which dies during the run."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_prune with the real engines: what goes, what stays, and that check mode knows."""
+"""image_prune of real engines: the deleted images, the kept ones, and the prediction of check mode."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def give(target: Target, store: str, images: t.Mapping[str, Image]) -> None:
 
 
 def key(target: Target, image: Image) -> str:
-    """By what the engine tells an image from others."""
+    """Return the ID or digest by which the engine identifies an image."""
     knows_ids = target.name == "docker" or isinstance(target.engine, engines.Podman)
     return config_of(image) if knows_ids else str(image.root.digest)
 
 
 def prune(target: Target, **options: t.Any) -> modules.Results:
-    """Check mode, the run that does what it says, and a run that has nothing left to do."""
+    """Run check mode, then a run that must return the same, then one without changes. Return the result."""
     names = target.engine.names()
     foreseen = target.prune(check=True, **options)
     assert target.engine.names() == names

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A registries.conf means to us what it means to skopeo: which registry is asked, whether plain HTTP may be tried, what is blocked, what is refused."""
+"""Longshore reads registries.conf like skopeo: the same registry, the same use of plain HTTP, the same blocks and refusals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config.m
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
 from tests.support.registry import needed
 
-# Nobody listens at these ports of this machine.
+# No server listens on these ports.
 HERE, THERE = "127.0.0.1:1", "127.0.0.1:2"
 
 
@@ -31,7 +31,7 @@ def filled(text: str) -> str:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder whose configuration is all that counts."""
+    """Return a home folder with the only configuration that is read."""
     (tmp_path / ".config/containers/registries.conf.d").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path))
     for variable in ("XDG_CONFIG_HOME", "CONTAINERS_REGISTRIES_CONF"):
@@ -42,7 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def skopeos_answer(home: Path, name: str) -> str:
-    """Which hosts skopeo asks for an image in vain, `blocked`, or `refused`."""
+    """Return the hosts that skopeo asks for an image without success, or `blocked`, or `refused`."""
     needed("skopeo")
     env = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
     done = subprocess.run(["skopeo", "--debug", "inspect", f"docker://{name}"], check=False, capture_output=True, text=True, env=env, timeout=60)
@@ -54,7 +54,7 @@ def skopeos_answer(home: Path, name: str) -> str:
 
 
 def our_answer(name: str) -> str:
-    """The same from us; a registry that may be plain is asked by TLS first."""
+    """Return the same for Longshore, which tries TLS before plain HTTP."""
     try:
         routes = find_routes(Reference.parse(name), ClientSettings(), HostRegistryConfig())
     except Denied:

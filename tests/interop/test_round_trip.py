@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An image on its way: upstream, mirror, bundle, a host with no way out, and from its store into the engines there, where it runs."""
+"""An image goes from the upstream registry to a mirror, into a bundle, to a host without network, and from its store into engines that run it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.support.privileges import needs_root
 from tests.support.registry import Registry, needed, running_registry
 
 IMAGE = runnable_index("journey", OTHER)
-# The text in the part for this host.
+# The text in the image for this host.
 TEXT = f"journey-{HOST.replace('/', '-')}"
 
 
 @contextlib.contextmanager
 def lonely_python(folder: Path) -> t.Iterator[Path]:
-    """A Python in a network namespace that has nothing, not even a loopback that is up."""
+    """Write a program that runs Python in a network namespace without any network, not even loopback."""
     needed("ip")
     namespace = f"ls-journey-{os.getpid()}"
     subprocess.run(["ip", "netns", "add", namespace], check=True)
@@ -46,7 +46,7 @@ def lonely_python(folder: Path) -> t.Iterator[Path]:
 
 @pytest.fixture
 def registries(tmp_path: Path) -> t.Iterator[tuple[Registry, Registry]]:
-    """The upstream, and the private registry of the near side."""
+    """Run the upstream registry, and the private registry of the connected side."""
     for name in ("upstream", "private"):
         (tmp_path / name).mkdir()
     with running_registry(tmp_path / "upstream") as upstream, running_registry(tmp_path / "private") as private:

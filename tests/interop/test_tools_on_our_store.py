@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Other tools read our store in place, and we live with what they write there."""
+"""Other tools read our store directly, and Longshore accepts their changes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def plain() -> Image:
 
 @pytest.fixture
 def filled(tmp_path: Path) -> str:
-    """A store with a plain image, and an index of which only the host's platform is here."""
+    """Return a store with a plain image, and a sparse index with only the host's platform."""
     store = Store(str(tmp_path / "store"))
     sparse().sparse(HOST).put(store, SPARSE, platforms=[HOST])
     plain().put(store, PLAIN)
@@ -52,7 +52,7 @@ def tool(*words: str) -> str:
 
 
 def private(name: str, folder: Path) -> list[str]:
-    """podman and buildah with storage of their own, that needs nothing of the kernel."""
+    """Return a command line of podman or buildah with private storage that needs no kernel feature."""
     return [name, "--root", str(folder / "root"), "--runroot", str(folder / "run"), "--storage-driver", "vfs"]
 
 
@@ -81,7 +81,7 @@ class TestBothKindsOfImages:
 
 
 def test_umoci_lists_names_and_reads_a_plain_image(filled: str) -> None:
-    """It calls every index of several platforms ambiguous, whoever wrote it."""
+    """umoci calls every index of several platforms ambiguous, also those of other tools."""
     assert tool("umoci", "list", "--layout", filled).split() == [SPARSE, PLAIN]
     told = json.loads(tool("umoci", "stat", "--image", f"{filled}:{PLAIN}", "--json"))
     assert [step["layer"]["digest"] for step in told["history"]] == [str(layer.digest) for layer in plain().layers]

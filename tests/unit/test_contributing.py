@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a contributor relies on: the commands of ./dev, the tools that tests name, pinned versions, and pages that lead somewhere."""
+"""The tools of a contributor: the commands of ./dev, the programs that tests name, pinned versions, and links in pages."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ COMMANDS = set(re.findall(r"^  (\w+)\)$", DEV, re.MULTILINE))
 PAGES = ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", ".github/pull_request_template.md")
 CALLERS = (".ci/run", ".github/workflows/ci.yml", ".gitlab-ci.yml", ".pre-commit-config.yaml", ".devcontainer/devcontainer.json", *PAGES)
 PACKAGES = yaml.safe_load((ROOT / "tests" / "setup.yml").read_text())[0]["vars"]["packages"]
-# Linked already, and still to be written.
+# Pages that are linked but not written yet.
 COMING = {"docs/security.md"}
-# They come with Python packages, or are on every Linux.
+# These programs come with Python packages, or are on every Linux.
 ALWAYS_THERE = {"ansible", "ansible-galaxy", "ansible-playbook", "setpriv", "unshare"}
 
 

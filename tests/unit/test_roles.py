@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a role's page says is what its argument specification and its defaults say."""
+"""The README of each role matches its argument specification and its defaults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(role: str, path: str) -> str:
 
 
 def options(role: str) -> dict[str, Any]:
-    """The options of the role's main entry point."""
+    """Return the options of the role's main entry point."""
     specs: dict[str, Any] = yaml.safe_load(read(role, "meta/argument_specs.yml"))["argument_specs"]["main"]["options"]
     return specs
 
@@ -33,7 +33,7 @@ def examples(role: str) -> list[Any]:
 
 
 def keys(node: Any) -> Iterator[str]:
-    """Every key of every dictionary below NODE."""
+    """Return every key of every dictionary below NODE."""
     for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
         yield from keys(child)
     if isinstance(node, dict):
