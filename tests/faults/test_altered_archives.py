@@ -68,7 +68,7 @@ def mutations(draw: st.DrawFn, data: bytes) -> bytes:
 @given(st.data())
 @pytest.mark.parametrize("compression", ["plain", "gzip", "zstd"])
 @pytest.mark.parametrize("dialect", FUZZED)
-def test_an_altered_archive_is_what_it_was_or_an_error(template: Path, dialect: str, compression: str, draw: st.DataObject) -> None:
+def test_an_altered_archive_is_loaded_unchanged_or_refused(template: Path, dialect: str, compression: str, draw: st.DataObject) -> None:
     data = draw.draw(mutations(COMPRESSIONS[compression](FUZZED[dialect])))
     with tempfile.TemporaryDirectory() as folder:
         path, store = Path(folder) / "archive", Path(folder) / "store"

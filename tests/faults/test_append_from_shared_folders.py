@@ -74,7 +74,7 @@ def modes(data: bytes) -> dict[str, int]:
 # Links.
 
 
-def test_a_folder_that_is_exchanged_for_a_link_gives_nothing_of_where_the_link_leads(source: Path, outside: Path) -> None:
+def test_a_folder_that_is_replaced_by_a_link_adds_nothing_of_the_links_target(source: Path, outside: Path) -> None:
     give(link(source / "evil", outside))
     before = fingerprint(outside)
     whole: list[int] = []
@@ -87,7 +87,7 @@ def test_a_folder_that_is_exchanged_for_a_link_gives_nothing_of_where_the_link_l
     assert fingerprint(outside) == before
 
 
-def test_a_file_that_is_exchanged_for_a_link_gives_nothing_of_where_the_link_leads(source: Path, outside: Path) -> None:
+def test_a_file_that_is_replaced_by_a_link_adds_nothing_of_the_links_target(source: Path, outside: Path) -> None:
     give(link(source / "inner" / "evil", outside / "file"))
     with exchanging(source / "inner" / "file7", source / "inner" / "evil"):
         for _attempt in attempts():
@@ -96,7 +96,7 @@ def test_a_file_that_is_exchanged_for_a_link_gives_nothing_of_where_the_link_lea
 
 
 @pytest.mark.parametrize("inside", ["inner", "inner/file1"])
-def test_the_source_itself_that_is_exchanged_for_a_link_is_not_followed(source: Path, outside: Path, inside: str) -> None:
+def test_the_source_itself_is_not_followed_when_it_is_replaced_by_a_link(source: Path, outside: Path, inside: str) -> None:
     give(link(source / "evil", outside))
     with exchanging(source / "inner", source / "evil"):
         for _attempt in attempts():
@@ -104,7 +104,7 @@ def test_the_source_itself_that_is_exchanged_for_a_link_is_not_followed(source: 
                 assert SECRET not in layer(source / inside)
 
 
-def test_a_tar_that_is_exchanged_for_a_link_is_not_followed(source: Path, outside: Path) -> None:
+def test_a_tar_that_is_replaced_by_a_link_is_not_followed(source: Path, outside: Path) -> None:
     (source / "layer.tar").write_bytes(layer(source))
     (outside / "file").write_bytes(layer(outside))
     give(link(source / "evil", outside / "file"))
@@ -115,7 +115,7 @@ def test_a_tar_that_is_exchanged_for_a_link_is_not_followed(source: Path, outsid
                 assert SECRET not in layer(source / "layer.tar", None)
 
 
-def test_the_module_itself_puts_nothing_of_outside_into_a_layer(source: Path, outside: Path, open_path: Path) -> None:
+def test_the_module_puts_no_outside_file_into_a_layer(source: Path, outside: Path, open_path: Path) -> None:
     give(link(source / "evil", outside))
     options = {"name": "r.test/made:1", "base": "scratch", "layers": [{"src": str(source), "dest": "/x"}], "store": str(open_path / "store")}
     with exchanging(source / "inner", source / "evil"):
@@ -143,7 +143,7 @@ def test_a_source_behind_a_link_of_root_is_read_by_root_and_by_others(source: Pa
     assert in_child(read) == 0
 
 
-def test_another_user_makes_the_same_layer_of_their_own_files(source: Path, open_path: Path) -> None:
+def test_another_user_makes_the_same_layer_from_their_own_files(source: Path, open_path: Path) -> None:
     store = give_folder(open_path / "store")
     options = {"name": "r.test/made:1", "base": "scratch", "layers": [{"src": str(source), "dest": "/x"}]}
     own = run_module_as(OTHER_USER, "image_append", {**options, "store": str(store)})
@@ -151,7 +151,7 @@ def test_another_user_makes_the_same_layer_of_their_own_files(source: Path, open
     assert own["images"][0]["digest"] == roots["images"][0]["digest"]
 
 
-def test_a_second_name_of_a_private_file_of_root_is_not_read(source: Path, outside: Path) -> None:
+def test_a_hard_link_to_a_private_file_of_root_is_not_read(source: Path, outside: Path) -> None:
     """Another user can create such a hard link where the kernel allows it (fs.protected_hardlinks is 0)."""
     os.link(outside / "file", source / "inner" / "file")
     for given, destination in ((source, "/x"), (source / "inner" / "file", "/x"), (source / "inner" / "file", None)):
@@ -159,7 +159,7 @@ def test_a_second_name_of_a_private_file_of_root_is_not_read(source: Path, outsi
             layer(given, destination)
 
 
-def test_second_names_of_files_of_the_same_owner_are_files_like_others(source: Path) -> None:
+def test_hard_links_to_files_of_the_same_owner_are_read(source: Path) -> None:
     os.link(source / "inner" / "file1", source / "again")
     (source / "again").chmod(0o600)
     assert "x/again" in modes(layer(source))
@@ -198,12 +198,12 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path, change
         b"".join(chunks)
 
 
-def test_a_file_that_says_it_is_empty_but_is_not_is_an_error() -> None:
+def test_a_file_with_content_but_size_zero_is_an_error() -> None:
     with pytest.raises(CorruptArchive, match="/proc/version changed while it was read"):
         layer(Path("/proc/version"))
 
 
-def test_a_source_that_changes_between_its_two_readings_is_named(tmp_path: Path) -> None:
+def test_a_source_that_changes_between_the_two_reads_is_named(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"first")
     wanted = NewImage(Reference.parse("r.test/made:1"), None, [LayerSource(str(path), "/x", None, 0, 0, False)], Settings(), None, None)
@@ -215,7 +215,7 @@ def test_a_source_that_changes_between_its_two_readings_is_named(tmp_path: Path)
     assert isinstance(plan.errors[0], CorruptArchive)
 
 
-def test_folders_that_are_nested_too_deep_end_with_a_sentence(tmp_path: Path) -> None:
+def test_folders_that_are_nested_too_deep_are_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "source"
     for _level in range(MAX_DEPTH + 2):
         path = path / "d"
@@ -232,7 +232,7 @@ def test_folders_that_are_nested_too_deep_end_with_a_sentence(tmp_path: Path) ->
     ("user", "group", "owner", "new_group", "are_kept"),
     [(0, 0, 0, 0, True), (OTHER_USER, 0, 0, 0, False), (0, OTHER_USER, 0, 0, False), (0, 0, 7, 0, False), (7, 8, 7, 8, True), (7, 8, 7, 9, False)],
 )
-def test_a_program_that_gets_another_owner_loses_its_rights(
+def test_a_program_that_gets_another_owner_loses_its_setuid_bits(
     tmp_path: Path, bits: int, user: int, group: int, owner: int, new_group: int, are_kept: bool
 ) -> None:
     needs_root()
@@ -244,7 +244,7 @@ def test_a_program_that_gets_another_owner_loses_its_rights(
     assert modes(layer(tmp_path / "program", owner=owner, group=new_group))["x"] == wanted
 
 
-def test_rights_that_mode_asks_for_are_given(tmp_path: Path) -> None:
+def test_setuid_bits_that_the_mode_option_sets_are_kept(tmp_path: Path) -> None:
     needs_root()
     (tmp_path / "program").write_bytes(b"")
     os.chown(tmp_path / "program", OTHER_USER, OTHER_USER)
@@ -252,7 +252,7 @@ def test_rights_that_mode_asks_for_are_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("planted", ["fifo", "socket", "device"])
-def test_what_is_no_file_is_never_waited_for_even_if_it_takes_the_place_of_one(tmp_path: Path, planted: str) -> None:
+def test_special_files_never_block_a_run_even_if_they_replace_a_file(tmp_path: Path, planted: str) -> None:
     needs_root()
     (tmp_path / "a").write_bytes(b"x")
     (tmp_path / "b").write_bytes(b"x")

@@ -85,7 +85,7 @@ SMALL_BOMBS = {
 
 
 @pytest.mark.parametrize("kind", SMALL_BOMBS)
-def test_a_little_file_may_not_expand_without_an_end(tmp_path: Path, store: Path, kind: str) -> None:
+def test_a_small_file_may_not_expand_endlessly(tmp_path: Path, store: Path, kind: str) -> None:
     path = tmp_path / "archive"
     bomb = SMALL_BOMBS[kind]()
     start = COMPRESSIONS[kind](header(b"%o" % (1 << 35)))
@@ -98,7 +98,7 @@ def test_a_little_file_may_not_expand_without_an_end(tmp_path: Path, store: Path
 
 
 @pytest.mark.parametrize("compression", ["plain", "gzip"])
-def test_layers_within_an_archive_may_not_expand_without_an_end(tmp_path: Path, store: Path, compression: str) -> None:
+def test_layers_of_an_archive_may_not_expand_endlessly(tmp_path: Path, store: Path, compression: str) -> None:
     """A compressed archive of compressed layers: a few kilobytes would expand to a hundred gigabytes."""
     bomb = repeat_to_size(SMALL_BOMBS["gzip"](), 16 << 30 if compression == "gzip" else 2 << 30)
     layers = [f"layer{number}" for number in range(3)]
@@ -171,7 +171,7 @@ EXPENSIVE: dict[str, tuple[t.Callable[[], Files], str]] = {
 
 
 @pytest.mark.parametrize("case", EXPENSIVE)
-def test_what_is_listed_again_and_again_costs_seconds(tmp_path: Path, store: Path, case: str) -> None:
+def test_entries_that_are_listed_many_times_cost_seconds(tmp_path: Path, store: Path, case: str) -> None:
     make, words = EXPENSIVE[case]
     path = tmp_path / "archive"
     path.write_bytes(pack(make()))

@@ -61,7 +61,7 @@ def test_every_compression_is_loaded(tmp_path: Path, store: Path, compression: s
     check_loaded(store, IMAGE, APP)
 
 
-def test_dialects_of_the_same_layers_make_the_same_digest(tmp_path: Path, store: Path) -> None:
+def test_dialects_of_the_same_layers_give_the_same_digest(tmp_path: Path, store: Path) -> None:
     for number, dialect in enumerate(
         ("docker", "docker, manifest.json first", "packed from a folder", "podman", "podman, by its links", "hard links")
     ):
@@ -72,7 +72,7 @@ def test_dialects_of_the_same_layers_make_the_same_digest(tmp_path: Path, store:
 
 
 @pytest.mark.parametrize("dialect", ["docker", "podman", "crane", "oci", "hybrid"])
-def test_folders_are_loaded_as_well(tmp_path: Path, store: Path, dialect: str) -> None:
+def test_unpacked_archives_are_loaded(tmp_path: Path, store: Path, dialect: str) -> None:
     files: Files = {name: content for name, content in FORMATS[dialect](IMAGE, APP).items() if not isinstance(content, Link)}
     archives.load(archives.unpack(files, tmp_path / "archive"), store)
     check_loaded(store, IMAGE, APP)
@@ -102,7 +102,7 @@ UNUSUAL: dict[str, t.Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("unusual", UNUSUAL)
-def test_what_is_odd_but_legal_is_loaded(tmp_path: Path, store: Path, unusual: str) -> None:
+def test_unusual_but_legal_archives_are_loaded(tmp_path: Path, store: Path, unusual: str) -> None:
     (tmp_path / "archive").write_bytes(UNUSUAL[unusual]())
     archives.load(tmp_path / "archive", store)
     check_loaded(store, IMAGE, APP)

@@ -98,7 +98,7 @@ BOMBS: dict[str, t.Callable[[bytes, int, bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_a_little_file_of_very_much_takes_no_memory(tmp_path: Path, store: Path, kind: str) -> None:
+def test_a_small_file_that_expands_enormously_needs_little_memory(tmp_path: Path, store: Path, kind: str) -> None:
     """The zeros are a member that no manifest names, so it is skipped."""
     size = 256 << 20
     path = tmp_path / "archive"
@@ -110,7 +110,7 @@ def test_a_little_file_of_very_much_takes_no_memory(tmp_path: Path, store: Path,
     check_loaded(store, IMAGE, APP)
 
 
-def test_a_layer_of_very_much_takes_no_memory(tmp_path: Path, store: Path) -> None:
+def test_a_layer_that_expands_enormously_needs_little_memory(tmp_path: Path, store: Path) -> None:
     def bomb(data: bytes) -> bytes:
         return bomb_from(zstandard.ZstdCompressor().compressobj(), b"", 256 << 20, data)
 
@@ -139,7 +139,7 @@ def test_too_many_members_are_refused_early(tmp_path: Path, store: Path) -> None
     assert memory < 80 << 10
 
 
-def test_manifests_of_all_images_have_a_bound_together(tmp_path: Path, store: Path) -> None:
+def test_the_size_of_all_manifests_together_is_limited(tmp_path: Path, store: Path) -> None:
     """Many indexes that list the same large manifest must not hold it in memory many times."""
     manifest = {**json.loads(IMAGE.content[IMAGE.root.digest]), "annotations": {"x": "x" * 1_000_000}}
     large = encode_canonical(manifest)

@@ -52,7 +52,7 @@ from tests.support.verbs import (
 )
 
 
-def test_eight_processes_that_make_a_store_and_add_tags_lose_none(tmp_path: Path) -> None:
+def test_eight_processes_that_create_a_store_and_add_tags_lose_none(tmp_path: Path) -> None:
     path = tmp_path / "store"
 
     def add(worker: int) -> None:
@@ -79,7 +79,7 @@ def test_eight_modules_that_add_tags_lose_none(tmp_path: Path) -> None:
     assert leftovers(path) == []
 
 
-def test_tags_that_were_acknowledged_survive_the_company_of_runs_that_are_killed(tmp_path: Path) -> None:
+def test_acknowledged_tags_survive_concurrent_runs_that_are_killed(tmp_path: Path) -> None:
     path = tmp_path / "store"
     put_images(path)
     (tmp_path / "file").write_text("content")
@@ -139,7 +139,7 @@ class Interrupted(FakeRepository):
                 meanwhile()
 
 
-def test_a_removal_takes_nothing_that_a_running_pull_reuses(tmp_path: Path) -> None:
+def test_a_removal_deletes_nothing_that_a_running_pull_reuses(tmp_path: Path) -> None:
     path = tmp_path / "store"
     put_images(path)
     pull(path, "r.test/new:1", registry=Interrupted(lambda: remove(path, "r.test/old:1", "r.test/leaving:1")))
@@ -148,7 +148,7 @@ def test_a_removal_takes_nothing_that_a_running_pull_reuses(tmp_path: Path) -> N
     assert all(digest in NEW.digests for digest in LEAVING.digests if opened(path).blob_status(digest) is not None)
 
 
-def test_pruning_takes_nothing_that_a_running_pull_reuses_or_has_brought(tmp_path: Path) -> None:
+def test_pruning_deletes_nothing_that_a_running_pull_reuses_or_has_fetched(tmp_path: Path) -> None:
     path = tmp_path / "store"
     put_images(path)
     pull(path, "r.test/new:1", registry=Interrupted(lambda: prune(path)))
@@ -197,7 +197,7 @@ def test_pruning_and_pulling_at_once_leave_whole_images(tmp_path: Path) -> None:
     assert leftovers(path) == []
 
 
-def test_a_removal_after_the_death_of_a_pull_takes_what_only_that_needed(tmp_path: Path) -> None:
+def test_a_removal_deletes_blobs_that_only_a_killed_pull_needed(tmp_path: Path) -> None:
     path = tmp_path / "store"
     put_images(path)
     assert in_child(lambda: pull(path, "r.test/new:1", registry=Interrupted(lambda: os.kill(os.getpid(), signal.SIGKILL)))) == -signal.SIGKILL
@@ -207,7 +207,7 @@ def test_a_removal_after_the_death_of_a_pull_takes_what_only_that_needed(tmp_pat
     assert leftovers(path) == []
 
 
-def test_what_was_removed_after_a_pull_was_planned_is_fetched_as_well(tmp_path: Path) -> None:
+def test_blobs_that_were_removed_after_a_pull_was_planned_are_fetched(tmp_path: Path) -> None:
     path = tmp_path / "store"
     put_images(path)
     with Workers(2) as workers:

@@ -30,7 +30,7 @@ DAMAGE: dict[str, t.Callable[[Path, int], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 @pytest.mark.parametrize("part", INDEX.graph.content, ids=lambda part: part.media_type.rpartition("/")[2][8:22])
-def test_a_pull_mends_every_part_and_says_so(tmp_path: Path, part: Descriptor, damage: t.Callable[[Path, int], object]) -> None:
+def test_a_pull_repairs_every_blob_and_reports_it(tmp_path: Path, part: Descriptor, damage: t.Callable[[Path, int], object]) -> None:
     path = tmp_path / "store"
     pull(path, "r.test/attested:1", platforms=["all"], registry=REGISTRY)
     blob = Path(opened(path).blob_path(part.digest))
@@ -45,7 +45,7 @@ def test_a_pull_mends_every_part_and_says_so(tmp_path: Path, part: Descriptor, d
     assert not pull(path, "r.test/attested:1", platforms=["all"], registry=REGISTRY).changed
 
 
-def test_a_run_that_changes_nothing_does_not_fail_for_a_lock_that_it_only_wants_in_order_to_remember(tmp_path: Path) -> None:
+def test_a_run_that_changes_nothing_succeeds_without_the_lock_of_the_verified_record(tmp_path: Path) -> None:
     path = tmp_path / "store"
     put_images(path)
     (path / ".longshore" / "verified.json").unlink()

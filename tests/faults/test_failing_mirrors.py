@@ -69,32 +69,32 @@ MIRROR_ONLY = [
 
 
 @pytest.mark.parametrize("case", FALLING_BACK, ids=str)
-def test_where_a_mirror_fails_the_registry_is_asked(worlds: t.Sequence[World], case: Case) -> None:
+def test_the_registry_is_asked_if_a_mirror_fails(worlds: t.Sequence[World], case: Case) -> None:
     check_each(worlds, check_mirrored, case)
     assert all(world.evil.requests for world in worlds)
 
 
 @pytest.mark.parametrize("case", MIRROR_ONLY, ids=str)
-def test_where_only_mirrors_may_be_asked_their_failure_is_told(worlds: t.Sequence[World], case: Case) -> None:
+def test_the_failure_of_mirrors_is_reported_if_only_they_may_be_asked(worlds: t.Sequence[World], case: Case) -> None:
     for world, ran in zip(worlds, check_each(worlds, check_mirrored, case)):
         assert world.registry.requests == []
         assert world.evil.host in ran.results["msg"] or case.error == "digest_mismatch"
 
 
-def test_what_a_mirror_has_is_not_asked_of_the_registry(worlds: t.Sequence[World]) -> None:
+def test_content_of_a_mirror_is_not_requested_from_the_registry(worlds: t.Sequence[World]) -> None:
     check_each(worlds, check_mirrored, mirror("a good mirror", acts.wire()))
     for world in worlds:
         assert world.registry.requests == []
         assert all(asked.value("ns") == world.registry.host for asked in world.evil.requests)
 
 
-def test_the_next_mirror_is_asked_where_one_is_down(worlds: t.Sequence[World]) -> None:
+def test_the_next_mirror_is_asked_if_one_is_down(worlds: t.Sequence[World]) -> None:
     for world, ran in zip(worlds, check_each(worlds, check_two_mirrors, mirror("one mirror down", acts.wire()))):
         assert world.registry.requests == []
         assert ran.results["images"][0]["endpoint"] == world.evil.url
 
 
-def test_a_mirror_that_is_not_to_say_what_tags_mean_is_asked_for_digests_alone(worlds: t.Sequence[World]) -> None:
+def test_a_mirror_for_digests_only_is_never_asked_for_tags(worlds: t.Sequence[World]) -> None:
     def check(world: World, case: Case) -> Ran:
         return check_mirrored(world, Case(**{**vars(case), "settings": {"mirrors": [{"url": world.evil.url, "resolve_tags": False}]}}))
 

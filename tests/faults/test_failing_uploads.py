@@ -106,7 +106,7 @@ ASKING = [
 
 
 @pytest.mark.parametrize("case", [*OPENING, *SENDING, *NAMING, *ASKING], ids=str)
-def test_a_push_moves_the_tag_when_all_is_there_or_says_why_and_leaves_it(worlds: t.Sequence[World], case: Case) -> None:
+def test_a_push_moves_the_tag_after_all_content_is_uploaded_or_fails_and_leaves_it(worlds: t.Sequence[World], case: Case) -> None:
     check_each(worlds, check_push, case)
 
 
@@ -121,7 +121,7 @@ def test_a_push_moves_the_tag_when_all_is_there_or_says_why_and_leaves_it(worlds
     ],
     ids=str,
 )
-def test_no_upload_leads_from_https_to_http(make_worlds: MakeWorlds, case: Case) -> None:
+def test_no_upload_is_redirected_from_https_to_http(make_worlds: MakeWorlds, case: Case) -> None:
     worlds = make_worlds(tls=True)
     with Server(worlds[0].evil.app) as plain:
         for world in worlds:
@@ -142,7 +142,7 @@ PUSHED = acts.instead(401, b"", ("WWW-Authenticate", f'Bearer realm="{{tokens}}/
     ],
     ids=str,
 )
-def test_a_token_that_ends_within_a_push_is_renewed_once(make_worlds: MakeWorlds, case: Case) -> None:
+def test_a_token_that_expires_during_a_push_is_renewed_once(make_worlds: MakeWorlds, case: Case) -> None:
     worlds = make_worlds("tokens")
     check_each(worlds, check_push, case)
     assert all(len(world.token_server.requests) <= 3 + BLOBS for world in worlds)

@@ -67,7 +67,7 @@ FAULTS: dict[str, tuple[int, t.Callable[[Event], t.Callable[[Event], bool]], tup
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
-def test_a_disk_that_fails_at_any_moment_is_told_and_harms_nothing(tmp_path: Path, verb: Verb, fault: str) -> None:
+def test_a_disk_that_fails_at_any_step_is_reported_and_damages_nothing(tmp_path: Path, verb: Verb, fault: str) -> None:
     code, chosen, calls = FAULTS[fault]
     path = verb.prepared(tmp_path / "whole")
     before = names(path)
@@ -105,7 +105,7 @@ def test_a_disk_that_fails_at_any_moment_is_told_and_harms_nothing(tmp_path: Pat
         assert wrong_blobs(path) == [], start
 
 
-def test_a_full_disk_fails_every_image_that_is_left_in_words(tmp_path: Path) -> None:
+def test_a_full_disk_fails_all_remaining_images_with_a_clear_error(tmp_path: Path) -> None:
     """The first image does not fit. The later ones are not tried, and their errors say why."""
     path = tmp_path / "store"
     put_images(path)
@@ -147,7 +147,7 @@ def small_disk(tmp_path: Path) -> t.Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def test_a_disk_that_is_really_full_is_told_and_nothing_of_the_failed_image_stays(small_disk: Path) -> None:
+def test_a_real_full_disk_is_reported_and_nothing_of_the_failed_image_stays(small_disk: Path) -> None:
     path = small_disk / "store"
     pull(path, "r.test/old:1")
     before = names(path)
@@ -162,7 +162,7 @@ def test_a_disk_that_is_really_full_is_told_and_nothing_of_the_failed_image_stay
 
 
 @pytest.mark.parametrize("verb", [remove_moving, prune_but_old], ids=["rm", "prune"])
-def test_images_are_removed_from_a_disk_without_any_room(small_disk: Path, verb: t.Callable[[Path], object]) -> None:
+def test_images_can_be_removed_from_a_full_disk(small_disk: Path, verb: t.Callable[[Path], object]) -> None:
     path = small_disk / "store"
     put_images(path)
     records = (path / ".longshore" / "verified.json").read_bytes()

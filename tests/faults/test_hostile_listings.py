@@ -65,5 +65,5 @@ def check_tags(world: World, case: Case) -> Ran:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_list_is_read_to_its_end_at_its_own_registry_or_not_at_all(worlds: t.Sequence[World], case: Case) -> None:
+def test_a_list_is_read_completely_from_its_own_registry_or_refused(worlds: t.Sequence[World], case: Case) -> None:
     check_each(worlds, check_tags, case)

@@ -162,7 +162,7 @@ def test_a_redirect_is_followed_without_credentials_or_refused(worlds: t.Sequenc
     ],
     ids=str,
 )
-def test_no_redirect_leads_from_https_to_http(make_worlds: MakeWorlds, case: Case) -> None:
+def test_no_redirect_is_followed_from_https_to_http(make_worlds: MakeWorlds, case: Case) -> None:
     worlds = make_worlds(tls=True)
     with Server(worlds[0].evil.app) as plain:
         for world in worlds:

@@ -157,7 +157,7 @@ MIDWAY = [
 
 
 @pytest.mark.parametrize("case", [*GIVEN, *REFUSED, *CHALLENGES, *MIDWAY], ids=str)
-def test_tokens_are_got_from_those_that_may_give_them_and_used_for_nothing_else(worlds: t.Sequence[World], case: Case) -> None:
+def test_tokens_come_only_from_trusted_servers_and_go_only_to_their_registry(worlds: t.Sequence[World], case: Case) -> None:
     if "without OAuth" in case.what:
         for world in worlds:
             world.tokens.has_oauth = False
@@ -183,7 +183,7 @@ def test_a_realm_of_the_registry_itself_needs_no_trust(worlds: t.Sequence[World]
     assert all(world.token_server.requests == [] for world in worlds)
 
 
-def test_whoever_has_no_login_gets_the_token_that_anybody_gets(worlds: t.Sequence[World]) -> None:
+def test_without_a_login_the_anonymous_token_is_used(worlds: t.Sequence[World]) -> None:
     for world in worlds:
         world.tokens.anonymous = True
     check_each(worlds, check_pull, Case("no login", "nothing", acts.wire(), login={}))
@@ -197,7 +197,7 @@ def test_one_token_serves_all_requests_of_a_repository(worlds: t.Sequence[World]
         assert len(world.registry.requests) == 2 + len(WANTED.blobs)
 
 
-def test_no_token_is_asked_for_without_tls_by_a_registry_with_tls(make_worlds: MakeWorlds) -> None:
+def test_a_registry_with_tls_cannot_request_a_token_without_tls(make_worlds: MakeWorlds) -> None:
     challenge = acts.instead(401, b"", ("WWW-Authenticate", f'Bearer realm="http://{{tokenhost}}/token",service="{SERVICE}"'))
     case = Case("a realm without TLS", "nothing", acts.wire(), "denied", "https", more=(Fault("* /v2/*", acts.unadmitted(challenge), anyone=True),))
     worlds = make_worlds("tokens", tls=True)

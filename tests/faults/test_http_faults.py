@@ -147,7 +147,7 @@ HEADS = [
 ]
 
 
-def test_both_ends_of_the_supported_libraries_are_what_modules_run_with(libraries: dict[str, dict[str, str]]) -> None:
+def test_modules_run_with_the_oldest_and_the_current_libraries(libraries: dict[str, dict[str, str]]) -> None:
     told = {
         name: subprocess.check_output(
             [sys.executable, "-c", "import requests, urllib3; print(requests.__version__, urllib3.__version__)"], env=environment(**env), text=True
@@ -161,7 +161,7 @@ def test_both_ends_of_the_supported_libraries_are_what_modules_run_with(librarie
 
 
 @pytest.mark.parametrize("case", [*STATUSES, *WAITS, *BROKEN, *FRAMING, *HEADS], ids=str)
-def test_a_pull_brings_the_image_whole_or_says_why_and_changes_nothing(worlds: t.Sequence[World], case: Case) -> None:
+def test_a_pull_stores_the_complete_image_or_fails_and_changes_nothing(worlds: t.Sequence[World], case: Case) -> None:
     runs = check_each(worlds, check_pull, case)
     for world, ran in zip(worlds, runs):
         assert [asked for asked in world.registry.requests if "Cookie" in asked.headers] == []
@@ -169,34 +169,34 @@ def test_a_pull_brings_the_image_whole_or_says_why_and_changes_nothing(worlds: t
             assert ran.results["rate_limit"] == {"limit": 100, "remaining": 0}
 
 
-def test_a_handshake_that_breaks_off_is_begun_anew(make_worlds: MakeWorlds) -> None:
+def test_a_tls_handshake_that_breaks_off_is_retried(make_worlds: MakeWorlds) -> None:
     worlds = make_worlds(tls=True)
     for world in worlds:
         world.registry.hang_up(2)  # the first connection finds out whether the registry uses TLS
     check_each(worlds, check_pull, Case("a handshake that breaks off", "nothing", acts.wire()))
 
 
-def test_handshakes_that_always_break_off_are_one_clean_error(make_worlds: MakeWorlds) -> None:
+def test_tls_handshakes_that_always_break_off_are_one_clean_error(make_worlds: MakeWorlds) -> None:
     worlds = make_worlds(tls=True)
     for world in worlds:
         world.registry.hang_up(1000)
     check_each(worlds, check_pull, Case("handshakes that break off", "nothing", acts.wire(), "unreachable"))
 
 
-def test_a_proxy_that_is_in_the_way_is_named(worlds: t.Sequence[World]) -> None:
+def test_a_proxy_that_intercepts_is_named(worlds: t.Sequence[World]) -> None:
     case = Case(
         "a proxy that is down", "nothing", acts.wire(), "unreachable", "through the proxy http://127.0.0.1:1", options={"proxy": "http://127.0.0.1:1"}
     )
     check_each(worlds, check_pull, case)
 
 
-def test_a_proxy_that_wants_a_password_says_so(worlds: t.Sequence[World]) -> None:
+def test_a_proxy_that_requires_a_password_is_reported(worlds: t.Sequence[World]) -> None:
     challenge = acts.instead(407, b"", ("Proxy-Authenticate", 'Basic realm="proxy"'))
     check_each(worlds, check_pull, Case("a proxy with a password", "* *", challenge, "denied", "proxy", more=(Fault("* *", challenge, anyone=True),)))
 
 
 @pytest.mark.parametrize(("status", "error", "tries"), [(403, "denied", 1), (407, "denied", 1), (503, "unreachable", 2)])
-def test_a_proxy_that_makes_no_tunnel_is_asked_again_only_where_that_may_pass(make_worlds: MakeWorlds, status: int, error: str, tries: int) -> None:
+def test_a_proxy_that_refuses_a_tunnel_is_retried_only_for_temporary_errors(make_worlds: MakeWorlds, status: int, error: str, tries: int) -> None:
     worlds = make_worlds(tls=True)
     with Server(lambda asked: Answer(status)) as proxy:
         case = Case(

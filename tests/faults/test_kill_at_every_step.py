@@ -14,7 +14,7 @@ from tests.support.verbs import OLD, VERBS, Verb, names, opened, tag, whole
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
-def test_a_run_that_is_killed_at_any_moment_harms_nothing_and_blocks_nothing(tmp_path: Path, verb: Verb) -> None:
+def test_a_run_that_is_killed_at_any_step_damages_nothing_and_blocks_nothing(tmp_path: Path, verb: Verb) -> None:
     path = verb.prepared(tmp_path / "whole")
     before = names(path)
     damage = len(wrong_blobs(path))

@@ -317,7 +317,7 @@ def check_results(results: dict[str, t.Any]) -> None:
 
 
 @pytest.mark.parametrize(("runner", "path", "kind"), RUNS, ids=name_of)
-def test_nothing_outside_changes_and_nothing_hangs_whatever_is_planted(make_scene: MakeScene, runner: User, path: str, kind: Plant) -> None:
+def test_planted_entries_never_change_files_outside_or_block_a_run(make_scene: MakeScene, runner: User, path: str, kind: Plant) -> None:
     scene = make_scene(runner)
     before = fingerprint(scene.outside)
     for module in scene.modules():
@@ -327,7 +327,7 @@ def test_nothing_outside_changes_and_nothing_hangs_whatever_is_planted(make_scen
 
 
 @pytest.mark.parametrize("runner", RUNNERS.values(), ids=RUNNERS)
-def test_every_module_does_its_work_in_a_clean_store(make_scene: MakeScene, runner: User) -> None:
+def test_every_module_works_in_a_clean_store(make_scene: MakeScene, runner: User) -> None:
     """This proves that the modules above have work to do, and that root and members of a group can share a store."""
     scene = make_scene(runner)
     for module in scene.modules():
@@ -372,7 +372,7 @@ def exchange_for_ever(folder: Path, victim: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FOLDERS)
-def test_nothing_outside_changes_while_a_folder_is_exchanged_for_a_link(make_scene: MakeScene, path: str) -> None:
+def test_nothing_outside_changes_while_a_folder_is_replaced_by_a_link(make_scene: MakeScene, path: str) -> None:
     scene = make_scene(ROOT)
     renew(scene)
     for found in scene.store.rglob("*"):

@@ -110,11 +110,11 @@ WRONG = [
 
 
 @pytest.mark.parametrize("case", [*ODD, *CALLED, *WRONG], ids=str)
-def test_what_is_no_image_is_refused_and_what_is_one_is_taken(worlds: t.Sequence[World], case: Case) -> None:
+def test_invalid_manifests_are_refused_and_valid_ones_are_accepted(worlds: t.Sequence[World], case: Case) -> None:
     check_each(worlds, check_pull, case)
 
 
-def test_indexes_that_nest_without_an_end_are_refused(worlds: t.Sequence[World]) -> None:
+def test_endlessly_nested_indexes_are_refused(worlds: t.Sequence[World]) -> None:
     documents: dict[str, bytes] = {}
     inner: dict[str, t.Any] = {"mediaType": media_types.OCI_MANIFEST, "digest": str(WANTED.root.digest), "size": WANTED.root.size}
     for _level in range(8):
@@ -127,7 +127,7 @@ def test_indexes_that_nest_without_an_end_are_refused(worlds: t.Sequence[World])
     check_each(worlds, check_pull, case)
 
 
-def test_an_address_in_a_manifest_is_not_asked(worlds: t.Sequence[World]) -> None:
+def test_urls_in_a_manifest_are_not_requested(worlds: t.Sequence[World]) -> None:
     for world in worlds:
         address = f"{world.evil.url}/v2/app/blobs/{WANTED.layers[0].digest}"
         data = json.dumps(first_layer(urls=[address])).encode()

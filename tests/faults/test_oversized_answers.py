@@ -55,7 +55,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("case", "size"), CASES, ids=lambda value: str(value) if isinstance(value, Case) else "")
-def test_no_more_is_taken_than_is_allowed_and_no_more_is_shown_than_can_be_read(worlds: t.Sequence[World], case: Case, size: int) -> None:
+def test_bytes_read_and_text_shown_are_limited(worlds: t.Sequence[World], case: Case, size: int) -> None:
     for world, ran in zip(worlds, check_each(worlds, check_pull, case)):
         assert world.registry.sent < size + UNDERWAY
         told = ran.results.get("registry_errors", [])

@@ -122,7 +122,7 @@ def test_oras_lists_repositories_and_tags_page_by_page_and_removes(honest: World
     assert honest.distribution.repositories["many/tags"].tags == {}
 
 
-def test_an_identity_token_opens_the_door_by_oauth(make_worlds: MakeWorlds, tmp_path: Path, authority: Path) -> None:
+def test_an_identity_token_logs_in_by_oauth(make_worlds: MakeWorlds, tmp_path: Path, authority: Path) -> None:
     world = make_worlds("tokens", True)[0]
     world.distribution.put(make_image("small", 1), "team/proof", "1")
     tags = Client(world, tmp_path, authority).oras("repo tags", f"{world.registry.host}/team/proof", login=[IDENTITY])
@@ -131,7 +131,7 @@ def test_an_identity_token_opens_the_door_by_oauth(make_worlds: MakeWorlds, tmp_
 
 
 @pytest.mark.parametrize("door", ["password", "tokens"])
-def test_a_wrong_password_opens_no_door(make_worlds: MakeWorlds, tmp_path: Path, authority: Path, door: str) -> None:
+def test_a_wrong_password_is_refused(make_worlds: MakeWorlds, tmp_path: Path, authority: Path, door: str) -> None:
     world = make_worlds(door, True)[0]
     with pytest.raises(AssertionError, match=r"(?i)unauthorized|401"):
         Client(world, tmp_path, authority).oras("repo tags", f"{world.registry.host}/team/proof", login=(USER, "wrong"))

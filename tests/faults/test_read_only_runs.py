@@ -26,7 +26,7 @@ MODULES: dict[str, dict[str, t.Any]] = {
 
 
 @pytest.mark.parametrize("kind", ["ours", "another tool's", "missing"])
-def test_looking_writes_nothing(tmp_path: Path, kind: str) -> None:
+def test_info_writes_nothing(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "store"
     if kind != "missing":
         put_images(path)

@@ -63,7 +63,7 @@ PLACES = ["blobs", "blobs/sha256", "index.json", "oci-layout"]
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("module", ["image_load", "image_info"])
-def test_no_link_inside_a_layout_is_followed_and_nothing_is_told_of_outside(
+def test_no_link_inside_a_layout_is_followed_and_no_outside_content_is_revealed(
     layout: Path, outside: Path, open_path: Path, module: str, place: str
 ) -> None:
     replace_by_link(layout / place, outside / place.removeprefix("blobs/") if place != "blobs" else outside)
@@ -82,7 +82,7 @@ def test_no_link_inside_a_layout_is_followed_and_nothing_is_told_of_outside(
 
 
 @pytest.mark.parametrize("place", ["blobs", "blobs/sha256"])
-def test_a_folder_that_is_exchanged_for_a_link_is_not_followed(layout: Path, outside: Path, place: str) -> None:
+def test_a_folder_that_is_replaced_by_a_link_is_not_followed(layout: Path, outside: Path, place: str) -> None:
     evil = (layout / place).with_name("evil")
     evil.symlink_to(outside if place == "blobs" else outside / "sha256")
     give(evil)
@@ -111,7 +111,7 @@ def test_an_archive_behind_a_link_of_another_user_is_refused(layout: Path, open_
         open_archive(str(open_path / "link"))
 
 
-def test_a_second_name_of_a_private_file_of_root_is_not_read(layout: Path, outside: Path) -> None:
+def test_a_hard_link_to_a_private_file_of_root_is_not_read(layout: Path, outside: Path) -> None:
     (layout / "index.json").unlink()
     os.link(outside / "index.json", layout / "index.json")
     (outside / "index.json").chmod(0o600)
@@ -119,7 +119,7 @@ def test_a_second_name_of_a_private_file_of_root_is_not_read(layout: Path, outsi
         open_archive(str(layout))
 
 
-def test_a_compressed_archive_that_is_exchanged_stays_the_one_that_was_opened(open_path: Path) -> None:
+def test_a_compressed_archive_that_is_replaced_is_read_from_the_file_that_was_opened(open_path: Path) -> None:
     path = open_path / "archive"
     path.write_bytes(gzip.compress(archives.pack(archives.oci(make_image("app"), NAME))))
     archive = open_archive(str(path))

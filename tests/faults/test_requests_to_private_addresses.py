@@ -180,7 +180,7 @@ some_hosts = pytest.mark.parametrize(
 
 
 @every_host
-def test_a_realm_leads_to_no_service_of_the_host_itself_or_its_cloud(site: Site, host: str) -> None:
+def test_no_realm_reaches_a_service_of_the_host_or_its_cloud(site: Site, host: str) -> None:
     site.want_tokens(site.url(host, "/token"))
     results = site.pull()
     assert site.forbidden == []
@@ -188,7 +188,7 @@ def test_a_realm_leads_to_no_service_of_the_host_itself_or_its_cloud(site: Site,
 
 
 @some_hosts
-def test_a_redirect_leads_to_no_service_of_the_host_itself_or_its_cloud(site: Site, host: str) -> None:
+def test_no_redirect_reaches_a_service_of_the_host_or_its_cloud(site: Site, host: str) -> None:
     site.registry.script(Fault(LAYER, acts.redirect(site.url(host, "{target}"))))
     results = site.pull()
     assert site.forbidden == []
@@ -196,7 +196,7 @@ def test_a_redirect_leads_to_no_service_of_the_host_itself_or_its_cloud(site: Si
 
 
 @some_hosts
-def test_an_upload_leads_to_no_service_of_the_host_itself_or_its_cloud(site: Site, host: str) -> None:
+def test_no_upload_location_reaches_a_service_of_the_host_or_its_cloud(site: Site, host: str) -> None:
     location = site.url(host, "/upload?state=x")
     site.registry.script(Fault("POST */blobs/uploads/*", acts.instead(202, b"", ("Location", location))))
     results = site.push()
@@ -204,14 +204,14 @@ def test_an_upload_leads_to_no_service_of_the_host_itself_or_its_cloud(site: Sit
     assert results["error"] == "registry_error", results["msg"]
 
 
-def test_storage_does_not_lead_to_loopback_either(site: Site) -> None:
+def test_a_redirect_of_the_storage_does_not_reach_loopback(site: Site) -> None:
     site.registry.script(Fault(LAYER, acts.redirect(site.url("storage.test", "{target}"))))
     site.storage.script(Fault("*", acts.redirect(site.url("inside.test", "{target}"))))
     assert site.pull()["error"] == "registry_error"
     assert site.forbidden == []
 
 
-def test_a_token_server_does_not_redirect_to_a_private_address_that_no_realm_may_name(site: Site) -> None:
+def test_a_token_server_cannot_redirect_to_a_forbidden_private_address(site: Site) -> None:
     site.want_tokens(site.url("tokens.test", "/token"))
     site.token_server.script(Fault("GET *", acts.redirect(f"http://{site.storage.host}/internal")))
     results = site.pull()
@@ -220,7 +220,7 @@ def test_a_token_server_does_not_redirect_to_a_private_address_that_no_realm_may
 
 
 @both_libraries
-def test_a_connection_that_another_registry_opened_is_not_used_to_get_around_the_check(site: Site) -> None:
+def test_an_open_connection_of_another_registry_does_not_bypass_the_check(site: Site) -> None:
     """The task itself reads from a registry on loopback. The pool keeps this connection under the host name to which the hostile registry redirects."""
     site.loopback.app = site.storage.app
     own = f"inside.test:{site.loopback.port}/app:1"
@@ -276,13 +276,13 @@ def test_an_upload_goes_to_storage_on_a_private_address(site: Site, host: str) -
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "inside.test"])
-def test_a_registry_whose_name_is_of_loopback_leads_to_loopback(site: Site, host: str) -> None:
+def test_a_registry_on_loopback_may_redirect_to_loopback(site: Site, host: str) -> None:
     site.loopback.app = site.storage.app
     site.loopback.script(Fault(LAYER, acts.redirect(site.url(host, "{target}?again")), times=1))
     assert site.pull(name=[f"inside.test:{site.loopback.port}/app:1"], username=None, password=None)["changed"]
 
 
-def test_a_token_server_on_loopback_is_asked_where_the_task_lists_it(site: Site) -> None:
+def test_a_token_server_on_loopback_is_asked_if_the_task_lists_it(site: Site) -> None:
     listed = [f"{host}:{site.loopback.port}" for host in ("127.0.0.1", "inside.test")]
     for host in ("127.0.0.1", "inside.test"):
         site.want_tokens(site.url(host, "/token"))
@@ -291,7 +291,7 @@ def test_a_token_server_on_loopback_is_asked_where_the_task_lists_it(site: Site)
 
 
 @both_libraries
-def test_a_proxy_on_loopback_is_no_address_that_a_registry_led_to(site: Site) -> None:
+def test_a_proxy_on_loopback_is_allowed(site: Site) -> None:
     """The proxy resolves names, so we can check only the text of a URL."""
     site.want_tokens(site.url("tokens.test", "/token"))
     site.loopback.app = _proxied(site)

@@ -79,7 +79,7 @@ def check(path: Path, start: object) -> None:
     assert partial_files(path) == [], start
 
 
-def test_a_pull_that_is_killed_at_any_moment_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_pull_that_is_killed_at_any_step_is_resumed(tmp_path: Path) -> None:
     events = events_of(tmp_path / "whole", lambda: pull(tmp_path / "whole"))
     assert len([event for event in events if event.call == "pwrite"]) > 10
     killed = 0
@@ -92,7 +92,7 @@ def test_a_pull_that_is_killed_at_any_moment_is_gone_on_with(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("works_for", range(8))
-def test_a_pull_whose_network_fails_needs_only_the_rest_the_next_time(tmp_path: Path, works_for: int, way: str) -> None:
+def test_after_a_network_failure_the_next_pull_fetches_only_the_rest(tmp_path: Path, works_for: int, way: str) -> None:
     total = Network()
     pull(tmp_path / "whole", total)
     first, second = Network(works_for), Network()
@@ -108,7 +108,7 @@ def _from_then_on(start: Event) -> t.Callable[[Event], bool]:
     return lambda event: event.number >= start.number and event.call in NEEDS_ROOM
 
 
-def test_a_pull_that_meets_a_full_disk_leaves_nothing_of_its_own(tmp_path: Path) -> None:
+def test_a_pull_that_fills_the_disk_leaves_no_files(tmp_path: Path) -> None:
     events = events_of(tmp_path / "whole", lambda: pull(tmp_path / "whole"))
     for start in events:
         if start.call not in NEEDS_ROOM or start.path.endswith(("store", "index.json")):
@@ -126,7 +126,7 @@ def test_a_pull_that_meets_a_full_disk_leaves_nothing_of_its_own(tmp_path: Path)
         check(path, start)
 
 
-def test_eight_processes_that_pull_one_blob_bring_it_once_and_whole(tmp_path: Path, way: str) -> None:
+def test_eight_processes_that_pull_one_blob_fetch_it_once(tmp_path: Path, way: str) -> None:
     path, log = tmp_path / "store", tmp_path / "log"
     layer = max(blob.size for blob in IMAGE.blobs)
 

@@ -142,17 +142,17 @@ TOKEN_SERVERS = [
 
 
 @pytest.mark.parametrize("case", PULLS, ids=str)
-def test_what_a_registry_tells_of_a_login_is_not_told_on_by_a_pull(worlds: t.Sequence[World], case: Case) -> None:
+def test_a_pull_does_not_show_secrets_that_a_registry_repeats(worlds: t.Sequence[World], case: Case) -> None:
     check_each(worlds, check_pull, case)
 
 
 @pytest.mark.parametrize("case", PUSHES, ids=str)
-def test_what_a_registry_tells_of_a_login_is_not_told_on_by_a_push(worlds: t.Sequence[World], case: Case) -> None:
+def test_a_push_does_not_show_secrets_that_a_registry_repeats(worlds: t.Sequence[World], case: Case) -> None:
     check_each(worlds, check_push, case)
 
 
 @pytest.mark.parametrize("status", [403, 407, 502])
-def test_what_a_proxy_tells_of_its_login_is_not_told_on(make_worlds: MakeWorlds, status: int) -> None:
+def test_secrets_that_a_proxy_repeats_are_not_shown(make_worlds: MakeWorlds, status: int) -> None:
     def check(world: World, case: Case) -> t.Any:
         world.hold(WANTED)
         world.script(*case.faults)
@@ -168,7 +168,7 @@ def test_what_a_proxy_tells_of_its_login_is_not_told_on(make_worlds: MakeWorlds,
 
 
 @pytest.mark.parametrize("case", TOKEN_SERVERS, ids=str)
-def test_what_is_told_of_tokens_is_not_told_on(make_worlds: MakeWorlds, case: Case) -> None:
+def test_secrets_that_a_token_server_repeats_are_not_shown(make_worlds: MakeWorlds, case: Case) -> None:
     check_each(make_worlds("tokens"), check_pull, case)
 
 
@@ -180,7 +180,7 @@ def test_what_is_told_of_tokens_is_not_told_on(make_worlds: MakeWorlds, case: Ca
     ],
     ids=["password", "identity token"],
 )
-def test_what_an_auth_file_holds_is_used_and_not_told_on(make_worlds: MakeWorlds, tmp_path: Path, entry: dict[str, str]) -> None:
+def test_credentials_of_an_auth_file_are_used_and_not_shown(make_worlds: MakeWorlds, tmp_path: Path, entry: dict[str, str]) -> None:
     def check(world: World, case: Case) -> t.Any:
         file = tmp_path / f"auth-{world.libraries}.json"
         file.write_text(json.dumps({"auths": {world.registry.host: entry}}))
@@ -234,7 +234,7 @@ def test_the_registry_that_the_task_names_gets_its_password(make_worlds: MakeWor
         assert world.run("image_verify", repair=True, **listed).results["changed"]
 
 
-def test_a_play_that_tells_all_it_does_tells_no_secret(make_worlds: MakeWorlds, tmp_path: Path) -> None:
+def test_a_play_at_full_verbosity_shows_no_secret(make_worlds: MakeWorlds, tmp_path: Path) -> None:
     world = make_worlds("tokens")[0]
     world.hold(WANTED)
     WANTED.put(Store(str(world.store)), "docker.io/library/local:1")

@@ -64,7 +64,7 @@ def forget(path: Path) -> None:
 
 @parts
 @remembering
-def test_verifying_names_it_and_counts_it_as_damaged(path: Path, part: Descriptor, is_known: bool) -> None:
+def test_verifying_names_an_unreadable_blob_and_counts_it_as_damaged(path: Path, part: Descriptor, is_known: bool) -> None:
     if not is_known:
         forget(path)
     with failing_disk(path, part), Workers(1) as workers:
@@ -78,7 +78,7 @@ def test_verifying_names_it_and_counts_it_as_damaged(path: Path, part: Descripto
 
 @parts
 @remembering
-def test_repairing_replaces_it(path: Path, part: Descriptor, is_known: bool) -> None:
+def test_repairing_replaces_an_unreadable_blob(path: Path, part: Descriptor, is_known: bool) -> None:
     if not is_known:
         forget(path)
     with failing_disk(path, part):
@@ -88,7 +88,7 @@ def test_repairing_replaces_it(path: Path, part: Descriptor, is_known: bool) -> 
 
 
 @parts
-def test_a_pull_replaces_it_where_it_is_not_known_to_be_good(path: Path, part: Descriptor) -> None:
+def test_a_pull_replaces_an_unreadable_blob_that_was_not_verified_before(path: Path, part: Descriptor) -> None:
     forget(path)
     with failing_disk(path, part):
         assert pull(path, NAME).changed
@@ -97,7 +97,7 @@ def test_a_pull_replaces_it_where_it_is_not_known_to_be_good(path: Path, part: D
 
 
 @parts
-def test_a_pull_replaces_what_verifying_found(path: Path, part: Descriptor) -> None:
+def test_a_pull_replaces_an_unreadable_blob_that_verifying_found(path: Path, part: Descriptor) -> None:
     with failing_disk(path, part):
         with Workers(1) as workers, opened(path).open_writer(()) as writer:
             plan_verify(writer.store, None, host=HOST, workers=workers)
@@ -106,14 +106,14 @@ def test_a_pull_replaces_what_verifying_found(path: Path, part: Descriptor) -> N
 
 
 @parts
-def test_what_is_copied_from_the_store_is_refused_by_name(path: Path, part: Descriptor) -> None:
+def test_copying_an_unreadable_blob_fails_with_its_name(path: Path, part: Descriptor) -> None:
     forget(path)
     with failing_disk(path, part), pytest.raises(StoreDamaged, match=rf"{NAME} is damaged in {path}: {part.digest} is unreadable"):
         tag(path, NAME, "r.test/other:1")
 
 
 @pytest.mark.parametrize("read", [lambda store, part: list(store.read_blob(part)), Store.open_blob], ids=["in pieces", "by the kernel"])
-def test_what_fails_only_when_it_is_copied_is_damage_too(path: Path, read: t.Callable[[Store, Descriptor], object]) -> None:
+def test_a_read_error_during_a_copy_is_damage_too(path: Path, read: t.Callable[[Store, Descriptor], object]) -> None:
     part = PARTS["layer"]
     with failing_disk(path, part), pytest.raises(StoreDamaged, match=rf"{part.digest.hex}.*Input/output error"):
         read(opened(path), part)
@@ -121,7 +121,7 @@ def test_what_fails_only_when_it_is_copied_is_damage_too(path: Path, read: t.Cal
 
 @parts
 @remembering
-def test_it_hinders_neither_telling_nor_pruning(path: Path, part: Descriptor, is_known: bool) -> None:
+def test_an_unreadable_blob_stops_neither_info_nor_prune(path: Path, part: Descriptor, is_known: bool) -> None:
     if not is_known:
         forget(path)
     with failing_disk(path, part):
@@ -133,7 +133,7 @@ def test_it_hinders_neither_telling_nor_pruning(path: Path, part: Descriptor, is
     assert set(names(path)) >= {NAME, "r.test/old:1"}
 
 
-def test_an_image_whose_config_is_denied_to_this_user_is_damaged_though_others_hold_it_for_good(open_path: Path) -> None:
+def test_an_image_whose_config_this_user_cannot_read_is_damaged_although_others_verified_it(open_path: Path) -> None:
     needs_root()
     store = Store(str(open_path / "store"), 0o755)
     image = make_image("denied")
@@ -149,7 +149,7 @@ def test_an_image_whose_config_is_denied_to_this_user_is_damaged_though_others_h
     assert in_child(as_somebody_else) == 0
 
 
-def test_a_folder_of_blobs_that_is_denied_says_so_and_no_image_is_called_damaged(open_path: Path) -> None:
+def test_an_unreadable_blobs_folder_is_an_error_and_no_image_is_called_damaged(open_path: Path) -> None:
     needs_root()
     store = Store(str(open_path / "store"), 0o755)
     entry = make_image("denied").put(store, NAME)

@@ -194,7 +194,7 @@ def named(values: t.Sequence[Plant]) -> pytest.MarkDecorator:
 
 
 @named(PLANTS)
-def test_a_file_is_written_as_ours_or_refused(shared: Path, outside: Path, plant: Plant) -> None:
+def test_a_file_is_written_with_our_owner_or_refused(shared: Path, outside: Path, plant: Plant) -> None:
     target = shared / "file"
     plant(target, outside)
     before, planted = fingerprint(outside), target.lstat() if os.path.lexists(target) else None
@@ -219,7 +219,7 @@ def test_a_file_is_written_as_ours_or_refused(shared: Path, outside: Path, plant
     assert (status.st_uid, stat.S_IMODE(status.st_mode)) == ((OTHER_USER, 0o666) if is_the_folders_own else (0, 0o644))
 
 
-def test_a_file_with_the_right_content_is_still_replaced_if_another_user_could_change_it(open_path: Path) -> None:
+def test_a_file_that_another_user_could_change_is_replaced_even_if_its_content_is_right(open_path: Path) -> None:
     needs_root()
     target = make_sticky(open_path / "shared") / "file"
     archive = FileOutput(str(target), build_tar(FILES), None, 0o644)
@@ -253,7 +253,7 @@ def test_members_of_a_group_that_share_a_folder_trust_each_others_files(open_pat
         (OTHER_USER, OTHER_USER + 1, 0o755, False),
     ],
 )
-def test_owner_and_mode_stay_only_if_no_stranger_can_have_planted_the_file(
+def test_owner_and_mode_are_kept_only_if_no_other_user_can_have_planted_the_file(
     open_path: Path, folder: int, file: int, folder_mode: int, is_kept: bool
 ) -> None:
     needs_root()
@@ -269,7 +269,7 @@ def test_owner_and_mode_stay_only_if_no_stranger_can_have_planted_the_file(
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == ((file, file, 0o660) if is_kept else (0, 0, 0o644))
 
 
-def test_a_folder_that_is_exchanged_for_a_link_leads_nothing_outside(open_path: Path, outside: Path) -> None:
+def test_nothing_is_written_outside_when_a_folder_is_replaced_by_a_link(open_path: Path, outside: Path) -> None:
     shared = make_foreign(open_path / "shared")
     target = make_foreign(shared / "inner") / "file"
     give(_link(shared / "evil", outside))
@@ -284,7 +284,7 @@ def test_a_folder_that_is_exchanged_for_a_link_leads_nothing_outside(open_path: 
     assert fingerprint(outside) == before
 
 
-def test_a_file_that_is_exchanged_for_a_link_leads_nothing_outside(open_path: Path, outside: Path) -> None:
+def test_nothing_is_written_outside_when_a_file_is_replaced_by_a_link(open_path: Path, outside: Path) -> None:
     shared = make_foreign(open_path / "shared")
     (shared / "file").write_bytes(b"")
     give(shared / "file")
@@ -304,7 +304,7 @@ def test_a_file_that_is_exchanged_for_a_link_leads_nothing_outside(open_path: Pa
 
 
 @named(PLANTS)
-def test_a_layout_is_written_inside_or_refused(shared: Path, outside: Path, plant: Plant) -> None:
+def test_a_layout_is_written_inside_its_folder_or_refused(shared: Path, outside: Path, plant: Plant) -> None:
     target = shared / "layout"
     plant(target, outside)
     before = fingerprint(outside)
@@ -325,7 +325,7 @@ def test_a_layout_is_written_inside_or_refused(shared: Path, outside: Path, plan
     assert layout.difference() is None
 
 
-def test_a_layout_whose_folders_are_exchanged_for_links_leads_nothing_outside(open_path: Path, outside: Path) -> None:
+def test_nothing_is_written_outside_when_folders_of_a_layout_are_replaced_by_links(open_path: Path, outside: Path) -> None:
     shared = make_foreign(open_path / "shared")
     layout = FolderOutput(str(shared / "layout"), FILES, 0o644, lock_timeout=5)
     layout.write(open_blob)
@@ -347,7 +347,7 @@ def test_a_layout_whose_folders_are_exchanged_for_links_leads_nothing_outside(op
             evil.rename(folder)
 
 
-def test_a_layout_with_folders_nested_too_deep_is_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_a_layout_with_folders_nested_too_deep_is_one_clear_error(tmp_path: Path) -> None:
     layout = FolderOutput(str(tmp_path / "layout"), FILES, 0o644)
     layout.write(open_blob)
     (tmp_path / "layout" / "blobs" / "/".join(["d"] * 300)).mkdir(parents=True)
@@ -391,7 +391,7 @@ FORMS: dict[str, t.Callable[[str, Path], tuple[str, dict[str, t.Any]]]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 @named([a_link_to_a_file, a_file, a_fifo, a_fifo_under_the_temporary_name, a_layout_with_a_link_for_blobs])
-def test_modules_write_what_is_theirs_or_fail(store: str, open_path: Path, outside: Path, plant: Plant, form: str) -> None:
+def test_modules_write_files_of_their_own_or_fail(store: str, open_path: Path, outside: Path, plant: Plant, form: str) -> None:
     target = make_sticky(open_path / "shared") / "target"
     plant(target, outside)
     before = fingerprint(outside)
@@ -408,7 +408,7 @@ def test_modules_write_what_is_theirs_or_fail(store: str, open_path: Path, outsi
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "save with a mode"])
-def test_another_user_is_told_that_a_file_of_root_in_a_sticky_folder_stays(store: str, open_path: Path, form: str) -> None:
+def test_another_user_cannot_replace_a_file_of_root_in_a_sticky_folder_and_gets_an_error(store: str, open_path: Path, form: str) -> None:
     needs_root()
     target = make_sticky(open_path / "shared") / "target"
     name, options = FORMS[form](store, target)
@@ -426,7 +426,7 @@ def test_another_user_is_told_that_a_file_of_root_in_a_sticky_folder_stays(store
     assert not run_module_as(OTHER_USER, *own)["changed"]
 
 
-def test_mode_and_owner_are_never_set_through_what_was_exchanged(store: str, open_path: Path, outside: Path) -> None:
+def test_mode_and_owner_are_never_set_through_a_replaced_file(store: str, open_path: Path, outside: Path) -> None:
     shared = make_foreign(open_path / "shared")
     name, options = FORMS["save"](store, shared / "target")
     modules.run(name, options)

@@ -54,7 +54,7 @@ WRONG_BLOBS: dict[str, tuple[t.Callable[[], bytes], str]] = {
 
 @pytest.mark.parametrize("compression", ["plain", "gzip"])
 @pytest.mark.parametrize("wrong_blob", WRONG_BLOBS)
-def test_a_blob_that_is_another_one_is_told_with_its_place_and_no_image_is_loaded(
+def test_a_blob_with_a_wrong_digest_is_reported_with_its_position_and_no_image_is_loaded(
     tmp_path: Path, store: Path, wrong_blob: str, compression: str
 ) -> None:
     make, name = WRONG_BLOBS[wrong_blob]
@@ -66,7 +66,7 @@ def test_a_blob_that_is_another_one_is_told_with_its_place_and_no_image_is_loade
     assert "should have the digest" in told.message
 
 
-def test_a_folder_is_read_no_further_than_its_own_files(tmp_path: Path, store: Path) -> None:
+def test_reading_a_folder_never_leaves_it(tmp_path: Path, store: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(IMAGE.content[IMAGE.layers[0].digest])
     folder = archives.unpack({**oci(IMAGE, APP), OCI_LAYER: Link(str(secret))}, tmp_path / "archive")

@@ -82,7 +82,7 @@ SPOILT = [
 
 
 @pytest.mark.parametrize("case", [*HONOURED, *NOT_HONOURED, *LIED_ABOUT, *SPOILT], ids=str)
-def test_a_layer_that_breaks_off_is_taken_up_again_however_the_registry_treats_ranges(worlds: t.Sequence[World], case: Case) -> None:
+def test_a_layer_that_breaks_off_is_resumed_however_the_registry_treats_ranges(worlds: t.Sequence[World], case: Case) -> None:
     check_each(worlds, check_pull, case)
     for world in worlds:
         ranges = [asked.headers["Range"] for asked in world.registry.requests if "Range" in asked.headers]
@@ -90,7 +90,7 @@ def test_a_layer_that_breaks_off_is_taken_up_again_however_the_registry_treats_r
 
 
 @pytest.mark.parametrize("case", SPOILT, ids=str)
-def test_what_was_put_together_wrongly_is_not_kept_for_the_next_run(worlds: t.Sequence[World], case: Case) -> None:
+def test_a_wrongly_assembled_blob_is_not_kept_for_the_next_run(worlds: t.Sequence[World], case: Case) -> None:
     check_each(worlds, check_pull, case)
     for world in worlds:
         world.script()

@@ -69,7 +69,7 @@ CASES: list[tuple[str, dict[str, t.Any]]] = [
 
 
 @pytest.mark.parametrize("options", [row[1] for row in CASES], ids=[row[0] for row in CASES])
-def test_making_an_image_predicts_itself_and_is_done_once(store: str, files: Path, options: dict[str, t.Any]) -> None:
+def test_check_mode_predicts_a_new_image_and_a_second_run_changes_nothing(store: str, files: Path, options: dict[str, t.Any]) -> None:
     if options["base"] == BASE:
         based(store)
     layers = [{**layer, "src": str(files / layer["src"])} for layer in options.get("layers", [])]
@@ -102,7 +102,7 @@ def test_files_belong_to_root_and_keep_their_permissions(store: str, files: Path
     assert members["srv/www/link"].linkname == "index.html"
 
 
-def test_a_changed_file_makes_a_new_image_and_the_old_one_stays_unnamed(store: str, files: Path) -> None:
+def test_a_changed_file_makes_a_new_image_and_the_old_one_loses_its_name(store: str, files: Path) -> None:
     options = {"name": NAME, "base": "scratch", "store": store, "layers": [{"src": str(files / "program"), "dest": "/bin/"}]}
     first = modules.run("image_append", options)
     (files / "program").write_bytes(b"changed")
@@ -134,7 +134,7 @@ def test_a_command_is_kept_word_by_word_and_one_word_needs_no_list(store: str) -
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_a_tar_becomes_the_layer_as_it_is(store: str, tmp_path: Path, compressed: bool) -> None:
+def test_a_tar_becomes_the_layer_unchanged(store: str, tmp_path: Path, compressed: bool) -> None:
     data = make_layer("ready")
     tar = tmp_path / "layer.tar"
     tar.write_bytes(data if compressed else gzip.decompress(data))

@@ -37,7 +37,7 @@ def load(folder: Path, *words: str, **options: t.Any) -> modules.Results:
     return play(folder, "image_load", {"path_on": "controller", **options}, *words)
 
 
-def test_an_archive_of_the_controller_is_foreseen_loaded_and_then_left_alone(archive: Path, tmp_path: Path) -> None:
+def test_an_archive_of_the_controller_is_predicted_loaded_and_then_unchanged(archive: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     foreseen = load(tmp_path, "--check", path="images.tar", store=str(store))
     assert foreseen["changed"]
@@ -59,7 +59,9 @@ def test_an_archive_of_the_controller_is_foreseen_loaded_and_then_left_alone(arc
     [({"path": "absent.tar"}, "io_error"), ({"path": "/etc/passwd"}, "corrupt_archive"), ({"path": "images.tar", "name": ["absent:1"]}, "not_found")],
     ids=["absent", "no archive", "absent name"],
 )
-def test_what_can_not_be_loaded_has_a_stable_cause_and_writes_nothing(archive: Path, tmp_path: Path, options: dict[str, t.Any], error: str) -> None:
+def test_an_archive_that_cannot_be_loaded_has_a_stable_cause_and_writes_nothing(
+    archive: Path, tmp_path: Path, options: dict[str, t.Any], error: str
+) -> None:
     store = tmp_path / "store"
     results = load(tmp_path, store=str(store), **options)
     assert results["failed"]
@@ -78,7 +80,7 @@ def test_a_folder_of_the_controller_is_refused_in_check_mode_too(archive: Path, 
         assert str(tmp_path / "files" / "layout") in results["msg"]
 
 
-def test_a_summary_is_not_taken_for_an_archive(archive: Path, tmp_path: Path) -> None:
+def test_a_summary_is_not_accepted_as_an_archive(archive: Path, tmp_path: Path) -> None:
     summary = summarise_archive(open_archive(str(archive)))
     assert len(summary) < 50_000
     (tmp_path / "summary").write_bytes(summary)

@@ -73,7 +73,7 @@ def test_a_blob_of_up_to_one_chunk_goes_in_one_piece(recording: Recorder, target
 
 
 @pytest.mark.parametrize("size", [CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 500])
-def test_a_larger_one_goes_in_chunks_and_is_read_once(recording: Recorder, target: Repository, size: int) -> None:
+def test_a_larger_blob_goes_in_chunks_and_is_read_once(recording: Recorder, target: Repository, size: int) -> None:
     content = Content(size)
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
     ranges = [f"PATCH {start}-{min(start + CHUNK, size) - 1}" for start in range(0, size, CHUNK)]
@@ -83,7 +83,7 @@ def test_a_larger_one_goes_in_chunks_and_is_read_once(recording: Recorder, targe
 
 
 @pytest.mark.parametrize("fault", [HANG_UP, 500, 503])
-def test_an_upload_that_breaks_off_goes_on_where_the_registry_says(recording: Recorder, target: Repository, fault: int) -> None:
+def test_an_upload_that_breaks_off_resumes_at_the_offset_of_the_registry(recording: Recorder, target: Repository, fault: int) -> None:
     content = Content(3 * CHUNK)
     recording.intercept = once(lambda noted: noted.headers.get("Content-Range") == "1000-1999", fault)
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
@@ -91,7 +91,7 @@ def test_an_upload_that_breaks_off_goes_on_where_the_registry_says(recording: Re
     assert b"".join(target.read_blob(content.descriptor)) == content.data
 
 
-def test_an_upload_that_the_registry_has_lost_begins_anew(recording: Recorder, target: Repository) -> None:
+def test_an_upload_that_the_registry_lost_is_restarted(recording: Recorder, target: Repository) -> None:
     content = Content(3 * CHUNK)
     breaking = once(lambda noted: noted.headers.get("Content-Range") == "2000-2999", HANG_UP)
     recording.intercept = lambda noted: 404 if noted.method == "GET" else breaking(noted)
@@ -101,7 +101,7 @@ def test_an_upload_that_the_registry_has_lost_begins_anew(recording: Recorder, t
     assert b"".join(target.read_blob(content.descriptor)) == content.data
 
 
-def test_a_last_request_that_fails_is_asked_again_without_the_bytes(recording: Recorder, target: Repository) -> None:
+def test_a_last_request_that_fails_is_retried_without_the_bytes(recording: Recorder, target: Repository) -> None:
     content = Content(2 * CHUNK)
     recording.intercept = once(lambda noted: noted.method == "PUT", HANG_UP)
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
@@ -110,7 +110,7 @@ def test_a_last_request_that_fails_is_asked_again_without_the_bytes(recording: R
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 415, 501])
-def test_a_registry_that_takes_no_chunks_gets_the_blob_in_one_piece(recording: Recorder, target: Repository, status: int) -> None:
+def test_a_registry_without_chunked_uploads_gets_the_blob_in_one_piece(recording: Recorder, target: Repository, status: int) -> None:
     content = Content(3 * CHUNK)
     recording.intercept = lambda noted: status if noted.method == "PATCH" else None
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
@@ -118,7 +118,7 @@ def test_a_registry_that_takes_no_chunks_gets_the_blob_in_one_piece(recording: R
     assert b"".join(target.read_blob(content.descriptor)) == content.data
 
 
-def test_a_fault_that_stays_is_told_after_as_many_tries_as_allowed(recording: Recorder, target: Repository) -> None:
+def test_a_permanent_fault_is_reported_after_the_allowed_tries(recording: Recorder, target: Repository) -> None:
     content = Content(3 * CHUNK)
     recording.intercept = lambda noted: 500 if noted.headers.get("Content-Range") == "1000-1999" else None
     with pytest.raises(RegistryError) as caught:
@@ -129,7 +129,7 @@ def test_a_fault_that_stays_is_told_after_as_many_tries_as_allowed(recording: Re
 
 
 @pytest.mark.parametrize("size", [500, 2500])
-def test_altered_bytes_are_never_finished_at_the_registry(recording: Recorder, target: Repository, size: int) -> None:
+def test_an_upload_of_altered_bytes_is_never_finished(recording: Recorder, target: Repository, size: int) -> None:
     content = Content(size)
     content.data = content.data[:-1] + b"?"
     with pytest.raises(DigestMismatch):
@@ -146,7 +146,7 @@ def test_bytes_that_end_early_are_an_error(target: Repository, size: int) -> Non
     assert not target.has_blob(content.descriptor)
 
 
-def test_a_mount_takes_the_blob_over(recording: Recorder, target: Repository, repository: str) -> None:
+def test_a_mount_adds_the_blob_without_an_upload(recording: Recorder, target: Repository, repository: str) -> None:
     content = Content(500)
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
     other = Registries(ClientSettings()).repository(Reference.parse(f"{recording.host}/{repository}/other:1"))
@@ -156,7 +156,7 @@ def test_a_mount_takes_the_blob_over(recording: Recorder, target: Repository, re
     assert other.has_blob(content.descriptor)
 
 
-def test_a_mount_that_finds_nothing_becomes_an_upload_in_the_same_session(recording: Recorder, target: Repository, repository: str) -> None:
+def test_a_mount_without_a_source_blob_becomes_an_upload_in_the_same_session(recording: Recorder, target: Repository, repository: str) -> None:
     content = Content(500)
     RepositoryWriter(target, {content.descriptor.digest: f"{repository}/absent"}).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PUT"]

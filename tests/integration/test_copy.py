@@ -92,7 +92,7 @@ def held_at(registry: Registry, dest: str) -> dict[str, str | None]:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-def test_a_docker_archive_gets_the_one_platform_that_it_can_hold(
+def test_a_docker_archive_gets_a_single_platform(
     anonymous: Registry, repository: str, tmp_path: Path, source: t.Callable[[Registry, str, Path], str]
 ) -> None:
     (tmp_path / "from").mkdir()
@@ -104,7 +104,7 @@ def test_a_docker_archive_gets_the_one_platform_that_it_can_hold(
     assert json.loads(shown.stdout)["architecture"] == "arm64"
 
 
-def test_a_docker_archive_is_read_with_the_manifest_made_of_it(anonymous: Registry, repository: str, tmp_path: Path) -> None:
+def test_a_docker_archive_is_read_with_the_manifest_built_from_it(anonymous: Registry, repository: str, tmp_path: Path) -> None:
     (tmp_path / "saved.tar").write_bytes(pack(docker(make_image("saved"), NAME)))
     options = {"images": [{"src": f"docker-archive:{tmp_path}/saved.tar", "dest": f"{anonymous.host}/{repository}:1"}]}
     done = modules.check_do_again("image_copy", options, place=tmp_path)
@@ -124,14 +124,14 @@ def test_an_unchanged_copy_costs_one_head_to_each_registry(anonymous: Registry, 
     assert (done["images"][0]["digest"], done["images"][0]["platforms"]) == (str(index().root.digest), None)
 
 
-def test_a_pinned_image_costs_one_head_when_it_is_there(anonymous: Registry, repository: str, recording: Recorder) -> None:
+def test_a_pinned_image_at_the_destination_costs_one_head(anonymous: Registry, repository: str, recording: Recorder) -> None:
     anonymous.put(index(), repository, "1")
     pinned = f"{recording.host}/{repository}@{index().root.digest}"
     assert not modules.run("image_copy", {"images": [{"src": pinned, "dest": f"{recording.host}/{repository}:1"}]})["changed"]
     assert recording.lines == [f"HEAD /v2/{repository}/manifests/1"]
 
 
-def test_within_a_registry_no_bytes_move(anonymous: Registry, repository: str, recording: Recorder) -> None:
+def test_copying_within_a_registry_moves_no_bytes(anonymous: Registry, repository: str, recording: Recorder) -> None:
     anonymous.put(index(), f"{repository}/source", "1")
     images = [{"src": f"{recording.host}/{repository}/source:1", "dest": f"{recording.host}/{repository}/target:1"}]
     predicted = modules.run("image_copy", {"images": images}, check=True)
@@ -145,7 +145,7 @@ def test_within_a_registry_no_bytes_move(anonymous: Registry, repository: str, r
     assert anonymous.digest(f"{repository}/target", "1") == str(index().root.digest)
 
 
-def test_between_registries_only_what_is_lacking_moves(anonymous: Registry, protected: Registry, repository: str) -> None:
+def test_copying_between_registries_moves_only_missing_blobs(anonymous: Registry, protected: Registry, repository: str) -> None:
     base = make_layer("base", 10_000)
     protected.put(make_image("below", 1, shared=[base]), repository, "below")
     source = anonymous.put(make_image("above", 1, shared=[base]), repository, "1")
@@ -158,7 +158,7 @@ def account_at(registry: Registry, password: str = PASSWORD) -> dict[str, t.Any]
     return {"registries": [{"name": registry.host, "username": USER, "password": password, "ca_path": str(registry.ca)}]}
 
 
-def test_one_task_brings_a_blob_to_a_registry_once(anonymous: Registry, protected: Registry, repository: str) -> None:
+def test_one_task_sends_a_blob_to_a_registry_once(anonymous: Registry, protected: Registry, repository: str) -> None:
     base = make_layer("base", 10_000)
     images = []
     for name in ("one", "two"):
@@ -182,13 +182,13 @@ def test_one_platform_is_copied_as_its_manifest_and_several_as_a_new_index(anony
     assert done["images"][0]["platforms"] == ["linux/amd64", "linux/arm64"]
 
 
-def test_a_platform_that_the_source_lacks_is_an_error(anonymous: Registry, repository: str) -> None:
+def test_a_platform_missing_at_the_source_is_an_error(anonymous: Registry, repository: str) -> None:
     source = anonymous.put(index(), repository, "1")
     options = {"images": [{"src": source, "dest": f"{anonymous.host}/{repository}/new:1"}], "platform": ["linux/riscv64"]}
     assert modules.fail("image_copy", options)["error"] == "platform_missing"
 
 
-def test_a_sparse_layout_goes_to_archives_and_layouts_but_not_to_registries(anonymous: Registry, repository: str, tmp_path: Path) -> None:
+def test_a_sparse_layout_is_copied_to_archives_and_layouts_but_not_to_registries(anonymous: Registry, repository: str, tmp_path: Path) -> None:
     index().sparse("linux/arm64").put(Store(str(tmp_path / "sparse")), NAME, platforms=["linux/arm64"])
     source = f"oci:{tmp_path}/sparse"
     refused = modules.fail("image_copy", {"images": [{"src": source, "dest": f"{anonymous.host}/{repository}:1"}]})
@@ -228,7 +228,7 @@ def test_all_images_of_one_file_make_one_archive_and_another_set_replaces_it(ano
     assert [path.name for path in tmp_path.iterdir()] == ["all.tar"]
 
 
-def test_an_archive_is_not_touched_when_one_of_its_images_fails_and_other_copies_go_on(anonymous: Registry, repository: str, tmp_path: Path) -> None:
+def test_an_archive_is_unchanged_when_one_of_its_images_fails_and_other_copies_continue(anonymous: Registry, repository: str, tmp_path: Path) -> None:
     source = anonymous.put(make_image("one"), repository, "1")
     (tmp_path / "all.tar").write_text("mine")
     images = [
@@ -284,14 +284,14 @@ def skopeo(*words: str) -> str:
     return subprocess.run(["skopeo", *words], check=True, capture_output=True, text=True).stdout
 
 
-def test_an_image_without_a_name_stays_without_one(anonymous: Registry, repository: str, tmp_path: Path) -> None:
+def test_an_unnamed_image_stays_unnamed(anonymous: Registry, repository: str, tmp_path: Path) -> None:
     unpack(oci(make_image("unnamed")), tmp_path / "layout")
     for dest in (f"oci:{tmp_path}/other", f"oci-archive:{tmp_path}/other.tar", f"docker-archive:{tmp_path}/docker.tar"):
         done = modules.check_do_again("image_copy", {"images": [{"src": f"oci:{tmp_path}/layout", "dest": dest}]}, place=tmp_path)
         assert done["images"][0]["name"] is None
 
 
-def test_one_of_several_images_is_taken_by_name_or_digest(anonymous: Registry, repository: str, tmp_path: Path) -> None:
+def test_one_of_several_images_is_selected_by_name_or_digest(anonymous: Registry, repository: str, tmp_path: Path) -> None:
     for name in ("one", "two"):
         make_image(name).put(Store(str(tmp_path / "layout")), f"r.test/{name}:1")
     for text in ("r.test/two:1", str(make_image("two").root.digest)):
@@ -362,7 +362,7 @@ def test_bad_input_has_a_stable_cause(anonymous: Registry, repository: str, imag
     assert modules.fail("image_copy", options)["error"] == error
 
 
-def test_a_layout_with_several_images_wants_a_name_and_tells_them(tmp_path: Path) -> None:
+def test_a_layout_with_several_images_needs_a_name_and_lists_them(tmp_path: Path) -> None:
     for name in ("one", "two"):
         make_image(name).put(Store(str(tmp_path / "layout")), f"r.test/{name}:1")
     for source, error in ((f"oci:{tmp_path}/layout", "invalid_option"), (f"oci:{tmp_path}/layout:r.test/three:1", "not_found")):
@@ -391,7 +391,7 @@ def test_an_archive_can_not_have_two_formats(anonymous: Registry, repository: st
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_credentials_are_denied_and_not_told(anonymous: Registry, protected: Registry, repository: str) -> None:
+def test_wrong_credentials_are_denied_and_not_shown(anonymous: Registry, protected: Registry, repository: str) -> None:
     source = anonymous.put(make_image("a"), repository, "1")
     images = [{"src": source, "dest": f"{protected.host}/{repository}:1"}]
     results = modules.fail("image_copy", {"images": images, **account_at(protected, "planted-Secret")})
@@ -406,7 +406,7 @@ def test_credentials_that_could_go_to_two_registries_are_refused(anonymous: Regi
     assert "registries" in results["msg"]
 
 
-def test_a_registry_that_nobody_answers_for_is_unreachable(tmp_path: Path) -> None:
+def test_a_registry_that_does_not_answer_is_unreachable(tmp_path: Path) -> None:
     images = [{"src": f"127.0.0.1:{free_port()}/a:1", "dest": f"oci:{tmp_path}/new"}]
     assert modules.fail("image_copy", {"images": images, "retries": 1})["error"] == "unreachable"
 

@@ -80,7 +80,7 @@ def options(source: str, registry: Registry, repository: str) -> dict[str, t.Any
     return {"images": [{"src": source, "dest": f"{registry.host}/{repository}:1"}], "referrers": True}
 
 
-def test_signatures_of_an_index_and_its_manifests_are_good_at_the_target(anonymous: Registry, other: Registry, repository: str, keys: Path) -> None:
+def test_signatures_of_an_index_and_its_manifests_are_valid_at_the_target(anonymous: Registry, other: Registry, repository: str, keys: Path) -> None:
     source = anonymous.put(index(), repository, "1")
     sign(keys, source, "--recursive")
     done = modules.check_do_again("image_copy", options(source, other, repository), place="/nonexistent")
@@ -91,9 +91,7 @@ def test_signatures_of_an_index_and_its_manifests_are_good_at_the_target(anonymo
     assert sorted(row["tag"] for row in done["images"][0]["referrers"]) == sorted(tags(anonymous, repository) - {"1"})
 
 
-def test_what_refers_to_an_image_travels_with_what_refers_to_that(
-    anonymous: Registry, other: Registry, repository: str, keys: Path, tmp_path: Path
-) -> None:
+def test_referrers_are_copied_with_their_own_referrers(anonymous: Registry, other: Registry, repository: str, keys: Path, tmp_path: Path) -> None:
     source = anonymous.put(index(), repository, "1")
     sbom = attach(tmp_path, source, "sbom")
     signature = attach(tmp_path, f"{anonymous.host}/{repository}@{sbom}", "signature")
@@ -111,7 +109,7 @@ def test_what_refers_to_an_image_travels_with_what_refers_to_that(
     assert {sbom, signature} < {row["digest"] for row in done["images"][0]["referrers"]}
 
 
-def test_a_signature_that_comes_later_follows_the_unchanged_image(anonymous: Registry, other: Registry, repository: str, keys: Path) -> None:
+def test_a_later_signature_is_copied_although_the_image_is_unchanged(anonymous: Registry, other: Registry, repository: str, keys: Path) -> None:
     source = anonymous.put(make_image("later"), repository, "1")
     modules.run("image_copy", options(source, other, repository))
     sign(keys, source)
@@ -140,16 +138,14 @@ def test_within_a_registry_signatures_move_no_bytes_either(anonymous: Registry, 
     assert discovered(f"{anonymous.host}/{repository}/target:1") == {"sbom"}
 
 
-def test_without_the_option_the_image_goes_alone(anonymous: Registry, other: Registry, repository: str, keys: Path) -> None:
+def test_without_the_option_only_the_image_is_copied(anonymous: Registry, other: Registry, repository: str, keys: Path) -> None:
     source = anonymous.put(make_image("alone"), repository, "1")
     sign(keys, source)
     modules.run("image_copy", {**options(source, other, repository), "referrers": False})
     assert tags(other, repository) == {"1"}
 
 
-def test_only_what_belongs_to_the_platforms_that_are_copied_travels(
-    anonymous: Registry, other: Registry, repository: str, keys: Path, tmp_path: Path
-) -> None:
+def test_only_referrers_of_the_copied_platforms_are_copied(anonymous: Registry, other: Registry, repository: str, keys: Path, tmp_path: Path) -> None:
     source = anonymous.put(index(), repository, "1")
     sign(keys, source, "--recursive")
     done = modules.run("image_copy", {**options(source, other, repository), "platform": ["linux/arm64"]})
@@ -157,7 +153,7 @@ def test_only_what_belongs_to_the_platforms_that_are_copied_travels(
     assert len(done["images"][0]["referrers"]) == 1
 
 
-def test_a_signature_that_can_not_be_brought_keeps_the_tag_where_it_was(
+def test_a_signature_that_cannot_be_copied_leaves_the_tag_unchanged(
     anonymous: Registry, other: Registry, repository: str, keys: Path, recording: Recorder
 ) -> None:
     source = other.put(make_image("new"), f"{repository}/source", "1")
@@ -170,7 +166,7 @@ def test_a_signature_that_can_not_be_brought_keeps_the_tag_where_it_was(
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_where_tags_are_not_listed_those_of_cosign_are_tried(
+def test_the_tags_of_cosign_are_tried_if_tags_cannot_be_listed(
     anonymous: Registry, other: Registry, repository: str, keys: Path, recording: Recorder, status: int
 ) -> None:
     repository = f"{repository}/{status}"
@@ -180,7 +176,7 @@ def test_where_tags_are_not_listed_those_of_cosign_are_tried(
     verify(keys, f"{other.host}/{repository}:1")
 
 
-def test_referrers_do_not_leave_registries(anonymous: Registry, repository: str, tmp_path: Path) -> None:
+def test_referrers_are_copied_only_between_registries(anonymous: Registry, repository: str, tmp_path: Path) -> None:
     source = anonymous.put(make_image("a"), repository, "1")
     images = [{"src": source, "dest": f"oci:{tmp_path}/layout"}]
     assert modules.fail("image_copy", {"images": images, "referrers": True})["error"] == "invalid_option"

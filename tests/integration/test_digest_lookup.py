@@ -56,7 +56,7 @@ def test_pinned_names_are_whole_and_normalised(anonymous: Registry, repository: 
     assert look_up(tmp_path, f"{anonymous.host}/{repository}", pinned=True) == [f"{anonymous.host}/{repository}:latest@{FIRST.root.digest}"]
 
 
-def test_a_name_that_is_not_there_is_one_sentence(anonymous: Registry, repository: str, tmp_path: Path) -> None:
+def test_a_missing_name_is_one_sentence(anonymous: Registry, repository: str, tmp_path: Path) -> None:
     with pytest.raises(LookupFailed, match=rf"{anonymous.host}/{repository}:1: {anonymous.host} doesn't have it"):
         look_up(tmp_path, f"{anonymous.host}/{repository}:1")
 
@@ -67,7 +67,7 @@ def test_a_protected_registry_gets_the_credentials_of_its_settings(protected: Re
     assert look_up(tmp_path, f"{protected.host}/{repository}:1", registries=[settings]) == [str(FIRST.root.digest)]
 
 
-def test_wrong_credentials_are_told_without_showing_them(protected: Registry, repository: str, tmp_path: Path) -> None:
+def test_wrong_credentials_are_reported_without_showing_them(protected: Registry, repository: str, tmp_path: Path) -> None:
     with pytest.raises(LookupFailed) as failed:
         look_up(tmp_path, f"{protected.host}/{repository}:1", username=USER, password="planted-Secret", ca_path=str(protected.ca))
     assert f"{protected.host}/{repository}:1" in str(failed.value)
@@ -83,11 +83,11 @@ def test_wrong_credentials_are_told_without_showing_them(protected: Registry, re
         ({"registries": [{"nmae": "x"}]}, "nmae"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options: dict[str, t.Any], message: str, tmp_path: Path) -> None:
+def test_invalid_options_are_refused(options: dict[str, t.Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(LookupFailed, match=message):
         look_up(tmp_path, "127.0.0.1:9/app:1", **options)
 
 
-def test_what_is_no_name_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LookupFailed, match="repositories are lower case"):
         look_up(tmp_path, "127.0.0.1:9/App:1")

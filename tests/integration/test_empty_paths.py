@@ -42,6 +42,6 @@ def test_an_empty_path_is_refused_by_the_name_of_its_option(store: str, module: 
     assert modules.snapshot(store) == {}
 
 
-def test_an_empty_path_among_defaults_that_a_module_does_not_use_is_none_of_its_concern() -> None:
+def test_an_empty_default_path_that_a_module_does_not_use_is_ignored() -> None:
     options = {"images": [{"src": "oci:/nowhere", "dest": "oci:/nowhere/else"}], "store": ""}
     assert modules.fail("image_copy", options)["error"] != "invalid_option"

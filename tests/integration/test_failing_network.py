@@ -81,7 +81,7 @@ def test_the_proxy_is_honest(throttle: Throttle, repository: str, tmp_path: Path
     assert (tmp_path / "copy" / "blobs" / "sha256" / LAYER.digest.hex).read_bytes() == IMAGE.content[LAYER.digest]
 
 
-def test_a_pull_that_was_killed_is_gone_on_with_and_moves_only_the_rest(throttle: Throttle, repository: str, store: str) -> None:
+def test_a_killed_pull_is_resumed_and_fetches_only_the_rest(throttle: Throttle, repository: str, store: str) -> None:
     throttle.rate = 2 * MIB
     running = modules.start_module("image_pull", options(throttle, repository, store))
     wait_until(lambda: throttle.sent > 3 * MIB)
@@ -100,7 +100,7 @@ def test_a_pull_that_was_killed_is_gone_on_with_and_moves_only_the_rest(throttle
     assert is_whole(store)
 
 
-def test_a_pull_whose_network_failed_for_good_is_gone_on_with(throttle: Throttle, repository: str, store: str) -> None:
+def test_a_pull_whose_network_failed_permanently_is_resumed(throttle: Throttle, repository: str, store: str) -> None:
     throttle.breaks, throttle.broken_after = 1, 4 * MIB
     failed = modules.fail("image_pull", {**options(throttle, repository, store), "retries": 1})
     assert failed["error"] == "unreachable"
@@ -113,7 +113,7 @@ def test_a_pull_whose_network_failed_for_good_is_gone_on_with(throttle: Throttle
 
 
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges honoured", "ranges ignored"])
-def test_a_connection_that_breaks_is_taken_up_where_it_broke(throttle: Throttle, repository: str, store: str, ranges: bool) -> None:
+def test_a_broken_connection_is_resumed_at_its_offset(throttle: Throttle, repository: str, store: str, ranges: bool) -> None:
     throttle.ranges = ranges
     throttle.breaks, throttle.broken_after = 2, 2 * MIB
     modules.run("image_pull", options(throttle, repository, store))
@@ -165,7 +165,7 @@ def pieces() -> list[tuple[int, int]]:
 
 
 @pytest.mark.usefixtures("_in_pieces")
-def test_a_large_layer_comes_in_pieces_at_once(throttle: Throttle, repository: str, store: str) -> None:
+def test_a_large_layer_is_fetched_in_parallel_ranges(throttle: Throttle, repository: str, store: str) -> None:
     throttle.rate = 2 * MIB
     began = time.monotonic()
     assert pull(throttle, repository, store) == []
@@ -182,7 +182,7 @@ def test_one_transfer_at_a_time_means_one_connection(throttle: Throttle, reposit
 
 
 @pytest.mark.usefixtures("_in_pieces")
-def test_where_ranges_are_ignored_the_first_answer_is_the_layer(throttle: Throttle, repository: str, store: str) -> None:
+def test_the_first_answer_is_the_layer_if_ranges_are_ignored(throttle: Throttle, repository: str, store: str) -> None:
     throttle.ranges = False
     assert pull(throttle, repository, store) == []
     assert layer_ranges(throttle) == [(0, MIB)]
@@ -190,7 +190,7 @@ def test_where_ranges_are_ignored_the_first_answer_is_the_layer(throttle: Thrott
 
 
 @pytest.mark.usefixtures("_in_pieces")
-def test_where_ranges_are_ignored_all_of_a_sudden_the_layer_comes_the_plain_way(throttle: Throttle, repository: str, store: str) -> None:
+def test_the_layer_is_fetched_as_a_whole_if_ranges_are_suddenly_ignored(throttle: Throttle, repository: str, store: str) -> None:
     throttle.rate = 2 * MIB
     stop = threading.Timer(0.7, lambda: setattr(throttle, "ranges", False))
     throttle.breaks, throttle.broken_after = 3, MIB // 2
@@ -201,7 +201,7 @@ def test_where_ranges_are_ignored_all_of_a_sudden_the_layer_comes_the_plain_way(
 
 
 @pytest.mark.usefixtures("_in_pieces")
-def test_pieces_that_break_off_are_taken_up_and_what_has_come_is_not_asked_for_again(throttle: Throttle, repository: str, store: str) -> None:
+def test_ranges_that_break_off_are_resumed_and_received_bytes_are_not_requested_again(throttle: Throttle, repository: str, store: str) -> None:
     throttle.breaks, throttle.broken_after = 3, MIB // 2
     (told,) = pull(throttle, repository, store, retries=1)
     assert "broke off" in told
@@ -234,7 +234,7 @@ def silent_registry() -> t.Iterator[str]:
             connection.close()
 
 
-def test_a_registry_that_says_nothing_is_given_up_after_the_timeout(store: str) -> None:
+def test_a_silent_registry_is_an_error_after_the_timeout(store: str) -> None:
     with silent_registry() as host:
         began = time.monotonic()
         results = modules.fail("image_pull", {"name": f"{host}/a:1", "store": store, "plain_http": True, "timeout": 1, "retries": 2})
@@ -245,7 +245,7 @@ def test_a_registry_that_says_nothing_is_given_up_after_the_timeout(store: str) 
 # Rate limits.
 
 
-def test_a_host_that_has_too_many_requests_gets_fewer_at_once_and_all_are_answered() -> None:
+def test_a_host_that_limits_requests_gets_fewer_at_once_and_all_succeed() -> None:
     at_once, most, lock = [0], [0], threading.Lock()
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -27,7 +27,7 @@ NAME = "docker.io/library/app:1"
         ("image_info", {"name": NAME}),
     ],
 )
-def test_a_module_takes_what_it_needs_of_them(tmp_path: Path, module: str, options: dict[str, t.Any]) -> None:
+def test_a_module_uses_only_the_defaults_that_it_needs(tmp_path: Path, module: str, options: dict[str, t.Any]) -> None:
     make_image("app").put(Store(str(tmp_path / "store")), NAME)
     registry = {"name": "r.test", "username": "me", "password": "planted-secret", "mirrors": [{"url": "http://cache.test"}]}
     defaults = {"store": str(tmp_path / "store"), "lock_timeout": 5, "registries": [registry], "retries": 2}

@@ -31,7 +31,7 @@ def target(open_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("planted", ["link", "file", "fifo"])
-def test_what_others_planted_is_refused_and_nothing_is_told_of_outside(locking: LockScene, open_path: Path, target: Path, planted: str) -> None:
+def test_planted_entries_are_refused_and_no_outside_content_is_revealed(locking: LockScene, open_path: Path, target: Path, planted: str) -> None:
     if planted == "link":
         target.symlink_to(open_path / "secret")
     elif planted == "file":
@@ -48,7 +48,7 @@ def test_what_others_planted_is_refused_and_nothing_is_told_of_outside(locking: 
     assert fingerprint(open_path) == before
 
 
-def test_a_fifo_under_the_temporary_name_is_not_waited_for(locking: LockScene, target: Path) -> None:
+def test_a_fifo_under_the_temporary_name_does_not_block(locking: LockScene, target: Path) -> None:
     fifo = target.with_name(".images.lock.longshore-0123456789abcdef")
     os.mkfifo(fifo)
     give(fifo)

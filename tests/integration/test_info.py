@@ -38,14 +38,14 @@ def info(store: str, **options: t.Any) -> list[dict[str, t.Any]]:
     return rows
 
 
-def test_all_images_are_told_with_names_that_can_be_asked_for(filled: str) -> None:
+def test_all_images_are_listed_with_names_that_can_be_queried(filled: str) -> None:
     rows = info(filled)
     assert [row["name"] for row in rows] == [NAME, "quay.io/team/app:2", "docker.io/library/plain:1", None, "docker.io/library/moved:1"]
     for row in rows:
         assert info(filled, name=[row["name"] or row["digest"]]) == [row]
 
 
-def test_an_image_is_told_in_full(filled: str) -> None:
+def test_an_image_is_described_completely(filled: str) -> None:
     image = make_index("app", (HOST, OTHER))
     mine = image.graph.images[0]
     (row,) = info(filled, name="app:1")
@@ -65,14 +65,14 @@ def test_an_image_is_told_in_full(filled: str) -> None:
     }
 
 
-def test_the_content_of_an_image_makes_up_its_size_whatever_its_platforms_share(store: str) -> None:
+def test_the_size_of_an_image_counts_content_shared_by_platforms_once(store: str) -> None:
     make_index("app", (HOST, OTHER)).put(Store(store), NAME)
     (row,) = info(store)
     assert sum(part["size"] for part in row["content"]) == row["size"]
     assert len({part["digest"] for part in row["content"]}) == len(row["content"])
 
 
-def test_absent_images_are_rows_and_no_failure(filled: str) -> None:
+def test_absent_images_are_rows_and_not_a_failure(filled: str) -> None:
     rows = info(filled, name=["absent:1", NAME, "sha256:" + "0" * 64])
     assert [row["present"] for row in rows] == [False, True, False]
     assert rows[0]["name"] == "docker.io/library/absent:1"
@@ -98,11 +98,11 @@ def test_a_digest_is_never_guessed_from_its_beginning(filled: str) -> None:
     ],
     ids=str,
 )
-def test_filters_choose_images(filled: str, filters: dict[str, t.Any], expected: list[str | None]) -> None:
+def test_filters_select_images(filled: str, filters: dict[str, t.Any], expected: list[str | None]) -> None:
     assert [row["name"] for row in info(filled, filters=filters)] == expected
 
 
-def test_images_are_chosen_by_the_time_they_were_made(store: str, tmp_path: Path) -> None:
+def test_images_are_filtered_by_creation_time(store: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     layers = [{"src": str(tmp_path / "file"), "dest": "/file"}]
     for year in ("2020", "2022", "2024"):
@@ -116,7 +116,7 @@ def test_a_filter_by_an_absent_image_fails(filled: str) -> None:
     assert modules.fail("image_info", {"store": filled, "filters": {"before": "absent:1"}})["error"] == "not_found"
 
 
-def test_damage_shows_as_a_platform_that_is_not_here(filled: str) -> None:
+def test_damage_shows_as_a_missing_platform(filled: str) -> None:
     os.unlink(Store(filled).blob_path(make_index("app", (HOST, OTHER)).graph.images[0].manifest.layers[0].digest))
     (row,) = info(filled, name=[NAME])
     assert row["present"]
@@ -124,7 +124,7 @@ def test_damage_shows_as_a_platform_that_is_not_here(filled: str) -> None:
     assert not any(child["present"] for child in row["manifests"])
 
 
-def test_an_empty_and_a_missing_store_hold_nothing_and_stay_as_they_are(store: str) -> None:
+def test_an_empty_and_a_missing_store_have_no_images_and_stay_unchanged(store: str) -> None:
     assert info(store) == []
     assert not os.path.exists(store)
     os.mkdir(store)
@@ -132,7 +132,7 @@ def test_an_empty_and_a_missing_store_hold_nothing_and_stay_as_they_are(store: s
     assert os.listdir(store) == []
 
 
-def test_reading_writes_nothing_not_even_what_was_hashed_anew(filled: str) -> None:
+def test_reading_writes_nothing_not_even_the_record_of_verified_blobs(filled: str) -> None:
     shutil.rmtree(Path(filled, ".longshore"))
     before = modules.snapshot(filled)
     info(filled)
@@ -140,7 +140,7 @@ def test_reading_writes_nothing_not_even_what_was_hashed_anew(filled: str) -> No
     assert modules.snapshot(filled) == before
 
 
-def test_history_is_told_newest_first_with_the_layers(filled: str) -> None:
+def test_history_is_listed_newest_first_with_the_layers(filled: str) -> None:
     mine = make_index("app", (HOST, OTHER)).graph.images[0]
     results = modules.run("image_history_info", {"store": filled, "name": NAME})
     assert results["name"] == NAME
@@ -151,13 +151,13 @@ def test_history_is_told_newest_first_with_the_layers(filled: str) -> None:
 
 
 @pytest.mark.parametrize(("options", "error"), [({"name": "absent:1"}, "not_found"), ({"name": "No:1"}, "invalid_reference")])
-def test_history_of_what_is_not_there_fails(filled: str, options: dict[str, str], error: str) -> None:
+def test_history_of_a_missing_image_fails(filled: str, options: dict[str, str], error: str) -> None:
     assert modules.fail("image_history_info", {"store": filled, **options})["error"] == error
 
 
 @pytest.mark.parametrize("options", [{}, {"platform": [HOST]}], ids=["the host's", "a platform"])
 @pytest.mark.parametrize("part", ["index", "manifest", "config", "layer"])
-def test_history_of_a_damaged_image_fails_and_names_what_is_lost(store: str, part: str, options: dict[str, t.Any]) -> None:
+def test_history_of_a_damaged_image_fails_and_names_the_missing_blob(store: str, part: str, options: dict[str, t.Any]) -> None:
     whole = make_index("app", (HOST,))
     whole.put(Store(store), NAME, platforms=[HOST])
     node = whole.graph.images[0]
@@ -168,13 +168,13 @@ def test_history_of_a_damaged_image_fails_and_names_what_is_lost(store: str, par
     assert f"{NAME} is damaged in {store}: {parts[part].digest} is missing" in results["msg"]
 
 
-def test_history_for_a_platform_that_is_not_here_fails(filled: str) -> None:
+def test_history_for_a_missing_platform_fails(filled: str) -> None:
     results = modules.fail("image_history_info", {"store": filled, "name": NAME, "platform": [OTHER]})
     assert results["error"] == "platform_missing"
 
 
 @pytest.mark.parametrize(("platform", "shown"), [([HOST], [NAME]), ([OTHER], [PLAIN]), (["linux/s390x", OTHER], [PLAIN]), (["linux/s390x"], [])])
-def test_a_platform_shows_the_images_that_are_here_for_it(store: str, platform: list[str], shown: list[str]) -> None:
+def test_a_platform_filter_shows_the_images_stored_for_it(store: str, platform: list[str], shown: list[str]) -> None:
     make_index("app", (HOST, OTHER)).sparse(HOST).put(Store(store), NAME, platforms=[HOST])
     make_image("plain", platform=OTHER).put(Store(store), PLAIN)
     assert [row["name"] for row in info(store, platform=platform)] == shown

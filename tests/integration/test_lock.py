@@ -143,7 +143,7 @@ def test_check_mode_predicts_the_run_that_follows_and_a_second_run_changes_nothi
 # The lock file.
 
 
-def test_the_file_tells_what_a_name_stands_for_and_when_that_was_found(locking: LockScene) -> None:
+def test_the_file_has_the_digest_of_each_name_and_the_time_when_it_was_resolved(locking: LockScene) -> None:
     began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     results = locking.lock(platform=[OTHER])
     root, node = first().root, first().graph.images[1]
@@ -163,7 +163,7 @@ def test_the_file_tells_what_a_name_stands_for_and_when_that_was_found(locking: 
     assert yaml.safe_load(locking.path.read_text()) == locking.content
 
 
-def test_a_name_that_stays_keeps_its_time_whatever_else_changes(locking: LockScene) -> None:
+def test_an_unchanged_name_keeps_its_time_when_others_change(locking: LockScene) -> None:
     another_name(locking)
     content = locking.content
     content["images"][locking.name()]["resolved_at"] = "2026-01-31T12:00:00Z"
@@ -182,7 +182,7 @@ def test_other_spacing_is_no_difference(locking: LockScene) -> None:
     assert modules.snapshot(locking.folder) == before
 
 
-def test_a_tag_that_moved_is_told_and_taken_only_when_that_is_asked_for(locking: LockScene) -> None:
+def test_a_moved_tag_is_reported_and_locked_only_on_request(locking: LockScene) -> None:
     moved_tag(locking)
     drift = {"name": locking.name(), "locked_digest": str(first().root.digest), "current_digest": str(second().root.digest)}
     kept = locking.lock()
@@ -196,7 +196,7 @@ def test_a_tag_that_moved_is_told_and_taken_only_when_that_is_asked_for(locking:
     assert taken["diff"]["after"][locking.name()]["digest"] == str(second().root.digest)
 
 
-def test_a_tag_that_is_gone_stays_locked_and_can_not_be_updated(locking: LockScene) -> None:
+def test_a_deleted_tag_stays_locked_and_cannot_be_updated(locking: LockScene) -> None:
     locking.lock()
     locking.registry.request("DELETE", f"{locking.repository}/manifests/{first().root.digest}")
     results = locking.lock()
@@ -207,7 +207,7 @@ def test_a_tag_that_is_gone_stays_locked_and_can_not_be_updated(locking: LockSce
     assert locking.name() in failed["msg"]
 
 
-def test_a_name_that_is_no_longer_asked_for_leaves_the_file_and_that_is_told(locking: LockScene) -> None:
+def test_a_name_that_is_no_longer_listed_is_removed_from_the_file_and_reported(locking: LockScene) -> None:
     options = a_name_less(locking)
     results = locking.lock(**options)
     assert list(locking.content["images"]) == [locking.name()]
@@ -219,7 +219,7 @@ def test_a_name_that_is_no_longer_asked_for_leaves_the_file_and_that_is_told(loc
 # Requests.
 
 
-def test_what_is_locked_costs_one_head_and_a_digest_nothing(locking: LockScene, recording: Recorder) -> None:
+def test_a_locked_tag_costs_one_head_and_a_digest_nothing(locking: LockScene, recording: Recorder) -> None:
     name = f"{recording.host}/{locking.repository}:1"
     pinned = f"{recording.host}/{locking.repository}:pinned@{first().root.digest}"
     locking.lock(name, pinned)
@@ -252,7 +252,7 @@ def test_a_file_that_is_no_lock_file_is_refused_and_left_alone(locking: LockScen
     assert recording.lines == []
 
 
-def test_a_folder_in_its_place_and_a_folder_that_is_not_there_are_refused(locking: LockScene) -> None:
+def test_a_folder_at_the_path_and_a_missing_parent_folder_are_refused(locking: LockScene) -> None:
     locking.path.mkdir()
     assert locking.fail()["error"] == "io_error"
     results = locking.fail(path=str(locking.folder / "absent" / "images.lock"))
@@ -285,7 +285,7 @@ def test_a_plain_manifest_of_another_platform_is_a_warning_or_an_error_when_a_pl
     assert locking.fail(locking.name("foreign"), platform=[HOST])["error"] == "platform_missing"
 
 
-def test_one_image_that_can_not_be_had_leaves_the_file_as_it_is_and_tells_each(locking: LockScene) -> None:
+def test_an_image_that_cannot_be_resolved_leaves_the_file_unchanged_and_all_failures_are_listed(locking: LockScene) -> None:
     moved_tag(locking)
     results = locking.fail(locking.name(), locking.name("absent"), update=True)
     assert results["error"] == "not_found"
@@ -294,7 +294,7 @@ def test_one_image_that_can_not_be_had_leaves_the_file_as_it_is_and_tells_each(l
     assert results["diff"]["before"] == results["diff"]["after"]
 
 
-def test_a_registry_that_nobody_answers_for_is_unreachable(locking: LockScene) -> None:
+def test_a_registry_that_does_not_answer_is_unreachable(locking: LockScene) -> None:
     assert locking.fail(f"127.0.0.1:{free_port()}/a:1", retries=1)["error"] == "unreachable"
 
 
@@ -309,7 +309,7 @@ def test_credentials_are_used_and_wrong_ones_are_denied_and_never_shown(protecte
     assert PASSWORD not in (tmp_path / "images.lock").read_text()
 
 
-def test_a_run_that_is_killed_leaves_the_old_file_and_the_next_one_clears_up(locking: LockScene, recording: Recorder) -> None:
+def test_a_killed_run_leaves_the_old_file_and_the_next_one_deletes_leftovers(locking: LockScene, recording: Recorder) -> None:
     locking.lock()
     before = locking.path.read_bytes()
     (locking.folder / ".images.lock.longshore-0123456789abcdef").write_text("left by a dead run")
@@ -323,7 +323,7 @@ def test_a_run_that_is_killed_leaves_the_old_file_and_the_next_one_clears_up(loc
     assert os.listdir(locking.folder) == ["images.lock"]
 
 
-def test_a_link_stays_a_link_and_the_file_it_leads_to_is_written(locking: LockScene, tmp_path: Path) -> None:
+def test_a_link_stays_a_link_and_its_target_is_written(locking: LockScene, tmp_path: Path) -> None:
     locking.path.symlink_to(tmp_path / "elsewhere.lock")
     locking.lock()
     assert locking.path.is_symlink()
@@ -331,7 +331,7 @@ def test_a_link_stays_a_link_and_the_file_it_leads_to_is_written(locking: LockSc
     assert (tmp_path / "elsewhere.lock").is_file()
 
 
-def test_a_new_file_has_the_owner_that_is_asked_for(locking: LockScene) -> None:
+def test_a_new_file_has_the_requested_owner(locking: LockScene) -> None:
     user = pwd.getpwuid(os.getuid()).pw_name
     modules.check_do_again("image_lock", locking.options(owner=user), place=locking.folder)
     assert locking.path.owner() == user

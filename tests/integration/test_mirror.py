@@ -84,7 +84,7 @@ def scene(anonymous: Registry, tmp_path: Path) -> t.Iterator[Scene]:
         yield Scene(anonymous, private, tmp_path)
 
 
-def test_what_is_wanted_is_copied_once_locked_and_pruned_when_it_is_not_wanted_any_more(scene: Scene) -> None:
+def test_wanted_images_are_copied_once_and_locked_and_unwanted_ones_are_pruned(scene: Scene) -> None:
     foreseen = mirror(scene.home, "--check", "--diff", **scene.variables)
     assert foreseen.status == 0, foreseen.output
     assert foreseen.recap["changed"] == 2
@@ -133,7 +133,7 @@ def test_what_is_wanted_is_copied_once_locked_and_pruned_when_it_is_not_wanted_a
     assert fourth.recap["changed"] == 0
 
 
-def test_a_tag_that_can_not_be_deleted_alone_stays_and_is_told(scene: Scene) -> None:
+def test_a_tag_that_cannot_be_deleted_alone_stays_and_is_reported(scene: Scene) -> None:
     """CNCF Distribution 2.8 deletes a manifest together with all of its tags."""
     name, there = f"{scene.upstream.host}/mirror/tool", scene.private.put(TOOL, "hub/mirror/tool", "1")
     scene.private.tag(TOOL, "hub/mirror/tool", "old")
@@ -144,7 +144,7 @@ def test_a_tag_that_can_not_be_deleted_alone_stays_and_is_told(scene: Scene) -> 
     assert scene.has("hub/mirror/tool") == ["1", "old"]
 
 
-def test_an_image_that_is_wanted_by_its_digest_is_not_deleted_with_a_tag_that_is_not(scene: Scene) -> None:
+def test_an_image_wanted_by_digest_is_not_deleted_with_an_unwanted_tag(scene: Scene) -> None:
     """The registry deletes a manifest together with its tags, so the tag must stay."""
     scene.private.put(TOOL, "hub/mirror/tool", "old")
     scene.private.put(VERSIONS["1.0"], "hub/mirror/tool", "older")
@@ -189,13 +189,11 @@ def refused(home: Path, entry: t.Mapping[str, t.Any], **variables: t.Any) -> str
     ],
     ids=str,
 )
-def test_a_list_that_makes_no_sense_is_told_before_anything_is_asked(
-    entry: dict[str, t.Any], variables: dict[str, t.Any], told: str, tmp_path: Path
-) -> None:
+def test_an_invalid_list_is_refused_before_any_request(entry: dict[str, t.Any], variables: dict[str, t.Any], told: str, tmp_path: Path) -> None:
     assert told in refused(tmp_path, entry, **variables)
 
 
-def test_a_choice_that_no_tag_fits_is_refused_and_nothing_is_deleted(scene: Scene) -> None:
+def test_a_pattern_without_matching_tags_is_refused_and_nothing_is_deleted(scene: Scene) -> None:
     scene.private.put(TOOL, "hub/mirror/app", "1.0")
     entry = {"name": f"{scene.upstream.host}/mirror/app", "tag_pattern": "^v"}
     told = refused(scene.home, entry, mirror_destination=f"{scene.private.host}/hub/", mirror_prune=True)
@@ -203,7 +201,7 @@ def test_a_choice_that_no_tag_fits_is_refused_and_nothing_is_deleted(scene: Scen
     assert scene.has("hub/mirror/app") == ["1.0"]
 
 
-def test_a_registry_that_is_not_reached_stops_the_run_with_the_image_named_and_the_next_run_converges(scene: Scene) -> None:
+def test_an_unreachable_registry_stops_the_run_with_the_images_name_and_the_next_run_converges(scene: Scene) -> None:
     away = f"127.0.0.1:{free_port()}/team/app:1"
     here = {"name": f"{scene.upstream.host}/mirror/tool:1"}
     variables = {"mirror_destination": f"{scene.private.host}/", "mirror_lock_file": str(scene.home / "lock"), "mirror_prune": True}

@@ -52,7 +52,7 @@ def paths(recorder: Recorder) -> list[str]:
     return [noted.path for noted in recorder.requests]
 
 
-def test_what_a_mirror_has_is_not_asked_of_the_registry(places: Places, second: Registry, repository: str, store: str) -> None:
+def test_content_of_a_mirror_is_not_requested_from_the_registry(places: Places, second: Registry, repository: str, store: str) -> None:
     second.put(IMAGE, repository, "1")
     done = modules.check_do_again("image_pull", places.options(store))
     image = done["images"][0]
@@ -61,12 +61,12 @@ def test_what_a_mirror_has_is_not_asked_of_the_registry(places: Places, second: 
     assert all(path.endswith(f"?ns={places.upstream.host.replace(':', '%3A')}") for path in paths(places.mirror))
 
 
-def test_what_a_mirror_lacks_comes_from_the_registry(places: Places, store: str) -> None:
+def test_content_missing_at_a_mirror_comes_from_the_registry(places: Places, store: str) -> None:
     image = modules.check_do_again("image_pull", places.options(store))["images"][0]
     assert (image["digest"], image["endpoint"]) == (str(IMAGE.root.digest), f"http://{places.upstream.host}")
 
 
-def test_a_mirror_that_has_a_part_gives_that_part(places: Places, second: Registry, repository: str, store: str) -> None:
+def test_a_mirror_with_some_blobs_serves_those(places: Places, second: Registry, repository: str, store: str) -> None:
     second.put(make_image("mirrored", 2), repository, "2")
     done = modules.run("image_pull", places.options(store))
     assert done["images"][0]["digest"] == str(IMAGE.root.digest)
@@ -76,7 +76,7 @@ def test_a_mirror_that_has_a_part_gives_that_part(places: Places, second: Regist
     assert not any(path.rpartition("/")[2] in shared for path in asked)
 
 
-def test_below_a_prefix_a_mirror_holds_several_registries(places: Places, second: Registry, repository: str, store: str) -> None:
+def test_a_mirror_can_hold_several_registries_below_prefixes(places: Places, second: Registry, repository: str, store: str) -> None:
     second.put(IMAGE, f"hub/{repository}", "1")
     modules.run("image_pull", places.options(store, url=f"http://{places.mirror.host}/hub"))
     assert places.upstream.requests == []
@@ -89,7 +89,7 @@ def test_a_mirror_that_is_down_costs_one_try(places: Places, store: str) -> None
     assert time.monotonic() - begun < 5
 
 
-def test_only_mirrors_are_asked_where_the_task_says_so(places: Places, store: str) -> None:
+def test_only_mirrors_are_asked_if_the_task_says_so(places: Places, store: str) -> None:
     failed = modules.fail("image_pull", places.options(store, mirror_only=True))
     assert failed["error"] == "not_found"
     assert places.mirror.host in failed["msg"]
@@ -139,14 +139,14 @@ def test_a_push_goes_to_the_registry_and_asks_no_mirror(places: Places, second: 
         ({"mirrors": [{"url": "http://cache", "ca_path": "/nonexistent"}]}, "doesn't exist"),
     ],
 )
-def test_a_bad_mirror_is_an_invalid_option_before_anything_is_asked(store: str, registry: dict[str, t.Any], words: str) -> None:
+def test_a_bad_mirror_is_an_invalid_option_before_any_request(store: str, registry: dict[str, t.Any], words: str) -> None:
     failed = modules.fail("image_pull", {"store": store, "name": ["r.test/x"], "registries": [{"name": "r.test", **registry}]})
     assert failed["error"] == "invalid_option"
     assert words in failed["msg"]
     assert "planted-secret" not in json.dumps(failed)
 
 
-def test_a_pull_through_cache_serves_what_it_has_when_the_registry_is_cut_off(tmp_path: Path, store: str) -> None:
+def test_a_pull_through_cache_serves_its_content_when_the_registry_is_unreachable(tmp_path: Path, store: str) -> None:
     for folder in ("upstream", "cache"):
         (tmp_path / folder).mkdir()
     with running_registry(tmp_path / "upstream") as upstream:
@@ -169,7 +169,7 @@ def test_a_pull_through_cache_serves_what_it_has_when_the_registry_is_cut_off(tm
 # The configuration of the host.
 
 
-def test_mirrors_of_podmans_configuration_are_asked(places: Places, second: Registry, repository: str, store: str, tmp_path: Path) -> None:
+def test_mirrors_in_podmans_configuration_are_used(places: Places, second: Registry, repository: str, store: str, tmp_path: Path) -> None:
     second.put(IMAGE, repository, "1")
     mirror = f'[[registry.mirror]]\nlocation = "{places.mirror.host}"\ninsecure = true\n'
     (tmp_path / "registries.conf").write_text(f'[[registry]]\nlocation = "{places.upstream.host}"\n{mirror}')
@@ -182,7 +182,7 @@ def test_mirrors_of_podmans_configuration_are_asked(places: Places, second: Regi
     assert places.upstream.requests != []
 
 
-def test_what_podmans_configuration_blocks_is_denied(places: Places, store: str, tmp_path: Path) -> None:
+def test_registries_blocked_by_podmans_configuration_are_denied(places: Places, store: str, tmp_path: Path) -> None:
     (tmp_path / "registries.conf").write_text(f'[[registry]]\nlocation = "{places.upstream.host}"\nblocked = true\n')
     env = {"CONTAINERS_REGISTRIES_CONF": str(tmp_path / "registries.conf")}
     failed = modules.attempt("image_pull", {"store": store, "name": [places.name]}, env=env)
@@ -191,7 +191,7 @@ def test_what_podmans_configuration_blocks_is_denied(places: Places, store: str,
     assert places.upstream.requests == []
 
 
-def test_a_broken_configuration_is_told_with_its_path(places: Places, store: str, tmp_path: Path) -> None:
+def test_a_broken_configuration_is_reported_with_its_path(places: Places, store: str, tmp_path: Path) -> None:
     (tmp_path / "registries.conf").write_text("[[registry]\n")
     env = {"CONTAINERS_REGISTRIES_CONF": str(tmp_path / "registries.conf")}
     failed = modules.attempt("image_pull", {"store": store, "name": [places.name]}, env=env)

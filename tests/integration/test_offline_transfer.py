@@ -87,7 +87,7 @@ def digest(image: Image) -> str:
 # Export.
 
 
-def test_check_mode_goes_through_all_of_an_export_and_writes_nothing(exported: Exported) -> None:
+def test_check_mode_completes_an_export_and_writes_nothing(exported: Exported) -> None:
     assert exported.foreseen.status == 0, exported.foreseen.output
     assert exported.foreseen.recap["changed"] == 3
     assert exported.left_by_check_mode == {}
@@ -109,9 +109,7 @@ def test_a_second_export_changes_nothing(exported: Exported) -> None:
     assert not exported.changed_by_second
 
 
-def test_a_lock_file_is_bundled_by_its_digests_and_a_delta_leaves_out_what_its_base_has(
-    exported: Exported, anonymous: Registry, tmp_path: Path
-) -> None:
+def test_a_lock_file_is_bundled_by_digest_and_a_delta_omits_content_of_its_base(exported: Exported, anonymous: Registry, tmp_path: Path) -> None:
     name = anonymous.put(NEXT, "airgap/next", "1")
     lock = tmp_path / "images.lock"
     run("image_lock", {"name": [name], "path": str(lock)})
@@ -128,7 +126,7 @@ def test_a_lock_file_is_bundled_by_its_digests_and_a_delta_leaves_out_what_its_b
     assert loaded["bytes_reused"] == len(BASE_LAYER)
 
 
-def test_a_registry_that_is_not_reached_stops_the_export_with_the_image_named(exported: Exported, tmp_path: Path) -> None:
+def test_an_unreachable_registry_stops_the_export_with_the_images_name(exported: Exported, tmp_path: Path) -> None:
     name = f"127.0.0.1:{free_port()}/team/app:1"
     failed = play("airgap_export", tmp_path, bundle_images=[name], bundle_path=f"{tmp_path}/out/b.tar", bundle_store=f"{tmp_path}/store")
     assert failed.status != 0
@@ -151,7 +149,7 @@ def test_a_registry_that_is_not_reached_stops_the_export_with_the_image_named(ex
     ],
     ids=str,
 )
-def test_values_that_make_no_sense_are_told_before_anything_is_asked(variables: dict[str, t.Any], told: str, tmp_path: Path) -> None:
+def test_invalid_values_are_refused_before_any_request(variables: dict[str, t.Any], told: str, tmp_path: Path) -> None:
     failed = play("airgap_export", tmp_path, **variables)
     assert failed.status != 0
     assert told in failed.output
@@ -161,9 +159,7 @@ def test_values_that_make_no_sense_are_told_before_anything_is_asked(variables: 
 # Import.
 
 
-def test_what_is_imported_has_its_digests_in_the_store_and_in_the_registry_of_the_far_side(
-    exported: Exported, private: Registry, tmp_path: Path
-) -> None:
+def test_imported_images_keep_their_digests_in_the_store_and_in_the_private_registry(exported: Exported, private: Registry, tmp_path: Path) -> None:
     variables = {
         "airgap_bundle": str(exported.copied_to(tmp_path)),
         "airgap_destination": f"{private.host}/far/",
@@ -213,7 +209,7 @@ DAMAGES: dict[str, tuple[t.Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_bundle_that_is_not_whole_is_refused_with_its_path_and_host(exported: Exported, damage: str, tmp_path: Path) -> None:
+def test_an_incomplete_bundle_is_refused_with_its_path_and_host(exported: Exported, damage: str, tmp_path: Path) -> None:
     spoil, told = DAMAGES[damage]
     bundle = exported.copied_to(tmp_path)
     spoil(bundle)
@@ -239,7 +235,7 @@ def test_a_bundle_that_is_not_whole_is_refused_with_its_path_and_host(exported: 
     ],
     ids=str,
 )
-def test_values_of_an_import_that_make_no_sense_are_told_before_anything_is_loaded(
+def test_invalid_values_of_an_import_are_refused_before_anything_is_loaded(
     exported: Exported, variables: dict[str, t.Any], told: str, tmp_path: Path
 ) -> None:
     failed = play("airgap_import", tmp_path, **{"airgap_bundle": str(exported.bundle), "airgap_store": f"{tmp_path}/store", **variables})
@@ -248,7 +244,7 @@ def test_values_of_an_import_that_make_no_sense_are_told_before_anything_is_load
     assert not snapshot(tmp_path / "store")
 
 
-def test_a_lone_engine_may_be_given_as_text(exported: Exported, tmp_path: Path) -> None:
+def test_a_single_engine_may_be_given_as_text(exported: Exported, tmp_path: Path) -> None:
     variables = {"airgap_bundle": str(exported.bundle), "airgap_store": f"{tmp_path}/store", "airgap_engines": "podman"}
     foreseen = play("airgap_import", tmp_path, "--check", **variables)
     assert foreseen.status == 0, foreseen.output

@@ -41,7 +41,7 @@ def note_checksum(bundle: Path) -> None:
     Path(f"{bundle}.sha256").write_text(f"{hashlib.sha256(bundle.read_bytes()).hexdigest()}  {bundle.name}\n")
 
 
-def test_registry_and_bundles_bring_the_same_check_mode_foresees_it_and_a_second_run_changes_nothing(
+def test_registry_and_bundles_give_the_same_result_that_check_mode_predicts_and_a_second_run_changes_nothing(
     anonymous: registry.Registry, repository: str, tmp_path: Path
 ) -> None:
     names = [anonymous.put(image(tag), repository, tag) for tag in ("1", "2")]
@@ -73,7 +73,7 @@ def test_a_bundle_of_the_controller_is_found_beside_the_playbook(anonymous: regi
     assert fleet.images("web1") == {name: digest("1")}
 
 
-def test_a_part_of_a_bundle_what_is_locked_and_what_can_be_had_arrive_though_other_hosts_fail(
+def test_a_partial_bundle_locked_images_and_available_images_arrive_although_other_hosts_fail(
     anonymous: registry.Registry, repository: str, tmp_path: Path
 ) -> None:
     first, second = (anonymous.put(image(tag), repository, tag) for tag in ("1", "2"))
@@ -138,7 +138,7 @@ BAD_BUNDLES: dict[str, tuple[t.Callable[[Path], None], str]] = {
 }
 
 
-def test_a_bundle_that_is_not_what_it_should_be_is_named_with_its_host_and_the_next_run_with_a_whole_one_converges(
+def test_a_bad_bundle_is_named_with_its_host_and_the_next_run_with_a_good_one_converges(
     anonymous: registry.Registry, repository: str, tmp_path: Path
 ) -> None:
     name = anonymous.put(image("1"), repository, "1")
@@ -188,7 +188,7 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
 }
 
 
-def test_variables_that_make_no_sense_are_named_and_nothing_is_written(tmp_path: Path) -> None:
+def test_invalid_variables_are_named_and_nothing_is_written(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, "preload_store", {host: variables for host, (variables, _text) in BAD_VARIABLES.items()})
     told = fleet.run("preload_fleet")
     for host, (_variables, text) in BAD_VARIABLES.items():
@@ -197,9 +197,7 @@ def test_variables_that_make_no_sense_are_named_and_nothing_is_written(tmp_path:
         assert not fleet.store(host).exists()
 
 
-def test_one_host_goes_first_where_that_is_asked_for_and_passwords_are_told_to_nobody(
-    protected: registry.Registry, repository: str, tmp_path: Path
-) -> None:
+def test_one_host_runs_first_on_request_and_passwords_are_not_shown(protected: registry.Registry, repository: str, tmp_path: Path) -> None:
     passwords = {"first": registry.PASSWORD, "second": "wrong s3cret"}
     settings = {"name": protected.host, "username": registry.USER, "ca_path": str(protected.ca)}
     hosts = {host: {"preload_registries": [{**settings, "password": password}]} for host, password in passwords.items()}
@@ -214,7 +212,7 @@ def test_one_host_goes_first_where_that_is_asked_for_and_passwords_are_told_to_n
 
 
 @pytest.mark.parametrize("words", [["--check"], []])
-def test_retention_takes_old_images_and_never_what_was_just_preloaded(
+def test_retention_deletes_old_images_and_never_images_just_preloaded(
     anonymous: registry.Registry, repository: str, tmp_path: Path, words: list[str]
 ) -> None:
     fleet = Fleet(tmp_path, "preload_store", {"web1": {}})

@@ -55,7 +55,7 @@ def lines(watched: Watched) -> list[str]:
     return watched.errors.replace("\r\n", "\n").splitlines()
 
 
-def test_a_terminal_shows_how_far_a_pull_has_come_and_the_output_stays_clean(slow: Throttle, tmp_path: Path) -> None:
+def test_a_terminal_shows_the_progress_of_a_pull_and_the_output_stays_clean(slow: Throttle, tmp_path: Path) -> None:
     watched = pull(tmp_path, slow)
     shown = lines(watched)
     assert len(shown) >= 2
@@ -67,7 +67,7 @@ def test_a_terminal_shows_how_far_a_pull_has_come_and_the_output_stays_clean(slo
     assert "%" not in watched.output
 
 
-def test_results_are_the_same_with_and_without_a_terminal_and_elsewhere_nothing_is_shown(slow: Throttle, tmp_path: Path) -> None:
+def test_results_are_the_same_with_and_without_a_terminal_and_progress_is_shown_only_there(slow: Throttle, tmp_path: Path) -> None:
     told = []
     for terminal in (True, False):
         folder = tmp_path / str(terminal)
@@ -83,7 +83,7 @@ def test_results_are_the_same_with_and_without_a_terminal_and_elsewhere_nothing_
     [(("--check",), {}), ((), {"async": 60, "poll": 1}), ((), {"no_log": True})],
     ids=["check mode", "async", "no_log"],
 )
-def test_nothing_is_shown_in(slow: Throttle, tmp_path: Path, words: tuple[str, ...], keywords: dict[str, t.Any]) -> None:
+def test_no_progress_is_shown_in(slow: Throttle, tmp_path: Path, words: tuple[str, ...], keywords: dict[str, t.Any]) -> None:
     watched = pull(tmp_path, slow, *words, keywords=keywords)
     assert watched.results["changed"]
     assert lines(watched) == []
@@ -95,7 +95,7 @@ def test_the_task_keeps_its_environment(slow: Throttle, tmp_path: Path) -> None:
     assert str(tmp_path / "kept") in str(watched.results)
 
 
-def test_a_task_that_fails_says_what_it_says_without_a_terminal(tmp_path: Path, slow: Throttle) -> None:
+def test_a_failing_task_reports_the_same_with_and_without_a_terminal(tmp_path: Path, slow: Throttle) -> None:
     options = {"name": f"{slow.host}/progress:absent", "store": str(tmp_path / "store")}
     told = [watched_play(tmp_path, "image_pull", options, terminal=terminal) for terminal in (True, False)]
     assert told[0].results["error"] == "not_found"
@@ -103,7 +103,7 @@ def test_a_task_that_fails_says_what_it_says_without_a_terminal(tmp_path: Path, 
     assert lines(told[0]) == lines(told[1]) == []
 
 
-def test_a_time_limit_ends_a_task_that_is_watched(slow: Throttle, tmp_path: Path) -> None:
+def test_a_time_limit_ends_a_task_with_progress(slow: Throttle, tmp_path: Path) -> None:
     began = time.monotonic()
     watched = pull(tmp_path, slow, keywords={"timeout": 2})
     assert time.monotonic() - began < 30
@@ -111,7 +111,7 @@ def test_a_time_limit_ends_a_task_that_is_watched(slow: Throttle, tmp_path: Path
     assert "timed out" in str(watched.results).lower() or "timeout" in str(watched.results).lower()
 
 
-def test_a_host_that_is_elsewhere_is_asked_over_its_connection(slow: Throttle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_of_a_remote_host_is_read_over_its_connection(slow: Throttle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(CONNECTIONS))
     monkeypatch.setenv("ELSEWHERE", str(tmp_path / "asked"))
     watched = pull(tmp_path, slow, variables={"ansible_connection": "elsewhere"})
@@ -121,14 +121,14 @@ def test_a_host_that_is_elsewhere_is_asked_over_its_connection(slow: Throttle, t
     assert asked.index("mktemp -d") < asked.index("head -c") < asked.rindex("rm -rf")
 
 
-def test_a_task_of_another_user_is_watched_as_that_user(slow: Throttle, tmp_path: Path) -> None:
+def test_progress_of_another_users_task_is_read_as_that_user(slow: Throttle, tmp_path: Path) -> None:
     needs_root()
     watched = pull(tmp_path, slow, keywords={"become": True, "become_method": "ansible.builtin.su"})
     assert watched.results["changed"]
     assert lines(watched)
 
 
-def test_an_interrupted_play_ends_at_once_and_the_module_clears_up_when_it_ends(slow: Throttle, tmp_path: Path, temporary: Path) -> None:
+def test_an_interrupted_play_ends_at_once_and_the_module_deletes_its_files_when_it_ends(slow: Throttle, tmp_path: Path, temporary: Path) -> None:
     options = {"name": name(slow), "store": str(tmp_path / "store")}
     assert interrupted_play(tmp_path, "image_pull", options, "%") == 99
     deadline = time.monotonic() + 30

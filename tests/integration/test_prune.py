@@ -235,7 +235,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.prepare.__name__)
-def test_pruning_predicts_itself_to_the_byte_and_is_done_once(store: str, case: Case) -> None:
+def test_check_mode_predicts_pruning_to_the_byte_and_a_second_run_changes_nothing(store: str, case: Case) -> None:
     other().put(Store(store), OTHER)
     options = {"store": store, **case.prepare(store)}
     names, before = left(store), sizes(store)
@@ -251,7 +251,7 @@ def test_pruning_predicts_itself_to_the_byte_and_is_done_once(store: str, case: 
     assert leftovers(store) == []
 
 
-def test_all_that_no_image_needs_is_gone_afterwards(store: str) -> None:
+def test_all_blobs_that_no_image_needs_are_deleted(store: str) -> None:
     keeper = make_index("keeper")
     keeper.put(Store(store), OTHER)
     more_than_are_kept(store)
@@ -260,7 +260,7 @@ def test_all_that_no_image_needs_is_gone_afterwards(store: str) -> None:
     assert set(Store(store).stored()) == keeper.digests
 
 
-def test_results_tell_what_goes(store: str) -> None:
+def test_results_list_the_deleted_images(store: str) -> None:
     put_garbage(store, make_image("garbage"))
     aged(1, 3).put(Store(store), f"{NAME}:1")
     done = modules.run("image_prune", {"store": store, "keep": 0}, check=True)
@@ -273,7 +273,7 @@ def test_results_tell_what_goes(store: str) -> None:
     assert done["store"] == store
 
 
-def test_what_a_live_run_needs_stays_and_check_mode_knows_it(store: str) -> None:
+def test_blobs_of_a_running_task_stay_and_check_mode_predicts_it(store: str) -> None:
     needed, garbage = make_image("needed"), make_image("garbage", 1)
     put_garbage(store, needed)
     put_garbage(store, garbage)
@@ -299,7 +299,7 @@ def test_an_image_that_another_tool_gave_a_short_name_stays(store: str) -> None:
     modules.check_do_again("image_prune", {"store": store, "keep": 0}, changes=False)
 
 
-def test_content_that_an_index_lists_but_no_reader_knows_stays(store: str) -> None:
+def test_content_of_unknown_type_that_an_index_lists_stays(store: str) -> None:
     strange = b"whatever another tool keeps there"
     listed = {"mediaType": "application/vnd.example+json", "digest": str(Digest.of(strange)), "size": len(strange)}
     image = make_image("known")
@@ -326,7 +326,7 @@ def signature(of: Image) -> Image:
     return Image(root, {root.digest: manifest, Digest.of(config): config})
 
 
-def test_signatures_stay_and_go_with_their_image(store: str) -> None:
+def test_signatures_stay_and_are_deleted_with_their_image(store: str) -> None:
     old, new = aged(1, 9), aged(2, 1)
     for number, image in enumerate((old, new), 1):
         image.put(Store(store), f"{NAME}:{number}")
@@ -345,7 +345,7 @@ DAMAGE: dict[str, t.Callable[[Path], object]] = {"gone": Path.unlink, "cut off":
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 @pytest.mark.parametrize("document", [0, 1], ids=["index", "manifest"])
-def test_no_blob_is_deleted_while_what_an_image_needs_is_not_known(store: str, damage: t.Callable[[Path], object], document: int) -> None:
+def test_no_blob_is_deleted_while_an_image_cannot_be_read(store: str, damage: t.Callable[[Path], object], document: int) -> None:
     image = make_index("damaged")
     image.put(Store(store), OTHER, platforms=["all"])
     more_than_are_kept(store)
@@ -365,7 +365,7 @@ def test_no_blob_is_deleted_while_what_an_image_needs_is_not_known(store: str, d
     assert len(list(Store(store).stored())) == 3
 
 
-def test_a_damaged_layer_hinders_nothing(store: str) -> None:
+def test_a_damaged_layer_does_not_stop_pruning(store: str) -> None:
     image = make_image("damaged")
     image.put(Store(store), OTHER)
     os.unlink(Store(store).blob_path(image.layers[0].digest))
@@ -373,7 +373,7 @@ def test_a_damaged_layer_hinders_nothing(store: str) -> None:
     assert "warnings" not in modules.check_do_again("image_prune", {"store": store})
 
 
-def test_pruning_a_store_that_is_not_there_changes_and_makes_nothing(store: str) -> None:
+def test_pruning_a_missing_store_changes_and_creates_nothing(store: str) -> None:
     modules.check_do_again("image_prune", {"store": store, "keep": 1}, changes=False)
     assert not os.path.exists(store)
 
@@ -391,7 +391,7 @@ def test_pruning_a_store_that_is_not_there_changes_and_makes_nothing(store: str)
     ],
     ids=str,
 )
-def test_options_that_make_no_sense_have_a_stable_cause_and_change_nothing(store: str, options: Options, error: str) -> None:
+def test_invalid_options_have_a_stable_cause_and_change_nothing(store: str, options: Options, error: str) -> None:
     put_unnamed(store, make_image("unnamed"))
     before = modules.snapshot(store)
     results = modules.fail("image_prune", {"store": store, **options})
@@ -400,13 +400,13 @@ def test_options_that_make_no_sense_have_a_stable_cause_and_change_nothing(store
 
 
 @pytest.mark.parametrize("pattern", ["*/library/*:*", "docker.io/*/other:1", "localhost/*:1", "h:5000/*:1", "[::1]:5000/*:1"])
-def test_globs_that_can_match_a_name_are_taken(store: str, pattern: str) -> None:
+def test_globs_that_can_match_a_name_are_accepted(store: str, pattern: str) -> None:
     make_image("other").put(Store(store), OTHER)
     done = modules.run("image_prune", {"store": store, "keep": 0, "protect": [pattern]}, check=True)
     assert done["changed"] == ("library" not in pattern and "docker" not in pattern)
 
 
-def test_an_image_for_several_platforms_is_as_old_as_the_config_of_the_hosts_says(store: str) -> None:
+def test_the_age_of_an_image_for_several_platforms_is_that_of_the_hosts_platform(store: str) -> None:
     make_index("app").put(Store(store), f"{NAME}:1")
     entry = Store(store).get_entry(Reference.parse(f"{NAME}:1"))
     assert modules.run("image_prune", {"store": store, "older_than": "1d", "filters": {"reference": [f"{NAME}:*"]}})["deleted"] == [str(entry.digest)]

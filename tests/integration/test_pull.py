@@ -189,7 +189,7 @@ def test_check_mode_predicts_the_run_that_follows_and_a_second_run_changes_nothi
     modules.check_do_again("image_pull", {**scene.options(), **state(scene)}, changes=state is not everything_stored)
 
 
-def test_results_tell_names_digests_platforms_and_bytes(scene: Scene) -> None:
+def test_results_list_names_digests_platforms_and_bytes(scene: Scene) -> None:
     image = first()
     scene.registry.put(image, scene.repository, "1")
     mine = image.graph.images[0]
@@ -247,7 +247,7 @@ def test_a_digest_that_is_present_costs_no_request(scene: Scene, recording: Reco
     assert recording.lines == []
 
 
-def test_the_missing_policy_asks_nothing_for_an_image_that_is_here(scene: Scene, recording: Recorder) -> None:
+def test_the_missing_policy_sends_no_request_for_a_stored_image(scene: Scene, recording: Recorder) -> None:
     scene.registry.put(first(), scene.repository, "1")
     name = f"{recording.host}/{scene.repository}:1"
     scene.pull(name, pull_policy="missing")
@@ -256,7 +256,7 @@ def test_the_missing_policy_asks_nothing_for_an_image_that_is_here(scene: Scene,
     assert recording.lines == []
 
 
-def test_a_first_pull_asks_for_each_part_once_and_names_what_it_takes(scene: Scene, recording: Recorder) -> None:
+def test_a_first_pull_requests_each_blob_once_with_its_media_types(scene: Scene, recording: Recorder) -> None:
     scene.registry.put(first(), scene.repository, "1")
     scene.pull(f"{recording.host}/{scene.repository}:1")
     mine = first().graph.images[0]
@@ -269,7 +269,7 @@ def test_a_first_pull_asks_for_each_part_once_and_names_what_it_takes(scene: Sce
 # Policies.
 
 
-def test_the_never_policy_tells_a_damaged_image_from_an_absent_one(scene: Scene) -> None:
+def test_the_never_policy_distinguishes_damaged_from_absent_images(scene: Scene) -> None:
     scene.registry.put(first(), scene.repository, "1")
     scene.pull()
     scene.blob(first().layers[0].digest).unlink()
@@ -278,13 +278,13 @@ def test_the_never_policy_tells_a_damaged_image_from_an_absent_one(scene: Scene)
     assert "incomplete" in results["msg"]
 
 
-def test_the_never_policy_fails_for_an_absent_image_and_asks_nobody(scene: Scene) -> None:
+def test_the_never_policy_fails_for_an_absent_image_without_a_request(scene: Scene) -> None:
     results = modules.fail("image_pull", scene.options(f"127.0.0.1:{free_port()}/a:1", pull_policy="never"))
     assert results["error"] == "not_found"
     assert not os.path.exists(scene.store)
 
 
-def test_the_newer_policy_keeps_the_image_with_a_warning_when_the_registry_is_gone(scene: Scene) -> None:
+def test_the_newer_policy_keeps_the_image_with_a_warning_when_the_registry_is_unreachable(scene: Scene) -> None:
     port = free_port()
     store = Store(scene.store)
     make_image("kept", platform=HOST).put(store, f"127.0.0.1:{port}/kept:1")
@@ -307,7 +307,7 @@ def test_the_newer_policy_keeps_the_image_when_the_registry_can_not_answer(scene
 
 
 @pytest.mark.parametrize(("status", "error"), [(403, "denied"), (404, "not_found")])
-def test_the_newer_policy_tells_what_the_registry_says_of_the_image(scene: Scene, recording: Recorder, status: int, error: str) -> None:
+def test_the_newer_policy_reports_the_registrys_refusal_of_the_image(scene: Scene, recording: Recorder, status: int, error: str) -> None:
     name = f"{recording.host}/{scene.repository}:1"
     make_image("kept", platform=HOST).put(Store(scene.store), name)
     recording.intercept = lambda noted: status
@@ -317,14 +317,14 @@ def test_the_newer_policy_tells_what_the_registry_says_of_the_image(scene: Scene
 # Platforms.
 
 
-def test_a_platform_that_an_index_lacks_is_named_with_those_it_has(scene: Scene) -> None:
+def test_a_platform_missing_in_an_index_is_named_with_those_it_has(scene: Scene) -> None:
     scene.registry.put(first(), scene.repository, "1")
     results = modules.fail("image_pull", scene.options(platform=["linux/s390x"]))
     assert results["error"] == "platform_missing"
     assert HOST in results["msg"]
 
 
-def test_a_platform_that_an_index_lacks_is_told_though_all_of_it_is_here(scene: Scene) -> None:
+def test_a_platform_missing_in_an_index_is_an_error_although_the_index_is_stored(scene: Scene) -> None:
     scene.registry.put(first(), scene.repository, "1")
     scene.pull(platform=["all"])
     assert modules.fail("image_pull", scene.options(platform=["linux/s390x"]))["error"] == "platform_missing"
@@ -342,7 +342,7 @@ def test_a_plain_manifest_of_another_platform_is_a_warning_or_an_error_when_a_pl
 
 
 @pytest.mark.parametrize("name", ["docker.io/UPPER/case", "a:b:c", "sha256:" + "0" * 64, "0" * 64, "", "a@sha256:short", "a b", "ä"])
-def test_a_wrong_reference_is_refused_before_anything_is_asked_or_written(scene: Scene, recording: Recorder, name: str) -> None:
+def test_a_wrong_reference_is_refused_before_any_request_or_write(scene: Scene, recording: Recorder, name: str) -> None:
     results = modules.fail("image_pull", scene.options(f"{recording.host}/fine:1", name))
     assert results["error"] == "invalid_reference"
     assert recording.lines == []
@@ -371,7 +371,7 @@ def test_a_wrong_option_has_a_stable_cause(scene: Scene, options: dict[str, t.An
     assert not os.path.exists(scene.store)
 
 
-def test_one_name_for_two_images_is_refused_before_anything_is_asked(scene: Scene, recording: Recorder) -> None:
+def test_one_name_for_two_images_is_refused_before_any_request(scene: Scene, recording: Recorder) -> None:
     name = f"{recording.host}/{scene.repository}:1"
     pinned = [f"{name}@{make_image(text).root.digest}" for text in ("a", "b")]
     for names in (pinned, [name, pinned[0]]):
@@ -382,7 +382,7 @@ def test_one_name_for_two_images_is_refused_before_anything_is_asked(scene: Scen
     assert not os.path.exists(scene.store)
 
 
-def test_the_digest_of_a_layer_or_a_config_that_is_here_is_no_image(scene: Scene) -> None:
+def test_the_digest_of_a_stored_layer_or_config_is_not_an_image(scene: Scene) -> None:
     scene.registry.put(first(), scene.repository, "1")
     scene.pull()
     for blob in (first().layers[0], first().graph.images[0].manifest.config):
@@ -399,13 +399,13 @@ def test_an_absent_image_is_not_found_with_the_registrys_words(scene: Scene) -> 
     assert scene.name("nope") in results["msg"]
 
 
-def test_a_registry_that_nobody_answers_for_is_unreachable(scene: Scene) -> None:
+def test_a_registry_that_does_not_answer_is_unreachable(scene: Scene) -> None:
     results = modules.fail("image_pull", scene.options(f"127.0.0.1:{free_port()}/a:1", retries=2))
     assert results["error"] == "unreachable"
     assert "refused" in results["msg"]
 
 
-def test_one_image_of_several_that_fails_leaves_the_others_done(scene: Scene) -> None:
+def test_a_failing_image_does_not_stop_the_others(scene: Scene) -> None:
     scene.registry.put(first(), scene.repository, "1")
     results = modules.fail("image_pull", scene.options(scene.name("nope"), scene.name("1")))
     assert results["error"] == "not_found"
@@ -416,7 +416,7 @@ def test_one_image_of_several_that_fails_leaves_the_others_done(scene: Scene) ->
     assert [row["name"] for row in stored] == [scene.name("1")]
 
 
-def test_a_damaged_index_of_the_store_ends_the_run_before_anything_is_asked(scene: Scene, recording: Recorder) -> None:
+def test_a_damaged_index_of_the_store_ends_the_run_before_any_request(scene: Scene, recording: Recorder) -> None:
     everything_stored(scene)
     index = Path(scene.store, "index.json")
     index.write_text('{"schemaVersion": 2, "manifests": [')
@@ -475,7 +475,7 @@ def test_credentials_of_the_task_are_used_and_never_shown(protected: Registry, r
     assert not modules.run("image_pull", options)["changed"]
 
 
-def test_credentials_of_the_registries_list_come_first(protected: Registry, repository: str, store: str) -> None:
+def test_credentials_of_the_registries_list_take_precedence(protected: Registry, repository: str, store: str) -> None:
     options = secured(protected, repository, store)
     own = {"name": protected.host, "username": USER, "password": PASSWORD, "ca_path": options.pop("ca_path")}
     assert modules.run("image_pull", {**options, "username": "x", "password": "wrong", "registries": [own]})["changed"]
@@ -500,7 +500,7 @@ def test_wrong_or_missing_credentials_are_denied_and_change_nothing(protected: R
     assert not os.path.exists(store)
 
 
-def test_an_unknown_authority_is_an_error_unless_certificates_are_not_to_be_checked(protected: Registry, repository: str, store: str) -> None:
+def test_an_unknown_authority_is_an_error_unless_certificate_checks_are_off(protected: Registry, repository: str, store: str) -> None:
     options = secured(protected, repository, store, username=USER, password=PASSWORD)
     del options["ca_path"]
     results = modules.fail("image_pull", options)
@@ -509,18 +509,18 @@ def test_an_unknown_authority_is_an_error_unless_certificates_are_not_to_be_chec
     assert modules.run("image_pull", {**options, "validate_certs": False})["changed"]
 
 
-def test_tls_is_never_given_up_for_a_registry_without_it_when_plain_http_is_false(scene: Scene) -> None:
+def test_plain_http_is_never_used_when_the_option_is_false(scene: Scene) -> None:
     scene.registry.put(first(), scene.repository, "1")
     assert modules.fail("image_pull", scene.options(plain_http=False))["error"] == "unreachable"
 
 
-def test_credentials_for_one_registry_are_not_spread_over_several(scene: Scene) -> None:
+def test_credentials_for_one_registry_are_not_sent_to_several(scene: Scene) -> None:
     results = modules.fail("image_pull", scene.options("a.test/x:1", "b.test/y:1", username="u", password="secret-word"))
     assert results["error"] == "invalid_option"
     assert "a.test, b.test" in results["msg"]
 
 
-def test_a_server_that_never_answers_is_given_up(scene: Scene) -> None:
+def test_a_server_that_never_answers_is_an_error(scene: Scene) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -532,7 +532,7 @@ def test_a_server_that_never_answers_is_given_up(scene: Scene) -> None:
 # Interrupted.
 
 
-def test_a_pull_that_is_killed_leaves_the_store_usable_and_runs_again(scene: Scene) -> None:
+def test_a_killed_pull_leaves_the_store_usable_and_can_be_repeated(scene: Scene) -> None:
     everything_stored(scene)
     scene.registry.put(make_image("large", 3, HOST, size=3_000_000), scene.repository, "large")
     process = modules.start_module("image_pull", scene.options(scene.name("large")))

@@ -37,7 +37,7 @@ def test_a_pull_with_a_lock_is_independent_of_a_tag_that_moves(locking: LockScen
     assert back["images"][0]["previous_digest"] == str(second().root.digest)
 
 
-def test_a_pull_with_a_lock_outlives_a_tag_that_is_deleted(locking: LockScene, tmp_path: Path) -> None:
+def test_a_pull_with_a_lock_works_after_the_tag_is_deleted(locking: LockScene, tmp_path: Path) -> None:
     locking.lock()
     links = locking.registry.folder / "data/docker/registry/v2/repositories" / locking.repository / "_manifests/tags/1"
     shutil.rmtree(links)
@@ -45,7 +45,7 @@ def test_a_pull_with_a_lock_outlives_a_tag_that_is_deleted(locking: LockScene, t
     assert pulled(locking, lock=locking.content)["images"][0]["digest"] == str(first().root.digest)
 
 
-def test_without_names_all_that_is_locked_is_pulled_and_what_is_here_costs_no_request(locking: LockScene, recording: Recorder) -> None:
+def test_without_names_all_locked_images_are_pulled_and_stored_ones_cost_no_request(locking: LockScene, recording: Recorder) -> None:
     locking.registry.put(make_image("more", platform=HOST), locking.repository, "2")
     names = [f"{recording.host}/{locking.repository}:{tag}" for tag in ("2", "1")]
     lock = locking.lock(*names)["lock"]
@@ -57,13 +57,13 @@ def test_without_names_all_that_is_locked_is_pulled_and_what_is_here_costs_no_re
     assert pulled(locking, lock=lock, name=[])["images"] == []
 
 
-def test_what_check_mode_would_lock_can_be_pulled_in_check_mode(locking: LockScene) -> None:
+def test_a_lock_predicted_by_check_mode_can_be_pulled_in_check_mode(locking: LockScene) -> None:
     lock = modules.run("image_lock", locking.options(), check=True)["lock"]
     assert not locking.path.exists()
     assert modules.run("image_pull", {"lock": lock, "store": locking.store}, check=True)["changed"]
 
 
-def test_a_platform_that_the_lock_does_not_note_is_decided_by_its_digest(locking: LockScene) -> None:
+def test_a_platform_that_is_not_in_the_lock_is_resolved_by_digest(locking: LockScene) -> None:
     locking.lock(platform=[HOST])
     locking.move()
     results = pulled(locking, lock=locking.content, platform=[OTHER])
@@ -91,7 +91,7 @@ def test_a_name_with_another_digest_than_the_locked_one_fails(locking: LockScene
     assert not os.path.exists(locking.store)
 
 
-def test_a_digest_that_the_registry_has_no_more_is_not_found(locking: LockScene) -> None:
+def test_a_digest_that_the_registry_no_longer_has_is_not_found(locking: LockScene) -> None:
     lock = locking.lock()["lock"]
     lock["images"][locking.name()]["digest"] = str(second().root.digest)
     results = modules.fail("image_pull", {"lock": lock, "store": locking.store})
@@ -110,14 +110,14 @@ def test_a_digest_that_the_registry_has_no_more_is_not_found(locking: LockScene)
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_what_is_no_lock_is_refused_and_nothing_is_written(locking: LockScene, options: dict[str, t.Any], error: str) -> None:
+def test_an_invalid_lock_is_refused_and_nothing_is_written(locking: LockScene, options: dict[str, t.Any], error: str) -> None:
     results = modules.fail("image_pull", {"store": locking.store, "name": [locking.name()], **options})
     assert results["error"] == error
     assert "lock" in results["msg"]
     assert not os.path.exists(locking.store)
 
 
-def test_names_a_lock_file_or_its_content_must_be_given_and_not_both_of_the_latter(locking: LockScene) -> None:
+def test_names_a_lock_file_or_its_content_are_required_and_the_latter_exclude_each_other(locking: LockScene) -> None:
     for options in ({}, {"lock": {}, "lock_file": "x"}):
         results = modules.attempt("image_pull", {"store": locking.store, **options})
         assert results["failed"]
@@ -143,7 +143,7 @@ def test_a_lock_file_of_the_controller_is_found_beside_the_playbook_and_pulled_i
     assert modules.snapshot(locking.store) == before
 
 
-def test_a_pull_with_a_lock_file_runs_asynchronously_too(locking: LockScene, tmp_path: Path) -> None:
+def test_a_pull_with_a_lock_file_can_run_asynchronously(locking: LockScene, tmp_path: Path) -> None:
     locking.lock()
     done = play(tmp_path, "image_pull", {"lock_file": "images.lock", "store": locking.store}, keywords={"async": 60, "poll": 1})
     assert done["images"][0]["digest"] == str(first().root.digest)
@@ -154,7 +154,7 @@ def test_a_pull_with_a_lock_file_runs_asynchronously_too(locking: LockScene, tmp
     ("lock_file", "error"),
     [("absent.lock", "io_error"), ("broken.lock", "unsupported_format"), ("/etc/passwd", "unsupported_format"), ("", "invalid_option")],
 )
-def test_a_lock_file_that_can_not_be_read_is_named_and_nothing_is_pulled(locking: LockScene, tmp_path: Path, lock_file: str, error: str) -> None:
+def test_an_unreadable_lock_file_is_named_and_nothing_is_pulled(locking: LockScene, tmp_path: Path, lock_file: str, error: str) -> None:
     (locking.folder / "broken.lock").write_text("{")
     results = play(tmp_path, "image_pull", {"lock_file": lock_file, "store": locking.store})
     assert results["failed"]

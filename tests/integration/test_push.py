@@ -80,7 +80,7 @@ def test_check_mode_predicts_the_run_that_follows_and_a_second_run_changes_nothi
     assert done["images"][0]["previous_digest"] == was
 
 
-def test_what_was_pushed_is_what_is_pulled(anonymous: Registry, repository: str, store: str, tmp_path: Path) -> None:
+def test_a_pushed_image_can_be_pulled_unchanged(anonymous: Registry, repository: str, store: str, tmp_path: Path) -> None:
     entry = index().put(Store(store), NAME, platforms=["all"])
     name = f"{anonymous.host}/{repository}:1"
     modules.run("image_push", {"name": NAME, "destination": name, "store": store})
@@ -89,7 +89,7 @@ def test_what_was_pushed_is_what_is_pulled(anonymous: Registry, repository: str,
     assert sorted(pulled["images"][0]["platforms"]) == sorted(PLATFORMS)
 
 
-def test_only_blobs_that_are_lacking_are_sent_and_the_tag_comes_last(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
+def test_only_missing_blobs_are_sent_and_the_tag_is_last(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
     some_blobs_there(anonymous, repository, Store(store))
     results = modules.run("image_push", {"name": NAME, "destination": f"{recording.host}/{repository}:1", "store": store})
     assert results["blobs_reused"] == 1
@@ -141,20 +141,20 @@ def test_one_task_sends_a_blob_to_one_repository_and_mounts_it_in_the_others(rec
     assert sum("mount=" in noted.path for noted in recording.requests) == 2
 
 
-def test_a_name_in_the_store_tells_where_a_blob_can_be_mounted_from(anonymous: Registry, repository: str, store: str) -> None:
+def test_a_name_in_the_store_gives_the_source_of_a_mount(anonymous: Registry, repository: str, store: str) -> None:
     held = anonymous.put(index(), f"{repository}/held", "1")
     index().put(Store(store), held, platforms=["all"])
     done = modules.check_do_again("image_push", {"name": [held], "destination": f"{anonymous.host}/{repository}/new:1", "store": store})
     assert done["bytes_transferred"] == 0
 
 
-def test_what_the_store_remembers_is_asked_for_and_not_believed(anonymous: Registry, repository: str, store: str) -> None:
+def test_recorded_locations_are_checked_at_the_registry(anonymous: Registry, repository: str, store: str) -> None:
     index().put(Store(store), NAME, f"{anonymous.host}/{repository}/gone:1", platforms=["all"])
     done = modules.check_do_again("image_push", {"name": [NAME], "destination": f"{anonymous.host}/{repository}/new:1", "store": store})
     assert done["blobs_transferred"] == len(index().blobs)
 
 
-def test_a_mount_that_the_registry_declines_is_sent_instead(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
+def test_a_blob_whose_mount_is_declined_is_uploaded(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
     registry = Registry(Path(store), int(recording.host.rpartition(":")[2]))
     second = other_repository_holds_it(registry, repository, Store(store))
     recording.intercept = lambda noted: 403 if "mount=" in noted.path else None
@@ -162,7 +162,7 @@ def test_a_mount_that_the_registry_declines_is_sent_instead(anonymous: Registry,
     assert anonymous.digest(f"{repository}/second", "1") == str(index().root.digest)
 
 
-def test_several_images_go_below_a_prefix(anonymous: Registry, repository: str, store: str) -> None:
+def test_several_images_are_pushed_below_a_prefix(anonymous: Registry, repository: str, store: str) -> None:
     make_image("one").put(Store(store), "docker.io/library/one:1")
     make_image("two").put(Store(store), "quay.io/team/two:2")
     options = {"name": ["one:1", "quay.io/team/two:2"], "destination": f"{anonymous.host}/{repository}/", "store": store}
@@ -188,7 +188,7 @@ def test_one_platform_is_pushed_as_its_manifest(anonymous: Registry, repository:
     assert done["images"][0]["digest"] == str(index().graph.images[1].descriptor.digest) == anonymous.digest(repository, "1")
 
 
-def test_several_platforms_are_pushed_as_a_new_index_whose_digest_is_told(anonymous: Registry, repository: str, store: str) -> None:
+def test_several_platforms_are_pushed_as_a_new_index_with_its_digest_in_the_result(anonymous: Registry, repository: str, store: str) -> None:
     index().sparse("linux/arm64", "linux/amd64").put(Store(store), NAME, platforms=["linux/arm64", "linux/amd64"])
     options = {"name": [NAME], "destination": f"{anonymous.host}/{repository}:1", "platform": ["linux/arm64", "linux/amd64"], "store": store}
     done = modules.check_do_again("image_push", options)
@@ -196,7 +196,7 @@ def test_several_platforms_are_pushed_as_a_new_index_whose_digest_is_told(anonym
     assert done["images"][0]["platforms"] == ["linux/amd64", "linux/arm64"]
 
 
-def test_a_sparse_image_is_not_pushed_as_if_it_were_whole(anonymous: Registry, repository: str, store: str) -> None:
+def test_a_sparse_image_is_not_pushed_as_a_complete_one(anonymous: Registry, repository: str, store: str) -> None:
     index().sparse("linux/arm64").put(Store(store), NAME, platforms=["linux/arm64"])
     results = modules.fail("image_push", {"name": NAME, "destination": f"{anonymous.host}/{repository}:1", "store": store})
     assert results["error"] == "platform_missing"
@@ -211,7 +211,7 @@ def test_a_sparse_image_that_the_destination_has_in_full_is_unchanged(anonymous:
     assert done["images"][0]["digest"] == str(index().root.digest)
 
 
-def test_a_platform_that_is_not_here_is_not_pushed(anonymous: Registry, repository: str, store: str) -> None:
+def test_a_missing_platform_is_not_pushed(anonymous: Registry, repository: str, store: str) -> None:
     index().sparse("linux/arm64").put(Store(store), NAME, platforms=["linux/arm64"])
     options = {"name": NAME, "destination": f"{anonymous.host}/{repository}:1", "platform": ["linux/amd64"], "store": store}
     assert modules.fail("image_push", options)["error"] == "platform_missing"
@@ -257,13 +257,13 @@ def test_wrong_credentials_are_denied(protected: Registry, repository: str, stor
     assert done["changed"]
 
 
-def test_a_registry_that_nobody_answers_for_is_unreachable(store: str) -> None:
+def test_a_registry_that_does_not_answer_is_unreachable(store: str) -> None:
     make_image("a").put(Store(store), NAME)
     results = modules.fail("image_push", {"name": NAME, "destination": f"127.0.0.1:{free_port()}/a:1", "store": store, "retries": 1})
     assert results["error"] == "unreachable"
 
 
-def test_a_push_that_is_killed_leaves_the_tag_and_runs_again(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
+def test_a_killed_push_leaves_the_tag_and_can_be_repeated(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
     anonymous.put(make_image("other"), repository, "1")
     make_image("large", 4, size=2_000_000).put(Store(store), NAME)
     options = {"name": NAME, "destination": f"{recording.host}/{repository}:1", "store": store}

@@ -76,7 +76,7 @@ def test_the_second_run_moves_nothing(twice: Twice) -> None:
     assert play.recap["changed"] < twice.first.recap["changed"]
 
 
-def test_the_summary_tells_what_moved(twice: Twice) -> None:
+def test_the_summary_lists_the_transfers(twice: Twice) -> None:
     amount = r"\d+\.\d [kM]B"
     for verb, done in (("make", "written"), ("push", "sent"), ("pull", "fetched")):
         assert re.fullmatch(rf"{amount} {done} unchanged", twice.first.summary[verb])
@@ -95,11 +95,11 @@ def test_the_summary_tells_what_moved(twice: Twice) -> None:
         assert rows["Kept"] == f"in {twice.home}/.local/share/longshore/quickstart; the registry has ended"
 
 
-def test_the_registry_has_ended(twice: Twice) -> None:
+def test_the_registry_is_stopped(twice: Twice) -> None:
     assert not answers(twice.port)
 
 
-def test_check_mode_on_what_is_kept_changes_nothing(twice: Twice) -> None:
+def test_check_mode_on_a_kept_folder_changes_nothing(twice: Twice) -> None:
     before = files(twice.home)
     play = quickstart(twice.home, "--check", "--diff", registry_port=twice.port)
     assert play.status == 0, play.output
@@ -117,7 +117,7 @@ def test_check_mode_on_a_fresh_machine_writes_nothing(tmp_path: Path) -> None:
     assert play.summary["info"] == "not here yet"
 
 
-def test_a_registry_and_an_image_that_are_given(tmp_path: Path, anonymous: Registry) -> None:
+def test_a_given_registry_and_image_are_used(tmp_path: Path, anonymous: Registry) -> None:
     image = anonymous.put(make_index("quickstart"), "given/app", "1")
     variables = {"quickstart_registry": f"{anonymous.host}/copies/", "quickstart_image": image, "quickstart_folder": "kept"}
     first = quickstart(tmp_path, **variables)
@@ -138,7 +138,7 @@ def test_a_registry_and_an_image_that_are_given(tmp_path: Path, anonymous: Regis
         assert not [row for row in rows if not row.endswith('  unchanged"')]
 
 
-def test_a_failure_ends_the_registry(tmp_path: Path) -> None:
+def test_a_failure_stops_the_registry(tmp_path: Path) -> None:
     port = free_port()
     play = quickstart(tmp_path, registry_port=port, quickstart_busybox="/nonexistent/busybox")
     assert play.status != 0
@@ -147,7 +147,7 @@ def test_a_failure_ends_the_registry(tmp_path: Path) -> None:
     assert not answers(port)
 
 
-def test_a_machine_without_busybox_is_told_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_busybox_gets_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a static program and without access to packages, one line says so before anything is started."""
     for name, words in {"ldd": "libc.so.6 => /lib/libc.so.6", "apt-get": "E: Unable to locate package busybox-static"}.items():
         tool = tmp_path / "bin" / name

@@ -28,7 +28,7 @@ def fleet(folder: Path, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> Fleet:
     return Fleet(folder, "registry_folder", hosts)
 
 
-def test_the_first_example_works_from_nothing_and_leaves_no_registry(tmp_path: Path) -> None:
+def test_the_first_example_works_on_an_empty_host_and_leaves_no_registry(tmp_path: Path) -> None:
     needed("ansible-playbook", "docker-registry")
     port = free_port()
     example = (ROOT / "roles" / "registry" / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
@@ -41,7 +41,7 @@ def test_the_first_example_works_from_nothing_and_leaves_no_registry(tmp_path: P
         socket.create_connection(("127.0.0.1", port)).close()
 
 
-def test_check_mode_on_a_fresh_machine_foresees_what_a_registry_with_tls_and_users_changes(tmp_path: Path) -> None:
+def test_check_mode_on_a_fresh_machine_predicts_a_registry_with_tls_and_users(tmp_path: Path) -> None:
     make_authority(tmp_path)
     variables = {
         "registry_port": free_port(),
@@ -124,7 +124,7 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
 }
 
 
-def test_variables_that_make_no_sense_are_named_alone_and_nothing_is_written(tmp_path: Path) -> None:
+def test_only_invalid_variables_are_named_and_nothing_is_written(tmp_path: Path) -> None:
     machines = fleet(tmp_path, {host: {"registry_port": free_port(), **variables} for host, (variables, _text) in BAD_VARIABLES.items()})
     told = machines.run(tmp_path / "site.yml")
     for host, (_variables, text) in BAD_VARIABLES.items():

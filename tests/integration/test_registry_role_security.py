@@ -64,7 +64,7 @@ def running_filler(data: Path) -> t.Iterator[dict[str, t.Any]]:
         os.kill(printed["pid"], signal.SIGTERM)
 
 
-def test_the_registry_that_fills_a_cache_takes_nothing_without_its_one_time_password(tmp_path: Path) -> None:
+def test_the_registry_that_fills_a_cache_requires_its_one_time_password(tmp_path: Path) -> None:
     passwords = set()
     for name in ("first", "second"):
         with running_filler(tmp_path / name) as filler:
@@ -213,7 +213,7 @@ def owned_data(folder: Path) -> Path:
     return data
 
 
-def test_a_new_account_gets_the_images_and_nothing_that_planted_links_name(tmp_path: Path, outside: Path) -> None:
+def test_a_new_account_gets_the_images_and_no_targets_of_planted_links(tmp_path: Path, outside: Path) -> None:
     machine = fleet(tmp_path)
     data = owned_data(machine.store("host"))
     (data / "docker" / "folder").symlink_to(outside)
@@ -279,7 +279,7 @@ while True:
 """
 
 
-def test_links_that_are_swapped_in_during_the_change_give_nothing_away(tmp_path: Path, outside: Path) -> None:
+def test_links_planted_during_the_change_give_nothing_away(tmp_path: Path, outside: Path) -> None:
     data = owned_data(tmp_path / "registry")
     swapped = data / "docker"
     (swapped / "victim").mkdir()

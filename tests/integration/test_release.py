@@ -83,7 +83,7 @@ def test_a_release_is_built_checked_and_described(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["", "1", "1.2", "1.2.3.4", "v1.2.3", "1.02.3", "1.2.3-rc1", "1.2.x", "\u0661.2.3", "1.2.3\n"])
-def test_an_odd_version_is_refused_in_one_line(version: str) -> None:
+def test_an_invalid_version_is_refused_in_one_line(version: str) -> None:
     refused = release(ROOT, version)
     assert refused.returncode == 1
     assert refused.stderr == f"release: {version!r} is no version: give three numbers, such as 1.2.3\n"

@@ -38,7 +38,7 @@ def info(name: str | list[str], **options: t.Any) -> list[dict[str, t.Any]]:
     return rows
 
 
-def test_a_registry_tells_what_the_store_tells_after_a_pull(name: str, store: str) -> None:
+def test_the_result_from_a_registry_equals_that_of_the_store_after_a_pull(name: str, store: str) -> None:
     modules.run("image_pull", {"name": name, "store": store, "platform": "all"})
     (stored,) = modules.run("image_info", {"name": name, "store": store})["images"]
     (asked,) = info(name)
@@ -119,7 +119,7 @@ def test_an_image_is_asked_for_by_digest_too(name: str) -> None:
     assert [row["repo_tags"] for row in rows] == [[], [name], [name]]
 
 
-def test_absent_images_are_rows_and_no_failure(name: str, anonymous: Registry) -> None:
+def test_absent_images_are_rows_and_not_a_failure(name: str, anonymous: Registry) -> None:
     rows = info([f"{name}x", name, f"{anonymous.host}/nobody/has:1", f"{name}@{DIGEST}"])
     assert [row["present"] for row in rows] == [False, True, False, False]
     assert rows[0]["name"] == f"{name}x"
@@ -139,7 +139,7 @@ def test_absent_images_are_rows_and_no_failure(name: str, anonymous: Registry) -
     ],
     ids=str,
 )
-def test_filters_by_name_and_label_are_asked_of_a_registry(name: str, filters: dict[str, t.Any], present: bool) -> None:
+def test_filters_by_name_and_label_work_at_a_registry(name: str, filters: dict[str, t.Any], present: bool) -> None:
     assert info(name, filters=filters)[0]["present"] == present
 
 
@@ -161,12 +161,12 @@ def test_filters_by_name_and_label_are_asked_of_a_registry(name: str, filters: d
     ],
     ids=str,
 )
-def test_what_makes_no_sense_at_a_registry_is_refused(name: str, recording: Recorder, options: dict[str, t.Any], error: str) -> None:
+def test_options_that_do_not_apply_to_a_registry_are_refused(name: str, recording: Recorder, options: dict[str, t.Any], error: str) -> None:
     assert modules.fail("image_info", {"name": [name], "remote": True, **options})["error"] == error
     assert recording.lines == []
 
 
-def test_an_image_that_fails_leaves_the_others_told(name: str) -> None:
+def test_a_failing_image_does_not_hide_the_others(name: str) -> None:
     gone = f"127.0.0.1:{free_port()}/a:1"
     results = modules.fail("image_info", {"name": [gone, name], "remote": True, "retries": 1})
     assert results["error"] == "unreachable"
@@ -183,14 +183,14 @@ def test_wrong_or_missing_credentials_are_denied(protected: Registry, repository
     assert "planted-Secret" not in json.dumps(results)
 
 
-def test_right_credentials_let_an_image_be_read(protected: Registry, repository: str) -> None:
+def test_right_credentials_allow_reading_an_image(protected: Registry, repository: str) -> None:
     name = protected.put(make_image("secured", platform=HOST), repository, "1")
     options = {"ca_path": str(protected.ca), "username": USER, "password": PASSWORD}
     assert info(name, **options)[0]["present"]
     assert len(modules.run("image_history_info", {"name": name, "remote": True, **options})["history"]) == 2
 
 
-def test_an_index_of_which_a_registry_has_lost_a_part_shows_what_is_left(anonymous: Registry, repository: str) -> None:
+def test_an_index_with_a_child_missing_at_the_registry_shows_the_rest(anonymous: Registry, repository: str) -> None:
     image = index()
     name = anonymous.put(image, repository, "1")
     lost = image.graph.images[1].descriptor.digest

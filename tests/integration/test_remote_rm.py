@@ -54,13 +54,13 @@ def test_an_image_that_nothing_else_needs_is_deleted(base: str, anonymous: Regis
     assert not os.path.exists(store)
 
 
-def test_what_is_not_there_costs_one_request_and_changes_nothing(recording: Recorder, repository: str, store: str) -> None:
+def test_a_missing_image_costs_one_request_and_changes_nothing(recording: Recorder, repository: str, store: str) -> None:
     name = f"{recording.host}/{repository}:absent"
     modules.check_do_again("image_rm", {"name": [name], "remote": True, "store": store}, changes=False)
     assert recording.lines == [f"HEAD /v2/{repository}/manifests/absent"] * 4
 
 
-def test_a_tag_that_moved_away_from_the_digest_asked_for_stays(base: str, anonymous: Registry, repository: str, store: str) -> None:
+def test_a_tag_that_moved_away_from_the_requested_digest_stays(base: str, anonymous: Registry, repository: str, store: str) -> None:
     options = {"name": [f"{base}:other@{DIGEST}"], "remote": True, "store": store}
     modules.check_do_again("image_rm", options, changes=False)
     assert set(tags(anonymous, repository)) == {"1", "other"}
@@ -73,7 +73,7 @@ def test_all_tags_of_an_image_can_be_removed_together(base: str, anonymous: Regi
     assert list(tags(anonymous, repository)) == ["other"]
 
 
-def test_force_takes_other_tags_of_the_digest_too_and_names_them(base: str, anonymous: Registry, repository: str, store: str) -> None:
+def test_force_deletes_other_tags_of_the_digest_too_and_names_them(base: str, anonymous: Registry, repository: str, store: str) -> None:
     for tag in ("2", "latest"):
         anonymous.tag(IMAGE, repository, tag)
     done = modules.check_do_again("image_rm", {"name": [f"{base}:1"], "remote": True, "store": store, "force": True})
@@ -131,7 +131,7 @@ def test_a_tag_is_deleted_alone_while_others_need_its_digest(anonymous: Registry
         assert (done["untagged"], done["deleted"]) == ([last], [DIGEST])
 
 
-def test_a_part_of_another_tags_index_is_needed_by_it(anonymous: Registry, repository: str, store: str) -> None:
+def test_a_manifest_in_another_tags_index_is_kept(anonymous: Registry, repository: str, store: str) -> None:
     image = make_index("parts")
     part = image.graph.images[0].descriptor
     name = anonymous.put(image, repository, "all")
@@ -150,7 +150,7 @@ def test_a_part_of_another_tags_index_is_needed_by_it(anonymous: Registry, repos
     assert tags(anonymous, repository) == {}
 
 
-def test_a_part_stays_where_its_index_could_not_be_removed(anonymous: Registry, repository: str) -> None:
+def test_a_manifest_stays_if_its_index_could_not_be_removed(anonymous: Registry, repository: str) -> None:
     image = make_index("parts that stay")
     part = image.graph.images[0].descriptor
     anonymous.put(image, repository, "all")
@@ -202,7 +202,9 @@ def test_a_repository_whose_tags_can_not_be_listed_loses_nothing(base: str, anon
     ("name", "error"),
     [("127.0.0.1:1/team/*", "invalid_reference"), (DIGEST, "invalid_reference"), ("No:1", "invalid_reference"), ("", "invalid_reference")],
 )
-def test_what_can_not_be_asked_of_a_registry_is_refused_before_anything_is_deleted(base: str, anonymous: Registry, name: str, error: str) -> None:
+def test_options_that_do_not_apply_to_a_registry_are_refused_before_anything_is_deleted(
+    base: str, anonymous: Registry, name: str, error: str
+) -> None:
     with Recorder(anonymous.host).running() as recorder:
         asked = base.replace(anonymous.host, recorder.host)
         assert modules.fail("image_rm", {"name": [f"{asked}:1", name], "remote": True})["error"] == error
@@ -226,13 +228,13 @@ def test_wrong_or_missing_credentials_are_denied_and_delete_nothing(protected: R
     assert protected.digest(repository, "1") == DIGEST
 
 
-def test_right_credentials_let_an_image_be_deleted(protected: Registry, repository: str, store: str) -> None:
+def test_right_credentials_allow_deleting_an_image(protected: Registry, repository: str, store: str) -> None:
     name = protected.put(IMAGE, repository, "1")
     options = {"name": [name], "remote": True, "ca_path": str(protected.ca), "username": USER, "password": PASSWORD, "store": store}
     assert modules.check_do_again("image_rm", options)["deleted"] == [DIGEST]
 
 
-def test_one_image_of_several_that_fails_leaves_the_others_done(base: str) -> None:
+def test_a_failing_image_does_not_stop_the_others(base: str) -> None:
     gone = f"127.0.0.1:{free_port()}/a:1"
     results = modules.fail("image_rm", {"name": [gone, f"{base}:1"], "remote": True, "retries": 1})
     assert results["error"] == "unreachable"
@@ -240,7 +242,7 @@ def test_one_image_of_several_that_fails_leaves_the_others_done(base: str) -> No
     assert results["deleted"] == [DIGEST]
 
 
-def test_a_removal_that_is_killed_can_be_run_again(anonymous: Registry, repository: str, store: str) -> None:
+def test_a_killed_removal_can_be_repeated(anonymous: Registry, repository: str, store: str) -> None:
     names = [anonymous.put(make_image(f"many-{number}", 1), repository, str(number)) for number in range(6)]
     with Recorder(anonymous.host).running() as slow:
         asked: dict[str, t.Any] = {"name": [name.replace(anonymous.host, slow.host) for name in names], "remote": True, "concurrency": 1}

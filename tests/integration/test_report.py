@@ -65,7 +65,7 @@ def changed(result: subprocess.CompletedProcess[str]) -> int:
     return sum(int(number) for number in re.findall(r"changed=(\d+)", recap))
 
 
-def test_a_report_is_foreseen_written_and_written_only_once_whoever_is_away(fleet: Fleet) -> None:
+def test_a_report_is_predicted_and_written_once_although_hosts_fail(fleet: Fleet) -> None:
     foreseen = fleet.report("--check")
     assert changed(foreseen) == 1
     assert f"after: {fleet.path}" in foreseen.stdout
@@ -81,7 +81,7 @@ def test_a_report_is_foreseen_written_and_written_only_once_whoever_is_away(flee
     assert fleet.path.stat() == before
 
 
-def test_a_lock_file_beside_the_playbook_or_anywhere_is_what_hosts_are_measured_by(fleet: Fleet) -> None:
+def test_hosts_are_compared_with_a_lock_file_beside_the_playbook_or_anywhere(fleet: Fleet) -> None:
     (fleet.folder / "my.lock").write_text(lock_text(APP))
     assert changed(fleet.report(report_lock_file=str(fleet.folder / "my.lock"), report_path="~/other.html", report_title="{{ 6 * 7 }}")) == 1
     page = read_page((fleet.folder / "other.html").read_text())
@@ -104,7 +104,7 @@ def test_a_lock_file_beside_the_playbook_or_anywhere_is_what_hosts_are_measured_
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_makes_no_sense_is_told_and_nothing_is_written(fleet: Fleet, variables: dict[str, str], told: str) -> None:
+def test_invalid_values_are_refused_and_nothing_is_written(fleet: Fleet, variables: dict[str, str], told: str) -> None:
     given = {key: str(fleet.folder / value) if value == "hosts.json" else value for key, value in variables.items()}
     result = fleet.report(**given)
     assert result.returncode != 0

@@ -48,7 +48,7 @@ def without_libraries(tmp_path: Path) -> dict[str, str]:
     ],
     ids=lambda value: value if isinstance(value, str) else str(value)[:40],
 )
-def test_what_asks_no_registry_needs_no_library(
+def test_modules_that_use_no_registry_need_no_library(
     store: str, tmp_path: Path, without_libraries: dict[str, str], name: str, options: dict[str, t.Any]
 ) -> None:
     make_image("app").put(Store(store), NAME)
@@ -75,7 +75,7 @@ def test_a_copy_between_layouts_and_archives_needs_no_library(store: str, tmp_pa
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_host_without_requests_is_told_so(store: str, without_libraries: dict[str, str], name: str, options: dict[str, t.Any]) -> None:
+def test_a_host_without_requests_gets_one_clear_error(store: str, without_libraries: dict[str, str], name: str, options: dict[str, t.Any]) -> None:
     where = {} if name == "image_search_info" else {"store": store}
     results = modules.attempt(name, {**where, **options}, env=without_libraries)
     assert results["error"] == "missing_library"
@@ -85,7 +85,7 @@ def test_a_host_without_requests_is_told_so(store: str, without_libraries: dict[
         assert word in results["msg"]
 
 
-def test_zstd_is_told_to_need_its_library(store: str, tmp_path: Path, without_libraries: dict[str, str]) -> None:
+def test_zstd_without_its_library_is_a_clear_error(store: str, tmp_path: Path, without_libraries: dict[str, str]) -> None:
     make_image("app").put(Store(store), NAME)
     options = {"store": store, "name": NAME, "path": str(tmp_path / "image.tar"), "compression": "zstd"}
     results = modules.attempt("image_save", options, env=without_libraries)

@@ -64,7 +64,7 @@ def named(store: str | Path) -> dict[str | None, str]:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_saving_predicts_itself_is_done_once_and_can_be_loaded(filled: str, tmp_path: Path, form: str) -> None:
+def test_check_mode_predicts_saving_a_second_run_changes_nothing_and_the_file_can_be_loaded(filled: str, tmp_path: Path, form: str) -> None:
     path = tmp_path / "archive"
     options = saving(filled, path, format=form, **({} if form == "oci-dir" else {"checksum": True}))
     done = modules.check_do_again("image_save", options)
@@ -81,7 +81,7 @@ def test_saving_predicts_itself_is_done_once_and_can_be_loaded(filled: str, tmp_
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
-def test_a_compressed_file_is_told_by_its_content(filled: str, tmp_path: Path, compression: str) -> None:
+def test_a_compressed_file_is_recognised_by_its_content(filled: str, tmp_path: Path, compression: str) -> None:
     path = tmp_path / "archive"
     options = saving(filled, path, compression=compression)
     predicted = modules.run("image_save", options, check=True)
@@ -94,7 +94,7 @@ def test_a_compressed_file_is_told_by_its_content(filled: str, tmp_path: Path, c
     assert named(tmp_path / "other") == named(filled)
 
 
-def test_equal_stores_make_equal_bytes(filled: str, tmp_path: Path) -> None:
+def test_equal_stores_give_equal_bytes(filled: str, tmp_path: Path) -> None:
     plain().put(Store(str(tmp_path / "second")), PLAIN)
     app().put(Store(str(tmp_path / "second")), APP, platforms=["all"])
     modules.run("image_save", saving(filled, tmp_path / "one.tar"))
@@ -133,7 +133,7 @@ def test_a_file_that_differs_is_written_again_with_the_reason(filled: str, tmp_p
     assert sorted(os.listdir(tmp_path)) == ["archive", "store"]
 
 
-def test_a_touched_file_is_no_change(filled: str, tmp_path: Path) -> None:
+def test_a_new_modification_time_is_not_a_change(filled: str, tmp_path: Path) -> None:
     path = tmp_path / "archive"
     modules.run("image_save", saving(filled, path))
     os.utime(path, (1, 1))
@@ -141,7 +141,7 @@ def test_a_touched_file_is_no_change(filled: str, tmp_path: Path) -> None:
     assert path.stat().st_mtime == 1
 
 
-def test_other_names_of_an_image_cost_no_other_image_its_digest(filled: str, tmp_path: Path) -> None:
+def test_other_names_of_an_image_change_no_digest_of_another_image(filled: str, tmp_path: Path) -> None:
     modules.run("image_tag", {"store": filled, "name": PLAIN, "targets": ["second:1", "third:1"]})
     names = [APP, PLAIN, "second:1", "third:1", str(plain().root.digest)]
     modules.check_do_again("image_save", saving(filled, tmp_path / "archive", *names))
@@ -149,7 +149,7 @@ def test_other_names_of_an_image_cost_no_other_image_its_digest(filled: str, tmp
     assert named(tmp_path / "other") == named(filled)
 
 
-def test_images_in_another_order_are_no_change(filled: str, tmp_path: Path) -> None:
+def test_another_order_of_images_is_not_a_change(filled: str, tmp_path: Path) -> None:
     modules.run("image_save", saving(filled, tmp_path / "archive", APP, PLAIN))
     done = modules.check_do_again("image_save", saving(filled, tmp_path / "archive", PLAIN, APP, PLAIN), changes=False)
     assert [row["name"] for row in done["images"]] == [PLAIN, APP]
@@ -161,7 +161,7 @@ def test_another_set_of_images_is_another_archive(filled: str, tmp_path: Path) -
     modules.check_do_again("image_save", saving(filled, path, APP, PLAIN))
 
 
-def test_stray_files_leave_a_folder_and_a_folder_of_others_is_refused(filled: str, tmp_path: Path) -> None:
+def test_stray_files_are_deleted_from_a_folder_and_a_folder_of_others_is_refused(filled: str, tmp_path: Path) -> None:
     folder = tmp_path / "layout"
     modules.run("image_save", saving(filled, folder, format="oci-dir"))
     done = modules.check_do_again("image_save", saving(filled, folder, PLAIN, format="oci-dir"))
@@ -182,13 +182,13 @@ def test_mode_is_set_with_the_file_and_can_change_alone(filled: str, tmp_path: P
 
 
 @pytest.mark.parametrize(("wanted", "mode"), [("0600", 0o600), ("0o640", 0o640), (0o644, 0o644), ("u=rw,g=,o=", 0o600)], ids=str)
-def test_a_mode_may_be_written_in_any_way_that_ansible_knows(filled: str, tmp_path: Path, wanted: object, mode: int) -> None:
+def test_a_mode_may_have_any_form_that_ansible_accepts(filled: str, tmp_path: Path, wanted: object, mode: int) -> None:
     path = tmp_path / "archive"
     modules.check_do_again("image_save", saving(filled, path, mode=wanted))
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
-def test_mode_and_owner_of_a_folder_are_those_of_all_that_is_in_it(filled: str, tmp_path: Path) -> None:
+def test_mode_and_owner_of_a_folder_apply_to_everything_in_it(filled: str, tmp_path: Path) -> None:
     needs_root()
     path = tmp_path / "layout"
     modules.check_do_again("image_save", saving(filled, path, format="oci-dir", mode="0644"))
@@ -226,7 +226,7 @@ def test_one_platform_is_saved_and_the_index_keeps_its_digest(filled: str, tmp_p
     assert loaded["images"][0]["platforms"] == [OTHER]
 
 
-def test_an_index_that_lists_a_platform_which_the_host_could_run_travels_unlisted_and_is_restored(store: str, tmp_path: Path) -> None:
+def test_an_index_with_another_platform_that_the_host_could_run_is_saved_unlisted_and_restored(store: str, tmp_path: Path) -> None:
     image = make_index("both", ("linux/amd64", "linux/386"))
     image.sparse("linux/amd64").put(Store(store), APP, platforms=["linux/amd64"])
     saved = modules.check_do_again("image_save", saving(store, tmp_path / "archive", APP))
@@ -238,7 +238,7 @@ def test_an_index_that_lists_a_platform_which_the_host_could_run_travels_unliste
     assert load(tmp_path / "archive", tmp_path / "other")["images"][0]["digest"] == str(image.root.digest)
 
 
-def test_a_delta_holds_what_earlier_archives_lack_and_needs_them(store: str, tmp_path: Path) -> None:
+def test_a_delta_has_only_content_missing_in_earlier_archives_and_needs_them(store: str, tmp_path: Path) -> None:
     base = make_image("base", 2, HOST, size=90_000)
     base.put(Store(store), "base:1")
     shared = [base.content[layer.digest] for layer in base.layers]
@@ -296,7 +296,7 @@ def test_a_damaged_image_is_not_saved_and_the_old_file_stays(filled: str, tmp_pa
     assert path.read_text() == "old"
 
 
-def test_a_killed_save_leaves_the_old_file_and_the_next_run_clears_away(filled: str, tmp_path: Path) -> None:
+def test_a_killed_save_leaves_the_old_file_and_the_next_run_deletes_leftovers(filled: str, tmp_path: Path) -> None:
     large = make_image("large", 6, HOST, size=8_000_000)
     large.put(Store(filled), "large:1")
     folder = tmp_path / "target"
@@ -330,12 +330,12 @@ def test_compressed_archives_are_loaded(archive: Path, filled: str, tmp_path: Pa
     assert named(tmp_path / "other") == named(filled)
 
 
-def test_only_images_that_were_named_are_loaded(archive: Path, tmp_path: Path) -> None:
+def test_only_requested_images_are_loaded(archive: Path, tmp_path: Path) -> None:
     modules.check_do_again("image_load", {"path": str(archive), "store": str(tmp_path / "other"), "name": ["localhost/plain:1"]})
     assert set(named(tmp_path / "other")) == {PLAIN}
 
 
-def test_rows_are_in_the_order_asked_for(filled: str, tmp_path: Path) -> None:
+def test_rows_are_in_the_requested_order(filled: str, tmp_path: Path) -> None:
     modules.run("image_tag", {"store": filled, "name": PLAIN, "targets": ["a:1", "z:1"]})
     modules.run("image_save", saving(filled, tmp_path / "archive", APP, PLAIN, "a:1", "z:1"))
     wanted = ["docker.io/library/z:1", PLAIN, APP, "docker.io/library/a:1"]
@@ -396,7 +396,7 @@ def test_an_existing_name_is_moved_kept_or_an_error(archive: Path, tmp_path: Pat
     assert named(other.path)[APP] == str(app().root.digest)
 
 
-def test_a_damaged_blob_of_the_store_is_mended_by_loading_again(archive: Path, tmp_path: Path) -> None:
+def test_a_damaged_blob_of_the_store_is_repaired_by_loading_again(archive: Path, tmp_path: Path) -> None:
     other = Store(str(tmp_path / "other"))
     load(archive, tmp_path / "other")
     blob = Path(other.blob_path(plain().layers[0].digest))
@@ -461,7 +461,7 @@ def test_a_load_that_meets_a_bad_blob_loads_nothing_at_all(archive: Path, tmp_pa
 # Information about an archive.
 
 
-def test_an_archive_is_told_of_as_the_store_would_be_after_loading_it(archive: Path, filled: str) -> None:
+def test_info_about_an_archive_equals_info_about_the_store_after_loading_it(archive: Path, filled: str) -> None:
     told = modules.run("image_info", {"archive": str(archive), "store": "/nowhere"})["images"]
     assert told == modules.run("image_info", {"store": filled})["images"]
     (row,) = modules.run("image_info", {"archive": str(archive), "name": [APP], "store": "/nowhere"})["images"]
@@ -476,7 +476,7 @@ def test_history_is_read_from_an_archive(archive: Path, filled: str) -> None:
     assert modules.fail("image_history_info", {"archive": str(archive), "name": "absent:1"})["error"] == "not_found"
 
 
-def test_a_broken_archive_is_not_told_of(tmp_path: Path) -> None:
+def test_info_about_a_broken_archive_fails(tmp_path: Path) -> None:
     (tmp_path / "broken").write_bytes(b"no tar")
     results = modules.fail("image_info", {"archive": str(tmp_path / "broken")})
     assert results["error"] == "corrupt_archive"
@@ -488,12 +488,12 @@ def test_a_broken_archive_is_not_told_of(tmp_path: Path) -> None:
     [{"mode": "rw"}, {"owner": "nobody-of-this-name"}, {"group": "nobody-of-this-name"}, {"format": "oci-dir", "compression": "gzip"}],
     ids=str,
 )
-def test_a_file_that_could_not_be_as_it_is_wanted_is_not_written(filled: str, tmp_path: Path, options: dict[str, str]) -> None:
+def test_a_file_is_not_written_if_its_attributes_cannot_be_set(filled: str, tmp_path: Path, options: dict[str, str]) -> None:
     assert modules.fail("image_save", saving(filled, tmp_path / "archive", **options))["error"] == "invalid_option"
     assert not (tmp_path / "archive").exists()
 
 
-def test_a_disk_that_can_not_be_written_to_is_foreseen(filled: str, tmp_path: Path) -> None:
+def test_check_mode_predicts_a_disk_that_cannot_be_written(filled: str, tmp_path: Path) -> None:
     needs_root()
     folder = tmp_path / "read-only"
     folder.mkdir()
@@ -513,7 +513,7 @@ def test_a_disk_that_can_not_be_written_to_is_foreseen(filled: str, tmp_path: Pa
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_folder_that_is_not_there_is_foreseen(filled: str, tmp_path: Path) -> None:
+def test_check_mode_predicts_a_missing_folder(filled: str, tmp_path: Path) -> None:
     for check in (True, False):
         results = modules.fail("image_save", saving(filled, tmp_path / "nowhere" / "archive"), check)
         assert results["error"] == "io_error"

@@ -89,7 +89,7 @@ def tags(catalog: Registry, **options: t.Any) -> list[str]:
     return told
 
 
-def test_all_tags_are_told_and_they_are_those_that_another_client_sees(catalog: Registry) -> None:
+def test_all_tags_are_listed_as_another_client_lists_them(catalog: Registry) -> None:
     needed("skopeo")
     told = tags(catalog)
     assert len(told) == len(VERSIONS) + 120
@@ -113,11 +113,11 @@ def test_all_tags_are_told_and_they_are_those_that_another_client_sees(catalog: 
     ],
     ids=str,
 )
-def test_tags_are_chosen_by_pattern_version_and_age(catalog: Registry, options: dict[str, t.Any], expected: list[str]) -> None:
+def test_tags_are_filtered_by_pattern_version_and_age(catalog: Registry, options: dict[str, t.Any], expected: list[str]) -> None:
     assert tags(catalog, **options) == expected
 
 
-def test_tags_of_several_repositories_are_told_with_each(catalog: Registry) -> None:
+def test_tags_of_several_repositories_are_listed_with_each(catalog: Registry) -> None:
     found = search(catalog.host, "repository-00", list_tags=True)["results"]
     assert [one["tags"] for one in found] == [[VERSIONS[0]]] * 10
 
@@ -143,7 +143,7 @@ def hub(hub_rows: list[dict[str, t.Any]], protected: Registry) -> t.Iterator[tup
         yield search_server, {"proxy": proxy, "ca_path": str(protected.ca), "retries": 1}
 
 
-def test_the_search_of_docker_io_is_asked_and_the_stars_decide_the_order(hub: tuple[Hub, dict[str, t.Any]]) -> None:
+def test_the_search_of_docker_io_is_used_and_results_are_sorted_by_stars(hub: tuple[Hub, dict[str, t.Any]]) -> None:
     found = modules.run("image_search_info", {"term": "nginx", **hub[1]})["results"]
     assert len(found) == 25
     assert found[0] == {
@@ -166,7 +166,7 @@ def test_pages_are_asked_for_until_enough_is_found(hub: tuple[Hub, dict[str, t.A
 @pytest.mark.parametrize(
     ("options", "count"), [({"official": True}, 1), ({"official": False}, 1000), ({"min_stars": 200}, 47), ({"min_stars": 30000}, 0)], ids=str
 )
-def test_only_what_fulfils_the_conditions_is_told(hub: tuple[Hub, dict[str, t.Any]], options: dict[str, t.Any], count: int) -> None:
+def test_only_matching_repositories_are_listed(hub: tuple[Hub, dict[str, t.Any]], options: dict[str, t.Any], count: int) -> None:
     found = modules.run("image_search_info", {"term": "nginx", "limit": 1000, **options, **hub[1]})["results"]
     assert len(found) == min(count, 230)
     assert all(one["official"] == options.get("official", one["official"]) for one in found)
@@ -202,7 +202,7 @@ def test_another_client_reads_the_stand_in_as_it_reads_docker_io(hub: tuple[Hub,
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b'{"results": [1]}', b'{"results": [{"name": 1}]}', b'{"results": [{}]}', b'{"results": {}}'])
-def test_an_answer_that_is_no_search_is_refused(hub: tuple[Hub, dict[str, t.Any]], answer: bytes) -> None:
+def test_an_invalid_search_answer_is_refused(hub: tuple[Hub, dict[str, t.Any]], answer: bytes) -> None:
     hub[0].answer = answer
     results = modules.fail("image_search_info", {"term": "nginx", **hub[1]})
     assert results["error"] == "unsupported_format"
@@ -212,7 +212,7 @@ def test_an_answer_that_is_no_search_is_refused(hub: tuple[Hub, dict[str, t.Any]
 # Registries without a catalog, and errors.
 
 
-def test_a_registry_without_a_catalog_tells_of_the_repository_that_is_called_so(catalog: Registry) -> None:
+def test_a_registry_without_a_catalog_lists_the_repository_of_that_name(catalog: Registry) -> None:
     with Recorder(catalog.host, refused={"/v2/_catalog": 401}).running() as closed:
         found = search(closed.host, "team/app", list_tags=True, newest=1)["results"]
         assert [(one["name"], one["tags"]) for one in found] == [(f"{closed.host}/team/app", ["2.0-rc1"])]
@@ -222,7 +222,7 @@ def test_a_registry_without_a_catalog_tells_of_the_repository_that_is_called_so(
             assert "catalog" in results["msg"]
 
 
-def test_a_repository_that_is_named_exactly_is_asked_for_itself_and_not_searched(noted: Recorder) -> None:
+def test_an_exactly_named_repository_is_queried_directly(noted: Recorder) -> None:
     found = search(noted.host, "team/app", exact=True, list_tags=True, tag_versions="<2", newest=1)["results"]
     assert [(one["name"], one["tags"]) for one in found] == [(f"{noted.host}/team/app", ["1.26"])]
     assert {request.path.partition("?")[0] for request in noted.requests} <= {"/v2/", "/v2/team/app/tags/list"}
@@ -237,7 +237,7 @@ def test_wrong_or_missing_credentials_are_denied(protected: Registry, wrong: dic
     assert "planted-Secret" not in json.dumps(results)
 
 
-def test_right_credentials_open_a_catalog(protected: Registry, repository: str) -> None:
+def test_right_credentials_allow_reading_a_catalog(protected: Registry, repository: str) -> None:
     protected.put(SHARED, repository, "1")
     options = {"term": repository, "ca_path": str(protected.ca), "username": USER, "password": PASSWORD}
     results = search(protected.host, **options)
@@ -266,11 +266,11 @@ def test_right_credentials_open_a_catalog(protected: Registry, repository: str) 
     ],
     ids=str,
 )
-def test_a_wrong_option_is_refused_before_anything_is_asked(options: dict[str, t.Any], error: str) -> None:
+def test_a_wrong_option_is_refused_before_any_request(options: dict[str, t.Any], error: str) -> None:
     reached_nobody = f"http://127.0.0.1:{free_port()}"
     assert modules.fail("image_search_info", {"term": "nginx", "proxy": reached_nobody, **options})["error"] == error
 
 
-def test_a_registry_that_nobody_answers_for_is_unreachable() -> None:
+def test_a_registry_that_does_not_answer_is_unreachable() -> None:
     results = modules.fail("image_search_info", {"registry": f"127.0.0.1:{free_port()}", "term": "x", "retries": 1})
     assert results["error"] == "unreachable"

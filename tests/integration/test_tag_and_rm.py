@@ -55,7 +55,7 @@ TAGS: list[tuple[str, dict[str, t.Any], bool]] = [
 
 
 @pytest.mark.parametrize(("options", "changes"), [row[1:] for row in TAGS], ids=[row[0] for row in TAGS])
-def test_tagging_predicts_itself_and_is_done_once(filled: Store, options: dict[str, t.Any], changes: bool) -> None:
+def test_check_mode_predicts_tagging_and_a_second_run_changes_nothing(filled: Store, options: dict[str, t.Any], changes: bool) -> None:
     done = modules.check_do_again("image_tag", {"name": NAME, "store": filled.path, **options}, changes)
     now = named(filled.path)
     for row in done["images"]:
@@ -100,7 +100,7 @@ def test_a_sparse_index_is_tagged_with_its_platforms(store: str) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_tag_that_can_not_be_has_a_stable_cause_and_changes_nothing(filled: Store, options: dict[str, t.Any], error: str) -> None:
+def test_an_impossible_tag_has_a_stable_cause_and_changes_nothing(filled: Store, options: dict[str, t.Any], error: str) -> None:
     before = modules.snapshot(filled.path)
     assert modules.fail("image_tag", {"name": NAME, "targets": ["fresh:1"], "store": filled.path, **options})["error"] == error
     assert modules.snapshot(filled.path) == before
@@ -135,7 +135,9 @@ REMOVALS: list[tuple[str, dict[str, t.Any], bool, list[str]]] = [
 
 
 @pytest.mark.parametrize(("options", "changes", "untagged"), [row[1:] for row in REMOVALS], ids=[row[0] for row in REMOVALS])
-def test_removing_predicts_itself_and_is_done_once(filled: Store, options: dict[str, t.Any], changes: bool, untagged: list[str]) -> None:
+def test_check_mode_predicts_removal_and_a_second_run_changes_nothing(
+    filled: Store, options: dict[str, t.Any], changes: bool, untagged: list[str]
+) -> None:
     size = sum(Path(folder, file).stat().st_size for folder, _folders, files in os.walk(filled.path + "/blobs") for file in files)
     done = modules.check_do_again("image_rm", {"store": filled.path, **options}, changes)
     left = sum(Path(folder, file).stat().st_size for folder, _folders, files in os.walk(filled.path + "/blobs") for file in files)
@@ -145,7 +147,7 @@ def test_removing_predicts_itself_and_is_done_once(filled: Store, options: dict[
     assert (done["bytes_freed"] > 0) == (changes and options.get("prune", True))
 
 
-def test_what_another_image_shares_stays(store: str) -> None:
+def test_content_shared_with_another_image_stays(store: str) -> None:
     base = make_image("base", 1)
     base.put(Store(store), NAME)
     top = make_image("top", 1, shared=[base.content[base.layers[0].digest]])
@@ -160,7 +162,7 @@ DAMAGE: dict[str, t.Callable[[Path], object]] = {"gone": Path.unlink, "cut off":
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 @pytest.mark.parametrize("document", [0, 1], ids=["index", "manifest"])
-def test_no_blob_is_deleted_while_what_an_image_that_stays_needs_is_not_known(store: str, damage: t.Callable[[Path], object], document: int) -> None:
+def test_no_blob_is_deleted_while_a_remaining_image_cannot_be_read(store: str, damage: t.Callable[[Path], object], document: int) -> None:
     base = make_image("base", 1)
     base.put(Store(store), NAME)
     top = make_index("top", layers=1, shared=[base.content[base.layers[0].digest]])
@@ -181,14 +183,14 @@ def test_no_blob_is_deleted_while_what_an_image_that_stays_needs_is_not_known(st
     assert list(Store(store).stored()) == []
 
 
-def test_a_damaged_layer_of_an_image_that_stays_hinders_no_removal(filled: Store) -> None:
+def test_a_damaged_layer_of_a_remaining_image_does_not_stop_a_removal(filled: Store) -> None:
     os.unlink(filled.blob_path(make_image("other").layers[0].digest))
     done = modules.check_do_again("image_rm", {"name": [NAME], "store": filled.path})
     assert done["bytes_freed"] == image().graph.size
     assert "warnings" not in done
 
 
-def test_what_a_live_run_needs_stays_and_check_mode_knows_it(filled: Store) -> None:
+def test_blobs_of_a_running_task_stay_and_check_mode_predicts_it(filled: Store) -> None:
     options = {"name": [NAME], "store": filled.path}
     with filled.open_writer([image().layers[0].digest]):
         preview = modules.run("image_rm", options, check=True)
@@ -197,7 +199,7 @@ def test_what_a_live_run_needs_stays_and_check_mode_knows_it(filled: Store) -> N
     assert os.path.exists(filled.blob_path(image().layers[0].digest))
 
 
-def test_one_of_two_names_leaves_the_image(filled: Store) -> None:
+def test_removing_one_of_two_names_keeps_the_image(filled: Store) -> None:
     modules.run("image_tag", {"name": NAME, "targets": ["second:1"], "store": filled.path})
     done = modules.check_do_again("image_rm", {"name": [NAME], "store": filled.path})
     assert done["bytes_freed"] == 0
@@ -246,24 +248,24 @@ def test_a_damaged_image_without_a_name_has_none_in_its_row(filled: Store) -> No
     assert absent == [{"name": None, "digest": digest, "changed": False}]
 
 
-def test_removing_from_a_store_that_is_not_there_changes_and_makes_nothing(store: str) -> None:
+def test_removing_from_a_missing_store_changes_and_creates_nothing(store: str) -> None:
     modules.check_do_again("image_rm", {"name": [NAME], "store": store}, changes=False)
     assert not os.path.exists(store)
 
 
 @pytest.mark.parametrize("name", ["sha256:abc", "No:1", "a b", ""])
-def test_a_name_that_is_none_is_refused(filled: Store, name: str) -> None:
+def test_an_invalid_name_is_refused(filled: Store, name: str) -> None:
     before = modules.snapshot(filled.path)
     assert modules.fail("image_rm", {"name": [NAME, name], "store": filled.path})["error"] == "invalid_reference"
     assert modules.snapshot(filled.path) == before
 
 
-def test_a_short_id_is_taken_for_a_name_with_a_warning(filled: Store) -> None:
+def test_a_short_id_is_read_as_a_name_with_a_warning(filled: Store) -> None:
     results = modules.run("image_rm", {"name": [str(image().root.digest)[7:19]], "store": filled.path})
     assert not results["changed"]
     assert "in full" in str(results["warnings"])
 
 
 @pytest.mark.parametrize("seconds", [-3, "nan"])
-def test_a_lock_timeout_that_is_no_time_is_refused(filled: Store, seconds: object) -> None:
+def test_an_invalid_lock_timeout_is_refused(filled: Store, seconds: object) -> None:
     assert modules.fail("image_rm", {"name": [NAME], "store": filled.path, "lock_timeout": seconds})["error"] == "invalid_option"

@@ -72,7 +72,7 @@ def pull(place: Place, store: str, name: str = "public/app", **options: t.Any) -
     return {"store": store, "name": [f"{place.recorder.host}/{name}:1"], **place.options, **options}
 
 
-def test_what_is_public_is_pulled_without_credentials(place: Place, store: str) -> None:
+def test_public_images_are_pulled_without_credentials(place: Place, store: str) -> None:
     done = modules.check_do_again("image_pull", pull(place, store))
     assert done["images"][0]["digest"] == str(IMAGE.root.digest)
     assert place.tokens.requests[0] == ("GET", [("service", SERVICE), ("scope", "repository:public/app:pull")])
@@ -87,7 +87,7 @@ def test_an_unchanged_tag_costs_one_refusal_one_token_and_one_head(place: Place,
     assert len(place.tokens.requests) == 1
 
 
-def test_one_token_serves_all_of_a_repository(place: Place, store: str) -> None:
+def test_one_token_is_used_for_a_whole_repository(place: Place, store: str) -> None:
     modules.run("image_pull", pull(place, store))
     assert len(place.tokens.requests) == 1
     assert len({noted.headers.get("Authorization") for noted in place.recorder.requests}) == 2  # none, then the token
@@ -113,7 +113,7 @@ def test_an_identity_token_gets_tokens(place: Place, store: str, has_post: bool)
         assert [method for method, _fields in place.tokens.requests] == ["POST", "GET"]
 
 
-def test_what_is_private_is_denied_without_credentials_and_says_what_to_do(place: Place, store: str) -> None:
+def test_private_images_are_denied_without_credentials_and_the_error_says_what_to_do(place: Place, store: str) -> None:
     failed = modules.fail("image_pull", pull(place, store, "private/app"))
     assert failed["error"] == "denied"
     assert failed["status"] == 401
@@ -130,7 +130,7 @@ def test_wrong_credentials_are_denied_by_the_token_server(place: Place, store: s
     assert len(place.tokens.requests) == 1
 
 
-def test_a_token_server_within_this_network_is_only_asked_where_it_is_listed(place: Place, store: str) -> None:
+def test_a_token_server_in_a_private_network_is_asked_only_if_it_is_listed(place: Place, store: str) -> None:
     untrusting = {**place.entry(**LOGIN), "token_hosts": []}
     failed = modules.fail("image_pull", {**pull(place, store), "registries": [untrusting]})
     assert failed["error"] == "denied"
@@ -139,7 +139,7 @@ def test_a_token_server_within_this_network_is_only_asked_where_it_is_listed(pla
 
 
 @pytest.mark.parametrize("requests", [2, 4, 8, 13])
-def test_a_token_that_ends_in_the_middle_is_renewed(place: Place, tmp_path: Path, store: str, requests: int) -> None:
+def test_a_token_that_expires_during_a_run_is_renewed(place: Place, tmp_path: Path, store: str, requests: int) -> None:
     many = make_image("many", 12)
     publish(place, tmp_path, many, "public/many")
     place.tokens.requests.clear()
@@ -149,14 +149,14 @@ def test_a_token_that_ends_in_the_middle_is_renewed(place: Place, tmp_path: Path
     assert len(place.tokens.requests) == 2
 
 
-def test_a_token_that_never_serves_is_not_asked_for_again_and_again(place: Place, store: str) -> None:
+def test_a_token_that_is_always_rejected_is_not_requested_endlessly(place: Place, store: str) -> None:
     place.tokens.life = -100  # the registry rejects the token, although it has not expired by the token server's answer
     failed = modules.fail("image_pull", pull(place, store))
     assert failed["error"] == "denied"
     assert len(place.tokens.requests) <= 2
 
 
-def test_no_token_and_no_secret_shows_up_in_any_output(place: Place, tmp_path: Path, store: str) -> None:
+def test_no_token_and_no_secret_appears_in_any_output(place: Place, tmp_path: Path, store: str) -> None:
     results = [
         modules.attempt("image_pull", {**pull(place, store, "private/app"), "registries": [place.entry(**LOGIN)]}),
         modules.attempt("image_pull", {**pull(place, store, "private/none"), "registries": [place.entry(**LOGIN)]}),
@@ -168,7 +168,7 @@ def test_no_token_and_no_secret_shows_up_in_any_output(place: Place, tmp_path: P
         assert base64.b64encode(secret.encode()).decode() not in shown
 
 
-def test_pushing_asks_for_more_than_pulling_did(place: Place, tmp_path: Path) -> None:
+def test_pushing_requests_a_wider_scope_than_pulling(place: Place, tmp_path: Path) -> None:
     pushed = make_image("pushed", 3)
     done = publish(place, tmp_path, pushed, "private/new")
     assert done["images"][0]["digest"] == str(pushed.root.digest)
@@ -185,7 +185,7 @@ def test_registries_of_one_task_get_their_own_credentials_alone(place: Place, an
         assert not any("Authorization" in noted.headers for noted in other.requests)
 
 
-def test_an_auth_file_serves_for_tokens_too(place: Place, tmp_path: Path, store: str) -> None:
+def test_an_auth_file_works_for_tokens_too(place: Place, tmp_path: Path, store: str) -> None:
     entry = {"auth": base64.b64encode(f"publisher:{PASSWORD}".encode()).decode()}
     (tmp_path / "auth.json").write_text(json.dumps({"auths": {f"{place.recorder.host}/private": entry}}))
     assert modules.run("image_pull", pull(place, store, "private/app", auth_file=str(tmp_path / "auth.json")))["changed"]
@@ -198,7 +198,7 @@ def test_deleting_asks_for_a_token_that_allows_it(place: Place, store: str) -> N
     assert any("delete" in dict(fields)["scope"] for _method, fields in place.tokens.requests)
 
 
-def test_deleting_without_leave_is_denied_and_deletes_nothing(place: Place) -> None:
+def test_deleting_without_permission_is_denied_and_deletes_nothing(place: Place) -> None:
     name = f"{place.recorder.host}/public/app:1"
     assert modules.fail("image_rm", {"name": [name], "remote": True, **place.options})["error"] == "denied"
     assert modules.run("image_info", {"name": [name], "remote": True, **place.options})["images"][0]["present"]
@@ -215,18 +215,18 @@ def test_a_catalog_and_tags_are_listed_with_tokens_of_their_own(place: Place) ->
     ]
 
 
-def test_the_tags_of_a_public_repository_are_listed_where_the_catalog_is_not(place: Place) -> None:
+def test_the_tags_of_a_public_repository_are_listed_although_the_catalog_is_not(place: Place) -> None:
     asked = {"registry": place.recorder.host, "term": "public/app", "list_tags": True, **place.options}
     assert modules.run("image_search_info", asked)["results"][0]["tags"] == ["1"]
 
 
-def test_a_blob_is_mounted_with_leave_to_read_where_it_comes_from(place: Place, tmp_path: Path) -> None:
+def test_a_mount_requests_permission_to_read_the_source(place: Place, tmp_path: Path) -> None:
     done = publish(place, tmp_path, IMAGE, "private/app", destination=f"{place.recorder.host}/private/second:1")
     assert (done["bytes_transferred"], done["changed"]) == (0, True)
     assert not any(noted.method in ("PUT", "PATCH") and "/blobs/" in noted.path for noted in place.recorder.requests)
 
 
-def test_a_copy_within_a_registry_is_mounted_with_leave_to_read_too(place: Place) -> None:
+def test_a_copy_within_a_registry_requests_permission_to_read_the_source(place: Place) -> None:
     images = [{"src": f"{place.recorder.host}/private/app:1", "dest": f"{place.recorder.host}/private/copy:1"}]
     done = modules.check_do_again("image_copy", {"images": images, "registries": [place.entry(**LOGIN)]}, place="/nonexistent")
     assert done["bytes_transferred"] == 0

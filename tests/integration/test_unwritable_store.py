@@ -62,7 +62,7 @@ def options(folder: Path, given: t.Mapping[str, t.Any], store: str = "store") ->
 
 
 @pytest.mark.parametrize("module", CHANGES)
-def test_what_would_change_the_store_fails_in_check_mode_as_it_does_then(folder: Path, module: str) -> None:
+def test_a_task_that_would_change_the_store_fails_in_check_mode_and_in_a_real_run(folder: Path, module: str) -> None:
     given = options(folder, CHANGES[module])
     predicted, done = (modules.fail(module, given, check=check) for check in (True, False))
     assert (predicted["error"], predicted["msg"]) == (done["error"], done["msg"])
@@ -71,19 +71,19 @@ def test_what_would_change_the_store_fails_in_check_mode_as_it_does_then(folder:
 
 
 @pytest.mark.parametrize("module", NO_CHANGES)
-def test_what_changes_nothing_works(folder: Path, module: str) -> None:
+def test_a_task_that_changes_nothing_works(folder: Path, module: str) -> None:
     for check in (True, False):
         assert not modules.run(module, options(folder, NO_CHANGES[module]), check=check)["changed"]
 
 
-def test_a_store_that_cant_be_made_is_told_before(folder: Path) -> None:
+def test_a_store_that_cannot_be_created_is_reported_in_check_mode(folder: Path) -> None:
     given = options(folder, CHANGES["image_load"], store="deep/er")
     predicted, done = (modules.fail("image_load", given, check=check) for check in (True, False))
     assert (predicted["error"], predicted["msg"]) == (done["error"], done["msg"])
     assert f"the store {folder}/deep/er can't be made: the folder {folder} " in predicted["msg"]
 
 
-def test_a_layout_that_cant_be_written_is_told_before_a_copy(folder: Path) -> None:
+def test_a_layout_that_cannot_be_written_is_reported_before_a_copy(folder: Path) -> None:
     given = {"images": [{"src": f"oci-archive:{folder}/archive.tar", "dest": f"oci:{folder}/layout"}]}
     predicted, done = (modules.fail("image_copy", given, check=check) for check in (True, False))
     assert (predicted["error"], predicted["msg"]) == (done["error"], done["msg"])

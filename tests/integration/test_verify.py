@@ -89,7 +89,7 @@ def pulled(registry: Registry, repository: str, store: str, image: Image = IMAGE
 
 @damages
 @parts
-def test_damage_is_named_and_fails(store: str, part: Descriptor, damage: t.Callable[[Path], object], word: str) -> None:
+def test_damage_is_named_and_the_task_fails(store: str, part: Descriptor, damage: t.Callable[[Path], object], word: str) -> None:
     IMAGE.put(Store(store), NAME, "quay.io/team/app:2", platforms=["all"])
     make_image("sound").put(Store(store), "docker.io/library/sound:1")
     damage(blob(store, part))
@@ -126,7 +126,7 @@ def test_a_sound_store_passes_and_nothing_is_written(store: str) -> None:
     modules.check_do_again("image_verify", {"store": store, "repair": True}, changes=False)
 
 
-def test_what_rots_behind_the_record_is_fetched_again_by_the_next_pull_once_it_was_found(anonymous: Registry, repository: str, store: str) -> None:
+def test_silent_damage_that_verify_found_is_repaired_by_the_next_pull(anonymous: Registry, repository: str, store: str) -> None:
     name = pulled(anonymous, repository, store)
     rot(blob(store, IMAGE.layers[0]))
     options = {"store": store, "name": [name], "platform": ["all"]}
@@ -148,7 +148,7 @@ def test_one_damaged_blob_of_many_images_is_one_problem(store: str) -> None:
     assert "3 of 3" in results["msg"]
 
 
-def test_a_damaged_blob_of_no_image_is_told_and_removed(store: str) -> None:
+def test_a_damaged_blob_that_no_image_uses_is_reported_and_removed(store: str) -> None:
     IMAGE.put(Store(store), NAME)
     stray = make_image("stray").layers[0]
     for number, damage in enumerate((cut, replace_by_folder)):
@@ -164,7 +164,7 @@ def test_a_damaged_blob_of_no_image_is_told_and_removed(store: str) -> None:
     assert set(Store(store).stored()) == IMAGE.digests
 
 
-def test_a_child_that_other_tools_let_vanish_is_missing_where_it_was_wanted_alone(store: str) -> None:
+def test_a_child_that_another_tool_deleted_is_missing_only_for_images_that_requested_it(store: str) -> None:
     child = IMAGE.graph.images[1].descriptor
     IMAGE.put(Store(store), NAME, platforms=["linux/amd64"])
     blob(store, child).unlink()
@@ -174,14 +174,14 @@ def test_a_child_that_other_tools_let_vanish_is_missing_where_it_was_wanted_alon
     assert [problem["digest"] for problem in modules.fail("image_verify", {"store": store})["problems"]] == [str(child.digest)]
 
 
-def test_images_that_are_not_there_fail_and_the_others_are_verified(store: str) -> None:
+def test_missing_images_fail_and_the_others_are_verified(store: str) -> None:
     IMAGE.put(Store(store), NAME)
     results = modules.fail("image_verify", {"store": store, "name": ["absent:1", NAME, str(IMAGE.root.digest)]})
     assert results["error"] == "not_found"
     assert [(row["name"], row.get("error")) for row in results["images"]] == [(NAME, None), ("docker.io/library/absent:1", "not_found")]
 
 
-def test_a_store_that_is_not_there_is_sound_and_is_not_made(store: str) -> None:
+def test_a_missing_store_is_sound_and_is_not_created(store: str) -> None:
     modules.check_do_again("image_verify", {"store": store, "repair": True}, changes=False)
     assert not os.path.exists(store)
 
@@ -201,7 +201,7 @@ def test_memory_does_not_grow_with_the_size_of_blobs(store: str) -> None:
 
 @damages
 @parts
-def test_exactly_what_is_damaged_is_fetched_again(
+def test_only_damaged_blobs_are_fetched_again(
     recording: Recorder, anonymous: Registry, repository: str, store: str, part: Descriptor, damage: t.Callable[[Path], object], word: str
 ) -> None:
     anonymous.put(IMAGE, repository, "1")
@@ -221,7 +221,7 @@ def test_exactly_what_is_damaged_is_fetched_again(
     assert {line.rpartition("/")[2] for line in recording.lines if line.startswith("GET") and line != "GET /v2/"} == {str(part.digest)}
 
 
-def test_everything_of_an_image_that_is_lost_comes_back(anonymous: Registry, repository: str, store: str) -> None:
+def test_all_lost_blobs_of_an_image_are_fetched_again(anonymous: Registry, repository: str, store: str) -> None:
     name = pulled(anonymous, repository, store)
     for part in IMAGE.graph.content:
         blob(store, part).unlink()
@@ -231,7 +231,7 @@ def test_everything_of_an_image_that_is_lost_comes_back(anonymous: Registry, rep
     assert set(Store(store).stored()) == IMAGE.digests
 
 
-def test_what_an_unreadable_image_needs_is_not_taken_for_a_blob_of_no_image(anonymous: Registry, repository: str, store: str) -> None:
+def test_blobs_of_an_unreadable_image_are_not_treated_as_unused(anonymous: Registry, repository: str, store: str) -> None:
     pulled(anonymous, repository, store)
     cut(blob(store, IMAGE.root))
     cut(blob(store, IMAGE.layers[0]))
@@ -252,7 +252,7 @@ def test_a_sparse_image_stays_sparse(anonymous: Registry, repository: str, store
     assert set(Store(store).stored()) == digests
 
 
-def test_a_tag_that_moved_at_the_registry_stays_with_the_image_that_it_has(anonymous: Registry, repository: str, store: str) -> None:
+def test_a_tag_that_moved_at_the_registry_keeps_its_image_in_the_store(anonymous: Registry, repository: str, store: str) -> None:
     name = pulled(anonymous, repository, store)
     anonymous.put(make_index("newer"), repository, "1")
     cut(blob(store, IMAGE.layers[0]))
@@ -260,7 +260,7 @@ def test_a_tag_that_moved_at_the_registry_stays_with_the_image_that_it_has(anony
     assert Store(store).get_entry(Reference.parse(name)).digest == IMAGE.root.digest
 
 
-def test_the_second_name_of_an_image_is_asked_where_the_first_can_not_help(anonymous: Registry, repository: str, store: str) -> None:
+def test_the_second_name_of_an_image_is_tried_if_the_first_fails(anonymous: Registry, repository: str, store: str) -> None:
     name = pulled(anonymous, repository, store)
     dead = f"127.0.0.1:{free_port()}/gone/app:1"
     entry = IMAGE.put(Store(store), dead, name, platforms=["all"])
@@ -270,7 +270,7 @@ def test_the_second_name_of_an_image_is_asked_where_the_first_can_not_help(anony
     modules.check_do_again("image_verify", {"store": store, "repair": True, "retries": 1, "timeout": 5})
 
 
-def test_what_can_not_be_had_is_named_and_the_others_are_mended(anonymous: Registry, repository: str, store: str) -> None:
+def test_unavailable_blobs_are_named_and_the_others_are_repaired(anonymous: Registry, repository: str, store: str) -> None:
     name = pulled(anonymous, repository, store)
     lost, unnamed = make_image("lost", 1), make_image("unnamed", 1)
     elsewhere = f"{anonymous.host}/{repository}/never-pushed:1"
@@ -302,7 +302,7 @@ def test_what_can_not_be_had_is_named_and_the_others_are_mended(anonymous: Regis
     assert not modules.fail("image_verify", options)["changed"]
 
 
-def test_wrong_credentials_are_told_and_right_ones_mend(protected: Registry, repository: str, store: str) -> None:
+def test_wrong_credentials_are_reported_and_right_ones_allow_the_repair(protected: Registry, repository: str, store: str) -> None:
     name = protected.put(IMAGE, repository, "1")
     reached = {"store": store, "ca_path": str(protected.ca), "name": [name]}
     right = {**reached, "username": USER, "password": PASSWORD}
@@ -316,7 +316,7 @@ def test_wrong_credentials_are_told_and_right_ones_mend(protected: Registry, rep
     modules.check_do_again("image_verify", {**right, "repair": True})
 
 
-def test_credentials_for_several_registries_are_refused_where_they_would_be_used(store: str) -> None:
+def test_credentials_for_several_registries_are_refused_if_they_would_be_used(store: str) -> None:
     IMAGE.put(Store(store), NAME, "quay.io/team/app:1")
     options = {"store": store, "username": USER, "password": PASSWORD}
     assert not modules.run("image_verify", options)["problems"]
@@ -346,7 +346,7 @@ def test_a_repair_that_is_killed_is_finished_by_the_next_one(anonymous: Registry
     [({"name": ["No:1"]}, "invalid_reference"), ({"repair": True, "timeout": 0}, "invalid_option"), ({"lock_timeout": -1}, "invalid_option")],
     ids=str,
 )
-def test_options_that_make_no_sense_have_a_stable_cause(store: str, options: dict[str, t.Any], error: str) -> None:
+def test_invalid_options_have_a_stable_cause(store: str, options: dict[str, t.Any], error: str) -> None:
     assert modules.fail("image_verify", {"store": store, **options})["error"] == error
 
 

@@ -250,7 +250,7 @@ class TestWhatTheyWriteIsLoaded:
         assert set(rows) == {ONE}
         assert rows[ONE]["digest"] == engines.sha256(engines.Skopeo.inspect(f"oci:{tmp_path}/layout:{ONE}"))
 
-    def test_a_folder_of_oras_holds_tags_which_are_no_names(self, oras: engines.Oras, sources: dict[str, Image], store: str, tmp_path: Path) -> None:
+    def test_a_folder_of_oras_has_tags_that_are_not_names(self, oras: engines.Oras, sources: dict[str, Image], store: str, tmp_path: Path) -> None:
         digest = str(sources[ONE].root.digest)
         oras.copy(tmp_path / "sources", f"@{digest}", tmp_path / "layout", "short")
         rows = load(store, tmp_path / "layout")
@@ -447,7 +447,7 @@ ROWS += [(reader, form, case) for reader in READERS for form in ("docker-archive
 
 
 @pytest.mark.parametrize(("reader", "form", "case"), ROWS, ids=[f"{' '.join(filter(None, row[0]))} < {row[1]} of {row[2]}" for row in ROWS])
-def test_what_we_write_is_taken_with_names_ids_and_digests_and_runs(engine: Asked, saved: Saved, reader: Reader, form: str, case: str) -> None:
+def test_our_archives_are_loaded_with_names_ids_and_digests_and_run(engine: Asked, saved: Saved, reader: Reader, form: str, case: str) -> None:
     tool = engine(reader.engine)
     archive = saved(case, form)
     names = list(cases()[case].images)
@@ -461,7 +461,7 @@ def test_what_we_write_is_taken_with_names_ids_and_digests_and_runs(engine: Aske
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: " ".join(filter(None, reader)))
-def test_a_compressed_archive_is_taken_by_all_but_ctr(engine: Asked, saved: Saved, reader: Reader, compression: str) -> None:
+def test_all_engines_but_ctr_load_a_compressed_archive(engine: Asked, saved: Saved, reader: Reader, compression: str) -> None:
     tool = engine(reader.engine)
     archive = saved("two manifests", "universal", compression)
     if reader.engine == "containerd":
@@ -474,7 +474,7 @@ def test_a_compressed_archive_is_taken_by_all_but_ctr(engine: Asked, saved: Save
 
 @pytest.mark.parametrize("case", ["a whole index", "a sparse index", UNLISTED, "two manifests"])
 @pytest.mark.parametrize("name", ["docker_on_containerd", "containerd"])
-def test_containerd_has_all_content_afterwards_as_it_was(engine: Asked, saved: Saved, name: str, case: str) -> None:
+def test_containerd_has_all_content_unchanged_afterwards(engine: Asked, saved: Saved, name: str, case: str) -> None:
     tool = engine(name)
     tool.load(saved(case, "universal"))
     containerd = tool.containerd if isinstance(tool, engines.DockerOnContainerd) else tool
@@ -499,7 +499,7 @@ class TestAnImageThatIsNamedByItsDigest:
         return tmp_path / "saved.tar"
 
     @pytest.mark.parametrize("reader", ["docker_on_containerd", "containerd", "podman", "buildah", "skopeo"])
-    def test_engines_that_know_digests_have_it_by_this_name(self, engine: Asked, archive: Path, name: str, reader: str) -> None:
+    def test_engines_with_digests_have_it_under_this_name(self, engine: Asked, archive: Path, name: str, reader: str) -> None:
         tool = engine(reader)
         tool.load(archive, "oci-archive", [name])
         assert tool.names() == {name}
@@ -507,7 +507,7 @@ class TestAnImageThatIsNamedByItsDigest:
         assert tool.digests(name) == {str(runnable_image("one").root.digest)}
         assert not tool.runs or tool.proves(name, "one")
 
-    def test_docker_with_its_first_store_has_it_by_its_id(self, docker: engines.Docker, archive: Path) -> None:
+    def test_docker_with_the_classic_store_has_it_by_its_id(self, docker: engines.Docker, archive: Path) -> None:
         docker.load(archive)
         assert docker.names() == set()
         assert docker.proves(config_of(runnable_image("one")), "one")
@@ -549,7 +549,7 @@ class TestAFolder:
 
 @pytest.mark.parametrize("form", ["universal", "docker-archive", "oci-archive", "oci-dir"])
 @pytest.mark.parametrize("case", list(cases()))
-def test_what_we_write_we_load_with_its_digest(saved: Saved, store: str, case: str, form: str) -> None:
+def test_our_archives_are_loaded_with_their_digests(saved: Saved, store: str, case: str, form: str) -> None:
     wanted = cases()[case]
     rows = load(store, saved(case, form))
     assert {name: row["image_id"] for name, row in rows.items()} == {name: config_of(image) for name, (image, _text) in wanted.images.items()}

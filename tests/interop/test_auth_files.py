@@ -80,7 +80,7 @@ CASES: list[tuple[str, tuple[str, str] | None]] = [
 
 @pytest.mark.parametrize(("key", "login"), CASES)
 @pytest.mark.parametrize("client", [skopeos_login, dockers_login])
-def test_a_key_means_the_same_registry(
+def test_a_key_selects_the_same_registry(
     tmp_path: Path, server: Server, seen: list[Asked], key: str, login: tuple[str, str] | None, client: t.Callable[..., tuple[str, str] | None]
 ) -> None:
     path = tmp_path / "auth.json"
@@ -101,7 +101,9 @@ def test_a_key_means_the_same_registry(
         ("", None),
     ],
 )
-def test_what_only_docker_reads_means_the_same(tmp_path: Path, server: Server, seen: list[Asked], text: str, login: tuple[str, str] | None) -> None:
+def test_keys_that_only_docker_reads_mean_the_same(
+    tmp_path: Path, server: Server, seen: list[Asked], text: str, login: tuple[str, str] | None
+) -> None:
     path = tmp_path / "auth.json"
     path.write_text(text.replace("HOST", server.host).replace("AUTH", ENTRY["auth"]))
     found = HostCredentials(str(path), {}).find(server.host, "team/app")

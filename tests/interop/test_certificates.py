@@ -93,7 +93,7 @@ def fill(folder: Path, registry: Place, files: t.Mapping[str, str]) -> None:
         shutil.copy(registry.folder / source, folder / name)
 
 
-def test_an_authority_without_key_usage_is_one_to_both(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_authority_without_key_usage_is_accepted_by_both(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Most people create such an authority. tests/unit/registry/test_tls.py covers the stricter checks of Python 3.13."""
     folder = tmp_path_factory.mktemp("home-made")
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")

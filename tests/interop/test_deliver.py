@@ -64,7 +64,7 @@ HOST_TEXT = HOST.replace("/", "-")
 
 class TestWhatAnEngineHasAfterwards:
     @on_all
-    def test_every_kind_of_image_arrives_with_its_name_id_and_digest_and_runs(self, target: Target, store: str) -> None:
+    def test_every_kind_of_image_is_delivered_with_its_name_id_and_digest_and_runs(self, target: Target, store: str) -> None:
         images = {ONE: runnable_image("one"), TWO: runnable_image("two"), INDEX: runnable_index("index", OTHER)}
         sparse = {SPARSE: runnable_index("sparse", OTHER), RELATIVES: runnable_index("relatives", RELATED)}
         put(store, images)
@@ -97,7 +97,7 @@ class TestWhatAnEngineHasAfterwards:
         assert modules.snapshot(store) == before
 
     @on_all
-    def test_a_name_that_points_elsewhere_is_moved_and_the_diff_tells(self, target: Target, store: str) -> None:
+    def test_a_name_of_another_image_is_moved_and_shown_in_the_diff(self, target: Target, store: str) -> None:
         first, second = runnable_image("first"), runnable_image("second")
         put(store, {ONE: first})
         before = target.deliver(store, ONE)
@@ -109,7 +109,7 @@ class TestWhatAnEngineHasAfterwards:
         assert " in place of sha256:" in moved["actions"][0]
 
     @on_all
-    def test_another_platform_than_its_own_arrives_as_its_manifest(self, target: Target, store: str) -> None:
+    def test_another_platform_is_delivered_as_its_manifest(self, target: Target, store: str) -> None:
         index = runnable_index("index", OTHER)
         put(store, {INDEX: index})
         done = target.deliver(store, INDEX, platform=OTHER)
@@ -149,7 +149,7 @@ class TestWhatAnEngineHasAfterwards:
 
 class TestOnlyWhatAnEngineLacksIsSent:
     @on_all
-    def test_layers_of_an_earlier_image_stay_at_home(self, target: Target, store: str) -> None:
+    def test_layers_of_an_earlier_image_are_not_sent(self, target: Target, store: str) -> None:
         one, two = runnable_image("one"), runnable_image("two")
         put(store, {ONE: one, TWO: two})
         first = target.deliver(store, ONE)
@@ -168,7 +168,7 @@ class TestOnlyWhatAnEngineLacksIsSent:
         assert target.has(ONE, one, "one")
         assert target.has(TWO, two, "two")
 
-    def test_docker_takes_what_it_got_elsewhere_for_what_lies_on_the_same_layers(self, docker: engines.Docker, store: str, tmp_path: Path) -> None:
+    def test_docker_reuses_layers_from_elsewhere_if_the_layers_below_are_the_same(self, docker: engines.Docker, store: str, tmp_path: Path) -> None:
         one, two = runnable_image("one"), runnable_image("two")
         put(str(tmp_path / "elsewhere"), {ONE: one})
         modules.run("image_save", {"store": str(tmp_path / "elsewhere"), "name": [ONE], "path": str(tmp_path / "one.tar")})
@@ -182,7 +182,7 @@ class TestOnlyWhatAnEngineLacksIsSent:
         assert modules.run("image_deliver", {**options, "name": [INDEX]})["bytes_transferred"] == sizes(*upside_down.blobs)
         assert docker.proves(INDEX, "three")
 
-    def test_podman_that_has_a_layer_from_elsewhere_can_be_spared_it(self, podman: engines.Podman, store: str, tmp_path: Path) -> None:
+    def test_podman_reuses_a_layer_from_elsewhere(self, podman: engines.Podman, store: str, tmp_path: Path) -> None:
         """It has the common layer uncompressed, from a docker-archive, and then gets an image whose manifest names the compressed layer."""
         one, two, three = (runnable_image(text) for text in ("one", "two", "three"))
         put(store, {ONE: one, TWO: two, INDEX: three})
@@ -195,7 +195,7 @@ class TestOnlyWhatAnEngineLacksIsSent:
         assert podman.proves(INDEX, "three")
 
     @pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman_service"], indirect=True)
-    def test_an_engine_that_loses_a_layer_meanwhile_is_sent_all_of_the_image(self, target: Target, store: str) -> None:
+    def test_an_engine_that_loses_a_layer_during_the_run_gets_the_whole_image(self, target: Target, store: str) -> None:
         # These images have a layer that no other test uses: an engine may still keep a layer that was in use when images of other tests were removed.
         kind = uuid.uuid4().hex
         one, two = runnable_image("one", kind), runnable_image("two", kind)
@@ -214,7 +214,7 @@ class TestOnlyWhatAnEngineLacksIsSent:
         assert done["bytes_transferred"] == sizes(*two.blobs)
         assert target.has(TWO, two, "two")
 
-    def test_an_image_of_which_docker_lost_a_blob_is_delivered_again(self, docker_on_containerd: engines.Docker, store: str) -> None:
+    def test_an_image_whose_blob_docker_lost_is_delivered_again(self, docker_on_containerd: engines.Docker, store: str) -> None:
         assert isinstance(docker_on_containerd, engines.DockerOnContainerd)
         one = runnable_image("one")
         put(store, {ONE: one})
@@ -225,7 +225,7 @@ class TestOnlyWhatAnEngineLacksIsSent:
         assert docker_on_containerd.containerd.content() >= {str(digest) for digest in one.digests}
         assert docker_on_containerd.proves(ONE, "one")
 
-    def test_a_namespace_of_containerd_has_blobs_of_its_own(self, containerd: engines.Containerd, store: str) -> None:
+    def test_each_namespace_of_containerd_has_its_own_blobs(self, containerd: engines.Containerd, store: str) -> None:
         one = runnable_image("one")
         put(store, {ONE: one})
         for namespace in ("first", "second"):
@@ -239,7 +239,7 @@ class TestOnlyWhatAnEngineLacksIsSent:
 
 class TestFailures:
     @on_all
-    def test_an_image_that_is_absent_or_damaged_does_not_stop_the_others(self, target: Target, store: str) -> None:
+    def test_an_absent_or_damaged_image_does_not_stop_the_others(self, target: Target, store: str) -> None:
         one, two = runnable_image("one"), runnable_image("two")
         put(store, {ONE: one, TWO: two})
         damaged = Path(Store(store).blob_path(own_blobs(two)[1].digest))
@@ -283,7 +283,7 @@ class TestFailures:
             assert stopped["error"] == "engine_error"
             assert "nobody answers" in stopped["msg"]
 
-    def test_a_program_that_fails_is_named_with_what_it_says(self, store: str, tmp_path: Path) -> None:
+    def test_a_failing_program_is_named_with_its_output(self, store: str, tmp_path: Path) -> None:
         put(store, {ONE: make_image("one", 1, HOST)})
         program = tmp_path / "podman"
         program.write_text("#!/bin/sh\necho 'time=\"now\" level=warning msg=\"old\"' >&2\necho 'Error: the storage is broken' >&2\nexit 125\n")
@@ -293,7 +293,7 @@ class TestFailures:
         assert failed["msg"] == f"podman ({program}) refuses it: Error: the storage is broken"
 
     @pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman_service", "containerd"], indirect=True)
-    def test_an_engine_that_breaks_off_in_the_middle_is_an_error_that_names_the_image_and_the_next_run_converges(
+    def test_an_engine_that_disconnects_during_a_load_is_an_error_with_the_images_name_and_the_next_run_converges(
         self, target: Target, store: str
     ) -> None:
         image = make_image("large", 1, HOST, size=4_000_000, shared=[engines.program_layer()])
@@ -312,7 +312,7 @@ class TestFailures:
         assert target.engine.run(ONE, "/bin/sh", "-c", "echo runs").strip() == "runs"
         assert not target.deliver(store, ONE)["changed"]
 
-    def test_a_program_that_dies_in_the_middle_is_an_error_that_names_the_image_and_the_next_run_converges(
+    def test_a_program_that_dies_during_a_load_is_an_error_with_the_images_name_and_the_next_run_converges(
         self, request: pytest.FixtureRequest, store: str, tmp_path: Path
     ) -> None:
         (target,) = make_target(request, "podman")
@@ -332,7 +332,9 @@ class TestFailures:
         assert target.deliver(store, ONE)["changed"]
         assert target.has(ONE, image, "one")
 
-    def test_containerd_that_lists_what_failed_to_import_is_given_it_again(self, containerd: engines.Containerd, store: str, tmp_path: Path) -> None:
+    def test_an_image_that_containerd_lists_after_a_failed_import_is_delivered_again(
+        self, containerd: engines.Containerd, store: str, tmp_path: Path
+    ) -> None:
         image = runnable_image("one")
         put(store, {ONE: image})
         delta = {"store": store, "name": [ONE], "path": str(tmp_path / "delta.tar"), "base_digests": [str(image.layers[0].digest)]}
@@ -377,7 +379,7 @@ class TestHowAnEngineIsReached:
             assert not modules.run("image_deliver", {"store": store, "name": [ONE], "engine": "docker"}, env=env)["changed"]
         assert docker.proves(ONE, "one")
 
-    def test_podman_behind_the_socket_of_docker_is_noticed(self, podman: engines.Podman, store: str) -> None:
+    def test_podman_behind_the_socket_of_docker_is_detected(self, podman: engines.Podman, store: str) -> None:
         one, two = runnable_image("one"), runnable_image("two")
         put(store, {ONE: one, TWO: two})
         with podman.service() as path:

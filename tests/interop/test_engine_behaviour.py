@@ -103,7 +103,7 @@ def accepts(engine: Engine, archive: Path, form: str, *names: str) -> bool:
 
 @pytest.mark.parametrize("name", ENGINES)
 class TestEveryEngine:
-    def test_it_takes_a_docker_archive_of_skopeo_with_name_and_id_and_runs_it(self, engine: Asked, archives: Archives, name: str) -> None:
+    def test_it_loads_a_docker_archive_of_skopeo_with_name_and_id_and_runs_it(self, engine: Asked, archives: Archives, name: str) -> None:
         there = engine(name)
         assert there.names() == set()
         there.load(archives.of(ONE, "docker-archive"), "docker-archive", [ONE])
@@ -111,7 +111,7 @@ class TestEveryEngine:
         assert there.image_id(ONE) == config_of(archives.one)
         assert not there.runs or there.proves(ONE, "one")
 
-    def test_it_holds_what_it_is_given_until_that_is_removed(self, engine: Asked, archives: Archives, name: str) -> None:
+    def test_it_keeps_loaded_images_until_they_are_removed(self, engine: Asked, archives: Archives, name: str) -> None:
         there = engine(name)
         for image in (ONE, TWO):
             there.load(archives.of(image, "docker-archive"), "docker-archive", [image])
@@ -123,7 +123,7 @@ class TestEveryEngine:
         there.clear()
         assert there.names() == set()
 
-    def test_what_it_saves_every_other_takes(self, engine: Asked, archives: Archives, name: str, tmp_path: Path) -> None:
+    def test_every_other_engine_loads_its_archives(self, engine: Asked, archives: Archives, name: str, tmp_path: Path) -> None:
         writer = engine(name)
         given = "docker-archive" if name == "docker" else "oci-archive"
         writer.load(archives.of(ONE, given), given, [ONE])
@@ -144,7 +144,7 @@ class TestEveryEngine:
                 assert reader.image_id(found) == config_of(archives.one), (form, other)
                 assert not reader.runs or reader.proves(found, "one"), (form, other)
 
-    def test_it_fails_with_a_clear_word_for_what_is_no_archive(self, engine: Asked, name: str, tmp_path: Path) -> None:
+    def test_it_fails_clearly_for_a_file_that_is_not_an_archive(self, engine: Asked, name: str, tmp_path: Path) -> None:
         (tmp_path / "noise").write_bytes(os.urandom(4096))
         there = engine(name)
         assert not accepts(there, tmp_path / "noise", "docker-archive", ONE)
@@ -160,11 +160,11 @@ def test_an_oci_archive_keeps_its_digest(engine: Asked, archives: Archives, name
     assert not there.runs or there.proves(ONE, "one")
 
 
-def test_docker_with_its_first_store_needs_a_docker_archive(docker: engines.Docker, archives: Archives) -> None:
+def test_docker_with_the_classic_store_needs_a_docker_archive(docker: engines.Docker, archives: Archives) -> None:
     assert not accepts(docker, archives.of(ONE, "oci-archive"), "")
 
 
-def test_docker_with_its_first_store_knows_no_digest_of_what_it_loads(docker: engines.Docker, archives: Archives) -> None:
+def test_docker_with_the_classic_store_has_no_digest_for_loaded_images(docker: engines.Docker, archives: Archives) -> None:
     docker.load(archives.of(ONE, "docker-archive"))
     assert docker.digests(ONE) == set()
 
@@ -184,7 +184,7 @@ class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
 
     @pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
     @pytest.mark.parametrize("name", ENGINES)
-    def test_each_engine_takes_it_in_its_own_form(self, engine: Asked, archives: Archives, name: str, form: str) -> None:
+    def test_each_engine_loads_it_in_its_own_form(self, engine: Asked, archives: Archives, name: str, form: str) -> None:
         there = engine(name)
         delta = archives.without_common_layer(TWO, form)
         assert not accepts(there, delta, form, TWO)
@@ -196,13 +196,15 @@ class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
             assert there.names() == {ONE, TWO}
             assert there.proves(TWO, "two")
 
-    def test_docker_on_containerd_says_it_loaded_what_it_then_does_not_list(self, docker_on_containerd: engines.Docker, archives: Archives) -> None:
+    def test_docker_on_containerd_reports_a_load_of_an_image_that_it_does_not_list(
+        self, docker_on_containerd: engines.Docker, archives: Archives
+    ) -> None:
         # The engine has the layer unpacked and uncompressed, but not the blob that the manifest names.
         docker_on_containerd.load(archives.of(ONE, "docker-archive"))
         docker_on_containerd.load(archives.without_common_layer(TWO, "oci-archive"))
         assert docker_on_containerd.names() == {ONE}
 
-    def test_containerd_lists_what_failed_to_load(self, containerd: engines.Containerd, archives: Archives) -> None:
+    def test_containerd_lists_an_image_that_failed_to_load(self, containerd: engines.Containerd, archives: Archives) -> None:
         assert not accepts(containerd, archives.without_common_layer(TWO, "oci-archive"), "")
         assert containerd.names() == {TWO}
 
@@ -220,7 +222,7 @@ def test_a_pure_oci_archive_with_two_images(engine: Asked, archives: Archives, n
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_all_but_ctr_take_a_compressed_archive(engine: Asked, archives: Archives, name: str, tmp_path: Path) -> None:
+def test_all_engines_but_ctr_load_a_compressed_archive(engine: Asked, archives: Archives, name: str, tmp_path: Path) -> None:
     (tmp_path / "one.tar.gz").write_bytes(gzip.compress(archives.of(ONE, "docker-archive").read_bytes(), 1))
     assert accepts(engine(name), tmp_path / "one.tar.gz", "docker-archive", ONE) == (name != "containerd")
 
@@ -263,7 +265,7 @@ def processes_of(folder: str) -> list[str]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_daemon_ends_with_the_tests_however_they_end(how: signal.Signals) -> None:
+def test_a_daemon_ends_with_the_tests_for_any_reason(how: signal.Signals) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", STARTING], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=modules.environment()
     ) as run:

@@ -17,7 +17,7 @@ from tests.support.registry import running_registry
 from tests.support.relay import Relay
 
 
-def test_all_engines_get_what_was_preloaded_though_one_dies_in_the_middle_and_the_next_run_converges(
+def test_all_other_engines_get_the_images_although_one_dies_and_the_next_run_converges(
     docker: engines.Docker, containerd: engines.Containerd, tmp_path: Path
 ) -> None:
     image = make_image("large", 1, engines.HOST, size=4_000_000, shared=[engines.program_layer()])

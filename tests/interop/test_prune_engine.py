@@ -74,7 +74,7 @@ POLICIES: list[tuple[dict[str, t.Any], list[str]]] = [
 
 class TestThePolicy:
     @on_all
-    def test_every_rule_says_in_check_mode_what_goes(self, target: Target, store: str) -> None:
+    def test_check_mode_predicts_the_deletions_of_every_rule(self, target: Target, store: str) -> None:
         give(target, store, AGED)
         for options, expected in POLICIES:
             told = target.prune(check=True, **options)
@@ -83,7 +83,7 @@ class TestThePolicy:
         assert target.engine.names() == set(AGED)
 
     @on_all
-    def test_what_no_rule_keeps_is_gone_afterwards_and_all_else_is_there(self, target: Target, store: str) -> None:
+    def test_images_that_no_rule_keeps_are_deleted_and_all_others_stay(self, target: Target, store: str) -> None:
         give(target, store, AGED)
         done = prune(target, older_than="15d", keep=1, protect=[key(target, AGED[f"{APP}:2"])])
         assert target.engine.names() == {f"{APP}:2", f"{APP}:3", OTHERS}
@@ -108,7 +108,7 @@ class TestThePolicy:
         assert (done["deleted"], done["bytes_freed"]) == ([], 0)
 
     @on_all
-    def test_an_image_for_several_platforms_has_the_age_and_the_labels_of_the_hosts(self, target: Target, store: str) -> None:
+    def test_an_image_for_several_platforms_has_the_age_and_the_labels_of_the_hosts_platform(self, target: Target, store: str) -> None:
         index = runnable_index("index", OTHER)
         give(target, store, {INDEX: index})
         for options in ({"filters": {"label": [f"text=index-{OTHER.replace('/', '-')}"]}, "keep": 0}, {"older_than": "500w"}):
@@ -119,7 +119,7 @@ class TestThePolicy:
 
 class TestUnnamedImages:
     @pytest.mark.parametrize("target", TARGETS[:4], indirect=True)
-    def test_an_image_whose_name_moved_goes_unless_it_is_young_or_in_use(self, target: Target, store: str) -> None:
+    def test_an_image_whose_name_moved_is_deleted_unless_it_is_young_or_in_use(self, target: Target, store: str) -> None:
         old, used, new = (make_image(text, 1, HOST, shared=[engines.program_layer()]) for text in ("old", "used", "new"))
         give(target, store, {f"{APP}:1": old, f"{APP}:2": used, f"{APP}:3": new})
         target.engine.hold(f"{APP}:2")
@@ -134,7 +134,7 @@ class TestUnnamedImages:
         assert (row["name"], row["digest"], row["changed"]) == (None, key(target, old), True)
         assert target.engine.names() == {f"{APP}:{number}" for number in (1, 2, 3)}
 
-    def test_an_id_of_kubernetes_is_no_name_and_goes_with_the_image(self, containerd: engines.Containerd, store: str) -> None:
+    def test_an_id_of_kubernetes_is_not_a_name_and_is_deleted_with_the_image(self, containerd: engines.Containerd, store: str) -> None:
         target = Target("containerd", containerd, {"engine": "containerd", "containerd_address": f"{containerd.folder}/c.sock"})
         one, two, three = AGED[f"{APP}:1"], AGED[f"{APP}:2"], AGED[f"{APP}:3"]
         give(target, store, {f"{APP}:1": one, f"{APP}:2": two, f"{APP}:3": three})
@@ -178,7 +178,7 @@ class TestImagesThatAreNeeded:
 
 class TestEnginesThatFail:
     @pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman_service"], indirect=True)
-    def test_an_image_that_a_container_came_to_use_meanwhile_stays_and_the_others_go(self, target: Target, store: str) -> None:
+    def test_an_image_that_a_container_starts_to_use_during_the_run_stays_and_the_others_are_deleted(self, target: Target, store: str) -> None:
         give(target, store, AGED)
         option = {"docker": "docker_host", "podman": "podman_host"}[target.title]
 
@@ -195,7 +195,7 @@ class TestEnginesThatFail:
         assert not target.prune(keep=1)["changed"]
 
     @pytest.mark.parametrize("target", ["docker", "podman_service"], indirect=True)
-    def test_an_engine_that_breaks_off_in_the_middle_is_an_error_and_the_next_run_converges(self, target: Target, store: str) -> None:
+    def test_an_engine_that_disconnects_during_the_run_is_an_error_and_the_next_run_converges(self, target: Target, store: str) -> None:
         give(target, store, AGED)
         option = {"docker": "docker_host", "podman": "podman_host"}[target.title]
 
@@ -211,7 +211,7 @@ class TestEnginesThatFail:
         assert target.prune(keep=1)["untagged"] == [f"{APP}:2"]
 
     @pytest.mark.parametrize(("engine", "option"), [("docker", "docker_host"), ("podman", "podman_host"), ("containerd", "containerd_address")])
-    def test_one_that_is_absent_is_named(self, engine: str, option: str, tmp_path: Path) -> None:
+    def test_an_absent_engine_is_named(self, engine: str, option: str, tmp_path: Path) -> None:
         address = f"unix://{tmp_path}/absent"
         failed = modules.fail("image_prune", {"engine": engine, option: address})
         assert failed["error"] == "engine_error"

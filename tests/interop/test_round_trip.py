@@ -72,7 +72,7 @@ def assert_has(engine: Engine, name: str, keeps_digests: bool = True) -> None:
     assert engine.proves(name, TEXT)
 
 
-def test_an_image_goes_over_the_air_gap_with_its_digest_and_runs(
+def test_an_image_crosses_the_air_gap_with_its_digest_and_runs(
     registries: tuple[Registry, Registry],
     docker: engines.Docker,
     docker_on_containerd: engines.Docker,

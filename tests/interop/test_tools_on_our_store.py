@@ -58,9 +58,7 @@ def private(name: str, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize(("name", "image"), [(SPARSE, sparse), (PLAIN, plain)], ids=["sparse index", "manifest"])
 class TestBothKindsOfImages:
-    def test_skopeo_reads_an_image_by_its_name_and_sees_our_digest(
-        self, filled: str, tmp_path: Path, name: str, image: t.Callable[[], Image]
-    ) -> None:
+    def test_skopeo_reads_an_image_by_its_name_with_our_digest(self, filled: str, tmp_path: Path, name: str, image: t.Callable[[], Image]) -> None:
         document = tool("skopeo", "inspect", "--raw", f"oci:{filled}:{name}")
         assert f"sha256:{hashlib.sha256(document.encode()).hexdigest()}" == str(image().root.digest)
         tool("skopeo", "copy", f"oci:{filled}:{name}", f"dir:{tmp_path / 'copy'}")
@@ -117,7 +115,7 @@ def test_a_store_that_another_tool_made_is_a_store(tmp_path: Path) -> None:
     assert Store(foreign).get_complete_entry(Reference.parse("mine:1")).descriptor.digest == entry.descriptor.digest
 
 
-def test_garbage_collection_by_umoci_leaves_our_images_whole(tmp_path: Path) -> None:
+def test_garbage_collection_by_umoci_leaves_our_images_complete(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     plain().put(store, PLAIN)
     tool("umoci", "gc", "--layout", store.path)

@@ -49,7 +49,7 @@ def test_an_unknown_command_is_named_and_the_others_are_listed() -> None:
 
 
 @pytest.mark.parametrize("name", CALLERS)
-def test_what_calls_a_command_of_dev_calls_one_that_exists(name: str) -> None:
+def test_every_used_command_of_dev_exists(name: str) -> None:
     assert set(re.findall(r"\./dev (\w+)", (ROOT / name).read_text())) <= COMMANDS
 
 
@@ -82,7 +82,7 @@ def test_without_a_path_the_tools_of_all_tests_are_needed() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in sorted((ROOT / "tests").glob("*/**/test_*.py")) if set(needed(path))], ids=lambda path: path.stem)
-def test_every_tool_that_a_test_calls_for_is_found(path: Path) -> None:
+def test_every_tool_that_a_test_needs_is_found(path: Path) -> None:
     assert set(needed(path)) <= tools_for(str(path.relative_to(ROOT)))
 
 
@@ -98,7 +98,7 @@ def test_pre_commit_has_the_versions_of_the_linters() -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_links_of_a_page_lead_somewhere(name: str) -> None:
+def test_the_links_of_a_page_work(name: str) -> None:
     text = (ROOT / name).read_text()
     headings = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines() if line.startswith("#")}
     targets = {target for target in re.findall(r"\]\(([^)]+)\)", text) if not target.startswith("https://")}

@@ -88,7 +88,7 @@ def test_the_action_group_holds_every_module() -> None:
     assert sorted(RUNTIME["action_groups"]["images"]) == MODULES
 
 
-def test_every_redirect_leads_to_a_module() -> None:
+def test_every_redirect_points_to_a_module() -> None:
     for old, routing in RUNTIME["plugin_routing"]["modules"].items():
         assert old not in MODULES
         assert routing["redirect"].removeprefix(f"{COLLECTION}.") in MODULES
@@ -143,7 +143,7 @@ def test_the_results_are_documented(name: str, pages: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_every_module_takes_the_options_that_defaults_of_the_group_may_set(name: str) -> None:
+def test_every_module_accepts_the_options_that_group_defaults_may_set(name: str) -> None:
     options = arguments(name)["argument_spec"]
     for option, spec in {**STORE.options, **REGISTRY.options}.items():
         assert options[option] == spec

@@ -47,7 +47,7 @@ def test_the_defaults_are_those_of_the_argument_specification(role: str) -> None
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_page_explains_every_variable(role: str) -> None:
+def test_the_readme_explains_every_variable(role: str) -> None:
     first_cells = re.findall(r"^\| (`.*?) \|", read(role, "README.md"), re.MULTILINE)
     named = [name for cell in first_cells for name in re.findall(r"`([^`]+)`", cell)]
     assert sorted(name for name in named if name.startswith(f"{role}_")) == sorted(options(role))
@@ -56,7 +56,7 @@ def test_the_page_explains_every_variable(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_examples_use_the_role_and_no_variable_that_it_lacks(role: str) -> None:
+def test_the_examples_use_the_role_and_only_variables_that_exist(role: str) -> None:
     plays = examples(role)
     assert f"longshore.images.{role}" in str(plays)
     assert {name for name in keys(plays) if name.startswith(f"{role}_")} <= set(options(role))
