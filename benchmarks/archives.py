@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
 from tests.support import engines, modules  # noqa: E402 - found by the line above
-from tests.support.measure import peak_memory, seconds, side_by_side, start_up  # noqa: E402
+from tests.support.measure import measure_start, peak_memory, seconds, side_by_side  # noqa: E402
 
 RUNS = 3
 MEMORY_LIMIT = 100_000_000
@@ -74,7 +74,7 @@ def skopeo_load(path: Path, layout: Path) -> float:
     return seconds(lambda: subprocess.run(["skopeo", "copy", "--quiet", f"docker-archive:{path}", f"oci:{layout}:copy"], check=True))
 
 
-def told(title: str, medians: t.Mapping[str, float], ours: str, wanted: t.Mapping[str, float]) -> None:
+def outcome(title: str, medians: t.Mapping[str, float], ours: str, wanted: t.Mapping[str, float]) -> None:
     net = medians[ours] - medians["start"]
     print(f"{title}: {ours} {net:.2f} s (and {medians['start']:.2f} s start-up)")
     for other, least in wanted.items():
@@ -91,9 +91,9 @@ def compare(title: str, layers: int, size: int, docker: engines.Docker, folder: 
         image_save=functools.partial(save, store, archive),
         skopeo=functools.partial(skopeo_save, store, folder / "skopeo.tar"),
         docker=functools.partial(docker_save, docker, folder / "docker.tar"),
-        start=functools.partial(start_up, "image_save", {"name": "absent:1", "path": str(folder / "absent.tar"), "store": str(store)}),
+        start=functools.partial(measure_start, "image_save", {"name": "absent:1", "path": str(folder / "absent.tar"), "store": str(store)}),
     )
-    told(f"saving {title}", medians, "image_save", {"skopeo": 5, "docker": 8})
+    outcome(f"saving {title}", medians, "image_save", {"skopeo": 5, "docker": 8})
     podman = engines.Podman(folder / "podman")
     medians = side_by_side(
         RUNS,
@@ -101,9 +101,9 @@ def compare(title: str, layers: int, size: int, docker: engines.Docker, folder: 
         docker=functools.partial(engine_load, docker, folder / "docker.tar"),
         podman=functools.partial(engine_load, podman, folder / "docker.tar"),
         skopeo=functools.partial(skopeo_load, folder / "docker.tar", folder / "layout"),
-        start=functools.partial(start_up, "image_load", {"path": str(folder / "absent.tar"), "store": str(store)}),
+        start=functools.partial(measure_start, "image_load", {"path": str(folder / "absent.tar"), "store": str(store)}),
     )
-    told(f"loading what docker saved of {title}", medians, "image_load", {"docker": 1, "podman": 1, "skopeo": 1})
+    outcome(f"loading what docker saved of {title}", medians, "image_load", {"docker": 1, "podman": 1, "skopeo": 1})
     for module, options in (
         ("image_save", {"name": NAME, "path": str(folder / "memory.tar"), "store": str(store)}),
         ("image_load", {"path": str(folder / "docker.tar"), "store": str(folder / "memory")}),

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
 from tests.support import images, modules, registry  # noqa: E402 - found by the line above
-from tests.support.measure import peak_memory, seconds, side_by_side, start_up  # noqa: E402
+from tests.support.measure import measure_start, peak_memory, seconds, side_by_side  # noqa: E402
 
 MEMORY_LIMIT = 100_000_000
 PLATFORM = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
@@ -44,7 +44,7 @@ def compare_pulls(running: registry.Registry, folder: Path) -> None:
             longshore=functools.partial(pull, name, folder / "store"),
             skopeo=functools.partial(skopeo, name, folder / "layout"),
             start=functools.partial(
-                start_up, "image_pull", {"name": f"{running.host}/absent:1", "store": str(folder / "nothing"), "plain_http": True}
+                measure_start, "image_pull", {"name": f"{running.host}/absent:1", "store": str(folder / "nothing"), "plain_http": True}
             ),
         )
         net = medians["longshore"] - medians["start"]

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store  # noqa: E402 - found by the line above
 from tests.support import images, modules, registry  # noqa: E402
-from tests.support.measure import seconds, side_by_side, start_up  # noqa: E402
+from tests.support.measure import measure_start, seconds, side_by_side  # noqa: E402
 
 NAME = "docker.io/bench/layers:1"
 PLATFORM = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
@@ -49,7 +49,7 @@ def compare(store: Path, folder: Path) -> None:
     medians = side_by_side(
         longshore=functools.partial(to_new_registry, folder, numbers, functools.partial(push, store)),
         skopeo=functools.partial(to_new_registry, folder, numbers, functools.partial(skopeo, store)),
-        start=functools.partial(start_up, "image_push", {"name": "absent:1", "store": str(store), "plain_http": True}),
+        start=functools.partial(measure_start, "image_push", {"name": "absent:1", "store": str(store), "plain_http": True}),
     )
     net = medians["longshore"] - medians["start"]
     print(f"{LAYERS} layers, 120 MB: image_push {net:.2f} s (and {medians['start']:.2f} s start-up), skopeo copy {medians['skopeo']:.2f} s", end=": ")

@@ -127,16 +127,16 @@ def test_acknowledged_tags_survive_concurrent_runs_that_are_killed(tmp_path: Pat
 class Interrupted(FakeRepository):
     """A registry that calls a function in the middle of the first blob."""
 
-    def __init__(self, meanwhile: t.Callable[[], object]) -> None:
+    def __init__(self, interruption: t.Callable[[], object]) -> None:
         super().__init__(REGISTRY.images)
-        self.meanwhile: t.Callable[[], object] | None = meanwhile
+        self.interruption: t.Callable[[], object] | None = interruption
 
     def read_blob(self, descriptor: Descriptor) -> t.Iterator[bytes]:
         for chunk in super().read_blob(descriptor):
             yield chunk
-            if self.meanwhile is not None:
-                meanwhile, self.meanwhile = self.meanwhile, None
-                meanwhile()
+            if self.interruption is not None:
+                interruption, self.interruption = self.interruption, None
+                interruption()
 
 
 def test_a_removal_deletes_nothing_that_a_running_pull_reuses(tmp_path: Path) -> None:

@@ -17,19 +17,19 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from tests.support.images import make_image
 from tests.support.programmable import acts
 from tests.support.programmable.server import Fault
-from tests.support.programmable.world import Ran, World
+from tests.support.programmable.world import ModuleRun, World
 
 SECONDS = 10
 IMAGE = make_image("app", 1)
 MANY = 100
 
 
-def run_and_measure(world: World, module: str, **options: t.Any) -> tuple[Ran, float]:
+def run_and_measure(world: World, module: str, **options: t.Any) -> tuple[ModuleRun, float]:
     """Run a module, and return its result and the CPU seconds of its process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ran = world.run(module, **options)
+    outcome = world.run(module, **options)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return ran, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return outcome, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def serve_nested_index(world: World) -> str:
@@ -85,10 +85,10 @@ def test_an_image_of_very_many_layers_costs_seconds(worlds: t.Sequence[World]) -
     for world in worlds:
         world.hold(IMAGE)
         world.script(*faults, Fault("GET */manifests/1", acts.instead(200, index, ("Content-Type", media_types.OCI_INDEX))))
-        ran, seconds = run_and_measure(world, "image_pull", name=[world.name()], platform=["all"], **world.access())
-        assert ran.failed
-        assert ran.results["error"] == "unsupported_format"
-        assert "100000 layers" in ran.results["msg"]
+        outcome, seconds = run_and_measure(world, "image_pull", name=[world.name()], platform=["all"], **world.access())
+        assert outcome.failed
+        assert outcome.results["error"] == "unsupported_format"
+        assert "100000 layers" in outcome.results["msg"]
         assert seconds < SECONDS
 
 
@@ -97,6 +97,6 @@ def test_documents_that_are_full_of_values_cost_seconds(worlds: t.Sequence[World
     for world in worlds:
         world.hold(IMAGE)
         world.script(Fault("GET */manifests/1", acts.instead(200, data, ("Content-Type", media_types.OCI_MANIFEST))))
-        ran, seconds = run_and_measure(world, "image_pull", name=[world.name()], **world.access())
-        assert ran.results["error"] == "unsupported_format"
+        outcome, seconds = run_and_measure(world, "image_pull", name=[world.name()], **world.access())
+        assert outcome.results["error"] == "unsupported_format"
         assert seconds < SECONDS

@@ -13,7 +13,7 @@ import pytest
 from tests.support.programmable import acts
 from tests.support.programmable.cases import CONFIG, LAYER, Case, check_each, check_pull
 from tests.support.programmable.server import Act, Fault
-from tests.support.programmable.world import Ran, World
+from tests.support.programmable.world import ModuleRun, World
 
 EVERYTHING = "* *"
 
@@ -23,13 +23,13 @@ def mirror(what: str, act: Act, error: str | None = None, where: str = EVERYTHIN
     return Case(what, "nothing", acts.wire(), error, evil=(Fault(where, act, times=times),), **more)
 
 
-def check_mirrored(world: World, case: Case) -> Ran:
+def check_mirrored(world: World, case: Case) -> ModuleRun:
     """Check a pull in which the second server is a mirror of the registry."""
     given = {"mirrors": [{"url": world.evil.url}], **case.settings}
     return check_pull(world, Case(**{**vars(case), "settings": given}))
 
 
-def check_two_mirrors(world: World, case: Case) -> Ran:
+def check_two_mirrors(world: World, case: Case) -> ModuleRun:
     return check_mirrored(world, Case(**{**vars(case), "settings": {"mirrors": [{"url": "http://127.0.0.1:1"}, {"url": world.evil.url}]}}))
 
 
@@ -76,26 +76,26 @@ def test_the_registry_is_asked_if_a_mirror_fails(worlds: t.Sequence[World], case
 
 @pytest.mark.parametrize("case", MIRROR_ONLY, ids=str)
 def test_the_failure_of_mirrors_is_reported_if_only_they_may_be_asked(worlds: t.Sequence[World], case: Case) -> None:
-    for world, ran in zip(worlds, check_each(worlds, check_mirrored, case)):
+    for world, outcome in zip(worlds, check_each(worlds, check_mirrored, case)):
         assert world.registry.requests == []
-        assert world.evil.host in ran.results["msg"] or case.error == "digest_mismatch"
+        assert world.evil.host in outcome.results["msg"] or case.error == "digest_mismatch"
 
 
 def test_content_of_a_mirror_is_not_requested_from_the_registry(worlds: t.Sequence[World]) -> None:
     check_each(worlds, check_mirrored, mirror("a good mirror", acts.wire()))
     for world in worlds:
         assert world.registry.requests == []
-        assert all(asked.value("ns") == world.registry.host for asked in world.evil.requests)
+        assert all(request.value("ns") == world.registry.host for request in world.evil.requests)
 
 
 def test_the_next_mirror_is_asked_if_one_is_down(worlds: t.Sequence[World]) -> None:
-    for world, ran in zip(worlds, check_each(worlds, check_two_mirrors, mirror("one mirror down", acts.wire()))):
+    for world, outcome in zip(worlds, check_each(worlds, check_two_mirrors, mirror("one mirror down", acts.wire()))):
         assert world.registry.requests == []
-        assert ran.results["images"][0]["endpoint"] == world.evil.url
+        assert outcome.results["images"][0]["endpoint"] == world.evil.url
 
 
 def test_a_mirror_for_digests_only_is_never_asked_for_tags(worlds: t.Sequence[World]) -> None:
-    def check(world: World, case: Case) -> Ran:
+    def check(world: World, case: Case) -> ModuleRun:
         return check_mirrored(world, Case(**{**vars(case), "settings": {"mirrors": [{"url": world.evil.url, "resolve_tags": False}]}}))
 
     check_each(worlds, check, mirror("a mirror for digests", acts.wire()))

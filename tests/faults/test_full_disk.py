@@ -18,9 +18,9 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from tests.support.faults import (
     Event,
     FileEvents,
-    events_of,
-    failing,
+    fail_events,
     leftovers,
+    record_events,
     wrong_blobs,
 )
 from tests.support.images import FakeRepository, make_image
@@ -72,7 +72,7 @@ def test_a_disk_that_fails_at_any_step_is_reported_and_damages_nothing(tmp_path:
     path = verb.prepared(tmp_path / "whole")
     before = names(path)
     damage = len(wrong_blobs(path))
-    events = events_of(path, lambda: verb.run(path))
+    events = record_events(path, lambda: verb.run(path))
     after = names(path)
 
     for start in events:
@@ -80,18 +80,18 @@ def test_a_disk_that_fails_at_any_step_is_reported_and_damages_nothing(tmp_path:
         if start.call not in calls or (start.call == "fsync" and chosen is not _once and not start.path.endswith(tuple("0123456789"))):
             continue
         path = verb.prepared(tmp_path / str(start.number))
-        told: LongshoreError | None = None
-        with FileEvents(path, failing(code, chosen(start))).watched():
+        outcome: LongshoreError | None = None
+        with FileEvents(path, fail_events(code, chosen(start))).watched():
             try:
                 verb.run(path)
             except LongshoreError as error:
-                told = error
+                outcome = error
 
-        if told is None:
+        if outcome is None:
             assert names(path) == after, start
         else:
-            assert isinstance(told, DiskFull if code == errno.ENOSPC else InputOutputError), start
-            assert str(path) in told.message, start
+            assert isinstance(outcome, DiskFull if code == errno.ENOSPC else InputOutputError), start
+            assert str(path) in outcome.message, start
             assert names(path) == before or (start.call == "unlink" and verb.name in ("rm", "prune")), start
         assert len(wrong_blobs(path)) <= damage, start
         assert leftovers(path) == [] or start.call in REMOVES or code == errno.EROFS, start
@@ -113,7 +113,7 @@ def test_a_full_disk_fails_all_remaining_images_with_a_clear_error(tmp_path: Pat
     images = {f"r.test/{number}:1": make_image(f"many-{number}", 6) for number in range(6)}
     with Workers(2) as workers:
         plan = plan_pull(opened(path), workers, *images, registry=FakeRepository(images))
-        with FileEvents(path / ".longshore" / "tmp", failing(errno.ENOSPC, lambda event: event.call == "write")).watched():
+        with FileEvents(path / ".longshore" / "tmp", fail_events(errno.ENOSPC, lambda event: event.call == "write")).watched():
             plan = plan.apply(workers)
     assert [type(plan.error_of(image)) for image in plan.images] == [DiskFull] * 6
     assert names(path) == before

@@ -15,7 +15,7 @@ from tests.support.images import make_image
 from tests.support.programmable import acts
 from tests.support.programmable.cases import Case, check_each
 from tests.support.programmable.server import Act
-from tests.support.programmable.world import Ran, World
+from tests.support.programmable.world import ModuleRun, World
 
 TAGS = "GET */tags/list*"
 COUNT = 30
@@ -43,25 +43,25 @@ CASES = [
 ]
 
 
-def check_tags(world: World, case: Case) -> Ran:
+def check_tags(world: World, case: Case) -> ModuleRun:
     for number in range(COUNT):
         world.distribution.put(make_image("small", 1), "app", f"v{number}")
     world.script(*case.faults)
-    ran = world.run(
+    outcome = world.run(
         "image_search_info", with_store=False, registry=world.registry.host, term="app", list_tags=True, timeout=3, retries=2, **world.access()
     )
     for pattern, most in case.at_most.items():
         assert world.registry.count(pattern) <= most
-    assert ran.seconds < case.within
+    assert outcome.seconds < case.within
     if case.error is None:
-        assert not ran.failed, ran.results["msg"]
-        assert len(ran.results["results"][0]["tags"]) == COUNT
+        assert not outcome.failed, outcome.results["msg"]
+        assert len(outcome.results["results"][0]["tags"]) == COUNT
     else:
-        assert ran.failed
-        assert ran.results["error"] == case.error, ran.results["msg"]
-        assert case.says in ran.results["msg"]
-        assert world.registry.host in ran.results["msg"]
-    return ran
+        assert outcome.failed
+        assert outcome.results["error"] == case.error, outcome.results["msg"]
+        assert case.says in outcome.results["msg"]
+        assert world.registry.host in outcome.results["msg"]
+    return outcome
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -14,7 +14,7 @@ import pytest
 from tests.support.programmable import acts
 from tests.support.programmable.cases import GET_MANIFEST, LAYER, WANTED, Case, check_each, check_pull
 from tests.support.programmable.doors import IDENTITY, SERVICE
-from tests.support.programmable.server import Act, Answer, App, Asked, Fault, Places
+from tests.support.programmable.server import Act, Answer, App, Fault, Places, Request
 from tests.support.programmable.world import World
 
 from .conftest import MakeWorlds
@@ -67,7 +67,7 @@ GIVEN = [
     token_server("a token from the future", answer(issued_at="2999-01-01T00:00:00Z")),
     token_server("a token server that fails once", acts.instead(503), times=1),
     token_server("a token server that breaks off once", acts.cut(10), times=1),
-    token_server("a token server that breaks off once without a length", acts.cut(10, told=False), "registry_error"),
+    token_server("a token server that breaks off once without a length", acts.cut(10, announce_length=False), "registry_error"),
     token_server("a token server that hangs up once", acts.raw(), times=1),
     token_server("a token by identity token", acts.wire(), login=BY_IDENTITY),
     token_server("a token server without OAuth", acts.wire(), login=BY_IDENTITY),
@@ -103,7 +103,7 @@ REFUSED = [
 def challenged(what: str, challenge: str | None, error: str | None, says: str = "") -> Case:
     """Return a case in which the registry sends CHALLENGE as WWW-Authenticate, or no such header if it is None."""
     headers = [("WWW-Authenticate", line) for line in (challenge or "").split("\n") if line]
-    fault = Fault("* /v2/*", acts.unadmitted(acts.instead(401, b"", *headers)), anyone=True)
+    fault = Fault("* /v2/*", acts.without_credentials(acts.instead(401, b"", *headers)), anyone=True)
     return Case(what, "nothing", acts.wire(), error, says, more=(fault,))
 
 
@@ -173,11 +173,11 @@ def test_a_realm_of_the_registry_itself_needs_no_trust(worlds: t.Sequence[World]
         world.registry.places["tokens"] = world.registry.url
         return check_pull(world, case)
 
-    def tokens(asked: Asked, app: App, places: Places) -> Answer:
+    def tokens(request: Request, app: App, places: Places) -> Answer:
         world = next(world for world in worlds if world.registry.places is places)
-        return world.tokens(asked)
+        return world.tokens(request)
 
-    challenge = Fault("* /v2/*", acts.unadmitted(UNAUTHORIZED), anyone=True)
+    challenge = Fault("* /v2/*", acts.without_credentials(UNAUTHORIZED), anyone=True)
     case = Case("its own realm", "nothing", acts.wire(), more=(Fault(TOKEN, tokens, anyone=True), challenge), settings={"token_hosts": []})
     check_each(worlds, check, case)
     assert all(world.token_server.requests == [] for world in worlds)
@@ -187,7 +187,7 @@ def test_without_a_login_the_anonymous_token_is_used(worlds: t.Sequence[World]) 
     for world in worlds:
         world.tokens.anonymous = True
     check_each(worlds, check_pull, Case("no login", "nothing", acts.wire(), login={}))
-    assert all("Authorization" not in asked.headers for world in worlds for asked in world.token_server.requests)
+    assert all("Authorization" not in request.headers for world in worlds for request in world.token_server.requests)
 
 
 def test_one_token_serves_all_requests_of_a_repository(worlds: t.Sequence[World]) -> None:
@@ -199,7 +199,9 @@ def test_one_token_serves_all_requests_of_a_repository(worlds: t.Sequence[World]
 
 def test_a_registry_with_tls_cannot_request_a_token_without_tls(make_worlds: MakeWorlds) -> None:
     challenge = acts.instead(401, b"", ("WWW-Authenticate", f'Bearer realm="http://{{tokenhost}}/token",service="{SERVICE}"'))
-    case = Case("a realm without TLS", "nothing", acts.wire(), "denied", "https", more=(Fault("* /v2/*", acts.unadmitted(challenge), anyone=True),))
+    case = Case(
+        "a realm without TLS", "nothing", acts.wire(), "denied", "https", more=(Fault("* /v2/*", acts.without_credentials(challenge), anyone=True),)
+    )
     worlds = make_worlds("tokens", tls=True)
     check_each(worlds, check_pull, case)
     assert all(world.token_server.requests == [] for world in worlds)

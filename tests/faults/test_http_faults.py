@@ -109,7 +109,7 @@ BROKEN = [
     Case("a layer that ends early, once", LAYER, acts.cut(1000), times=1, at_most={LAYER: 2}),
     Case("a layer that always ends early, a little later each time", LAYER, acts.cut(50_000), at_most={LAYER: 6}),
     Case("a layer that always ends before its first byte", LAYER, acts.cut(0), "unreachable", at_most={LAYER: 2}),
-    Case("a layer without a length that ends early, once", LAYER, acts.cut(1000, told=False), times=1, at_most={LAYER: 2}),
+    Case("a layer without a length that ends early, once", LAYER, acts.cut(1000, announce_length=False), times=1, at_most={LAYER: 2}),
     Case("an answer that never comes, once", LAYER, acts.wire(delay=5), times=1, options={"timeout": 1}, at_most={LAYER: 2}),
     Case("an answer that never comes, always", LAYER, acts.wire(delay=5), "unreachable", "no answer in time", options={"timeout": 1}),
     Case("a layer that stops in the middle, once", LAYER, acts.wire(pace=(100_000, 5)), times=1, options={"timeout": 1}),
@@ -148,25 +148,25 @@ HEADS = [
 
 
 def test_modules_run_with_the_oldest_and_the_current_libraries(libraries: dict[str, dict[str, str]]) -> None:
-    told = {
+    versions = {
         name: subprocess.check_output(
             [sys.executable, "-c", "import requests, urllib3; print(requests.__version__, urllib3.__version__)"], env=environment(**env), text=True
         ).split()
         for name, env in libraries.items()
     }
-    assert told["oldest"][0].startswith("2.25.")
-    assert told["oldest"][1].startswith("1.26.")
-    assert all(int(version.partition(".")[0]) >= 2 for version in told["current"])
-    assert told["current"][0] == importlib.metadata.version("requests")
+    assert versions["oldest"][0].startswith("2.25.")
+    assert versions["oldest"][1].startswith("1.26.")
+    assert all(int(version.partition(".")[0]) >= 2 for version in versions["current"])
+    assert versions["current"][0] == importlib.metadata.version("requests")
 
 
 @pytest.mark.parametrize("case", [*STATUSES, *WAITS, *BROKEN, *FRAMING, *HEADS], ids=str)
 def test_a_pull_stores_the_complete_image_or_fails_and_changes_nothing(worlds: t.Sequence[World], case: Case) -> None:
     runs = check_each(worlds, check_pull, case)
-    for world, ran in zip(worlds, runs):
-        assert [asked for asked in world.registry.requests if "Cookie" in asked.headers] == []
+    for world, outcome in zip(worlds, runs):
+        assert [request for request in world.registry.requests if "Cookie" in request.headers] == []
         if "quota" in case.what:
-            assert ran.results["rate_limit"] == {"limit": 100, "remaining": 0}
+            assert outcome.results["rate_limit"] == {"limit": 100, "remaining": 0}
 
 
 def test_a_tls_handshake_that_breaks_off_is_retried(make_worlds: MakeWorlds) -> None:
@@ -198,10 +198,10 @@ def test_a_proxy_that_requires_a_password_is_reported(worlds: t.Sequence[World])
 @pytest.mark.parametrize(("status", "error", "tries"), [(403, "denied", 1), (407, "denied", 1), (503, "unreachable", 2)])
 def test_a_proxy_that_refuses_a_tunnel_is_retried_only_for_temporary_errors(make_worlds: MakeWorlds, status: int, error: str, tries: int) -> None:
     worlds = make_worlds(tls=True)
-    with Server(lambda asked: Answer(status)) as proxy:
+    with Server(lambda request: Answer(status)) as proxy:
         case = Case(
             "a proxy", "nothing", acts.wire(), error, f"through the proxy {proxy.url}", options={"proxy": proxy.url}, settings={"plain_http": False}
         )
-        for ran in check_each(worlds, check_pull, case):
-            assert str(status) in ran.results["msg"]
+        for outcome in check_each(worlds, check_pull, case):
+            assert str(status) in outcome.results["msg"]
     assert proxy.count("CONNECT *") == tries * len(worlds)

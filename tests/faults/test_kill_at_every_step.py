@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.faults import events_of, killed_at, leftovers, wrong_blobs
+from tests.support.faults import kill_at, leftovers, record_events, wrong_blobs
 from tests.support.verbs import OLD, VERBS, Verb, names, opened, tag, whole
 
 
@@ -18,14 +18,14 @@ def test_a_run_that_is_killed_at_any_step_damages_nothing_and_blocks_nothing(tmp
     path = verb.prepared(tmp_path / "whole")
     before = names(path)
     damage = len(wrong_blobs(path))
-    events = events_of(path, lambda: verb.run(path))
+    events = record_events(path, lambda: verb.run(path))
     after = names(path)
     assert after != before or damage
     assert len(events) > 10
 
     for event in events:
         path = verb.prepared(tmp_path / str(event.number))
-        assert killed_at(event.number, path, lambda path=path: verb.run(path)), event  # type: ignore[misc]
+        assert kill_at(event.number, path, lambda path=path: verb.run(path)), event  # type: ignore[misc]
 
         assert names(path) in (before, after), event
         assert len(wrong_blobs(path)) <= damage, event
@@ -47,7 +47,7 @@ def test_a_run_that_is_killed_at_any_step_damages_nothing_and_blocks_nothing(tmp
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_every_file_is_durable_before_it_gets_its_name(tmp_path: Path, verb: Verb) -> None:
     path = verb.prepared(tmp_path / "whole")
-    events = events_of(path, lambda: verb.run(path))
+    events = record_events(path, lambda: verb.run(path))
     renamed = [event for event in events if event.call == "rename" and "/tmp/" in event.path.removeprefix(str(path))]
     assert renamed
     for event in renamed:

@@ -133,8 +133,8 @@ def test_urls_in_a_manifest_are_not_requested(worlds: t.Sequence[World]) -> None
         data = json.dumps(first_layer(urls=[address])).encode()
         world.hold(WANTED)
         world.script(Fault(GET_MANIFEST, served(data)))
-        ran = world.run("image_pull", name=[world.name()], platform=["linux/amd64"], **world.access())
-        assert not ran.failed, ran.results["msg"]
+        outcome = world.run("image_pull", name=[world.name()], platform=["linux/amd64"], **world.access())
+        assert not outcome.failed, outcome.results["msg"]
         assert world.points_at(world.name()) == str(Digest.of(data))
         assert world.evil.requests == []
         world.check_store()

@@ -56,8 +56,8 @@ CASES = [
 
 @pytest.mark.parametrize(("case", "size"), CASES, ids=lambda value: str(value) if isinstance(value, Case) else "")
 def test_bytes_read_and_text_shown_are_limited(worlds: t.Sequence[World], case: Case, size: int) -> None:
-    for world, ran in zip(worlds, check_each(worlds, check_pull, case)):
+    for world, outcome in zip(worlds, check_each(worlds, check_pull, case)):
         assert world.registry.sent < size + UNDERWAY
-        told = ran.results.get("registry_errors", [])
-        assert len(told) <= 5
-        assert all(len(text) <= 300 and text.isprintable() for text in told)
+        errors = outcome.results.get("registry_errors", [])
+        assert len(errors) <= 5
+        assert all(len(text) <= 300 and text.isprintable() for text in errors)

@@ -127,7 +127,7 @@ def test_an_identity_token_logs_in_by_oauth(make_worlds: MakeWorlds, tmp_path: P
     world.distribution.put(make_image("small", 1), "team/proof", "1")
     tags = Client(world, tmp_path, authority).oras("repo tags", f"{world.registry.host}/team/proof", login=[IDENTITY])
     assert tags.split() == ["1"]
-    assert [asked.method for asked in world.token_server.requests] == ["POST"]
+    assert [request.method for request in world.token_server.requests] == ["POST"]
 
 
 @pytest.mark.parametrize("door", ["password", "tokens"])

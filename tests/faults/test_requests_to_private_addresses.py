@@ -26,7 +26,7 @@ from tests.support.programmable.cases import LAYER, WANTED
 from tests.support.programmable.distribution import Distribution
 from tests.support.programmable.doors import PASSWORD, USER, OpenDoor, PasswordDoor, TokenDoor, Tokens
 from tests.support.programmable.leaks import leaks
-from tests.support.programmable.server import Answer, Asked, Fault, Server
+from tests.support.programmable.server import Answer, Fault, Request, Server
 
 # `::1 localhost6` and the like are lines that distributions put into /etc/hosts.
 HOSTS = {
@@ -130,8 +130,8 @@ class Site:
         self.distribution.door = TokenDoor(self.tokens, realm)
 
     def pull(self, **options: t.Any) -> t.Any:
-        asked = {"name": [self.name], "platform": ["linux/amd64"], **options}
-        return self._run("image_pull", **{"store": str(self.folder / "store"), **asked})
+        request = {"name": [self.name], "platform": ["linux/amd64"], **options}
+        return self._run("image_pull", **{"store": str(self.folder / "store"), **request})
 
     def push(self, **options: t.Any) -> t.Any:
         store = Store(str(self.folder / "store"))
@@ -145,11 +145,11 @@ class Site:
         return results
 
 
-def _serve_anything(tokens: Tokens, content: Distribution) -> t.Callable[[Asked], Answer]:
-    def answer(asked: Asked) -> Answer:
-        if asked.method == "GET" and not asked.path.startswith("/v2/"):
-            return tokens(asked)
-        return content(asked) if asked.method == "GET" else Answer(201)
+def _serve_anything(tokens: Tokens, content: Distribution) -> t.Callable[[Request], Answer]:
+    def answer(request: Request) -> Answer:
+        if request.method == "GET" and not request.path.startswith("/v2/"):
+            return tokens(request)
+        return content(request) if request.method == "GET" else Answer(201)
 
     return answer
 
@@ -248,7 +248,7 @@ def test_blobs_of_a_registry_on_premises_come_from_storage_on_a_private_address(
     results = site.pull()
     assert results["changed"], results
     assert site.storage.count("GET */blobs/*") == len(WANTED.blobs)
-    assert not any("Authorization" in asked.headers for asked in site.storage.requests)
+    assert not any("Authorization" in request.headers for request in site.storage.requests)
 
 
 @pytest.mark.parametrize("host", [PRIVATE, "registry.test"])
@@ -269,10 +269,10 @@ def test_a_token_server_on_premises_is_asked_by_name(site: Site) -> None:
 def test_an_upload_goes_to_storage_on_a_private_address(site: Site, host: str) -> None:
     location = f"http://{host}:{site.storage.port}/upload?state=x"
     site.registry.script(Fault("POST */blobs/uploads/*", acts.instead(202, b"", ("Location", location))))
-    site.storage.app = lambda asked: Answer(201)
+    site.storage.app = lambda request: Answer(201)
     site.push()
     assert site.storage.count("PUT /upload*") == 2
-    assert not any("Authorization" in asked.headers for asked in site.storage.requests)
+    assert not any("Authorization" in request.headers for request in site.storage.requests)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "inside.test"])
@@ -298,22 +298,22 @@ def test_a_proxy_on_loopback_is_allowed(site: Site) -> None:
     site.registry.script(Fault(LAYER, acts.redirect(site.url("storage.test", "{target}"))))
     proxy = f"http://{site.loopback.host}"
     assert site.pull(proxy=proxy)["changed"]
-    assert {urlsplit(asked.target).hostname for asked in site.loopback.requests} == {"registry.test", "storage.test", "tokens.test"}
+    assert {urlsplit(request.target).hostname for request in site.loopback.requests} == {"registry.test", "storage.test", "tokens.test"}
     site.registry.script(Fault(LAYER, acts.redirect("http://127.0.0.1:1{target}")))
     results = site.pull(proxy=proxy, store=str(site.folder / "other"))
     assert results["error"] == "registry_error", results["msg"]
 
 
-def _proxied(site: Site) -> t.Callable[[Asked], Answer]:
+def _proxied(site: Site) -> t.Callable[[Request], Answer]:
     """Answer as a proxy, with the answer of the server that the URL names."""
     servers = {
         f"{host}:{server.port}": server
         for host, server in (("registry.test", site.registry), ("storage.test", site.storage), ("tokens.test", site.token_server))
     }
 
-    def answer(asked: Asked) -> Answer:
-        parts = urlsplit(asked.target)
-        there = dataclasses.replace(asked, target=parts._replace(scheme="", netloc="").geturl())
+    def answer(request: Request) -> Answer:
+        parts = urlsplit(request.target)
+        there = dataclasses.replace(request, target=parts._replace(scheme="", netloc="").geturl())
         server = servers[parts.netloc]
         there = dataclasses.replace(there, admitted=server.admits(there))
         return server.answer(there, server.fault_for(there))

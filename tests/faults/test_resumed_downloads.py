@@ -21,11 +21,11 @@ from tests.support.faults import (
     Event,
     FileEvents,
     end_of,
-    events_of,
-    failing,
-    killed_at,
+    fail_events,
+    kill_at,
     leftovers,
     partial_files,
+    record_events,
     start_child,
     wrong_blobs,
 )
@@ -80,12 +80,12 @@ def check(path: Path, start: object) -> None:
 
 
 def test_a_pull_that_is_killed_at_any_step_is_resumed(tmp_path: Path) -> None:
-    events = events_of(tmp_path / "whole", lambda: pull(tmp_path / "whole"))
+    events = record_events(tmp_path / "whole", lambda: pull(tmp_path / "whole"))
     assert len([event for event in events if event.call == "pwrite"]) > 10
     killed = 0
     for event in events:
         path = tmp_path / str(event.number)
-        killed += killed_at(event.number, path, lambda path=path: pull(path))  # type: ignore[misc]
+        killed += kill_at(event.number, path, lambda path=path: pull(path))  # type: ignore[misc]
         assert not path.exists() or names(path) in ({}, {NAME: str(IMAGE.root.digest)}), event
         check(path, event)
     assert killed > len(events) / 2
@@ -109,18 +109,18 @@ def _from_then_on(start: Event) -> t.Callable[[Event], bool]:
 
 
 def test_a_pull_that_fills_the_disk_leaves_no_files(tmp_path: Path) -> None:
-    events = events_of(tmp_path / "whole", lambda: pull(tmp_path / "whole"))
+    events = record_events(tmp_path / "whole", lambda: pull(tmp_path / "whole"))
     for start in events:
         if start.call not in NEEDS_ROOM or start.path.endswith(("store", "index.json")):
             continue
         path = tmp_path / str(start.number)
-        told: LongshoreError | None = None
-        with FileEvents(path, failing(errno.ENOSPC, _from_then_on(start))).watched():
+        outcome: LongshoreError | None = None
+        with FileEvents(path, fail_events(errno.ENOSPC, _from_then_on(start))).watched():
             try:
                 pull(path)
             except LongshoreError as error:
-                told = error
-        assert told is None or isinstance(told, DiskFull), start
+                outcome = error
+        assert outcome is None or isinstance(outcome, DiskFull), start
         assert partial_files(path) == [], start
         assert leftovers(path) == [], start
         check(path, start)
@@ -130,7 +130,7 @@ def test_eight_processes_that_pull_one_blob_fetch_it_once(tmp_path: Path, way: s
     path, log = tmp_path / "store", tmp_path / "log"
     layer = max(blob.size for blob in IMAGE.blobs)
 
-    class Asked(RemoteRepository):
+    class Request(RemoteRepository):
         """Record the requests for the layer. For small blobs a run does not wait for another run, so they may be fetched several times."""
 
         def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
@@ -141,7 +141,7 @@ def test_eight_processes_that_pull_one_blob_fetch_it_once(tmp_path: Path, way: s
 
     def run() -> None:
         with Workers(2) as workers:
-            apply(plan_pull(opened(path), workers, NAME, registry=Asked({NAME: IMAGE})), workers)
+            apply(plan_pull(opened(path), workers, NAME, registry=Request({NAME: IMAGE})), workers)
 
     children = [start_child(run) for _child in range(8)]
     assert [end_of(child) for child in children] == [0] * 8

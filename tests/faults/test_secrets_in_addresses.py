@@ -56,7 +56,7 @@ class Host:
         log = self.folder / "captured"
         log.unlink(missing_ok=True)
         path = f"{self.folder}:{modules.ROOT / '.collections'}"
-        ran = subprocess.run(
+        outcome = subprocess.run(
             [sys.executable, "-m", f"{modules.PACKAGE}.{module}"],
             input=json.dumps({"ANSIBLE_MODULE_ARGS": options}),
             env=modules.environment(PYTHONPATH=path, CAPTURED=str(log), **env),
@@ -66,7 +66,7 @@ class Host:
             check=False,
             timeout=60,
         )
-        everything = ran.stdout + ran.stderr + (log.read_text() if log.exists() else "")
+        everything = outcome.stdout + outcome.stderr + (log.read_text() if log.exists() else "")
         secrets = {form.decode() for word in (password, unquote(password)) for form in forms(word, USER)} | {
             quote(password),
             quote_plus(password),
@@ -75,7 +75,7 @@ class Host:
         assert [secret for secret in secrets if secret in everything] == [], everything
         assert "Traceback" not in everything
         assert not password.startswith("planted") or "planted" not in everything, everything
-        results: modules.Results = json.loads(ran.stdout)
+        results: modules.Results = json.loads(outcome.stdout)
         assert results["failed"], results
         return results
 

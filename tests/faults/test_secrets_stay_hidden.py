@@ -36,7 +36,7 @@ from tests.support.programmable.cases import (
 )
 from tests.support.programmable.doors import IDENTITY, PASSWORD, SERVICE, USER
 from tests.support.programmable.leaks import leaks
-from tests.support.programmable.server import Act, Answer, App, Asked, Fault, Places
+from tests.support.programmable.server import Act, Answer, App, Fault, Places, Request
 from tests.support.programmable.world import World
 
 from .conftest import MakeWorlds
@@ -44,19 +44,19 @@ from .conftest import MakeWorlds
 JSON = ("Content-Type", "application/json")
 
 
-def told(asked: Asked, secret: str) -> str:
+def everything_sent(request: Request, secret: str) -> str:
     """Return everything that a client sent or knows, in every encoding, as one line of ASCII."""
     pair = base64.b64encode(f"{USER}:{secret}".encode()).decode() if secret == PASSWORD else ""
     alone = base64.b64encode(secret.encode()).decode()
-    words = [asked.headers.get("Authorization", ""), pair, alone, quote(secret, safe=""), quote_plus(secret), json.dumps(secret), secret]
+    words = [request.headers.get("Authorization", ""), pair, alone, quote(secret, safe=""), quote_plus(secret), json.dumps(secret), secret]
     return " ".join(words)
 
 
 def in_words(status: int, secret: str = PASSWORD) -> Act:
     """Put the secret into message and code of an error."""
 
-    def act(asked: Asked, app: App, places: Places) -> Answer:
-        text = told(asked, secret)
+    def act(request: Request, app: App, places: Places) -> Answer:
+        text = everything_sent(request, secret)
         return Answer(status, (JSON,), json.dumps({"errors": [{"code": text, "message": text, "detail": text}]}, ensure_ascii=False).encode())
 
     return act
@@ -65,9 +65,9 @@ def in_words(status: int, secret: str = PASSWORD) -> Act:
 def in_header(name: str, form: str, status: int | None = None, secret: str = PASSWORD) -> Act:
     """Put the secret into a header by FORM, in the honest answer or in one with STATUS."""
 
-    def act(asked: Asked, app: App, places: Places) -> Answer:
-        text = told(asked, secret).encode("ascii", "ignore").decode().replace('"', "")
-        answer = app(asked) if status is None else Answer(status)
+    def act(request: Request, app: App, places: Places) -> Answer:
+        text = everything_sent(request, secret).encode("ascii", "ignore").decode().replace('"', "")
+        answer = app(request) if status is None else Answer(status)
         return answer.with_header(name, form.replace("{secret}", text).replace("{path}", quote(text)).replace("{evil}", places["evil"]))
 
     return act
@@ -135,7 +135,7 @@ TOKEN_SERVERS = [
         "-",
         acts.wire(),
         "denied",
-        more=(Fault("* *", acts.unadmitted(in_header("WWW-Authenticate", 'Bearer realm="{evil}/{path}"', 401)), anyone=True),),
+        more=(Fault("* *", acts.without_credentials(in_header("WWW-Authenticate", 'Bearer realm="{evil}/{path}"', 401)), anyone=True),),
     ),
     Case("in the words of a registry that got a token", LAYER, in_words(403), "denied"),
 ]
@@ -158,11 +158,11 @@ def test_secrets_that_a_proxy_repeats_are_not_shown(make_worlds: MakeWorlds, sta
         world.script(*case.faults)
         login = f"http://{USER}:{quote(PASSWORD, safe='')}@{world.registry.host}"
         options: dict[str, t.Any] = {"plain_http": True, "retries": 1, "host_config": False}
-        asked = world.run("image_pull", name=["registry.test/app:1"], proxy=login, **options)
-        assert asked.results["status"] == status
+        request = world.run("image_pull", name=["registry.test/app:1"], proxy=login, **options)
+        assert request.results["status"] == status
         world.env["http_proxy"] = login
         assert world.run("image_pull", name=["registry.test/app:1"], **options).results["status"] == status
-        assert all(asked.headers["Proxy-Authorization"] for asked in world.registry.requests)
+        assert all(request.headers["Proxy-Authorization"] for request in world.registry.requests)
 
     check_each(make_worlds("open"), check, Case("a proxy", "* *", in_words(status)))
 
@@ -194,7 +194,9 @@ def test_credentials_of_an_auth_file_are_used_and_not_shown(make_worlds: MakeWor
 
     worlds = make_worlds("tokens")
     check_each(worlds, check, Case("an auth file", LAYER, in_words(403, PASSWORD if "auth" in entry and len(entry) == 1 else IDENTITY)))
-    assert all(f"service={quote_plus(SERVICE)}" in str(asked) or asked.method == "POST" for world in worlds for asked in world.token_server.requests)
+    assert all(
+        f"service={quote_plus(SERVICE)}" in str(request) or request.method == "POST" for world in worlds for request in world.token_server.requests
+    )
 
 
 def damaged(world: World, name: str, image: Image) -> None:
@@ -210,7 +212,7 @@ def test_a_store_does_not_name_the_registry_that_gets_the_password_of_the_task(m
         damaged(world, world.name(), WANTED)
         names: dict[str, t.Any] = {} if selected is None else {"name": [str(WANTED.root.digest)]}
         results = world.run("image_verify", repair=True, retries=1, **names, **world.access()).results
-        assert not [asked for asked in world.registry.requests if "Authorization" in asked.headers]
+        assert not [request for request in world.registry.requests if "Authorization" in request.headers]
         assert results["error"] == "invalid_option", results
         assert world.registry.host in results["msg"]
 
@@ -221,7 +223,7 @@ def test_a_store_adds_no_registry_to_the_one_that_the_task_names(make_worlds: Ma
         damaged(world, name, image)
     names = [world.name(), str(BEFORE.root.digest)]
     assert world.run("image_verify", repair=True, name=names, retries=1, **world.access()).results["error"] == "invalid_option"
-    assert not [asked for asked in other.registry.requests if "Authorization" in asked.headers]
+    assert not [request for request in other.registry.requests if "Authorization" in request.headers]
 
 
 def test_the_registry_that_the_task_names_gets_its_password(make_worlds: MakeWorlds) -> None:

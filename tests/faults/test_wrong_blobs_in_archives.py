@@ -60,10 +60,10 @@ def test_a_blob_with_a_wrong_digest_is_reported_with_its_position_and_no_image_i
     make, name = WRONG_BLOBS[wrong_blob]
     path = tmp_path / "archive"
     path.write_bytes(COMPRESSIONS[compression](make()))
-    told = check_refused(path, store) if compression == "plain" else check_untouched(path, store)
-    assert told.cause == MISMATCH
-    assert re.search(rf"{name} \(at byte \d+\)", told.message), told
-    assert "should have the digest" in told.message
+    error = check_refused(path, store) if compression == "plain" else check_untouched(path, store)
+    assert error.cause == MISMATCH
+    assert re.search(rf"{name} \(at byte \d+\)", error.message), error
+    assert "should have the digest" in error.message
 
 
 def test_reading_a_folder_never_leaves_it(tmp_path: Path, store: Path) -> None:

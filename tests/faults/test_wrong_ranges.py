@@ -19,11 +19,11 @@ SIZE = WANTED.layers[0].size
 BROKEN = 50_000
 
 
-def after_a_break(what: str, act: Act, error: str | None = None, times: int = 1_000_000, asked: int = 3) -> Case:
-    """Return a case in which the first answer breaks off, ACT answers the following requests with a Range, and at most ASKED requests are sent."""
+def after_a_break(what: str, act: Act, error: str | None = None, times: int = 1_000_000, max_requests: int = 3) -> Case:
+    """Return a case in which the first answer breaks off, ACT answers the following requests with a Range, and at most MAX_REQUESTS requests are sent."""
     ranged = Fault(LAYER, acts.on_range(act), times=times, first=2)
     first = Fault(LAYER, acts.cut(BROKEN), times=1)
-    return Case(what, first.where, first.act, error, times=1, more=(ranged,), at_most={LAYER: asked}, options={"retries": 3})
+    return Case(what, first.where, first.act, error, times=1, more=(ranged,), at_most={LAYER: max_requests}, options={"retries": 3})
 
 
 def content_range(value: str | None) -> Act:
@@ -31,19 +31,19 @@ def content_range(value: str | None) -> Act:
 
 
 HONOURED = [
-    after_a_break("the rest in one piece", acts.wire(), asked=2),
-    after_a_break("the rest without a whole size", content_range(f"bytes {BROKEN}-{SIZE - 1}/*"), asked=2),
-    after_a_break("the rest in chunks", acts.wire(framing="chunks"), asked=2),
-    after_a_break("the rest up to the end of the connection", acts.wire(framing="end"), asked=2),
-    after_a_break("the rest in two pieces", acts.cut(BROKEN), times=1, asked=3),
-    after_a_break("the rest after a passing error", acts.instead(503), times=1, asked=3),
-    after_a_break("the rest at another host", acts.redirect("{evil}{target}?signature=planted-signature"), asked=2),
-    after_a_break("the rest shorter than told, once", acts.body(lambda data: data[:-1000]), times=1, asked=3),
+    after_a_break("the rest in one piece", acts.wire(), max_requests=2),
+    after_a_break("the rest without a whole size", content_range(f"bytes {BROKEN}-{SIZE - 1}/*"), max_requests=2),
+    after_a_break("the rest in chunks", acts.wire(framing="chunks"), max_requests=2),
+    after_a_break("the rest up to the end of the connection", acts.wire(framing="end"), max_requests=2),
+    after_a_break("the rest in two pieces", acts.cut(BROKEN), times=1, max_requests=3),
+    after_a_break("the rest after a passing error", acts.instead(503), times=1, max_requests=3),
+    after_a_break("the rest at another host", acts.redirect("{evil}{target}?signature=planted-signature"), max_requests=2),
+    after_a_break("the rest shorter than told, once", acts.body(lambda data: data[:-1000]), times=1, max_requests=3),
 ]
 
 NOT_HONOURED = [
-    after_a_break("everything from the start", acts.without_range(), asked=2),
-    after_a_break("no ranges at all", acts.both(acts.without_range(), acts.header("Accept-Ranges", "none")), asked=2),
+    after_a_break("everything from the start", acts.without_range(), max_requests=2),
+    after_a_break("no ranges at all", acts.both(acts.without_range(), acts.header("Accept-Ranges", "none")), max_requests=2),
     after_a_break("status 416", acts.instead(416)),
     after_a_break("status 416, with the size", acts.instead(416, b"", ("Content-Range", f"bytes */{SIZE}"))),
     after_a_break("status 400", acts.instead(400)),
@@ -66,8 +66,8 @@ LIED_ABOUT = [
 ]
 
 SPOILT = [
-    after_a_break("zeros for the rest", acts.body(lambda data: bytes(len(data))), "digest_mismatch", asked=4),
-    after_a_break("a byte more", acts.body(lambda data: data + b"x"), "digest_mismatch", asked=4),
+    after_a_break("zeros for the rest", acts.body(lambda data: bytes(len(data))), "digest_mismatch", max_requests=4),
+    after_a_break("a byte more", acts.body(lambda data: data + b"x"), "digest_mismatch", max_requests=4),
     after_a_break("a page for people for the rest, once", acts.body(lambda data: (b"<html>" * SIZE)[: len(data)]), "digest_mismatch", times=1),
     Case(
         "a beginning from another blob, once",
@@ -85,7 +85,7 @@ SPOILT = [
 def test_a_layer_that_breaks_off_is_resumed_however_the_registry_treats_ranges(worlds: t.Sequence[World], case: Case) -> None:
     check_each(worlds, check_pull, case)
     for world in worlds:
-        ranges = [asked.headers["Range"] for asked in world.registry.requests if "Range" in asked.headers]
+        ranges = [request.headers["Range"] for request in world.registry.requests if "Range" in request.headers]
         assert not any(wanted.startswith("bytes=0-") for wanted in ranges)
 
 

@@ -39,11 +39,11 @@ def load(folder: Path, *words: str, **options: t.Any) -> modules.Results:
 
 def test_an_archive_of_the_controller_is_predicted_loaded_and_then_unchanged(archive: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    foreseen = load(tmp_path, "--check", path="images.tar", store=str(store))
-    assert foreseen["changed"]
+    predicted = load(tmp_path, "--check", path="images.tar", store=str(store))
+    assert predicted["changed"]
     assert not store.exists()
     done = load(tmp_path, path="images.tar", store=str(store))
-    assert done == foreseen
+    assert done == predicted
     assert done["path"] == str(archive)
     rows = modules.run("image_info", {"store": str(store)})["images"]
     assert rows == modules.run("image_info", {"archive": str(archive)})["images"]

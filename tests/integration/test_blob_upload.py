@@ -19,7 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config.s
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.registry.upload import RepositoryWriter
-from tests.support.recorder import HANG_UP, Noted, Recorder
+from tests.support.recorder import HANG_UP, RecordedRequest, Recorder
 
 CHUNK = 1000
 
@@ -48,17 +48,20 @@ class Content:
 
 
 def sent(recording: Recorder) -> list[str]:
-    return [noted.method if "Content-Range" not in noted.headers else f"PATCH {noted.headers['Content-Range']}" for noted in recording.requests]
+    return [
+        recorded.method if "Content-Range" not in recorded.headers else f"PATCH {recorded.headers['Content-Range']}"
+        for recorded in recording.requests
+    ]
 
 
-def once(condition: t.Callable[[Noted], bool], status: int) -> t.Callable[[Noted], int | None]:
+def once(condition: t.Callable[[RecordedRequest], bool], status: int) -> t.Callable[[RecordedRequest], int | None]:
     """Return an interceptor that fails the first request for which CONDITION is true."""
-    failed: list[Noted] = []
+    failed: list[RecordedRequest] = []
 
-    def intercept(noted: Noted) -> int | None:
-        if failed or not condition(noted):
+    def intercept(recorded: RecordedRequest) -> int | None:
+        if failed or not condition(recorded):
             return None
-        failed.append(noted)
+        failed.append(recorded)
         return status
 
     return intercept
@@ -85,7 +88,7 @@ def test_a_larger_blob_goes_in_chunks_and_is_read_once(recording: Recorder, targ
 @pytest.mark.parametrize("fault", [HANG_UP, 500, 503])
 def test_an_upload_that_breaks_off_resumes_at_the_offset_of_the_registry(recording: Recorder, target: Repository, fault: int) -> None:
     content = Content(3 * CHUNK)
-    recording.intercept = once(lambda noted: noted.headers.get("Content-Range") == "1000-1999", fault)
+    recording.intercept = once(lambda recorded: recorded.headers.get("Content-Range") == "1000-1999", fault)
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PATCH 0-999", "PATCH 1000-1999", "GET", "PATCH 1000-1999", "PATCH 2000-2999", "PUT"]
     assert b"".join(target.read_blob(content.descriptor)) == content.data
@@ -93,17 +96,17 @@ def test_an_upload_that_breaks_off_resumes_at_the_offset_of_the_registry(recordi
 
 def test_an_upload_that_the_registry_lost_is_restarted(recording: Recorder, target: Repository) -> None:
     content = Content(3 * CHUNK)
-    breaking = once(lambda noted: noted.headers.get("Content-Range") == "2000-2999", HANG_UP)
-    recording.intercept = lambda noted: 404 if noted.method == "GET" else breaking(noted)
+    breaking = once(lambda recorded: recorded.headers.get("Content-Range") == "2000-2999", HANG_UP)
+    recording.intercept = lambda recorded: 404 if recorded.method == "GET" else breaking(recorded)
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording)[3:6] == ["PATCH 2000-2999", "GET", "POST"]
-    recording.intercept = lambda noted: None
+    recording.intercept = lambda recorded: None
     assert b"".join(target.read_blob(content.descriptor)) == content.data
 
 
 def test_a_last_request_that_fails_is_retried_without_the_bytes(recording: Recorder, target: Repository) -> None:
     content = Content(2 * CHUNK)
-    recording.intercept = once(lambda noted: noted.method == "PUT", HANG_UP)
+    recording.intercept = once(lambda recorded: recorded.method == "PUT", HANG_UP)
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PATCH 0-999", "PATCH 1000-1999", "PUT", "GET", "PUT"]
     assert target.has_blob(content.descriptor)
@@ -112,7 +115,7 @@ def test_a_last_request_that_fails_is_retried_without_the_bytes(recording: Recor
 @pytest.mark.parametrize("status", [400, 404, 405, 415, 501])
 def test_a_registry_without_chunked_uploads_gets_the_blob_in_one_piece(recording: Recorder, target: Repository, status: int) -> None:
     content = Content(3 * CHUNK)
-    recording.intercept = lambda noted: status if noted.method == "PATCH" else None
+    recording.intercept = lambda recorded: status if recorded.method == "PATCH" else None
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PATCH 0-999", "POST", "PUT"]
     assert b"".join(target.read_blob(content.descriptor)) == content.data
@@ -120,7 +123,7 @@ def test_a_registry_without_chunked_uploads_gets_the_blob_in_one_piece(recording
 
 def test_a_permanent_fault_is_reported_after_the_allowed_tries(recording: Recorder, target: Repository) -> None:
     content = Content(3 * CHUNK)
-    recording.intercept = lambda noted: 500 if noted.headers.get("Content-Range") == "1000-1999" else None
+    recording.intercept = lambda recorded: 500 if recorded.headers.get("Content-Range") == "1000-1999" else None
     with pytest.raises(RegistryError) as caught:
         RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert caught.value.status == 500

@@ -139,7 +139,7 @@ def test_copying_within_a_registry_moves_no_bytes(anonymous: Registry, repositor
     done = modules.run("image_copy", {"images": images})
     assert predicted == done
     assert (done["bytes_transferred"], done["blobs_reused"]) == (0, len(index().blobs))
-    posts = [noted.path for noted in recording.requests if noted.method == "POST"]
+    posts = [recorded.path for recorded in recording.requests if recorded.method == "POST"]
     assert len(posts) == len(index().blobs)
     assert all(path.endswith(f"from={quote(repository + '/source', safe='')}") for path in posts)
     assert anonymous.digest(f"{repository}/target", "1") == str(index().root.digest)
@@ -250,7 +250,7 @@ def test_a_copy_to_an_archive_that_is_killed_leaves_the_old_one_and_nothing_afte
     (tmp_path / "all.tar").write_text("mine")
     options = {"images": [{"src": f"{recording.host}/{repository}:1", "dest": f"oci-archive:{tmp_path}/all.tar"}]}
     process = modules.start_module("image_copy", options)
-    while process.poll() is None and not any(noted.method == "GET" and "/blobs/" in noted.path for noted in recording.requests):
+    while process.poll() is None and not any(recorded.method == "GET" and "/blobs/" in recorded.path for recorded in recording.requests):
         pass
     process.kill()
     process.communicate()
@@ -267,8 +267,8 @@ def test_a_layout_of_another_tool_keeps_what_is_in_it(anonymous: Registry, repos
     skopeo("copy", "--src-tls-verify=false", f"docker://{theirs}", f"oci:{tmp_path}/layout:short")
     modules.check_do_again("image_copy", {"images": [{"src": ours, "dest": f"oci:{tmp_path}/layout"}]}, place=tmp_path)
     for name, image in (("short", make_image("theirs")), (ours, make_image("ours"))):
-        told = json.loads(skopeo("inspect", f"oci:{tmp_path}/layout:{name}"))
-        assert told["Digest"] == str(image.root.digest)
+        outcome = json.loads(skopeo("inspect", f"oci:{tmp_path}/layout:{name}"))
+        assert outcome["Digest"] == str(image.root.digest)
 
 
 def test_layouts_and_archives_of_other_tools_are_read_by_their_short_names(anonymous: Registry, repository: str, tmp_path: Path) -> None:

@@ -56,15 +56,15 @@ def attach(folder: Path, name: str, kind: str) -> str:
     """Attach a file to an image with oras, and return the digest of the new referrer."""
     (folder / f"{kind}.json").write_text(json.dumps({"kind": kind}))
     command = ["oras", "attach", "--plain-http", "--format", "json", "--artifact-type", f"application/vnd.test.{kind}", name, f"{kind}.json"]
-    told = json.loads(subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout)
-    return str(told["digest"])
+    outcome = json.loads(subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout)
+    return str(outcome["digest"])
 
 
 def discovered(name: str) -> set[str]:
     """Return the artifact types of the referrers of an image."""
     command = ["oras", "discover", "--plain-http", "--format", "json", name]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    found = told.get("referrers") or told.get("manifests") or []
+    outcome = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found = outcome.get("referrers") or outcome.get("manifests") or []
     return {entry["artifactType"].rpartition(".")[2] for entry in found}
 
 
@@ -159,7 +159,7 @@ def test_a_signature_that_cannot_be_copied_leaves_the_tag_unchanged(
     source = other.put(make_image("new"), f"{repository}/source", "1")
     sign(keys, source)
     anonymous.put(make_image("old"), repository, "1")
-    recording.intercept = lambda noted: 403 if noted.method == "PUT" and noted.path.endswith(".sig") else None
+    recording.intercept = lambda recorded: 403 if recorded.method == "PUT" and recorded.path.endswith(".sig") else None
     results = modules.fail("image_copy", options(source, Registry(keys, int(recording.host.rpartition(":")[2])), repository))
     assert results["error"] == "denied"
     assert anonymous.digest(repository, "1") == str(make_image("old").root.digest)
@@ -171,7 +171,7 @@ def test_the_tags_of_cosign_are_tried_if_tags_cannot_be_listed(
 ) -> None:
     repository = f"{repository}/{status}"
     sign(keys, anonymous.put(make_image("unlisted"), repository, "1"))
-    recording.intercept = lambda noted: status if noted.path.partition("?")[0].endswith("/tags/list") else None
+    recording.intercept = lambda recorded: status if recorded.path.partition("?")[0].endswith("/tags/list") else None
     modules.run("image_copy", options(f"{recording.host}/{repository}:1", other, repository))
     verify(keys, f"{other.host}/{repository}:1")
 

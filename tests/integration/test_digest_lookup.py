@@ -27,18 +27,18 @@ class LookupFailed(Exception):
 
 def look_up(folder: Path, *names: str, **options: t.Any) -> list[str]:
     """Run the lookup in a play with `-vvv`, and return its result and the output. Raises LookupFailed."""
-    told = folder / "told"
+    outcome = folder / "told"
     # The variables are in a separate file, since Ansible prints the lines of a playbook that contain an error.
     (folder / "variables.json").write_text(json.dumps({"names": names, "options": options}))
     expression = "{{ query('longshore.images.digest', *names, **options) | to_json }}"
-    task = {"ansible.builtin.copy": {"content": expression, "dest": str(told), "mode": "0600"}}
+    task = {"ansible.builtin.copy": {"content": expression, "dest": str(outcome), "mode": "0600"}}
     (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}]))
     environment = {**modules.environment(HOME=str(folder), LC_ALL="C.UTF-8"), "ANSIBLE_COLLECTIONS_PATH": str(modules.ROOT / ".collections")}
     command = ["ansible-playbook", "-vvv", "-i", "localhost,", "-e", f"@{folder}/variables.json", str(folder / "play.json")]
     result = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False, timeout=120)
     if result.returncode != 0:
         raise LookupFailed(result.stdout + result.stderr)
-    digests: list[str] = json.loads(told.read_text())
+    digests: list[str] = json.loads(outcome.read_text())
     return digests
 
 

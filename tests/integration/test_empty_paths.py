@@ -33,11 +33,11 @@ CASES: list[tuple[str, str, dict[str, t.Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("module", "told", "options"), CASES, ids=[f"{module} {told}" for module, told, _options in CASES])
-def test_an_empty_path_is_refused_by_the_name_of_its_option(store: str, module: str, told: str, options: dict[str, t.Any]) -> None:
+@pytest.mark.parametrize(("module", "option", "options"), CASES, ids=[f"{module} {option}" for module, option, _options in CASES])
+def test_an_empty_path_is_refused_by_the_name_of_its_option(store: str, module: str, option: str, options: dict[str, t.Any]) -> None:
     results = modules.fail(module, {"store": store, **options}, check=True)
     assert results["error"] == "invalid_option"
-    assert results["msg"].startswith(f"{told} is empty; give a path")
+    assert results["msg"].startswith(f"{option} is empty; give a path")
     assert modules.fail(module, {"store": store, **options}) == results
     assert modules.snapshot(store) == {}
 

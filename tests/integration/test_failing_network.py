@@ -127,7 +127,7 @@ def test_eight_processes_that_pull_one_layer_fetch_it_once(throttle: Throttle, r
     running = [modules.start_module("image_pull", options(throttle, repository, store)) for _process in range(8)]
     results = [modules.finish_module(process) for process in running]
     assert [result.get("msg") for result in results] == [None] * 8
-    assert len([noted for noted in throttle.requests if str(LAYER.digest) in noted.path]) == 1
+    assert len([recorded for recorded in throttle.requests if str(LAYER.digest) in recorded.path]) == 1
     assert is_whole(store)
 
 
@@ -203,8 +203,8 @@ def test_the_layer_is_fetched_as_a_whole_if_ranges_are_suddenly_ignored(throttle
 @pytest.mark.usefixtures("_in_pieces")
 def test_ranges_that_break_off_are_resumed_and_received_bytes_are_not_requested_again(throttle: Throttle, repository: str, store: str) -> None:
     throttle.breaks, throttle.broken_after = 3, MIB // 2
-    (told,) = pull(throttle, repository, store, retries=1)
-    assert "broke off" in told
+    (outcome,) = pull(throttle, repository, store, retries=1)
+    assert "broke off" in outcome
     throttle.breaks, throttle.sent = 1, 0
     assert pull(throttle, repository, store) == []
     assert throttle.sent < LAYER.size - MIB // 4

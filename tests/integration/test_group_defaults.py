@@ -32,8 +32,8 @@ def test_a_module_uses_only_the_defaults_that_it_needs(tmp_path: Path, module: s
     registry = {"name": "r.test", "username": "me", "password": "planted-secret", "mirrors": [{"url": "http://cache.test"}]}
     defaults = {"store": str(tmp_path / "store"), "lock_timeout": 5, "registries": [registry], "retries": 2}
     own = json.loads(json.dumps(options).replace("FOLDER", str(tmp_path)))
-    told = play(tmp_path, module, own, keywords={"module_defaults": {"group/longshore.images.images": defaults}})
-    assert not told.get("failed"), told
-    assert told["changed"] == (module != "image_info")
-    assert ("store" in told) == (module != "image_copy")
-    assert "rate_limit" in told or module != "image_copy"
+    outcome = play(tmp_path, module, own, keywords={"module_defaults": {"group/longshore.images.images": defaults}})
+    assert not outcome.get("failed"), outcome
+    assert outcome["changed"] == (module != "image_info")
+    assert ("store" in outcome) == (module != "image_copy")
+    assert "rate_limit" in outcome or module != "image_copy"

@@ -85,9 +85,9 @@ def scene(anonymous: Registry, tmp_path: Path) -> t.Iterator[Scene]:
 
 
 def test_wanted_images_are_copied_once_and_locked_and_unwanted_ones_are_pruned(scene: Scene) -> None:
-    foreseen = mirror(scene.home, "--check", "--diff", **scene.variables)
-    assert foreseen.status == 0, foreseen.output
-    assert foreseen.recap["changed"] == 2
+    predicted = mirror(scene.home, "--check", "--diff", **scene.variables)
+    assert predicted.status == 0, predicted.output
+    assert predicted.recap["changed"] == 2
     assert not any(Path(path).name == "data" for path in scene.data)
     assert not (scene.home / "images.lock").exists()
 
@@ -120,9 +120,9 @@ def test_wanted_images_are_copied_once_and_locked_and_unwanted_ones_are_pruned(s
 
     scene.upstream.put(make_image("version-1.3", 1), "mirror/app", "1.3")
     data = scene.data
-    foreseen = mirror(scene.home, "--check", **scene.variables)
-    for task in ("Delete tags", "Delete the referrer tags of deleted images"):
-        assert "changed" in foreseen.went(f"longshore.images.mirror : {task}")
+    predicted = mirror(scene.home, "--check", **scene.variables)
+    for task in ("Delete tags", "Delete what was tagged after the digests that are gone"):
+        assert "changed" in predicted.went(f"longshore.images.mirror : {task}")
     assert scene.data == data
     third = mirror(scene.home, **scene.variables)
     assert third.status == 0, third.output
@@ -150,8 +150,8 @@ def test_an_image_wanted_by_digest_is_not_deleted_with_an_unwanted_tag(scene: Sc
     scene.private.put(VERSIONS["1.0"], "hub/mirror/tool", "older")
     entry = {"name": f"{scene.upstream.host}/mirror/tool@{digest(TOOL)}"}
     variables = {"mirror_images": [entry], "mirror_destination": f"{scene.private.host}/hub/", "mirror_prune": True}
-    foreseen = mirror(scene.home, "--check", **variables)
-    assert foreseen.recap["changed"] == 1
+    predicted = mirror(scene.home, "--check", **variables)
+    assert predicted.recap["changed"] == 1
     done = mirror(scene.home, **variables)
     assert done.status == 0, done.output
     assert f"{scene.private.host}/hub/mirror/tool:old" in done.output
@@ -189,15 +189,15 @@ def refused(home: Path, entry: t.Mapping[str, t.Any], **variables: t.Any) -> str
     ],
     ids=str,
 )
-def test_an_invalid_list_is_refused_before_any_request(entry: dict[str, t.Any], variables: dict[str, t.Any], told: str, tmp_path: Path) -> None:
-    assert told in refused(tmp_path, entry, **variables)
+def test_an_invalid_list_is_refused_before_any_request(entry: dict[str, t.Any], variables: dict[str, t.Any], outcome: str, tmp_path: Path) -> None:
+    assert outcome in refused(tmp_path, entry, **variables)
 
 
 def test_a_pattern_without_matching_tags_is_refused_and_nothing_is_deleted(scene: Scene) -> None:
     scene.private.put(TOOL, "hub/mirror/app", "1.0")
     entry = {"name": f"{scene.upstream.host}/mirror/app", "tag_pattern": "^v"}
-    told = refused(scene.home, entry, mirror_destination=f"{scene.private.host}/hub/", mirror_prune=True)
-    assert f"No tag of {scene.upstream.host}/mirror/app fits" in told
+    outcome = refused(scene.home, entry, mirror_destination=f"{scene.private.host}/hub/", mirror_prune=True)
+    assert f"No tag of {scene.upstream.host}/mirror/app fits" in outcome
     assert scene.has("hub/mirror/app") == ["1.0"]
 
 

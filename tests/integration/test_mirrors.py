@@ -49,7 +49,7 @@ def places(anonymous: Registry, second: Registry, repository: str) -> t.Iterator
 
 
 def paths(recorder: Recorder) -> list[str]:
-    return [noted.path for noted in recorder.requests]
+    return [recorded.path for recorded in recorder.requests]
 
 
 def test_content_of_a_mirror_is_not_requested_from_the_registry(places: Places, second: Registry, repository: str, store: str) -> None:
@@ -115,8 +115,8 @@ def test_a_mirror_never_gets_the_credentials_of_the_registry(
         done = modules.run("image_pull", {"store": store, "name": [f"{protected.host}/{repository}:1"], "registries": [registry]})
         assert done["images"][0]["endpoint"] == protected.url
         assert mirror.requests
-        assert not any("Authorization" in noted.headers for noted in mirror.requests)
-        assert all(noted.headers["X-Api-Key"] == "mirror-secret-key" for noted in mirror.requests)
+        assert not any("Authorization" in recorded.headers for recorded in mirror.requests)
+        assert all(recorded.headers["X-Api-Key"] == "mirror-secret-key" for recorded in mirror.requests)
     assert "mirror-secret-key" not in json.dumps(done)
 
 

@@ -39,7 +39,7 @@ class Exported:
     folder: Path
     names: list[str]
     variables: dict[str, t.Any]
-    foreseen: Play
+    predicted: Play
     first: Play
     second: Play
     left_by_check_mode: dict[str, t.Any]
@@ -61,12 +61,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory, anonymous: Registry) -> E
     names = [anonymous.put(APP, "airgap/app", "1"), anonymous.put(TOOL, "airgap/tool", "1")]
     out = folder / "out"
     variables = {"bundle_images": names, "bundle_path": f"{out}/images.tar", "bundle_platforms": PLATFORMS, "bundle_store": f"{folder}/store"}
-    foreseen = play("airgap_export", folder, "--check", "--diff", **variables)
+    predicted = play("airgap_export", folder, "--check", "--diff", **variables)
     left = {**snapshot(out), **snapshot(folder / "store")}
     first = play("airgap_export", folder, **variables)
     written = snapshot(out)
     second = play("airgap_export", folder, "--diff", **variables)
-    return Exported(folder, names, variables, foreseen, first, second, left, snapshot(out) != written)
+    return Exported(folder, names, variables, predicted, first, second, left, snapshot(out) != written)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +88,8 @@ def digest(image: Image) -> str:
 
 
 def test_check_mode_completes_an_export_and_writes_nothing(exported: Exported) -> None:
-    assert exported.foreseen.status == 0, exported.foreseen.output
-    assert exported.foreseen.recap["changed"] == 3
+    assert exported.predicted.status == 0, exported.predicted.output
+    assert exported.predicted.recap["changed"] == 3
     assert exported.left_by_check_mode == {}
 
 
@@ -149,10 +149,10 @@ def test_an_unreachable_registry_stops_the_export_with_the_images_name(exported:
     ],
     ids=str,
 )
-def test_invalid_values_are_refused_before_any_request(variables: dict[str, t.Any], told: str, tmp_path: Path) -> None:
+def test_invalid_values_are_refused_before_any_request(variables: dict[str, t.Any], outcome: str, tmp_path: Path) -> None:
     failed = play("airgap_export", tmp_path, **variables)
     assert failed.status != 0
-    assert told in failed.output
+    assert outcome in failed.output
     assert failed.recap["changed"] == 0
 
 
@@ -165,10 +165,10 @@ def test_imported_images_keep_their_digests_in_the_store_and_in_the_private_regi
         "airgap_destination": f"{private.host}/far/",
         "airgap_store": f"{tmp_path}/store",
     }
-    foreseen = play("airgap_import", tmp_path, "--check", **variables, airgap_bundle_on="controller")
-    assert foreseen.status == 0, foreseen.output
-    assert foreseen.went("longshore.images.preload : Load the missing images") == ["changed"]
-    assert foreseen.went("Report the push that follows") == ["changed"]
+    predicted = play("airgap_import", tmp_path, "--check", **variables, airgap_bundle_on="controller")
+    assert predicted.status == 0, predicted.output
+    assert predicted.went("longshore.images.preload : Load what is missing") == ["changed"]
+    assert predicted.went("Foresee the push") == ["changed"]
     assert not snapshot(tmp_path / "store")
     # The bundle has only one platform of the index, and a registry doesn't accept that under the digest of the index.
     first = play("airgap_import", tmp_path, **variables, airgap_platforms=["linux/amd64"])
@@ -210,12 +210,12 @@ DAMAGES: dict[str, tuple[t.Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_an_incomplete_bundle_is_refused_with_its_path_and_host(exported: Exported, damage: str, tmp_path: Path) -> None:
-    spoil, told = DAMAGES[damage]
+    spoil, outcome = DAMAGES[damage]
     bundle = exported.copied_to(tmp_path)
     spoil(bundle)
     failed = play("airgap_import", tmp_path, airgap_bundle=str(bundle), airgap_store=f"{tmp_path}/store")
     assert failed.status != 0
-    assert told in failed.output
+    assert outcome in failed.output
     assert re.search(r"^(fatal|failed): \[localhost\b", failed.output, re.MULTILINE)
     assert str(bundle) in failed.output
     assert not snapshot(tmp_path / "store")
@@ -236,16 +236,16 @@ def test_an_incomplete_bundle_is_refused_with_its_path_and_host(exported: Export
     ids=str,
 )
 def test_invalid_values_of_an_import_are_refused_before_anything_is_loaded(
-    exported: Exported, variables: dict[str, t.Any], told: str, tmp_path: Path
+    exported: Exported, variables: dict[str, t.Any], outcome: str, tmp_path: Path
 ) -> None:
     failed = play("airgap_import", tmp_path, **{"airgap_bundle": str(exported.bundle), "airgap_store": f"{tmp_path}/store", **variables})
     assert failed.status != 0
-    assert told in failed.output
+    assert outcome in failed.output
     assert not snapshot(tmp_path / "store")
 
 
 def test_a_single_engine_may_be_given_as_text(exported: Exported, tmp_path: Path) -> None:
     variables = {"airgap_bundle": str(exported.bundle), "airgap_store": f"{tmp_path}/store", "airgap_engines": "podman"}
-    foreseen = play("airgap_import", tmp_path, "--check", **variables)
-    assert foreseen.status == 0, foreseen.output
-    assert "delivered to podman once the host has it." in foreseen.output
+    predicted = play("airgap_import", tmp_path, "--check", **variables)
+    assert predicted.status == 0, predicted.output
+    assert "handed to podman when that is on the host." in predicted.output

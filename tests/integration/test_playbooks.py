@@ -71,14 +71,14 @@ REQUIRED: dict[str, dict[str, t.Any]] = {
 
 @pytest.mark.parametrize("name", MISSPELT)
 def test_a_misspelt_variable_is_refused_before_the_playbook_runs_on_the_wrong_hosts(installed: Path, name: str) -> None:
-    told = MISSPELT[name]
+    outcome = MISSPELT[name]
     given = json.dumps(
-        {told.split()[0]: "nowhere", **REQUIRED.get(name, {}), "ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        {outcome.split()[0]: "nowhere", **REQUIRED.get(name, {}), "ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     )
     done = run_playbook(
         f"longshore.images.{name}", installed, "-i", "localhost,", "-e", given, ANSIBLE_COLLECTIONS_PATH=str(installed), PYTHONPATH=""
     )
-    assert f"There is no variable {told}" in done.output
+    assert f"There is no variable {outcome}" in done.output
     assert done.recap["changed"] == 0
     assert done.status != 0
 

@@ -54,9 +54,9 @@ def test_registry_and_bundles_give_the_same_result_that_check_mode_predicts_and_
     fleet = Fleet(tmp_path, "preload_store", sources)
     for words, changed in ((["--check"], 1), ([], 1), (["--check"], 0), ([], 0)):
         before = fleet.snapshots()
-        told = fleet.run("preload_fleet", *words)
-        assert told.status == 0, told.output
-        assert [told.count("changed", host) for host in fleet.hosts] == [changed] * 3, told.output
+        outcome = fleet.run("preload_fleet", *words)
+        assert outcome.status == 0, outcome.output
+        assert [outcome.count("changed", host) for host in fleet.hosts] == [changed] * 3, outcome.output
         assert (fleet.snapshots() == before) == (words != [] or changed == 0)
     expected = dict(zip(names, (digest("1"), digest("2"))))
     assert [fleet.images(host) for host in fleet.hosts] == [expected] * 3
@@ -68,8 +68,8 @@ def test_a_bundle_of_the_controller_is_found_beside_the_playbook(anonymous: regi
     write_bundle(tmp_path / "files" / "carried.tar", name)
     (tmp_path / "site.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["longshore.images.preload"]}]))
     fleet = Fleet(tmp_path, "preload_store", {"web1": {"preload_bundle": "carried.tar", "preload_bundle_on": "controller"}})
-    told = fleet.run(tmp_path / "site.yml")
-    assert told.status == 0, told.output
+    outcome = fleet.run(tmp_path / "site.yml")
+    assert outcome.status == 0, outcome.output
     assert fleet.images("web1") == {name: digest("1")}
 
 
@@ -87,9 +87,9 @@ def test_a_partial_bundle_locked_images_and_available_images_arrive_although_oth
         "unreached": {"preload_images": [second, f"{away}/team/app:1"], "preload_registries": [{"name": away, "plain_http": True}]},
     }
     fleet = Fleet(tmp_path, "preload_store", sources)
-    told = fleet.run("preload_fleet")
-    assert f"{away}/team/app:1" in told.failure("unreached")
-    assert '"error": "unreachable"' in told.failure("unreached")
+    outcome = fleet.run("preload_fleet")
+    assert f"{away}/team/app:1" in outcome.failure("unreached")
+    assert '"error": "unreachable"' in outcome.failure("unreached")
     assert {host: fleet.images(host) for host in fleet.hosts} == {
         "part": {second: digest("2")},
         "locked": {first: digest("1")},
@@ -154,17 +154,17 @@ def test_a_bad_bundle_is_named_with_its_host_and_the_next_run_with_a_good_one_co
     variables: dict[str, dict[str, str]] = {host: {"preload_bundle": str(bundle)} for host, bundle in bundles.items()}
     variables["remote"] = {"preload_bundle": str(bundles["half"]), "preload_bundle_on": "controller"}
     fleet = Fleet(tmp_path, "preload_store", variables)
-    told = fleet.run("preload_fleet")
+    outcome = fleet.run("preload_fleet")
     for host, (_spoil, text) in BAD_BUNDLES.items():
-        failure = told.failure(host)
+        failure = outcome.failure(host)
         assert str(bundles[host]) in failure
         assert f"on {host}" in failure
         assert text in failure
-    assert f"The bundle {bundles['half']} on the controller (for remote) doesn't match" in told.failure("remote")
+    assert f"The bundle {bundles['half']} on the controller (for remote) isn't" in outcome.failure("remote")
     assert not any(fleet.store(host).exists() for host in fleet.hosts)
     shutil.copy(whole, bundles["half"])
-    told = fleet.run("preload_fleet", "--limit", "half,remote")
-    assert told.status == 0, told.output
+    outcome = fleet.run("preload_fleet", "--limit", "half,remote")
+    assert outcome.status == 0, outcome.output
     assert [fleet.images(host) for host in ("half", "remote")] == [{name: digest("1")}] * 2
 
 
@@ -190,10 +190,10 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
 
 def test_invalid_variables_are_named_and_nothing_is_written(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, "preload_store", {host: variables for host, (variables, _text) in BAD_VARIABLES.items()})
-    told = fleet.run("preload_fleet")
+    outcome = fleet.run("preload_fleet")
     for host, (_variables, text) in BAD_VARIABLES.items():
-        assert text in told.failure(host)
-        assert told.count("changed", host) == 0
+        assert text in outcome.failure(host)
+        assert outcome.count("changed", host) == 0
         assert not fleet.store(host).exists()
 
 
@@ -202,13 +202,13 @@ def test_one_host_runs_first_on_request_and_passwords_are_not_shown(protected: r
     settings = {"name": protected.host, "username": registry.USER, "ca_path": str(protected.ca)}
     hosts = {host: {"preload_registries": [{**settings, "password": password}]} for host, password in passwords.items()}
     name = protected.put(image("1"), repository, "1")
-    told = Fleet(tmp_path, "preload_store", hosts).run("preload_fleet", "-vvv", preload_images=[name], preload_serial=[1, "100%"])
-    assert told.count("changed", "first") == 1
-    assert told.count("failed", "second") == 1
-    assert '"error": "denied"' in told.output
-    assert told.output.count("PLAY [Preload the fleet]") == 2
+    outcome = Fleet(tmp_path, "preload_store", hosts).run("preload_fleet", "-vvv", preload_images=[name], preload_serial=[1, "100%"])
+    assert outcome.count("changed", "first") == 1
+    assert outcome.count("failed", "second") == 1
+    assert '"error": "denied"' in outcome.output
+    assert outcome.output.count("PLAY [Preload the fleet]") == 2
     # Search for it plain and with its last letter escaped.
-    assert not [password for password in passwords.values() if password[:-1] in told.output]
+    assert not [password for password in passwords.values() if password[:-1] in outcome.output]
 
 
 @pytest.mark.parametrize("words", [["--check"], []])
@@ -219,6 +219,6 @@ def test_retention_deletes_old_images_and_never_images_just_preloaded(
     dates = {"1": "2020-01-01T00:00:00Z", "2": "2020-02-01T00:00:00Z", "3": "2021-01-01T00:00:00Z"}
     names = [anonymous.put(make_image(tag, created=created), repository, tag) for tag, created in dates.items()]
     modules.run("image_pull", {"name": names, "store": str(fleet.store("web1"))})
-    told = fleet.run("preload_fleet", *words, preload_images=names[:1], preload_keep=1, preload_older_than="1d")
-    assert (told.status, told.count("changed", "web1")) == (0, 1), told.output
+    outcome = fleet.run("preload_fleet", *words, preload_images=names[:1], preload_keep=1, preload_older_than="1d")
+    assert (outcome.status, outcome.count("changed", "web1")) == (0, 1), outcome.output
     assert sorted(fleet.images("web1")) == (names if words else [names[0], names[2]])

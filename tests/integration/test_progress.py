@@ -68,14 +68,14 @@ def test_a_terminal_shows_the_progress_of_a_pull_and_the_output_stays_clean(slow
 
 
 def test_results_are_the_same_with_and_without_a_terminal_and_progress_is_shown_only_there(slow: Throttle, tmp_path: Path) -> None:
-    told = []
+    outcome = []
     for terminal in (True, False):
         folder = tmp_path / str(terminal)
         folder.mkdir()
         watched = pull(folder, slow, terminal=terminal)
         assert bool(lines(watched)) == terminal, watched.errors
-        told.append({**watched.results, "store": ""})
-    assert told[0] == told[1]
+        outcome.append({**watched.results, "store": ""})
+    assert outcome[0] == outcome[1]
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_the_task_keeps_its_environment(slow: Throttle, tmp_path: Path) -> None:
 
 def test_a_failing_task_reports_the_same_with_and_without_a_terminal(tmp_path: Path, slow: Throttle) -> None:
     options = {"name": f"{slow.host}/progress:absent", "store": str(tmp_path / "store")}
-    told = [watched_play(tmp_path, "image_pull", options, terminal=terminal) for terminal in (True, False)]
-    assert told[0].results["error"] == "not_found"
-    assert told[0].results == told[1].results
-    assert lines(told[0]) == lines(told[1]) == []
+    outcome = [watched_play(tmp_path, "image_pull", options, terminal=terminal) for terminal in (True, False)]
+    assert outcome[0].results["error"] == "not_found"
+    assert outcome[0].results == outcome[1].results
+    assert lines(outcome[0]) == lines(outcome[1]) == []
 
 
 def test_a_time_limit_ends_a_task_with_progress(slow: Throttle, tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ def test_a_first_pull_requests_each_blob_once_with_its_media_types(scene: Scene,
     wanted = [f"GET /v2/{scene.repository}/manifests/{target}" for target in ("1", mine.descriptor.digest)]
     wanted += [f"GET /v2/{scene.repository}/blobs/{blob.digest}" for blob in mine.manifest.blobs]
     assert sorted(recording.lines) == sorted(wanted)
-    assert all(noted.headers["Accept-Encoding"] == "identity" for noted in recording.requests)
+    assert all(recorded.headers["Accept-Encoding"] == "identity" for recorded in recording.requests)
 
 
 # Policies.
@@ -299,7 +299,7 @@ def test_the_newer_policy_keeps_the_image_with_a_warning_when_the_registry_is_un
 def test_the_newer_policy_keeps_the_image_when_the_registry_can_not_answer(scene: Scene, recording: Recorder, status: int) -> None:
     name = f"{recording.host}/{scene.repository}:1"
     make_image("kept", platform=HOST).put(Store(scene.store), name)
-    recording.intercept = lambda noted: status
+    recording.intercept = lambda recorded: status
     results = modules.run("image_pull", scene.options(name, pull_policy="newer", retries=1))
     assert not results["changed"]
     assert "was not compared" in json.dumps(results["warnings"])
@@ -310,7 +310,7 @@ def test_the_newer_policy_keeps_the_image_when_the_registry_can_not_answer(scene
 def test_the_newer_policy_reports_the_registrys_refusal_of_the_image(scene: Scene, recording: Recorder, status: int, error: str) -> None:
     name = f"{recording.host}/{scene.repository}:1"
     make_image("kept", platform=HOST).put(Store(scene.store), name)
-    recording.intercept = lambda noted: status
+    recording.intercept = lambda recorded: status
     assert modules.fail("image_pull", scene.options(name, pull_policy="newer", retries=1))["error"] == error
 
 
@@ -395,7 +395,7 @@ def test_an_absent_image_is_not_found_with_the_registrys_words(scene: Scene) -> 
     results = modules.fail("image_pull", scene.options(scene.name("nope")))
     assert results["error"] == "not_found"
     assert results["status"] == 404
-    assert any("MANIFEST_UNKNOWN" in told or "NAME_UNKNOWN" in told for told in results["registry_errors"])
+    assert any("MANIFEST_UNKNOWN" in outcome or "NAME_UNKNOWN" in outcome for outcome in results["registry_errors"])
     assert scene.name("nope") in results["msg"]
 
 

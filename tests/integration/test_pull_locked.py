@@ -131,11 +131,11 @@ def test_a_lock_file_of_the_controller_is_found_beside_the_playbook_and_pulled_i
     locking.lock()
     locking.move()
     options = {"lock_file": "images.lock", "store": locking.store}
-    foreseen = play(tmp_path, "image_pull", options, "--check")
-    assert foreseen["changed"]
+    predicted = play(tmp_path, "image_pull", options, "--check")
+    assert predicted["changed"]
     assert not os.path.exists(locking.store)
     done = play(tmp_path, "image_pull", options)
-    assert done == foreseen | {"images": done["images"]}
+    assert done == predicted | {"images": done["images"]}
     assert done["images"][0]["digest"] == str(first().root.digest)
     before = modules.snapshot(locking.store)
     again = play(tmp_path, "image_pull", {**options, "lock_file": str(locking.path), "name": locking.name()})

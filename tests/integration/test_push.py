@@ -93,7 +93,7 @@ def test_only_missing_blobs_are_sent_and_the_tag_is_last(anonymous: Registry, re
     some_blobs_there(anonymous, repository, Store(store))
     results = modules.run("image_push", {"name": NAME, "destination": f"{recording.host}/{repository}:1", "store": store})
     assert results["blobs_reused"] == 1
-    assert results["blobs_transferred"] == sum(noted.method == "POST" for noted in recording.requests) == 2
+    assert results["blobs_transferred"] == sum(recorded.method == "POST" for recorded in recording.requests) == 2
     assert recording.lines[-1] == f"PUT /v2/{repository}/manifests/1"
 
 
@@ -122,10 +122,10 @@ def test_blobs_are_mounted_from_the_repository_that_has_them(recording: Recorder
     second = other_repository_holds_it(registry, repository, Store(store))
     recording.requests.clear()
     modules.run("image_push", {"name": NAME, "destination": second, "store": store})
-    posts = [noted.path for noted in recording.requests if noted.method == "POST"]
+    posts = [recorded.path for recorded in recording.requests if recorded.method == "POST"]
     assert len(posts) == len(index().blobs)
     assert all("mount=sha256%3A" in path and path.endswith(f"from={quote(repository + '/first', safe='')}") for path in posts)
-    assert not any(noted.method in ("PUT", "PATCH") and "/blobs/" in noted.path for noted in recording.requests)
+    assert not any(recorded.method in ("PUT", "PATCH") and "/blobs/" in recorded.path for recorded in recording.requests)
 
 
 def test_one_task_sends_a_blob_to_one_repository_and_mounts_it_in_the_others(recording: Recorder, repository: str, store: str) -> None:
@@ -137,8 +137,8 @@ def test_one_task_sends_a_blob_to_one_repository_and_mounts_it_in_the_others(rec
     recording.requests.clear()
     done = modules.run("image_push", options)
     assert predicted == done
-    assert done["blobs_transferred"] == sum(noted.method == "PUT" and "/blobs/" in noted.path for noted in recording.requests) == 7
-    assert sum("mount=" in noted.path for noted in recording.requests) == 2
+    assert done["blobs_transferred"] == sum(recorded.method == "PUT" and "/blobs/" in recorded.path for recorded in recording.requests) == 7
+    assert sum("mount=" in recorded.path for recorded in recording.requests) == 2
 
 
 def test_a_name_in_the_store_gives_the_source_of_a_mount(anonymous: Registry, repository: str, store: str) -> None:
@@ -157,7 +157,7 @@ def test_recorded_locations_are_checked_at_the_registry(anonymous: Registry, rep
 def test_a_blob_whose_mount_is_declined_is_uploaded(anonymous: Registry, repository: str, store: str, recording: Recorder) -> None:
     registry = Registry(Path(store), int(recording.host.rpartition(":")[2]))
     second = other_repository_holds_it(registry, repository, Store(store))
-    recording.intercept = lambda noted: 403 if "mount=" in noted.path else None
+    recording.intercept = lambda recorded: 403 if "mount=" in recorded.path else None
     assert modules.run("image_push", {"name": NAME, "destination": second, "store": store})["changed"]
     assert anonymous.digest(f"{repository}/second", "1") == str(index().root.digest)
 
@@ -268,7 +268,7 @@ def test_a_killed_push_leaves_the_tag_and_can_be_repeated(anonymous: Registry, r
     make_image("large", 4, size=2_000_000).put(Store(store), NAME)
     options = {"name": NAME, "destination": f"{recording.host}/{repository}:1", "store": store}
     process = modules.start_module("image_push", options)
-    while process.poll() is None and not any(noted.method == "PUT" for noted in recording.requests):
+    while process.poll() is None and not any(recorded.method == "PUT" for recorded in recording.requests):
         pass
     process.kill()
     process.communicate()

@@ -129,9 +129,9 @@ def test_a_given_registry_and_image_are_used(tmp_path: Path, anonymous: Registry
     second = quickstart(tmp_path, **variables)
     assert second.status == 0, second.output
     assert second.recap["changed"] == 4  # the second name is added and removed, and so is the image
-    foreseen = quickstart(tmp_path, "--check", **variables)
-    assert foreseen.recap["changed"] == 1
-    assert foreseen.summary["push"] == foreseen.summary["pull"] == "unchanged, nothing moved"
+    predicted = quickstart(tmp_path, "--check", **variables)
+    assert predicted.recap["changed"] == 1
+    assert predicted.summary["push"] == predicted.summary["pull"] == "unchanged, nothing moved"
     for play in (first, second):
         rows = re.findall(r'^ +"(?:get|push|pull|load) .*"', play.output, re.MULTILINE)
         assert len(rows) == 4

@@ -66,8 +66,8 @@ def test_every_fence_is_found() -> None:
 
 def test_the_commands_of_dev_exist() -> None:
     known = re.findall(r"^  (\w+)\)$", (ROOT / "dev").read_text(), re.MULTILINE)
-    told = re.findall(r"\./dev (\w+)", TEXT)
-    assert set(told) == set(known)
+    commands = re.findall(r"\./dev (\w+)", TEXT)
+    assert set(commands) == set(known)
     assert SHELL[0].content == "./dev quickstart\n./dev test\n"
 
 

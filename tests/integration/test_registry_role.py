@@ -50,13 +50,13 @@ def test_check_mode_on_a_fresh_machine_predicts_a_registry_with_tls_and_users(tm
         "registry_users": [{"name": "one", "password": "a secret"}],
     }
     machine = fleet(tmp_path, {"fresh": variables})
-    foreseen = machine.run(tmp_path / "site.yml", "--check", "--diff")
-    assert foreseen.status == 0, foreseen.output
+    predicted = machine.run(tmp_path / "site.yml", "--check", "--diff")
+    assert predicted.status == 0, predicted.output
     assert not machine.store("fresh").exists()
     try:
         done = machine.run(tmp_path / "site.yml")
         assert done.status == 0, done.output
-        assert foreseen.count("changed", "fresh") == done.count("changed", "fresh")
+        assert predicted.count("changed", "fresh") == done.count("changed", "fresh")
         again = machine.run(tmp_path / "site.yml")
         assert (again.status, again.count("changed", "fresh")) == (0, 0), again.output
     finally:
@@ -126,10 +126,10 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
 
 def test_only_invalid_variables_are_named_and_nothing_is_written(tmp_path: Path) -> None:
     machines = fleet(tmp_path, {host: {"registry_port": free_port(), **variables} for host, (variables, _text) in BAD_VARIABLES.items()})
-    told = machines.run(tmp_path / "site.yml")
+    outcome = machines.run(tmp_path / "site.yml")
     for host, (_variables, text) in BAD_VARIABLES.items():
-        assert f'"msg": "{text}"' in told.failure(host)
-        assert told.count("changed", host) == 0
+        assert f'"msg": "{text}"' in outcome.failure(host)
+        assert outcome.count("changed", host) == 0
         assert not machines.store(host).exists()
 
 

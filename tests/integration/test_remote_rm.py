@@ -16,7 +16,7 @@ import pytest
 
 from tests.support import modules
 from tests.support.images import make_image, make_index
-from tests.support.recorder import Noted, Recorder
+from tests.support.recorder import RecordedRequest, Recorder
 from tests.support.registry import PASSWORD, USER, Registry, free_port, running_registry
 
 IMAGE = make_image("removed", 1)
@@ -103,9 +103,9 @@ def deleting_single_tags(registry: Registry, repository: str) -> Recorder:
     """Run a registry that deletes single tags as the specification says: a proxy that moves the tag's file away, since the registry behind it can't."""
     tags_folder = registry.folder / "data/docker/registry/v2/repositories" / repository / "_manifests/tags"
 
-    def delete(noted: Noted) -> int | None:
-        tag = re.fullmatch(r"/v2/.*/manifests/([^:]+)", noted.path)
-        if noted.method != "DELETE" or tag is None:
+    def delete(recorded: RecordedRequest) -> int | None:
+        tag = re.fullmatch(r"/v2/.*/manifests/([^:]+)", recorded.path)
+        if recorded.method != "DELETE" or tag is None:
             return None
         folder = tags_folder / tag[1]
         if not folder.exists():

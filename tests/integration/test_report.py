@@ -66,9 +66,9 @@ def changed(result: subprocess.CompletedProcess[str]) -> int:
 
 
 def test_a_report_is_predicted_and_written_once_although_hosts_fail(fleet: Fleet) -> None:
-    foreseen = fleet.report("--check")
-    assert changed(foreseen) == 1
-    assert f"after: {fleet.path}" in foreseen.stdout
+    predicted = fleet.report("--check")
+    assert changed(predicted) == 1
+    assert f"after: {fleet.path}" in predicted.stdout
     assert not fleet.path.exists()
 
     assert changed(fleet.report()) == 1
@@ -104,12 +104,12 @@ def test_hosts_are_compared_with_a_lock_file_beside_the_playbook_or_anywhere(fle
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_invalid_values_are_refused_and_nothing_is_written(fleet: Fleet, variables: dict[str, str], told: str) -> None:
+def test_invalid_values_are_refused_and_nothing_is_written(fleet: Fleet, variables: dict[str, str], outcome: str) -> None:
     given = {key: str(fleet.folder / value) if value == "hosts.json" else value for key, value in variables.items()}
     result = fleet.report(**given)
     assert result.returncode != 0
     output = " ".join((result.stdout + result.stderr).split())
-    assert re.search(told, output)
+    assert re.search(outcome, output)
     assert "caused by" not in output
     assert ("Read the images of the store" in output) == ("absent/page.html" in variables.values())
     assert not fleet.path.exists()

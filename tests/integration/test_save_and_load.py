@@ -462,17 +462,17 @@ def test_a_load_that_meets_a_bad_blob_loads_nothing_at_all(archive: Path, tmp_pa
 
 
 def test_info_about_an_archive_equals_info_about_the_store_after_loading_it(archive: Path, filled: str) -> None:
-    told = modules.run("image_info", {"archive": str(archive), "store": "/nowhere"})["images"]
-    assert told == modules.run("image_info", {"store": filled})["images"]
+    outcome = modules.run("image_info", {"archive": str(archive), "store": "/nowhere"})["images"]
+    assert outcome == modules.run("image_info", {"store": filled})["images"]
     (row,) = modules.run("image_info", {"archive": str(archive), "name": [APP], "store": "/nowhere"})["images"]
-    assert row == told[0]
+    assert row == outcome[0]
     assert not modules.run("image_info", {"archive": str(archive), "name": ["absent:1"]})["images"][0]["present"]
 
 
 def test_history_is_read_from_an_archive(archive: Path, filled: str) -> None:
-    told = modules.run("image_history_info", {"archive": str(archive), "name": APP, "platform": [OTHER]})
+    outcome = modules.run("image_history_info", {"archive": str(archive), "name": APP, "platform": [OTHER]})
     stored = modules.run("image_history_info", {"store": filled, "name": APP, "platform": [OTHER]})
-    assert (told["name"], told["digest"], told["history"]) == (stored["name"], stored["digest"], stored["history"])
+    assert (outcome["name"], outcome["digest"], outcome["history"]) == (stored["name"], stored["digest"], stored["history"])
     assert modules.fail("image_history_info", {"archive": str(archive), "name": "absent:1"})["error"] == "not_found"
 
 

@@ -39,7 +39,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
 
 
 @pytest.fixture
-def noted(catalog: Registry) -> t.Iterator[Recorder]:
+def recorded(catalog: Registry) -> t.Iterator[Recorder]:
     with Recorder(catalog.host).running() as running:
         yield running
 
@@ -55,18 +55,18 @@ def search(host: str, term: str, **options: t.Any) -> modules.Results:
 # Catalogs.
 
 
-def test_a_catalog_is_read_page_after_page(catalog: Registry, noted: Recorder) -> None:
-    found = search(noted.host, "repository-1", limit=1000)
-    assert names(found) == [f"{noted.host}/many/repository-1{number:02}" for number in range(49)]
+def test_a_catalog_is_read_page_after_page(catalog: Registry, recorded: Recorder) -> None:
+    found = search(recorded.host, "repository-1", limit=1000)
+    assert names(found) == [f"{recorded.host}/many/repository-1{number:02}" for number in range(49)]
     assert all(one[key] is None for one in found["results"] for key in ("description", "stars", "official", "automated"))
     assert "store" not in found
     assert not found["changed"]
-    assert noted.lines == ["GET /v2/_catalog?n=1000", "GET /v2/_catalog", "GET /v2/_catalog?last=many%2Frepository-099&n=100"]
+    assert recorded.lines == ["GET /v2/_catalog?n=1000", "GET /v2/_catalog", "GET /v2/_catalog?last=many%2Frepository-099&n=100"]
 
 
-def test_no_page_is_asked_for_when_enough_is_found(noted: Recorder) -> None:
-    assert len(names(search(noted.host, "many/", limit=3))) == 3
-    assert [line for line in noted.lines if "last=" in line] == []
+def test_no_page_is_asked_for_when_enough_is_found(recorded: Recorder) -> None:
+    assert len(names(search(recorded.host, "many/", limit=3))) == 3
+    assert [line for line in recorded.lines if "last=" in line] == []
 
 
 def test_the_term_is_found_in_any_case_and_an_empty_one_finds_all(catalog: Registry) -> None:
@@ -85,17 +85,17 @@ def test_check_mode_returns_the_same(catalog: Registry) -> None:
 
 def tags(catalog: Registry, **options: t.Any) -> list[str]:
     results = search(catalog.host, "team/app", list_tags=True, **options)["results"]
-    told: list[str] = results[0]["tags"]
-    return told
+    listed: list[str] = results[0]["tags"]
+    return listed
 
 
 def test_all_tags_are_listed_as_another_client_lists_them(catalog: Registry) -> None:
     needed("skopeo")
-    told = tags(catalog)
-    assert len(told) == len(VERSIONS) + 120
+    listed = tags(catalog)
+    assert len(listed) == len(VERSIONS) + 120
     command = ["skopeo", "list-tags", "--tls-verify=false", f"docker://{catalog.host}/team/app"]
     others = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)["Tags"]
-    assert told == sorted(others)
+    assert listed == sorted(others)
 
 
 @pytest.mark.parametrize(
@@ -222,12 +222,12 @@ def test_a_registry_without_a_catalog_lists_the_repository_of_that_name(catalog:
             assert "catalog" in results["msg"]
 
 
-def test_an_exactly_named_repository_is_queried_directly(noted: Recorder) -> None:
-    found = search(noted.host, "team/app", exact=True, list_tags=True, tag_versions="<2", newest=1)["results"]
-    assert [(one["name"], one["tags"]) for one in found] == [(f"{noted.host}/team/app", ["1.26"])]
-    assert {request.path.partition("?")[0] for request in noted.requests} <= {"/v2/", "/v2/team/app/tags/list"}
-    assert search(noted.host, "team/ap", exact=True, list_tags=True)["results"] == []
-    assert "tags" not in search(noted.host, "team/app", exact=True)["results"][0]
+def test_an_exactly_named_repository_is_queried_directly(recorded: Recorder) -> None:
+    found = search(recorded.host, "team/app", exact=True, list_tags=True, tag_versions="<2", newest=1)["results"]
+    assert [(one["name"], one["tags"]) for one in found] == [(f"{recorded.host}/team/app", ["1.26"])]
+    assert {request.path.partition("?")[0] for request in recorded.requests} <= {"/v2/", "/v2/team/app/tags/list"}
+    assert search(recorded.host, "team/ap", exact=True, list_tags=True)["results"] == []
+    assert "tags" not in search(recorded.host, "team/app", exact=True)["results"][0]
 
 
 @pytest.mark.parametrize("wrong", [{}, {"username": USER, "password": "planted-Secret"}])

@@ -90,12 +90,12 @@ def test_an_unchanged_tag_costs_one_refusal_one_token_and_one_head(place: Place,
 def test_one_token_is_used_for_a_whole_repository(place: Place, store: str) -> None:
     modules.run("image_pull", pull(place, store))
     assert len(place.tokens.requests) == 1
-    assert len({noted.headers.get("Authorization") for noted in place.recorder.requests}) == 2  # none, then the token
+    assert len({recorded.headers.get("Authorization") for recorded in place.recorder.requests}) == 2  # none, then the token
 
 
 def test_a_password_goes_to_the_token_server_and_never_to_the_registry(place: Place, store: str) -> None:
     modules.run("image_pull", {**pull(place, store, "private/app"), "registries": [place.entry(**LOGIN)]})
-    sent = [noted.headers.get("Authorization", "") for noted in place.recorder.requests]
+    sent = [recorded.headers.get("Authorization", "") for recorded in place.recorder.requests]
     assert all(value == "" or value.startswith("Bearer ") for value in sent)
     assert not any(base64.b64encode(PASSWORD.encode()).decode()[:12] in value for value in sent)
 
@@ -182,7 +182,7 @@ def test_registries_of_one_task_get_their_own_credentials_alone(place: Place, an
     with Recorder(anonymous.host).running() as other:
         names = [f"{place.recorder.host}/private/app:1", f"{other.host}/tokens/other:1"]
         modules.run("image_pull", {"store": store, "name": names, "registries": [place.entry(**LOGIN)]})
-        assert not any("Authorization" in noted.headers for noted in other.requests)
+        assert not any("Authorization" in recorded.headers for recorded in other.requests)
 
 
 def test_an_auth_file_works_for_tokens_too(place: Place, tmp_path: Path, store: str) -> None:
@@ -223,11 +223,11 @@ def test_the_tags_of_a_public_repository_are_listed_although_the_catalog_is_not(
 def test_a_mount_requests_permission_to_read_the_source(place: Place, tmp_path: Path) -> None:
     done = publish(place, tmp_path, IMAGE, "private/app", destination=f"{place.recorder.host}/private/second:1")
     assert (done["bytes_transferred"], done["changed"]) == (0, True)
-    assert not any(noted.method in ("PUT", "PATCH") and "/blobs/" in noted.path for noted in place.recorder.requests)
+    assert not any(recorded.method in ("PUT", "PATCH") and "/blobs/" in recorded.path for recorded in place.recorder.requests)
 
 
 def test_a_copy_within_a_registry_requests_permission_to_read_the_source(place: Place) -> None:
     images = [{"src": f"{place.recorder.host}/private/app:1", "dest": f"{place.recorder.host}/private/copy:1"}]
     done = modules.check_do_again("image_copy", {"images": images, "registries": [place.entry(**LOGIN)]}, place="/nonexistent")
     assert done["bytes_transferred"] == 0
-    assert not any(noted.method in ("PUT", "PATCH") and "/blobs/" in noted.path for noted in place.recorder.requests)
+    assert not any(recorded.method in ("PUT", "PATCH") and "/blobs/" in recorded.path for recorded in place.recorder.requests)

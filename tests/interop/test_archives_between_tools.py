@@ -37,11 +37,11 @@ ONE = "docker.io/library/one:1"
 TWO = "localhost/tools/two:2"
 AGAIN = "quay.io/team/again:3"
 
-Asked = t.Callable[[str], Engine]
+Request = t.Callable[[str], Engine]
 
 
 @pytest.fixture
-def engine(request: pytest.FixtureRequest) -> Asked:
+def engine(request: pytest.FixtureRequest) -> Request:
     """Return the engine with the name of its fixture."""
     return lambda name: t.cast(Engine, request.getfixturevalue(name))
 
@@ -132,7 +132,7 @@ def give(engine: Engine, writer: Writer, folder: Path, *names: str) -> None:
 
 class TestWhatTheyWriteIsLoaded:
     @pytest.mark.parametrize("writer", WRITERS, ids=written_by)
-    def test_an_archive_of_one_image(self, engine: Asked, sources: dict[str, Image], store: str, tmp_path: Path, writer: Writer) -> None:
+    def test_an_archive_of_one_image(self, engine: Request, sources: dict[str, Image], store: str, tmp_path: Path, writer: Writer) -> None:
         tool = engine(writer.engine)
         give(tool, writer, tmp_path, ONE)
         tool.save([ONE], tmp_path / "saved.tar", writer.form)
@@ -148,7 +148,7 @@ class TestWhatTheyWriteIsLoaded:
 
     @pytest.mark.parametrize("writer", SEVERAL, ids=written_by)
     def test_an_archive_of_several_images_and_names(
-        self, engine: Asked, sources: dict[str, Image], store: str, tmp_path: Path, writer: Writer
+        self, engine: Request, sources: dict[str, Image], store: str, tmp_path: Path, writer: Writer
     ) -> None:
         tool = engine(writer.engine)
         give(tool, writer, tmp_path, ONE, TWO)
@@ -168,7 +168,7 @@ class TestWhatTheyWriteIsLoaded:
 
     @pytest.mark.parametrize("writer", SEVERAL, ids=written_by)
     def test_one_image_of_several_is_loaded_alone_and_under_another_name(
-        self, engine: Asked, sources: dict[str, Image], store: str, tmp_path: Path, writer: Writer
+        self, engine: Request, sources: dict[str, Image], store: str, tmp_path: Path, writer: Writer
     ) -> None:
         tool = engine(writer.engine)
         give(tool, writer, tmp_path, ONE, TWO)
@@ -180,7 +180,7 @@ class TestWhatTheyWriteIsLoaded:
         "writer", [Writer("docker", given="docker-archive"), Writer("podman", "docker-archive"), Writer("podman", "oci-archive")], ids=written_by
     )
     def test_an_image_that_was_saved_by_its_id_has_no_name(
-        self, engine: Asked, sources: dict[str, Image], store: str, tmp_path: Path, writer: Writer
+        self, engine: Request, sources: dict[str, Image], store: str, tmp_path: Path, writer: Writer
     ) -> None:
         tool = engine(writer.engine)
         give(tool, writer, tmp_path, ONE)
@@ -197,7 +197,7 @@ class TestWhatTheyWriteIsLoaded:
     @pytest.mark.parametrize("writer", [Writer("docker", given="docker-archive"), Writer("skopeo", "oci-archive")], ids=written_by)
     def test_a_compressed_archive(
         self,
-        engine: Asked,
+        engine: Request,
         sources: dict[str, Image],
         store: str,
         tmp_path: Path,
@@ -216,7 +216,7 @@ class TestWhatTheyWriteIsLoaded:
         }
 
     @pytest.mark.parametrize("name", ["docker_on_containerd", "containerd"])
-    def test_an_index_keeps_its_digest(self, engine: Asked, store: str, tmp_path: Path, name: str) -> None:
+    def test_an_index_keeps_its_digest(self, engine: Request, store: str, tmp_path: Path, name: str) -> None:
         index = runnable_index("index", OTHER)
         in_store(tmp_path / "sources", {ONE: index})
         engines.Skopeo.copy(f"oci:{tmp_path}/sources:{ONE}", f"oci-archive:{tmp_path}/given.tar:{ONE}", "--all")
@@ -270,7 +270,7 @@ class TestWhatTheyWriteIsLoaded:
             assert {name: row["image_id"] for name, row in rows.items()} == {ONE: config_of(sources[ONE])}, tool
 
     @pytest.mark.parametrize("name", ["docker", "buildah"])
-    def test_an_image_that_the_tool_built_itself(self, engine: Asked, store: str, tmp_path: Path, name: str, podman: engines.Podman) -> None:
+    def test_an_image_that_the_tool_built_itself(self, engine: Request, store: str, tmp_path: Path, name: str, podman: engines.Podman) -> None:
         """Its config has fields that are in no specification, and history steps without a layer."""
         tool = engine(name)
         context = tmp_path / "context"
@@ -292,7 +292,7 @@ class TestWhatTheyWriteIsLoaded:
             reader.clear()
             reader.load(saved, "oci-archive", [ONE])
             assert reader.image_id(ONE) == row["image_id"]
-            assert reader.proves(ONE, "one")
+            assert reader.runs_with(ONE, "one")
 
 
 # Archives of Longshore.
@@ -365,7 +365,7 @@ class Reader(t.NamedTuple):
     """An engine, and the archive form that it must be given, if any."""
 
     engine: str
-    told: str = ""
+    outcome: str = ""
 
     def refuses(self, form: str, case: str) -> bool:
         if self.engine == "docker":
@@ -373,14 +373,14 @@ class Reader(t.NamedTuple):
         if self.engine == "podman":
             return form == "oci-archive" and len(cases()[case].images) > 1  # "more than one image in oci, choose an image"
         # skopeo's library does not find a Docker manifest by its name in an OCI layout: "matches unsupported manifest MIME types".
-        return self.told == "oci-archive" and case == OF_DOCKER
+        return self.outcome == "oci-archive" and case == OF_DOCKER
 
     def digests(self, form: str, case: str, name: str) -> set[str] | None:
         """Return the expected digests of the image in the engine, or None if the engine computes a new one because it reads manifest.json."""
         images = cases()[case]
         if self.engine == "docker":
             return set()  # it keeps digests only of pulled images
-        reads_docker = self.told == "docker-archive" or form == "docker-archive"
+        reads_docker = self.outcome == "docker-archive" or form == "docker-archive"
         if reads_docker or (self == Reader("podman") and len(images.images) > 1):
             return None
         if case == UNLISTED:
@@ -388,7 +388,7 @@ class Reader(t.NamedTuple):
         if self.engine == "podman":
             return images.digests(name)
         # buildah and skopeo select the host's image of an index.
-        return {images.manifest(name) if self.told else str(images.images[name][0].root.digest)}
+        return {images.manifest(name) if self.outcome else str(images.images[name][0].root.digest)}
 
 
 READERS = (
@@ -439,42 +439,42 @@ def check(engine: Engine, reader: Reader, form: str, case: str) -> None:
             assert engine.digests(name) == digests
         else:
             assert not engine.digests(name) & wanted.digests(name)
-        assert not engine.runs or engine.proves(name, text)
+        assert not engine.runs or engine.runs_with(name, text)
 
 
 ROWS = [(reader, "universal", case) for reader in READERS for case in cases()]
-ROWS += [(reader, form, case) for reader in READERS for form in ("docker-archive", "oci-archive") if reader.told in ("", form) for case in FEW]
+ROWS += [(reader, form, case) for reader in READERS for form in ("docker-archive", "oci-archive") if reader.outcome in ("", form) for case in FEW]
 
 
 @pytest.mark.parametrize(("reader", "form", "case"), ROWS, ids=[f"{' '.join(filter(None, row[0]))} < {row[1]} of {row[2]}" for row in ROWS])
-def test_our_archives_are_loaded_with_names_ids_and_digests_and_run(engine: Asked, saved: Saved, reader: Reader, form: str, case: str) -> None:
+def test_our_archives_are_loaded_with_names_ids_and_digests_and_run(engine: Request, saved: Saved, reader: Reader, form: str, case: str) -> None:
     tool = engine(reader.engine)
     archive = saved(case, form)
     names = list(cases()[case].images)
     if reader.refuses(form, case):
         with pytest.raises(Refused):
-            tool.load(archive, reader.told, names)
+            tool.load(archive, reader.outcome, names)
         return
-    tool.load(archive, reader.told, names)
+    tool.load(archive, reader.outcome, names)
     check(tool, reader, form, case)
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: " ".join(filter(None, reader)))
-def test_all_engines_but_ctr_load_a_compressed_archive(engine: Asked, saved: Saved, reader: Reader, compression: str) -> None:
+def test_all_engines_but_ctr_load_a_compressed_archive(engine: Request, saved: Saved, reader: Reader, compression: str) -> None:
     tool = engine(reader.engine)
     archive = saved("two manifests", "universal", compression)
     if reader.engine == "containerd":
         with pytest.raises(Refused, match="invalid tar header"):
             tool.load(archive)
         return
-    tool.load(archive, reader.told, [ONE, TWO])
+    tool.load(archive, reader.outcome, [ONE, TWO])
     check(tool, reader, "universal", "two manifests")
 
 
 @pytest.mark.parametrize("case", ["a whole index", "a sparse index", UNLISTED, "two manifests"])
 @pytest.mark.parametrize("name", ["docker_on_containerd", "containerd"])
-def test_containerd_has_all_content_unchanged_afterwards(engine: Asked, saved: Saved, name: str, case: str) -> None:
+def test_containerd_has_all_content_unchanged_afterwards(engine: Request, saved: Saved, name: str, case: str) -> None:
     tool = engine(name)
     tool.load(saved(case, "universal"))
     containerd = tool.containerd if isinstance(tool, engines.DockerOnContainerd) else tool
@@ -499,18 +499,18 @@ class TestAnImageThatIsNamedByItsDigest:
         return tmp_path / "saved.tar"
 
     @pytest.mark.parametrize("reader", ["docker_on_containerd", "containerd", "podman", "buildah", "skopeo"])
-    def test_engines_with_digests_have_it_under_this_name(self, engine: Asked, archive: Path, name: str, reader: str) -> None:
+    def test_engines_with_digests_have_it_under_this_name(self, engine: Request, archive: Path, name: str, reader: str) -> None:
         tool = engine(reader)
         tool.load(archive, "oci-archive", [name])
         assert tool.names() == {name}
         assert tool.image_id(name) == config_of(runnable_image("one"))
         assert tool.digests(name) == {str(runnable_image("one").root.digest)}
-        assert not tool.runs or tool.proves(name, "one")
+        assert not tool.runs or tool.runs_with(name, "one")
 
     def test_docker_with_the_classic_store_has_it_by_its_id(self, docker: engines.Docker, archive: Path) -> None:
         docker.load(archive)
         assert docker.names() == set()
-        assert docker.proves(config_of(runnable_image("one")), "one")
+        assert docker.runs_with(config_of(runnable_image("one")), "one")
 
     def test_we_load_it_by_this_name(self, archive: Path, store: str, name: str) -> None:
         assert set(load(store, archive)) == {name}
@@ -519,12 +519,12 @@ class TestAnImageThatIsNamedByItsDigest:
 class TestAFolder:
     @pytest.mark.parametrize("case", [case for case in cases() if case != OF_DOCKER])
     @pytest.mark.parametrize("reader", ["skopeo", "podman", "buildah"])
-    def test_skopeo_podman_and_buildah_read_it_by_name(self, engine: Asked, saved: Saved, reader: str, case: str) -> None:
+    def test_skopeo_podman_and_buildah_read_it_by_name(self, engine: Request, saved: Saved, reader: str, case: str) -> None:
         tool = engine(reader)
         tool.load(saved(case, "oci-dir"), "oci", list(cases()[case].images))
-        told = Reader(reader, "oci-archive")
+        outcome = Reader(reader, "oci-archive")
         assert tool.names() == set(cases()[case].images)
-        check(tool, told, "oci-dir", case)
+        check(tool, outcome, "oci-dir", case)
 
     def test_podman_loads_it_without_its_name(self, saved: Saved, podman: engines.Podman) -> None:
         """`podman load` does the same with folders of skopeo, since it is for files. `podman pull oci:FOLDER:NAME` keeps the name."""

@@ -16,49 +16,49 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import HostCredentials
 from tests.support.programmable.doors import PasswordDoor
-from tests.support.programmable.server import Answer, Asked, Server
+from tests.support.programmable.server import Answer, Request, Server
 from tests.support.registry import needed
 
 ENTRY = {"auth": base64.b64encode(b"me:secret").decode()}
 LOGIN = ("me", "secret")
 
 
-def skopeos_login(auth_file: Path, server: Server, seen: list[Asked]) -> tuple[str, str] | None:
+def skopeos_login(auth_file: Path, server: Server, seen: list[Request]) -> tuple[str, str] | None:
     """Return the user with whom skopeo logs in at a registry that refuses everybody."""
     needed("skopeo")
     words = ["skopeo", "inspect", "--tls-verify=false", "--authfile", str(auth_file), f"docker://{server.host}/team/app:1"]
     subprocess.run(words, check=False, capture_output=True, timeout=60)
-    sent = [asked.headers["Authorization"] for asked in seen if "Authorization" in asked.headers]
+    sent = [request.headers["Authorization"] for request in seen if "Authorization" in request.headers]
     username, _colon, password = base64.b64decode(sent[-1].partition(" ")[2]).decode().partition(":") if sent else ("", "", "")
     return (username, password) if username else None
 
 
-def dockers_login(auth_file: Path, server: Server, seen: list[Asked]) -> tuple[str, str] | None:
+def dockers_login(auth_file: Path, server: Server, seen: list[Request]) -> tuple[str, str] | None:
     """Return the user that docker's client sends to its daemon."""
     needed("docker")
     (auth_file.parent / "config.json").write_bytes(auth_file.read_bytes())
     words = ["docker", "--config", str(auth_file.parent), "-H", f"tcp://{server.host}", "pull", f"{server.host}/team/app:1"]
     subprocess.run(words, check=False, capture_output=True, timeout=60)
-    sent = [asked.headers["X-Registry-Auth"] for asked in seen if "X-Registry-Auth" in asked.headers]
+    sent = [request.headers["X-Registry-Auth"] for request in seen if "X-Registry-Auth" in request.headers]
     login = json.loads(base64.urlsafe_b64decode(sent[-1])) if sent else {}
     return (login["username"], login["password"]) if login.get("password") else None
 
 
 @pytest.fixture
-def seen() -> list[Asked]:
+def seen() -> list[Request]:
     return []
 
 
 @pytest.fixture
-def server(seen: list[Asked]) -> t.Iterator[Server]:
+def server(seen: list[Request]) -> t.Iterator[Server]:
     """Run a server that is a registry that refuses everybody, and a daemon without images."""
     door = PasswordDoor({})
 
-    def answer(asked: Asked) -> Answer:
-        seen.append(asked)
-        if asked.path.endswith("/_ping"):
+    def answer(request: Request) -> Answer:
+        seen.append(request)
+        if request.path.endswith("/_ping"):
             return Answer(200, (("Api-Version", "1.41"),))
-        return (door.stops(asked, None) if asked.path.startswith("/v2/") else None) or Answer(404, (), b"{}")
+        return (door.stops(request, None) if request.path.startswith("/v2/") else None) or Answer(404, (), b"{}")
 
     with Server(answer) as running:
         yield running
@@ -81,7 +81,7 @@ CASES: list[tuple[str, tuple[str, str] | None]] = [
 @pytest.mark.parametrize(("key", "login"), CASES)
 @pytest.mark.parametrize("client", [skopeos_login, dockers_login])
 def test_a_key_selects_the_same_registry(
-    tmp_path: Path, server: Server, seen: list[Asked], key: str, login: tuple[str, str] | None, client: t.Callable[..., tuple[str, str] | None]
+    tmp_path: Path, server: Server, seen: list[Request], key: str, login: tuple[str, str] | None, client: t.Callable[..., tuple[str, str] | None]
 ) -> None:
     path = tmp_path / "auth.json"
     path.write_text(json.dumps({"auths": {key.replace("HOST", server.host): ENTRY}}))
@@ -102,7 +102,7 @@ def test_a_key_selects_the_same_registry(
     ],
 )
 def test_keys_that_only_docker_reads_mean_the_same(
-    tmp_path: Path, server: Server, seen: list[Asked], text: str, login: tuple[str, str] | None
+    tmp_path: Path, server: Server, seen: list[Request], text: str, login: tuple[str, str] | None
 ) -> None:
     path = tmp_path / "auth.json"
     path.write_text(text.replace("HOST", server.host).replace("AUTH", ENTRY["auth"]))

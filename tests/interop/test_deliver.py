@@ -133,7 +133,7 @@ class TestWhatAnEngineHasAfterwards:
         put(store, {name: image})
         assert target.deliver(store, name)["changed"]
         assert target.engine.names() == ({name} if target.keeps_digests else set())
-        assert target.engine.proves(name if target.keeps_digests else config_of(image), "one")
+        assert target.engine.runs_with(name if target.keeps_digests else config_of(image), "one")
         assert not target.deliver(store, name)["changed"]
 
     @on_all
@@ -177,10 +177,10 @@ class TestOnlyWhatAnEngineLacksIsSent:
         put(store, {TWO: two, INDEX: upside_down})
         options = {"store": store, "engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
         assert modules.run("image_deliver", {**options, "name": [TWO]})["bytes_transferred"] == sizes(*own_blobs(two))
-        assert docker.proves(TWO, "two")
+        assert docker.runs_with(TWO, "two")
         # To Docker the same layers in another order are different layers.
         assert modules.run("image_deliver", {**options, "name": [INDEX]})["bytes_transferred"] == sizes(*upside_down.blobs)
-        assert docker.proves(INDEX, "three")
+        assert docker.runs_with(INDEX, "three")
 
     def test_podman_reuses_a_layer_from_elsewhere(self, podman: engines.Podman, store: str, tmp_path: Path) -> None:
         """It has the common layer uncompressed, from a docker-archive, and then gets an image whose manifest names the compressed layer."""
@@ -192,7 +192,7 @@ class TestOnlyWhatAnEngineLacksIsSent:
             options = {"store": store, "engine": "podman", "podman_host": f"unix://{path}"}
             assert modules.run("image_deliver", {**options, "name": [TWO]})["bytes_transferred"] == sizes(*two.blobs)
             assert modules.run("image_deliver", {**options, "name": [INDEX]})["bytes_transferred"] == sizes(*own_blobs(three))
-        assert podman.proves(INDEX, "three")
+        assert podman.runs_with(INDEX, "three")
 
     @pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman_service"], indirect=True)
     def test_an_engine_that_loses_a_layer_during_the_run_gets_the_whole_image(self, target: Target, store: str) -> None:
@@ -220,10 +220,10 @@ class TestOnlyWhatAnEngineLacksIsSent:
         put(store, {ONE: one})
         options = {"store": store, "name": [ONE], "engine": "docker", "docker_host": f"unix://{docker_on_containerd.folder}/docker.sock"}
         modules.run("image_deliver", options)
-        docker_on_containerd.containerd.lose(str(one.layers[0].digest))
+        docker_on_containerd.containerd.delete_blob(str(one.layers[0].digest))
         assert modules.run("image_deliver", options)["bytes_transferred"] == sizes(*one.blobs)
         assert docker_on_containerd.containerd.content() >= {str(digest) for digest in one.digests}
-        assert docker_on_containerd.proves(ONE, "one")
+        assert docker_on_containerd.runs_with(ONE, "one")
 
     def test_each_namespace_of_containerd_has_its_own_blobs(self, containerd: engines.Containerd, store: str) -> None:
         one = runnable_image("one")
@@ -233,7 +233,7 @@ class TestOnlyWhatAnEngineLacksIsSent:
             options = {"store": store, "name": [ONE], "engine": "containerd", "containerd_address": f"{there.folder}/c.sock"}
             done = modules.run("image_deliver", {**options, "containerd_namespace": namespace})
             assert done["bytes_transferred"] == sizes(*one.blobs)
-            assert there.proves(ONE, "one")
+            assert there.runs_with(ONE, "one")
             there.clear()
 
 
@@ -344,7 +344,7 @@ class TestFailures:
         assert containerd.names() == {ONE}
         options = {"store": store, "name": [ONE], "engine": "containerd", "containerd_address": f"{containerd.folder}/c.sock"}
         assert modules.run("image_deliver", options)["changed"]
-        assert containerd.proves(ONE, "one")
+        assert containerd.runs_with(ONE, "one")
         assert not modules.run("image_deliver", options)["changed"]
 
 
@@ -369,15 +369,15 @@ class TestHowAnEngineIsReached:
             plain = {"store": store, "name": [ONE], "engine": "docker", "docker_host": f"tcp://{host}"}
             whole = {**plain, "docker_ca_path": str(tmp_path / "ca.pem")}
             whole.update(docker_client_cert=str(tmp_path / "server.pem"), docker_client_key=str(tmp_path / "server.key"))
-            for lacking in (plain, {**plain, "docker_tls": True}, {**plain, "docker_ca_path": str(tmp_path / "ca.pem")}):
-                assert modules.fail("image_deliver", lacking)["error"] == "engine_error"
+            for missing in (plain, {**plain, "docker_tls": True}, {**plain, "docker_ca_path": str(tmp_path / "ca.pem")}):
+                assert modules.fail("image_deliver", missing)["error"] == "engine_error"
             assert "certificate" in modules.fail("image_deliver", {**plain, "docker_tls": True})["msg"]
             assert modules.run("image_deliver", whole)["changed"]
             (tmp_path / "server.pem").rename(tmp_path / "cert.pem")
             (tmp_path / "server.key").rename(tmp_path / "key.pem")
             env = {"DOCKER_HOST": f"tcp://{host}", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
             assert not modules.run("image_deliver", {"store": store, "name": [ONE], "engine": "docker"}, env=env)["changed"]
-        assert docker.proves(ONE, "one")
+        assert docker.runs_with(ONE, "one")
 
     def test_podman_behind_the_socket_of_docker_is_detected(self, podman: engines.Podman, store: str) -> None:
         one, two = runnable_image("one"), runnable_image("two")
@@ -386,7 +386,7 @@ class TestHowAnEngineIsReached:
             done = modules.run("image_deliver", {"store": store, "name": [ONE, TWO]}, env={"DOCKER_HOST": f"unix://{path}"})
         assert [row["engine"] for row in done["images"]] == ["podman", "podman"]
         assert podman.digests(TWO) == {str(two.root.digest)}
-        assert podman.proves(TWO, "two")
+        assert podman.runs_with(TWO, "two")
 
 
 @pytest.mark.parametrize("python", interpreters())

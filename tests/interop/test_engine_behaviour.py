@@ -29,11 +29,11 @@ ONE = "docker.io/library/one:1"
 TWO = "localhost/tools/two:2"
 ENGINES = ("docker", "docker_on_containerd", "containerd", "podman", "buildah", "skopeo")
 
-Asked = t.Callable[[str], Engine]
+Request = t.Callable[[str], Engine]
 
 
 @pytest.fixture
-def engine(request: pytest.FixtureRequest) -> Asked:
+def engine(request: pytest.FixtureRequest) -> Request:
     """Return the engine with the name of its fixture."""
     return lambda name: t.cast(Engine, request.getfixturevalue(name))
 
@@ -103,15 +103,15 @@ def accepts(engine: Engine, archive: Path, form: str, *names: str) -> bool:
 
 @pytest.mark.parametrize("name", ENGINES)
 class TestEveryEngine:
-    def test_it_loads_a_docker_archive_of_skopeo_with_name_and_id_and_runs_it(self, engine: Asked, archives: Archives, name: str) -> None:
+    def test_it_loads_a_docker_archive_of_skopeo_with_name_and_id_and_runs_it(self, engine: Request, archives: Archives, name: str) -> None:
         there = engine(name)
         assert there.names() == set()
         there.load(archives.of(ONE, "docker-archive"), "docker-archive", [ONE])
         assert there.names() == {ONE}
         assert there.image_id(ONE) == config_of(archives.one)
-        assert not there.runs or there.proves(ONE, "one")
+        assert not there.runs or there.runs_with(ONE, "one")
 
-    def test_it_keeps_loaded_images_until_they_are_removed(self, engine: Asked, archives: Archives, name: str) -> None:
+    def test_it_keeps_loaded_images_until_they_are_removed(self, engine: Request, archives: Archives, name: str) -> None:
         there = engine(name)
         for image in (ONE, TWO):
             there.load(archives.of(image, "docker-archive"), "docker-archive", [image])
@@ -119,11 +119,11 @@ class TestEveryEngine:
         assert (there.image_id(ONE), there.image_id(TWO)) == (config_of(archives.one), config_of(archives.two))
         there.remove(ONE)
         assert there.names() == {TWO}
-        assert not there.runs or there.proves(TWO, "two")
+        assert not there.runs or there.runs_with(TWO, "two")
         there.clear()
         assert there.names() == set()
 
-    def test_every_other_engine_loads_its_archives(self, engine: Asked, archives: Archives, name: str, tmp_path: Path) -> None:
+    def test_every_other_engine_loads_its_archives(self, engine: Request, archives: Archives, name: str, tmp_path: Path) -> None:
         writer = engine(name)
         given = "docker-archive" if name == "docker" else "oci-archive"
         writer.load(archives.of(ONE, given), given, [ONE])
@@ -142,9 +142,9 @@ class TestEveryEngine:
                 found = "localhost/one:1" if other == "buildah" and not form else ONE
                 assert reader.names() == {found}, (form, other)
                 assert reader.image_id(found) == config_of(archives.one), (form, other)
-                assert not reader.runs or reader.proves(found, "one"), (form, other)
+                assert not reader.runs or reader.runs_with(found, "one"), (form, other)
 
-    def test_it_fails_clearly_for_a_file_that_is_not_an_archive(self, engine: Asked, name: str, tmp_path: Path) -> None:
+    def test_it_fails_clearly_for_a_file_that_is_not_an_archive(self, engine: Request, name: str, tmp_path: Path) -> None:
         (tmp_path / "noise").write_bytes(os.urandom(4096))
         there = engine(name)
         assert not accepts(there, tmp_path / "noise", "docker-archive", ONE)
@@ -152,12 +152,12 @@ class TestEveryEngine:
 
 
 @pytest.mark.parametrize("name", ["docker_on_containerd", "containerd", "podman", "buildah", "skopeo"])
-def test_an_oci_archive_keeps_its_digest(engine: Asked, archives: Archives, name: str) -> None:
+def test_an_oci_archive_keeps_its_digest(engine: Request, archives: Archives, name: str) -> None:
     there = engine(name)
     there.load(archives.of(ONE, "oci-archive"), "oci-archive", [ONE])
     assert there.digests(ONE) == {str(archives.one.root.digest)}
     assert there.image_id(ONE) == config_of(archives.one)
-    assert not there.runs or there.proves(ONE, "one")
+    assert not there.runs or there.runs_with(ONE, "one")
 
 
 def test_docker_with_the_classic_store_needs_a_docker_archive(docker: engines.Docker, archives: Archives) -> None:
@@ -184,7 +184,7 @@ class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
 
     @pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
     @pytest.mark.parametrize("name", ENGINES)
-    def test_each_engine_loads_it_in_its_own_form(self, engine: Asked, archives: Archives, name: str, form: str) -> None:
+    def test_each_engine_loads_it_in_its_own_form(self, engine: Request, archives: Archives, name: str, form: str) -> None:
         there = engine(name)
         delta = archives.without_common_layer(TWO, form)
         assert not accepts(there, delta, form, TWO)
@@ -194,7 +194,7 @@ class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
         assert accepts(there, delta, form, TWO) == (form in self.FORMS[name])
         if form in self.FORMS[name]:
             assert there.names() == {ONE, TWO}
-            assert there.proves(TWO, "two")
+            assert there.runs_with(TWO, "two")
 
     def test_docker_on_containerd_reports_a_load_of_an_image_that_it_does_not_list(
         self, docker_on_containerd: engines.Docker, archives: Archives
@@ -213,7 +213,7 @@ class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
     ("name", "taken"),
     [("docker", False), ("docker_on_containerd", True), ("containerd", True), ("podman", False), ("buildah", True), ("skopeo", True)],
 )
-def test_a_pure_oci_archive_with_two_images(engine: Asked, archives: Archives, name: str, taken: bool) -> None:
+def test_a_pure_oci_archive_with_two_images(engine: Request, archives: Archives, name: str, taken: bool) -> None:
     there = engine(name)
     assert accepts(there, archives.of_both(), "oci-archive", ONE, TWO) == taken
     assert there.names() == ({ONE, TWO} if taken else set())
@@ -222,7 +222,7 @@ def test_a_pure_oci_archive_with_two_images(engine: Asked, archives: Archives, n
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_all_engines_but_ctr_load_a_compressed_archive(engine: Asked, archives: Archives, name: str, tmp_path: Path) -> None:
+def test_all_engines_but_ctr_load_a_compressed_archive(engine: Request, archives: Archives, name: str, tmp_path: Path) -> None:
     (tmp_path / "one.tar.gz").write_bytes(gzip.compress(archives.of(ONE, "docker-archive").read_bytes(), 1))
     assert accepts(engine(name), tmp_path / "one.tar.gz", "docker-archive", ONE) == (name != "containerd")
 

@@ -31,10 +31,10 @@ def test_all_other_engines_get_the_images_although_one_dies_and_the_next_run_con
         ]
         fleet = Fleet(tmp_path, "preload_store", {"web1": {"preload_images": [name], "preload_engines": wanted}})
 
-        foreseen = fleet.run("preload_fleet", "--check")
-        assert foreseen.status == 0, foreseen.output
-        assert foreseen.count("changed", "web1") == 2
-        assert f"{name}: delivered to docker, containerd once the host has it." in foreseen.output
+        predicted = fleet.run("preload_fleet", "--check")
+        assert predicted.status == 0, predicted.output
+        assert predicted.count("changed", "web1") == 2
+        assert f"{name}: handed to docker, containerd when that is on the host." in predicted.output
 
         with Relay(docker.folder / "docker.sock", limit=2_000_000).on_socket(folder / "r.sock"):
             failure = fleet.run("preload_fleet").failure("web1")
@@ -46,6 +46,6 @@ def test_all_other_engines_get_the_images_although_one_dies_and_the_next_run_con
         (folder / "r.sock").unlink()
         with Relay(docker.folder / "docker.sock").on_socket(folder / "r.sock"):
             for changed in (1, 0):
-                told = fleet.run("preload_fleet")
-                assert (told.status, told.count("changed", "web1")) == (0, changed), told.output
+                outcome = fleet.run("preload_fleet")
+                assert (outcome.status, outcome.count("changed", "web1")) == (0, changed), outcome.output
         assert docker.run(name, "/bin/sh", "-c", "echo runs").strip() == "runs"

@@ -47,10 +47,10 @@ def key(target: Target, image: Image) -> str:
 def prune(target: Target, **options: t.Any) -> modules.Results:
     """Run check mode, then a run that must return the same, then one without changes. Return the result."""
     names = target.engine.names()
-    foreseen = target.prune(check=True, **options)
+    predicted = target.prune(check=True, **options)
     assert target.engine.names() == names
     done = target.prune(**options)
-    assert done == foreseen
+    assert done == predicted
     again = target.prune(**options)
     assert (again["changed"], again["actions"], again["images"], again["bytes_freed"]) == (False, [], [], 0)
     return done
@@ -77,9 +77,9 @@ class TestThePolicy:
     def test_check_mode_predicts_the_deletions_of_every_rule(self, target: Target, store: str) -> None:
         give(target, store, AGED)
         for options, expected in POLICIES:
-            told = target.prune(check=True, **options)
-            assert sorted(told["untagged"]) == expected, options
-            assert sorted(told["deleted"]) == sorted(key(target, AGED[name]) for name in expected), options
+            outcome = target.prune(check=True, **options)
+            assert sorted(outcome["untagged"]) == expected, options
+            assert sorted(outcome["deleted"]) == sorted(key(target, AGED[name]) for name in expected), options
         assert target.engine.names() == set(AGED)
 
     @on_all
@@ -122,7 +122,7 @@ class TestUnnamedImages:
     def test_an_image_whose_name_moved_is_deleted_unless_it_is_young_or_in_use(self, target: Target, store: str) -> None:
         old, used, new = (make_image(text, 1, HOST, shared=[engines.program_layer()]) for text in ("old", "used", "new"))
         give(target, store, {f"{APP}:1": old, f"{APP}:2": used, f"{APP}:3": new})
-        target.engine.hold(f"{APP}:2")
+        target.engine.create_container(f"{APP}:2")
         for name in (f"{APP}:1", f"{APP}:2"):
             target.engine.tag(f"{APP}:3", name)
         assert not target.prune(dangling=False)["changed"]
@@ -156,7 +156,7 @@ class TestImagesThatAreNeeded:
     def test_an_image_of_a_container_that_does_not_run_stays_with_all_of_its_names(self, target: Target, store: str) -> None:
         give(target, store, AGED)
         target.engine.tag(f"{APP}:1", f"{APP}:old")
-        target.engine.hold(f"{APP}:1")
+        target.engine.create_container(f"{APP}:1")
         done = prune(target, keep=1)
         assert done["untagged"] == [f"{APP}:2"]
         assert done["in_use"] == [f"{APP}:1", f"{APP}:old"]
@@ -184,7 +184,7 @@ class TestEnginesThatFail:
 
         def use_one(line: str) -> None:
             if line.startswith(f"DELETE /images/{APP}:2 "):
-                target.engine.hold(f"{APP}:2")
+                target.engine.create_container(f"{APP}:2")
 
         with short_folder() as folder, Relay(Path(str(target.options[option])[7:]), before=use_one).on_socket(folder / "r.sock"):
             failed = modules.fail("image_prune", {**target.options, option: f"unix://{folder}/r.sock", "keep": 1}, env=target.env)

@@ -69,7 +69,7 @@ def assert_has(engine: Engine, name: str, keeps_digests: bool = True) -> None:
     assert engine.names() == {name}
     assert engine.image_id(name) == next(str(node.manifest.config.digest) for node in IMAGE.graph.images if str(node.platform) == HOST)
     assert not keeps_digests or str(IMAGE.root.digest) in engine.digests(name)
-    assert engine.proves(name, TEXT)
+    assert engine.runs_with(name, TEXT)
 
 
 def test_an_image_crosses_the_air_gap_with_its_digest_and_runs(

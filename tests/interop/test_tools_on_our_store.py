@@ -81,8 +81,8 @@ class TestBothKindsOfImages:
 def test_umoci_lists_names_and_reads_a_plain_image(filled: str) -> None:
     """umoci calls every index of several platforms ambiguous, also those of other tools."""
     assert tool("umoci", "list", "--layout", filled).split() == [SPARSE, PLAIN]
-    told = json.loads(tool("umoci", "stat", "--image", f"{filled}:{PLAIN}", "--json"))
-    assert [step["layer"]["digest"] for step in told["history"]] == [str(layer.digest) for layer in plain().layers]
+    outcome = json.loads(tool("umoci", "stat", "--image", f"{filled}:{PLAIN}", "--json"))
+    assert [step["layer"]["digest"] for step in outcome["history"]] == [str(layer.digest) for layer in plain().layers]
 
 
 def test_an_image_that_skopeo_wrote_into_the_store_is_found_and_survives(filled: str, tmp_path: Path) -> None:

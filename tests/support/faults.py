@@ -81,7 +81,7 @@ class FileEvents:
         return os.path.abspath(name) if folder is None else os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name)
 
 
-def events_of(folder: str | os.PathLike[str], run: t.Callable[[], object]) -> list[Event]:
+def record_events(folder: str | os.PathLike[str], run: t.Callable[[], object]) -> list[Event]:
     """Return the changes that RUN makes to files below FOLDER when nothing fails."""
     events = FileEvents(folder, lambda event: None)
     with events.watched():
@@ -116,7 +116,7 @@ def in_child(run: t.Callable[[], object]) -> int:
     return end_of(start_child(run))
 
 
-def killed_at(number: int, folder: str | os.PathLike[str], run: t.Callable[[], object]) -> bool:
+def kill_at(number: int, folder: str | os.PathLike[str], run: t.Callable[[], object]) -> bool:
     """Run RUN in a child that is killed before event NUMBER below FOLDER. Return False if the run ended before that event."""
 
     def die(event: Event) -> None:
@@ -133,7 +133,7 @@ def killed_at(number: int, folder: str | os.PathLike[str], run: t.Callable[[], o
     return ended != 0
 
 
-def failing(code: int, chosen: t.Callable[[Event], bool]) -> Reaction:
+def fail_events(code: int, chosen: t.Callable[[Event], bool]) -> Reaction:
     """Let the events that CHOSEN selects fail with the error CODE of the system."""
 
     def fail(event: Event) -> None:

@@ -19,7 +19,7 @@ from .registry import needed
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class PlaybookOutput:
     """The output of a playbook run."""
 
     output: str
@@ -57,7 +57,7 @@ class Fleet:
     def snapshots(self) -> dict[str, modules.Snapshot]:
         return {host: modules.snapshot(self.store(host)) for host in self.hosts}
 
-    def run(self, playbook: str | Path, *words: str, **variables: t.Any) -> Told:
+    def run(self, playbook: str | Path, *words: str, **variables: t.Any) -> PlaybookOutput:
         """Run a playbook, given by path or by its name in the collection, on all hosts. WORDS are options of ansible-playbook; VARIABLES apply to all hosts."""
         needed("ansible-playbook")
         everywhere = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
@@ -69,4 +69,4 @@ class Fleet:
         path = str(modules.ROOT / ".collections")
         environment = modules.environment(HOME=str(self.folder), ANSIBLE_COLLECTIONS_PATH=path, ANSIBLE_NOCOLOR="1", LC_ALL="C.UTF-8")
         result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=300)
-        return Told(result.stdout + result.stderr, result.returncode)
+        return PlaybookOutput(result.stdout + result.stderr, result.returncode)

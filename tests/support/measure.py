@@ -34,7 +34,7 @@ def side_by_side(runs: int = RUNS, /, **contestants: t.Callable[[], float]) -> d
     return {name: statistics.median(measured) for name, measured in times.items()}
 
 
-def start_up(module: str, options: t.Mapping[str, t.Any]) -> float:
+def measure_start(module: str, options: t.Mapping[str, t.Any]) -> float:
     """Return the time of a run of MODULE that fails at once: the start of Python, of Ansible's module code, and all imports."""
     return seconds(lambda: modules.fail(module, options))
 

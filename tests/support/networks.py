@@ -48,11 +48,11 @@ class Network:
         """Run a module in the namespace and return its result, failed or not."""
         command = ["ip", "netns", "exec", self.name, sys.executable, "-m", f"{modules.PACKAGE}.{module}"]
         given = json.dumps({"ANSIBLE_MODULE_ARGS": options})
-        ran = subprocess.run(
+        outcome = subprocess.run(
             command, input=given, env=modules.environment(**(env or {})), cwd="/", capture_output=True, text=True, check=False, timeout=120
         )
-        assert "Traceback" not in ran.stdout + ran.stderr, ran.stdout + ran.stderr
-        results: modules.Results = json.loads(ran.stdout)
+        assert "Traceback" not in outcome.stdout + outcome.stderr, outcome.stdout + outcome.stderr
+        results: modules.Results = json.loads(outcome.stdout)
         return results
 
 

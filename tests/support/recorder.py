@@ -19,7 +19,7 @@ _HOP = frozenset(("connection", "transfer-encoding", "keep-alive"))
 
 
 @dataclasses.dataclass(frozen=True)
-class Noted:
+class RecordedRequest:
     """A recorded request."""
 
     method: str
@@ -43,9 +43,9 @@ class Recorder:
     def __init__(self, upstream: str, refused: t.Mapping[str, int] | None = None) -> None:
         self.upstream = upstream
         self.refused = dict(refused or {})
-        self.requests: list[Noted] = []
+        self.requests: list[RecordedRequest] = []
         self.ends_after: int | None = None
-        self.intercept: t.Callable[[Noted], int | None] = self._refusal
+        self.intercept: t.Callable[[RecordedRequest], int | None] = self._refusal
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
 
@@ -54,9 +54,9 @@ class Recorder:
         with serving(self._server):
             yield self
 
-    def _refusal(self, noted: Noted) -> int | None:
-        path = noted.path.partition("?")[0]
-        return self.refused.get(path) or self.refused.get(f"{noted.method} {path}")
+    def _refusal(self, recorded: RecordedRequest) -> int | None:
+        path = recorded.path.partition("?")[0]
+        return self.refused.get(path) or self.refused.get(f"{recorded.method} {path}")
 
     @property
     def ended(self) -> str | None:
@@ -67,7 +67,7 @@ class Recorder:
 
     @property
     def lines(self) -> list[str]:
-        return [str(noted) for noted in self.requests]
+        return [str(recorded) for recorded in self.requests]
 
 
 def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
@@ -75,10 +75,10 @@ def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _forward(self) -> None:
-            noted = Noted(self.command, self.path, dict(self.headers))
-            recorder.requests.append(noted)
+            recorded = RecordedRequest(self.command, self.path, dict(self.headers))
+            recorder.requests.append(recorded)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status = recorder.intercept(noted)
+            status = recorder.intercept(recorded)
             if status is not None:
                 self._fail(status)
                 return

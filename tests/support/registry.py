@@ -28,9 +28,9 @@ PASSWORD = "pass word/%+&é"
 
 def needed(*tools: str) -> None:
     """Fail the test if one of these tools is missing, and say how to install them."""
-    lacking = [tool for tool in tools if shutil.which(tool) is None]
-    if lacking:
-        pytest.fail(f"missing: {', '.join(lacking)}; ./dev test installs them on Debian and Ubuntu as root")
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.fail(f"missing: {', '.join(missing)}; ./dev test installs them on Debian and Ubuntu as root")
 
 
 def free_port() -> int:

@@ -54,7 +54,7 @@ class Target:
         assert name in self.engine.names()
         assert self.engine.image_id(name) == config_of(image)
         assert not self.keeps_digests or str(image.root.digest) in self.engine.digests(name)
-        return self.engine.proves(name, text)
+        return self.engine.runs_with(name, text)
 
 
 def make_target(request: pytest.FixtureRequest, name: str) -> t.Iterator[Target]:

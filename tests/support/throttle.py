@@ -12,7 +12,7 @@ import http.server
 import time
 import typing as t
 
-from .recorder import Noted, Recorder
+from .recorder import RecordedRequest, Recorder
 
 _SLICE = 128 * 1024
 _HOP = frozenset(("connection", "keep-alive"))
@@ -50,7 +50,7 @@ class Throttle(Recorder):
 
     def asked_ranges(self) -> list[tuple[int, int] | None]:
         """Return the requested ranges of blobs as start and stop, or None for a request of the whole blob."""
-        return [_span(noted.headers.get("Range")) for noted in self.requests if "/blobs/" in noted.path and noted.method == "GET"]
+        return [_span(recorded.headers.get("Range")) for recorded in self.requests if "/blobs/" in recorded.path and recorded.method == "GET"]
 
 
 def _span(header: str | None) -> tuple[int, int] | None:
@@ -70,7 +70,7 @@ def _handler(throttle: Throttle) -> type[http.server.BaseHTTPRequestHandler]:
                 super().handle()
 
         def _forward(self) -> None:
-            throttle.requests.append(Noted(self.command, self.path, dict(self.headers)))
+            throttle.requests.append(RecordedRequest(self.command, self.path, dict(self.headers)))
             left_out = _HOP if throttle.ranges else {*_HOP, "range"}
             with contextlib.closing(http.client.HTTPConnection(throttle.upstream, timeout=30)) as upstream:
                 upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

@@ -25,8 +25,8 @@ def rendered(kind: str, folder: str) -> bool:
 
 
 def main() -> int:
-    lacking = [kind for kind, folder in KINDS.items() if not rendered(kind, folder)]
-    return int(bool(lacking))
+    missing = [kind for kind, folder in KINDS.items() if not rendered(kind, folder)]
+    return int(bool(missing))
 
 
 if __name__ == "__main__":

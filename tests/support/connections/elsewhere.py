@@ -24,5 +24,5 @@ class Connection(local.Connection):
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         with open(os.environ["ELSEWHERE"], "a", encoding="utf-8") as file:
             file.write(f"{cmd}\n")
-        told: tuple[int, bytes, bytes] = super().exec_command(cmd, in_data, sudoable)
-        return told
+        outcome: tuple[int, bytes, bytes] = super().exec_command(cmd, in_data, sudoable)
+        return outcome

@@ -60,7 +60,7 @@ class Engine(abc.ABC):
     # The archive forms that it writes, and that it must be given when it reads. An empty form means that it detects its only form.
     forms: tuple[str, ...] = ("",)
     # The forms in which one archive can hold several images.
-    several: tuple[str, ...] = ()
+    multi_image_forms: tuple[str, ...] = ()
     runs = True
 
     @abc.abstractmethod
@@ -97,10 +97,10 @@ class Engine(abc.ABC):
         """Run a container of the image and return its output. Raises Refused if the tool runs no containers."""
         raise Refused(f"{self.title} runs no containers")
 
-    def hold(self, name: str) -> None:
+    def create_container(self, name: str) -> None:
         """Create a container of the image without starting it. Raises Refused if the tool has no containers."""
         raise Refused(f"{self.title} has no containers")
 
-    def proves(self, name: str, text: str) -> bool:
+    def runs_with(self, name: str, text: str) -> bool:
         """Return whether image NAME runs and contains TEXT, from which it was made."""
         return self.run(name, "/bin/sh", "-c", f"echo hello && exec /bin/cat /{text}-0.txt") == f"hello\n{text}-0"

@@ -18,7 +18,7 @@ class Containerd(Engine):
     """containerd through `ctr`, which detects the form of an archive."""
 
     title = "containerd"
-    several = ("",)
+    multi_image_forms = ("",)
 
     def __init__(self, folder: Path, namespace: str = "default") -> None:
         self.folder = folder
@@ -57,7 +57,7 @@ class Containerd(Engine):
         """Return the digests of all blobs in the content store."""
         return set(self._ctr("content", "ls", "--quiet").split())
 
-    def lose(self, digest: str) -> None:
+    def delete_blob(self, digest: str) -> None:
         """Delete one blob, as a broken disk might lose it."""
         self._ctr("content", "rm", digest)
 
@@ -70,7 +70,7 @@ class Containerd(Engine):
                 return printed
         return ""
 
-    def hold(self, name: str) -> None:
+    def create_container(self, name: str) -> None:
         self._ctr("containers", "create", name, f"test-{uuid.uuid4()}", "/bin/true")
 
     def tag(self, name: str, new: str) -> None:

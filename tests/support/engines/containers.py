@@ -26,7 +26,7 @@ class Podman(Engine):
 
     title = "podman"
     forms = ("docker-archive", "oci-archive")
-    several = ("docker-archive",)
+    multi_image_forms = ("docker-archive",)
 
     def __init__(self, folder: Path) -> None:
         needed("podman", "runc")
@@ -68,8 +68,8 @@ class Podman(Engine):
             self._podman("load", "--quiet", "--input", str(archive))
 
     def save(self, names: t.Sequence[str], archive: Path, form: str = "docker-archive") -> None:
-        several = ["--multi-image-archive"] if len(names) > 1 else []
-        self._podman("save", "--quiet", "--format", form, *several, "--output", str(archive), *names)
+        multi_image_forms = ["--multi-image-archive"] if len(names) > 1 else []
+        self._podman("save", "--quiet", "--format", form, *multi_image_forms, "--output", str(archive), *names)
 
     def names(self) -> set[str]:
         rows = json.loads(self._podman("images", "--all", "--format", "json"))
@@ -88,7 +88,7 @@ class Podman(Engine):
     def run(self, name: str, *words: str) -> str:
         return self._podman("run", "--rm", "--pull", "never", "--network", "none", name, *words)
 
-    def hold(self, name: str) -> None:
+    def create_container(self, name: str) -> None:
         self._podman("create", "--pull", "never", "--network", "none", name)
 
     def tag(self, name: str, new: str) -> None:

@@ -20,7 +20,7 @@ class Docker(Engine):
     """Docker with its classic image store: images are identified by the digest of the config, and a graph driver unpacks the layers."""
 
     title = "docker"
-    several = ("",)
+    multi_image_forms = ("",)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Docker(Engine):
     def run(self, name: str, *words: str) -> str:
         return self._docker("run", "--rm", "--pull", "never", "--network", "none", name, *words)
 
-    def hold(self, name: str) -> None:
+    def create_container(self, name: str) -> None:
         self._docker("create", "--pull", "never", "--network", "none", name)
 
     def tag(self, name: str, new: str) -> None:

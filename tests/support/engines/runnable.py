@@ -40,7 +40,7 @@ def program_layer(kind: str = "") -> bytes:
 
 
 def runnable_image(text: str, kind: str = "") -> Image:
-    """Return an image for the host that runs and contains a file with TEXT, for `Engine.proves`. Images of one KIND share a layer."""
+    """Return an image for the host that runs and contains a file with TEXT, for `Engine.runs_with`. Images of one KIND share a layer."""
     return make_image(text, 1, HOST, shared=[program_layer(kind)])
 
 

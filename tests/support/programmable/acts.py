@@ -10,13 +10,13 @@ import dataclasses
 import gzip
 import typing as t
 
-from .server import Act, Answer, App, Asked, Places
+from .server import Act, Answer, App, Places, Request
 
 
 def instead(status: int, body: bytes = b"", *headers: tuple[str, str], **on_wire: t.Any) -> Act:
     """Return this answer without a call of the honest application. `{name}` in the value of a header stands for a place."""
 
-    def act(asked: Asked, app: App, places: Places) -> Answer:
+    def act(request: Request, app: App, places: Places) -> Answer:
         filled = tuple((key, _filled(value, places)) for key, value in headers)
         return Answer(status, filled, body).on_wire(**on_wire)
 
@@ -26,8 +26,8 @@ def instead(status: int, body: bytes = b"", *headers: tuple[str, str], **on_wire
 def redirect(to: str, status: int = 307, body: bytes = b"", **on_wire: t.Any) -> Act:
     """Redirect to another address, in which `{target}` stands for the requested path and query."""
 
-    def act(asked: Asked, app: App, places: Places) -> Answer:
-        return Answer(status, (("Location", _filled(to, {**places, "target": asked.target})),), body).on_wire(**on_wire)
+    def act(request: Request, app: App, places: Places) -> Answer:
+        return Answer(status, (("Location", _filled(to, {**places, "target": request.target})),), body).on_wire(**on_wire)
 
     return act
 
@@ -40,8 +40,8 @@ def raw(data: bytes = b"") -> Act:
 def header(name: str, value: str | None) -> Act:
     """Return the honest answer with one header replaced, added, or (None) removed."""
 
-    def act(asked: Asked, app: App, places: Places) -> Answer:
-        return app(asked).with_header(name, _filled(value, places) if value is not None else None)
+    def act(request: Request, app: App, places: Places) -> Answer:
+        return app(request).with_header(name, _filled(value, places) if value is not None else None)
 
     return act
 
@@ -49,8 +49,8 @@ def header(name: str, value: str | None) -> Act:
 def changed(name: str, change: t.Callable[[str], str]) -> Act:
     """Return the honest answer with the value of one header changed."""
 
-    def act(asked: Asked, app: App, places: Places) -> Answer:
-        answer = app(asked)
+    def act(request: Request, app: App, places: Places) -> Answer:
+        answer = app(request)
         return answer.with_header(name, _filled(change(answer.header(name) or ""), places))
 
     return act
@@ -59,8 +59,8 @@ def changed(name: str, change: t.Callable[[str], str]) -> Act:
 def body(change: t.Callable[[bytes], bytes], fits: bool = True) -> Act:
     """Return the honest answer with another body. Content-Length is that of the honest body unless FITS is set."""
 
-    def act(asked: Asked, app: App, places: Places) -> Answer:
-        answer = app(asked)
+    def act(request: Request, app: App, places: Places) -> Answer:
+        answer = app(request)
         length = None if fits else str(len(answer.body))
         return dataclasses.replace(answer, body=change(answer.body)).with_header("Content-Length", length)
 
@@ -70,22 +70,22 @@ def body(change: t.Callable[[bytes], bytes], fits: bool = True) -> Act:
 def wire(**changes: t.Any) -> Act:
     """Send the honest answer in another way."""
 
-    def act(asked: Asked, app: App, places: Places) -> Answer:
-        return app(asked).on_wire(**changes)
+    def act(request: Request, app: App, places: Places) -> Answer:
+        return app(request).on_wire(**changes)
 
     return act
 
 
-def cut(length: int, told: bool = True) -> Act:
-    """Send the honest answer with a body that ends early. Content-Length is the full length if TOLD is set, and missing otherwise."""
-    return wire(cut=length, framing="length" if told else "end")
+def cut(length: int, announce_length: bool = True) -> Act:
+    """Send the honest answer with a body that ends early. Content-Length is the full length if ANNOUNCE_LENGTH is set, and missing otherwise."""
+    return wire(cut=length, framing="length" if announce_length else "end")
 
 
 def without_range() -> Act:
     """Return the whole body, as if the request had no Range."""
 
-    def act(asked: Asked, app: App, places: Places) -> Answer:
-        return app(asked.without("Range"))
+    def act(request: Request, app: App, places: Places) -> Answer:
+        return app(request.without("Range"))
 
     return act
 
@@ -93,17 +93,17 @@ def without_range() -> Act:
 def on_range(act: Act) -> Act:
     """Apply ACT to requests with a Range, and answer others honestly."""
 
-    def chosen(asked: Asked, app: App, places: Places) -> Answer:
-        return act(asked, app, places) if asked.headers.get("Range") else app(asked)
+    def chosen(request: Request, app: App, places: Places) -> Answer:
+        return act(request, app, places) if request.headers.get("Range") else app(request)
 
     return chosen
 
 
-def unadmitted(act: Act) -> Act:
+def without_credentials(act: Act) -> Act:
     """Apply ACT to requests without valid credentials, and answer others honestly."""
 
-    def chosen(asked: Asked, app: App, places: Places) -> Answer:
-        return app(asked) if asked.admitted else act(asked, app, places)
+    def chosen(request: Request, app: App, places: Places) -> Answer:
+        return app(request) if request.admitted else act(request, app, places)
 
     return chosen
 
@@ -116,16 +116,16 @@ def gzipped() -> Act:
 def both(*acts: Act) -> Act:
     """Apply several acts in order. The first one calls the honest application."""
 
-    def act(asked: Asked, app: App, places: Places) -> Answer:
+    def act(request: Request, app: App, places: Places) -> Answer:
         for inner in acts:
             app = _applied(inner, app, places)
-        return app(asked)
+        return app(request)
 
     return act
 
 
 def _applied(act: Act, app: App, places: Places) -> App:
-    return lambda asked: act(asked, app, places)
+    return lambda request: act(request, app, places)
 
 
 def _filled(text: str, places: Places) -> str:

@@ -14,7 +14,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 
 from ..images import Image, make_image
 from .server import Act, Fault
-from .world import LOGIN, Ran, World
+from .world import LOGIN, ModuleRun, World
 
 BEFORE = make_image("before", 1)
 WANTED = make_image("wanted", 2, size=200_000)
@@ -62,10 +62,10 @@ class Case:
         return (Fault(self.where, self.act, self.first, self.times, unread=self.unread), *self.more)
 
 
-Check = t.Callable[[World, "Case"], Ran]
+Check = t.Callable[[World, "Case"], ModuleRun]
 
 
-def check_each(worlds: t.Sequence[World], check: Check, case: Case) -> list[Ran]:
+def check_each(worlds: t.Sequence[World], check: Check, case: Case) -> list[ModuleRun]:
     """Check CASE in all worlds at the same time, since most of it is waiting."""
     with ThreadPoolExecutor(len(worlds)) as pool:
         checks = {world.libraries: pool.submit(check, world, case) for world in worlds}
@@ -75,25 +75,25 @@ def check_each(worlds: t.Sequence[World], check: Check, case: Case) -> list[Ran]
     return [checked.result() for checked in checks.values()]
 
 
-def check_pull(world: World, case: Case) -> Ran:
+def check_pull(world: World, case: Case) -> ModuleRun:
     """Pull through CASE. The image is complete and the one of the registry, or nothing changed and there is one clean error."""
     world.hold(case.image)
     name = world.name()
     before = None if case.fresh else str(BEFORE.put(Store(str(world.store)), name).descriptor.digest)
     world.script(*case.faults, evil=case.evil, tokens=case.tokens)
-    ran = world.run("image_pull", name=[name], **{**_options(world, case), "platform": ["linux/amd64"]})
-    _check_bounds(world.registry.count, ran, case)
+    outcome = world.run("image_pull", name=[name], **{**_options(world, case), "platform": ["linux/amd64"]})
+    _check_bounds(world.registry.count, outcome, case)
     if case.error is None:
-        assert not ran.failed, ran.results["msg"]
-        assert world.points_at(name) == ran.results["images"][0]["digest"] == str(case.image.root.digest)
+        assert not outcome.failed, outcome.results["msg"]
+        assert world.points_at(name) == outcome.results["images"][0]["digest"] == str(case.image.root.digest)
     else:
-        _check_failure(ran, case, (name, world.registry.host))
+        _check_failure(outcome, case, (name, world.registry.host))
         assert world.points_at(name) == before
     world.check_store()
-    return ran
+    return outcome
 
 
-def check_push(world: World, case: Case) -> Ran:
+def check_push(world: World, case: Case) -> ModuleRun:
     """Push through CASE to a tag that points to another image. Afterwards it points to the new, complete image, or still to the old one."""
     world.hold(case.image)
     world.distribution.repositories.clear()
@@ -101,27 +101,27 @@ def check_push(world: World, case: Case) -> Ran:
     world.distribution.put(BEFORE, "app", "1")
     case.image.put(Store(str(world.store)), "docker.io/library/local:1")
     world.script(*case.faults, evil=case.evil, tokens=case.tokens)
-    ran = world.run("image_push", name=["local:1"], destination=world.name(), **_options(world, case))
-    _check_bounds(world.registry.count, ran, case)
+    outcome = world.run("image_push", name=["local:1"], destination=world.name(), **_options(world, case))
+    _check_bounds(world.registry.count, outcome, case)
     there = world.distribution.repositories["app"]
     if case.error is None:
-        assert not ran.failed, ran.results["msg"]
+        assert not outcome.failed, outcome.results["msg"]
         assert there.tags["1"] == str(case.image.root.digest)
         assert {str(blob.digest) for blob in case.image.blobs} <= there.blobs
     else:
-        _check_failure(ran, case, ("local:1", world.name(), world.registry.host))
+        _check_failure(outcome, case, ("local:1", world.name(), world.registry.host))
         assert there.tags["1"] == str(BEFORE.root.digest)
     world.check_store()
-    return ran
+    return outcome
 
 
 def _options(world: World, case: Case) -> dict[str, t.Any]:
     return {**world.access(case.login, **case.settings), "timeout": 3, "retries": 2, **case.options}
 
 
-def _check_failure(ran: Ran, case: Case, names: t.Sequence[str]) -> None:
-    results = ran.results
-    assert ran.failed, results
+def _check_failure(outcome: ModuleRun, case: Case, names: t.Sequence[str]) -> None:
+    results = outcome.results
+    assert outcome.failed, results
     assert results["error"] == case.error, results["msg"]
     assert case.says in results["msg"], results["msg"]
     assert any(name in results["msg"] for name in names), results["msg"]
@@ -130,7 +130,7 @@ def _check_failure(ran: Ran, case: Case, names: t.Sequence[str]) -> None:
     assert not results["changed"], results
 
 
-def _check_bounds(count: t.Callable[[str], int], ran: Ran, case: Case) -> None:
-    assert ran.seconds < case.within
+def _check_bounds(count: t.Callable[[str], int], outcome: ModuleRun, case: Case) -> None:
+    assert outcome.seconds < case.within
     for pattern, most in case.at_most.items():
         assert count(pattern) <= most, pattern

@@ -18,7 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 
 from ..images import Image
 from .doors import Door, scope_of
-from .server import Answer, Asked
+from .server import Answer, Request
 
 _NAME = r"(?P<name>[a-z0-9]+(?:[._/-][a-z0-9]+)*)"
 _DIGEST = r"(?P<digest>sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128}))"
@@ -90,48 +90,48 @@ class Distribution:
                 contents.manifests[str(descriptor.digest)] = Stored(descriptor.media_type, image.content[descriptor.digest])
         contents.tags[tag] = str(image.root.digest)
 
-    def __call__(self, asked: Asked) -> Answer:
+    def __call__(self, request: Request) -> Answer:
         for pattern, action in self._routes:
-            match = pattern.fullmatch(asked.path)
+            match = pattern.fullmatch(request.path)
             if match is None:
                 continue
-            return self._stops(asked) or action(asked, *match.groupdict().values())
+            return self._stops(request) or action(request, *match.groupdict().values())
         return refused(404, "NOT_FOUND")
 
-    def admits(self, asked: Asked) -> bool:
-        return self._stops(asked) is None
+    def admits(self, request: Request) -> bool:
+        return self._stops(request) is None
 
-    def _stops(self, asked: Asked) -> Answer | None:
-        match = _REPOSITORY.match(asked.path)
-        return self.door.stops(asked, scope_of(asked.method, match.group("name") if match else None, asked.path == "/v2/_catalog"))
+    def _stops(self, request: Request) -> Answer | None:
+        match = _REPOSITORY.match(request.path)
+        return self.door.stops(request, scope_of(request.method, match.group("name") if match else None, request.path == "/v2/_catalog"))
 
     # Lists.
 
-    def _version(self, asked: Asked) -> Answer:
+    def _version(self, request: Request) -> Answer:
         return document({}).with_header("Docker-Distribution-Api-Version", "registry/2.0")
 
-    def _catalog(self, asked: Asked) -> Answer:
-        return _paged(asked, "repositories", {}, list(self.repositories))
+    def _catalog(self, request: Request) -> Answer:
+        return _paged(request, "repositories", {}, list(self.repositories))
 
-    def _tags(self, asked: Asked, name: str) -> Answer:
+    def _tags(self, request: Request, name: str) -> Answer:
         if name not in self.repositories:
             return refused(404, "NAME_UNKNOWN")
-        return _paged(asked, "tags", {"name": name}, list(self.repositories[name].tags))
+        return _paged(request, "tags", {"name": name}, list(self.repositories[name].tags))
 
-    def _referrers(self, asked: Asked, name: str, digest: str) -> Answer:
+    def _referrers(self, request: Request, name: str, digest: str) -> Answer:
         if name not in self.repositories:
             return refused(404, "NAME_UNKNOWN")
         rows = [_referrer(key, stored, digest) for key, stored in self.repositories[name].manifests.items()]
-        wanted = asked.value("artifactType")
+        wanted = request.value("artifactType")
         found = [row for row in rows if row is not None and wanted in (None, row["artifactType"])]
         answer = document({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": found}, media_types.OCI_INDEX)
         return answer.with_header("OCI-Filters-Applied", "artifactType") if wanted is not None else answer
 
     # Manifests.
 
-    def _manifest(self, asked: Asked, name: str, target: str) -> Answer:
-        if asked.method == "PUT":
-            return self._put_manifest(asked, name, target)
+    def _manifest(self, request: Request, name: str, target: str) -> Answer:
+        if request.method == "PUT":
+            return self._put_manifest(request, name, target)
         contents = self.repositories.get(name)
         if contents is None:
             return refused(404, "NAME_UNKNOWN")
@@ -139,7 +139,7 @@ class Distribution:
         stored = contents.manifests.get(digest)
         if stored is None:
             return refused(404, "MANIFEST_UNKNOWN")
-        if asked.method == "DELETE":
+        if request.method == "DELETE":
             if target in contents.tags:
                 del contents.tags[target]
             else:
@@ -148,15 +148,15 @@ class Distribution:
             return Answer(202)
         return Answer(200, (("Content-Type", stored.media_type), _tells(digest)), stored.data)
 
-    def _put_manifest(self, asked: Asked, name: str, target: str) -> Answer:
-        digest = str(Digest.of(asked.body))
+    def _put_manifest(self, request: Request, name: str, target: str) -> Answer:
+        digest = str(Digest.of(request.body))
         if ":" in target and target != digest:
             return refused(400, "DIGEST_INVALID")
         if ":" not in target and _TAG.fullmatch(target) is None:
             return refused(400, "TAG_INVALID")
         contents = self.repositories.setdefault(name, Contents())
         try:
-            value = json.loads(asked.body)
+            value = json.loads(request.body)
             needed = [("blobs", value["config"]), *(("blobs", layer) for layer in value["layers"])] if "config" in value else []
             needed += [("manifests", child) for child in value.get("manifests", ())]
         except (ValueError, KeyError):
@@ -164,7 +164,7 @@ class Distribution:
         for kind, part in needed:
             if part["digest"] not in getattr(contents, kind):
                 return refused(400, "MANIFEST_BLOB_UNKNOWN", f"{part['digest']} isn't here")
-        contents.manifests[digest] = Stored(asked.headers.get("Content-Type", ""), asked.body)
+        contents.manifests[digest] = Stored(request.headers.get("Content-Type", ""), request.body)
         if ":" not in target:
             contents.tags[target] = digest
         answer = Answer(201, (("Location", f"/v2/{name}/manifests/{digest}"), _tells(digest)))
@@ -172,17 +172,17 @@ class Distribution:
 
     # Blobs.
 
-    def _blob(self, asked: Asked, name: str, digest: str) -> Answer:
+    def _blob(self, request: Request, name: str, digest: str) -> Answer:
         contents = self.repositories.get(name, Contents())
         if digest not in contents.blobs:
             return refused(404, "BLOB_UNKNOWN")
-        if asked.method == "DELETE":
+        if request.method == "DELETE":
             contents.blobs.discard(digest)
             return Answer(202)
         data = self.content[digest]
         common = (("Content-Type", "application/octet-stream"), _tells(digest), ("Accept-Ranges", "bytes"))
-        match = _RANGE.fullmatch(asked.headers.get("Range", ""))
-        if match is None or asked.method == "HEAD":
+        match = _RANGE.fullmatch(request.headers.get("Range", ""))
+        if match is None or request.method == "HEAD":
             return Answer(200, common, data)
         first, last = int(match.group(1)), min(int(match.group(2) or len(data) - 1), len(data) - 1)
         if first > last:
@@ -191,40 +191,40 @@ class Distribution:
 
     # Uploads.
 
-    def _upload(self, asked: Asked, name: str, session: str) -> Answer:
+    def _upload(self, request: Request, name: str, session: str) -> Answer:
         contents = self.repositories.setdefault(name, Contents())
-        if asked.method == "POST" and not session:
-            return self._open(asked, name, contents)
+        if request.method == "POST" and not session:
+            return self._open(request, name, contents)
         if session not in contents.uploads:
             return refused(404, "BLOB_UPLOAD_UNKNOWN")
-        if asked.method == "DELETE":
+        if request.method == "DELETE":
             del contents.uploads[session]
             return Answer(204)
-        return self._continue(asked, name, contents, session)
+        return self._continue(request, name, contents, session)
 
-    def _open(self, asked: Asked, name: str, contents: Contents) -> Answer:
-        mount, source, digest = asked.value("mount"), asked.value("from"), asked.value("digest")
-        if mount is not None and source in self.repositories and mount in self.repositories[source].blobs and self.door.may_pull(asked, source):
+    def _open(self, request: Request, name: str, contents: Contents) -> Answer:
+        mount, source, digest = request.value("mount"), request.value("from"), request.value("digest")
+        if mount is not None and source in self.repositories and mount in self.repositories[source].blobs and self.door.may_pull(request, source):
             contents.blobs.add(mount)
             return _created(name, mount)
         if digest is not None:
-            return self._finish(contents, name, bytearray(asked.body), digest)
+            return self._finish(contents, name, bytearray(request.body), digest)
         session = secrets.token_hex(8)
         contents.uploads[session] = bytearray()
         return _session(202, name, session, contents.uploads[session])
 
-    def _continue(self, asked: Asked, name: str, contents: Contents, session: str) -> Answer:
+    def _continue(self, request: Request, name: str, contents: Contents, session: str) -> Answer:
         data = contents.uploads[session]
-        if asked.method == "GET":
+        if request.method == "GET":
             return _session(204, name, session, data)
-        told = asked.headers.get("Content-Range")
-        if told is not None and told != f"{len(data)}-{len(data) + len(asked.body) - 1}":
+        content_range = request.headers.get("Content-Range")
+        if content_range is not None and content_range != f"{len(data)}-{len(data) + len(request.body) - 1}":
             return _session(416, name, session, data)
-        data += asked.body
-        if asked.method == "PATCH":
+        data += request.body
+        if request.method == "PATCH":
             return _session(202, name, session, data)
         del contents.uploads[session]
-        return self._finish(contents, name, data, asked.value("digest") or "")
+        return self._finish(contents, name, data, request.value("digest") or "")
 
     def _finish(self, contents: Contents, name: str, data: bytearray, digest: str) -> Answer:
         if str(Digest.of(bytes(data))) != digest:
@@ -243,14 +243,14 @@ def _session(status: int, name: str, session: str, data: bytearray) -> Answer:
     return Answer(status, (place, ("Docker-Upload-Uuid", session), ("Range", f"0-{max(0, len(data) - 1)}")))
 
 
-def _paged(asked: Asked, key: str, value: dict[str, t.Any], names: list[str]) -> Answer:
+def _paged(request: Request, key: str, value: dict[str, t.Any], names: list[str]) -> Answer:
     """Return one page of a list in alphabetical order, with the next page in the Link header."""
-    last, size = asked.value("last"), int(asked.value("n") or _PAGE)
+    last, size = request.value("last"), int(request.value("n") or _PAGE)
     rest = sorted(name for name in names if last is None or name > last)
     answer = document({**value, key: rest[:size]})
     if len(rest) <= size or not size:
         return answer
-    return answer.with_header("Link", f'<{asked.path}?last={quote(rest[size - 1], safe="")}&n={size}>; rel="next"')
+    return answer.with_header("Link", f'<{request.path}?last={quote(rest[size - 1], safe="")}&n={size}>; rel="next"')
 
 
 def _referrer(digest: str, stored: Stored, subject: str) -> dict[str, t.Any] | None:

@@ -18,7 +18,7 @@ import time
 import typing as t
 from urllib.parse import parse_qs
 
-from .server import Answer, Asked
+from .server import Answer, Request
 
 USER = "reader"
 PASSWORD = "planted pass/%+&é"
@@ -38,18 +38,18 @@ def scope_of(method: str, repository: str | None, catalog: bool = False) -> str 
 
 
 class Door(t.Protocol):
-    def stops(self, asked: Asked, scope: str | None) -> Answer | None:
+    def stops(self, request: Request, scope: str | None) -> Answer | None:
         """Return the refusal of a request, or None if it is allowed."""
 
-    def may_pull(self, asked: Asked, repository: str) -> bool:
+    def may_pull(self, request: Request, repository: str) -> bool:
         """Return whether an allowed request may also read from this repository."""
 
 
 class OpenDoor:
-    def stops(self, asked: Asked, scope: str | None) -> Answer | None:
+    def stops(self, request: Request, scope: str | None) -> Answer | None:
         return None
 
-    def may_pull(self, asked: Asked, repository: str) -> bool:
+    def may_pull(self, request: Request, repository: str) -> bool:
         return True
 
 
@@ -61,10 +61,10 @@ class PasswordDoor:
     def __init__(self, users: t.Mapping[str, str]) -> None:
         self.users = users
 
-    def stops(self, asked: Asked, scope: str | None) -> Answer | None:
-        return None if user_of(asked, self.users) is not None else unauthorized(self.challenge)
+    def stops(self, request: Request, scope: str | None) -> Answer | None:
+        return None if user_of(request, self.users) is not None else unauthorized(self.challenge)
 
-    def may_pull(self, asked: Asked, repository: str) -> bool:
+    def may_pull(self, request: Request, repository: str) -> bool:
         return True
 
 
@@ -77,23 +77,23 @@ class TokenDoor:
 
     def challenge(self, scope: str | None, error: str | None = None) -> str:
         wanted = f',scope="{scope}"' if scope is not None else ""
-        told = f',error="{error}"' if error is not None else ""
-        return f'Bearer realm="{self.realm}",service="{SERVICE}"{wanted}{told}'
+        error_parameter = f',error="{error}"' if error is not None else ""
+        return f'Bearer realm="{self.realm}",service="{SERVICE}"{wanted}{error_parameter}'
 
-    def stops(self, asked: Asked, scope: str | None) -> Answer | None:
-        grant = self._grant(asked)
+    def stops(self, request: Request, scope: str | None) -> Answer | None:
+        grant = self._grant(request)
         if grant is None:
             return unauthorized(self.challenge(scope))
         if scope is not None and not grant.covers(scope):
             return unauthorized(self.challenge(scope, "insufficient_scope"))
         return None
 
-    def may_pull(self, asked: Asked, repository: str) -> bool:
-        grant = self._grant(asked)
+    def may_pull(self, request: Request, repository: str) -> bool:
+        grant = self._grant(request)
         return grant is not None and grant.covers(f"repository:{repository}:pull")
 
-    def _grant(self, asked: Asked) -> Grant | None:
-        scheme, _space, token = asked.headers.get("Authorization", "").partition(" ")
+    def _grant(self, request: Request) -> Grant | None:
+        scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
         grant = self.tokens.grants.get(token) if scheme == "Bearer" else None
         return grant if grant is not None and time.monotonic() < grant.ends else None
 
@@ -103,9 +103,9 @@ def unauthorized(*challenges: str) -> Answer:
     return Answer(401, (*(("WWW-Authenticate", challenge) for challenge in challenges), ("Content-Type", "application/json")), errors.encode())
 
 
-def user_of(asked: Asked, users: t.Mapping[str, str]) -> str | None:
+def user_of(request: Request, users: t.Mapping[str, str]) -> str | None:
     """Return the user whose name and password (Basic) a request carries."""
-    scheme, _space, encoded = asked.headers.get("Authorization", "").partition(" ")
+    scheme, _space, encoded = request.headers.get("Authorization", "").partition(" ")
     try:
         name, _colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
@@ -142,19 +142,19 @@ class Tokens:
         """Make all issued tokens invalid."""
         self.grants.clear()
 
-    def __call__(self, asked: Asked) -> Answer:
-        if asked.path != "/token" or (asked.method == "POST" and not self.has_oauth):
+    def __call__(self, request: Request) -> Answer:
+        if request.path != "/token" or (request.method == "POST" and not self.has_oauth):
             return Answer(404)
-        if asked.method == "POST":
-            return self._oauth(parse_qs(asked.body.decode(), keep_blank_values=True))
-        if asked.method != "GET":
+        if request.method == "POST":
+            return self._oauth(parse_qs(request.body.decode(), keep_blank_values=True))
+        if request.method != "GET":
             return Answer(405)
-        user = user_of(asked, self.users)
-        if user is None and ("Authorization" in asked.headers or not self.anonymous):
+        user = user_of(request, self.users)
+        if user is None and ("Authorization" in request.headers or not self.anonymous):
             return Answer(401, (("Content-Type", "application/json"),), b'{"details": "wrong user name or password"}')
-        if asked.values("service") != [SERVICE]:
+        if request.values("service") != [SERVICE]:
             return Answer(400, (("Content-Type", "application/json"),), b'{"details": "another service"}')
-        return self._granted(user, asked.values("scope"), "token", {})
+        return self._granted(user, request.values("scope"), "token", {})
 
     def _oauth(self, form: t.Mapping[str, list[str]]) -> Answer:
         kind, service, client = (form.get(name, [""])[0] for name in ("grant_type", "service", "client_id"))

@@ -24,7 +24,7 @@ PAUSE = 0.01  # seconds between checks for a stop of the server
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class Request:
     """A received request. `target` is the path with the query, as sent; `admitted` says whether it carried valid credentials."""
 
     method: str
@@ -51,7 +51,7 @@ class Asked:
     def value(self, name: str) -> str | None:
         return next(iter(self.values(name)), None)
 
-    def without(self, name: str) -> Asked:
+    def without(self, name: str) -> Request:
         """Return this request without one of its headers."""
         headers = Message()
         for key, value in self.headers.items():
@@ -98,9 +98,9 @@ class Answer:
         return dataclasses.replace(self, wire=dataclasses.replace(self.wire, **changes))
 
 
-App = t.Callable[[Asked], Answer]
+App = t.Callable[[Request], Answer]
 Places = t.Mapping[str, str]
-Act = t.Callable[[Asked, App, Places], Answer]
+Act = t.Callable[[Request, App, Places], Answer]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,15 +118,15 @@ class Fault:
     anyone: bool = False
     unread: bool = False
 
-    def matches(self, asked: Asked, places: Places) -> bool:
-        return (asked.admitted or self.anyone) and fits(asked, self.where, places)
+    def matches(self, request: Request, places: Places) -> bool:
+        return (request.admitted or self.anyone) and fits(request, self.where, places)
 
 
-def fits(asked: Asked, pattern: str, places: Places) -> bool:
+def fits(request: Request, pattern: str, places: Places) -> bool:
     """Return whether `METHOD /path?query` matches a glob."""
     for name, value in places.items():
         pattern = pattern.replace(f"{{{name}}}", value)
-    return fnmatch.fnmatchcase(str(asked), pattern.replace("[", "[[]"))
+    return fnmatch.fnmatchcase(str(request), pattern.replace("[", "[[]"))
 
 
 class Server:
@@ -136,11 +136,11 @@ class Server:
     """
 
     def __init__(
-        self, app: App, tls: ssl.SSLContext | None = None, admits: t.Callable[[Asked], bool] = lambda asked: True, address: str = "127.0.0.1"
+        self, app: App, tls: ssl.SSLContext | None = None, admits: t.Callable[[Request], bool] = lambda request: True, address: str = "127.0.0.1"
     ) -> None:
         self.app = app
         self.admits = admits
-        self.requests: list[Asked] = []
+        self.requests: list[Request] = []
         self.errors: list[str] = []
         self.places: dict[str, str] = {}
         self.sent = 0
@@ -167,7 +167,7 @@ class Server:
 
     @property
     def lines(self) -> list[str]:
-        return [str(asked) for asked in self.requests]
+        return [str(request) for request in self.requests]
 
     def hang_up(self, times: int) -> None:
         """Close the next connections after the first bytes arrive, without an answer."""
@@ -175,7 +175,7 @@ class Server:
 
     def count(self, pattern: str) -> int:
         """Return how many requests with valid credentials match a glob."""
-        return sum(asked.admitted and fits(asked, pattern, self.places) for asked in self.requests)
+        return sum(request.admitted and fits(request, pattern, self.places) for request in self.requests)
 
     def script(self, *faults: Fault) -> None:
         """Replace the faults. The first one that matches a request and is not used up acts."""
@@ -183,22 +183,22 @@ class Server:
             self._faults = list(faults)
             self._met = {}
 
-    def fault_for(self, asked: Asked) -> Fault | None:
+    def fault_for(self, request: Request) -> Fault | None:
         with self._lock:
             chosen = None
             for number, fault in enumerate(self._faults):
-                if not fault.matches(asked, self.places):
+                if not fault.matches(request, self.places):
                     continue
                 self._met[number] = self._met.get(number, 0) + 1
                 if chosen is None and fault.first <= self._met[number] < fault.first + fault.times:
                     chosen = fault
             return chosen
 
-    def answer(self, asked: Asked, fault: Fault | None) -> Answer:
+    def answer(self, request: Request, fault: Fault | None) -> Answer:
         with self._lock:
-            self.requests.append(asked)
+            self.requests.append(request)
         try:
-            return fault.act(asked, self.app, self.places) if fault is not None else self.app(asked)
+            return fault.act(request, self.app, self.places) if fault is not None else self.app(request)
         except Exception:  # noqa: BLE001 - told when the server ends: an error of the test's own must fail the test
             self.errors.append(traceback.format_exc())
             return Answer(599)
@@ -236,11 +236,11 @@ def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
-            asked = Asked(self.command, self.path, self.headers)
-            asked = dataclasses.replace(asked, admitted=server.admits(asked))
-            fault = server.fault_for(asked)
+            request = Request(self.command, self.path, self.headers)
+            request = dataclasses.replace(request, admitted=server.admits(request))
+            fault = server.fault_for(request)
             unread = fault is not None and fault.unread
-            answer = server.answer(asked if unread else dataclasses.replace(asked, body=self._body()), fault)
+            answer = server.answer(request if unread else dataclasses.replace(request, body=self._body()), fault)
             self.close_connection = self.close_connection or unread
             # Some tests kill the client, or let it disconnect.
             with contextlib.suppress(OSError):

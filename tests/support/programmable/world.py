@@ -30,7 +30,7 @@ LOGIN = {"username": USER, "password": PASSWORD}
 
 
 @dataclasses.dataclass(frozen=True)
-class Ran:
+class ModuleRun:
     """The result of a module run, and its duration."""
 
     results: modules.Results
@@ -123,7 +123,7 @@ class World:
             return {**self._way, **login}
         return {"registries": [{"name": self.registry.host, **self._way, **trusted, **login, **settings}]}
 
-    def run(self, module: str, with_store: bool = True, **options: t.Any) -> Ran:
+    def run(self, module: str, with_store: bool = True, **options: t.Any) -> ModuleRun:
         """Run a module on this store, and check that no secret is in its output or files, or was sent to the hostile server."""
         began = time.monotonic()
         process = modules.start_module(module, {**({"store": str(self.store)} if with_store else {}), **options}, env=self.env)
@@ -133,19 +133,19 @@ class World:
             process.kill()
             process.wait()
         assert output, errors
-        ran = Ran(json.loads(output), time.monotonic() - began)
+        outcome = ModuleRun(json.loads(output), time.monotonic() - began)
         found = leaks({"stdout": output.encode(), "stderr": errors.encode()}, [self.store, self.home])
         assert found == [], (found, output)
         assert "Traceback" not in output + errors
         self.check_stranger()
-        return ran
+        return outcome
 
     def check_stranger(self) -> None:
         """Check that the hostile server received no secret and no header that identifies a client. Its own signed addresses are allowed."""
-        for asked in self.evil.requests:
-            assert not {"authorization", "cookie", "proxy-authorization"} & {name.lower() for name in asked.headers}, asked.headers.items()
-            sent = "\n".join((str(asked), *(f"{name}: {value}" for name, value in asked.headers.items())))
-            found = leaks({"what the stranger was sent": sent.encode() + asked.body}, allowed="planted-signature")
+        for request in self.evil.requests:
+            assert not {"authorization", "cookie", "proxy-authorization"} & {name.lower() for name in request.headers}, request.headers.items()
+            sent = "\n".join((str(request), *(f"{name}: {value}" for name, value in request.headers.items())))
+            found = leaks({"what the stranger was sent": sent.encode() + request.body}, allowed="planted-signature")
             assert found == [], (found, sent)
 
     # The content of the store.

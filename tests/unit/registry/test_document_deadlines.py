@@ -27,7 +27,7 @@ from tests.support.images import make_image
 from tests.support.programmable import acts
 from tests.support.programmable.distribution import Distribution
 from tests.support.programmable.doors import OpenDoor, TokenDoor, Tokens
-from tests.support.programmable.server import Act, Answer, Asked, Fault, Server
+from tests.support.programmable.server import Act, Answer, Fault, Request, Server
 
 IMAGE = make_image("app", 1)
 CONFIG = IMAGE.graph.images[0].manifest.config
@@ -92,8 +92,8 @@ def test_slow_redirects_end_at_the_deadline_for_retries(monkeypatch: pytest.Monk
     monkeypatch.setattr(client, "DEADLINE", 1.0)
     requests: list[str] = []
 
-    def further(request: Asked, app: t.Any, places: t.Any) -> Answer:
-        requests.append(request.target)
+    def further(asked: Request, app: t.Any, places: t.Any) -> Answer:
+        counted.append(asked.target)
         time.sleep(0.4)
         return Answer(307, (("Location", f"{request.path}?{len(requests)}"),))
 
@@ -106,7 +106,7 @@ def endless_pages(size: int) -> Act:
     """Return an endless list of tags, on pages of SIZE bytes."""
     numbers = iter(range(1_000_000))
 
-    def act(request: Asked, app: t.Any, places: t.Any) -> Answer:
+    def act(asked: Request, app: t.Any, places: t.Any) -> Answer:
         number = next(numbers)
         body = json.dumps({"tags": [str(number)]}).encode() + b" " * size
         return Answer(200, (("Link", f'<?last={number}>; rel="next"'), ("Content-Type", "application/json")), body)
@@ -129,7 +129,7 @@ def test_all_pages_of_a_list_share_one_time_limit(monkeypatch: pytest.MonkeyPatc
 def test_the_pages_of_a_search_have_the_same_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tags, "MAX_LIST_BYTES", 100_000)
 
-    def page(request: Asked, app: t.Any, places: t.Any) -> Answer:
+    def page(asked: Request, app: t.Any, places: t.Any) -> Answer:
         return Answer(200, (), json.dumps({"num_pages": 100, "results": [{"name": "team/app"}]}).encode() + b" " * 30_000)
 
     with registry("GET /search*", page) as opened:
@@ -143,8 +143,8 @@ def test_too_many_referrers_are_refused_at_the_first_page_above_the_limit(monkey
     entry = {"mediaType": media_types.OCI_MANIFEST, "digest": str(IMAGE.root.digest), "size": 1}
     pages: list[str] = []
 
-    def page(request: Asked, app: t.Any, places: t.Any) -> Answer:
-        pages.append(request.target)
+    def page(asked: Request, app: t.Any, places: t.Any) -> Answer:
+        pages.append(asked.target)
         body = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry] * 900}).encode()
         return Answer(200, (("Link", f'<?last={len(pages)}>; rel="next"'),), body)
 

@@ -17,7 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.tags imp
 from tests.support.images import make_image
 from tests.support.programmable.distribution import Distribution
 from tests.support.programmable.doors import PASSWORD, USER, TokenDoor, Tokens
-from tests.support.programmable.server import Answer, Asked, Server
+from tests.support.programmable.server import Answer, Request, Server
 
 
 class OneScope(TokenDoor):
@@ -28,8 +28,8 @@ class OneScope(TokenDoor):
     def challenge(self, scope: str | None, error: str | None = None) -> str:
         return super().challenge(self.scope, error)
 
-    def stops(self, request: Asked, scope: str | None) -> Answer | None:
-        return super().stops(request, None)
+    def stops(self, asked: Request, scope: str | None) -> Answer | None:
+        return super().stops(asked, None)
 
 
 class TokenRegistry(t.NamedTuple):
@@ -45,9 +45,9 @@ class TokenRegistry(t.NamedTuple):
 def token_registry() -> t.Iterator[TokenRegistry]:
     tokens, scopes = Tokens({USER: PASSWORD}), []
 
-    def answer(request: Asked) -> Answer:
-        scopes.append(request.values("scope"))
-        return tokens(request)
+    def answer(asked: Request) -> Answer:
+        scopes.append(asked.values("scope"))
+        return tokens(asked)
 
     with Server(answer) as token_server:
         door = OneScope(tokens, f"{token_server.url}/token")
