@@ -89,7 +89,7 @@ def second_image(running: registry.Registry, docker: engines.Docker, folder: Pat
         docker_image_pull=functools.partial(contest, of_docker([second], docker)),
         ping=lambda: play(folder, [{"ansible.builtin.ping": {}}]),
     )
-    print(f"a second image with {SHARED // 1_000_000} MB in common and {OWN // 1_000_000} MB of its own, a play that pulls and delivers it:")
+    print(f"a second image with {SHARED // 1_000_000} MB in common and {OWN // 1_000_000} MB of new layers, a play that pulls and delivers it:")
     print(
         f"  longshore {medians['longshore']:.2f} s, docker_image_pull {medians['docker_image_pull']:.2f} s (a play that pings {medians['ping']:.2f} s)"
     )

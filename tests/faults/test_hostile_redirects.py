@@ -157,7 +157,7 @@ def test_a_redirect_is_followed_without_credentials_or_refused(worlds: t.Sequenc
         Case("a config without TLS, on the same port", CONFIG, acts.redirect("http://{host}{target}"), "registry_error", "from https to http"),
         Case("HEAD without TLS", HEAD_MANIFEST, acts.redirect("{plain}{target}"), "registry_error", "from https to http", at_most={ANY_MANIFEST: 1}),
         Case(
-            "TLS given up on the way", LAYER, acts.redirect(SIGNED), "registry_error", "https to http", evil=at_evil(acts.redirect("{plain}{target}"))
+            "TLS dropped on the way", LAYER, acts.redirect(SIGNED), "registry_error", "https to http", evil=at_evil(acts.redirect("{plain}{target}"))
         ),
     ],
     ids=str,

@@ -66,7 +66,7 @@ ODD = [
     odd("lists in lists in lists", b'{"layers": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
     odd("schema 1", SCHEMA1, "schema 1", "application/vnd.docker.distribution.manifest.v1+prettyjws"),
     odd("schema 1 that is called JSON", SCHEMA1, "schema 1", "application/json"),
-    odd("another type than the one told", manifest(), media_type=media_types.OCI_INDEX),
+    odd("another type than the announced one", manifest(), media_type=media_types.OCI_INDEX),
     odd("a type of nobody's", manifest(mediaType="application/vnd.example+json"), media_type="application/vnd.example+json"),
     odd("no type at all", {key: value for key, value in manifest().items() if key != "mediaType"}, media_type="application/json"),
     odd("a manifest that is an index as well", manifest(manifests=[])),
@@ -92,7 +92,7 @@ CALLED = [
     Case(
         "a manifest with a parameter to its type", GET_MANIFEST, acts.header("Content-Type", f"{media_types.OCI_MANIFEST}; charset=utf-8"), fresh=True
     ),
-    Case("another digest told for a tag", BY_TAG, acts.header("Docker-Content-Digest", f"sha256:{'0' * 64}"), fresh=True),
+    Case("another digest announced for a tag", BY_TAG, acts.header("Docker-Content-Digest", f"sha256:{'0' * 64}"), fresh=True),
 ]
 
 WRONG = [

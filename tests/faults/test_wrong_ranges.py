@@ -38,7 +38,7 @@ HONOURED = [
     after_a_break("the rest in two pieces", acts.cut(BROKEN), times=1, max_requests=3),
     after_a_break("the rest after a passing error", acts.instead(503), times=1, max_requests=3),
     after_a_break("the rest at another host", acts.redirect("{evil}{target}?signature=planted-signature"), max_requests=2),
-    after_a_break("the rest shorter than told, once", acts.body(lambda data: data[:-1000]), times=1, max_requests=3),
+    after_a_break("the rest shorter than announced, once", acts.body(lambda data: data[:-1000]), times=1, max_requests=3),
 ]
 
 NOT_HONOURED = [
@@ -61,7 +61,7 @@ LIED_ABOUT = [
     after_a_break("several ranges", acts.both(content_range(None), acts.header("Content-Type", "multipart/byteranges; boundary=x"))),
     after_a_break("everything, called a range", acts.both(acts.without_range(), acts.header("Content-Range", f"bytes 0-{SIZE - 1}/{SIZE}"))),
     Case(
-        "a range that nobody asked for", LAYER, acts.instead(206, b"x", ("Content-Range", "bytes 0-0/1")), "registry_error", "206", at_most={LAYER: 1}
+        "an unrequested range", LAYER, acts.instead(206, b"x", ("Content-Range", "bytes 0-0/1")), "registry_error", "206", at_most={LAYER: 1}
     ),
 ]
 

@@ -63,7 +63,7 @@ CASES: list[tuple[str, dict[str, t.Any]]] = [
     ),
     ("another platform of the base", {"base": BASE, "platform": "linux/arm64", "layers": [{"src": "program", "dest": "/p"}]}),
     ("compressed", {"base": "scratch", "compression": "gzip", "layers": [{"src": "site", "dest": "/srv"}]}),
-    ("a time of its own", {"base": "scratch", "created": "2026-01-31T12:00:00+01:00", "layers": [{"src": "program", "dest": "/p"}]}),
+    ("a given time", {"base": "scratch", "created": "2026-01-31T12:00:00+01:00", "layers": [{"src": "program", "dest": "/p"}]}),
     ("nothing but a name", {"base": "scratch"}),
 ]
 

@@ -300,7 +300,7 @@ def test_an_image_that_another_tool_gave_a_short_name_stays(store: str) -> None:
 
 
 def test_content_of_unknown_type_that_an_index_lists_stays(store: str) -> None:
-    strange = b"whatever another tool keeps there"
+    strange = b"content of another tool"
     listed = {"mediaType": "application/vnd.example+json", "digest": str(Digest.of(strange)), "size": len(strange)}
     image = make_image("known")
     index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.members(), listed]})

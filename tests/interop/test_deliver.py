@@ -369,8 +369,8 @@ class TestHowAnEngineIsReached:
             plain = {"store": store, "name": [ONE], "engine": "docker", "docker_host": f"tcp://{host}"}
             whole = {**plain, "docker_ca_path": str(tmp_path / "ca.pem")}
             whole.update(docker_client_cert=str(tmp_path / "server.pem"), docker_client_key=str(tmp_path / "server.key"))
-            for missing in (plain, {**plain, "docker_tls": True}, {**plain, "docker_ca_path": str(tmp_path / "ca.pem")}):
-                assert modules.fail("image_deliver", missing)["error"] == "engine_error"
+            for options in (plain, {**plain, "docker_tls": True}, {**plain, "docker_ca_path": str(tmp_path / "ca.pem")}):
+                assert modules.fail("image_deliver", options)["error"] == "engine_error"
             assert "certificate" in modules.fail("image_deliver", {**plain, "docker_tls": True})["msg"]
             assert modules.run("image_deliver", whole)["changed"]
             (tmp_path / "server.pem").rename(tmp_path / "cert.pem")

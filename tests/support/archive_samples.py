@@ -98,18 +98,18 @@ def docker_members(files: Files | None = None) -> list[bytes]:
 
 
 def with_members(position: int, *new: bytes) -> bytes:
-    """A good archive with members put into it."""
+    """Return a good archive with NEW members inserted at POSITION."""
     good = docker_members()
     return b"".join([*good[:position], *new, *good[position:]]) + END
 
 
 def with_entry(**changes: t.Any) -> bytes:
-    """A docker-archive with one entry of manifest.json changed."""
+    """Return a docker-archive with CHANGES in the entry of manifest.json."""
     return pack(changed(docker(IMAGE, APP), "manifest.json", lambda data: manifest_file({**json.loads(data)[0], **changes})))
 
 
 def five_images(dialect: t.Callable[..., Files], bad: str) -> bytes:
-    """Five images in one archive, of which something of the last is not as it should be."""
+    """Return an archive of five images. BAD names the damaged file of the last one."""
     files: Files = {}
     entries: list[dict[str, t.Any]] = []
     for number, image in enumerate(FIVE_IMAGES):
@@ -125,5 +125,5 @@ def five_images(dialect: t.Callable[..., Files], bad: str) -> bytes:
         "config": f"{hex_of(config_of(FIVE_IMAGES[4]))}.json" if dialect is docker else blob(Digest.of(config_of(FIVE_IMAGES[4]))),
         "manifest": blob(FIVE_IMAGES[4].root.digest),
     }[bad]
-    # A docker-archive has no digest of its own for a config: only one that can't be read is noticed.
+    # A docker-archive has no digest for a config: only an unreadable config is detected.
     return pack(changed(files, last, drop_opening_bracket if dialect is docker and bad == "config" else flip_bit))

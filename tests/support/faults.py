@@ -99,7 +99,7 @@ def start_child(run: t.Callable[[], object]) -> int:
         try:
             run()
             code = 0
-        except BaseException:  # noqa: BLE001 - a child must never go on as a second pytest
+        except BaseException:  # noqa: BLE001 - a child must never continue as a second pytest
             traceback.print_exc()
         finally:
             os._exit(code)
