@@ -74,7 +74,7 @@ def skopeo_load(path: Path, layout: Path) -> float:
     return seconds(lambda: subprocess.run(["skopeo", "copy", "--quiet", f"docker-archive:{path}", f"oci:{layout}:copy"], check=True))
 
 
-def outcome(title: str, medians: t.Mapping[str, float], ours: str, wanted: t.Mapping[str, float]) -> None:
+def print_comparison(title: str, medians: t.Mapping[str, float], ours: str, wanted: t.Mapping[str, float]) -> None:
     net = medians[ours] - medians["start"]
     print(f"{title}: {ours} {net:.2f} s (and {medians['start']:.2f} s start-up)")
     for other, least in wanted.items():
@@ -93,7 +93,7 @@ def compare(title: str, layers: int, size: int, docker: engines.Docker, folder: 
         docker=functools.partial(docker_save, docker, folder / "docker.tar"),
         start=functools.partial(measure_start, "image_save", {"name": "absent:1", "path": str(folder / "absent.tar"), "store": str(store)}),
     )
-    outcome(f"saving {title}", medians, "image_save", {"skopeo": 5, "docker": 8})
+    print_comparison(f"saving {title}", medians, "image_save", {"skopeo": 5, "docker": 8})
     podman = engines.Podman(folder / "podman")
     medians = side_by_side(
         RUNS,
@@ -103,7 +103,7 @@ def compare(title: str, layers: int, size: int, docker: engines.Docker, folder: 
         skopeo=functools.partial(skopeo_load, folder / "docker.tar", folder / "layout"),
         start=functools.partial(measure_start, "image_load", {"path": str(folder / "absent.tar"), "store": str(store)}),
     )
-    outcome(f"loading what docker saved of {title}", medians, "image_load", {"docker": 1, "podman": 1, "skopeo": 1})
+    print_comparison(f"loading what docker saved of {title}", medians, "image_load", {"docker": 1, "podman": 1, "skopeo": 1})
     for module, options in (
         ("image_save", {"name": NAME, "path": str(folder / "memory.tar"), "store": str(store)}),
         ("image_load", {"path": str(folder / "docker.tar"), "store": str(folder / "memory")}),

@@ -51,7 +51,7 @@ def serve_nested_index(world: World) -> str:
 @pytest.mark.parametrize("platform", [["linux/amd64"], ["all"]], ids=str)
 def test_nested_indexes_that_list_one_child_many_times_cost_seconds(worlds: t.Sequence[World], platform: list[str]) -> None:
     for world in worlds:
-        world.hold(IMAGE)
+        world.put_image(IMAGE)
         digest = serve_nested_index(world)
         pulled, seconds = run_and_measure(world, "image_pull", name=[world.name()], platform=platform, **world.access())
         assert not pulled.failed, pulled.results["msg"]
@@ -83,7 +83,7 @@ def test_an_image_of_very_many_layers_costs_seconds(worlds: t.Sequence[World]) -
         faults.append(Fault(f"GET */manifests/{digest}", acts.instead(200, data.encode(), ("Content-Type", media_types.OCI_MANIFEST))))
     index = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}).encode()
     for world in worlds:
-        world.hold(IMAGE)
+        world.put_image(IMAGE)
         world.script(*faults, Fault("GET */manifests/1", acts.instead(200, index, ("Content-Type", media_types.OCI_INDEX))))
         outcome, seconds = run_and_measure(world, "image_pull", name=[world.name()], platform=["all"], **world.access())
         assert outcome.failed
@@ -95,7 +95,7 @@ def test_an_image_of_very_many_layers_costs_seconds(worlds: t.Sequence[World]) -
 def test_documents_that_are_full_of_values_cost_seconds(worlds: t.Sequence[World]) -> None:
     data = b'{"schemaVersion": 2, "layers": [' + b"[]," * 1_390_000 + b"[]]}"
     for world in worlds:
-        world.hold(IMAGE)
+        world.put_image(IMAGE)
         world.script(Fault("GET */manifests/1", acts.instead(200, data, ("Content-Type", media_types.OCI_MANIFEST))))
         outcome, seconds = run_and_measure(world, "image_pull", name=[world.name()], **world.access())
         assert outcome.results["error"] == "unsupported_format"

@@ -131,7 +131,7 @@ def test_urls_in_a_manifest_are_not_requested(worlds: t.Sequence[World]) -> None
     for world in worlds:
         address = f"{world.evil.url}/v2/app/blobs/{WANTED.layers[0].digest}"
         data = json.dumps(first_layer(urls=[address])).encode()
-        world.hold(WANTED)
+        world.put_image(WANTED)
         world.script(Fault(GET_MANIFEST, served(data)))
         outcome = world.run("image_pull", name=[world.name()], platform=["linux/amd64"], **world.access())
         assert not outcome.failed, outcome.results["msg"]

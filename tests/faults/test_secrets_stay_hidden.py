@@ -154,7 +154,7 @@ def test_a_push_does_not_show_secrets_that_a_registry_repeats(worlds: t.Sequence
 @pytest.mark.parametrize("status", [403, 407, 502])
 def test_secrets_that_a_proxy_repeats_are_not_shown(make_worlds: MakeWorlds, status: int) -> None:
     def check(world: World, case: Case) -> t.Any:
-        world.hold(WANTED)
+        world.put_image(WANTED)
         world.script(*case.faults)
         login = f"http://{USER}:{quote(PASSWORD, safe='')}@{world.registry.host}"
         options: dict[str, t.Any] = {"plain_http": True, "retries": 1, "host_config": False}
@@ -184,7 +184,7 @@ def test_credentials_of_an_auth_file_are_used_and_not_shown(make_worlds: MakeWor
     def check(world: World, case: Case) -> t.Any:
         file = tmp_path / f"auth-{world.libraries}.json"
         file.write_text(json.dumps({"auths": {world.registry.host: entry}}))
-        world.hold(WANTED)
+        world.put_image(WANTED)
         world.script(*case.faults)
         options = {**world.access({}), "auth_file": str(file), "retries": 1}
         failed = world.run("image_pull", name=[world.name()], **options)
@@ -228,7 +228,7 @@ def test_a_store_adds_no_registry_to_the_one_that_the_task_names(make_worlds: Ma
 
 def test_the_registry_that_the_task_names_gets_its_password(make_worlds: MakeWorlds) -> None:
     for world in make_worlds("password"):
-        world.hold(WANTED)
+        world.put_image(WANTED)
         damaged(world, world.name(), WANTED)
         assert world.run("image_verify", repair=True, name=[world.name()], **world.access()).results["changed"]
         damaged(world, world.name(), WANTED)
@@ -238,7 +238,7 @@ def test_the_registry_that_the_task_names_gets_its_password(make_worlds: MakeWor
 
 def test_a_play_at_full_verbosity_shows_no_secret(make_worlds: MakeWorlds, tmp_path: Path) -> None:
     world = make_worlds("tokens")[0]
-    world.hold(WANTED)
+    world.put_image(WANTED)
     WANTED.put(Store(str(world.store)), "docker.io/library/local:1")
     world.script(Fault("GET */manifests/absent", in_words(404)), Fault("PUT */manifests/2", in_words(403)))
     access = json.loads(json.dumps(world.access({"username": USER, "password": "{{ planted }}"})))

@@ -60,9 +60,7 @@ LIED_ABOUT = [
     after_a_break("a Content-Range with more digits than a number has", content_range(f"bytes {'9' * 5000}-{'9' * 5000}/{'9' * 5000}")),
     after_a_break("several ranges", acts.both(content_range(None), acts.header("Content-Type", "multipart/byteranges; boundary=x"))),
     after_a_break("everything, called a range", acts.both(acts.without_range(), acts.header("Content-Range", f"bytes 0-{SIZE - 1}/{SIZE}"))),
-    Case(
-        "an unrequested range", LAYER, acts.instead(206, b"x", ("Content-Range", "bytes 0-0/1")), "registry_error", "206", at_most={LAYER: 1}
-    ),
+    Case("an unrequested range", LAYER, acts.instead(206, b"x", ("Content-Range", "bytes 0-0/1")), "registry_error", "206", at_most={LAYER: 1}),
 ]
 
 SPOILT = [

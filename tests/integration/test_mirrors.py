@@ -22,7 +22,7 @@ IMAGE = make_image("mirrored", 3)
 OTHER = make_image("elsewhere", 1)
 
 
-class Places(t.NamedTuple):
+class MirroredRegistry(t.NamedTuple):
     """An upstream registry and a mirror, each behind a recorder. `name` is the name of IMAGE at the upstream."""
 
     upstream: Recorder
@@ -42,17 +42,17 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
 
 
 @pytest.fixture
-def places(anonymous: Registry, second: Registry, repository: str) -> t.Iterator[Places]:
+def places(anonymous: Registry, second: Registry, repository: str) -> t.Iterator[MirroredRegistry]:
     anonymous.put(IMAGE, repository, "1")
     with Recorder(anonymous.host).running() as upstream, Recorder(second.host).running() as mirror:
-        yield Places(upstream, mirror, f"{upstream.host}/{repository}:1")
+        yield MirroredRegistry(upstream, mirror, f"{upstream.host}/{repository}:1")
 
 
 def paths(recorder: Recorder) -> list[str]:
     return [recorded.path for recorded in recorder.requests]
 
 
-def test_content_of_a_mirror_is_not_requested_from_the_registry(places: Places, second: Registry, repository: str, store: str) -> None:
+def test_content_of_a_mirror_is_not_requested_from_the_registry(places: MirroredRegistry, second: Registry, repository: str, store: str) -> None:
     second.put(IMAGE, repository, "1")
     done = modules.check_do_again("image_pull", places.options(store))
     image = done["images"][0]
@@ -61,12 +61,12 @@ def test_content_of_a_mirror_is_not_requested_from_the_registry(places: Places, 
     assert all(path.endswith(f"?ns={places.upstream.host.replace(':', '%3A')}") for path in paths(places.mirror))
 
 
-def test_content_missing_at_a_mirror_comes_from_the_registry(places: Places, store: str) -> None:
+def test_content_missing_at_a_mirror_comes_from_the_registry(places: MirroredRegistry, store: str) -> None:
     image = modules.check_do_again("image_pull", places.options(store))["images"][0]
     assert (image["digest"], image["endpoint"]) == (str(IMAGE.root.digest), f"http://{places.upstream.host}")
 
 
-def test_a_mirror_with_some_blobs_serves_those(places: Places, second: Registry, repository: str, store: str) -> None:
+def test_a_mirror_with_some_blobs_serves_those(places: MirroredRegistry, second: Registry, repository: str, store: str) -> None:
     second.put(make_image("mirrored", 2), repository, "2")
     done = modules.run("image_pull", places.options(store))
     assert done["images"][0]["digest"] == str(IMAGE.root.digest)
@@ -76,27 +76,27 @@ def test_a_mirror_with_some_blobs_serves_those(places: Places, second: Registry,
     assert not any(path.rpartition("/")[2] in shared for path in asked)
 
 
-def test_a_mirror_can_hold_several_registries_below_prefixes(places: Places, second: Registry, repository: str, store: str) -> None:
+def test_a_mirror_can_hold_several_registries_below_prefixes(places: MirroredRegistry, second: Registry, repository: str, store: str) -> None:
     second.put(IMAGE, f"hub/{repository}", "1")
     modules.run("image_pull", places.options(store, url=f"http://{places.mirror.host}/hub"))
     assert places.upstream.requests == []
 
 
-def test_a_mirror_that_is_down_costs_one_try(places: Places, store: str) -> None:
+def test_a_mirror_that_is_down_costs_one_try(places: MirroredRegistry, store: str) -> None:
     begun = time.monotonic()
     options = places.options(store, url=f"http://127.0.0.1:{free_port()}")
     assert modules.run("image_pull", {**options, "retries": 5})["changed"]
     assert time.monotonic() - begun < 5
 
 
-def test_only_mirrors_are_asked_if_the_task_says_so(places: Places, store: str) -> None:
+def test_only_mirrors_are_asked_if_the_task_says_so(places: MirroredRegistry, store: str) -> None:
     failed = modules.fail("image_pull", places.options(store, mirror_only=True))
     assert failed["error"] == "not_found"
     assert places.mirror.host in failed["msg"]
     assert places.upstream.requests == []
 
 
-def test_a_mirror_may_be_for_digests_alone(places: Places, second: Registry, repository: str, store: str) -> None:
+def test_a_mirror_may_be_for_digests_alone(places: MirroredRegistry, second: Registry, repository: str, store: str) -> None:
     second.put(OTHER, repository, "1")  # the mirror has an old image under the tag
     second.put(IMAGE, repository, "new")
     done = modules.run("image_pull", places.options(store, resolve_tags=False))
@@ -120,7 +120,9 @@ def test_a_mirror_never_gets_the_credentials_of_the_registry(
     assert "mirror-secret-key" not in json.dumps(done)
 
 
-def test_a_push_goes_to_the_registry_and_asks_no_mirror(places: Places, second: Registry, repository: str, store: str, anonymous: Registry) -> None:
+def test_a_push_goes_to_the_registry_and_asks_no_mirror(
+    places: MirroredRegistry, second: Registry, repository: str, store: str, anonymous: Registry
+) -> None:
     second.put(OTHER, repository, "2")
     modules.run("image_pull", {"store": store, "name": [f"{anonymous.host}/{repository}:1"]})
     options = {**places.options(store), "name": [f"{anonymous.host}/{repository}:1"], "destination": f"{places.upstream.host}/{repository}:2"}
@@ -169,7 +171,7 @@ def test_a_pull_through_cache_serves_its_content_when_the_registry_is_unreachabl
 # The configuration of the host.
 
 
-def test_mirrors_in_podmans_configuration_are_used(places: Places, second: Registry, repository: str, store: str, tmp_path: Path) -> None:
+def test_mirrors_in_podmans_configuration_are_used(places: MirroredRegistry, second: Registry, repository: str, store: str, tmp_path: Path) -> None:
     second.put(IMAGE, repository, "1")
     mirror = f'[[registry.mirror]]\nlocation = "{places.mirror.host}"\ninsecure = true\n'
     (tmp_path / "registries.conf").write_text(f'[[registry]]\nlocation = "{places.upstream.host}"\n{mirror}')
@@ -182,7 +184,7 @@ def test_mirrors_in_podmans_configuration_are_used(places: Places, second: Regis
     assert places.upstream.requests != []
 
 
-def test_registries_blocked_by_podmans_configuration_are_denied(places: Places, store: str, tmp_path: Path) -> None:
+def test_registries_blocked_by_podmans_configuration_are_denied(places: MirroredRegistry, store: str, tmp_path: Path) -> None:
     (tmp_path / "registries.conf").write_text(f'[[registry]]\nlocation = "{places.upstream.host}"\nblocked = true\n')
     env = {"CONTAINERS_REGISTRIES_CONF": str(tmp_path / "registries.conf")}
     failed = modules.attempt("image_pull", {"store": store, "name": [places.name]}, env=env)
@@ -191,7 +193,7 @@ def test_registries_blocked_by_podmans_configuration_are_denied(places: Places, 
     assert places.upstream.requests == []
 
 
-def test_a_broken_configuration_is_reported_with_its_path(places: Places, store: str, tmp_path: Path) -> None:
+def test_a_broken_configuration_is_reported_with_its_path(places: MirroredRegistry, store: str, tmp_path: Path) -> None:
     (tmp_path / "registries.conf").write_text("[[registry]\n")
     env = {"CONTAINERS_REGISTRIES_CONF": str(tmp_path / "registries.conf")}
     failed = modules.attempt("image_pull", {"store": store, "name": [places.name]}, env=env)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.folders import short_folder
 from tests.support.images import make_image
-from tests.support.plays import CONNECTIONS, Watched, interrupted_play, watched_play
+from tests.support.plays import CONNECTIONS, PlayOutput, interrupted_play, watched_play
 from tests.support.privileges import needs_root
 from tests.support.registry import Registry
 from tests.support.throttle import Throttle
@@ -43,7 +43,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
         assert [path.name for path in folder.iterdir() if not path.name.startswith("ansible")] == []
 
 
-def pull(folder: Path, slow: Throttle, *words: str, terminal: bool = True, **more: t.Any) -> Watched:
+def pull(folder: Path, slow: Throttle, *words: str, terminal: bool = True, **more: t.Any) -> PlayOutput:
     return watched_play(folder, "image_pull", {"name": name(slow), "store": str(folder / "store")}, *words, terminal=terminal, **more)
 
 
@@ -51,7 +51,7 @@ def name(slow: Throttle) -> str:
     return f"{slow.host}/progress:1"
 
 
-def lines(watched: Watched) -> list[str]:
+def lines(watched: PlayOutput) -> list[str]:
     return watched.errors.replace("\r\n", "\n").splitlines()
 
 

@@ -42,7 +42,7 @@ def files(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Twice:
+class TwoRuns:
     """The output of two runs on the same folder."""
 
     home: Path
@@ -52,12 +52,12 @@ class Twice:
 
 
 @pytest.fixture(scope="module")
-def twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
+def twice(tmp_path_factory: pytest.TempPathFactory) -> TwoRuns:
     home, port = tmp_path_factory.mktemp("home"), free_port()
-    return Twice(home, port, quickstart(home, registry_port=port), quickstart(home, registry_port=port))
+    return TwoRuns(home, port, quickstart(home, registry_port=port), quickstart(home, registry_port=port))
 
 
-def test_the_first_run_moves_an_image_once(twice: Twice) -> None:
+def test_the_first_run_moves_an_image_once(twice: TwoRuns) -> None:
     play = twice.first
     assert play.status == 0, play.output
     for task in ("Make an image of two layers", "Push it", "Pull it", "Give it a further name", "Remove that name", *ARCHIVED):
@@ -66,7 +66,7 @@ def test_the_first_run_moves_an_image_once(twice: Twice) -> None:
         assert play.went(task) == UNCHANGED, task
 
 
-def test_the_second_run_moves_nothing(twice: Twice) -> None:
+def test_the_second_run_moves_nothing(twice: TwoRuns) -> None:
     play = twice.second
     assert play.status == 0, play.output
     for task in ("Make an image of two layers", "Push it", "Pull it", "Ask what is known of it", "Ask how it was made", ARCHIVED[0]):
@@ -76,7 +76,7 @@ def test_the_second_run_moves_nothing(twice: Twice) -> None:
     assert play.recap["changed"] < twice.first.recap["changed"]
 
 
-def test_the_summary_lists_the_transfers(twice: Twice) -> None:
+def test_the_summary_lists_the_transfers(twice: TwoRuns) -> None:
     amount = r"\d+\.\d [kM]B"
     for verb, done in (("make", "written"), ("push", "sent"), ("pull", "fetched")):
         assert re.fullmatch(rf"{amount} {done} unchanged", twice.first.summary[verb])
@@ -95,11 +95,11 @@ def test_the_summary_lists_the_transfers(twice: Twice) -> None:
         assert rows["Kept"] == f"in {twice.home}/.local/share/longshore/quickstart; the registry has ended"
 
 
-def test_the_registry_is_stopped(twice: Twice) -> None:
+def test_the_registry_is_stopped(twice: TwoRuns) -> None:
     assert not answers(twice.port)
 
 
-def test_check_mode_on_a_kept_folder_changes_nothing(twice: Twice) -> None:
+def test_check_mode_on_a_kept_folder_changes_nothing(twice: TwoRuns) -> None:
     before = files(twice.home)
     play = quickstart(twice.home, "--check", "--diff", registry_port=twice.port)
     assert play.status == 0, play.output

@@ -28,7 +28,7 @@ from tests.support.programmable.server import Server
 from tests.support.registry import make_authority, needed
 
 
-class Place(t.NamedTuple):
+class CertificateRegistry(t.NamedTuple):
     """A registry with `app:1` that requires client certificates. `ca.pem`, `client.cert` and `client.key` are in FOLDER."""
 
     host: str
@@ -36,7 +36,7 @@ class Place(t.NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Place]:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[CertificateRegistry]:
     folder = tmp_path_factory.mktemp("registry")
     make_authority(folder)
     for words in (
@@ -51,7 +51,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Place]:
     distribution = Distribution(OpenDoor())
     distribution.put(make_image(), "app", "1")
     with Server(distribution, context) as server:
-        yield Place(server.host, folder)
+        yield CertificateRegistry(server.host, folder)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def we_find_it(registry: Place) -> bool:
+def we_find_it(registry: CertificateRegistry) -> bool:
     reference = Reference.parse(f"{registry.host}/app:1")
     registries = Registries(ClientSettings(host_config=True, retries=1))
     try:
@@ -74,19 +74,19 @@ def we_find_it(registry: Place) -> bool:
         registries.client.close()
 
 
-def skopeo_finds_it(registry: Place, home: Path) -> bool:
+def skopeo_finds_it(registry: CertificateRegistry, home: Path) -> bool:
     needed("skopeo")
     words = ["skopeo", "inspect", "--raw", f"docker://{registry.host}/app:1"]
     return subprocess.run(words, check=False, capture_output=True, env={**os.environ, "HOME": str(home)}, timeout=60).returncode == 0
 
 
-def containerd_finds_it(registry: Place, folders: Path, containerd: engines.Containerd) -> bool:
+def containerd_finds_it(registry: CertificateRegistry, folders: Path, containerd: engines.Containerd) -> bool:
     socket = ["--address", str(containerd.folder / "c.sock")]
     words = ["ctr", *socket, "content", "fetch", "--hosts-dir", str(folders), f"{registry.host}/app:1"]
     return subprocess.run(words, check=False, capture_output=True, timeout=120).returncode == 0
 
 
-def fill(folder: Path, registry: Place, files: t.Mapping[str, str]) -> None:
+def fill(folder: Path, registry: CertificateRegistry, files: t.Mapping[str, str]) -> None:
     """Copy files of the registry's folder to FOLDER under other names."""
     folder.mkdir(parents=True)
     for name, source in files.items():
@@ -108,7 +108,7 @@ def test_an_authority_without_key_usage_is_accepted_by_both(home: Path, tmp_path
     distribution = Distribution(OpenDoor())
     distribution.put(make_image(), "app", "1")
     with Server(distribution, context) as server:
-        place = Place(server.host, folder)
+        place = CertificateRegistry(server.host, folder)
         fill(home / ".config/containers/certs.d" / place.host, place, {"ca.crt": "ca.pem"})
         assert we_find_it(place)
         assert skopeo_finds_it(place, home)
@@ -131,7 +131,7 @@ PAIR = {"client.cert": "client.cert", "client.key": "client.key"}
         (PAIR, False),
     ],
 )
-def test_a_folder_means_the_same_to_skopeo(home: Path, registry: Place, files: dict[str, str], found: bool) -> None:
+def test_a_folder_means_the_same_to_skopeo(home: Path, registry: CertificateRegistry, files: dict[str, str], found: bool) -> None:
     fill(home / ".config/containers/certs.d" / registry.host, registry, files)
     assert we_find_it(registry) == found
     assert skopeo_finds_it(registry, home) == found
@@ -146,7 +146,7 @@ def test_a_folder_means_the_same_to_skopeo(home: Path, registry: Place, files: d
     ],
 )
 def test_a_folder_means_the_same_to_containerd(
-    home: Path, registry: Place, containerd_daemon: engines.Containerd, files: dict[str, str], found: bool
+    home: Path, registry: CertificateRegistry, containerd_daemon: engines.Containerd, files: dict[str, str], found: bool
 ) -> None:
     fill(home / "CONTAINERD" / registry.host, registry, files)
     assert we_find_it(registry) == found

@@ -34,7 +34,7 @@ CONNECTIONS = modules.ROOT / "tests" / "support" / "connections"
 
 
 @dataclasses.dataclass(frozen=True)
-class Watched:
+class PlayOutput:
     """The result of one task, and the standard output and standard error of the play."""
 
     results: modules.Results
@@ -50,7 +50,7 @@ def watched_play(
     keywords: t.Mapping[str, t.Any] | None = None,
     terminal: bool = False,
     variables: t.Mapping[str, t.Any] | None = None,
-) -> Watched:
+) -> PlayOutput:
     """Run a play as `play` does, and return its output too. With TERMINAL, standard error is a terminal. VARIABLES are those of the host."""
     command, environment = _prepared(folder, {f"longshore.images.{module}": dict(options), **(keywords or {})}, variables or {})
     with _terminal() if terminal else _pipe() as (way, errors):
@@ -58,7 +58,7 @@ def watched_play(
     assert result.returncode == 0, result.stdout + "".join(errors)
     results: modules.Results = json.loads((folder / "results").read_text())
     assert _becomes_empty(folder / "arrivals"), "temporary files are left on the host"
-    return Watched(results, result.stdout, "".join(errors))
+    return PlayOutput(results, result.stdout, "".join(errors))
 
 
 def interrupted_play(folder: Path, module: str, options: t.Mapping[str, t.Any], sign: str) -> int:

@@ -13,9 +13,9 @@ from pathlib import Path
 from ansible_collections.longshore.images.tests.support.pages import read_page
 
 page = read_page(Path(sys.argv[1]).read_text(encoding="utf-8"))
-page_parts = {
+content = {
     "title": page.one("h1").text,
     "elements": sorted({element.name for element in page.all()}),
     "tables": {section.attributes["id"]: [table.table() for table in section.all("table")] for section in page.all("section")},
 }
-print(json.dumps(page_parts))  # noqa: T201
+print(json.dumps(content))  # noqa: T201

@@ -61,7 +61,7 @@ def _containerd_command(folder: Path) -> str:
 def _daemon(folder: Path, script: str, question: t.Callable[[], object]) -> t.Iterator[None]:
     """Run SCRIPT in private namespaces, wait until QUESTION is answered, and kill all of its processes at the end."""
     if os.geteuid() != 0:
-        pytest.fail("engines can be started by root alone")
+        pytest.fail("only root can start engines")
     needed("setpriv", "unshare")
     words = [*CONFINED, "sh", "-c", script]
     with (folder / "log").open("wb") as log:

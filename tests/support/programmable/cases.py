@@ -77,7 +77,7 @@ def check_each(worlds: t.Sequence[World], check: Check, case: Case) -> list[Modu
 
 def check_pull(world: World, case: Case) -> ModuleRun:
     """Pull through CASE. The image is complete and the one of the registry, or nothing changed and there is one clean error."""
-    world.hold(case.image)
+    world.put_image(case.image)
     name = world.name()
     before = None if case.fresh else str(BEFORE.put(Store(str(world.store)), name).descriptor.digest)
     world.script(*case.faults, evil=case.evil, tokens=case.tokens)
@@ -95,7 +95,7 @@ def check_pull(world: World, case: Case) -> ModuleRun:
 
 def check_push(world: World, case: Case) -> ModuleRun:
     """Push through CASE to a tag that points to another image. Afterwards it points to the new, complete image, or still to the old one."""
-    world.hold(case.image)
+    world.put_image(case.image)
     world.distribution.repositories.clear()
     world.distribution.content.clear()
     world.distribution.put(BEFORE, "app", "1")

@@ -97,7 +97,7 @@ class World:
     def name(self, repository: str = "app", tag: str = "1") -> str:
         return f"{self.registry.host}/{repository}:{tag}"
 
-    def hold(self, image: Image, repository: str = "app", tag: str = "1") -> None:
+    def put_image(self, image: Image, repository: str = "app", tag: str = "1") -> None:
         """Put an image into the registry, and add its blobs to the places that faults may name."""
         self.distribution.put(image, repository, tag)
         node = image.graph.images[0]
