@@ -121,7 +121,7 @@ def test_wanted_images_are_copied_once_and_locked_and_unwanted_ones_are_pruned(s
     scene.upstream.put(make_image("version-1.3", 1), "mirror/app", "1.3")
     data = scene.data
     predicted = mirror(scene.home, "--check", **scene.variables)
-    for task in ("Delete tags", "Delete what was tagged after the digests that are gone"):
+    for task in ("Delete tags", "Delete the referrer tags of deleted images"):
         assert "changed" in predicted.went(f"longshore.images.mirror : {task}")
     assert scene.data == data
     third = mirror(scene.home, **scene.variables)

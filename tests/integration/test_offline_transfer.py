@@ -167,8 +167,8 @@ def test_imported_images_keep_their_digests_in_the_store_and_in_the_private_regi
     }
     predicted = play("airgap_import", tmp_path, "--check", **variables, airgap_bundle_on="controller")
     assert predicted.status == 0, predicted.output
-    assert predicted.went("longshore.images.preload : Load what is missing") == ["changed"]
-    assert predicted.went("Foresee the push") == ["changed"]
+    assert predicted.went("longshore.images.preload : Load the missing images") == ["changed"]
+    assert predicted.went("Report the push that follows") == ["changed"]
     assert not snapshot(tmp_path / "store")
     # The bundle has only one platform of the index, and a registry doesn't accept that under the digest of the index.
     first = play("airgap_import", tmp_path, **variables, airgap_platforms=["linux/amd64"])
@@ -248,4 +248,4 @@ def test_a_single_engine_may_be_given_as_text(exported: Exported, tmp_path: Path
     variables = {"airgap_bundle": str(exported.bundle), "airgap_store": f"{tmp_path}/store", "airgap_engines": "podman"}
     predicted = play("airgap_import", tmp_path, "--check", **variables)
     assert predicted.status == 0, predicted.output
-    assert "handed to podman when that is on the host." in predicted.output
+    assert "delivered to podman once the host has it." in predicted.output

@@ -160,7 +160,7 @@ def test_a_bad_bundle_is_named_with_its_host_and_the_next_run_with_a_good_one_co
         assert str(bundles[host]) in failure
         assert f"on {host}" in failure
         assert text in failure
-    assert f"The bundle {bundles['half']} on the controller (for remote) isn't" in outcome.failure("remote")
+    assert f"The bundle {bundles['half']} on the controller (for remote) doesn't match" in outcome.failure("remote")
     assert not any(fleet.store(host).exists() for host in fleet.hosts)
     shutil.copy(whole, bundles["half"])
     outcome = fleet.run("preload_fleet", "--limit", "half,remote")

@@ -118,6 +118,30 @@ def test_the_playbooks_are_valid(document: t.Any) -> None:
         assert set(role["vars"]) <= set(specs)
 
 
+def test_the_playbook_for_check_mode_works_on_a_fresh_host_and_checks_every_task_afterwards(anonymous: Registry, tmp_path: Path) -> None:
+    needed("ansible-playbook")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/app.conf").write_text("site = yes\n")
+    base = anonymous.put(make_image("readme-check"), "readme-check/app", "3")
+    fence = next(fence for fence in FENCES if "ansible_check_mode" in fence.content)
+    example = fence.content.replace("registry.example.com/team/app:3", base).replace("/srv/build/site/", f"{tmp_path}/site/")
+    (play,) = yaml.safe_load(example)
+    play["module_defaults"] = {"group/longshore.images.images": {"store": f"{tmp_path}/store"}}
+    (tmp_path / "site.yml").write_text(yaml.safe_dump([play]))
+
+    def run(*options: str) -> dict[str, list[str]]:
+        local = ("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}")
+        done = run_playbook(f"{tmp_path}/site.yml", tmp_path, *local, *options, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".collections"))
+        assert done.status == 0, done.output
+        return {task["name"]: done.went(task["name"]) for task in play["tasks"]}
+
+    pull, build, push = (task["name"] for task in play["tasks"])
+    assert run("--check") == {pull: ["changed"], build: ["skipping"], push: ["skipping"]}
+    assert not (tmp_path / "store").exists()
+    assert run() == {pull: ["changed"], build: ["changed"], push: ["changed"]}
+    assert run("--check") == {pull: ["ok"], build: ["ok"], push: ["ok"]}
+
+
 def test_every_module_is_listed_and_no_other() -> None:
     assert sorted(first_column(section("Modules"))) == MODULES
 

@@ -34,7 +34,7 @@ def test_all_other_engines_get_the_images_although_one_dies_and_the_next_run_con
         predicted = fleet.run("preload_fleet", "--check")
         assert predicted.status == 0, predicted.output
         assert predicted.count("changed", "web1") == 2
-        assert f"{name}: handed to docker, containerd when that is on the host." in predicted.output
+        assert f"{name}: delivered to docker, containerd once the host has it." in predicted.output
 
         with Relay(docker.folder / "docker.sock", limit=2_000_000).on_socket(folder / "r.sock"):
             failure = fleet.run("preload_fleet").failure("web1")

@@ -93,9 +93,9 @@ def test_slow_redirects_end_at_the_deadline_for_retries(monkeypatch: pytest.Monk
     requests: list[str] = []
 
     def further(asked: Request, app: t.Any, places: t.Any) -> Answer:
-        counted.append(asked.target)
+        requests.append(asked.target)
         time.sleep(0.4)
-        return Answer(307, (("Location", f"{request.path}?{len(requests)}"),))
+        return Answer(307, (("Location", f"{asked.path}?{len(requests)}"),))
 
     with registry("GET */manifests/*", further) as opened, pytest.raises(Unreachable):
         fetch(opened)
