@@ -74,9 +74,9 @@ def users(*given: dict[str, str]) -> dict[str, t.Any]:
 
 BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
     "relative": ({"registry_binary": "bin/registry"}, "registry_binary (bin/registry) has to be an absolute path."),
-    "root": ({"registry_folder": "/x/.."}, "registry_folder can't be the root of the system."),
-    "port": ({"registry_port": 65536}, "registry_port is 65536, which is no port: give one from 1 to 65535."),
-    "keyless": ({"registry_tls_certificate": "/etc/hostname"}, "registry_tls_certificate and registry_tls_key belong together, give both or none."),
+    "root": ({"registry_folder": "/x/.."}, "registry_folder can't be the root of the file system."),
+    "port": ({"registry_port": 65536}, "registry_port is 65536, which is not a port. Give a number from 1 to 65535."),
+    "keyless": ({"registry_tls_certificate": "/etc/hostname"}, "registry_tls_certificate and registry_tls_key belong together. Give both or none."),
     "secret": ({"registry_proxy_url": "https://me:it@example.com"}, "registry_proxy_url has to be an http or https URL without credentials."),
     "upstreamless": (
         {"registry_proxy_username": "me", "registry_proxy_password": "it"},
@@ -88,7 +88,7 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
     ),
     "garbage": (
         {"registry_proxy_url": "http://example.com", "registry_garbage_collect": True},
-        "A pull-through cache clears itself: registry_garbage_collect isn't for it.",
+        "A pull-through cache removes old content itself: don't set registry_garbage_collect together with registry_proxy_url.",
     ),
     "cacheless": ({"registry_proxy_images": ["app"]}, "registry_proxy_images needs a registry_proxy_url, one without a path."),
     "misnamed": (
@@ -97,30 +97,33 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
     ),
     "said-twice": (
         {"registry_config": {"http": {"addr": ":5000"}}},
-        "registry_config may not hold http.addr: say it with registry_address and registry_port.",
+        "registry_config may not hold http.addr: set registry_address and registry_port instead.",
     ),
     "two-mistakes": (
         {"registry_port": 0, "registry_folder": "here"},
-        "registry_folder (here) has to be an absolute path. registry_port is 0, which is no port: give one from 1 to 65535.",
+        "registry_folder (here) has to be an absolute path. registry_port is 0, which is not a port. Give a number from 1 to 65535.",
     ),
-    "twin": (users({"name": "one", "password": "x"}, {"name": "one", "password": "y"}, OTHER), "registry_users: one is there more than once."),
+    "twin": (users({"name": "one", "password": "x"}, {"name": "one", "password": "y"}, OTHER), "registry_users: one is listed more than once."),
     "colon": (
         users({"name": "a:b", "password": "x"}, OTHER),
-        'registry_users: "a:b" is no name, which has 1 to 255 characters, no blanks and no colons, and doesn\'t begin with a dash.',
+        'registry_users: "a:b" is not a valid name: a name has 1 to 255 characters, no blanks and no colons, and doesn\'t begin with a dash.',
     ),
     "both": (users({"name": "one", "password": "x", "password_hash": HASH}), "registry_users: one may have password or password_hash, not both."),
     "none": (users({"name": "one"}, OTHER), "registry_users: one needs password or password_hash."),
     "lines": (users({"name": "one", "password": "x\n"}, OTHER), "registry_users: The password of one has to be one line."),
     "long": (
         users({"name": "one", "password": "\u00e9" * 37}, OTHER, {"name": "just", "password": "x" * 72}),
-        "registry_users: The password of one is longer than 72 bytes, of which bcrypt takes no more.",
+        "registry_users: The password of one is longer than 72 bytes, the limit of bcrypt.",
     ),
-    "unlike": (users({"name": "one", "password_hash": "x"}), "registry_users: The password_hash of one is none of bcrypt, as htpasswd -nB makes."),
+    "unlike": (
+        users({"name": "one", "password_hash": "x"}),
+        "registry_users: The password_hash of one is not a bcrypt hash. Create one with htpasswd -nB.",
+    ),
     "nocertificate": (
         {"registry_tls_certificate": "/nonexistent.pem", "registry_tls_key": "/etc/hostname"},
-        "registry_tls_certificate /nonexistent.pem is no file on this host.",
+        "registry_tls_certificate /nonexistent.pem is not a file on this host.",
     ),
-    "nokey": ({"registry_tls_certificate": "/etc/hostname", "registry_tls_key": "/etc"}, "registry_tls_key /etc is no file on this host."),
+    "nokey": ({"registry_tls_certificate": "/etc/hostname", "registry_tls_key": "/etc"}, "registry_tls_key /etc is not a file on this host."),
 }
 
 
@@ -168,4 +171,4 @@ def test_a_server_that_starts_slowly_is_waited_for_and_one_that_ends_is_not(tmp_
     finally:
         assert act("end") == {"changed": True}
     program.write_text("#!/bin/sh\necho no room left\nexit 1\n")
-    assert act("run")["problem"] == "The registry ended right after its start. The last lines of its log:\nno room left"
+    assert act("run")["problem"] == "The registry exited right after its start. The last lines of its log:\nno room left"

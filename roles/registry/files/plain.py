@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run PROGRAM as a plain registry on a free port of loopback, as the owner of DATA, for one user with a password of this run.
+"""Start PROGRAM as a plain registry on a free loopback port, as the owner of DATA, for one user with a random password.
 
-The configuration is read from standard input as JSON. Prints pid, port, temporary folder and password as JSON as soon as the registry
-listens. It lives on afterwards, though never longer than some hours.
+Reads the configuration from standard input as JSON. Prints pid, port, temporary folder, user name and password as JSON as soon as the
+registry listens. The registry keeps running after this script ends, for at most six hours.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ USER = "fill"
 program, data, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
 # Every user of the host can connect to loopback. Without a password they could plant images in the cache.
 password = secrets.token_urlsafe(32)
-# The registry hashes it again for each request. The lowest cost is enough: nobody guesses 256 random bits.
+# The registry hashes the password for each request. The lowest cost is enough, because 256 random bits can't be guessed.
 hashed = subprocess.run(["htpasswd", "-n", "-i", "-B", "-C", "4", USER], input=password, capture_output=True, text=True, check=False)
 if hashed.returncode != 0:
     sys.exit(f"htpasswd could not hash the password of this run: {hashed.stderr.strip()}")
@@ -39,7 +39,7 @@ config, users, log = folder / "config.yml", folder / "htpasswd", folder / "log"
 settings = {**json.load(sys.stdin), "auth": {"htpasswd": {"realm": "registry", "path": str(users)}}}
 config.write_text(json.dumps(settings), encoding="utf-8")
 users.write_text(hashed.stdout, encoding="utf-8")
-# Opened once, before the folder changes hands: whoever owns the folder could put a link there.
+# Opened once, before the owner of the folder changes: the new owner could replace the file with a link.
 output = log.open("w+b")
 for path in (config, users, folder):
     os.chown(path, owner.st_uid, owner.st_gid)
@@ -49,9 +49,9 @@ def read_log() -> str:
     return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode("utf-8", "replace")
 
 
-# What it writes shall belong to the account that the registry runs under: only root is another one.
+# The registry's account must own the files that this server writes. Only root can run it as another account.
 account: dict[str, t.Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
-# A run that is killed can't end it: so it ends by itself one day.
+# A run of the role that is killed can't stop the server, so `timeout` does.
 process = subprocess.Popen(
     ["timeout", "6h", program, "serve", str(config)],
     stdin=subprocess.DEVNULL,

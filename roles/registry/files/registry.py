@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Do one step of the role registry on the host: one task instead of many, and system calls that no module of Ansible offers.
+"""Run one action of the role registry on the host, instead of many Ansible tasks. Some of the system calls have no Ansible module.
 
-Usage: registry.py look|folders|users|run|end. Options are read from standard input as JSON, and what was found or changed is printed as JSON.
-With the option `check` nothing is changed.
+Usage: registry.py look|folders|users|run|end. Reads options from standard input as JSON, and prints the results as JSON.
+With the option `check` it changes nothing.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from urllib.parse import urlsplit
 Options = dict[str, t.Any]
 
 
-def run_program(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program to its end. Status 127 when it is not there."""
+def run_program(*command: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program and return its result. The status is 127 if the program can't be started."""
     try:
-        return subprocess.run(words, input=text, capture_output=True, text=True, errors="replace", check=False)
+        return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
-        return subprocess.CompletedProcess(words, 127, "", str(error))
+        return subprocess.CompletedProcess(command, 127, "", str(error))
 
 
 def read_file(path: str) -> str:
-    """Return a file's text, and nothing when it can't be read."""
+    """Return a file's text, or an empty string if the file can't be read."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -53,19 +53,22 @@ def read_file(path: str) -> str:
 
 
 def find_server(options: Options) -> tuple[str, bool]:
-    """Return the pid that the unit or the pid file names, and whether that process is the registry of our configuration file."""
+    """Return the pid in the unit or the pid file, and whether that process is a registry that runs with our configuration file."""
     if options["service"]:
         pid = run_program("systemctl", "show", "--property=MainPID", "--value", f"{options['service']}.service").stdout.strip()
     else:
         pid = read_file(options["pid_file"]).strip()
     if not re.fullmatch("[1-9][0-9]*", pid):
         return "none", False
-    # Not by the existence of /proc/PID: where the init reaps no children, a dead process stays there as a zombie.
+    # The existence of /proc/PID is not enough: if the init process doesn't reap its children, a dead process stays there as a zombie.
     return pid, read_file(f"/proc/{pid}/cmdline").split("\0")[-3:] == ["serve", options["config"], ""]
 
 
 def end_server(options: Options) -> bool:
-    """End the process that the pid file names, if it is ours, and remove that file. Return True if anything was to do."""
+    """Stop the process in the pid file if it is our registry, and remove that file. Return True if this changes anything.
+
+    Exits with a message if the process doesn't stop within `stop_timeout` seconds.
+    """
     pid, running = find_server(options)
     pid_file = Path(options["pid_file"])
     changed = running or pid_file.exists()
@@ -77,15 +80,15 @@ def end_server(options: Options) -> bool:
         deadline = time.monotonic() + options["stop_timeout"]
         while find_server(options)[1]:
             if time.monotonic() > deadline:
-                sys.exit(f"The registry (pid {pid}) has not ended within {options['stop_timeout']} seconds.")
+                sys.exit(f"The registry (pid {pid}) has not stopped within {options['stop_timeout']} seconds.")
             time.sleep(0.05)
     pid_file.unlink(missing_ok=True)
     return changed
 
 
 def start_server(options: Options) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the server as a process of its own session. Return it and the size that its log had before."""
-    # Nothing named REGISTRY_* may reach it: it would override the configuration.
+    """Start the server in a new session. Return the process, and the size of the log before the start."""
+    # The server must not get REGISTRY_* variables, because they override the configuration.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
     log = os.open(options["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     os.fchmod(log, 0o640)
@@ -105,7 +108,10 @@ def start_server(options: Options) -> tuple[subprocess.Popen[bytes], int]:
 
 
 def is_outdated(options: Options) -> bool:
-    """Return True if a file that the server reads at its start is younger than the pid file, even if the run that wrote it broke off."""
+    """Return True if a file that the server reads when it starts is newer than the pid file.
+
+    This also finds a file that an interrupted run of the role wrote.
+    """
     times = [os.stat(path).st_mtime for path in options["read_at_start"] if os.path.exists(path)]
     with contextlib.suppress(OSError):
         return max(times, default=0.0) > os.stat(options["pid_file"]).st_mtime
@@ -113,14 +119,14 @@ def is_outdated(options: Options) -> bool:
 
 
 def ask_server(url: str) -> str:
-    """Return why the registry's API doesn't answer well, and nothing when it does."""
+    """Return why the registry's API doesn't answer correctly, or an empty string if it does."""
     parts = urlsplit(url)
     connect: type[http.client.HTTPConnection] = http.client.HTTPConnection
-    more: Options = {}
+    arguments: Options = {}
     if parts.scheme == "https":
-        # It is our own process on our own address: the question is whether it answers, not who it is.
-        connect, more = http.client.HTTPSConnection, {"context": ssl._create_unverified_context()}  # noqa: S323
-    connection = connect(parts.hostname or "", parts.port, timeout=5, **more)
+        # We only check that our own process answers at a local address, so its certificate needs no verification.
+        connect, arguments = http.client.HTTPSConnection, {"context": ssl._create_unverified_context()}  # noqa: S323
+    connection = connect(parts.hostname or "", parts.port, timeout=5, **arguments)
     try:
         connection.request("GET", parts.path)
         status = connection.getresponse().status
@@ -132,24 +138,24 @@ def ask_server(url: str) -> str:
 
 
 def wait_for_answer(options: Options, started: subprocess.Popen[bytes] | None) -> str:
-    """Wait until the server answers, unless it has died. Return why it doesn't, and nothing when it does."""
-    # While a process is being started, /proc shows no command line of it, or that of systemd: only its end tells that it has died.
+    """Wait until the server answers or has exited. Return why it doesn't answer, or an empty string if it does."""
+    # While a process is being started, its command line in /proc is empty or that of systemd. Only its exit proves that it is dead.
     deadline = time.monotonic() + options["start_timeout"]
     while True:
-        refusal = ask_server(options["url"])
+        problem = ask_server(options["url"])
         pid, running = find_server(options)
-        if running and not refusal:
+        if running and not problem:
             return ""
         alive = started.poll() is None if started else pid != "none" if options["service"] else running
         if not alive:
-            return "ended right after its start"
+            return "exited right after its start"
         if time.monotonic() > deadline:
-            return f"runs (pid {pid}), but does not answer well at {options['url']}: {refusal}"
+            return f"runs (pid {pid}), but does not answer correctly at {options['url']}: {problem}"
         time.sleep(0.1)
 
 
 def read_log(options: Options, size: int) -> list[str]:
-    """Return the last lines that the server has logged since its start, without the stack below a panic."""
+    """Return the last lines that the server has logged since its start, without the stack trace of a panic."""
     if options["service"]:
         text = run_program("journalctl", "--no-pager", "--output=cat", "--lines=20", f"--unit={options['service']}.service").stdout
     else:
@@ -161,7 +167,7 @@ def read_log(options: Options, size: int) -> list[str]:
 
 
 def run(options: Options) -> Options:
-    """Start or restart a process where that is needed, and wait until the registry answers. systemd starts a service itself."""
+    """Start or restart the process if needed, and wait until the registry answers. A service is started by systemd, not here."""
     starts = not options["service"] and (options["restart"] or not find_server(options)[1] or is_outdated(options))
     if options["check"]:
         return {"changed": starts, "problem": ""}
@@ -177,23 +183,24 @@ def run(options: Options) -> Options:
 
 
 def end(options: Options) -> Options:
+    """Stop the process in the pid file if it is our registry."""
     return {"changed": end_server(options)}
 
 
-# What is on the host
+# The state of the host
 
 
 def try_to_listen(host: str, port: int) -> str:
-    """Return why nobody can listen at an address and port: the name of the error, and the system's words."""
+    """Return why no process can listen at an address and port: the error's name and message. Return an empty string if one can."""
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, _kind, _protocol, _name, address in found:
+        addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _kind, _protocol, _name, address in addresses:
             if family == socket.AF_INET6 and not socket.has_ipv6:
                 continue
             with socket.socket(family, socket.SOCK_STREAM) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
-                    # All addresses, spelt ::, are those of IPv4 too.
+                    # The address :: also covers all IPv4 addresses.
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
                 probe.bind(address)
                 probe.listen(1)
@@ -205,38 +212,38 @@ def try_to_listen(host: str, port: int) -> str:
 
 
 def look_at_port(options: Options, running: bool) -> Options:
-    """Return whether the port is free or ours, and who else holds it."""
-    # Only the address of the section http: others have addresses too.
+    """Return why the port can't be used, and which processes hold it. A port that our registry holds can be used."""
+    # Other sections have addresses too.
     section = re.search(r"^http:\n((?: .*\n)*)", read_file(options["config"]), re.MULTILINE)
     address = re.search(r"^  addr: ['\"]?([^'\"\n]+)", section[1], re.MULTILINE) if section else None
-    had = address[1] if running and address else ""
-    if had == options["listen"] or not 1 <= options["port"] <= 65535:
+    current = address[1] if running and address else ""
+    if current == options["listen"] or not 1 <= options["port"] <= 65535:
         return {"listening": "", "holders": []}
-    refusal = try_to_listen(options["host"], options["port"])
-    # At another address our own process may hold it.
-    if refusal.startswith("EADDRINUSE") and had.endswith(f":{options['port']}"):
-        refusal = ""
+    problem = try_to_listen(options["host"], options["port"])
+    # Our own process may hold the port at another address.
+    if problem.startswith("EADDRINUSE") and current.endswith(f":{options['port']}"):
+        problem = ""
     holders = []
-    if refusal.startswith("EADDRINUSE"):
-        told = run_program("ss", "--no-header", "--listening", "--tcp", "--numeric", "--processes", f"sport = :{options['port']}").stdout
-        holders = sorted({f"{name} (pid {pid})" for name, pid in re.findall(r'"([^"]+)",pid=([0-9]+)', told)})
-    return {"listening": refusal, "holders": holders}
+    if problem.startswith("EADDRINUSE"):
+        output = run_program("ss", "--no-header", "--listening", "--tcp", "--numeric", "--processes", f"sport = :{options['port']}").stdout
+        holders = sorted({f"{name} (pid {pid})" for name, pid in re.findall(r'"([^"]+)",pid=([0-9]+)', output)})
+    return {"listening": problem, "holders": holders}
 
 
 def look(options: Options) -> Options:
-    """Read all that the role has to know before it changes anything."""
+    """Return the state of the host that the role checks before it changes anything."""
     unit = read_file(options["unit"])
     unit_ours = options["unit_mark"] in unit.splitlines()
     booted = os.path.isdir("/run/systemd/system")
-    found = {"service": options["service"] if unit_ours and booted else "", "config": options["config"], "pid_file": options["pid_file"]}
-    pid, running = find_server(found)
+    server = {"service": options["service"] if unit_ours and booted else "", "config": options["config"], "pid_file": options["pid_file"]}
+    pid, running = find_server(server)
     folder, program = options["folder"], options["program"]
-    place = Path(folder)
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    account = True
+    ancestor = Path(folder)
+    while not ancestor.exists() and ancestor != ancestor.parent:
+        ancestor = ancestor.parent
+    account_missing = True
     with contextlib.suppress(KeyError):
-        account = pwd.getpwnam(options["account"]) is None
+        account_missing = pwd.getpwnam(options["account"]) is None
     present = sorted(os.listdir(folder)) if os.path.isdir(folder) and os.access(folder, os.R_OK) else []
     return {
         "uid": os.getuid(),
@@ -244,31 +251,31 @@ def look(options: Options) -> Options:
         "running": running,
         "unit": unit != "",
         "unit_ours": unit_ours,
-        "account_missing": account,
+        "account_missing": account_missing,
         "program": os.path.exists(program),
         "program_runs": os.path.isfile(program) and os.access(program, os.X_OK),
         "htpasswd": shutil.which("htpasswd") is not None,
         "certificates_missing": [path for path in options["certificates"] if not os.path.exists(path)],
         "certificates_bad": [path for path in options["certificates"] if not os.path.isfile(path)],
-        "place": str(place),
-        "place_writable": place.is_dir() and os.access(place, os.W_OK),
+        "ancestor": str(ancestor),
+        "ancestor_writable": ancestor.is_dir() and os.access(ancestor, os.W_OK),
         "present": present,
         **look_at_port(options, running),
     }
 
 
-# Files that belong to the account of the registry
+# Files that the registry's account owns
 
 
 def find_account(name: str) -> int:
-    """Return the number of an account that is given by name or number."""
+    """Return the user ID of an account. NAME is its name or its user ID. Raises KeyError if there is no such account."""
     return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
 
 
 def open_folder(path: str) -> int:
-    """Return a descriptor of a folder. A link to it counts only when root or the running user has made it.
+    """Open a folder and return its file descriptor. A symbolic link to it is followed only if root or the running user owns the link.
 
-    Anybody else could let us change owners elsewhere.
+    Another user's link could make us change the owners of files elsewhere.
     """
     if not os.path.islink(path):
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -282,30 +289,31 @@ def open_folder(path: str) -> int:
     return os.open(os.path.join(os.path.dirname(path), target), os.O_RDONLY | os.O_DIRECTORY)
 
 
-def give_entry(name: str, folder: int, old: int, new: int) -> None:
-    """Give a file or folder to an account; no link is followed, and links, pipes and devices stay as they are.
+def change_owner(name: str, folder: int, old: int, new: int) -> None:
+    """Change the owner of one file or folder. Links are not followed, and links, pipes and devices stay unchanged.
 
-    The entry is opened once without following a link, and only what was opened is judged and given: whoever may write to the folder
-    could otherwise swap it for a link in between. A file of a third user that has a second name may be a file from elsewhere.
+    The entry is opened once, without following a link, and the check and the change use that open file. Otherwise a user who can write
+    to the folder could replace the entry with a link in between. Exits with a message for a hard link to a file of a third user, which
+    may be a file from elsewhere.
     """
     try:
         entry = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=folder)
     except FileNotFoundError:
         return
     try:
-        seen = os.fstat(entry)
-        if not (stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)) or seen.st_uid == new:
+        status = os.fstat(entry)
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)) or status.st_uid == new:
             return
-        if stat.S_ISREG(seen.st_mode) and seen.st_nlink > 1 and seen.st_uid != old:
-            place = os.readlink(f"/proc/self/fd/{entry}")
-            sys.exit(f"{place} is a hard link to a file that belongs to another user (number {seen.st_uid}): remove it.")
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and status.st_uid != old:
+            path = os.readlink(f"/proc/self/fd/{entry}")
+            sys.exit(f"{path} is a hard link to a file that belongs to another user (number {status.st_uid}): remove it.")
         os.chown(f"/proc/self/fd/{entry}", new, -1)
     finally:
         os.close(entry)
 
 
-def give_tree(folder: int, new: int) -> None:
-    """Give all that is in an open folder to an account, and the folder last, so that a run that breaks off is made up for."""
+def change_owner_of_tree(folder: int, new: int) -> None:
+    """Change the owner of an open folder and everything in it. The folder comes last, so that the next run repeats an interrupted change."""
 
     def fail(error: OSError) -> None:
         raise error
@@ -313,17 +321,17 @@ def give_tree(folder: int, new: int) -> None:
     old = os.fstat(folder).st_uid
     for _path, names, files, parent in os.fwalk(".", topdown=False, onerror=fail, dir_fd=folder):
         for name in names + files:
-            give_entry(name, parent, old, new)
+            change_owner(name, parent, old, new)
     os.fchown(folder, new, -1)
 
 
 def folders(options: Options) -> Options:
-    """Make the folder of the registry and that of its images, give the images to its account, and remove what is no longer wanted."""
+    """Create the registry's folder and its data folder, set the owner of the images, and remove files that are no longer needed."""
     folder, data, check = options["folder"], options["data"], options["check"]
     os.umask(0o022)
     unwanted = [path for path in options["unwanted"] if os.path.lexists(path)]
     changed = bool(unwanted)
-    # A folder that was there keeps its mode: it may be the user's.
+    # An existing folder keeps its mode, because the user may have set it.
     for path, mode in ((folder, 0o755), (data, 0o750)):
         if not os.path.isdir(path):
             changed = True
@@ -332,14 +340,14 @@ def folders(options: Options) -> Options:
                 os.chmod(path, mode)
     if os.path.isdir(data):
         descriptor = open_folder(data)
-        seen = os.fstat(descriptor)
-        # Check mode may only foresee the account.
+        status = os.fstat(descriptor)
+        # In check mode the account may not exist yet.
         new = None if options["owner"] == "" else find_account(options["owner"])
-        moves = seen.st_uid != new
-        changed |= moves or stat.S_IMODE(seen.st_mode) != 0o750
+        owner_changes = status.st_uid != new
+        changed |= owner_changes or stat.S_IMODE(status.st_mode) != 0o750
         if not check:
-            if moves and new is not None:
-                give_tree(descriptor, new)
+            if owner_changes and new is not None:
+                change_owner_of_tree(descriptor, new)
             os.fchmod(descriptor, 0o750)
     if not check:
         for path in unwanted:
@@ -348,7 +356,7 @@ def folders(options: Options) -> Options:
 
 
 def hash_password(name: str, password: str, cost: str) -> str:
-    """Return a line of an htpasswd file. The password goes through standard input alone."""
+    """Return a line of an htpasswd file. The password is passed on standard input, because every user of the host can read arguments."""
     hashed = run_program("htpasswd", "-n", "-i", "-B", "-C", cost, name, text=password)
     if hashed.returncode != 0:
         sys.exit(f"htpasswd could not hash the password of {name}.")
@@ -356,7 +364,7 @@ def hash_password(name: str, password: str, cost: str) -> str:
 
 
 def users(options: Options) -> Options:
-    """Write the htpasswd file, which the registry reads anew when it has changed. Lines whose password is still right stay."""
+    """Write the htpasswd file. The registry reads it again when it changes. A line stays unchanged if its hash still matches the password."""
     path, cost = options["path"], options["cost"]
     old = {line.partition(":")[0]: line for line in read_file(path).splitlines()}
     lines, changed = [], False
@@ -374,8 +382,8 @@ def users(options: Options) -> Options:
         return {"changed": changed}
     owner = find_account(options["owner"])
     if not changed:
-        seen = os.stat(path)
-        changed = (seen.st_uid, stat.S_IMODE(seen.st_mode)) != (owner, 0o400)
+        status = os.stat(path)
+        changed = (status.st_uid, stat.S_IMODE(status.st_mode)) != (owner, 0o400)
     if changed:
         descriptor, temporary = tempfile.mkstemp(dir=options["folder"], prefix=".htpasswd-")
         with open(descriptor, "w", encoding="utf-8") as file:
