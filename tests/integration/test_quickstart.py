@@ -21,7 +21,7 @@ from tests.support.registry import Registry, free_port, needed
 
 CHANGED_ONCE = ["changed", "ok"]
 UNCHANGED = ["ok", "ok"]
-ARCHIVED = ["Save it in a file that every engine takes", "Remove the image itself", "Load it from the file"]
+ARCHIVED = ["Save it in an archive that every engine loads", "Remove the image", "Load it from the archive"]
 
 
 def quickstart(home: Path, *options: str, **variables: str | int) -> Play:
@@ -60,18 +60,18 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> TwoRuns:
 def test_the_first_run_moves_an_image_once(twice: TwoRuns) -> None:
     play = twice.first
     assert play.status == 0, play.output
-    for task in ("Make an image of two layers", "Push it", "Pull it", "Give it a further name", "Remove that name", *ARCHIVED):
+    for task in ("Make an image of two layers", "Push it", "Pull it", "Add a name", "Remove that name", *ARCHIVED):
         assert play.went(task) == CHANGED_ONCE, task
-    for task in ("Ask what is known of it", "Ask how it was made"):
+    for task in ("Read its facts", "Read its history"):
         assert play.went(task) == UNCHANGED, task
 
 
 def test_the_second_run_moves_nothing(twice: TwoRuns) -> None:
     play = twice.second
     assert play.status == 0, play.output
-    for task in ("Make an image of two layers", "Push it", "Pull it", "Ask what is known of it", "Ask how it was made", ARCHIVED[0]):
+    for task in ("Make an image of two layers", "Push it", "Pull it", "Read its facts", "Read its history", ARCHIVED[0]):
         assert play.went(task) == UNCHANGED, task
-    for task in ("Give it a further name", "Remove that name", *ARCHIVED[1:]):
+    for task in ("Add a name", "Remove that name", *ARCHIVED[1:]):
         assert play.went(task) == CHANGED_ONCE, task
     assert play.recap["changed"] < twice.first.recap["changed"]
 
@@ -92,7 +92,7 @@ def test_the_summary_lists_the_transfers(twice: TwoRuns) -> None:
         assert rows["rm"] == "that name removed, no bytes freed unchanged"
         assert re.fullmatch(rf"image removed, {amount} freed unchanged", rows["remove"])
         assert re.fullmatch(rf"{amount} read, same digest unchanged", rows["load"])
-        assert rows["Kept"] == f"in {twice.home}/.local/share/longshore/quickstart; the registry has ended"
+        assert rows["Kept"] == f"in {twice.home}/.local/share/longshore/quickstart; the registry is stopped"
 
 
 def test_the_registry_is_stopped(twice: TwoRuns) -> None:
@@ -114,7 +114,7 @@ def test_check_mode_on_a_fresh_machine_writes_nothing(tmp_path: Path) -> None:
     assert play.status == 0, play.output
     assert not files(tmp_path)
     assert re.fullmatch(r"\d+\.\d [kM]B written", play.summary["make"])
-    assert play.summary["info"] == "not here yet"
+    assert play.summary["info"] == "not pulled yet"
 
 
 def test_a_given_registry_and_image_are_used(tmp_path: Path, anonymous: Registry) -> None:
