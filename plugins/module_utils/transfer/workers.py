@@ -22,8 +22,9 @@ if t.TYPE_CHECKING:
 _Item = t.TypeVar("_Item")
 _Result = t.TypeVar("_Result")
 
-# The environment variable with the folder for the progress file, if progress is shown. The module deletes that folder at its end.
-PROGRESS_VARIABLE = "LONGSHORE_PROGRESS"
+# The controller's side sets this variable to a folder for the progress of the run, if it shows the progress. The run deletes the folder when it ends.
+# It is internal: users set LONGSHORE_PROGRESS, on the controller.
+PROGRESS_VARIABLE = "LONGSHORE_PROGRESS_FOLDER"
 
 
 class ConnectionSlots:
