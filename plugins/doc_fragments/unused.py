@@ -159,3 +159,15 @@ notes:
   - This module does not use a store. It accepts the options for the store, which are marked as having no effect, only so that C(module_defaults) can set
     them once for the whole action group.
 """
+
+    PROGRESS_OPTIONS = r"""
+options:
+  progress:
+    description: Has no effect on this module, see the notes.
+    type: str
+    choices: [auto, always, never]
+    default: auto
+notes:
+  - This module does not show progress. It accepts O(progress), which is marked as having no effect, only so that C(module_defaults) can set it once for the
+    whole action group.
+"""

@@ -117,6 +117,7 @@ options:
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.unused.registry_options
+  - longshore.images.unused.progress_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -255,7 +256,7 @@ from ..module_utils.archive.layer import LayerSource
 from ..module_utils.oci.compose import Settings, parse_command
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference
-from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_modes import octal_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -292,7 +293,7 @@ def argument_spec() -> Arguments:
         config={"type": "dict", "default": {}, "options": CONFIG},
         platform={"type": "str"},
         created={"type": "str"},
-    ).accepting(REGISTRY)
+    ).accepting(REGISTRY + PROGRESS)
 
 
 def plan(task: Task) -> Plan:

@@ -59,6 +59,7 @@ extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.unused.store_options
+  - longshore.images.progress
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -244,7 +245,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -253,7 +254,7 @@ from ..module_utils.verbs.copy.copy import plan_copy
 
 def argument_spec() -> Arguments:
     return (
-        (REGISTRY + PLATFORM)
+        (REGISTRY + PLATFORM + PROGRESS)
         .extended(
             images={
                 "type": "list",

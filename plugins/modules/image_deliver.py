@@ -36,6 +36,7 @@ extends_documentation_fragment:
   - longshore.images.engine
   - longshore.images.store
   - longshore.images.unused.registry_options
+  - longshore.images.progress
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 requirements:
@@ -188,7 +189,7 @@ import typing as t
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.engine.discovery import EngineOptions, open_engine
 from ..module_utils.oci.platform import Platform
-from ..module_utils.task.arguments import ENGINE, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -197,7 +198,7 @@ from ..module_utils.verbs.deliver import plan_deliver
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + ENGINE)
+        (STORE + ENGINE + PROGRESS)
         .extended(
             name={"type": "list", "elements": "str", "required": True},
             engine={"type": "str", "choices": ["auto", "docker", "podman", "containerd"], "default": "auto"},

@@ -39,6 +39,7 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
   - longshore.images.registry.requests
+  - longshore.images.unused.progress_options
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:
@@ -241,7 +242,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import ARCHIVE, FILTERS, PLATFORM, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ARCHIVE, FILTERS, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import failure_results, run_info
 from ..module_utils.task.task import Task
 from ..module_utils.verbs.filters import Filters
@@ -249,8 +250,13 @@ from ..module_utils.verbs.info import make_inspector
 
 
 def argument_spec() -> Arguments:
-    return (STORE + REGISTRY + ARCHIVE + PLATFORM + FILTERS).extended(
-        name={"type": "list", "elements": "str"}, remote={"type": "bool", "default": False}
+    return (
+        (STORE + REGISTRY + ARCHIVE + PLATFORM + FILTERS)
+        .extended(
+            name={"type": "list", "elements": "str"},
+            remote={"type": "bool", "default": False},
+        )
+        .accepting(PROGRESS)
     )
 
 

@@ -53,6 +53,7 @@ options:
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.unused.registry_options
+  - longshore.images.progress
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -191,7 +192,7 @@ from ..module_utils import python_version as _python_version  # noqa: F401 - fir
 from ..module_utils.archive.reader import open_archive
 from ..module_utils.errors import InvalidOption, UnsupportedFormat
 from ..module_utils.oci.reference import Reference, parse_selector
-from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -200,7 +201,7 @@ from ..module_utils.verbs.load import plan_load
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + PLATFORM)
+        (STORE + PLATFORM + PROGRESS)
         .extended(
             path={"type": "path", "required": True},
             path_on={"type": "str", "choices": ["host", "controller"], "default": "host"},

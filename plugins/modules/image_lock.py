@@ -50,6 +50,7 @@ extends_documentation_fragment:
   - longshore.images.registry.requests
   - longshore.images.unused.store_options
   - files
+  - longshore.images.unused.progress_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -229,7 +230,7 @@ import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.times import current_time
-from ..module_utils.task.arguments import FILE, PLATFORM, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -244,7 +245,7 @@ def argument_spec() -> Arguments:
             name={"type": "list", "elements": "str", "required": True},
             update={"type": "bool", "default": False},
         )
-        .accepting(STORE)
+        .accepting(STORE + PROGRESS)
     )
 
 

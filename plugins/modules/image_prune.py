@@ -61,6 +61,7 @@ extends_documentation_fragment:
   - longshore.images.filters
   - longshore.images.store
   - longshore.images.unused.registry_options
+  - longshore.images.unused.progress_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 requirements:
@@ -241,7 +242,7 @@ import os
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import ENGINE, FILTERS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, FILTERS, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -260,7 +261,7 @@ def argument_spec() -> Arguments:
             older_than={"type": "str"},
             protect={"type": "list", "elements": "str", "default": []},
         )
-        .accepting(REGISTRY)
+        .accepting(REGISTRY + PROGRESS)
     )
 
 

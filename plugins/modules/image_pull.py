@@ -55,6 +55,7 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
   - longshore.images.registry.requests
+  - longshore.images.progress
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -227,7 +228,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -244,7 +245,7 @@ def argument_spec() -> Arguments:
         },
         {"required_one_of": [("name", "lock_file", "lock")], "mutually_exclusive": [("lock_file", "lock")]},
     )
-    return STORE + REGISTRY + PLATFORM + images
+    return STORE + REGISTRY + PLATFORM + PROGRESS + images
 
 
 def plan(task: Task) -> Plan:

@@ -38,6 +38,7 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
   - longshore.images.registry.requests
+  - longshore.images.progress
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -192,7 +193,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -200,7 +201,7 @@ from ..module_utils.verbs.push import plan_push, push_destination
 
 
 def argument_spec() -> Arguments:
-    return (STORE + REGISTRY + PLATFORM).extended(
+    return (STORE + REGISTRY + PLATFORM + PROGRESS).extended(
         name={"type": "list", "elements": "str", "required": True},
         destination={"type": "str"},
     )

@@ -69,6 +69,7 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.unused.registry_options
   - files
+  - longshore.images.progress
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -215,7 +216,7 @@ import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.digest import Digest
-from ..module_utils.task.arguments import FILE, PLATFORM, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -225,7 +226,7 @@ from ..module_utils.verbs.save import plan_save, read_base_digests
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + FILE + PLATFORM)
+        (STORE + FILE + PLATFORM + PROGRESS)
         .extended(
             name={"type": "list", "elements": "str", "required": True},
             format={"type": "str", "choices": ["universal", "docker-archive", "oci-archive", "oci-dir"], "default": "universal"},

@@ -31,6 +31,7 @@ options:
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.unused.registry_options
+  - longshore.images.unused.progress_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -132,7 +133,7 @@ error:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -144,7 +145,7 @@ def argument_spec() -> Arguments:
         name={"type": "str", "required": True},
         targets={"type": "list", "elements": "str", "required": True},
         existing={"type": "str", "choices": ["overwrite", "keep"], "default": "overwrite"},
-    ).accepting(REGISTRY)
+    ).accepting(REGISTRY + PROGRESS)
 
 
 def plan(task: Task) -> Plan:

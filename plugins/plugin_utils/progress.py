@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Show the progress of a long task on the terminal.
+"""Show the progress of a long task: a line for each host at a terminal, or one line every 30 seconds for all hosts in a log.
 
 The module writes the number of moved bytes to a small file (`transfer/progress`). A thread on the controller reads that file from time to time, over the
 task's connection if the host is another one. The module still runs in the main thread, so interrupts, timeouts and failures work as usual.
@@ -23,6 +23,7 @@ import threading
 import time
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -31,15 +32,24 @@ from ..module_utils.oci.text import sanitise
 from ..module_utils.transfer.progress import FILE
 from ..module_utils.transfer.workers import PROGRESS_VARIABLE
 from ..module_utils.verbs.facts import format_size
+from .shared_progress import SharedProgress, Total, interval
 
 # Checked when Ansible loads the plugin: the processes that run tasks have no terminal.
 ON_TERMINAL = sys.stderr.isatty()
 MAX_STATE = 4096
 MAX_NAME = 120
+# Ansible's temporary folder for this run, on the controller.
+LOCAL_TMP = str(vars(constants)["DEFAULT_LOCAL_TMP"])
 # Seconds between two lines: a quarter of the elapsed time, within these limits.
 MIN_INTERVAL, MAX_INTERVAL = 1.0, 10.0
 # Seconds that a task which has ended waits for a read of the file.
 JOIN_TIMEOUT = 5.0
+# How often a module's file is read between two lines of a log: the first line then counts every host.
+READS_PER_LINE = 3
+# The option `progress`, and the controller's variable for tasks that don't set it.
+AUTO, ALWAYS, NEVER = MODES = ("auto", "always", "never")
+OPTION = "progress"
+MODE_VARIABLE = "LONGSHORE_PROGRESS"
 
 Results = dict[str, t.Any]
 
@@ -69,8 +79,18 @@ class State:
     def describe(self, before: int, seconds: float) -> str:
         """Return the line to show. BEFORE bytes had been moved SECONDS ago."""
         rate = max(0, self.moved - before) / seconds
-        line = f"{self.label}: {100 * self.moved // self.total} %, {format_size(self.moved)} of {format_size(self.total)}, {format_size(int(rate))}/s"
+        line = f"{self.label}: {_format_amounts(self.moved, self.total, rate)}"
         return f"{line}, {_format_duration((self.total - self.moved) / rate)} left" if rate >= 1 else line
+
+
+def format_total(verb: str, total: Total) -> str:
+    """Return the line about all hosts. It has no time that is left, because more hosts may start."""
+    ended = f", {total.ended} done" if total.ended else ""
+    return f"progress: {total.hosts} hosts{ended}, {verb}: {_format_amounts(total.moved, total.expected, total.gained / total.seconds)}"
+
+
+def _format_amounts(moved: int, everything: int, rate: float) -> str:
+    return f"{100 * moved // everything} %, {format_size(moved)} of {format_size(everything)}, {format_size(int(rate))}/s"
 
 
 def _is_count(value: object) -> t.TypeGuard[int]:
@@ -139,6 +159,7 @@ class Watch:
     """Read the progress file in a thread, and pass a line to SHOW from time to time, until the context ends."""
 
     def __init__(self, folder: Folder, show: t.Callable[[str], None]) -> None:
+        self.path = folder.path
         self._folder = folder
         self._show = show
         self._stopped = threading.Event()
@@ -167,31 +188,102 @@ class Watch:
                 last = now
 
 
+class LogWatch(Watch):
+    """Shows lines for a log instead: one for all hosts of the task, at a fixed interval."""
+
+    def __init__(self, folder: Folder, show: t.Callable[[str], None], shared: SharedProgress, host: str, verb: str) -> None:
+        super().__init__(folder, show)
+        self._shared = shared
+        self._host = host
+        self._verb = verb
+
+    def __enter__(self) -> Watch:
+        with contextlib.suppress(OSError):
+            self._shared.record(0, 0)
+        return super().__enter__()
+
+    def __exit__(self, *unused: object) -> None:
+        super().__exit__(*unused)
+        with contextlib.suppress(OSError):
+            self._shared.end()
+
+    def _follow(self) -> None:
+        # OSError: the disk of the controller is full, or the run was killed and its temporary folder is gone.
+        with contextlib.suppress(AnsibleError, OSError):
+            while not self._stopped.wait(interval() / READS_PER_LINE):
+                state = State.parse(self._folder.read())
+                if self._stopped.is_set():
+                    return
+                if state is not None:
+                    self._shared.record(state.moved, state.total)
+                self._show_when_due(state)
+
+    def _show_when_due(self, state: State | None) -> None:
+        total = self._shared.take_turn()
+        if total is None:
+            return
+        if total.hosts > 1:
+            self._show(format_total(self._verb, total))
+        elif state is not None and state.total:
+            self._show(f"{self._host}: {self._verb} {state.describe(state.moved - total.gained, total.seconds)}")
+
+
+def read_mode_variable(environment: t.Mapping[str, str]) -> str:
+    """Return the mode that the controller's variable sets, or `auto`. Warns about a value that is none."""
+    mode = environment.get(MODE_VARIABLE) or AUTO
+    if mode in MODES:
+        return mode
+    Display().warning(
+        f"the environment variable {MODE_VARIABLE} is {sanitise(mode, MAX_NAME)!r}; it has to be one of {', '.join(MODES)}; {AUTO} is used"
+    )
+    return AUTO
+
+
+# Read when Ansible loads the plugin, which happens once in a run: so the warning comes once.
+MODE_OF_CONTROLLER = read_mode_variable(os.environ)
+
+
 class WatchedAction(ActionBase):
     """An action that runs its module as Ansible does and shows the progress on a terminal. `verb` begins each line."""
 
     verb: str
 
     def _execute_module(self, *arguments: t.Any, **options: t.Any) -> Results:
-        if not self._shows_progress():
-            return t.cast(Results, super()._execute_module(*arguments, **options))
-        host = (options.get("task_vars") or {}).get("inventory_hostname", "")
+        host = str((options.get("task_vars") or {}).get("inventory_hostname", ""))
         try:
-            folder = LocalFolder() if self._runs_on_controller() else RemoteFolder(self)
+            watch = self._make_watch(host)
         except (OSError, AnsibleError):
             # A problem of the host is reported by the task itself.
+            watch = None
+        if watch is None:
             return t.cast(Results, super()._execute_module(*arguments, **options))
         environment = self._task.environment
-        with Watch(folder, lambda line: Display().display(f"{host}: {self.verb} {line}", stderr=True, screen_only=True)):
-            self._task.environment = [*(environment or []), {PROGRESS_VARIABLE: folder.path}]
+        with watch:
+            self._task.environment = [*(environment or []), {PROGRESS_VARIABLE: watch.path}]
             try:
                 return t.cast(Results, super()._execute_module(*arguments, **options))
             finally:
                 self._task.environment = environment
 
-    def _shows_progress(self) -> bool:
-        task = self._task
-        return ON_TERMINAL and not (task.check_mode or task.async_val or task.no_log)
+    def _make_watch(self, host: str) -> Watch | None:
+        """Return None for a task that shows no progress. Raises OSError or AnsibleError if there is no folder for it."""
+        task, mode = self._task, self._mode()
+        if task.check_mode or task.async_val or task.no_log or not (mode == ALWAYS or (mode == AUTO and ON_TERMINAL)):
+            return None
+        if mode == ALWAYS:
+            shared = SharedProgress(LOCAL_TMP, task._uuid, host)
+            return LogWatch(self._make_folder(), _show, shared, host, self.verb)
+        return Watch(self._make_folder(), lambda line: _show(f"{host}: {self.verb} {line}"))
 
-    def _runs_on_controller(self) -> bool:
-        return self._connection.transport == "local" and self._connection.become is None
+    def _mode(self) -> object:
+        """Return the task's option if it is set, else the mode of the controller. A wrong value shows nothing: the module fails for it."""
+        mode = self._task.args.get(OPTION)
+        return MODE_OF_CONTROLLER if mode is None else mode
+
+    def _make_folder(self) -> Folder:
+        is_here = self._connection.transport == "local" and self._connection.become is None
+        return LocalFolder() if is_here else RemoteFolder(self)
+
+
+def _show(line: str) -> None:
+    Display().display(line, stderr=True, screen_only=True)

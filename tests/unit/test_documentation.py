@@ -18,7 +18,7 @@ import yaml
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.longshore.images.plugins.module_utils.task.arguments import REGISTRY, STORE
+from ansible_collections.longshore.images.plugins.module_utils.task.arguments import PROGRESS, REGISTRY, STORE
 
 COLLECTION = "longshore.images"
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,5 +145,11 @@ def test_the_results_are_documented(name: str, pages: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_accepts_the_options_that_group_defaults_may_set(name: str) -> None:
     options = arguments(name)["argument_spec"]
-    for option, spec in {**STORE.options, **REGISTRY.options}.items():
+    for option, spec in {**STORE.options, **REGISTRY.options, **PROGRESS.options}.items():
         assert options[option] == spec
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_progress_has_an_effect_on_the_modules_with_an_action_plugin(name: str, pages: dict[str, Any]) -> None:
+    has_effect = pages[f"{COLLECTION}.{name}"]["doc"]["options"]["progress"]["description"] != UNUSED
+    assert has_effect == (ROOT / "plugins" / "action" / f"{name}.py").exists()

@@ -172,4 +172,7 @@ FILTERS = Arguments(
     }
 )
 
+# Only the controller's side of a module uses this option.
+PROGRESS = Arguments({"progress": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"}})
+
 PLATFORM = Arguments({"platform": {"type": "list", "elements": "str"}})
