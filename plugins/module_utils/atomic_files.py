@@ -109,7 +109,7 @@ class NewFile(FileWriter):
 
     def is_there(self) -> bool:
         """Return whether the temporary name still is this file's."""
-        with naming_path_in_errors(self.told):
+        with naming_path_in_errors(self.display_path):
             return self._is_at(self._temporary)
 
     def _is_at(self, name: str) -> bool:
@@ -127,12 +127,12 @@ class NewFile(FileWriter):
 
         Raises InputOutputError if somebody who may write to the folder exchanged the file meanwhile.
         """
-        with naming_path_in_errors(self.told):
+        with naming_path_in_errors(self.display_path):
             os.fsync(self._descriptor)
             self._folder.rename(self._temporary, self._folder, self._name)
             self._is_published = True
             if not self._is_at(self._name):
-                raise InputOutputError(f"{self.told} was exchanged by another user while it was written")
+                raise InputOutputError(f"{self.display_path} was exchanged by another user while it was written")
             self._folder.sync()
 
     def __exit__(self, *unused: object) -> None:

@@ -26,7 +26,6 @@ READ_REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 CREATE_PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _SYNC_FILE_RANGE_WRITE = 2  # of linux/fs.h
-_PARENT_MODE = 0o755
 
 
 @contextlib.contextmanager
@@ -36,31 +35,6 @@ def naming_path_in_errors(path: str) -> t.Iterator[None]:
         yield
     except OSError as error:
         raise system_error(error, path) from error
-
-
-def make_folder(path: str, mode: int, like: str | None = None) -> None:
-    """Makes PATH, and its parents with mode 0755, where they lack. The umask has no say in any of these modes; a folder that exists keeps its own.
-
-    Where LIKE is given, the new folder gets the owner and the group of that one, if the system allows it.
-    """
-    if os.path.isdir(path):
-        return
-    make_folder(os.path.dirname(path), _PARENT_MODE)
-    with naming_path_in_errors(f"the folder {path} can't be made"):
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
-            if not os.path.isdir(path):
-                raise
-            return
-        # Through a descriptor: whoever else may write to the parent could put a link here.
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            os.fchmod(descriptor, mode)
-            if like is not None:
-                copy_owner(descriptor, like)
-        finally:
-            os.close(descriptor)
 
 
 def copy_owner(descriptor: int, like: str) -> None:
@@ -235,16 +209,16 @@ def _library_call(name: str, kinds: str) -> t.Callable[..., int] | None:
 
 
 class FileWriter:
-    """An open file that is written from its beginning, or in pieces at any place. Messages call it `told`."""
+    """An open file that is written from its beginning, or in pieces at any place. Messages call it `display_path`."""
 
-    def __init__(self, descriptor: int, told: str) -> None:
-        self.told = told
+    def __init__(self, descriptor: int, display_path: str) -> None:
+        self.display_path = display_path
         self._descriptor = descriptor
         self._size = self._begun = 0
 
     def give_to(self, owner: os.stat_result) -> None:
         """Gives the file the user and the group of OWNER, as far as the system allows it."""
-        with naming_path_in_errors(self.told):
+        with naming_path_in_errors(self.display_path):
             give_to(self._descriptor, owner)
 
     def fileno(self) -> int:
@@ -252,7 +226,7 @@ class FileWriter:
         return self._descriptor
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        with naming_path_in_errors(self.told):
+        with naming_path_in_errors(self.display_path):
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -263,7 +237,7 @@ class FileWriter:
 
     def write_at(self, data: bytes | bytearray | memoryview, offset: int) -> None:
         """Writes at OFFSET; safe to call from several threads."""
-        with naming_path_in_errors(self.told):
+        with naming_path_in_errors(self.display_path):
             rest = memoryview(data)
             while rest:
                 count = os.pwrite(self._descriptor, rest, offset)
@@ -273,18 +247,18 @@ class FileWriter:
 class TemporaryFile(FileWriter):
     """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
 
-    def __init__(self, path: str, mode: int, told: str | None = None, folder: Folder | None = None) -> None:
-        """TOLD is what messages call it, where the temporary name would tell a user nothing.
+    def __init__(self, path: str, mode: int, display_path: str | None = None, folder: Folder | None = None) -> None:
+        """Messages use DISPLAY_PATH if it is given, because a temporary name means nothing to a user.
 
         With FOLDER, the open folder of PATH, the file is made and published by its name there: who exchanges a folder on the path redirects nothing.
         """
         self.path = path
         self._folder = folder
-        with naming_path_in_errors(told or path):
+        with naming_path_in_errors(display_path or path):
             if folder is not None:
-                super().__init__(folder.create_file(os.path.basename(path), mode), told or path)
+                super().__init__(folder.create_file(os.path.basename(path), mode), display_path or path)
                 return
-            super().__init__(os.open(path, CREATE_PRIVATE, 0o600), told or path)
+            super().__init__(os.open(path, CREATE_PRIVATE, 0o600), display_path or path)
             try:
                 os.fchmod(self._descriptor, mode)
             except BaseException:

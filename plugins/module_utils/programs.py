@@ -33,14 +33,14 @@ _SYSTEM_FOLDERS = frozenset((*_STANDARD_FOLDERS, "/usr/local"))
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """How a program ended, and what it printed. `told` is what it said of its failure, for a sentence."""
+    """The exit status and the output of a program. `failure_text` describes its failure in an error message."""
 
     status: int
     output: bytes
     errors: bytes
 
     @property
-    def told(self) -> str:
+    def failure_text(self) -> str:
         lines = [line for line in self.errors.decode("utf-8", "replace").splitlines() if line.strip()]
         plain = [line for line in lines if not line.startswith("time=")] or lines
         return sanitise(" ".join(plain)) or f"status {self.status}"

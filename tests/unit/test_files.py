@@ -20,7 +20,6 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Dis
 from ansible_collections.longshore.images.plugins.module_utils.files import (
     EARLY,
     TemporaryFile,
-    make_folder,
     preallocate,
     start_writeback,
 )
@@ -33,11 +32,6 @@ def test_a_file_is_made_and_replaced_with_the_mode_that_is_asked_for(tmp_path: P
         assert path.read_bytes() == data
         assert stat.S_IMODE(path.stat().st_mode) == mode
     assert os.listdir(tmp_path) == ["file"]
-
-
-def test_a_folder_that_cant_be_made_is_told_with_the_systems_own_words() -> None:
-    with pytest.raises(InputOutputError, match="the folder /proc/folder can't be made: No such file or directory"):
-        make_folder("/proc/folder/inside", 0o755)
 
 
 def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:

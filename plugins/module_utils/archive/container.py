@@ -2,16 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What archives are kept in: a tar, a compressed tar, a folder. Content is found by its name there, and nothing is ever extracted by a name."""
+"""Containers of archives: tar files, compressed tar files and folders. Files are read by name; nothing is extracted to a path from the archive."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
-import hashlib
 import os
-import posixpath
 import stat
 import typing as t
 import weakref
@@ -19,16 +16,11 @@ import weakref
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ..files import naming_path_in_errors, read_open_chunks
 from ..folders import Folder, open_parent, refuse_planted_link
-from ..limits import MAX_ARCHIVE_MEMBERS as MAX_MEMBERS
-from ..limits import MAX_DOCUMENT, MAX_HELD
-from ..limits import MAX_MEMBER_NAMES as MAX_NAMES
+from ..limits import MAX_DOCUMENT
 from ..oci.digest import Digest, hash_stream
 from ..oci.layout import BLOBS
-from ..oci.text import sanitise
-from .compression import decompress, detect_compression
-from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, Member, StreamBytes, TarReader
-
-BEGINNING = 512
+from .compression import detect_compression
+from .tar_container import BEGINNING, CompressedContainer, TarContainer, document_too_long, printable_name
 
 Chunks = t.Iterator[t.Union[bytes, memoryview]]
 
@@ -96,234 +88,6 @@ def open_container(path: str) -> Container:
     return container
 
 
-@dataclasses.dataclass(frozen=True)
-class _Files:
-    """The files of a tar by their plain names; links are names of the file that they lead to."""
-
-    members: t.Mapping[str, Member]
-
-    @classmethod
-    def of(cls, members: t.Iterable[Member], path: str) -> _Files:
-        files: dict[str, Member] = {}
-        links: dict[str, Member] = {}
-        length = 0
-        for count, member in enumerate(members, 1):
-            length += len(member.name) + len(member.target)
-            if count > MAX_MEMBERS or length > MAX_NAMES:
-                raise _corrupt(path, member, f"is more than can be: there may be {MAX_MEMBERS} members, and {MAX_NAMES} characters in their names")
-            name = _plain_name(member, path)
-            if member.kind == FOLDER:
-                continue
-            if member.kind not in (FILE, LINK, SYMLINK):
-                raise _corrupt(path, member, "is neither a file, a folder nor a link")
-            if name in files or name in links:
-                raise _corrupt(path, member, "is there twice")
-            (files if member.kind == FILE else links)[name] = member
-        resolved = {name: _target(name, member, files, path) for name, member in links.items()}
-        return cls({**files, **resolved})
-
-
-def _plain_name(member: Member, path: str) -> str:
-    parts = [part for part in member.name.split("/") if part not in ("", ".")]
-    if ".." in parts or member.name.startswith("/"):
-        raise _corrupt(path, member, "lies outside of the archive")
-    return "/".join(parts)
-
-
-def _target(name: str, member: Member, files: t.Mapping[str, Member], path: str) -> Member:
-    """The file that a link leads to, in one step and inside the archive: a symbolic one from its own folder, a hard one from the top."""
-    start = posixpath.dirname(name) if member.kind == SYMLINK else ""
-    target = files.get(posixpath.normpath(posixpath.join(start, member.target)))
-    if target is None or member.target.startswith("/"):
-        raise _corrupt(path, member, f"is a link to {_told(member.target)!r}, which is no file of the archive")
-    return target
-
-
-def _corrupt(path: str, member: Member, words: str) -> CorruptArchive:
-    return CorruptArchive(f"{path}: the member {_told(member.name)!r} {words} (its content would begin at byte {member.offset})")
-
-
-def _told(name: str) -> str:
-    """A name for a message: bytes that are no text are question marks there."""
-    return sanitise(name.encode("utf-8", "replace").decode("utf-8"), 200)
-
-
-def _place(path: str, name: str, member: Member) -> str:
-    return f"{path}: {_told(name)} (at byte {member.offset})"
-
-
-def _too_long(place: str) -> UnsupportedFormat:
-    return UnsupportedFormat(f"{place} is longer than the {MAX_DOCUMENT} bytes that a document may have")
-
-
-def _all_members(reader: TarReader) -> t.Iterator[Member]:
-    yield from reader
-    for _zeros in reader.end():
-        pass
-
-
-class _Members:
-    """What is in a tar, by name."""
-
-    path: str
-    _files: t.Mapping[str, Member]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._files
-
-    def names(self) -> t.Iterable[str]:
-        return self._files
-
-    def place(self, name: str) -> str:
-        return _place(self.path, name, self._files[name])
-
-    def size(self, name: str) -> int:
-        return self._files[name].size
-
-    def identity(self, name: str) -> t.Hashable:
-        return self._files[name].offset
-
-    def disk_size(self, names: t.Iterable[str]) -> int:
-        return sum({member.offset: member.size for member in map(self._files.__getitem__, names)}.values())
-
-
-class TarContainer(_Members):
-    """A tar that is not compressed: its headers are read once, its content where and when it is wanted, by several threads at once."""
-
-    def __init__(self, path: str, descriptor: int) -> None:
-        """Where this works the descriptor belongs to the container, and is open as long as there is one."""
-        self.path = path
-        self._descriptor = descriptor
-        self._files = _Files.of(_all_members(TarReader(FileBytes(descriptor, path), path)), path).members
-        weakref.finalize(self, os.close, descriptor)
-
-    def read(self, name: str) -> bytes:
-        if self.size(name) > MAX_DOCUMENT:
-            raise _too_long(self.place(name))
-        return b"".join(self.open(name))
-
-    def beginning(self, name: str) -> bytes:
-        member = self._files[name]
-        with naming_path_in_errors(self.path):
-            return os.pread(self._descriptor, min(BEGINNING, member.size), member.offset)
-
-    def open(self, name: str) -> t.Iterator[bytes]:
-        member = self._files[name]
-        offset, left = member.offset, member.size
-        while left:
-            with naming_path_in_errors(self.path):
-                data = os.pread(self._descriptor, min(left, CHUNK), offset)
-            if not data:
-                raise CorruptArchive(f"{self.path} became shorter while it was read")
-            offset += len(data)
-            left -= len(data)
-            yield data
-
-    def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[bytes]]]:
-        return ((name, self.open(name)) for name in names)
-
-    def digest(self, name: str) -> Digest:
-        return hash_stream(self.open(name))[0]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Seen:
-    """What is kept of a file that passed by: its digest and beginning, and all of it where it could be a document."""
-
-    digest: Digest
-    beginning: bytes
-    content: bytes | None
-
-
-class CompressedContainer(_Members):
-    """A tar that can only be read from front to back. The first reading notes all digests and keeps what can be a document; `stream` reads it again."""
-
-    def __init__(self, path: str, kind: str, descriptor: int) -> None:
-        """Take over DESCRIPTOR, as `TarContainer` does."""
-        self.path = path
-        self._kind = kind
-        self._descriptor = descriptor
-        self._seen: dict[int, _Seen] = {}
-        self._held = 0
-        self._files = _Files.of(self._first_reading(), path).members
-        weakref.finalize(self, os.close, descriptor)
-
-    def _reader(self) -> TarReader:
-        return TarReader(StreamBytes(decompress(self._compressed(), self._kind, self.path)), self.path)
-
-    def _compressed(self) -> t.Iterator[bytes]:
-        """The bytes of the file from its beginning: each reader has its own place in it."""
-        offset = 0
-        while True:
-            with naming_path_in_errors(self.path):
-                chunk = os.pread(self._descriptor, CHUNK, offset)
-            if not chunk:
-                return
-            offset += len(chunk)
-            yield chunk
-
-    def _first_reading(self) -> t.Iterator[Member]:
-        reader = self._reader()
-        for member in reader:
-            if member.kind == FILE:
-                self._seen[member.offset] = self._look(reader, member)
-            yield member
-        for _zeros in reader.end():
-            pass
-
-    def _look(self, reader: TarReader, member: Member) -> _Seen:
-        """Hashes one member on its way by. A document begins with a bracket, and all that are held have a bound together."""
-        hasher = hashlib.sha256()
-        beginning = b""
-        held: bytearray | None = bytearray() if member.size <= MAX_DOCUMENT and self._held + member.size <= MAX_HELD else None
-        for piece in reader.content():
-            hasher.update(piece)
-            beginning = (beginning + piece)[:BEGINNING] if len(beginning) < BEGINNING else beginning
-            if held is not None and beginning.lstrip()[:1] not in (b"{", b"[", b""):
-                held = None
-            if held is not None:
-                held += piece
-        self._held += len(held or b"")
-        return _Seen(Digest("sha256", hasher.hexdigest()), beginning, bytes(held) if held is not None else None)
-
-    def read(self, name: str) -> bytes:
-        content = self._seen[self._files[name].offset].content
-        if content is None:
-            if self.size(name) > MAX_DOCUMENT:
-                raise _too_long(self.place(name))
-            raise UnsupportedFormat(f"{self.place(name)} is no document, or there are more than {MAX_HELD} bytes of documents in the archive")
-        return content
-
-    def disk_size(self, unused_names: t.Iterable[str]) -> int:
-        with naming_path_in_errors(self.path):
-            return os.stat(self.path).st_size
-
-    def beginning(self, name: str) -> bytes:
-        return self._seen[self._files[name].offset].beginning
-
-    def digest(self, name: str) -> Digest:
-        return self._seen[self._files[name].offset].digest
-
-    def open(self, name: str) -> t.Iterator[bytes]:
-        """One file alone costs a reading of all before it: for many there is `stream`."""
-        for _name, chunks in self.stream((name,)):
-            yield from chunks
-
-    def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[bytes]]]:
-        """As any container does it: in one reading, and another one for files that have several names."""
-        left = set(names)
-        while left:
-            wanted = {self._files[name].offset: name for name in sorted(left)}
-            left.difference_update(wanted.values())
-            reader = self._reader()
-            for member in reader:
-                name = wanted.pop(member.offset, None) if member.kind == FILE else None
-                if name is not None:
-                    yield name, reader.content()
-                if not wanted:
-                    break
-
-
 class FolderContainer:
     """A folder with the files of an image layout. No link in it is followed, so that no content of another folder is read or hashed."""
 
@@ -360,7 +124,7 @@ class FolderContainer:
         return found
 
     def place(self, name: str) -> str:
-        return f"{self.path}: {_told(name)}"
+        return f"{self.path}: {printable_name(name)}"
 
     def size(self, name: str) -> int:
         with naming_path_in_errors(self._folder.path_of(name)), self._parent_of(name) as (folder, last):
@@ -375,7 +139,7 @@ class FolderContainer:
     def read(self, name: str) -> bytes:
         data = self._read_bounded(name, MAX_DOCUMENT + 1)
         if len(data) > MAX_DOCUMENT:
-            raise _too_long(self.place(name))
+            raise document_too_long(self.place(name))
         return data
 
     def beginning(self, name: str) -> bytes:
@@ -409,5 +173,5 @@ class FolderContainer:
     def _parent_of(self, name: str) -> contextlib.AbstractContextManager[tuple[Folder, str]]:
         """Open the folder that a file is in, without following links. Raises CorruptArchive for a name that leads out of the layout."""
         if ".." in name.split("/") or name.startswith("/"):
-            raise CorruptArchive(f"{self.path}: {_told(name)!r} lies outside of the folder")
+            raise CorruptArchive(f"{self.path}: {printable_name(name)!r} lies outside of the folder")
         return self._folder.parent_of(name)

@@ -26,7 +26,7 @@ from ..streams import ChunkReader
 from .compression import compress, decompress, detect_compression
 from .format import PAGE, ArchiveFile, Piece, count_bytes, read_pieces
 
-_CANNOT = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
+_UNSUPPORTED = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 _KIND_BYTES = 6  # bytes by which a compression is recognised
 _CLONE_RANGE = 0x4020940D  # FICLONERANGE of linux/fs.h
 
@@ -34,10 +34,10 @@ OpenFile = t.Callable[[Descriptor], int]
 Read = t.Callable[[Descriptor], t.Iterable[t.Union[bytes, memoryview]]]
 
 
-Moved = t.Callable[[int], None]
+ReportBytes = t.Callable[[int], None]
 
 
-def _unwatched(_count: int) -> None:
+def _ignore_bytes(_count: int) -> None:
     """Nobody wants to know how many bytes were written."""
 
 
@@ -49,10 +49,10 @@ class Output(t.Protocol):
     def difference(self) -> str | None:
         """Why the archive has to be written; None where it is there already, to the byte."""
 
-    def write(self, open_file: OpenFile, moved: Moved = _unwatched) -> None:
+    def write(self, open_file: OpenFile, report_bytes: ReportBytes = _ignore_bytes) -> None:
         """Writes the archive, with blobs from the descriptors that OPEN_FILE opens. Where it fails the old archive is still there.
 
-        MOVED is told how many bytes of them were read, as it goes.
+        REPORT_BYTES is told how many bytes of them were read, as it goes.
         """
 
     def final_size(self, is_written: bool) -> int | None:
@@ -132,19 +132,21 @@ class FileOutput:
                 return f"its content differs after byte {offset}"
         return None if next(source.take(1), None) is None else "the file goes on after the archive's end"
 
-    def write(self, open_file: OpenFile, moved: Moved = _unwatched) -> None:
+    def write(self, open_file: OpenFile, report_bytes: ReportBytes = _ignore_bytes) -> None:
         with FilePlace(self.path) as place, place.new_file(self.mode) as file:
             if self._compression is None:
-                self._write_plain(file, open_file, moved)
+                self._write_plain(file, open_file, report_bytes)
             else:
-                for chunk in compress(read_pieces(self.pieces, lambda blob: _told(open_file(blob), moved)), self._compression, self.path):
+                for chunk in compress(
+                    read_pieces(self.pieces, lambda blob: _read_and_report(open_file(blob), report_bytes)), self._compression, self.path
+                ):
                     file.write(chunk)
             file.publish()
 
-    def _write_plain(self, file: FileWriter, open_file: OpenFile, moved: Moved) -> None:
+    def _write_plain(self, file: FileWriter, open_file: OpenFile, report_bytes: ReportBytes) -> None:
         offset = 0
         for piece in self.pieces:
-            offset += _put(piece, file, offset, open_file, moved)
+            offset += _put(piece, file, offset, open_file, report_bytes)
 
 
 class FolderOutput:
@@ -252,7 +254,7 @@ class FolderOutput:
                     if not stat.S_ISDIR(status.st_mode):
                         yield os.path.relpath(parent.path_of(name), self.path), parent
 
-    def write(self, open_file: OpenFile, moved: Moved = _unwatched) -> None:
+    def write(self, open_file: OpenFile, report_bytes: ReportBytes = _ignore_bytes) -> None:
         """Blobs first, the index last, and what the new index doesn't need goes after it. Writers to one folder wait for each other."""
         make_path(self.path, self._folder_mode).close()
         folder = self._open()
@@ -261,7 +263,7 @@ class FolderOutput:
         with folder:
             self._lock(folder)
             self._refuse_strangers(folder)
-            self._write(folder, open_file, moved)
+            self._write(folder, open_file, report_bytes)
 
     def _lock(self, folder: Folder) -> None:
         """Lock the folder until it is closed. Raises LockTimeout."""
@@ -273,16 +275,16 @@ class FolderOutput:
                 if error.errno != errno.EBADF:
                     raise
 
-    def _write(self, folder: Folder, open_file: OpenFile, moved: Moved) -> None:
+    def _write(self, folder: Folder, open_file: OpenFile, report_bytes: ReportBytes) -> None:
         for file in sorted(self._files, key=lambda file: file.name == INDEX_FILE):
             if not self._is_there(folder, file):
-                self._write_file(folder, file, open_file, moved)
+                self._write_file(folder, file, open_file, report_bytes)
         wanted = {file.name for file in self._files}
         for stray, parent in self._inner_files(folder):
             if stray not in wanted:
                 parent.unlink(os.path.basename(stray))
 
-    def _write_file(self, folder: Folder, file: ArchiveFile, open_file: OpenFile, moved: Moved) -> None:
+    def _write_file(self, folder: Folder, file: ArchiveFile, open_file: OpenFile, report_bytes: ReportBytes) -> None:
         path = folder.path_of(file.name)
         with contextlib.ExitStack() as stack:
             *folders, name = file.name.split("/")
@@ -291,7 +293,7 @@ class FolderOutput:
                 for part in folders:
                     parent = stack.enter_context(parent.make_folder(part, self._folder_mode))
             private = stack.enter_context(new_file(parent, name, self._mode, path))
-            _put(file.content, private, 0, open_file, moved)
+            _put(file.content, private, 0, open_file, report_bytes)
             private.publish()
 
 
@@ -314,30 +316,30 @@ def _is_blob(descriptor: Descriptor, chunks: t.Iterable[bytes | memoryview]) -> 
     return found == descriptor.digest and size == descriptor.size
 
 
-def _told(descriptor: int, moved: Moved) -> t.Iterator[bytes]:
+def _read_and_report(descriptor: int, report_bytes: ReportBytes) -> t.Iterator[bytes]:
     for chunk in read_descriptor(descriptor):
         yield chunk
-        moved(len(chunk))
+        report_bytes(len(chunk))
 
 
-def _put(content: Piece, file: FileWriter, offset: int, open_file: OpenFile, moved: Moved) -> int:
+def _put(content: Piece, file: FileWriter, offset: int, open_file: OpenFile, report_bytes: ReportBytes) -> int:
     """Writes bytes, or copies a blob, to FILE, which ends at OFFSET. Returns how many bytes that were."""
     if isinstance(content, bytes):
         file.write(content)
         return len(content)
     descriptor = open_file(content)
     try:
-        with naming_path_in_errors(file.told):
-            copy_content(descriptor, file.fileno(), content.size, offset, moved)
+        with naming_path_in_errors(file.display_path):
+            copy_content(descriptor, file.fileno(), content.size, offset, report_bytes)
     finally:
         os.close(descriptor)
     return content.size
 
 
-def copy_content(source: int, target: int, size: int, offset: int, moved: Moved = _unwatched) -> None:
+def copy_content(source: int, target: int, size: int, offset: int, report_bytes: ReportBytes = _ignore_bytes) -> None:
     """Copies SIZE bytes from the beginning of one file to the end of another, which is at OFFSET: shared where the file system can, else inside the kernel."""
     done = _share(source, target, size, offset)
-    moved(done)
+    report_bytes(done)
     if size - done >= EARLY:
         preallocate(target, offset + done, size - done)
     os.lseek(source, done, os.SEEK_SET)
@@ -348,7 +350,7 @@ def copy_content(source: int, target: int, size: int, offset: int, moved: Moved 
             raise InputOutputError("a blob became shorter while it was copied")
         if count == EARLY:
             start_writeback(target, offset + done, count)
-        moved(count)
+        report_bytes(count)
         done += count
 
 
@@ -366,16 +368,16 @@ def _share(source: int, target: int, size: int, offset: int) -> int:
 
 def _copy_some(source: int, target: int, size: int) -> int:
     """Inside the kernel where it can: within a file system, else between two. A full disk is told, anything else means that it can't for these two files."""
-    ways: list[t.Callable[[], int]] = []
+    methods: list[t.Callable[[], int]] = []
     if hasattr(os, "copy_file_range"):
-        ways.append(lambda: os.copy_file_range(source, target, size))
+        methods.append(lambda: os.copy_file_range(source, target, size))
     if sys.platform == "linux":
-        ways.append(lambda: os.sendfile(target, source, None, size))
-    for way in ways:
+        methods.append(lambda: os.sendfile(target, source, None, size))
+    for method in methods:
         try:
-            return way()
+            return method()
         except OSError as error:
-            if error.errno not in _CANNOT:
+            if error.errno not in _UNSUPPORTED:
                 raise
     data = memoryview(os.read(source, min(size, CHUNK)))
     rest = data

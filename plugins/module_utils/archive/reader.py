@@ -22,8 +22,9 @@ from ..oci.manifest import Descriptor, Manifest, describe_document
 from ..oci.reference import Reference
 from ..oci.text import sanitise
 from .compression import GZIP, ZSTD, ExpansionLimit, decompress, detect_compression
-from .container import CompressedContainer, Container, open_container
+from .container import Container, open_container
 from .tar import NotATar
+from .tar_container import CompressedContainer
 
 MANIFEST_FILE = "manifest.json"
 REPOSITORIES_FILE = "repositories"

@@ -12,8 +12,7 @@ import re
 import typing as t
 
 from ..errors import CorruptArchive, system_error
-from ..limits import MAX_EXTENDED
-from ..limits import MAX_TAR_MEMBERS as MAX_MEMBERS
+from ..limits import MAX_EXTENDED, MAX_TAR_MEMBERS
 from ..oci.text import sanitise
 
 BLOCK = 512
@@ -122,8 +121,8 @@ class TarReader:
             if member is None:
                 return
             count += 1
-            if count > MAX_MEMBERS:
-                raise self.corrupt(f"it has more than {MAX_MEMBERS} members")
+            if count > MAX_TAR_MEMBERS:
+                raise self.corrupt(f"it has more than {MAX_TAR_MEMBERS} members")
             yield member
 
     def content(self) -> t.Iterator[bytes]:

@@ -57,7 +57,7 @@ class Containerd:
         if not done.output and done.status == 0:
             return []
         if not _HEADER.fullmatch(header):
-            raise EngineError(f"{self.title} at {self.place} can't list its images: {done.told}")
+            raise EngineError(f"{self.title} at {self.place} can't list its images: {done.failure_text}")
         return [_parse_record(line) for line in rows.decode("utf-8", "replace").splitlines() if line.strip()]
 
     def read_layers(self, unused_layers_of: LayersOf) -> EngineLayers:
@@ -126,12 +126,12 @@ class Containerd:
     def remove(self, name: str) -> None:
         done = self._run("images", "rm", "--sync", name)
         if done.status != 0 and name in _decode(self._run_checked("images", "ls", "--quiet")).splitlines():
-            raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.told}")
+            raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.failure_text}")
 
     def _run_checked(self, *arguments: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
         done = self._run(*arguments, given=given, seconds=seconds)
         if done.status != 0:
-            raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.told}")
+            raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.failure_text}")
         return done
 
     def _run(self, *arguments: str, given: Chunks = (), seconds: float = math.inf) -> Finished:

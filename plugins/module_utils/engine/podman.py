@@ -95,5 +95,5 @@ class PodmanProgram(_Podman):
 
         done = run_engine_program([self.place, *arguments], f"{self.title} ({self.place})", self._timeout, given, seconds)
         if done.status not in (0, allowed_status):
-            raise EngineRefused(f"{self.title} ({self.place}) refuses it: {done.told}")
+            raise EngineRefused(f"{self.title} ({self.place}) refuses it: {done.failure_text}")
         return done

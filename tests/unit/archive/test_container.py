@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.archive import container
-from ansible_collections.longshore.images.plugins.module_utils.archive.container import BEGINNING, Container, open_container
+from ansible_collections.longshore.images.plugins.module_utils.archive import tar_container
+from ansible_collections.longshore.images.plugins.module_utils.archive.container import Container, open_container
+from ansible_collections.longshore.images.plugins.module_utils.archive.tar_container import BEGINNING
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_DOCUMENT
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
@@ -97,7 +98,7 @@ def test_a_document_has_a_bound(tmp_path: Path, kind: str) -> None:
 
 
 def test_documents_of_a_stream_have_a_bound_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container, "MAX_HELD", 3000)
+    monkeypatch.setattr(tar_container, "MAX_HELD", 3000)
     found = make("gzip", tmp_path / "it", {str(number): b"[" + b" " * 999 for number in range(5)})
     assert [len(found.read(str(number))) for number in range(3)] == [1000] * 3
     with pytest.raises(UnsupportedFormat, match="more than 3000 bytes of documents"):
@@ -106,11 +107,11 @@ def test_documents_of_a_stream_have_a_bound_together(tmp_path: Path, monkeypatch
 
 
 def test_members_and_their_names_have_a_bound_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(tar_container, "MAX_ARCHIVE_MEMBERS", 3)
     make("tar", tmp_path / "three", {"a": b"", "b": b"", "c": b""})
     with pytest.raises(CorruptArchive, match="'d' is more than can be"):
         make("tar", tmp_path / "four", {"a": b"", "b": b"", "c": b"", "d": b""})
-    monkeypatch.setattr(container, "MAX_NAMES", 10)
+    monkeypatch.setattr(tar_container, "MAX_MEMBER_NAMES", 10)
     with pytest.raises(CorruptArchive, match="'link' is more than can be"):
         make("gzip", tmp_path / "names", {"name": b"", "link": Link("name")})
 

@@ -43,7 +43,7 @@ def test_a_program_reads_all_input_and_its_whole_output_is_returned() -> None:
 
 def test_the_error_of_a_program_that_stops_reading_is_returned() -> None:
     done = python("import sys; sys.stdin.buffer.read(10); sys.exit('no space left')", (bytes(65536) for _piece in range(1000)))
-    assert (done.status, done.told) == (1, "no space left")
+    assert (done.status, done.failure_text) == (1, "no space left")
 
 
 def test_the_error_message_leaves_out_log_lines_unless_there_are_no_others() -> None:

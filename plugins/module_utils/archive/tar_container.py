@@ -1,0 +1,253 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Containers for tar archives: uncompressed ones with random access, and compressed ones that are read from the beginning."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import posixpath
+import typing as t
+import weakref
+
+from ..errors import CorruptArchive, UnsupportedFormat
+from ..files import naming_path_in_errors
+from ..limits import MAX_ARCHIVE_MEMBERS, MAX_DOCUMENT, MAX_HELD, MAX_MEMBER_NAMES
+from ..oci.digest import Digest, hash_stream
+from ..oci.text import sanitise
+from .compression import decompress
+from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, Member, StreamBytes, TarReader
+
+BEGINNING = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class _Files:
+    """The files of a tar by their plain names; links are names of the file that they lead to."""
+
+    members: t.Mapping[str, Member]
+
+    @classmethod
+    def of(cls, members: t.Iterable[Member], path: str) -> _Files:
+        files: dict[str, Member] = {}
+        links: dict[str, Member] = {}
+        length = 0
+        for count, member in enumerate(members, 1):
+            length += len(member.name) + len(member.target)
+            if count > MAX_ARCHIVE_MEMBERS or length > MAX_MEMBER_NAMES:
+                allowed = f"{MAX_ARCHIVE_MEMBERS} members, and {MAX_MEMBER_NAMES} characters in their names"
+                raise _corrupt(path, member, f"is more than can be: there may be {allowed}")
+            name = _plain_name(member, path)
+            if member.kind == FOLDER:
+                continue
+            if member.kind not in (FILE, LINK, SYMLINK):
+                raise _corrupt(path, member, "is neither a file, a folder nor a link")
+            if name in files or name in links:
+                raise _corrupt(path, member, "is there twice")
+            (files if member.kind == FILE else links)[name] = member
+        resolved = {name: _target(name, member, files, path) for name, member in links.items()}
+        return cls({**files, **resolved})
+
+
+def _plain_name(member: Member, path: str) -> str:
+    parts = [part for part in member.name.split("/") if part not in ("", ".")]
+    if ".." in parts or member.name.startswith("/"):
+        raise _corrupt(path, member, "lies outside of the archive")
+    return "/".join(parts)
+
+
+def _target(name: str, member: Member, files: t.Mapping[str, Member], path: str) -> Member:
+    """The file that a link leads to, in one step and inside the archive: a symbolic one from its own folder, a hard one from the top."""
+    start = posixpath.dirname(name) if member.kind == SYMLINK else ""
+    target = files.get(posixpath.normpath(posixpath.join(start, member.target)))
+    if target is None or member.target.startswith("/"):
+        raise _corrupt(path, member, f"is a link to {printable_name(member.target)!r}, which is no file of the archive")
+    return target
+
+
+def _corrupt(path: str, member: Member, words: str) -> CorruptArchive:
+    return CorruptArchive(f"{path}: the member {printable_name(member.name)!r} {words} (its content would begin at byte {member.offset})")
+
+
+def printable_name(name: str) -> str:
+    """A name for a message: bytes that are no text are question marks there."""
+    return sanitise(name.encode("utf-8", "replace").decode("utf-8"), 200)
+
+
+def _place(path: str, name: str, member: Member) -> str:
+    return f"{path}: {printable_name(name)} (at byte {member.offset})"
+
+
+def document_too_long(place: str) -> UnsupportedFormat:
+    return UnsupportedFormat(f"{place} is longer than the {MAX_DOCUMENT} bytes that a document may have")
+
+
+def _all_members(reader: TarReader) -> t.Iterator[Member]:
+    yield from reader
+    for _zeros in reader.end():
+        pass
+
+
+class _Members:
+    """What is in a tar, by name."""
+
+    path: str
+    _files: t.Mapping[str, Member]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def names(self) -> t.Iterable[str]:
+        return self._files
+
+    def place(self, name: str) -> str:
+        return _place(self.path, name, self._files[name])
+
+    def size(self, name: str) -> int:
+        return self._files[name].size
+
+    def identity(self, name: str) -> t.Hashable:
+        return self._files[name].offset
+
+    def disk_size(self, names: t.Iterable[str]) -> int:
+        return sum({member.offset: member.size for member in map(self._files.__getitem__, names)}.values())
+
+
+class TarContainer(_Members):
+    """A tar that is not compressed: its headers are read once, its content where and when it is wanted, by several threads at once."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        """Where this works the descriptor belongs to the container, and is open as long as there is one."""
+        self.path = path
+        self._descriptor = descriptor
+        self._files = _Files.of(_all_members(TarReader(FileBytes(descriptor, path), path)), path).members
+        weakref.finalize(self, os.close, descriptor)
+
+    def read(self, name: str) -> bytes:
+        if self.size(name) > MAX_DOCUMENT:
+            raise document_too_long(self.place(name))
+        return b"".join(self.open(name))
+
+    def beginning(self, name: str) -> bytes:
+        member = self._files[name]
+        with naming_path_in_errors(self.path):
+            return os.pread(self._descriptor, min(BEGINNING, member.size), member.offset)
+
+    def open(self, name: str) -> t.Iterator[bytes]:
+        member = self._files[name]
+        offset, left = member.offset, member.size
+        while left:
+            with naming_path_in_errors(self.path):
+                data = os.pread(self._descriptor, min(left, CHUNK), offset)
+            if not data:
+                raise CorruptArchive(f"{self.path} became shorter while it was read")
+            offset += len(data)
+            left -= len(data)
+            yield data
+
+    def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[bytes]]]:
+        return ((name, self.open(name)) for name in names)
+
+    def digest(self, name: str) -> Digest:
+        return hash_stream(self.open(name))[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """What is kept of a file that passed by: its digest and beginning, and all of it where it could be a document."""
+
+    digest: Digest
+    beginning: bytes
+    content: bytes | None
+
+
+class CompressedContainer(_Members):
+    """A tar that can only be read from front to back. The first reading notes all digests and keeps what can be a document; `stream` reads it again."""
+
+    def __init__(self, path: str, kind: str, descriptor: int) -> None:
+        """Take over DESCRIPTOR, as `TarContainer` does."""
+        self.path = path
+        self._kind = kind
+        self._descriptor = descriptor
+        self._seen: dict[int, _Seen] = {}
+        self._held = 0
+        self._files = _Files.of(self._first_reading(), path).members
+        weakref.finalize(self, os.close, descriptor)
+
+    def _reader(self) -> TarReader:
+        return TarReader(StreamBytes(decompress(self._compressed(), self._kind, self.path)), self.path)
+
+    def _compressed(self) -> t.Iterator[bytes]:
+        """The bytes of the file from its beginning: each reader has its own place in it."""
+        offset = 0
+        while True:
+            with naming_path_in_errors(self.path):
+                chunk = os.pread(self._descriptor, CHUNK, offset)
+            if not chunk:
+                return
+            offset += len(chunk)
+            yield chunk
+
+    def _first_reading(self) -> t.Iterator[Member]:
+        reader = self._reader()
+        for member in reader:
+            if member.kind == FILE:
+                self._seen[member.offset] = self._look(reader, member)
+            yield member
+        for _zeros in reader.end():
+            pass
+
+    def _look(self, reader: TarReader, member: Member) -> _Seen:
+        """Hashes one member on its way by. A document begins with a bracket, and all that are held have a bound together."""
+        hasher = hashlib.sha256()
+        beginning = b""
+        held: bytearray | None = bytearray() if member.size <= MAX_DOCUMENT and self._held + member.size <= MAX_HELD else None
+        for piece in reader.content():
+            hasher.update(piece)
+            beginning = (beginning + piece)[:BEGINNING] if len(beginning) < BEGINNING else beginning
+            if held is not None and beginning.lstrip()[:1] not in (b"{", b"[", b""):
+                held = None
+            if held is not None:
+                held += piece
+        self._held += len(held or b"")
+        return _Seen(Digest("sha256", hasher.hexdigest()), beginning, bytes(held) if held is not None else None)
+
+    def read(self, name: str) -> bytes:
+        content = self._seen[self._files[name].offset].content
+        if content is None:
+            if self.size(name) > MAX_DOCUMENT:
+                raise document_too_long(self.place(name))
+            raise UnsupportedFormat(f"{self.place(name)} is no document, or there are more than {MAX_HELD} bytes of documents in the archive")
+        return content
+
+    def disk_size(self, unused_names: t.Iterable[str]) -> int:
+        with naming_path_in_errors(self.path):
+            return os.stat(self.path).st_size
+
+    def beginning(self, name: str) -> bytes:
+        return self._seen[self._files[name].offset].beginning
+
+    def digest(self, name: str) -> Digest:
+        return self._seen[self._files[name].offset].digest
+
+    def open(self, name: str) -> t.Iterator[bytes]:
+        """One file alone costs a reading of all before it: for many there is `stream`."""
+        for _name, chunks in self.stream((name,)):
+            yield from chunks
+
+    def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[bytes]]]:
+        """As any container does it: in one reading, and another one for files that have several names."""
+        left = set(names)
+        while left:
+            wanted = {self._files[name].offset: name for name in sorted(left)}
+            left.difference_update(wanted.values())
+            reader = self._reader()
+            for member in reader:
+                name = wanted.pop(member.offset, None) if member.kind == FILE else None
+                if name is not None:
+                    yield name, reader.content()
+                if not wanted:
+                    break
