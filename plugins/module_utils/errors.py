@@ -18,10 +18,10 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 class LongshoreError(Exception):
-    """A failure that is told to the user: `cause` is stable and may be tested for in a playbook, the message may not.
+    """A failure that is reported to the user. Playbooks may test `cause`, which is stable; the message may change.
 
-    `retry_after` are the seconds that a registry wants the next try to wait, where it says so; `elsewhere` tells that it was another host that failed, to
-    which the registry had redirected.
+    `retry_after` is the delay in seconds that a registry asked for, if any. `elsewhere` is true if the request failed at another host, to which the
+    registry had redirected it.
     """
 
     cause = "error"
@@ -60,7 +60,7 @@ class Unreachable(LongshoreError):
 
 
 class RegistryError(LongshoreError):
-    """The registry answered with something that the distribution specification doesn't allow, or with a failure of its own."""
+    """The registry answered with something that the distribution specification doesn't allow, or reported a failure."""
 
     cause = "registry_error"
 
@@ -150,7 +150,7 @@ def missing_library(library: str, package: str, reason: ImportError) -> MissingL
 
 
 def system_error(error: OSError, path: str | os.PathLike[str] | None = None) -> LongshoreError:
-    """The error of this tree for one of the operating system, with the path it was about and the system's own words."""
+    """Return the LongshoreError for an error of the operating system, with its path and the system's message."""
     place = os.fspath(path) if path is not None else error.filename
     words = error.strerror or str(error)
     message = f"{place}: {words}" if place else words

@@ -30,7 +30,7 @@ _SYNC_FILE_RANGE_WRITE = 2  # of linux/fs.h
 
 @contextlib.contextmanager
 def naming_path_in_errors(path: str) -> t.Iterator[None]:
-    """Turns an error of the operating system inside into one for the user, with PATH and the system's own words."""
+    """Convert an OSError raised inside into a LongshoreError that names PATH and has the system's message."""
     try:
         yield
     except OSError as error:
@@ -38,7 +38,7 @@ def naming_path_in_errors(path: str) -> t.Iterator[None]:
 
 
 def copy_owner(descriptor: int, like: str) -> None:
-    """Gives an open file or folder the owner and the group of LIKE, where there is such a path and the system allows it. The mode stays.
+    """Give an open file or folder the owner and group of LIKE, if that path exists and the system allows it. The mode is kept.
 
     It is for what this run has just made: what others may have put there is theirs already, or not theirs to get.
     """
@@ -51,13 +51,13 @@ def copy_owner(descriptor: int, like: str) -> None:
 
 
 def require_writable(folder: str, otherwise: str) -> None:
-    """Raises InputOutputError, which begins with OTHERWISE, where this user can't write to FOLDER."""
+    """Raise InputOutputError, with OTHERWISE before the reason, if this user can't write to FOLDER."""
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputOutputError(f"{otherwise}: the folder {folder} is read-only, or denied to this user")
 
 
 def sync_folder(path: str) -> None:
-    """Makes the names in a folder durable."""
+    """Make the names in a folder durable."""
     with naming_path_in_errors(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -67,7 +67,7 @@ def sync_folder(path: str) -> None:
 
 
 def open_regular(path: str) -> int:
-    """A descriptor for reading PATH. Raises FileNotFoundError where nothing is, InputOutputError for what is no regular file (links included)."""
+    """Open PATH for reading and return the descriptor. Raises FileNotFoundError, and InputOutputError for anything but a regular file (also for links)."""
     try:
         descriptor = os.open(path, READ_REGULAR)
     except FileNotFoundError:
@@ -96,7 +96,7 @@ def open_below(folder: Folder | None, name: str, path: str) -> int:
 
 
 def read_bounded(path: str, limit: int) -> bytes:
-    """The bytes of a regular file, and one more than LIMIT at the most: the caller sees that it is too long. Errors as in open_regular."""
+    """Return the bytes of a regular file, at most LIMIT + 1 of them, so that the caller can detect a file that is too long. Errors as in open_regular."""
     return read_open_bounded(open_regular(path), path, limit)
 
 
@@ -107,7 +107,7 @@ def read_open_bounded(descriptor: int, path: str, limit: int) -> bytes:
 
 
 def read_chunks(path: str) -> t.Iterator[memoryview]:
-    """The content of a regular file in pieces of one buffer, each valid until the next is asked for. Errors as in open_regular."""
+    """Yield the content of a regular file in pieces. They share one buffer: each is valid only until the next one is read. Errors as in open_regular."""
     yield from read_open_chunks(open_regular(path), path)
 
 
@@ -123,14 +123,14 @@ def read_open_chunks(descriptor: int, path: str) -> t.Iterator[memoryview]:
 
 
 def read_file(path: str) -> t.Iterator[bytes]:
-    """The content of a file that a user named, who may have named a link to it. Raises InputOutputError, for an absent one too."""
+    """Yield the content of a file that a user named; links are followed. Raises InputOutputError, also if the file is missing."""
     with naming_path_in_errors(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         yield from read_descriptor(descriptor)
 
 
 def read_descriptor(descriptor: int) -> t.Iterator[bytes]:
-    """The content of an open file from where it stands; it is closed at the end."""
+    """Yield the content of an open file from its current offset. The file is closed at the end."""
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         while True:
             chunk = file.read(CHUNK)
@@ -140,9 +140,9 @@ def read_descriptor(descriptor: int) -> t.Iterator[bytes]:
 
 
 def try_lock(descriptor: int, path: str, shared: bool = False) -> bool:
-    """Whether the lock of a file is ours now, alone or SHARED with others that look.
+    """Try to lock a file, exclusively or SHARED with other readers. Return whether it is locked now.
 
-    Raises InputOutputError where the file system has no locks: lockless work would lose tags.
+    Raises InputOutputError if the file system has no locks: concurrent runs without them would lose tags.
     """
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -156,7 +156,7 @@ def try_lock(descriptor: int, path: str, shared: bool = False) -> bool:
 
 
 def wait_for_lock(descriptor: int, path: str, timeout: float, shared: bool = False) -> None:
-    """As try_lock, but waits for who holds it. Raises LockTimeout after TIMEOUT seconds."""
+    """Lock a file like try_lock, but wait while another run holds the lock. Raises LockTimeout after TIMEOUT seconds."""
     deadline = time.monotonic() + timeout
     pause = 0.002
     while not try_lock(descriptor, path, shared):
@@ -168,9 +168,9 @@ def wait_for_lock(descriptor: int, path: str, timeout: float, shared: bool = Fal
 
 
 def start_writeback(descriptor: int, offset: int, size: int) -> None:
-    """Has the kernel begin with the disk's part of what was just written, while more is still coming: the sync at the end has less to wait for then.
+    """Start writing a range of a file to disk while more data arrives, so that the final fsync waits for less.
 
-    It promises nothing, and where it doesn't work nothing is lost: only the sync makes content durable, and tells of errors.
+    This is only an optimisation, and failures are ignored: the fsync makes the content durable and reports errors.
     """
     call = _library_call("sync_file_range", "llI")
     if call is not None:
@@ -178,9 +178,9 @@ def start_writeback(descriptor: int, offset: int, size: int) -> None:
 
 
 def preallocate(descriptor: int, offset: int, size: int) -> None:
-    """Has the file system set SIZE bytes aside for a file at OFFSET, where it can: what is then written there costs it less.
+    """Reserve SIZE bytes for a file at OFFSET if the file system can, which makes the writes cheaper.
 
-    Raises OSError where there is no room for them, before anything of them was written.
+    Raises OSError if the bytes don't fit, before any of them is written.
     """
     call = _library_call("fallocate", "ill")
     if call is not None:
@@ -192,7 +192,10 @@ def preallocate(descriptor: int, offset: int, size: int) -> None:
 
 @functools.cache
 def _library_call(name: str, kinds: str) -> t.Callable[..., int] | None:
-    """A function of Linux's C library that Python lacks, which takes a descriptor and then arguments of KINDS: `l` for an offset, others as in `struct`."""
+    """Return a function of Linux's C library that Python doesn't have, None if it is missing.
+
+    It takes a descriptor and then arguments of KINDS: `l` for an offset, others as in `struct`.
+    """
     if not sys.platform.startswith("linux"):
         return None
     import ctypes
@@ -200,7 +203,7 @@ def _library_call(name: str, kinds: str) -> t.Callable[..., int] | None:
     types = {"l": ctypes.c_int64, "i": ctypes.c_int, "I": ctypes.c_uint}
     try:
         library = ctypes.CDLL(None, use_errno=True)
-        # Where offsets have 32 bits, the function for larger ones has a name of its own.
+        # Where offsets have 32 bits, the function for 64-bit ones has another name.
         function = getattr(library, f"{name}64", None) or getattr(library, name)
     except (OSError, AttributeError):
         return None
@@ -209,7 +212,7 @@ def _library_call(name: str, kinds: str) -> t.Callable[..., int] | None:
 
 
 class FileWriter:
-    """An open file that is written from its beginning, or in pieces at any place. Messages call it `display_path`."""
+    """An open file that is written sequentially or at any offset. Messages call it `display_path`."""
 
     def __init__(self, descriptor: int, display_path: str) -> None:
         self.display_path = display_path
@@ -245,7 +248,7 @@ class FileWriter:
 
 
 class TemporaryFile(FileWriter):
-    """A file under a temporary name, that is published under its own name when it is whole, and gone otherwise."""
+    """A file with a temporary name. `publish` renames it when it is complete; otherwise it is deleted."""
 
     def __init__(self, path: str, mode: int, display_path: str | None = None, folder: Folder | None = None) -> None:
         """Messages use DISPLAY_PATH if it is given, because a temporary name means nothing to a user.
@@ -288,7 +291,7 @@ class TemporaryFile(FileWriter):
         return status
 
     def __exit__(self, *unused: object) -> None:
-        """A file that can't be removed is cleared away by a later run: what is told is the error that came first."""
+        """Delete the file if it was not published. If that fails, a later run deletes it, so that the first error is the one reported."""
         with contextlib.suppress(OSError):
             os.close(self._descriptor)
         if self.path:

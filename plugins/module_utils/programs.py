@@ -25,7 +25,7 @@ Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
 _MAX_ERRORS = 64 * 1024
 _PIECE = 64 * 1024
 _MAX_LINKS = 40
-# Also searched, after PATH: remote logins often lack some of these.
+# Also searched, after PATH: some of these are often missing from the PATH of remote logins.
 _STANDARD_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # Debian lets the group staff write to these; it documents that group as one that may replace programs of root.
 _SYSTEM_FOLDERS = frozenset((*_STANDARD_FOLDERS, "/usr/local"))
@@ -47,7 +47,7 @@ class Finished:
 
 
 class ProgramFailed(Exception):
-    """A program couldn't be asked; the text goes on where a sentence has named it."""
+    """A program could not be run. The message is the end of a sentence that begins with the program's name."""
 
 
 def find_program(name: str) -> str | None:
@@ -149,9 +149,9 @@ def _is_private_group(path: str, status: os.stat_result) -> bool:
 
 
 class _Program(subprocess.Popen[bytes]):
-    """A program with all of its ends in our hands. Ansible's own way to run one would keep an image in memory.
+    """A program with pipes for its input and outputs. Ansible's run_command would keep a whole image in memory.
 
-    It has a session of its own, so that it ends together with all that it has started.
+    It runs in a separate session, so that it can be killed together with all processes that it started.
     """
 
     def __init__(self, words: t.Sequence[str]) -> None:

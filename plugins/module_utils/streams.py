@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Streams of bytes that are taken in other pieces than they come in; below the places, like errors."""
+"""Streams of bytes that are read in pieces of other sizes than they arrive in. This file is below all packages, like errors.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
 
 
 class ChunkReader:
-    """A stream that is taken in pieces of any size. `offset` is how much was taken."""
+    """A stream that is read in pieces of any size. `offset` is the number of bytes read."""
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = iter(chunks)
@@ -20,7 +20,7 @@ class ChunkReader:
         self.offset = 0
 
     def take(self, size: int) -> t.Iterator[memoryview]:
-        """The next SIZE bytes, fewer only at the end."""
+        """Yield the next SIZE bytes; fewer only at the end of the stream."""
         while size:
             while not self._rest:
                 chunk = next(self._chunks, None)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compressed streams, in process: nothing is ever handed to a program for it. zstd needs the library `zstandard`."""
+"""Compress and decompress streams in this process, without other programs. zstd needs the library `zstandard`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ExpansionLimit:
 def decompress(chunks: t.Iterable[bytes], kind: str, what: str, limit: ExpansionLimit | None = None) -> t.Iterator[bytes]:
     """The content of a compressed stream in pieces of bounded size. Several members one after the other are one stream, zeros after them are allowed.
 
-    LIMIT is that of the file that holds the stream; without one the stream is a file of its own.
+    LIMIT is that of the file that holds the stream; without one the stream counts as a separate file.
     Raises CorruptArchive for a stream that is damaged or cut off, or expands beyond its limit, MissingLibrary where the host can't read it.
     """
     make, errors = _expanders(kind, what)
@@ -79,7 +79,7 @@ def decompress(chunks: t.Iterable[bytes], kind: str, what: str, limit: Expansion
 
 
 def _small(chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
-    """The rest behind each member is copied: in small pieces a file of very many members takes no age."""
+    """The rest behind each member is copied: in small pieces a file of very many members doesn't take quadratic time."""
     for chunk in chunks:
         for start in range(0, len(chunk), _SMALL):
             yield chunk[start : start + _SMALL]

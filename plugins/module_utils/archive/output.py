@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where an archive is written: a file or a folder, that is the old or the new archive at every instant."""
+"""Write archives to a file or a folder, which is the old or the new archive at every instant."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ReportBytes = t.Callable[[int], None]
 
 
 def _ignore_bytes(_count: int) -> None:
-    """Nobody wants to know how many bytes were written."""
+    """Ignore the number of bytes written."""
 
 
 class Output(t.Protocol):
@@ -47,12 +47,12 @@ class Output(t.Protocol):
     path: str
 
     def difference(self) -> str | None:
-        """Why the archive has to be written; None where it is there already, to the byte."""
+        """Return why the archive must be written, None if it already exists with exactly these bytes."""
 
     def write(self, open_file: OpenFile, report_bytes: ReportBytes = _ignore_bytes) -> None:
-        """Writes the archive, with blobs from the descriptors that OPEN_FILE opens. Where it fails the old archive is still there.
+        """Write the archive, with blobs from the descriptors that OPEN_FILE opens. If this fails, the old archive is kept.
 
-        REPORT_BYTES is told how many bytes of them were read, as it goes.
+        Calls REPORT_BYTES with the number of bytes read after each piece.
         """
 
     def final_size(self, is_written: bool) -> int | None:
@@ -150,7 +150,7 @@ class FileOutput:
 
 
 class FolderOutput:
-    """An image layout in a folder of its own. Files that aren't the archive's are removed, but never from a folder that is no layout.
+    """An image layout in a separate folder. Files that aren't the archive's are removed, but never from a folder that is no layout.
 
     Files get the read and write bits of MODE; folders can be entered by all who may read the files.
     """

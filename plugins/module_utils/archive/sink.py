@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An archive that is written from anywhere: its bytes are known beforehand, so that blobs may come in any order, and several at once."""
+"""Write an archive from any source. Its layout is computed first, so that blobs can arrive in any order and concurrently."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ArchiveSink:
 
 
 class ArchiveWriter:
-    """A file beside the archive, that takes its place when all of it is there. What fails or is killed leaves the old archive."""
+    """A temporary file that replaces the archive when it is complete. A failed or killed run leaves the old archive."""
 
     def __init__(self, target: FileOutput) -> None:
         self._pieces: list[tuple[int, bytes]] = []
@@ -55,11 +55,11 @@ class ArchiveWriter:
         self._stack.close()
 
     def find_missing_blobs(self, unused_graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
-        """An archive that is written is written whole."""
+        """Return all planned blobs: an archive is always written completely."""
         return planned
 
     def put_blob(self, descriptor: Descriptor, content: Content) -> None:
-        """Puts one blob in its place. Raises DigestMismatch when the bytes are not what DESCRIPTOR says."""
+        """Write one blob at its offset. Raises DigestMismatch if the bytes don't match DESCRIPTOR."""
         verifier = Verifier(descriptor.digest, descriptor.size, f"blob {descriptor.digest}")
         start = self._offsets[descriptor.digest]
         for chunk in content(descriptor):
@@ -69,10 +69,10 @@ class ArchiveWriter:
         verifier.finish()
 
     def discard(self) -> None:
-        """What isn't published goes with the writer."""
+        """Do nothing: the temporary file is deleted when the writer closes."""
 
     def publish_images(self, unused_images: t.Sequence[NamedGraph]) -> None:
-        """The archive with the images that it was planned for."""
+        """Write the remaining bytes and publish the archive with its planned images."""
         for offset, data in self._pieces:
             self._file.write_at(data, offset)
         self._file.publish()

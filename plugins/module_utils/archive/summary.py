@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An archive without its layers: enough to plan a load where the archive itself isn't."""
+"""Summaries of archives without their layers, from which another host can plan a load."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .reader import Archive
 
 
 def summarise_archive(archive: Archive) -> bytes:
-    """A small OCI archive with the names, documents and configs of ARCHIVE, that tells which layers the archive itself has."""
+    """Return a small OCI archive with the names, documents and configs of ARCHIVE, and a list of the layers that ARCHIVE has."""
     images: list[SavedImage] = []
     graphs = ArchiveGraphs(archive)
     for image in archive.images:

@@ -71,7 +71,7 @@ class FileBytes:
 
 
 class StreamBytes:
-    """Bytes that come in chunks and can't be had twice."""
+    """Bytes that arrive in chunks and can be read only once."""
 
     def __init__(self, chunks: t.Iterable[bytes]) -> None:
         self._chunks = iter(chunks)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Digests: the only identity that anything has here."""
+"""Digests, which identify all content, and their verification."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALGORITHMS = tuple(_ENCODED)
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Digest:
-    """`ALGORITHM:HEX` (OCI image specification, descriptor.md, Digests). Only sha256 and sha512 exist here.
+    """`ALGORITHM:HEX` (OCI image specification, descriptor.md, Digests). Only sha256 and sha512 are supported.
 
     Every instance is safe to use in a path or a URL: it can only be made from the characters of the two patterns.
     """
@@ -47,7 +47,7 @@ class Digest:
         return f"{self.algorithm}:{self.hex}"
 
     def check(self, data: bytes, what: str) -> bytes:
-        """DATA as it came, or DigestMismatch: WHAT names in the message where the bytes are from."""
+        """Return DATA if it has this digest. Raises DigestMismatch otherwise; WHAT names the source of the bytes in the message."""
         found = Digest.of(data, self.algorithm)
         if found != self:
             raise DigestMismatch(f"{what} should have the digest {self}, but its bytes have {found}", digest=self)
@@ -55,7 +55,7 @@ class Digest:
 
 
 class Verifier:
-    """Hashes and counts a stream, so that nothing is believed before both its digest and its size are right."""
+    """Hashes and counts a stream, to verify both its digest and its size."""
 
     def __init__(self, digest: Digest, size: int, what: str) -> None:
         self._digest = digest
@@ -83,7 +83,7 @@ class Verifier:
 
 
 def hash_stream(chunks: t.Iterable[bytes | memoryview], algorithm: str = "sha256") -> tuple[Digest, int]:
-    """The digest and the length in bytes of a stream that is read once and not kept."""
+    """Return the digest and the length in bytes of a stream, without keeping it."""
     hasher = hashlib.new(algorithm)
     size = 0
     for chunk in chunks:

@@ -52,7 +52,7 @@ class Graph:
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """Configs and layers, each digest once, in the order of use."""
+        """Return configs and layers, each digest once, in the order of use."""
         unique: dict[Digest, Descriptor] = {}
         for image in self.images:
             for blob in image.manifest.blobs:
@@ -66,17 +66,17 @@ class Graph:
 
     @property
     def content(self) -> tuple[Descriptor, ...]:
-        """All that the graph is made of, children before their parents: in this order it may be published."""
+        """Return all content of the graph, children before their parents, which is the order to publish it in."""
         return self.blobs + tuple(self.documents)
 
     @property
     def size(self) -> int:
-        """Bytes of the content, each digest once."""
+        """Return the size of the content in bytes, each digest counted once."""
         return sum({descriptor.digest: descriptor.size for descriptor in self.content}.values())
 
     @property
     def platforms(self) -> list[str]:
-        """The platforms that a host could run, as the index tells them."""
+        """Return the platforms that a host could run, according to the index."""
         return list(dict.fromkeys(str(image.platform) for image in self.images if image.platform is not None and image.platform.is_runnable))
 
     @property
@@ -89,7 +89,7 @@ class Graph:
 class NamedGraph:
     """An image and the names that it is to get; without names it is kept by its digest. `selection` is what was asked for of an index.
 
-    Names that are to be `free` mustn't be another image's by then.
+    With `free`, the names must not belong to another image when they are set.
     """
 
     graph: Graph

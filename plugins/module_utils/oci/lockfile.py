@@ -31,7 +31,7 @@ _Value = t.TypeVar("_Value")
 
 @dataclasses.dataclass(frozen=True)
 class LockedPlatform:
-    """What an image is on one platform. `size` is that of its manifest, config and layers together; `image_id` is None for what is no image."""
+    """The image that is locked for one platform. `size` is that of its manifest, config and layers together; `image_id` is None for what is no image."""
 
     platform: Platform
     digest: Digest
@@ -165,7 +165,7 @@ class LockFile:
         return [image.name for image in self.images]
 
     def find(self, name: Reference) -> LockedImage | None:
-        """What is locked for a name, whatever digest it is given with."""
+        """Return the locked image of a name. A digest in the reference is ignored."""
         return self._by_name.get(name.name)
 
     def pin(self, reference: Reference) -> Reference:

@@ -74,27 +74,27 @@ class Reference:
 
     @property
     def name(self) -> Reference:
-        """What the image is called: with a tag the digest is left out, since it only decided which image is meant."""
+        """Return the name of the image. If it has a tag, the digest is left out, since it only selected the content."""
         return dataclasses.replace(self, digest=None) if self.tag is not None else self
 
     @property
     def target(self) -> str:
-        """What a registry is asked for: the digest where there is one, else the tag."""
+        """Return the digest if there is one, else the tag: the part to send to a registry."""
         return str(self.digest) if self.digest is not None else str(self.tag)
 
     @property
     def context(self) -> str:
-        """Registry and repository, without tag or digest."""
+        """Return registry and repository, without tag or digest."""
         return f"{self.registry}/{self.repository}"
 
     def tagged(self, tag: str) -> Reference:
-        """The same repository by this tag alone. Raises InvalidReference for what is no tag."""
+        """Return a reference to the same repository by this tag only. Raises InvalidReference for an invalid tag."""
         if not _TAG.fullmatch(tag):
             raise InvalidReference(f"{_shown(tag)} is not a tag of {self.context}")
         return Reference(self.registry, self.repository, tag)
 
     def pinned(self, digest: Digest) -> Reference:
-        """The same repository by digest alone."""
+        """Return a reference to the same repository by digest only."""
         return Reference(self.registry, self.repository, None, digest)
 
     def as_tag(self) -> Reference:

@@ -25,7 +25,7 @@ def parse_time(text: str) -> datetime.datetime:
 
 
 def parse_age(text: str) -> datetime.timedelta:
-    """How long `30d`, `12h` or `2w` is. Raises InvalidOption for what is no age."""
+    """Return the duration of an age such as `30d`, `12h` or `2w`. Raises InvalidOption for any other text."""
     match = _AGE.fullmatch(text)
     if match is None:
         raise InvalidOption(f"{text!r:.100} is not an age: write a number and s, m, h, d or w (seconds, minutes, hours, days, weeks), such as 30d")
@@ -36,5 +36,5 @@ def parse_age(text: str) -> datetime.timedelta:
 
 
 def current_time() -> str:
-    """This moment to the second, in UTC."""
+    """Return the current time in UTC, to the second."""
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Versions in tags, and which of two is the newer one."""
+"""Versions in tags, and their order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Version(t.NamedTuple):
 
     @classmethod
     def read(cls, tag: str) -> Version | None:
-        """The version that TAG tells; None for one that tells none, such as `latest`."""
+        """Return the version in TAG, None if it has none, as in `latest`."""
         match = _NUMBERS.match(tag)
         ending = tag[match.end() :] if match is not None else ""
         # A whole number with letters at once (`7f3a9c2`) is the hash of a commit rather than a version with an ending.
@@ -41,6 +41,6 @@ class Version(t.NamedTuple):
 
 
 def version_order(tag: str) -> tuple[bool, Version, str]:
-    """A key that sorts tags by version, oldest first; tags that tell no version come before all that do, by their letters."""
+    """Return a key that sorts tags by version, oldest first. Tags without a version come first, in alphabetical order."""
     version = Version.read(tag)
     return (version is not None, version or Version((), False, ()), tag)
