@@ -41,7 +41,7 @@ class Container(t.Protocol):
     def size(self, name: str) -> int: ...
 
     def identity(self, name: str) -> t.Hashable:
-        """What several names of one file have in common."""
+        """Return a value that is equal for all names of one file."""
 
     def disk_size(self, names: t.Iterable[str]) -> int:
         """Return how many bytes of the disk these files take at most: of a compressed container, all of its bytes."""
@@ -62,7 +62,7 @@ class Container(t.Protocol):
 
 
 def open_container(path: str) -> Container:
-    """Open the container at PATH, whatever it is. A link is followed if root or the running user made it, and a pipe is not waited for.
+    """Open the container at PATH, of any kind. A link is followed if root or the running user made it, and a pipe is not waited for.
 
     It stays open, so that all reading is of the same file or folder. Raises CorruptArchive for one that can't be read to its end, InputOutputError.
     """

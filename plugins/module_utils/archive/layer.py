@@ -29,7 +29,7 @@ _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, Z
 
 @dataclasses.dataclass(frozen=True)
 class LayerSource:
-    """What a layer is made from: a file or a folder of the host, put at `destination`; or, without one, a tar that is the layer as it is.
+    """The source of a layer: a file or a folder of the host, put at `destination`; or, without one, a tar that is the layer as it is.
 
     `mode` holds permission bits for all files of the layer; None keeps those they have, but for setuid and setgid bits of a file that gets another owner.
     `modified` is the time of all of them, in seconds since 1970.

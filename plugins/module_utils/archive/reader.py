@@ -63,7 +63,7 @@ class _Layer:
 
 
 class Archive:
-    """The images of an archive, as a place that can be read. Content is found by digest; whoever takes it in verifies it."""
+    """The images of an archive, as a place that can be read. Content is found by digest; the reader of a blob verifies it."""
 
     def __init__(self, container: Container) -> None:
         """Raises CorruptArchive, UnsupportedFormat for what is no archive of images."""
@@ -216,7 +216,7 @@ class Archive:
     # docker-archives.
 
     def _docker_entries(self) -> list[tuple[Document, tuple[Reference, ...]]]:
-        """The images of `manifest.json` as they are told, each with its names."""
+        """Return the images that `manifest.json` lists, each with its names."""
         entries = Document.parse_list(self._container.read(MANIFEST_FILE), f"{self.path}: {MANIFEST_FILE}")
         counts = [(len(entry.texts("Layers")), len(entry.texts("RepoTags"))) for entry in entries]
         if sum(names for _layers, names in counts) > MAX_ARCHIVE_NAMES:

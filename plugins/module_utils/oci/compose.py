@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""New images: what a base becomes with further layers and settings. The base itself never changes."""
+"""Compose new images from a base, further layers and settings. The base is not changed."""
 
 from __future__ import annotations
 

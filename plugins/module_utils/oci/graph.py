@@ -103,7 +103,7 @@ def choose_all(index: Index, unused_what: str, unused_where: Position) -> t.Sequ
 
 
 def choose_platforms(selection: Selection) -> Choice:
-    """A choice of the children that serve the platforms of SELECTION; it raises PlatformMissing where one is lacking.
+    """A choice of the children that serve the platforms of SELECTION; it raises PlatformMissing if one is missing.
 
     An index within another needn't have all of them: it was chosen for those that it has.
     """

@@ -21,7 +21,7 @@ MAX_SIZE = 2**63 - 1
 
 @dataclasses.dataclass(frozen=True)
 class Descriptor:
-    """What points at content: its type, its digest and its size in bytes."""
+    """A reference to content: its media type, digest and size in bytes."""
 
     media_type: str
     digest: Digest
