@@ -47,10 +47,10 @@ def test_the_error_of_a_program_that_stops_reading_is_returned() -> None:
 
 
 def test_the_error_message_leaves_out_log_lines_unless_there_are_no_others() -> None:
-    assert Finished(1, b"", b'time="now" level=warning msg="old"\nError: broken\n').told == "Error: broken"
-    assert Finished(1, b"", b'time="now" level=fatal msg="bad"\n').told == 'time="now" level=fatal msg="bad"'
-    assert Finished(7, b"", b"").told == "status 7"
-    assert "\x1b" not in Finished(1, b"", b"\x1b[31mred").told
+    assert Finished(1, b"", b'time="now" level=warning msg="old"\nError: broken\n').failure_text == "Error: broken"
+    assert Finished(1, b"", b'time="now" level=fatal msg="bad"\n').failure_text == 'time="now" level=fatal msg="bad"'
+    assert Finished(7, b"", b"").failure_text == "status 7"
+    assert "\x1b" not in Finished(1, b"", b"\x1b[31mred").failure_text
 
 
 def test_a_program_that_stalls_is_killed() -> None:
