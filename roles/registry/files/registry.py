@@ -290,7 +290,7 @@ def open_folder(path: str) -> int:
 
 
 def change_owner(name: str, folder: int, old: int, new: int) -> None:
-    """Change the owner of one file or folder. Links are not followed, and links, pipes and devices stay unchanged.
+    """Change the owner of a file, or of a folder and everything in it. Links are not followed, and links, pipes and devices stay unchanged.
 
     The entry is opened once, without following a link, and the check and the change use that open file. Otherwise a user who can write
     to the folder could replace the entry with a link in between. Exits with a message for a hard link to a file of a third user, which
@@ -302,26 +302,32 @@ def change_owner(name: str, folder: int, old: int, new: int) -> None:
         return
     try:
         status = os.fstat(entry)
-        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)) or status.st_uid == new:
+        if stat.S_ISDIR(status.st_mode):
+            change_owner_of_content(entry, old, new)
+        elif not stat.S_ISREG(status.st_mode):
             return
-        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and status.st_uid != old:
+        elif status.st_nlink > 1 and status.st_uid not in (old, new):
             path = os.readlink(f"/proc/self/fd/{entry}")
             sys.exit(f"{path} is a hard link to a file that belongs to another user (number {status.st_uid}): remove it.")
-        os.chown(f"/proc/self/fd/{entry}", new, -1)
+        if status.st_uid != new:
+            os.chown(f"/proc/self/fd/{entry}", new, -1)
     finally:
         os.close(entry)
 
 
+def change_owner_of_content(folder: int, old: int, new: int) -> None:
+    """Change the owner of everything in an open folder."""
+    readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
+    try:
+        for name in os.listdir(readable):
+            change_owner(name, readable, old, new)
+    finally:
+        os.close(readable)
+
+
 def change_owner_of_tree(folder: int, new: int) -> None:
     """Change the owner of an open folder and everything in it. The folder comes last, so that the next run repeats an interrupted change."""
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    old = os.fstat(folder).st_uid
-    for _path, names, files, parent in os.fwalk(".", topdown=False, onerror=fail, dir_fd=folder):
-        for name in names + files:
-            change_owner(name, parent, old, new)
+    change_owner_of_content(folder, os.fstat(folder).st_uid, new)
     os.fchown(folder, new, -1)
 
 
