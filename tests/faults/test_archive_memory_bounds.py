@@ -158,7 +158,7 @@ def test_the_size_of_all_manifests_together_is_limited(tmp_path: Path, store: Pa
         if count == 60:
             archives.load(path, tmp_path / "other")
             continue
-        with pytest.raises(UnsupportedFormat, match=r"archive tells of more than 67108864 bytes of manifests"):
+        with pytest.raises(UnsupportedFormat, match=r"archive has more than 67108864 bytes of manifests"):
             archives.load(path, store)
         assert modules.fail("image_info", {"archive": str(path)})["error"] == "unsupported_format"
     assert modules.snapshot(store) == before

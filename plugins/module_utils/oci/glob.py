@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shell-like patterns on normalised names, in which `*` and `?` don't cross a slash."""
+"""Shell patterns for normalised names. `*` and `?` don't match a slash."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _IPV6_HOST = re.compile(r"\[[0-9a-fA-F]*:[0-9a-fA-F:]*\]")
 
 
 def is_glob(text: str) -> bool:
-    """Whether TEXT is a pattern and no reference. The host `[::1]` of a reference is not one."""
-    return _SPECIAL.search(text, len(_host_of(text))) is not None
+    """Return True if TEXT is a pattern. The brackets of an IPv6 host such as `[::1]` don't make it one."""
+    return _SPECIAL.search(text, len(_ipv6_host(text))) is not None
 
 
 def compile_glob(pattern: str) -> re.Pattern[str]:
-    """A regular expression that matches a whole name as PATTERN does: `*`, `?`, and sets like `[a-c]` or `[!a]`."""
-    host = _host_of(pattern)
+    """Compile PATTERN to a regular expression for a whole name. Patterns have `*`, `?`, and sets such as `[a-c]` or `[!a]`."""
+    host = _ipv6_host(pattern)
     parts = [re.escape(host)]
     position = len(host)
     while position < len(pattern):
@@ -32,7 +32,7 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
         elif character == "[" and "]" in pattern[position + 1 :]:
             end = pattern.index("]", position + 1)
             members = pattern[position:end]
-            parts.append(f"[^/{_escaped(members[1:])}]" if members.startswith("!") else f"(?!/)[{_escaped(members)}]")
+            parts.append(f"[^/{_escape_set(members[1:])}]" if members.startswith("!") else f"(?!/)[{_escape_set(members)}]")
             position = end + 1
         else:
             parts.append(re.escape(character))
@@ -42,14 +42,14 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
         return re.compile(re.escape(pattern) + r"\Z")
 
 
-def _host_of(text: str) -> str:
-    """The host `[::1]` at the beginning of TEXT: its brackets are its own and no set."""
+def _ipv6_host(text: str) -> str:
+    """Return the IPv6 host such as `[::1]` at the start of TEXT, else an empty text. Its brackets are not a set."""
     match = _IPV6_HOST.match(text)
     return match.group() if match is not None else ""
 
 
-def _escaped(members: str) -> str:
-    """The members of a set, in which only a dash between two of them is special."""
+def _escape_set(members: str) -> str:
+    """Escape the members of a set for a regular expression. Only a dash between two characters keeps its meaning."""
     parts: list[str] = []
     position = 0
     while position < len(members):

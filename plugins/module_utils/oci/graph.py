@@ -143,7 +143,7 @@ def _offered(entry: Descriptor, where: Position) -> t.Iterable[Platform | None]:
     """The platforms that an entry serves; None where that isn't known."""
     if entry.platform is not None or not entry.is_index:
         return (entry.platform,)
-    return where.read.offers(entry, MAX_LEVELS - where.level)
+    return where.read.list_platforms(entry, MAX_LEVELS - where.level)
 
 
 def choose_promised(selection: Selection | None, index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:

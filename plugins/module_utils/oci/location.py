@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Locations: images at registries, in image layouts and in archives, as users write them (containers-transports)."""
+"""Parse locations: images at registries, in image layouts and in archives, in the syntax of containers-transports."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _WITH_PATH = (LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE)
 
 @dataclasses.dataclass(frozen=True)
 class Location:
-    """`docker://REFERENCE`, `oci:PATH[:NAME]`, `oci-archive:PATH[:NAME]`, `docker-archive:PATH[:NAME]`; without a scheme a reference.
+    """A location: `docker://REFERENCE`, `oci:PATH[:NAME]`, `oci-archive:PATH[:NAME]`, `docker-archive:PATH[:NAME]`, or a reference without a scheme.
 
-    `reference` is set for registries alone, `path` for all others; `name` is what was written after a path, None where nothing was.
+    `reference` is set for registries only, `path` for all other schemes. `name` is the text after the path and its colon, None without one.
     """
 
     scheme: str
@@ -29,7 +29,7 @@ class Location:
 
     @classmethod
     def parse(cls, text: str) -> Location:
-        """Raises InvalidReference for what is no reference, InvalidOption for a location without a path. A path can't hold a colon."""
+        """Parse a location. A path can't contain a colon. Raises InvalidReference for an invalid reference, InvalidOption for a missing path."""
         scheme, colon, rest = text.partition(":")
         if not colon or scheme not in (REGISTRY, *_WITH_PATH) or (scheme == REGISTRY and not rest.startswith("//")):
             return cls(REGISTRY, Reference.parse(text))
@@ -37,12 +37,12 @@ class Location:
             return cls(REGISTRY, Reference.parse(rest[2:]))
         path, colon, name = rest.partition(":")
         if not path or (colon and not name):
-            raise InvalidOption(f"{text!r:.300} is no location: {scheme}: is followed by a path, and then maybe by a colon and a name")
+            raise InvalidOption(f"{text!r:.300} is not a location: write {scheme}:PATH or {scheme}:PATH:NAME")
         return cls(scheme, None, path, name or None)
 
     @classmethod
     def parse_destination(cls, text: str) -> Location:
-        """As parse, for where an image is sent. Raises InvalidReference also for a registry without a repository."""
+        """Parse a location to write an image to. Raises the errors of `parse`, and InvalidReference for a registry without a repository."""
         location = cls.parse(text)
         if location.reference is not None:
             Reference.parse_destination(text.removeprefix(f"{REGISTRY}://"))
@@ -54,12 +54,12 @@ class Location:
 
     @property
     def full_name(self) -> Reference | None:
-        """The name after a path as a reference; None without one. Raises InvalidReference for what is none, InvalidOption for a bare tag."""
+        """Return the name after the path as a reference, None without a name. Raises InvalidReference if it is invalid, InvalidOption for only a tag."""
         if self.name is None:
             return None
         if "/" not in self.name and ":" not in self.name:
             raise InvalidOption(
-                f"{self}: {self.name!r} is no full name of an image; write one with its repository, like {self.scheme}:{self.path}:app:{self.name}"
+                f"{self}: {self.name!r} is not the full name of an image; write it with its repository, such as {self.scheme}:{self.path}:app:{self.name}"
             )
         return Reference.parse(self.name)
 
