@@ -119,7 +119,7 @@ BROKEN_OCI_ARCHIVES: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
         MISMATCH,
         "but its descriptor says 3",
     ),
-    "an image and an index at once": (lambda: with_manifest(manifests=[]), UNSUPPORTED, "at once an index and a manifest"),
+    "an image and an index at once": (lambda: with_manifest(manifests=[]), UNSUPPORTED, "both an index and a manifest"),
     "1001 layers in a manifest": (lambda: with_manifest(layers=[IMAGE.layers[0].members()] * 1001), UNSUPPORTED, "more than 1000"),
     "schema 1": (lambda: with_manifest(schemaVersion=1, mediaType=None), UNSUPPORTED, "schema 1"),
     "a bad manifest of five": (lambda: five_images(oci, "manifest"), MISMATCH, "should have the digest"),

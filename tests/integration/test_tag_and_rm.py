@@ -84,7 +84,7 @@ def test_a_sparse_index_is_tagged_with_its_platforms(store: str) -> None:
     entry = Store(store).get_entry(Reference.parse("fresh:1"))
     assert entry.descriptor.digest == whole.root.digest
     assert entry.selection is not None
-    assert entry.selection.words() == ["linux/amd64"]
+    assert entry.selection.texts() == ["linux/amd64"]
 
 
 @pytest.mark.parametrize(

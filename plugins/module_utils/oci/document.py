@@ -42,7 +42,9 @@ class Document:
         try:
             text = data.decode("utf-8")
             _check_nesting(text)
-            members = json.loads(text, object_pairs_hook=_build_object, parse_int=_parse_integer, parse_float=_parse_float, parse_constant=_reject_constant)
+            members = json.loads(
+                text, object_pairs_hook=_build_object, parse_int=_parse_integer, parse_float=_parse_float, parse_constant=_reject_constant
+            )
         except (ValueError, RecursionError) as error:
             raise UnsupportedFormat(f"{what} is not a valid JSON document: {error}") from error
         if not isinstance(members, dict):

@@ -131,7 +131,7 @@ class LockFile:
 
     @classmethod
     def of(cls, images: t.Iterable[LockedImage], selection: Selection) -> LockFile:
-        return cls(tuple(sorted(images, key=lambda image: str(image.name))), tuple(sorted(selection.words())))
+        return cls(tuple(sorted(images, key=lambda image: str(image.name))), tuple(sorted(selection.texts())))
 
     @classmethod
     def parse(cls, data: bytes, what: str) -> LockFile:

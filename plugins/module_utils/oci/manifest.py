@@ -32,7 +32,7 @@ class Descriptor:
 
     @classmethod
     def read(cls, document: Document) -> Descriptor:
-        """Raises UnsupportedFormat for a descriptor without type, digest or size, with a size that can't be, or with a digest of another kind."""
+        """Read a descriptor. Raises UnsupportedFormat for a missing type, digest or size, an impossible size, or an invalid or unsupported digest."""
         size = document.required_number("size")
         if size < 0:
             raise UnsupportedFormat(f"{document.what} has a negative size")
@@ -58,11 +58,11 @@ class Descriptor:
 
     @property
     def is_document(self) -> bool:
-        """Whether this is a manifest or an index: the part of an image that is not one of its blobs."""
+        """Return True for a manifest or an index, False for a config, a layer or any other blob."""
         return self.media_type in media_types.DOCUMENTS
 
     def members(self) -> dict[str, t.Any]:
-        """What a document of ours says to point here."""
+        """Return the JSON members of this descriptor, for a document that we write."""
         members: dict[str, t.Any] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
         if self.platform is not None:
             members["platform"] = _platform_members(self.platform)
@@ -73,7 +73,7 @@ class Descriptor:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """One image: its config, and its layers from the lowest up."""
+    """A manifest: the config of one image, and its layers, the lowest first."""
 
     media_type: str
     config: Descriptor
@@ -86,7 +86,7 @@ class Manifest:
 
     @property
     def is_image(self) -> bool:
-        """Whether the config is an image's: what else is kept in manifests (charts, signatures) has configs of other kinds."""
+        """Return True if the config is of an image. Charts, signatures and other artifacts have configs of other types."""
         kind = self.config.media_type
         return kind in media_types.IMAGE_CONFIGS or (self.media_type == media_types.DOCKER_MANIFEST and kind == media_types.UNNAMED_CONFIG)
 
@@ -104,23 +104,24 @@ class Manifest:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """One image for several platforms: a list of manifests, or of further indexes."""
+    """An image for several platforms: a list of manifests, or of other indexes."""
 
     media_type: str
     manifests: tuple[Descriptor, ...]
     document: Document = dataclasses.field(compare=False, repr=False)
 
-    def only(self, kept: t.Collection[Digest]) -> bytes:
-        """A new index that lists the entries with these digests alone, each as it stands here."""
-        entries = [members for members, entry in zip(self.document.members["manifests"] or (), self.manifests) if entry.digest in kept]
+    def filter_entries(self, digests: t.Collection[Digest]) -> bytes:
+        """Return a new index with only the entries that have one of these digests. Each entry stays unchanged."""
+        entries = [members for members, entry in zip(self.document.members["manifests"] or (), self.manifests) if entry.digest in digests]
         return encode_canonical({**self.document.members, "mediaType": self.media_type, "manifests": entries})
 
 
 def read_manifest(data: bytes, media_type: str | None, what: str) -> Manifest | Index:
-    """Reads a manifest or an index. MEDIA_TYPE is what its descriptor or its `Content-Type` calls it; None where nobody said.
+    """Read a manifest or an index. MEDIA_TYPE is its type according to its descriptor or its `Content-Type`, None if unknown. WHAT names it in messages.
 
-    The type is the document's own `mediaType`, with which MEDIA_TYPE must agree; only without it MEDIA_TYPE decides.
-    Raises UnsupportedFormat for schema 1, for other types, and for documents that two readers could take for two things.
+    The document's `mediaType` decides, and must equal MEDIA_TYPE. Without it MEDIA_TYPE decides.
+    Raises UnsupportedFormat for schema 1, for other types, and for a document that is both a manifest and an index, which clients could read
+    differently (CVE-2021-41190).
     """
     document = Document.parse(data, what)
     own = document.text("mediaType")
@@ -132,11 +133,11 @@ def read_manifest(data: bytes, media_type: str | None, what: str) -> Manifest | 
             f"{what} is in Docker's schema 1 format of before 2017, which is not supported: push the image again with a newer tool"
         )
     if own is not None and media_type in media_types.DOCUMENTS and own != media_type:
-        raise UnsupportedFormat(f"{what} calls itself {sanitise(own)}, but it was offered as {media_type}")
+        raise UnsupportedFormat(f"{what} says that its type is {sanitise(own)}, but it was offered as {media_type}")
     if kind not in media_types.DOCUMENTS:
-        raise UnsupportedFormat(f"{what} is neither an image manifest nor an index, but of type {sanitise(kind or 'unknown')}")
+        raise UnsupportedFormat(f"{what} is neither an image manifest nor an index: it is of type {sanitise(kind or 'unknown')}")
     if document.has("manifests") and (document.has("layers") or document.has("config")):
-        raise UnsupportedFormat(f"{what} is at once an index and a manifest")
+        raise UnsupportedFormat(f"{what} is both an index and a manifest")
     if kind in media_types.INDEXES:
         if "manifests" not in document.members:
             raise UnsupportedFormat(f"{what} has no manifests")
@@ -150,14 +151,14 @@ def read_manifest(data: bytes, media_type: str | None, what: str) -> Manifest | 
 
 
 def describe_document(data: bytes, what: str) -> Descriptor:
-    """The descriptor of a manifest or an index of which only the bytes are at hand. Raises UnsupportedFormat for what is neither."""
+    """Return the descriptor of a manifest or an index, made from its bytes. Raises UnsupportedFormat for any other document."""
     document = Document.parse(data, what)
     kind = document.text("mediaType") or (media_types.OCI_INDEX if document.has("manifests") else media_types.OCI_MANIFEST)
     return Descriptor(read_manifest(data, kind, what).media_type, Digest.of(data), len(data))
 
 
 def read_subject(data: bytes, what: str) -> Digest | None:
-    """The manifest that another one is about, as a signature is about an image. None where it says none, or nothing that can be read."""
+    """Return the digest of the `subject` of a manifest: the image that a signature or another referrer belongs to. None if it has none or can't be read."""
     try:
         subject = Document.parse(data, what).child("subject")
         return Descriptor.read(subject).digest if subject is not None else None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Select the images that a user names."""
+"""Find the images that a user selects, and reject contradicting selections."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .platform import Platform, Selection
 from .reference import Reference
 
 
-class Named(t.Protocol):
-    """An image of a place under one name, or without any."""
+class NamedImage(t.Protocol):
+    """An image of a place, with or without a name."""
 
     @property
     def name(self) -> Reference | None: ...
@@ -24,11 +24,14 @@ class Named(t.Protocol):
     def digest(self) -> Digest: ...
 
 
-_Image = t.TypeVar("_Image", bound=Named)
+_Image = t.TypeVar("_Image", bound=NamedImage)
 
 
 def find_matching(images: t.Sequence[_Image], selector: Reference | Digest, image_ids: t.Callable[[_Image], t.Collection[Digest]]) -> list[_Image]:
-    """The images that have a name, that are `repository@digest`, or that have a digest or else an ID. IMAGE_IDS is only asked for what is no digest."""
+    """Return the images with the name, the `repository@digest`, the digest or the image ID that SELECTOR is.
+
+    IMAGE_IDS reads documents, so it is only called if no image has the digest.
+    """
     if isinstance(selector, Digest):
         return [image for image in images if image.digest == selector] or [image for image in images if selector in image_ids(image)]
     name = selector.name
@@ -42,22 +45,22 @@ def find_matching(images: t.Sequence[_Image], selector: Reference | Digest, imag
 
 
 def reject_conflicting_references(references: t.Iterable[Reference]) -> None:
-    """Raises InvalidOption where one name stands for two images: which of them it is in the end would be left to chance."""
-    asked: dict[Reference, Reference] = {}
+    """Raise InvalidOption if two references give one name to different images: the result would depend on their order."""
+    references_by_name: dict[Reference, Reference] = {}
     for reference in references:
-        first = asked.setdefault(reference.name, reference)
+        first = references_by_name.setdefault(reference.name, reference)
         if first != reference:
             raise InvalidOption(f"{first} and {reference} are two images under one name; ask for one of them")
 
 
 def check_single_platform(platform: Platform | None, selection: Selection, what: str) -> str | None:
-    """What to warn of where WHAT has no index to choose from, and is for a PLATFORM that isn't wanted; None where it fits.
+    """Return a warning if WHAT, an image without an index, is for another platform than the selected ones; None if it fits.
 
-    Raises PlatformMissing where a platform was asked for: a warning is for the host's own, which was only meant.
+    Raises PlatformMissing instead if the user selected the platform. The host's platform is only a default, so it gets a warning.
     """
     if platform is None or selection.everything or any(platform in wanted.fallbacks() for wanted in selection.platforms):
         return None
-    asked = ", ".join(selection.words())
+    wanted_names = ", ".join(selection.texts())
     if selection.explicit:
-        raise PlatformMissing(f"{what} is an image for {platform} alone, not for {asked}")
-    return f"{what} is an image for {platform}, and this host is {asked}"
+        raise PlatformMissing(f"{what} is an image for {platform} only, not for {wanted_names}")
+    return f"{what} is an image for {platform}, and this host is {wanted_names}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Platforms: which of an index's images a host runs."""
+"""Platforms, and the choice of the image in an index that a host can run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Raises InvalidOption unless TEXT is `os/architecture[/variant]`."""
+        """Parse `os/architecture[/variant]`. Raises InvalidOption for any other text."""
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(_PART.fullmatch(part) for part in parts):
             raise InvalidOption(f"{text[:200]!r} is not a platform: write os/architecture or os/architecture/variant, for example linux/arm64")
@@ -56,7 +56,7 @@ class Platform:
 
     @classmethod
     def normalised(cls, os: str, architecture: str, variant: str | None = None) -> Platform:
-        """The platform in the form in which two spellings of one are equal: a variant that is the default one is left out, except for 32-bit ARM."""
+        """Return the normal form of a platform, so that all its spellings are equal. It has no default variant, except for 32-bit ARM."""
         os = {"macos": "darwin"}.get(os.lower(), os.lower())
         architecture = architecture.lower()
         architecture, implied = _ARCHITECTURES.get(architecture, (architecture, None))
@@ -73,16 +73,16 @@ class Platform:
 
     @classmethod
     def of_machine(cls, system: str, machine: str) -> Platform:
-        """The platform whose images a host runs, from the words of `os.uname()`. On a Mac that is Linux: its engines run in a Linux VM."""
+        """Return the platform of a host from the fields of `os.uname()`. On a Mac it is Linux, because engines run in a Linux VM there."""
         return cls.normalised("linux" if system == "Darwin" else system, machine)
 
     @property
     def is_runnable(self) -> bool:
-        """False for `unknown/unknown`, by which attestations are marked."""
+        """Return False for `unknown/unknown`, which marks attestations in an index."""
         return "unknown" not in (self.os, self.architecture)
 
     def fallbacks(self) -> list[Platform]:
-        """This platform, then those whose images it runs as well, best first: older versions of its own architecture."""
+        """Return this platform and the older variants of its architecture whose images it also runs, best first."""
         variant = self.variant or _DEFAULT_VARIANT.get(self.architecture, "")
         if self.architecture == "arm64" and _ARM64_VARIANT.fullmatch(variant):
             return [Platform.normalised(self.os, "arm64", older) for older in _older_arm64_variants(variant)]
@@ -108,9 +108,9 @@ _Entry = t.TypeVar("_Entry")
 
 
 def choose_platform(wanted: Platform, entries: t.Sequence[tuple[Platform | None, _Entry]], what: str) -> _Entry:
-    """The entry that serves WANTED: the first of the best platform; one without a platform only where none fits. Attestations serve none.
+    """Return the first entry for the best platform that WANTED can run. Only if there is none, return the first entry without a platform.
 
-    Raises PlatformMissing, which lists what WHAT holds instead.
+    Attestations are never returned. Raises PlatformMissing, with a list of the platforms that WHAT has.
     """
     for platform in wanted.fallbacks():
         for offered, entry in entries:
@@ -119,13 +119,13 @@ def choose_platform(wanted: Platform, entries: t.Sequence[tuple[Platform | None,
     for offered, entry in entries:
         if offered is None:
             return entry
-    held = sorted({str(offered) for offered, unused in entries if offered is not None and offered.is_runnable})
-    raise PlatformMissing(f"{what} has no image for {wanted}; it has {sanitise(', '.join(held)) or 'none for any platform'}")
+    offered_names = sorted({str(offered) for offered, _entry in entries if offered is not None and offered.is_runnable})
+    raise PlatformMissing(f"{what} has no image for {wanted}; it has {sanitise(', '.join(offered_names)) or 'none for any platform'}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Which platforms of an index are wanted: a list of them, or all, attestations included."""
+    """The selected platforms of an index: a list, or all including attestations. `explicit` is false for a default that no user wrote."""
 
     platforms: tuple[Platform, ...] = ()
     everything: bool = False
@@ -133,19 +133,21 @@ class Selection:
 
     @classmethod
     def parse(cls, texts: t.Sequence[str]) -> Selection:
-        """Raises InvalidOption for a word that is no platform, and for `all` beside others."""
+        """Parse the option `platform`. Raises InvalidOption for an invalid platform, and for `all` together with others."""
         if "all" in texts:
             if len(set(texts)) > 1:
-                raise InvalidOption("platform: 'all' already means every platform; leave the others out")
+                raise InvalidOption("platform: 'all' already means every platform; remove the others")
             return ALL
         return cls(tuple(dict.fromkeys(Platform.parse(text) for text in texts)))
 
     def union(self, other: Selection) -> Selection:
+        """Return the selection of all platforms of both."""
         if self.everything or other.everything:
             return ALL
         return Selection(tuple(dict.fromkeys(self.platforms + other.platforms)), explicit=self.explicit or other.explicit)
 
-    def words(self) -> list[str]:
+    def texts(self) -> list[str]:
+        """Return the value of the option `platform` for this selection."""
         return ["all"] if self.everything else [str(platform) for platform in self.platforms]
 
 

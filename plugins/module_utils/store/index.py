@@ -44,7 +44,7 @@ class Entry:
         if name is not None:
             annotations[REF_NAME] = str(name)
         if selection is not None:
-            annotations[PLATFORMS] = ",".join(selection.words())
+            annotations[PLATFORMS] = ",".join(selection.texts())
         merged.update(mediaType=descriptor.media_type, digest=str(descriptor.digest), size=descriptor.size)
         if annotations:
             merged["annotations"] = annotations

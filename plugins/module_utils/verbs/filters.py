@@ -14,10 +14,10 @@ import typing as t
 from ..errors import ImageNotFound, InvalidOption
 from ..oci.digest import Digest
 from ..oci.glob import compile_glob
-from ..oci.matching import Named, find_matching
+from ..oci.matching import NamedImage, find_matching
 from ..oci.reference import Reference, parse_selector
 
-_Image = t.TypeVar("_Image", bound=Named)
+_Image = t.TypeVar("_Image", bound=NamedImage)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -47,7 +47,7 @@ def select_platforms(root: Descriptor, label: str, read: Read, selection: Select
         return select_platforms(chosen[0], label, read, selection, level + 1) if chosen[0].is_index else read_image(chosen[0], label, read)
     if any(child.is_index for child in chosen):
         raise UnsupportedFormat(f"{label} has nested indexes, from which several platforms can't be selected; select one platform, or all")
-    made = parsed.only({child.digest for child in chosen})
+    made = parsed.filter_entries({child.digest for child in chosen})
     new_root = Descriptor(parsed.media_type, Digest.of(made), len(made))
     return read_image(new_root, label, lambda descriptor: made if descriptor.digest == new_root.digest else read(descriptor))
 
@@ -88,7 +88,7 @@ def select_stored(whole: Graph, selection: Selection | None, label: str) -> Grap
 
 def _platform_missing(label: str, missing: t.Sequence[Descriptor], selection: Selection) -> PlatformMissing:
     """Return the error for a missing platform. The entry of a nested index may have no platform: then the error names the requested ones."""
-    platform = next((str(child.platform) for child in missing if child.platform is not None), ", ".join(selection.words()))
+    platform = next((str(child.platform) for child in missing if child.platform is not None), ", ".join(selection.texts()))
     return PlatformMissing(f"{label} is not available for {platform}; pull it for this platform first")
 
 

@@ -13,11 +13,11 @@ import typing as t
 from ..errors import InvalidOption
 from ..oci.digest import Digest
 from ..oci.glob import compile_glob, is_glob
-from ..oci.matching import Named, find_matching
+from ..oci.matching import NamedImage, find_matching
 from ..oci.reference import Reference, parse_selector
 
 _COULD_BE_REGISTRY = re.compile(r".*[.:A-Z*?\[].*|localhost")
-_Image = t.TypeVar("_Image", bound=Named)
+_Image = t.TypeVar("_Image", bound=NamedImage)
 
 
 @dataclasses.dataclass(frozen=True)

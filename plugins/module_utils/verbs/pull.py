@@ -161,7 +161,7 @@ class _Puller:
         if graph is None:
             raise UnsupportedFormat(f"{reference} is empty")
         if not graph.images and not self.selection.everything:
-            raise PlatformMissing(f"{reference} has no image for {', '.join(self.selection.words())}, though its index lists one")
+            raise PlatformMissing(f"{reference} has no image for {', '.join(self.selection.texts())}, though its index lists one")
         return graph
 
     # The plan.

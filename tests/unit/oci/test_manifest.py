@@ -70,12 +70,12 @@ SCHEMA1: dict[str, Any] = {"schemaVersion": 1, "name": "x", "tag": "y", "fsLayer
         (data(MANIFEST), media_types.OCI_INDEX, "offered as"),
         (data(INDEX), media_types.OCI_MANIFEST, "offered as"),
         (data(INDEX), media_types.DOCKER_LIST, "offered as"),
-        (data(MANIFEST, manifests=[CHILD]), None, "at once"),
-        (data(MANIFEST, manifests=[]), None, "at once"),
-        (data(INDEX, layers=[]), None, "at once"),
-        (data(INDEX, layers=[LAYER]), None, "at once"),
-        (data(INDEX, config=CONFIG), None, "at once"),
-        (data(INDEX, config={}), None, "at once"),
+        (data(MANIFEST, manifests=[CHILD]), None, "both an index and a manifest"),
+        (data(MANIFEST, manifests=[]), None, "both an index and a manifest"),
+        (data(INDEX, layers=[]), None, "both an index and a manifest"),
+        (data(INDEX, layers=[LAYER]), None, "both an index and a manifest"),
+        (data(INDEX, config=CONFIG), None, "both an index and a manifest"),
+        (data(INDEX, config={}), None, "both an index and a manifest"),
         (data(SCHEMA1), None, "schema 1"),
         (data(SCHEMA1), media_types.OCI_MANIFEST, "schema 1"),
         (data(SCHEMA1), "application/vnd.docker.distribution.manifest.v1+prettyjws", "schema 1"),
@@ -188,13 +188,13 @@ def test_an_index_keeps_chosen_entries_as_they_stand() -> None:
     other: dict[str, Any] = {**CHILD, "digest": "sha256:" + "b" * 64, "x": 1, "annotations": {"a": "b"}}
     index = read_manifest(data(INDEX, manifests=[CHILD, other], subject={"y": 2}), None, "it")
     assert isinstance(index, Index)
-    assert json.loads(index.only([Digest.parse(other["digest"])])) == {**INDEX, "manifests": [other], "subject": {"y": 2}}
+    assert json.loads(index.filter_entries([Digest.parse(other["digest"])])) == {**INDEX, "manifests": [other], "subject": {"y": 2}}
 
 
 def test_an_index_of_null_holds_nothing() -> None:
     index = read_manifest(data(INDEX, manifests=None), None, "it")
     assert isinstance(index, Index)
-    assert json.loads(index.only([]))["manifests"] == []
+    assert json.loads(index.filter_entries([]))["manifests"] == []
 
 
 @pytest.mark.parametrize("document", [data(MANIFEST), data(MANIFEST, mediaType=...), data(INDEX), data(INDEX, mediaType=...)])

@@ -208,24 +208,24 @@ def test_a_miss_shows_no_control_characters_and_no_endless_list() -> None:
 
 
 def test_a_selection_keeps_each_platform_once() -> None:
-    assert Selection.parse(["linux/arm64", "linux/aarch64", "linux/amd64"]).words() == ["linux/arm64", "linux/amd64"]
+    assert Selection.parse(["linux/arm64", "linux/aarch64", "linux/amd64"]).texts() == ["linux/arm64", "linux/amd64"]
 
 
 @pytest.mark.parametrize("texts", [["all"], ["all", "all"]])
 def test_all_is_everything(texts: list[str]) -> None:
     assert Selection.parse(texts) == ALL
-    assert ALL.words() == ["all"]
+    assert ALL.texts() == ["all"]
 
 
 def test_all_beside_others_is_refused() -> None:
-    with pytest.raises(InvalidOption, match="leave the others out"):
+    with pytest.raises(InvalidOption, match="remove the others"):
         Selection.parse(["all", "linux/amd64"])
 
 
 def test_selections_add_up() -> None:
     default = Selection((Platform.parse("linux/amd64"),), explicit=False)
     asked = Selection.parse(["linux/arm64", "linux/amd64"])
-    assert default.union(asked).words() == ["linux/amd64", "linux/arm64"]
+    assert default.union(asked).texts() == ["linux/amd64", "linux/arm64"]
     assert default.union(asked).explicit
     assert not default.union(default).explicit
     assert default.union(ALL) == ALL.union(default) == ALL

@@ -46,6 +46,6 @@ def test_the_id_of_a_platform_that_was_added_later_is_found_after_a_reload(tmp_p
     store = Store(str(path))
     added = index.graph.images[1].manifest.config.digest
     assert store.find_entries(added) == []
-    pull(path, "r.test/added:1", platforms=ALL.words(), registry=registry)
+    pull(path, "r.test/added:1", platforms=ALL.texts(), registry=registry)
     store.reload()
     assert [entry.digest for entry in store.find_entries(added)] == [index.root.digest]
