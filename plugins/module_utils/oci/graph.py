@@ -20,18 +20,19 @@ from .reference import Reference
 
 
 class Position(t.NamedTuple):
-    """Where in an image an index is: its own one is on level 1, those within it are below. READ reads what it lists."""
+    """The nesting level of an index in an image (its root is level 1), and the reader for the documents that the index lists."""
 
     level: int
     read: DocumentReader
 
 
+# Return the entries of an index to follow. The text names the image in messages.
 Choice = t.Callable[[Index, str, Position], t.Sequence[Descriptor]]
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageNode:
-    """One manifest of a graph. `platform` is what the index says of it, else its config; None for what is no image."""
+    """One manifest of a graph. Its platform comes from the index, else from its config. It is None for an artifact that is not an image."""
 
     descriptor: Descriptor
     manifest: Manifest
@@ -40,9 +41,9 @@ class ImageNode:
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """The part of an image that was asked for: its images in the order of the index, and which children were absent.
+    """The selected part of an image: its manifests in the order of the index, and the entries whose documents are absent.
 
-    `documents` are manifests and indexes as bytes, each after all that it points at.
+    `documents` has the bytes of manifests and indexes, each after the documents that it lists.
     """
 
     root: Descriptor
@@ -61,8 +62,8 @@ class Graph:
 
     def blobs_without(self, others: t.Iterable[Descriptor]) -> tuple[Descriptor, ...]:
         """Return the blobs that are not among OTHERS."""
-        left_out = {descriptor.digest for descriptor in others}
-        return tuple(blob for blob in self.blobs if blob.digest not in left_out)
+        excluded = {descriptor.digest for descriptor in others}
+        return tuple(blob for blob in self.blobs if blob.digest not in excluded)
 
     @property
     def content(self) -> tuple[Descriptor, ...]:
@@ -81,15 +82,15 @@ class Graph:
 
     @property
     def images_by_platform(self) -> list[tuple[Platform | None, ImageNode]]:
-        """Return the images with their platforms, in the order in which `choose` is to look at them: those that ask for no os.features first."""
+        """Return the images with their platforms, in the order for `choose_platform`: images without required os.features first."""
         return [(image.platform, image) for image in sorted(self.images, key=lambda image: bool(image.descriptor.os_features))]
 
 
 @dataclasses.dataclass(frozen=True)
 class NamedGraph:
-    """An image and the names that it is to get; without names it is kept by its digest. `selection` is what was asked for of an index.
+    """An image and its new names, or no names to keep it by digest only. `selection` are the selected platforms if it is an index.
 
-    With `free`, the names must not belong to another image when they are set.
+    With `free`, setting a name fails if it belongs to another image at that time.
     """
 
     graph: Graph
@@ -98,108 +99,123 @@ class NamedGraph:
     free: bool = False
 
 
-def choose_all(index: Index, unused_what: str, unused_where: Position) -> t.Sequence[Descriptor]:
+def choose_all(index: Index, _what: str, _position: Position) -> t.Sequence[Descriptor]:
+    """Choose all entries of an index."""
     return index.manifests
 
 
 def choose_platforms(selection: Selection) -> Choice:
-    """A choice of the children that serve the platforms of SELECTION; it raises PlatformMissing if one is missing.
+    """Return a choice of the entries for the platforms of SELECTION. The choice raises PlatformMissing if the root index has none for one of them.
 
-    An index within another needn't have all of them: it was chosen for those that it has.
+    An index within another may have only some of the platforms, because the choice in its parent selected it for those.
     """
 
-    def chosen(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
+    def choose(index: Index, what: str, position: Position) -> t.Sequence[Descriptor]:
         if selection.everything:
             return index.manifests
         wanted: set[Descriptor] = set()
         for platform in selection.platforms:
             try:
-                wanted.add(_serving(platform, index, what, where))
+                wanted.add(_find_entry(platform, index, what, position))
             except PlatformMissing:
-                if where.level == 1:
+                if position.level == 1:
                     raise
         return [entry for entry in index.manifests if entry in wanted]
 
-    return chosen
+    return choose
 
 
-def _serving(platform: Platform, index: Index, what: str, where: Position) -> Descriptor:
-    """The entry for a platform. Where none is listed for it, indexes that say nothing of platforms themselves are looked into."""
+def _find_entry(platform: Platform, index: Index, what: str, position: Position) -> Descriptor:
+    """Return the entry for a platform. If no entry lists the platform, read the indexes among the entries that list none."""
     entries = [entry for entry in index.manifests if entry.is_document]
-    # An image that asks for features of the operating system may not run here: nothing says that this host has them.
+    # An image that requires os.features may not run on this host, since we can't know the host's features. So it is the last choice.
     entries.sort(key=lambda entry: bool(entry.os_features))
     listed = [(entry.platform, entry) for entry in entries]
-    fitting = platform.fallbacks()
-    if not any(offered in fitting for offered, _entry in listed):
-        # The first of several entries for one index stands for all of them.
+    fallbacks = platform.fallbacks()
+    if not any(offered in fallbacks for offered, _entry in listed):
+        # Several entries may list one index. Only the first of them counts.
         unique: dict[tuple[Digest, Platform | None], Descriptor] = {}
         for entry in entries:
             unique.setdefault((entry.digest, entry.platform), entry)
-        listed = [(offered, entry) for entry in unique.values() for offered in _offered(entry, where)]
+        listed = [(offered, entry) for entry in unique.values() for offered in _list_platforms(entry, position)]
     return choose_platform(platform, listed, what)
 
 
-def _offered(entry: Descriptor, where: Position) -> t.Iterable[Platform | None]:
-    """The platforms that an entry serves; None where that isn't known."""
+def _list_platforms(entry: Descriptor, position: Position) -> t.Iterable[Platform | None]:
+    """Return the platforms of an entry. None stands for an unknown platform."""
     if entry.platform is not None or not entry.is_index:
         return (entry.platform,)
-    return where.read.list_platforms(entry, MAX_LEVELS - where.level)
+    return position.read.list_platforms(entry, MAX_LEVELS - position.level)
 
 
-def choose_promised(selection: Selection | None, index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
-    """The children by which an image keeps its promise to be here for SELECTION."""
+def choose_required(selection: Selection | None, index: Index, what: str, position: Position) -> t.Sequence[Descriptor]:
+    """Return the entries that a stored image must have for SELECTION: none without a selection, or if the index has not all of its platforms."""
     try:
-        return choose_platforms(selection)(index, what, where) if selection is not None else ()
+        return choose_platforms(selection)(index, what, position) if selection is not None else ()
     except PlatformMissing:
         return ()
 
 
 def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = choose_all) -> Graph | None:
-    """Reads documents from ROOT down, each once. READ returns a document's bytes, or None where it isn't there; None for ROOT gives None.
+    """Read the documents of an image, each once, from ROOT down. WHAT names the image in messages.
 
-    WHAT names the image in messages. Entries of an index that are of no type that we know are passed over, as the specification demands.
-    Raises UnsupportedFormat for documents that are odd, too many or nested too deep, and for a manifest that leaves out all layers of its config,
-    DigestMismatch for one of another size than its descriptor says.
+    READ returns the bytes of a document, None if it is absent. The result is None if ROOT is absent. Entries of an index with an unknown type are
+    skipped, as the specification demands (image-index.md).
+    Raises UnsupportedFormat for invalid documents, for too many documents, levels or layers, and for a manifest without layers whose config has some;
+    DigestMismatch for a document whose size differs from its descriptor.
     """
-    reader = document_reader(read, what)
-    documents: dict[Descriptor, bytes] = {}
-    seen: set[Digest] = set()
-    layers = 0
-    images: list[ImageNode] = []
-    absent: list[Descriptor] = []
+    walk = _GraphWalk(what, document_reader(read, what), choice)
+    walk.visit(root, 1)
+    return Graph(root, walk.documents, tuple(walk.images), tuple(walk.absent)) if walk.documents else None
 
-    def visit(descriptor: Descriptor, level: int) -> None:
-        nonlocal layers
-        if descriptor.digest in seen or (level > 1 and not descriptor.is_document):
+
+class _GraphWalk:
+    """Reads an image recursively. It is a class because a recursive inner function would refer to itself: its reader, with an open store, would stay
+    alive until the next garbage collection.
+    """
+
+    def __init__(self, what: str, reader: DocumentReader, choice: Choice) -> None:
+        self._what = what
+        self._reader = reader
+        self._choice = choice
+        self._seen: set[Digest] = set()
+        self._layers = 0
+        self.documents: dict[Descriptor, bytes] = {}
+        self.images: list[ImageNode] = []
+        self.absent: list[Descriptor] = []
+
+    def visit(self, descriptor: Descriptor, level: int) -> None:
+        """Read a document and all that it lists, unless it was read before."""
+        if descriptor.digest in self._seen or (level > 1 and not descriptor.is_document):
             return
-        seen.add(descriptor.digest)
-        if level > MAX_LEVELS or len(seen) > MAX_DOCUMENTS:
-            raise UnsupportedFormat(f"{what} nests indexes more than {MAX_LEVELS} levels deep or has more than {MAX_DOCUMENTS} manifests")
-        data = reader(descriptor)
+        self._seen.add(descriptor.digest)
+        if level > MAX_LEVELS or len(self._seen) > MAX_DOCUMENTS:
+            raise UnsupportedFormat(f"{self._what} nests indexes more than {MAX_LEVELS} levels deep or has more than {MAX_DOCUMENTS} manifests")
+        data = self._reader(descriptor)
         if data is None:
-            absent.append(descriptor)
+            self.absent.append(descriptor)
             return
-        name = what if level == 1 else f"{what}, {descriptor.digest}"
+        label = self._what if level == 1 else f"{self._what}, {descriptor.digest}"
         if len(data) != descriptor.size:
-            raise DigestMismatch(f"{name} has {len(data)} bytes, but its descriptor says {descriptor.size}", digest=descriptor.digest)
-        parsed = read_manifest(data, descriptor.media_type, name)
+            raise DigestMismatch(f"{label} has {len(data)} bytes, but its descriptor says {descriptor.size}", digest=descriptor.digest)
+        parsed = read_manifest(data, descriptor.media_type, label)
         if isinstance(parsed, Index):
-            for child in choice(parsed, what, Position(level, reader)):
-                visit(child, level + 1)
+            for child in self._choice(parsed, self._what, Position(level, self._reader)):
+                self.visit(child, level + 1)
         else:
-            _check_layers(parsed, name, reader)
-            layers += len(parsed.layers)
-            if layers > MAX_IMAGE_LAYERS:
-                raise UnsupportedFormat(f"{what} has more than the {MAX_IMAGE_LAYERS} layers that are allowed in all its images")
-            images.append(ImageNode(descriptor, parsed, descriptor.platform or _platform_of_config(parsed, name, reader)))
-        documents[descriptor] = data
+            self._add_image(descriptor, parsed, label)
+        self.documents[descriptor] = data
 
-    visit(root, 1)
-    return Graph(root, documents, tuple(images), tuple(absent)) if documents else None
+    def _add_image(self, descriptor: Descriptor, manifest: Manifest, label: str) -> None:
+        _check_layers(manifest, label, self._reader)
+        self._layers += len(manifest.layers)
+        if self._layers > MAX_IMAGE_LAYERS:
+            raise UnsupportedFormat(f"{self._what} has more than the {MAX_IMAGE_LAYERS} layers that are allowed in all its images")
+        self.images.append(ImageNode(descriptor, manifest, descriptor.platform or _platform_of_config(manifest, label, self._reader)))
 
 
 def _check_layers(manifest: Manifest, what: str, read: Read) -> None:
-    """Raises UnsupportedFormat for `layers: null` and the like beside a config that has layers: each client would see another image."""
+    """Raise UnsupportedFormat for a manifest without layers, such as `layers: null`, whose config has layers. Clients would read different images."""
     data = read(manifest.config) if manifest.is_image and not manifest.layers else None
     count = len(ImageConfig.read(data, f"{what}, config {manifest.config.digest}").diff_ids) if data is not None else 0
     if count:

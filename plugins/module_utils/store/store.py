@@ -18,7 +18,7 @@ from ..folders import Folder
 from ..limits import MAX_DOCUMENT
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import Document
-from ..oci.graph import Choice, Graph, Position, choose_all, choose_promised, read_graph
+from ..oci.graph import Choice, Graph, Position, choose_all, choose_required, read_graph
 from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE
 from ..oci.manifest import Descriptor, Index
 from ..oci.matching import find_matching
@@ -292,7 +292,7 @@ class Store:
         required: set[Digest] = set()
 
         def choose_all_and_collect_required(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
-            required.update(child.digest for child in choose_promised(entry.selection, index, what, where))
+            required.update(child.digest for child in choose_required(entry.selection, index, what, where))
             return index.manifests
 
         graph = self.read_graph(entry, choose_all_and_collect_required)

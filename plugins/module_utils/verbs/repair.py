@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import LongshoreError, MissingLibrary, StoreDamaged, UnsupportedFormat
 from ..oci.digest import Digest
-from ..oci.graph import Position, choose_promised, read_graph
+from ..oci.graph import Position, choose_required, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.reference import Reference
 from ..transfer.interfaces import Chunks
@@ -77,7 +77,7 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
 
     def choose(index: Index, label: str, where: Position) -> t.Sequence[Descriptor]:
         """Choose the requested platforms, and all others that are stored or were."""
-        wanted = {child.digest for entry in entries for child in choose_promised(entry.selection, index, label, where)}
+        wanted = {child.digest for entry in entries for child in choose_required(entry.selection, index, label, where)}
         return [child for child in index.manifests if child.digest in wanted or child.digest in damaged or store.entry_status(child.digest)]
 
     graph = read_graph(root, entries[0].label, read, choose)
