@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compose new images from a base, further layers and settings. The base is not changed."""
+"""Compose new images from a base image, new layers and settings. The base is not changed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OCI_LAYERS = {media_types.DOCKER_LAYER: media_types.OCI_LAYER, media_types.DOCK
 
 @dataclasses.dataclass(frozen=True)
 class NewLayer:
-    """A layer to be put on top: where it is stored, the digest of its uncompressed tar, and what the history says of it."""
+    """A new top layer: its descriptor, the digest of its uncompressed tar, and its `created_by` text for the history."""
 
     descriptor: Descriptor
     diff_id: Digest
@@ -38,21 +38,21 @@ class NewLayer:
 
 
 def parse_command(value: object, option: str) -> list[str] | None:
-    """The words of a command, as a list or a single word gives them. Raises InvalidOption for text of which it isn't sure where its words end."""
+    """Return the words of a command, from a list or a single word. Raises InvalidOption for text with spaces or commas, since its words are ambiguous."""
     if value is None:
         return None
-    given = value if isinstance(value, list) else [value]
+    command = value if isinstance(value, list) else [value]
     if isinstance(value, str) and re.search(r"[\s,]", value):
-        raise InvalidOption(f"{option} has to be a list of words, like ['/bin/program', '--option'], and is the text {value!r:.100}")
-    for word in given:
+        raise InvalidOption(f"{option} must be a list of words, such as ['/bin/program', '--option'], not the text {value!r:.100}")
+    for word in command:
         if not isinstance(word, (str, int, float)):
-            raise InvalidOption(f"{option} has to be a list of words, and has {word!r:.100} for one")
-    return [str(word) for word in given]
+            raise InvalidOption(f"{option} must be a list of words, and {word!r:.100} is not one")
+    return [str(word) for word in command]
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is to be different from the base. None and empty leave the base's; lists and maps of names are added to the base's."""
+    """The settings to change. None and empty values keep those of the base. Ports, volumes, labels and variables are added to those of the base."""
 
     cmd: t.Sequence[str] | None = None
     entrypoint: t.Sequence[str] | None = None
@@ -63,13 +63,13 @@ class Settings:
     exposed_ports: t.Sequence[str] = ()
     volumes: t.Sequence[str] = ()
 
-    def on(self, base: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """The `config` object of the new image. A new entrypoint drops the base's command, which was meant for the old one, as docker build does.
+    def apply_to(self, base: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Return the `config` object of the new image. Like docker build, a new entrypoint removes the command of the base.
 
-        Raises UnsupportedFormat where something is to be added to what the base has in another form than it should.
+        Raises UnsupportedFormat if a list or map of the base that gets new entries is invalid.
         """
         merged = dict(base)
-        below = Document(merged, "the base's config")
+        base_config = Document(merged, "the base's config")
         if self.entrypoint is not None:
             merged["Entrypoint"] = list(self.entrypoint)
             merged.pop("Cmd", None)
@@ -80,19 +80,19 @@ class Settings:
         if self.user is not None:
             merged["User"] = self.user
         if self.env:
-            merged["Env"] = _merged_environment(below.texts("Env", None), self.env)
+            merged["Env"] = _merge_environment(base_config.texts("Env", None), self.env)
         if self.labels:
-            merged["Labels"] = {**below.text_map("Labels"), **self.labels}
+            merged["Labels"] = {**base_config.text_map("Labels"), **self.labels}
         if self.exposed_ports:
-            merged["ExposedPorts"] = {**_members(below, "ExposedPorts"), **{_port(port): {} for port in self.exposed_ports}}
+            merged["ExposedPorts"] = {**_get_members(base_config, "ExposedPorts"), **{_parse_port(port): {} for port in self.exposed_ports}}
         if self.volumes:
-            merged["Volumes"] = {**_members(below, "Volumes"), **{volume: {} for volume in self.volumes}}
+            merged["Volumes"] = {**_get_members(base_config, "Volumes"), **{volume: {} for volume in self.volumes}}
         return merged
 
 
 @dataclasses.dataclass(frozen=True)
 class Base:
-    """The image below: its manifest and config, and what it is called."""
+    """The base image: its name, digest, manifest and config."""
 
     name: str
     digest: Digest
@@ -101,24 +101,24 @@ class Base:
 
 
 def parse_created(text: str | None, base: ImageConfig | None) -> tuple[str, int]:
-    """When the new image is said to be made, as RFC 3339 text and in seconds since 1970: TEXT, else the base's time, else 1970.
+    """Return the creation time of the new image, as RFC 3339 text and in seconds since 1970: TEXT, else the time of the base, else 1970.
 
-    A base may tell a time before 1970, as Go's zero time is, or none that can be read: it counts as 1970. Raises InvalidOption for such a TEXT.
+    A base with an invalid time, or a time before 1970 such as Go's zero time, counts as 1970. Raises InvalidOption for such a TEXT.
     """
     if text:
         try:
-            return _in_seconds(parse_time(text))
+            return _format_time(parse_time(text))
         except ValueError as error:
             raise InvalidOption(f"created: {text!r} is not a time since 1970 like 2026-01-31T12:00:00Z") from error
     moment = base.created_at if base is not None else None
     try:
-        return _in_seconds(moment if moment is not None else parse_time(EPOCH))
+        return _format_time(moment if moment is not None else parse_time(EPOCH))
     except ValueError:
-        return _in_seconds(parse_time(EPOCH))
+        return _format_time(parse_time(EPOCH))
 
 
-def _in_seconds(moment: datetime.datetime) -> tuple[str, int]:
-    """Raises ValueError for a moment before 1970 or after the year 9999."""
+def _format_time(moment: datetime.datetime) -> tuple[str, int]:
+    """Return a time as RFC 3339 text and in seconds since 1970. Raises ValueError for a time before 1970 or after the year 9999."""
     seconds = int(moment.timestamp())
     if seconds < 0:
         raise ValueError("before 1970")
@@ -126,50 +126,50 @@ def _in_seconds(moment: datetime.datetime) -> tuple[str, int]:
 
 
 def compose_image(base: Base | None, platform: Platform, layers: t.Sequence[NewLayer], settings: Settings, created: str) -> tuple[Manifest, bytes]:
-    """The manifest and the config of the new image. Layers keep their bytes; those of a docker image get the OCI names of the same types."""
-    below = base.config.document.members if base is not None else {}
-    history = list(below.get("history") or [])
+    """Return the manifest and the config of the new image. Layers keep their bytes. Docker's layer types are replaced by the same types of OCI."""
+    base_members = base.config.document.members if base is not None else {}
+    history = list(base_members.get("history") or [])
     history += [{"created": created, "created_by": f"image_append: {layer.created_by}"} for layer in layers]
     if not layers:
         history.append({"created": created, "created_by": "image_append: settings", "empty_layer": True})
     diff_ids = [*(base.config.diff_ids if base is not None else ()), *(layer.diff_id for layer in layers)]
     config: dict[str, t.Any] = {
-        **{key: value for key, value in below.items() if key not in ("container", "container_config", "id", "parent", "docker_version")},
+        **{key: value for key, value in base_members.items() if key not in ("container", "container_config", "id", "parent", "docker_version")},
         "created": created,
         "os": platform.os,
         "architecture": platform.architecture,
-        "config": settings.on(base.config.settings if base is not None else {}),
+        "config": settings.apply_to(base.config.settings if base is not None else {}),
         "rootfs": {"type": "layers", "diff_ids": [str(diff_id) for diff_id in diff_ids]},
         "history": history,
     }
     if platform.variant is not None and "variant" not in config:
         config["variant"] = platform.variant
     data = encode_canonical(config)
-    lower = [
+    base_layers = [
         dataclasses.replace(layer, media_type=_OCI_LAYERS.get(layer.media_type, layer.media_type)) for layer in (base.manifest.layers if base else ())
     ]
     manifest = Manifest(
         media_type=media_types.OCI_MANIFEST,
         config=Descriptor(media_types.OCI_CONFIG, Digest.of(data), len(data)),
-        layers=(*lower, *(layer.descriptor for layer in layers)),
+        layers=(*base_layers, *(layer.descriptor for layer in layers)),
         annotations={BASE_NAME: base.name, BASE_DIGEST: str(base.digest)} if base is not None else {},
     )
     return manifest, data
 
 
-def _merged_environment(base: t.Sequence[str], new: t.Mapping[str, str]) -> list[str]:
-    """`NAME=value` lines in the base's order; a name that is there gets its new value in place."""
+def _merge_environment(base: t.Sequence[str], new: t.Mapping[str, str]) -> list[str]:
+    """Return `NAME=value` lines in the order of the base. A new value replaces the old one in its line; new names follow."""
     values = dict(line.partition("=")[::2] for line in base)
     return [f"{name}={value}" for name, value in {**values, **new}.items()]
 
 
-def _port(text: str) -> str:
+def _parse_port(text: str) -> str:
     match = _PORT.fullmatch(text)
     if match is None or not 0 < int(match.group(1)) < 65536:
         raise InvalidOption(f"exposed_ports: {text!r} is not a port like 8080 or 53/udp")
     return f"{int(match.group(1))}/{match.group(2) or 'tcp'}"
 
 
-def _members(document: Document, key: str) -> dict[str, t.Any]:
+def _get_members(document: Document, key: str) -> dict[str, t.Any]:
     child = document.child(key)
     return child.members if child is not None else {}

@@ -20,7 +20,7 @@ from .times import parse_time
 
 @dataclasses.dataclass(frozen=True)
 class HistoryEntry:
-    """One step in the making of an image. `created` is RFC 3339 text as the image has it."""
+    """One step of the history of an image. `created` is RFC 3339 text, unchanged from the image."""
 
     created: str | None
     created_by: str | None
@@ -41,7 +41,7 @@ class HistoryEntry:
 
 @dataclasses.dataclass(frozen=True)
 class ImageConfig:
-    """How an image runs, for which platform, and of which layers it is made (`diff_ids`: digests of the uncompressed tars, lowest first)."""
+    """The config of an image. `diff_ids` are the digests of the uncompressed layers, the lowest first."""
 
     platform: Platform | None
     created: str | None
@@ -53,7 +53,7 @@ class ImageConfig:
 
     @classmethod
     def read(cls, data: bytes, what: str) -> ImageConfig:
-        """Raises UnsupportedFormat for a document that is no image configuration."""
+        """Read an image configuration. Raises UnsupportedFormat for any other document."""
         document = Document.parse(data, what)
         os, architecture = document.text("os"), document.text("architecture")
         rootfs = document.child("rootfs")
@@ -70,7 +70,7 @@ class ImageConfig:
 
     @property
     def created_at(self) -> datetime.datetime | None:
-        """When the image says it was made; None where it doesn't, or not in a form that is a time."""
+        """Return the creation time according to the image, None if it is missing or invalid."""
         try:
             return parse_time(self.created) if self.created is not None else None
         except ValueError:
@@ -78,7 +78,7 @@ class ImageConfig:
 
     @property
     def settings(self) -> dict[str, t.Any]:
-        """`Cmd`, `Env`, `Labels` and the rest, exactly as the image has them: shown to the user, never interpreted."""
+        """Return the `config` object (`Cmd`, `Env`, `Labels` ...) unchanged. It is shown to the user and never interpreted."""
         return dict(self.document.members.get("config") or {})
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lock file: which digest each name stood for when it was last resolved."""
+"""The lock file: the digest of each name when it was last resolved."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Value = t.TypeVar("_Value")
 
 @dataclasses.dataclass(frozen=True)
 class LockedPlatform:
-    """The image that is locked for one platform. `size` is that of its manifest, config and layers together; `image_id` is None for what is no image."""
+    """The locked image of one platform. `size` counts its manifest, config and layers; `image_id` is None for an artifact that is not an image."""
 
     platform: Platform
     digest: Digest
@@ -40,17 +40,19 @@ class LockedPlatform:
 
     @classmethod
     def of_node(cls, node: ImageNode, platform: Platform) -> LockedPlatform:
-        parts = {part.digest: part.size for part in (node.descriptor, *node.manifest.blobs)}
-        return cls(platform, node.descriptor.digest, sum(parts.values()), node.manifest.config.digest if node.manifest.is_image else None)
+        sizes = {content.digest: content.size for content in (node.descriptor, *node.manifest.blobs)}
+        return cls(platform, node.descriptor.digest, sum(sizes.values()), node.manifest.config.digest if node.manifest.is_image else None)
 
     @classmethod
     def read(cls, name: str, listed: Document) -> LockedPlatform:
-        platform = _parsed(Platform.parse, name, listed.what)
+        platform = _parse_value(Platform.parse, name, listed.what)
         if str(platform) != name:
-            raise UnsupportedFormat(f"{listed.what}: {name} has to be written {platform}")
+            raise UnsupportedFormat(f"{listed.what}: {name} must be written as {platform}")
         document = listed.required_child(name)
-        _only(document, "digest", "image_id", "size")
-        return cls(platform, _digest(document, "digest"), _size(document), _digest(document, "image_id") if document.has("image_id") else None)
+        _reject_other_keys(document, "digest", "image_id", "size")
+        return cls(
+            platform, _read_digest(document, "digest"), _read_size(document), _read_digest(document, "image_id") if document.has("image_id") else None
+        )
 
     def members(self) -> dict[str, t.Any]:
         members: dict[str, t.Any] = {"digest": str(self.digest), "size": self.size}
@@ -61,9 +63,9 @@ class LockedPlatform:
 
 @dataclasses.dataclass(frozen=True)
 class LockedImage:
-    """What one name stands for. The digest decides; `platforms` tell, in their order, what that is on those that were asked for.
+    """The locked image of one name. The digest decides; `platforms` lists the image of each selected platform, in alphabetical order.
 
-    `size` is that of all that belongs to these platforms, index included. `resolved_at` is when the name was found to stand for the digest.
+    `size` counts all content of these platforms and the index. `resolved_at` is the time when the name was resolved to the digest.
     """
 
     name: Reference
@@ -75,31 +77,31 @@ class LockedImage:
 
     @classmethod
     def of_graph(cls, name: Reference, graph: Graph, resolved_at: str | None) -> LockedImage:
-        """The image as it was read. Of several entries for one platform the first counts, as for those who run it; attestations are the digest's to tell."""
+        """Return the entry for a graph. Of several images for one platform the first counts, as in engines. Attestations are not listed."""
         platforms: dict[Platform, LockedPlatform] = {}
         for platform, node in graph.images_by_platform:
-            if platform is not None and _has_name(platform) and platform not in platforms:
+            if platform is not None and _is_selectable(platform) and platform not in platforms:
                 platforms[platform] = LockedPlatform.of_node(node, platform)
-        return cls(name, graph.root.digest, graph.root.media_type, graph.size, _in_order(platforms.values()), resolved_at)
+        return cls(name, graph.root.digest, graph.root.media_type, graph.size, _sort_platforms(platforms.values()), resolved_at)
 
     @classmethod
     def read(cls, name: str, listed: Document) -> LockedImage:
-        reference = _parsed(Reference.parse, name, listed.what)
+        reference = _parse_value(Reference.parse, name, listed.what)
         if str(reference.name) != name:
-            raise UnsupportedFormat(f"{listed.what}: {name} has to be written {reference.name}")
+            raise UnsupportedFormat(f"{listed.what}: {name} must be written as {reference.name}")
         document = listed.required_child(name)
-        _only(document, "digest", "media_type", "platforms", "resolved_at", "size")
-        digest = _digest(document, "digest")
+        _reject_other_keys(document, "digest", "media_type", "platforms", "resolved_at", "size")
+        digest = _read_digest(document, "digest")
         if reference.digest not in (None, digest):
-            raise UnsupportedFormat(f"{document.what}: it is locked to another digest than the one in its name")
+            raise UnsupportedFormat(f"{document.what}: its digest differs from the one in its name")
         media_type = document.required_text("media_type")
         if media_type not in media_types.DOCUMENTS:
-            raise UnsupportedFormat(f"{document.what}: {sanitise(media_type)} is no type of an image")
+            raise UnsupportedFormat(f"{document.what}: {sanitise(media_type)} is not a media type of images")
         children = document.required_child("platforms")
-        platforms = _in_order(LockedPlatform.read(key, children) for key in children.members)
+        platforms = _sort_platforms(LockedPlatform.read(key, children) for key in children.members)
         if media_type in media_types.MANIFESTS and any(platform.digest != digest for platform in platforms):
-            raise UnsupportedFormat(f"{document.what}: an image without an index has one digest, and here a platform has another")
-        return cls(reference, digest, media_type, _size(document), platforms, _time(document))
+            raise UnsupportedFormat(f"{document.what}: the image has no index, so its platform must have the same digest as the image")
+        return cls(reference, digest, media_type, _read_size(document), platforms, _read_time(document))
 
     @property
     def is_index(self) -> bool:
@@ -107,7 +109,7 @@ class LockedImage:
 
     @property
     def pinned(self) -> Reference:
-        """The name with the digest that decides what it stands for."""
+        """Return the name with the locked digest."""
         return dataclasses.replace(self.name, digest=self.digest)
 
     def members(self, times: bool = True) -> dict[str, t.Any]:
@@ -124,7 +126,7 @@ class LockedImage:
 
 @dataclasses.dataclass(frozen=True)
 class LockFile:
-    """All that is locked, each name once and in order. `platform` are the words by which the platforms were asked for."""
+    """The locked images, sorted by name, each name once. `platform` is the value of the option `platform` that they were locked with."""
 
     images: tuple[LockedImage, ...]
     platform: tuple[str, ...]
@@ -135,25 +137,26 @@ class LockFile:
 
     @classmethod
     def parse(cls, data: bytes, what: str) -> LockFile:
-        """Raises UnsupportedFormat, which names WHAT, for all that `to_bytes` wouldn't write, but for other spacing and order.
+        """Parse a lock file. WHAT names it in messages.
 
-        A member that isn't known is refused too: the next run that writes the file would lose it.
+        Raises UnsupportedFormat for a document that `to_bytes` wouldn't write; only spacing and order may differ. An unknown member is refused too,
+        because the next run that writes the file would lose it.
         """
         document = Document.parse(data, what, MAX_LOCK_FILE, MAX_LOCK_VALUES)
         if "version" not in document.members:
             raise UnsupportedFormat(f"{what} is not a lock file: it has no version")
         version = document.required_number("version")
         if version != VERSION:
-            raise UnsupportedFormat(f"{what} is a lock file of version {version}, and only version {VERSION} is known here")
-        _only(document, "images", "platform", "version")
+            raise UnsupportedFormat(f"{what} is a lock file of version {version}, but only version {VERSION} is supported")
+        _reject_other_keys(document, "images", "platform", "version")
         images = document.required_child("images")
-        words = document.texts("platform")
-        if not words:
+        platform = document.texts("platform")
+        if not platform:
             raise UnsupportedFormat(f"{what} has no platform")
-        return cls.of([LockedImage.read(name, images) for name in images.members], _parsed(Selection.parse, words, what))
+        return cls.of([LockedImage.read(name, images) for name in images.members], _parse_value(Selection.parse, platform, what))
 
     def to_bytes(self) -> bytes:
-        """The file: the same bytes for the same content, and a line for each fact, so that a change is easy to review."""
+        """Encode the file. The same content gives the same bytes, and each value has its own line, so that changes are easy to review."""
         return json.dumps(self.members(), indent=2, sort_keys=True).encode("ascii") + b"\n"
 
     def members(self, times: bool = True) -> dict[str, t.Any]:
@@ -169,7 +172,7 @@ class LockFile:
         return self._by_name.get(name.name)
 
     def pin(self, reference: Reference) -> Reference:
-        """REFERENCE with the digest that is locked for it. Raises NotLocked for a name that isn't there, and where the two say different digests."""
+        """Return REFERENCE with its locked digest. Raises NotLocked for a name that isn't locked, and for a reference with another digest."""
         locked = self.find(reference)
         if locked is None:
             raise NotLocked(f"{reference} is not in the lock file; add it there with image_lock, or pull it without a lock file")
@@ -182,44 +185,44 @@ class LockFile:
         return {image.name: image for image in self.images}
 
 
-def _has_name(platform: Platform) -> bool:
-    """Whether a host could run it, and a user could ask for it: images may say anything of themselves."""
+def _is_selectable(platform: Platform) -> bool:
+    """Return True if a host could run the platform and a user could write it in an option. The text comes from the image and may be anything."""
     try:
         return platform.is_runnable and Platform.parse(str(platform)) == platform
     except InvalidOption:
         return False
 
 
-def _in_order(platforms: t.Iterable[LockedPlatform]) -> tuple[LockedPlatform, ...]:
+def _sort_platforms(platforms: t.Iterable[LockedPlatform]) -> tuple[LockedPlatform, ...]:
     return tuple(sorted(platforms, key=lambda platform: str(platform.platform)))
 
 
-def _only(document: Document, *known: str) -> None:
+def _reject_other_keys(document: Document, *allowed: str) -> None:
     for key in document.members:
-        if key not in known:
-            raise UnsupportedFormat(f"{document.what}: {sanitise(key, 100)!r} is not known in a lock file of version {VERSION}")
+        if key not in allowed:
+            raise UnsupportedFormat(f"{document.what}: {sanitise(key, 100)!r} is not allowed in a lock file of version {VERSION}")
 
 
-def _parsed(parse: t.Callable[[t.Any], _Value], value: object, what: str) -> _Value:
-    """What PARSE makes of a word of the file; its complaint is one about the file."""
+def _parse_value(parse: t.Callable[[t.Any], _Value], value: object, what: str) -> _Value:
+    """Return what PARSE returns for a value of the file. Errors of PARSE become UnsupportedFormat, with WHAT in the message."""
     try:
         return parse(value)
     except (InvalidOption, InvalidReference) as error:
         raise UnsupportedFormat(f"{what}: {sanitise(error.message)}") from error
 
 
-def _digest(document: Document, key: str) -> Digest:
-    return _parsed(Digest.parse, document.required_text(key), document.what)
+def _read_digest(document: Document, key: str) -> Digest:
+    return _parse_value(Digest.parse, document.required_text(key), document.what)
 
 
-def _size(document: Document) -> int:
+def _read_size(document: Document) -> int:
     size = document.required_number("size")
     if size < 0:
         raise UnsupportedFormat(f"{document.what} has a negative size")
     return size
 
 
-def _time(document: Document) -> str | None:
+def _read_time(document: Document) -> str | None:
     text = document.text("resolved_at")
     if text is None:
         return None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Versions in tags, and their order."""
+"""Read versions from tags, and sort tags by version."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Piece = tuple[bool, int, str]
 
 
 class Version(t.NamedTuple):
-    """The numbers of a version, and what follows them. Compared as semantic versioning does, but for numbers within a word: `rc10` is after `rc2`.
+    """The numbers of a version, and its ending. The order is that of semantic versioning, except that `rc10` comes after `rc2`.
 
-    Numbers that are left out are zeros. What has an ending (`1.27-rc1`, `1.27-alpine`) comes before the same version without one.
+    Missing numbers are zeros. A version with an ending (`1.27-rc1`, `1.27-alpine`) comes before the same version without one.
     """
 
     numbers: tuple[int, ...]
@@ -30,7 +30,7 @@ class Version(t.NamedTuple):
         """Return the version in TAG, None if it has none, as in `latest`."""
         match = _NUMBERS.match(tag)
         ending = tag[match.end() :] if match is not None else ""
-        # A whole number with letters at once (`7f3a9c2`) is the hash of a commit rather than a version with an ending.
+        # A number without a dot, followed by a letter (`7f3a9c2`), is more likely the hash of a commit than a version with an ending.
         if match is None or (ending[:1].isalpha() and "." not in match[1]):
             return None
         numbers = [int(number) for number in match[1].split(".")]

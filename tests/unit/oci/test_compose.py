@@ -42,7 +42,7 @@ NEW = NewLayer(Descriptor(media_types.OCI_LAYER, digest("1"), 7), digest("1"), "
 
 
 def settings_on(base: dict[str, Any], **settings: Any) -> dict[str, Any]:
-    return Settings(**settings).on(base)
+    return Settings(**settings).apply_to(base)
 
 
 def test_nothing_asked_leaves_the_base_as_it_is() -> None:
