@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Digests, which identify all content, and their verification."""
+"""Digests, which identify all content, and the verification of bytes against them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALGORITHMS = tuple(_ENCODED)
 class Digest:
     """`ALGORITHM:HEX` (OCI image specification, descriptor.md, Digests). Only sha256 and sha512 are supported.
 
-    Every instance is safe to use in a path or a URL: it can only be made from the characters of the two patterns.
+    Every instance is safe to use in a path or a URL, because creating one checks its characters.
     """
 
     algorithm: str
@@ -35,7 +35,7 @@ class Digest:
 
     @classmethod
     def parse(cls, text: str) -> Digest:
-        """Raises InvalidReference unless TEXT is a digest written in full."""
+        """Parse a full digest. Raises InvalidReference for any other text."""
         algorithm, _colon, encoded = text.partition(":")
         return cls(algorithm, encoded)
 
@@ -55,7 +55,7 @@ class Digest:
 
 
 class Verifier:
-    """Hashes and counts a stream, to verify both its digest and its size."""
+    """Hashes and counts a stream, to verify both its digest and its size. `seen` is the number of bytes so far."""
 
     def __init__(self, digest: Digest, size: int, what: str) -> None:
         self._digest = digest
@@ -65,14 +65,14 @@ class Verifier:
         self.seen = 0
 
     def update(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Raises DigestMismatch as soon as one byte more than promised has come: an endless body can't fill the disk."""
+        """Add the next bytes. Raises DigestMismatch at the first byte beyond the size, so that an endless body can't fill the disk."""
         self.seen += len(chunk)
         if self.seen > self._size:
             raise DigestMismatch(f"{self._what} is longer than the {self._size} bytes that its descriptor promises", digest=self._digest)
         self._hash.update(chunk)
 
     def finish(self) -> None:
-        """Raises DigestMismatch unless all that came is exactly what was promised."""
+        """Check the end of the stream. Raises DigestMismatch unless size and digest are right."""
         if self.seen != self._size:
             raise DigestMismatch(f"{self._what} ended after {self.seen} of {self._size} bytes", digest=self._digest)
         found = self._hash.hexdigest()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""References: the names that people give to images, read and normalised as docker does (distribution/reference)."""
+"""References: the names of images, parsed and normalised like docker does (distribution/reference)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BARE_HEX = re.compile(r"[a-f0-9]{64}", re.ASCII)
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Reference:
-    """A normalised name: `registry/repository`, with a tag, a digest, or both. Where both are there, the digest decides and the tag is the name."""
+    """A normalised name: `registry/repository`, with a tag, a digest, or both. With both, the digest selects the content and the tag is only a name."""
 
     registry: str
     repository: str
@@ -37,38 +37,40 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Reads what a user wrote: `nginx` is `docker.io/library/nginx:latest`. Raises InvalidReference, which names the part that is wrong."""
+        """Parse the text of a user: `nginx` means `docker.io/library/nginx:latest`. Raises InvalidReference, whose message names the wrong part."""
         if _BARE_HEX.fullmatch(text):
-            raise InvalidReference(f"{_shown(text)} is not a reference: 64 hex digits alone are an ID; write sha256:{text} where an ID is allowed")
+            raise InvalidReference(f"{_quote(text)} is not a reference: 64 hex digits alone are an ID; write sha256:{text} where an ID is allowed")
         if _DIGEST.fullmatch(text):
-            raise InvalidReference(f"{_shown(text)} is a digest or an ID, and not a reference: it names no repository")
+            raise InvalidReference(f"{_quote(text)} is a digest or an ID and not a reference: it has no repository")
         name, digest = _split_digest(text)
         name, tag = _split_tag(name, text)
         registry, repository = _split_registry(name)
         if not _HOST.fullmatch(registry):
-            raise InvalidReference(f"{_shown(text)} is not a reference: {_shown(registry)} is not a registry's host[:port]")
+            raise InvalidReference(f"{_quote(text)} is not a reference: {_quote(registry)} is not a registry's host[:port]")
         if _port_of(registry) > MAX_PORT:
-            raise InvalidReference(f"{_shown(text)} is not a reference: there is no port {_port_of(registry)}")
+            raise InvalidReference(f"{_quote(text)} is not a reference: there is no port {_port_of(registry)}")
         if not _REPOSITORY.fullmatch(repository):
             hint = "; repositories are lower case" if _REPOSITORY.fullmatch(repository.lower()) else ""
-            raise InvalidReference(f"{_shown(text)} is not a reference: {_shown(repository)} is not a repository{hint}")
+            raise InvalidReference(f"{_quote(text)} is not a reference: {_quote(repository)} is not a repository{hint}")
         if len(repository) > MAX_REPOSITORY:
-            raise InvalidReference(f"{_shown(text)} is not a reference: its repository is longer than {MAX_REPOSITORY} characters")
+            raise InvalidReference(f"{_quote(text)} is not a reference: its repository is longer than {MAX_REPOSITORY} characters")
         if tag is None and digest is None:
             tag = DEFAULT_TAG
         return cls(registry, repository, tag, digest)
 
     @classmethod
-    def parse_destination(cls, text: str, way_out: str = "") -> Reference:
-        """As parse, for where an image is sent. Raises InvalidReference also for what looks like a registry and, without a slash, means Docker Hub:
-        what was meant for a registry of one's own must not go there. WAY_OUT is another thing that could be written.
+    def parse_destination(cls, text: str, alternative: str = "") -> Reference:
+        """Parse the reference of an image to push. ALTERNATIVE is another correct spelling for the message.
+
+        Raises the errors of `parse`, and InvalidReference for text without a slash that looks like a registry: it would mean a repository of Docker Hub,
+        and an image for a private registry must not be pushed there.
         """
         reference = cls.parse(text)
-        first = _split_tag(_split_digest(text)[0], text)[0]
-        if "/" not in first and ("." in first or first == "localhost"):
+        name = _split_tag(_split_digest(text)[0], text)[0]
+        if "/" not in name and ("." in name or name == "localhost"):
             raise InvalidReference(
-                f"{_shown(text)} looks like a registry and names no repository there; put a slash and a repository after it{way_out},"
-                f" or write {DOCKER_HUB}/library/{text} where that one of Docker Hub is meant"
+                f"{_quote(text)} looks like a registry without a repository; put a slash and a repository after it{alternative},"
+                f" or write {DOCKER_HUB}/library/{text} if you mean the repository of Docker Hub"
             )
         return reference
 
@@ -90,7 +92,7 @@ class Reference:
     def tagged(self, tag: str) -> Reference:
         """Return a reference to the same repository by this tag only. Raises InvalidReference for an invalid tag."""
         if not _TAG.fullmatch(tag):
-            raise InvalidReference(f"{_shown(tag)} is not a tag of {self.context}")
+            raise InvalidReference(f"{_quote(tag)} is not a tag of {self.context}")
         return Reference(self.registry, self.repository, tag)
 
     def pinned(self, digest: Digest) -> Reference:
@@ -98,9 +100,9 @@ class Reference:
         return Reference(self.registry, self.repository, None, digest)
 
     def as_tag(self) -> Reference:
-        """This reference, to be used as a new name. Raises InvalidReference for one with a digest: a digest can't be chosen."""
+        """Return this reference for use as a new name. Raises InvalidReference for a reference with a digest, because content determines its digest."""
         if self.digest is not None:
-            raise InvalidReference(f"{self} can't be given as a name: a digest belongs to the content and can't be chosen")
+            raise InvalidReference(f"{self} can't be a new name: its digest is determined by the content and can't be chosen")
         return self
 
     def __str__(self) -> str:
@@ -110,7 +112,7 @@ class Reference:
 
 
 def parse_selector(text: str) -> Reference | Digest:
-    """A reference, or an ID or digest written in full. Raises InvalidReference for anything else; a prefix is never guessed at."""
+    """Parse a reference, or a full image ID or digest. Raises InvalidReference for any other text. A prefix of an ID is never completed."""
     if text.startswith(("sha256:", "sha512:")):
         return Digest.parse(text)
     return Reference.parse(text)
@@ -121,7 +123,7 @@ def _port_of(registry: str) -> int:
     return int(port[:9]) if port.isdigit() and ":" in registry else 0
 
 
-def _shown(text: str) -> str:
+def _quote(text: str) -> str:
     return repr(text if len(text) <= 300 else text[:300] + "...")
 
 
@@ -134,7 +136,7 @@ def _split_digest(text: str) -> tuple[str, Digest | None]:
     try:
         return name, Digest.parse(digest)
     except InvalidReference as error:
-        raise InvalidReference(f"{_shown(text)} is not a reference: {error}") from error
+        raise InvalidReference(f"{_quote(text)} is not a reference: {error}") from error
 
 
 def _split_tag(name: str, text: str) -> tuple[str, str | None]:
@@ -142,12 +144,12 @@ def _split_tag(name: str, text: str) -> tuple[str, str | None]:
     if not colon or "/" in tag or (tag.endswith("]") and "[" in head):
         return name, None
     if not _TAG.fullmatch(tag):
-        raise InvalidReference(f"{_shown(text)} is not a reference: {_shown(tag)} is not a tag")
+        raise InvalidReference(f"{_quote(text)} is not a reference: {_quote(tag)} is not a tag")
     return head, tag
 
 
 def _split_registry(name: str) -> tuple[str, str]:
-    """The first component is a host only if it couldn't be part of a repository's path on Docker Hub."""
+    """Return registry and repository. The first component is a registry only if it can't be part of a repository on Docker Hub, as in docker."""
     first, slash, rest = name.partition("/")
     if not slash or not ("." in first or ":" in first or first == "localhost" or first.lower() != first):
         first, rest = DOCKER_HUB, name

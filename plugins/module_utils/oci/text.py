@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Text that strangers wrote: registries, images, archives."""
+"""Make untrusted text (from registries, images and archives) safe for messages."""
 
 from __future__ import annotations
 
 import re
 
+# The end of a shortened text.
 CUT = "..."
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -15,9 +16,9 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def split_userinfo(address: str) -> tuple[str, str, str]:
-    """Split an address such as that of a proxy into its scheme with `://`, user name and password, and the rest.
+    """Split an address, such as that of a proxy, into its scheme with `://`, its user name and password, and the rest.
 
-    All before the last @ is taken for user name and password, since they are also written with characters that should be quoted.
+    User name and password are all text before the last @, because users often write reserved characters without quoting them.
     """
     scheme = _SCHEME.match(address)
     start = scheme.end() if scheme is not None else 0
@@ -32,7 +33,7 @@ def without_userinfo(address: str) -> str:
 
 
 def sanitise(text: str, limit: int = 1000) -> str:
-    """TEXT for a message: at most LIMIT characters, without those by which a terminal could be commanded or a reader misled. CUT ends what was cut."""
+    """Return TEXT for a message: at most LIMIT characters (CUT marks shortened text), without characters that control a terminal or mislead a reader."""
     plain = _CONTROLS.sub(" ", text[: limit + 1])
     shown = "".join(character if character.isprintable() else " " for character in plain).strip()
     return shown if max(len(shown), len(text) - 1) <= limit else shown[: limit - len(CUT)] + CUT

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Times as images have them (RFC 3339), and ages as users write them."""
+"""Parse the times of images (RFC 3339), and ages in options."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def parse_time(text: str) -> datetime.datetime:
-    """A moment with its zone; without one UTC is meant. Fractions of a second are left out. Raises ValueError for what is no time."""
+    """Parse a time. Without a zone it is in UTC. Fractions of a second are dropped. Raises ValueError for any other text."""
     head, dot, fraction = text.partition(".")
-    # Go writes nanoseconds and `Z`; Python before 3.11 reads neither.
+    # Go writes nanoseconds and `Z`; Python before 3.11 can't parse them.
     plain = head + fraction.lstrip("0123456789") if dot else head
     moment = datetime.datetime.fromisoformat(plain[:-1] + "+00:00" if plain.endswith(("Z", "z")) else plain)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.timezone.utc)
@@ -32,7 +32,7 @@ def parse_age(text: str) -> datetime.timedelta:
     try:
         return datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
     except OverflowError as error:
-        raise InvalidOption(f"{text} is longer than there is time") from error
+        raise InvalidOption(f"{text} is too long for an age") from error
 
 
 def current_time() -> str:

@@ -124,7 +124,7 @@ def test_a_bare_64_digit_name_is_refused_with_what_to_write_instead() -> None:
 
 
 def test_a_digest_alone_is_no_name_for_a_tag_of_a_repository_called_sha256() -> None:
-    with pytest.raises(InvalidReference, match="names no repository"):
+    with pytest.raises(InvalidReference, match="has no repository"):
         Reference.parse(SHA)
 
 
