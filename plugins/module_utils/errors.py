@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one tree of exceptions. Each class is a cause that a user can act on; its message is one sentence for that user."""
+"""The tree of exceptions. Each class is a cause that a user can act on. Its message is one sentence for the user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 class LongshoreError(Exception):
-    """A failure that is reported to the user. Playbooks may test `cause`, which is stable; the message may change.
+    """A failure that is reported to the user. Playbooks may test `cause`, which is stable. The message may change.
 
     `retry_after` is the delay in seconds that a registry asked for, if any. `elsewhere` is true if the request failed at another host, to which the
     registry had redirected it.
@@ -66,7 +66,7 @@ class RegistryError(LongshoreError):
 
 
 class DigestMismatch(LongshoreError):
-    """Bytes differ in content or length from what their descriptor promises; `digest` is the promised one."""
+    """Bytes whose digest or size differs from their descriptor. `digest` is the expected one."""
 
     cause = "digest_mismatch"
 
@@ -80,7 +80,7 @@ class PlatformMissing(LongshoreError):
 
 
 class UnsupportedFormat(LongshoreError):
-    """A document, layer or folder that is of no kind that we read."""
+    """A document, layer or folder in an unsupported or invalid format."""
 
     cause = "unsupported_format"
 
@@ -94,7 +94,7 @@ class StoreDamaged(LongshoreError):
 
 
 class StoreIncomplete(StoreDamaged):
-    """An image was to be named of which a part isn't in the store."""
+    """An image can't get a name because some of its content is not in the store."""
 
 
 class LockTimeout(LongshoreError):
@@ -110,31 +110,31 @@ class InputOutputError(LongshoreError):
 
 
 class InUse(LongshoreError):
-    """Something else still needs what was to be removed."""
+    """An object can't be removed because something else still needs it."""
 
     cause = "in_use"
 
 
 class NameTaken(LongshoreError):
-    """A name that was to be given belongs to another image, and was not to be moved."""
+    """A name belongs to another image, and the task doesn't allow moving it."""
 
     cause = "name_taken"
 
 
 class NotLocked(LongshoreError):
-    """The lock file doesn't have the name, or has it for another digest than the one asked for."""
+    """The lock file doesn't contain the name, or has another digest for it."""
 
     cause = "not_locked"
 
 
 class EngineError(LongshoreError):
-    """An engine that is to take images is absent, stopped, keeps this user out, refuses, or broke off."""
+    """An engine is absent, stopped, denies access to this user, refuses a request, or closed the connection."""
 
     cause = "engine_error"
 
 
 class EngineRefused(EngineError):
-    """An engine answered, and said no."""
+    """An engine answered with an error."""
 
 
 class MissingLibrary(LongshoreError):
@@ -142,7 +142,7 @@ class MissingLibrary(LongshoreError):
 
 
 def missing_library(library: str, package: str, reason: ImportError) -> MissingLibrary:
-    """Return the error for a library that this Python can't import. It names host and interpreter: a host may have several, and Ansible chose one."""
+    """Return the error for a library that this Python can't import. It names host and interpreter, because a host may have several."""
     where = f"on {os.uname().nodename} for {sys.executable or 'its Python'} ({str(reason)[:200]})"
     return MissingLibrary(
         f"the Python library {library} is missing {where}; install the package {package}, or {library.split()[0]} by pip for this Python"

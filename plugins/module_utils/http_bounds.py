@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HTTP answers within bounds of bytes and time, for connections of `http.client` and urllib3. Below all packages: registries and engines both use it.
+"""HTTP responses with limits on bytes and time, for connections of `http.client` and urllib3. Registries and engines both use this file.
 
 `http.client` itself skips interim answers and trailers without an end, and its timeout starts again with every byte: a server that sends
 `HTTP/1.1 100 Continue` for ever, or one byte every few seconds, would hang a play.
@@ -23,7 +23,7 @@ _MAX_LINE = 64 * 1024
 
 
 class _BoundedBytes(io.RawIOBase):
-    """The bytes of one answer as they come from its socket. Only time spent waiting counts as a stall: a reader that is busy itself is none."""
+    """Reads the bytes of one response from its socket. Only time spent waiting for the server counts as a stall, not time that the caller is busy."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, window: float | None, header_seconds: float, end: float | None) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _BoundedBytes(io.RawIOBase):
         return True
 
     def readinto(self, buffer: t.Any) -> int | None:
-        """Read what has come. Raises what a silent socket raises at a stall or a deadline, HTTPException for headers that are too long."""
+        """Read available bytes. Raises socket.timeout after a stall or a deadline, HTTPException for headers that are too long."""
         if self.in_headers and self._header_bytes > MAX_HEADER_BYTES:
             raise http.client.HTTPException(f"its headers are longer than the {MAX_HEADER_BYTES} bytes that are allowed")
         began = time.monotonic()
@@ -57,7 +57,7 @@ class _BoundedBytes(io.RawIOBase):
             if left is not None:
                 self._socket.settimeout(silence)
         now = time.monotonic()
-        # The socket's own timeout bounds the wait for the first byte: a registry that checks a large upload has to think.
+        # The socket's own timeout bounds the wait for the first byte: a registry may need a long time to check a large upload.
         self._waited += now - began if self._received else 0.0
         self._received += count or 0
         if self.in_headers:
@@ -73,7 +73,7 @@ class _BoundedBytes(io.RawIOBase):
         self._waited, self._received = 0.0, 0
 
     def _seconds_left(self, now: float) -> float | None:
-        """Return how long the next bytes may take, None without a deadline. Raises what a silent socket raises when it has passed."""
+        """Return how long the next bytes may take, None without a deadline. Raises socket.timeout after the deadline."""
         header_end = self._header_end if self.in_headers else None
         ends = [end for end in (header_end, self._end) if end is not None]
         if not ends:
@@ -113,7 +113,7 @@ class BoundedResponse(http.client.HTTPResponse):
         self._bytes.in_headers = False
 
     def _read_status(self) -> tuple[str, int, str]:
-        """`begin` calls this for each interim answer, as often as there are any."""
+        """Read a status line. `begin` calls this for each interim answer, so the number of calls is limited."""
         self._statuses += 1
         if self._statuses > MAX_INTERIM_ANSWERS + 1:
             raise http.client.HTTPException(f"it has more than the {MAX_INTERIM_ANSWERS} interim answers that are allowed")
@@ -121,14 +121,14 @@ class BoundedResponse(http.client.HTTPResponse):
         return status
 
     def _safe_read(self, amt: int) -> bytes:
-        """AMT is the size of a chunk as the server gives it: `-1` would read all that ever comes into memory."""
+        """Read AMT bytes, the chunk size from the server. Refuse a negative size: `-1` would read the whole stream into memory."""
         if amt < 0:
             raise http.client.HTTPException("it has a chunk of a negative size")
         data: bytes = t.cast(t.Any, super())._safe_read(amt)
         return data
 
     def _read_and_discard_trailer(self) -> None:
-        """`http.client` would skip trailers as long as any come."""
+        """Skip a limited number of trailers. `http.client` would skip any number."""
         for _trailer in range(MAX_TRAILERS + 1):
             line = self.fp.readline(_MAX_LINE + 1)
             if len(line) > _MAX_LINE:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every bound on what comes from outside: bytes, documents, memory and time. It imports nothing, so every package may import it.
+"""All limits for untrusted input: bytes, documents, memory and time. This file imports nothing, so every package may import it.
 
-docs/security.md lists these bounds with the test of each. A bound that is changed here is changed there too.
+docs/security.md lists these limits with their tests. Change both together.
 """
 
 from __future__ import annotations
@@ -16,33 +16,32 @@ _MIB = 1024 * 1024
 MAX_DOCUMENT = 4 * _MIB  # manifest, index, config, one page of a list
 MAX_NESTING = 64
 MAX_ENTRIES = 1000  # layers of a manifest, entries of an index, images of manifest.json
-MAX_DIGITS = 1000  # Python's own limit differs from one to the next, and without one long numbers take minutes
+MAX_DIGITS = 1000  # the limit of Python depends on its version, and without one long numbers take minutes to parse
 BYTES_PER_VALUE = 8  # a document of LIMIT bytes may hold LIMIT / 8 values: denser ones cost far more memory than bytes
 MAX_LOCK_FILE = 24 * _MIB  # 10,000 images for eight platforms
 MAX_LOCK_VALUES = 1_000_000
 
 # One image: its index, manifests and configs.
-MAX_LEVELS = 4  # of indexes, and of what belongs to what belongs to an image
+MAX_LEVELS = 4  # of indexes within indexes, and of referrers of referrers
 MAX_DOCUMENTS = 2000  # manifests and indexes
 MAX_IMAGE_READS = 4000  # with configs
 MAX_IMAGE_LAYERS = 100_000
 MAX_NESTED_PLATFORMS = 200
 MAX_TOGETHER = 64 * _MIB  # bytes of the documents of one image, or of all images of one archive
-MAX_VALUES = 4_000_000  # JSON values in them: what parsing costs depends on these more than on bytes
-MAX_REFERRERS = 1000  # of one manifest
-MAX_REFERRERS = 1000  # of one image, with the referrers of these
+MAX_VALUES = 4_000_000  # JSON values in them: the cost of parsing depends more on these than on bytes
+MAX_REFERRERS = 1000  # of one manifest, and of one image including the referrers of its referrers
 
 # One archive.
-MIN_EXPANDED = 640 * _MIB  # a compressed file may always expand to so many bytes,
-MAX_EXPANSION = 100  # or to so many times its size,
-MAX_EXPANDED = 1024 * 1024 * _MIB  # and never to more
+MIN_EXPANDED = 640 * _MIB  # a compressed file may always expand to this many bytes,
+MAX_EXPANSION = 100  # or to this many times its size,
+MAX_EXPANDED = 1024 * 1024 * _MIB  # but never to more than this
 XZ_MEMORY = 256 * _MIB
 ZSTD_WINDOW = 128 * _MIB
 MAX_EXTENDED = 1 * _MIB  # extended headers of one member
 MAX_TAR_MEMBERS = 1_000_000  # of a layer
 MAX_ARCHIVE_MEMBERS = 100_000
 MAX_MEMBER_NAMES = 16 * _MIB  # characters in the names of all members
-MAX_HELD = 64 * _MIB  # what can be a document in a compressed archive, which is kept in memory
+MAX_HELD = 64 * _MIB  # members of a compressed archive that may be documents and are kept in memory
 MAX_ARCHIVE_READS = 20_000
 MAX_ARCHIVE_NAMES = 10_000  # names of images
 MAX_ARCHIVE_LAYERS = 100_000  # the layers of all images, for each name again
@@ -60,13 +59,13 @@ MAX_LIST_PAGES = 1000
 MAX_LISTED_NAMES = 100_000
 MAX_SEARCH_PAGES = 100
 MAX_CACHED = 256 * _MIB  # documents of one repository that are kept for the run
-MAX_FAULTS = 500  # of one download, however much comes between two of them
+MAX_FAULTS = 500  # of one download, also if it makes progress between them
 CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 30.0  # a silence
+READ_TIMEOUT = 30.0  # without any byte
 HEADER_SECONDS = 30.0  # from the first byte of an answer to the end of its headers
-STALL_SECONDS = 60.0  # over this time an answer must bring STALL_FLOOR bytes a second
+STALL_SECONDS = 60.0  # over this time an answer must have STALL_FLOOR bytes a second
 STALL_FLOOR = 1 * _KIB
-DEADLINE = 45.0  # seconds after which a fault that stays is the end of a request
+DEADLINE = 45.0  # seconds after which a request that keeps failing is not retried
 MAX_RETRY_AFTER = 60.0
 DOCUMENT_SECONDS = 60.0  # from the request to the last byte of a manifest, an index, a config, a token or a page of a list
 LIST_SECONDS = 600.0  # all pages of one list
@@ -76,7 +75,7 @@ MAX_CONFIG_FILE = 1 * _MIB  # auth files, registries.conf, hosts.toml
 MAX_CA_BUNDLE = 4 * _MIB  # all certificates of one folder
 MAX_STORE_INDEX = 64 * _MIB
 MAX_LEASE = 64 * _MIB
-MAX_RECORD = 4 * _MIB  # what a store remembers of its blobs
+MAX_RECORD = 4 * _MIB  # the cache of a store about its blobs
 MAX_JOURNAL = 4 * _MIB  # of one partial download
 MAX_VERIFIED = 20_000  # blobs in the record of what was verified
 MAX_BLOB_ORIGINS = 5_000  # blobs in the record of where they came from
@@ -87,4 +86,4 @@ MAX_ENGINE_ANSWER = 4 * _MIB
 MAX_PROGRAM_ERRORS = 64 * _KIB
 MAX_HELPER_OUTPUT = 64 * _KIB
 HELPER_SECONDS = 30.0
-ENGINE_FLOOR = 64 * _KIB  # bytes a second at which an engine must take an archive at least, on average
+ENGINE_FLOOR = 64 * _KIB  # minimum bytes a second, on average, at which an engine must read an archive

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find and run programs: no stranger's program is run, input is streamed, output is bounded, and no program can hang a task. Below the places, like files."""
+"""Find and run programs. Programs that another user could replace are skipped, input is streamed, output is limited, and no program can hang a task."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import subprocess
 import time
 import typing as t
 
+from .limits import MAX_PROGRAM_ERRORS
 from .oci.text import sanitise
 
 Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
 
-_MAX_ERRORS = 64 * 1024
-_PIECE = 64 * 1024
+_CHUNK_SIZE = 64 * 1024
 _MAX_LINKS = 40
 # Also searched, after PATH: some of these are often missing from the PATH of remote logins.
 _STANDARD_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -51,7 +51,7 @@ class ProgramFailed(Exception):
 
 
 def find_program(name: str) -> str | None:
-    """Return the path of the first program NAME that is safe to run, None if there is none.
+    """Return the path of the first program NAME that is safe to run, or None.
 
     Searches the absolute folders of PATH, then the standard ones. A relative or empty entry would mean the current folder, where anybody may have put a
     program of that name. A program that a user other than root and the running one could replace is skipped.
@@ -60,7 +60,7 @@ def find_program(name: str) -> str | None:
 
 
 def explain_skipped(name: str) -> str:
-    """Return which programs NAME were skipped and why, as the end of a sentence; an empty text if none was."""
+    """Return which programs NAME were skipped and why, as the end of a sentence. The text is empty if none was skipped."""
     return "".join(f"; {path} is not run because {problem}" for path, problem in _find_candidates(name) if problem is not None)
 
 
@@ -69,7 +69,7 @@ def _find_candidates(name: str) -> t.Iterator[tuple[str, str | None]]:
     for folder in dict.fromkeys([*_path_entries(), *_STANDARD_FOLDERS]):
         path = os.path.join(folder, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
-            yield path, _why_untrusted(path)
+            yield path, _explain_untrusted(path)
 
 
 def _path_entries() -> list[str]:
@@ -78,11 +78,11 @@ def _path_entries() -> list[str]:
 
 @functools.lru_cache(maxsize=1)
 def _path_for_programs(entries: tuple[str, ...]) -> str:
-    """Return the PATH that a program gets: it starts other programs by it."""
-    return os.pathsep.join(folder for folder in entries if os.path.isdir(folder) and _why_untrusted(folder) is None) or os.defpath
+    """Return the PATH for a program, without unsafe folders, because the program starts other programs from it."""
+    return os.pathsep.join(folder for folder in entries if os.path.isdir(folder) and _explain_untrusted(folder) is None) or os.defpath
 
 
-def _why_untrusted(path: str) -> str | None:
+def _explain_untrusted(path: str) -> str | None:
     """Return how a user other than root and the running one could replace PATH or a folder or link on the way to it; None if nobody could."""
     try:
         return _find_problem(path)
@@ -101,24 +101,24 @@ def _find_problem(path: str) -> str | None:
             here = os.path.dirname(here)
             continue
         # In a sticky folder nobody can replace the entries of others, but anybody can add a program.
-        problem = _problem_of(here, os.lstat(here), is_sticky_enough=any(part not in ("", ".") for part in parts))
+        problem = _find_mode_problem(here, os.lstat(here), is_sticky_enough=any(part not in ("", ".") for part in parts))
         there = os.path.join(here, part)
         status = os.lstat(there)
         if problem is None and stat.S_ISLNK(status.st_mode):
             links += 1
-            problem = _problem_of_owner(there, status) if links <= _MAX_LINKS else f"{path} has too many symbolic links"
+            problem = _find_owner_problem(there, status) if links <= _MAX_LINKS else f"{path} has too many symbolic links"
             target = os.readlink(there)
             parts += target.split("/")[::-1]
             there = "/" if target.startswith("/") else here
         if problem is not None:
             return problem
         here = there
-    return _problem_of(here, os.lstat(here), is_sticky_enough=False)
+    return _find_mode_problem(here, os.lstat(here), is_sticky_enough=False)
 
 
-def _problem_of(path: str, status: os.stat_result, is_sticky_enough: bool) -> str | None:
-    """Return who else may write to a file or folder."""
-    problem = _problem_of_owner(path, status)
+def _find_mode_problem(path: str, status: os.stat_result, is_sticky_enough: bool) -> str | None:
+    """Return which other users may write to a file or folder, None if nobody."""
+    problem = _find_owner_problem(path, status)
     if problem is not None or (is_sticky_enough and status.st_mode & stat.S_ISVTX):
         return problem
     if status.st_mode & stat.S_IWOTH:
@@ -129,7 +129,7 @@ def _problem_of(path: str, status: os.stat_result, is_sticky_enough: bool) -> st
     return None
 
 
-def _problem_of_owner(path: str, status: os.stat_result) -> str | None:
+def _find_owner_problem(path: str, status: os.stat_result) -> str | None:
     return None if status.st_uid in (0, os.geteuid()) else f"{path} belongs to the user {status.st_uid}"
 
 
@@ -165,7 +165,7 @@ class _Program(subprocess.Popen[bytes]):
         )
 
     def kill(self) -> None:
-        # As long as nobody has waited for the program, its number can't be another's.
+        # Until the program was waited for, the kernel can't give its process ID to another process.
         if self.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -174,9 +174,9 @@ class _Program(subprocess.Popen[bytes]):
 def run_program(words: t.Sequence[str], timeout: float, limit: int, given: Chunks = (), seconds: float = math.inf) -> Finished:
     """Run a program with the bytes of GIVEN on its standard input.
 
-    It is killed with all that it started when it takes no input for TIMEOUT seconds, when it doesn't end within TIMEOUT seconds after the last input,
-    whatever it prints meanwhile, and after SECONDS at all.
-    Raises ProgramFailed for that, for a program that can't be started, and for one that prints more than LIMIT bytes.
+    The program and all processes that it started are killed if it reads no input for TIMEOUT seconds, if it doesn't end within TIMEOUT seconds after its
+    last input (output doesn't extend that time), or if it runs longer than SECONDS in total.
+    Raises ProgramFailed in these cases, for a program that can't be started, and for output of more than LIMIT bytes.
     """
     try:
         process = _Program(words)
@@ -196,7 +196,7 @@ def run_program(words: t.Sequence[str], timeout: float, limit: int, given: Chunk
 
 
 class _Conversation:
-    """Writing to a program and reading both of its outputs, whichever it is ready for."""
+    """Writes to a program and reads both of its outputs, each as soon as the program is ready."""
 
     def __init__(self, process: _Program, timeout: float, limit: int, given: Chunks, end: float) -> None:
         self._input, output, errors = (t.cast("t.IO[bytes]", stream) for stream in (process.stdin, process.stdout, process.stderr))
@@ -211,7 +211,7 @@ class _Conversation:
         self._extend()
 
     def _extend(self) -> None:
-        """Move the deadline. Only input that was taken does so: a program that prints a byte now and then would never end."""
+        """Move the deadline. Only accepted input does this: otherwise a program that prints a byte now and then would never end."""
         self._end = min(self._last_end, time.monotonic() + self._timeout)
 
     @property
@@ -219,7 +219,7 @@ class _Conversation:
         return max(self._end - time.monotonic(), 0.0)
 
     def finish(self) -> tuple[bytes, bytes]:
-        """What was printed until both outputs ended."""
+        """Return standard output and standard error, read to their ends."""
         with selectors.DefaultSelector() as selector:
             os.set_blocking(self._input.fileno(), False)
             selector.register(self._input, selectors.EVENT_WRITE)
@@ -231,8 +231,8 @@ class _Conversation:
                 if not ready:
                     raise ProgramFailed(self._describe_delay())
                 for key, _events in ready:
-                    goes_on = self._write() if key.fileobj is self._input else self._read(t.cast("t.IO[bytes]", key.fileobj))
-                    if not goes_on:
+                    is_open = self._write() if key.fileobj is self._input else self._read(t.cast("t.IO[bytes]", key.fileobj))
+                    if not is_open:
                         selector.unregister(key.fileobj)
         return bytes(self._output), bytes(self._errors)
 
@@ -244,7 +244,7 @@ class _Conversation:
         return f"made no progress in {self._timeout:g} seconds"
 
     def _write(self) -> bool:
-        """A program that stops reading has its reasons, and says them when it ends."""
+        """Write some input. Return False at its end, or if the program stopped reading: its status and error output then explain why."""
         self._extend()
         try:
             if not self._rest:
@@ -259,11 +259,11 @@ class _Conversation:
         return True
 
     def _read(self, stream: t.IO[bytes]) -> bool:
-        data = os.read(stream.fileno(), _PIECE)
+        data = os.read(stream.fileno(), _CHUNK_SIZE)
         kept = self._streams[stream]
         kept += data
         if kept is self._errors:
-            del kept[:-_MAX_ERRORS]
+            del kept[:-MAX_PROGRAM_ERRORS]
         elif len(kept) > self._limit:
             raise ProgramFailed(f"prints more than the {self._limit} bytes that are allowed")
         return bool(data)

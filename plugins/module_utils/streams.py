@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Streams of bytes that are read in pieces of other sizes than they arrive in. This file is below all packages, like errors.py."""
+"""Read streams of chunks in pieces of any size. All packages may import this file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
 
 
 class ChunkReader:
-    """A stream that is read in pieces of any size. `offset` is the number of bytes read."""
+    """Reads a stream of chunks in pieces of any size. `offset` is the number of bytes read so far."""
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = iter(chunks)
