@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tags in the order of the versions that they tell, and ages in words."""
+"""The order of tags by version, and the parsing of ages."""
 
 from __future__ import annotations
 

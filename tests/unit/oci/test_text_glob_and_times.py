@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times, patterns, and text of strangers."""
+"""Parsing of times and patterns, and safe printing of untrusted text."""
 
 from __future__ import annotations
 
