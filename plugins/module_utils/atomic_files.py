@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replacing files, also in folders that other users may write to: a file is the old or the new one, and nothing that others planted is opened or followed."""
+"""Replace files atomically, also in folders that other users can write to, without opening or following anything that those users put there."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .errors import InputOutputError, LongshoreError, UnsupportedFormat
 from .files import FileWriter, naming_path_in_errors, try_lock
 from .folders import Folder, give_to, open_parent
 
-_MARK = ".longshore-"
-_MAX_NAME = 255 - len(".") - len(_MARK) - 16
+_TEMPORARY_MARK = ".longshore-"
+_MAX_NAME = 255 - len(".") - len(_TEMPORARY_MARK) - 16
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _DEFAULT_MODE = 0o644
 
 
-class FilePlace:
-    """The place of one file: its folder, held open, and its name there. A link at the name is followed if root or the running user made it.
+class FileTarget:
+    """The path of a file to read or replace: its open folder and its name. `create_replacement` creates the new content as a ReplacementFile.
 
-    Nothing done here can be redirected afterwards, whatever is put in the place of the folder or of the file.
+    A link at the path is followed if root or the running user owns it. Replacing the folder or the file by a link later redirects nothing.
     """
 
     def __init__(self, path: str) -> None:
-        """Raises InputOutputError for a missing folder and for a link of another user, UnsupportedFormat for a folder without a name."""
+        """Open the folder of PATH. Raises InputOutputError for a missing folder or a link of another user, UnsupportedFormat if PATH is a folder."""
         self.path = path
         try:
             with naming_path_in_errors(path):
@@ -43,26 +43,26 @@ class FilePlace:
             self.folder.close()
             raise UnsupportedFormat(f"{path} is a folder, and can't be replaced by a file")
 
-    def __enter__(self) -> FilePlace:
+    def __enter__(self) -> FileTarget:
         return self
 
     def __exit__(self, *unused: object) -> None:
         self.folder.close()
 
     def status(self) -> os.stat_result | None:
-        """Return the status of what is there now, None if nothing is."""
+        """Return the status of the existing file, or None if there is none."""
         with naming_path_in_errors(self.path):
             return self.folder.status(self.name)
 
     def open(self) -> int:
-        """Open the file that is there for reading, and return its descriptor. Raises FileNotFoundError, InputOutputError for what is no regular file."""
+        """Open the existing file for reading, and return its descriptor. Raises FileNotFoundError, or InputOutputError if it is not a regular file."""
         return self.folder.open_file(self.name)
 
-    def planted_by(self) -> int | None:
-        """Return the user ID of another user who may have planted what is here, None if nobody can have done that.
+    def find_stranger(self) -> int | None:
+        """Return the user ID of the owner of the existing file if that is another user who may have put it here to attack us, else None.
 
-        In a folder like /tmp anybody may do it, and change the file at any later time. Members of a group that share a folder trust each other, unless the
-        folder is sticky.
+        In a folder like /tmp any user can create the file and change it later. Members of a group that share a folder trust each other,
+        unless the folder is sticky.
         """
         status, folder = self.status(), self.folder.own_status()
         if status is None or status.st_uid in (0, os.geteuid(), folder.st_uid):
@@ -71,72 +71,76 @@ class FilePlace:
         return status.st_uid if is_open else None
 
     def require_writable(self) -> None:
-        """Raises InputOutputError if this user can't replace the file: check mode says so as the run that follows would."""
+        """Raise InputOutputError if this user can't replace the file, so that check mode fails like the real run."""
         if not os.access(".", os.W_OK | os.X_OK, dir_fd=self.folder.descriptor):
             raise InputOutputError(f"{self.path} can't be written: the folder {self.folder.path} is read-only, or denied to this user")
         status, folder = self.status(), self.folder.own_status()
-        is_kept = folder.st_mode & stat.S_ISVTX and os.geteuid() not in (0, folder.st_uid)
-        if status is not None and is_kept and status.st_uid != os.geteuid():
+        is_protected = folder.st_mode & stat.S_ISVTX and os.geteuid() not in (0, folder.st_uid)
+        if status is not None and is_protected and status.st_uid != os.geteuid():
             raise InputOutputError(f"{self.path} can't be replaced: it belongs to another user (uid {status.st_uid}), and its folder is sticky")
 
     @contextlib.contextmanager
-    def new_file(self, mode: int) -> t.Iterator[NewFile]:
-        """Create the file that `publish` puts in this place."""
+    def create_replacement(self, mode: int) -> t.Iterator[ReplacementFile]:
+        """Create a temporary file whose `publish` replaces the file."""
         with naming_path_in_errors(self.path):
             folder = self.folder.listable()
-        with folder, new_file(folder, self.name, mode, self.path) as file:
+        with folder, create_replacement(folder, self.name, mode, self.path) as file:
             yield file
 
 
-class NewFile(FileWriter):
-    """A file under a temporary name in an open folder, that is published under its own name when it is whole, and deleted otherwise."""
+class ReplacementFile(FileWriter):
+    """A temporary file next to the file that it replaces. `publish` renames it and syncs the folder; without that it is deleted at the end.
+
+    Unlike TemporaryFile, which the store uses, it chooses its temporary name and detects that another user replaced it.
+    """
 
     def __init__(self, folder: Folder, name: str, mode: int, path: str) -> None:
-        """NAME is its own name; messages call it PATH."""
+        """Create the file, which will replace NAME in FOLDER. Messages use PATH."""
         self._folder = folder
         self._name = name
-        self._temporary = f".{_cut(name)}{_MARK}{random.getrandbits(64):016x}"
+        self._temporary = f".{_shorten_name(name)}{_TEMPORARY_MARK}{random.getrandbits(64):016x}"
         self._is_published = False
         with naming_path_in_errors(path):
             super().__init__(folder.create_file(self._temporary, mode), path)
 
-    def __enter__(self) -> NewFile:
+    def __enter__(self) -> ReplacementFile:
         return self
 
     @property
     def temporary_path(self) -> str:
+        """Return the path of the file before it is published, for messages."""
         return self._folder.path_of(self._temporary)
 
-    def is_there(self) -> bool:
-        """Return whether the temporary name still is this file's."""
+    def still_exists(self) -> bool:
+        """Return True if the temporary name still refers to this file."""
         with naming_path_in_errors(self.display_path):
-            return self._is_at(self._temporary)
+            return self._has_name(self._temporary)
 
-    def _is_at(self, name: str) -> bool:
+    def _has_name(self, name: str) -> bool:
         status = self._folder.status(name)
         return status is not None and os.path.samestat(status, os.fstat(self._descriptor))
 
     def keep_safe_owner(self) -> None:
-        """Give the file the user and group of the one it replaces, if no stranger can have planted that one, and if the system allows it."""
+        """Give the file the user and group of the file that it replaces, if no other user can have created that file and the system allows it."""
         replaced = self._folder.status(self._name)
         if replaced is not None and _is_safe_owner(self._folder.own_status(), replaced):
             give_to(self._descriptor, replaced)
 
     def publish(self) -> None:
-        """Make the content and the name durable, in place of the file that was there.
+        """Make the content and the name durable, and replace the old file.
 
-        Raises InputOutputError if somebody who may write to the folder exchanged the file meanwhile.
+        Raises InputOutputError if another user who can write to the folder replaced the temporary file before the rename.
         """
         with naming_path_in_errors(self.display_path):
             os.fsync(self._descriptor)
             self._folder.rename(self._temporary, self._folder, self._name)
             self._is_published = True
-            if not self._is_at(self._name):
-                raise InputOutputError(f"{self.display_path} was exchanged by another user while it was written")
+            if not self._has_name(self._name):
+                raise InputOutputError(f"{self.display_path} was replaced by another user while it was written")
             self._folder.sync()
 
     def __exit__(self, *unused: object) -> None:
-        """Delete the file if it was not published. If that fails a later run does it; the error to report is the one that came first."""
+        """Delete the file if it was not published. If that fails, a later run deletes it, so that the first error is the one reported."""
         with contextlib.suppress(OSError):
             os.close(self._descriptor)
         if not self._is_published:
@@ -145,48 +149,48 @@ class NewFile(FileWriter):
 
 
 @contextlib.contextmanager
-def new_file(folder: Folder, name: str, mode: int, path: str) -> t.Iterator[NewFile]:
-    """Create a file that will replace NAME in FOLDER; messages call it PATH.
+def create_replacement(folder: Folder, name: str, mode: int, path: str) -> t.Iterator[ReplacementFile]:
+    """Create a temporary file that will replace NAME in FOLDER. Messages use PATH.
 
-    It is locked while its writer lives: so the next writer recognises what dead ones left, and deletes it.
+    The file is locked while its writer runs, so that a later writer recognises and deletes files of killed runs.
     """
     with naming_path_in_errors(path):
         _delete_leftovers(folder, name)
     while True:
-        with NewFile(folder, name, mode, path) as file:
+        with ReplacementFile(folder, name, mode, path) as file:
             try_lock(file.fileno(), file.temporary_path)
-            # Before it was locked another writer may have taken it for a dead one's.
-            if file.is_there():
+            # Before the lock was acquired, another writer may have deleted the file as a leftover.
+            if file.still_exists():
                 file.keep_safe_owner()
                 yield file
                 return
 
 
 def _delete_leftovers(folder: Folder, name: str) -> None:
-    """Delete the regular files of dead writers of the same file: those that nobody holds locked. Opening a planted FIFO would wait for ever."""
-    for left in folder.names():
-        if left.startswith(f".{_cut(name)}{_MARK}"):
+    """Delete unlocked temporary files for NAME, which killed runs left. Only regular files are opened: opening a FIFO of another user would block."""
+    for leftover in folder.names():
+        if leftover.startswith(f".{_shorten_name(name)}{_TEMPORARY_MARK}"):
             with contextlib.suppress(OSError, LongshoreError):
-                descriptor = folder.open_file(left)
+                descriptor = folder.open_file(leftover)
                 try:
-                    if try_lock(descriptor, folder.path_of(left)):
-                        folder.unlink(left)
+                    if try_lock(descriptor, folder.path_of(leftover)):
+                        folder.unlink(leftover)
                 finally:
                     os.close(descriptor)
 
 
-def _cut(name: str) -> str:
-    """Return as much of a name as leaves room for our mark: names of files have at most 255 bytes."""
+def _shorten_name(name: str) -> str:
+    """Return NAME shortened so that the temporary name fits: file names have at most 255 bytes."""
     return os.fsdecode(os.fsencode(name)[:_MAX_NAME])
 
 
 def is_temporary_name(name: str) -> bool:
-    """Return whether a file of this name is one that was not published yet."""
-    return name.startswith(".") and _MARK in name
+    """Return True if NAME is the name of an unpublished temporary file."""
+    return name.startswith(".") and _TEMPORARY_MARK in name
 
 
 def _is_safe_owner(folder: os.stat_result, file: os.stat_result) -> bool:
-    """Return whether the file that replaces FILE may belong to the same user: that is no loss only if a stranger can't have planted FILE."""
+    """Return True if the replacement of FILE may belong to the same user, which is safe only if no other user can have created FILE."""
     own = os.geteuid()
     if not stat.S_ISREG(file.st_mode):
         return False
@@ -196,12 +200,15 @@ def _is_safe_owner(folder: os.stat_result, file: os.stat_result) -> bool:
 
 
 def is_private_folder(folder: os.stat_result) -> bool:
-    """Return whether only root and the running user may make files in this folder."""
+    """Return True if only root and the running user can create files in FOLDER."""
     return folder.st_uid in (0, os.geteuid()) and not folder.st_mode & _WRITABLE_BY_OTHERS
 
 
 def existing_mode(path: str) -> int:
-    """Return the mode for a file that is written: the permissions of the one it replaces, if no stranger can have planted that one; else readable for all."""
+    """Return the mode for a new file at PATH.
+
+    This is the mode of the file that it replaces, if no other user can have created that file; else readable for all.
+    """
     with naming_path_in_errors(path):
         try:
             folder, name = open_parent(path)
@@ -215,18 +222,18 @@ def existing_mode(path: str) -> int:
 
 
 def folder_mode(mode: int) -> int:
-    """Return the mode of a folder whose files have MODE: all who may read the files can enter it."""
+    """Return the mode of a folder whose files have MODE: everybody who can read the files can enter the folder."""
     return mode | (mode & 0o444) >> 2
 
 
 def require_folder(path: str) -> None:
-    """Raises InputOutputError if the folder of the file PATH doesn't exist, or if this user can't write there."""
-    with FilePlace(path) as place:
-        place.require_writable()
+    """Raise InputOutputError if the folder of the file PATH doesn't exist, or if this user can't write to it."""
+    with FileTarget(path) as target:
+        target.require_writable()
 
 
 def replace_file(path: str, data: bytes, mode: int) -> None:
-    """Make DATA the content of PATH, or of the file that a link there leads to: whole and durable, or as it was."""
-    with FilePlace(path) as place, place.new_file(mode) as file:
+    """Replace the content of PATH, or of the file that the link PATH leads to, with DATA, atomically and durably."""
+    with FileTarget(path) as target, target.create_replacement(mode) as file:
         file.write(data)
         file.publish()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading files within bounds, and writing them such that they are either whole and durable or not there: what promises I1, I2 and I13 rest on."""
+"""Read files within size limits, lock them, and write them atomically and durably. Promises I1, I2 and I13 depend on this module."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .errors import InputOutputError, LockTimeout, system_error
 from .folders import Folder, give_to
 
 CHUNK = 1024 * 1024
-EARLY = 4 * 1024 * 1024
+WRITEBACK_SIZE = 4 * 1024 * 1024
 READ_REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 CREATE_PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-_SYNC_FILE_RANGE_WRITE = 2  # of linux/fs.h
+_SYNC_FILE_RANGE_WRITE = 2  # from linux/fs.h
 
 
 @contextlib.contextmanager
 def naming_path_in_errors(path: str) -> t.Iterator[None]:
-    """Convert an OSError raised inside into a LongshoreError that names PATH and has the system's message."""
+    """Convert an OSError raised inside the block into a LongshoreError that names PATH and contains the system's message."""
     try:
         yield
     except OSError as error:
@@ -40,14 +40,14 @@ def naming_path_in_errors(path: str) -> t.Iterator[None]:
 def copy_owner(descriptor: int, like: str) -> None:
     """Give an open file or folder the owner and group of LIKE, if that path exists and the system allows it. The mode is kept.
 
-    It is for what this run has just made: what others may have put there is theirs already, or not theirs to get.
+    Use this only for a file or folder that this run has just created: changing the owner of anything else could give it to the wrong user.
     """
     with contextlib.suppress(OSError):
-        known, own = os.stat(like), os.fstat(descriptor)
-        if (known.st_uid, known.st_gid) != (own.st_uid, own.st_gid):
-            os.fchown(descriptor, known.st_uid, known.st_gid)
-            # A new owner costs a file its special bits.
-            os.fchmod(descriptor, stat.S_IMODE(own.st_mode))
+        wanted, current = os.stat(like), os.fstat(descriptor)
+        if (wanted.st_uid, wanted.st_gid) != (current.st_uid, current.st_gid):
+            os.fchown(descriptor, wanted.st_uid, wanted.st_gid)
+            # The kernel clears the setuid and setgid bits when the owner changes.
+            os.fchmod(descriptor, stat.S_IMODE(current.st_mode))
 
 
 def require_writable(folder: str, otherwise: str) -> None:
@@ -67,7 +67,10 @@ def sync_folder(path: str) -> None:
 
 
 def open_regular(path: str) -> int:
-    """Open PATH for reading and return the descriptor. Raises FileNotFoundError, and InputOutputError for anything but a regular file (also for links)."""
+    """Open PATH for reading and return the descriptor.
+
+    Raises FileNotFoundError, and InputOutputError for anything but a regular file (also for links).
+    """
     try:
         descriptor = os.open(path, READ_REGULAR)
     except FileNotFoundError:
@@ -81,9 +84,9 @@ def open_regular(path: str) -> int:
 
 
 def open_below(folder: Folder | None, name: str, path: str) -> int:
-    """Open a regular file in an open folder for reading, and return its descriptor. PATH is what messages call it.
+    """Open a regular file in an open folder for reading, and return its descriptor. Messages use PATH.
 
-    Raises FileNotFoundError if the file is missing, or the folder, which is None then; InputOutputError for anything but a regular file.
+    Raises FileNotFoundError if the file is missing or FOLDER is None (a missing folder), InputOutputError for anything but a regular file.
     """
     try:
         if folder is None:
@@ -101,7 +104,7 @@ def read_bounded(path: str, limit: int) -> bytes:
 
 
 def read_open_bounded(descriptor: int, path: str, limit: int) -> bytes:
-    """Read an open file, called PATH, as read_bounded does, and close it."""
+    """Return the bytes of an open file like read_bounded, and close the file. Messages use PATH."""
     with os.fdopen(descriptor, "rb") as file, naming_path_in_errors(path):
         return file.read(limit + 1)
 
@@ -112,7 +115,7 @@ def read_chunks(path: str) -> t.Iterator[memoryview]:
 
 
 def read_open_chunks(descriptor: int, path: str) -> t.Iterator[memoryview]:
-    """Yield the content of an open file, called PATH, as read_chunks does. The file is closed at the end."""
+    """Yield the content of an open file like read_chunks, and close the file at the end. Messages use PATH."""
     with os.fdopen(descriptor, "rb", buffering=0) as file, naming_path_in_errors(path):
         buffer = memoryview(bytearray(CHUNK))
         while True:
@@ -140,7 +143,7 @@ def read_descriptor(descriptor: int) -> t.Iterator[bytes]:
 
 
 def try_lock(descriptor: int, path: str, shared: bool = False) -> bool:
-    """Try to lock a file, exclusively or SHARED with other readers. Return whether it is locked now.
+    """Try to lock a file, exclusively or SHARED with other readers. Return True if it is locked now.
 
     Raises InputOutputError if the file system has no locks: concurrent runs without them would lose tags.
     """
@@ -192,9 +195,9 @@ def preallocate(descriptor: int, offset: int, size: int) -> None:
 
 @functools.cache
 def _library_call(name: str, kinds: str) -> t.Callable[..., int] | None:
-    """Return a function of Linux's C library that Python doesn't have, None if it is missing.
+    """Return a function of the C library on Linux that Python does not offer, or None if it is missing.
 
-    It takes a descriptor and then arguments of KINDS: `l` for an offset, others as in `struct`.
+    The function takes a descriptor and then arguments of KINDS: `l` for an offset, others as in `struct`.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -203,7 +206,7 @@ def _library_call(name: str, kinds: str) -> t.Callable[..., int] | None:
     types = {"l": ctypes.c_int64, "i": ctypes.c_int, "I": ctypes.c_uint}
     try:
         library = ctypes.CDLL(None, use_errno=True)
-        # Where offsets have 32 bits, the function for 64-bit ones has another name.
+        # On systems with 32-bit offsets, the function for 64-bit offsets has another name.
         function = getattr(library, f"{name}64", None) or getattr(library, name)
     except (OSError, AttributeError):
         return None
@@ -212,34 +215,35 @@ def _library_call(name: str, kinds: str) -> t.Callable[..., int] | None:
 
 
 class FileWriter:
-    """An open file that is written sequentially or at any offset. Messages call it `display_path`."""
+    """Writes to an open file, sequentially or at any offset. It does not create, rename or delete the file: TemporaryFile does. Messages use `display_path`."""
 
     def __init__(self, descriptor: int, display_path: str) -> None:
         self.display_path = display_path
         self._descriptor = descriptor
-        self._size = self._begun = 0
+        self._size = self._started = 0
 
     def give_to(self, owner: os.stat_result) -> None:
-        """Gives the file the user and the group of OWNER, as far as the system allows it."""
+        """Give the file the user and group of OWNER, as far as the system allows it."""
         with naming_path_in_errors(self.display_path):
             give_to(self._descriptor, owner)
 
     def fileno(self) -> int:
-        """For locks, and for copies that the kernel makes."""
+        """Return the descriptor, for locks and for copies inside the kernel."""
         return self._descriptor
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append DATA."""
         with naming_path_in_errors(self.display_path):
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         self._size += len(data)
-        if self._size - self._begun >= EARLY:
-            start_writeback(self._descriptor, self._begun, self._size - self._begun)
-            self._begun = self._size
+        if self._size - self._started >= WRITEBACK_SIZE:
+            start_writeback(self._descriptor, self._started, self._size - self._started)
+            self._started = self._size
 
     def write_at(self, data: bytes | bytearray | memoryview, offset: int) -> None:
-        """Writes at OFFSET; safe to call from several threads."""
+        """Write DATA at OFFSET. Several threads may call this at once."""
         with naming_path_in_errors(self.display_path):
             rest = memoryview(data)
             while rest:
@@ -248,12 +252,13 @@ class FileWriter:
 
 
 class TemporaryFile(FileWriter):
-    """A file with a temporary name. `publish` renames it when it is complete; otherwise it is deleted."""
+    """A new file with a temporary path that the caller chooses. `publish` renames it to its final path; without that it is deleted at the end."""
 
     def __init__(self, path: str, mode: int, display_path: str | None = None, folder: Folder | None = None) -> None:
         """Messages use DISPLAY_PATH if it is given, because a temporary name means nothing to a user.
 
-        With FOLDER, the open folder of PATH, the file is made and published by its name there: who exchanges a folder on the path redirects nothing.
+        With FOLDER, the open folder of PATH, the file is created and published relative to that folder, so that replacing a folder on the path
+        with a link redirects nothing.
         """
         self.path = path
         self._folder = folder
@@ -272,13 +277,13 @@ class TemporaryFile(FileWriter):
         return self
 
     def keep_owner(self, path: str) -> None:
-        """Gives the file the owner and the group of PATH, where there is one and the system allows it."""
+        """Give the file the owner and group of PATH, if PATH exists and the system allows it."""
         copy_owner(self._descriptor, path)
 
     def publish(self, target: str, folder: Folder | None = None) -> os.stat_result:
-        """Durable content under TARGET, replacing what was there; the name itself is durable once its folder is synced.
+        """Make the content durable and rename the file to TARGET, which is replaced. Return the status of the file.
 
-        A file that was made in an open folder needs FOLDER, the open one of TARGET.
+        The name is durable once the folder of TARGET is synced. A file that was created in an open folder needs FOLDER, the open folder of TARGET.
         """
         with naming_path_in_errors(target):
             os.fsync(self._descriptor)

@@ -15,21 +15,21 @@ import typing as t
 from .errors import InputOutputError, system_error
 
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# So that a FIFO is never waited for, and a terminal never becomes ours.
+# O_NONBLOCK: never wait for a FIFO. O_NOCTTY: a terminal never becomes the controlling terminal of this process.
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-# On the way to a folder the permission to search is enough; only Linux has a flag that asks for no more.
+# The folders above need only search permission; only Linux has a flag that requires no more.
 _PASS_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_MAX_LINKS = 40  # as the kernel allows on one path
+_MAX_LINKS = 40  # the limit of the kernel for one path
 MAX_DEPTH = 200
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)
 _NOT_A_FILE = (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV, errno.EISDIR)
-_MAX_DEPTH = 100  # of folders below each other: each holds a descriptor, and a hostile tree has no end
+_MAX_DEPTH = 100  # of nested folders: each level uses a descriptor, and a hostile tree could be endless
 
 
 class Folder:
-    """An open folder. Names are single entries: one that is empty, `.`, `..` or holds a slash is refused. No method follows a link.
+    """An open folder. Names are single entries: an empty name, `.`, `..` and a name with a slash raise ValueError. No method follows a link.
 
-    All methods raise OSError, as the system reports it; `path` is for messages only and may name another folder by now.
+    All methods raise OSError from the system. `path` is for messages only: another folder may have that path by now.
     """
 
     def __init__(self, descriptor: int, path: str) -> None:
@@ -50,7 +50,7 @@ class Folder:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        # Threads may share a folder, so the last one that lets go of it closes it.
+        # Threads may share a folder, so it is closed when the last reference disappears.
         with contextlib.suppress(AttributeError, OSError, TypeError):
             self.close()
 
@@ -63,22 +63,22 @@ class Folder:
         return os.fstat(self.descriptor)
 
     def status(self, name: str) -> os.stat_result | None:
-        """Return the status of an entry, of a link its own; None if there is no such entry."""
+        """Return the status of an entry (for a link, of the link itself), or None if there is no such entry."""
         try:
-            return os.stat(_entry(name), dir_fd=self.descriptor, follow_symlinks=False)
+            return os.stat(_check_name(name), dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def is_readable(self, name: str) -> bool:
         """Return True if this user may read an entry."""
-        return os.access(_entry(name), os.R_OK, dir_fd=self.descriptor)
+        return os.access(_check_name(name), os.R_OK, dir_fd=self.descriptor)
 
     def names(self) -> list[str]:
-        """Return the names of all entries, in no order."""
+        """Return the names of all entries in arbitrary order."""
         return os.listdir(self.descriptor)
 
     def file_statuses(self, depth: int = _MAX_DEPTH) -> t.Iterator[os.stat_result]:
-        """Yield the status of everything below this folder that is no folder. Folders that can't be read, or lie too deep, count as empty."""
+        """Yield the status of every entry below this folder except folders. Folders that are unreadable or nested too deeply count as empty."""
         for name in self.names():
             status = self.status(name)
             if status is not None and not stat.S_ISDIR(status.st_mode):
@@ -88,9 +88,9 @@ class Folder:
                     yield from folder.file_statuses(depth - 1)
 
     def open_folder(self, name: str, flags: int = OPEN_FOLDER) -> Folder:
-        """Open a subfolder. Raises NotADirectoryError for anything else, links to folders included."""
+        """Open a subfolder. Raises NotADirectoryError for anything else, including links to folders."""
         try:
-            return Folder(os.open(_entry(name), flags, dir_fd=self.descriptor), self.path_of(name))
+            return Folder(os.open(_check_name(name), flags, dir_fd=self.descriptor), self.path_of(name))
         except OSError as error:
             if error.errno in _NOT_A_FOLDER:
                 raise NotADirectoryError(errno.ENOTDIR, "not a folder", self.path_of(name)) from error
@@ -102,7 +102,7 @@ class Folder:
 
     @contextlib.contextmanager
     def parent_of(self, path: str) -> t.Iterator[tuple[Folder, str]]:
-        """Open the folder of an entry below this one, and yield it with the entry's name. PATH is relative; no link on it is followed."""
+        """Open the parent folder of the relative PATH, and yield it with the name of the entry. No link on the path is followed."""
         *folders, name = path.split("/")
         with contextlib.ExitStack() as stack:
             folder = self
@@ -111,17 +111,17 @@ class Folder:
             yield folder, name
 
     def make_folder(self, name: str, mode: int, owner: os.stat_result | None = None) -> Folder:
-        """Open a subfolder, after making it if it is missing.
+        """Open a subfolder, and create it if it is missing.
 
-        Only a new one gets MODE, whatever the umask, and the user and group of OWNER if the system allows it.
+        Only a new subfolder gets MODE, regardless of the umask, and the user and group of OWNER if the system allows it.
         """
         try:
-            os.mkdir(_entry(name), 0o700, dir_fd=self.descriptor)
+            os.mkdir(_check_name(name), 0o700, dir_fd=self.descriptor)
         except FileExistsError:
             return self.open_folder(name)
         folder = self.open_folder(name)
         try:
-            if self._has_just_made(folder):
+            if self._is_new(folder):
                 os.fchmod(folder.descriptor, mode)
                 give_to(folder.descriptor, owner)
         except BaseException:
@@ -129,18 +129,21 @@ class Folder:
             raise
         return folder
 
-    def _has_just_made(self, folder: Folder) -> bool:
-        """Return False if a subfolder may be another one than was just made: who may write here could have exchanged it for one of our own with content."""
+    def _is_new(self, folder: Folder) -> bool:
+        """Return False if a subfolder may not be the one that this run has just created.
+
+        A user who can write to this folder could have replaced it with another folder of ours that has content.
+        """
         own = self.own_status()
         if folder.own_status().st_uid != os.geteuid():
             return False
-        is_ours = own.st_uid in (0, os.geteuid()) and not own.st_mode & 0o022
-        return is_ours or not folder.names()
+        is_protected = own.st_uid in (0, os.geteuid()) and not own.st_mode & 0o022
+        return is_protected or not folder.names()
 
     def open_file(self, name: str, flags: int = _OPEN_FILE) -> int:
-        """Open a regular file and return its descriptor. Raises InputOutputError for anything else; a FIFO is never waited for."""
+        """Open a regular file and return its descriptor. Raises InputOutputError for anything else, without waiting for a FIFO."""
         try:
-            descriptor = os.open(_entry(name), flags | _OPEN_FILE, dir_fd=self.descriptor)
+            descriptor = os.open(_check_name(name), flags | _OPEN_FILE, dir_fd=self.descriptor)
         except OSError as error:
             if error.errno in _NOT_A_FILE:
                 raise InputOutputError(f"{self.path_of(name)}: not a regular file") from error
@@ -151,8 +154,8 @@ class Folder:
         return descriptor
 
     def create_file(self, name: str, mode: int = 0o600, flags: int = os.O_WRONLY) -> int:
-        """Create a file that is new, and return its descriptor. Raises FileExistsError if there is any entry of this name."""
-        descriptor = os.open(_entry(name), flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.descriptor)
+        """Create a new file and return its descriptor. Raises FileExistsError if an entry with this name exists."""
+        descriptor = os.open(_check_name(name), flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.descriptor)
         try:
             os.fchmod(descriptor, mode)
         except BaseException:
@@ -163,24 +166,24 @@ class Folder:
         return descriptor
 
     def rename(self, name: str, folder: Folder, new_name: str) -> None:
-        """Rename an entry to NEW_NAME in FOLDER, and replace the file that is there."""
-        os.rename(_entry(name), _entry(new_name), src_dir_fd=self.descriptor, dst_dir_fd=folder.descriptor)
+        """Rename an entry to NEW_NAME in FOLDER, and replace a file of that name."""
+        os.rename(_check_name(name), _check_name(new_name), src_dir_fd=self.descriptor, dst_dir_fd=folder.descriptor)
 
     def unlink(self, name: str) -> None:
-        """Delete an entry that is no folder, of a link the link itself. A missing one is no error."""
+        """Delete an entry that is not a folder (for a link, the link itself). A missing entry is no error."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(_entry(name), dir_fd=self.descriptor)
+            os.unlink(_check_name(name), dir_fd=self.descriptor)
 
     def remove_tree(self, name: str, owner: int | None = None, depth: int = _MAX_DEPTH) -> None:
-        """Delete an entry, and all below it if it is a folder. Links are deleted and never followed. A missing one is no error.
+        """Delete an entry, including its content if it is a folder. Links are deleted and never followed. A missing entry is no error.
 
-        With OWNER, raises PermissionError for a folder with content that belongs to another user: who may write to it could have moved it here, but
-        might not be allowed to delete what is deeper inside. Raises OSError for folders that are nested too deeply.
+        With OWNER, raises PermissionError for a folder with content that belongs to another user: somebody could have moved it here who
+        may not delete its content. Raises OSError for folders that are nested too deeply.
         """
         try:
             self.unlink(name)
             return
-        except (IsADirectoryError, PermissionError):  # POSIX names either for a folder
+        except (IsADirectoryError, PermissionError):  # POSIX allows either error for a folder
             status = self.status(name)
             if status is None or not stat.S_ISDIR(status.st_mode):
                 raise
@@ -193,16 +196,17 @@ class Folder:
             for inner in names:
                 folder.remove_tree(inner, owner, depth - 1)
         with contextlib.suppress(FileNotFoundError):
-            os.rmdir(_entry(name), dir_fd=self.descriptor)
+            os.rmdir(_check_name(name), dir_fd=self.descriptor)
 
     def sync(self) -> None:
         """Make the names in the folder durable."""
         os.fsync(self.descriptor)
 
     def walk(self, depth: int = MAX_DEPTH) -> t.Iterator[tuple[Folder, str, os.stat_result]]:
-        """Yield all entries below this folder, each with the folder that it is in and its status. Links are yielded as they are and never followed.
+        """Yield all entries below this folder, each with its folder and its status. Links are yielded and never followed.
 
-        The folder is open until the next entry is asked for. Raises InputOutputError for folders nested deeper than DEPTH: each level costs a descriptor.
+        The folder stays open until the next entry is requested. Raises InputOutputError for folders nested deeper than DEPTH, because each level
+        uses a descriptor.
         """
         for name in self.names():
             status = self.status(name)
@@ -216,16 +220,17 @@ class Folder:
                     yield from folder.walk(depth - 1)
 
 
-def _entry(name: str) -> str:
+def _check_name(name: str) -> str:
+    """Return NAME. Raises ValueError if it is not the name of a single entry."""
     if name in ("", ".", "..") or "/" in name:
         raise ValueError(f"{name!r} is not the name of an entry")
     return name
 
 
 def give_to(descriptor: int, owner: os.stat_result | None) -> None:
-    """Give an open file or folder the user and group of OWNER as far as the system allows it: only root can give files away, others can change the group.
+    """Give an open file or folder the user and group of OWNER as far as the system allows it: only root can change the user, others can change the group.
 
-    The mode stays. It is for files that this run has made: other people's files are not ours to give away.
+    The mode is kept. Use this only for files that this run has created, never for files of other users.
     """
     own = os.fstat(descriptor)
     if owner is None or (owner.st_uid, owner.st_gid) == (own.st_uid, own.st_gid):
@@ -236,13 +241,13 @@ def give_to(descriptor: int, owner: os.stat_result | None) -> None:
         with contextlib.suppress(OSError):
             os.fchown(descriptor, -1, owner.st_gid)
     with contextlib.suppress(OSError):
-        os.fchmod(descriptor, stat.S_IMODE(own.st_mode))  # a change of owner clears the special bits
+        os.fchmod(descriptor, stat.S_IMODE(own.st_mode))  # the kernel clears the setuid and setgid bits when the owner changes
 
 
 def refuse_planted_link(folder: Folder, file: os.stat_result, path: str) -> None:
-    """Raise InputOutputError for a hard link by which somebody else's private file may have been put into a folder.
+    """Raise InputOutputError for a hard link that another user may have created in a folder to make root read a private file.
 
-    Linux forbids to make such links (fs.protected_hardlinks), unless that is switched off.
+    Linux forbids such links unless fs.protected_hardlinks is switched off.
     """
     if file.st_nlink < 2 or file.st_mode & stat.S_IROTH:
         return
@@ -252,10 +257,10 @@ def refuse_planted_link(folder: Folder, file: os.stat_result, path: str) -> None
 
 
 def open_path(path: str) -> Folder:
-    """Open the folder PATH, component by component. A link on the way, or at its end, is followed only if root or the running user owns it.
+    """Open the folder PATH, component by component. A link on the path, or at its end, is followed only if root or the running user owns it.
 
-    So links that an administrator made, such as /srv, work, and links that another user planted in a shared folder are refused with InputOutputError.
-    Raises OSError if a component is missing or no folder.
+    So links of an administrator, such as /srv, work. A link of another user in a shared folder raises InputOutputError.
+    Raises OSError if a component is missing or is not a folder.
     """
     parent, name = open_parent(path)
     with parent:
@@ -265,31 +270,31 @@ def open_path(path: str) -> Folder:
 
 
 def open_parent(path: str) -> tuple[Folder, str]:
-    """Open the folder that holds the entry PATH, and return it with the entry's name. Links are followed as in `open_path`, one at PATH itself too.
+    """Open the folder that contains the entry PATH, and return it with the name of the entry. Links are followed as in `open_path`, also at PATH itself.
 
-    The entry may be missing, and others may replace it at any time: it has to be opened without following links. The folder can be searched; only
-    `listable` makes one that can be listed and synced. The name is empty if PATH is the root folder, or a link to `.` or `..`: then it is the folder itself.
-    Raises OSError if a component before the last one is missing or no folder.
+    The entry may be missing, and other users may replace it at any time, so open it without following links. The folder can be searched; call
+    `listable` for a folder that can be listed and synced. The name is empty if PATH is the root folder, or a link to `.` or `..`: then PATH is
+    the returned folder itself. Raises OSError if a component before the last one is missing or is not a folder.
     """
     folder = Folder(os.open("/", _PASS_FOLDER), "/")
-    todo = [name for name in os.path.abspath(path).split("/") if name][::-1]
+    remaining = [name for name in os.path.abspath(path).split("/") if name][::-1]
     links = 0
     try:
-        while todo:
-            name = todo.pop()
-            if not todo and name != ".." and not _is_link(folder, name):
+        while remaining:
+            name = remaining.pop()
+            if not remaining and name != ".." and not _is_link(folder, name):
                 return folder, name
             try:
-                following = _enter(folder, name)
+                next_folder = _open_next(folder, name)
             except NotADirectoryError:
                 links += 1
                 target = _read_trusted_link(folder, name, links)
-                todo += [part for part in target.split("/") if part not in ("", ".")][::-1]
+                remaining += [part for part in target.split("/") if part not in ("", ".")][::-1]
                 if not target.startswith("/"):
                     continue
-                following = Folder(os.open("/", _PASS_FOLDER), "/")
+                next_folder = Folder(os.open("/", _PASS_FOLDER), "/")
             folder.close()
-            folder = following
+            folder = next_folder
         return folder, ""
     except BaseException:
         folder.close()
@@ -301,15 +306,15 @@ def _is_link(folder: Folder, name: str) -> bool:
     return status is not None and stat.S_ISLNK(status.st_mode)
 
 
-def _enter(folder: Folder, name: str) -> Folder:
-    """Open the next folder of a path, which only the target of a link can make the parent: `abspath` leaves no `..`."""
+def _open_next(folder: Folder, name: str) -> Folder:
+    """Open the next folder of a path. NAME is `..` only in the target of a link, because `abspath` removes it from other paths."""
     if name == "..":
         return Folder(os.open("..", _PASS_FOLDER, dir_fd=folder.descriptor), os.path.dirname(folder.path))
     return folder.open_folder(name, _PASS_FOLDER)
 
 
 def _read_trusted_link(folder: Folder, name: str, links: int) -> str:
-    """Return the target of a link. Raises InputOutputError if another user owns it, NotADirectoryError if it is no link."""
+    """Return the target of a link. Raises InputOutputError if another user owns it, NotADirectoryError if it is not a link."""
     path = folder.path_of(name)
     if links > _MAX_LINKS:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
@@ -322,11 +327,11 @@ def _read_trusted_link(folder: Folder, name: str, links: int) -> str:
 
 
 def read_link(folder: Folder, name: str) -> tuple[os.stat_result, str]:
-    """Return the status of an entry and, if it is a link, its target, which is empty otherwise.
+    """Return the status of an entry, and its target if it is a link, else an empty text.
 
-    Both are of the same entry, since it could be exchanged between two calls by name.
+    Both belong to the same entry: another user could replace the entry between two calls by name.
     """
-    if not hasattr(os, "O_PATH"):  # outside Linux: narrow, but not closed
+    if not hasattr(os, "O_PATH"):  # outside Linux a short race remains
         status = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
         return status, os.readlink(name, dir_fd=folder.descriptor) if stat.S_ISLNK(status.st_mode) else ""
     descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder.descriptor)
@@ -338,9 +343,9 @@ def read_link(folder: Folder, name: str) -> tuple[os.stat_result, str]:
 
 
 def make_path(path: str, mode: int, parent_mode: int = 0o755) -> Folder:
-    """Open the folder PATH as `open_path` does, after making it with MODE, and its missing parents with PARENT_MODE. Existing folders keep their modes.
+    """Open the folder PATH like `open_path`, and create it with MODE and its missing parents with PARENT_MODE. Existing folders keep their modes.
 
-    Raises InputOutputError, also as DiskFull, that names the folder.
+    Raises InputOutputError, or DiskFull, that names the folder.
     """
     path = os.path.abspath(path)
     try:

@@ -5,7 +5,7 @@
 """Stop a module with one sentence if the host's Python is too old.
 
 Each module imports this file before the rest of Longshore: other files don't compile, or fail while they are imported, on an older Python.
-So this file must stay readable for every Python 3: no `from __future__ import annotations`, no f-strings, no imports of ours.
+So this file must run on every Python 3: no `from __future__ import annotations`, no f-strings, no imports from Longshore.
 """
 
 import json

@@ -18,7 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils import files
 from ansible_collections.longshore.images.plugins.module_utils.atomic_files import replace_file, require_folder
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError
 from ansible_collections.longshore.images.plugins.module_utils.files import (
-    EARLY,
+    WRITEBACK_SIZE,
     TemporaryFile,
     preallocate,
     start_writeback,
@@ -64,7 +64,7 @@ def test_a_folder_that_is_not_there_is_named_with_the_file(tmp_path: Path) -> No
         require_folder(str(tmp_path / "absent" / "file"))
 
 
-@pytest.mark.parametrize("sizes", [[EARLY - 1, 1, EARLY], [3 * EARLY + 5], [10] * 5], ids=str)
+@pytest.mark.parametrize("sizes", [[WRITEBACK_SIZE - 1, 1, WRITEBACK_SIZE], [3 * WRITEBACK_SIZE + 5], [10] * 5], ids=str)
 def test_a_large_file_is_on_its_way_to_the_disk_before_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int]) -> None:
     begun: list[tuple[int, int]] = []
     monkeypatch.setattr(files, "start_writeback", lambda _file, offset, size: begun.append((offset, size)))
@@ -72,7 +72,7 @@ def test_a_large_file_is_on_its_way_to_the_disk_before_it_is_whole(tmp_path: Pat
         for size in sizes:
             file.write(bytes(size))
         file.publish(str(tmp_path / "whole"))
-    assert sum(size for _offset, size in begun) == sum(sizes) * (max(sizes) >= EARLY - 1)
+    assert sum(size for _offset, size in begun) == sum(sizes) * (max(sizes) >= WRITEBACK_SIZE - 1)
     assert begun == sorted(begun)
 
 

@@ -19,45 +19,46 @@ GZIP, BZIP2, XZ, ZSTD = "gzip", "bzip2", "xz", "zstd"
 
 _MAGIC = ((b"\x1f\x8b", GZIP), (b"BZh", BZIP2), (b"\xfd7zXZ\0", XZ), (b"\x28\xb5\x2f\xfd", ZSTD))
 _SKIPPABLE = b"\x2a\x4d\x18"
-_SMALL = 64 * 1024
+_SPLIT_SIZE = 64 * 1024
 
 
 def detect_compression(beginning: bytes) -> str | None:
-    """How a file that begins so is compressed; None for one that isn't. Six bytes are enough."""
+    """Return the compression of a file from its first bytes (six are enough), or None if it is not compressed."""
     if beginning[1:4] == _SKIPPABLE and beginning[0] >> 4 == 5:
-        return ZSTD  # a frame that means nothing (RFC 8878, 3.1.2), with which the files of pzstd begin
+        return ZSTD  # a skippable frame (RFC 8878, 3.1.2): files of pzstd begin with one
     return next((kind for magic, kind in _MAGIC if beginning.startswith(magic)), None)
 
 
 class ExpansionLimit:
-    """How many bytes the compressed streams of one file may expand to together. `size` is that of the file: of what was read of it, where it isn't known.
+    """Limits the total size that the compressed streams of one file may expand to. `size` is the size of the file, or the bytes read so far if it is unknown.
 
-    A bomb of 490 bytes expands to 250 MB, and layers within a compressed archive multiply that. Files of zeros are legal, so there is a least amount.
+    A decompression bomb of 490 bytes expands to 250 MB, and layers within a compressed archive multiply that. Files of zeros are legal, so
+    MIN_EXPANDED bytes are always allowed.
     """
 
     def __init__(self, what: str, size: int = 0) -> None:
         self.size = size
         self._what = what
-        self._made = 0
+        self._expanded = 0
 
     def add(self, count: int) -> None:
-        """Raises CorruptArchive when the streams have made too much."""
-        self._made += count
+        """Add COUNT expanded bytes. Raises CorruptArchive if the total is above the limit."""
+        self._expanded += count
         allowed = min(max(MIN_EXPANDED, MAX_EXPANSION * self.size), MAX_EXPANDED)
-        if self._made > allowed:
+        if self._expanded > allowed:
             raise CorruptArchive(f"{self._what} expands to more than {allowed} bytes, and a compressed file of its size may not")
 
 
 def decompress(chunks: t.Iterable[bytes], kind: str, what: str, limit: ExpansionLimit | None = None) -> t.Iterator[bytes]:
-    """The content of a compressed stream in pieces of bounded size. Several members one after the other are one stream, zeros after them are allowed.
+    """Yield the content of a compressed stream in pieces of bounded size. A stream may have several members, with zeros after them.
 
-    LIMIT is that of the file that holds the stream; without one the stream counts as a separate file.
-    Raises CorruptArchive for a stream that is damaged or cut off, or expands beyond its limit, MissingLibrary where the host can't read it.
+    LIMIT is the limit of the file that contains the stream; without it the stream counts as a separate file.
+    Raises CorruptArchive for a stream that is damaged, truncated or expands beyond its limit, MissingLibrary if zstandard is missing.
     """
-    make, errors = _expanders(kind, what)
+    create, errors = _find_expander(kind, what)
     own = ExpansionLimit(what)
     expander: t.Any = None
-    for chunk in _small(chunks):
+    for chunk in _split_chunks(chunks):
         own.size += len(chunk)
         rest = chunk
         while rest or (expander is not None and not expander.needs_input and not expander.eof):
@@ -65,7 +66,7 @@ def decompress(chunks: t.Iterable[bytes], kind: str, what: str, limit: Expansion
                 rest = rest.lstrip(b"\0") if expander is not None else rest
                 if not rest:
                     break
-                expander = make()
+                expander = create()
             try:
                 data = expander.decompress(rest, CHUNK)
             except errors as error:
@@ -78,15 +79,15 @@ def decompress(chunks: t.Iterable[bytes], kind: str, what: str, limit: Expansion
         raise CorruptArchive(f"{what} is a {kind} file that ends too early")
 
 
-def _small(chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
-    """The rest behind each member is copied: in small pieces a file of very many members doesn't take quadratic time."""
+def _split_chunks(chunks: t.Iterable[bytes]) -> t.Iterator[bytes]:
+    """Yield the chunks in small pieces. Each member copies the bytes after it, so large chunks of many members would take quadratic time."""
     for chunk in chunks:
-        for start in range(0, len(chunk), _SMALL):
-            yield chunk[start : start + _SMALL]
+        for start in range(0, len(chunk), _SPLIT_SIZE):
+            yield chunk[start : start + _SPLIT_SIZE]
 
 
 class _GzipExpander:
-    """zlib's decompressor in the shape of those of bz2 and lzma."""
+    """The decompressor of zlib with the interface of those of bz2 and lzma."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(31)
@@ -108,7 +109,10 @@ class _GzipExpander:
 
 
 class _ZstdExpander:
-    """zstandard's decompressor of one frame. It can't be held back, but a block makes no more than 128 KiB: it is given few blocks at once."""
+    """The decompressor of zstandard for one frame, with the interface of those of bz2 and lzma.
+
+    It has no output limit, but a block expands to 128 KiB at most, so it gets only a few blocks at once.
+    """
 
     def __init__(self, inner: t.Any) -> None:
         self._inner = inner
@@ -128,37 +132,37 @@ class _ZstdExpander:
         return bytes(self._inner.unused_data) + bytes(self._waiting)
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        """DATA is empty as long as this doesn't need input."""
+        """Return the content of the next blocks. DATA must be empty unless `needs_input`."""
         waiting = self._waiting or memoryview(data)
-        size = self._blocks.pass_over(waiting)
+        size = self._blocks.skip_blocks(waiting)
         self._waiting = waiting[size:]
         return bytes(self._inner.decompress(waiting[:size]))
 
 
 class _ZstdBlocks:
-    """Where the blocks of one frame begin (RFC 8878, 3.1.1): as far as that bounds what they make, and no further. What is wrong zstandard finds itself."""
+    """Finds the block boundaries of one frame (RFC 8878, 3.1.1), only to limit the output. zstandard itself detects invalid frames."""
 
-    AT_ONCE = 8
+    MAX_BLOCKS = 8
     _MAGIC = b"\x28\xb5\x2f\xfd"
 
     def __init__(self) -> None:
         self._header = b""
-        self._wanted = 5  # the magic number, and the byte that describes the frame's header
-        self._left = 0
-        self._begun = self._ended = False
+        self._header_size = 5  # the magic number, and the byte that describes the frame's header
+        self._remaining = 0
+        self._started = self._ended = False
         self._trailer = 0
 
-    def pass_over(self, data: memoryview) -> int:
-        """How much of DATA, which follows what was passed over before, holds the beginnings of no more than AT_ONCE blocks."""
+    def skip_blocks(self, data: memoryview) -> int:
+        """Return how many bytes of DATA, the next bytes of the frame, contain the beginnings of at most MAX_BLOCKS blocks."""
         position = blocks = 0
-        while position < len(data) and blocks < self.AT_ONCE and (self._left or not self._ended):
-            if self._left:
-                size = min(self._left, len(data) - position)
-                self._left -= size
+        while position < len(data) and blocks < self.MAX_BLOCKS and (self._remaining or not self._ended):
+            if self._remaining:
+                size = min(self._remaining, len(data) - position)
+                self._remaining -= size
             else:
-                size = min(self._wanted - len(self._header), len(data) - position)
+                size = min(self._header_size - len(self._header), len(data) - position)
                 self._header += data[position : position + size]
-                if len(self._header) == self._wanted:
+                if len(self._header) == self._header_size:
                     self._read_header()
                     blocks += 1
             position += size
@@ -166,24 +170,27 @@ class _ZstdBlocks:
 
     def _read_header(self) -> None:
         header, self._header = self._header, b""
-        if self._begun:
-            word = int.from_bytes(header, "little")
-            kind, size = word >> 1 & 3, word >> 3
-            self._ended = bool(word & 1)
-            self._left = (1 if kind == 1 else size) + self._ended * self._trailer
+        if self._started:
+            fields = int.from_bytes(header, "little")
+            kind, size = fields >> 1 & 3, fields >> 3
+            self._ended = bool(fields & 1)
+            self._remaining = (1 if kind == 1 else size) + self._ended * self._trailer
         elif header[:4] == self._MAGIC:
-            word = header[4]
-            is_single, length = word >> 5 & 1, word >> 6
-            self._left = (not is_single) + (0, 1, 2, 4)[word & 3] + (1 << length if length else is_single)
-            self._trailer = word & 4
-            self._begun = True
-            self._wanted = 3
+            flags = header[4]
+            is_single, length = flags >> 5 & 1, flags >> 6
+            self._remaining = (not is_single) + (0, 1, 2, 4)[flags & 3] + (1 << length if length else is_single)
+            self._trailer = flags & 4
+            self._started = True
+            self._header_size = 3
         else:
-            self._left = 1 << 32  # a frame that makes nothing
+            self._remaining = 1 << 32  # a skippable frame, which has no content
 
 
-def _expanders(kind: str, what: str) -> tuple[t.Callable[[], t.Any], tuple[type[Exception], ...]]:
-    """What makes a decompressor of one member, in the shape that bz2 and lzma have (eof, needs_input, unused_data), and the errors it raises."""
+def _find_expander(kind: str, what: str) -> tuple[t.Callable[[], t.Any], tuple[type[Exception], ...]]:
+    """Return a function that creates a decompressor of one member, and the errors that this raises.
+
+    The decompressor has the interface of those of bz2 and lzma (eof, needs_input, unused_data).
+    """
     if kind == GZIP:
         return _GzipExpander, (zlib.error,)
     if kind == BZIP2:
@@ -192,14 +199,14 @@ def _expanders(kind: str, what: str) -> tuple[t.Callable[[], t.Any], tuple[type[
         import lzma
 
         return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY), (lzma.LZMAError,)
-    zstandard = _zstandard(what)
+    zstandard = _import_zstandard(what)
     decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
     return lambda: _ZstdExpander(decompressor.decompressobj()), (zstandard.ZstdError,)
 
 
 def compress(chunks: t.Iterable[bytes | memoryview], kind: str, what: str) -> t.Iterator[bytes]:
-    """A compressed stream of one member without name or time, so that its bytes depend on the content and the library alone."""
-    compressor: t.Any = zlib.compressobj(6, zlib.DEFLATED, 31) if kind == GZIP else _zstandard(what).ZstdCompressor(level=3).compressobj()
+    """Yield a compressed stream of one member without name or time, so that its bytes depend only on the content and the library."""
+    compressor: t.Any = zlib.compressobj(6, zlib.DEFLATED, 31) if kind == GZIP else _import_zstandard(what).ZstdCompressor(level=3).compressobj()
     for chunk in chunks:
         data = compressor.compress(chunk)
         if data:
@@ -207,7 +214,7 @@ def compress(chunks: t.Iterable[bytes | memoryview], kind: str, what: str) -> t.
     yield compressor.flush()
 
 
-def _zstandard(what: str) -> t.Any:
+def _import_zstandard(what: str) -> t.Any:
     try:
         import zstandard
     except ImportError as error:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The images of an archive as graphs, within bounds for all of them together."""
+"""Read the images of an archive as graphs, within limits for the whole archive."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if t.TYPE_CHECKING:
 class ArchiveGraphs:
     """Reads each image of an archive once, however often it is listed.
 
-    Raises UnsupportedFormat for documents beyond the bounds of an archive, and for more layers than it may have in all: each name of an image counts
-    them again, since everything that is planned or told of an image is so for each name.
+    Raises UnsupportedFormat if the documents exceed the limits of an archive, or if it has too many layers in total. Each name of an image counts
+    its layers again, because plans and results repeat an image for each name.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -32,7 +32,7 @@ class ArchiveGraphs:
         self._layers = 0
 
     def read(self, root: Descriptor, names: int = 1) -> Graph | None:
-        """Return the image at ROOT, None where its first document is absent. NAMES is how many names it has in the place that asks."""
+        """Return the image at ROOT, or None if its first document is missing. NAMES is the number of names that the caller has for it."""
         if root not in self._graphs:
             self._graphs[root] = read_graph(root, f"{self._archive.path}: {root.digest}", self._read)
         graph = self._graphs[root]
@@ -43,6 +43,6 @@ class ArchiveGraphs:
 
 
 def check_layers(count: int, path: str) -> None:
-    """Raises UnsupportedFormat when the images of an archive have too many layers."""
+    """Raise UnsupportedFormat if COUNT is more layers than the images of an archive may have."""
     if count > MAX_ARCHIVE_LAYERS:
-        raise UnsupportedFormat(f"{path} tells of more than {MAX_ARCHIVE_LAYERS} layers in all, once for each name")
+        raise UnsupportedFormat(f"{path} lists more than {MAX_ARCHIVE_LAYERS} layers in total, counted once for each name")

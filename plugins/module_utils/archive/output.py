@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write archives to a file or a folder, which is the old or the new archive at every instant."""
+"""Write archives to a file or a folder, and replace an old archive atomically."""
 
 from __future__ import annotations
 
@@ -15,9 +15,19 @@ import struct
 import sys
 import typing as t
 
-from ..atomic_files import FilePlace, folder_mode, is_temporary_name, new_file
+from ..atomic_files import FileTarget, create_replacement, folder_mode, is_temporary_name
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
-from ..files import CHUNK, EARLY, FileWriter, naming_path_in_errors, preallocate, read_descriptor, read_open_chunks, start_writeback, wait_for_lock
+from ..files import (
+    CHUNK,
+    WRITEBACK_SIZE,
+    FileWriter,
+    naming_path_in_errors,
+    preallocate,
+    read_descriptor,
+    read_open_chunks,
+    start_writeback,
+    wait_for_lock,
+)
 from ..folders import Folder, make_path, open_parent
 from ..oci.digest import hash_stream
 from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE
@@ -28,7 +38,7 @@ from .format import PAGE, ArchiveFile, Piece, count_bytes, read_pieces
 
 _UNSUPPORTED = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 _KIND_BYTES = 6  # bytes by which a compression is recognised
-_CLONE_RANGE = 0x4020940D  # FICLONERANGE of linux/fs.h
+_CLONE_RANGE = 0x4020940D  # FICLONERANGE from linux/fs.h
 
 OpenFile = t.Callable[[Descriptor], int]
 Read = t.Callable[[Descriptor], t.Iterable[t.Union[bytes, memoryview]]]
@@ -42,12 +52,12 @@ def _ignore_bytes(_count: int) -> None:
 
 
 class Output(t.Protocol):
-    """A place for one archive."""
+    """The target of one archive: a file or a folder."""
 
     path: str
 
     def difference(self) -> str | None:
-        """Return why the archive must be written, None if it already exists with exactly these bytes."""
+        """Return the reason why the archive must be written, or None if it already exists with exactly these bytes."""
 
     def write(self, open_file: OpenFile, report_bytes: ReportBytes = _ignore_bytes) -> None:
         """Write the archive, with blobs from the descriptors that OPEN_FILE opens. If this fails, the old archive is kept.
@@ -56,14 +66,14 @@ class Output(t.Protocol):
         """
 
     def final_size(self, is_written: bool) -> int | None:
-        """Bytes of the archive; None for one that is compressed and not written yet."""
+        """Return the size of the archive in bytes, or None if it is compressed and not written yet."""
 
     def checksum(self, is_written: bool, read: Read) -> str | None:
-        """The sha256 checksum of the file in hex, of what READ gives of blobs where it isn't written yet; None where that can't be known."""
+        """Return the sha256 checksum of the file in hex, or None if it is unknown. Before the file is written, READ returns the bytes of its blobs."""
 
 
 class FileOutput:
-    """A tar, compressed or not."""
+    """The tar file of an archive, compressed or not."""
 
     def __init__(self, path: str, pieces: t.Sequence[Piece], compression: str | None, mode: int) -> None:
         self.path = path
@@ -73,7 +83,7 @@ class FileOutput:
 
     @property
     def size(self) -> int:
-        """Bytes of the tar before it is compressed."""
+        """Return the size of the uncompressed tar in bytes."""
         return count_bytes(self.pieces)
 
     def final_size(self, is_written: bool) -> int | None:
@@ -81,28 +91,28 @@ class FileOutput:
             return self.size
         if not is_written:
             return None
-        with FilePlace(self.path) as place:
-            status = place.status()
+        with FileTarget(self.path) as target:
+            status = target.status()
         return status.st_size if status is not None else None
 
     def checksum(self, is_written: bool, read: Read) -> str | None:
         if is_written:
-            with FilePlace(self.path) as place, naming_path_in_errors(self.path):
-                return hash_stream(read_descriptor(place.open()))[0].hex
+            with FileTarget(self.path) as target, naming_path_in_errors(self.path):
+                return hash_stream(read_descriptor(target.open()))[0].hex
         return hash_stream(read_pieces(self.pieces, read))[0].hex if self._compression is None else None
 
     def difference(self) -> str | None:
         if self.path.endswith("/"):
             raise UnsupportedFormat(f"{self.path} is the name of a folder, and can't be that of an archive")
-        with FilePlace(self.path) as place:
-            reason = self._difference(place)
+        with FileTarget(self.path) as target:
+            reason = self._find_difference(target)
             if reason is not None:
-                place.require_writable()
+                target.require_writable()
         return reason
 
-    def _difference(self, place: FilePlace) -> str | None:
-        """Compares with what is there, by content: what a file is called, and when it was written, says nothing."""
-        status, stranger = place.status(), place.planted_by()
+    def _find_difference(self, target: FileTarget) -> str | None:
+        """Return how the existing file differs. Only the content counts, not the name or the time."""
+        status, stranger = target.status(), target.find_stranger()
         if status is None:
             return "there is no such file yet"
         if not stat.S_ISREG(status.st_mode):
@@ -112,7 +122,7 @@ class FileOutput:
         if self._compression is None and status.st_size != self.size:
             return f"the file has {status.st_size} bytes, and the archive has {self.size}"
         with naming_path_in_errors(self.path):
-            descriptor = place.open()
+            descriptor = target.open()
             kind = detect_compression(os.pread(descriptor, _KIND_BYTES, 0))
         if kind != self._compression:
             os.close(descriptor)
@@ -124,16 +134,16 @@ class FileOutput:
             return "the file is damaged"
 
     def _compare(self, chunks: t.Iterator[bytes]) -> str | None:
-        """Blobs are compared by their digests, so that the store's own aren't read."""
+        """Return how CHUNKS differ from the archive. Blobs are compared by digest, so the blobs of the store are not read."""
         source = ChunkReader(chunks)
         for piece in self.pieces:
             offset = source.offset
-            if not _is_piece(piece, source):
+            if not _matches_piece(piece, source):
                 return f"its content differs after byte {offset}"
-        return None if next(source.take(1), None) is None else "the file goes on after the archive's end"
+        return None if next(source.take(1), None) is None else "the file continues after the end of the archive"
 
     def write(self, open_file: OpenFile, report_bytes: ReportBytes = _ignore_bytes) -> None:
-        with FilePlace(self.path) as place, place.new_file(self.mode) as file:
+        with FileTarget(self.path) as target, target.create_replacement(self.mode) as file:
             if self._compression is None:
                 self._write_plain(file, open_file, report_bytes)
             else:
@@ -146,13 +156,13 @@ class FileOutput:
     def _write_plain(self, file: FileWriter, open_file: OpenFile, report_bytes: ReportBytes) -> None:
         offset = 0
         for piece in self.pieces:
-            offset += _put(piece, file, offset, open_file, report_bytes)
+            offset += _append(piece, file, offset, open_file, report_bytes)
 
 
 class FolderOutput:
-    """An image layout in a separate folder. Files that aren't the archive's are removed, but never from a folder that is no layout.
+    """An image layout in a separate folder. Files that don't belong to the archive are deleted, but never from a folder that is not a layout.
 
-    Files get the read and write bits of MODE; folders can be entered by all who may read the files.
+    Files get the read and write bits of MODE; everybody who can read the files can enter the folders.
     """
 
     def __init__(self, path: str, files: t.Sequence[ArchiveFile], mode: int, lock_timeout: float = 300) -> None:
@@ -170,7 +180,7 @@ class FolderOutput:
         return self.size
 
     def checksum(self, unused_is_written: bool, unused_read: Read) -> str | None:
-        """A folder has none."""
+        """Return None: a folder has no checksum."""
         return None
 
     def difference(self) -> str | None:
@@ -178,13 +188,16 @@ class FolderOutput:
         if folder is None:
             return "there is no such folder yet"
         with folder:
-            reason = self._difference(folder)
+            reason = self._find_difference(folder)
             if reason is not None and not os.access(".", os.W_OK | os.X_OK, dir_fd=folder.descriptor):
                 raise InputOutputError(f"{self.path} can't be written: the folder is read-only, or denied to this user")
         return reason
 
     def _open(self) -> Folder | None:
-        """Open the folder, None if it is missing. Raises UnsupportedFormat for what is no folder, InputOutputError for one that a stranger planted."""
+        """Return the open folder, or None if it is missing.
+
+        Raises UnsupportedFormat if it is not a folder, InputOutputError if another user may have created it to attack us.
+        """
         with naming_path_in_errors(self.path):
             try:
                 parent, name = open_parent(self.path)
@@ -199,15 +212,15 @@ class FolderOutput:
                     raise UnsupportedFormat(f"{self.path} is no folder, and can't be replaced by an image layout") from error
                 folder.path = self.path
                 if name:
-                    _refuse_planted(parent, folder)
+                    _refuse_folder_of_stranger(parent, folder)
                 return folder
 
-    def _difference(self, folder: Folder) -> str | None:
+    def _find_difference(self, folder: Folder) -> str | None:
         self._refuse_strangers(folder)
         for file in self._files:
-            if not self._is_there(folder, file):
+            if not self._has_file(folder, file):
                 return f"{file.name} is missing or differs"
-        stray = self._stray(folder)
+        stray = self._find_stray_files(folder)
         return f"{stray[0]} does not belong to it" if stray else None
 
     def _refuse_strangers(self, folder: Folder) -> None:
@@ -215,7 +228,7 @@ class FolderOutput:
             strangers = {name for name in folder.names() if not is_temporary_name(name)} - {BLOBS, INDEX_FILE, LAYOUT_FILE}
             if strangers:
                 raise UnsupportedFormat(f"{self.path} holds other files ({min(strangers)!r}) and is no image layout")
-            # Following a link here would read, delete and create files of the folder that it leads to.
+            # Following a link would read, delete and create files in the folder that it leads to.
             inner = {os.path.dirname(file.name) for file in self._files} - {""}
             for name in sorted({BLOBS, *inner}):
                 with contextlib.suppress(FileNotFoundError), folder.parent_of(name) as (parent, last):
@@ -223,7 +236,8 @@ class FolderOutput:
                     if status is not None and not stat.S_ISDIR(status.st_mode):
                         raise UnsupportedFormat(f"{parent.path_of(last)} is no folder, and links inside an image layout are not followed")
 
-    def _is_there(self, folder: Folder, file: ArchiveFile) -> bool:
+    def _has_file(self, folder: Folder, file: ArchiveFile) -> bool:
+        """Return True if FOLDER has FILE with the right content."""
         path = folder.path_of(file.name)
         try:
             with naming_path_in_errors(path), folder.parent_of(file.name) as (parent, name):
@@ -233,18 +247,18 @@ class FolderOutput:
                 chunks = read_open_chunks(parent.open_file(name), path)
                 if isinstance(file.content, bytes):
                     return b"".join(bytes(chunk) for chunk in chunks) == file.content
-                return _is_blob(file.content, chunks)
+                return _matches_blob(file.content, chunks)
         except InputOutputError:
             return False
 
-    def _stray(self, folder: Folder) -> list[str]:
-        """Return what doesn't belong below `blobs`, and what dead writers left: all that is no folder, links too."""
+    def _find_stray_files(self, folder: Folder) -> list[str]:
+        """Return the names of files and links that don't belong to the archive below `blobs`, and of leftovers of killed runs."""
         wanted = {file.name for file in self._files}
-        found = [name for name, _parent in self._inner_files(folder)]
+        found = [name for name, _parent in self._list_files(folder)]
         return sorted(set(found) - wanted)
 
-    def _inner_files(self, folder: Folder) -> t.Iterator[tuple[str, Folder]]:
-        """Yield the names, as the archive has them, of what is no folder, each with the folder that it is in."""
+    def _list_files(self, folder: Folder) -> t.Iterator[tuple[str, Folder]]:
+        """Yield the archive name and the folder of each blob, other entry below `blobs` that is not a folder, and temporary file."""
         with naming_path_in_errors(self.path):
             for name in folder.names():
                 if is_temporary_name(name):
@@ -255,7 +269,7 @@ class FolderOutput:
                         yield os.path.relpath(parent.path_of(name), self.path), parent
 
     def write(self, open_file: OpenFile, report_bytes: ReportBytes = _ignore_bytes) -> None:
-        """Blobs first, the index last, and what the new index doesn't need goes after it. Writers to one folder wait for each other."""
+        """Write blobs first and the index last, then delete the files that the new index doesn't need. Writers to one folder wait for each other."""
         make_path(self.path, self._folder_mode).close()
         folder = self._open()
         if folder is None:
@@ -271,16 +285,16 @@ class FolderOutput:
             try:
                 wait_for_lock(folder.descriptor, self.path, self._lock_timeout)
             except OSError as error:
-                # NFS locks only what is open for writing, which a folder never is: there one writer at a time is the user's care.
+                # NFS locks only files that are open for writing, which a folder never is. On NFS the user must run one writer at a time.
                 if error.errno != errno.EBADF:
                     raise
 
     def _write(self, folder: Folder, open_file: OpenFile, report_bytes: ReportBytes) -> None:
         for file in sorted(self._files, key=lambda file: file.name == INDEX_FILE):
-            if not self._is_there(folder, file):
+            if not self._has_file(folder, file):
                 self._write_file(folder, file, open_file, report_bytes)
         wanted = {file.name for file in self._files}
-        for stray, parent in self._inner_files(folder):
+        for stray, parent in self._list_files(folder):
             if stray not in wanted:
                 parent.unlink(os.path.basename(stray))
 
@@ -292,26 +306,29 @@ class FolderOutput:
             with naming_path_in_errors(path):
                 for part in folders:
                     parent = stack.enter_context(parent.make_folder(part, self._folder_mode))
-            private = stack.enter_context(new_file(parent, name, self._mode, path))
-            _put(file.content, private, 0, open_file, report_bytes)
-            private.publish()
+            new_file = stack.enter_context(create_replacement(parent, name, self._mode, path))
+            _append(file.content, new_file, 0, open_file, report_bytes)
+            new_file.publish()
 
 
-def _refuse_planted(parent: Folder, folder: Folder) -> None:
-    """In a folder like /tmp anybody could make a folder under a name that root is going to use, and then change what root writes there."""
+def _refuse_folder_of_stranger(parent: Folder, folder: Folder) -> None:
+    """Raise InputOutputError for a folder of another user in a folder like /tmp.
+
+    Any user could create a folder there with the name that root is going to use, and then change the files that root writes.
+    """
     above, own = parent.own_status(), folder.own_status()
     if above.st_mode & stat.S_IWOTH and own.st_uid not in (0, os.geteuid(), above.st_uid):
         folder.close()
         raise InputOutputError(f"{folder.path} belongs to another user (uid {own.st_uid}), and anybody may make folders in {parent.path}")
 
 
-def _is_piece(piece: Piece, source: ChunkReader) -> bool:
+def _matches_piece(piece: Piece, source: ChunkReader) -> bool:
     if isinstance(piece, bytes):
         return b"".join(source.take(len(piece))) == piece
-    return _is_blob(piece, source.take(piece.size))
+    return _matches_blob(piece, source.take(piece.size))
 
 
-def _is_blob(descriptor: Descriptor, chunks: t.Iterable[bytes | memoryview]) -> bool:
+def _matches_blob(descriptor: Descriptor, chunks: t.Iterable[bytes | memoryview]) -> bool:
     found, size = hash_stream(chunks, descriptor.digest.algorithm)
     return found == descriptor.digest and size == descriptor.size
 
@@ -322,8 +339,8 @@ def _read_and_report(descriptor: int, report_bytes: ReportBytes) -> t.Iterator[b
         report_bytes(len(chunk))
 
 
-def _put(content: Piece, file: FileWriter, offset: int, open_file: OpenFile, report_bytes: ReportBytes) -> int:
-    """Writes bytes, or copies a blob, to FILE, which ends at OFFSET. Returns how many bytes that were."""
+def _append(content: Piece, file: FileWriter, offset: int, open_file: OpenFile, report_bytes: ReportBytes) -> int:
+    """Append bytes or a blob to FILE, whose size is OFFSET. Return the number of bytes written."""
     if isinstance(content, bytes):
         file.write(content)
         return len(content)
@@ -337,25 +354,25 @@ def _put(content: Piece, file: FileWriter, offset: int, open_file: OpenFile, rep
 
 
 def copy_content(source: int, target: int, size: int, offset: int, report_bytes: ReportBytes = _ignore_bytes) -> None:
-    """Copies SIZE bytes from the beginning of one file to the end of another, which is at OFFSET: shared where the file system can, else inside the kernel."""
-    done = _share(source, target, size, offset)
+    """Copy the first SIZE bytes of a file to the end of another, which is at OFFSET: as reflinks if the file system supports them, else inside the kernel."""
+    done = _share_pages(source, target, size, offset)
     report_bytes(done)
-    if size - done >= EARLY:
+    if size - done >= WRITEBACK_SIZE:
         preallocate(target, offset + done, size - done)
     os.lseek(source, done, os.SEEK_SET)
     os.lseek(target, offset + done, os.SEEK_SET)
     while done < size:
-        count = _copy_some(source, target, min(size - done, EARLY))
+        count = _copy_some(source, target, min(size - done, WRITEBACK_SIZE))
         if not count:
             raise InputOutputError("a blob became shorter while it was copied")
-        if count == EARLY:
+        if count == WRITEBACK_SIZE:
             start_writeback(target, offset + done, count)
         report_bytes(count)
         done += count
 
 
-def _share(source: int, target: int, size: int, offset: int) -> int:
-    """How many bytes are shared between the two files now, as reflinks: whole pages, or none where the file system can't."""
+def _share_pages(source: int, target: int, size: int, offset: int) -> int:
+    """Share whole pages between the two files as reflinks. Return the number of shared bytes: 0 if the file system doesn't support it."""
     whole = size - size % PAGE
     if not whole or offset % PAGE:
         return 0
@@ -367,7 +384,10 @@ def _share(source: int, target: int, size: int, offset: int) -> int:
 
 
 def _copy_some(source: int, target: int, size: int) -> int:
-    """Inside the kernel where it can: within a file system, else between two. A full disk is told, anything else means that it can't for these two files."""
+    """Copy some bytes, inside the kernel if possible, and return their number.
+
+    An error such as a full disk is raised; the errors in _UNSUPPORTED mean that a method doesn't work for these two files.
+    """
     methods: list[t.Callable[[], int]] = []
     if hasattr(os, "copy_file_range"):
         methods.append(lambda: os.copy_file_range(source, target, size))

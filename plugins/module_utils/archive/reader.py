@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Archives as images: OCI layouts and docker-archives of every age, alone or as the hybrids that newer tools write."""
+"""Read the images of an archive: an OCI layout, a docker-archive of any version since 2015, or both in one file as newer tools write."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, Z
 
 @dataclasses.dataclass(frozen=True)
 class ArchivedImage:
-    """One image of an archive and its names there. `index` is the digest of the index that the image was saved from, where the archive tells.
+    """One image of an archive and its names. `index` is the digest of the index that the image was saved from, if the archive contains it.
 
-    `tags` are the bare words by which a layout calls it, that are no names.
+    `tags` are the values of `ref.name` in a layout that are tags without a repository.
     """
 
     root: Descriptor
@@ -48,7 +48,7 @@ class ArchivedImage:
 
 @dataclasses.dataclass(frozen=True)
 class _DockerImage:
-    """One entry of `manifest.json`: its config, and each layer's file with the digest that the config promises of its content."""
+    """One entry of `manifest.json`: its config, and each layer file with the diff_id that the config has for it."""
 
     config: Descriptor
     layers: tuple[tuple[str, Digest], ...]
@@ -56,21 +56,21 @@ class _DockerImage:
 
 @dataclasses.dataclass(frozen=True)
 class _Layer:
-    """A compressed layer, and the digest of what is in it."""
+    """A compressed layer, and the digest of its uncompressed content."""
 
     descriptor: Descriptor
     content: Digest
 
 
 class Archive:
-    """The images of an archive, as a place that can be read. Content is found by digest; the reader of a blob verifies it."""
+    """The images of an archive, as a place to read from. Content is found by digest; the caller must verify the blobs that it reads."""
 
     def __init__(self, container: Container) -> None:
-        """Raises CorruptArchive, UnsupportedFormat for what is no archive of images."""
+        """Read the names and documents. Raises CorruptArchive, or UnsupportedFormat if it is not an archive of images."""
         self.path = container.path
         self._container = container
         self._names: dict[Digest, str] = {}
-        self._made: dict[Digest, bytes] = {}
+        self._created: dict[Digest, bytes] = {}
         self.base_digests: frozenset[Digest] = frozenset()
         self.elsewhere: frozenset[Digest] = frozenset()
         self._budget = Budget(self.path, MAX_ARCHIVE_READS)
@@ -86,24 +86,24 @@ class Archive:
             if match is not None and (match.group(1) == "sha256") == (len(match.group(2)) == 64):
                 self._names[Digest(match.group(1), match.group(2))] = name
 
-    # As a place.
+    # The archive as a place.
 
     def has_blob(self, digest: Digest) -> bool:
-        """Whether the content is here; for the summary of an archive, whether the archive itself has it."""
-        return digest in self._names or digest in self._made or digest in self.elsewhere
+        """Return True if the archive has the blob. For the summary of an archive: if the archive itself has it."""
+        return digest in self._names or digest in self._created or digest in self.elsewhere
 
     def read_document(self, descriptor: Descriptor) -> bytes | None:
-        """The bytes of a document, hashed; None where the archive doesn't have it. Raises DigestMismatch."""
-        made = self._made.get(descriptor.digest)
-        if made is not None:
-            return made
+        """Return the verified bytes of a document, or None if the archive doesn't have it. Raises DigestMismatch."""
+        created = self._created.get(descriptor.digest)
+        if created is not None:
+            return created
         name = self._names.get(descriptor.digest)
         if name is None or self._container.size(name) > MAX_DOCUMENT:
             return None
         return descriptor.digest.check(self._container.read(name), self._container.place(name))
 
     def saved_root(self, image: ArchivedImage) -> Descriptor:
-        """The index that the image was saved from, where the archive carries it along; else what the archive lists."""
+        """Return the index that the image was saved from if the archive contains it, else the root that the archive lists."""
         if image.index is None:
             return image.root
         if image.index not in self._indexes:
@@ -113,7 +113,7 @@ class Archive:
         return self._indexes[image.index] or image.root
 
     def check_blob(self, descriptor: Descriptor) -> None:
-        """Raises DigestMismatch for a blob of which is known without reading it that it isn't what its descriptor says."""
+        """Raise DigestMismatch if the blob doesn't match its descriptor, as far as that is known without reading the blob."""
         name = self._names.get(descriptor.digest)
         if name is not None and self._container.size(name) != descriptor.size:
             raise DigestMismatch(
@@ -122,35 +122,39 @@ class Archive:
             )
 
     def describe_blob(self, digest: Digest) -> str:
-        """Where a blob is in the archive, in words for a message."""
+        """Return a text for messages that says where a blob is in the archive."""
         name = self._names.get(digest)
         return self._container.place(name) if name is not None else f"{self.path}: {digest}"
 
     def read_blob(self, descriptor: Descriptor) -> t.Iterable[bytes | memoryview]:
-        made = self._made.get(descriptor.digest)
-        return (made,) if made is not None else self._container.open(self._name_of(descriptor.digest))
+        """Return the bytes of a blob in pieces, not verified. Raises CorruptArchive or ImageNotFound if it is missing."""
+        created = self._created.get(descriptor.digest)
+        return (created,) if created is not None else self._container.open(self._name_of(descriptor.digest))
 
     def _name_of(self, digest: Digest) -> str:
-        """Raises ImageNotFound for content of a base, which another run may have removed since this one looked for it, CorruptArchive for other."""
+        """Return the name of the file of a blob.
+
+        Raises ImageNotFound if a blob of a base is missing, because another run may have deleted it since, and CorruptArchive for any other blob.
+        """
         name = self._names.get(digest)
         if name is None:
-            raise (ImageNotFound if digest in self.base_digests else CorruptArchive)(f"{self.path} doesn't hold {digest}")
+            raise (ImageNotFound if digest in self.base_digests else CorruptArchive)(f"{self.path} doesn't contain {digest}")
         return name
 
     # The images.
 
     def _read_images(self) -> list[ArchivedImage]:
-        layout = self._layout_images() if INDEX_FILE in self._container else None
-        docker = self._docker_entries() if MANIFEST_FILE in self._container else None
-        if layout is not None and (docker is None or _agree(layout, docker)):
+        layout = self._read_layout() if INDEX_FILE in self._container else None
+        docker = self._read_docker_entries() if MANIFEST_FILE in self._container else None
+        if layout is not None and (docker is None or _layout_has_all(layout, docker)):
             return layout
         if docker is not None:
-            return self._docker_images(docker)
+            return self._build_docker_images(docker)
         if REPOSITORIES_FILE in self._container:
             raise UnsupportedFormat(
                 f"{self.path} is in docker's format of before 2015 (only a file 'repositories'); save it again with a newer docker"
             )
-        raise UnsupportedFormat(f"{self.path} holds neither an OCI layout (index.json) nor a docker archive (manifest.json)")
+        raise UnsupportedFormat(f"{self.path} contains neither an OCI layout (index.json) nor a docker archive (manifest.json)")
 
     def _refuse_ambiguous_names(self) -> None:
         digests: dict[Reference, Digest] = {}
@@ -161,7 +165,7 @@ class Archive:
 
     # OCI layouts.
 
-    def _layout_images(self) -> list[ArchivedImage]:
+    def _read_layout(self) -> list[ArchivedImage]:
         self._check_layout_version()
         index = Document.parse(self._container.read(INDEX_FILE), f"{self.path}: {INDEX_FILE}")
         self.base_digests = self._read_digests(index, BASE_DIGESTS)
@@ -170,80 +174,85 @@ class Archive:
         for entry in index.children("manifests"):
             descriptor = Descriptor.read(entry)
             if not descriptor.is_document:
-                continue  # as the specification demands of entries of other types
+                continue  # the specification requires to ignore entries of other types
             listed = descriptor.annotations.get(INDEX_DIGEST)
-            saved_from = self._digest(listed, entry.what) if listed is not None else None
-            names = self._layout_names(descriptor)
+            saved_from = self._parse_digest(listed, entry.what) if listed is not None else None
+            names = self._find_layout_names(descriptor)
             root = dataclasses.replace(descriptor, annotations={}, platform=None)
             tags = [descriptor.annotations[REF_NAME]] if not names and REF_NAME in descriptor.annotations else []
-            known = images.get((root.digest, saved_from), ArchivedImage(root, ()))
+            image = images.get((root.digest, saved_from), ArchivedImage(root, ()))
             images[root.digest, saved_from] = ArchivedImage(
-                root, tuple(dict.fromkeys((*known.names, *names))), saved_from, tuple(dict.fromkeys((*known.tags, *tags)))
+                root, tuple(dict.fromkeys((*image.names, *names))), saved_from, tuple(dict.fromkeys((*image.tags, *tags)))
             )
         return list(images.values())
 
     def _check_layout_version(self) -> None:
         if LAYOUT_FILE not in self._container:
-            raise CorruptArchive(f"{self.path} has an index.json, but no file oci-layout beside it")
+            raise CorruptArchive(f"{self.path} has an index.json, but no file oci-layout next to it")
         version = Document.parse(self._container.read(LAYOUT_FILE), f"{self.path}: {LAYOUT_FILE}").required_text("imageLayoutVersion")
         if not version.startswith("1."):
             raise UnsupportedFormat(f"{self.path} is an image layout of version {sanitise(version, 40)}; only version 1 is supported")
 
     def _read_digests(self, index: Document, annotation: str) -> frozenset[Digest]:
         texts = index.text_map("annotations").get(annotation, "")
-        return frozenset(self._digest(text, index.what) for text in texts.split(",") if text)
+        return frozenset(self._parse_digest(text, index.what) for text in texts.split(",") if text)
 
-    def _digest(self, text: str, what: str) -> Digest:
+    def _parse_digest(self, text: str, what: str) -> Digest:
         try:
             return Digest.parse(text)
         except InvalidReference as error:
             raise CorruptArchive(f"{what}: {sanitise(str(error))}") from error
 
-    def _layout_names(self, descriptor: Descriptor) -> list[Reference]:
-        """containerd's name comes first; a `ref.name` is a whole name only if it could be no tag."""
+    def _find_layout_names(self, descriptor: Descriptor) -> list[Reference]:
+        """Return the name in the annotation of containerd, else `ref.name` if it is a full name and not just a tag."""
         full = descriptor.annotations.get(CONTAINERD_NAME)
         short = descriptor.annotations.get(REF_NAME, "")
         if full is None and "/" not in short and ":" not in short:
             return []
-        return [self._name(full or short)]
+        return [self._parse_name(full or short)]
 
-    def _name(self, text: str) -> Reference:
+    def _parse_name(self, text: str) -> Reference:
         try:
             return Reference.parse(text).name
         except InvalidReference as error:
-            raise CorruptArchive(f"{self.path} names an image {sanitise(text, 300)!r}, which is no reference: {sanitise(str(error))}") from error
+            raise CorruptArchive(
+                f"{self.path} names an image {sanitise(text, 300)!r}, which is not a valid reference: {sanitise(str(error))}"
+            ) from error
 
     # docker-archives.
 
-    def _docker_entries(self) -> list[tuple[Document, tuple[Reference, ...]]]:
+    def _read_docker_entries(self) -> list[tuple[Document, tuple[Reference, ...]]]:
         """Return the images that `manifest.json` lists, each with its names."""
         entries = Document.parse_list(self._container.read(MANIFEST_FILE), f"{self.path}: {MANIFEST_FILE}")
         counts = [(len(entry.texts("Layers")), len(entry.texts("RepoTags"))) for entry in entries]
         if sum(names for _layers, names in counts) > MAX_ARCHIVE_NAMES:
-            raise UnsupportedFormat(f"{self.path}: {MANIFEST_FILE} tells of more than {MAX_ARCHIVE_NAMES} names in all")
+            raise UnsupportedFormat(f"{self.path}: {MANIFEST_FILE} lists more than {MAX_ARCHIVE_NAMES} names in total")
         if sum(layers * max(1, names) for layers, names in counts) > MAX_ARCHIVE_LAYERS:
-            raise UnsupportedFormat(f"{self.path}: {MANIFEST_FILE} tells of more than {MAX_ARCHIVE_LAYERS} layers in all, once for each name")
-        return [(entry, tuple(dict.fromkeys(self._name(tag) for tag in entry.texts("RepoTags")))) for entry in entries]
+            raise UnsupportedFormat(f"{self.path}: {MANIFEST_FILE} lists more than {MAX_ARCHIVE_LAYERS} layers in total, counted once for each name")
+        return [(entry, tuple(dict.fromkeys(self._parse_name(tag) for tag in entry.texts("RepoTags")))) for entry in entries]
 
-    def _docker_images(self, entries: t.Sequence[tuple[Document, tuple[Reference, ...]]]) -> list[ArchivedImage]:
-        """The images over the configs and layers of a docker-archive as they are. All its compressed layers are read once, whichever images have them."""
-        images = [self._docker_image(entry) for entry, _names in entries]
-        layers = self._layers({name: diff_id for image in images for name, diff_id in image.layers})
+    def _build_docker_images(self, entries: t.Sequence[tuple[Document, tuple[Reference, ...]]]) -> list[ArchivedImage]:
+        """Return the images of a docker-archive with its configs and layers unchanged. Each compressed layer is read only once, even if images share it."""
+        images = [self._read_docker_entry(entry) for entry, _names in entries]
+        layers = self._read_compressed_layers({name: diff_id for image in images for name, diff_id in image.layers})
         return [ArchivedImage(self._make_manifest(image, layers), names) for image, (_entry, names) in zip(images, entries)]
 
-    def _docker_image(self, entry: Document) -> _DockerImage:
-        """The image's ID is the digest of the config's bytes, as for every engine, even if the file is called after another digest."""
-        config_name = self._existing(entry.required_text("Config"), entry.what)
+    def _read_docker_entry(self, entry: Document) -> _DockerImage:
+        """Return one entry with its config and layers.
+
+        The image ID is the digest of the bytes of the config, as in every engine, even if the name of the file contains another digest.
+        """
+        config_name = self._require_file(entry.required_text("Config"), entry.what)
         place = self._container.place(config_name)
-        config, diff_ids = self._config(config_name)
-        names = [self._existing(name, entry.what) for name in entry.texts("Layers")]
+        config, diff_ids = self._read_config(config_name)
+        names = [self._require_file(name, entry.what) for name in entry.texts("Layers")]
         if len(names) != len(diff_ids):
             raise CorruptArchive(f"{entry.what} has {len(names)} layers, but its config {place} has {len(diff_ids)}")
         self._names[config.digest] = config_name
         return _DockerImage(config, tuple(zip(names, diff_ids)))
 
-    def _config(self, name: str) -> tuple[Descriptor, tuple[Digest, ...]]:
-        """Return the descriptor of a config and its diff_ids. A thousand images may have one config, which is parsed once."""
+    def _read_config(self, name: str) -> tuple[Descriptor, tuple[Digest, ...]]:
+        """Return the descriptor of a config and its diff_ids. Many images may share one config, which is parsed only once."""
         key = self._container.identity(name)
         if key not in self._configs:
             data = self._container.read(name)
@@ -253,28 +262,31 @@ class Archive:
         return self._configs[key]
 
     def _make_manifest(self, image: _DockerImage, layers: t.Mapping[str, _Layer]) -> Descriptor:
-        """Always the same manifest for the same content. Raises CorruptArchive for a layer that has other content than the config promises."""
-        descriptors = tuple(self._layer(name, diff_id, layers) for name, diff_id in image.layers)
+        """Create a manifest, always the same for the same content, and return its descriptor.
+
+        Raises CorruptArchive if the content of a layer doesn't match its diff_id in the config.
+        """
+        descriptors = tuple(self._describe_layer(name, diff_id, layers) for name, diff_id in image.layers)
         data = Manifest(media_types.OCI_MANIFEST, image.config, descriptors).to_bytes()
         root = Descriptor(media_types.OCI_MANIFEST, Digest.of(data), len(data))
-        self._made[root.digest] = data
+        self._created[root.digest] = data
         return root
 
-    def _existing(self, name: str, what: str) -> str:
+    def _require_file(self, name: str, what: str) -> str:
         plain = "/".join(part for part in name.split("/") if part not in ("", "."))
         if plain not in self._container:
             raise CorruptArchive(f"{what} names {sanitise(name, 200)!r}, which is not in the archive")
         return plain
 
-    def _layers(self, diff_ids: t.Mapping[str, Digest]) -> dict[str, _Layer]:
-        """The compressed ones of these layer files."""
+    def _read_compressed_layers(self, diff_ids: t.Mapping[str, Digest]) -> dict[str, _Layer]:
+        """Return the compressed layers among these layer files, by name."""
         kinds = {name: detect_compression(self._container.beginning(name)) for name in diff_ids}
         for name, kind in kinds.items():
             if kind not in _LAYER_TYPES:
                 raise UnsupportedFormat(
-                    f"{self._container.place(name)} is a layer compressed with {kind}; only gzip and zstd are layers' compressions"
+                    f"{self._container.place(name)} is a layer compressed with {kind}; only gzip and zstd are supported for layers"
                 )
-        # Links are names of one file, which is expanded once for all of them.
+        # Links are other names of one file, which is decompressed only once.
         same: dict[tuple[t.Hashable, str], list[str]] = {}
         for name, kind in kinds.items():
             if kind is not None:
@@ -291,25 +303,28 @@ class Archive:
             layers.update(dict.fromkeys(names[name], layer))
         return layers
 
-    def _layer(self, name: str, diff_id: Digest, compressed: t.Mapping[str, _Layer]) -> Descriptor:
-        """A plain tar must have the digest that the config promises, and is checked when it is taken in; a compressed one was read before."""
+    def _describe_layer(self, name: str, diff_id: Digest, compressed: t.Mapping[str, _Layer]) -> Descriptor:
+        """Return the descriptor of a layer.
+
+        An uncompressed tar must have the digest DIFF_ID, and the reader of the blob verifies it. A compressed layer was read and hashed before.
+        """
         if name not in compressed:
             self._names[diff_id] = name
             return Descriptor(media_types.OCI_LAYER, diff_id, self._container.size(name))
         if compressed[name].content != diff_id:
-            raise CorruptArchive(f"{self._container.place(name)} should hold a layer {diff_id}, but holds {compressed[name].content}")
+            raise CorruptArchive(f"{self._container.place(name)} should contain the layer {diff_id}, but contains {compressed[name].content}")
         return compressed[name].descriptor
 
 
 class CompressedArchive(Archive):
-    """An archive that can only be read from front to back: several blobs are taken out of it in one reading."""
+    """A compressed archive, which must be read from its beginning. `read_in_order` reads several blobs in one pass."""
 
     def __init__(self, container: CompressedContainer) -> None:
         super().__init__(container)
         self._stream = container.stream
 
     def check_blob(self, descriptor: Descriptor) -> None:
-        """All was hashed when the archive was read first."""
+        """Raise DigestMismatch if the blob doesn't match its descriptor: all blobs were hashed in the first pass."""
         super().check_blob(descriptor)
         name = self._names.get(descriptor.digest)
         if name is not None and descriptor.digest.algorithm == "sha256" and self._container.digest(name) != descriptor.digest:
@@ -319,12 +334,12 @@ class CompressedArchive(Archive):
             )
 
     def read_in_order(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, t.Iterable[bytes]]]:
-        """The blobs WANTED in the order of the archive, each to be read before the next is asked for."""
+        """Yield the blobs WANTED in the order of the archive. Read each one before you request the next."""
         by_name: dict[str, list[Descriptor]] = {}
         for descriptor in wanted:
-            made = self._made.get(descriptor.digest)
-            if made is not None:
-                yield descriptor, (made,)
+            created = self._created.get(descriptor.digest)
+            if created is not None:
+                yield descriptor, (created,)
             else:
                 by_name.setdefault(self._name_of(descriptor.digest), []).append(descriptor)
         while by_name:
@@ -333,8 +348,8 @@ class CompressedArchive(Archive):
             by_name = {name: others for name, others in by_name.items() if others}
 
 
-def _agree(layout: t.Sequence[ArchivedImage], docker: t.Sequence[tuple[Document, tuple[Reference, ...]]]) -> bool:
-    """Whether the OCI side has all that docker's side has, by name: then its digests are the better ones, since they are the registry's.
+def _layout_has_all(layout: t.Sequence[ArchivedImage], docker: t.Sequence[tuple[Document, tuple[Reference, ...]]]) -> bool:
+    """Return True if the layout has all images of the docker-archive, by name. Then use the layout, because its digests are those of the registry.
 
     Entries with the same files are one image under several names.
     """
@@ -344,7 +359,10 @@ def _agree(layout: t.Sequence[ArchivedImage], docker: t.Sequence[tuple[Document,
 
 
 def open_archive(path: str) -> Archive:
-    """The archive at PATH: a tar, a compressed tar or a folder. Raises CorruptArchive, UnsupportedFormat, DigestMismatch, InputOutputError."""
+    """Open the archive at PATH: a tar, a compressed tar or a folder.
+
+    Raises CorruptArchive, UnsupportedFormat, DigestMismatch or InputOutputError.
+    """
     try:
         container = open_container(path)
     except NotATar as error:

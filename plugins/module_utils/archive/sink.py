@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write an archive from any source. Its layout is computed first, so that blobs can arrive in any order and concurrently."""
+"""Write an archive from any source. The offset of each blob is computed first, so that blobs can arrive in any order and concurrently."""
 
 from __future__ import annotations
 
 import contextlib
 import typing as t
 
-from ..atomic_files import FilePlace
+from ..atomic_files import FileTarget
 from ..oci.digest import Digest, Verifier
 from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
@@ -20,12 +20,13 @@ Content = t.Callable[[Descriptor], Chunks]
 
 
 class ArchiveSink:
-    """One archive as a place that images are copied to: all of them at once."""
+    """An archive as the target of a copy, which writes all images together."""
 
     def __init__(self, target: FileOutput) -> None:
         self.target = target
 
     def open_writer(self, unused_needed: t.Iterable[Digest]) -> ArchiveWriter:
+        """Return a writer for the archive."""
         return ArchiveWriter(self.target)
 
 
@@ -44,8 +45,8 @@ class ArchiveWriter:
                 self._offsets[piece.digest] = offset
                 offset += piece.size
         with contextlib.ExitStack() as stack:
-            place = stack.enter_context(FilePlace(target.path))
-            self._file = stack.enter_context(place.new_file(target.mode))
+            file = stack.enter_context(FileTarget(target.path))
+            self._file = stack.enter_context(file.create_replacement(target.mode))
             self._stack = stack.pop_all()
 
     def __enter__(self) -> ArchiveWriter:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Summaries of archives without their layers, from which another host can plan a load."""
+"""Summarise an archive: keep everything except its layers, so that another host can plan a load."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def summarise_archive(archive: Archive) -> bytes:
         root = archive.saved_root(image)
         graph = graphs.read(root, len(image.names))
         if graph is None:
-            raise CorruptArchive(f"{archive.path} is not whole: it lacks {root.digest}")
+            raise CorruptArchive(f"{archive.path} is incomplete: {root.digest} is missing")
         images.append(SavedImage(graph, root, image.names, None))
     layers = {layer.digest for image in images for node in image.graph.images for layer in node.manifest.layers}
     notes = {ELSEWHERE: {layer for layer in layers if archive.has_blob(layer)}, BASE_DIGESTS: archive.base_digests}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Strict reading of tars (POSIX.1-2017, pax; GNU long names): every header is checked, all is bounded, and nothing ends in silence."""
+"""Read tars strictly (POSIX.1-2017, pax; GNU long names): check every header, limit every size, and reject truncated tars."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RECORD = re.compile(rb"([0-9]{1,9}) ")
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One member of a tar: where its content begins, how long it is, and for links what they name. `name` is as it is written there."""
+    """One member of a tar: the offset and size of its content, and the target if it is a link. `name` is unchanged from the header."""
 
     name: str
     kind: str
@@ -42,14 +42,14 @@ class Bytes(t.Protocol):
     offset: int
 
     def read(self, size: int) -> bytes:
-        """SIZE bytes, fewer only at the end."""
+        """Return the next SIZE bytes, fewer only at the end."""
 
     def pass_over(self, size: int) -> t.Iterator[bytes]:
-        """The next SIZE bytes in pieces, fewer only at the end; a seekable sequence may leave them out."""
+        """Advance by SIZE bytes and yield them in pieces, fewer only at the end. A seekable sequence may yield nothing."""
 
 
 class FileBytes:
-    """A file that can be read anywhere: what isn't wanted is not read."""
+    """The bytes of a seekable file. Skipped bytes are never read."""
 
     def __init__(self, descriptor: int, path: str) -> None:
         self._descriptor = descriptor
@@ -76,7 +76,7 @@ class StreamBytes:
     def __init__(self, chunks: t.Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._chunk = b""
-        self._taken = 0
+        self._position = 0
         self.offset = 0
 
     def read(self, size: int) -> bytes:
@@ -84,40 +84,40 @@ class StreamBytes:
 
     def pass_over(self, size: int) -> t.Iterator[bytes]:
         while size:
-            if self._taken == len(self._chunk):
-                self._chunk, self._taken = next(self._chunks, b""), 0
+            if self._position == len(self._chunk):
+                self._chunk, self._position = next(self._chunks, b""), 0
                 if not self._chunk:
                     return
-            piece = self._chunk[self._taken : self._taken + size]
-            self._taken += len(piece)
+            piece = self._chunk[self._position : self._position + size]
+            self._position += len(piece)
             size -= len(piece)
             self.offset += len(piece)
             yield piece
 
 
 class NotATar(CorruptArchive):
-    """What doesn't begin as a tar does, and so is probably none."""
+    """The first header is invalid, so the file is probably not a tar."""
 
 
 class TarReader:
-    """Iterates over the members of a tar. Between one member and the next, `content` gives what is in it; what isn't taken is passed over.
+    """Iterates over the members of a tar. After each member, `content` yields its content; content that the caller does not read is skipped.
 
-    Raises CorruptArchive, which names the member and the offset, for a header that is damaged, sparse members, numbers that are none, a tar that ends
-    in the middle of a member, and anything but zeros after the end. A tar that ends at a member's border without its end blocks is allowed.
+    Raises CorruptArchive, which names the member and the offset, for a damaged header, a sparse member, an invalid number, a tar that ends
+    in the middle of a member, and anything but zeros after the end. A tar that ends after a complete member, without end blocks, is allowed.
     """
 
     def __init__(self, source: Bytes, what: str) -> None:
         self._source = source
         self._what = what
         self._member = "its first member"
-        self._left = 0
+        self._unread = 0
         self._padding = 0
 
     def __iter__(self) -> t.Iterator[Member]:
         count = 0
         while True:
             self._finish_member()
-            member = self._next()
+            member = self._read_member()
             if member is None:
                 return
             count += 1
@@ -126,17 +126,17 @@ class TarReader:
             yield member
 
     def content(self) -> t.Iterator[bytes]:
-        """The content of the member that was just given, in pieces."""
-        while self._left:
-            for piece in self._source.pass_over(min(self._left, CHUNK)):
-                self._left -= len(piece)
+        """Yield the content of the current member in pieces."""
+        while self._unread:
+            for piece in self._source.pass_over(min(self._unread, CHUNK)):
+                self._unread -= len(piece)
                 yield piece
                 break
             else:
                 raise self.corrupt(f"it ends in the middle of {self._member}")
 
     def end(self) -> t.Iterator[bytes]:
-        """What follows the last member, in pieces. Nothing but zeros may: anything else is seen by some readers and not by others."""
+        """Yield the bytes after the last member. Raises CorruptArchive unless all are zeros: some readers see other bytes and some ignore them."""
         while True:
             offset = self._source.offset
             data = self._source.read(CHUNK)
@@ -146,21 +146,22 @@ class TarReader:
                 raise self.corrupt("something comes after its end", offset + len(data) - len(data.lstrip(b"\0")))
             yield data
 
-    def corrupt(self, words: str, offset: int | None = None) -> CorruptArchive:
-        return CorruptArchive(f"{self._what} is not a whole tar: {words} (at byte {self._source.offset if offset is None else offset})")
+    def corrupt(self, reason: str, offset: int | None = None) -> CorruptArchive:
+        """Return the error for a damaged tar: REASON, and OFFSET or the current one."""
+        return CorruptArchive(f"{self._what} is not a whole tar: {reason} (at byte {self._source.offset if offset is None else offset})")
 
     def _finish_member(self) -> None:
-        """Passes over what is left of a member and the zeros that fill its last block."""
-        size = self._left + self._padding
+        """Skip the unread content of the current member and the zeros that fill its last block."""
+        size = self._unread + self._padding
         wanted = self._source.offset + size
         for _piece in self._source.pass_over(size):
             pass
         if self._source.offset != wanted:
             raise self.corrupt(f"it ends in the middle of {self._member}")
-        self._left = self._padding = 0
+        self._unread = self._padding = 0
 
-    def _next(self) -> Member | None:
-        """The next member, with what extended headers before it say of it."""
+    def _read_member(self) -> Member | None:
+        """Return the next member, with the values of the extended headers before it, or None at the end."""
         extended: dict[bytes, bytes] = {}
         extended_size = 0
         while True:
@@ -176,54 +177,54 @@ class TarReader:
                 raise self.corrupt(f"it ends in the middle of a header after {self._member}", offset)
             if not any(block) and not extended:
                 return None
-            if not _checksum_is_right(block):
+            if not _has_right_checksum(block):
                 if not offset:
                     raise NotATar(self.corrupt("its first header is damaged, or this is no tar", offset).message)
                 raise self.corrupt(f"the header after {self._member} is damaged, or this is no tar", offset)
-            kind, size = block[156:157], self._number(block[124:136], offset)
+            kind, size = block[156:157], self._parse_number(block[124:136], offset)
             if kind in (b"x", b"g", b"L", b"K"):
                 extended_size += size
                 if extended_size > MAX_EXTENDED:
                     raise self.corrupt(f"the extended headers of one member are longer than {MAX_EXTENDED} bytes", offset)
-                self._extend(extended, kind, self._extension(size, offset), offset)
+                self._add_extension(extended, kind, self._read_extension(size, offset), offset)
                 continue
-            return self._described(block, kind, size, extended, offset)
+            return self._build_member(block, kind, size, extended, offset)
 
-    def _described(self, block: bytes, kind: bytes, size: int, extended: t.Mapping[bytes, bytes], offset: int) -> Member:
+    def _build_member(self, block: bytes, kind: bytes, size: int, extended: t.Mapping[bytes, bytes], offset: int) -> Member:
         if b"size" in extended:
-            size = self._decimal(extended[b"size"], offset)
+            size = self._parse_decimal(extended[b"size"], offset)
         if kind == b"S" or any(key.startswith(b"GNU.sparse") for key in extended):
             raise self.corrupt("it has a sparse member, which is not supported", offset)
-        name = extended.get(b"path") or _name_of(block)
+        name = extended.get(b"path") or _read_name(block)
         self._member = repr(sanitise(name.decode("utf-8", "replace"), 200))
-        known = _KINDS.get(kind)
-        if known is None:
+        member_kind = _KINDS.get(kind)
+        if member_kind is None:
             raise self.corrupt(f"{self._member} is of the unknown kind {kind!r}", offset)
-        self._left = size if known == FILE else 0
-        self._padding = -self._left % BLOCK
+        self._unread = size if member_kind == FILE else 0
+        self._padding = -self._unread % BLOCK
         target = extended.get(b"linkpath") or block[157:257].partition(b"\0")[0]
-        # A name with a slash at its end is a folder to every reader of old tars.
-        is_folder = known == FILE and name.endswith(b"/") and not size
-        return Member(_text(name), FOLDER if is_folder else known, self._source.offset, self._left, _text(target))
+        # Every reader of old tars treats a name that ends with a slash as a folder.
+        is_folder = member_kind == FILE and name.endswith(b"/") and not size
+        return Member(_decode_name(name), FOLDER if is_folder else member_kind, self._source.offset, self._unread, _decode_name(target))
 
-    def _extension(self, size: int, offset: int) -> bytes:
+    def _read_extension(self, size: int, offset: int) -> bytes:
         data = self._source.read(size + -size % BLOCK)
         if len(data) != size + -size % BLOCK:
             raise self.corrupt("it ends in the middle of an extended header", offset)
         return data[:size]
 
-    def _extend(self, extended: dict[bytes, bytes], kind: bytes, data: bytes, offset: int) -> None:
+    def _add_extension(self, extended: dict[bytes, bytes], kind: bytes, data: bytes, offset: int) -> None:
         if kind in (b"L", b"K"):
             extended[b"path" if kind == b"L" else b"linkpath"] = data.partition(b"\0")[0]
             return
-        records = self._records(data, offset)
+        records = self._parse_records(data, offset)
         if kind == b"x":
             extended.update(records)
         elif not records.keys().isdisjoint((b"path", b"linkpath", b"size")):
             raise self.corrupt("a global header renames or resizes all members", offset)
 
-    def _records(self, data: bytes, offset: int) -> dict[bytes, bytes]:
-        """The records `LENGTH KEY=VALUE` of an extended header, each ended by a line feed."""
+    def _parse_records(self, data: bytes, offset: int) -> dict[bytes, bytes]:
+        """Return the values by key of an extended header, whose records are `LENGTH KEY=VALUE` and a line feed."""
         records: dict[bytes, bytes] = {}
         position = 0
         while position < len(data):
@@ -238,7 +239,7 @@ class TarReader:
             position = end
         return records
 
-    def _number(self, field: bytes, offset: int) -> int:
+    def _parse_number(self, field: bytes, offset: int) -> int:
         if field[0] == 0x80:
             number = int.from_bytes(field[1:], "big")
         else:
@@ -250,39 +251,40 @@ class TarReader:
             raise self.corrupt("a header has a size that can't be", offset)
         return number
 
-    def _decimal(self, text: bytes, offset: int) -> int:
+    def _parse_decimal(self, text: bytes, offset: int) -> int:
         if not re.fullmatch(rb"[0-9]{1,18}", text):
             raise self.corrupt("an extended header has a size that is no number", offset)
         return int(text)
 
 
 def checked_tar(chunks: t.Iterable[bytes], what: str) -> t.Iterator[bytes]:
-    """Passes the bytes of a tar on while it is checked. Raises CorruptArchive as TarReader does."""
-    passed: list[bytes] = []
+    """Yield the bytes of a tar unchanged while TarReader checks them. Raises CorruptArchive as TarReader does."""
+    unsent: list[bytes] = []
 
-    def noted() -> t.Iterator[bytes]:
+    def remember_chunks() -> t.Iterator[bytes]:
         for chunk in chunks:
-            passed.append(chunk)
+            unsent.append(chunk)
             yield chunk
 
-    reader = TarReader(StreamBytes(noted()), what)
+    reader = TarReader(StreamBytes(remember_chunks()), what)
     for _member in reader:
         for _piece in reader.content():
-            yield from _taken(passed)
-        yield from _taken(passed)
+            yield from _take_all(unsent)
+        yield from _take_all(unsent)
     for _zeros in reader.end():
-        yield from _taken(passed)
-    yield from passed
+        yield from _take_all(unsent)
+    yield from unsent
 
 
-def _taken(passed: list[bytes]) -> list[bytes]:
-    taken = passed[:]
-    passed.clear()
+def _take_all(chunks: list[bytes]) -> list[bytes]:
+    """Return CHUNKS, and empty the list."""
+    taken = chunks[:]
+    chunks.clear()
     return taken
 
 
-def _checksum_is_right(block: bytes) -> bool:
-    """The sum of all bytes, the checksum's own taken as spaces. Some old tars summed signed bytes."""
+def _has_right_checksum(block: bytes) -> bool:
+    """Return True if the checksum is the sum of all bytes, its own counted as spaces. Some old tars add signed bytes."""
     match = _OCTAL.fullmatch(block[148:156])
     if match is None or not match.group(1):
         return False
@@ -292,11 +294,11 @@ def _checksum_is_right(block: bytes) -> bool:
     return int(match.group(1), 8) in (unsigned, signed)
 
 
-def _name_of(block: bytes) -> bytes:
+def _read_name(block: bytes) -> bytes:
     name = block[:100].partition(b"\0")[0]
     prefix = block[345:500].partition(b"\0")[0] if block[257:263] == b"ustar\0" else b""
     return prefix + b"/" + name if prefix else name
 
 
-def _text(name: bytes) -> str:
+def _decode_name(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import typing as t
 
-from ..atomic_files import FilePlace, replace_file
+from ..atomic_files import FileTarget, replace_file
 from ..errors import ImageNotFound, InputOutputError, InvalidOption, LongshoreError, UnsupportedFormat
 from ..files import naming_path_in_errors
 from ..limits import MAX_LOCK_FILE
@@ -223,9 +223,9 @@ def read_lock_file(path: str) -> LockFile | None:
 
     Raises UnsupportedFormat for another file, InputOutputError if no lock file could be written or if another user may have planted the one that is there.
     """
-    with FilePlace(path) as place:
+    with FileTarget(path) as place:
         place.require_writable()
-        owner = place.planted_by()
+        owner = place.find_stranger()
         if owner is not None:
             # Another user could plant digests, and images would be pulled by them.
             raise InputOutputError(

@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive import ou
 from ansible_collections.longshore.images.plugins.module_utils.archive.format import ArchiveFile, Piece, build_tar
 from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileOutput, FolderOutput, copy_content
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, LockTimeout, UnsupportedFormat
-from ansible_collections.longshore.images.plugins.module_utils.files import EARLY
+from ansible_collections.longshore.images.plugins.module_utils.files import WRITEBACK_SIZE
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from tests.support.privileges import needs_root
@@ -113,7 +113,7 @@ def altered(place: int) -> bytes:
         ("zstd", lambda: gzip.compress(expected()), "^the file is compressed with gzip$"),
         ("gzip", lambda: gzip.compress(expected(), 1)[:-1], "^the file is damaged$"),
         ("gzip", lambda: gzip.compress(expected(), 1) + b"text", "^the file is damaged$"),
-        ("gzip", lambda: gzip.compress(expected() + b"\0", 1), "^the file goes on after the archive's end$"),
+        ("gzip", lambda: gzip.compress(expected() + b"\0", 1), "^the file continues after the end of the archive$"),
         ("gzip", lambda: gzip.compress(altered(5), 1), "^its content differs after byte 0$"),
         ("gzip", lambda: gzip.compress(expected()[:-1], 1), r"^its content differs after byte \d+$"),
     ],
@@ -245,7 +245,7 @@ def test_a_blob_that_became_shorter_is_an_error(tmp_path: Path, monkeypatch: pyt
 def test_the_disk_begins_while_there_is_more_to_copy_and_all_is_synced_in_the_end(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = 3 * EARLY + 5
+    size = 3 * WRITEBACK_SIZE + 5
     with (tmp_path / "blob").open("wb") as blob:
         blob.truncate(size)
     begun: list[tuple[str, int]] = []
@@ -261,7 +261,7 @@ def test_the_disk_begins_while_there_is_more_to_copy_and_all_is_synced_in_the_en
     large = ArchiveFile("large", Descriptor("x", Digest.of(b"not looked at"), size))
     wanted = FileOutput(str(folder / "archive"), build_tar([large]), None, 0o644)
     wanted.write(lambda _blob: os.open(tmp_path / "blob", os.O_RDONLY))
-    assert begun[:4] == [*[("begin", EARLY)] * 3, ("sync", wanted.size)]
+    assert begun[:4] == [*[("begin", WRITEBACK_SIZE)] * 3, ("sync", wanted.size)]
 
 
 # Failing and dying.
@@ -269,11 +269,11 @@ def test_the_disk_begins_while_there_is_more_to_copy_and_all_is_synced_in_the_en
 
 def test_a_large_blob_that_has_no_room_is_told_before_it_is_copied(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "blob").open("wb") as blob:
-        blob.truncate(EARLY)
+        blob.truncate(WRITEBACK_SIZE)
     monkeypatch.setattr(fcntl, "ioctl", no(errno.EOPNOTSUPP))
     monkeypatch.setattr(target_room, "preallocate", no(errno.ENOSPC))
     monkeypatch.setattr(os, "copy_file_range", no(errno.EIO), raising=False)
-    large = ArchiveFile("large", Descriptor("x", Digest.of(b"not looked at"), EARLY))
+    large = ArchiveFile("large", Descriptor("x", Digest.of(b"not looked at"), WRITEBACK_SIZE))
     with pytest.raises(DiskFull, match=r"archive.*No space left"):
         FileOutput(str(folder / "archive"), build_tar([large]), None, 0o644).write(lambda _blob: os.open(tmp_path / "blob", os.O_RDONLY))
     assert os.listdir(folder) == []

@@ -148,7 +148,7 @@ def test_compressed_layers_keep_their_bytes_and_so_the_digest_of_the_registry(tm
             assert b"".join(archive.read_blob(layer)) == IMAGE.content[layer.digest]
 
 
-# What else archives tell.
+# Other facts about archives.
 
 
 def test_an_index_that_travels_along_is_the_root(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_layers_of_all_images_have_a_bound_together(tmp_path: Path) -> None:
     config = encode_canonical({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [diff_id] * 1000}})
     entry = {"Config": "c.json", "RepoTags": None, "Layers": ["l"] * 1000}
     assert len(read(tmp_path, {"c.json": config, "l": layer, "manifest.json": manifest_file(*[entry] * 100)}).images) == 100
-    with pytest.raises(UnsupportedFormat, match=r"manifest\.json tells of more than 100000 layers"):
+    with pytest.raises(UnsupportedFormat, match=r"manifest\.json lists more than 100000 layers"):
         read(tmp_path, {"c.json": config, "l": layer, "manifest.json": manifest_file(*[entry] * 101)})
 
 
