@@ -84,8 +84,9 @@ class FileTarget:
         """Create a temporary file whose `publish` replaces the file."""
         with naming_path_in_errors(self.path):
             folder = self.folder.listable()
-        with folder, create_replacement(folder, self.name, mode, self.path) as file:
-            yield file
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(folder)
+            yield stack.enter_context(create_replacement(folder, self.name, mode, self.path))
 
 
 class ReplacementFile(FileWriter):

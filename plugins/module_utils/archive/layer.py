@@ -144,7 +144,9 @@ def _measure_tar(source: LayerSource) -> Layer:
 
 
 def _tar_as_it_is(path: str) -> t.Iterator[bytes]:
-    with _opened_parent(path) as (folder, name), _opened_file(folder, name, path) as (descriptor, status):
+    with contextlib.ExitStack() as stack:
+        folder, name = stack.enter_context(_opened_parent(path))
+        descriptor, status = stack.enter_context(_opened_file(folder, name, path))
         yield from _content(descriptor, status.st_size)
 
 

@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
-import struct
-import sys
 import typing as t
 
 from ..atomic_files import FileTarget, create_replacement, folder_mode, is_temporary_name
 from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ..files import (
-    CHUNK,
-    WRITEBACK_SIZE,
     FileWriter,
     naming_path_in_errors,
-    preallocate,
     read_descriptor,
     read_open_chunks,
-    start_writeback,
     wait_for_lock,
 )
 from ..folders import Folder, make_path, open_parent
@@ -34,21 +27,13 @@ from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE
 from ..oci.manifest import Descriptor
 from ..streams import ChunkReader
 from .compression import compress, decompress, detect_compression
-from .format import PAGE, ArchiveFile, Piece, count_bytes, read_pieces
+from .copying import ReportBytes, copy_content, ignore_bytes
+from .format import ArchiveFile, Piece, count_bytes, read_pieces
 
-_UNSUPPORTED = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 _KIND_BYTES = 6  # bytes by which a compression is recognised
-_CLONE_RANGE = 0x4020940D  # FICLONERANGE from linux/fs.h
 
 OpenFile = t.Callable[[Descriptor], int]
 Read = t.Callable[[Descriptor], t.Iterable[t.Union[bytes, memoryview]]]
-
-
-ReportBytes = t.Callable[[int], None]
-
-
-def _ignore_bytes(_count: int) -> None:
-    """Ignore the number of bytes written."""
 
 
 class Output(t.Protocol):
@@ -59,7 +44,7 @@ class Output(t.Protocol):
     def difference(self) -> str | None:
         """Return the reason why the archive must be written, or None if it already exists with exactly these bytes."""
 
-    def write(self, open_file: OpenFile, report_bytes: ReportBytes = _ignore_bytes) -> None:
+    def write(self, open_file: OpenFile, report_bytes: ReportBytes = ignore_bytes) -> None:
         """Write the archive, with blobs from the descriptors that OPEN_FILE opens. If this fails, the old archive is kept.
 
         Calls REPORT_BYTES with the number of bytes read after each piece.
@@ -142,7 +127,7 @@ class FileOutput:
                 return f"its content differs after byte {offset}"
         return None if next(source.take(1), None) is None else "the file continues after the end of the archive"
 
-    def write(self, open_file: OpenFile, report_bytes: ReportBytes = _ignore_bytes) -> None:
+    def write(self, open_file: OpenFile, report_bytes: ReportBytes = ignore_bytes) -> None:
         with FileTarget(self.path) as target, target.create_replacement(self.mode) as file:
             if self._compression is None:
                 self._write_plain(file, open_file, report_bytes)
@@ -268,7 +253,7 @@ class FolderOutput:
                     if not stat.S_ISDIR(status.st_mode):
                         yield os.path.relpath(parent.path_of(name), self.path), parent
 
-    def write(self, open_file: OpenFile, report_bytes: ReportBytes = _ignore_bytes) -> None:
+    def write(self, open_file: OpenFile, report_bytes: ReportBytes = ignore_bytes) -> None:
         """Write blobs first and the index last, then delete the files that the new index doesn't need. Writers to one folder wait for each other."""
         make_path(self.path, self._folder_mode).close()
         folder = self._open()
@@ -351,56 +336,3 @@ def _append(content: Piece, file: FileWriter, offset: int, open_file: OpenFile, 
     finally:
         os.close(descriptor)
     return content.size
-
-
-def copy_content(source: int, target: int, size: int, offset: int, report_bytes: ReportBytes = _ignore_bytes) -> None:
-    """Copy the first SIZE bytes of a file to the end of another, which is at OFFSET: as reflinks if the file system supports them, else inside the kernel."""
-    done = _share_pages(source, target, size, offset)
-    report_bytes(done)
-    if size - done >= WRITEBACK_SIZE:
-        preallocate(target, offset + done, size - done)
-    os.lseek(source, done, os.SEEK_SET)
-    os.lseek(target, offset + done, os.SEEK_SET)
-    while done < size:
-        count = _copy_some(source, target, min(size - done, WRITEBACK_SIZE))
-        if not count:
-            raise InputOutputError("a blob became shorter while it was copied")
-        if count == WRITEBACK_SIZE:
-            start_writeback(target, offset + done, count)
-        report_bytes(count)
-        done += count
-
-
-def _share_pages(source: int, target: int, size: int, offset: int) -> int:
-    """Share whole pages between the two files as reflinks. Return the number of shared bytes: 0 if the file system doesn't support it."""
-    whole = size - size % PAGE
-    if not whole or offset % PAGE:
-        return 0
-    try:
-        fcntl.ioctl(target, _CLONE_RANGE, struct.pack("qQQQ", source, 0, whole, offset))
-    except OSError:
-        return 0
-    return whole
-
-
-def _copy_some(source: int, target: int, size: int) -> int:
-    """Copy some bytes, inside the kernel if possible, and return their number.
-
-    An error such as a full disk is raised; the errors in _UNSUPPORTED mean that a method doesn't work for these two files.
-    """
-    methods: list[t.Callable[[], int]] = []
-    if hasattr(os, "copy_file_range"):
-        methods.append(lambda: os.copy_file_range(source, target, size))
-    if sys.platform == "linux":
-        methods.append(lambda: os.sendfile(target, source, None, size))
-    for method in methods:
-        try:
-            return method()
-        except OSError as error:
-            if error.errno not in _UNSUPPORTED:
-                raise
-    data = memoryview(os.read(source, min(size, CHUNK)))
-    rest = data
-    while rest:
-        rest = rest[os.write(target, rest) :]
-    return len(data)

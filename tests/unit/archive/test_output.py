@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from ansible_collections.longshore.images.plugins.module_utils.archive import output as target_room
+from ansible_collections.longshore.images.plugins.module_utils.archive import copying
+from ansible_collections.longshore.images.plugins.module_utils.archive.copying import copy_content
 from ansible_collections.longshore.images.plugins.module_utils.archive.format import ArchiveFile, Piece, build_tar
-from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileOutput, FolderOutput, copy_content
+from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileOutput, FolderOutput
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, LockTimeout, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.files import WRITEBACK_SIZE
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
@@ -256,7 +257,7 @@ def test_the_disk_begins_while_there_is_more_to_copy_and_all_is_synced_in_the_en
         fsync(file)
 
     monkeypatch.setattr(fcntl, "ioctl", no(errno.EOPNOTSUPP))
-    monkeypatch.setattr(target_room, "start_writeback", lambda _file, _offset, size: begun.append(("begin", size)))
+    monkeypatch.setattr(copying, "start_writeback", lambda _file, _offset, size: begun.append(("begin", size)))
     monkeypatch.setattr(os, "fsync", noted_fsync)
     large = ArchiveFile("large", Descriptor("x", Digest.of(b"not looked at"), size))
     wanted = FileOutput(str(folder / "archive"), build_tar([large]), None, 0o644)
@@ -271,7 +272,7 @@ def test_a_large_blob_that_has_no_room_is_told_before_it_is_copied(tmp_path: Pat
     with (tmp_path / "blob").open("wb") as blob:
         blob.truncate(WRITEBACK_SIZE)
     monkeypatch.setattr(fcntl, "ioctl", no(errno.EOPNOTSUPP))
-    monkeypatch.setattr(target_room, "preallocate", no(errno.ENOSPC))
+    monkeypatch.setattr(copying, "preallocate", no(errno.ENOSPC))
     monkeypatch.setattr(os, "copy_file_range", no(errno.EIO), raising=False)
     large = ArchiveFile("large", Descriptor("x", Digest.of(b"not looked at"), WRITEBACK_SIZE))
     with pytest.raises(DiskFull, match=r"archive.*No space left"):
