@@ -210,7 +210,7 @@ def test_a_source_that_changes_between_the_two_reads_is_named(tmp_path: Path) ->
     with Workers(1) as workers:
         plan = plan_append(Store(str(tmp_path / "store")), wanted, HOST, workers)
         path.write_bytes(b"other")
-        plan.apply(workers)
+        plan = plan.apply(workers)
     assert [str(error) for error in plan.errors] == [f"{path} changed while it was read"]
     assert isinstance(plan.errors[0], CorruptArchive)
 

@@ -88,10 +88,10 @@ BROKEN_OCI_ARCHIVES: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
     "another size of a manifest": (lambda: with_index_entry(size=10), MISMATCH, "but its descriptor says 10"),
     "a negative size of a manifest": (lambda: with_index_entry(size=-1), UNSUPPORTED, "negative size"),
     "no digest": (lambda: with_index_entry(digest="sha256:../../etc/passwd"), UNSUPPORTED, "is not a digest"),
-    "an absent manifest": (lambda: with_index_entry(digest=DIGEST), CORRUPT, f"lacks {DIGEST}"),
+    "an absent manifest": (lambda: with_index_entry(digest=DIGEST), CORRUPT, f"is missing {DIGEST}"),
     "an unknown type": (lambda: with_index_entry(mediaType=f"text/html{ESCAPE}"), "not_found", "without any image"),
     "annotations of the wrong kind": (lambda: with_index_entry(annotations={"a": 1}), UNSUPPORTED, "annotations holds a value"),
-    "a containerd name that is none": (lambda: with_index_entry(annotations={"io.containerd.image.name": ESCAPE}), CORRUPT, "no reference"),
+    "a containerd name that is none": (lambda: with_index_entry(annotations={"io.containerd.image.name": ESCAPE}), CORRUPT, "invalid reference"),
     "a listed name with a digest that lies": (
         lambda: with_index_entry(annotations={"io.containerd.image.name": f"app@{DIGEST}"}),
         CORRUPT,
@@ -112,7 +112,7 @@ BROKEN_OCI_ARCHIVES: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
     ),
     "a layer that is cut": (lambda: pack(changed(oci(IMAGE, APP), OCI_LAYER, lambda data: data[:-1])), MISMATCH, r"at byte \d+\) has \d+ bytes, but"),
     "a layer that is longer": (lambda: pack(changed(oci(IMAGE, APP), OCI_LAYER, lambda data: data + b"x")), MISMATCH, "bytes, but its descriptor"),
-    "an absent layer": (lambda: pack(without(oci(IMAGE, APP), OCI_LAYER)), CORRUPT, f"lacks sha256:{OCI_LAYER[-64:]}"),
+    "an absent layer": (lambda: pack(without(oci(IMAGE, APP), OCI_LAYER)), CORRUPT, f"is missing sha256:{OCI_LAYER[-64:]}"),
     "an absent config": (lambda: pack(without(oci(IMAGE, APP), blob(Digest.of(config_of(IMAGE))))), CORRUPT, "is incomplete"),
     "a manifest with another size of a layer": (
         lambda: with_manifest(layers=[{**layer.members(), "size": 3} for layer in IMAGE.layers]),

@@ -63,14 +63,14 @@ def test_no_secret_is_in_what_is_added(anonymous: Registry, tmp_path: Path) -> N
 
 def test_the_log_keeps_the_last_requests_alone() -> None:
     class Session:
-        def ask(self, method: str, url: str) -> tuple[t.Any, None]:
+        def send_checked(self, method: str, url: str) -> tuple[t.Any, None]:
             raise ConnectionError(method, url)
 
     log = request_log.RequestLog()
     session = log.watch(Session())
     for number in range(request_log.MAX_REQUESTS + 5):
         with pytest.raises(ConnectionError):
-            session.ask("GET", f"https://me:secret@r.test/v2/{number}?token=secret")
+            session.send_checked("GET", f"https://me:secret@r.test/v2/{number}?token=secret")
     rows = log.rows()
     assert len(rows) == request_log.MAX_REQUESTS
     assert rows[0]["url"] == "https://r.test/v2/5"

@@ -172,7 +172,7 @@ def refused(home: Path, entry: t.Mapping[str, t.Any], **variables: t.Any) -> str
 
 
 @pytest.mark.parametrize(
-    ("entry", "variables", "told"),
+    ("entry", "variables", "outcome"),
     [
         ({"name": "nginx", "tag_patern": "1"}, {}, "tag_patern"),
         ({"tags": ["1"]}, {}, "missing required arguments: name found in mirror_images"),

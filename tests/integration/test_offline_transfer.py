@@ -136,7 +136,7 @@ def test_an_unreachable_registry_stops_the_export_with_the_images_name(exported:
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "outcome"),
     [
         ({"bundle_path": "/nonexistent/b.tar", "bundle_iamges": ["app"]}, "bundle_iamges (bundle_images?)"),
         ({"bundle_path": "/nonexistent/b.tar"}, "There is nothing to bundle"),
@@ -222,7 +222,7 @@ def test_an_incomplete_bundle_is_refused_with_its_path_and_host(exported: Export
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "outcome"),
     [
         ({"airgap_engines": ["docker", "rkt"]}, "airgap_engines holds rkt: an engine is one of docker, podman, containerd."),
         ({"airgap_engines": "docker,rkt"}, "airgap_engines holds rkt: an engine is one of docker, podman, containerd."),

@@ -90,7 +90,7 @@ def test_hosts_are_compared_with_a_lock_file_beside_the_playbook_or_anywhere(fle
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "outcome"),
     [
         (
             {"report_lock_file": "hosts.json"},

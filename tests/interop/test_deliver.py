@@ -281,7 +281,7 @@ class TestFailures:
                 listener.bind(str(path))
                 stopped = modules.fail("image_deliver", options)
             assert stopped["error"] == "engine_error"
-            assert "nobody answers" in stopped["msg"]
+            assert "the engine doesn't listen there" in stopped["msg"]
 
     def test_a_failing_program_is_named_with_its_output(self, store: str, tmp_path: Path) -> None:
         put(store, {ONE: make_image("one", 1, HOST)})

@@ -58,10 +58,10 @@ class _LoggedSession:
         self._session = session
         self._log = log
 
-    def ask(self, method: str, url: str, *arguments: t.Any, **options: t.Any) -> t.Any:
+    def send_checked(self, method: str, url: str, *arguments: t.Any, **options: t.Any) -> t.Any:
         began = time.monotonic()
         try:
-            answer, peer = self._session.ask(method, url, *arguments, **options)
+            answer, peer = self._session.send_checked(method, url, *arguments, **options)
         except Exception as error:
             self._log.add(_Entry(method, redact_url(url), None, _milliseconds_since(began), fault=type(error).__name__))
             raise
