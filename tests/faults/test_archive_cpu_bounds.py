@@ -161,12 +161,12 @@ def docker_entries(images: int, layers: int, tags: int = 0) -> Files:
 
 
 EXPENSIVE: dict[str, tuple[t.Callable[[], Files], str]] = {
-    "one index under a thousand names": (lambda: entries_of_one_index(1000, 999, 1), "layers in all"),
+    "one index under a thousand names": (lambda: entries_of_one_index(1000, 999, 1), "layers in total"),
     "one index of many layers under many names": (lambda: entries_of_one_index(100, 30, 30), "loaded"),
     "a thousand images with one large config": (lambda: large_config(1000), "loaded"),
     "a thousand images of a thousand layers": (lambda: docker_entries(1000, 1000), "unsupported_format"),
-    "more layers than there may be": (lambda: docker_entries(900, 120), "layers in all"),
-    "more names than there may be": (lambda: docker_entries(20, 1, 600), "names in all"),
+    "more layers than there may be": (lambda: docker_entries(900, 120), "layers in total"),
+    "more names than there may be": (lambda: docker_entries(20, 1, 600), "names in total"),
 }
 
 

@@ -91,7 +91,7 @@ BROKEN_OCI_ARCHIVES: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
     "an absent manifest": (lambda: with_index_entry(digest=DIGEST), CORRUPT, f"is missing {DIGEST}"),
     "an unknown type": (lambda: with_index_entry(mediaType=f"text/html{ESCAPE}"), "not_found", "without any image"),
     "annotations of the wrong kind": (lambda: with_index_entry(annotations={"a": 1}), UNSUPPORTED, "annotations holds a value"),
-    "a containerd name that is none": (lambda: with_index_entry(annotations={"io.containerd.image.name": ESCAPE}), CORRUPT, "invalid reference"),
+    "a containerd name that is none": (lambda: with_index_entry(annotations={"io.containerd.image.name": ESCAPE}), CORRUPT, "not a valid reference"),
     "a listed name with a digest that lies": (
         lambda: with_index_entry(annotations={"io.containerd.image.name": f"app@{DIGEST}"}),
         CORRUPT,
