@@ -96,6 +96,8 @@ def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
             if status != HANG_UP:
                 self.send_response_only(status)
                 self.send_header("Content-Length", "0")
+                # Without this header a client may send its next request over the connection that is about to end.
+                self.send_header("Connection", "close")
                 self.end_headers()
 
         def _answer(self, answer: http.client.HTTPResponse, data: bytes) -> None:
