@@ -115,10 +115,10 @@ class Folder(t.Protocol):
 
 
 class LocalFolder:
-    """A folder on this machine, for a module that runs as the same user."""
+    """A folder on this machine, for a module that runs as the same user, in the folder that Ansible removes when it ends."""
 
     def __init__(self) -> None:
-        self.path = tempfile.mkdtemp(prefix="longshore-")
+        self.path = tempfile.mkdtemp(prefix="longshore-", dir=LOCAL_TMP)
 
     def read(self) -> str:
         with contextlib.suppress(OSError), open(os.path.join(self.path, FILE), "rb") as file:
