@@ -27,7 +27,7 @@ class LookupFailed(Exception):
 
 def look_up(folder: Path, *names: str, **options: t.Any) -> list[str]:
     """Run the lookup in a play with `-vvv`, and return its result and the output. Raises LookupFailed."""
-    outcome = folder / "told"
+    outcome = folder / "digests"
     # The variables are in a separate file, since Ansible prints the lines of a playbook that contain an error.
     (folder / "variables.json").write_text(json.dumps({"names": names, "options": options}))
     expression = "{{ query('longshore.images.digest', *names, **options) | to_json }}"

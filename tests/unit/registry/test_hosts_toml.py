@@ -17,7 +17,6 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_config
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import HostRegistryConfig
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import HostRoutes, Route
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings
@@ -25,26 +24,13 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.http.cli
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
+from tests.support.host_files import conf, use_own_folders, write_file
 from tests.support.registry import make_authority
 
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_config, "CONTAINERS", str(tmp_path / "containers"))
-    monkeypatch.setattr(host_config, "CONTAINERD", str(tmp_path / "certs.d"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("XDG_CONFIG_HOME", "CONTAINERS_REGISTRIES_CONF"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def write_file(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
-
-
-def conf(tmp_path: Path, text: str) -> Path:
-    return write_file(tmp_path / "containers/registries.conf", text)
+    use_own_folders(tmp_path, monkeypatch)
 
 
 def hosts(tmp_path: Path, text: str, registry: str = "r.io") -> Path:
