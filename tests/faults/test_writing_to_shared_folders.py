@@ -325,26 +325,22 @@ def test_a_layout_is_written_inside_its_folder_or_refused(shared: Path, outside:
     assert layout.difference() is None
 
 
-def test_nothing_is_written_outside_when_folders_of_a_layout_are_replaced_by_links(open_path: Path, outside: Path) -> None:
+@pytest.mark.parametrize("entry", ["", "blobs", "blobs/sha256"])
+def test_nothing_is_written_outside_when_a_folder_of_a_layout_is_replaced_by_a_link(open_path: Path, outside: Path, entry: str) -> None:
     shared = make_foreign(open_path / "shared")
     layout = FolderOutput(str(shared / "layout"), FILES, 0o644, lock_timeout=5)
     layout.write(open_blob)
     for path in (shared / "layout", shared / "layout" / "blobs", shared / "layout" / "blobs" / "sha256"):
         give(path)
-    for folder, target in ((shared / "layout", outside), (shared / "layout" / "blobs", outside), (shared / "layout" / "blobs" / "sha256", outside)):
-        evil = give(_link(folder.parent / "evil", target))
-        before = fingerprint(outside)
-        with exchanging(folder, evil):
-            for _attempt in attempts():
-                with contextlib.suppress(LongshoreError):
-                    layout.difference()
-                    layout.write(open_blob)
-        assert fingerprint(outside) == before
-        for left in (folder, evil):
-            if left.is_symlink():
-                left.unlink()
-        if evil.exists():
-            evil.rename(folder)
+    folder = shared / "layout" / entry
+    evil = give(_link(folder.parent / "evil", outside))
+    before = fingerprint(outside)
+    with exchanging(folder, evil):
+        for _attempt in attempts():
+            with contextlib.suppress(LongshoreError):
+                layout.difference()
+                layout.write(open_blob)
+    assert fingerprint(outside) == before
 
 
 def test_a_layout_with_folders_nested_too_deep_is_one_clear_error(tmp_path: Path) -> None:
@@ -435,7 +431,7 @@ def test_mode_and_owner_are_never_set_through_a_replaced_file(store: str, open_p
     with exchanging(shared / "target", shared / "evil"):
         for mode in ("0640", "0644", "0640", "0644"):
             results = modules.attempt(name, {**options, "mode": mode, "owner": str(OTHER_USER)})
-            assert not results.get("failed") or results["error"] == "io_error", results
+            assert not results.get("failed") or results["error"] in ("io_error", "unsupported_format"), results
     assert fingerprint(outside) == before
 
 

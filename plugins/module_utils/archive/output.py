@@ -281,7 +281,8 @@ class FolderOutput:
         wanted = {file.name for file in self._files}
         for stray, parent in self._list_files(folder):
             if stray not in wanted:
-                parent.unlink(os.path.basename(stray))
+                with naming_path_in_errors(parent.path):  # another user can replace the file by a folder
+                    parent.unlink(os.path.basename(stray))
 
     def _write_file(self, folder: Folder, file: ArchiveFile, open_file: OpenFile, report_bytes: ReportBytes) -> None:
         path = folder.path_of(file.name)
