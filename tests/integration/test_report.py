@@ -111,5 +111,5 @@ def test_invalid_values_are_refused_and_nothing_is_written(fleet: Fleet, variabl
     output = " ".join((result.stdout + result.stderr).split())
     assert re.search(outcome, output)
     assert "caused by" not in output
-    assert ("Read the images of the store" in output) == ("absent/page.html" in variables.values())
+    assert ("Read the images of the host" in output) == ("absent/page.html" in variables.values())
     assert not fleet.path.exists()

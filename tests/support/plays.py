@@ -165,7 +165,7 @@ def run_playbook(playbook: str, home: Path, *words: str, **environment: str) -> 
     result = subprocess.run(
         ["ansible-playbook", playbook, *words],
         cwd=home,
-        env=modules.environment(HOME=str(home), LC_ALL="C.UTF-8", ANSIBLE_NOCOLOR="1", **environment),
+        env=modules.environment(HOME=str(home), LC_ALL="C.UTF-8", ANSIBLE_NOCOLOR="1", ANSIBLE_DISPLAY_SKIPPED_HOSTS="1", **environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
