@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Open folders stay the folders they were, whatever is put in their place, and nothing leads out of them."""
+"""An open folder stays the same folder when another one replaces its path, and no name leads out of it."""
 
 from __future__ import annotations
 

@@ -20,23 +20,23 @@ from ..limits import MAX_DOCUMENT
 from ..oci.digest import Digest, hash_stream
 from ..oci.layout import BLOBS
 from .compression import detect_compression
-from .tar_container import BEGINNING, CompressedContainer, TarContainer, document_too_long, printable_name
+from .tar_container import FIRST_BYTES, CompressedContainer, TarContainer, document_too_long, printable_name
 
 Chunks = t.Iterator[t.Union[bytes, memoryview]]
 
 
 class Container(t.Protocol):
-    """Files by their names. Asking for a name that isn't there is a KeyError: callers look before."""
+    """Files by name. Methods raise KeyError for a missing name, so callers check with `in` first."""
 
     path: str
 
     def __contains__(self, name: object) -> bool: ...
 
     def names(self) -> t.Iterable[str]:
-        """Names of blobs, and perhaps of other files."""
+        """Return the names of all blobs. Other files may be among them."""
 
-    def place(self, name: str) -> str:
-        """Where a file is, in words for a message."""
+    def locate(self, name: str) -> str:
+        """Return the location of a file for a message."""
 
     def size(self, name: str) -> int: ...
 
@@ -44,27 +44,28 @@ class Container(t.Protocol):
         """Return a value that is equal for all names of one file."""
 
     def disk_size(self, names: t.Iterable[str]) -> int:
-        """Return how many bytes of the disk these files take at most: of a compressed container, all of its bytes."""
+        """Return the disk space in bytes that these files take: for a compressed archive, the size of the whole archive."""
 
     def read(self, name: str) -> bytes:
-        """A document. Raises UnsupportedFormat for one that is longer than documents may be."""
+        """Return a document. Raises UnsupportedFormat for a file that is larger than MAX_DOCUMENT."""
 
-    def beginning(self, name: str) -> bytes:
-        """The first bytes of a file, by which its kind is known."""
+    def first_bytes(self, name: str) -> bytes:
+        """Return the first bytes of a file, enough to detect its format."""
 
     def open(self, name: str) -> Chunks: ...
 
     def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, Chunks]]:
-        """The content of several files in the order that suits the container, each to be read before the next is asked for."""
+        """Yield several files with their content, in the container's order. Read each content before you ask for the next file."""
 
     def digest(self, name: str) -> Digest:
-        """The sha256 digest of a file's content."""
+        """Return the sha256 digest of a file's content."""
 
 
 def open_container(path: str) -> Container:
-    """Open the container at PATH, of any kind. A link is followed if root or the running user made it, and a pipe is not waited for.
+    """Open the archive at PATH, of any format. Follows links that root or the running user made, and doesn't wait for a FIFO.
 
-    It stays open, so that all reading is of the same file or folder. Raises CorruptArchive for one that can't be read to its end, InputOutputError.
+    The file or folder stays open, so that replacing it during a run changes nothing. Raises CorruptArchive for a damaged archive, UnsupportedFormat,
+    InputOutputError.
     """
     with naming_path_in_errors(path):
         parent, name = open_parent(path)
@@ -75,7 +76,7 @@ def open_container(path: str) -> Container:
             if stat.S_ISDIR(status.st_mode):
                 return FolderContainer(path, parent.open_folder(name) if name else parent.listable())
             if not stat.S_ISREG(status.st_mode):
-                raise UnsupportedFormat(f"{path} is neither a file nor a folder, and can't be an archive")
+                raise UnsupportedFormat(f"{path} is not a file or a folder, so it can't be an archive")
             descriptor = parent.open_file(name)
             container: Container | None = None
             try:
@@ -89,10 +90,10 @@ def open_container(path: str) -> Container:
 
 
 class FolderContainer:
-    """A folder with the files of an image layout. No link in it is followed, so that no content of another folder is read or hashed."""
+    """An image layout in a folder. Links in it are never followed: they could make us read or hash files of other folders."""
 
     def __init__(self, path: str, folder: Folder) -> None:
-        """Take over FOLDER, which is open as long as there is a container."""
+        """Take over FOLDER: it is closed with the container."""
         self.path = path
         folder.path = path
         self._folder = folder
@@ -109,7 +110,7 @@ class FolderContainer:
         return status is not None and stat.S_ISREG(status.st_mode)
 
     def names(self) -> t.Iterable[str]:
-        """The files below `blobs`. Raises InputOutputError for a link in the place of a folder: its files would seem to be missing."""
+        """Return the files below `blobs`. Raises InputOutputError if an algorithm's folder is a link, because its files would seem to be missing."""
         found: list[str] = []
         with (
             naming_path_in_errors(os.path.join(self.path, BLOBS)),
@@ -123,7 +124,7 @@ class FolderContainer:
                     found.append(os.path.relpath(folder.path_of(name), self.path))
         return found
 
-    def place(self, name: str) -> str:
+    def locate(self, name: str) -> str:
         return f"{self.path}: {printable_name(name)}"
 
     def size(self, name: str) -> int:
@@ -139,11 +140,11 @@ class FolderContainer:
     def read(self, name: str) -> bytes:
         data = self._read_bounded(name, MAX_DOCUMENT + 1)
         if len(data) > MAX_DOCUMENT:
-            raise document_too_long(self.place(name))
+            raise document_too_long(self.locate(name))
         return data
 
-    def beginning(self, name: str) -> bytes:
-        return self._read_bounded(name, BEGINNING)
+    def first_bytes(self, name: str) -> bytes:
+        return self._read_bounded(name, FIRST_BYTES)
 
     def open(self, name: str) -> t.Iterator[memoryview]:
         yield from read_open_chunks(self._open(name), self._folder.path_of(name))
@@ -159,7 +160,7 @@ class FolderContainer:
             return file.read(limit)
 
     def _open(self, name: str) -> int:
-        """Open a file and return its descriptor. Raises InputOutputError for what is no regular file and for a private file of another user."""
+        """Open a file and return its descriptor. Raises InputOutputError for anything but a regular file, and for a private file of another user."""
         path = self._folder.path_of(name)
         with naming_path_in_errors(path), self._parent_of(name) as (folder, last):
             descriptor = folder.open_file(last)
@@ -171,7 +172,7 @@ class FolderContainer:
         return descriptor
 
     def _parent_of(self, name: str) -> contextlib.AbstractContextManager[tuple[Folder, str]]:
-        """Open the folder that a file is in, without following links. Raises CorruptArchive for a name that leads out of the layout."""
+        """Open the folder of a file without following links. Raises CorruptArchive for a name outside the layout."""
         if ".." in name.split("/") or name.startswith("/"):
             raise CorruptArchive(f"{self.path}: {printable_name(name)!r} lies outside of the folder")
         return self._folder.parent_of(name)

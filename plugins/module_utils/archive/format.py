@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Archives as sequences of pieces: the same images always make the same bytes, and their content is copied by the kernel where it can be."""
+"""Compute the exact bytes of an archive as a sequence of pieces: bytes of our own, and blobs. The same images always give the same bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .tar import BLOCK
 
 UNIVERSAL, DOCKER, OCI, FOLDER = "universal", "docker-archive", "oci-archive", "oci-dir"
 PAGE = 4096
-# Below this a blob is copied faster than its extents are looked up.
+# Smaller blobs are copied: sharing their pages would take longer.
 ALIGN_FROM = 64 * 1024
 
 
@@ -33,9 +33,10 @@ Notes = t.Mapping[str, t.Collection[Digest]]
 
 @dataclasses.dataclass(frozen=True)
 class SavedImage:
-    """One image on its way into an archive. LISTED is what the archive's index names; an index that travels unlisted is told by `index`.
+    """An image to be saved.
 
-    `runnable` is the image that docker's side of the archive describes.
+    `listed` is the descriptor for the archive's index. `index` is the digest of an image index that the archive contains but doesn't list.
+    `runnable` is the image that docker's `manifest.json` describes.
     """
 
     graph: Graph
@@ -58,9 +59,10 @@ class ArchiveFile:
 
 
 def build_archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.Collection[Digest], notes: Notes) -> list[ArchiveFile]:
-    """The files of an archive in their order: documents first, so that a reader of a stream knows early what comes, then blobs by digest.
+    """Return the files of an archive in order: documents first, for readers of streams, then blobs by digest.
 
-    The order of IMAGES is of no account, nor whether one is given twice. NOTES are annotations of the archive's index that list digests.
+    Neither the order nor repetitions of IMAGES matter. NOTES are annotations of the archive's index, each a list of digests.
+    Raises UnsupportedFormat if the archive would exceed the limits of readers.
     """
     images = _in_order(images)
     content = _docker_content(images) if form == DOCKER else _whole_content(images)
@@ -81,10 +83,12 @@ def _in_order(images: t.Sequence[SavedImage]) -> list[SavedImage]:
 
 
 def _check_bounds(images: t.Sequence[SavedImage], documents: t.Sequence[ArchiveFile]) -> None:
-    """Nothing is written that readers, ours among them, would refuse."""
+    """Raise UnsupportedFormat for an archive that readers, ours included, would refuse."""
     names = sum(max(1, len(image.names)) for image in images)
     if names > MAX_ENTRIES or any(document.size > MAX_DOCUMENT for document in documents):
-        raise UnsupportedFormat(f"an archive holds at most {MAX_ENTRIES} names of images, and {MAX_DOCUMENT} bytes of what lists them; make several")
+        raise UnsupportedFormat(
+            f"an archive can list at most {MAX_ENTRIES} image names in at most {MAX_DOCUMENT} bytes; save the images to several archives"
+        )
 
 
 def _whole_content(images: t.Sequence[SavedImage]) -> dict[Digest, Piece]:
@@ -96,7 +100,7 @@ def _whole_content(images: t.Sequence[SavedImage]) -> dict[Digest, Piece]:
 
 
 def _docker_content(images: t.Sequence[SavedImage]) -> dict[Digest, Piece]:
-    """Only what docker's side needs: no manifests, and one platform of each image."""
+    """Return the blobs that a docker-archive needs: configs and layers of one platform of each image, no manifests."""
     return {blob.digest: blob for image in images if image.runnable is not None for blob in image.runnable.manifest.blobs}
 
 
@@ -110,7 +114,7 @@ def _index(images: t.Sequence[SavedImage], notes: Notes) -> bytes:
 
 
 def _index_entries(image: SavedImage) -> list[dict[str, t.Any]]:
-    """An entry for each name; the same full name for every reader, since each looks at an annotation of its own."""
+    """Return one index entry per name. containerd and the other readers look for the name in different annotations, so both are set."""
     own = {INDEX_DIGEST: str(image.index)} if image.index is not None else {}
     named = [{CONTAINERD_NAME: str(name), REF_NAME: str(name)} for name in image.names] or [{}]
     listed = dataclasses.replace(image.listed, annotations={}, platform=None)
@@ -118,14 +122,14 @@ def _index_entries(image: SavedImage) -> list[dict[str, t.Any]]:
 
 
 def _docker_manifest(images: t.Sequence[SavedImage]) -> bytes | None:
-    """`manifest.json`, whose layers are the blobs as they are; None where there is nothing that docker could run. All names of an image are one entry."""
+    """Return docker's `manifest.json`, with one entry per image, or None if no image has a platform that docker could run."""
     tags: dict[tuple[str, ...], list[str]] = {}
     for image in images:
         if image.runnable is not None:
             files = tuple(_blob_name(blob) for blob in image.runnable.manifest.blobs)
             tags.setdefault(files, []).extend(str(name) for name in image.names if name.tag is not None)
     entries = [{"Config": config, "RepoTags": names or None, "Layers": layers} for (config, *layers), names in tags.items()]
-    # docker expects a list, and our documents are objects: the brackets are put around them.
+    # Docker expects a list, and encode_canonical writes objects only.
     return b"[" + b",".join(encode_canonical(entry) for entry in entries) + b"]" if entries else None
 
 
@@ -137,7 +141,7 @@ def _blob_name(descriptor: Descriptor) -> str:
 
 
 def build_tar(files: t.Sequence[ArchiveFile]) -> list[Piece]:
-    """The bytes of a tar, with the blobs left to be copied. Large ones begin at a page, so that a file system can share their extents."""
+    """Return the bytes of a tar as pieces. Large blobs begin at a multiple of PAGE, so that a file system can share their pages."""
     pieces: list[Piece] = []
     offset = 0
 
@@ -172,7 +176,7 @@ def _header(name: str, size: int, kind: bytes) -> bytes:
 
 
 def _filler(size: int) -> bytes:
-    """SIZE bytes that mean nothing: an extended header with a comment. The least there can be are two blocks."""
+    """Return about SIZE bytes of padding, equal modulo PAGE: an extended header with a comment, which takes at least two blocks."""
     if not size:
         return b""
     if size < 2 * BLOCK:
@@ -186,7 +190,7 @@ def _filler(size: int) -> bytes:
 
 
 def _joined(pieces: t.Iterable[Piece]) -> list[Piece]:
-    """Neighbouring bytes as one piece; empty ones left out. They are joined at once: adding one after the other copies all that came before."""
+    """Join neighbouring bytes into one piece and drop empty ones. One join per piece avoids quadratic copying."""
     joined: list[Piece] = []
     waiting: list[bytes] = []
     for piece in pieces:
@@ -205,7 +209,7 @@ def count_bytes(pieces: t.Iterable[Piece]) -> int:
 
 
 def read_pieces(pieces: t.Iterable[Piece], read: t.Callable[[Descriptor], t.Iterable[bytes | memoryview]]) -> t.Iterator[bytes | memoryview]:
-    """The bytes of PIECES, with blobs as READ gives them."""
+    """Yield the bytes of PIECES, and call READ for the content of each blob."""
     for piece in pieces:
         if isinstance(piece, bytes):
             yield piece

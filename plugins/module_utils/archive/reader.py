@@ -100,7 +100,7 @@ class Archive:
         name = self._names.get(descriptor.digest)
         if name is None or self._container.size(name) > MAX_DOCUMENT:
             return None
-        return descriptor.digest.check(self._container.read(name), self._container.place(name))
+        return descriptor.digest.check(self._container.read(name), self._container.locate(name))
 
     def saved_root(self, image: ArchivedImage) -> Descriptor:
         """Return the index that the image was saved from if the archive contains it, else the root that the archive lists."""
@@ -117,14 +117,14 @@ class Archive:
         name = self._names.get(descriptor.digest)
         if name is not None and self._container.size(name) != descriptor.size:
             raise DigestMismatch(
-                f"{self._container.place(name)} has {self._container.size(name)} bytes, but its descriptor says {descriptor.size}",
+                f"{self._container.locate(name)} has {self._container.size(name)} bytes, but its descriptor says {descriptor.size}",
                 digest=descriptor.digest,
             )
 
     def describe_blob(self, digest: Digest) -> str:
         """Return a text for messages that says where a blob is in the archive."""
         name = self._names.get(digest)
-        return self._container.place(name) if name is not None else f"{self.path}: {digest}"
+        return self._container.locate(name) if name is not None else f"{self.path}: {digest}"
 
     def read_blob(self, descriptor: Descriptor) -> t.Iterable[bytes | memoryview]:
         """Return the bytes of a blob in pieces, not verified. Raises CorruptArchive or ImageNotFound if it is missing."""
@@ -243,7 +243,7 @@ class Archive:
         The image ID is the digest of the bytes of the config, as in every engine, even if the name of the file contains another digest.
         """
         config_name = self._require_file(entry.required_text("Config"), entry.what)
-        place = self._container.place(config_name)
+        place = self._container.locate(config_name)
         config, diff_ids = self._read_config(config_name)
         names = [self._require_file(name, entry.what) for name in entry.texts("Layers")]
         if len(names) != len(diff_ids):
@@ -257,7 +257,7 @@ class Archive:
         if key not in self._configs:
             data = self._container.read(name)
             self._budget.spend(data)
-            config = ImageConfig.read(data, self._container.place(name))
+            config = ImageConfig.read(data, self._container.locate(name))
             self._configs[key] = (Descriptor(media_types.OCI_CONFIG, Digest.of(data), len(data)), config.diff_ids)
         return self._configs[key]
 
@@ -280,11 +280,11 @@ class Archive:
 
     def _read_compressed_layers(self, diff_ids: t.Mapping[str, Digest]) -> dict[str, _Layer]:
         """Return the compressed layers among these layer files, by name."""
-        kinds = {name: detect_compression(self._container.beginning(name)) for name in diff_ids}
+        kinds = {name: detect_compression(self._container.first_bytes(name)) for name in diff_ids}
         for name, kind in kinds.items():
             if kind not in _LAYER_TYPES:
                 raise UnsupportedFormat(
-                    f"{self._container.place(name)} is a layer compressed with {kind}; only gzip and zstd are supported for layers"
+                    f"{self._container.locate(name)} is a layer compressed with {kind}; only gzip and zstd are supported for layers"
                 )
         # Links are other names of one file, which is decompressed only once.
         same: dict[tuple[t.Hashable, str], list[str]] = {}
@@ -296,7 +296,7 @@ class Archive:
         layers: dict[str, _Layer] = {}
         for name, chunks in self._container.stream(list(names)):
             kind = str(kinds[name])
-            content, _size = hash_stream(decompress(_as_bytes(chunks), kind, self._container.place(name), limit), diff_ids[name].algorithm)
+            content, _size = hash_stream(decompress(_as_bytes(chunks), kind, self._container.locate(name), limit), diff_ids[name].algorithm)
             digest = self._container.digest(name)
             self._names[digest] = name
             layer = _Layer(Descriptor(_LAYER_TYPES[kind], digest, self._container.size(name)), content)
@@ -312,7 +312,7 @@ class Archive:
             self._names[diff_id] = name
             return Descriptor(media_types.OCI_LAYER, diff_id, self._container.size(name))
         if compressed[name].content != diff_id:
-            raise CorruptArchive(f"{self._container.place(name)} should contain the layer {diff_id}, but contains {compressed[name].content}")
+            raise CorruptArchive(f"{self._container.locate(name)} should contain the layer {diff_id}, but contains {compressed[name].content}")
         return compressed[name].descriptor
 
 
@@ -330,7 +330,7 @@ class CompressedArchive(Archive):
         if name is not None and descriptor.digest.algorithm == "sha256" and self._container.digest(name) != descriptor.digest:
             found = self._container.digest(name)
             raise DigestMismatch(
-                f"{self._container.place(name)} should have the digest {descriptor.digest}, but its bytes have {found}", digest=descriptor.digest
+                f"{self._container.locate(name)} should have the digest {descriptor.digest}, but its bytes have {found}", digest=descriptor.digest
             )
 
     def read_in_order(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, t.Iterable[bytes]]]:

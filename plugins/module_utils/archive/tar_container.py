@@ -21,12 +21,12 @@ from ..oci.text import sanitise
 from .compression import decompress
 from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, Member, StreamBytes, TarReader
 
-BEGINNING = 512
+FIRST_BYTES = 512
 
 
 @dataclasses.dataclass(frozen=True)
 class _Files:
-    """The files of a tar by their plain names; links are names of the file that they lead to."""
+    """The files of a tar by name. A link is a second name of its target."""
 
     members: t.Mapping[str, Member]
 
@@ -39,14 +39,14 @@ class _Files:
             length += len(member.name) + len(member.target)
             if count > MAX_ARCHIVE_MEMBERS or length > MAX_MEMBER_NAMES:
                 allowed = f"{MAX_ARCHIVE_MEMBERS} members, and {MAX_MEMBER_NAMES} characters in their names"
-                raise _corrupt(path, member, f"is more than can be: there may be {allowed}")
+                raise _corrupt(path, member, f"exceeds the limits of an archive: {allowed}")
             name = _plain_name(member, path)
             if member.kind == FOLDER:
                 continue
             if member.kind not in (FILE, LINK, SYMLINK):
                 raise _corrupt(path, member, "is neither a file, a folder nor a link")
             if name in files or name in links:
-                raise _corrupt(path, member, "is there twice")
+                raise _corrupt(path, member, "appears twice")
             (files if member.kind == FILE else links)[name] = member
         resolved = {name: _target(name, member, files, path) for name, member in links.items()}
         return cls({**files, **resolved})
@@ -60,29 +60,29 @@ def _plain_name(member: Member, path: str) -> str:
 
 
 def _target(name: str, member: Member, files: t.Mapping[str, Member], path: str) -> Member:
-    """The file that a link leads to, in one step and inside the archive: a symbolic one from its own folder, a hard one from the top."""
+    """Return the target of a link: relative to the link's folder for a symbolic link, to the archive's root for a hard link. Chains are refused."""
     start = posixpath.dirname(name) if member.kind == SYMLINK else ""
     target = files.get(posixpath.normpath(posixpath.join(start, member.target)))
     if target is None or member.target.startswith("/"):
-        raise _corrupt(path, member, f"is a link to {printable_name(member.target)!r}, which is no file of the archive")
+        raise _corrupt(path, member, f"is a link to {printable_name(member.target)!r}, which is not a file in the archive")
     return target
 
 
-def _corrupt(path: str, member: Member, words: str) -> CorruptArchive:
-    return CorruptArchive(f"{path}: the member {printable_name(member.name)!r} {words} (its content would begin at byte {member.offset})")
+def _corrupt(path: str, member: Member, problem: str) -> CorruptArchive:
+    return CorruptArchive(f"{path}: the member {printable_name(member.name)!r} {problem} (its content would begin at byte {member.offset})")
 
 
 def printable_name(name: str) -> str:
-    """A name for a message: bytes that are no text are question marks there."""
+    """Return a member name for a message, with question marks for bytes that are not text."""
     return sanitise(name.encode("utf-8", "replace").decode("utf-8"), 200)
 
 
-def _place(path: str, name: str, member: Member) -> str:
+def _locate(path: str, name: str, member: Member) -> str:
     return f"{path}: {printable_name(name)} (at byte {member.offset})"
 
 
-def document_too_long(place: str) -> UnsupportedFormat:
-    return UnsupportedFormat(f"{place} is longer than the {MAX_DOCUMENT} bytes that a document may have")
+def document_too_long(location: str) -> UnsupportedFormat:
+    return UnsupportedFormat(f"{location} is longer than the {MAX_DOCUMENT} bytes that a document may have")
 
 
 def _all_members(reader: TarReader) -> t.Iterator[Member]:
@@ -92,7 +92,7 @@ def _all_members(reader: TarReader) -> t.Iterator[Member]:
 
 
 class _Members:
-    """What is in a tar, by name."""
+    """The files of a tar, by name."""
 
     path: str
     _files: t.Mapping[str, Member]
@@ -103,8 +103,8 @@ class _Members:
     def names(self) -> t.Iterable[str]:
         return self._files
 
-    def place(self, name: str) -> str:
-        return _place(self.path, name, self._files[name])
+    def locate(self, name: str) -> str:
+        return _locate(self.path, name, self._files[name])
 
     def size(self, name: str) -> int:
         return self._files[name].size
@@ -117,10 +117,10 @@ class _Members:
 
 
 class TarContainer(_Members):
-    """A tar that is not compressed: its headers are read once, its content where and when it is wanted, by several threads at once."""
+    """A tar that is not compressed. Its headers are read once; several threads can read its content at the same time."""
 
     def __init__(self, path: str, descriptor: int) -> None:
-        """Where this works the descriptor belongs to the container, and is open as long as there is one."""
+        """Read the headers, and take over DESCRIPTOR: it is closed with the container. If this raises, the caller must close it."""
         self.path = path
         self._descriptor = descriptor
         self._files = _Files.of(_all_members(TarReader(FileBytes(descriptor, path), path)), path).members
@@ -128,13 +128,13 @@ class TarContainer(_Members):
 
     def read(self, name: str) -> bytes:
         if self.size(name) > MAX_DOCUMENT:
-            raise document_too_long(self.place(name))
+            raise document_too_long(self.locate(name))
         return b"".join(self.open(name))
 
-    def beginning(self, name: str) -> bytes:
+    def first_bytes(self, name: str) -> bytes:
         member = self._files[name]
         with naming_path_in_errors(self.path):
-            return os.pread(self._descriptor, min(BEGINNING, member.size), member.offset)
+            return os.pread(self._descriptor, min(FIRST_BYTES, member.size), member.offset)
 
     def open(self, name: str) -> t.Iterator[bytes]:
         member = self._files[name]
@@ -156,8 +156,8 @@ class TarContainer(_Members):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Seen:
-    """What is kept of a file that passed by: its digest and beginning, and all of it where it could be a document."""
+class _ScannedFile:
+    """A file of a compressed tar: its digest and first bytes, and its whole content if it can be a document."""
 
     digest: Digest
     beginning: bytes
@@ -165,23 +165,26 @@ class _Seen:
 
 
 class CompressedContainer(_Members):
-    """A tar that can only be read from front to back. The first reading notes all digests and keeps what can be a document; `stream` reads it again."""
+    """A compressed tar, which can only be read from the beginning.
+
+    The first pass hashes all files and keeps those that can be documents. `stream` reads the archive again.
+    """
 
     def __init__(self, path: str, kind: str, descriptor: int) -> None:
         """Take over DESCRIPTOR, as `TarContainer` does."""
         self.path = path
         self._kind = kind
         self._descriptor = descriptor
-        self._seen: dict[int, _Seen] = {}
-        self._held = 0
-        self._files = _Files.of(self._first_reading(), path).members
+        self._scanned: dict[int, _ScannedFile] = {}
+        self._kept_bytes = 0
+        self._files = _Files.of(self._scan(), path).members
         weakref.finalize(self, os.close, descriptor)
 
     def _reader(self) -> TarReader:
         return TarReader(StreamBytes(decompress(self._compressed(), self._kind, self.path)), self.path)
 
     def _compressed(self) -> t.Iterator[bytes]:
-        """The bytes of the file from its beginning: each reader has its own place in it."""
+        """Yield the bytes of the file. Each caller has its own position."""
         offset = 0
         while True:
             with naming_path_in_errors(self.path):
@@ -191,59 +194,59 @@ class CompressedContainer(_Members):
             offset += len(chunk)
             yield chunk
 
-    def _first_reading(self) -> t.Iterator[Member]:
+    def _scan(self) -> t.Iterator[Member]:
         reader = self._reader()
         for member in reader:
             if member.kind == FILE:
-                self._seen[member.offset] = self._look(reader, member)
+                self._scanned[member.offset] = self._scan_file(reader, member)
             yield member
         for _zeros in reader.end():
             pass
 
-    def _look(self, reader: TarReader, member: Member) -> _Seen:
-        """Hashes one member on its way by. A document begins with a bracket, and all that are held have a bound together."""
+    def _scan_file(self, reader: TarReader, member: Member) -> _ScannedFile:
+        """Hash a member. Keep its content if it begins like a JSON document and the kept documents stay below MAX_HELD bytes in total."""
         hasher = hashlib.sha256()
         beginning = b""
-        held: bytearray | None = bytearray() if member.size <= MAX_DOCUMENT and self._held + member.size <= MAX_HELD else None
+        kept: bytearray | None = bytearray() if member.size <= MAX_DOCUMENT and self._kept_bytes + member.size <= MAX_HELD else None
         for piece in reader.content():
             hasher.update(piece)
-            beginning = (beginning + piece)[:BEGINNING] if len(beginning) < BEGINNING else beginning
-            if held is not None and beginning.lstrip()[:1] not in (b"{", b"[", b""):
-                held = None
-            if held is not None:
-                held += piece
-        self._held += len(held or b"")
-        return _Seen(Digest("sha256", hasher.hexdigest()), beginning, bytes(held) if held is not None else None)
+            beginning = (beginning + piece)[:FIRST_BYTES] if len(beginning) < FIRST_BYTES else beginning
+            if kept is not None and beginning.lstrip()[:1] not in (b"{", b"[", b""):
+                kept = None
+            if kept is not None:
+                kept += piece
+        self._kept_bytes += len(kept or b"")
+        return _ScannedFile(Digest("sha256", hasher.hexdigest()), beginning, bytes(kept) if kept is not None else None)
 
     def read(self, name: str) -> bytes:
-        content = self._seen[self._files[name].offset].content
+        content = self._scanned[self._files[name].offset].content
         if content is None:
             if self.size(name) > MAX_DOCUMENT:
-                raise document_too_long(self.place(name))
-            raise UnsupportedFormat(f"{self.place(name)} is no document, or there are more than {MAX_HELD} bytes of documents in the archive")
+                raise document_too_long(self.locate(name))
+            raise UnsupportedFormat(f"{self.locate(name)} is not a document, or the archive has more than {MAX_HELD} bytes of documents")
         return content
 
     def disk_size(self, unused_names: t.Iterable[str]) -> int:
         with naming_path_in_errors(self.path):
             return os.stat(self.path).st_size
 
-    def beginning(self, name: str) -> bytes:
-        return self._seen[self._files[name].offset].beginning
+    def first_bytes(self, name: str) -> bytes:
+        return self._scanned[self._files[name].offset].beginning
 
     def digest(self, name: str) -> Digest:
-        return self._seen[self._files[name].offset].digest
+        return self._scanned[self._files[name].offset].digest
 
     def open(self, name: str) -> t.Iterator[bytes]:
-        """One file alone costs a reading of all before it: for many there is `stream`."""
+        """Yield the content of one file. Everything before it is decompressed again, so use `stream` for several files."""
         for _name, chunks in self.stream((name,)):
             yield from chunks
 
     def stream(self, names: t.Collection[str]) -> t.Iterator[tuple[str, t.Iterator[bytes]]]:
-        """As any container does it: in one reading, and another one for files that have several names."""
-        left = set(names)
-        while left:
-            wanted = {self._files[name].offset: name for name in sorted(left)}
-            left.difference_update(wanted.values())
+        """Yield each file with its content, in one pass; files with several names take one more pass per name."""
+        remaining = set(names)
+        while remaining:
+            wanted = {self._files[name].offset: name for name in sorted(remaining)}
+            remaining.difference_update(wanted.values())
             reader = self._reader()
             for member in reader:
                 name = wanted.pop(member.offset, None) if member.kind == FILE else None

@@ -119,7 +119,7 @@ REGISTRY = Arguments(
                 "name": {"type": "str", "required": True},
                 **_HOST,
                 "validate_certs": {"type": "bool"},
-                # Which hosts may be asked is no secret, whatever its name holds.
+                # Ansible takes the option for a secret because of its name, but it only lists hosts.
                 "token_hosts": {"type": "list", "elements": "str", "default": [], "no_log": False},
                 "mirrors": {
                     "type": "list",

@@ -116,7 +116,7 @@ def _choose_available(selection: Selection | None, host: Platform) -> Choice:
 
 
 def _mark_listed_as_present(facts: Facts, graph: Graph | None) -> None:
-    """Mark all entries of an index as present, except those that turned out to be missing: a registry has what its indexes list."""
+    """Mark all entries of an index as present, except those that the registry answered 404 for: registries refuse an index whose entries are missing."""
     lost = {str(descriptor.digest) for descriptor in graph.absent} if graph is not None else set()
     for child in facts["manifests"]:
         child["present"] = child["digest"] not in lost

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive import tar_container
 from ansible_collections.longshore.images.plugins.module_utils.archive.container import Container, open_container
-from ansible_collections.longshore.images.plugins.module_utils.archive.tar_container import BEGINNING
+from ansible_collections.longshore.images.plugins.module_utils.archive.tar_container import FIRST_BYTES
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, InputOutputError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_DOCUMENT
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
@@ -24,7 +24,7 @@ from tests.support.archives import END, Files, Link, member, pack, unpack
 BLOB = bytes(range(256)) * 9000
 FILES: Files = {
     "document.json": b'{"a": 1}',
-    "spaces": b" " * (BEGINNING + 9) + b"[]",
+    "spaces": b" " * (FIRST_BYTES + 9) + b"[]",
     "empty": b"",
     "blobs/sha256/large": BLOB,
     "blobs/sha256/small": b"x",
@@ -52,10 +52,10 @@ def test_files_are_found_by_name(tmp_path: Path, kind: str) -> None:
         assert isinstance(content, bytes)
         assert name in found
         assert found.size(name) == len(content)
-        assert found.beginning(name) == content[:BEGINNING]
+        assert found.first_bytes(name) == content[:FIRST_BYTES]
         assert joined(found.open(name)) == content
         assert found.digest(name) == Digest.of(content)
-        assert found.place(name).startswith(f"{tmp_path / 'it'}: {name}")
+        assert found.locate(name).startswith(f"{tmp_path / 'it'}: {name}")
     assert {"blobs/sha256/large", "blobs/sha256/small"} <= set(found.names()) <= set(FILES)
     assert all(other not in found for other in ("nothing", "folder", "blobs", "", 7))
     for name in ("document.json", "spaces", "empty"):
@@ -109,10 +109,10 @@ def test_documents_of_a_stream_have_a_bound_together(tmp_path: Path, monkeypatch
 def test_members_and_their_names_have_a_bound_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tar_container, "MAX_ARCHIVE_MEMBERS", 3)
     make("tar", tmp_path / "three", {"a": b"", "b": b"", "c": b""})
-    with pytest.raises(CorruptArchive, match="'d' is more than can be"):
+    with pytest.raises(CorruptArchive, match="'d' exceeds the limits of an archive"):
         make("tar", tmp_path / "four", {"a": b"", "b": b"", "c": b"", "d": b""})
     monkeypatch.setattr(tar_container, "MAX_MEMBER_NAMES", 10)
-    with pytest.raises(CorruptArchive, match="'link' is more than can be"):
+    with pytest.raises(CorruptArchive, match="'link' exceeds the limits of an archive"):
         make("gzip", tmp_path / "names", {"name": b"", "link": Link("name")})
 
 
@@ -126,7 +126,7 @@ def test_a_tar_that_becomes_shorter_is_noticed(tmp_path: Path) -> None:
 def test_what_is_no_archive_at_all_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/null")):
-        with pytest.raises(UnsupportedFormat, match="neither a file nor a folder"):
+        with pytest.raises(UnsupportedFormat, match="is not a file or a folder"):
             open_container(str(path))
     with pytest.raises(InputOutputError, match="absent: No such file"):
         open_container(str(tmp_path / "absent"))

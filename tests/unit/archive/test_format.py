@@ -177,10 +177,10 @@ def test_an_archive_that_readers_would_refuse_is_not_made(form: str) -> None:
     one = saved("a")
     many = [dataclasses.replace(one, names=(Reference.parse(f"app:{number}"),)) for number in range(1001)]
     assert build_archive_files(many[:1000], form, (), {})
-    with pytest.raises(UnsupportedFormat, match="at most 1000 names"):
+    with pytest.raises(UnsupportedFormat, match="at most 1000 image names"):
         build_archive_files(many, form, (), {})
     if form != DOCKER:
-        with pytest.raises(UnsupportedFormat, match="4194304 bytes of what lists them"):
+        with pytest.raises(UnsupportedFormat, match="at most 4194304 bytes"):
             build_archive_files([one], form, (), {"images.longshore.base": [Digest.of(str(number).encode()) for number in range(60_000)]})
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where archives are written: the old or the new one at every instant, with its content copied by whatever the system can."""
+"""Archives are replaced atomically, and their content is copied by the fastest method that the system has."""
 
 from __future__ import annotations
 
