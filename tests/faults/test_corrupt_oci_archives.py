@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import re
 import typing as t
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
-from tests.support.archive_checks import check_module_refuses, check_untouched
+from tests.support.archive_checks import check_archive_refused, check_module_refuses
 from tests.support.archive_samples import (
     APP,
     COMPRESSIONS,
@@ -131,11 +130,7 @@ BROKEN_OCI_ARCHIVES: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
 @pytest.mark.parametrize("case", BROKEN_OCI_ARCHIVES)
 def test_a_broken_oci_archive_is_refused_before_anything_is_written(tmp_path: Path, store: Path, case: str, compression: str) -> None:
     make, cause, pattern = BROKEN_OCI_ARCHIVES[case]
-    path = tmp_path / "archive"
-    path.write_bytes(COMPRESSIONS[compression](make()))
-    error = check_untouched(path, store)
-    assert error.cause == cause, error
-    assert re.search(pattern, error.message), error
+    check_archive_refused(COMPRESSIONS[compression](make()), tmp_path, store, cause, pattern)
 
 
 @pytest.mark.parametrize("case", ["an absent layer"])

@@ -30,8 +30,8 @@ def test_an_image_is_made_saved_loaded_and_verified(python: str, tmp_path: Path)
         {"longshore.images.image_load": {"path": archive}},
         {"longshore.images.image_verify": {}},
         {"longshore.images.image_prune": {"keep": 1, "older_than": "1w"}},
-        {"longshore.images.image_info": {"name": "made:1"}, "register": "told"},
-        {"ansible.builtin.assert": {"that": ["told.images[0].present", "told.images[0].digest == digest"]}},
+        {"longshore.images.image_info": {"name": "made:1"}, "register": "result"},
+        {"ansible.builtin.assert": {"that": ["result.images[0].present", "result.images[0].digest == digest"]}},
     ]
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
     defaults = {"group/longshore.images.images": {"store": str(tmp_path / "store")}}

@@ -57,6 +57,15 @@ def check_untouched(path: Path, store: Path) -> LongshoreError:
     return refusal
 
 
+def check_archive_refused(archive: bytes, folder: Path, store: Path, cause: str, pattern: str) -> None:
+    """Check that loading ARCHIVE, written to FOLDER, fails with CAUSE and a message that matches PATTERN before anything is written."""
+    path = folder / "archive"
+    path.write_bytes(archive)
+    error = check_untouched(path, store)
+    assert error.cause == cause, error
+    assert re.search(pattern, error.message), error
+
+
 def check_module_refuses(path: Path, store: Path, cause: str, pattern: str) -> None:
     """Check that image_load fails with CAUSE and one printable sentence that matches PATTERN, and changes nothing."""
     before = modules.snapshot(store)

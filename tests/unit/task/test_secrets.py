@@ -57,8 +57,8 @@ def test_the_beginning_of_a_secret_is_hidden_where_a_text_was_cut(secret: str, l
 
 
 def test_results_are_gone_through_to_the_last_text() -> None:
-    results = {"images": [{"msg": "the secret", "size": 1}], "told": ("secret", None), "failed": True}
-    assert redact_values(results, ["secret"]) == {"images": [{"msg": "the ********", "size": 1}], "told": ["********", None], "failed": True}
+    results = {"images": [{"msg": "the secret", "size": 1}], "result": ("secret", None), "failed": True}
+    assert redact_values(results, ["secret"]) == {"images": [{"msg": "the ********", "size": 1}], "result": ["********", None], "failed": True}
 
 
 @pytest.mark.parametrize("secret", ["\ud800secret", "other\udcff", "\ud800\udcff", "\0", ""])
