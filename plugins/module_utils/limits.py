@@ -30,6 +30,8 @@ MAX_NESTED_PLATFORMS = 200
 MAX_TOGETHER = 64 * _MIB  # bytes of the documents of one image, or of all images of one archive
 MAX_VALUES = 4_000_000  # JSON values in them: the cost of parsing depends more on these than on bytes
 MAX_REFERRERS = 1000  # of one manifest, and of one image including the referrers of its referrers
+MAX_CANDIDATES = 64  # blobs of referrers that are read as possible signatures of one digest
+MAX_CANDIDATE = 1 * _MIB  # bytes of each of them
 
 # One archive.
 MIN_EXPANDED = 640 * _MIB  # a compressed file may always expand to this many bytes,

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small real images for tests. Their layers are tars with one file, so every tool can read them.
 
-`make_image` and `make_index` create an image in memory, with the same bytes for the same arguments. Such an `Image` is a `Source` for transfers,
-has a graph, and is stored by `image.put(store, "docker.io/library/a:1")`. `image.sparse("linux/amd64")` is the same index with
-the content of one platform only. `FakeRepository` serves images to a `Puller` in place of a registry's repository.
+`make_image` and `make_index` create an image in memory, with the same bytes for the same arguments, `make_artifact` a referrer of another image. Such
+an `Image` is a `Source` for transfers, has a graph, and is stored by `image.put(store, "docker.io/library/a:1")`. `image.sparse("linux/amd64")` is the
+same index with the content of one platform only. `FakeRepository` serves images to a `Puller` in place of a registry's repository.
 """
 
 from __future__ import annotations
@@ -138,6 +138,24 @@ def make_index(
     for image in images:
         content.update(image.content)
     return Image(_describe(media_types.OCI_INDEX, index), {**content, Digest.of(index): index})
+
+
+def make_artifact(text: str, subject: Descriptor | None, *, artifact_type: str | None = None, layers: t.Sequence[bytes] | None = None) -> Image:
+    """Return an artifact that refers to SUBJECT, such as a signature. Its LAYERS are by default one blob with TEXT."""
+    config = b"{}"
+    blobs = [text.encode()] if layers is None else list(layers)
+    manifest = encode_canonical(
+        {
+            "schemaVersion": 2,
+            "mediaType": media_types.OCI_MANIFEST,
+            **({"artifactType": artifact_type} if artifact_type else {}),
+            "config": _describe("application/vnd.oci.empty.v1+json", config).members(),
+            "layers": [_describe("application/vnd.test", blob).members() for blob in blobs],
+            **({"subject": dataclasses.replace(subject, platform=None).members()} if subject is not None else {}),
+            "annotations": {"text": text},
+        }
+    )
+    return Image(_describe(media_types.OCI_MANIFEST, manifest), {Digest.of(item): item for item in (config, *blobs, manifest)})
 
 
 def _describe(media_type: str, data: bytes, platform: Platform | None = None) -> Descriptor:

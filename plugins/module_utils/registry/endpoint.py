@@ -31,7 +31,10 @@ _MAX_AUTHORIZATIONS = 2
 
 
 class Endpoint:
-    """One host that serves a registry's images. All repositories of a run share it; each has one login. `is_down` is set if the host didn't respond."""
+    """One host that serves a registry's images. All repositories of a run share it; each has one login. `is_down` is set if the host didn't respond.
+
+    `lacks_referrers_api` is set if the host has no API that lists referrers, so that it is asked for only once.
+    """
 
     def __init__(self, route: Route, client: HttpClient) -> None:
         self.route = route
@@ -39,6 +42,7 @@ class Endpoint:
         self.client = client
         self.settings = route.settings
         self.is_down = False
+        self.lacks_referrers_api = False
         self._lock = threading.Lock()
         self._url: str | None = None
         self._logins: dict[str, Login] = {}

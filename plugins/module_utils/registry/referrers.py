@@ -18,34 +18,27 @@ from ..oci.digest import Digest
 from ..oci.document import Document, encode_canonical
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
+from ..oci.referrers import COSIGN_SUFFIXES, Referrer, referrers_tag
 from .repository import Repository
 from .tags import list_tags, read_pages
 
-# Suffixes of cosign's tags, for repositories whose tags can't be listed.
-_COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
 _NO_REFERRERS_API = frozenset((400, 405, 501))
-
-
-@dataclasses.dataclass(frozen=True)
-class Referrer:
-    """One manifest that names another as its subject. `members` is its entry in the list of referrers."""
-
-    descriptor: Descriptor
-    members: t.Mapping[str, t.Any] = dataclasses.field(compare=False, repr=False)
+# Of these, the answers that are the same for every digest.
+_NEVER_SUPPORTED = frozenset((405, 501))
 
 
 @dataclasses.dataclass(frozen=True)
 class ReferrerList:
     """The referrers of one digest. `document` is the index that lists them under a tag, None if the registry keeps the list itself."""
 
-    referrers: tuple[Referrer, ...]
+    referrers: tuple[Descriptor, ...]
     kept_by_registry: bool
     document: bytes | None = None
 
     def document_with(self, wanted: t.Iterable[Referrer]) -> bytes | None:
         """Return the index with WANTED added, None if it lists them all already."""
-        listed_digests = {referrer.descriptor.digest for referrer in self.referrers}
-        added = {referrer.descriptor.digest: dict(referrer.members) for referrer in wanted if referrer.descriptor.digest not in listed_digests}
+        listed_digests = {referrer.digest for referrer in self.referrers}
+        added = {referrer.digest: referrer.list_entry for referrer in wanted if referrer.digest not in listed_digests}
         if not added:
             return None
         members = Document.parse(self.document, "referrers").members if self.document is not None else {}
@@ -53,25 +46,28 @@ class ReferrerList:
         return encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, **members, "manifests": listed})
 
 
-def referrers_tag(digest: Digest) -> str:
-    """Return the tag that lists the referrers of a digest at registries without the referrers API. Cosign's tags begin with it too."""
-    return f"{digest.algorithm[:32]}-{digest.hex[:64]}"
-
-
 def list_referrers(repository: Repository, digest: Digest) -> ReferrerList:
     """Return the referrers of DIGEST from the registry's referrers API, or from the referrers tag if the registry doesn't have the API."""
     what = f"the referrers of {repository.name}@{digest}"
     path = f"/v2/{repository.repository}/referrers/{digest}"
+    endpoint = repository.read_endpoint
+    if endpoint.lacks_referrers_api:
+        return _list_by_tag(repository, digest, what)
+    listed: list[Descriptor] = []
     try:
-        listed: list[Referrer] = []
-        for page in read_pages(repository.read_endpoint, repository.repository, path, what, None, media_types.OCI_INDEX):
+        for page in read_pages(endpoint, repository.repository, path, what, None, media_types.OCI_INDEX):
             listed += _read_referrers(page)
             _refuse_too_many(listed, what)
-    except (ImageNotFound, UnsupportedFormat):
-        return _list_by_tag(repository, digest, what)
+    except (ImageNotFound, UnsupportedFormat) as error:
+        # The answer for an unknown path has no error code. NAME_UNKNOWN is the answer of the API for a repository that doesn't exist yet.
+        endpoint.lacks_referrers_api |= isinstance(error, ImageNotFound) and not error.registry_errors
+        is_new = any(text.startswith("NAME_UNKNOWN") for text in error.registry_errors)
+        listed_by_tag = _list_by_tag(repository, digest, what)
+        return dataclasses.replace(listed_by_tag, kept_by_registry=True) if is_new and not listed_by_tag.referrers else listed_by_tag
     except RegistryError as error:
         if error.status not in _NO_REFERRERS_API:
             raise
+        endpoint.lacks_referrers_api |= error.status in _NEVER_SUPPORTED
         return _list_by_tag(repository, digest, what)
     return ReferrerList(tuple(_deduplicate(listed)), True)
 
@@ -90,17 +86,17 @@ def _list_by_tag(repository: Repository, digest: Digest, what: str) -> ReferrerL
     return ReferrerList(tuple(_deduplicate(listed)), False, document)
 
 
-def _read_referrers(document: Document) -> list[Referrer]:
-    return [Referrer(Descriptor.read(entry), entry.members) for entry in document.children("manifests")]
+def _read_referrers(document: Document) -> list[Descriptor]:
+    return [dataclasses.replace(Descriptor.read(entry), platform=None, annotations={}) for entry in document.children("manifests")]
 
 
-def _refuse_too_many(referrers: t.Sequence[Referrer], what: str) -> None:
+def _refuse_too_many(referrers: t.Sequence[Descriptor], what: str) -> None:
     if len(referrers) > MAX_REFERRERS:
         raise RegistryError(f"{what} are more than the {MAX_REFERRERS} that are allowed")
 
 
-def _deduplicate(referrers: t.Iterable[Referrer]) -> t.Iterable[Referrer]:
-    return {referrer.descriptor.digest: referrer for referrer in referrers}.values()
+def _deduplicate(referrers: t.Iterable[Descriptor]) -> t.Iterable[Descriptor]:
+    return {referrer.digest: referrer for referrer in referrers}.values()
 
 
 class DigestTags:
@@ -112,11 +108,10 @@ class DigestTags:
 
     def find(self, digest: Digest) -> list[Reference]:
         """Return the tags of DIGEST. If the registry lists no tags, return the usual ones, which may not exist."""
-        parent = Reference(self._repository.registry, self._repository.repository)
         with self._lock:
             listed = self._tags_by_prefix
         if listed is None:
-            return [parent.tagged(f"{referrers_tag(digest)}{suffix}") for suffix in _COSIGN_SUFFIXES]
+            return _usual_tags(self._repository, digest)
         return listed.get(referrers_tag(digest), [])
 
     @functools.cached_property
@@ -134,3 +129,36 @@ class DigestTags:
             if dot:
                 grouped.setdefault(prefix, []).append(reference)
         return grouped
+
+
+def _usual_tags(repository: Repository, digest: Digest, suffixes: t.Collection[str] = COSIGN_SUFFIXES) -> list[Reference]:
+    parent = Reference(repository.registry, repository.repository)
+    return [parent.tagged(f"{referrers_tag(digest)}{suffix}") for suffix in suffixes]
+
+
+class RepositoryReferrers:
+    """A repository as a place to search for referrers. With TAGS its tags are listed once; without, cosign's usual tags are tried for each digest."""
+
+    def __init__(self, repository: Repository, tags: DigestTags | None = None) -> None:
+        self.label = repository.name
+        self._repository = repository
+        self._tags = tags
+
+    def find_by_subject(self, subject: Digest) -> t.Sequence[Descriptor]:
+        return list_referrers(self._repository, subject).referrers
+
+    def find_by_tag(self, subject: Digest, suffixes: t.Collection[str] | None = None) -> t.Iterator[tuple[Reference, Descriptor]]:
+        if self._tags is not None and suffixes is None:
+            tags = self._tags.find(subject)
+        else:
+            tags = _usual_tags(self._repository, subject, COSIGN_SUFFIXES if suffixes is None else suffixes)
+        for name in tags:
+            root = self._repository.probe(name)
+            if root is not None:
+                yield name, root
+
+    def read_document(self, descriptor: Descriptor) -> bytes | None:
+        try:
+            return self._repository.read_document(descriptor)
+        except ImageNotFound:
+            return None

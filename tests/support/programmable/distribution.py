@@ -90,6 +90,13 @@ class Distribution:
                 contents.manifests[str(descriptor.digest)] = Stored(descriptor.media_type, image.content[descriptor.digest])
         contents.tags[tag] = str(image.root.digest)
 
+    def put_document(self, data: bytes, media_type: str, repository: str, tag: str) -> None:
+        """Store a manifest or an index directly, without what it lists."""
+        contents = self.repositories.setdefault(repository, Contents())
+        digest = str(Digest.of(data))
+        contents.manifests[digest] = Stored(media_type, data)
+        contents.tags[tag] = digest
+
     def __call__(self, request: Request) -> Answer:
         for pattern, action in self._routes:
             match = pattern.fullmatch(request.path)

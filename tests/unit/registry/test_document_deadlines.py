@@ -18,6 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
 from ansible_collections.longshore.images.plugins.module_utils.registry import referrers, repository, search, tags
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.http import client, messages
@@ -155,7 +156,7 @@ def test_too_many_referrers_are_refused_at_the_first_page_above_the_limit(monkey
 
 def test_tags_are_found_by_digest_in_linear_time() -> None:
     digests = [Digest("sha256", f"{number:064x}") for number in range(1000)]
-    tags = [f"{referrers.referrers_tag(digest)}.{number}" for digest in digests for number in range(30)]
+    tags = [f"{referrers_tag(digest)}.{number}" for digest in digests for number in range(30)]
     body = json.dumps({"tags": tags}).encode()
     with registry("GET */tags/list*", acts.instead(200, body)) as opened:
         found = referrers.DigestTags(opened)

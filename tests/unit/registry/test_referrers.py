@@ -16,16 +16,18 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import SIGNATURE, Referrer, referrers_tag
 from ansible_collections.longshore.images.plugins.module_utils.registry import referrers
 from ansible_collections.longshore.images.plugins.module_utils.registry.endpoint import Endpoint
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request, Response
 from ansible_collections.longshore.images.plugins.module_utils.registry.mirror_fallback import MirrorFallback
 from ansible_collections.longshore.images.plugins.module_utils.registry.referrers import (
     DigestTags,
-    Referrer,
     ReferrerList,
+    RepositoryReferrers,
     list_referrers,
-    referrers_tag,
 )
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 
@@ -61,6 +63,7 @@ class FakeEndpoint:
     answers: t.Mapping[str, Answer | LongshoreError]
     registry: str = "r.test"
     requests: list[str] = dataclasses.field(default_factory=list)
+    lacks_referrers_api: bool = False
 
     def send(self, request: Request, repository: str) -> Response:
         self.requests.append(request.url)
@@ -105,7 +108,7 @@ def index(*entries: dict[str, t.Any], **members: t.Any) -> bytes:
 
 
 def numbers(listed: ReferrerList) -> list[int]:
-    return [referrer.descriptor.size for referrer in listed.referrers]
+    return [referrer.size for referrer in listed.referrers]
 
 
 def test_the_referrers_api_is_read_page_by_page() -> None:
@@ -154,25 +157,66 @@ def test_a_malformed_entry_is_refused(odd: dict[str, t.Any]) -> None:
         list_referrers(repository(by_tag=Answer(index(entry(1, **odd)))), SUBJECT)
 
 
+def artifact(kind: str | None, **members: t.Any) -> Referrer:
+    """Return a referrer whose config has the media type KIND."""
+    data = json.dumps({"schemaVersion": 2, "config": {"mediaType": kind, "digest": str(SUBJECT), "size": 1}, "layers": [], **members}).encode()
+    root = Descriptor(media_types.OCI_MANIFEST, Digest.of(data), len(data))
+    return Referrer(Graph(root, {root: data}, (), ()), SUBJECT)
+
+
 def listing(*entries: dict[str, t.Any], **members: t.Any) -> ReferrerList:
     return list_referrers(repository(by_tag=Answer(index(*entries, **members))), SUBJECT)
 
 
-def test_a_list_keeps_its_entries_and_gets_missing_ones_unchanged() -> None:
-    wanted = listing(entry(5, artifactType="a/sbom", annotations={"k": "v"}), entry(2), entry(1)).referrers
-    data = listing(entry(1, artifactType="mine"), annotations={"own": "1"}).document_with(wanted)
+def test_a_list_keeps_its_entries_and_gets_missing_ones() -> None:
+    known, new = artifact("a/config"), artifact("a/config", artifactType="a/sbom", annotations={"k": "v"})
+    mine = {**entry(known.graph.root.size, artifactType="mine"), "digest": str(known.digest)}
+    data = listing(mine, annotations={"own": "1"}).document_with([new, known])
     assert data is not None
     made = json.loads(data)
-    assert made["manifests"] == [entry(1, artifactType="mine"), entry(2), entry(5, artifactType="a/sbom", annotations={"k": "v"})]
+    added = {"mediaType": media_types.OCI_MANIFEST, "digest": str(new.digest), "size": new.graph.root.size}
+    assert made["manifests"] == [mine, {**added, "artifactType": "a/sbom", "annotations": {"k": "v"}}]
     assert made["annotations"] == {"own": "1"}
-    assert list_referrers(repository(by_tag=Answer(data)), SUBJECT).document_with(wanted) is None
+    assert list_referrers(repository(by_tag=Answer(data)), SUBJECT).document_with([new, known]) is None
+
+
+def test_the_type_of_the_config_is_listed_for_a_referrer_without_a_type() -> None:
+    data = ReferrerList((), False).document_with([artifact("a/config")])
+    assert data is not None
+    assert json.loads(data)["manifests"][0]["artifactType"] == "a/config"
 
 
 def test_a_new_list_does_not_depend_on_the_order() -> None:
-    wanted: tuple[Referrer, ...] = listing(entry(3), entry(1)).referrers
+    wanted = [artifact("a/1"), artifact("a/2")]
     empty = ReferrerList((), False)
     assert empty.document_with(wanted) is not None
     assert empty.document_with(wanted) == empty.document_with(wanted[::-1])
+
+
+@pytest.mark.parametrize("error", [ImageNotFound("no", 404), RegistryError("no", 405), RegistryError("no", 501)], ids=["404", "405", "501"])
+def test_a_registry_without_the_api_is_asked_for_it_once(error: LongshoreError) -> None:
+    endpoint = FakeEndpoint({API: error})
+    for _time in range(2):
+        list_referrers(repository_at(endpoint), SUBJECT)
+    assert endpoint.requests == [API, BY_TAG, BY_TAG]
+
+
+@pytest.mark.parametrize("code", ["MANIFEST_UNKNOWN", "NAME_UNKNOWN"])
+def test_an_error_code_of_the_api_means_that_there_is_one(code: str) -> None:
+    endpoint = FakeEndpoint({API: ImageNotFound("no", 404, [f"{code}: not here"])})
+    listed = [list_referrers(repository_at(endpoint), SUBJECT) for _time in range(2)]
+    assert endpoint.requests.count(API) == 2
+    assert [one.kept_by_registry for one in listed] == [code == "NAME_UNKNOWN"] * 2
+
+
+def test_a_repository_offers_the_usual_tags_without_listing_all() -> None:
+    tag = f"{referrers_tag(SUBJECT)}.sig"
+    data = index()
+    root = {"Content-Type": media_types.OCI_INDEX, "Docker-Content-Digest": str(Digest.of(data)), "Content-Length": str(len(data))}
+    endpoint = FakeEndpoint({f"/v2/team/app/manifests/{tag}": Answer(data, headers=root)})
+    found = list(RepositoryReferrers(repository_at(endpoint)).find_by_tag(SUBJECT, (SIGNATURE,)))
+    assert [(str(name), root.digest) for name, root in found] == [(f"r.test/team/app:{tag}", Digest.of(data))]
+    assert len(endpoint.requests) == 1
 
 
 def test_tags_that_belong_to_a_digest_begin_with_it_and_a_dot() -> None:

@@ -1,0 +1,19 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The store as a place to search for referrers: its entries whose manifests have a `subject`, and those that are named by a tag made of a digest."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..oci.referrers import LayoutReferrers
+
+if t.TYPE_CHECKING:
+    from .store import Store
+
+
+def referrers_in_store(store: Store, context: str | None = None) -> LayoutReferrers:
+    """Return the referrers among the entries of STORE. Names in the repository CONTEXT come first."""
+    return LayoutReferrers(store.path, [(entry.root, entry.name) for entry in store.index.entries], store.read_document, context)
