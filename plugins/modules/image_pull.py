@@ -29,7 +29,7 @@ options:
       - V(newer) works like V(always). But if the registry can't be reached, reports an exceeded rate limit, or fails with a server error, it keeps the stored
         image and warns.
       - V(never) fails if the image isn't in the store.
-      - A stored image that is pinned by digest never causes a request.
+      - A stored image that is pinned by digest never causes a request, unless V(always) looks for its O(referrers).
     type: str
     choices: [always, missing, newer, never]
     default: always
@@ -51,6 +51,17 @@ options:
       - The default is the managed host's platform. Platforms that the store already has stay.
     type: list
     elements: str
+  referrers:
+    description:
+      - Whether to pull signatures, attestations, SBOMs and other referrers with each image. They are kept in the store, and go along when the image is pushed,
+        saved or copied.
+      - Referrers are manifests that name the image, or one of its pulled manifests, as their subject, and images whose tag is made of that digest with
+        C(.sig), C(.att) or C(.sbom), as cosign writes them. Referrers of referrers belong to them too.
+      - They are looked for with the registry's referrers API, or in the tag that lists them if the registry doesn't have the API. This costs a few requests
+        for each image.
+      - Only O(pull_policy=always), and O(pull_policy=newer) for a name without a digest, ask for the referrers of an image that is in the store.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
@@ -89,6 +100,11 @@ EXAMPLES = r"""
   longshore.images.image_pull:
     name: registry.example.com/team/app:3
     lock: "{{ lookup('ansible.builtin.file', 'images.lock') }}"
+
+- name: Pull an image with its signatures and SBOMs
+  longshore.images.image_pull:
+    name: registry.example.com/team/app:3
+    referrers: true
 
 - name: Pull from a private registry whose certificate a private CA signed, into another store
   longshore.images.image_pull:
@@ -159,6 +175,13 @@ images:
     previous_digest:
       description: The digest that the name pointed at before. Null when the name did not exist.
       type: str
+    referrers:
+      description:
+        - The signatures, attestations and other referrers that go with the image, unless the option O(referrers) is V(false). Each has its C(digest),
+          C(artifact_type), C(subject) (the digest that it belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether
+          it C(changed).
+      type: list
+      elements: dict
     endpoint:
       description: The URL of the registry or mirror that answered. Null when none was asked.
       type: str
@@ -242,6 +265,7 @@ def argument_spec() -> Arguments:
             "pull_policy": {"type": "str", "choices": ["always", "missing", "newer", "never"], "default": "always"},
             "lock_file": {"type": "path"},
             "lock": {"type": "raw"},
+            "referrers": {"type": "bool", "default": False},
         },
         {"required_one_of": [("name", "lock_file", "lock")], "mutually_exclusive": [("lock_file", "lock")]},
     )
@@ -262,6 +286,7 @@ def plan(task: Task) -> Plan:
         host=task.host,
         workers=task.workers,
         lock=lock,
+        referrers=task.params["referrers"],
     )
 
 

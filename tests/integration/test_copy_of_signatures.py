@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import typing as t
 from pathlib import Path
 
@@ -18,9 +15,9 @@ from tests.support import modules
 from tests.support.images import Image, make_image, make_index
 from tests.support.recorder import Recorder
 from tests.support.registry import Registry, needed, running_registry
+from tests.support.signing import attach, discovered, make_keys, sign, verify
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
-INSECURE = ("--allow-insecure-registry", "--allow-http-registry")
 
 
 @pytest.fixture(scope="module")
@@ -33,39 +30,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     needed("cosign", "oras")
-    folder = tmp_path_factory.mktemp("keys")
-    cosign(folder, "generate-key-pair")
-    return folder
-
-
-def cosign(keys: Path, *words: str) -> str:
-    environment = {**os.environ, "HOME": str(keys), "COSIGN_PASSWORD": ""}
-    return subprocess.run(["cosign", *words], cwd=keys, env=environment, check=True, capture_output=True, text=True).stdout
-
-
-def sign(keys: Path, name: str, *words: str) -> None:
-    cosign(keys, "sign", "--key", "cosign.key", "--tlog-upload=false", "--yes", *INSECURE, *words, name)
-
-
-def verify(keys: Path, name: str) -> None:
-    """Verify the signature of an image with cosign, and fail without a valid one."""
-    cosign(keys, "verify", "--key", "cosign.pub", "--insecure-ignore-tlog=true", *INSECURE, name)
-
-
-def attach(folder: Path, name: str, kind: str) -> str:
-    """Attach a file to an image with oras, and return the digest of the new referrer."""
-    (folder / f"{kind}.json").write_text(json.dumps({"kind": kind}))
-    command = ["oras", "attach", "--plain-http", "--format", "json", "--artifact-type", f"application/vnd.test.{kind}", name, f"{kind}.json"]
-    outcome = json.loads(subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout)
-    return str(outcome["digest"])
-
-
-def discovered(name: str) -> set[str]:
-    """Return the artifact types of the referrers of an image."""
-    command = ["oras", "discover", "--plain-http", "--format", "json", name]
-    outcome = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    found = outcome.get("referrers") or outcome.get("manifests") or []
-    return {entry["artifactType"].rpartition(".")[2] for entry in found}
+    return make_keys(tmp_path_factory.mktemp("keys"))
 
 
 def tags(registry: Registry, repository: str) -> set[str]:

@@ -87,7 +87,7 @@ def _open_writers(transfers: t.Sequence[Transfer], stack: contextlib.ExitStack) 
     needed: dict[int, tuple[Sink, dict[Digest, None]]] = {}
     for transfer in transfers:
         digests = needed.setdefault(id(transfer.sink), (transfer.sink, {}))[1]
-        digests.update((descriptor.digest, None) for descriptor in transfer.graph.content)
+        digests.update((descriptor.digest, None) for graph in transfer.graphs for descriptor in graph.content)
     return {key: stack.enter_context(sink.open_writer(digests)) for key, (sink, digests) in needed.items()}
 
 
@@ -95,7 +95,7 @@ def _submit_blobs(jobs: t.Sequence[_Job], workers: Workers) -> None:
     """Submit every missing blob once per sink. Blobs of a source that can only be read in order are submitted as one task."""
     submitted: dict[tuple[int, Digest], Future[None]] = {}
     in_order: dict[tuple[int, int], tuple[_Job, OrderedSource, dict[Digest, Descriptor]]] = {}
-    missing = [job.writer.find_missing_blobs(job.transfer.graph, (*job.transfer.moves, *job.transfer.linked)) for job in jobs]
+    missing = [_find_missing_blobs(job) for job in jobs]
     workers.expect({(id(job.transfer.sink), blob.digest): blob for job, blobs in zip(jobs, missing) for blob in blobs}.values())
     for job, blobs in zip(jobs, missing):
         transfer = job.transfer
@@ -114,6 +114,13 @@ def _submit_blobs(jobs: t.Sequence[_Job], workers: Workers) -> None:
         for job in jobs:
             if _source_and_sink(job.transfer) == _source_and_sink(first.transfer):
                 job.futures.append(future)
+
+
+def _find_missing_blobs(job: _Job) -> t.Collection[Descriptor]:
+    """Return the blobs of an image and of its referrers that must be moved, each once."""
+    planned = (*job.transfer.moves, *job.transfer.linked)
+    missing = (blob for graph in job.transfer.graphs for blob in job.writer.find_missing_blobs(graph, planned))
+    return {blob.digest: blob for blob in missing}.values()
 
 
 def _source_and_sink(transfer: Transfer) -> tuple[int, int]:

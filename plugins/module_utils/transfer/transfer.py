@@ -39,3 +39,8 @@ class Transfer:
     referrers: tuple[NamedGraph, ...] = ()
     whole: bool = False
     free: bool = False
+
+    @property
+    def graphs(self) -> tuple[Graph, ...]:
+        """Return the graphs of the image and of its referrers."""
+        return (self.graph, *(referrer.graph for referrer in self.referrers))

@@ -23,9 +23,11 @@ from .facts import describe_transfer, image_facts, ref_state, short_digest
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
+    from ..oci.referrers import FoundReferrers
     from ..registry.repository import Repository
     from ..store.index import Entry
     from ..store.store import Store
+    from .referrers.plan import ReferrerPlan
 
 
 def plan_pull(
@@ -38,13 +40,14 @@ def plan_pull(
     host: Platform,
     workers: Workers,
     lock: LockFile | None = None,
+    referrers: bool = False,
 ) -> TransferPlan:
     """Plan to pull REFERENCES from their registries into STORE; with LOCK each name is pulled by its locked digest.
 
-    `repository` opens a registry's repository, and is called only if a request is needed. An image that can't be pulled has its error in its
-    row; the others are pulled. Raises InvalidOption for one name with two digests.
+    `repository` opens a registry's repository, and is called only if a request is needed. With REFERRERS signatures and other referrers are kept with their
+    image. An image that can't be pulled has its error in its row; the others are pulled. Raises InvalidOption for one name with two digests.
     """
-    return _Puller(store, repository, policy, selection, host, lock).plan(references, workers)
+    return _Puller(store, repository, policy, selection, host, lock, referrers).plan(references, workers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,7 @@ class _Puller:
     selection: Selection
     host: Platform
     lock: LockFile | None = None
+    referrers: bool = False
 
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> TransferPlan:
         unique = list(dict.fromkeys(references))
@@ -75,7 +79,8 @@ class _Puller:
         before = self.store.index.get_named(reference.name)
         stored = self._find_stored(reference, before)
         if stored is not None:
-            return self._plan_image(reference, before, stored, None)
+            asked = self.repository(reference) if self.referrers and self.policy == "always" else None
+            return self._plan_image(reference, before, stored, None, referrers_at=asked)
         repository = self.repository(reference)
         try:
             root = self._resolve(reference, before, repository)
@@ -86,7 +91,7 @@ class _Puller:
                 raise
             return self._plan_image(reference, before, stored, None, f"{reference.name} was not compared with its registry: {error.message}")
         graph = self._read_graph(reference, root, before, repository)
-        return self._plan_image(reference, before, graph, repository)
+        return self._plan_image(reference, before, graph, repository, referrers_at=repository)
 
     # The image in the store.
 
@@ -166,40 +171,75 @@ class _Puller:
 
     # The plan.
 
+    def _plan_referrers(self, reference: Reference, graph: Graph, repository: Repository | None) -> ReferrerPlan | None:
+        """Return the plan of the image's referrers: those at REPOSITORY, or without it those that the store has already."""
+        if not self.referrers:
+            return None
+        from .referrers.to_store import plan_for_store
+
+        return plan_for_store(self.store, self._find_referrers(reference, graph, repository), (reference.name,))
+
+    def _find_referrers(self, reference: Reference, graph: Graph, repository: Repository | None) -> FoundReferrers:
+        from ..oci.referrers import find_referrers
+        from ..store.referrers import referrers_in_store
+
+        image = [document.digest for document in graph.documents]
+        if repository is None:
+            return find_referrers(referrers_in_store(self.store, reference.context), image)
+        from ..registry.referrers import RepositoryReferrers
+
+        return find_referrers(RepositoryReferrers(repository), image)
+
     def _plan_image(
-        self, reference: Reference, before: Entry | None, graph: Graph, repository: Repository | None, warning: str | None = None
+        self,
+        reference: Reference,
+        before: Entry | None,
+        graph: Graph,
+        repository: Repository | None,
+        warning: str | None = None,
+        *,
+        referrers_at: Repository | None = None,
     ) -> ImagePlan:
         single_platform = None if graph.root.is_index or not graph.images else graph.images[0].platform
         warnings = [warning, check_single_platform(single_platform, self.selection, str(reference))]
         name = str(reference.name)
         was = ref_state(self.store, before)
-        moves = tuple(blob for blob in graph.blobs if not self.store.has_blob(blob))
-        is_incomplete = moves or any(self.store.read_document(document) is None for document in graph.documents)
+        of_image = tuple(blob for blob in graph.blobs if not self.store.has_blob(blob))
+        is_incomplete = of_image or any(self.store.read_document(document) is None for document in graph.documents)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
-        actions = (_action(name, was, will_be, moves),) if is_incomplete or was != will_be else ()
-        if repository is not None:
+        actions = [_action(name, was, will_be, of_image)] if is_incomplete or was != will_be else []
+        referrers = self._plan_referrers(reference, graph, referrers_at)
+        moves = of_image
+        if referrers is not None and referrers.is_changed:
+            added = tuple(blob for blob in referrers.missing_blobs(graph.blobs) if not self.store.has_blob(blob))
+            actions.append(f"pull {referrers.count} of {name}: {describe_transfer(added)}")
+            moves = (*of_image, *added)
+        source = repository or referrers_at
+        if source is not None:
             for blob in moves:
                 self.store.blob_origins.add(blob.digest, reference.context)
         return ImagePlan(
             requested=name,
             image=image_facts(name, graph, self.selection, self.host),
-            changes=(RefChange(name, was, will_be),),
-            actions=actions,
+            changes=(RefChange(name, was, will_be), *(referrers.changes if referrers is not None else ())),
+            actions=tuple(actions),
             transfer=Transfer(
-                repository or self.store,
+                source or self.store,
                 self.store,
                 graph,
                 (reference.name,),
                 self._selection_for(graph.root, before) if graph.root.is_index else None,
                 moves=moves,
-                reused=graph.blobs_without(moves),
+                reused=(*graph.blobs_without(moves), *(referrers.blobs_without((*graph.blobs, *moves)) if referrers is not None else ())),
                 pending=bool(actions),
+                referrers=referrers.missing if referrers is not None else (),
             ),
             results={
                 "previous_digest": str(was.digest) if was is not None else None,
-                "endpoint": repository.answered_by if repository is not None else None,
+                "endpoint": source.answered_by if source is not None else None,
+                "referrers": list(referrers.rows) if referrers is not None else [],
             },
-            warnings=tuple(text for text in warnings if text is not None),
+            warnings=(*(text for text in warnings if text is not None), *(referrers.warnings if referrers is not None else ())),
         )
 
 

@@ -20,6 +20,9 @@ from ...transfer.workers import Workers
 from ..platforms import select_complete, select_platforms
 from .sources import ImageSource, ImageSources
 
+if t.TYPE_CHECKING:
+    from ...oci.referrers import FoundReferrers
+
 _Inspected = t.TypeVar("_Inspected")
 
 
@@ -59,6 +62,13 @@ class CopyJob:
         """
         select = select_complete if self.target.reference is not None else select_platforms
         return select(self.image_source.root(), str(self.source), self.image_source.read_document, self.selection)
+
+    def find_referrers(self, graph: Graph) -> FoundReferrers:
+        """Return the referrers of GRAPH, the selected part of the image, at its source."""
+        from ...oci.referrers import FoundReferrers, find_referrers
+
+        place = self.image_source.referrer_place()
+        return find_referrers(place, [document.digest for document in graph.documents]) if place is not None else FoundReferrers()
 
     def fail(self, error: LongshoreError) -> ImagePlan:
         """Return the row of this job with ERROR."""

@@ -23,6 +23,8 @@ from ...store.store import Store
 from ...transfer.interfaces import Chunks, MirroredSource, Source
 
 if t.TYPE_CHECKING:
+    from ...oci.referrers import ReferrerPlace
+    from ...registry.referrers import DigestTags
     from ...registry.repository import Repository
 
 _ImageT = t.TypeVar("_ImageT")
@@ -48,14 +50,19 @@ class ImageSource(t.Protocol):
     def check_blobs(self, graph: Graph) -> None:
         """Raise an error if a blob of GRAPH is known to be missing or damaged."""
 
+    def referrer_place(self) -> ReferrerPlace | None:
+        """Return the place to search for the referrers of the image, None if its source holds none."""
+
 
 class RegistrySource:
     """An image at a registry, by tag or digest."""
 
-    def __init__(self, reference: Reference, repository: Repository) -> None:
+    def __init__(self, reference: Reference, repository: Repository, tags: t.Callable[[Repository], DigestTags]) -> None:
+        """TAGS returns the tags of a repository, which all images of a run share."""
         self.name: Reference | None = reference.name
         self.source = repository
         self._reference = reference
+        self._tags = tags
 
     def digest(self) -> Digest:
         return self._reference.digest or self.root().digest
@@ -75,6 +82,11 @@ class RegistrySource:
 
     def check_blobs(self, unused_graph: Graph) -> None:
         """Check nothing: a registry accepts a manifest only if it has its blobs."""
+
+    def referrer_place(self) -> ReferrerPlace:
+        from ...registry.referrers import RepositoryReferrers
+
+        return RepositoryReferrers(self.source, self._tags(self.source))
 
 
 class LayoutSource:
@@ -96,6 +108,11 @@ class LayoutSource:
 
     def check_blobs(self, graph: Graph) -> None:
         self.source.check_complete(self._entry, trust_others=False)
+
+    def referrer_place(self) -> ReferrerPlace:
+        from ...store.referrers import referrers_in_store
+
+        return referrers_in_store(self.source, self.name.context if self.name is not None else None)
 
 
 class ArchiveSource:
@@ -121,6 +138,11 @@ class ArchiveSource:
                 raise CorruptArchive(f"{self.source.path}: {graph.root.digest} is incomplete: the archive is missing {blob.digest}")
             self.source.check_blob(blob)
 
+    def referrer_place(self) -> ReferrerPlace:
+        from ...archive.referrers import referrers_in_archive
+
+        return referrers_in_archive(self.source, self.name.context if self.name is not None else None)
+
 
 class RandomAccessSource:
     """A wrapper that hides that SOURCE is an OrderedSource. An upload may have to read a blob again from its start, so blobs are read one by one."""
@@ -143,6 +165,7 @@ class ImageSources:
         self._lock = threading.RLock()
         self._stores: dict[str, Store] = {}
         self._archives: dict[str, Archive] = {}
+        self._tags: dict[str, DigestTags] = {}
 
     def store(self, path: str) -> Store:
         """Return the layout at PATH, for reading or writing. A layout that is created is readable for all users."""
@@ -155,7 +178,7 @@ class ImageSources:
     def find(self, location: Location) -> ImageSource:
         """Return the image at LOCATION. Raises ImageNotFound, and InvalidOption if LOCATION has no name and holds several images."""
         if location.reference is not None:
-            return RegistrySource(location.reference, self._repository(location.reference))
+            return RegistrySource(location.reference, self._repository(location.reference), self._digest_tags)
         if location.scheme == LAYOUT:
             store = self.store(location.path)
             return LayoutSource(store, _choose_image(location, store.index.entries, _entry_names))
@@ -164,6 +187,12 @@ class ImageSources:
                 self._archives[location.path] = open_archive(location.path)
             archive = self._archives[location.path]
         return ArchiveSource(archive, _choose_image(location, archive.images, _archive_names))
+
+    def _digest_tags(self, repository: Repository) -> DigestTags:
+        from ...registry.referrers import DigestTags
+
+        with self._lock:
+            return self._tags.setdefault(repository.name, DigestTags(repository))
 
 
 def _entry_names(entry: Entry) -> list[str]:

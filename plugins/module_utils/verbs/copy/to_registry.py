@@ -15,14 +15,13 @@ from ...oci.graph import Graph, NamedGraph
 from ...oci.manifest import Descriptor
 from ...oci.platform import Platform
 from ...oci.reference import Reference
-from ...registry.referrers import DigestTags
 from ...transfer.plan import ImagePlan, RefChange, RefState
-from ...transfer.transfer import Transfer
 from ...transfer.workers import Workers
 from ..blob_mounts import BlobMounts, BlobSplit
-from ..facts import describe_transfer, format_count, image_facts, short_digest
+from ..facts import describe_transfer, image_facts, short_digest
+from ..referrers.plan import ReferrerPlan
+from ..referrers.to_registry import describe_changes, make_transfer, plan_for_registry, split_with_referrers
 from .job import CopyJob, inspect_jobs
-from .referrers import FoundReferrers, ReferrerFinder
 from .sources import RandomAccessSource, RegistrySource
 
 if t.TYPE_CHECKING:
@@ -40,7 +39,7 @@ class _TargetState:
     current: Descriptor | None
     digest: Digest
     graph: Graph | None
-    referrers: FoundReferrers
+    referrers: ReferrerPlan
 
     @property
     def is_present(self) -> bool:
@@ -54,7 +53,6 @@ class RegistryCopyPlanner:
         self._destination = destination
         self._referrers = referrers
         self._host = host
-        self._tags: dict[str, DigestTags] = {}
         self._mounts = BlobMounts(destination, lambda registry, digest: ())
 
     def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
@@ -74,14 +72,10 @@ class RegistryCopyPlanner:
             graph = job.graph()
         if graph is not None and not is_present:
             job.image_source.check_blobs(graph)
-        return _TargetState(repository, current, digest, graph, self._find_referrers(job, repository, graph))
+        return _TargetState(repository, current, digest, graph, self._plan_referrers(job, repository, graph))
 
-    def _find_referrers(self, job: CopyJob, target: Repository, graph: Graph | None) -> FoundReferrers:
-        if not self._referrers or graph is None or not isinstance(job.image_source, RegistrySource):
-            return FoundReferrers()
-        source = job.image_source.source
-        tags = self._tags.setdefault(source.name, DigestTags(source))
-        return ReferrerFinder(source, target, tags).find(graph)
+    def _plan_referrers(self, job: CopyJob, target: Repository, graph: Graph | None) -> ReferrerPlan:
+        return plan_for_registry(target, job.find_referrers(graph)) if self._referrers and graph is not None else ReferrerPlan()
 
     def _plan_or_error(self, job: CopyJob, state: _TargetState | LongshoreError, workers: Workers) -> ImagePlan:
         if isinstance(state, LongshoreError):
@@ -100,50 +94,36 @@ class RegistryCopyPlanner:
             image=image_facts(str(name), state.graph, job.selection, self._host) if state.graph is not None else None,
             changes=(RefChange(str(name), was, RefState(state.digest)), *state.referrers.changes),
             actions=_actions(job, name, state, was, split) if split is not None else (),
-            transfer=self._transfer(job, name, state, state.graph, split) if state.graph is not None and split is not None else None,
+            transfer=make_transfer(
+                RandomAccessSource(job.image_source.source),
+                self._mounts,
+                state.repository,
+                NamedGraph(state.graph, (name,), None),
+                split,
+                state.referrers,
+                is_present=state.is_present,
+            )
+            if state.graph is not None and split is not None
+            else None,
             results={
                 **job.facts,
                 "previous_digest": str(was.digest) if was is not None else None,
                 "endpoint": state.repository.endpoint.url,
-                "referrers": state.referrers.rows,
+                "referrers": list(state.referrers.rows),
                 **({} if state.graph is not None else _facts_without_graph(state)),
             },
-            warnings=tuple(state.referrers.warnings),
+            warnings=state.referrers.warnings,
         )
 
     def _split(self, job: CopyJob, state: _TargetState, graph: Graph, workers: Workers) -> BlobSplit:
         if isinstance(job.image_source, RegistrySource):
-            self._mounts.add_present(job.image_source.source, [blob for part in (graph, *_missing_graphs(state)) for blob in part.blobs])
+            self._mounts.add_present(job.image_source.source, [*graph.blobs, *state.referrers.missing_blobs(graph.blobs)])
         if state.is_present:
             self._mounts.add_present(state.repository, graph.blobs)
             of_image = BlobSplit()
         else:
             of_image = self._mounts.split_image(graph, state.repository, workers)
-        blobs = {blob.digest: blob for part in _missing_graphs(state) for blob in part.blobs}
-        of_referrers = self._mounts.split([blob for blob in blobs.values() if blob not in graph.blobs], state.repository, workers)
-        return BlobSplit((*of_image.moves, *of_referrers.moves), {**of_image.linked, **of_referrers.linked})
-
-    def _transfer(self, job: CopyJob, name: Reference, state: _TargetState, graph: Graph, split: BlobSplit) -> Transfer:
-        published = [*state.referrers.missing, *([] if state.is_present else [NamedGraph(graph, (name,), None)])]
-        last = published[-1] if published else NamedGraph(graph, (name,), None)
-        blobs = {blob.digest: blob for part in (graph, *_missing_graphs(state)) for blob in part.blobs}
-        moved = {blob.digest for blob in split.moves}
-        return Transfer(
-            RandomAccessSource(job.image_source.source),
-            self._mounts.sink(state.repository),
-            last.graph,
-            last.names,
-            selection=None,
-            moves=split.moves,
-            reused=tuple(blob for digest, blob in blobs.items() if digest not in moved),
-            pending=bool(published),
-            linked=split.linked,
-            referrers=tuple(published[:-1]),
-        )
-
-
-def _missing_graphs(state: _TargetState) -> list[Graph]:
-    return [named.graph for named in state.referrers.missing]
+        return split_with_referrers(self._mounts, of_image, graph, state.referrers, state.repository, workers)
 
 
 def _facts_without_graph(state: _TargetState) -> dict[str, t.Any]:
@@ -157,9 +137,4 @@ def _actions(job: CopyJob, name: Reference, state: _TargetState, was: RefState |
     if not state.is_present:
         replaced = f" in place of {short_digest(was.digest)}" if was is not None else ""
         actions.append(f"copy {job.source} to {name} ({short_digest(state.digest)}){replaced}: {describe_transfer(split.moves)}")
-    changed = sum(bool(row["changed"]) for row in state.referrers.rows)
-    if changed:
-        actions.append(f"copy {format_count(changed, 'referrer')} of {job.source} to {name.context}")
-    elif state.referrers.missing:
-        actions.append(f"complete the lists of referrers of {name} in {name.context}")
-    return tuple(actions)
+    return (*actions, *describe_changes(state.referrers, "copy", str(job.source), name))
