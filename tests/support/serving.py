@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import socket
 import threading
+import time
 import typing as t
 
 
@@ -24,3 +26,22 @@ def serving(server: http.server.ThreadingHTTPServer) -> t.Iterator[int]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+@contextlib.contextmanager
+def serving_parts(parts: t.Iterable[bytes], every: float = 0) -> t.Iterator[int]:
+    """Run a server that answers one connection with PARTS, one every EVERY seconds, and yield its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _address = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                for part in parts:
+                    connection.sendall(part)
+                    time.sleep(every)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield int(server.getsockname()[1])
+        thread.join(10)

@@ -10,7 +10,6 @@ import contextlib
 import http.client
 import itertools
 import socket
-import threading
 import time
 import typing as t
 
@@ -18,31 +17,13 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils import limits
 from ansible_collections.longshore.images.plugins.module_utils.http_bounds import bounded_response
+from tests.support.serving import serving_parts
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 SILENCE = 5.0
 WITHIN = 4.0
-
-
-@contextlib.contextmanager
-def serving(parts: t.Iterable[bytes], every: float = 0) -> t.Iterator[int]:
-    """A server on a port that answers one connection with PARTS, as long as the client takes them."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            connection, _address = server.accept()
-            with connection, contextlib.suppress(OSError):
-                connection.recv(65536)
-                for part in parts:
-                    connection.sendall(part)
-                    time.sleep(every)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield server.getsockname()[1]
-        thread.join(10)
 
 
 @contextlib.contextmanager
@@ -67,19 +48,19 @@ ENDLESS_HEADERS = [
 
 @pytest.mark.parametrize(("parts", "words"), [case[1:] for case in ENDLESS_HEADERS], ids=[case[0] for case in ENDLESS_HEADERS])
 def test_headers_without_an_end_are_given_up(parts: t.Iterable[bytes], words: str) -> None:
-    with serving(parts) as port, asking(port) as connection, pytest.raises(http.client.HTTPException, match=words):
+    with serving_parts(parts) as port, asking(port) as connection, pytest.raises(http.client.HTTPException, match=words):
         connection.getresponse()
 
 
 @pytest.mark.parametrize("parts", [[bytes([byte]) for byte in OK * 100], [CONTINUE] * 10], ids=["headers", "interim answers"])
 def test_headers_that_drip_are_given_up(parts: t.Sequence[bytes]) -> None:
-    with serving(parts, every=0.2) as port, asking(port, header_seconds=1) as connection, pytest.raises(socket.timeout):
+    with serving_parts(parts, every=0.2) as port, asking(port, header_seconds=1) as connection, pytest.raises(socket.timeout):
         connection.getresponse()
 
 
 def test_trailers_without_an_end_are_given_up() -> None:
     parts = itertools.chain([CHUNKED + b"1\r\nx\r\n0\r\n"], itertools.repeat(b"X: y\r\n"))
-    with serving(parts) as port, asking(port) as connection:
+    with serving_parts(parts) as port, asking(port) as connection:
         answer = connection.getresponse()
         with pytest.raises(http.client.HTTPException, match="trailers"):
             answer.read(100)
@@ -87,7 +68,7 @@ def test_trailers_without_an_end_are_given_up() -> None:
 
 @pytest.mark.parametrize("head", [OK + b"Content-Length: 1000\r\n\r\n", OK + b"\r\n"], ids=["with a length", "without one"])
 def test_a_deadline_ends_an_answer_that_drips(head: bytes) -> None:
-    with serving([head, *[b"x"] * 100], every=0.1) as port, asking(port, seconds=1) as connection:
+    with serving_parts([head, *[b"x"] * 100], every=0.1) as port, asking(port, seconds=1) as connection:
         answer = connection.getresponse()
         with pytest.raises(socket.timeout):
             answer.read(1000)
@@ -95,14 +76,14 @@ def test_a_deadline_ends_an_answer_that_drips(head: bytes) -> None:
 
 
 def test_a_deadline_ends_a_silence_that_the_socket_would_bear() -> None:
-    with serving([OK], every=3) as port, asking(port, seconds=1) as connection, pytest.raises(socket.timeout):
+    with serving_parts([OK], every=3) as port, asking(port, seconds=1) as connection, pytest.raises(socket.timeout):
         connection.getresponse()
 
 
 def test_a_usual_answer_is_read_and_the_timeout_of_its_socket_stays() -> None:
     trailers = b"X: y\r\n" * limits.MAX_TRAILERS
     parts = [CONTINUE] * limits.MAX_INTERIM_ANSWERS + [CHUNKED, b"3\r\nabc\r\n", b"0\r\n" + trailers + b"\r\n"]
-    with serving(parts) as port, asking(port, header_seconds=2, seconds=3) as connection:
+    with serving_parts(parts) as port, asking(port, header_seconds=2, seconds=3) as connection:
         answer = connection.getresponse()
         assert connection.sock.gettimeout() == SILENCE
         assert answer.read(100) == b"abc"

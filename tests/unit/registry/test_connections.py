@@ -18,27 +18,16 @@ import requests
 import urllib3
 
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.connections import ForbiddenPeer, make_adapter, make_session
+from tests.support.serving import serving_parts
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
 
 
 @contextlib.contextmanager
 def slow_server(*parts: bytes, every: float) -> t.Iterator[str]:
-    """Run a server that responds with PARTS, one every EVERY seconds."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            connection, _address = server.accept()
-            with connection, contextlib.suppress(OSError):
-                connection.recv(65536)
-                for part in parts:
-                    connection.sendall(part)
-                    time.sleep(every)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
-        thread.join(10)
+    """Run a server that responds with PARTS, one every EVERY seconds, and yield its URL."""
+    with serving_parts(parts, every) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 @pytest.fixture
