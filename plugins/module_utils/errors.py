@@ -127,6 +127,24 @@ class NotLocked(LongshoreError):
     cause = "not_locked"
 
 
+class Unsigned(LongshoreError):
+    """An image has no signature, and the task's trust demands one."""
+
+    cause = "unsigned"
+
+
+class Untrusted(LongshoreError):
+    """No signature of an image is the one that the task's trust demands, or the trust refuses the image."""
+
+    cause = "untrusted"
+
+
+class InvalidTrust(LongshoreError):
+    """A rule, a key, a policy or a trusted root can't be used."""
+
+    cause = "invalid_trust"
+
+
 class EngineError(LongshoreError):
     """An engine is absent, stopped, denies access to this user, refuses a request, or closed the connection."""
 

@@ -32,6 +32,8 @@ MAX_VALUES = 4_000_000  # JSON values in them: the cost of parsing depends more 
 MAX_REFERRERS = 1000  # of one manifest, and of one image including the referrers of its referrers
 MAX_CANDIDATES = 64  # blobs of referrers that are read as possible signatures of one digest
 MAX_CANDIDATE = 1 * _MIB  # bytes of each of them
+MAX_KEY_FILE = 64 * _KIB
+MAX_POLICY = 1 * _MIB  # policy.json, or a trusted root of Sigstore
 
 # One archive.
 MIN_EXPANDED = 640 * _MIB  # a compressed file may always expand to this many bytes,

@@ -1,0 +1,107 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sigstore bundles, version 0.3: a signature of a message or of a DSSE envelope, and what is needed to verify it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+from ..errors import UnsupportedFormat
+from ..limits import MAX_CANDIDATE
+from ..oci.document import Document, encode_canonical
+from .encoding import decode_base64, encode_base64
+from .keys import PrivateKey
+from .statement import PAYLOAD_TYPE, pre_authentication_encoding
+from .verdict import Miss, Rejected
+
+BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+# Annotations of the manifest that carries a bundle.
+CONTENT_ANNOTATION = "dev.sigstore.bundle.content"
+PREDICATE_ANNOTATION = "dev.sigstore.bundle.predicateType"
+DSSE_CONTENT = "dsse-envelope"
+
+_HASHES = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
+_CERTIFICATES = ("certificate", "x509CertificateChain")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """A bundle before its signature is verified. `payload` is that of the DSSE envelope; None if the bundle signs the manifest's own bytes.
+
+    `data` is the bundle itself. `has_certificate` means that it was signed by an identity, otherwise by a key.
+    """
+
+    data: bytes
+    has_certificate: bool
+    signature: bytes
+    payload: bytes | None
+
+    def signed_bytes(self, manifest: bytes) -> bytes:
+        """Return the bytes that the signature signs, for the image whose manifest or index is MANIFEST."""
+        return manifest if self.payload is None else pre_authentication_encoding(PAYLOAD_TYPE, self.payload)
+
+
+def read_bundle(data: bytes, manifest: bytes) -> Bundle:
+    """Read a bundle. Raises Rejected for another version, several signatures, and everything that could be read in two ways.
+
+    MANIFEST are the bytes of the signed manifest or index; the digest in a bundle that signs them has to be theirs.
+    """
+    try:
+        document = Document.parse(data, "the bundle", MAX_CANDIDATE)
+        if document.required_text("mediaType") != BUNDLE_TYPE:
+            raise UnsupportedFormat("the bundle is not of version 0.3")
+        material = document.required_child("verificationMaterial")
+        kinds = [kind for kind in ("publicKey", *_CERTIFICATES) if material.has(kind)]
+        if len(kinds) != 1:
+            raise UnsupportedFormat(f"the bundle has {'no' if not kinds else 'more than one'} key or certificate")
+        message, envelope = document.child("messageSignature"), document.child("dsseEnvelope")
+        if message is not None and envelope is None:
+            payload, signature = None, _read_message_signature(message, manifest)
+        elif envelope is not None and message is None:
+            payload, signature = _read_envelope(envelope)
+        else:
+            raise UnsupportedFormat("the bundle has not exactly one signature")
+    except UnsupportedFormat as error:
+        raise Rejected(Miss.UNREADABLE, error.message) from error
+    return Bundle(data, kinds[0] in _CERTIFICATES, signature, payload)
+
+
+def _read_message_signature(message: Document, manifest: bytes) -> bytes:
+    digest = message.child("messageDigest")
+    if digest is not None:
+        name = _HASHES.get(digest.required_text("algorithm"))
+        if name is None:
+            raise UnsupportedFormat("the bundle names an unknown hash")
+        if decode_base64(digest.required_text("digest"), "the digest of the bundle") != hashlib.new(name, manifest).digest():
+            raise Rejected(Miss.OTHER_DIGEST, "the bundle signs another digest")
+    return decode_base64(message.required_text("signature"), "the signature of the bundle")
+
+
+def _read_envelope(envelope: Document) -> tuple[bytes, bytes]:
+    if envelope.required_text("payloadType") != PAYLOAD_TYPE:
+        raise UnsupportedFormat("the payload of the bundle is not an in-toto statement")
+    signatures = envelope.children("signatures")
+    if len(signatures) != 1:
+        raise UnsupportedFormat(f"the bundle has {len(signatures)} signatures instead of one")
+    payload = decode_base64(envelope.required_text("payload"), "the payload of the bundle")
+    return payload, decode_base64(signatures[0].required_text("sig"), "the signature of the bundle")
+
+
+def make_bundle(statement: bytes, key: PrivateKey) -> bytes:
+    """Return a bundle with STATEMENT signed by KEY, over the curve's own hash. Its hint is cosign's: the SHA-256 of the key's DER form in base64."""
+    signature = key.sign(pre_authentication_encoding(PAYLOAD_TYPE, statement), curve_hash=True)
+    return encode_canonical(
+        {
+            "mediaType": BUNDLE_TYPE,
+            "verificationMaterial": {"publicKey": {"hint": encode_base64(bytes.fromhex(key.public.fingerprint))}},
+            "dsseEnvelope": {
+                "payload": encode_base64(statement),
+                "payloadType": PAYLOAD_TYPE,
+                "signatures": [{"sig": encode_base64(signature)}],
+            },
+        }
+    )

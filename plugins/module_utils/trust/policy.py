@@ -1,0 +1,83 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A policy: which signatures an image needs, by the scope of its name. `rules` and `policy_json` read policies."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing as t
+
+from ..limits import MAX_CANDIDATES
+from ..oci.reference import Reference
+from .scopes import find_rule
+from .verdict import Verdict
+from .verification import Candidate, SignatureRule, Subject, verify_signatures
+
+
+@dataclasses.dataclass(frozen=True)
+class Accept:
+    """Accept an image without a signature."""
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Refuse:
+    """Refuse an image whatever its signatures."""
+
+    reason: str
+
+
+Requirement = t.Union[Accept, Refuse, SignatureRule]
+# Read the requirements of one scope. It is called only if the scope decides, because reading keys may fail.
+Requirements = t.Callable[[], t.Sequence[Requirement]]
+
+# Return the candidates for signatures of an image. It is called only if a signature is needed.
+FindCandidates = t.Callable[[], t.Iterable[Candidate]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """Requirements by scope; all requirements of one scope have to be met. `default` are those of images that no scope contains."""
+
+    scopes: t.Mapping[str, Requirements]
+    default: Requirements
+
+    def requirements(self, reference: Reference | None) -> t.Sequence[Requirement]:
+        """Return what an image needs. Raises InvalidTrust for keys that can't be used."""
+        found = find_rule(self.scopes, reference)
+        return (self.default if found is None else found[1])()
+
+    def verify(self, subject: Subject, find_candidates: FindCandidates) -> Verdict:
+        """Return whether the policy accepts an image. Raises InvalidTrust, MissingLibrary, and the errors of places that fail."""
+        requirements = self.requirements(subject.reference)
+        candidates: _SharedCandidates | None = None
+        verdict = Verdict(False, "the policy says nothing about it")
+        for requirement in requirements:
+            if isinstance(requirement, SignatureRule):
+                candidates = candidates or _SharedCandidates(find_candidates())
+                verdict = verify_signatures(subject, candidates, requirement)
+            else:
+                # Another requirement may have found a signature, which says more about an accepted image.
+                refused = isinstance(requirement, Refuse)
+                verdict = verdict if verdict.accepted and not refused else Verdict(not refused, requirement.reason)
+            if not verdict.accepted:
+                break
+        return verdict
+
+
+class _SharedCandidates:
+    """Candidates that several requirements look at, each found once. They are found one after the other, since often the first one is right."""
+
+    def __init__(self, candidates: t.Iterable[Candidate]) -> None:
+        self._source = itertools.islice(candidates, MAX_CANDIDATES)
+        self._found: list[Candidate] = []
+
+    def __iter__(self) -> t.Iterator[Candidate]:
+        yield from self._found
+        for candidate in self._source:
+            self._found.append(candidate)
+            yield candidate

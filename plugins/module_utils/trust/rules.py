@@ -1,0 +1,133 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rules of the option `trust`: read strictly and all together, so that a mistake in one of them can't go unnoticed."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ..errors import InvalidReference, InvalidTrust
+from ..oci.reference import DOCKER_HUB, Reference
+from ..oci.text import sanitise
+from .keys import read_public_key
+from .policy import Accept, Policy, Refuse, Requirement
+from .repositories import AnyRepository, NamedRepository, RepositoryRule, SameRepository
+from .scopes import read_scope
+from .statement import PREDICATE_TYPES, find_predicate_type
+from .verification import SignatureRule
+
+if t.TYPE_CHECKING:
+    from .keyless import Identity, KeylessVerifier
+
+SIGNED, ANYTHING, NOTHING = "signed", "anything", "nothing"
+
+
+@dataclasses.dataclass(frozen=True)
+class IdentityOptions:
+    """One accepted identity as a user wrote it."""
+
+    issuer: str
+    subject: str | None = None
+    subject_regex: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RuleOptions:
+    """One rule as a user wrote it. `keys` are PEM texts; `trusted_root` is the text of a Sigstore trusted root."""
+
+    scope: str
+    accept: str = SIGNED
+    keys: tuple[bytes, ...] = ()
+    identities: tuple[IdentityOptions, ...] = ()
+    trusted_root: bytes | None = None
+    annotations: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    repository: str = "same"
+    attestations: tuple[str, ...] = ()
+
+
+def read_rules(rules: t.Sequence[RuleOptions]) -> Policy:
+    """Return the policy of RULES; without rules it refuses everything.
+
+    Raises InvalidTrust for a rule that can't be used, and for two rules of one scope; MissingLibrary without the library for its keys.
+    """
+    requirements: dict[str, tuple[Requirement]] = {}
+    for options in rules:
+        scope = read_scope(options.scope)
+        if scope in requirements:
+            raise InvalidTrust(f"trust: the scope {sanitise(options.scope, 200)!r} has two rules; only one can decide")
+        requirements[scope] = (_read_rule(options, f"trust: the rule for {sanitise(options.scope, 200)!r}"),)
+    default = (Refuse("no rule of trust is for it"),)
+    return Policy({scope: _constant(rule) for scope, rule in requirements.items()}, lambda: default)
+
+
+def _constant(value: t.Sequence[Requirement]) -> t.Callable[[], t.Sequence[Requirement]]:
+    return lambda: value
+
+
+def _read_rule(options: RuleOptions, what: str) -> Requirement:
+    if options.accept != SIGNED:
+        for name in ("keys", "identities", "trusted_root", "annotations", "attestations"):
+            if getattr(options, name):
+                raise InvalidTrust(f"{what} accepts {options.accept}, so its {name} would have no effect; leave them out")
+        accepts = options.accept == ANYTHING
+        return Accept("its rule accepts anything") if accepts else Refuse("its rule accepts nothing")
+    if not options.keys and not options.identities:
+        raise InvalidTrust(f"{what} has neither keys nor identities, so it doesn't say whose signature it accepts")
+    return SignatureRule(
+        keys=tuple(read_public_key(key, f"{what}: key {position}") for position, key in enumerate(options.keys, 1)),
+        keyless=_read_identities(options, what),
+        repository=_read_repository(options.repository, what),
+        annotations=options.annotations,
+        attestations=tuple(dict.fromkeys(_read_attestation(name, what) for name in options.attestations)),
+    )
+
+
+def _read_identities(options: RuleOptions, what: str) -> KeylessVerifier | None:
+    if not options.identities:
+        if options.trusted_root is not None:
+            raise InvalidTrust(f"{what} has a trusted_root and no identities")
+        return None
+    if options.trusted_root is None:
+        raise InvalidTrust(f"{what} has identities and no trusted_root, which names the authority and the logs that confirm them")
+    from .keyless import KeylessVerifier
+
+    return KeylessVerifier(options.trusted_root, [_read_identity(identity, what) for identity in options.identities])
+
+
+def _read_identity(options: IdentityOptions, what: str) -> Identity:
+    from .keyless import Identity
+
+    if not options.issuer or not (options.subject or options.subject_regex) or (options.subject and options.subject_regex):
+        raise InvalidTrust(f"{what}: an identity has an issuer, and a subject or a subject_regex")
+    if options.subject_regex is None:
+        return Identity(options.issuer, options.subject)
+    try:
+        return Identity(options.issuer, pattern=re.compile(options.subject_regex))
+    except re.error as error:
+        raise InvalidTrust(f"{what}: the subject_regex {sanitise(options.subject_regex, 200)!r} is not a regular expression: {error}") from error
+
+
+def _read_repository(text: str, what: str) -> RepositoryRule:
+    if text == "same":
+        return SameRepository()
+    if text == "any":
+        return AnyRepository()
+    name = text[len("index.") :] if text.startswith(f"index.{DOCKER_HUB}/") else text
+    try:
+        context = Reference.parse(name).context
+    except InvalidReference as error:
+        raise InvalidTrust(f"{what}: its repository is not 'same', 'any' or the name of a repository: {error.message}") from error
+    if context != name:
+        raise InvalidTrust(f"{what}: its repository {sanitise(text, 200)!r} is not a full name without tag or digest, such as {context}")
+    return NamedRepository(context)
+
+
+def _read_attestation(name: str, what: str) -> str:
+    found = find_predicate_type(name)
+    if found is None:
+        raise InvalidTrust(f"{what}: {sanitise(name, 100)!r} is no type of attestation; use a URI, or one of {', '.join(PREDICATE_TYPES)}")
+    return found

@@ -1,0 +1,102 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The outcome of a verification: what was accepted, or why everything was rejected."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import typing as t
+
+from ..errors import LongshoreError, Unsigned, Untrusted
+from ..oci.digest import Digest
+
+SIMPLE_SIGNING = "simple_signing"
+BUNDLE = "bundle"
+
+
+class Miss(enum.IntEnum):
+    """How far a candidate got before it was rejected. The one that got furthest explains a refusal best."""
+
+    UNREADABLE = 0  # not a signature that we can read
+    OTHER_PURPOSE = 1  # a statement of another kind, such as an SBOM
+    OTHER_SIGNER = 2  # no key or identity of the rule made it
+    MALFORMED = 3  # signed by an accepted key, but not a valid statement
+    OTHER_DIGEST = 4
+    OTHER_REPOSITORY = 5
+    OTHER_ANNOTATIONS = 6
+
+
+class Rejected(Exception):
+    """A candidate doesn't fit. This never leaves the package: it becomes the reason of a refusal."""
+
+    def __init__(self, miss: Miss, reason: str) -> None:
+        super().__init__(reason)
+        self.miss = miss
+        self.reason = reason
+
+
+@dataclasses.dataclass(frozen=True)
+class Signer:
+    """Who made a signature: a key, by the SHA-256 of its DER form in hex, or an identity that an issuer confirmed."""
+
+    key: str | None = None
+    issuer: str | None = None
+    identity: str | None = None
+
+    @property
+    def log(self) -> str:
+        """Return whether the entry in a transparency log was checked. Signatures by key have none that we could check."""
+        return "not_checked" if self.key is not None else "checked"
+
+    def __str__(self) -> str:
+        return f"key {self.key[:12]}" if self.key is not None else f"{self.identity} of {self.issuer}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """An accepted signature. `digest` is the digest that it signs, `annotations` are signed along with it."""
+
+    format: str
+    signer: Signer
+    digest: Digest
+    annotations: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Whether an image is accepted, and why. `signature` is None if none was needed, or none accepted.
+
+    `is_unsigned` is true if a signature was needed and there was no candidate at all.
+    """
+
+    accepted: bool
+    reason: str
+    signature: Signature | None = None
+    attestations: tuple[str, ...] = ()
+    is_unsigned: bool = False
+
+    def error(self, what: str) -> LongshoreError | None:
+        """Return the error of an image that is not accepted, None otherwise. WHAT names the image."""
+        if self.accepted:
+            return None
+        return Unsigned(f"{what} is not signed: {self.reason}") if self.is_unsigned else Untrusted(f"{what} is not trusted: {self.reason}")
+
+    def facts(self) -> dict[str, t.Any]:
+        """Return the verdict as the key `verification` of an image's row."""
+        signature = self.signature
+        signer = signature.signer if signature is not None else None
+        return {
+            "accepted": self.accepted,
+            "reason": self.reason,
+            "format": signature.format if signature is not None else None,
+            "key": signer.key if signer is not None else None,
+            "issuer": signer.issuer if signer is not None else None,
+            "identity": signer.identity if signer is not None else None,
+            "digest": str(signature.digest) if signature is not None else None,
+            "log": signer.log if signer is not None else None,
+            "annotations": dict(signature.annotations) if signature is not None else {},
+            "attestations": list(self.attestations),
+        }

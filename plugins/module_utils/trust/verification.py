@@ -1,0 +1,181 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Verify the signatures of one image: find the candidate that a rule accepts, or the reason why none is."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing as t
+
+from ..limits import MAX_CANDIDATE, MAX_CANDIDATES
+from ..oci.digest import Digest
+from ..oci.reference import Reference
+from ..oci.text import sanitise
+from .bundle import BUNDLE_TYPE, Bundle, read_bundle
+from .encoding import decode_base64
+from .keys import PublicKey
+from .repositories import RepositoryRule, SameRepository
+from .simple_signing import PAYLOAD_TYPE, read_payload
+from .statement import SIGNATURE_TYPE, read_statement
+from .verdict import BUNDLE, SIMPLE_SIGNING, Miss, Rejected, Signature, Signer, Verdict
+
+if t.TYPE_CHECKING:
+    from .keyless import KeylessVerifier
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """The image to verify: its name (None if it has none), its digest, and the bytes of its manifest or index, which have this digest."""
+
+    reference: Reference | None
+    digest: Digest
+    manifest: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A blob that may be a signature, as a place has it. Nothing about it is verified, but its bytes have the digest that its manifest names.
+
+    `where` names it in messages, `media_type` is that of its layer, `repository` the one that it is in, `signature` the layer's annotation with the
+    signature of a simple one. `data` is None if there is a `problem`, for which it is rejected.
+    """
+
+    where: str
+    media_type: str = ""
+    data: bytes | None = None
+    repository: str | None = None
+    signature: str | None = None
+    problem: str = "its bytes are missing"
+
+
+@dataclasses.dataclass(frozen=True)
+class SignatureRule:
+    """Demands a signature by one of `keys`, or by an identity that `keyless` accepts, and attestations of these types by the same.
+
+    `annotations` have to be signed along. Without `bundles` only simple signatures count.
+    """
+
+    keys: tuple[PublicKey, ...] = ()
+    keyless: KeylessVerifier | None = None
+    repository: RepositoryRule = dataclasses.field(default_factory=SameRepository)
+    annotations: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    attestations: tuple[str, ...] = ()
+    bundles: bool = True
+
+
+def verify_signatures(subject: Subject, candidates: t.Iterable[Candidate], rule: SignatureRule) -> Verdict:
+    """Return whether RULE accepts one of the first CANDIDATES of an image; at most MAX_CANDIDATES are read, and none after the right one.
+
+    Raises DigestMismatch if the bytes of the image's manifest don't have its digest, and what reading CANDIDATES raises: a place that fails is no
+    reason to call an image unsigned.
+    """
+    subject.digest.check(subject.manifest, str(subject.reference or subject.digest))
+    verification = _Verification(subject, rule)
+    for candidate in itertools.islice(candidates, MAX_CANDIDATES):
+        verification.examine(candidate)
+        if verification.is_complete:
+            break
+    return verification.verdict()
+
+
+class _Verification:
+    """The state of verifying one image: what was accepted so far, and the rejection that got furthest."""
+
+    def __init__(self, subject: Subject, rule: SignatureRule) -> None:
+        self._subject = subject
+        self._rule = rule
+        self._signature: Signature | None = None
+        self._attested: set[str] = set()
+        self._nearest: tuple[Miss, str] | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return self._signature is not None and self._attested.issuperset(self._rule.attestations)
+
+    def examine(self, candidate: Candidate) -> None:
+        """Accept or reject one candidate."""
+        try:
+            data = candidate.data
+            if data is None:
+                raise Rejected(Miss.UNREADABLE, candidate.problem)
+            if len(data) > MAX_CANDIDATE:
+                raise Rejected(Miss.UNREADABLE, f"it is longer than the {MAX_CANDIDATE} bytes that are allowed")
+            if candidate.media_type == PAYLOAD_TYPE:
+                self._accept(self._check_simple(candidate, data))
+            elif candidate.media_type == BUNDLE_TYPE:
+                self._examine_bundle(candidate, data)
+            else:
+                raise Rejected(Miss.UNREADABLE, f"it has the type {sanitise(candidate.media_type, 100)}")
+        except Rejected as rejection:
+            self._note(candidate, rejection)
+
+    def _note(self, candidate: Candidate, rejection: Rejected) -> None:
+        if self._nearest is None or rejection.miss > self._nearest[0]:
+            self._nearest = rejection.miss, f"{candidate.where}: {rejection.reason}"
+
+    def _accept(self, signature: Signature) -> None:
+        self._signature = self._signature or signature
+
+    # The two formats. The signature is verified before the signed bytes are parsed.
+
+    def _check_simple(self, candidate: Candidate, data: bytes) -> Signature:
+        if candidate.signature is None:
+            raise Rejected(Miss.UNREADABLE, "it has no signature")
+        signature = decode_base64(candidate.signature, "its signature")
+        signer = self._find_key(signature, data, curve_hash=False)
+        payload = read_payload(data)
+        if payload.digest != str(self._subject.digest):
+            raise Rejected(Miss.OTHER_DIGEST, f"it signs {sanitise(payload.digest, 100)}")
+        if not self._rule.repository.accepts_signed(self._subject.reference, payload.docker_reference):
+            raise Rejected(Miss.OTHER_REPOSITORY, f"it is for the repository {sanitise(payload.docker_reference, 200)}")
+        annotations = self._check_annotations(payload.annotations)
+        return Signature(SIMPLE_SIGNING, signer, self._subject.digest, annotations)
+
+    def _examine_bundle(self, candidate: Candidate, data: bytes) -> None:
+        if not self._rule.bundles:
+            raise Rejected(Miss.OTHER_PURPOSE, "a bundle names no repository, which a policy's signedIdentity asks for")
+        bundle = read_bundle(data, self._subject.manifest)
+        signer = self._find_signer(bundle)
+        statement = read_statement(bundle.payload, self._subject.digest) if bundle.payload is not None else None
+        if not self._rule.repository.accepts_place(self._subject.reference, candidate.repository):
+            raise Rejected(Miss.OTHER_REPOSITORY, f"it is in the repository {sanitise(str(candidate.repository), 200)}")
+        if statement is not None and statement.predicate_type != SIGNATURE_TYPE:
+            self._attested.add(statement.predicate_type)
+            raise Rejected(Miss.OTHER_PURPOSE, f"it is a statement of the type {sanitise(statement.predicate_type, 100)}, and not a signature")
+        annotations = self._check_annotations(statement.annotations if statement is not None else {})
+        self._accept(Signature(BUNDLE, signer, self._subject.digest, annotations))
+
+    def _find_key(self, signature: bytes, data: bytes, *, curve_hash: bool) -> Signer:
+        for key in self._rule.keys:
+            if key.accepts(signature, data, curve_hash=curve_hash):
+                return Signer(key=key.fingerprint)
+        raise Rejected(Miss.OTHER_SIGNER, "no accepted key made it" if self._rule.keys else "it is made by a key, and only identities are accepted")
+
+    def _find_signer(self, bundle: Bundle) -> Signer:
+        """Return who signed. A certificate counts only for identities: a key rule must not accept one that merely contains its key (GHSA-fx35-mq7g-6g98)."""
+        if not bundle.has_certificate:
+            return self._find_key(bundle.signature, bundle.signed_bytes(self._subject.manifest), curve_hash=True)
+        if self._rule.keyless is None:
+            raise Rejected(Miss.OTHER_SIGNER, "it is signed by a certificate, and only keys are accepted")
+        return self._rule.keyless.verify(bundle, self._subject.manifest)
+
+    def _check_annotations(self, signed: t.Mapping[str, t.Any]) -> dict[str, str]:
+        for name, value in self._rule.annotations.items():
+            if signed.get(name) != value:
+                raise Rejected(Miss.OTHER_ANNOTATIONS, f"its annotation {sanitise(name, 100)} is not {sanitise(value, 100)!r}")
+        return {name: value for name, value in signed.items() if isinstance(value, str)}
+
+    # The outcome.
+
+    def verdict(self) -> Verdict:
+        if self._signature is None:
+            if self._nearest is None:
+                return Verdict(False, "it has no signature", is_unsigned=True)
+            return Verdict(False, self._nearest[1])
+        missing = [kind for kind in self._rule.attestations if kind not in self._attested]
+        if missing:
+            return Verdict(False, f"it has no accepted attestation of the type {sanitise(missing[0], 200)}", self._signature)
+        return Verdict(True, f"signed by {self._signature.signer}", self._signature, tuple(self._rule.attestations))
