@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 
 from .images import Image
@@ -71,14 +72,17 @@ class Registry:
     def put(self, image: Image, repository: str, tag: str) -> str:
         """Push the blobs that the image has, and return the reference for pulling."""
         for blob in image.blobs:
-            location = self.request("POST", f"{repository}/blobs/uploads/").headers["Location"]
-            url = f"{location}{'&' if '?' in location else '?'}digest={blob.digest}"
-            self.request("PUT", url, data=image.content[blob.digest], headers={"Content-Type": "application/octet-stream"})
+            self.put_blob(repository, image.content[blob.digest])
         for document in image.graph.content:
             if document.is_document:
                 self._put_manifest(image, document, repository, str(document.digest))
         self._put_manifest(image, image.root, repository, tag)
         return f"{self.host}/{repository}:{tag}"
+
+    def put_blob(self, repository: str, data: bytes) -> None:
+        location = self.request("POST", f"{repository}/blobs/uploads/").headers["Location"]
+        url = f"{location}{'&' if '?' in location else '?'}digest={Digest.of(data)}"
+        self.request("PUT", url, data=data, headers={"Content-Type": "application/octet-stream"})
 
     def tag(self, image: Image, repository: str, tag: str) -> None:
         """Add a tag to an image in the registry."""

@@ -15,13 +15,16 @@ import typing as t
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.trust.bundle import BUNDLE_TYPE
 from ansible_collections.longshore.images.plugins.module_utils.trust.keys import PublicKey, read_public_key
-from ansible_collections.longshore.images.plugins.module_utils.trust.simple_signing import PAYLOAD_TYPE
+from ansible_collections.longshore.images.plugins.module_utils.trust.simple_signing import PAYLOAD_TYPE, SIGNATURE_ANNOTATION
 from ansible_collections.longshore.images.plugins.module_utils.trust.verification import Candidate, Subject
 from tests.support.images import make_image
+from tests.support.registry import Registry
 
 NAME = "registry.test/team/app:1"
 REPOSITORY = "registry.test/team/app"
@@ -142,3 +145,15 @@ def bundle_candidate(bundle: Members | bytes, **options: t.Any) -> Candidate:
 
 def encode(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def put_simple_signature(registry: Registry, repository: str, image: Descriptor, key: Key, signed: str, optional: t.Any = None) -> None:
+    """Store a simple signature of IMAGE under cosign's tag, as the only one there."""
+    payload = json.dumps(simple_payload(image.digest, signed, optional), separators=(",", ":")).encode()
+    layer = Descriptor(PAYLOAD_TYPE, Digest.of(payload), len(payload), annotations={SIGNATURE_ANNOTATION: encode(key.sign(payload))})
+    config = json.dumps({"architecture": "", "os": "", "config": {}, "rootfs": {"type": "layers", "diff_ids": [str(layer.digest)]}}).encode()
+    manifest = Manifest(media_types.OCI_MANIFEST, Descriptor(media_types.OCI_CONFIG, Digest.of(config), len(config)), (layer,))
+    for data in (payload, config):
+        registry.put_blob(repository, data)
+    tag = f"{image.digest.algorithm}-{image.digest.hex}.sig"
+    registry.request("PUT", f"{repository}/manifests/{tag}", data=manifest.to_bytes(), headers={"Content-Type": manifest.media_type})
