@@ -24,6 +24,7 @@ from .oci.text import sanitise
 Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
 
 _CHUNK_SIZE = 64 * 1024
+_STREAM_SIZE = 256 * 1024
 _MAX_LINKS = 40
 # Also searched, after PATH: some of these are often missing from the PATH of remote logins.
 _STANDARD_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -193,6 +194,43 @@ def run_program(words: t.Sequence[str], timeout: float, limit: int, given: Chunk
         except BaseException:
             process.kill()
             raise
+
+
+def stream_program(words: t.Sequence[str], timeout: float) -> t.Generator[bytes, None, Finished]:
+    """Run a program without input, yield its output in pieces, and return how it ended.
+
+    The program and all processes that it started are killed if it prints nothing for TIMEOUT seconds, and if the generator is closed early.
+    Raises ProgramFailed for a program that prints nothing for so long, and for one that can't be started.
+    """
+    try:
+        process = _Program(words)
+    except OSError as error:
+        raise ProgramFailed(f"can't be started: {error.strerror or error}") from error
+    with process, selectors.DefaultSelector() as selector:
+        try:
+            output, errors = (t.cast("t.IO[bytes]", stream) for stream in (process.stdout, process.stderr))
+            t.cast("t.IO[bytes]", process.stdin).close()
+            error_text = bytearray()
+            for stream in (output, errors):
+                selector.register(stream, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = selector.select(timeout)
+                if not ready:
+                    raise ProgramFailed(f"made no progress in {timeout:g} seconds")
+                for key, _events in ready:
+                    data = os.read(key.fd, _STREAM_SIZE)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is output:
+                        yield data
+                    else:
+                        error_text += data
+                        del error_text[:-MAX_PROGRAM_ERRORS]
+            return Finished(process.wait(timeout), b"", bytes(error_text))
+        except subprocess.TimeoutExpired as error:
+            raise ProgramFailed("didn't end in time") from error
+        finally:
+            process.kill()
 
 
 class _Conversation:

@@ -17,7 +17,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils import programs
-from ansible_collections.longshore.images.plugins.module_utils.programs import ProgramFailed, explain_skipped, find_program, run_program
+from ansible_collections.longshore.images.plugins.module_utils.programs import (
+    ProgramFailed,
+    explain_skipped,
+    find_program,
+    run_program,
+    stream_program,
+)
 from tests.support.privileges import needs_root
 
 NAME = "longshore-test-program"
@@ -246,6 +252,35 @@ def test_what_an_ended_program_has_started_ends_with_it(tmp_path: Path) -> None:
     while is_running(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_running(child)
+
+
+def collect(script: str, timeout: float = 10) -> tuple[bytes, programs.Finished]:
+    stream = stream_program([sys.executable, "-c", script], timeout)
+    pieces: list[bytes] = []
+    while True:
+        try:
+            pieces.append(next(stream))
+        except StopIteration as end:
+            return b"".join(pieces), end.value
+
+
+def test_the_output_of_a_program_is_streamed_with_its_end() -> None:
+    output, done = collect("import sys; sys.stdout.write('x' * 1_000_000); sys.stderr.write('trouble'); sys.exit(3)")
+    assert (len(output), done.status, done.failure_text) == (1_000_000, 3, "trouble")
+
+
+def test_a_stream_that_stalls_is_ended() -> None:
+    begin = time.monotonic()
+    with pytest.raises(ProgramFailed, match=r"made no progress in 0\.3 seconds"):
+        collect("import time; print(1, flush=True); time.sleep(600)", timeout=0.3)
+    assert time.monotonic() - begin < 8
+
+
+def test_a_stream_that_is_closed_early_ends_its_program() -> None:
+    stream = stream_program([sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"], 10)
+    process = int(next(stream))
+    stream.close()
+    assert not is_running(process)
 
 
 def is_running(process: int) -> bool:
