@@ -24,7 +24,7 @@ from ..oci.text import sanitise
 from .compression import GZIP, ZSTD, ExpansionLimit, decompress, detect_compression
 from .container import Container, open_container
 from .tar import NotATar
-from .tar_container import CompressedContainer
+from .tar_container import StreamContainer
 
 MANIFEST_FILE = "manifest.json"
 REPOSITORIES_FILE = "repositories"
@@ -316,10 +316,10 @@ class Archive:
         return compressed[name].descriptor
 
 
-class CompressedArchive(Archive):
-    """A compressed archive, which must be read from its beginning. `read_in_order` reads several blobs in one pass."""
+class StreamedArchive(Archive):
+    """An archive that must be read from its beginning, such as a compressed one. `read_in_order` reads several blobs in one pass."""
 
-    def __init__(self, container: CompressedContainer) -> None:
+    def __init__(self, container: StreamContainer) -> None:
         super().__init__(container)
         self._stream = container.stream
 
@@ -332,6 +332,15 @@ class CompressedArchive(Archive):
             raise DigestMismatch(
                 f"{self._container.locate(name)} should have the digest {descriptor.digest}, but its bytes have {found}", digest=descriptor.digest
             )
+
+    def sort_blobs(self, wanted: t.Iterable[Descriptor]) -> list[Descriptor]:
+        """Return the blobs WANTED in the order in which `read_in_order` yields them."""
+
+        def position(descriptor: Descriptor) -> int:
+            name = self._names.get(descriptor.digest) if descriptor.digest not in self._created else None
+            return t.cast(int, self._container.identity(name)) if name is not None else -1
+
+        return sorted(wanted, key=position)
 
     def read_in_order(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, t.Iterable[bytes]]]:
         """Yield the blobs WANTED in the order of the archive. Read each one before you request the next."""
@@ -368,7 +377,18 @@ def open_archive(path: str) -> Archive:
     except NotATar as error:
         kinds = "a tar, plain or compressed with gzip, bzip2, xz or zstd, or a folder with an OCI layout"
         raise CorruptArchive(f"{error.message}; an archive of images is {kinds}") from error
-    return CompressedArchive(container) if isinstance(container, CompressedContainer) else Archive(container)
+    return StreamedArchive(container) if isinstance(container, StreamContainer) else Archive(container)
+
+
+def read_archive_stream(name: str, open_stream: t.Callable[[], t.Iterator[bytes]]) -> StreamedArchive:
+    """Read the images of a tar archive that OPEN_STREAM returns, from its beginning, each time it is called. NAME is its name in messages.
+
+    Raises CorruptArchive, UnsupportedFormat, DigestMismatch, and the errors of the stream.
+    """
+    try:
+        return StreamedArchive(StreamContainer(name, open_stream))
+    except NotATar as error:
+        raise CorruptArchive(f"{error.message}; it should be a tar archive of images") from error
 
 
 def _as_bytes(chunks: t.Iterable[bytes | memoryview]) -> t.Iterator[bytes]:

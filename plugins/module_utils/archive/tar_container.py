@@ -164,35 +164,22 @@ class _ScannedFile:
     content: bytes | None
 
 
-class CompressedContainer(_Members):
-    """A compressed tar, which can only be read from the beginning.
+class StreamContainer(_Members):
+    """A tar that can only be read from the beginning.
 
     The first pass hashes all files and keeps those that can be documents. `stream` reads the archive again.
     """
 
-    def __init__(self, path: str, kind: str, descriptor: int) -> None:
-        """Take over DESCRIPTOR, as `TarContainer` does."""
+    def __init__(self, path: str, open_stream: t.Callable[[], t.Iterator[bytes]]) -> None:
+        """OPEN_STREAM returns the bytes of the tar from its beginning, the same each time. PATH is its name in messages."""
         self.path = path
-        self._kind = kind
-        self._descriptor = descriptor
+        self._open_stream = open_stream
         self._scanned: dict[int, _ScannedFile] = {}
         self._kept_bytes = 0
         self._files = _Files.of(self._scan(), path).members
-        weakref.finalize(self, os.close, descriptor)
 
     def _reader(self) -> TarReader:
-        return TarReader(StreamBytes(decompress(self._compressed(), self._kind, self.path)), self.path)
-
-    def _compressed(self) -> t.Iterator[bytes]:
-        """Yield the bytes of the file. Each caller has its own position."""
-        offset = 0
-        while True:
-            with naming_path_in_errors(self.path):
-                chunk = os.pread(self._descriptor, CHUNK, offset)
-            if not chunk:
-                return
-            offset += len(chunk)
-            yield chunk
+        return TarReader(StreamBytes(self._open_stream()), self.path)
 
     def _scan(self) -> t.Iterator[Member]:
         reader = self._reader()
@@ -226,10 +213,6 @@ class CompressedContainer(_Members):
             raise UnsupportedFormat(f"{self.locate(name)} is not a document, or the archive has more than {MAX_HELD} bytes of documents")
         return content
 
-    def disk_size(self, unused_names: t.Iterable[str]) -> int:
-        with naming_path_in_errors(self.path):
-            return os.stat(self.path).st_size
-
     def first_bytes(self, name: str) -> bytes:
         return self._scanned[self._files[name].offset].beginning
 
@@ -254,3 +237,28 @@ class CompressedContainer(_Members):
                     yield name, reader.content()
                 if not wanted:
                     break
+
+
+class CompressedContainer(StreamContainer):
+    """A compressed tar file."""
+
+    def __init__(self, path: str, kind: str, descriptor: int) -> None:
+        """Take over DESCRIPTOR, as `TarContainer` does."""
+        super().__init__(path, lambda: decompress(_read_file(descriptor, path), kind, path))
+        weakref.finalize(self, os.close, descriptor)
+
+    def disk_size(self, unused_names: t.Iterable[str]) -> int:
+        with naming_path_in_errors(self.path):
+            return os.stat(self.path).st_size
+
+
+def _read_file(descriptor: int, path: str) -> t.Iterator[bytes]:
+    """The bytes of a file from its beginning: each reader has its own place in it."""
+    offset = 0
+    while True:
+        with naming_path_in_errors(path):
+            chunk = os.pread(descriptor, CHUNK, offset)
+        if not chunk:
+            return
+        offset += len(chunk)
+        yield chunk

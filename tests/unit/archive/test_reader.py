@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, CompressedArchive, open_archive
+from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, StreamedArchive, open_archive
 from ansible_collections.longshore.images.plugins.module_utils.errors import (
     CorruptArchive,
     DigestMismatch,
@@ -197,7 +197,7 @@ def test_of_a_compressed_file_every_digest_is_known(tmp_path: Path) -> None:
 def test_a_compressed_file_gives_all_that_is_wanted_in_its_own_order(tmp_path: Path) -> None:
     for files in (docker(IMAGE), oci(IMAGE), crane(IMAGE)):
         archive = read(tmp_path, files, compressed=True)
-        assert isinstance(archive, CompressedArchive)
+        assert isinstance(archive, StreamedArchive)
         root = archive.images[0].root
         manifest = json.loads(archive.read_document(root) or b"")
         wanted = [Descriptor("x", Digest.parse(entry["digest"]), entry["size"]) for entry in (*manifest["layers"], manifest["config"])]
@@ -247,6 +247,6 @@ def test_content_that_only_the_base_had_is_told_when_it_is_gone(tmp_path: Path, 
     for descriptor, error in ((layer, ImageNotFound), (other, CorruptArchive)):
         with pytest.raises(error, match=str(descriptor.digest)):
             archive.read_blob(descriptor)
-        if isinstance(archive, CompressedArchive):
+        if isinstance(archive, StreamedArchive):
             with pytest.raises(error, match=str(descriptor.digest)):
                 list(archive.read_in_order([descriptor]))
