@@ -253,7 +253,7 @@ class CompressedContainer(StreamContainer):
 
 
 def _read_file(descriptor: int, path: str) -> t.Iterator[bytes]:
-    """The bytes of a file from its beginning: each reader has its own place in it."""
+    """Yield the bytes of a file from its beginning. Each caller has its own position."""
     offset = 0
     while True:
         with naming_path_in_errors(path):

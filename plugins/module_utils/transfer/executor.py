@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import typing as t
 
 from ..errors import DigestMismatch, DiskFull, LongshoreError
@@ -16,7 +15,7 @@ from ..oci.digest import Digest
 from ..oci.graph import NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from .interfaces import Chunks, DescribedSource, MirroredSource, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
+from .interfaces import Chunks, Content, DescribedSource, MirroredSource, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
 from .meter import Meter
 from .transfer import Transfer
 from .workers import ConnectionSlots, Workers
@@ -93,27 +92,18 @@ def _open_writers(transfers: t.Sequence[Transfer], stack: contextlib.ExitStack) 
 
 def _submit_blobs(jobs: t.Sequence[_Job], workers: Workers) -> None:
     """Submit every missing blob once per sink. Blobs of a source that can only be read in order are submitted as one task."""
-    submitted: dict[tuple[int, Digest], Future[None]] = {}
-    in_order: dict[tuple[int, int], tuple[_Job, OrderedSource, dict[Digest, Descriptor]]] = {}
     missing = [_find_missing_blobs(job) for job in jobs]
     workers.expect({(id(job.transfer.sink), blob.digest): blob for job, blobs in zip(jobs, missing) for blob in blobs}.values())
+    submitted = _submit_in_order(jobs, missing, workers)
     for job, blobs in zip(jobs, missing):
         transfer = job.transfer
         for blob in blobs:
-            if isinstance(transfer.source, OrderedSource):
-                in_order.setdefault(_source_and_sink(transfer), (job, transfer.source, {}))[2].setdefault(blob.digest, blob)
-                continue
             key = (id(transfer.sink), blob.digest)
             if key not in submitted:
                 # The blob that it waits for was submitted first, so that one runs before a thread waits for it.
                 previous = submitted.get((id(transfer.linked.get(blob)), blob.digest))
                 submitted[key] = workers.submit(_move, job, blob, previous, workers)
             job.futures.append(submitted[key])
-    for first, source, wanted in in_order.values():
-        future = workers.submit(_move_in_order, first, source, list(wanted.values()), workers)
-        for job in jobs:
-            if _source_and_sink(job.transfer) == _source_and_sink(first.transfer):
-                job.futures.append(future)
 
 
 def _find_missing_blobs(job: _Job) -> t.Collection[Descriptor]:
@@ -123,8 +113,23 @@ def _find_missing_blobs(job: _Job) -> t.Collection[Descriptor]:
     return {blob.digest: blob for blob in missing}.values()
 
 
-def _source_and_sink(transfer: Transfer) -> tuple[int, int]:
-    return id(transfer.source), id(transfer.sink)
+def _submit_in_order(
+    jobs: t.Sequence[_Job], missing: t.Sequence[t.Collection[Descriptor]], workers: Workers
+) -> dict[tuple[int, Digest], Future[None]]:
+    """Submit the blobs of sources that can only be read in order, except those that may be mounted. Return the task of each blob of each sink."""
+    groups: dict[tuple[int, int], tuple[_Job, OrderedSource, dict[Digest, Descriptor]]] = {}
+    grouped: set[tuple[int, Digest]] = set()
+    for job, blobs in zip(jobs, missing):
+        source, sink = job.transfer.source, id(job.transfer.sink)
+        for blob in blobs if isinstance(source, OrderedSource) else ():
+            if blob not in job.transfer.linked and (sink, blob.digest) not in grouped:
+                grouped.add((sink, blob.digest))
+                groups.setdefault((id(source), sink), (job, t.cast(OrderedSource, source), {}))[2][blob.digest] = blob
+    submitted: dict[tuple[int, Digest], Future[None]] = {}
+    for (_source, sink), (first, ordered, wanted) in groups.items():
+        future = workers.submit(_move_in_order, first, ordered, list(wanted.values()), workers)
+        submitted.update(((sink, digest), future) for digest in wanted)
+    return submitted
 
 
 def _move(job: _Job, blob: Descriptor, previous: Future[None] | None, workers: Workers) -> None:
@@ -156,7 +161,7 @@ def _move_in_order(job: _Job, source: OrderedSource, blobs: t.Collection[Descrip
     with _describing_wrong_bytes(job):
         for blob, chunks in source.read_in_order(blobs):
             with workers.meter([blob], job.label) as meter:
-                job.writer.put_blob(blob, functools.partial(_return_chunks, meter.count(chunks)))
+                job.writer.put_blob(blob, _InOrderContent(meter.count(chunks), job.transfer.source.read_blob))
 
 
 @contextlib.contextmanager
@@ -171,8 +176,16 @@ def _describing_wrong_bytes(job: _Job) -> t.Iterator[None]:
         raise DigestMismatch(f"{place}{error.message}", error.status, error.registry_errors, digest=error.digest) from error
 
 
-def _return_chunks(chunks: Chunks, _blob: Descriptor) -> Chunks:
-    return chunks
+class _InOrderContent:
+    """The content of a blob that is read in order. A writer that needs it again, such as an upload that broke off, gets it from READ_AGAIN."""
+
+    def __init__(self, chunks: Chunks, read_again: Content) -> None:
+        self._chunks: Chunks | None = chunks
+        self._read_again = read_again
+
+    def __call__(self, blob: Descriptor) -> Chunks:
+        chunks, self._chunks = self._chunks, None
+        return chunks if chunks is not None else self._read_again(blob)
 
 
 def _publish(jobs: t.Sequence[_Job]) -> Errors:

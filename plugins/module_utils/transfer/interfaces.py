@@ -56,6 +56,9 @@ class OrderedSource(t.Protocol):
     def read_in_order(self, wanted: t.Collection[Descriptor]) -> t.Iterator[tuple[Descriptor, Chunks]]:
         """Yield each blob of WANTED with its bytes. The caller must read them before it requests the next blob."""
 
+    def sort_blobs(self, wanted: t.Collection[Descriptor]) -> list[Descriptor]:
+        """Return the blobs of WANTED in the order in which `read_in_order` yields them."""
+
 
 class SinkWriter(t.Protocol):
     """A writer that holds the leases of one run while it is open."""
