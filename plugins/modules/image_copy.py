@@ -7,19 +7,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_copy
-short_description: Copy images between registries, layouts and archives
+short_description: Copy images between registries, engines, stores, layouts and archives
 version_added: 0.1.0
 description:
-  - Copies images between registries, OCI layouts and archives, in any direction, without a store and without temporary files.
-  - An image keeps its digest, unless O(platform) selects some of its platforms.
+  - Copies images between registries, container engines, stores, OCI layouts and archives, in any direction, without temporary files. So one task brings an
+    image from a registry into Docker, Podman or containerd, and an image that one of these built into a registry.
+  - An image keeps its digest, unless O(platform) selects some of its platforms, and unless an engine did not keep it. Docker with its classic image store and
+    Podman export images with other manifests than those they got. Their image IDs stay. An image from these engines is unchanged if the destination registry,
+    store or layout has an image with this ID under the name.
   - An image that its destination already has costs one request to each registry. A copy within one registry moves no bytes. Other copies move only the blobs
     that the destination is missing.
 options:
+  src:
+    description: The image to copy, as O(images[].src). For one image, O(src) and O(dest) replace O(images).
+    type: str
+  dest:
+    description: The destination, as O(images[].dest).
+    type: str
   images:
-    description: The images to copy.
+    description: The images to copy. Either O(images) or O(src) is required.
     type: list
     elements: dict
-    required: true
     suboptions:
       src:
         description:
@@ -28,6 +36,10 @@ options:
           - V(oci:PATH[:NAME]) means an OCI layout in a folder.
           - V(oci-archive:PATH[:NAME]) and V(docker-archive:PATH[:NAME]) mean an archive. Both read every archive format that
             M(longshore.images.image_load) reads.
+          - V(docker-daemon:IMAGE) and V(podman:IMAGE) mean an engine. V(containerd:[NAMESPACE/]IMAGE) too; a namespace needs the full name of the image with
+            its registry after it, and the default is O(containerd_namespace). The image may be an image ID or a digest.
+          - V(store:[PATH][:NAME]) means a store, by default that of the option O(store).
+          - To name an image on Docker Hub that is called like one of these schemes, write V(docker://podman:5).
           - The name may be a digest. It may be left out if the layout or archive holds only one image. A path can't contain a colon.
         type: str
         required: true
@@ -39,13 +51,15 @@ options:
           - Without a name after the path, the image keeps the name that it has at the source.
           - All images that a task copies to the same archive path go into one archive. It replaces an existing file, unless that file already has exactly this
             content.
-          - An OCI layout keeps its other images.
+          - An OCI layout, a store and an engine keep their other images.
+          - An engine gets the image for its own platform unless O(platform) names another one, and only the layers that it is missing.
         type: str
         required: true
   platform:
     description:
       - The platforms to copy of a multi-platform image. The default is all of them.
       - For one platform its manifest is copied. For several platforms the module builds a new index, and returns its digest.
+      - An engine gets one platform, by default its own, and keeps the digest of the index.
     type: list
     elements: str
   referrers:
@@ -58,7 +72,8 @@ options:
 extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.store_options
+  - longshore.images.engine
+  - longshore.images.store
   - longshore.images.progress
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
@@ -101,6 +116,21 @@ EXAMPLES = r"""
     platform:
       - linux/amd64
 
+- name: Bring an image from a registry into Docker
+  longshore.images.image_copy:
+    src: registry.example.com/team/app:3
+    dest: docker-daemon:registry.example.com/team/app:3
+
+- name: Publish an image that Docker built
+  longshore.images.image_copy:
+    src: docker-daemon:app:latest
+    dest: registry.example.com/team/app:3
+
+- name: Give an image of Podman to the pods of this node
+  longshore.images.image_copy:
+    src: podman:localhost/app:1
+    dest: containerd:k8s.io/localhost/app:1
+
 - name: Push an image that another tool built as an OCI layout
   longshore.images.image_copy:
     images:
@@ -137,7 +167,8 @@ images:
       description:
         - The image ID, which is the digest of the config. For a multi-platform image, the config of the requested platform, else of the managed host's
           platform, else of the first platform present.
-        - Null, like C(platforms) and C(size), for an image that the destination registry already has, because the module does not read such an image.
+        - Null, like C(platforms) and C(size), for an image that the destination already has, if it was recognised by its digest, because the module does not
+          read such an image.
       type: str
       sample: sha256:4cad75abc83d5ca6ee22053d85850676eaef657ee9d723d7bef61179e1e1e485
     media_type:
@@ -246,42 +277,60 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.oci.location import CONTAINERD, DOCKER_DAEMON, PODMAN
+from ..module_utils.task.arguments import ENGINES, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.copy.copy import plan_copy
+from ..module_utils.verbs.copy.sources import Places
+
+if t.TYPE_CHECKING:
+    from ..module_utils.engine.interfaces import ManagedEngine
 
 
 def argument_spec() -> Arguments:
     return (
-        (REGISTRY + PLATFORM + PROGRESS)
-        .extended(
-            images={
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {"src": {"type": "str", "required": True}, "dest": {"type": "str", "required": True}},
+        REGISTRY
+        + STORE
+        + ENGINES
+        + PLATFORM
+        + PROGRESS
+        + Arguments(
+            {
+                "images": {
+                    "type": "list",
+                    "elements": "dict",
+                    "options": {"src": {"type": "str", "required": True}, "dest": {"type": "str", "required": True}},
+                },
+                "src": {"type": "str"},
+                "dest": {"type": "str"},
+                "referrers": {"type": "bool", "default": False},
             },
-            referrers={"type": "bool", "default": False},
+            {"required_together": [("src", "dest")], "mutually_exclusive": [("images", "src")], "required_one_of": [("images", "src")]},
         )
-        .accepting(STORE)
     )
 
 
 def plan(task: Task) -> Plan:
     """Return which destinations change: each, from its current digest to the digest at the source."""
-    pairs = [task.locations(entry["src"], entry["dest"]) for entry in task.params["images"]]
+    params = task.params
+    pairs = [task.locations(entry["src"], entry["dest"]) for entry in params["images"] or [params]]
     task.open_registries([location.reference for pair in pairs for location in pair if location.reference is not None])
     return plan_copy(
         pairs,
-        repository=task.repository,
-        destination=task.destination,
+        places=Places(task.repository, task.destination, open_engine_at(task), task.open_store),
         selection=task.selection,
         referrers=task.params["referrers"],
         host=task.host,
         workers=task.workers,
     )
+
+
+def open_engine_at(task: Task) -> t.Callable[[str, str | None], ManagedEngine]:
+    """Return a function that opens the engine of a location, by its scheme and namespace."""
+    kinds = {DOCKER_DAEMON: "docker", PODMAN: "podman", CONTAINERD: "containerd"}
+    return lambda scheme, namespace: task.open_engine(kinds[scheme], namespace)
 
 
 def main() -> t.NoReturn:

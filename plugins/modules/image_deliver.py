@@ -183,11 +183,9 @@ error:
   sample: engine_error
 """
 
-import os
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.engine.discovery import EngineOptions, open_engine
 from ..module_utils.oci.platform import Platform
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
@@ -212,8 +210,7 @@ def plan(task: Task) -> Plan:
     """Return which images the engine is missing under their names."""
     names = task.selectors("name")
     platform = Platform.parse(task.params["platform"]) if task.params["platform"] else None
-    engine = open_engine(EngineOptions.of_task(task.params), os.environ)
-    return plan_deliver(task.store, engine, names, platform=platform, host=task.host)
+    return plan_deliver(task.store, task.open_engine(), names, platform=platform, host=task.host)
 
 
 def main() -> t.NoReturn:

@@ -238,7 +238,6 @@ error:
 """
 
 import datetime
-import os
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
@@ -255,7 +254,6 @@ def argument_spec() -> Arguments:
     return (
         (STORE + ENGINE + FILTERS)
         .extended(
-            engine={"type": "str", "choices": ["docker", "podman", "containerd"]},
             dangling={"type": "bool", "default": True},
             keep={"type": "int"},
             older_than={"type": "str"},
@@ -275,11 +273,9 @@ def plan(task: Task) -> Plan:
         from ..module_utils.verbs.prune import plan_prune
 
         return plan_prune(task.store, policy, filters, protection, task.host, now)
-    from ..module_utils.engine.discovery import EngineOptions, open_engine
     from ..module_utils.verbs.prune_engine import plan_prune_engine
 
-    engine = open_engine(EngineOptions.of_task(task.params), os.environ)
-    return plan_prune_engine(engine, policy, filters, protection, task.host, now)
+    return plan_prune_engine(task.open_engine(), policy, filters, protection, task.host, now)
 
 
 def main() -> t.NoReturn:

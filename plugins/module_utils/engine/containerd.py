@@ -19,11 +19,12 @@ from ..oci.digest import Digest
 from ..oci.graph import Graph, ImageNode, read_graph
 from ..oci.manifest import Descriptor, describe_document
 from ..oci.platform import Platform, choose_platform
+from ..oci.reference import Reference
 from ..programs import Finished
 from .address import Address
 from .answers import parse_answer, parse_engine_names
-from .interfaces import Chunks, Details, EngineImage, EngineLayers, LayersByDigest, LayersOf, ListedImage, seconds_to_load
-from .program import run_engine_program
+from .interfaces import Chunks, Description, Details, EngineImage, EngineLayers, LayersByDigest, LayersOf, ListedImage, seconds_to_load
+from .program import run_engine_program, stream_engine_program
 
 _HEADER = re.compile(rb"REF\s+TYPE\s+DIGEST\s+STATUS\s+SIZE\s+UNPACKED\s*")
 _CONTAINERS = ["CONTAINER", "IMAGE", "RUNTIME"]
@@ -127,6 +128,32 @@ class Containerd:
         done = self._run("images", "rm", "--sync", name)
         if done.status != 0 and name in _decode(self._run_checked("images", "ls", "--quiet")).splitlines():
             raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.failure_text}")
+
+    def untag(self, name: str) -> None:
+        self.remove(name)
+
+    def tag(self, image: EngineImage, name: Reference) -> None:
+        """Raises EngineError for an image without a name: `ctr` tags by name only."""
+        source = next(iter((*image.names.values(), *image.other_names)), None)
+        if source is None:
+            raise EngineError(f"{self.title} at {self.place} names no image by {image.digest}, and only a named image can be tagged")
+        self._run_checked("images", "tag", "--force", source, str(name))
+
+    # Reading.
+
+    def list_blobs(self) -> set[Digest]:
+        return self._list_blobs()
+
+    def read_document(self, digest: Digest) -> bytes | None:
+        return self._read_blob(digest)
+
+    def read_blob(self, descriptor: Descriptor) -> t.Iterator[bytes]:
+        command = [*self._command, "content", "get", str(descriptor.digest)]
+        return stream_engine_program(command, f"{self.title} at {self.place}", self._timeout)
+
+    def describe(self, unused_image: EngineImage) -> Description | None:
+        """Return None: everything is read from the content."""
+        return None
 
     def _run_checked(self, *arguments: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
         done = self._run(*arguments, given=given, seconds=seconds)

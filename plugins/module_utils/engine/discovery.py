@@ -13,7 +13,7 @@ import typing as t
 
 from ..errors import EngineError, InvalidOption
 from .address import Address, Tls
-from .interfaces import PrunableEngine
+from .interfaces import ManagedEngine
 
 AUTO, DOCKER, PODMAN, CONTAINERD = "auto", "docker", "podman", "containerd"
 _DOCKER_SOCKET = "/var/run/docker.sock"
@@ -39,9 +39,13 @@ class EngineOptions:
     engine_timeout: float = 600
 
     @classmethod
-    def of_task(cls, params: t.Mapping[str, t.Any]) -> EngineOptions:
-        """Return the options from the parameters of a task, which have the same names. Raises InvalidOption for an invalid timeout or namespace."""
-        options = cls(**{field.name: params[field.name] for field in dataclasses.fields(cls)})
+    def of_task(cls, params: t.Mapping[str, t.Any], engine: str = AUTO, namespace: str | None = None) -> EngineOptions:
+        """Return the options from the parameters of a task, which have the same names, for ENGINE. NAMESPACE replaces that of the task.
+
+        Raises InvalidOption for an invalid timeout or namespace.
+        """
+        values = {field.name: params[field.name] for field in dataclasses.fields(cls) if field.name != "engine"}
+        options = cls(engine, **{**values, "containerd_namespace": namespace or values["containerd_namespace"]})
         if options.engine_timeout < 1:
             raise InvalidOption(f"engine_timeout is {options.engine_timeout:g}; it can't be less than 1")
         if not _NAMESPACE.fullmatch(options.containerd_namespace):
@@ -49,7 +53,7 @@ class EngineOptions:
         return options
 
 
-def open_engine(options: EngineOptions, environment: t.Mapping[str, str]) -> PrunableEngine:
+def open_engine(options: EngineOptions, environment: t.Mapping[str, str]) -> ManagedEngine:
     """Return the engine that the options select.
 
     Raises EngineError if it is missing, stopped, or refuses this user; InvalidOption for invalid options.
@@ -97,7 +101,7 @@ class _EngineFinder:
 
     # Docker.
 
-    def open_docker(self) -> PrunableEngine:
+    def open_docker(self) -> ManagedEngine:
         from .docker import open_docker
         from .http_api import Api
 
@@ -130,7 +134,7 @@ class _EngineFinder:
 
     # Podman.
 
-    def open_podman(self) -> PrunableEngine:
+    def open_podman(self) -> ManagedEngine:
         from .podman import PodmanProgram, PodmanService
 
         address = self._podman_address()
@@ -154,7 +158,7 @@ class _EngineFinder:
 
     # containerd.
 
-    def open_containerd(self) -> PrunableEngine:
+    def open_containerd(self) -> ManagedEngine:
         from .containerd import Containerd
 
         program = find_program("ctr")

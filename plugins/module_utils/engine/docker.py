@@ -6,19 +6,23 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ..errors import EngineError
 from ..oci.digest import Digest
 from ..oci.document import Document
 from ..oci.platform import Platform
+from ..oci.reference import Reference
 from ..oci.text import sanitise
 from .answers import parse_answer, parse_engine_image, parse_listed_image
+from .descriptions import describe_image
 from .http_api import Api
-from .interfaces import Chunks, EngineImage, EngineLayers, LayersByChain, LayersByDigest, LayersOf, ListedImage, PrunableEngine
+from .interfaces import Chunks, Description, EngineImage, EngineLayers, LayersByChain, LayersByDigest, LayersOf, ListedImage, ManagedEngine
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 
 
-def open_docker(api: Api) -> PrunableEngine:
+def open_docker(api: Api) -> ManagedEngine:
     """Return the engine that answers: Docker with its classic or its containerd image store, or Podman, which has the same API."""
     if api.get_header("/_ping", "Libpod-Api-Version") is not None:
         from .podman import PodmanService
@@ -85,6 +89,19 @@ class Docker:
 
     def remove(self, name: str) -> None:
         self._api.remove_image(name)
+
+    def untag(self, name: str) -> None:
+        # Docker refuses to remove the last name of an image that a container uses, unless it is forced. The image and the container stay.
+        self._api.remove_image(name, force=True)
+
+    def tag(self, image: EngineImage, name: Reference) -> None:
+        self._api.tag_image(str(image.digest), name.context, str(name.tag))
+
+    def export(self, images: t.Sequence[str]) -> t.Iterator[bytes]:
+        return self._api.export(images)
+
+    def describe(self, image: EngineImage) -> Description | None:
+        return describe_image(self._api, image)
 
 
 class DockerOnContainerd(Docker):

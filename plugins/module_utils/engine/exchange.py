@@ -55,11 +55,16 @@ class _TimedSocket:
 
 
 class Exchange(http.client.HTTPConnection):
-    """One request over an open socket. The whole answer must arrive within TIMEOUT seconds after the request."""
+    """One request over an open socket. The whole answer must arrive within TIMEOUT seconds after the request.
 
-    def __init__(self, opened: socket.socket, timeout: float, size: int) -> None:
+    An answer that IS_STREAMED may be longer, as long as it doesn't stall for TIMEOUT seconds.
+    """
+
+    def __init__(self, opened: socket.socket, timeout: float, size: int, is_streamed: bool = False) -> None:
         super().__init__("engine")
-        self.response_class = bounded_response(header_seconds=timeout, seconds=timeout)
+        self.response_class = bounded_response(
+            window=timeout if is_streamed else None, header_seconds=timeout, seconds=None if is_streamed else timeout
+        )
         self.sock = t.cast(t.Any, _TimedSocket(opened, timeout, time.monotonic() + seconds_to_send(size, timeout)))
 
     def send_request(self, method: str, path: str, limit: int, body: Chunks, size: int) -> Answer:
@@ -70,6 +75,17 @@ class Exchange(http.client.HTTPConnection):
             if len(data) > limit and not is_error:
                 raise AnswerTooLong
             return Answer(response.status, response.reason, response.headers, data)
+
+    def stream_answer(self, path: str) -> t.Iterator[Answer | bytes]:
+        """Yield the answer to a GET request, with the body of an error only, and then its body in pieces. Raises as `send_request` does."""
+        with self._send("GET", path, (), 0) as response:
+            is_error = response.status >= http.client.MULTIPLE_CHOICES
+            yield Answer(response.status, response.reason, response.headers, _read_body(response, MAX_ERROR_BODY) if is_error else b"")
+            _check_length(response.headers)
+            while chunk := response.read(_READ_SIZE):
+                yield chunk
+            if response.length:
+                raise http.client.IncompleteRead(b"", response.length)
 
     def _send(self, method: str, path: str, body: Chunks, size: int) -> http.client.HTTPResponse:
         self.putrequest(method, path, skip_accept_encoding=True)

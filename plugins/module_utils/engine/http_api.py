@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import typing as t
 from urllib.parse import quote
 
 from ..errors import EngineError, EngineRefused, UnsupportedFormat
@@ -14,7 +16,7 @@ from ..oci.document import Document
 from ..oci.text import sanitise
 from .address import Address, report_connection_errors
 from .answers import MAX_LIST, parse_answer
-from .exchange import AnswerTooLong, Exchange
+from .exchange import Answer, AnswerTooLong, Exchange
 from .interfaces import Chunks
 
 _MAX_ANSWER = 4 * 1024 * 1024
@@ -50,40 +52,79 @@ class Api:
         data, _headers = self._request("GET", path, MAX_LIST)
         return parse_answer(self._describe(path), lambda: Document.parse_list(data or b"[]", self._describe(path), MAX_LIST, None))
 
-    def send(self, path: str, archive: Chunks, size: int) -> None:
-        """Send an archive. Raises EngineRefused if the status or the answer reports an error; EngineError if the connection fails."""
+    def send(self, path: str, archive: Chunks = (), size: int = 0) -> None:
+        """Send a POST request, with an archive if the request has one. Status 404 is an error here.
+
+        Raises EngineRefused if the status or the answer reports an error; EngineError if the connection fails.
+        """
         data, _headers = self._request("POST", path, _MAX_ANSWER, archive, size)
         for line in (data or b"").splitlines():
             message = _parse_error(line)
             if message is not None:
                 raise EngineRefused(f"{self.title} at {self.place} refuses it: {message}")
 
-    def remove_image(self, name: str) -> None:
-        """Remove a name, and the image with its last name. A missing name is no error. Raises EngineRefused."""
-        self._request("DELETE", f"/images/{quote(name, safe='/:@')}", MAX_LIST)
+    def stream(self, path: str) -> t.Iterator[bytes]:
+        """Yield the body of the answer to a GET request, of any length. Raises EngineRefused for an error status, EngineError if the connection fails."""
+        opened = self.address.connect(self.title, self.timeout)
+        try:
+            with self._reporting_errors():
+                pieces = Exchange(opened, self.timeout, 0, is_streamed=True).stream_answer(path)
+                for piece in pieces:
+                    if isinstance(piece, Answer):
+                        self._check_status(piece)
+                    else:
+                        yield piece
+        finally:
+            opened.close()
+
+    def export(self, images: t.Sequence[str]) -> t.Iterator[bytes]:
+        """Yield the bytes of an archive with images, by names or IDs. Raises as `stream`."""
+        return self.stream("/images/get?" + "&".join(f"names={quote(image, safe='')}" for image in images))
+
+    def remove_image(self, name: str, *, force: bool = False) -> None:
+        """Remove a name, and the image with its last name. A missing name is no error. Raises EngineRefused.
+
+        With FORCE, a name is removed even if a container uses the image, which then stays without a name.
+        """
+        self._request("DELETE", f"/images/{quote(name, safe='/:@')}{'?force=1' if force else ''}", MAX_LIST)
+
+    def tag_image(self, image: str, repository: str, tag: str) -> None:
+        """Give an image, by ID or name, one more name. Raises EngineRefused."""
+        self.send(f"/images/{quote(image, safe='/:@')}/tag?repo={quote(repository, safe='')}&tag={quote(tag, safe='')}")
 
     def _describe(self, path: str) -> str:
         return f"the answer of {self.title} at {self.place} to {path.partition('?')[0]}"
 
     def _request(self, method: str, path: str, limit: int, body: Chunks = (), size: int = 0) -> tuple[bytes | None, http.client.HTTPMessage]:
-        """Return the body of an answer, None for status 404, and its headers. Raises EngineError; EngineRefused for an error status.
-
-        Redirects are refused: no engine sends one, and the archive would go to another server.
-        """
+        """Return the body of an answer, None for status 404, and its headers. Raises EngineError; EngineRefused for an error status."""
         opened = self.address.connect(self.title, self.timeout)
         try:
-            with report_connection_errors(self.title, self.place):
+            with self._reporting_errors():
                 answer = Exchange(opened, self.timeout, size).send_request(method, path, limit, body, size)
         except AnswerTooLong as error:
             raise EngineError(f"{self._describe(path)} is longer than the {limit} bytes that are allowed") from error
-        except (http.client.HTTPException, ValueError) as error:
-            raise EngineError(
-                f"{self.title} at {self.place} broke off or doesn't speak HTTP ({sanitise(str(error) or type(error).__name__, 200)})"
-            ) from error
         finally:
             opened.close()
         if answer.status == http.client.NOT_FOUND and method != "POST":
             return None, answer.headers
+        self._check_status(answer)
+        return answer.body, answer.headers
+
+    @contextlib.contextmanager
+    def _reporting_errors(self) -> t.Iterator[None]:
+        try:
+            with report_connection_errors(self.title, self.place):
+                yield
+        except (http.client.HTTPException, ValueError) as error:
+            raise EngineError(
+                f"{self.title} at {self.place} broke off or doesn't speak HTTP ({sanitise(str(error) or type(error).__name__, 200)})"
+            ) from error
+
+    def _check_status(self, answer: Answer) -> None:
+        """Raise EngineRefused for an error status, EngineError for one that no engine sends.
+
+        Redirects are refused: no engine sends one, and the archive would go to another server.
+        """
         if answer.status >= http.client.BAD_REQUEST:
             raise EngineRefused(
                 f"{self.title} at {self.place} refuses it: {_parse_error(answer.body) or sanitise(answer.reason, 200)} (status {answer.status})"
@@ -95,7 +136,6 @@ class Api:
             )
         if answer.status < http.client.OK:
             raise EngineError(f"{self.title} at {self.place} answers with status {answer.status}, which no engine does")
-        return answer.body, answer.headers
 
 
 def _parse_error(data: bytes) -> str | None:

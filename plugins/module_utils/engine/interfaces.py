@@ -12,6 +12,7 @@ import typing as t
 
 from ..limits import ENGINE_FLOOR
 from ..oci.digest import Digest
+from ..oci.document import Document
 from ..oci.manifest import Descriptor, Manifest
 from ..oci.platform import Platform
 from ..oci.reference import Reference
@@ -70,6 +71,14 @@ class EngineImage:
     parent: Digest | None = None
     in_use: bool = False
     has_unknown_name: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """An engine's own description of an image: the members of a config as far as the engine tells them, and the size that it counts."""
+
+    config: Document
+    size: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +142,41 @@ class PrunableEngine(Engine, t.Protocol):
 
         Raises EngineRefused, for example if a container uses the image; EngineError if the connection fails.
         """
+
+
+class ManagedEngine(PrunableEngine, t.Protocol):
+    """An engine whose images can be read, named and removed. It is an ExportingEngine or a ContentEngine."""
+
+    def tag(self, image: EngineImage, name: Reference) -> None:
+        """Point a name at an image, in place of another image if there is one. Raises EngineRefused; EngineError if the connection fails."""
+
+    def untag(self, name: str) -> None:
+        """Remove a name of an image that a container uses. The image stays for the container. Raises as `remove`."""
+
+    def describe(self, image: EngineImage) -> Description | None:
+        """Return what the engine tells about an image without reading its content; None if the image is gone."""
+
+
+@t.runtime_checkable
+class ExportingEngine(t.Protocol):
+    """An engine that gives images only as an archive."""
+
+    def export(self, images: t.Sequence[str]) -> t.Iterator[bytes]:
+        """Yield the bytes of a tar archive with images, by names, IDs or references by digest. Raises EngineRefused; EngineError if the connection fails."""
+
+
+@t.runtime_checkable
+class ContentEngine(t.Protocol):
+    """An engine that gives every blob by its digest."""
+
+    def list_blobs(self) -> t.Collection[Digest]:
+        """Return the digests of all blobs that the engine has."""
+
+    def read_document(self, digest: Digest) -> bytes | None:
+        """Return the verified bytes of a document, None if it is damaged."""
+
+    def read_blob(self, descriptor: Descriptor) -> t.Iterator[bytes]:
+        """Yield the bytes of a blob. They are not verified. Raises EngineRefused if the engine doesn't have it."""
 
 
 class LayersByDigest:

@@ -9,18 +9,22 @@ from __future__ import annotations
 import abc
 import math
 import typing as t
+from urllib.parse import quote
 
 from ..errors import EngineRefused
 from ..oci.document import Document
 from ..oci.platform import Platform
+from ..oci.reference import Reference
 from .answers import MAX_LIST, parse_answer, parse_engine_image, parse_listed_image
-from .interfaces import Chunks, EngineImage, EngineLayers, LayersByDigest, LayersOf, ListedImage, seconds_to_load
+from .descriptions import describe_image, parse_description
+from .interfaces import Chunks, Description, EngineImage, EngineLayers, LayersByDigest, LayersOf, ListedImage, seconds_to_load
 
 if t.TYPE_CHECKING:
     from ..programs import Finished
     from .http_api import Api
 
 _LISTED = "the list of images that podman printed"
+_UNKNOWN_STATUS = 125  # the exit status of `podman image inspect` for a missing image
 _MISSING_STATUS = 1  # the exit status of `podman image rm` for a missing image
 
 
@@ -69,6 +73,20 @@ class PodmanService(_Podman):
     def remove(self, name: str) -> None:
         self._api.remove_image(name)
 
+    def untag(self, name: str) -> None:
+        # To remove an image by force would remove its containers too.
+        repository, _colon, tag = name.rpartition(":")
+        self._api.send(f"/libpod/images/{quote(name, safe='')}/untag?repo={quote(repository, safe='')}&tag={quote(tag, safe='')}")
+
+    def tag(self, image: EngineImage, name: Reference) -> None:
+        self._api.tag_image(image.digest.hex, name.context, str(name.tag))
+
+    def export(self, images: t.Sequence[str]) -> t.Iterator[bytes]:
+        return self._api.export(images)
+
+    def describe(self, image: EngineImage) -> Description | None:
+        return describe_image(self._api, image)
+
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
         self._api.send("/images/load?quiet=1", archive, size)
 
@@ -89,6 +107,26 @@ class PodmanProgram(_Podman):
 
     def remove(self, name: str) -> None:
         self._run_checked("image", "rm", name, allowed_status=_MISSING_STATUS)
+
+    def untag(self, name: str) -> None:
+        # To remove an image by force would remove its containers too.
+        self._run_checked("untag", name, name)
+
+    def tag(self, image: EngineImage, name: Reference) -> None:
+        self._run_checked("tag", image.digest.hex, str(name))
+
+    def export(self, images: t.Sequence[str]) -> t.Iterator[bytes]:
+        from .program import stream_engine_program
+
+        # Several images need the form docker-archive, and it leaves layers as they are: others are compressed again.
+        several = ["--multi-image-archive"] if len(images) > 1 else []
+        command = [self.place, "save", "--quiet", "--format", "docker-archive", *several, *images]
+        return stream_engine_program(command, f"{self.title} ({self.place})", self._timeout)
+
+    def describe(self, image: EngineImage) -> Description | None:
+        output = self._run_checked("image", "inspect", image.digest.hex, allowed_status=_UNKNOWN_STATUS).output.strip()
+        rows = parse_answer(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
+        return parse_description(rows[0], rows[0].children("History", None)) if rows else None
 
     def _run_checked(self, *arguments: str, given: Chunks = (), allowed_status: int = 0, seconds: float = math.inf) -> Finished:
         from .program import run_engine_program

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import typing as t
 
-from ..errors import EngineError
-from ..programs import Chunks, Finished, ProgramFailed, run_program
+from ..errors import EngineError, EngineRefused
+from ..programs import Chunks, Finished, ProgramFailed, run_program, stream_program
 from .answers import MAX_LIST
 
 
@@ -20,3 +20,13 @@ def run_engine_program(command: t.Sequence[str], title: str, timeout: float, giv
         return run_program(command, timeout, MAX_LIST, given, seconds)
     except ProgramFailed as error:
         raise EngineError(f"{title}: the program {command[0]} {error}") from error
+
+
+def stream_engine_program(command: t.Sequence[str], title: str, timeout: float) -> t.Iterator[bytes]:
+    """Yield the output of a program as stream_program does. Raises EngineError, with TITLE as the name of the engine; EngineRefused for an error status."""
+    try:
+        done = yield from stream_program(command, timeout)
+    except ProgramFailed as error:
+        raise EngineError(f"{title}: the program {command[0]} {error}") from error
+    if done.status != 0:
+        raise EngineRefused(f"{title} refuses it: {done.failure_text}")

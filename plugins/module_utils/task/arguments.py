@@ -137,7 +137,8 @@ REGISTRY = Arguments(
     {"required_together": [("username", "password")], "mutually_exclusive": [("password", "identity_token")]},
 )
 
-ENGINE = Arguments(
+# How engines are reached.
+ENGINES = Arguments(
     {
         "docker_host": {"type": "str"},
         "docker_tls": {"type": "bool"},
@@ -151,6 +152,9 @@ ENGINE = Arguments(
         "engine_timeout": {"type": "float", "default": 600},
     }
 )
+
+# An engine in place of the store.
+ENGINE = ENGINES.extended(engine={"type": "str", "choices": ["docker", "podman", "containerd"]})
 
 FILE = Arguments({"path": {"type": "path", "required": True}}, file_options=True)
 

@@ -27,6 +27,7 @@ from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, address_secrets, secr
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
+    from ..engine.interfaces import ManagedEngine
     from ..oci.lockfile import LockFile
     from ..registry.config.settings import ClientSettings
     from ..registry.registries import Registries
@@ -120,6 +121,19 @@ class Task:
             timeout = at_least(self.params, "lock_timeout", 0)
             self._store = Store(self.params["store"] or default_store(), _store_mode(self.params["store_mode"]), timeout)
         return self._store
+
+    def open_store(self, path: str) -> Store:
+        """Return the store at PATH with the store options of the task; the task's own store if PATH is empty."""
+        if not path:
+            return self.store
+        return Store(path, _store_mode(self.params["store_mode"]), at_least(self.params, "lock_timeout", 0))
+
+    def open_engine(self, kind: str | None = None, namespace: str | None = None) -> ManagedEngine:
+        """Return an engine, by default the one that the option `engine` names. Raises EngineError if it can't be reached, InvalidOption."""
+        from ..engine.discovery import EngineOptions, open_engine
+
+        options = EngineOptions.of_task(self.params, kind or self.params["engine"], namespace)
+        return open_engine(options, os.environ)
 
     @property
     def image_place(self) -> Store | Archive:

@@ -86,6 +86,21 @@ def select_stored(whole: Graph, selection: Selection | None, label: str) -> Grap
     return dataclasses.replace(whole, images=images, documents=documents, absent=(*whole.absent, *left_out))
 
 
+def select_from_index(root: Descriptor, label: str, read: Read, selection: Selection | None) -> Graph:
+    """Return the selected platforms of the image at ROOT, without SELECTION all that exist. An index keeps its bytes, and only those platforms are read.
+
+    Raises PlatformMissing for a missing platform.
+    """
+    if selection is None or selection.everything:
+        return read_image(root, label, read)
+    graph = read_image(root, label, read, choose_platforms(selection))
+    if not graph.root.is_index:
+        check_single_platform(graph.images[0].platform, selection, label)
+    elif graph.absent or not graph.images:
+        raise _platform_missing(label, graph.absent, selection)
+    return graph
+
+
 def _platform_missing(label: str, missing: t.Sequence[Descriptor], selection: Selection) -> PlatformMissing:
     """Return the error for a missing platform. The entry of a nested index may have no platform: then the error names the requested ones."""
     platform = next((str(child.platform) for child in missing if child.platform is not None), ", ".join(selection.texts()))

@@ -17,31 +17,11 @@ from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
+from .engine_images import EngineImages, NamedEngineImage
 from .facts import short_digest
 from .filters import Filters, ImageFilter
 from .protection import Protection
 from .retention import Candidate, Policy
-
-
-@dataclasses.dataclass(frozen=True)
-class NamedEngineImage:
-    """An image of an engine under one of its names, or without a name."""
-
-    image: EngineImage
-    name: Reference | None
-
-    @property
-    def digest(self) -> Digest:
-        return self.image.digest
-
-    @property
-    def label(self) -> str:
-        return str(self.name or self.digest)
-
-    @property
-    def digests(self) -> tuple[Digest, ...]:
-        """Return the image's ID and the digests of its index and manifest."""
-        return (*self.image.digests, *([self.image.image_id] if self.image.image_id is not None else []))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,12 +91,8 @@ def plan_prune_engine(
 
     They pass FILTERS, are not protected, and no container uses them, running or stopped.
     """
-    # Engines list images in no fixed order.
-    images = sorted(engine.list_prunable_images(host), key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
-    parents = {image.parent for image in images}
-    # An unnamed parent of other images is a part of them.
-    counted = [image for image in images if image.names or image.digest not in parents]
-    entries = [NamedEngineImage(image, name) for image in counted for name in sorted(image.names, key=str) or (None,)]
+    listed = EngineImages(engine, host)
+    images, entries = listed.images, listed.entries
     candidates = _candidates(entries, policy, filters, protection, engine)
     removed = set(policy.select_removable(candidates, now))
     leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in removed]

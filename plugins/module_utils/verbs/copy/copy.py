@@ -10,22 +10,24 @@ import dataclasses
 import typing as t
 
 from ...errors import InvalidOption
-from ...oci.location import LAYOUT, Location
+from ...oci.location import Location
 from ...oci.platform import Platform, Selection
-from ...oci.reference import Reference
-from ...transfer.plan import ImagePlan, RefState, TransferPlan
+from ...transfer.plan import ImagePlan, RefState, Step, TransferPlan
 from ...transfer.workers import Workers
 from .job import CopyJob
-from .sources import ImageSources
+from .sources import ImageSources, Places
 
 if t.TYPE_CHECKING:
-    from ...registry.repository import Repository
+    pass
 
 Pair = tuple[Location, Location]
 
 
 class CopyPlanner(t.Protocol):
-    """The planner for one kind of target."""
+    """The planner for one kind of target. `steps` is the work of the plan that isn't a transfer."""
+
+    @property
+    def steps(self) -> t.Sequence[Step]: ...
 
     def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]: ...
 
@@ -33,8 +35,7 @@ class CopyPlanner(t.Protocol):
 def plan_copy(
     pairs: t.Sequence[Pair],
     *,
-    repository: t.Callable[[Reference], Repository],
-    destination: t.Callable[[Reference], Repository],
+    places: Places,
     selection: Selection | None,
     referrers: bool,
     host: Platform,
@@ -42,19 +43,18 @@ def plan_copy(
 ) -> TransferPlan:
     """Plan to copy images, each from one place to another, without a store. Rows are in the order of PAIRS.
 
-    Images are read from `repository` and written to `destination`, which is never a mirror. An image that can't be copied has its error in its row; the
+    An image that can't be copied has its error in its row; the
     others are copied, except those of the same archive. Raises InvalidOption for two images that would get one name, and for referrers that would be copied to
     or from another place than a registry.
     """
-    return _Copier(repository, destination, selection, referrers, host).plan(pairs, workers)
+    return _Copier(places, selection, referrers, host).plan(pairs, workers)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Copier:
     """The options of the copies of one run, as `plan_copy` documents them. `selection` is None for all platforms that exist."""
 
-    repository: t.Callable[[Reference], Repository]
-    destination: t.Callable[[Reference], Repository]
+    places: Places
     selection: Selection | None
     referrers: bool
     host: Platform
@@ -63,16 +63,19 @@ class _Copier:
         unique = list(dict.fromkeys(pairs))
         for source, target in unique:
             self._check_referrers(source, target)
-        sources = ImageSources(self.repository)
+        sources = ImageSources(self.places, self.host)
         jobs = [CopyJob(source, target, self.selection, sources) for source, target in unique]
         rows: dict[CopyJob, ImagePlan] = {}
+        planners: list[CopyPlanner] = []
         for kind, make_planner in self._planners(sources).items():
             chosen = [job for job in jobs if _kind(job.target) == kind]
             if chosen:
-                rows.update(zip(chosen, make_planner().plan(chosen, workers)))
+                planners.append(make_planner())
+                rows.update(zip(chosen, planners[-1].plan(chosen, workers)))
         planned = [rows[job] for job in jobs]
         _reject_shared_names(planned)
-        return TransferPlan(planned)
+        steps = [step for planner in planners for step in planner.steps]
+        return TransferPlan(planned, steps=steps)
 
     def _planners(self, sources: ImageSources) -> dict[str, t.Callable[[], CopyPlanner]]:
         """Return the constructors of the planners by kind of target, so that only those that are needed are imported."""
@@ -80,7 +83,7 @@ class _Copier:
         def to_registries() -> CopyPlanner:
             from .to_registry import RegistryCopyPlanner
 
-            return RegistryCopyPlanner(self.destination, self.referrers, self.host)
+            return RegistryCopyPlanner(self.places.destination, self.referrers, self.host)
 
         def to_layouts() -> CopyPlanner:
             from .to_layout import LayoutCopyPlanner
@@ -92,7 +95,12 @@ class _Copier:
 
             return ArchiveCopyPlanner(self.host)
 
-        return {"registry": to_registries, "layout": to_layouts, "archive": to_archives}
+        def to_engines() -> CopyPlanner:
+            from .to_engine import EngineCopyPlanner
+
+            return EngineCopyPlanner(sources, self.host)
+
+        return {"registry": to_registries, "layout": to_layouts, "archive": to_archives, "engine": to_engines}
 
     def _check_referrers(self, source: Location, target: Location) -> None:
         if self.referrers and (source.reference is None or target.reference is None):
@@ -111,4 +119,6 @@ def _reject_shared_names(images: t.Sequence[ImagePlan]) -> None:
 def _kind(target: Location) -> str:
     if target.reference is not None:
         return "registry"
-    return "layout" if target.scheme == LAYOUT else "archive"
+    if target.image is not None:
+        return "engine"
+    return "layout" if target.is_layout else "archive"

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sources of copies: one image of a registry, of an image layout or of an archive. Each is read only as far as a method needs it."""
+"""The sources of copies: one image of a registry, of an image layout, of an archive or of an engine. Each is read only as far as a method needs it."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 import typing as t
@@ -15,17 +16,20 @@ from ...errors import CorruptArchive, ImageNotFound, InvalidOption, InvalidRefer
 from ...oci.digest import Digest
 from ...oci.graph import Graph
 from ...oci.layout import REF_NAME
-from ...oci.location import LAYOUT, Location
+from ...oci.location import STORE, Location
 from ...oci.manifest import Descriptor
+from ...oci.platform import Platform
 from ...oci.reference import Reference, parse_selector
 from ...store.index import Entry
 from ...store.store import Store
-from ...transfer.interfaces import Chunks, MirroredSource, Source
+from ...transfer.interfaces import Source
 
 if t.TYPE_CHECKING:
+    from ...engine.interfaces import ManagedEngine
     from ...oci.referrers import ReferrerPlace
     from ...registry.referrers import DigestTags
     from ...registry.repository import Repository
+    from .engine_source import EngineReader
 
 _ImageT = t.TypeVar("_ImageT")
 
@@ -144,43 +148,57 @@ class ArchiveSource:
         return referrers_in_archive(self.source, self.name.context if self.name is not None else None)
 
 
-class RandomAccessSource:
-    """A wrapper that hides that SOURCE is an OrderedSource. An upload may have to read a blob again from its start, so blobs are read one by one."""
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """How the places of a task are opened: repositories to read and to write, engines by scheme and namespace, and stores by path."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    def read_blob(self, descriptor: Descriptor) -> Chunks:
-        return self._source.read_blob(descriptor)
-
-    def report_bad_blob(self, descriptor: Descriptor) -> bool:
-        return isinstance(self._source, MirroredSource) and self._source.report_bad_blob(descriptor)
+    repository: t.Callable[[Reference], Repository]
+    destination: t.Callable[[Reference], Repository]
+    engine: t.Callable[[str, str | None], ManagedEngine]
+    store: t.Callable[[str], Store]
 
 
 class ImageSources:
     """Open the sources of one run. Each layout and each archive is opened once."""
 
-    def __init__(self, repository: t.Callable[[Reference], Repository]) -> None:
-        self._repository = repository
+    def __init__(self, places: Places, host: Platform) -> None:
+        self._places = places
+        self._host = host
         self._lock = threading.RLock()
-        self._stores: dict[str, Store] = {}
+        self._stores: dict[tuple[str, str], Store] = {}
+        self._engines: dict[tuple[str, str | None], EngineReader] = {}
         self._archives: dict[str, Archive] = {}
         self._tags: dict[str, DigestTags] = {}
 
-    def store(self, path: str) -> Store:
-        """Return the layout at PATH, for reading or writing. A layout that is created is readable for all users."""
+    def store(self, location: Location) -> Store:
+        """Return the store or layout at LOCATION, for reading or writing. A layout that is created is readable for all users, a store is as its options say."""
+        key = (location.scheme, location.path)
         with self._lock:
-            if path not in self._stores:
-                self._stores[path] = Store(path, mode=0o755)
-                self._stores[path].reload()
-            return self._stores[path]
+            if key not in self._stores:
+                self._stores[key] = self._places.store(location.path) if location.scheme == STORE else Store(location.path, mode=0o755)
+                self._stores[key].reload()
+            return self._stores[key]
+
+    def engine(self, location: Location) -> EngineReader:
+        """Return the engine at LOCATION. Raises EngineError if it can't be reached."""
+        from .engine_source import EngineReader
+
+        key = (location.scheme, location.namespace)
+        with self._lock:
+            if key not in self._engines:
+                self._engines[key] = EngineReader(self._places.engine(*key), self._host)
+            return self._engines[key]
 
     def find(self, location: Location) -> ImageSource:
         """Return the image at LOCATION. Raises ImageNotFound, and InvalidOption if LOCATION has no name and holds several images."""
         if location.reference is not None:
-            return RegistrySource(location.reference, self._repository(location.reference), self._digest_tags)
-        if location.scheme == LAYOUT:
-            store = self.store(location.path)
+            return RegistrySource(location.reference, self._places.repository(location.reference), self._digest_tags)
+        if location.image is not None:
+            reader = self.engine(location)
+            with self._lock:
+                return reader.find(location.image)
+        if location.is_layout:
+            store = self.store(location)
             return LayoutSource(store, _choose_image(location, store.index.entries, _entry_names))
         with self._lock:
             if location.path not in self._archives:

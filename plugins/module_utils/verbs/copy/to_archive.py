@@ -17,7 +17,7 @@ from ...oci.digest import Digest
 from ...oci.graph import Graph
 from ...oci.manifest import Descriptor
 from ...oci.platform import Platform
-from ...transfer.plan import ImagePlan, RefChange, RefState
+from ...transfer.plan import ImagePlan, RefChange, RefState, Step
 from ...transfer.transfer import Transfer
 from ...transfer.workers import Workers
 from ..facts import describe_transfer, image_facts, short_digest
@@ -27,6 +27,8 @@ from .job import CopyJob, inspect_jobs
 
 class ArchiveCopyPlanner:
     """Plan all copies of a run whose targets are archives."""
+
+    steps: t.Sequence[Step] = ()
 
     def __init__(self, host: Platform) -> None:
         self._host = host

@@ -12,12 +12,13 @@ import typing as t
 from ...errors import LongshoreError
 from ...oci.graph import Graph
 from ...oci.platform import Platform
-from ...transfer.plan import ImagePlan, RefChange, RefState
+from ...transfer.plan import ImagePlan, RefChange, RefState, Step
 from ...transfer.transfer import Transfer
 from ...transfer.workers import Workers
 from ..facts import describe_transfer, image_facts, ref_state, short_digest
 from ..platforms import is_damaged, merge_with_store, platforms_to_record
 from .job import CopyJob, inspect_jobs
+from .same_image import find_same_image
 from .sources import ImageSources
 
 if t.TYPE_CHECKING:
@@ -31,6 +32,7 @@ class LayoutCopyPlanner:
 
     sources: ImageSources
     host: Platform
+    steps: t.Sequence[Step] = ()
 
     def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
         return [
@@ -40,9 +42,9 @@ class LayoutCopyPlanner:
 
     def _read_graph(self, job: CopyJob) -> Graph:
         """Return the image from the layout if that has all of it, else from its source."""
-        store = self.sources.store(job.target.path)
+        store = self.sources.store(job.target)
         before = self._current_entry(job, store)
-        if job.takes_all and before is not None and before.digest == job.image_source.digest():
+        if job.takes_all and before is not None and self._is_same(job, store, before):
             stored = store.read_graph(before)
             if stored is not None and not stored.absent and not store.find_missing_blobs(before):
                 return stored
@@ -50,14 +52,19 @@ class LayoutCopyPlanner:
         job.image_source.check_blobs(graph)
         return graph
 
+    def _is_same(self, job: CopyJob, store: Store, before: Entry) -> bool:
+        if find_same_image(job.image_source, before.descriptor, before.label, store.read_document, self.host) is not None:
+            return True
+        return before.digest == job.image_source.digest()
+
     def _current_entry(self, job: CopyJob, store: Store) -> Entry | None:
         if job.name is not None:
             return store.index.get_named(job.name)
         return next(iter(store.index.find_by_digest(job.image_source.digest())), None)
 
     def _plan_image(self, job: CopyJob, graph: Graph) -> ImagePlan:
-        store = self.sources.store(job.target.path)
-        after = merge_with_store(store, graph, job.image_source.read_document)
+        store = self.sources.store(job.target)
+        after = merge_with_store(store, graph, lambda descriptor: store.read_document(descriptor) or job.image_source.read_document(descriptor))
         label = str(job.name or graph.root.digest)
         was, will_be = ref_state(store, self._current_entry(job, store)), RefState(graph.root.digest, tuple(after.platforms))
         moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))

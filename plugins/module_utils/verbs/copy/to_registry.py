@@ -15,14 +15,15 @@ from ...oci.graph import Graph, NamedGraph
 from ...oci.manifest import Descriptor
 from ...oci.platform import Platform
 from ...oci.reference import Reference
-from ...transfer.plan import ImagePlan, RefChange, RefState
+from ...transfer.plan import ImagePlan, RefChange, RefState, Step
 from ...transfer.workers import Workers
 from ..blob_mounts import BlobMounts, BlobSplit
 from ..facts import describe_transfer, image_facts, short_digest
 from ..referrers.plan import ReferrerPlan
 from ..referrers.to_registry import describe_changes, make_transfer, plan_for_registry, split_with_referrers
 from .job import CopyJob, inspect_jobs
-from .sources import RandomAccessSource, RegistrySource
+from .same_image import find_same_image
+from .sources import RegistrySource
 
 if t.TYPE_CHECKING:
     from ...registry.repository import Repository
@@ -49,6 +50,8 @@ class _TargetState:
 class RegistryCopyPlanner:
     """Plan all copies of a run whose targets are registries."""
 
+    steps: t.Sequence[Step] = ()
+
     def __init__(self, destination: t.Callable[[Reference], Repository], referrers: bool, host: Platform) -> None:
         self._destination = destination
         self._referrers = referrers
@@ -62,11 +65,12 @@ class RegistryCopyPlanner:
     def _inspect_target(self, job: CopyJob) -> _TargetState:
         target = t.cast(Reference, job.target.reference)
         repository = self._destination(target)
-        graph = None if job.takes_all else job.graph()
+        current = repository.probe(target)
+        same = find_same_image(job.image_source, current, str(target), repository.read_document, self._host) if job.takes_all else None
+        graph = same if same is not None or job.takes_all else job.graph()
         digest = graph.root.digest if graph is not None else job.image_source.digest()
         if target.digest not in (None, digest):
             raise InvalidOption(f"{job.source} has the digest {digest} and can't be copied to {target}")
-        current = repository.probe(target)
         is_present = current is not None and current.digest == digest
         if graph is None and not (is_present and not self._referrers):
             graph = job.graph()
@@ -95,7 +99,7 @@ class RegistryCopyPlanner:
             changes=(RefChange(str(name), was, RefState(state.digest)), *state.referrers.changes),
             actions=_actions(job, name, state, was, split) if split is not None else (),
             transfer=make_transfer(
-                RandomAccessSource(job.image_source.source),
+                job.image_source.source,
                 self._mounts,
                 state.repository,
                 NamedGraph(state.graph, (name,), None),

@@ -1,0 +1,104 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The images of an engine by name, digest and ID. The engine lists them once for a task."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+from ..engine.interfaces import EngineImage, PrunableEngine
+from ..errors import ImageNotFound
+from ..oci.digest import Digest
+from ..oci.platform import Platform
+from ..oci.reference import Reference
+from ..transfer.plan import RefState
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedEngineImage:
+    """An image of an engine under one of its names, or without a name."""
+
+    image: EngineImage
+    name: Reference | None
+
+    @property
+    def digest(self) -> Digest:
+        return self.image.digest
+
+    @property
+    def label(self) -> str:
+        return str(self.name or self.digest)
+
+    @property
+    def digests(self) -> tuple[Digest, ...]:
+        """Return the image's ID and the digests of its index and manifest."""
+        return (*self.image.digests, *([self.image.image_id] if self.image.image_id is not None else []))
+
+    @property
+    def kept_digest(self) -> Digest | None:
+        """Return the digest of the index or manifest, None if the engine keeps none."""
+        return next(iter(self.image.digests), None)
+
+    @property
+    def engine_name(self) -> str:
+        """Return a name or an ID by which the engine finds the image."""
+        if self.name is not None and self.name in self.image.names:
+            return self.image.names[self.name]
+        return next(iter((*self.image.other_names, str(self.digest))))
+
+    @property
+    def state(self) -> RefState:
+        """Return what the name points at, as it appears in a diff."""
+        return RefState(self.kept_digest or self.digest)
+
+
+class EngineImages:
+    """The images of one engine, once for each of their names."""
+
+    def __init__(self, engine: PrunableEngine, host: Platform) -> None:
+        self.engine = engine
+        self._host = host
+
+    @property
+    def place(self) -> str:
+        """Return the name of the engine and its address, for messages."""
+        return f"{self.engine.title} at {self.engine.place}"
+
+    @functools.cached_property
+    def images(self) -> list[EngineImage]:
+        """Return all images in a fixed order, which engines don't have."""
+        return sorted(self.engine.list_prunable_images(self._host), key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
+
+    @functools.cached_property
+    def entries(self) -> list[NamedEngineImage]:
+        """Return the images under each of their names. An unnamed parent of other images is a part of them, and is left out."""
+        parents = {image.parent for image in self.images}
+        counted = [image for image in self.images if image.names or image.digest not in parents]
+        return [NamedEngineImage(image, name) for image in counted for name in sorted(image.names, key=str) or (None,)]
+
+    def get_named(self, name: Reference) -> NamedEngineImage | None:
+        return next((entry for entry in self.entries if entry.name == name), None)
+
+    def find(self, selector: Reference | Digest) -> list[NamedEngineImage]:
+        """Return the images with the name, the `repository@digest`, the digest or the ID that SELECTOR is: one for each of their names."""
+        if isinstance(selector, Digest):
+            return [entry for entry in self.entries if selector in entry.digests]
+        named = [entry for entry in self.entries if entry.name == selector.name]
+        if selector.digest is None:
+            return named
+        exact = [entry for entry in named if selector.digest in entry.digests]
+        return exact or [
+            entry
+            for entry in self.entries
+            if selector.digest in entry.digests and (entry.name.context if entry.name is not None else selector.context) == selector.context
+        ]
+
+    def get(self, selector: Reference | Digest) -> NamedEngineImage:
+        """Return the image that SELECTOR means. Raises ImageNotFound."""
+        found = self.find(selector)
+        if not found:
+            raise ImageNotFound(f"{selector} is not in {self.place}")
+        return found[0]

@@ -1,0 +1,324 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan to load images into an engine, from any source. Every verb that writes to an engine uses this."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..engine.interfaces import Engine, ListedImage, OfferedImage
+from ..errors import InvalidOption, LongshoreError, StoreDamaged, UnsupportedFormat
+from ..oci.config import ImageConfig
+from ..oci.digest import Digest
+from ..oci.document_reader import Read
+from ..oci.graph import Graph, ImageNode, choose_platforms, read_graph
+from ..oci.manifest import Descriptor, describe_document
+from ..oci.platform import Platform, Selection
+from ..oci.reference import Reference
+from ..oci.text import sanitise
+from ..transfer.interfaces import Source
+from ..transfer.plan import ImageFacts, ImagePlan, RefChange, RefState, Results
+from .facts import describe_transfer, image_facts, short_digest
+from .platforms import select_from_index
+
+# Returns a document by its descriptor, which has no media type and size if only the digest is known, and the names of its image in the engine.
+FindDocument = t.Callable[[Descriptor, t.Collection[Reference]], t.Optional[bytes]]
+
+
+class LoadableImage(t.Protocol):
+    """An image at its source, as the sources of copies have it."""
+
+    @property
+    def source(self) -> Source: ...
+
+    def digest(self) -> Digest: ...
+
+    def root(self) -> Descriptor: ...
+
+    def read_document(self, descriptor: Descriptor) -> bytes | None: ...
+
+    def check_blobs(self, graph: Graph) -> None:
+        """Raise an error if a blob of GRAPH is known to be missing or damaged."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadRequest:
+    """An image to load, and its name in the engine.
+
+    `label` is its name in messages, `action` the beginning of the sentence about it. `find_document` returns documents of other images of the source,
+    which show the layers that the engine has already. If `probes`, an image that the engine has
+    by digest is not read, because every document costs a request.
+    """
+
+    requested: str
+    name: Reference
+    label: str
+    action: str
+    image: LoadableImage
+    find_document: FindDocument
+    results: Results = dataclasses.field(default_factory=dict)
+    probes: bool = False
+    keep: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class OutgoingImage:
+    """One image for one platform, and its name in the engine. The root of `graph` is the index or manifest whose digest the engine will record."""
+
+    name: Reference
+    graph: Graph
+    image: ImageNode
+
+    @property
+    def digest(self) -> Digest:
+        return self.graph.root.digest
+
+    @property
+    def image_id(self) -> Digest:
+        return self.image.manifest.config.digest
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """Return each layer once."""
+        return tuple(dict.fromkeys(self.image.manifest.layers))
+
+    def is_in(self, current: ListedImage | None) -> bool:
+        """Return whether CURRENT, an image of an engine, is this image. Its ID decides if it has one: an index's digest stands for several platforms."""
+        if current is None or not current.usable:
+            return False
+        return current.image_id == self.image_id if current.image_id is not None else self.digest in current.digests
+
+    def state_in(self, current: ListedImage) -> RefState:
+        """Return the state of CURRENT, an image of an engine: this image's digest if the engine has it, else another digest, else the ID."""
+        return RefState(self.digest) if self.digest in current.digests else state_of(current) or RefState(self.digest)
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """One image to load. `current` is the engine's image with its name, `layers` are sent, and `error` is why it can't be loaded."""
+
+    requested: str
+    request: LoadRequest | None = None
+    outgoing: OutgoingImage | None = None
+    current: ListedImage | None = None
+    layers: tuple[Descriptor, ...] = ()
+    error: LongshoreError | None = None
+    results: Results = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_pending(self) -> bool:
+        return self.error is None and self.outgoing is not None and not self.is_kept and not self.outgoing.is_in(self.current)
+
+    @property
+    def is_kept(self) -> bool:
+        """Return whether another image keeps the name."""
+        return self.request is not None and self.request.keep and self.current is not None and self.current.usable
+
+    @property
+    def sent(self) -> tuple[Descriptor, ...]:
+        return (self.outgoing.image.manifest.config, *self.layers) if self.is_pending and self.outgoing is not None else ()
+
+    @property
+    def reused(self) -> tuple[Descriptor, ...]:
+        if self.error is not None or self.outgoing is None or self.is_kept:
+            return ()
+        return self.outgoing.graph.blobs_without(self.sent)
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineLoader:
+    """The options of the loads of one run. `platform` is None for the platform of the engine."""
+
+    engine: Engine
+    platform: Platform | None
+    host: Platform
+
+    def plan(self, requests: t.Sequence[LoadRequest | Load]) -> list[Load]:
+        """Plan each request; a Load with an error is kept. The engine lists its images once, and its layers only if it is missing an image.
+
+        Raises EngineError if the engine can't be reached.
+        """
+        listed = self.engine.list_images()
+        loads: list[Load] = []
+        named: dict[Reference, Load] = {}
+        for request in requests:
+            load = self._inspect(request, listed) if isinstance(request, LoadRequest) else request
+            if load.error is None and load.request is not None:
+                first = named.setdefault(load.request.name, load)
+                try:
+                    if _is_same_image(load, first):
+                        continue
+                except LongshoreError as error:
+                    load = Load(load.requested, load.request, error=error)
+            loads.append(load)
+        return self._find_missing_layers(loads, listed)
+
+    def _inspect(self, request: LoadRequest, listed: t.Sequence[ListedImage]) -> Load:
+        try:
+            named = next((image for image in listed if request.name in image.names), None)
+            is_comparable = request.probes and self.platform is None and named is not None and named.usable and named.digests
+            if is_comparable and named is not None and request.image.digest() in named.digests:
+                return Load(request.requested, request, None, named)
+            outgoing = self._read_outgoing(request)
+            load = Load(request.requested, request, outgoing, find_current(listed, outgoing, self.engine))
+            if load.is_pending:
+                request.image.check_blobs(outgoing.graph)
+            return load
+        except LongshoreError as error:
+            return Load(request.requested, request, error=error)
+
+    def _find_missing_layers(self, loads: t.Sequence[Load], listed: t.Sequence[ListedImage]) -> list[Load]:
+        """Add the layers that have to be sent to each pending load. A layer that one image sends is not sent again for the next one."""
+        pending = [load.request for load in loads if load.is_pending and load.request is not None]
+        if not pending:
+            return list(loads)
+        present = self.engine.read_layers(lambda digest: self._list_layers(digest, pending, listed))
+        planned: list[Load] = []
+        for load in loads:
+            if load.outgoing is None or load.request is None or not load.is_pending:
+                planned.append(load)
+                continue
+            try:
+                offer = _offer(load.request, load.outgoing)
+                planned.append(dataclasses.replace(load, layers=present.find_missing(offer)))
+                present.add(offer)
+            except LongshoreError as error:
+                planned.append(dataclasses.replace(load, error=error))
+        return planned
+
+    # The image to load.
+
+    @property
+    def native(self) -> Platform:
+        """Return the platform that the engine runs: the host's, with its variant, if OS and architecture are the same."""
+        platform = self.engine.platform
+        is_like_host = platform is None or (platform.os, platform.architecture) == (self.host.os, self.host.architecture)
+        return self.host if is_like_host or platform is None else platform
+
+    def _read_outgoing(self, request: LoadRequest) -> OutgoingImage:
+        """Return the image to load. Raises PlatformMissing, UnsupportedFormat, and the errors of its source."""
+        root = request.image.root()
+        selection = Selection((self.platform or self.native,))
+        graph = select_from_index(root, request.label, request.image.read_document, selection if root.is_index or self.platform is not None else None)
+        image = graph.images[0]
+        if not image.manifest.is_image:
+            raise UnsupportedFormat(f"{request.label} holds no image but something of type {sanitise(image.manifest.config.media_type, 100)}")
+        if graph.root.is_index and image.platform not in self.native.fallbacks():
+            # For an index, an engine would look for its own platform.
+            data = graph.documents[image.descriptor]
+            graph = Graph(image.descriptor, {image.descriptor: data}, (image,), ())
+        return OutgoingImage(request.name, graph, image)
+
+    def _list_layers(self, digest: Digest, requests: t.Sequence[LoadRequest], listed: t.Sequence[ListedImage]) -> list[Digest]:
+        """Return the layers that an engine must have if it has the index or manifest DIGEST; none if no source has that document."""
+        names = {name for image in listed if digest in image.digests for name in image.names}
+
+        def read(descriptor: Descriptor) -> bytes | None:
+            found = (request.find_document(descriptor, names) for request in requests)
+            return next((data for data in found if data is not None), None)
+
+        try:
+            data = read(Descriptor("", digest, 0))
+            if data is None:
+                return []
+            graph = read_graph(describe_document(data, str(digest)), str(digest), read, choose_platforms(Selection((self.native,))))
+        except LongshoreError:
+            return []
+        return [layer.digest for image in graph.images for layer in image.manifest.layers] if graph is not None else []
+
+    # The results.
+
+    def warnings(self, load: Load) -> tuple[str, ...]:
+        platform = load.outgoing.image.platform if load.outgoing is not None else None
+        if self.platform is not None or platform is None or platform in self.native.fallbacks():
+            return ()
+        return (f"{load.requested} is an image for {platform}, and {self.engine.title} runs {self.native}",)
+
+    def row(self, load: Load, engine_keys: bool = False) -> ImagePlan:
+        """Return the row of the results, with what changes. Its digest is null if the engine keeps none, unless ENGINE_KEYS adds `engine_digest` for that."""
+        request, engine = load.request, self.engine
+        own: dict[str, t.Any] = {"engine": engine.title}
+        results = dict(request.results if request is not None else load.results)
+        if load.outgoing is None and load.current is not None:
+            # It was compared by digest only.
+            image_id = str(load.current.image_id) if load.current.image_id is not None else None
+            own.update(media_type=None, image_id=image_id, platforms=None, size=None)
+        if load.error is not None or request is None:
+            return ImagePlan(
+                load.requested,
+                results={**results, **own, **({"engine_digest": None} if engine_keys else {})},
+                warnings=self.warnings(load),
+                error=load.error,
+            )
+        before, after = self._states(load)
+        keeps_digest = engine.loads_oci if load.is_pending else load.current is not None and bool(load.current.digests)
+        kept_digest = str(after.digest) if after is not None and keeps_digest else None
+        if engine_keys:
+            own["engine_digest"] = kept_digest
+        else:
+            own.update(digest=kept_digest, previous_digest=str(before.digest) if before is not None else None)
+        replaced = f" in place of {short_digest(before.digest)}" if before is not None and before != after else ""
+        digest = load.outgoing.digest if load.outgoing is not None else None
+        action = (
+            f"{request.action} ({short_digest(digest)}) to {engine.title}{replaced}: {describe_transfer(load.sent)}" if digest is not None else ""
+        )
+        return ImagePlan(
+            requested=load.requested,
+            image=self._facts(load),
+            changes=(RefChange(f"{request.name} in {engine.title}", before, after),),
+            actions=(action,) if load.is_pending else (),
+            results={**results, **own},
+            results_of_failure={"engine_digest": None} if engine_keys else {},
+            warnings=self.warnings(load),
+        )
+
+    def _states(self, load: Load) -> tuple[RefState | None, RefState | None]:
+        """Return what the name points at in the engine, before and after."""
+        current, outgoing = load.current, load.outgoing
+        before = None
+        if current is not None and current.usable:
+            before = outgoing.state_in(current) if outgoing is not None else state_of(current)
+        if not load.is_pending or outgoing is None:
+            return before, before
+        return before, RefState(outgoing.digest if self.engine.loads_oci else outgoing.image_id)
+
+    def _facts(self, load: Load) -> ImageFacts | None:
+        if load.outgoing is not None:
+            return image_facts(load.requested, load.outgoing.graph, None, self.host)
+        return None
+
+
+def state_of(current: ListedImage) -> RefState | None:
+    """Return the state of a name in an engine: a digest if it has one, else the ID."""
+    digest = next(iter(current.digests), current.image_id)
+    return RefState(digest) if digest is not None else None
+
+
+def _offer(request: LoadRequest, outgoing: OutgoingImage) -> OfferedImage:
+    config = outgoing.image.manifest.config
+    data = request.image.read_document(config)
+    if data is None:
+        raise StoreDamaged(f"{request.label} is damaged: its config {config.digest} can't be read")
+    return OfferedImage(outgoing.image.manifest, ImageConfig.read(data, f"{outgoing.name}, config {config.digest}").diff_ids)
+
+
+def _is_same_image(load: Load, first: Load) -> bool:
+    """Return whether LOAD is the image FIRST, which was requested by another spelling. Raises InvalidOption if two images have one name."""
+    if load.outgoing is not None and first.outgoing is not None and first.outgoing.digest != load.outgoing.digest:
+        raise InvalidOption(f"{load.outgoing.name} can't be two images at once, {first.outgoing.digest} and {load.outgoing.digest}")
+    return load is not first
+
+
+def find_current(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: Engine) -> ListedImage | None:
+    """Return the one of IMAGES with the name of OUTGOING. An engine that records no digests can only be searched by ID for a name that is a digest."""
+    if outgoing.name.tag is None and not engine.loads_oci:
+        return next((image for image in images if image.image_id == outgoing.image_id), None)
+    return next((image for image in images if outgoing.name in image.names), None)
+
+
+def find_in_source(read: Read) -> FindDocument:
+    """Return a function that finds documents with READ, for a source in which that costs nothing."""
+    return lambda descriptor, unused_names: read(descriptor)

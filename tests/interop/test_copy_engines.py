@@ -1,0 +1,177 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""image_copy from and to real engines: the images afterwards, the data that moves, and failures."""
+
+from __future__ import annotations
+
+import gzip
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from tests.support import engines, modules
+from tests.support.engines import HOST, OTHER, runnable_image, runnable_index
+from tests.support.recorder import Recorder
+from tests.support.registry import Registry, running_registry
+from tests.support.targets import Target, config_of
+
+INDEX = "docker.io/library/index:1"
+SCHEMES = {"docker": "docker-daemon", "podman": "podman", "containerd": "containerd"}
+TEXT = f"index-{HOST.replace('/', '-')}"
+
+on_all = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "podman_service", "containerd"], indirect=True)
+# Each writes manifests of another kind.
+on_stores = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "containerd"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
+    with running_registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+def place(target: Target, image: str) -> str:
+    return f"{SCHEMES[target.title]}:{image}"
+
+
+def options_of(target: Target) -> dict[str, t.Any]:
+    return {key: value for key, value in target.options.items() if key != "engine"}
+
+
+def copy(target: Target, src: str, dest: str, check: bool = False, **options: t.Any) -> modules.Results:
+    return modules.run("image_copy", {"src": src, "dest": dest, **options_of(target), **options}, check, target.env)
+
+
+def copy_twice(target: Target, src: str, dest: str, **options: t.Any) -> modules.Results:
+    """Copy in check mode, for real, and again: check mode is right, and the second run changes nothing. Return the results of the real run."""
+    predicted = copy(target, src, dest, check=True, **options)
+    done = copy(target, src, dest, **options)
+    assert predicted == done
+    assert done["changed"]
+    again = copy(target, src, dest, **options)
+    assert (again["changed"], again["actions"], again["bytes_transferred"]) == (False, [], 0)
+    assert again["diff"]["before"] == again["diff"]["after"]
+    return done
+
+
+@on_all
+def test_an_image_goes_through_an_engine_to_every_other_place(target: Target, registry: Registry, tmp_path: Path) -> None:
+    """The engine gets the image from a registry, and gives it to a registry, a store, a layout and both kinds of archives."""
+    image = runnable_index("index", OTHER)
+    registry.put(image, "team/index", "1")
+    done = copy_twice(target, f"{registry.host}/team/index:1", place(target, INDEX))
+    assert target.has(INDEX, image, TEXT)
+    (row,) = done["images"]
+    assert (row["name"], row["image_id"], row["platforms"]) == (INDEX, config_of(image), [HOST])
+    assert row["digest"] == (str(image.root.digest) if target.keeps_digests else None)
+
+    # Engines have one platform, and registries refuse an incomplete index.
+    pushed = f"{registry.host}/{target.name}/pushed:1"
+    copy_twice(target, place(target, INDEX), pushed, platform=[HOST])
+    for dest in (
+        f"store::{INDEX}",
+        f"oci:{tmp_path}/layout:{INDEX}",
+        f"oci-archive:{tmp_path}/a.tar:{INDEX}",
+        f"docker-archive:{tmp_path}/d.tar:{INDEX}",
+    ):
+        (row,) = copy_twice(target, place(target, INDEX), dest, store=str(tmp_path / "store"))["images"]
+        assert row["image_id"] == config_of(image)
+        keeps = target.name in ("docker_on_containerd", "containerd")
+        assert (row["digest"] == str(image.root.digest)) == keeps
+    modules.run("image_verify", {"store": str(tmp_path / "store")})
+    pulled = modules.run("image_pull", {"store": str(tmp_path / "store"), "name": pushed})
+    assert pulled["images"][0]["image_id"] == config_of(image)
+
+
+@on_stores
+def test_archives_layouts_and_stores_are_copied_into_an_engine(target: Target, tmp_path: Path) -> None:
+    image = runnable_image("one")
+    store = str(tmp_path / "store")
+    image.put(Store(store), "docker.io/library/one:1")
+    modules.run("image_save", {"store": store, "name": "one:1", "path": str(tmp_path / "a.tar")})
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress((tmp_path / "a.tar").read_bytes(), 1))
+    for number, src in enumerate(
+        (f"store:{store}:one:1", f"oci:{store}:one:1", f"docker-archive:{tmp_path}/a.tar", f"oci-archive:{tmp_path}/a.tar.gz")
+    ):
+        name = f"docker.io/library/from:{number}"
+        done = copy(target, src, place(target, name))
+        assert target.has(name, image, "one")
+        assert done["changed"]
+        # What the first copy brought isn't sent again.
+        assert number == 0 or done["blobs_transferred"] == 1 or target.name in ("docker_on_containerd", "podman")
+        assert not copy(target, src, place(target, name))["changed"]
+
+
+@on_stores
+def test_only_missing_layers_are_fetched_from_the_registry(target: Target, registry: Registry) -> None:
+    first, second = runnable_image("first"), runnable_image("second")
+    registry.put(first, "team/app", "1")
+    registry.put(second, "team/app", "2")
+    name = f"{registry.host}/team/app"
+    copy(target, f"{name}:1", place(target, f"{name}:1"))
+    with Recorder(registry.host).running() as recorder:
+        mirror = {"name": registry.host, "mirrors": [{"url": f"http://{recorder.host}"}], "mirror_only": True}
+        done = copy(target, f"{name}:2", place(target, f"{name}:2"), registries=[mirror])
+        assert not any(str(first.layers[0].digest) in line for line in recorder.lines)
+        recorder.requests.clear()
+        again = copy(target, f"{name}:2", place(target, f"{name}:2"), registries=[mirror])
+        # An engine that keeps digests needs one HEAD request. Otherwise the manifest shows the image's ID.
+        gets = [line for line in recorder.lines if line.startswith("GET")]
+        assert len(gets) <= (0 if target.keeps_digests else 2), recorder.lines
+    assert target.has(f"{name}:2", second, "second")
+    assert done["blobs_transferred"] == 2  # the config and one layer
+    assert not again["changed"]
+
+
+def test_images_go_from_one_engine_to_another(docker: engines.Docker, containerd: engines.Containerd, podman: engines.Podman, tmp_path: Path) -> None:
+    """Docker builds an image, and it goes on to Podman, containerd and back."""
+    (tmp_path / "layer.tar").write_bytes(gzip.decompress(engines.program_layer()))
+    (tmp_path / "Dockerfile").write_text('FROM scratch\nADD layer.tar /\nLABEL built=docker\nCMD ["/bin/true"]\n')
+    docker.build(tmp_path, "built:1")
+    image_id = docker.image_id("built:1")
+    unrelated = tmp_path / "unrelated"
+    unrelated.mkdir()
+    places = {
+        "docker_host": f"unix://{docker.folder}/docker.sock",
+        "containerd_address": f"{containerd.folder}/c.sock",
+    }
+    with podman.service() as socket:
+        options = {**places, "podman_host": f"unix://{socket}"}
+        path = ["docker-daemon:built:1", "podman:built:2", "containerd:k8s.io/docker.io/library/built:3", "docker-daemon:built:4"]
+        for src, dest in zip(path, path[1:]):
+            modules.check_do_again("image_copy", {"src": src, "dest": dest, **options}, place=unrelated)
+    kubernetes = engines.Containerd(containerd.folder, "k8s.io")
+    assert podman.image_id("docker.io/library/built:2") == image_id
+    assert kubernetes.image_id("docker.io/library/built:3") == image_id
+    assert docker.image_id("built:4") == image_id
+    assert docker.run("built:4", "/bin/sh", "-c", "echo hello") == "hello\n"
+    kubernetes.clear()
+
+
+def test_one_image_that_fails_leaves_the_others(docker: engines.Docker, registry: Registry) -> None:
+    image = runnable_image("one")
+    registry.put(image, "team/one", "1")
+    pairs = [
+        {"src": f"{registry.host}/team/one:1", "dest": "docker-daemon:one:1"},
+        {"src": f"{registry.host}/team/absent:1", "dest": "docker-daemon:absent:1"},
+        {"src": "docker-daemon:nothing:1", "dest": f"{registry.host}/team/nothing:1"},
+    ]
+    failed = modules.fail("image_copy", {"images": pairs, "docker_host": f"unix://{docker.folder}/docker.sock"})
+    assert [row.get("error") for row in failed["images"]] == [None, "not_found", "not_found"]
+    assert docker.names() == {"docker.io/library/one:1"}
+
+
+def test_an_engine_that_stops_answering_is_an_engine_error(docker: engines.Docker, registry: Registry, tmp_path: Path) -> None:
+    image = runnable_image("one")
+    image.put(Store(str(tmp_path / "store")), "docker.io/library/one:1")
+    options = {"docker_host": f"unix://{docker.folder}/docker.sock", "store": str(tmp_path / "store")}
+    modules.run("image_copy", {"src": "store::one:1", "dest": "docker-daemon:one:1", **options})
+    absent = {**options, "docker_host": f"unix://{tmp_path}/none.sock"}
+    for src, dest in (("store::one:1", "docker-daemon:two:2"), ("docker-daemon:one:1", "store::two:2")):
+        failed = modules.fail("image_copy", {"src": src, "dest": dest, **absent})
+        assert failed["error"] == "engine_error"
+        assert "there is no such socket" in failed["msg"]
