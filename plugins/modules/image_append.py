@@ -13,7 +13,10 @@ description:
   - Builds a new image from a stored image, or from nothing, without a container engine. No command runs in the image.
   - The base image never changes, so the new image can't have the base's name.
   - The same input gives the same digest on every host, so a second run changes nothing.
-  - Files in new layers are sorted. Their modification time is O(created), and they belong to root by default. Extended attributes are dropped.
+  - Files in new layers are sorted. Their modification time is O(created) to the second, and they belong to root by default. Extended attributes are dropped.
+  - Hard links between files of one layer are kept. Sockets, devices and pipes are refused.
+  - A folder that the image has keeps its owner and permissions. Links of the image are followed, so with a base whose C(/lib) is a link to C(usr/lib), a file
+    for C(/lib/x) goes to C(/usr/lib/x). A file that would replace a folder, or lie below a file, fails.
 options:
   name:
     description: The name of the new image.
@@ -36,14 +39,15 @@ options:
           - A file or folder on the managed host. Links inside a folder become links in the image.
           - If the path itself contains a link, it is followed only if root or the running user owns the link.
           - Everybody who may write to this path controls the content of the image. The task fails if a file changes while it is read.
+          - Required unless the layer only deletes files with O(layers[].remove).
         type: path
-        required: true
       dest:
         description:
           - The path in the image. The content of a folder is placed below this path.
           - A file is placed into O(layers[].dest) if that ends in a slash. Otherwise O(layers[].dest) is the file's new path.
           - Without this option, the content of a folder is placed below C(/). A file must then be a tar, plain or compressed with gzip or zstd, which becomes
             the layer unchanged.
+          - Folders above it that the image doesn't have belong to root and have the permissions C(0755), unless O(layers[].rules) say otherwise.
         type: str
       mode:
         description:
@@ -58,12 +62,52 @@ options:
         description: The numeric group ID that owns all files in the layer.
         type: int
         default: 0
+      exclude:
+        description:
+          - Patterns of files and folders in O(layers[].src) to leave out, with the meaning that they have in C(.dockerignore). C(*.pyc) matches in the topmost
+            folder, C(**/*.pyc) in all folders, and a pattern that begins with C(!) includes files again.
+        type: list
+        elements: str
+        default: []
+      remove:
+        description:
+          - Paths in the image that this layer deletes, before it adds O(layers[].src). A folder is deleted with its content.
+          - A path that the image doesn't have fails.
+        type: list
+        elements: str
+        default: []
+      rules:
+        description:
+          - Owners and permissions of some files and folders of the layer. The last rule that matches decides alone; what it leaves out is as without a rule.
+          - Folders that the image had before are never changed.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: A glob of absolute paths in the image, with links followed. C(*) doesn't match a slash.
+            type: str
+            required: true
+          owner:
+            description: The numeric user ID.
+            type: int
+          group:
+            description: The numeric group ID.
+            type: int
+          mode:
+            description: The permissions, as an octal number in quotes.
+            type: raw
+      platform:
+        description: The only platform of O(platform) whose image gets this layer. By default all of them get it.
+        type: str
   compression:
     description:
       - How to compress the new layers. A tar that is used as a layer stays unchanged.
-      - With V(gzip), layers are smaller, but their digests depend on the version of zlib on the host.
+      - With V(gzip) and V(zstd), layers are smaller, but their digests depend on the version of zlib or zstd on the host. V(none) gives the same digests
+        everywhere.
+      - V(zstd) needs the Python library C(zstandard) on the managed host. So does a base whose layers are compressed with zstd.
     type: str
-    choices: [none, gzip]
+    choices: [none, gzip, zstd]
     default: none
   config:
     description: How containers of the image run. Settings that are left out stay as in the base image.
@@ -102,11 +146,58 @@ options:
         type: list
         elements: str
         default: []
+      stop_signal:
+        description: The signal that stops the program, such as V(SIGTERM).
+        type: str
+      unset_env:
+        description: Names of environment variables of the base to remove.
+        type: list
+        elements: str
+        default: []
+      unset_labels:
+        description: Names of labels of the base to remove.
+        type: list
+        elements: str
+        default: []
+      healthcheck:
+        description:
+          - How Docker and Podman find out whether a container works. What is left out stays as in the base's healthcheck.
+          - Durations are numbers with units, such as V(30s), V(1m30s) or V(500ms).
+        type: dict
+        suboptions:
+          test:
+            description:
+              - The command, as a list that begins with V(CMD), or with V(CMD-SHELL) and one text for a shell. A text alone is for a shell too.
+              - V([NONE]) switches the base's healthcheck off.
+            type: raw
+          interval:
+            description: The time between two checks.
+            type: str
+          timeout:
+            description: The time after which a check has failed.
+            type: str
+          start_period:
+            description: The time after the start of a container in which failures don't count.
+            type: str
+          start_interval:
+            description: The time between two checks in O(config.healthcheck.start_period).
+            type: str
+          retries:
+            description: The number of failures in a row after which a container is unhealthy.
+            type: int
   platform:
     description:
-      - The platform of the new image, as C(os/arch) or C(os/arch/variant).
+      - The platforms of the new image, as C(os/arch) or C(os/arch/variant), or V(all) for those of the base that are in the store.
+      - Several platforms and V(all) make an index of one image for each. One platform makes that image alone.
       - The default is the managed host's platform, or the base's platform if the base exists for one platform only.
-    type: str
+    type: list
+    elements: str
+  annotations:
+    description:
+      - Annotations of the new image, of its manifests as well as of its index.
+      - C(org.opencontainers.image.base.name) and C(org.opencontainers.image.base.digest) are set by themselves, unless they are given here.
+    type: dict
+    default: {}
   created:
     description:
       - The creation time of the new image, such as V(2026-01-31T12:00:00Z).
@@ -155,6 +246,34 @@ EXAMPLES = r"""
     config:
       labels:
         org.opencontainers.image.version: "7"
+
+- name: Build a program for two platforms, without the shell of its base
+  longshore.images.image_append:
+    name: registry.example.com/team/tool:2
+    base: docker.io/library/alpine:3.22
+    platform: [linux/amd64, linux/arm64]
+    layers:
+      - src: build/tool-amd64
+        dest: /usr/bin/tool
+        platform: linux/amd64
+      - src: build/tool-arm64
+        dest: /usr/bin/tool
+        platform: linux/arm64
+      - remove: [/bin/sh]
+      - src: data/
+        dest: /srv/tool
+        exclude: ["**/.git", "**/*.tmp"]
+        rules:
+          - path: /srv/tool/cache
+            owner: 1000
+            group: 1000
+            mode: "0750"
+    config:
+      entrypoint: [/usr/bin/tool]
+      user: "1000:1000"
+      healthcheck:
+        test: [CMD, /usr/bin/tool, --check]
+        interval: 30s
 """
 
 RETURN = r"""
@@ -252,23 +371,43 @@ error:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.archive.layer import LayerSource
-from ..module_utils.oci.compose import Settings, parse_command
+from ..module_utils.archive.layer_source import LayerSource, OwnerRule
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference
+from ..module_utils.oci.settings import Healthcheck, Settings, parse_command
 from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_modes import octal_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.append import SCRATCH, NewImage, plan_append
+from ..module_utils.verbs.append import SCRATCH, NewImage, WantedLayer, plan_append
+
+RULE = {
+    "path": {"type": "str", "required": True},
+    "owner": {"type": "int"},
+    "group": {"type": "int"},
+    "mode": {"type": "raw"},
+}
 
 LAYER = {
-    "src": {"type": "path", "required": True},
+    "src": {"type": "path"},
     "dest": {"type": "str"},
     "mode": {"type": "raw"},
     "owner": {"type": "int", "default": 0},
     "group": {"type": "int", "default": 0},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "remove": {"type": "list", "elements": "str", "default": []},
+    "rules": {"type": "list", "elements": "dict", "default": [], "options": RULE},
+    "platform": {"type": "str"},
+}
+
+HEALTHCHECK = {
+    "test": {"type": "raw"},
+    "interval": {"type": "str"},
+    "timeout": {"type": "str"},
+    "start_period": {"type": "str"},
+    "start_interval": {"type": "str"},
+    "retries": {"type": "int"},
 }
 
 CONFIG = {
@@ -281,6 +420,10 @@ CONFIG = {
     "user": {"type": "str"},
     "exposed_ports": {"type": "list", "elements": "str", "default": []},
     "volumes": {"type": "list", "elements": "str", "default": []},
+    "stop_signal": {"type": "str"},
+    "unset_env": {"type": "list", "elements": "str", "default": []},
+    "unset_labels": {"type": "list", "elements": "str", "default": []},
+    "healthcheck": {"type": "dict", "options": HEALTHCHECK},
 }
 
 
@@ -289,9 +432,10 @@ def argument_spec() -> Arguments:
         name={"type": "str", "required": True},
         base={"type": "str", "required": True},
         layers={"type": "list", "elements": "dict", "default": [], "options": LAYER},
-        compression={"type": "str", "choices": ["none", "gzip"], "default": "none"},
+        compression={"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
         config={"type": "dict", "default": {}, "options": CONFIG},
-        platform={"type": "str"},
+        platform={"type": "list", "elements": "str"},
+        annotations={"type": "dict", "default": {}},
         created={"type": "str"},
     ).accepting(REGISTRY + PROGRESS)
 
@@ -303,24 +447,41 @@ def plan(task: Task) -> Plan:
 
 def wanted(task: Task) -> NewImage:
     params = task.params
+    compression = None if params["compression"] == "none" else params["compression"]
     return NewImage(
         name=Reference.parse(params["name"]).as_tag(),
         base=None if params["base"] == SCRATCH else task.selectors("base")[0],
-        layers=[layer(options, params["compression"] == "gzip") for options in params["layers"]],
+        layers=[layer(options, compression) for options in params["layers"]],
         settings=settings(params["config"]),
-        platform=Platform.parse(params["platform"]) if params["platform"] else None,
+        selection=task.selection,
         created=params["created"],
+        annotations=texts(params["annotations"]),
     )
 
 
-def layer(options: t.Mapping[str, t.Any], compress: bool) -> LayerSource:
-    mode = octal_mode(options["mode"], "mode") if options["mode"] is not None else None
-    return LayerSource(options["src"], options["dest"], mode, options["owner"], options["group"], compress)
+def layer(options: t.Mapping[str, t.Any], compression: str | None) -> WantedLayer:
+    source = LayerSource(
+        path=options["src"],
+        destination=options["dest"],
+        mode=mode(options["mode"], "mode"),
+        owner=options["owner"],
+        group=options["group"],
+        compression=compression,
+        exclude=tuple(options["exclude"]),
+        remove=tuple(options["remove"]),
+        rules=tuple(OwnerRule(rule["path"], rule["owner"], rule["group"], mode(rule["mode"], "rules: mode")) for rule in options["rules"]),
+    )
+    return WantedLayer(source, Platform.parse(options["platform"]) if options["platform"] is not None else None)
+
+
+def mode(value: object, option: str) -> int | None:
+    return octal_mode(value, option) if value is not None else None
 
 
 def settings(config: t.Mapping[str, t.Any]) -> Settings:
     lists = {option: parse_command(config[option], f"config: {option}") for option in ("cmd", "entrypoint")}
-    return Settings(**{**config, **lists, "env": texts(config["env"]), "labels": texts(config["labels"])})
+    healthcheck = Healthcheck(**config["healthcheck"]) if config["healthcheck"] is not None else None
+    return Settings(**{**config, **lists, "healthcheck": healthcheck, "env": texts(config["env"]), "labels": texts(config["labels"])})
 
 
 def texts(values: t.Mapping[str, t.Any]) -> dict[str, str]:

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.layer import LayerSource, measure_layer
+from ansible_collections.longshore.images.plugins.module_utils.archive.layer import measure_layer
+from ansible_collections.longshore.images.plugins.module_utils.archive.layer_source import LayerSource
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, InputOutputError, LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.folders import MAX_DEPTH
-from ansible_collections.longshore.images.plugins.module_utils.oci.compose import Settings
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.oci.settings import Settings
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, plan_append
+from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, WantedLayer, plan_append
 from tests.support import modules
 from tests.support.faults import in_child
 from tests.support.privileges import needs_root
@@ -62,7 +63,7 @@ def give_folder(path: Path) -> Path:
 
 def layer(path: Path, destination: str | None = "/x", **changes: t.Any) -> bytes:
     """Return the bytes of a layer. Like a run, this reads the source twice."""
-    options: dict[str, t.Any] = {"mode": None, "owner": 0, "group": 0, "compress": False, **changes}
+    options: dict[str, t.Any] = {"mode": None, "owner": 0, "group": 0, "compression": None, **changes}
     return b"".join(measure_layer(LayerSource(str(path), destination, **options)).open())
 
 
@@ -179,7 +180,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path, change
     path = tmp_path / "file"
     path.write_bytes(b"x" * size)
     os.utime(path, (1, 1))
-    chunks = measure_layer(LayerSource(str(tmp_path), "/x", None, 0, 0, False)).open()
+    chunks = measure_layer(LayerSource(str(tmp_path), "/x", None, 0, 0, None)).open()
     while b"x/file" not in next(chunks):
         pass
     if change == "longer":
@@ -206,7 +207,7 @@ def test_a_file_with_content_but_size_zero_is_an_error() -> None:
 def test_a_source_that_changes_between_the_two_reads_is_named(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"first")
-    wanted = NewImage(Reference.parse("r.test/made:1"), None, [LayerSource(str(path), "/x", None, 0, 0, False)], Settings(), None, None)
+    wanted = NewImage(Reference.parse("r.test/made:1"), None, [WantedLayer(LayerSource(str(path), "/x", None, 0, 0, None))], Settings())
     with Workers(1) as workers:
         plan = plan_append(Store(str(tmp_path / "store")), wanted, HOST, workers)
         path.write_bytes(b"other")
@@ -230,7 +231,7 @@ def test_folders_that_are_nested_too_deep_are_one_clear_error(tmp_path: Path) ->
 @pytest.mark.parametrize("bits", [0o4000, 0o2000, 0o6000], ids=oct)
 @pytest.mark.parametrize(
     ("user", "group", "owner", "new_group", "are_kept"),
-    [(0, 0, 0, 0, True), (OTHER_USER, 0, 0, 0, False), (0, OTHER_USER, 0, 0, False), (0, 0, 7, 0, False), (7, 8, 7, 8, True), (7, 8, 7, 9, False)],
+    [(0, 0, 0, 0, True), (OTHER_USER, 0, 0, 0, None), (0, OTHER_USER, 0, 0, None), (0, 0, 7, 0, False), (7, 8, 7, 8, True), (7, 8, 7, 9, False)],
 )
 def test_a_program_that_gets_another_owner_loses_its_setuid_bits(
     tmp_path: Path, bits: int, user: int, group: int, owner: int, new_group: int, are_kept: bool
@@ -256,11 +257,11 @@ def test_special_files_never_block_a_run_even_if_they_replace_a_file(tmp_path: P
     needs_root()
     (tmp_path / "a").write_bytes(b"x")
     (tmp_path / "b").write_bytes(b"x")
-    chunks = measure_layer(LayerSource(str(tmp_path), "/x", None, 0, 0, False)).open()
+    chunks = measure_layer(LayerSource(str(tmp_path), "/x", None, 0, 0, None)).open()
     while b"x/a" not in next(chunks):
         pass
     (tmp_path / "b").unlink()
     kinds = {"fifo": 0o010000, "socket": 0o140000, "device": 0o020000}
     os.mknod(tmp_path / "b", kinds[planted] | 0o600, os.makedev(1, 3))
-    with pytest.raises(UnsupportedFormat, match="b is neither a file, a folder nor a link"):
+    with pytest.raises(CorruptArchive, match="b changed while it was read"):
         b"".join(chunks)

@@ -65,6 +65,33 @@ CASES: list[tuple[str, dict[str, t.Any]]] = [
     ("compressed", {"base": "scratch", "compression": "gzip", "layers": [{"src": "site", "dest": "/srv"}]}),
     ("a given time", {"base": "scratch", "created": "2026-01-31T12:00:00+01:00", "layers": [{"src": "program", "dest": "/p"}]}),
     ("nothing but a name", {"base": "scratch"}),
+    (
+        "two platforms, each with its own layer",
+        {
+            "base": BASE,
+            "platform": ["linux/arm64", "linux/amd64"],
+            "annotations": {"org.example.team": "web"},
+            "layers": [
+                {"src": "site", "dest": "/srv", "exclude": ["sub"]},
+                {"src": "program", "dest": "/bin/program", "platform": "linux/amd64"},
+                {"src": "site", "dest": "/opt", "platform": "linux/arm64", "rules": [{"path": "/opt/*", "owner": 5, "mode": "0700"}]},
+            ],
+        },
+    ),
+    ("all platforms of the base", {"base": BASE, "platform": ["all"], "compression": "zstd", "layers": [{"src": "site", "dest": "/srv"}]}),
+    ("a file that is deleted", {"base": "scratch", "layers": [{"src": "site", "dest": "/srv"}, {"remove": ["/srv/sub", "srv/link"]}]}),
+    (
+        "the whole config",
+        {
+            "base": BASE,
+            "config": {
+                "stop_signal": "SIGQUIT",
+                "unset_labels": ["text"],
+                "unset_env": ["ABSENT"],
+                "healthcheck": {"test": "curl localhost", "interval": "1m30s", "timeout": "1.5s", "start_period": "0s", "retries": 2},
+            },
+        },
+    ),
 ]
 
 
@@ -72,21 +99,21 @@ CASES: list[tuple[str, dict[str, t.Any]]] = [
 def test_check_mode_predicts_a_new_image_and_a_second_run_changes_nothing(store: str, files: Path, options: dict[str, t.Any]) -> None:
     if options["base"] == BASE:
         based(store)
-    layers = [{**layer, "src": str(files / layer["src"])} for layer in options.get("layers", [])]
+    layers = [{**layer, **({"src": str(files / layer["src"])} if "src" in layer else {})} for layer in options.get("layers", [])]
     done = modules.check_do_again("image_append", {"name": NAME, "store": store, **options, "layers": layers})
     entry = Store(store).get_entry(Reference.parse(NAME))
     assert str(entry.descriptor.digest) == done["images"][0]["digest"]
     assert Store(store).find_missing_blobs(entry) == []
 
 
-def test_the_same_files_make_the_same_digest_whatever_their_times_and_the_umask(tmp_path: Path, files: Path) -> None:
+def test_the_same_files_make_the_same_digest_whatever_their_times_the_umask_and_the_time_zone(tmp_path: Path, files: Path) -> None:
     options = {"name": NAME, "base": "scratch", "layers": [{"src": str(files / "site"), "dest": "/srv"}]}
     first = modules.run("image_append", {**options, "store": str(tmp_path / "one")})
     for path in files.rglob("*"):
         os.utime(path, (1, 1), follow_symlinks=False)
     old = os.umask(0o077)
     try:
-        second = modules.run("image_append", {**options, "store": str(tmp_path / "two")})
+        second = modules.run("image_append", {**options, "store": str(tmp_path / "two")}, env={"TZ": "Asia/Kathmandu", "LC_ALL": "C"})
     finally:
         os.umask(old)
     assert first["images"][0]["digest"] == second["images"][0]["digest"]
@@ -96,7 +123,7 @@ def test_files_belong_to_root_and_keep_their_permissions(store: str, files: Path
     options = {"name": NAME, "base": "scratch", "store": store, "layers": [{"src": str(files / "site"), "dest": "/srv/www"}]}
     with layer_of(store, modules.run("image_append", options)) as layer:
         members = {member.name: member for member in layer}
-    assert list(members) == ["srv/www", "srv/www/index.html", "srv/www/link", "srv/www/sub", "srv/www/sub/run"]
+    assert list(members) == ["srv", "srv/www", "srv/www/index.html", "srv/www/link", "srv/www/sub", "srv/www/sub/run"]
     assert {(member.uid, member.gid, member.uname, member.mtime) for member in members.values()} == {(0, 0, "", 0)}
     assert members["srv/www/sub/run"].mode == 0o755
     assert members["srv/www/link"].linkname == "index.html"
@@ -168,6 +195,22 @@ def test_a_tar_becomes_the_layer_unchanged(store: str, tmp_path: Path, compresse
         ({"layers": [{"src": "/etc/hostname", "dest": "/f", "mode": "rwx"}]}, "invalid_option"),
         ({"layers": [{"src": "/etc/passwd"}]}, "corrupt_archive"),
         ({"layers": [{"src": "/dev/null", "dest": "/null"}]}, "unsupported_format"),
+        ({"layers": [{"dest": "/null"}]}, "invalid_option"),
+        ({"layers": [{"remove": ["/absent"]}]}, "invalid_option"),
+        ({"layers": [{"src": "/etc/hostname", "dest": "/f", "owner": -1}]}, "invalid_option"),
+        ({"layers": [{"src": "/etc/hostname", "dest": "/f", "group": 4294967296}]}, "invalid_option"),
+        ({"layers": [{"src": "/etc/hostname", "dest": "/f", "rules": [{"path": "f"}]}]}, "invalid_option"),
+        ({"layers": [{"src": "/etc/hostname", "dest": "/f"}, {"src": "/etc/hostname", "dest": "/f/g"}]}, "invalid_option"),
+        ({"layers": [{"src": "/etc/hostname", "dest": "/d/f"}, {"src": "/etc/hostname", "dest": "/d"}]}, "invalid_option"),
+        ({"layers": [{"src": "/etc/hostname", "dest": "/f", "platform": "linux/s390x"}]}, "invalid_option"),
+        ({"platform": ["all"]}, "invalid_option"),
+        ({"base": BASE, "platform": ["linux/amd64", "linux/s390x"]}, "platform_missing"),
+        ({"config": {"env": {"A=B": "c"}}}, "invalid_option"),
+        ({"config": {"env": {"A": "b"}, "unset_env": ["A"]}}, "invalid_option"),
+        ({"config": {"stop_signal": "kill -9"}}, "invalid_option"),
+        ({"config": {"healthcheck": {"interval": "30s"}}}, "invalid_option"),
+        ({"config": {"healthcheck": {"test": ["curl"]}}}, "invalid_option"),
+        ({"config": {"healthcheck": {"test": "x", "interval": "30"}}}, "invalid_option"),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -176,6 +219,72 @@ def test_bad_input_has_a_stable_cause_and_changes_nothing(store: str, options: d
     before = modules.snapshot(store)
     assert modules.fail("image_append", {"name": NAME, "base": "scratch", "store": store, **options})["error"] == error
     assert modules.snapshot(store) == before
+
+
+def test_several_platforms_make_an_index_of_their_own_layers(store: str, files: Path) -> None:
+    based(store)
+    layers = [
+        {"src": str(files / "program"), "dest": "/amd64", "platform": "linux/amd64"},
+        {"src": str(files / "program"), "dest": "/arm64", "platform": "linux/arm64"},
+    ]
+    options = {"name": NAME, "base": BASE, "store": store, "layers": layers, "annotations": {"a": "b"}}
+    done = modules.run("image_append", {**options, "platform": ["linux/arm64", "linux/amd64"]})
+    assert done["images"][0]["platforms"] == ["linux/amd64", "linux/arm64"]
+    index = json.loads(Path(Store(store).blob_path(Digest.parse(done["images"][0]["digest"]))).read_bytes())
+    assert [entry["platform"]["architecture"] for entry in index["manifests"]] == ["amd64", "arm64"]
+    assert index["annotations"] == {"a": "b"}
+    base = str(Store(store).get_entry(Reference.parse(BASE)).digest)
+    for entry in index["manifests"]:
+        manifest = json.loads(Path(Store(store).blob_path(Digest.parse(entry["digest"]))).read_bytes())
+        assert manifest["annotations"] == {
+            "a": "b",
+            "org.opencontainers.image.base.name": BASE,
+            "org.opencontainers.image.base.digest": base,
+        }
+        with tarfile.open(Store(store).blob_path(Digest.parse(manifest["layers"][-1]["digest"]))) as layer:
+            assert layer.getnames() == [entry["platform"]["architecture"]]
+    again = modules.run("image_append", {**options, "platform": ["linux/amd64", "linux/arm64"]})
+    assert not again["changed"]
+
+
+def test_a_healthcheck_is_written_as_docker_does(store: str) -> None:
+    health = {"test": ["CMD", "/check", "-v"], "interval": "1m30s", "timeout": "500ms", "start_interval": "1.5s", "retries": 3}
+    options = {"name": NAME, "base": "scratch", "store": store, "config": {"healthcheck": health, "stop_signal": "SIGINT"}}
+    modules.run("image_append", options)
+    config = modules.run("image_info", {"name": NAME, "store": store})["images"][0]["config"]
+    assert config == {
+        "Healthcheck": {
+            "Test": ["CMD", "/check", "-v"],
+            "Interval": 90_000_000_000,
+            "Timeout": 500_000_000,
+            "StartInterval": 1_500_000_000,
+            "Retries": 3,
+        },
+        "StopSignal": "SIGINT",
+    }
+    child = {"name": "child:1", "base": NAME, "store": store, "config": {"healthcheck": {"test": ["NONE"]}}}
+    modules.run("image_append", child)
+    assert modules.run("image_info", {"name": "child:1", "store": store})["images"][0]["config"]["Healthcheck"] == {"Test": ["NONE"]}
+
+
+def test_a_store_in_the_source_is_refused_unless_it_is_left_out(files: Path) -> None:
+    options = {"name": NAME, "base": "scratch", "store": str(files / "work" / "store")}
+    failed = modules.fail("image_append", {**options, "layers": [{"src": str(files), "dest": "/srv"}]})
+    assert failed["error"] == "invalid_option"
+    assert "list work/store in exclude" in failed["msg"]
+    layers = [{"src": str(files), "dest": "/srv", "exclude": ["work"]}]
+    modules.check_do_again("image_append", {**options, "layers": layers})
+
+
+def test_files_on_top_of_a_tar_follow_its_links(store: str, files: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "base.tar", "w") as tar:
+        for name, kind, target in (("usr", tarfile.DIRTYPE, ""), ("bin", tarfile.SYMTYPE, "usr")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.mode = kind, target, 0o711
+            tar.addfile(info)
+    layers = [{"src": str(tmp_path / "base.tar")}, {"src": str(files / "program"), "dest": "/bin/"}]
+    with layer_of(store, modules.check_do_again("image_append", {"name": NAME, "base": "scratch", "store": store, "layers": layers})) as layer:
+        assert [(member.name, member.mode) for member in layer] == [("usr", 0o711), ("usr/program", 0o755)]
 
 
 def test_a_tar_that_is_cut_off_is_refused_with_its_offset(store: str, tmp_path: Path) -> None:

@@ -19,8 +19,12 @@ from tests.support.interpreters import interpreters, unsupported_interpreters
 
 @pytest.mark.parametrize("python", interpreters())
 def test_an_image_is_made_saved_loaded_and_verified(python: str, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("content")
-    layers = [{"src": str(tmp_path / "file"), "dest": "/srv/"}]
+    sources = tmp_path / "sources"
+    (sources / "é" / ("n" * 120)).mkdir(parents=True)
+    (sources / "file").write_text("content")
+    (sources / "linked").hardlink_to(sources / "file")
+    (sources / "link").symlink_to("t" * 150)
+    layers = [{"src": str(sources), "dest": "/srv/", "owner": 3_000_000}, {"remove": ["/srv/link"]}]
     append = {"name": "made:1", "base": "scratch", "layers": layers, "platform": "linux/amd64", "created": "2026-01-31T12:00:00.123456789Z"}
     archive = str(tmp_path / "image.tar")
     tasks = [

@@ -15,17 +15,17 @@ import shutil
 import typing as t
 from pathlib import Path
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.layer import LayerSource
-from ansible_collections.longshore.images.plugins.module_utils.oci.compose import Settings
+from ansible_collections.longshore.images.plugins.module_utils.archive.layer_source import LayerSource
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
+from ansible_collections.longshore.images.plugins.module_utils.oci.settings import Settings
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs import pull as verb_pull
-from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, plan_append
+from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, WantedLayer, plan_append
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
@@ -89,8 +89,8 @@ def mend(path: Path) -> Plan:
 
 
 def append(path: Path, name: str, base: str | None, source: Path) -> Plan:
-    layer = LayerSource(str(source), "/opt/file", 0o644, 0, 0, True)
-    wanted = NewImage(Reference.parse(name), parse_selector(base) if base else None, [layer], Settings(cmd=["/opt/file"]), None, None)
+    layer = WantedLayer(LayerSource(str(source), "/opt/file", 0o644, 0, 0, "gzip"))
+    wanted = NewImage(Reference.parse(name), parse_selector(base) if base else None, [layer], Settings(cmd=["/opt/file"]))
     with Workers(1) as workers:
         return apply(plan_append(opened(path), wanted, HOST, workers), workers)
 

@@ -27,13 +27,18 @@ _RECORD = re.compile(rb"([0-9]{1,9}) ")
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One member of a tar: the offset and size of its content, and the target if it is a link. `name` is unchanged from the header."""
+    """One member of a tar: the offset and size of its content, and the target if it is a link. `name` is unchanged from the header.
+
+    `header` and `extended` are the header and the values of the extended headers before it, from which `metadata.read_metadata` reads mode and owner.
+    """
 
     name: str
     kind: str
     offset: int
     size: int
     target: str
+    header: bytes = dataclasses.field(default=b"", compare=False, repr=False)
+    extended: t.Mapping[bytes, bytes] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
 
 class Bytes(t.Protocol):
@@ -205,7 +210,8 @@ class TarReader:
         target = extended.get(b"linkpath") or block[157:257].partition(b"\0")[0]
         # Every reader of old tars treats a name that ends with a slash as a folder.
         is_folder = member_kind == FILE and name.endswith(b"/") and not size
-        return Member(_decode_name(name), FOLDER if is_folder else member_kind, self._source.offset, self._unread, _decode_name(target))
+        kind_of_member = FOLDER if is_folder else member_kind
+        return Member(_decode_name(name), kind_of_member, self._source.offset, self._unread, _decode_name(target), block, extended)
 
     def _read_extension(self, size: int, offset: int) -> bytes:
         data = self._source.read(size + -size % BLOCK)

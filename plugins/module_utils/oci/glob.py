@@ -32,7 +32,7 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
         elif character == "[" and "]" in pattern[position + 1 :]:
             end = pattern.index("]", position + 1)
             members = pattern[position:end]
-            parts.append(f"[^/{_escape_set(members[1:])}]" if members.startswith("!") else f"(?!/)[{_escape_set(members)}]")
+            parts.append(f"[^/{escape_set(members[1:])}]" if members.startswith("!") else f"(?!/)[{escape_set(members)}]")
             position = end + 1
         else:
             parts.append(re.escape(character))
@@ -48,7 +48,7 @@ def _ipv6_host(text: str) -> str:
     return match.group() if match is not None else ""
 
 
-def _escape_set(members: str) -> str:
+def escape_set(members: str) -> str:
     """Escape the members of a set for a regular expression. Only a dash between two characters keeps its meaning."""
     parts: list[str] = []
     position = 0

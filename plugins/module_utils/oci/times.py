@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import re
 
 from ..errors import InvalidOption
 
+_FRACTION = re.compile(r"\.([0-9]{1,9})", re.ASCII)
 _AGE = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)
+_DURATION_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ns|us|ms|s|m|h)", re.ASCII)
+_NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -22,6 +26,12 @@ def parse_time(text: str) -> datetime.datetime:
     plain = head + fraction.lstrip("0123456789") if dot else head
     moment = datetime.datetime.fromisoformat(plain[:-1] + "+00:00" if plain.endswith(("Z", "z")) else plain)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.timezone.utc)
+
+
+def parse_fraction(text: str) -> str:
+    """Return the fraction of a second in a time that `parse_time` accepts, with its dot and without zeros at its end. Empty if there is none."""
+    digits = _FRACTION.search(text)
+    return f".{digits[1]}".rstrip("0").rstrip(".") if digits is not None else ""
 
 
 def parse_age(text: str) -> datetime.timedelta:
@@ -38,3 +48,14 @@ def parse_age(text: str) -> datetime.timedelta:
 def current_time() -> str:
     """Return the current time in UTC, to the second."""
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_duration(text: str, option: str) -> int:
+    """Return the nanoseconds of a duration as Docker writes it, such as `1m30s` or `1.5s`. OPTION names it in messages. Raises InvalidOption."""
+    parts = _DURATION_PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise InvalidOption(f"{option}: {text!r:.100} is not a duration such as 30s, 1m30s or 500ms")
+    nanoseconds = sum(int(decimal.Decimal(number) * _NANOSECONDS[unit]) for number, unit in parts)
+    if 0 < nanoseconds < 1_000_000 or nanoseconds >= 1 << 63:
+        raise InvalidOption(f"{option}: {text!r:.100} must be 0, or at least 1ms and less than 292 years")
+    return nanoseconds

@@ -2,39 +2,90 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan a new image on top of a base image, or from scratch."""
+"""Plan a new image on top of a base image, or from scratch, for one platform or several."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 
-from ..archive.layer import Layer, LayerSource, measure_layer
-from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidOption, LongshoreError, PlatformMissing, StoreDamaged
-from ..oci.compose import Base, NewLayer, Settings, compose_image, parse_created
-from ..oci.config import ImageConfig
+from ..archive.exclusions import Exclusions
+from ..archive.image_tree import ImageTree
+from ..archive.layer import Layer, PlannedLayer, measure, needs_tree, plan_layer
+from ..archive.layer_source import LayerSource
+from ..errors import CorruptArchive, DigestMismatch, InvalidOption, LongshoreError
+from ..oci.compose import Base, NewLayer, compose_image, parse_created
 from ..oci.digest import Digest
-from ..oci.graph import Graph, ImageNode, choose_platforms, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..oci.text import sanitise
+from ..oci.settings import Settings
 from ..transfer.interfaces import Chunks
-from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
-from ..transfer.transfer import Transfer
+from ..transfer.plan import ImagePlan, TransferPlan
 from ..transfer.workers import Workers
-from .facts import describe_transfer, image_facts, ref_state, short_digest
+from .bases import StoredBase, read_tree
+from .made import ComposedImage, compose_graph, plan_made_image
 
 if t.TYPE_CHECKING:
-    from ..store.index import Entry
     from ..store.store import Store
 
 SCRATCH = "scratch"
 
 
 @dataclasses.dataclass(frozen=True)
-class ComposedImage:
-    """A source of one image that doesn't exist yet. Its new layers and config are made when they are read; other blobs come from the store."""
+class WantedLayer:
+    """A layer of the new image. With `platform`, only the image for this platform gets it."""
+
+    source: LayerSource
+    platform: Platform | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class NewImage:
+    """The description of a new image. `base` is None for scratch, `selection` None if the user named no platform."""
+
+    name: Reference
+    base: Reference | Digest | None
+    layers: t.Sequence[WantedLayer]
+    settings: Settings
+    selection: Selection | None = None
+    created: str | None = None
+    annotations: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_index(self) -> bool:
+        """Return True for an image for several platforms."""
+        return self.selection is not None and (self.selection.everything or len(self.selection.platforms) > 1)
+
+
+def plan_append(store: Store, wanted: NewImage, host: Platform, workers: Workers) -> TransferPlan:
+    """Plan to make the image WANTED. Its layers are read here to compute their digests, and a second time only if they must be stored.
+
+    Raises ImageNotFound, StoreDamaged or PlatformMissing for the base, InvalidOption if it can't be a base, and what planning and reading layers raises.
+    """
+    bases = _read_bases(store, wanted, host)
+    for layer in wanted.layers:
+        _refuse_store_in_source(store, layer.source)
+    _refuse_unused_layers(wanted, [platform for platform, _base in bases])
+    chains = [_plan_chain(store, wanted, platform, base) for platform, base in bases]
+    unique = list(dict.fromkeys(planned for chain in chains for planned in chain))
+    layers = dict(zip(unique, workers.map(measure, unique)))
+    made: list[ComposedImage] = []
+    for (platform, base), chain in zip(bases, chains):
+        new = [NewLayer(layers[planned].descriptor, layers[planned].diff_id, planned.label) for planned in chain]
+        created, _seconds = parse_created(wanted.created, base.config if base is not None else None)
+        manifest, config = compose_image(base, platform, new, wanted.settings, created, wanted.annotations)
+        made.append(ComposedImage(platform, manifest, config))
+    graph, documents = compose_graph(made, is_index=wanted.is_index, annotations=wanted.annotations)
+    source = _LayersAndStore(store, {layer.descriptor.digest: layer for layer in layers.values()}, documents)
+    image = plan_made_image(store, wanted.name, graph, source, host)
+    return AppendPlan([image], layers=tuple(layers.values()))
+
+
+@dataclasses.dataclass(frozen=True)
+class _LayersAndStore:
+    """The source of a new image. Its new layers and documents are made when they are read; other blobs come from the store."""
 
     store: Store
     layers: t.Mapping[Digest, Layer]
@@ -46,37 +97,6 @@ class ComposedImage:
             return layer.open()
         data = self.documents.get(descriptor.digest)
         return (data,) if data is not None else self.store.read_blob(descriptor)
-
-
-@dataclasses.dataclass(frozen=True)
-class NewImage:
-    """The description of a new image. `base` is None for scratch, `platform` None if the user gave none."""
-
-    name: Reference
-    base: Reference | Digest | None
-    layers: t.Sequence[LayerSource]
-    settings: Settings
-    platform: Platform | None
-    created: str | None
-
-
-def plan_append(store: Store, wanted: NewImage, host: Platform, workers: Workers) -> TransferPlan:
-    """Plan to make the image WANTED. Its layers are read here to compute their digests, and a second time only if they must be stored.
-
-    Raises ImageNotFound, StoreDamaged or PlatformMissing for the base, InvalidOption if it can't be a base.
-    """
-    base = _read_base(store, wanted, host)
-    created, seconds = parse_created(wanted.created, base.config if base is not None else None)
-    sources = [dataclasses.replace(source, modified=seconds) for source in wanted.layers]
-    layers = workers.map(measure_layer, sources)
-    platform = wanted.platform or (base.config.platform if base is not None else None) or host
-    new = [NewLayer(layer.descriptor, layer.diff_id, layer.source.label) for layer in layers]
-    manifest, config = compose_image(base, platform, new, wanted.settings, created)
-    document = manifest.to_bytes()
-    root = Descriptor(manifest.media_type, Digest.of(document), len(document))
-    graph = Graph(root, {root: document}, (ImageNode(root, manifest, platform),), ())
-    source = ComposedImage(store, {layer.descriptor.digest: layer for layer in layers}, {manifest.config.digest: config})
-    return AppendPlan([_plan_image(store, wanted, graph, source, host)], layers=layers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,59 +112,50 @@ class AppendPlan(TransferPlan):
         return CorruptArchive(f"{changed[0].source.path} changed while it was read") if changed else error
 
 
-def _get_base_entry(store: Store, base: Reference | Digest) -> Entry:
-    try:
-        return store.get_complete_entry(base)
-    except ImageNotFound as error:
-        raise ImageNotFound(f"{error.message}; pull it first") from error
-
-
-def _read_base(store: Store, wanted: NewImage, host: Platform) -> Base | None:
-    """Return the base's image for the platform, which must be complete. Raises InvalidOption if the base is the new image's name."""
+def _read_bases(store: Store, wanted: NewImage, host: Platform) -> list[tuple[Platform, Base | None]]:
+    """Return each platform of the new image with its base. Raises InvalidOption if the base is the new image's name."""
+    selection = wanted.selection
+    everything = selection is not None and selection.everything
     if wanted.base is None:
-        return None
+        if everything:
+            raise InvalidOption("platform: 'all' means the platforms of the base, and scratch has none; name them")
+        return [(platform, None) for platform in (selection.platforms if selection is not None else (host,))]
     if isinstance(wanted.base, Reference) and wanted.base.name == wanted.name:
         raise InvalidOption(f"name and base are both {wanted.name}: an image doesn't change, so give the new one another name")
-    entry = _get_base_entry(store, wanted.base)
-    platform = wanted.platform or host
-    graph = read_graph(entry.descriptor, entry.label, store.read_document, choose_platforms(Selection((platform,))))
-    if graph is None or not graph.images:
-        raise PlatformMissing(f"{entry.label} is not in {store.path} for {platform}; pull it for this platform first")
-    image = graph.images[0]
-    if wanted.platform is not None and image.platform is not None and image.platform not in wanted.platform.fallbacks():
-        raise PlatformMissing(f"{entry.label} is an image for {image.platform} only, not for {wanted.platform}")
-    if not image.manifest.is_image:
+    found = StoredBase.find(store, wanted.base)
+    if selection is None:
+        base = found.read(host, exactly=False)
+        return [(base.config.platform or host, base)]
+    platforms = found.list_platforms() if everything else list(selection.platforms)
+    return [(platform, found.read(platform, exactly=True)) for platform in platforms]
+
+
+def _plan_chain(store: Store, wanted: NewImage, platform: Platform, base: Base | None) -> list[PlannedLayer]:
+    """Plan the new layers for one platform, each on top of the base and the layers before it. The base's layers are read only if one depends on them."""
+    _created, seconds = parse_created(wanted.created, base.config if base is not None else None)
+    sources = [dataclasses.replace(layer.source, modified=seconds) for layer in wanted.layers if layer.platform in (None, platform)]
+    depends = [position for position, source in enumerate(sources) if needs_tree(source)]
+    tree = read_tree(store, base) if depends and base is not None else ImageTree()
+    return [plan_layer(source, tree, is_last=position > max(depends, default=-1)) for position, source in enumerate(sources)]
+
+
+def _refuse_unused_layers(wanted: NewImage, platforms: t.Sequence[Platform]) -> None:
+    """Raise InvalidOption for a layer whose platform the new image doesn't have: it would silently be missing."""
+    for layer in wanted.layers:
+        if layer.platform is not None and layer.platform not in platforms:
+            made = ", ".join(map(str, platforms))
+            raise InvalidOption(f"a layer is for {layer.platform}, and {wanted.name} is made for {made} only; add the platform, or remove the layer")
+
+
+def _refuse_store_in_source(store: Store, source: LayerSource) -> None:
+    """Raise InvalidOption if the store is in the source folder and would become a part of its own image."""
+    if source.path is None or not os.path.isdir(source.path):
+        return
+    top, place = os.path.realpath(source.path), os.path.realpath(store.path)
+    if os.path.commonpath([top, place]) != top:
+        return
+    inside = os.path.relpath(place, top)
+    if inside == "." or not Exclusions(source.exclude).match(inside):
         raise InvalidOption(
-            f"{entry.label} holds no image but something of type {sanitise(image.manifest.config.media_type, 100)}, and can't be a base"
+            f"the store {store.path} is in the src {source.path}, and would become a part of the image; list {inside} in exclude, or use another store"
         )
-    data = store.read_document(image.manifest.config)
-    if data is None:
-        raise StoreDamaged(f"{entry.label} is damaged in {store.path}: its config {image.manifest.config.digest} can't be read")
-    config = ImageConfig.read(data, f"{entry.label}, config {image.manifest.config.digest}")
-    return Base(entry.label, image.descriptor.digest, image.manifest, config)
-
-
-def _plan_image(store: Store, wanted: NewImage, graph: Graph, source: ComposedImage, host: Platform) -> ImagePlan:
-    name = str(wanted.name)
-    before = store.index.get_named(wanted.name)
-    was, will_be = ref_state(store, before), RefState(graph.root.digest, tuple(graph.platforms))
-    moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
-    pending = bool(moves) or was != will_be
-    moved_from = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
-    return ImagePlan(
-        requested=name,
-        image=image_facts(name, graph, None, host),
-        changes=(RefChange(name, was, will_be),),
-        actions=(f"make {name} ({short_digest(will_be.digest)}){moved_from}: {describe_transfer(moves)}",) if pending else (),
-        transfer=Transfer(
-            source,
-            store,
-            graph,
-            (wanted.name,),
-            selection=None,
-            moves=moves,
-            reused=graph.blobs_without(moves),
-            pending=pending,
-        ),
-        results={"previous_digest": str(was.digest) if was is not None else None},
-    )

@@ -101,6 +101,10 @@ class Engine(abc.ABC):
         """Create a container of the image without starting it. Raises Refused if the tool has no containers."""
         raise Refused(f"{self.title} has no containers")
 
+    def export(self, name: str, file: Path) -> Path:
+        """Write the root file system of an image to FILE, as a tar, and return FILE. Raises Refused if the tool has no containers."""
+        raise Refused(f"{self.title} has no containers")
+
     def runs_with(self, name: str, text: str) -> bool:
         """Return whether image NAME runs and contains TEXT, from which it was made."""
         return self.run(name, "/bin/sh", "-c", f"echo hello && exec /bin/cat /{text}-0.txt") == f"hello\n{text}-0"

@@ -91,6 +91,11 @@ class Podman(Engine):
     def create_container(self, name: str) -> None:
         self._podman("create", "--pull", "never", "--network", "none", name)
 
+    def export(self, name: str, file: Path) -> Path:
+        container = self._podman("create", "--pull", "never", "--network", "none", name, "/program").strip()
+        self._podman("export", "--output", str(file), container)
+        return file
+
     def tag(self, name: str, new: str) -> None:
         self._podman("tag", name, new)
 

@@ -58,6 +58,11 @@ class Docker(Engine):
     def create_container(self, name: str) -> None:
         self._docker("create", "--pull", "never", "--network", "none", name)
 
+    def export(self, name: str, file: Path) -> Path:
+        container = self._docker("create", "--pull", "never", "--network", "none", name, "/program").strip()
+        self._docker("export", "--output", str(file), container)
+        return file
+
     def tag(self, name: str, new: str) -> None:
         self._docker("tag", name, new)
 

@@ -16,7 +16,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.archive.layer import LayerSource, measure_layer
+from ansible_collections.longshore.images.plugins.module_utils.archive.image_tree import ImageTree
+from ansible_collections.longshore.images.plugins.module_utils.archive.layer import measure_layer, plan_layer
+from ansible_collections.longshore.images.plugins.module_utils.archive.layer_source import LayerSource
+from ansible_collections.longshore.images.plugins.module_utils.archive.metadata import Metadata
 from ansible_collections.longshore.images.plugins.module_utils.archive.tar import checked_tar
 from ansible_collections.longshore.images.plugins.module_utils.errors import (
     CorruptArchive,
@@ -30,7 +33,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 
 
 def source(path: Path | str, destination: str | None = "/opt/app", **changes: Any) -> LayerSource:
-    options: dict[str, Any] = {"mode": None, "owner": 0, "group": 0, "compress": False, "modified": 0, **changes}
+    options: dict[str, Any] = {"mode": None, "owner": 0, "group": 0, "compression": None, "modified": 0, **changes}
     return LayerSource(os.fspath(path), destination, **options)
 
 
@@ -43,6 +46,15 @@ def made(path: Path | str, destination: str | None = "/opt/app", **changes: Any)
     assert Digest.of(plain) == layer.diff_id
     assert b"".join(checked_tar([plain], "layer")) == plain
     return data
+
+
+def tree_of(file: str, folders: list[str]) -> ImageTree:
+    """Return an image with one file and some folders."""
+    tree = ImageTree()
+    for folder in folders:
+        tree.add_folder(folder.split("/"), Metadata(0o755))
+    tree.add_file(file.split("/"))
+    return tree
 
 
 def members(data: bytes) -> dict[str, tarfile.TarInfo]:
@@ -67,13 +79,13 @@ def tree(tmp_path: Path) -> Path:
 
 def test_a_folder_comes_before_what_is_in_it_and_names_are_sorted(tree: Path) -> None:
     found = members(made(tree))
-    assert list(found) == [f"opt/app{name}" for name in ("", "/Z", "/a", "/a/b.txt", "/a/x", "/a-c", "/b", "/link")]
+    assert list(found) == ["opt", *(f"opt/app{name}" for name in ("", "/Z", "/a", "/a/b.txt", "/a/x", "/a-c", "/b", "/link"))]
     assert (found["opt/app/Z"].size, found["opt/app/link"].linkname, found["opt/app/a"].isdir()) == (1500, "../outside", True)
 
 
 def test_the_same_files_always_give_the_same_digest(tree: Path) -> None:
     """The digest is written down: a change to it, in our code or from one Python to the next, makes every user's images anew."""
-    assert hashlib.sha256(made(tree)).hexdigest() == "de4ccc5c898ee32930b634c98629d08be833c3bb13323a366f752aaa7bb8f178"
+    assert hashlib.sha256(made(tree)).hexdigest() == "fbdf1d3e76cab4810dce998d3f3da97d1f40a84381626b76d79e1e4bf267abc8"
 
 
 def test_times_listing_order_and_umask_change_nothing(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,22 +102,22 @@ def test_times_listing_order_and_umask_change_nothing(tree: Path, monkeypatch: p
 
 
 def test_times_owners_and_modes_are_those_asked_for(tree: Path) -> None:
-    found = members(made(tree, mode=0o600, owner=1000, group=1001, modified=1234567890))
+    found = members(made(tree, "/app", mode=0o600, owner=1000, group=1001, modified=1234567890))
     assert {(info.uid, info.gid, info.uname, info.gname, info.mtime) for info in found.values()} == {(1000, 1001, "", "", 1234567890)}
     assert {info.mode for info in found.values() if info.isreg()} == {0o600}
     assert {info.mode for info in found.values() if info.isdir()} == {0o755}
 
 
 def test_numbers_beyond_octal_are_kept(tree: Path) -> None:
-    found = members(made(tree, owner=2**31 - 1, modified=2**33 + 5))
-    assert (found["opt/app/b"].uid, found["opt/app/b"].mtime) == (2**31 - 1, 2**33 + 5)
+    found = members(made(tree, owner=2**32 - 2, modified=2**33 + 5))
+    assert (found["opt/app/b"].uid, found["opt/app/b"].mtime) == (2**32 - 2, 2**33 + 5)
 
 
 def test_gzip_holds_the_same_tar_and_neither_name_nor_time(tree: Path) -> None:
-    data = made(tree, compress=True)
+    data = made(tree, compression="gzip")
     assert gzip.decompress(data) == made(tree)
     assert data[3:8] == bytes(5)
-    assert made(tree, compress=True) == data
+    assert made(tree, compression="gzip") == data
 
 
 @pytest.mark.parametrize(
@@ -122,7 +134,8 @@ def test_gzip_holds_the_same_tar_and_neither_name_nor_time(tree: Path) -> None:
 )
 def test_a_file_goes_to_its_destination_or_into_it(tmp_path: Path, destination: str, name: str) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    assert list(members(made(tmp_path / "file", destination))) == [name]
+    above = ["usr", "usr/bin"] if "/" in name else []
+    assert list(members(made(tmp_path / "file", destination))) == [*above, name]
 
 
 def test_a_folder_at_the_root_has_no_entry_of_its_own(tree: Path) -> None:
@@ -222,8 +235,16 @@ def test_a_file_that_grew_meanwhile_is_noticed(tmp_path: Path) -> None:
 
 
 def test_the_history_never_tells_where_a_layer_came_from(tmp_path: Path) -> None:
-    assert source(tmp_path, "opt//app/").label == "/opt/app"
-    assert source(tmp_path, None).label == "layer from a tar"
+    (tmp_path / "file").write_bytes(b"x")
+    labels = {
+        plan_layer(source(path, destination, remove=remove), tree_of(file="gone", folders=["old"])).label
+        for path, destination, remove in [
+            (tmp_path, "opt//app/", ()),
+            (tmp_path / "file", "/opt/", ("/gone", "old/")),
+            (tmp_path, None, ()),
+        ]
+    }
+    assert labels == {"/opt/app", "/opt/file, remove /gone, remove old/", "/"}
 
 
 # A tar as it is.
@@ -241,7 +262,7 @@ def as_file(tmp_path: Path, data: bytes) -> Path:
 
 
 def test_a_tar_is_taken_byte_by_byte(tmp_path: Path, tar: bytes) -> None:
-    layer = measure_layer(source(as_file(tmp_path, tar), None, compress=True))
+    layer = measure_layer(source(as_file(tmp_path, tar), None, compression="gzip"))
     assert b"".join(layer.open()) == tar
     assert (layer.descriptor.media_type, layer.descriptor.digest, layer.diff_id) == (media_types.OCI_LAYER, Digest.of(tar), Digest.of(tar))
 

@@ -12,11 +12,12 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
-from ansible_collections.longshore.images.plugins.module_utils.oci.compose import Base, NewLayer, Settings, compose_image, parse_created
+from ansible_collections.longshore.images.plugins.module_utils.oci.compose import Base, NewLayer, compose_image, parse_created
 from ansible_collections.longshore.images.plugins.module_utils.oci.config import ImageConfig
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.oci.settings import Settings
 
 CREATED = "2026-01-31T12:00:00Z"
 AMD64 = Platform.parse("linux/amd64")
@@ -127,7 +128,8 @@ def test_an_odd_base_is_refused_where_something_is_added_to_it(base: dict[str, A
     [
         (None, None, "1970-01-01T00:00:00Z", 0),
         ("", None, "1970-01-01T00:00:00Z", 0),
-        (None, {"created": "2020-02-03T04:05:06.789Z"}, "2020-02-03T04:05:06Z", 1580702706),
+        (None, {"created": "2020-02-03T04:05:06.789Z"}, "2020-02-03T04:05:06.789Z", 1580702706),
+        ("2026-01-31T12:00:00.120+01:00", None, "2026-01-31T11:00:00.12Z", 1769857200),
         (None, {}, "1970-01-01T00:00:00Z", 0),
         ("2026-01-31T12:00:00+02:00", {"created": "2020-02-03T04:05:06Z"}, "2026-01-31T10:00:00Z", 1769853600),
         ("2026-01-31T12:00:00", None, CREATED, 1769860800),

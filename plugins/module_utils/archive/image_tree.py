@@ -1,0 +1,196 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The folders, links and files of an image, as its layers leave them (OCI image specification, layer.md). The content of files isn't kept."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ..errors import InvalidOption, UnsupportedFormat
+from ..limits import MAX_TREE_ENTRIES, MAX_TREE_TEXT
+from ..oci.text import sanitise
+from .metadata import Metadata, read_metadata
+from .tar import FOLDER, LINK, SYMLINK, Member
+
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+_RESERVED = ".wh..wh."  # aufs kept its own files under such names
+_MAX_LINKS = 40  # the limit of the kernel for one path
+
+NEW_FOLDER = Metadata(0o755)
+
+# The names of a path, from the root of the image on.
+Parts = tuple[str, ...]
+
+
+class FileNode:
+    """A file, or anything else that is neither a folder nor a symbolic link."""
+
+
+class LinkNode(t.NamedTuple):
+    """A symbolic link."""
+
+    target: str
+
+
+class FolderNode:
+    """A folder with its content."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self.metadata = metadata
+        self.children: dict[str, Node] = {}
+
+
+Node = t.Union[FileNode, LinkNode, FolderNode]
+_FILE = FileNode()
+
+
+def split_path(path: str) -> Parts:
+    """Return the names in a path. `..` stays."""
+    return tuple(part for part in path.split("/") if part not in ("", "."))
+
+
+def format_path(parts: t.Sequence[str]) -> str:
+    """Return a path in the image for messages."""
+    return "/" + sanitise("/".join(parts), 300)
+
+
+class ImageTree:
+    """The file tree of an image. It begins empty; `apply_layer` adds one layer after the other."""
+
+    def __init__(self) -> None:
+        self.root = FolderNode(NEW_FOLDER)
+        self._entries = 0
+        self._text = 0
+
+    def find(self, parts: t.Sequence[str]) -> Node | None:
+        """Return what is at a path, without following links; None if there is nothing."""
+        node: Node | None = self.root
+        for part in parts:
+            node = node.children.get(part) if isinstance(node, FolderNode) else None
+        return node
+
+    def resolve(self, parts: t.Sequence[str]) -> Parts:
+        """Return the path of the folder that PARTS lead to, with all links followed as in a container. Names that don't exist yet stay.
+
+        Raises InvalidOption if a file is in the way, or if links lead in a circle.
+        """
+        pending = list(reversed(parts))
+        done: list[str] = []
+        nodes: list[FolderNode | None] = [self.root]
+        links = 0
+        while pending:
+            part = pending.pop()
+            if part == "..":
+                done = done[:-1]
+                nodes = nodes[: len(done) + 1]
+                continue
+            parent = nodes[-1]
+            node = parent.children.get(part) if parent is not None else None
+            if isinstance(node, LinkNode):
+                links += 1
+                if links > _MAX_LINKS:
+                    raise InvalidOption(f"{format_path(parts)} leads through more than {_MAX_LINKS} links in the image")
+                if node.target.startswith("/"):
+                    done, nodes = [], [self.root]
+                pending += reversed(split_path(node.target))
+            elif isinstance(node, FileNode):
+                raise InvalidOption(f"{format_path([*done, part])} is a file in the image, and nothing can be put below it")
+            else:
+                done.append(part)
+                nodes.append(node)
+        return tuple(done)
+
+    def leads_to_folder(self, parts: t.Sequence[str]) -> bool:
+        """Return True if a path is a folder, or a link to one."""
+        try:
+            return isinstance(self.find(self.resolve(parts)), FolderNode)
+        except InvalidOption:
+            return False
+
+    def add_folder(self, parts: t.Sequence[str], metadata: Metadata) -> FolderNode:
+        """Add a folder, or set the metadata of one that exists. Missing folders above it are added. Its path must not contain links."""
+        folder = self.root
+        for part in parts:
+            child = folder.children.get(part)
+            if not isinstance(child, FolderNode):
+                child = folder.children[part] = FolderNode(NEW_FOLDER)
+                self._count(part)
+            folder = child
+        folder.metadata = metadata
+        return folder
+
+    def add_file(self, parts: t.Sequence[str], target: str | None = None) -> None:
+        """Add a file, or with TARGET a symbolic link, in a folder that exists."""
+        self._put(parts, _FILE if target is None else LinkNode(target))
+
+    def remove(self, parts: t.Sequence[str]) -> Node | None:
+        """Remove and return what is at a path, with all that is below it; None if there is nothing."""
+        folder = self.find(parts[:-1])
+        return folder.children.pop(parts[-1], None) if isinstance(folder, FolderNode) and parts else None
+
+    def apply_layer(self, members: t.Iterable[Member], what: str) -> None:
+        """Apply the members of one layer, as engines do. WHAT names the layer in messages.
+
+        Whiteouts delete only what lower layers have, wherever they are in the tar. Raises UnsupportedFormat for a layer that can't be applied.
+        """
+        added: list[tuple[Parts, Member, Metadata | None]] = []
+        for member in members:
+            parts = split_path(posixpath.normpath("/" + member.name))
+            name = parts[-1] if parts else ""
+            if name == OPAQUE:
+                folder = self._find_followed(parts[:-1])
+                if folder is not None:
+                    folder.children.clear()
+            elif name.startswith(WHITEOUT):
+                folder = self._find_followed(parts[:-1])
+                if folder is not None and not name.startswith(_RESERVED):
+                    folder.children.pop(name[len(WHITEOUT) :], None)
+            else:
+                metadata = read_metadata(member) if member.kind == FOLDER else None
+                self._count(name + member.target, metadata)
+                added.append((parts, Member(member.name, member.kind, 0, 0, member.target), metadata))
+        for parts, member, metadata in added:
+            try:
+                self._add_member(parts, member, metadata)
+            except InvalidOption as error:
+                raise UnsupportedFormat(f"{what} can't be unpacked: {error.message}") from error
+
+    def _add_member(self, parts: Parts, member: Member, metadata: Metadata | None) -> None:
+        if not parts:
+            self.root.metadata = metadata or self.root.metadata
+            return
+        parts = (*self.resolve(parts[:-1]), parts[-1])
+        if metadata is not None:
+            self.add_folder(parts, metadata)
+        elif member.kind == LINK:
+            target = split_path(posixpath.normpath("/" + member.target))
+            linked = self.find((*self.resolve(target[:-1]), *target[-1:]))
+            self._put(parts, linked if isinstance(linked, LinkNode) else _FILE)
+        else:
+            self._put(parts, LinkNode(member.target) if member.kind == SYMLINK else _FILE)
+
+    def _put(self, parts: t.Sequence[str], node: Node) -> None:
+        folder = self.find(parts[:-1])
+        if not isinstance(folder, FolderNode):
+            folder = self.add_folder(parts[:-1], NEW_FOLDER)
+        folder.children[parts[-1]] = node
+
+    def _find_followed(self, parts: Parts) -> FolderNode | None:
+        try:
+            node = self.find(self.resolve(parts))
+        except InvalidOption:
+            return None
+        return node if isinstance(node, FolderNode) else None
+
+    def _count(self, text: str, metadata: Metadata | None = None) -> None:
+        """Raise UnsupportedFormat beyond the limits of one image: the tree is in memory."""
+        self._entries += 1
+        self._text += len(text) + (metadata.text_size if metadata is not None else 0)
+        if self._entries > MAX_TREE_ENTRIES or self._text > MAX_TREE_TEXT:
+            raise UnsupportedFormat(
+                f"the base image has more than {MAX_TREE_ENTRIES} files in its layers, or more than {MAX_TREE_TEXT} characters in their names and attributes"
+            )

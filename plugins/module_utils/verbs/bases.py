@@ -1,0 +1,95 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read base images from a store: their configs, and the file trees that their layers make."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..archive.compression import GZIP, ZSTD, ExpansionLimit
+from ..archive.image_tree import ImageTree
+from ..archive.layer import read_layer
+from ..errors import ImageNotFound, InvalidOption, PlatformMissing, StoreDamaged, UnsupportedFormat
+from ..oci import media_types
+from ..oci.compose import Base
+from ..oci.config import ImageConfig
+from ..oci.digest import Digest
+from ..oci.graph import ImageNode, choose_platforms
+from ..oci.platform import Platform, Selection
+from ..oci.reference import Reference
+from ..oci.text import sanitise
+from .facts import complete_graph
+
+if t.TYPE_CHECKING:
+    from ..store.index import Entry
+    from ..store.store import Store
+
+_COMPRESSIONS = {
+    media_types.OCI_LAYER: None,
+    media_types.DOCKER_LAYER: None,
+    media_types.OCI_LAYER_GZIP: GZIP,
+    media_types.DOCKER_LAYER_GZIP: GZIP,
+    media_types.OCI_LAYER_ZSTD: ZSTD,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredBase:
+    """A complete image of a store, to make another image from."""
+
+    store: Store
+    entry: Entry
+
+    @classmethod
+    def find(cls, store: Store, selector: Reference | Digest) -> StoredBase:
+        """Return the complete image that SELECTOR names. Raises ImageNotFound, StoreDamaged."""
+        try:
+            return cls(store, store.get_complete_entry(selector))
+        except ImageNotFound as error:
+            raise ImageNotFound(f"{error.message}; pull it first") from error
+
+    def read(self, platform: Platform, *, exactly: bool) -> Base:
+        """Return the image for PLATFORM or an older variant of it. An image that doesn't say its platform, or unless EXACTLY one for another, is taken too.
+
+        Raises PlatformMissing, and InvalidOption for an artifact.
+        """
+        graph = self.store.read_graph(self.entry, choose_platforms(Selection((platform,))))
+        if graph is None or not graph.images:
+            raise PlatformMissing(f"{self.entry.label} is not in {self.store.path} for {platform}; pull it for this platform first")
+        image = graph.images[0]
+        if exactly and image.platform is not None and image.platform not in platform.fallbacks():
+            raise PlatformMissing(f"{self.entry.label} is an image for {image.platform} only, not for {platform}")
+        return self._read_image(image)
+
+    def list_platforms(self) -> list[Platform]:
+        """Return the platforms whose images are complete in the store, in the order of the index."""
+        graph = complete_graph(self.store, self.entry)
+        images: tuple[ImageNode, ...] = graph.images if graph is not None else ()
+        return list(dict.fromkeys(image.platform for image in images if image.platform is not None and image.platform.is_runnable))
+
+    def _read_image(self, image: ImageNode) -> Base:
+        if not image.manifest.is_image:
+            kind = sanitise(image.manifest.config.media_type, 100)
+            raise InvalidOption(f"{self.entry.label} holds no image but something of type {kind}, and can't be a base")
+        data = self.store.read_document(image.manifest.config)
+        if data is None:
+            raise StoreDamaged(f"{self.entry.label} is damaged in {self.store.path}: its config {image.manifest.config.digest} can't be read")
+        config = ImageConfig.read(data, f"{self.entry.label}, config {image.manifest.config.digest}")
+        name = str(self.entry.name) if self.entry.name is not None else None
+        return Base(name, self.entry.digest, image.manifest, config)
+
+
+def read_tree(store: Store, base: Base) -> ImageTree:
+    """Return the files of a base image. All its layers are read. Raises UnsupportedFormat or CorruptArchive for a layer that can't be unpacked."""
+    tree = ImageTree()
+    for layer in base.manifest.layers:
+        what = f"{base.name or base.digest}, layer {layer.digest}"
+        if layer.media_type not in _COMPRESSIONS:
+            raise UnsupportedFormat(f"{what} is of type {sanitise(layer.media_type, 100)}, which can't be unpacked to put files on it")
+        kind = _COMPRESSIONS[layer.media_type]
+        limit = ExpansionLimit(what, layer.size)
+        tree.apply_layer(read_layer(map(bytes, store.read_blob(layer)), kind, what, limit), what)
+    return tree

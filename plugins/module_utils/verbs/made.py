@@ -1,0 +1,75 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan to store an image that this run makes: for one platform, or an index for several."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..oci import media_types
+from ..oci.compose_index import IndexEntry, IndexImage, compose_index
+from ..oci.digest import Digest
+from ..oci.graph import Graph, ImageNode
+from ..oci.manifest import Descriptor, Manifest
+from ..oci.platform import ALL, Platform, Selection
+from ..oci.reference import Reference
+from ..transfer.interfaces import Source
+from ..transfer.plan import ImagePlan, RefChange, RefState
+from ..transfer.transfer import Transfer
+from .facts import describe_transfer, image_facts, ref_state, short_digest
+
+if t.TYPE_CHECKING:
+    from ..store.store import Store
+
+
+@dataclasses.dataclass(frozen=True)
+class ComposedImage:
+    """An image for one platform that doesn't exist yet: its manifest, and the bytes of its config."""
+
+    platform: Platform
+    manifest: Manifest
+    config: bytes
+
+
+def compose_graph(images: t.Sequence[ComposedImage], *, is_index: bool, annotations: t.Mapping[str, str]) -> tuple[Graph, dict[Digest, bytes]]:
+    """Return the graph of a new image, and the configs by digest. Without IS_INDEX, there is one image and its manifest is the root.
+
+    Raises InvalidOption for two images for one platform.
+    """
+    documents: dict[Descriptor, bytes] = {}
+    nodes: list[ImageNode] = []
+    for image in images:
+        data = image.manifest.to_bytes()
+        descriptor = Descriptor(image.manifest.media_type, Digest.of(data), len(data), image.platform if is_index else None)
+        documents[descriptor] = data
+        nodes.append(ImageNode(descriptor, image.manifest, image.platform))
+    configs = {image.manifest.config.digest: image.config for image in images}
+    if not is_index:
+        return Graph(nodes[0].descriptor, documents, tuple(nodes), ()), configs
+    entries = [IndexImage(IndexEntry(node.descriptor, node.descriptor.members()), (), f"the image for {node.platform}") for node in nodes]
+    data = compose_index(entries, media_types.OCI_INDEX, annotations)
+    root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
+    documents[root] = data
+    return Graph(root, documents, tuple(sorted(nodes, key=lambda node: str(node.platform))), ()), configs
+
+
+def plan_made_image(store: Store, name: Reference, graph: Graph, source: Source, host: Platform) -> ImagePlan:
+    """Plan to store the image GRAPH under NAME. Its blobs that the store doesn't have are read from SOURCE."""
+    before = store.index.get_named(name)
+    was, will_be = ref_state(store, before), RefState(graph.root.digest, tuple(graph.platforms))
+    moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
+    selection: Selection | None = ALL if graph.root.is_index else None
+    pending = bool(moves) or was != will_be
+    moved_from = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
+    action = f"make {name} ({short_digest(will_be.digest)}){moved_from}: {describe_transfer(moves)}"
+    return ImagePlan(
+        requested=str(name),
+        image=image_facts(str(name), graph, None, host),
+        changes=(RefChange(str(name), was, will_be),),
+        actions=(action,) if pending else (),
+        transfer=Transfer(source, store, graph, (name,), selection=selection, moves=moves, reused=graph.blobs_without(moves), pending=pending),
+        results={"previous_digest": str(was.digest) if was is not None else None},
+    )
