@@ -17,15 +17,13 @@ from ..archive.layer_source import LayerSource
 from ..errors import CorruptArchive, DigestMismatch, InvalidOption, LongshoreError
 from ..oci.compose import Base, NewLayer, compose_image, parse_created
 from ..oci.digest import Digest
-from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.settings import Settings
-from ..transfer.interfaces import Chunks
 from ..transfer.plan import ImagePlan, TransferPlan
 from ..transfer.workers import Workers
 from .bases import StoredBase, read_tree
-from .made import ComposedImage, compose_graph, plan_made_image
+from .made import ComposedImage, MadeContent, compose_graph, plan_made_image
 
 if t.TYPE_CHECKING:
     from ..store.store import Store
@@ -78,25 +76,9 @@ def plan_append(store: Store, wanted: NewImage, host: Platform, workers: Workers
         manifest, config = compose_image(base, platform, new, wanted.settings, created, wanted.annotations)
         made.append(ComposedImage(platform, manifest, config))
     graph, documents = compose_graph(made, is_index=wanted.is_index, annotations=wanted.annotations)
-    source = _LayersAndStore(store, {layer.descriptor.digest: layer for layer in layers.values()}, documents)
+    source = MadeContent(store, documents, {layer.descriptor.digest: layer for layer in layers.values()})
     image = plan_made_image(store, wanted.name, graph, source, host)
     return AppendPlan([image], layers=tuple(layers.values()))
-
-
-@dataclasses.dataclass(frozen=True)
-class _LayersAndStore:
-    """The source of a new image. Its new layers and documents are made when they are read; other blobs come from the store."""
-
-    store: Store
-    layers: t.Mapping[Digest, Layer]
-    documents: t.Mapping[Digest, bytes]
-
-    def read_blob(self, descriptor: Descriptor) -> Chunks:
-        layer = self.layers.get(descriptor.digest)
-        if layer is not None:
-            return layer.open()
-        data = self.documents.get(descriptor.digest)
-        return (data,) if data is not None else self.store.read_blob(descriptor)
 
 
 @dataclasses.dataclass(frozen=True)

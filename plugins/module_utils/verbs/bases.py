@@ -17,6 +17,7 @@ from ..oci import media_types
 from ..oci.compose import Base
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
+from ..oci.document import Document
 from ..oci.graph import ImageNode, choose_platforms
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
@@ -69,6 +70,11 @@ class StoredBase:
         graph = complete_graph(self.store, self.entry)
         images: tuple[ImageNode, ...] = graph.images if graph is not None else ()
         return list(dict.fromkeys(image.platform for image in images if image.platform is not None and image.platform.is_runnable))
+
+    def index_annotations(self) -> t.Mapping[str, str]:
+        """Return the annotations of the image's index; none if it has no index."""
+        data = self.store.read_document(self.entry.root) if self.entry.descriptor.is_index else None
+        return Document.parse(data, self.entry.label).text_map("annotations") if data is not None else {}
 
     def _read_image(self, image: ImageNode) -> Base:
         if not image.manifest.is_image:

@@ -16,7 +16,7 @@ from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor, Manifest
 from ..oci.platform import ALL, Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.interfaces import Source
+from ..transfer.interfaces import Chunks, Source
 from ..transfer.plan import ImagePlan, RefChange, RefState
 from ..transfer.transfer import Transfer
 from .facts import describe_transfer, image_facts, ref_state, short_digest
@@ -32,6 +32,28 @@ class ComposedImage:
     platform: Platform
     manifest: Manifest
     config: bytes
+
+
+class MadeLayer(t.Protocol):
+    """A layer whose bytes are made when they are read."""
+
+    def open(self) -> Chunks: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class MadeContent:
+    """The source of an image that this run makes. `documents` are its configs, `layers` its new layers; other blobs come from the store."""
+
+    store: Store
+    documents: t.Mapping[Digest, bytes]
+    layers: t.Mapping[Digest, MadeLayer] = dataclasses.field(default_factory=dict)
+
+    def read_blob(self, descriptor: Descriptor) -> Chunks:
+        layer = self.layers.get(descriptor.digest)
+        if layer is not None:
+            return layer.open()
+        data = self.documents.get(descriptor.digest)
+        return (data,) if data is not None else self.store.read_blob(descriptor)
 
 
 def compose_graph(images: t.Sequence[ComposedImage], *, is_index: bool, annotations: t.Mapping[str, str]) -> tuple[Graph, dict[Digest, bytes]]:
