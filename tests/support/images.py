@@ -158,6 +158,23 @@ def make_artifact(text: str, subject: Descriptor | None, *, artifact_type: str |
     return Image(_describe(media_types.OCI_MANIFEST, manifest), {Digest.of(item): item for item in (config, *blobs, manifest)})
 
 
+def make_attested_index(text: str, platforms: t.Sequence[str]) -> Image:
+    """Return an index as BuildKit makes it: an image for each platform, and for each image a manifest that attests it."""
+    images = [make_image(f"{text}-{platform.replace('/', '-')}", 1, platform) for platform in platforms]
+    entries = [image.root.members() for image in images]
+    content = {digest: data for image in images for digest, data in image.content.items()}
+    for image in images:
+        layer, config = f'{{"attests":"{image.root.digest}"}}'.encode(), b'{"architecture":"unknown","os":"unknown"}'
+        layers = (_describe("application/vnd.in-toto+json", layer),)
+        manifest = Manifest(media_types.OCI_MANIFEST, _describe(media_types.OCI_CONFIG, config), layers).to_bytes()
+        annotations = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(image.root.digest)}
+        attested = dataclasses.replace(_describe(media_types.OCI_MANIFEST, manifest, Platform("unknown", "unknown")), annotations=annotations)
+        entries.append(attested.members())
+        content.update({Digest.of(data): data for data in (layer, config, manifest)})
+    index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries})
+    return Image(_describe(media_types.OCI_INDEX, index), {**content, Digest.of(index): index})
+
+
 def _describe(media_type: str, data: bytes, platform: Platform | None = None) -> Descriptor:
     return Descriptor(media_type, Digest.of(data), len(data), platform)
 

@@ -50,7 +50,7 @@ def plan_members(source: LayerSource, tree: ImageTree) -> tuple[LayerMember, ...
 
     Each member comes after the folders above it. Folders that the image has keep their metadata, and links of the image are followed.
     Raises InvalidOption if a file would replace a folder or lie below a file, and for a path to delete that the image doesn't have; UnsupportedFormat for
-    sockets, devices and names of whiteouts; CorruptArchive if the source changes meanwhile.
+    sockets, devices and names of whiteouts; CorruptArchive if the source changes while it is read.
     """
     planner = _LayerPlanner(source, tree)
     removed = [planner.remove(parts) for parts in source.removed_parts]

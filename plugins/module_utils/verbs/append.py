@@ -130,7 +130,7 @@ def _refuse_unused_layers(wanted: NewImage, platforms: t.Sequence[Platform]) -> 
 
 
 def _refuse_store_in_source(store: Store, source: LayerSource) -> None:
-    """Raise InvalidOption if the store is in the source folder and would become a part of its own image."""
+    """Raise InvalidOption if the store is in the source folder and would become a part of the image."""
     if source.path is None or not os.path.isdir(source.path):
         return
     top, place = os.path.realpath(source.path), os.path.realpath(store.path)

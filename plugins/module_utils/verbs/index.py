@@ -60,12 +60,12 @@ def _member(store: Store, entry: Entry) -> Member:
 
 
 def _read_new_graph(store: Store, index: NewIndex, label: str) -> Graph:
-    """Return the graph of an index that isn't in the store yet. Raises StoreDamaged if a member has disappeared meanwhile."""
+    """Return the graph of an index that isn't in the store yet. Raises StoreDamaged if another run has removed a member."""
     graph = read_graph(
         index.root, label, lambda descriptor: index.data if descriptor.digest == index.root.digest else store.read_document(descriptor)
     )
     if graph is None or graph.absent:
-        raise StoreDamaged(f"an image for {label} has disappeared from {store.path} meanwhile; run the task again")
+        raise StoreDamaged(f"an image for {label} was removed from {store.path} by another run; run the task again")
     return graph
 
 

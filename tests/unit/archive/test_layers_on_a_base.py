@@ -75,7 +75,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-# What a tree is after several layers.
+# Trees of several layers.
 
 
 def test_a_tree_follows_links_deletes_by_whiteouts_and_ignores_the_order_in_a_layer() -> None:
