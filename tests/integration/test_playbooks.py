@@ -54,6 +54,7 @@ def test_every_playbook_is_in_the_readme_and_documents_how_to_run_it(name: str) 
 
 
 MISSPELT = {
+    "build": "build_host (build_hosts?)",
     "mirror": "mirror_host (mirror_hosts?)",
     "airgap_export": "bundle_host (bundle_hosts?)",
     "airgap_import": "airgap_destinaton (airgap_destination?)",
@@ -64,6 +65,7 @@ MISSPELT = {
 }
 # The variables that each playbook requires.
 REQUIRED: dict[str, dict[str, t.Any]] = {
+    "build": {"build_images": [{"name": "app", "base": "scratch"}]},
     "mirror": {"mirror_images": [{"name": "app"}], "mirror_destination": "127.0.0.1:1/"},
     "airgap_export": {"bundle_path": "/b.tar"},
 }
