@@ -32,6 +32,8 @@ if t.TYPE_CHECKING:
     from ..registry.config.settings import ClientSettings
     from ..registry.registries import Registries
     from ..registry.repository import Repository
+    from ..trust.keys import PrivateKey
+    from ..trust.policy import Policy
 
 ROOT_STORE = "/var/lib/longshore/images"
 USER_STORE = "longshore/images"
@@ -103,6 +105,22 @@ class Task:
 
         text = given if isinstance(given, str) else json.dumps(given)
         return LockFile.parse(text.encode("utf-8", "backslashreplace"), "lock")
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy that images have to meet; None if the task has neither `trust` nor `trust_file`. Raises InvalidTrust, MissingLibrary."""
+        if self.params["trust"] is None and self.params["trust_file"] is None:
+            return None
+        from .trust import read_policy
+
+        return read_policy(self.params)
+
+    @property
+    def private_key(self) -> PrivateKey:
+        """The private key of the task. Raises InvalidOption, MissingLibrary."""
+        from .trust import read_private_key
+
+        return read_private_key(self.params)
 
     # Places.
 
@@ -252,7 +270,7 @@ class Task:
                 secrets |= userinfo_forms(address)
         for options in self._with_options():
             secrets.update(*(secret_forms(value) for value in _header_values(options) if len(value) >= MIN_SECRET_LENGTH))
-            for option in ("password", "identity_token"):
+            for option in ("password", "identity_token", "privatekey_passphrase", "privatekey_content"):
                 if options.get(option):
                     secrets |= secret_forms(options[option], options.get("username") or "")
         if self._registries is not None:

@@ -32,23 +32,21 @@ _CERTIFICATES = ("certificate", "x509CertificateChain")
 class Bundle:
     """A bundle before its signature is verified. `payload` is that of the DSSE envelope; None if the bundle signs the manifest's own bytes.
 
-    `data` is the bundle itself. `has_certificate` means that it was signed by an identity, otherwise by a key.
+    `data` is the bundle itself, `signed_bytes` are the bytes that its signature signs. `has_certificate` means that it was signed by an identity,
+    otherwise by a key.
     """
 
     data: bytes
     has_certificate: bool
     signature: bytes
+    signed_bytes: bytes
     payload: bytes | None
 
-    def signed_bytes(self, manifest: bytes) -> bytes:
-        """Return the bytes that the signature signs, for the image whose manifest or index is MANIFEST."""
-        return manifest if self.payload is None else pre_authentication_encoding(PAYLOAD_TYPE, self.payload)
 
-
-def read_bundle(data: bytes, manifest: bytes) -> Bundle:
+def read_bundle(data: bytes, manifest: bytes | None) -> Bundle:
     """Read a bundle. Raises Rejected for another version, several signatures, and everything that could be read in two ways.
 
-    MANIFEST are the bytes of the signed manifest or index; the digest in a bundle that signs them has to be theirs.
+    MANIFEST are the bytes of the signed manifest or index, None if they are missing; the digest in a bundle that signs them has to be theirs.
     """
     try:
         document = Document.parse(data, "the bundle", MAX_CANDIDATE)
@@ -59,15 +57,17 @@ def read_bundle(data: bytes, manifest: bytes) -> Bundle:
         if len(kinds) != 1:
             raise UnsupportedFormat(f"the bundle has {'no' if not kinds else 'more than one'} key or certificate")
         message, envelope = document.child("messageSignature"), document.child("dsseEnvelope")
-        if message is not None and envelope is None:
-            payload, signature = None, _read_message_signature(message, manifest)
-        elif envelope is not None and message is None:
+        has_certificate = kinds[0] in _CERTIFICATES
+        if envelope is not None and message is None:
             payload, signature = _read_envelope(envelope)
-        else:
+            return Bundle(data, has_certificate, signature, pre_authentication_encoding(PAYLOAD_TYPE, payload), payload)
+        if message is None or envelope is not None:
             raise UnsupportedFormat("the bundle has not exactly one signature")
+        if manifest is None:
+            raise UnsupportedFormat("the bundle signs the bytes of a manifest that is missing")
+        return Bundle(data, has_certificate, _read_message_signature(message, manifest), manifest, None)
     except UnsupportedFormat as error:
         raise Rejected(Miss.UNREADABLE, error.message) from error
-    return Bundle(data, kinds[0] in _CERTIFICATES, signature, payload)
 
 
 def _read_message_signature(message: Document, manifest: bytes) -> bytes:

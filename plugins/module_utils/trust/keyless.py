@@ -56,7 +56,7 @@ class KeylessVerifier:
         except Exception as error:  # the library and those below it raise many kinds
             raise InvalidTrust(f"trust: the trusted root can't be used: {sanitise(str(error), 200)}") from error
 
-    def verify(self, bundle: Bundle, manifest: bytes) -> Signer:
+    def verify(self, bundle: Bundle) -> Signer:
         """Return who signed. Raises Rejected unless certificate, log entry, time, signature and identity are right."""
         from sigstore.models import Bundle as LibraryBundle
 
@@ -64,7 +64,7 @@ class KeylessVerifier:
         try:
             parsed = LibraryBundle.from_json(bundle.data)
             if bundle.payload is None:
-                self._verifier.verify_artifact(manifest, parsed, policy)
+                self._verifier.verify_artifact(bundle.signed_bytes, parsed, policy)
             elif self._verifier.verify_dsse(parsed, policy)[1] != bundle.payload:
                 raise Rejected(Miss.UNREADABLE, "the bundle can be read in two ways")
         except Rejected:

@@ -28,11 +28,15 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """The image to verify: its name (None if it has none), its digest, and the bytes of its manifest or index, which have this digest."""
+    """The image to verify: its name (None if it has none), its digest, and the bytes of its manifest or index.
+
+    `manifest` is None if these bytes are missing, as for an index that is there with some platforms only. Signatures of the bytes themselves are then
+    rejected.
+    """
 
     reference: Reference | None
     digest: Digest
-    manifest: bytes
+    manifest: bytes | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +76,8 @@ def verify_signatures(subject: Subject, candidates: t.Iterable[Candidate], rule:
     Raises DigestMismatch if the bytes of the image's manifest don't have its digest, and what reading CANDIDATES raises: a place that fails is no
     reason to call an image unsigned.
     """
-    subject.digest.check(subject.manifest, str(subject.reference or subject.digest))
+    if subject.manifest is not None:
+        subject.digest.check(subject.manifest, str(subject.reference or subject.digest))
     verification = _Verification(subject, rule)
     for candidate in itertools.islice(candidates, MAX_CANDIDATES):
         verification.examine(candidate)
@@ -157,10 +162,10 @@ class _Verification:
     def _find_signer(self, bundle: Bundle) -> Signer:
         """Return who signed. A certificate counts only for identities: a key rule must not accept one that merely contains its key (GHSA-fx35-mq7g-6g98)."""
         if not bundle.has_certificate:
-            return self._find_key(bundle.signature, bundle.signed_bytes(self._subject.manifest), curve_hash=True)
+            return self._find_key(bundle.signature, bundle.signed_bytes, curve_hash=True)
         if self._rule.keyless is None:
             raise Rejected(Miss.OTHER_SIGNER, "it is signed by a certificate, and only keys are accepted")
-        return self._rule.keyless.verify(bundle, self._subject.manifest)
+        return self._rule.keyless.verify(bundle)
 
     def _check_annotations(self, signed: t.Mapping[str, t.Any]) -> dict[str, str]:
         for name, value in self._rule.annotations.items():

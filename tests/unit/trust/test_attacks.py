@@ -21,6 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.trust.repositorie
 from ansible_collections.longshore.images.plugins.module_utils.trust.simple_signing import PAYLOAD_TYPE
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Verdict
 from ansible_collections.longshore.images.plugins.module_utils.trust.verification import Candidate, SignatureRule, Subject, verify_signatures
+from tests.support.images import make_image
 from tests.support.trust import (
     KINDS,
     bundle_candidate,
@@ -37,6 +38,7 @@ from tests.support.trust import (
 
 SUBJECT = make_subject()
 DIGEST = SUBJECT.digest
+MANIFEST = make_image("signed").content[DIGEST]
 OTHER = make_subject(text="another").digest
 SBOM = "https://spdx.dev/Document"
 
@@ -65,7 +67,7 @@ def good_bundle() -> Candidate:
 GOOD: dict[str, t.Callable[[], Candidate]] = {
     "simple signing": good_simple,
     "DSSE bundle": good_bundle,
-    "message bundle": lambda: bundle_candidate(message_bundle(SUBJECT.manifest)),
+    "message bundle": lambda: bundle_candidate(message_bundle(MANIFEST)),
     "statement of version 0.1": lambda: bundle_candidate(dsse_bundle(statement(DIGEST, _type="https://in-toto.io/Statement/v0.1"))),
     "statement about several images": lambda: bundle_candidate(
         dsse_bundle(statement(DIGEST, subject=[{"digest": {"sha256": OTHER.hex}}, {"digest": {"sha256": DIGEST.hex}}]))
@@ -95,7 +97,7 @@ def test_signatures_by_every_kind_of_key_are_accepted(kind: str) -> None:
         simple_candidate(simple_payload(DIGEST), key),
         bundle_candidate(dsse_bundle(statement(DIGEST), key)),
         bundle_candidate(dsse_bundle(statement(DIGEST), key, curve_hash)),
-        bundle_candidate(message_bundle(SUBJECT.manifest, key, curve_hash)),
+        bundle_candidate(message_bundle(MANIFEST, key, curve_hash)),
     ):
         verdict = verify_signatures(SUBJECT, [found], SignatureRule(keys=keys))
         assert verdict.accepted, verdict.reason
@@ -135,12 +137,12 @@ def flipped(found: Candidate) -> Candidate:
 
 SIGNATURE = encode(make_key().sign(json.dumps(simple_payload(DIGEST), separators=(",", ":")).encode()))
 DSSE = dsse_bundle(statement(DIGEST))
-MESSAGE = message_bundle(SUBJECT.manifest)
+MESSAGE = message_bundle(MANIFEST)
 
 ATTACKS: dict[str, tuple[t.Callable[[], Candidate], str]] = {
     "wrong key": (lambda: simple_candidate(simple_payload(DIGEST), make_key(number=1)), "no accepted key made it"),
     "wrong key, bundle": (lambda: bundle_candidate(dsse_bundle(statement(DIGEST), make_key(number=1))), "no accepted key made it"),
-    "wrong key, message": (lambda: bundle_candidate(message_bundle(SUBJECT.manifest, make_key(number=1))), "no accepted key made it"),
+    "wrong key, message": (lambda: bundle_candidate(message_bundle(MANIFEST, make_key(number=1))), "no accepted key made it"),
     "flipped payload": (lambda: flipped(good_simple()), "no accepted key made it"),
     "flipped signature": (lambda: simple_candidate(simple_payload(DIGEST), signature=encode(b"\x30" + make_key().sign(b"x")[1:])), "no accepted key"),
     "no signature": (lambda: candidate(data_of(good_simple()), PAYLOAD_TYPE), "it has no signature"),
@@ -339,7 +341,14 @@ def test_nothing_is_read_after_the_right_signature() -> None:
 
 def test_bytes_that_are_not_the_image_are_refused() -> None:
     with pytest.raises(DigestMismatch):
-        verify(good_simple(), subject=Subject(SUBJECT.reference, DIGEST, SUBJECT.manifest + b" "))
+        verify(good_simple(), subject=Subject(SUBJECT.reference, DIGEST, MANIFEST + b" "))
+
+
+def test_a_signature_of_bytes_that_are_missing_is_refused() -> None:
+    subject = Subject(SUBJECT.reference, DIGEST, None)
+    assert "signs the bytes of a manifest that is missing" in verify(bundle_candidate(MESSAGE), subject=subject).reason
+    assert verify(good_simple(), subject=subject).accepted
+    assert verify(good_bundle(), subject=subject).accepted
 
 
 # Repositories, annotations, attestations.
@@ -417,8 +426,8 @@ def test_bundles_do_not_count_where_a_name_has_to_be_signed() -> None:
 
 
 def test_digests_of_other_algorithms_work() -> None:
-    digest = Digest.of(SUBJECT.manifest, "sha512")
-    subject = Subject(SUBJECT.reference, digest, SUBJECT.manifest)
+    digest = Digest.of(MANIFEST, "sha512")
+    subject = Subject(SUBJECT.reference, digest, MANIFEST)
     assert verify(simple_candidate(simple_payload(digest)), subject=subject).accepted
     assert verify(bundle_candidate(dsse_bundle(statement(digest))), subject=subject).accepted
     assert not verify(good_simple(), subject=subject).accepted

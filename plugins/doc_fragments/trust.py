@@ -1,0 +1,103 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options for demanding signatures, and for making them."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  trust:
+    description:
+      - Rules about the signatures that images need. Without O(trust) and O(trust_file) no signature is checked.
+      - An image is verified before any of it is transferred, and on every run, also if nothing else changes. An image that is refused is not stored, named,
+        delivered or locked, and an earlier image stays.
+      - The rule with the most specific scope that contains the name decides alone. An image that no rule is for is refused, so V([]) refuses all.
+      - Both signature formats of cosign are read, from the registry, the store or the archive that the image is read from.
+      - Rules with keys need the Python library C(cryptography), 36 or newer, where the module runs.
+    type: list
+    elements: dict
+    suboptions:
+      scope:
+        description:
+          - The images that the rule is for, by their full names. The empty text stands for all, otherwise it is a host with or without port, a domain as
+            C(*.example.com), a namespace as C(registry.example.com/team), a repository, or a reference with a tag or a digest.
+          - Images of Docker Hub have names such as C(docker.io/library/nginx).
+        type: str
+        default: ""
+      accept:
+        description: V(signed) demands a signature, V(anything) accepts the images without one, V(nothing) refuses them.
+        type: str
+        choices: [signed, anything, nothing]
+        default: signed
+      keys:
+        description:
+          - Public keys, as PEM text or as the path of a file on the managed host. A signature by one of them is enough.
+          - ECDSA on P-256, P-384 and P-521, RSA from 2048 bits, and Ed25519.
+        type: list
+        elements: str
+        default: []
+      identities:
+        description:
+          - Identities whose keyless signatures are accepted. Certificate, log entry and time are checked offline, with O(trust[].trusted_root).
+          - They need the Python library C(sigstore) and Python 3.10, so they are meant for the controller, see the guide on trust.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          issuer:
+            description: The issuer of the identity, such as C(https://token.actions.githubusercontent.com).
+            type: str
+            required: true
+          subject:
+            description: The subject, an e-mail address or a URI.
+            type: str
+          subject_regex:
+            description: A regular expression that has to match the whole subject.
+            type: str
+      trusted_root:
+        description: The Sigstore trusted root for O(trust[].identities), as JSON or as the path of a file on the managed host.
+        type: raw
+      annotations:
+        description: Annotations that have to be signed along, with exactly these values.
+        type: dict
+        default: {}
+      repository:
+        description:
+          - The repository that a signature has to be for. V(same) is the repository of the image, V(any) accepts all, and a name such as
+            V(docker.io/library/nginx) is that of images that were copied with their signatures.
+          - Simple signatures name a repository. Bundles don't, for them it is the repository that the bundle is in.
+        type: str
+        default: same
+      attestations:
+        description:
+          - Attestations that the image needs besides its signature, each signed as the rule demands.
+          - Types are C(slsaprovenance1), C(slsaprovenance02), C(spdx), C(cyclonedx), C(vuln), or the URI of a predicate type.
+        type: list
+        elements: str
+        default: []
+  trust_file:
+    description:
+      - A file C(policy.json) on the managed host, as skopeo and podman have it in C(/etc/containers). It replaces O(trust).
+      - Names are looked up under the transport C(docker). C(insecureAcceptAnything), C(reject) and C(sigstoreSigned) with keys are evaluated. Other
+        requirements refuse the images that they are for.
+    type: path
+"""
+
+    PRIVATE_KEY = r"""
+options:
+  privatekey_path:
+    description:
+      - The path of the private key on the managed host, in PEM form (PKCS#8, SEC1 or PKCS#1).
+      - A key that C(cosign generate-key-pair) encrypted needs the Python library C(PyNaCl) there.
+    type: path
+  privatekey_content:
+    description: The private key itself, in place of O(privatekey_path).
+    type: str
+  privatekey_passphrase:
+    description: The passphrase of an encrypted private key.
+    type: str
+"""

@@ -1,0 +1,85 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options `trust` and `trust_file` as a policy, and the private key of a task that signs."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..errors import InvalidOption, InvalidTrust, LongshoreError, system_error
+from ..limits import MAX_KEY_FILE, MAX_POLICY
+from ..trust.policy import Policy
+from ..trust.rules import IdentityOptions, RuleOptions, read_rules
+
+if t.TYPE_CHECKING:
+    from ..trust.keys import PrivateKey
+
+Options = t.Mapping[str, t.Any]
+
+
+def read_policy(params: Options) -> Policy:
+    """Return the policy of a task that has `trust` or `trust_file`. Raises InvalidTrust, MissingLibrary."""
+    if params["trust"] is not None:
+        return read_rules([_read_rule(options) for options in params["trust"]])
+    from ..trust.policy_json import read_policy_json
+
+    path = params["trust_file"]
+    return read_policy_json(_read_file(path, MAX_POLICY, InvalidTrust), path, lambda key: _read_file(key, MAX_KEY_FILE, InvalidTrust))
+
+
+def _read_rule(options: Options) -> RuleOptions:
+    root = options["trusted_root"]
+    return RuleOptions(
+        scope=options["scope"],
+        accept=options["accept"],
+        keys=tuple(_read_text(key, "-----BEGIN", MAX_KEY_FILE) for key in options["keys"]),
+        identities=tuple(IdentityOptions(**identity) for identity in options["identities"]),
+        trusted_root=_read_text(root, "{", MAX_POLICY) if root is not None else None,
+        annotations={str(name): str(value) for name, value in options["annotations"].items()},
+        repository=options["repository"],
+        attestations=tuple(options["attestations"]),
+    )
+
+
+def _read_text(value: t.Any, beginning: str, limit: int) -> bytes:
+    """Return the content of an option that is a text, which contains BEGINNING at its start, or the path of a file with it."""
+    if isinstance(value, dict):  # Ansible reads JSON in a variable as a dictionary
+        import json
+
+        return json.dumps(value).encode()
+    if str(value).lstrip().startswith(beginning):
+        return str(value).encode("utf-8", "surrogateescape")
+    return _read_file(str(value), limit, InvalidTrust)
+
+
+def read_private_key(params: Options) -> PrivateKey:
+    """Return the private key of a task. Raises InvalidOption, MissingLibrary. No message has any part of the key or of its passphrase."""
+    from ..trust import keys
+
+    content, passphrase = params["privatekey_content"], params["privatekey_passphrase"]
+    pem = content.encode("utf-8", "surrogateescape") if content is not None else _read_file(params["privatekey_path"], MAX_KEY_FILE, InvalidOption)
+    what = "privatekey_content" if content is not None else f"the private key {params['privatekey_path']}"
+    return keys.read_private_key(pem, passphrase.encode("utf-8", "surrogateescape") if passphrase is not None else None, what)
+
+
+def _read_file(path: str, limit: int, error: type[InvalidTrust | InvalidOption]) -> bytes:
+    """Return the content of a file of the host. Raises ERROR for a file that can't be read or is longer than LIMIT."""
+    if not path:
+        raise error("an empty text is neither a key nor a path")
+    where = os.path.expanduser(os.path.expandvars(path))
+    try:
+        with open(where, "rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, ValueError) as problem:
+        raise error(_describe(problem, where)) from problem
+    if len(data) > limit:
+        raise error(f"{where} is longer than the {limit} bytes that are allowed")
+    return data
+
+
+def _describe(problem: OSError | ValueError, path: str) -> str:
+    found: LongshoreError | ValueError = system_error(problem, path) if isinstance(problem, OSError) else problem
+    return str(found)

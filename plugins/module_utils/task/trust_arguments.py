@@ -1,0 +1,48 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options `trust` and `trust_file`, and those of a private key."""
+
+from __future__ import annotations
+
+from .arguments import Arguments
+
+_IDENTITY = {
+    "issuer": {"type": "str", "required": True},
+    "subject": {"type": "str"},
+    "subject_regex": {"type": "str"},
+}
+
+_RULE = {
+    "scope": {"type": "str", "default": ""},
+    "accept": {"type": "str", "choices": ["signed", "anything", "nothing"], "default": "signed"},
+    # Public keys are no secret, whatever their name holds.
+    "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "identities": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": _IDENTITY,
+        "mutually_exclusive": [("subject", "subject_regex")],
+        "required_one_of": [("subject", "subject_regex")],
+    },
+    "trusted_root": {"type": "raw"},
+    "annotations": {"type": "dict", "default": {}},
+    "repository": {"type": "str", "default": "same"},
+    "attestations": {"type": "list", "elements": "str", "default": []},
+}
+
+TRUST = Arguments(
+    {"trust": {"type": "list", "elements": "dict", "options": _RULE}, "trust_file": {"type": "path"}},
+    {"mutually_exclusive": [("trust", "trust_file")]},
+)
+
+PRIVATE_KEY = Arguments(
+    {
+        "privatekey_path": {"type": "path"},
+        "privatekey_content": {"type": "str", "no_log": True},
+        "privatekey_passphrase": {"type": "str", "no_log": True},
+    },
+    {"mutually_exclusive": [("privatekey_path", "privatekey_content")], "required_one_of": [("privatekey_path", "privatekey_content")]},
+)

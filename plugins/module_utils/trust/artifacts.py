@@ -1,0 +1,85 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The manifests that carry signatures: cosign's image under a tag, and a referrer with a Sigstore bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import UnsupportedFormat
+from ..oci import media_types
+from ..oci.digest import Digest
+from ..oci.document import Document, encode_canonical
+from ..oci.manifest import Descriptor, Manifest, read_manifest
+from .bundle import BUNDLE_TYPE, CONTENT_ANNOTATION, DSSE_CONTENT, PREDICATE_ANNOTATION
+from .encoding import encode_base64
+from .keys import PrivateKey
+from .simple_signing import PAYLOAD_TYPE, SIGNATURE_ANNOTATION
+
+_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+_EMPTY = b"{}"
+# The time in cosign's images of signatures: none.
+_NO_TIME = "0001-01-01T00:00:00Z"
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """A manifest and the new blobs that it lists, by their digests. `root` describes the manifest."""
+
+    root: Descriptor
+    content: t.Mapping[Digest, bytes]
+
+
+def make_signature_image(payload: bytes, key: PrivateKey, existing: bytes | None) -> Artifact:
+    """Return cosign's image of signatures with one more: PAYLOAD, signed by KEY. EXISTING is the manifest that has the tag now, whose signatures stay.
+
+    The same arguments give the same bytes, except for the signature where the library can't make deterministic ones. Raises UnsupportedFormat if
+    EXISTING is not an image of signatures.
+    """
+    signature = encode_base64(key.sign(payload, curve_hash=False))
+    layer = Descriptor(PAYLOAD_TYPE, Digest.of(payload), len(payload), annotations={SIGNATURE_ANNOTATION: signature})
+    old = _read_signature_image(existing) if existing is not None else None
+    layers = (*(old.layers if old is not None else ()), layer)
+    config = encode_canonical(
+        {
+            "architecture": "",
+            "config": {},
+            "created": _NO_TIME,
+            "history": [{"created": _NO_TIME}] * len(layers),
+            "os": "",
+            "rootfs": {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]},
+        }
+    )
+    annotations = old.annotations if old is not None else {}
+    manifest = Manifest(media_types.OCI_MANIFEST, _describe(media_types.OCI_CONFIG, config), layers, annotations).to_bytes()
+    return Artifact(_describe(media_types.OCI_MANIFEST, manifest), {Digest.of(data): data for data in (payload, config, manifest)})
+
+
+def _read_signature_image(data: bytes) -> Manifest:
+    manifest = read_manifest(data, None, "the image of signatures")
+    if not isinstance(manifest, Manifest) or manifest.media_type != media_types.OCI_MANIFEST:
+        raise UnsupportedFormat("the tag for signatures has something else, which signing would replace; delete the tag first")
+    return manifest
+
+
+def make_bundle_referrer(subject: Descriptor, bundle: bytes, predicate_type: str) -> Artifact:
+    """Return the manifest that attaches a bundle to SUBJECT, as cosign writes it."""
+    layer = _describe(BUNDLE_TYPE, bundle)
+    # `Manifest` has no subject and no artifact type, because images have none.
+    document = Document.parse(Manifest(media_types.OCI_MANIFEST, _describe(_EMPTY_TYPE, _EMPTY), (layer,)).to_bytes(), "the manifest")
+    manifest = encode_canonical(
+        {
+            **document.members,
+            "artifactType": BUNDLE_TYPE,
+            "subject": dataclasses.replace(subject, platform=None, annotations={}).members(),
+            "annotations": {CONTENT_ANNOTATION: DSSE_CONTENT, PREDICATE_ANNOTATION: predicate_type},
+        }
+    )
+    return Artifact(_describe(media_types.OCI_MANIFEST, manifest), {Digest.of(data): data for data in (bundle, _EMPTY, manifest)})
+
+
+def _describe(media_type: str, data: bytes) -> Descriptor:
+    return Descriptor(media_type, Digest.of(data), len(data))

@@ -1,0 +1,88 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Verify images before anything is planned for them: which bytes a policy sees, and where their signatures are looked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import LongshoreError
+from ..oci.digest import Digest
+from ..oci.graph import Graph
+from ..oci.manifest import Descriptor
+from ..oci.reference import Reference
+from ..oci.referrers import Candidate as PlaceCandidate
+from ..oci.referrers import ReferrerPlace, list_candidates
+from ..trust.policy import Policy
+from ..trust.simple_signing import SIGNATURE_ANNOTATION
+from ..trust.verdict import Verdict
+from ..trust.verification import Candidate, Subject
+
+
+@dataclasses.dataclass(frozen=True)
+class VerifiedImage:
+    """An image and the verdict about it. `error` is the reason to refuse it, None if it is accepted."""
+
+    verdict: Verdict
+    error: LongshoreError | None
+
+    @property
+    def results(self) -> dict[str, t.Any]:
+        """Return the key of the image's row."""
+        return {"verification": self.verdict.facts()}
+
+
+def verify_image(policy: Policy, reference: Reference | None, graph: Graph, places: t.Iterable[ReferrerPlace]) -> VerifiedImage:
+    """Verify the image GRAPH, the part of it that is used, by its name REFERENCE. Signatures are looked for in each of PLACES, until one is accepted.
+
+    A signature of the index covers everything that the index lists. Without one, each of the image's manifests needs its own: what covers one platform
+    only must not let in the others. Raises InvalidTrust, MissingLibrary, and the errors of places that fail.
+    """
+    refused: VerifiedImage | None = None
+    for place in places:
+        verdict = _verify_in_place(policy, reference, graph, place)
+        what = str(reference or graph.root.digest)
+        if verdict.accepted:
+            return VerifiedImage(verdict, None)
+        # A place with a signature that doesn't fit says more than one without any.
+        if refused is None or refused.verdict.is_unsigned:
+            refused = VerifiedImage(verdict, verdict.error(what))
+    if refused is None:
+        raise AssertionError("an image is verified with at least one place")
+    return refused
+
+
+def _verify_in_place(policy: Policy, reference: Reference | None, graph: Graph, place: ReferrerPlace) -> Verdict:
+    whole = _verify_manifest(policy, reference, graph, graph.root, place)
+    children = [image.descriptor for image in graph.images if image.descriptor.digest != graph.root.digest]
+    if whole.accepted or not children:
+        return whole
+    verdict = whole
+    for child in children:
+        verdict = _verify_manifest(policy, reference, graph, child, place)
+        if not verdict.accepted:
+            return whole if verdict.is_unsigned else verdict
+    return verdict
+
+
+def _verify_manifest(policy: Policy, reference: Reference | None, graph: Graph, manifest: Descriptor, place: ReferrerPlace) -> Verdict:
+    data = {document.digest: content for document, content in graph.documents.items()}[manifest.digest]
+    context = reference.context if reference is not None else None
+    return policy.verify(
+        Subject(reference, manifest.digest, data),
+        lambda: (as_trust_candidate(found, manifest.digest, context) for found in list_candidates(place, manifest.digest)),
+    )
+
+
+def as_trust_candidate(found: PlaceCandidate, subject: Digest, repository: str | None) -> Candidate:
+    """Return a blob of a place as a candidate for the signature of SUBJECT. One whose manifest names another subject is rejected."""
+    where = found.tag if found.tag is not None else f"the referrer {found.root.digest}"
+    layer = found.layer
+    if found.problem is not None or layer is None:
+        return Candidate(where, problem=found.problem or "it has no content")
+    if found.tag is None and found.subject != subject:
+        return Candidate(where, problem=f"its subject is {found.subject or 'missing'}, and not {subject}")
+    return Candidate(where, layer.media_type, found.data, repository, layer.annotations.get(SIGNATURE_ANNOTATION))
