@@ -127,13 +127,23 @@ class NotLocked(LongshoreError):
     cause = "not_locked"
 
 
-class Unsigned(LongshoreError):
+class NotTrusted(LongshoreError):
+    """The task's trust refuses an image. `verification` is the verdict, as the image's row has it."""
+
+    def __init__(
+        self, message: str, status: int | None = None, registry_errors: t.Sequence[str] = (), *, verification: t.Mapping[str, t.Any]
+    ) -> None:
+        super().__init__(message, status, registry_errors)
+        self.verification = verification
+
+
+class Unsigned(NotTrusted):
     """An image has no signature, and the task's trust demands one."""
 
     cause = "unsigned"
 
 
-class Untrusted(LongshoreError):
+class Untrusted(NotTrusted):
     """No signature of an image is the one that the task's trust demands, or the trust refuses the image."""
 
     cause = "untrusted"

@@ -75,6 +75,7 @@ extends_documentation_fragment:
   - longshore.images.engine
   - longshore.images.store
   - longshore.images.progress
+  - longshore.images.trust
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -217,6 +218,12 @@ images:
         - Always the destination's registry. Null for other destinations.
       type: str
       sample: https://registry-1.docker.io
+    verification:
+      description:
+        - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(format) (C(simple_signing) or
+          C(bundle)), C(key) (the SHA-256 of the public key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked)
+          or C(not_checked)), C(annotations) and C(attestations).
+      type: dict
     failed:
       description:
         - V(true) for an image that failed.
@@ -281,6 +288,7 @@ from ..module_utils.oci.location import CONTAINERD, DOCKER_DAEMON, PODMAN
 from ..module_utils.task.arguments import ENGINES, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
+from ..module_utils.task.trust_arguments import TRUST
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.copy.copy import plan_copy
 from ..module_utils.verbs.copy.sources import Places
@@ -296,6 +304,7 @@ def argument_spec() -> Arguments:
         + ENGINES
         + PLATFORM
         + PROGRESS
+        + TRUST
         + Arguments(
             {
                 "images": {
@@ -324,6 +333,7 @@ def plan(task: Task) -> Plan:
         referrers=task.params["referrers"],
         host=task.host,
         workers=task.workers,
+        trust=task.policy,
     )
 
 

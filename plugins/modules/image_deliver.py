@@ -37,6 +37,7 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.unused.registry_options
   - longshore.images.progress
+  - longshore.images.trust
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 requirements:
@@ -139,6 +140,12 @@ images:
           of delivered images.
       type: str
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+    verification:
+      description:
+        - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(format) (C(simple_signing) or
+          C(bundle)), C(key) (the SHA-256 of the public key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked)
+          or C(not_checked)), C(annotations) and C(attestations).
+      type: dict
     failed:
       description: V(true) for an image that failed.
       returned: when this image failed
@@ -190,13 +197,14 @@ from ..module_utils.oci.platform import Platform
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
+from ..module_utils.task.trust_arguments import TRUST
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.deliver import plan_deliver
 
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + ENGINE + PROGRESS)
+        (STORE + ENGINE + PROGRESS + TRUST)
         .extended(
             name={"type": "list", "elements": "str", "required": True},
             engine={"type": "str", "choices": ["auto", "docker", "podman", "containerd"], "default": "auto"},
@@ -210,7 +218,7 @@ def plan(task: Task) -> Plan:
     """Return which images the engine is missing under their names."""
     names = task.selectors("name")
     platform = Platform.parse(task.params["platform"]) if task.params["platform"] else None
-    return plan_deliver(task.store, task.open_engine(), names, platform=platform, host=task.host)
+    return plan_deliver(task.store, task.open_engine(), names, platform=platform, host=task.host, trust=task.policy)
 
 
 def main() -> t.NoReturn:

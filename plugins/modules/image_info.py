@@ -40,6 +40,7 @@ extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.unused.progress_options
+  - longshore.images.trust
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:
@@ -197,6 +198,13 @@ images:
       returned: with O(remote)
       type: str
       sample: https://registry-1.docker.io
+    verification:
+      description:
+        - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(format) (C(simple_signing) or
+          C(bundle)), C(key) (the SHA-256 of the public key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked)
+          or C(not_checked)), C(annotations) and C(attestations).
+      returned: for images that are present
+      type: dict
     failed:
       description:
         - V(true) for an image that failed.
@@ -245,13 +253,14 @@ from ..module_utils import python_version as _python_version  # noqa: F401 - fir
 from ..module_utils.task.arguments import ARCHIVE, FILTERS, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import failure_results, run_info
 from ..module_utils.task.task import Task
+from ..module_utils.task.trust_arguments import TRUST
 from ..module_utils.verbs.filters import Filters
 from ..module_utils.verbs.info import make_inspector
 
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + REGISTRY + ARCHIVE + PLATFORM + FILTERS)
+        (STORE + REGISTRY + ARCHIVE + PLATFORM + FILTERS + TRUST)
         .extended(
             name={"type": "list", "elements": "str"},
             remote={"type": "bool", "default": False},
@@ -266,9 +275,11 @@ def facts(task: Task) -> dict[str, t.Any]:
     if task.params["remote"]:
         from ..module_utils.verbs.info_remote import read_remote_info
 
-        rows, errors = read_remote_info(task.remote_references("name"), task.repository, filters, task.selection, task.host, task.workers)
+        rows, errors = read_remote_info(
+            task.remote_references("name"), task.repository, filters, task.selection, task.host, task.workers, task.policy
+        )
         return {"images": rows, **failure_results(errors, len(rows))}
-    inspector = make_inspector(task.image_place, task.host, task.selection)
+    inspector = make_inspector(task.image_place, task.host, task.selection, task.policy)
     if task.params["name"] is None:
         return {"images": inspector.list_rows(filters)}
     return {"images": inspector.find_rows(task.selectors("name"), filters)}

@@ -51,6 +51,7 @@ extends_documentation_fragment:
   - longshore.images.unused.store_options
   - files
   - longshore.images.unused.progress_options
+  - longshore.images.trust
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -189,6 +190,12 @@ images:
       description: The URL of the registry or mirror that answered. Null when none was asked.
       type: str
       sample: https://registry-1.docker.io
+    verification:
+      description:
+        - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(format) (C(simple_signing) or
+          C(bundle)), C(key) (the SHA-256 of the public key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked)
+          or C(not_checked)), C(annotations) and C(attestations).
+      type: dict
     failed:
       description:
         - V(true) for an image that failed.
@@ -234,13 +241,14 @@ from ..module_utils.task.arguments import FILE, PLATFORM, PROGRESS, REGISTRY, ST
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
+from ..module_utils.task.trust_arguments import TRUST
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.lock import plan_lock
 
 
 def argument_spec() -> Arguments:
     return (
-        (REGISTRY + FILE + PLATFORM)
+        (REGISTRY + FILE + PLATFORM + TRUST)
         .extended(
             name={"type": "list", "elements": "str", "required": True},
             update={"type": "bool", "default": False},
@@ -264,6 +272,7 @@ def plan(task: Task) -> Plan:
         now=current_time(),
         mode=initial_mode(params["path"], params["mode"]),
         workers=task.workers,
+        trust=task.policy,
     )
 
 

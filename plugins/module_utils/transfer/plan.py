@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import typing as t
 
-from ..errors import LongshoreError
+from ..errors import LongshoreError, NotTrusted
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from .interfaces import CheckedSink, Sink
@@ -92,6 +92,8 @@ class ImagePlan:
         facts.update(self.results, changed=bool(self.actions) and error is None)
         if error is not None:
             facts.update(self.results_of_failure, failed=True, msg=error.message, error=error.cause)
+            if isinstance(error, NotTrusted):
+                facts["verification"] = dict(error.verification)
         return facts
 
 

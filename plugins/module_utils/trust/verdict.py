@@ -82,7 +82,9 @@ class Verdict:
         """Return the error of an image that is not accepted, None otherwise. WHAT names the image."""
         if self.accepted:
             return None
-        return Unsigned(f"{what} is not signed: {self.reason}") if self.is_unsigned else Untrusted(f"{what} is not trusted: {self.reason}")
+        if self.is_unsigned:
+            return Unsigned(f"{what} is not signed: {self.reason}", verification=self.facts())
+        return Untrusted(f"{what} is not trusted: {self.reason}", verification=self.facts())
 
     def facts(self) -> dict[str, t.Any]:
         """Return the verdict as the key `verification` of an image's row."""

@@ -20,20 +20,25 @@ from ..oci.reference import Reference
 from ..transfer.plan import TransferPlan
 from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, Load, LoadRequest
+from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
     from ..store.store import Store
+    from ..trust.policy import Policy
 
 
-def plan_deliver(store: Store, engine: Engine, names: t.Sequence[Reference | Digest], *, platform: Platform | None, host: Platform) -> TransferPlan:
+def plan_deliver(
+    store: Store, engine: Engine, names: t.Sequence[Reference | Digest], *, platform: Platform | None, host: Platform, trust: Policy | None = None
+) -> TransferPlan:
     """Plan to load images of STORE into ENGINE; without PLATFORM for the platform of the engine.
 
-    The engine lists its images once, and its layers only if it is missing one of the images. Raises EngineError if it can't be reached.
+    The engine lists its images once, and its layers only if it is missing one of the images. Images that TRUST refuses are errors in their rows. Raises
+    EngineError if the engine can't be reached.
     """
     store.reload()
     loader = EngineLoader(engine, platform, host)
-    loads = loader.plan([_request(store, name) for name in dict.fromkeys(names)])
+    loads = loader.plan([_request(store, name, trust) for name in dict.fromkeys(names)])
     rows = [loader.row(load, engine_keys=True) for load in loads]
     steps = [
         LoadIntoEngine(engine, load, row, verifies=False, failure="could not be delivered") for load, row in zip(loads, rows) if load.error is None
@@ -41,7 +46,7 @@ def plan_deliver(store: Store, engine: Engine, names: t.Sequence[Reference | Dig
     return TransferPlan(rows, steps=steps)
 
 
-def _request(store: Store, requested: Reference | Digest) -> LoadRequest | Load:
+def _request(store: Store, requested: Reference | Digest, trust: Policy | None) -> LoadRequest | Load:
     """Return what to load. It has an error for an image that is missing or damaged, and for one without a name."""
     try:
         entry = store.get_complete_entry(requested)
@@ -51,7 +56,14 @@ def _request(store: Store, requested: Reference | Digest) -> LoadRequest | Load:
     except LongshoreError as error:
         return Load(str(requested), error=error)
     image = _StoredImage(store, entry)
-    return LoadRequest(str(name), name, entry.label, f"deliver {name}", image, functools.partial(_find_document, store))
+    verify = functools.partial(_verify, store, trust, name) if trust is not None else None
+    return LoadRequest(str(name), name, entry.label, f"deliver {name}", image, functools.partial(_find_document, store), verify=verify)
+
+
+def _verify(store: Store, trust: Policy, name: Reference, graph: Graph) -> Verification:
+    from ..store.referrers import referrers_in_store
+
+    return check_trust(trust, name, graph, [referrers_in_store(store, name.context)])
 
 
 class _StoredImage:

@@ -23,6 +23,7 @@ from ..transfer.interfaces import Source
 from ..transfer.plan import ImageFacts, ImagePlan, RefChange, RefState, Results
 from .facts import describe_transfer, image_facts, short_digest
 from .platforms import select_from_index
+from .trust import Verification
 
 # Returns a document by its descriptor, which has no media type and size if only the digest is known, and the names of its image in the engine.
 FindDocument = t.Callable[[Descriptor, t.Collection[Reference]], t.Optional[bytes]]
@@ -49,8 +50,8 @@ class LoadRequest:
     """An image to load, and its name in the engine.
 
     `label` is its name in messages, `action` the beginning of the sentence about it. `find_document` returns documents of other images of the source,
-    which show the layers that the engine has already. If `probes`, an image that the engine has
-    by digest is not read, because every document costs a request.
+    which show the layers that the engine has already. If `probes`, an image that the engine has by digest is not read, because every document costs a
+    request. `verify` verifies the part of the image that is loaded, and raises an error to refuse it; without it everything is accepted.
     """
 
     requested: str
@@ -62,6 +63,7 @@ class LoadRequest:
     results: Results = dataclasses.field(default_factory=dict)
     probes: bool = False
     keep: bool = False
+    verify: t.Callable[[Graph], Verification] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +73,7 @@ class OutgoingImage:
     name: Reference
     graph: Graph
     image: ImageNode
+    verification: Verification = None
 
     @property
     def digest(self) -> Digest:
@@ -159,7 +162,9 @@ class EngineLoader:
     def _inspect(self, request: LoadRequest, listed: t.Sequence[ListedImage]) -> Load:
         try:
             named = next((image for image in listed if request.name in image.names), None)
-            is_comparable = request.probes and self.platform is None and named is not None and named.usable and named.digests
+            is_comparable = (
+                request.probes and request.verify is None and self.platform is None and named is not None and named.usable and named.digests
+            )
             if is_comparable and named is not None and request.image.digest() in named.digests:
                 return Load(request.requested, request, None, named)
             outgoing = self._read_outgoing(request)
@@ -206,11 +211,12 @@ class EngineLoader:
         image = graph.images[0]
         if not image.manifest.is_image:
             raise UnsupportedFormat(f"{request.label} holds no image but something of type {sanitise(image.manifest.config.media_type, 100)}")
+        verification = request.verify(graph) if request.verify is not None else None
         if graph.root.is_index and image.platform not in self.native.fallbacks():
             # For an index, an engine would look for its own platform.
             data = graph.documents[image.descriptor]
             graph = Graph(image.descriptor, {image.descriptor: data}, (image,), ())
-        return OutgoingImage(request.name, graph, image)
+        return OutgoingImage(request.name, graph, image, verification)
 
     def _list_layers(self, digest: Digest, requests: t.Sequence[LoadRequest], listed: t.Sequence[ListedImage]) -> list[Digest]:
         """Return the layers that an engine must have if it has the index or manifest DIGEST; none if no source has that document."""
@@ -240,7 +246,8 @@ class EngineLoader:
     def row(self, load: Load, engine_keys: bool = False) -> ImagePlan:
         """Return the row of the results, with what changes. Its digest is null if the engine keeps none, unless ENGINE_KEYS adds `engine_digest` for that."""
         request, engine = load.request, self.engine
-        own: dict[str, t.Any] = {"engine": engine.title}
+        verification = load.outgoing.verification if load.outgoing is not None else None
+        own: dict[str, t.Any] = {"engine": engine.title, "verification": verification}
         results = dict(request.results if request is not None else load.results)
         if load.outgoing is None and load.current is not None:
             # It was compared by digest only.

@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
-from ..errors import LongshoreError
 from ..oci.digest import Digest
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
@@ -22,40 +20,25 @@ from ..trust.verdict import Verdict
 from ..trust.verification import Candidate, Subject
 
 
-@dataclasses.dataclass(frozen=True)
-class VerifiedImage:
-    """An image and the verdict about it. `error` is the reason to refuse it, None if it is accepted."""
-
-    verdict: Verdict
-    error: LongshoreError | None
-
-    @property
-    def results(self) -> dict[str, t.Any]:
-        """Return the key of the image's row."""
-        return {"verification": self.verdict.facts()}
-
-
-def verify_image(policy: Policy, reference: Reference | None, graph: Graph, places: t.Iterable[ReferrerPlace]) -> VerifiedImage:
+def verify_image(policy: Policy, reference: Reference | None, graph: Graph, places: t.Iterable[ReferrerPlace]) -> Verdict:
     """Verify the image GRAPH, the part of it that is used, by its name REFERENCE. Signatures are looked for in each of PLACES, until one is accepted.
 
     A signature of the index covers everything that the index lists. Without one, each of the image's manifests needs its own: what covers one platform
     only must not let in the others. Raises InvalidTrust, MissingLibrary, and the errors of places that fail.
     """
-    refused: VerifiedImage | None = None
+    refusal: Verdict | None = None
     for place in places:
         verdict = _verify_in_place(policy, reference, graph, place)
-        what = str(reference or graph.root.digest)
         if verdict.accepted:
-            return VerifiedImage(verdict, None)
+            return verdict
         # A place with a signature that doesn't fit says more than one without any.
-        if refused is None or refused.verdict.is_unsigned:
-            refused = VerifiedImage(verdict, verdict.error(what))
-    if refused is None:
-        raise AssertionError("an image is verified with at least one place")
-    return refused
+        if refusal is None or refusal.is_unsigned:
+            refusal = verdict
+    # Without any place, as for an image in an engine, it may still need no signature.
+    return refusal if refusal is not None else _verify_in_place(policy, reference, graph, None)
 
 
-def _verify_in_place(policy: Policy, reference: Reference | None, graph: Graph, place: ReferrerPlace) -> Verdict:
+def _verify_in_place(policy: Policy, reference: Reference | None, graph: Graph, place: ReferrerPlace | None) -> Verdict:
     whole = _verify_manifest(policy, reference, graph, graph.root, place)
     children = [image.descriptor for image in graph.images if image.descriptor.digest != graph.root.digest]
     if whole.accepted or not children:
@@ -68,13 +51,15 @@ def _verify_in_place(policy: Policy, reference: Reference | None, graph: Graph, 
     return verdict
 
 
-def _verify_manifest(policy: Policy, reference: Reference | None, graph: Graph, manifest: Descriptor, place: ReferrerPlace) -> Verdict:
-    data = {document.digest: content for document, content in graph.documents.items()}[manifest.digest]
+def _verify_manifest(policy: Policy, reference: Reference | None, graph: Graph, manifest: Descriptor, place: ReferrerPlace | None) -> Verdict:
+    data = next(content for document, content in graph.documents.items() if document.digest == manifest.digest)
     context = reference.context if reference is not None else None
-    return policy.verify(
-        Subject(reference, manifest.digest, data),
-        lambda: (as_trust_candidate(found, manifest.digest, context) for found in list_candidates(place, manifest.digest)),
-    )
+
+    def find_candidates() -> t.Iterator[Candidate]:
+        for found in list_candidates(place, manifest.digest) if place is not None else ():
+            yield as_trust_candidate(found, manifest.digest, context)
+
+    return policy.verify(Subject(reference, manifest.digest, data), find_candidates)
 
 
 def as_trust_candidate(found: PlaceCandidate, subject: Digest, repository: str | None) -> Candidate:
@@ -86,3 +71,13 @@ def as_trust_candidate(found: PlaceCandidate, subject: Digest, repository: str |
     if found.tag is None and found.subject != subject:
         return Candidate(where, problem=f"its subject is {found.subject or 'missing'}, and not {subject}")
     return Candidate(where, layer.media_type, found.data, repository, layer.annotations.get(SIGNATURE_ANNOTATION))
+
+
+def cover_selection(root: Descriptor, data: bytes, selected: Graph) -> Graph:
+    """Return the graph to verify for SELECTED, a part of the image at ROOT whose bytes are DATA: what its index covers may be used without the index."""
+    if selected.root.digest == root.digest:
+        return selected
+    documents = {
+        document: content for document, content in selected.documents.items() if document.digest != selected.root.digest or not document.is_index
+    }
+    return Graph(root, {**documents, root: data}, selected.images, ())

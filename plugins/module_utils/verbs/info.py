@@ -25,9 +25,12 @@ from ..oci.reference import Reference
 from ..store.store import Store
 from .facts import complete_graph, preferred_image, stored_facts
 from .filters import Filters, ImageFilter
+from .trust import Verification, describe_trust
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
+    from ..oci.referrers import ReferrerPlace
+    from ..trust.policy import Policy
 
 Facts = dict[str, t.Any]
 
@@ -72,13 +75,24 @@ class InspectedImage:
 
 
 class Inspector:
-    """Return facts of the images of a place. PLACE is its name in messages, SELECTION the platforms to describe, the preferred one first."""
+    """Return facts of the images of a place. PLACE is its name in messages, SELECTION the platforms to describe, the preferred one first.
 
-    def __init__(self, inspected: t.Sequence[InspectedImage], place: str, host: Platform, selection: Selection | None = None) -> None:
+    VERIFY returns the verdict about an image.
+    """
+
+    def __init__(
+        self,
+        inspected: t.Sequence[InspectedImage],
+        place: str,
+        host: Platform,
+        selection: Selection | None = None,
+        verify: t.Callable[[InspectedImage], Verification] = lambda _inspected: None,
+    ) -> None:
         self._images = inspected
         self._place = place
         self._filter = ImageFilter(inspected, place, self.created, self._labels, lambda one: one.image_ids)
         self._host = host
+        self._verify = verify
         self._selection = selection
         self._platforms = selection.platforms if selection is not None else ()
 
@@ -189,15 +203,32 @@ class Inspector:
             layers=_layer_facts(image, config),
             manifests=_child_facts(inspected.graph),
             content=_content_facts(inspected.graph),
+            verification=self._verify(inspected),
         )
         return facts
 
 
-def make_inspector(place: Store | Archive, host: Platform, selection: Selection | None) -> Inspector:
-    """Return an inspector of the images in a store or an archive."""
+def make_inspector(place: Store | Archive, host: Platform, selection: Selection | None, trust: Policy | None = None) -> Inspector:
+    """Return an inspector of the images in a store or an archive. TRUST gives its verdict about each."""
+
+    def verify(inspected: InspectedImage) -> Verification:
+        return describe_trust(trust, inspected.name, inspected.graph, _referrer_places(place, inspected.name))
+
     if isinstance(place, Store):
-        return Inspector(images_in_store(place), f"the store {place.path}", host, selection)
-    return Inspector(images_in_archive(place), place.path, host, selection)
+        return Inspector(images_in_store(place), f"the store {place.path}", host, selection, verify)
+    return Inspector(images_in_archive(place), place.path, host, selection, verify)
+
+
+def _referrer_places(place: Store | Archive, name: Reference | None) -> t.Iterator[ReferrerPlace]:
+    context = name.context if name is not None else None
+    if isinstance(place, Store):
+        from ..store.referrers import referrers_in_store
+
+        yield referrers_in_store(place, context)
+    else:
+        from ..archive.referrers import referrers_in_archive
+
+        yield referrers_in_archive(place, context)
 
 
 def images_in_store(store: Store) -> list[InspectedImage]:

@@ -20,9 +20,11 @@ from ..transfer.plan import ImagePlan
 from ..transfer.workers import Workers
 from .filters import Filters
 from .info import Facts, InspectedImage, Inspector
+from .trust import Verification, describe_trust
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
+    from ..trust.policy import Policy
 
 OpenRepository = t.Callable[[Reference], "Repository"]
 
@@ -34,10 +36,11 @@ def read_remote_info(
     selection: Selection | None,
     host: Platform,
     workers: Workers,
+    trust: Policy | None = None,
 ) -> tuple[list[Facts], list[LongshoreError]]:
     """Return a row for each of REFERENCES, and the errors of failed requests. If an image doesn't exist, or doesn't pass FILTERS, its `present` is false.
 
-    Raises InvalidOption for filters that registries don't support.
+    TRUST gives its verdict about each. Raises InvalidOption for filters that registries don't support.
     """
     if filters.dangling is not None or filters.before is not None or filters.since is not None:
         raise InvalidOption("filters: dangling, before and since compare images of the store; at a registry only reference and label work")
@@ -47,7 +50,8 @@ def read_remote_info(
         try:
             repository = open_repository(reference)
             image = _read_at_registry(repository, reference, _choose_available(selection, host))
-            inspector = Inspector([image] if image is not None else [], _place(reference), host, selection)
+            verify = functools.partial(_verify, trust, repository)
+            inspector = Inspector([image] if image is not None else [], _place(reference), host, selection, verify)
             (facts,) = inspector.find_rows([reference], filters)
         except LongshoreError as error:
             errors[reference] = error
@@ -92,6 +96,14 @@ def _read_at_registry(repository: Repository, reference: Reference, choice: Choi
             return None
 
     return InspectedImage(reference.name, root, functools.partial(read_graph, root, str(reference), read, choice), read)
+
+
+def _verify(trust: Policy | None, repository: Repository, inspected: InspectedImage) -> Verification:
+    if trust is None:
+        return None
+    from ..registry.referrers import RepositoryReferrers
+
+    return describe_trust(trust, inspected.name, inspected.graph, [RepositoryReferrers(repository)])
 
 
 def _place(reference: Reference) -> str:

@@ -23,9 +23,11 @@ from ..oci.reference import Reference
 from ..transfer.plan import ImageFacts, ImagePlan, Outcome, Plan, RefState, Step
 from ..transfer.workers import Workers
 from .facts import preferred, short_digest
+from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
+    from ..trust.policy import Policy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,7 @@ class _LockedName:
     endpoint: str | None = None
     warning: str | None = None
     error: LongshoreError | None = None
+    verification: Verification = None
 
     @property
     def drift(self) -> dict[str, str | None] | None:
@@ -60,13 +63,14 @@ def plan_lock(
     now: str,
     mode: int,
     workers: Workers,
+    trust: Policy | None = None,
 ) -> LockPlan:
     """Plan a lock file at PATH of these names and no others. If one of them can't be resolved the file stays unchanged.
 
-    `now` is recorded with names that get another digest; a new file gets MODE. Raises UnsupportedFormat for a file that is no lock file, InvalidOption
-    for one name with two digests and for a file that would be too long.
+    Names of images that TRUST refuses are errors too. `now` is recorded with names that get another digest; a new file gets MODE.
+    Raises UnsupportedFormat for a file that is no lock file, InvalidOption for one name with two digests and for a file that would be too long.
     """
-    locker = _Locker(path=path, repository=repository, selection=selection, host=host, update=update, now=now, mode=mode)
+    locker = _Locker(path=path, repository=repository, selection=selection, host=host, update=update, now=now, mode=mode, trust=trust)
     return locker.plan(references, workers)
 
 
@@ -81,6 +85,7 @@ class _Locker:
     update: bool
     now: str
     mode: int
+    trust: Policy | None = None
 
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> LockPlan:
         unique = list(dict.fromkeys(references))
@@ -117,7 +122,8 @@ class _Locker:
         same_platforms = before is not None and before.platform == LockFile.of((), self.selection).platform
         try:
             finding = self._resolve(reference, was, same_platforms)
-            return dataclasses.replace(finding, warning=self._warning(reference, finding.locked))
+            verification = self._verify(reference, finding.locked) if finding.locked is not None else None
+            return dataclasses.replace(finding, warning=self._warning(reference, finding.locked), verification=verification)
         except LongshoreError as error:
             return _LockedName(reference, was, None, error=error)
 
@@ -150,6 +156,19 @@ class _Locker:
         resolved_at = was.resolved_at if was is not None and was.digest == root.digest else self.now
         return LockedImage.of_graph(reference.name, graph, resolved_at)
 
+    def _verify(self, reference: Reference, locked: LockedImage) -> Verification:
+        """Verify the image that is locked, at its registry, also if its digest doesn't change. Raises what `check_trust` raises."""
+        if self.trust is None:
+            return None
+        from ..registry.referrers import RepositoryReferrers
+
+        repository = self.repository(reference)
+        pinned = dataclasses.replace(reference, digest=locked.digest)
+        graph = read_graph(repository.fetch_manifest(pinned), str(pinned), repository.read_document, choose_platforms(self.selection))
+        if graph is None:
+            raise UnsupportedFormat(f"{pinned} is empty")
+        return check_trust(self.trust, reference, graph, [RepositoryReferrers(repository)])
+
     def _warning(self, reference: Reference, locked: LockedImage | None) -> str | None:
         """Return a warning if the image is for another platform than the requested one, which an image that was locked earlier may be."""
         if locked is None or locked.is_index or not locked.platforms:
@@ -171,6 +190,7 @@ class _Locker:
                 "previous_digest": str(was.digest) if was is not None else None,
                 "current_digest": str(finding.current) if finding.current is not None else None,
                 "endpoint": finding.endpoint,
+                "verification": finding.verification,
             },
             warnings=(finding.warning,) if finding.warning else (),
         )

@@ -20,13 +20,15 @@ from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
 from .facts import describe_transfer, image_facts, ref_state, short_digest
+from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
-    from ..oci.referrers import FoundReferrers
+    from ..oci.referrers import FoundReferrers, ReferrerPlace
     from ..registry.repository import Repository
     from ..store.index import Entry
     from ..store.store import Store
+    from ..trust.policy import Policy
     from .referrers.plan import ReferrerPlan
 
 
@@ -41,13 +43,23 @@ def plan_pull(
     workers: Workers,
     lock: LockFile | None = None,
     referrers: bool = False,
+    trust: Policy | None = None,
 ) -> TransferPlan:
     """Plan to pull REFERENCES from their registries into STORE; with LOCK each name is pulled by its locked digest.
 
     `repository` opens a registry's repository, and is called only if a request is needed. With REFERRERS signatures and other referrers are kept with their
-    image. An image that can't be pulled has its error in its row; the others are pulled. Raises InvalidOption for one name with two digests.
+    image, and with TRUST too, which refuses images before anything of them is planned. An image that can't be pulled has its error in its row; the others
+    are pulled. Raises InvalidOption for one name with two digests.
     """
-    return _Puller(store, repository, policy, selection, host, lock, referrers).plan(references, workers)
+    return _Puller(store, repository, policy, selection, host, lock, referrers, trust).plan(references, workers)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Verified:
+    """The verdict about an image, and whether its registry was asked for signatures, because those that the store keeps were not enough."""
+
+    verification: Verification
+    at_registry: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +73,7 @@ class _Puller:
     host: Platform
     lock: LockFile | None = None
     referrers: bool = False
+    trust: Policy | None = None
 
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> TransferPlan:
         unique = list(dict.fromkeys(references))
@@ -79,8 +92,9 @@ class _Puller:
         before = self.store.index.get_named(reference.name)
         stored = self._find_stored(reference, before)
         if stored is not None:
-            asked = self.repository(reference) if self.referrers and self.policy == "always" else None
-            return self._plan_image(reference, before, stored, None, referrers_at=asked)
+            verified = self._verify(reference, stored, self.repository if self.policy == "always" else None)
+            asked = self.repository(reference) if self.policy == "always" and (self.referrers or verified.at_registry) else None
+            return self._plan_image(reference, before, stored, None, verified, referrers_at=asked)
         repository = self.repository(reference)
         try:
             root = self._resolve(reference, before, repository)
@@ -89,9 +103,36 @@ class _Puller:
             stored = self._read_stored(before.descriptor, before) if before is not None and may_keep else None
             if stored is None:
                 raise
-            return self._plan_image(reference, before, stored, None, f"{reference.name} was not compared with its registry: {error.message}")
+            verified = self._verify(reference, stored, None)
+            warning = f"{reference.name} was not compared with its registry: {error.message}"
+            return self._plan_image(reference, before, stored, None, verified, warning)
         graph = self._read_graph(reference, root, before, repository)
-        return self._plan_image(reference, before, graph, repository, referrers_at=repository)
+        verified = self._verify(reference, graph, self.repository)
+        # Signatures that the store keeps are as good as those at the registry, so an unchanged image needs no request for them.
+        is_kept = before is not None and before.digest == root.digest and not verified.at_registry
+        asked = repository if self.referrers or not is_kept else None
+        return self._plan_image(reference, before, graph, repository, verified, referrers_at=asked)
+
+    def _verify(self, reference: Reference, graph: Graph, repository: t.Callable[[Reference], Repository] | None) -> _Verified:
+        """Verify an image by the signatures that the store keeps, else by those at its registry, if REPOSITORY may open that.
+
+        Raises what `check_trust` raises.
+        """
+        asked = False
+
+        def list_places() -> t.Iterator[ReferrerPlace]:
+            nonlocal asked
+            from ..store.referrers import referrers_in_store
+
+            yield referrers_in_store(self.store, reference.context)
+            if repository is not None:
+                from ..registry.referrers import RepositoryReferrers
+
+                asked = True
+                yield RepositoryReferrers(repository(reference))
+
+        verification = check_trust(self.trust, reference, graph, list_places())
+        return _Verified(verification, asked)
 
     # The image in the store.
 
@@ -173,7 +214,7 @@ class _Puller:
 
     def _plan_referrers(self, reference: Reference, graph: Graph, repository: Repository | None) -> ReferrerPlan | None:
         """Return the plan of the image's referrers: those at REPOSITORY, or without it those that the store has already."""
-        if not self.referrers:
+        if not self.referrers and self.trust is None:
             return None
         from .referrers.to_store import plan_for_store
 
@@ -196,6 +237,7 @@ class _Puller:
         before: Entry | None,
         graph: Graph,
         repository: Repository | None,
+        verified: _Verified,
         warning: str | None = None,
         *,
         referrers_at: Repository | None = None,
@@ -238,6 +280,7 @@ class _Puller:
                 "previous_digest": str(was.digest) if was is not None else None,
                 "endpoint": source.answered_by if source is not None else None,
                 "referrers": list(referrers.rows) if referrers is not None else [],
+                "verification": verified.verification,
             },
             warnings=(*(text for text in warnings if text is not None), *(referrers.warnings if referrers is not None else ())),
         )

@@ -18,7 +18,7 @@ from .job import CopyJob
 from .sources import ImageSources, Places
 
 if t.TYPE_CHECKING:
-    pass
+    from ...trust.policy import Policy
 
 Pair = tuple[Location, Location]
 
@@ -40,14 +40,14 @@ def plan_copy(
     referrers: bool,
     host: Platform,
     workers: Workers,
+    trust: Policy | None = None,
 ) -> TransferPlan:
     """Plan to copy images, each from one place to another, without a store. Rows are in the order of PAIRS.
 
-    An image that can't be copied has its error in its row; the
-    others are copied, except those of the same archive. Raises InvalidOption for two images that would get one name, and for referrers that would be copied to
-    or from another place than a registry.
+    An image that can't be copied, or that TRUST refuses, has its error in its row; the others are copied, except those of the same archive. Raises
+    InvalidOption for two images that would get one name, and for referrers that would be copied to or from another place than a registry.
     """
-    return _Copier(places, selection, referrers, host).plan(pairs, workers)
+    return _Copier(places, selection, referrers, host, trust).plan(pairs, workers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,13 +58,14 @@ class _Copier:
     selection: Selection | None
     referrers: bool
     host: Platform
+    trust: Policy | None = None
 
     def plan(self, pairs: t.Sequence[Pair], workers: Workers) -> TransferPlan:
         unique = list(dict.fromkeys(pairs))
         for source, target in unique:
             self._check_referrers(source, target)
         sources = ImageSources(self.places, self.host)
-        jobs = [CopyJob(source, target, self.selection, sources) for source, target in unique]
+        jobs = [CopyJob(source, target, self.selection, sources, self.trust) for source, target in unique]
         rows: dict[CopyJob, ImagePlan] = {}
         planners: list[CopyPlanner] = []
         for kind, make_planner in self._planners(sources).items():
@@ -83,7 +84,7 @@ class _Copier:
         def to_registries() -> CopyPlanner:
             from .to_registry import RegistryCopyPlanner
 
-            return RegistryCopyPlanner(self.places.destination, self.referrers, self.host)
+            return RegistryCopyPlanner(self.places.destination, self.referrers or self.trust is not None, self.host)
 
         def to_layouts() -> CopyPlanner:
             from .to_layout import LayoutCopyPlanner

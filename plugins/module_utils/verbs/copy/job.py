@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ...errors import LongshoreError
+from ...errors import ImageNotFound, LongshoreError
 from ...oci.graph import Graph
 from ...oci.location import Location
 from ...oci.platform import Selection
@@ -18,10 +18,12 @@ from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan
 from ...transfer.workers import Workers
 from ..platforms import select_complete, select_platforms
+from ..trust import Verification, check_trust
 from .sources import ImageSource, ImageSources
 
 if t.TYPE_CHECKING:
     from ...oci.referrers import FoundReferrers
+    from ...trust.policy import Policy
 
 _Inspected = t.TypeVar("_Inspected")
 
@@ -34,6 +36,7 @@ class CopyJob:
     target: Location
     selection: Selection | None
     sources: ImageSources = dataclasses.field(repr=False, compare=False)
+    trust: Policy | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @functools.cached_property
     def image_source(self) -> ImageSource:
@@ -53,7 +56,29 @@ class CopyJob:
 
     @property
     def facts(self) -> dict[str, t.Any]:
+        return {**self.labels, "verification": self.verification}
+
+    @property
+    def labels(self) -> dict[str, str]:
         return {"source": str(self.source), "destination": str(self.target)}
+
+    @functools.cached_property
+    def verification(self) -> Verification:
+        """Verify the image at its source, once, and return the verdict. Raises what `check_trust` raises."""
+        return self.verify(self.graph()) if self.trust is not None else None
+
+    def verify(self, selected: Graph) -> Verification:
+        """Verify SELECTED, a part of the image at its source. Raises what `check_trust` raises."""
+        if self.trust is None:
+            return None
+        from ..image_trust import cover_selection
+
+        source = self.image_source
+        data = source.read_document(source.root())
+        if data is None:
+            raise ImageNotFound(f"{self.source} can't be read")
+        place = source.referrer_place()
+        return check_trust(self.trust, source.name, cover_selection(source.root(), data, selected), [place] if place is not None else [])
 
     def graph(self) -> Graph:
         """Return the selected platforms of the image.
@@ -72,7 +97,7 @@ class CopyJob:
 
     def fail(self, error: LongshoreError) -> ImagePlan:
         """Return the row of this job with ERROR."""
-        return ImagePlan(str(self.target), error=error, results=self.facts)
+        return ImagePlan(str(self.target), error=error, results=self.labels)
 
 
 def inspect_jobs(inspect: t.Callable[[CopyJob], _Inspected], jobs: t.Sequence[CopyJob], workers: Workers) -> list[_Inspected | LongshoreError]:
@@ -80,6 +105,8 @@ def inspect_jobs(inspect: t.Callable[[CopyJob], _Inspected], jobs: t.Sequence[Co
 
     def attempt(job: CopyJob) -> _Inspected | LongshoreError:
         try:
+            # An image that is refused is not looked at any further.
+            _ = job.verification
             return inspect(job)
         except LongshoreError as error:
             return error

@@ -81,11 +81,12 @@ def _request(job: CopyJob) -> LoadRequest | Load:
         find_document=find,
         results=_results(job),
         probes=isinstance(image, RegistrySource),
+        verify=job.verify if job.trust is not None else None,
     )
 
 
 def _results(job: CopyJob) -> dict[str, t.Any]:
-    return {**job.facts, "endpoint": None, "previous_digest": None, "referrers": []}
+    return {**job.labels, "endpoint": None, "previous_digest": None, "referrers": []}
 
 
 def _single_platform(job: CopyJob) -> Platform | None:

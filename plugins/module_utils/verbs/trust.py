@@ -1,0 +1,49 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Check the trust of images while a verb is planned. The code that verifies is imported only if the task demands it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..errors import LongshoreError
+
+if t.TYPE_CHECKING:
+    from ..oci.graph import Graph
+    from ..oci.reference import Reference
+    from ..oci.referrers import ReferrerPlace
+    from ..trust.policy import Policy
+
+Verification = t.Optional[t.Mapping[str, t.Any]]
+
+
+def check_trust(policy: Policy | None, reference: Reference | None, graph: Graph, places: t.Iterable[ReferrerPlace]) -> Verification:
+    """Return the verdict about an image that POLICY accepts, for its row; None without a policy.
+
+    GRAPH is the part of the image that is used. PLACES are searched for signatures one after the other. Raises Unsigned or Untrusted for an image that is
+    refused, InvalidTrust, MissingLibrary, and the errors of places that fail.
+    """
+    if policy is None:
+        return None
+    from .image_trust import verify_image
+
+    verdict = verify_image(policy, reference, graph, places)
+    error = verdict.error(str(reference or graph.root.digest))
+    if error is not None:
+        raise error
+    return verdict.facts()
+
+
+def describe_trust(policy: Policy | None, reference: Reference | None, graph: Graph | None, places: t.Iterable[ReferrerPlace]) -> Verification:
+    """Return the verdict about an image as `check_trust` does, whether it is accepted or not. A place that fails is the reason of a refusal."""
+    if policy is None or graph is None:
+        return None
+    from ..trust.verdict import Verdict
+    from .image_trust import verify_image
+
+    try:
+        return verify_image(policy, reference, graph, places).facts()
+    except LongshoreError as error:
+        return Verdict(False, error.message).facts()
