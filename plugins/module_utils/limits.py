@@ -49,6 +49,7 @@ MAX_ARCHIVE_MEMBERS = 100_000
 MAX_MEMBER_NAMES = 16 * _MIB  # characters in the names of all members
 MAX_HELD = 64 * _MIB  # members of a compressed archive that may be documents and are kept in memory
 MAX_ARCHIVE_READS = 20_000
+MAX_SUMMARISED = 16 * _MIB  # blobs of signatures in the summary of an archive
 MAX_ARCHIVE_NAMES = 10_000  # names of images
 MAX_ARCHIVE_LAYERS = 100_000  # the layers of all images, for each name again
 

@@ -50,6 +50,14 @@ options:
     description: The platforms to load of a multi-platform image. The default is all platforms in the archive.
     type: list
     elements: str
+  referrers:
+    description:
+      - Whether signatures, attestations, SBOMs and other referrers are loaded with their image, if there are any.
+      - Referrers are manifests that name the image, or one of its loaded manifests, as their subject, and images whose tag is made of that digest, as cosign
+        writes them. Referrers of referrers belong to them too.
+      - With V(false) they stay in the archive.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.unused.registry_options
@@ -134,6 +142,12 @@ images:
     changed:
       description: Whether the task changes this image, or would change it in check mode.
       type: bool
+    referrers:
+      description:
+        - The signatures, attestations and other referrers that go with the image. Each has its C(digest), C(artifact_type), C(subject) (the digest that it
+          belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether it C(changed).
+      type: list
+      elements: dict
     previous_digest:
       description: The digest that the name pointed at before. Null when the name did not exist.
       type: str
@@ -208,6 +222,7 @@ def argument_spec() -> Arguments:
             name={"type": "list", "elements": "str"},
             rename={"type": "dict", "default": {}},
             existing={"type": "str", "choices": ["overwrite", "keep", "fail"], "default": "overwrite"},
+            referrers={"type": "bool", "default": True},
         )
         .accepting(REGISTRY)
     )
@@ -222,7 +237,16 @@ def plan(task: Task) -> Plan:
     archive = open_archive(host_path(task))
     if archive.elsewhere and not task.check_mode:
         raise UnsupportedFormat(f"{archive.path} is only the summary of an archive, without its layers")
-    return plan_load(task.store, archive, names=names, renames=renames, existing=params["existing"], selection=selection, host=task.host)
+    return plan_load(
+        task.store,
+        archive,
+        names=names,
+        renames=renames,
+        existing=params["existing"],
+        selection=selection,
+        host=task.host,
+        referrers=params["referrers"],
+    )
 
 
 def host_path(task: Task) -> str:

@@ -178,9 +178,8 @@ images:
       type: str
     referrers:
       description:
-        - The signatures, attestations and other referrers that go with the image, unless the option O(referrers) is V(false). Each has its C(digest),
-          C(artifact_type), C(subject) (the digest that it belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether
-          it C(changed).
+        - The signatures, attestations and other referrers that go with the image. Each has its C(digest), C(artifact_type), C(subject) (the digest that it
+          belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether it C(changed).
       type: list
       elements: dict
     endpoint:

@@ -34,6 +34,14 @@ options:
         the store.
     type: list
     elements: str
+  referrers:
+    description:
+      - Whether signatures, attestations, SBOMs and other referrers are pushed with their image, if there are any.
+      - Referrers are manifests that name the image, or one of its pushed manifests, as their subject, and images whose tag is made of that digest, as cosign
+        writes them. Referrers of referrers belong to them too.
+      - The module publishes them before the image. If the registry has no referrers API, it also writes the list of referrers as a tag.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
@@ -116,6 +124,12 @@ images:
     changed:
       description: Whether the task changes this image, or would change it in check mode.
       type: bool
+    referrers:
+      description:
+        - The signatures, attestations and other referrers that go with the image. Each has its C(digest), C(artifact_type), C(subject) (the digest that it
+          belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether it C(changed).
+      type: list
+      elements: dict
     source:
       description:
         - The image that is copied.
@@ -204,6 +218,7 @@ def argument_spec() -> Arguments:
     return (STORE + REGISTRY + PLATFORM + PROGRESS).extended(
         name={"type": "list", "elements": "str", "required": True},
         destination={"type": "str"},
+        referrers={"type": "bool", "default": True},
     )
 
 
@@ -212,7 +227,15 @@ def plan(task: Task) -> Plan:
     names = task.selectors("name")
     pairs = [(name, push_destination(name, task.params["destination"], len(names))) for name in names]
     task.open_registries([destination for _name, destination in pairs])
-    return plan_push(task.store, pairs, repository=task.destination, selection=task.selection, host=task.host, workers=task.workers)
+    return plan_push(
+        task.store,
+        pairs,
+        repository=task.destination,
+        selection=task.selection,
+        host=task.host,
+        workers=task.workers,
+        referrers=task.params["referrers"],
+    )
 
 
 def main() -> t.NoReturn:

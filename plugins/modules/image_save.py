@@ -65,6 +65,14 @@ options:
     description: The platforms to save of a multi-platform image. The default is all platforms in the store.
     type: list
     elements: str
+  referrers:
+    description:
+      - Whether signatures, attestations, SBOMs and other referrers are saved with their image, if there are any.
+      - Referrers are manifests that name the image, or one of its saved manifests, as their subject, and images whose tag is made of that digest, as cosign
+        writes them. Referrers of referrers belong to them too.
+      - They become entries of the archive's index. O(format=docker-archive) can't hold them.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.unused.registry_options
@@ -174,6 +182,12 @@ images:
     changed:
       description: Whether the task changes this image, or would change it in check mode.
       type: bool
+    referrers:
+      description:
+        - The signatures, attestations and other referrers that go with the image. Each has its C(digest), C(artifact_type), C(subject) (the digest that it
+          belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether it C(changed).
+      type: list
+      elements: dict
     listed_digest:
       description:
         - The digest by which the archive lists the image. Null for a docker archive.
@@ -234,6 +248,7 @@ def argument_spec() -> Arguments:
             base={"type": "list", "elements": "path", "default": []},
             base_digests={"type": "list", "elements": "str", "default": []},
             checksum={"type": "bool", "default": False},
+            referrers={"type": "bool", "default": True},
         )
         .accepting(REGISTRY)
     )
@@ -253,6 +268,7 @@ def plan(task: Task) -> Plan:
         host=task.host,
         mode=initial_mode(params["path"], params["mode"]),
         checksum=params["checksum"],
+        referrers=params["referrers"],
     )
 
 

@@ -77,3 +77,25 @@ def test_pulled_referrers_are_entries_of_the_store(signed: Signed, store: str) -
     rows = done["images"][0]["referrers"]
     assert len(rows) == 7
     assert {row["subject"] for row in rows} == {*(str(document.digest) for document in IMAGE.graph.documents), signed.sbom}
+
+
+def test_without_the_option_only_the_image_is_pulled(signed: Signed, store: str) -> None:
+    done = modules.run("image_pull", {**pull(signed, store), "referrers": False})
+    assert done["images"][0]["referrers"] == []
+    assert list_in_layout(store, IMAGE.root.digest) == set()
+
+
+def test_a_signed_image_stays_signed_from_registry_to_registry(
+    signed: Signed, anonymous: Registry, repository: str, store: str, tmp_path: Path
+) -> None:
+    modules.run("image_pull", pull(signed, store))
+    archive, other, name = str(tmp_path / "app.tar"), str(tmp_path / "other"), f"{anonymous.host}/{repository}:1"
+    saved = modules.check_do_again("image_save", {"name": [signed.name], "path": archive, "store": store}, place=tmp_path)
+    loaded = modules.check_do_again("image_load", {"path": archive, "store": other})
+    assert list_in_layout(other, IMAGE.root.digest) == {SIGNATURE_TYPE, BUNDLE_TYPE, "sbom"}
+    pushed = modules.check_do_again("image_push", {"name": [signed.name], "destination": name, "store": other}, place=other)
+    signed.verify(name)
+    for done in (saved, loaded, pushed):
+        (row,) = done["images"]
+        assert len(row["referrers"]) == 7
+        assert all(referrer["changed"] for referrer in row["referrers"])

@@ -16,7 +16,17 @@ from ..oci import media_types
 from ..oci.digest import Digest
 from ..oci.document import encode_canonical
 from ..oci.graph import Graph, ImageNode
-from ..oci.layout import CONTAINERD_NAME, INDEX_DIGEST, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME
+from ..oci.layout import (
+    CONTAINERD_NAME,
+    DOCKER_ATTESTATION,
+    DOCKER_REFERENCE_TYPE,
+    INDEX_DIGEST,
+    INDEX_FILE,
+    LAYOUT_FILE,
+    LAYOUT_VERSION,
+    REF_NAME,
+    REFERRER_NAME,
+)
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from .tar import BLOCK
@@ -36,7 +46,7 @@ class SavedImage:
     """An image to be saved.
 
     `listed` is the descriptor for the archive's index. `index` is the digest of an image index that the archive contains but doesn't list.
-    `runnable` is the image that docker's `manifest.json` describes.
+    `runnable` is the image that docker's `manifest.json` describes. A referrer of an image is listed after all images, so that engines ignore it.
     """
 
     graph: Graph
@@ -44,6 +54,7 @@ class SavedImage:
     names: tuple[Reference, ...]
     runnable: ImageNode | None
     index: Digest | None = None
+    is_referrer: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +80,7 @@ def build_archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.C
     files: list[ArchiveFile] = []
     if form != DOCKER:
         files.append(ArchiveFile(LAYOUT_FILE, encode_canonical({"imageLayoutVersion": LAYOUT_VERSION})))
-        files.append(ArchiveFile(INDEX_FILE, _index(images, notes)))
+        files.append(ArchiveFile(INDEX_FILE, _index(images, form, notes)))
     docker = _docker_manifest(images) if form in (UNIVERSAL, DOCKER) else None
     if docker is not None:
         files.append(ArchiveFile("manifest.json", docker))
@@ -78,8 +89,10 @@ def build_archive_files(images: t.Sequence[SavedImage], form: str, left_out: t.C
 
 
 def _in_order(images: t.Sequence[SavedImage]) -> list[SavedImage]:
-    unique = {(tuple(map(str, image.names)), str(image.graph.root.digest)): image for image in images}
-    return [unique[key] for key in sorted(unique)]
+    unique: dict[tuple[tuple[str, ...], str], SavedImage] = {}
+    for image in sorted(images, key=lambda image: image.is_referrer):
+        unique.setdefault((tuple(map(str, image.names)), str(image.graph.root.digest)), image)
+    return [unique[key] for key in sorted(unique, key=lambda key: (unique[key].is_referrer, key))]
 
 
 def _check_bounds(images: t.Sequence[SavedImage], documents: t.Sequence[ArchiveFile]) -> None:
@@ -104,8 +117,8 @@ def _docker_content(images: t.Sequence[SavedImage]) -> dict[Digest, Piece]:
     return {blob.digest: blob for image in images if image.runnable is not None for blob in image.runnable.manifest.blobs}
 
 
-def _index(images: t.Sequence[SavedImage], notes: Notes) -> bytes:
-    entries = [entry for image in images for entry in _index_entries(image)]
+def _index(images: t.Sequence[SavedImage], form: str, notes: Notes) -> bytes:
+    entries = [entry for image in images for entry in (_referrer_entries(image, form) if image.is_referrer else _index_entries(image))]
     members: dict[str, t.Any] = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}
     annotations = {key: ",".join(sorted(map(str, digests))) for key, digests in notes.items() if digests}
     if annotations:
@@ -117,8 +130,22 @@ def _index_entries(image: SavedImage) -> list[dict[str, t.Any]]:
     """Return one index entry per name. containerd and the other readers look for the name in different annotations, so both are set."""
     own = {INDEX_DIGEST: str(image.index)} if image.index is not None else {}
     named = [{CONTAINERD_NAME: str(name), REF_NAME: str(name)} for name in image.names] or [{}]
-    listed = dataclasses.replace(image.listed, annotations={}, platform=None)
-    return [dataclasses.replace(listed, annotations={**names, **own}).members() for names in named]
+    return [_entry(image, {**names, **own}) for names in named]
+
+
+def _referrer_entries(image: SavedImage, form: str) -> list[dict[str, t.Any]]:
+    """Return one index entry per name of a referrer.
+
+    Docker with the containerd store unpacks every entry, and fails for signatures unless they are marked as attestations. containerd unpacks entries with
+    a name, and fails too: in an archive for engines our own annotation has the name.
+    """
+    key = REFERRER_NAME if form == UNIVERSAL else REF_NAME
+    mark = {DOCKER_REFERENCE_TYPE: DOCKER_ATTESTATION}
+    return [_entry(image, {**mark, **names}) for names in [{key: str(name)} for name in image.names] or [{}]]
+
+
+def _entry(image: SavedImage, annotations: dict[str, str]) -> dict[str, t.Any]:
+    return dataclasses.replace(image.listed, annotations=annotations, platform=None).members()
 
 
 def _docker_manifest(images: t.Sequence[SavedImage]) -> bytes | None:

@@ -17,7 +17,7 @@ from ..oci.config import ImageConfig
 from ..oci.digest import Digest, hash_stream
 from ..oci.document import Document
 from ..oci.document_reader import Budget
-from ..oci.layout import BASE_DIGESTS, CONTAINERD_NAME, ELSEWHERE, INDEX_DIGEST, INDEX_FILE, LAYOUT_FILE, REF_NAME
+from ..oci.layout import BASE_DIGESTS, CONTAINERD_NAME, ELSEWHERE, INDEX_DIGEST, INDEX_FILE, LAYOUT_FILE, REF_NAME, REFERRER_NAME
 from ..oci.manifest import Descriptor, Manifest, describe_document
 from ..oci.reference import Reference
 from ..oci.text import sanitise
@@ -204,8 +204,8 @@ class Archive:
             raise CorruptArchive(f"{what}: {sanitise(str(error))}") from error
 
     def _find_layout_names(self, descriptor: Descriptor) -> list[Reference]:
-        """Return the name in the annotation of containerd, else `ref.name` if it is a full name and not just a tag."""
-        full = descriptor.annotations.get(CONTAINERD_NAME)
+        """Return the name in the annotation of containerd or in that for referrers, else `ref.name` if it is a full name and not just a tag."""
+        full = descriptor.annotations.get(CONTAINERD_NAME) or descriptor.annotations.get(REFERRER_NAME)
         short = descriptor.annotations.get(REF_NAME, "")
         if full is None and "/" not in short and ":" not in short:
             return []

@@ -71,6 +71,11 @@ class Graph:
         return self.blobs + tuple(self.documents)
 
     @property
+    def document_digests(self) -> list[Digest]:
+        """Return the digests of manifests and indexes: the possible subjects of referrers."""
+        return [descriptor.digest for descriptor in self.documents]
+
+    @property
     def size(self) -> int:
         """Return the size of the content in bytes, each digest counted once."""
         return sum({descriptor.digest: descriptor.size for descriptor in self.content}.values())

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import re
@@ -107,6 +108,10 @@ class ReferrerPlace(t.Protocol):
         """Return the verified bytes of a document or of another small blob, None if it is missing."""
 
 
+# The digest and the name of an entry of an image layout.
+EntryKey = tuple[Digest, t.Optional[Reference]]
+
+
 class LayoutReferrers:
     """The referrers among the entries of an image layout: a store or an archive.
 
@@ -119,6 +124,12 @@ class LayoutReferrers:
         self._read = read
         self._context = context
 
+    def in_repository(self, context: str | None) -> LayoutReferrers:
+        """Return the same referrers with the names of another repository first."""
+        other = copy.copy(self)
+        other._context = context
+        return other
+
     def find_by_subject(self, subject: Digest) -> t.Sequence[Descriptor]:
         return self._by_subject.get(subject, ())
 
@@ -129,6 +140,18 @@ class LayoutReferrers:
 
     def read_document(self, descriptor: Descriptor) -> bytes | None:
         return self._read(descriptor)
+
+    @functools.cached_property
+    def subjects(self) -> dict[EntryKey, set[Digest]]:
+        """Return for each entry that is a referrer the digests that it refers to. It is empty if the layout has no referrers."""
+        found: dict[EntryKey, set[Digest]] = {}
+        direct = {root.digest: subject for subject, roots in self._by_subject.items() for root in roots}
+        for root, name in self._entries:
+            by_tag = read_digest_tag(name.tag) if name is not None else None
+            subjects = {subject for subject in (direct.get(root.digest), by_tag) if subject is not None}
+            if subjects:
+                found[root.digest, name] = subjects
+        return found
 
     @functools.cached_property
     def _by_subject(self) -> dict[Digest, list[Descriptor]]:
@@ -168,7 +191,7 @@ class FoundReferrers:
 def find_referrers(place: ReferrerPlace, image: t.Collection[Digest]) -> FoundReferrers:
     """Return the referrers of an image, of each of its manifests, the referrers of these, and so on. IMAGE are the digests of its documents.
 
-    One that is listed but missing, or that can't be read by its type, is left out with a warning. Raises RegistryError for more than MAX_REFERRERS: a
+    One that is listed but missing, or that isn't a valid manifest or index, is left out with a warning. Raises RegistryError for more than MAX_REFERRERS: a
     registry could answer without end.
     """
     return _ReferrerWalk(place, image).run()
@@ -229,11 +252,37 @@ class _ReferrerWalk:
             return None
         self._keys.add((root.digest, tag))
         what = f"{self._place.label}@{root.digest}"
-        graph = read_graph(dataclasses.replace(root, platform=None, annotations={}), what, self._read)
+        try:
+            graph = read_graph(dataclasses.replace(root, platform=None, annotations={}), what, self._read)
+        except UnsupportedFormat as error:
+            self._found.warnings.append(f"{error.message}; it is a referrer, and is left out")
+            return None
         if graph is None or graph.absent:
             self._found.warnings.append(f"{what} is a referrer that is listed but incomplete, and is left out")
             return None
         return graph
+
+
+def find_owners(subjects: t.Mapping[EntryKey, set[Digest]], documents: t.Mapping[Digest, t.Collection[Digest]]) -> dict[EntryKey, set[Digest]]:
+    """Return the referrers among the entries of a layout, each with the images that it belongs to directly: those that hold one of its SUBJECTS.
+
+    DOCUMENTS are the digests of the documents of each entry, by the digest of its root. An entry without an owner is an image like any other. So are
+    entries that only refer to each other in a circle.
+    """
+    holders: dict[Digest, set[Digest]] = {}
+    for root, digests in documents.items():
+        for digest in (root, *digests):
+            holders.setdefault(digest, set()).add(root)
+    owners = {key: {root for subject in found for root in holders.get(subject, ())} - {key[0]} for key, found in subjects.items()}
+    referrers = {key for key, found in owners.items() if found}
+    reached = set(documents) - {digest for digest, _name in referrers}
+    owned: dict[EntryKey, set[Digest]] = {}
+    while True:
+        new = [key for key in referrers if key not in owned and not owners[key].isdisjoint(reached)]
+        if not new:
+            return owned
+        owned.update((key, owners[key]) for key in new)
+        reached.update(digest for digest, _name in new)
 
 
 # Signatures.

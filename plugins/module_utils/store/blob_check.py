@@ -9,10 +9,11 @@ from __future__ import annotations
 import stat
 import typing as t
 
-from ..errors import InputOutputError
+from ..errors import InputOutputError, StoreDamaged
 from ..oci.digest import Digest, hash_stream
 
 if t.TYPE_CHECKING:
+    from ..oci.graph import Graph
     from .store import Store
 
 
@@ -35,6 +36,14 @@ def check_blob(store: Store, digest: Digest, size: int | None) -> str | None:
     if problem not in (None, "missing") and not store.verified.is_wrong(digest, status):
         store.verified.mark_wrong(digest, status)
     return problem
+
+
+def require_blobs(store: Store, graph: Graph, label: str) -> None:
+    """Raise StoreDamaged, which names LABEL, if a blob of GRAPH is missing or altered. A mark of another user doesn't count, as blobs leave the store."""
+    for blob in graph.blobs:
+        if not store.has_blob(blob, trust_others=False):
+            problem = check_blob(store, blob.digest, blob.size) or "missing or altered"
+            raise StoreDamaged(f"{label} is damaged in {store.path}: {blob.digest} is {problem}; pull it again to repair it")
 
 
 def _find_problem(store: Store, digest: Digest, size: int | None) -> str | None:

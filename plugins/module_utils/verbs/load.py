@@ -12,6 +12,7 @@ import typing as t
 
 from ..archive.graphs import check_layers
 from ..archive.reader import Archive
+from ..archive.referrers import referrers_in_archive
 from ..errors import CorruptArchive, ImageNotFound, InvalidOption, NameTaken, PlatformMissing
 from ..oci.digest import Digest
 from ..oci.document_reader import Read, bound_reads
@@ -20,10 +21,13 @@ from ..oci.manifest import Descriptor
 from ..oci.matching import check_single_platform, find_matching
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..oci.referrers import FoundReferrers, LayoutReferrers, find_owners, find_referrers
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 from .facts import describe_transfer, image_facts, ref_state, short_digest
 from .platforms import is_damaged, merge_with_store, platforms_to_record
+from .referrers.plan import ReferrerPlan
+from .referrers.to_store import plan_for_store
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -72,13 +76,17 @@ def plan_load(
     existing: str,
     selection: Selection | None,
     host: Platform,
+    referrers: bool = True,
 ) -> TransferPlan:
     """Plan to load images of ARCHIVE into STORE: all of them or none. `names` and `selection` are None for all.
 
+    With REFERRERS signatures and other referrers are loaded with their images, without it they stay in the archive.
     Raises ImageNotFound for a name that the archive doesn't hold and for a missing base, CorruptArchive for missing content, PlatformMissing, NameTaken,
     and DigestMismatch for a blob that is known to be wrong.
     """
-    loader = _Loader(store=store, archive=archive, names=names, renames=renames, existing=existing, selection=selection, host=host)
+    loader = _Loader(
+        store=store, archive=archive, names=names, renames=renames, existing=existing, selection=selection, host=host, referrers=referrers
+    )
     return loader.plan()
 
 
@@ -93,6 +101,7 @@ class _Loader:
     existing: str
     selection: Selection | None
     host: Platform
+    referrers: bool
 
     def plan(self) -> TransferPlan:
         self.store.reload()
@@ -120,7 +129,7 @@ class _Loader:
         if not candidates:
             raise ImageNotFound(f"{self.archive.path} is an archive without any image")
         if self.names is None:
-            return list(dict.fromkeys(candidates))
+            return self._without_referrers(list(dict.fromkeys(candidates)), read)
 
         @functools.cache
         def ids_of(root: Descriptor) -> list[Digest]:
@@ -139,6 +148,29 @@ class _Loader:
             chosen.update(dict.fromkeys(found))
         return list(chosen)
 
+    def _without_referrers(self, candidates: list[_Candidate], read: Read) -> list[_Candidate]:
+        """Return CANDIDATES without the referrers of images of the archive, which are loaded with their images."""
+        subjects = self._referrer_place.subjects
+        if not subjects:
+            return candidates
+        graphs = {root: read_graph(root, f"{self.archive.path}: {root.digest}", read) for root in {one.root: None for one in candidates}}
+        documents = {root.digest: graph.document_digests if graph is not None else [] for root, graph in graphs.items()}
+        owned = find_owners(subjects, documents)
+        return [candidate for candidate in candidates if (candidate.digest, candidate.name) not in owned]
+
+    @functools.cached_property
+    def _referrer_place(self) -> LayoutReferrers:
+        return referrers_in_archive(self.archive)
+
+    def _find_referrers(self, image: _ImageToLoad) -> FoundReferrers:
+        """Return the referrers of an image in the archive. Raises CorruptArchive and ImageNotFound for missing content."""
+        if not self.referrers or not self._referrer_place.subjects:
+            return FoundReferrers()
+        found = find_referrers(self._referrer_place, image.graph.document_digests)
+        for referrer in found.referrers:
+            self._check_blobs(referrer.graph, f"{self.archive.path}: {referrer.name or referrer.digest}")
+        return found
+
     def _read_graph(self, candidate: _Candidate, read: Read) -> Graph:
         label = f"{self.archive.path}: {candidate.label}"
         choice = choose_platforms(self.selection) if self.selection is not None and not self.selection.everything else choose_all
@@ -149,6 +181,13 @@ class _Loader:
             raise PlatformMissing(f"{label} is in the archive without {', '.join(str(child.platform or child.digest) for child in graph.absent[:5])}")
         if not graph.images:
             raise self._missing_content(label, list(graph.absent))
+        self._check_blobs(graph, label)
+        if self.selection is not None and not graph.root.is_index:
+            check_single_platform(graph.images[0].platform, self.selection, label)
+        return graph
+
+    def _check_blobs(self, graph: Graph, label: str) -> None:
+        """Raise an error if a blob of GRAPH is neither in the archive nor in the store, or is known to be wrong."""
         missing = [blob for blob in graph.blobs if not self.archive.has_blob(blob.digest) and not self.store.has_blob(blob)]
         missing += [child for child in graph.absent if child.digest in self.archive.base_digests]
         if missing:
@@ -156,9 +195,6 @@ class _Loader:
         for blob in graph.blobs:
             if not self.store.has_blob(blob):
                 self.archive.check_blob(blob)
-        if self.selection is not None and not graph.root.is_index:
-            check_single_platform(graph.images[0].platform, self.selection, label)
-        return graph
 
     def _check_layers(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
         """Raise UnsupportedFormat for too many layers: each name of an image is planned with all of them."""
@@ -205,9 +241,13 @@ class _Loader:
         """Return a row for each name of an image, or one for an image without a name."""
         named = {name: self.store.index.get_named(name) for name in image.names}
         new_names = tuple(name for name, before in named.items() if not self._is_kept(name, before, image.graph))
-        moves = tuple(blob for blob in image.graph.blobs if not self.store.has_blob(blob)) if new_names or not named else ()
+        is_loaded = bool(new_names) or not named
+        of_image = tuple(blob for blob in image.graph.blobs if not self.store.has_blob(blob)) if is_loaded else ()
         unnamed = next(iter(self.store.index.find_by_digest(image.graph.root.digest)), None)
         before = [named[name] for name in new_names] if named else [unnamed]
+        referrers = self._plan_referrers(image, new_names) if is_loaded else ReferrerPlan()
+        added = tuple(blob for blob in referrers.missing_blobs(image.graph.blobs) if not self.store.has_blob(blob))
+        moves = (*of_image, *added)
         transfer = Transfer(
             self.archive,
             self.store,
@@ -215,16 +255,36 @@ class _Loader:
             new_names,
             platforms_to_record(image.graph, self.selection),
             moves=moves,
-            reused=image.graph.blobs_without(moves),
-            pending=any(image.is_damaged or ref_state(self.store, entry) != image.state for entry in before),
+            reused=(*image.graph.blobs_without(moves), *referrers.blobs_without((*image.graph.blobs, *moves))),
+            pending=referrers.is_changed or any(image.is_damaged or ref_state(self.store, entry) != image.state for entry in before),
             free=self.existing in (KEEP, FAIL),
+            referrers=referrers.missing,
         )
-        if not named:
-            return [self._plan_unnamed(image, unnamed, transfer)]
-        return [
-            self._plan_name(image, name, entry, transfer) if name in new_names or entry is None else self._plan_kept(name, entry)
-            for name, entry in named.items()
-        ]
+        rows = (
+            [self._plan_unnamed(image, unnamed, transfer)]
+            if not named
+            else [
+                self._plan_name(image, name, entry, transfer) if name in new_names or entry is None else self._plan_kept(name, entry)
+                for name, entry in named.items()
+            ]
+        )
+        return [self._with_referrers(row, referrers, row is next((row for row in rows if row.transfer is not None), None), added) for row in rows]
+
+    def _plan_referrers(self, image: _ImageToLoad, names: tuple[Reference, ...]) -> ReferrerPlan:
+        return plan_for_store(self.store, self._find_referrers(image), names, keep=self.existing in (KEEP, FAIL))
+
+    def _with_referrers(self, row: ImagePlan, referrers: ReferrerPlan, is_first: bool, added: t.Sequence[Descriptor]) -> ImagePlan:
+        """Return ROW with the referrers of its image. Only the first row of an image has their changes."""
+        results = {**row.results, "referrers": list(referrers.rows) if row.transfer is not None else []}
+        if not is_first:
+            return dataclasses.replace(row, results=results)
+        return dataclasses.replace(
+            row,
+            results=results,
+            changes=(*row.changes, *referrers.changes),
+            actions=(*row.actions, *referrers.actions("load", row.requested, added)),
+            warnings=(*row.warnings, *referrers.warnings),
+        )
 
     def _is_kept(self, name: Reference, before: Entry | None, graph: Graph) -> bool:
         """Return whether a name stays at another image. Raises NameTaken if the task forbids that."""
@@ -256,7 +316,7 @@ class _Loader:
             requested=str(digest),
             image=image_facts(None, image.after, self.selection, self.host),
             changes=(RefChange(str(digest), was, will_be),),
-            actions=(f"load the unnamed image {digest}: {self._describe_missing(image.graph)}",) if transfer.pending else (),
+            actions=(f"load the unnamed image {digest}: {self._describe_missing(image.graph)}",) if was != will_be or image.is_damaged else (),
             transfer=transfer,
             results={"previous_digest": None, "kept": False},
         )

@@ -224,7 +224,7 @@ class _Puller:
         from ..oci.referrers import find_referrers
         from ..store.referrers import referrers_in_store
 
-        image = [document.digest for document in graph.documents]
+        image = graph.document_digests
         if repository is None:
             return find_referrers(referrers_in_store(self.store, reference.context), image)
         from ..registry.referrers import RepositoryReferrers
@@ -254,7 +254,7 @@ class _Puller:
         moves = of_image
         if referrers is not None and referrers.is_changed:
             added = tuple(blob for blob in referrers.missing_blobs(graph.blobs) if not self.store.has_blob(blob))
-            actions.append(f"pull {referrers.count} of {name}: {describe_transfer(added)}")
+            actions += referrers.actions("pull", name, added)
             moves = (*of_image, *added)
         source = repository or referrers_at
         if source is not None:

@@ -11,18 +11,22 @@ import typing as t
 
 from ..errors import InvalidOption, LongshoreError
 from ..oci.digest import Digest
-from ..oci.graph import Graph
+from ..oci.graph import Graph, NamedGraph
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..oci.referrers import FoundReferrers
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
-from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
 from .blob_mounts import BlobMounts, BlobSplit, MountCandidates
 from .facts import describe_transfer, image_facts, short_digest
 from .platforms import reject_sparse, select_platforms
+from .referrers.plan import ReferrerPlan
+from .referrers.stored import find_complete_referrers
+from .referrers.to_registry import describe_changes, make_transfer, plan_for_registry, split_with_referrers
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
+    from ..store.index import Entry
     from ..store.store import Store
 
 
@@ -56,12 +60,14 @@ def plan_push(
     selection: Selection | None,
     host: Platform,
     workers: Workers,
+    referrers: bool = True,
 ) -> TransferPlan:
     """Plan to push images of STORE, each with its destination. A blob that several of them need in one repository is sent once.
 
-    `selection` is None to push all platforms that the store has. Raises InvalidOption for two images with one destination.
+    `selection` is None to push all platforms that the store has. With REFERRERS signatures and other referrers are pushed with their image.
+    Raises InvalidOption for two images with one destination.
     """
-    return _Pusher(store, repository, selection, host).plan(pairs, workers)
+    return _Pusher(store, repository, selection, host, referrers).plan(pairs, workers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +78,7 @@ class _Pusher:
     repository: t.Callable[[Reference], Repository]
     selection: Selection | None
     host: Platform
+    referrers: bool
 
     def plan(self, pairs: t.Sequence[tuple[Reference | Digest, Reference]], workers: Workers) -> TransferPlan:
         _reject_shared_destinations(pairs)
@@ -100,7 +107,8 @@ class _Pusher:
         is_present = found is not None and found.digest == graph.root.digest
         if not is_present:
             reject_sparse(graph, entry.label)
-        split = self._split_blobs(graph, repository, is_present, mounts, workers)
+        referrers = self._plan_referrers(entry, graph, repository)
+        split = self._split_blobs(graph, referrers, repository, is_present, mounts, workers)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
         was = will_be if is_present else RefState(found.digest) if found is not None else None
         replaced = f" in place of {short_digest(was.digest)}" if was is not None else ""
@@ -109,29 +117,33 @@ class _Pusher:
         return ImagePlan(
             requested=str(destination.name),
             image=image_facts(str(destination.name), graph, self.selection, self.host),
-            changes=(RefChange(str(destination.name), was, will_be),),
-            actions=(action,) if not is_present else (),
-            transfer=Transfer(
-                self.store,
-                mounts.sink(repository),
-                graph,
-                (destination.name,),
-                selection=None,
-                moves=split.moves,
-                reused=graph.blobs_without(split.moves),
-                pending=not is_present,
-                linked=split.linked,
+            changes=(RefChange(str(destination.name), was, will_be), *referrers.changes),
+            actions=(*((action,) if not is_present else ()), *describe_changes(referrers, "push", str(name), destination)),
+            transfer=make_transfer(
+                self.store, mounts, repository, NamedGraph(graph, (destination.name,), None), split, referrers, is_present=is_present
             ),
-            results={"source": str(name), "previous_digest": str(was.digest) if was is not None else None, "endpoint": repository.answered_by},
+            results={
+                "source": str(name),
+                "previous_digest": str(was.digest) if was is not None else None,
+                "endpoint": repository.answered_by,
+                "referrers": list(referrers.rows),
+            },
+            warnings=referrers.warnings,
         )
 
-    def _split_blobs(self, graph: Graph, repository: Repository, is_present: bool, mounts: BlobMounts, workers: Workers) -> BlobSplit:
+    def _plan_referrers(self, entry: Entry, graph: Graph, repository: Repository) -> ReferrerPlan:
+        found = find_complete_referrers(self.store, entry, graph) if self.referrers else FoundReferrers()
+        return plan_for_registry(repository, found) if found.referrers else ReferrerPlan(warnings=tuple(found.warnings))
+
+    def _split_blobs(
+        self, graph: Graph, referrers: ReferrerPlan, repository: Repository, is_present: bool, mounts: BlobMounts, workers: Workers
+    ) -> BlobSplit:
+        for blob in (*(() if is_present else graph.blobs), *referrers.missing_blobs(graph.blobs)):
+            self.store.blob_origins.add(blob.digest, repository.name)
         if is_present:
             mounts.add_present(repository, graph.blobs)
-            return BlobSplit()
-        for blob in graph.blobs:
-            self.store.blob_origins.add(blob.digest, repository.name)
-        return mounts.split_image(graph, repository, workers)
+        of_image = BlobSplit() if is_present else mounts.split_image(graph, repository, workers)
+        return split_with_referrers(mounts, of_image, graph, referrers, repository, workers)
 
 
 def _reject_shared_destinations(pairs: t.Iterable[tuple[Reference | Digest, Reference]]) -> None:

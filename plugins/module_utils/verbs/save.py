@@ -20,10 +20,12 @@ from ..oci.layout import BASE_DIGESTS
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..oci.referrers import FoundReferrers, Referrer
 from ..transfer.plan import ImagePlan, Outcome, RefChange, RefState, Step, TransferPlan
 from ..transfer.workers import Workers
 from .facts import image_facts, preferred_image, short_digest
 from .platforms import read_image, select_stored
+from .referrers.stored import find_complete_referrers
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -42,8 +44,11 @@ def plan_save(
     host: Platform,
     mode: int,
     checksum: bool,
+    referrers: bool = True,
 ) -> SavePlan:
     """Plan to save images of STORE as one archive at PATH. Layers among BASES are left out; a new file gets MODE.
+
+    With REFERRERS signatures and other referrers are saved with their images, except in the format docker-archive, which can't hold them.
 
     Raises ImageNotFound, StoreDamaged, PlatformMissing, and UnsupportedFormat for a target that can't be replaced.
     """
@@ -57,6 +62,7 @@ def plan_save(
         host=host,
         mode=mode,
         checksum=checksum,
+        referrers=referrers and form != DOCKER,
     )
     return saver.plan(names)
 
@@ -74,6 +80,7 @@ class _Saver:
     host: Platform
     mode: int
     checksum: bool
+    referrers: bool
 
     def plan(self, names: t.Sequence[Reference | Digest]) -> SavePlan:
         if self.form == FOLDER and self.compression is not None:
@@ -82,21 +89,24 @@ class _Saver:
             raise InvalidOption("format docker-archive can't record its base, so base and base_digests need another format, such as universal")
         self.store.reload()
         entries = [self.store.get_complete_entry(name) for name in dict.fromkeys(names)]
-        saved = [self._read_image(entry) for entry in entries]
-        left_out = self._layers_to_omit(saved)
+        images = [self._read_image(entry) for entry in entries]
+        found = [self._find_referrers(entry, image.graph) for entry, image in zip(entries, images)]
+        saved = [*images, *(referrer for entry, one in zip(entries, found) for referrer in saved_referrers(entry.name, one))]
+        left_out = self._layers_to_omit(images)
         output = self._output(build_archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out}))
         reason = output.difference()
         return SavePlan(
-            images=[self._row(entry, image, reason) for entry, image in zip(entries, saved)],
+            images=[self._row(entry, image, one.referrers, reason) for entry, image, one in zip(entries, images, found)],
             results={"path": self.path, "reason": reason},
             steps=[_WriteArchive(self.store, output, saved, left_out, reason is not None)],
             all_or_nothing=True,
+            extra_warnings=tuple(warning for one in found for warning in one.warnings),
             store=self.store,
             output=output,
             checksum=self.checksum,
         )
 
-    def _row(self, entry: Entry, image: SavedImage, reason: str | None) -> ImagePlan:
+    def _row(self, entry: Entry, image: SavedImage, referrers: t.Sequence[Referrer], reason: str | None) -> ImagePlan:
         label, digest = entry.label, image.graph.root.digest
         state = RefState(digest, tuple(image.graph.platforms))
         return ImagePlan(
@@ -104,7 +114,10 @@ class _Saver:
             image=image_facts(str(entry.name) if entry.name is not None else None, image.graph, self.selection, self.host),
             changes=(RefChange(f"{label} in {self.path}", state if reason is None else None, state),),
             actions=(f"save {label} ({short_digest(digest)}) to {self.path}: {reason}",) if reason is not None else (),
-            results={"listed_digest": str(image.listed.digest) if self.form != DOCKER else None},
+            results={
+                "listed_digest": str(image.listed.digest) if self.form != DOCKER else None,
+                "referrers": [referrer.facts(changed=reason is not None) for referrer in referrers],
+            },
         )
 
     def _output(self, files: t.Sequence[ArchiveFile]) -> FileOutput | FolderOutput:
@@ -117,6 +130,9 @@ class _Saver:
     def _read_image(self, entry: Entry) -> SavedImage:
         chosen = select_stored(read_image(entry.descriptor, entry.label, self.store.read_document), self.selection, entry.label)
         return saved_image(chosen, (entry.name,) if entry.name is not None else (), self.selection, self.host)
+
+    def _find_referrers(self, entry: Entry, graph: Graph) -> FoundReferrers:
+        return find_complete_referrers(self.store, entry, graph) if self.referrers else FoundReferrers()
 
     def _layers_to_omit(self, saved: t.Sequence[SavedImage]) -> frozenset[Digest]:
         """Return the layers that the recipient has from earlier archives. Configs and manifests are always saved: they are small, and readers need them."""
@@ -189,6 +205,15 @@ def saved_image(graph: Graph, names: tuple[Reference, ...], selection: Selection
     if _must_travel_unlisted(graph):
         listed, index = graph.images[0].descriptor, graph.root.digest
     return SavedImage(graph, listed, names, runnable, index)
+
+
+def saved_referrers(name: Reference | None, found: FoundReferrers) -> list[SavedImage]:
+    """Return the referrers of the image with NAME as an archive lists them. A tag that is made of a digest moves to the repository of the image."""
+    saved: list[SavedImage] = []
+    for referrer in found.referrers:
+        tag = referrer.name if referrer.name is None or name is None else name.tagged(str(referrer.tag))
+        saved.append(SavedImage(referrer.graph, referrer.graph.root, (tag,) if tag is not None else (), None, is_referrer=True))
+    return saved
 
 
 def _must_travel_unlisted(graph: Graph) -> bool:

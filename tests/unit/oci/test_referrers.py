@@ -152,6 +152,14 @@ def test_an_unknown_kind_of_manifest_is_left_out_with_a_warning() -> None:
     assert "application/vnd.oci.artifact.manifest.v1+json" in outcome.warnings[0]
 
 
+def test_a_malformed_referrer_is_left_out_with_a_warning() -> None:
+    place, data = Place(), b'{"schemaVersion": 2'
+    place.tag(Image(Descriptor(media_types.OCI_MANIFEST, Digest.of(data), len(data)), {Digest.of(data): data}), IMAGE.root.digest)
+    outcome = found(place)
+    assert outcome.referrers == []
+    assert "JSON" in outcome.warnings[0]
+
+
 def test_an_endless_number_of_referrers_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ansible_collections.longshore.images.plugins.module_utils.oci.referrers.MAX_REFERRERS", 5)
     place = Place()

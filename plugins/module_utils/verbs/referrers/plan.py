@@ -13,7 +13,7 @@ from ...oci.digest import Digest
 from ...oci.graph import NamedGraph
 from ...oci.manifest import Descriptor
 from ...transfer.plan import RefChange
-from ..facts import format_count
+from ..facts import describe_transfer, format_count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,14 @@ class ReferrerPlan:
     @property
     def is_changed(self) -> bool:
         return any(row["changed"] for row in self.rows)
+
+    def actions(self, verb: str, name: str, moves: t.Sequence[Descriptor]) -> list[str]:
+        """Return the sentence for the referrers of NAME that change, if any do. MOVES are the blobs that this needs."""
+        return [f"{verb} {self.count} of {name}: {describe_transfer(moves)}"] if self.is_changed else []
+
+    def changes_in(self, path: str) -> list[RefChange]:
+        """Return the changes with PATH in their names, for places of which a task may have several."""
+        return [dataclasses.replace(change, name=f"{change.name} in {path}") for change in self.changes]
 
     def missing_blobs(self, image: t.Iterable[Descriptor]) -> tuple[Descriptor, ...]:
         """Return the blobs of the missing referrers that are not among the blobs IMAGE, each once."""
