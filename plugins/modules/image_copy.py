@@ -64,9 +64,9 @@ options:
     elements: str
   referrers:
     description:
-      - Whether to copy signatures, attestations and other referrers together with the image. This works between registries only.
+      - Whether to copy signatures, attestations, SBOMs and other referrers together with the image. A docker-archive can't hold them.
       - Referrers are manifests that name the image or one of its manifests as their subject, and images whose tag contains that digest, as cosign writes them.
-      - If the destination registry has no referrers API, the module writes the list of referrers as a tag.
+      - If a destination registry has no referrers API, the module writes the list of referrers as a tag.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -207,9 +207,8 @@ images:
       type: str
     referrers:
       description:
-        - The signatures, attestations and other referrers that go with the image, unless the option O(referrers) is V(false). Each has its C(digest),
-          C(artifact_type), C(subject) (the digest that it belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether
-          it C(changed).
+        - The signatures, attestations and other referrers that go with the image. Each has its C(digest), C(artifact_type), C(subject) (the digest that it
+          belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether it C(changed).
       type: list
       elements: dict
     endpoint:

@@ -15,7 +15,7 @@ from tests.support import modules
 from tests.support.images import Image, make_image, make_index
 from tests.support.recorder import Recorder
 from tests.support.registry import Registry, needed, running_registry
-from tests.support.signing import attach, discovered, make_keys, sign, verify
+from tests.support.signing import attach, discovered, list_in_layout, make_keys, sign, verify
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 
@@ -141,7 +141,25 @@ def test_the_tags_of_cosign_are_tried_if_tags_cannot_be_listed(
     verify(keys, f"{other.host}/{repository}:1")
 
 
-def test_referrers_are_copied_only_between_registries(anonymous: Registry, repository: str, tmp_path: Path) -> None:
+def test_signatures_are_copied_through_a_layout_and_an_archive(
+    anonymous: Registry, other: Registry, repository: str, keys: Path, tmp_path: Path
+) -> None:
+    source = anonymous.put(index(), repository, "1")
+    sign(keys, source)
+    attach(tmp_path, source, "sbom")
+    places = [source, f"oci:{tmp_path}/layout", f"oci-archive:{tmp_path}/app.tar", f"{other.host}/{repository}:1"]
+    for number, (src, dest) in enumerate(zip(places, places[1:])):
+        done = modules.check_do_again("image_copy", {"images": [{"src": src, "dest": dest}], "referrers": True}, place=tmp_path)
+        (row,) = done["images"]
+        assert [referrer["changed"] for referrer in row["referrers"]] == [True, True], number
+    assert list_in_layout(tmp_path / "layout", index().root.digest) == {"sbom"}
+    verify(keys, places[-1])
+    assert discovered(places[-1]) == {"sbom"}
+
+
+def test_a_docker_archive_gets_no_referrers(anonymous: Registry, repository: str, keys: Path, tmp_path: Path) -> None:
     source = anonymous.put(make_image("a"), repository, "1")
-    images = [{"src": source, "dest": f"oci:{tmp_path}/layout"}]
-    assert modules.fail("image_copy", {"images": images, "referrers": True})["error"] == "invalid_option"
+    sign(keys, source)
+    images = [{"src": source, "dest": f"docker-archive:{tmp_path}/app.tar"}]
+    done = modules.run("image_copy", {"images": images, "referrers": True})
+    assert (done["images"][0]["referrers"], done.get("warnings", [])) == ([], [])

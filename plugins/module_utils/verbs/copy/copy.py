@@ -44,8 +44,9 @@ def plan_copy(
 ) -> TransferPlan:
     """Plan to copy images, each from one place to another, without a store. Rows are in the order of PAIRS.
 
-    An image that can't be copied, or that TRUST refuses, has its error in its row; the others are copied, except those of the same archive. Raises
-    InvalidOption for two images that would get one name, and for referrers that would be copied to or from another place than a registry.
+    An image that can't be copied, or that TRUST refuses, has its error in its row; the others are copied, except those of the same archive. With
+    REFERRERS signatures and other referrers are copied with their image, to places that can hold them. Raises InvalidOption for two images that would
+    get one name.
     """
     return _Copier(places, selection, referrers, host, trust).plan(pairs, workers)
 
@@ -62,8 +63,6 @@ class _Copier:
 
     def plan(self, pairs: t.Sequence[Pair], workers: Workers) -> TransferPlan:
         unique = list(dict.fromkeys(pairs))
-        for source, target in unique:
-            self._check_referrers(source, target)
         sources = ImageSources(self.places, self.host)
         jobs = [CopyJob(source, target, self.selection, sources, self.trust) for source, target in unique]
         rows: dict[CopyJob, ImagePlan] = {}
@@ -89,12 +88,12 @@ class _Copier:
         def to_layouts() -> CopyPlanner:
             from .to_layout import LayoutCopyPlanner
 
-            return LayoutCopyPlanner(sources, self.host)
+            return LayoutCopyPlanner(sources, self.host, self.referrers)
 
         def to_archives() -> CopyPlanner:
             from .to_archive import ArchiveCopyPlanner
 
-            return ArchiveCopyPlanner(self.host)
+            return ArchiveCopyPlanner(self.host, self.referrers)
 
         def to_engines() -> CopyPlanner:
             from .to_engine import EngineCopyPlanner
@@ -102,10 +101,6 @@ class _Copier:
             return EngineCopyPlanner(sources, self.host)
 
         return {"registry": to_registries, "layout": to_layouts, "archive": to_archives, "engine": to_engines}
-
-    def _check_referrers(self, source: Location, target: Location) -> None:
-        if self.referrers and (source.reference is None or target.reference is None):
-            raise InvalidOption(f"referrers can only be copied from a registry to a registry, not from {source} to {target}")
 
 
 def _reject_shared_names(images: t.Sequence[ImagePlan]) -> None:

@@ -89,11 +89,14 @@ class CopyJob:
         return select(self.image_source.root(), str(self.source), self.image_source.read_document, self.selection)
 
     def find_referrers(self, graph: Graph) -> FoundReferrers:
-        """Return the referrers of GRAPH, the selected part of the image, at its source."""
+        """Return the referrers of GRAPH, the selected part of the image, at its source. Raises an error if a part of one is known to be missing."""
         from ...oci.referrers import FoundReferrers, find_referrers
 
         place = self.image_source.referrer_place()
-        return find_referrers(place, [document.digest for document in graph.documents]) if place is not None else FoundReferrers()
+        found = find_referrers(place, graph.document_digests) if place is not None else FoundReferrers()
+        for referrer in found.referrers:
+            self.image_source.check_blobs(referrer.graph)
+        return found
 
     def fail(self, error: LongshoreError) -> ImagePlan:
         """Return the row of this job with ERROR."""

@@ -20,6 +20,7 @@ from ...oci.location import STORE, Location
 from ...oci.manifest import Descriptor
 from ...oci.platform import Platform
 from ...oci.reference import Reference, parse_selector
+from ...store.blob_check import require_blobs
 from ...store.index import Entry
 from ...store.store import Store
 from ...transfer.interfaces import Source
@@ -112,6 +113,8 @@ class LayoutSource:
 
     def check_blobs(self, graph: Graph) -> None:
         self.source.check_complete(self._entry, trust_others=False)
+        if graph.root.digest != self._entry.digest:  # a referrer, or only some platforms of the image
+            require_blobs(self.source, graph, str(graph.root.digest))
 
     def referrer_place(self) -> ReferrerPlace:
         from ...store.referrers import referrers_in_store
@@ -199,12 +202,14 @@ class ImageSources:
                 return reader.find(location.image)
         if location.is_layout:
             store = self.store(location)
-            return LayoutSource(store, _choose_image(location, store.index.entries, _entry_names))
+            return LayoutSource(store, _choose_image(location, store.index.entries, _entry_names, lambda: _list_images(store)))
         with self._lock:
             if location.path not in self._archives:
                 self._archives[location.path] = open_archive(location.path)
             archive = self._archives[location.path]
-        return ArchiveSource(archive, _choose_image(location, archive.images, _archive_names))
+        from ...archive.referrers import list_images as list_archive_images
+
+        return ArchiveSource(archive, _choose_image(location, archive.images, _archive_names, lambda: list_archive_images(archive)))
 
     def _digest_tags(self, repository: Repository) -> DigestTags:
         from ...registry.referrers import DigestTags
@@ -222,13 +227,28 @@ def _archive_names(image: ArchivedImage) -> list[str]:
     return [*map(str, image.names), *image.tags, str(image.root.digest)]
 
 
-def _choose_image(location: Location, images: t.Sequence[_ImageT], names: t.Callable[[_ImageT], t.Sequence[str]]) -> _ImageT:
-    """Return the one of IMAGES that LOCATION names or, if it has no name, the only one."""
+def _list_images(store: Store) -> list[Entry]:
+    """Return the entries of a layout without those that are referrers of others."""
+    from ...store.referrers import referrers_in_store
+    from ..referrers.stored import find_entry_owners
+
+    owned = find_entry_owners(store, referrers_in_store(store))
+    return [entry for entry in store.index.entries if (entry.digest, entry.name) not in owned]
+
+
+def _choose_image(
+    location: Location,
+    images: t.Sequence[_ImageT],
+    names: t.Callable[[_ImageT], t.Sequence[str]],
+    without_referrers: t.Callable[[], t.Sequence[_ImageT]],
+) -> _ImageT:
+    """Return the one of IMAGES that LOCATION names or, if it has no name, the only one that is no referrer of another."""
     wanted = location.name
     if wanted is None:
-        found = {names(image)[-1]: image for image in images}
+        found = {names(image)[-1]: image for image in (without_referrers() if len(images) > 1 else images)}
         if len(found) > 1:
-            raise InvalidOption(f"{location} holds {len(found)} images; put a colon and the name of one after the path: {_list_names(images, names)}")
+            listed = _list_names(list(found.values()), names)
+            raise InvalidOption(f"{location} holds {len(found)} images; put a colon and the name of one after the path: {listed}")
         if found:
             return next(iter(found.values()))
         raise ImageNotFound(f"{location} holds no image")

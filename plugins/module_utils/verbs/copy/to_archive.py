@@ -17,12 +17,16 @@ from ...oci.digest import Digest
 from ...oci.graph import Graph
 from ...oci.manifest import Descriptor
 from ...oci.platform import Platform
+from ...oci.referrers import FoundReferrers
 from ...transfer.plan import ImagePlan, RefChange, RefState, Step
 from ...transfer.transfer import Transfer
 from ...transfer.workers import Workers
 from ..facts import describe_transfer, image_facts, short_digest
-from ..save import saved_image
+from ..referrers.plan import unique_blobs
+from ..save import saved_image, saved_referrers
 from .job import CopyJob, inspect_jobs
+
+_Image = tuple[Graph, FoundReferrers]
 
 
 class ArchiveCopyPlanner:
@@ -30,45 +34,51 @@ class ArchiveCopyPlanner:
 
     steps: t.Sequence[Step] = ()
 
-    def __init__(self, host: Platform) -> None:
+    def __init__(self, host: Platform, referrers: bool = False) -> None:
         self._host = host
+        self._referrers = referrers
 
     def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
         """Return a row for each job. If one image of an archive can't be read, no image is copied to that archive."""
-        graphs = dict(zip(jobs, inspect_jobs(self._read_graph, jobs, workers)))
+        images = dict(zip(jobs, inspect_jobs(self._read_image, jobs, workers)))
         rows: dict[CopyJob, ImagePlan] = {}
         for path in dict.fromkeys(job.target.path for job in jobs):
             group = [job for job in jobs if job.target.path == path]
             try:
-                rows.update(self._plan_archive(path, group, [_graph_or_raise(graphs[job]) for job in group]))
+                rows.update(self._plan_archive(path, group, [_image_or_raise(images[job]) for job in group]))
             except LongshoreError as error:
                 rows.update({job: job.fail(error) for job in group})
         return [rows[job] for job in jobs]
 
-    def _read_graph(self, job: CopyJob) -> Graph:
+    def _read_image(self, job: CopyJob) -> _Image:
         graph = job.graph()
         job.image_source.check_blobs(graph)
-        return graph
+        # A docker-archive can't hold referrers.
+        if not self._referrers or job.target.scheme == DOCKER:
+            return graph, FoundReferrers()
+        return graph, job.find_referrers(graph)
 
-    def _plan_archive(self, path: str, jobs: t.Sequence[CopyJob], graphs: t.Sequence[Graph]) -> dict[CopyJob, ImagePlan]:
+    def _plan_archive(self, path: str, jobs: t.Sequence[CopyJob], images: t.Sequence[_Image]) -> dict[CopyJob, ImagePlan]:
         if len({job.target.scheme for job in jobs}) > 1:
             raise InvalidOption(f"{path} can't have two archive formats; copy to two files")
         form = jobs[0].target.scheme
-        saved = [saved_image(graph, _names(job), job.selection, self._host) for job, graph in zip(jobs, graphs)]
+        saved = [saved_image(graph, _names(job), job.selection, self._host) for job, (graph, _found) in zip(jobs, images)]
         for job, image in zip(jobs, saved):
             if form == DOCKER and image.runnable is None:
                 raise UnsupportedFormat(f"{job.source} has no image that a docker-archive can store; copy it to oci-archive:{path}")
+        saved += [referrer for job, (_graph, found) in zip(jobs, images) for referrer in saved_referrers(job.name, found)]
         target = FileOutput(path, build_tar(build_archive_files(saved, form, (), {})), None, existing_mode(path))
         reason = target.difference()
         sink = ArchiveSink(target)
         stored = {piece.digest for piece in target.pieces if isinstance(piece, Descriptor)}
-        return {job: self._plan_image(job, graph, sink, stored, reason) for job, graph in zip(jobs, graphs)}
+        return {job: self._plan_image(job, image, sink, stored, reason) for job, image in zip(jobs, images)}
 
-    def _plan_image(self, job: CopyJob, graph: Graph, sink: ArchiveSink, stored: t.Collection[Digest], reason: str | None) -> ImagePlan:
+    def _plan_image(self, job: CopyJob, image: _Image, sink: ArchiveSink, stored: t.Collection[Digest], reason: str | None) -> ImagePlan:
+        graph, found = image
         path = sink.target.path
         label = str(job.name or graph.root.digest)
         state = RefState(graph.root.digest, tuple(graph.platforms))
-        blobs = tuple(blob for blob in graph.blobs if blob.digest in stored)
+        blobs = tuple(blob for blob in unique_blobs((graph, *(referrer.graph for referrer in found.referrers))) if blob.digest in stored)
         moves = blobs if reason is not None else ()
         action = f"copy {job.source} to {label} in {path} ({short_digest(graph.root.digest)}), since {reason}: {describe_transfer(moves)}"
         return ImagePlan(
@@ -87,7 +97,13 @@ class ArchiveCopyPlanner:
                 pending=reason is not None,
                 whole=True,
             ),
-            results={**job.facts, "previous_digest": None, "endpoint": None, "referrers": []},
+            results={
+                **job.facts,
+                "previous_digest": None,
+                "endpoint": None,
+                "referrers": [referrer.facts(changed=reason is not None) for referrer in found.referrers],
+            },
+            warnings=tuple(found.warnings),
         )
 
 
@@ -95,7 +111,7 @@ def _names(job: CopyJob) -> tuple[t.Any, ...]:
     return (job.name,) if job.name is not None else ()
 
 
-def _graph_or_raise(result: Graph | LongshoreError) -> Graph:
+def _image_or_raise(result: _Image | LongshoreError) -> _Image:
     if isinstance(result, LongshoreError):
         raise result
     return result
