@@ -23,7 +23,7 @@ options:
   remote:
     description:
       - Whether to ask the registries in O(name) instead of the store. Nothing is stored, and no layer is downloaded.
-      - For each image the module downloads manifests and one config only. This takes at most three requests, plus those for a login.
+      - For each image the module downloads manifests and one config only. This takes at most three requests, plus those for a login and for O(referrers).
       - With this option O(name) is required and can't contain globs or image IDs. Only C(reference) and C(label) can be used in O(filters).
     type: bool
     default: false
@@ -34,6 +34,13 @@ options:
       - An image that is present, but not for a platform in this list, counts as missing.
     type: list
     elements: str
+  referrers:
+    description:
+      - Whether to list the signatures, attestations, SBOMs and other referrers of each image and of its manifests.
+      - Referrers of stored images have no entry of their own in the list of all images. They can be named like any other image.
+      - With O(remote) they cost some requests for each image.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - longshore.images.filters
   - longshore.images.store
@@ -193,6 +200,12 @@ images:
         - Images in one store share the bytes of every digest that they have in common.
       type: list
       elements: dict
+    referrers:
+      description:
+        - The signatures, attestations and other referrers that go with the image. Each has its C(digest), C(artifact_type), C(subject) (the digest that it
+          belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether it C(changed).
+      type: list
+      elements: dict
     endpoint:
       description: The URL of the registry or mirror that answered. Null when none was asked.
       returned: with O(remote)
@@ -264,6 +277,7 @@ def argument_spec() -> Arguments:
         .extended(
             name={"type": "list", "elements": "str"},
             remote={"type": "bool", "default": False},
+            referrers={"type": "bool", "default": True},
         )
         .accepting(PROGRESS)
     )
@@ -275,11 +289,12 @@ def facts(task: Task) -> dict[str, t.Any]:
     if task.params["remote"]:
         from ..module_utils.verbs.info_remote import read_remote_info
 
+        references = task.remote_references("name")
         rows, errors = read_remote_info(
-            task.remote_references("name"), task.repository, filters, task.selection, task.host, task.workers, task.policy
+            references, task.repository, filters, task.selection, task.host, task.workers, task.policy, referrers=task.params["referrers"]
         )
         return {"images": rows, **failure_results(errors, len(rows))}
-    inspector = make_inspector(task.image_place, task.host, task.selection, task.policy)
+    inspector = make_inspector(task.image_place, task.host, task.selection, task.policy, task.params["referrers"])
     if task.params["name"] is None:
         return {"images": inspector.list_rows(filters)}
     return {"images": inspector.find_rows(task.selectors("name"), filters)}

@@ -11,6 +11,8 @@ short_description: Remove images from the store or from a registry
 version_added: 0.1.0
 description:
   - Removes names from the store, together with the blobs that no other image needs. With O(remote), deletes images at registries instead.
+  - Signatures, attestations and other referrers in the store go with the last of the images that they belong to. One stays if it has a name that isn't made
+    of a digest.
   - A missing image is no failure and no change.
 options:
   name:
@@ -162,6 +164,13 @@ images:
     changed:
       description: Whether the task changes this image, or would change it in check mode.
       type: bool
+    referrers:
+      description:
+        - The signatures, attestations and other referrers that go with the image. Each has its C(digest), C(artifact_type), C(subject) (the digest that it
+          belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether it C(changed).
+      returned: without O(remote), for images that were present
+      type: list
+      elements: dict
     failed:
       description:
         - V(true) for an image that failed.

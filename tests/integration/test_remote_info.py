@@ -52,7 +52,7 @@ def test_the_result_from_a_registry_equals_that_of_the_store_after_a_pull(name: 
 
 def test_three_requests_are_sent_for_an_index_and_none_for_a_layer(name: str, recording: Recorder, repository: str) -> None:
     mine = index().graph.images[1]
-    info([name, name])
+    info([name, name], referrers=False)
     assert recording.lines == [
         f"GET /v2/{repository}/manifests/1",
         f"GET /v2/{repository}/manifests/{mine.descriptor.digest}",
@@ -63,9 +63,21 @@ def test_three_requests_are_sent_for_an_index_and_none_for_a_layer(name: str, re
 def test_two_requests_are_sent_for_an_image_of_one_platform(anonymous: Registry, recording: Recorder, repository: str) -> None:
     image = make_image("plain", platform=OTHER)
     anonymous.put(image, repository, "1")
-    (row,) = info(f"{recording.host}/{repository}:1")
+    (row,) = info(f"{recording.host}/{repository}:1", referrers=False)
     assert (row["platforms"], row["image_id"]) == ([OTHER], str(image.graph.images[0].manifest.config.digest))
     assert len(recording.lines) == 2
+
+
+def test_referrers_are_listed_with_few_requests(anonymous: Registry, recording: Recorder, repository: str) -> None:
+    image = make_image("signed", platform=OTHER)
+    anonymous.put(image, repository, "1")
+    tag = f"sha256-{image.root.digest.hex}"
+    anonymous.put(make_image("signature"), repository, f"{tag}.sig")
+    (row,) = info(f"{recording.host}/{repository}:1")
+    assert [(referrer["tag"], referrer["subject"]) for referrer in row["referrers"]] == [(f"{tag}.sig", str(image.root.digest))]
+    # The registry has no referrers API: its list would be a tag.
+    assert [line.rpartition("/")[2] for line in recording.lines[2:5]] == [str(image.root.digest), tag, f"{tag}.sig"]
+    assert len(recording.lines) <= 14
 
 
 def test_nothing_is_stored_and_both_runs_and_check_mode_return_the_same(name: str, store: str) -> None:

@@ -29,7 +29,7 @@ from .trust import Verification, describe_trust
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
-    from ..oci.referrers import ReferrerPlace
+    from ..oci.referrers import EntryKey, LayoutReferrers, ReferrerPlace
     from ..trust.policy import Policy
 
 Facts = dict[str, t.Any]
@@ -45,8 +45,13 @@ class InspectedImage:
         graph: t.Callable[[], Graph | None],
         read: Read,
         check_complete: t.Callable[[], None] = lambda: None,
+        place: ReferrerPlace | None = None,
+        is_referrer: bool = False,
     ) -> None:
+        """PLACE is searched for the referrers of the image. With IS_REFERRER it is one itself, of an image of the same place."""
         self.name = name
+        self.is_referrer = is_referrer
+        self._place = place
         self.root = root
         self.check_complete = check_complete
         self._read_graph = graph
@@ -64,6 +69,15 @@ class InspectedImage:
     def graph(self) -> Graph | None:
         """Return the complete part of the image, None if nothing of it can be read."""
         return self._read_graph()
+
+    def referrers(self) -> list[Facts]:
+        """Return the signatures and other referrers of the image and of its manifests."""
+        if self._place is None or self.graph is None:
+            return []
+        from ..oci.referrers import find_referrers
+
+        found = find_referrers(self._place, self.graph.document_digests)
+        return [referrer.facts(changed=False) for referrer in found.referrers]
 
     @property
     def image_ids(self) -> set[Digest]:
@@ -97,8 +111,8 @@ class Inspector:
         self._platforms = selection.platforms if selection is not None else ()
 
     def list_rows(self, filters: Filters) -> list[Facts]:
-        """Return the rows of all images that pass FILTERS."""
-        return [self._facts(inspected) for inspected in self.find_matching(filters)]
+        """Return the rows of all images that pass FILTERS. Their referrers are listed in these rows only."""
+        return [self._facts(inspected) for inspected in self.find_matching(filters) if not inspected.is_referrer]
 
     def find_matching(self, filters: Filters) -> list[InspectedImage]:
         """Return the images that pass FILTERS."""
@@ -204,19 +218,22 @@ class Inspector:
             manifests=_child_facts(inspected.graph),
             content=_content_facts(inspected.graph),
             verification=self._verify(inspected),
+            referrers=inspected.referrers(),
         )
         return facts
 
 
-def make_inspector(place: Store | Archive, host: Platform, selection: Selection | None, trust: Policy | None = None) -> Inspector:
-    """Return an inspector of the images in a store or an archive. TRUST gives its verdict about each."""
+def make_inspector(
+    place: Store | Archive, host: Platform, selection: Selection | None, trust: Policy | None = None, referrers: bool = False
+) -> Inspector:
+    """Return an inspector of the images in a store or an archive. TRUST gives its verdict about each; with REFERRERS they are listed."""
 
     def verify(inspected: InspectedImage) -> Verification:
         return describe_trust(trust, inspected.name, inspected.graph, _referrer_places(place, inspected.name))
 
     if isinstance(place, Store):
-        return Inspector(images_in_store(place), f"the store {place.path}", host, selection, verify)
-    return Inspector(images_in_archive(place), place.path, host, selection, verify)
+        return Inspector(images_in_store(place, referrers), f"the store {place.path}", host, selection, verify)
+    return Inspector(images_in_archive(place, referrers), place.path, host, selection, verify)
 
 
 def _referrer_places(place: Store | Archive, name: Reference | None) -> t.Iterator[ReferrerPlace]:
@@ -231,8 +248,16 @@ def _referrer_places(place: Store | Archive, name: Reference | None) -> t.Iterat
         yield referrers_in_archive(place, context)
 
 
-def images_in_store(store: Store) -> list[InspectedImage]:
+def images_in_store(store: Store, referrers: bool = False) -> list[InspectedImage]:
     """Return all images of the store, in the order of its index."""
+    place: LayoutReferrers | None = None
+    owned: t.Container[EntryKey] = ()
+    if referrers:
+        from ..store.referrers import referrers_in_store
+        from .referrers.stored import find_entry_owners
+
+        place = referrers_in_store(store)
+        owned = find_entry_owners(store, place)
     return [
         InspectedImage(
             entry.name,
@@ -240,12 +265,14 @@ def images_in_store(store: Store) -> list[InspectedImage]:
             functools.partial(complete_graph, store, entry),
             store.read_document,
             functools.partial(store.check_complete, entry),
+            place.in_repository(entry.name.context if entry.name is not None else None) if place is not None else None,
+            (entry.digest, entry.name) in owned,
         )
         for entry in store.index.entries
     ]
 
 
-def images_in_archive(archive: Archive) -> list[InspectedImage]:
+def images_in_archive(archive: Archive, referrers: bool = False) -> list[InspectedImage]:
     """Return all images of an archive, once for each of their names."""
     rooted = [(image, archive.saved_root(image)) for image in archive.images]
     names: dict[Descriptor, int] = {}
@@ -259,7 +286,23 @@ def images_in_archive(archive: Archive) -> list[InspectedImage]:
     def graph(root: Descriptor) -> Graph | None:
         return _complete_in_archive(archive, graphs.read(root, names[root]))
 
-    return [InspectedImage(name, root, functools.partial(graph, root), configs) for image, root in rooted for name in image.names or (None,)]
+    place: ReferrerPlace | None = None
+    owned: t.Container[EntryKey] = ()
+    if referrers:
+        from ..archive.referrers import referrers_in_archive
+        from ..oci.referrers import find_owners
+
+        place = found = referrers_in_archive(archive)
+        owned = find_owners(found.subjects, {root.digest: _list_documents(graph(root)) for root in names}) if found.subjects else ()
+    return [
+        InspectedImage(name, root, functools.partial(graph, root), configs, place=place, is_referrer=(root.digest, name) in owned)
+        for image, root in rooted
+        for name in image.names or (None,)
+    ]
+
+
+def _list_documents(graph: Graph | None) -> list[Digest]:
+    return graph.document_digests if graph is not None else []
 
 
 def _complete_in_archive(archive: Archive, graph: Graph | None) -> Graph | None:

@@ -23,6 +23,7 @@ from .info import Facts, InspectedImage, Inspector
 from .trust import Verification, describe_trust
 
 if t.TYPE_CHECKING:
+    from ..oci.referrers import ReferrerPlace
     from ..registry.repository import Repository
     from ..trust.policy import Policy
 
@@ -37,10 +38,12 @@ def read_remote_info(
     host: Platform,
     workers: Workers,
     trust: Policy | None = None,
+    referrers: bool = False,
 ) -> tuple[list[Facts], list[LongshoreError]]:
     """Return a row for each of REFERENCES, and the errors of failed requests. If an image doesn't exist, or doesn't pass FILTERS, its `present` is false.
 
-    TRUST gives its verdict about each. Raises InvalidOption for filters that registries don't support.
+    TRUST gives its verdict about each. With REFERRERS signatures and other referrers are listed, of the image and of its manifests that are read.
+    Raises InvalidOption for filters that registries don't support.
     """
     if filters.dangling is not None or filters.before is not None or filters.since is not None:
         raise InvalidOption("filters: dangling, before and since compare images of the store; at a registry only reference and label work")
@@ -49,7 +52,7 @@ def read_remote_info(
     def row(reference: Reference) -> Facts:
         try:
             repository = open_repository(reference)
-            image = _read_at_registry(repository, reference, _choose_available(selection, host))
+            image = _read_at_registry(repository, reference, _choose_available(selection, host), referrers)
             verify = functools.partial(_verify, trust, repository)
             inspector = Inspector([image] if image is not None else [], _place(reference), host, selection, verify)
             (facts,) = inspector.find_rows([reference], filters)
@@ -82,8 +85,8 @@ def resolve_digest(reference: Reference, open_repository: OpenRepository) -> Ref
     return dataclasses.replace(reference, digest=found.digest)
 
 
-def _read_at_registry(repository: Repository, reference: Reference, choice: Choice) -> InspectedImage | None:
-    """Return an image at its registry, None if it doesn't exist. Of an index only the children of CHOICE are read."""
+def _read_at_registry(repository: Repository, reference: Reference, choice: Choice, referrers: bool = False) -> InspectedImage | None:
+    """Return an image at its registry, None if it doesn't exist. Of an index only the children of CHOICE are read. With REFERRERS these can be listed."""
     try:
         root = repository.fetch_manifest(reference)
     except ImageNotFound:
@@ -95,15 +98,20 @@ def _read_at_registry(repository: Repository, reference: Reference, choice: Choi
         except ImageNotFound:
             return None
 
-    return InspectedImage(reference.name, root, functools.partial(read_graph, root, str(reference), read, choice), read)
+    graph = functools.partial(read_graph, root, str(reference), read, choice)
+    return InspectedImage(reference.name, root, graph, read, place=_referrer_place(repository) if referrers else None)
+
+
+def _referrer_place(repository: Repository) -> ReferrerPlace:
+    from ..registry.referrers import RepositoryReferrers
+
+    return RepositoryReferrers(repository)
 
 
 def _verify(trust: Policy | None, repository: Repository, inspected: InspectedImage) -> Verification:
     if trust is None:
         return None
-    from ..registry.referrers import RepositoryReferrers
-
-    return describe_trust(trust, inspected.name, inspected.graph, [RepositoryReferrers(repository)])
+    return describe_trust(trust, inspected.name, inspected.graph, [_referrer_place(repository)])
 
 
 def _place(reference: Reference) -> str:

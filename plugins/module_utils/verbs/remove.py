@@ -18,8 +18,9 @@ from ..oci.reference import Reference, parse_selector
 from ..transfer.interfaces import Sink
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
 from ..transfer.workers import Workers
-from .facts import complete_graph, ref_state, short_digest, stored_facts
+from .facts import complete_graph, format_count, ref_state, short_digest, stored_facts
 from .garbage import Garbage, find_garbage, remaining_entries
+from .referrers.stored import Followers
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -60,21 +61,24 @@ class RemoveFromStore(Step):
 def plan_remove(store: Store, selectors: t.Sequence[Selector], *, prune: bool, force: bool, host: Platform) -> Plan:
     """Plan to remove the images of SELECTORS; an absent image is no change. With PRUNE the blobs that only they need are deleted too.
 
+    Their referrers, such as signatures, go with them unless an image that stays needs them.
     Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means the names in that repository.
     Raises LockTimeout as `find_garbage` does.
     """
     removed: dict[tuple[Reference | None, Digest], Entry] = {}
-    images: list[ImagePlan] = []
+    rows: list[Entry | ImagePlan] = []
     for selector in selectors:
         entries = _find_entries(store, selector, force)
         for entry in entries:
             key = (entry.name, entry.descriptor.digest)
             if key not in removed:
                 removed[key] = entry
-                images.append(removed_image(store, entry, host))
+                rows.append(entry)
         if not entries and not (isinstance(selector, str) and is_glob(selector)):
-            images.append(ImagePlan(str(selector), results=named_by(selector), warnings=_warn_of_short_id(selector)))
-    leaving = list(removed.values())
+            rows.append(ImagePlan(str(selector), results=named_by(selector), warnings=_warn_of_short_id(selector)))
+    followers = Followers(store, list(removed.values()))
+    images = [row if isinstance(row, ImagePlan) else _with_referrers(removed_image(store, row, host), store, row, followers) for row in rows]
+    leaving = [*removed.values(), *followers.entries]
     garbage = find_garbage(store, leaving, everything=False) if prune and leaving else Garbage()
     return Plan(
         images,
@@ -124,6 +128,18 @@ def _find_entries(store: Store, selector: Selector, force: bool) -> list[Entry]:
 def _in_repository(store: Store, selector: Reference) -> list[Entry]:
     """Return all names that the digest has in the repository. If only one were removed, every later run would change something again."""
     return [entry for entry in store.index.find_by_digest(selector.digest) if entry.name is not None and entry.name.context == selector.context]
+
+
+def _with_referrers(image: ImagePlan, store: Store, entry: Entry, followers: Followers) -> ImagePlan:
+    """Return IMAGE, the row of ENTRY, with the referrers that go with it."""
+    following = followers.of_image(entry.digest)
+    count = format_count(len(following), "referrer")
+    return dataclasses.replace(
+        image,
+        results={**image.results, "referrers": [followers.facts(one) for one in following]},
+        changes=(*image.changes, *(RefChange(one.label, ref_state(store, one), None) for one in following)),
+        actions=(*image.actions, *((f"remove {count} of {entry.label}",) if following else ())),
+    )
 
 
 def removed_image(store: Store, entry: Entry, host: Platform) -> ImagePlan:

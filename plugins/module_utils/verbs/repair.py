@@ -70,7 +70,8 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
     Raises StoreDamaged if content can't be fetched.
     """
     root = entries[0].descriptor
-    repair_source = RepairSource(entries[0].label, tuple(entry.name.pinned(root.digest) for entry in entries if entry.name is not None), repository)
+    names = [entry.name for entry in entries if entry.name is not None] or _names_of_owners(store, entries[0])
+    repair_source = RepairSource(entries[0].label, tuple(name.pinned(root.digest) for name in names), repository)
 
     def read(descriptor: Descriptor) -> bytes:
         return store.read_document(descriptor) or repair_source.read_document(descriptor)
@@ -88,3 +89,10 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
     reused = graph.blobs_without(moves)
     # If one repository has everything it is used directly, so that ranges work. No names are published: a tag that another run moves must not move back.
     return Transfer(sources[0] if len(sources) == 1 else repair_source, store, graph, (), entries[0].selection, moves, reused)
+
+
+def _names_of_owners(store: Store, entry: Entry) -> list[Reference]:
+    """Return the names of the images that an unnamed referrer, such as a signature, belongs to."""
+    from .referrers.stored import find_owner_names
+
+    return find_owner_names(store, entry)
