@@ -169,6 +169,10 @@ class MissingLibrary(LongshoreError):
     cause = "missing_library"
 
 
+class UnsupportedAnsible(LongshoreError):
+    cause = "unsupported_ansible"
+
+
 def missing_library(library: str, package: str, reason: ImportError) -> MissingLibrary:
     """Return the error for a library that this Python can't import. It names host and interpreter, because a host may have several."""
     where = f"on {os.uname().nodename} for {sys.executable or 'its Python'} ({str(reason)[:200]})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def look_up(folder: Path, *names: str, **options: t.Any) -> list[str]:
     """Run the lookup in a play with `-vvv`, and return its result and the output. Raises LookupFailed."""
     outcome = folder / "digests"
     # The variables are in a separate file, since Ansible prints the lines of a playbook that contain an error.
-    (folder / "variables.json").write_text(json.dumps({"names": names, "options": options}))
+    variables = {"names": names, "options": options, "ansible_python_interpreter": sys.executable}
+    (folder / "variables.json").write_text(json.dumps(variables))
     expression = "{{ query('longshore.images.digest', *names, **options) | to_json }}"
     task = {"ansible.builtin.copy": {"content": expression, "dest": str(outcome), "mode": "0600"}}
     (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}]))
@@ -42,6 +44,7 @@ def look_up(folder: Path, *names: str, **options: t.Any) -> list[str]:
     return digests
 
 
+@pytest.mark.core
 def test_each_tag_costs_one_head_and_a_digest_nothing(recording: Recorder, anonymous: Registry, repository: str, tmp_path: Path) -> None:
     anonymous.put(FIRST, repository, "1")
     anonymous.put(SECOND, repository, "2")
@@ -56,6 +59,7 @@ def test_pinned_names_are_whole_and_normalised(anonymous: Registry, repository: 
     assert look_up(tmp_path, f"{anonymous.host}/{repository}", pinned=True) == [f"{anonymous.host}/{repository}:latest@{FIRST.root.digest}"]
 
 
+@pytest.mark.core
 def test_a_missing_name_is_one_sentence(anonymous: Registry, repository: str, tmp_path: Path) -> None:
     with pytest.raises(LookupFailed, match=rf"{anonymous.host}/{repository}:1: {anonymous.host} doesn't have it"):
         look_up(tmp_path, f"{anonymous.host}/{repository}:1")

@@ -14,6 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.images import Image, make_index
 from tests.support.modules import ROOT
@@ -22,6 +23,7 @@ from tests.support.registry import Registry, running_registry
 
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 IMAGE: Image = make_index("playbooks", layers=1)
+VERSION = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the collection, install it into an empty folder, and return the folder."""
     folder = tmp_path_factory.mktemp("installed")
     galaxy = {**os.environ, "HOME": str(folder), "ANSIBLE_COLLECTIONS_PATH": str(folder), "LC_ALL": "C.UTF-8"}
-    for words in (["build", str(ROOT), "--output-path", str(folder)], ["install", f"{folder}/longshore-images-0.1.0.tar.gz", "-p", str(folder)]):
+    for words in (["build", str(ROOT), "--output-path", str(folder)], ["install", f"{folder}/longshore-images-{VERSION}.tar.gz", "-p", str(folder)]):
         subprocess.run(["ansible-galaxy", "collection", *words], check=True, capture_output=True, cwd=folder, env=galaxy)
     return folder
 
@@ -85,6 +87,7 @@ def test_a_misspelt_variable_is_refused_before_the_playbook_runs_on_the_wrong_ho
     assert done.status != 0
 
 
+@pytest.mark.core
 def test_a_user_variable_that_looks_misspelt_is_accepted_if_it_is_listed(installed: Path, tmp_path: Path) -> None:
     variables = {"retention_host": "nas", "retention_engine": "docker", "retention_store": str(tmp_path)}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
@@ -99,6 +102,7 @@ def test_a_user_variable_that_looks_misspelt_is_accepted_if_it_is_listed(install
     assert prune(["retention_host", "retention_engine"]).status == 0, refused.output
 
 
+@pytest.mark.core
 def test_an_image_goes_from_playbook_to_playbook(installed: Path, anonymous: Registry, tmp_path: Path) -> None:
     name = anonymous.put(IMAGE, "playbooks/app", "1")
     lock, bundle = f"{tmp_path}/images.lock", f"{tmp_path}/out/images.tar"

@@ -55,6 +55,7 @@ def lines(watched: PlayOutput) -> list[str]:
     return watched.errors.replace("\r\n", "\n").splitlines()
 
 
+@pytest.mark.core
 def test_a_terminal_shows_the_progress_of_a_pull_and_the_output_stays_clean(slow: Throttle, tmp_path: Path) -> None:
     watched = pull(tmp_path, slow)
     shown = lines(watched)
@@ -103,14 +104,17 @@ def test_a_failing_task_reports_the_same_with_and_without_a_terminal(tmp_path: P
     assert lines(outcome[0]) == lines(outcome[1]) == []
 
 
+@pytest.mark.core
 def test_a_time_limit_ends_a_task_with_progress(slow: Throttle, tmp_path: Path) -> None:
     began = time.monotonic()
     watched = pull(tmp_path, slow, keywords={"timeout": 2})
     assert time.monotonic() - began < 30
     assert watched.results["failed"]
-    assert "timed out" in str(watched.results).lower() or "timeout" in str(watched.results).lower()
+    # The wording depends on the version of ansible-core.
+    assert re.search("time ?out|timed out|expected time frame", str(watched.results).lower())
 
 
+@pytest.mark.core
 def test_progress_of_a_remote_host_is_read_over_its_connection(slow: Throttle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(CONNECTIONS))
     monkeypatch.setenv("ELSEWHERE", str(tmp_path / "asked"))

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..core_version import check_core_version
 from ..errors import LongshoreError, system_error
 from ..transfer.plan import Plan
 from .arguments import Arguments
@@ -45,6 +46,11 @@ class _Module(AnsibleModule):
         """Take the secrets out of the options, which Ansible returns as `invocation`, and have it look for them everywhere else."""
         self.no_log_values.update(address_secrets(self.params))
         self.params = without_addresses_secrets(self.params)
+
+    @property
+    def core_version(self) -> object:
+        """Return the version of ansible-core on the controller."""
+        return t.cast(t.Any, self).ansible_version
 
     @property
     def is_debugging(self) -> bool:
@@ -117,6 +123,7 @@ def _set_file_attributes(module: AnsibleModule, planned: Plan) -> Plan:
 def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[[], tuple[Results, t.Sequence[BaseException]]]) -> t.NoReturn:
     errors: t.Sequence[BaseException]
     try:
+        check_core_version(module.core_version)
         arguments.check_paths(task.params)
         results, errors = work()
     except LongshoreError as error:

@@ -400,9 +400,16 @@ def users(options: Options) -> Options:
     return {"changed": changed}
 
 
+def read_options() -> Options:
+    """Read the options from standard input. Numbers may be text, since templates of ansible-core before 2.19 return only text."""
+    options: Options = json.load(sys.stdin)
+    numbers = {name: int(options[name]) for name in ("port", "start_timeout", "stop_timeout") if name in options}
+    return {**options, **numbers}
+
+
 if __name__ == "__main__":
     actions = {"look": look, "folders": folders, "users": users, "run": run, "end": end}
     try:
-        sys.stdout.write(json.dumps(actions[sys.argv[1]](json.load(sys.stdin))))
+        sys.stdout.write(json.dumps(actions[sys.argv[1]](read_options())))
     except OSError as failure:
         sys.exit(str(failure))
