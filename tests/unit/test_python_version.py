@@ -29,6 +29,13 @@ def test_every_module_checks_the_version_before_it_imports_anything_else_of_ours
     assert (first.module, first.names[0].name) == ("module_utils", "python_version")
 
 
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_python_3_6_can_read_a_module_up_to_the_check(module: Path) -> None:
+    """An import from __future__ that Python 3.6 doesn't know is a SyntaxError, before the check can say anything."""
+    tree = ast.parse(module.read_text(), feature_version=(3, 6))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+
+
 def test_an_old_python_can_read_the_check() -> None:
     tree = ast.parse(GUARD.read_text(), feature_version=(3, 4))
     assert not [node for node in ast.walk(tree) if isinstance(node, (ast.ImportFrom, ast.JoinedStr))]
