@@ -37,6 +37,7 @@ def load(folder: Path, *words: str, **options: t.Any) -> modules.Results:
     return play(folder, "image_load", {"path_on": "controller", **options}, *words)
 
 
+@pytest.mark.core
 def test_an_archive_of_the_controller_is_predicted_loaded_and_then_unchanged(archive: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     predicted = load(tmp_path, "--check", path="images.tar", store=str(store))

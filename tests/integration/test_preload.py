@@ -62,6 +62,7 @@ def test_registry_and_bundles_give_the_same_result_that_check_mode_predicts_and_
     assert [fleet.images(host) for host in fleet.hosts] == [expected] * 3
 
 
+@pytest.mark.core
 def test_a_bundle_of_the_controller_is_found_beside_the_playbook(anonymous: registry.Registry, repository: str, tmp_path: Path) -> None:
     name = anonymous.put(image("1"), repository, "1")
     (tmp_path / "files").mkdir()

@@ -104,6 +104,7 @@ def test_always_shows_a_line_for_one_host_at_every_interval_without_a_terminal(s
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.core
 def test_always_shows_one_line_for_all_hosts(slow: Throttle, tmp_path: Path) -> None:
     began = time.monotonic()
     lines = play_on_hosts(tmp_path, slow, progress="always")

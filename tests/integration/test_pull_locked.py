@@ -127,6 +127,7 @@ def test_names_a_lock_file_or_its_content_are_required_and_the_latter_exclude_ea
 # A lock file on the controller.
 
 
+@pytest.mark.core
 def test_a_lock_file_of_the_controller_is_found_beside_the_playbook_and_pulled_in_check_mode_too(locking: LockScene, tmp_path: Path) -> None:
     locking.lock()
     locking.move()
@@ -143,6 +144,7 @@ def test_a_lock_file_of_the_controller_is_found_beside_the_playbook_and_pulled_i
     assert modules.snapshot(locking.store) == before
 
 
+@pytest.mark.core
 def test_a_pull_with_a_lock_file_can_run_asynchronously(locking: LockScene, tmp_path: Path) -> None:
     locking.lock()
     done = play(tmp_path, "image_pull", {"lock_file": "images.lock", "store": locking.store}, keywords={"async": 60, "poll": 1})

@@ -52,18 +52,32 @@ class TwoRuns:
 
 
 @pytest.fixture(scope="module")
-def twice(tmp_path_factory: pytest.TempPathFactory) -> TwoRuns:
-    home, port = tmp_path_factory.mktemp("home"), free_port()
-    return TwoRuns(home, port, quickstart(home, registry_port=port), quickstart(home, registry_port=port))
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
 
 
-def test_the_first_run_moves_an_image_once(twice: TwoRuns) -> None:
-    play = twice.first
-    assert play.status == 0, play.output
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def first(home: Path, port: int) -> Play:
+    return quickstart(home, registry_port=port)
+
+
+@pytest.fixture(scope="module")
+def twice(home: Path, port: int, first: Play) -> TwoRuns:
+    return TwoRuns(home, port, first, quickstart(home, registry_port=port))
+
+
+@pytest.mark.core
+def test_the_first_run_moves_an_image_once(first: Play) -> None:
+    assert first.status == 0, first.output
     for task in ("Make an image of two layers", "Push it", "Pull it", "Add a name", "Remove that name", *ARCHIVED):
-        assert play.went(task) == CHANGED_ONCE, task
+        assert first.went(task) == CHANGED_ONCE, task
     for task in ("Read its facts", "Read its history"):
-        assert play.went(task) == UNCHANGED, task
+        assert first.went(task) == UNCHANGED, task
 
 
 def test_the_second_run_moves_nothing(twice: TwoRuns) -> None:

@@ -81,6 +81,7 @@ def test_a_report_is_predicted_and_written_once_although_hosts_fail(fleet: Fleet
     assert fleet.path.stat() == before
 
 
+@pytest.mark.core
 def test_hosts_are_compared_with_a_lock_file_beside_the_playbook_or_anywhere(fleet: Fleet) -> None:
     (fleet.folder / "my.lock").write_text(lock_text(APP))
     assert changed(fleet.report(report_lock_file=str(fleet.folder / "my.lock"), report_path="~/other.html", report_title="{{ 6 * 7 }}")) == 1

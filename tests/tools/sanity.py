@@ -1,10 +1,11 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run ansible-test sanity on a copy of this collection, on every supported Python of this machine.
+"""Run ansible-test sanity on a copy of this collection, with every supported ansible-core and on every supported Python of this machine.
 
-ansible-test needs a real folder .../ansible_collections/NAMESPACE/NAME with its own git repository. It also gets its own HOME, for its
-environments and pip.
+All tests run with two versions: that of .venv, and the newest (or 2.19, if .venv has the newest). With the others, only the tests run whose rules
+differ between versions. ansible-test needs a real folder .../ansible_collections/NAMESPACE/NAME with its own git repository. It also gets its own
+HOME, for its environments and pip.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+
+from tests.tools.cores import CORES, Core, core_of, find_python, install, search_path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "sanity"
 COPY = CACHE / "ansible_collections" / "longshore" / "images"
 HOME = CACHE / "home"
+# The tests whose rules differ between versions, without those that take long.
+VERSIONED = ("validate-modules", "ansible-doc", "runtime-metadata", "action-plugin-docs")
 LINKS = (".collections/", "playbooks/collections/")
 
 # ansible-test uses this file instead of downloading get-pip: the pip that comes with every Python installs the wanted version.
@@ -50,7 +54,7 @@ def prepare_home() -> None:
     """Create a HOME with the get-pip above for each ansible-core, and with the pip settings of the user."""
     scripts = HOME / ".ansible" / "test" / "cache"
     scripts.mkdir(parents=True, exist_ok=True)
-    for version in ("24_2", "25_2"):  # ansible-core 2.19; 2.20 and 2.21
+    for version in ("23_1_2", "24_2", "25_2"):  # ansible-core 2.16; 2.18 and 2.19; 2.20 and 2.21
         (scripts / f"get_pip_{version}.py").write_text(GET_PIP)
     settings = {}
     for line in subprocess.check_output([sys.executable, "-m", "pip", "config", "list"], text=True).splitlines():
@@ -63,32 +67,24 @@ def prepare_home() -> None:
     config.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items()))
 
 
-def search_path() -> str:
-    """Return PATH with pyenv's interpreters before its shims, which fail for versions that are not selected."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    return os.pathsep.join([*map(str, sorted(pyenv.glob("3.*/bin"))), os.environ["PATH"]])
+def lanes(path: str) -> list[tuple[Path, list[str]]]:
+    """Return the programs of each ansible-core to test with, and the arguments of ansible-test."""
+    own = core_of(sys.executable)
+    others = [(core, python) for core in CORES if core.name != own and (python := find_python(core.pythons, path)) is not None]
+    far = CORES[-1] if own != CORES[-1].name else CORES[2]
+    words = sys.argv[1:]
+    return [(Path(sys.executable).parent, words), *((install(core, python), words or _arguments(core, far)) for core, python in others)]
 
 
-def controllers(path: str) -> Iterator[Path]:
-    """Return the folders of ansible-test: that of .venv, and one for each other supported ansible-core that finds a Python."""
-    yield Path(sys.executable).parent
-    for name in ("python3.11",) if sys.version_info >= (3, 12) else ("python3.13", "python3.12"):
-        python = shutil.which(name, path=path)
-        if python and not subprocess.run([python, "-c", "import ensurepip, venv"], check=False).returncode:
-            commands = CACHE / name / "bin"
-            if not (commands / "python").exists():
-                subprocess.check_call([python, "-m", "venv", str(commands.parent)])
-            pins = str(ROOT / "tests" / "requirements.txt")
-            subprocess.check_call([str(commands / "python"), "-m", "pip", "install", "--quiet", "--constraint", pins, "ansible-core"])
-            yield commands
-            return
+def _arguments(core: Core, far: Core) -> list[str]:
+    return [] if core == far else [word for test in VERSIONED for word in ("--test", test)]
 
 
-def passes(commands: Path, path: str) -> bool:
+def passes(commands: Path, words: list[str], path: str) -> bool:
     """Return whether all sanity tests ran and passed. ansible-test also succeeds when it has nothing to test."""
     environment = {**os.environ, "HOME": str(HOME), "PATH": f"{commands}{os.pathsep}{path}"}
     environment.pop("ANSIBLE_CONFIG", None)
-    command = [str(commands / "ansible-test"), "sanity", "--requirements", *sys.argv[1:]]
+    command = [str(commands / "ansible-test"), "sanity", "--requirements", *words]
     print("sanity:", subprocess.check_output([str(commands / "ansible-test"), "--version"], text=True).strip(), flush=True)
     skipped = False
     with subprocess.Popen(command, cwd=COPY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -102,7 +98,7 @@ def main() -> int:
     copy_collection()
     prepare_home()
     path = search_path()
-    failed = [commands for commands in controllers(path) if not passes(commands, path)]
+    failed = [commands for commands, words in lanes(path) if not passes(commands, words, path)]
     print("sanity: failed" if failed else "sanity: passed")
     return len(failed)
 

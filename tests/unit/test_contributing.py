@@ -55,7 +55,7 @@ def test_every_used_command_of_dev_exists(name: str) -> None:
 
 def test_ci_runs_everything() -> None:
     for name in (".ci/run", ".github/workflows/ci.yml", ".gitlab-ci.yml"):
-        assert {"lint", "sanity", "quickstart", "test"} <= set(re.findall(r"\./dev (\w+)", (ROOT / name).read_text())), name
+        assert {"lint", "sanity", "quickstart", "core", "docs", "test"} <= set(re.findall(r"\./dev (\w+)", (ROOT / name).read_text())), name
 
 
 def tools_for(*arguments: str) -> set[str]:
