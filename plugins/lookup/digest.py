@@ -60,15 +60,16 @@ _raw:
 import typing as t
 
 from ansible.errors import AnsibleLookupError
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.lookup import LookupBase
+from ansible.release import __version__ as core_version
 
+from ..module_utils.core_version import check_core_version
 from ..module_utils.errors import LongshoreError
 from ..module_utils.oci.reference import Reference
-from ..module_utils.task.arguments import REGISTRY
 from ..module_utils.task.secrets import redact
 from ..module_utils.task.task import Task
 from ..module_utils.verbs.info_remote import resolve_digest
+from ..plugin_utils.registry_options import read_registry_options
 
 
 class LookupModule(LookupBase):
@@ -82,7 +83,11 @@ class LookupModule(LookupBase):
         unknown = sorted(kwargs.keys() - options.keys())
         if unknown:
             raise AnsibleLookupError(f"{', '.join(unknown)}: the lookup digest has no such option")
-        task = Task(_registry_options(options), check_mode=True)
+        try:
+            check_core_version(core_version)
+            task = Task(read_registry_options(options), check_mode=True)
+        except LongshoreError as error:
+            raise AnsibleLookupError(error.message) from None
         try:
             references = [Reference.parse(str(term)) for term in plugin._flatten(terms)]
             task.open_registries(references)
@@ -94,13 +99,3 @@ class LookupModule(LookupBase):
         for warning in task.warnings:
             plugin._display.warning(redact(warning, task.secrets()))
         return [str(reference if options["pinned"] else reference.digest) for reference in pinned]
-
-
-def _registry_options(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the options as a module gets them, with the defaults below `registries`. Raises AnsibleLookupError for options that a module would refuse."""
-    given = {name: options[name] for name in REGISTRY.options if options.get(name) is not None}
-    validated = ArgumentSpecValidator({name: dict(option) for name, option in REGISTRY.options.items()}, **REGISTRY.rules).validate(given)
-    if validated.error_messages:
-        raise AnsibleLookupError("; ".join(validated.error_messages))
-    parameters: dict[str, t.Any] = validated.validated_parameters
-    return parameters

@@ -1,0 +1,24 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The registry options of plugins that ask registries from the controller."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ..module_utils.errors import InvalidOption
+from ..module_utils.task.arguments import REGISTRY
+
+
+def read_registry_options(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the options as a module gets them, with the defaults below `registries`. Raises InvalidOption for options that a module would refuse."""
+    given = {name: options[name] for name in REGISTRY.options if options.get(name) is not None}
+    validated = ArgumentSpecValidator({name: dict(option) for name, option in REGISTRY.options.items()}, **REGISTRY.rules).validate(given)
+    if validated.error_messages:
+        raise InvalidOption("; ".join(validated.error_messages))
+    parameters: dict[str, t.Any] = validated.validated_parameters
+    return parameters
