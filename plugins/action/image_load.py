@@ -15,6 +15,7 @@ from ..module_utils.archive.summary import summarise_archive
 from ..module_utils.errors import LongshoreError, UnsupportedFormat
 from ..plugin_utils.finding import find_file
 from ..plugin_utils.progress import WatchedAction
+from ..plugin_utils.results import replace_path
 
 Results = dict[str, t.Any]
 
@@ -74,17 +75,9 @@ class ActionModule(WatchedAction):
         """Run the module with the file REMOTE on the host. In its results REMOTE is replaced with PATH, which the user gave."""
         results: Results = self._execute_module(module_args={**arguments, "path": remote}, task_vars=task_vars, wrap_async=False)
         results.pop("invocation", None)
-        return t.cast(Results, _replace_path(results, remote, path))
+        return t.cast(Results, replace_path(results, remote, path))
 
     def _tmpdir(self) -> str:
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         return str(self._connection._shell.tmpdir)
-
-
-def _replace_path(value: t.Any, remote: str, path: str) -> t.Any:
-    if isinstance(value, str):
-        return value.replace(remote, path)
-    if isinstance(value, dict):
-        return {key: _replace_path(member, remote, path) for key, member in value.items()}
-    return [_replace_path(member, remote, path) for member in value] if isinstance(value, list) else value

@@ -3,8 +3,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: image_save
 short_description: Save images from the store to an archive
@@ -27,8 +25,18 @@ options:
       - Without O(mode), O(owner) and O(group), the new file keeps those of the file that it replaces.
       - With O(format=oci-dir) these three options apply to all files and folders of the layout. A numeric O(mode) sets the read and write permissions of
         files, and everybody who may read the files may also enter the folders.
+      - With O(path_on=controller) a relative path begins at the folder of the playbook.
     type: path
     required: true
+  path_on:
+    description:
+      - Whether the archive is written on the managed host or on the controller.
+      - With V(controller) the archive is written to a temporary folder on the host and copied from there, only if the file on the controller has other content.
+        Check mode copies nothing. O(mode) applies to the file on the controller. O(owner), O(group), O(format=oci-dir) and C(async) can't be used.
+    type: str
+    choices: [host, controller]
+    default: host
+    version_added: 1.0.0
   format:
     description:
       - V(universal) is an OCI layout and a docker archive in one tar. All engines can load it, and it keeps the digests for engines that store them.
@@ -111,6 +119,12 @@ EXAMPLES = r"""
     compression: gzip
     checksum: true
     platform: linux/amd64
+
+- name: Save an image of the build host to the controller
+  longshore.images.image_save:
+    name: registry.example.com/team/app:4
+    path: artifacts/app.tar
+    path_on: controller
 """
 
 RETURN = r"""
@@ -229,6 +243,7 @@ error:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils.errors import InvalidOption
 from ..module_utils.oci.digest import Digest
 from ..module_utils.task.arguments import FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import initial_mode
@@ -243,6 +258,7 @@ def argument_spec() -> Arguments:
         (STORE + FILE + PLATFORM + PROGRESS)
         .extended(
             name={"type": "list", "elements": "str", "required": True},
+            path_on={"type": "str", "choices": ["host", "controller"], "default": "host"},
             format={"type": "str", "choices": ["universal", "docker-archive", "oci-archive", "oci-dir"], "default": "universal"},
             compression={"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
             base={"type": "list", "elements": "path", "default": []},
@@ -257,6 +273,8 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """Return the change of the archive: none if the file is already the archive of these images."""
     params = task.params
+    if params["path_on"] != "host":
+        raise InvalidOption("path_on 'controller' is the work of this module's action plugin, which was not used")
     return plan_save(
         task.store,
         task.selectors("name"),
