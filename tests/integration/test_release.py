@@ -34,6 +34,7 @@ TOP = {
     "meta",
     "playbooks",
     "plugins",
+    "requirements-optional.txt",
     "requirements.txt",
     "roles",
 }
