@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -100,6 +101,21 @@ def test_a_user_variable_that_looks_misspelt_is_accepted_if_it_is_listed(install
     refused = prune(["retention_host"])
     assert "There is no variable retention_engine (retention_engines?). If it is one of your own, name it in the list" in refused.output
     assert prune(["retention_host", "retention_engine"]).status == 0, refused.output
+
+
+@pytest.mark.core
+def test_the_first_playbook_of_the_readme_pulls_its_image(installed: Path, anonymous: Registry, tmp_path: Path) -> None:
+    """Only the registry differs: a mirror here stands for docker.io."""
+    anonymous.put(IMAGE, "library/nginx", "1.27")
+    first = re.search(r"^## First playbooks$.*?^```yaml\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert first
+    (example,) = yaml.safe_load(first[1])
+    mirrored = {"name": "docker.io", "mirror_only": True, "mirrors": [{"url": anonymous.url}]}
+    example["module_defaults"] = {"group/longshore.images.images": {"store": f"{tmp_path}/store", "registries": [mirrored]}}
+    (tmp_path / "first.yml").write_text(yaml.safe_dump([example]))
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    assert play(installed, str(tmp_path / "first.yml"), "-i", "localhost,", **local).recap["changed"] == 1
+    assert play(installed, str(tmp_path / "first.yml"), "-i", "localhost,", **local).recap["changed"] == 0
 
 
 @pytest.mark.core

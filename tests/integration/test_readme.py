@@ -23,7 +23,7 @@ from tests.support.images import make_image
 from tests.support.modules import ROOT, environment
 from tests.support.plays import run_playbook
 from tests.support.registry import Registry, needed
-from tests.unit.test_documentation import MODULES, arguments, own_tasks, validator
+from tests.unit.test_documentation import MODULES, arguments, own_roles, own_tasks, role_options, validator
 
 TEXT = (ROOT / "README.md").read_text()
 PLAYBOOK = yaml.safe_load((ROOT / "playbooks" / "quickstart.yml").read_text())[0]
@@ -107,15 +107,12 @@ def test_the_commands_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("document", YAML, ids=range(len(YAML)))
 def test_the_playbooks_are_valid(document: t.Any) -> None:
-    tasks = list(own_tasks(document))
-    roles = [role for play in document for role in play.get("roles", ())]
+    tasks, roles = list(own_tasks(document)), list(own_roles(document))
     assert tasks or roles
     for module, values in tasks:
         assert not validator(arguments(module)).validate(values).error_messages, module
-    for role in roles:
-        folder = ROOT / "roles" / role["role"].removeprefix("longshore.images.")
-        specs = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-        assert set(role["vars"]) <= set(specs)
+    for role, variables in roles:
+        assert set(variables) <= role_options(role)
 
 
 def test_the_playbook_for_check_mode_works_on_a_fresh_host_and_checks_every_task_afterwards(anonymous: Registry, tmp_path: Path) -> None:

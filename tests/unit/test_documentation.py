@@ -80,6 +80,19 @@ def own_tasks(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield from own_tasks(value)
 
 
+def own_roles(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and variables of each role of this collection that the plays of DOCUMENT list."""
+    for play in document:
+        for role in play.get("roles", ()):
+            yield role["role"].removeprefix(f"{COLLECTION}."), role.get("vars", {})
+
+
+def role_options(role: str) -> set[str]:
+    """Return the names of the variables of a role."""
+    specs = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())
+    return set(specs["argument_specs"]["main"]["options"])
+
+
 def test_there_are_modules() -> None:
     assert MODULES
 
@@ -131,10 +144,13 @@ def test_the_examples_are_valid(name: str, pages: dict[str, Any]) -> None:
 @pytest.mark.parametrize("guide", sorted((ROOT / "docs").glob("*.md")), ids=lambda guide: guide.stem)
 def test_the_examples_of_the_guides_are_valid(guide: Path) -> None:
     for example in re.findall(r"^```yaml\n(.*?)^```$", guide.read_text(), re.MULTILINE | re.DOTALL):
-        uses = list(own_tasks(yaml.safe_load(example)))
-        assert uses
+        document = yaml.safe_load(example)
+        uses, roles = list(own_tasks(document)), list(own_roles(document))
+        assert uses or roles
         for module, values in uses:
             assert not validator(arguments(module)).validate(values).error_messages, module
+        for role, variables in roles:
+            assert set(variables) <= role_options(role), role
 
 
 @pytest.mark.parametrize("name", MODULES)

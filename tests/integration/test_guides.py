@@ -1,0 +1,83 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks of the guides: all are sound, and that of the CI guide builds, publishes, promotes and deploys an image."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support import answers
+from tests.support.images import make_image
+from tests.support.modules import ROOT, run
+from tests.support.plays import Play, run_playbook
+from tests.support.registry import Registry
+
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+
+
+def examples(guide: Path, language: str = "yaml") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", guide.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def play(path: Path, *words: str, **environment: str) -> Play:
+    collections = {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections")}
+    return run_playbook(str(path), path.parent, *words, **collections, **environment)
+
+
+def test_every_playbook_of_the_guides_passes_the_syntax_check(tmp_path: Path) -> None:
+    paths = []
+    for guide in GUIDES:
+        for number, example in enumerate(examples(guide)):
+            if "hosts" in yaml.safe_load(example)[0]:
+                paths.append(tmp_path / f"{guide.stem}-{number}.yml")
+                paths[-1].write_text(example)
+    assert len(paths) > 10
+    done = play(paths[0], "--syntax-check", "-i", "localhost,", *map(str, paths[1:]))
+    assert done.status == 0, done.output
+
+
+@pytest.mark.parametrize("guide", [guide for guide in GUIDES if examples(guide, "yml")], ids=lambda guide: guide.stem)
+def test_the_configuration_of_other_tools_is_yaml(guide: Path) -> None:
+    for example in examples(guide, "yml"):
+        assert yaml.safe_load(example)
+
+
+def test_renovate_finds_every_tag_of_a_lock_file_and_nothing_else() -> None:
+    (configuration,) = [json.loads(text) for text in examples(ROOT / "docs" / "locking.md", "json") if "customManagers" in text]
+    (manager,) = configuration["customManagers"]
+    (pattern,) = manager["matchStrings"]
+    tags = ["docker.io/library/nginx:1.27", "registry.example.com:5000/team/app:3"]
+    text = answers.lock(*tags).to_bytes().decode()
+    pinned = text.replace("nginx:1.27", f"nginx@{answers.digest(tags[0])}")
+    found = re.findall(pattern.replace("(?<", "(?P<"), text)
+    assert re.findall(pattern.replace("(?<", "(?P<"), pinned) == found[1:]
+    assert found == [(*name.rsplit(":", 1), answers.digest(name)) for name in tags]
+    assert re.search(manager["managerFilePatterns"][0].strip("/"), "roles/app/files/images.lock")
+
+
+def test_the_playbooks_of_the_ci_guide_build_publish_promote_and_deploy_one_digest(anonymous: Registry, tmp_path: Path) -> None:
+    base = anonymous.put(make_image("guide-base"), "base/python", "3.13")
+    run("image_lock", {"name": base, "path": str(tmp_path / "base.lock")})
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "run").write_text("#!/bin/sh\necho works\n")
+    playbooks = []
+    for number, example in enumerate(examples(ROOT / "docs" / "ci.md")):
+        text = example.replace("registry.example.com", anonymous.host).replace("hosts: web", "hosts: localhost")
+        text = re.sub(r"^ +(username|password): .*\n", "", text, flags=re.MULTILINE)  # this registry has no users
+        playbooks.append(tmp_path / f"{number}.yml")
+        playbooks[-1].write_text(text)
+    done = play(playbooks[0], *map(str, playbooks[1:]), IMAGE_TAG="3", COMMIT="0a1b2c3", XDG_DATA_HOME=str(tmp_path / "data"))
+    assert done.status == 0, done.output
+    assert done.recap["changed"] == 6
+    digest = anonymous.digest("team/app", "3")
+    assert digest is not None
+    assert anonymous.digest("production/app", "3") == digest
+    again = play(playbooks[0], IMAGE_TAG="3", COMMIT="0a1b2c3")
+    assert again.recap["changed"] == 0, again.output
