@@ -457,7 +457,7 @@ def wanted(task: Task) -> NewImage:
     )
 
 
-def layer(options: t.Mapping[str, t.Any], compression: str | None) -> WantedLayer:
+def layer(options: t.Mapping[str, t.Any], compression: "str | None") -> WantedLayer:
     source = LayerSource(
         path=options["src"],
         destination=options["dest"],
@@ -472,7 +472,7 @@ def layer(options: t.Mapping[str, t.Any], compression: str | None) -> WantedLaye
     return WantedLayer(source, Platform.parse(options["platform"]) if options["platform"] is not None else None)
 
 
-def mode(value: object, option: str) -> int | None:
+def mode(value: object, option: str) -> "int | None":
     return octal_mode(value, option) if value is not None else None
 
 

@@ -334,7 +334,7 @@ def plan(task: Task) -> Plan:
     )
 
 
-def open_engine_at(task: Task) -> t.Callable[[str, str | None], ManagedEngine]:
+def open_engine_at(task: Task) -> "t.Callable[[str, str | None], ManagedEngine]":
     """Return a function that opens the engine of a location, by its scheme and namespace."""
     kinds = {DOCKER_DAEMON: "docker", PODMAN: "podman", CONTAINERD: "containerd"}
     return lambda scheme, namespace: task.open_engine(kinds[scheme], namespace)

@@ -39,7 +39,7 @@ def test_every_playbook_of_the_guides_passes_the_syntax_check(tmp_path: Path) ->
                 paths.append(tmp_path / f"{guide.stem}-{number}.yml")
                 paths[-1].write_text(example)
     assert len(paths) > 10
-    done = play(paths[0], "--syntax-check", "-i", "localhost,", *map(str, paths[1:]))
+    done = play(paths[0], *map(str, paths[1:]), "--syntax-check", "-i", "localhost,")
     assert done.status == 0, done.output
 
 

@@ -36,6 +36,17 @@ def test_python_3_6_can_read_a_module_up_to_the_check(module: Path) -> None:
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
 
 
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_python_3_9_can_evaluate_the_annotations_of_a_module(module: Path) -> None:
+    """Without the import of annotations from __future__, `str | None` is evaluated, and has to be quoted."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            for annotation in [node.returns, *(argument.annotation for argument in arguments)]:
+                unions = [part for part in ast.walk(annotation) if isinstance(part, ast.BinOp)] if annotation is not None else []
+                assert not unions, f"{node.name}: quote its annotations"
+
+
 def test_an_old_python_can_read_the_check() -> None:
     tree = ast.parse(GUARD.read_text(), feature_version=(3, 4))
     assert not [node for node in ast.walk(tree) if isinstance(node, (ast.ImportFrom, ast.JoinedStr))]
