@@ -80,7 +80,8 @@ def test_a_release_is_built_checked_and_described(checkout: Path) -> None:
     assert "longshore-images-0.1.1.tar.gz" in (checkout / "README.md").read_text()
     assert "v0\\.1\\.1" in (checkout / "CHANGELOG.md").read_text()
     changed = {line[3:] for line in git(checkout, "status", "--porcelain").splitlines()}
-    assert changed == {"CHANGELOG.md", "README.md", "changelogs/changelog.yaml", "changelogs/fragments/0.1.0.yml", "galaxy.yml"}
+    fragments = {f"changelogs/fragments/{path.name}" for path in (ROOT / "changelogs" / "fragments").glob("*.yml")}
+    assert changed == {"CHANGELOG.md", "README.md", "changelogs/changelog.yaml", "galaxy.yml"} | fragments
 
 
 @pytest.mark.parametrize("version", ["", "1", "1.2", "1.2.3.4", "v1.2.3", "1.02.3", "1.2.3-rc1", "1.2.x", "\u0661.2.3", "1.2.3\n"])
