@@ -35,7 +35,7 @@ options:
   referrers:
     description:
       - Whether to list the signatures, attestations, SBOMs and other referrers of each image and of its manifests.
-      - Referrers of stored images have no entry of their own in the list of all images. They can be named like any other image.
+      - Referrers of stored images are not separate entries in the list of all images. They can be named like any other image.
       - With O(remote) they cost some requests for each image.
     type: bool
     default: true
