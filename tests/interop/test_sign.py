@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import typing as t
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from tests.support import modules
+from tests.support import engines, modules, signing
 from tests.support.images import make_index
 from tests.support.registry import Registry, needed, running_registry
 from tests.support.signing import BUNDLE_TYPE, INSECURE, list_in_layout
@@ -113,3 +114,35 @@ def test_a_store_is_signed_as_a_registry_is(tmp_path: Path) -> None:
     digest = image.root.digest
     assert list_in_layout(store.path, digest) == {BUNDLE_TYPE}
     assert store.reload().get_named(Reference.parse(f"registry.test/team/app:sha256-{digest.hex}.sig")) is not None
+
+
+@pytest.mark.parametrize("form", ["tag", "referrer"])
+def test_what_cosign_signs_is_accepted(form: str, image: str, tmp_path: Path) -> None:
+    needed("cosign")
+    keys = signing.make_keys(tmp_path)
+    rule: dict[str, t.Any] = {"keys": [str(keys / "cosign.pub")]}
+    pull = {"name": [image], "store": str(tmp_path / "store"), "trust": [rule]}
+    assert modules.fail("image_pull", pull)["error"] == "unsigned"
+    (signing.sign if form == "tag" else signing.sign_as_referrer)(keys, image)
+    assert modules.run("image_pull", pull)["images"][0]["verification"]["format"] == "simple_signing"
+    rule["attestations"] = ["https://example.com/review"]
+    assert "no accepted attestation" in modules.fail("image_pull", pull)["msg"]
+    signing.attest(keys, image)
+    assert modules.run("image_pull", pull)["images"][0]["verification"]["attestations"] == ["https://example.com/review"]
+
+
+def test_an_image_that_is_refused_is_not_delivered(podman: engines.Podman, tmp_path: Path) -> None:
+    name = "registry.test/team/app:1"
+    store = str(tmp_path / "store")
+    make_index("delivered").put(Store(store), name)
+    deliver = {"name": [name], "store": store, "engine": "podman", "trust": [{"keys": [make_key().pem.decode()]}]}
+    env = {"PATH": f"{podman.program(tmp_path / 'bin')}:{os.environ['PATH']}"}
+    for check in (True, False):
+        assert modules.fail("image_deliver", deliver, check=check, env=env)["images"][0]["error"] == "unsigned"
+    assert podman.names() == set()
+    modules.run("image_sign", options(name, tmp_path, make_key(), remote=False))
+    done = modules.run("image_deliver", deliver, env=env)
+    assert done["changed"]
+    assert done["images"][0]["verification"]["key"] == make_key().public.fingerprint
+    assert not modules.run("image_deliver", deliver, env=env)["changed"]
+    assert podman.names() == {name}
