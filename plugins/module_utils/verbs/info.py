@@ -228,24 +228,29 @@ def make_inspector(
 ) -> Inspector:
     """Return an inspector of the images in a store or an archive. TRUST gives its verdict about each; with REFERRERS they are listed."""
 
+    @functools.cache
+    def read_referrers() -> LayoutReferrers:
+        return _referrers_in(place)
+
     def verify(inspected: InspectedImage) -> Verification:
-        return describe_trust(trust, inspected.name, inspected.graph, _referrer_places(place, inspected.name))
+        if trust is None:
+            return None
+        context = inspected.name.context if inspected.name is not None else None
+        return describe_trust(trust, inspected.name, inspected.graph, [read_referrers().in_repository(context)])
 
     if isinstance(place, Store):
         return Inspector(images_in_store(place, referrers), f"the store {place.path}", host, selection, verify)
     return Inspector(images_in_archive(place, referrers), place.path, host, selection, verify)
 
 
-def _referrer_places(place: Store | Archive, name: Reference | None) -> t.Iterator[ReferrerPlace]:
-    context = name.context if name is not None else None
+def _referrers_in(place: Store | Archive) -> LayoutReferrers:
     if isinstance(place, Store):
         from ..store.referrers import referrers_in_store
 
-        yield referrers_in_store(place, context)
-    else:
-        from ..archive.referrers import referrers_in_archive
+        return referrers_in_store(place)
+    from ..archive.referrers import referrers_in_archive
 
-        yield referrers_in_archive(place, context)
+    return referrers_in_archive(place)
 
 
 def images_in_store(store: Store, referrers: bool = False) -> list[InspectedImage]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ..errors import ImageNotFound, LongshoreError, PlatformMissing, RateLimited, RegistryError, Unreachable, UnsupportedFormat
@@ -24,7 +25,7 @@ from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
-    from ..oci.referrers import FoundReferrers, ReferrerPlace
+    from ..oci.referrers import FoundReferrers, LayoutReferrers, ReferrerPlace
     from ..registry.repository import Repository
     from ..store.index import Entry
     from ..store.store import Store
@@ -122,9 +123,8 @@ class _Puller:
 
         def list_places() -> t.Iterator[ReferrerPlace]:
             nonlocal asked
-            from ..store.referrers import referrers_in_store
 
-            yield referrers_in_store(self.store, reference.context)
+            yield self._stored_referrers.in_repository(reference.context)
             if repository is not None:
                 from ..registry.referrers import RepositoryReferrers
 
@@ -133,6 +133,13 @@ class _Puller:
 
         verification = check_trust(self.trust, reference, graph, list_places())
         return _Verified(verification, asked)
+
+    @functools.cached_property
+    def _stored_referrers(self) -> LayoutReferrers:
+        """Return the referrers in the store, which is read once for all images of the run."""
+        from ..store.referrers import referrers_in_store
+
+        return referrers_in_store(self.store)
 
     # The image in the store.
 
