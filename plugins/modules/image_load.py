@@ -60,6 +60,7 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.unused.registry_options
   - longshore.images.progress
+  - longshore.images.trust
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -152,6 +153,12 @@ images:
     kept:
       description: Whether O(existing=keep) left the store's image of this name unchanged.
       type: bool
+    verification:
+      description:
+        - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(format) (C(simple_signing) or
+          C(bundle)), C(key) (the SHA-256 of the public key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked)
+          or C(not_checked)), C(annotations) and C(attestations).
+      type: dict
     failed:
       description:
         - V(true) for an image that failed.
@@ -207,13 +214,14 @@ from ..module_utils.oci.reference import Reference, parse_selector
 from ..module_utils.task.arguments import PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
+from ..module_utils.task.trust_arguments import TRUST
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.load import plan_load
 
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + PLATFORM + PROGRESS)
+        (STORE + PLATFORM + PROGRESS + TRUST)
         .extended(
             path={"type": "path", "required": True},
             path_on={"type": "str", "choices": ["host", "controller"], "default": "host"},
@@ -244,6 +252,7 @@ def plan(task: Task) -> Plan:
         selection=selection,
         host=task.host,
         referrers=params["referrers"],
+        trust=task.policy,
     )
 
 

@@ -45,6 +45,7 @@ extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.progress
+  - longshore.images.trust
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -140,6 +141,12 @@ images:
       description: The URL of the registry or mirror that answered. Null when none was asked.
       type: str
       sample: https://registry-1.docker.io
+    verification:
+      description:
+        - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(format) (C(simple_signing) or
+          C(bundle)), C(key) (the SHA-256 of the public key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked)
+          or C(not_checked)), C(annotations) and C(attestations).
+      type: dict
     failed:
       description:
         - V(true) for an image that failed.
@@ -208,12 +215,13 @@ from ..module_utils import python_version as _python_version  # noqa: F401 - fir
 from ..module_utils.task.arguments import PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
+from ..module_utils.task.trust_arguments import TRUST
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.push import plan_push, push_destination
 
 
 def argument_spec() -> Arguments:
-    return (STORE + REGISTRY + PLATFORM + PROGRESS).extended(
+    return (STORE + REGISTRY + PLATFORM + PROGRESS + TRUST).extended(
         name={"type": "list", "elements": "str", "required": True},
         destination={"type": "str"},
         referrers={"type": "bool", "default": True},
@@ -233,6 +241,7 @@ def plan(task: Task) -> Plan:
         host=task.host,
         workers=task.workers,
         referrers=task.params["referrers"],
+        trust=task.policy,
     )
 
 

@@ -224,3 +224,46 @@ def test_copy_verifies_at_the_source(scene: Scene) -> None:
         options = {"images": [{"src": scene.name, "dest": dest}], "trust": trust}
         assert modules.run("image_copy", options)["images"][0]["verification"]["accepted"]
         assert not modules.run("image_copy", options)["changed"]
+
+
+def test_push_verifies_what_the_store_keeps(scene: Scene) -> None:
+    scene.put_in_store()
+    target = f"{scene.registry.host}/{scene.repository}/pushed:1"
+    options = scene.options(make_key(), destination=target)
+    assert modules.fail("image_push", options)["images"][0]["error"] == "unsigned"
+    assert scene.registry.digest(f"{scene.repository}/pushed", "1") is None
+    scene.sign(remote=False)
+    assert modules.run("image_push", options)["images"][0]["verification"]["accepted"]
+    assert not modules.run("image_push", options)["changed"]
+    # The signature of the index covers a single platform of it too.
+    assert modules.run("image_push", {**options, "destination": f"{target}-amd64", "platform": ["linux/amd64"]})["changed"]
+
+
+def test_load_verifies_by_the_signatures_in_the_archive(scene: Scene) -> None:
+    scene.sign()
+    path = str(scene.folder / "app.tar")
+    modules.run("image_pull", {"name": [scene.name], "store": scene.store, "platform": ["all"], "referrers": True})
+    modules.run("image_save", {"name": [scene.name], "store": scene.store, "path": path})
+    options = {"path": path, "store": str(scene.folder / "other"), "trust": scene.options(make_key(number=1))["trust"]}
+    for check in (True, False):
+        assert modules.fail("image_load", options, check=check)["error"] == "untrusted"
+        assert not Path(options["store"]).exists()
+    options["trust"] = scene.options(make_key())["trust"]
+    done = modules.check_do_again("image_load", options)
+    assert done["images"][0]["verification"]["key"] == make_key().public.fingerprint
+    # From there it can be pulled without any request, and delivered, by the same signature.
+    assert not modules.run("image_pull", scene.options(make_key(), store=options["store"], pull_policy="never"))["changed"]
+
+
+def test_load_is_all_or_nothing(scene: Scene) -> None:
+    scene.sign()
+    path = str(scene.folder / "two.tar")
+    modules.run("image_pull", {"name": [scene.name], "store": scene.store, "referrers": True})
+    make_image("unsigned").put(Store(scene.store), "registry.test/unsigned:1")
+    modules.run("image_save", {"name": [scene.name, "registry.test/unsigned:1"], "store": scene.store, "path": path})
+    options = {"path": path, "store": str(scene.folder / "other"), "trust": scene.options(make_key())["trust"]}
+    result = modules.fail("image_load", options)
+    assert result["error"] == "unsigned"
+    assert "registry.test/unsigned:1" in result["msg"]
+    assert not Path(options["store"]).exists()
+    assert modules.run("image_load", {**options, "name": [scene.name]})["changed"]

@@ -28,10 +28,13 @@ from .facts import describe_transfer, image_facts, ref_state, short_digest
 from .platforms import is_damaged, merge_with_store, platforms_to_record
 from .referrers.plan import ReferrerPlan
 from .referrers.to_store import plan_for_store
+from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
+    from ..oci.referrers import ReferrerPlace
     from ..store.index import Entry
     from ..store.store import Store
+    from ..trust.policy import Policy
 
 OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
 
@@ -77,15 +80,25 @@ def plan_load(
     selection: Selection | None,
     host: Platform,
     referrers: bool = True,
+    trust: Policy | None = None,
 ) -> TransferPlan:
     """Plan to load images of ARCHIVE into STORE: all of them or none. `names` and `selection` are None for all.
 
-    With REFERRERS signatures and other referrers are loaded with their images, without it they stay in the archive.
+    If TRUST refuses one of them, none is loaded; an image is verified by its name in the archive. With REFERRERS signatures and other referrers are
+    loaded with their images, without it they stay in the archive.
     Raises ImageNotFound for a name that the archive doesn't hold and for a missing base, CorruptArchive for missing content, PlatformMissing, NameTaken,
     and DigestMismatch for a blob that is known to be wrong.
     """
     loader = _Loader(
-        store=store, archive=archive, names=names, renames=renames, existing=existing, selection=selection, host=host, referrers=referrers
+        store=store,
+        archive=archive,
+        names=names,
+        renames=renames,
+        existing=existing,
+        selection=selection,
+        host=host,
+        referrers=referrers,
+        trust=trust,
     )
     return loader.plan()
 
@@ -102,6 +115,7 @@ class _Loader:
     selection: Selection | None
     host: Platform
     referrers: bool
+    trust: Policy | None
 
     def plan(self) -> TransferPlan:
         self.store.reload()
@@ -111,12 +125,16 @@ class _Loader:
         for candidate in wanted:
             if candidate.digest not in graphs:
                 graphs[candidate.digest] = self._read_graph(candidate, read)
+        verdicts = {candidate: self._verify(candidate, graphs[candidate.digest]) for candidate in wanted}
         names = self._new_names(wanted, graphs)
         self._check_layers(wanted, graphs)
         images = [self._image_to_load(graph, _names_of(digest, names)) for digest, graph in graphs.items()]
         self._reject_shared_names(images)
         rows = [row for image in images for row in self._plan_image(image)]
-        order = list(dict.fromkeys(str(name or candidate.digest) for candidate, name in names.items()))
+        labels = {candidate: str(name or candidate.digest) for candidate, name in names.items()}
+        verified = {labels[candidate]: verdict for candidate, verdict in verdicts.items()}
+        rows = [dataclasses.replace(row, results={**row.results, "verification": verified[row.requested]}) for row in rows]
+        order = list(dict.fromkeys(labels.values()))
         positions = {label: position for position, label in enumerate(order)}
         return TransferPlan(sorted(rows, key=lambda row: positions[row.requested]), all_or_nothing=True)
 
@@ -195,6 +213,18 @@ class _Loader:
         for blob in graph.blobs:
             if not self.store.has_blob(blob):
                 self.archive.check_blob(blob)
+
+    def _verify(self, candidate: _Candidate, graph: Graph) -> Verification:
+        """Verify an image by the signatures in the archive, or by those that the store keeps. Raises what `check_trust` raises."""
+
+        def list_places() -> t.Iterator[ReferrerPlace]:
+            from ..store.referrers import referrers_in_store
+
+            context = candidate.name.context if candidate.name is not None else None
+            yield self._referrer_place.in_repository(context)
+            yield referrers_in_store(self.store, context)
+
+        return check_trust(self.trust, candidate.name, graph, list_places())
 
     def _check_layers(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
         """Raise UnsupportedFormat for too many layers: each name of an image is planned with all of them."""

@@ -23,11 +23,13 @@ from .platforms import reject_sparse, select_platforms
 from .referrers.plan import ReferrerPlan
 from .referrers.stored import find_complete_referrers
 from .referrers.to_registry import describe_changes, make_transfer, plan_for_registry, split_with_referrers
+from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
     from ..store.index import Entry
     from ..store.store import Store
+    from ..trust.policy import Policy
 
 
 def push_destination(name: Reference | Digest, destination: str | None, names: int) -> Reference:
@@ -61,13 +63,14 @@ def plan_push(
     host: Platform,
     workers: Workers,
     referrers: bool = True,
+    trust: Policy | None = None,
 ) -> TransferPlan:
     """Plan to push images of STORE, each with its destination. A blob that several of them need in one repository is sent once.
 
     `selection` is None to push all platforms that the store has. With REFERRERS signatures and other referrers are pushed with their image.
-    Raises InvalidOption for two images with one destination.
+    An image that TRUST refuses has its error in its row. Raises InvalidOption for two images with one destination.
     """
-    return _Pusher(store, repository, selection, host, referrers).plan(pairs, workers)
+    return _Pusher(store, repository, selection, host, referrers, trust).plan(pairs, workers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +82,7 @@ class _Pusher:
     selection: Selection | None
     host: Platform
     referrers: bool
+    trust: Policy | None
 
     def plan(self, pairs: t.Sequence[tuple[Reference | Digest, Reference]], workers: Workers) -> TransferPlan:
         _reject_shared_destinations(pairs)
@@ -100,6 +104,7 @@ class _Pusher:
         """
         entry = self.store.get_complete_entry(name)
         graph = select_platforms(entry.descriptor, entry.label, self.store.read_document, self.selection)
+        verification = self._verify(entry, graph)
         if destination.digest is not None and destination.digest != graph.root.digest:
             raise InvalidOption(f"{name} has the digest {graph.root.digest} and can't be pushed to {destination}")
         repository = self.repository(destination)
@@ -127,9 +132,21 @@ class _Pusher:
                 "previous_digest": str(was.digest) if was is not None else None,
                 "endpoint": repository.answered_by,
                 "referrers": list(referrers.rows),
+                "verification": verification,
             },
             warnings=referrers.warnings,
         )
+
+    def _verify(self, entry: Entry, selected: Graph) -> Verification:
+        """Verify SELECTED, a part of a stored image, by its name in the store. Raises what `check_trust` raises."""
+        data = self.store.read_document(entry.descriptor) if self.trust is not None else None
+        if self.trust is None or data is None:
+            return None
+        from ..store.referrers import referrers_in_store
+        from .image_trust import cover_selection
+
+        place = referrers_in_store(self.store, entry.name.context if entry.name is not None else None)
+        return check_trust(self.trust, entry.name, cover_selection(entry.descriptor, data, selected), [place])
 
     def _plan_referrers(self, entry: Entry, graph: Graph, repository: Repository) -> ReferrerPlan:
         found = find_complete_referrers(self.store, entry, graph) if self.referrers else FoundReferrers()

@@ -48,7 +48,7 @@ def plan_copy(
     REFERRERS signatures and other referrers are copied with their image, to places that can hold them. Raises InvalidOption for two images that would
     get one name.
     """
-    return _Copier(places, selection, referrers, host, trust).plan(pairs, workers)
+    return _Copier(places, selection, referrers or trust is not None, host, trust).plan(pairs, workers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ class _Copier:
         def to_registries() -> CopyPlanner:
             from .to_registry import RegistryCopyPlanner
 
-            return RegistryCopyPlanner(self.places.destination, self.referrers or self.trust is not None, self.host)
+            return RegistryCopyPlanner(self.places.destination, self.referrers, self.host)
 
         def to_layouts() -> CopyPlanner:
             from .to_layout import LayoutCopyPlanner
