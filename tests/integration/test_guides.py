@@ -68,7 +68,7 @@ def test_the_playbooks_of_the_ci_guide_build_publish_promote_and_deploy_one_dige
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "run").write_text("#!/bin/sh\necho works\n")
     playbooks = []
-    for number, example in enumerate(examples(ROOT / "docs" / "ci.md")):
+    for number, example in enumerate(example for example in examples(ROOT / "docs" / "ci.md") if "hosts:" in example):
         text = example.replace("registry.example.com", anonymous.host).replace("hosts: web", "hosts: localhost")
         text = re.sub(r"^ +(username|password): .*\n", "", text, flags=re.MULTILINE)  # this registry has no users
         playbooks.append(tmp_path / f"{number}.yml")

@@ -88,7 +88,6 @@ def test_a_misspelt_variable_is_refused_before_the_playbook_runs_on_the_wrong_ho
     assert done.status != 0
 
 
-@pytest.mark.core
 def test_a_user_variable_that_looks_misspelt_is_accepted_if_it_is_listed(installed: Path, tmp_path: Path) -> None:
     variables = {"retention_host": "nas", "retention_engine": "docker", "retention_store": str(tmp_path)}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}

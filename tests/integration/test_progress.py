@@ -114,7 +114,6 @@ def test_a_time_limit_ends_a_task_with_progress(slow: Throttle, tmp_path: Path) 
     assert re.search("time ?out|timed out|expected time frame", str(watched.results).lower())
 
 
-@pytest.mark.core
 def test_progress_of_a_remote_host_is_read_over_its_connection(slow: Throttle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(CONNECTIONS))
     monkeypatch.setenv("ELSEWHERE", str(tmp_path / "asked"))

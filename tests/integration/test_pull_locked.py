@@ -127,7 +127,6 @@ def test_names_a_lock_file_or_its_content_are_required_and_the_latter_exclude_ea
 # A lock file on the controller.
 
 
-@pytest.mark.core
 def test_a_lock_file_of_the_controller_is_found_beside_the_playbook_and_pulled_in_check_mode_too(locking: LockScene, tmp_path: Path) -> None:
     locking.lock()
     locking.move()

@@ -43,8 +43,7 @@ def save(folder: Path, source: str, *words: str, **options: t.Any) -> modules.Re
     return results
 
 
-@pytest.mark.core
-@pytest.mark.parametrize("compression", ["none", "gzip"])
+@pytest.mark.parametrize("compression", [pytest.param("none", marks=pytest.mark.core), "gzip"])
 def test_an_archive_is_predicted_saved_and_then_unchanged(source: str, tmp_path: Path, compression: str) -> None:
     options = {"compression": compression, "checksum": True}
     predicted = save(tmp_path, source, "--check", **options)
