@@ -15,7 +15,7 @@ description:
   - The module needs the Python library C(cryptography), 36 or newer, where it runs. The private key appears in no result, log, command line or file.
 options:
   name:
-    description: The images that the statement is about, in docker's notation. C(name:tag@digest) stands for this digest, wherever the tag points.
+    description: The images that the statement is about, in docker's notation. C(name:tag@digest) stands for this digest, even if the tag has moved.
     type: list
     elements: str
     required: true

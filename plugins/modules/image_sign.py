@@ -15,7 +15,7 @@ description:
   - Other signatures of the image stay. Two tasks that sign one image by the same tag at the same time may lose one of the signatures; run them again then.
 options:
   name:
-    description: The images to sign, in docker's notation. C(name:tag@digest) signs this digest, wherever the tag points.
+    description: The images to sign, in docker's notation. C(name:tag@digest) signs this digest, even if the tag has moved.
     type: list
     elements: str
     required: true

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A small Sigstore of its own: an authority, a certificate log and a transparency log, made with `cryptography`, and bundles that they confirm."""
+"""A small Sigstore for tests: an authority, a certificate log and a transparency log, made with `cryptography`, and bundles that they confirm."""
 
 from __future__ import annotations
 
