@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import typing as t
 
 from ..errors import DigestMismatch, DiskFull, LongshoreError
@@ -38,6 +39,12 @@ class _Job:
     writer: SinkWriter
     futures: list[Future[None]] = dataclasses.field(default_factory=list)
     published: bool = False
+
+    @functools.cached_property
+    def resumable(self) -> tuple[RemoteSource, ResumingWriter] | None:
+        """The source and the writer if downloads between them can be resumed, else None. Cached because checking a protocol is slow."""
+        source, writer = self.transfer.source, self.writer
+        return (source, writer) if isinstance(source, RemoteSource) and isinstance(writer, ResumingWriter) else None
 
     @property
     def label(self) -> Reference | Digest:
@@ -145,10 +152,10 @@ def _copy(job: _Job, blob: Descriptor, connections: ConnectionSlots, meter: Mete
     writer, source = job.writer, job.transfer.source
     while True:
         try:
-            if blob.size >= MIN_RESUMABLE and isinstance(source, RemoteSource) and isinstance(writer, ResumingWriter):
+            if blob.size >= MIN_RESUMABLE and job.resumable is not None:
                 from .ranged_fetch import fetch
 
-                fetch(blob, source, writer, connections, meter)
+                fetch(blob, *job.resumable, connections, meter)
             else:
                 writer.put_blob(blob, meter.count_content(source.read_blob))
             return
