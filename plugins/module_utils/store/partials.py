@@ -18,7 +18,7 @@ import time
 import typing as t
 
 from ..errors import DigestMismatch, DiskFull, InputOutputError, InvalidReference, LongshoreError
-from ..files import CHUNK, naming_path_in_errors, open_below, read_open_bounded, try_lock
+from ..files import CHUNK, WRITEBACK_SIZE, naming_path_in_errors, open_below, read_open_bounded, start_writeback, try_lock
 from ..folders import Folder, give_to
 from ..limits import MAX_JOURNAL
 from ..oci.digest import Digest, Verifier
@@ -52,6 +52,7 @@ class Partial:
         self._wanted = wanted
         self._journal_file: int | None = None
         self._lock = threading.Lock()
+        self._hash_lock = threading.Lock()  # held while the verifier is used in range mode, and acquired before _lock
         self._ranges = self._read_existing()
         self._verifier = self._new_verifier()
         self.is_resumed = self._ranges.end > 0
@@ -94,8 +95,8 @@ class Partial:
 
     def hash_more(self) -> None:
         """Hash the bytes up to the first gap that aren't hashed yet, while they are still in the page cache."""
-        front = self.front
-        with naming_path_in_errors(self.path):
+        with self._hash_lock, naming_path_in_errors(self.path):
+            front = self.front
             while self._verifier.seen < front:
                 data = os.pread(self._file, min(CHUNK, front - self._verifier.seen), self._verifier.seen)
                 if not data:
@@ -118,6 +119,7 @@ class Partial:
         start = self._verifier.seen
         self._verifier.update(data)
         self._write(start, data)
+        self._add(start, data)
 
     def start_ranges(self) -> None:
         """Prepare to write ranges in any order. The bytes that exist already are recorded in a journal first."""
@@ -136,8 +138,18 @@ class Partial:
         return self._folder.create_file(self._journal_name, flags=os.O_RDWR | os.O_APPEND)
 
     def write_at(self, start: int, data: bytes | bytearray | memoryview) -> None:
-        """Write bytes at START, after `start_ranges`. Safe to call from several threads."""
+        """Write bytes at START, after `start_ranges`. Safe to call from several threads.
+
+        Bytes that come next for the hash are hashed now, which saves reading them from the file. `hash_more` hashes the others.
+        """
         self._write(start, data)
+        if self._verifier.seen == start and self._hash_lock.acquire(blocking=False):
+            try:
+                if self._verifier.seen == start:
+                    self._verifier.update(data)
+            finally:
+                self._hash_lock.release()
+        self._add(start, data)
 
     def record_range(self, start: int, stop: int) -> None:
         """Record in the journal that these bytes are written, so that a later run can resume from them."""
@@ -150,10 +162,16 @@ class Partial:
             os.write(self._journal_file, lines)
 
     def _write(self, start: int, data: bytes | bytearray | memoryview) -> None:
+        """Write bytes, and start writing them to disk: the fsync at the end then waits for less."""
         rest = memoryview(data)
         with naming_path_in_errors(self.path):
             while rest:
                 rest = rest[os.pwrite(self._file, rest, start + len(data) - len(rest)) :]
+        first, last = start // WRITEBACK_SIZE, (start + len(data)) // WRITEBACK_SIZE
+        if last > first:
+            start_writeback(self._file, first * WRITEBACK_SIZE, (last - first) * WRITEBACK_SIZE)
+
+    def _add(self, start: int, data: bytes | bytearray | memoryview) -> None:
         with self._lock:
             self._ranges.add(start, start + len(data))
 

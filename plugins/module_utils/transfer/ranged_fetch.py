@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import threading
+import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,11 +25,13 @@ MIN_RANGE = 16 * MIB
 RECORD_EVERY = 4 * MIB
 MAX_RANGES = 1024
 MAX_CONNECTIONS = 8
-# Seconds between two times that the received bytes are hashed.
-HASH_INTERVAL = 0.1
+# Seconds between two times that the received bytes are hashed and that the speed is measured.
+INTERVAL = 0.1
+# Bytes a second. While the connections of a blob are faster than this on average, the network isn't the limit, and more connections only cost time.
+FAST = 100_000_000
 
 Range = tuple[int, int]
-Chunks = t.Generator[bytes, None, None]
+Chunks = t.Generator[t.Union[bytes, memoryview], None, None]
 
 
 def fetch(blob: Descriptor, source: RemoteSource, writer: ResumingWriter, connections: ConnectionSlots, meter: Meter) -> None:
@@ -105,6 +108,8 @@ class _RangeDownloader:
         self._ranges = collections.deque(ranges)
         self._changed = threading.Condition()
         self._running = 0
+        self._received = 0
+        self._measured = (0, time.monotonic())
         self._error: BaseException | None = None
 
     def download(self, first: Chunks) -> bool:
@@ -113,7 +118,8 @@ class _RangeDownloader:
             try:
                 self._start(pool, self._ranges.popleft(), first)
                 while self._is_running():
-                    self._start_more(pool)
+                    if self._is_slow():
+                        self._start_more(pool)
                     self._partial.hash_more()
             except BaseException as error:
                 self._record_error(error)
@@ -134,8 +140,13 @@ class _RangeDownloader:
         """Wait a moment and return whether a thread is still running."""
         with self._changed:
             if self._running:
-                self._changed.wait(HASH_INTERVAL)
+                self._changed.wait(INTERVAL)
             return self._running > 0
+
+    def _is_slow(self) -> bool:
+        """Return whether the connections received less than FAST, on average, since the last call."""
+        (received, measured_at), self._measured = self._measured, (self._received, time.monotonic())
+        return self._measured[0] - received < FAST * self._running * (self._measured[1] - measured_at)
 
     def _start_more(self, pool: ThreadPoolExecutor) -> None:
         """Start another thread for each free connection slot while ranges remain."""
@@ -184,6 +195,8 @@ class _RangeDownloader:
                         return
                     self._partial.write_at(position, chunk)
                     position += len(chunk)
+                    with self._changed:
+                        self._received += len(chunk)
                     self._meter.add(len(chunk))
                     if position - recorded >= RECORD_EVERY:
                         self._partial.record_range(recorded, position)
