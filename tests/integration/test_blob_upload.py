@@ -82,7 +82,7 @@ def test_a_larger_blob_goes_in_chunks_and_is_read_once(recording: Recorder, targ
     ranges = [f"PATCH {start}-{min(start + CHUNK, size) - 1}" for start in range(0, size, CHUNK)]
     assert sent(recording) == ["POST", *ranges, "PUT"]
     assert content.opened == 1
-    assert b"".join(target.read_blob(content.descriptor)) == content.data
+    assert b"".join(map(bytes, target.read_blob(content.descriptor))) == content.data
 
 
 @pytest.mark.parametrize("fault", [HANG_UP, 500, 503])
@@ -91,7 +91,7 @@ def test_an_upload_that_breaks_off_resumes_at_the_offset_of_the_registry(recordi
     recording.intercept = once(lambda recorded: recorded.headers.get("Content-Range") == "1000-1999", fault)
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PATCH 0-999", "PATCH 1000-1999", "GET", "PATCH 1000-1999", "PATCH 2000-2999", "PUT"]
-    assert b"".join(target.read_blob(content.descriptor)) == content.data
+    assert b"".join(map(bytes, target.read_blob(content.descriptor))) == content.data
 
 
 def test_an_upload_that_the_registry_lost_is_restarted(recording: Recorder, target: Repository) -> None:
@@ -101,7 +101,7 @@ def test_an_upload_that_the_registry_lost_is_restarted(recording: Recorder, targ
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording)[3:6] == ["PATCH 2000-2999", "GET", "POST"]
     recording.intercept = lambda recorded: None
-    assert b"".join(target.read_blob(content.descriptor)) == content.data
+    assert b"".join(map(bytes, target.read_blob(content.descriptor))) == content.data
 
 
 def test_a_last_request_that_fails_is_retried_without_the_bytes(recording: Recorder, target: Repository) -> None:
@@ -118,7 +118,7 @@ def test_a_registry_without_chunked_uploads_gets_the_blob_in_one_piece(recording
     recording.intercept = lambda recorded: status if recorded.method == "PATCH" else None
     RepositoryWriter(target).put_blob(content.descriptor, content.open)
     assert sent(recording) == ["POST", "PATCH 0-999", "POST", "PUT"]
-    assert b"".join(target.read_blob(content.descriptor)) == content.data
+    assert b"".join(map(bytes, target.read_blob(content.descriptor))) == content.data
 
 
 def test_a_permanent_fault_is_reported_after_the_allowed_tries(recording: Recorder, target: Repository) -> None:

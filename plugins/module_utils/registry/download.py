@@ -19,7 +19,8 @@ from .http.retries import wait_before_retry
 # server that ends every response after a few bytes would be asked forever.
 MIN_BYTES_PER_SECOND = 1024
 
-ByteChunks = t.Generator[bytes, None, None]
+# The chunks of one download share a buffer: each is valid only until the next one is read.
+ByteChunks = t.Generator[t.Union[bytes, memoryview], None, None]
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 

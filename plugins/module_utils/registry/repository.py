@@ -154,12 +154,15 @@ class Repository:
         response.close()
         return response.status == 200
 
-    def read_blob(self, descriptor: Descriptor, offset: int = 0) -> t.Iterator[bytes]:
-        """Return the bytes of a blob from OFFSET on, for a reader that verifies them. The download is resumed if the connection breaks."""
+    def read_blob(self, descriptor: Descriptor, offset: int = 0) -> t.Iterator[bytes | memoryview]:
+        """Return the bytes of a blob from OFFSET on, for a reader that verifies them. The download is resumed if the connection breaks.
+
+        The chunks share one buffer: each is valid only until the next one is read.
+        """
         cached = self._documents.get(descriptor.digest)
         return iter((cached[offset:],)) if cached is not None else self._download(descriptor).read_from(offset)
 
-    def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
+    def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes | memoryview, None, None]]:
         """Return False and the bytes of a blob from START to STOP, or True and the whole blob if the registry ignores ranges."""
         return self._download(descriptor).read_range(start, stop)
 

@@ -20,7 +20,10 @@ class Source(t.Protocol):
     """A place that can be read."""
 
     def read_blob(self, descriptor: Descriptor) -> Chunks:
-        """Return the bytes of a blob. They are not verified: the sink verifies them."""
+        """Return the bytes of a blob. They are not verified: the sink verifies them.
+
+        The chunks may share one buffer: each is valid only until the next one is read.
+        """
 
 
 @t.runtime_checkable
@@ -29,7 +32,7 @@ class RemoteSource(Source, t.Protocol):
 
     def read_blob(self, descriptor: Descriptor, offset: int = 0) -> Chunks: ...
 
-    def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes, None, None]]:
+    def read_range(self, descriptor: Descriptor, start: int, stop: int) -> tuple[bool, t.Generator[bytes | memoryview, None, None]]:
         """Return False and the bytes from START to STOP, or True and the whole blob if the place ignores ranges."""
 
 

@@ -17,7 +17,7 @@ import pytest
 import requests
 import urllib3
 
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.connections import ForbiddenPeer, make_adapter, make_session
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.connections import ForbiddenPeer, PeerSession, make_adapter
 from tests.support.serving import serving_parts
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
@@ -150,7 +150,7 @@ LOOPBACK_ALLOWED = frozenset(["loopback"])
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_nothing_is_sent_to_an_address_that_a_request_does_not_allow(recording_server: RecordingServer, scheme: str) -> None:
-    session = make_session(2, 5)
+    session = PeerSession(2, 5)
     body = iter([b"the body"])
     with pytest.raises(ForbiddenPeer):
         session.send_checked(
@@ -170,7 +170,7 @@ def test_nothing_is_sent_to_an_address_that_a_request_does_not_allow(recording_s
 
 
 def test_a_pooled_connection_is_checked_for_every_request(recording_server: RecordingServer) -> None:
-    session = make_session(2, 5)
+    session = PeerSession(2, 5)
     url = f"http://localhost:{recording_server.port}/"
     for allowed in (None, LOOPBACK_ALLOWED):
         response, kind = session.send_checked("GET", f"{url}good", allowed, timeout=5)
@@ -184,7 +184,7 @@ def test_a_pooled_connection_is_checked_for_every_request(recording_server: Reco
 
 
 def test_a_request_sent_while_a_body_is_read_has_a_separate_check(recording_server: RecordingServer) -> None:
-    session = make_session(2, 5)
+    session = PeerSession(2, 5)
     url = f"http://localhost:{recording_server.port}/"
 
     def body() -> t.Iterator[bytes]:
@@ -200,7 +200,7 @@ def test_a_request_sent_while_a_body_is_read_has_a_separate_check(recording_serv
 
 
 def test_a_socks_proxy_is_refused_and_not_bypassed(recording_server: RecordingServer) -> None:
-    session = make_session(2, 5)
+    session = PeerSession(2, 5)
     url = f"http://localhost:{recording_server.port}/"
     with pytest.raises(requests.exceptions.InvalidSchema):
         session.send_checked("GET", url, None, timeout=5, proxies={"http": "socks5h://127.0.0.1:1"})

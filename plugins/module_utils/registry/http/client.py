@@ -17,7 +17,7 @@ from ...errors import LongshoreError, RegistryError, Unreachable, missing_librar
 from ...limits import CONNECT_TIMEOUT, DEADLINE, DOCUMENT_SECONDS, MAX_ERROR_BODY, MAX_REDIRECTS, MAX_RETRY_AFTER, READ_TIMEOUT
 from ..auth.credentials import HostCredentials
 from ..config.settings import ClientSettings, Credentials, HostSettings
-from .connections import ForbiddenPeer, make_session
+from .connections import ForbiddenPeer, PeerSession
 from .errors import describe_origin, error_from_response, error_from_tunnel, lower_rate_limit, read_rate_limit, redact_url, retry_after_seconds
 from .messages import Interrupted, Request, Response
 from .proxy import describe_proxy, proxy_for
@@ -55,7 +55,7 @@ class HttpClient:
         self._environment = dict(os.environ)
         self._lock = threading.Lock()
         self._throttles: dict[t.Hashable, Throttle] = {}
-        self._session = make_session(CONNECTIONS_PER_TRANSFER * settings.concurrency, settings.timeout)
+        self._session = PeerSession(CONNECTIONS_PER_TRANSFER * settings.concurrency, settings.timeout)
         if settings.request_log is not None:
             self._session = settings.request_log.watch(self._session)
 
@@ -173,9 +173,7 @@ class HttpClient:
                 url,
                 None if proxy else local_peers,
                 headers=headers,
-                data=t.cast(t.Any, body) if body is not None and len(body) else None,
-                stream=True,
-                allow_redirects=False,
+                data=body if body is not None and len(body) else None,
                 timeout=self._timeouts(deadline),
                 verify=settings.verify,
                 cert=settings.cert,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import http.cookiejar
+import http.client
 import socket
 import ssl
 import threading
@@ -40,14 +40,58 @@ NOT_TLS_REASONS = (
 
 
 class _StreamedResponse(BoundedResponse):
+    """A response whose body is read as it arrives: waiting for a full buffer would lose the bytes that arrived before a connection broke."""
+
+    received = 0  # bytes of the body
+    _has_read = False
+
     def read(self, amt: int | None = None) -> bytes:
-        """Return the bytes that have arrived, at most AMT. Waiting for all AMT bytes would lose those that arrived before a connection broke."""
+        """Return the bytes that have arrived, at most AMT."""
         if amt is None:
             return super().read()
         data = self.read1(amt)
         if self.length == 0:
             self.close()
         return data
+
+    def read_available(self, buffer: memoryview) -> int:
+        """Read the bytes that arrive within a moment into BUFFER and return their number, 0 only at the end. Raises IncompleteRead if it ends early."""
+        if self.chunked or not self._has_read:
+            # The first read may find bytes that arrived with the headers, in the buffer of `fp`.
+            self._has_read = True
+            data = self.read(len(buffer))
+            buffer[: len(data)] = data
+            count = len(data)
+        elif self.isclosed():
+            return 0
+        else:
+            rest = buffer if self.length is None else buffer[: self.length]
+            count = self._bytes.fill(rest) if self._bytes.can_fill else self.fp.readinto1(rest)
+            if self.length is not None:
+                self.length -= count
+            if not count or self.length == 0:
+                self.close()
+        if not count and self.length:
+            raise http.client.IncompleteRead(b"", self.length)
+        self.received += count
+        return count
+
+
+def read_available(raw: t.Any, buffer: memoryview) -> int:
+    """Read into BUFFER the bytes of a urllib3 response that have arrived, and return their number, 0 at the end. Then the connection can be used again.
+
+    The `read` of urllib3 copies the bytes and needs new memory for each call, which makes it three times as slow.
+    """
+    count: int = raw._original_response.read_available(buffer)
+    if raw._original_response.isclosed():
+        raw.release_conn()
+    return count
+
+
+def count_received(raw: t.Any) -> int:
+    """Return how many bytes of the body of a urllib3 response were read."""
+    count: int = raw._original_response.received
+    return count
 
 
 class _CompatibleVerification:
@@ -158,38 +202,43 @@ def make_adapter(connections: int, window: float) -> requests.adapters.HTTPAdapt
     return CheckingAdapter(pool_maxsize=connections)
 
 
-class PeerSession(t.Protocol):
-    """A session of `requests` that checks the peers of its connections."""
+class PeerSession:
+    """Sends requests over kept-open connections, and checks the peers. It detects stalls, and reads no environment, cookies, netrc files or redirects.
 
-    def send_checked(self, method: str, url: str, allowed: frozenset[str] | None, **options: t.Any) -> tuple[requests.Response, str | None]: ...
+    It takes the place of `requests.Session`, which does these things for every request, and reads a redirect's body of any length.
+    """
 
-    def close(self) -> None: ...
+    def __init__(self, connections: int, window: float) -> None:
+        """Keep CONNECTIONS open for each host. A response that stays too slow for WINDOW seconds is a stall."""
+        self._adapter = make_adapter(connections, window)
 
+    def send_checked(
+        self,
+        method: str,
+        url: str,
+        allowed: frozenset[str] | None,
+        headers: t.Mapping[str, str] | None = None,
+        data: t.Any = None,
+        timeout: float | tuple[float, float] | None = None,
+        verify: bool | str = True,
+        cert: t.Any = None,
+        proxies: t.Mapping[str, str | None] | None = None,
+    ) -> tuple[requests.Response, str | None]:
+        """Send a request. Return the response and the kind of local address that it came from, None for other addresses.
 
-def make_session(connections: int, window: float) -> PeerSession:
-    """Return a session that detects stalls. It ignores the environment, keeps no cookies, and never follows or parses a redirect."""
+        ALLOWED are the kinds of local addresses that it may be sent to, None for all. Raises ForbiddenPeer, and what `requests` raises.
+        """
+        prepared = requests.PreparedRequest()
+        prepared.prepare(method=method, url=url, headers=dict(headers or {}), data=data)
+        if not str(prepared.url).lower().startswith(("http://", "https://")):
+            raise requests.exceptions.InvalidSchema("only http and https are supported")
+        outer_check, check = _thread.check, _PeerCheck(allowed)
+        _thread.check = check
+        try:
+            response = self._adapter.send(prepared, stream=True, timeout=timeout, verify=verify, cert=cert, proxies=t.cast(t.Any, proxies))
+            return response, check.kind
+        finally:
+            _thread.check = outer_check
 
-    class Session(requests.Session):
-        def send_checked(self, method: str, url: str, allowed: frozenset[str] | None, **options: t.Any) -> tuple[requests.Response, str | None]:
-            """Send a request. Return the response and the kind of local address that it came from, None for other addresses.
-
-            ALLOWED are the kinds of local addresses that it may be sent to, None for all. Raises ForbiddenPeer, and what `request` raises.
-            """
-            outer_check, check = _thread.check, _PeerCheck(allowed)
-            _thread.check = check
-            try:
-                return self.request(method, url, **options), check.kind
-            finally:
-                _thread.check = outer_check
-
-        def get_redirect_target(self, resp: requests.Response) -> str | None:
-            """Return None: even with redirects off, `requests` would read a redirect's body of any length and fail on malformed addresses."""
-
-    session = Session()
-    session.trust_env = False
-    session.headers.clear()
-    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    adapter = make_adapter(connections, window)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
+    def close(self) -> None:
+        self._adapter.close()

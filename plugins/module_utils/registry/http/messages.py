@@ -13,6 +13,7 @@ import time
 import typing as t
 
 from ...limits import DOCUMENT_SECONDS
+from .connections import read_available
 from .errors import parse_number
 from .retries import describe_error
 
@@ -20,8 +21,11 @@ with contextlib.suppress(ImportError):  # HttpClient reports it
     import requests
     import urllib3
 
-READ_SIZE = 256 * 1024
+READ_SIZE = 1024 * 1024
 SEND_SIZE = 128 * 1024
+
+# Buffers for reading bodies. They are used again, because the kernel clears the pages of a new buffer, which costs as much as receiving the bytes.
+_free_buffers: list[bytearray] = []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,19 +103,28 @@ class Response:
         """Return all values of a header that may occur several times."""
         return [str(value) for value in self._inner.raw.headers.getlist(name)]
 
-    def chunks(self) -> t.Iterator[bytes]:
-        """Yield the body as it arrives, without decoding it. Raises Interrupted if the connection breaks or stalls."""
+    def chunks(self) -> t.Iterator[memoryview]:
+        """Yield the body as it arrives, without decoding it. The chunks share one buffer: each is valid only until the next one is read.
+
+        Raises Interrupted if the connection breaks or stalls.
+        """
         try:
-            while True:
-                try:
-                    chunk: bytes = self._inner.raw.read(READ_SIZE, decode_content=False)
-                except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-                    raise Interrupted(describe_error(error)) from error
-                if not chunk:
-                    return
-                yield chunk
+            buffer = _free_buffers.pop()
+        except IndexError:
+            buffer = bytearray(READ_SIZE)
+        try:
+            with memoryview(buffer) as view:
+                while True:
+                    try:
+                        count = read_available(self._inner.raw, view)
+                    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+                        raise Interrupted(describe_error(error)) from error
+                    if not count:
+                        return
+                    yield view[:count]
         finally:
             self.close()
+            _free_buffers.append(buffer)
 
     def body(self, limit: int) -> bytes:
         """Return at most LIMIT + 1 bytes of the body, so that the caller can see that it is too long. The body of an error response may break off.

@@ -12,6 +12,7 @@ import threading
 import time
 import typing as t
 
+from .connections import count_received
 from .errors import redact_url
 
 MAX_REQUESTS = 200
@@ -27,7 +28,7 @@ class _Entry:
     fault: str | None = None
 
     def facts(self) -> dict[str, t.Any]:
-        received = self.answer.tell() if self.answer is not None else 0
+        received = count_received(self.answer) if self.answer is not None else 0
         facts = {"method": self.method, "url": self.url, "status": self.status, "bytes": received, "milliseconds": self.milliseconds}
         return {**facts, "fault": self.fault} if self.fault is not None else facts
 

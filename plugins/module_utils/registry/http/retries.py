@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import socket
 import time
 
 from ...errors import LongshoreError
@@ -40,7 +41,7 @@ def describe_error(error: BaseException) -> str:
         seen.add(id(cause))
         if isinstance(cause, OSError) and cause.strerror:
             text = cause.strerror
-        elif isinstance(cause, (TimeoutError, urllib3.exceptions.TimeoutError)):
+        elif isinstance(cause, (TimeoutError, socket.timeout, urllib3.exceptions.TimeoutError)):
             text = "no answer in time"
         elif (
             not isinstance(cause, (requests.exceptions.RequestException, urllib3.exceptions.MaxRetryError))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import re
 import socket
@@ -50,6 +51,7 @@ class ForbiddenAddress(RegistryError):
     """A registry leads to an address that only this host or its link can reach."""
 
 
+@functools.lru_cache(maxsize=256)
 def url_origin(url: str) -> tuple[str, str | None, int | None]:
     """Return scheme, host and port: credentials are sent to exactly these. Raises ValueError for an invalid URL."""
     parts = urlsplit(url)
@@ -127,6 +129,7 @@ def embedded_addresses(address: IPAddress) -> tuple[IPAddress, ...]:
     return tuple(found) or (address,)
 
 
+@functools.lru_cache(maxsize=256)
 def local_address_kind(host: str) -> str | None:
     """Return "loopback" or "link-local" if HOST, a name or an address, is of that kind, else None. Metadata services of clouds count as link-local."""
     if is_local_name(host):
