@@ -264,7 +264,7 @@ class Store:
 
     def find_entries(self, selector: Reference | Digest) -> list[Entry]:
         """Return all entries that SELECTOR matches: several if a digest or an ID has several names."""
-        return find_matching(self.index.entries, selector, self._image_ids)
+        return find_matching(self.index.find_candidates(selector), selector, self._image_ids)
 
     def _image_ids(self, entry: Entry) -> set[Digest]:
         """Return the image IDs of all platforms of an image that are in the store. They are cached until the next reload."""
