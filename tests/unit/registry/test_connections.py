@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import itertools
 import socket
 import threading
@@ -17,7 +18,13 @@ import pytest
 import requests
 import urllib3
 
-from ansible_collections.longshore.images.plugins.module_utils.registry.http.connections import ForbiddenPeer, PeerSession, make_adapter
+from ansible_collections.longshore.images.plugins.module_utils.registry.http.connections import (
+    ForbiddenPeer,
+    PeerSession,
+    count_received,
+    make_adapter,
+    read_available,
+)
 from tests.support.serving import serving_parts
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
@@ -58,6 +65,56 @@ def test_reading_returns_the_bytes_that_have_arrived(session: requests.Session) 
         assert response.raw.read(100_000, decode_content=False) == b""
 
 
+def read_parts(response: requests.Response) -> t.Iterator[bytes]:
+    """Yield what each call reads into a buffer that is larger than the body."""
+    buffer = memoryview(bytearray(20_000))
+    while True:
+        count = read_available(response.raw, buffer)
+        if not count:
+            return
+        yield bytes(buffer[:count])
+
+
+def test_bytes_are_passed_on_soon_although_the_buffer_is_not_full(session: requests.Session) -> None:
+    with slow_server(HEAD + b"abc", b"d" * 5_000, b"e" * 4_997, every=0.4) as url:
+        response = session.get(url, stream=True, timeout=(5, 5))
+        parts = list(read_parts(response))
+        assert parts == [b"abc", b"d" * 5_000, b"e" * 4_997]
+        assert count_received(response.raw) == 10_000
+
+
+def test_a_buffer_is_filled_from_several_parts(session: requests.Session) -> None:
+    with slow_server(HEAD + b"a", *[b"b" * 3_333] * 3, every=0.02) as url:
+        parts = list(read_parts(session.get(url, stream=True, timeout=(5, 5))))
+        assert b"".join(parts) == b"a" + b"b" * 9_999
+        assert len(parts) <= 3
+
+
+@pytest.mark.parametrize(("parts", "error"), [((b"abc",), http.client.IncompleteRead), ((b"abc", *[b"x"] * 20), TimeoutError)], ids=["end", "stall"])
+def test_a_body_that_ends_early_or_stalls_is_an_error_after_its_bytes(
+    session: requests.Session, parts: tuple[bytes, ...], error: type[Exception]
+) -> None:
+    with slow_server(HEAD + parts[0], *parts[1:], every=0.1) as url, session.get(url, stream=True, timeout=(5, 5)) as response:
+        read = read_parts(response)
+        assert next(read) == b"abc"
+        with pytest.raises(error):
+            list(read)
+
+
+def test_silence_is_a_timeout(session: requests.Session) -> None:
+    with slow_server(HEAD + b"abc", b"late", every=1) as url, session.get(url, stream=True, timeout=(5, 0.3)) as response:
+        read = read_parts(response)
+        assert next(read) == b"abc"
+        with pytest.raises(TimeoutError):
+            next(read)
+
+
+def test_chunks_and_bodies_without_a_length_are_read_to_their_end(session: requests.Session) -> None:
+    for head, body in ((b"Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n"), (b"Connection: close", b"abc")):
+        with slow_server(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n", body, every=0.01) as url:
+            assert b"".join(read_parts(session.get(url, stream=True, timeout=(5, 5)))) == b"abc"
+
+
 def test_a_slow_first_byte_and_a_slow_but_steady_body_are_no_stall(session: requests.Session) -> None:
     with slow_server(b"", HEAD, *[b"x" * 500] * 20, every=0.1) as url:
         assert len(session.get(url, timeout=(5, 5)).content) == 10_000
@@ -87,7 +144,7 @@ def test_a_connection_is_reused_after_its_response_was_read(session: requests.Se
         thread.start()
         for _request in range(3):
             response = session.get(f"http://127.0.0.1:{server.getsockname()[1]}/", stream=True, timeout=(5, 5))
-            assert response.raw.read(100, decode_content=False) == b"abc"
+            assert list(read_parts(response)) == [b"abc"]
             response.close()
         thread.join(5)
         accepted[0].close()

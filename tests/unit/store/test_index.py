@@ -217,6 +217,25 @@ def test_an_invalid_index_is_an_error_that_names_the_file(data: bytes) -> None:
         StoreIndex.parse(data, PATH)
 
 
+def test_a_name_is_found_without_reading_the_other_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = index_of(*(entry(letter, f"docker.io/library/{letter}:1") for letter in "abcdef"), entry("0", "nginx:latest"), entry("1", "short"))
+    read: list[str] = []
+    parse = Reference.parse
+
+    def recorded_parse(text: str) -> Reference:
+        read.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(Reference, "parse", recorded_parse)
+    wanted = parse("nginx")
+    found = index.get_named(wanted)
+    assert found is not None
+    assert found.digest == digest("0")
+    assert [one.digest for one in index.find_candidates(wanted)] == [digest("0")]
+    assert ("a", "nginx:latest") in lines(index.with_name(wanted, descriptor("a"), None))
+    assert set(read) == {"nginx:latest"}
+
+
 def test_an_index_of_more_than_64_mib_is_an_error() -> None:
     with pytest.raises(StoreDamaged, match=PATH):
         StoreIndex.parse(b" " * (MAX_INDEX + 1), PATH)

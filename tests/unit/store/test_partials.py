@@ -122,6 +122,24 @@ def test_received_ranges_stay_for_the_next_run(store: Store) -> None:
     assert fetch_rest(store) == [(600, 1000), (1500, 3000)]
 
 
+def test_ranges_that_arrive_in_order_are_hashed_without_reading_the_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+    read = os.pread
+
+    def recorded_read(file: int, size: int, start: int) -> bytes:
+        reads.append(start)
+        return read(file, size, start)
+
+    monkeypatch.setattr(os, "pread", recorded_read)
+    fetch(store, write_ranges((0, 1000), (1000, len(DATA))))
+    assert store.has_blob(BLOB)
+    assert reads == []
+    os.unlink(store.blob_path(BLOB.digest))
+    fetch(store, write_ranges((1000, len(DATA)), (0, 1000)))
+    assert store.has_blob(BLOB)
+    assert reads == [1000]
+
+
 def test_a_blob_that_was_received_in_ranges_can_be_resumed_by_appending(store: Store) -> None:
     fetch_until_cut_off(store, write_ranges((0, 500), (1000, 1500), error=CUT))
     fetch_until_cut_off(store, append_until(700, CUT))
