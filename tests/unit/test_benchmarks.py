@@ -1,0 +1,65 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The benchmark measures whole processes, and its page says who is ahead."""
+
+from __future__ import annotations
+
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.contest import Contestant, Figures, Run, RunFailed, measure, take_turns
+from benchmarks.page import compare, make_page, make_plot
+from benchmarks.rows import LONGSHORE, ROWS, START_UP
+
+
+def figures(name: str, *seconds: float) -> Figures:
+    return Figures(name, ["/usr/bin/tool", "oci:/tmp/scratch/layout:copy"], tuple(Run(one, one / 2, 20_000_000) for one in seconds))
+
+
+def test_contestants_take_turns_after_a_warm_up() -> None:
+    order: list[str] = []
+    contestants = [Contestant(name, ["true"], prepare=lambda name=name: order.append(name)) for name in ("a", "b")]  # type: ignore[misc]
+    measured = take_turns(contestants, 2)
+    assert order == ["a", "b"] * 3
+    assert [(one.name, len(one.runs)) for one in measured] == [("a", 2), ("b", 2)]
+
+
+def test_a_run_counts_processor_time_and_memory_and_gets_its_input() -> None:
+    check = "import sys; assert sys.stdin.read() == 'options'; sum(range(2_000_000))"
+    run = measure(Contestant("python", [sys.executable, "-c", check], b"options"))
+    assert 0 < run.cpu <= 2 * run.seconds
+    assert run.memory > 1_000_000
+
+
+def test_a_command_that_fails_has_no_time() -> None:
+    with pytest.raises(RunFailed, match="ended with status 1"):
+        measure(Contestant("false", ["false"]))
+    assert measure(Contestant("false", ["false"], status=1)).seconds > 0
+
+
+def test_a_peer_that_is_faster_is_said_to_be_ahead() -> None:
+    measured = [figures(LONGSHORE, 1.0, 2.0, 3.0), figures(START_UP, 1.5), figures("oras", 1.0), figures("skopeo", 4.0)]
+    assert compare(measured) == (
+        "oras is ahead of Longshore (2.00 times as long). Longshore is ahead of skopeo (2.00 times as long)."
+        " Without start-up, Longshore takes 0.50 times as long as oras."
+    )
+
+
+def test_the_page_has_tables_and_commands_without_folders_of_the_machine() -> None:
+    page = make_page({"system": "Debian"}, [("pull", "pull 7 layers", [figures(LONGSHORE, 1.0), figures("oras", 2.0)])], [], 5)
+    assert "| oras | 2.00 | 2.00 to 2.00 | 1.00 | 20 |" in page
+    assert "oras: tool oci:layout:copy" in page
+    assert "/tmp/" not in page
+
+
+def test_a_plot_is_well_formed_and_escapes_names() -> None:
+    plot = ElementTree.fromstring(make_plot("1 < 2", [figures("a & b", 1.0, 2.0)]))
+    assert [text.text for text in plot.iter("{http://www.w3.org/2000/svg}text")] == ["1 < 2, seconds", "a & b", "1.50"]
+
+
+def test_rows_have_different_names() -> None:
+    assert len({row.name for row in ROWS}) == len(ROWS)
