@@ -16,7 +16,6 @@ from ..core_version import check_core_version
 from ..errors import LongshoreError, system_error
 from ..transfer.plan import Plan
 from .arguments import Arguments
-from .file_options import check_file_options, set_file_options
 from .secrets import address_secrets, redact, redact_values, without_addresses_secrets
 from .task import Task
 
@@ -81,6 +80,8 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
     def plan_and_apply() -> tuple[Results, t.Sequence[LongshoreError]]:
         with task.workers:
             if arguments.file_options:
+                from .file_options import check_file_options
+
                 check_file_options(module.params)
             planned = plan(task)
             planned.check_sinks()
@@ -115,6 +116,8 @@ def _start(arguments: Arguments) -> tuple[_Module, Task]:
 
 def _set_file_attributes(module: AnsibleModule, planned: Plan) -> Plan:
     """Set owner and mode of the file that was written, or would be. This is a separate change only if the file isn't written."""
+    from .file_options import set_file_options
+
     if not set_file_options(module, module.params["path"]) or planned.changed:
         return planned
     return dataclasses.replace(planned, extra_actions=(*planned.extra_actions, f"set the mode or the owner of {module.params['path']}"))

@@ -15,7 +15,6 @@ import typing as t
 from ..errors import InvalidOption, InvalidReference, LongshoreError
 from ..oci.digest import Digest
 from ..oci.glob import is_glob
-from ..oci.location import Location
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference, parse_selector
 from ..oci.text import sanitise
@@ -28,6 +27,7 @@ from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, address_secrets, secr
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
     from ..engine.interfaces import ManagedEngine
+    from ..oci.location import Location
     from ..oci.lockfile import LockFile
     from ..registry.config.settings import ClientSettings
     from ..registry.registries import Registries
@@ -65,6 +65,8 @@ class Task:
 
     def locations(self, src: str, dest: str) -> tuple[Location, Location]:
         """Return two places that a user named, to read from and to write to; `~` and variables in their paths are the managed host's."""
+        from ..oci.location import Location
+
         return _on_host(Location.parse(src)), _on_host(Location.parse_destination(dest))
 
     def _texts(self, option: str) -> list[str]:

@@ -14,9 +14,11 @@ import typing as t
 from ..errors import LongshoreError, NotTrusted
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
-from .interfaces import CheckedSink, Sink
 from .transfer import Transfer
 from .workers import Workers
+
+if t.TYPE_CHECKING:
+    from .interfaces import Sink
 
 Results = t.Mapping[str, t.Any]
 _Plan = t.TypeVar("_Plan", bound="Plan")
@@ -197,7 +199,12 @@ class Plan:
     def check_sinks(self) -> None:
         """Raise InputOutputError if a place can't be written, so that check mode fails as the real run would."""
         sinks = [transfer.sink for transfer in self.transfers if transfer.pending]
-        for sink in (*sinks, *(sink for step in self.steps for sink in step.sinks())):
+        sinks += [sink for step in self.steps for sink in step.sinks()]
+        if not sinks:
+            return
+        from .interfaces import CheckedSink
+
+        for sink in sinks:
             if isinstance(sink, CheckedSink):
                 sink.check_writable()
 

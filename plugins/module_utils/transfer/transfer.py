@@ -13,7 +13,9 @@ from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
-from .interfaces import Sink, Source
+
+if t.TYPE_CHECKING:
+    from .interfaces import Sink, Source
 
 
 @dataclasses.dataclass(frozen=True)

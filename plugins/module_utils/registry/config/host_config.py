@@ -17,12 +17,11 @@ from ...errors import UnsupportedFormat, system_error
 from ...limits import MAX_CONFIG_FILE as MAX_FILE
 from ...oci.reference import Reference
 from ...oci.text import sanitise
-from .hosts_toml import routes_from_hosts_file
 from .mirrors import HostRoutes, Route
-from .registries_conf import RegistryRule, read_rules, routes_from_rule
 
 if t.TYPE_CHECKING:
     from .host_certificates import HostCertificates
+    from .registries_conf import RegistryRule
 
 CONTAINERS = "/etc/containers"
 DOCKER = "/etc/docker"
@@ -51,7 +50,11 @@ class HostRegistryConfig:
             self._rules = self._read_rules()
         matching = [rule for rule in self._rules if rule.match(reference) is not None]
         best_rule = max(matching, key=lambda rule: rule.rank, default=None)
-        found = routes_from_rule(best_rule, reference) if best_rule is not None else HostRoutes()
+        found = HostRoutes()
+        if best_rule is not None:
+            from .registries_conf import routes_from_rule
+
+            found = routes_from_rule(best_rule, reference)
         hosts = self._hosts_file(reference.registry)
         return _merge_routes(found, hosts) if hosts is not None else found
 
@@ -93,6 +96,8 @@ class HostRegistryConfig:
         for path in filter(None, (main, *drop_ins)):
             parsed = self._read(path, _REGISTRY_SETTING)
             if parsed is not None:
+                from .registries_conf import read_rules
+
                 rules.update((rule.prefix, rule) for rule in read_rules(*parsed, path, allow_version_1=path is main))
         return list(rules.values())
 
@@ -126,7 +131,11 @@ class HostRegistryConfig:
         if path is None or not os.path.exists(path):
             return None
         parsed = self._read(path, _ANY_SETTING)
-        return routes_from_hosts_file(parsed[0], path, registry) if parsed is not None else None
+        if parsed is None:
+            return None
+        from .hosts_toml import routes_from_hosts_file
+
+        return routes_from_hosts_file(parsed[0], path, registry)
 
     def _read(self, path: str, relevant_line: re.Pattern[bytes]) -> tuple[dict[str, t.Any], str] | None:
         """Read a TOML file and return it parsed, with its text.

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from ...errors import LongshoreError, RegistryError, Unreachable, missing_library
 from ...limits import CONNECT_TIMEOUT, DEADLINE, DOCUMENT_SECONDS, MAX_ERROR_BODY, MAX_REDIRECTS, MAX_RETRY_AFTER, READ_TIMEOUT
-from ..auth.credentials import HostCredentials
 from ..config.settings import ClientSettings, Credentials, HostSettings
 from .connections import ForbiddenPeer, PeerSession
 from .errors import describe_origin, error_from_response, error_from_tunnel, lower_rate_limit, read_rate_limit, redact_url, retry_after_seconds
@@ -24,6 +23,9 @@ from .proxy import describe_proxy, proxy_for
 from .retries import TRANSIENT_STATUSES, describe_error, wait_before_retry
 from .throttle import Slot, Throttle
 from .urls import local_address_kind, refuse_local_address, resolve_redirect, url_origin
+
+if t.TYPE_CHECKING:
+    from ..auth.credentials import HostCredentials
 
 LIBRARY_ERROR: ImportError | None = None
 try:
@@ -50,7 +52,7 @@ class HttpClient:
         self.settings = settings
         self.found_credentials: list[Credentials] = []
         self.found_tokens: list[str] = []
-        self._host_credentials = HostCredentials(settings.auth_file, os.environ)
+        self._host_credentials: HostCredentials | None = None
         self.rate_limit: tuple[int | None, int | None] | None = None
         self._environment = dict(os.environ)
         self._lock = threading.Lock()
@@ -61,6 +63,11 @@ class HttpClient:
 
     def host_credentials(self, registry: str, repository: str) -> Credentials | None:
         """Return the credentials for a repository from the host's auth files and their helpers."""
+        with self._lock:
+            if self._host_credentials is None:
+                from ..auth.credentials import HostCredentials
+
+                self._host_credentials = HostCredentials(self.settings.auth_file, self._environment)
         found = self._host_credentials.find(registry, repository)
         if found is not None and found not in self.found_credentials:
             self.found_credentials.append(found)
