@@ -45,6 +45,7 @@ MAX_EXTENDED = 1 * _MIB  # extended headers of one member
 MAX_TAR_MEMBERS = 1_000_000  # of a layer
 MAX_TREE_ENTRIES = 1_000_000  # files, folders and links in all layers of a base image
 MAX_TREE_TEXT = 64 * _MIB  # characters in their names, targets and extended attributes
+MAX_TREE_FOLLOWED = 5_000_000  # names in the targets of links, each time that a link is followed
 MAX_ARCHIVE_MEMBERS = 100_000
 MAX_MEMBER_NAMES = 16 * _MIB  # characters in the names of all members
 MAX_HELD = 64 * _MIB  # members of a compressed archive that may be documents and are kept in memory

@@ -15,6 +15,7 @@ description:
   - Hard links between files of one layer are kept. Sockets, devices and pipes are refused.
   - A folder that the image has keeps its owner and permissions. Links of the image are followed, so with a base whose C(/lib) is a link to C(usr/lib), a file
     for C(/lib/x) goes to C(/usr/lib/x). A file that would replace a folder, or lie below a file, fails.
+  - To know the files of the base, each run reads its layers.
 options:
   name:
     description: The name of the new image.

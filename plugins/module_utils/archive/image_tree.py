@@ -10,7 +10,7 @@ import posixpath
 import typing as t
 
 from ..errors import InvalidOption, UnsupportedFormat
-from ..limits import MAX_TREE_ENTRIES, MAX_TREE_TEXT
+from ..limits import MAX_TREE_ENTRIES, MAX_TREE_FOLLOWED, MAX_TREE_TEXT
 from ..oci.text import sanitise
 from .metadata import Metadata, read_metadata
 from .tar import FOLDER, LINK, SYMLINK, Member
@@ -65,6 +65,7 @@ class ImageTree:
         self.root = FolderNode(NEW_FOLDER)
         self._entries = 0
         self._text = 0
+        self._followed = 0
 
     def find(self, parts: t.Sequence[str]) -> Node | None:
         """Return what is at a path, without following links; None if there is nothing."""
@@ -96,13 +97,21 @@ class ImageTree:
                     raise InvalidOption(f"{format_path(parts)} leads through more than {_MAX_LINKS} links in the image")
                 if node.target.startswith("/"):
                     done, nodes = [], [self.root]
-                pending += reversed(split_path(node.target))
+                pending += self._follow(node)
             elif isinstance(node, FileNode):
                 raise InvalidOption(f"{format_path([*done, part])} is a file in the image, and nothing can be put below it")
             else:
                 done.append(part)
                 nodes.append(node)
         return tuple(done)
+
+    def _follow(self, link: LinkNode) -> list[str]:
+        """Return the names in the target of a link, the last one first. Raises UnsupportedFormat for an image whose links cost too much time."""
+        names = split_path(link.target)
+        self._followed += len(names)
+        if self._followed > MAX_TREE_FOLLOWED:
+            raise UnsupportedFormat(f"the links of the base image lead through more than {MAX_TREE_FOLLOWED} names")
+        return list(reversed(names))
 
     def leads_to_folder(self, parts: t.Sequence[str]) -> bool:
         """Return True if a path is a folder, or a link to one."""

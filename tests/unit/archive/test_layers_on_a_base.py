@@ -117,6 +117,12 @@ def test_too_large_a_tree_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
                 tree(BASE)
 
 
+def test_links_that_cost_too_much_time_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ansible_collections.longshore.images.plugins.module_utils.archive.image_tree.MAX_TREE_FOLLOWED", 100)
+    with pytest.raises(UnsupportedFormat, match="the links of the base image lead through more than 100 names"):
+        tree(BASE, [Item(f"lib/{number}", "x") for number in range(60)])
+
+
 # Where new files go.
 
 
