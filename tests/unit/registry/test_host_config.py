@@ -323,7 +323,7 @@ ALIASES = '# "registry" = "commented.io/registry"\n[aliases]\n  # Docker\n  "reg
     ],
 )
 def test_a_file_with_only_aliases_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(host_config, "_find_toml_parser", lambda: None)
+    monkeypatch.setattr(host_config, "find_toml_parser", lambda: None)
     write_file(tmp_path / "containers/registries.conf.d/shortnames.conf", text)
     config = HostRegistryConfig()
     assert config.routes(Reference.parse("nginx")) == HostRoutes()
@@ -334,7 +334,7 @@ def test_a_file_with_only_aliases_is_not_parsed(tmp_path: Path, monkeypatch: pyt
 def test_a_file_with_aliases_and_registries_causes_a_warning_without_a_toml_parser(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    monkeypatch.setattr(host_config, "_find_toml_parser", lambda: None)
+    monkeypatch.setattr(host_config, "find_toml_parser", lambda: None)
     conf(tmp_path, text)
     config = HostRegistryConfig()
     config.routes(Reference.parse("nginx"))
@@ -353,7 +353,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_file_with_settings_causes_a_warning_without_a_toml_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_config, "_find_toml_parser", lambda: None)
+    monkeypatch.setattr(host_config, "find_toml_parser", lambda: None)
     path = conf(tmp_path, MIRRORED)
     config = HostRegistryConfig()
     assert config.routes(Reference.parse("nginx")) == HostRoutes()

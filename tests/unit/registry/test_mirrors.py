@@ -138,10 +138,12 @@ def test_a_route_of_the_hosts_configuration_keeps_settings_that_the_task_does_no
 
 def test_a_location_is_used_for_reading_images_only() -> None:
     server = Route("server.io", PLAIN, "server.io")
+    # containerd sends the namespace to a server with another name when it reads.
+    read_server = dataclasses.replace(server, namespace="docker.io")
     named = Route("registry-1.docker.io", PLAIN, "docker.io")
     for found, upstream, registry_route in (
         (HostRoutes(upstream=OTHER), OTHER, named),
-        (HostRoutes(server=server), server, server),
+        (HostRoutes(server=server), read_server, server),
         (HostRoutes(upstream=OTHER, server=server), OTHER, server),
         (HostRoutes(), named, named),
     ):

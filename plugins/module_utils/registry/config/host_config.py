@@ -27,10 +27,10 @@ CONTAINERS = "/etc/containers"
 DOCKER = "/etc/docker"
 CONTAINERD = "/etc/containerd/certs.d"
 
-# Lines that matter. _ANY_SETTING matches all but empty lines and comments. _REGISTRY_SETTING matches the beginning of podman's registries, in both versions
+# Lines that matter. _ANY_SETTING matches all but empty lines and comments. REGISTRY_SETTING matches the beginning of podman's registries, in both versions
 # and all spellings of TOML: a table of that name, or a key before the first table. Elsewhere it is an ordinary name: Debian has an alias "registry".
 _ANY_SETTING = re.compile(rb"^[^\S\n]*[^\s#]", re.MULTILINE)
-_REGISTRY_SETTING = re.compile(
+REGISTRY_SETTING = re.compile(
     rb"""^[^\S\n]*\[{1,2}[^\S\n]*(["']?)registr(?:y|ies)\1[^\S\n]*[\].]|\A(?:(?!^[^\S\n]*\[)[^\n]*\n)*?[^\S\n]*(["']?)registr(?:y|ies)\2[^\S\n]*[.=]""",
     re.MULTILINE,
 )
@@ -94,7 +94,7 @@ class HostRegistryConfig:
         rules: dict[str, RegistryRule] = {}
         main, *drop_ins = self._find_files()
         for path in filter(None, (main, *drop_ins)):
-            parsed = self._read(path, _REGISTRY_SETTING)
+            parsed = self._read(path, REGISTRY_SETTING)
             if parsed is not None:
                 from .registries_conf import read_rules
 
@@ -151,7 +151,7 @@ class HostRegistryConfig:
             raise UnsupportedFormat(f"{path} is longer than the {MAX_FILE} bytes that are allowed")
         if relevant_line.search(data) is None:
             return None
-        parser = _find_toml_parser()
+        parser = find_toml_parser()
         if parser is None:
             self.warnings.append(f"{path} is ignored: reading it requires Python 3.11 or the library tomli; host_config: false silences this warning")
             return None
@@ -165,7 +165,7 @@ class HostRegistryConfig:
 
 
 def _merge_routes(found: HostRoutes, hosts: HostRoutes) -> HostRoutes:
-    return dataclasses.replace(found, mirrors=found.mirrors + hosts.mirrors, server=hosts.server)
+    return dataclasses.replace(found, mirrors=found.mirrors + hosts.mirrors, server=hosts.server, blocked_by=found.blocked_by or hosts.blocked_by)
 
 
 def _is_nonempty(path: str) -> bool:
@@ -175,7 +175,8 @@ def _is_nonempty(path: str) -> bool:
         return False
 
 
-def _find_toml_parser() -> types.ModuleType | None:
+def find_toml_parser() -> types.ModuleType | None:
+    """Return a library that parses TOML, None if this Python has none."""
     for name in ("tomllib", "tomli"):
         try:
             return __import__(name)

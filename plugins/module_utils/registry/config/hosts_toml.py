@@ -21,7 +21,10 @@ _ALL = ["pull", "resolve", "push"]
 
 
 def routes_from_hosts_file(document: Table, path: str, registry: str) -> HostRoutes:
-    """Return the hosts of a file as mirrors, in their order, and its `server` in place of the registry. Raises UnsupportedFormat."""
+    """Return the hosts of a file as mirrors, in their order, and its `server` in place of the registry. Raises UnsupportedFormat.
+
+    The registry is blocked if nothing may be pulled from its server, and no mirror is left.
+    """
     mirrors = []
     for address, table in read_value(document, "host", dict, {}, path).items():
         what = f"{path}: host {address}"
@@ -32,7 +35,10 @@ def routes_from_hosts_file(document: Table, path: str, registry: str) -> HostRou
     server_route = _read_route(server, document, None, f"{path}: server") if server else None
     if server_route is not None and server_route.host in (registry, HUB_HOST if registry == DOCKER_HUB else registry) and not _has_settings(document):
         server_route = None
-    return HostRoutes(mirrors=tuple(route for route in mirrors if route.tags or route.digests), server=server_route)
+    usable = tuple(route for route in mirrors if route.tags or route.digests)
+    capabilities = read_strings(document, "capabilities", path)
+    is_blocked = not usable and bool(capabilities) and "pull" not in capabilities
+    return HostRoutes(mirrors=usable, server=server_route, blocked_by=path if is_blocked else None)
 
 
 def _has_settings(table: Table) -> bool:

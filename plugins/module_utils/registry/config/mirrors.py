@@ -95,7 +95,12 @@ def find_routes(reference: Reference, settings: ClientSettings, host_config: Hos
         raise Denied(f"{reference.context} is blocked by {host_routes.blocked_by}; set host_config: false to ignore that")
     mirrors = task_mirrors or tuple(_apply_task_settings(mirror, settings) for mirror in host_routes.mirrors)
     registry_route = _make_registry_route(reference, settings, registry_settings, host_routes)
-    upstream = _apply_task_settings(host_routes.upstream, settings) if host_routes.upstream is not None else registry_route
+    upstream = registry_route
+    if host_routes.upstream is not None:
+        upstream = _apply_task_settings(host_routes.upstream, settings)
+    elif host_routes.server is not None and registry_route.registry != reference.registry:
+        # containerd tells another server, as it tells mirrors, which registry it reads for.
+        upstream = dataclasses.replace(registry_route, namespace=reference.registry)
     return Routes(mirrors, upstream, registry_route, registry_settings.mirror_only and bool(task_mirrors))
 
 
