@@ -101,6 +101,23 @@ _MIRROR: dict[str, Option] = {
     "resolve_tags": {"type": "bool", "default": True},
 }
 
+# The options of one registry, in the list `registries`.
+REGISTRY_ENTRY: dict[str, Option] = {
+    "name": {"type": "str", "required": True},
+    **_HOST,
+    "validate_certs": {"type": "bool"},
+    # Ansible takes the option for a secret because of its name, but it only lists hosts.
+    "token_hosts": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "mirrors": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": _MIRROR,
+        "required_together": [("username", "password")],
+    },
+    "mirror_only": {"type": "bool", "default": False},
+}
+
 REGISTRY = Arguments(
     {
         **_HOST,
@@ -115,21 +132,7 @@ REGISTRY = Arguments(
             "type": "list",
             "elements": "dict",
             "default": [],
-            "options": {
-                "name": {"type": "str", "required": True},
-                **_HOST,
-                "validate_certs": {"type": "bool"},
-                # Ansible takes the option for a secret because of its name, but it only lists hosts.
-                "token_hosts": {"type": "list", "elements": "str", "default": [], "no_log": False},
-                "mirrors": {
-                    "type": "list",
-                    "elements": "dict",
-                    "default": [],
-                    "options": _MIRROR,
-                    "required_together": [("username", "password")],
-                },
-                "mirror_only": {"type": "bool", "default": False},
-            },
+            "options": REGISTRY_ENTRY,
             "required_together": [("username", "password")],
             "mutually_exclusive": [("password", "identity_token")],
         },

@@ -36,8 +36,8 @@ def client_settings(params: Params, references: t.Sequence[Reference], named_by_
         raise InvalidOption("registries: one registry is there twice; give all of its settings in one place")
     named = {reference.registry for reference in references}
     entries = {name: _completed(entry, params) if named == {name} else entry for name, entry in entries.items()}
-    hosts = {name: _host_settings(entry, f"registries: {entry['name']}") for name, entry in entries.items()}
-    default = _host_settings(params, "the task")
+    hosts = {name: host_settings(entry, f"registries: {entry['name']}") for name, entry in entries.items()}
+    default = host_settings(params, "the task")
     unlisted = sorted(named - set(hosts))
     owners = frozenset(reference.registry for reference in (references if named_by_task is None else named_by_task))
     has_credentials = default.credentials is not None or default.client_cert is not None
@@ -68,7 +68,7 @@ def _completed(entry: Params, task: Params) -> Params:
     return {**entry, **{option: task[option] for options in missing for option in options}}
 
 
-def _host_settings(params: Params, where: str) -> HostSettings:
+def host_settings(params: Params, where: str) -> HostSettings:
     """Return the settings in the options of a task, of a registry or of a mirror, each of which has only some of them."""
     for option in ("ca_path", "client_cert", "client_key"):
         if params.get(option) and not os.path.exists(params[option]):
@@ -93,7 +93,7 @@ def _host_settings(params: Params, where: str) -> HostSettings:
 
 
 def _mirror(entry: Params, registry: str) -> Mirror:
-    mirror = Mirror(entry["url"], _host_settings(entry, f"mirror {redact_url(entry['url'])}"), entry["resolve_tags"])
+    mirror = Mirror(entry["url"], host_settings(entry, f"mirror {redact_url(entry['url'])}"), entry["resolve_tags"])
     mirror_route(mirror, registry)  # reports a bad address before any request is sent
     return mirror
 
