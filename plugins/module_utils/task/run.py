@@ -169,7 +169,7 @@ def _results(plan: Plan, task: Task) -> Results:
         "changed": plan.changed,
         "actions": plan.actions(),
         "diff": plan.diff(),
-        "images": plan.rows(),
+        **({"images": plan.rows()} if plan.has_rows else {}),
         **_place_results(task),
     }
     return {**results, **failure_results(plan.errors, len(plan.images))}

@@ -256,7 +256,7 @@ class Task:
     def _with_options(self) -> t.Iterator[t.Mapping[str, t.Any]]:
         """Yield all groups of options that may hold credentials: those of the task, of registries and of mirrors."""
         yield self.params
-        for registry in self.params.get("registries") or ():
+        for registry in [*(self.params.get("registries") or ()), *(self.params.get("entries") or ())]:
             yield registry
             yield from registry["mirrors"]
 

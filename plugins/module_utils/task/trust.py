@@ -23,14 +23,15 @@ Options = t.Mapping[str, t.Any]
 def read_policy(params: Options) -> Policy:
     """Return the policy of a task that has `trust` or `trust_file`. Raises InvalidTrust, MissingLibrary."""
     if params["trust"] is not None:
-        return read_rules([_read_rule(options) for options in params["trust"]])
+        return read_rules([read_rule(options) for options in params["trust"]])
     from ..trust.policy_json import read_policy_json
 
     path = params["trust_file"]
     return read_policy_json(_read_file(path, MAX_POLICY, InvalidTrust), path, lambda key: _read_file(key, MAX_KEY_FILE, InvalidTrust))
 
 
-def _read_rule(options: Options) -> RuleOptions:
+def read_rule(options: Options) -> RuleOptions:
+    """Return one rule of the option `trust`, with the content of its keys. Raises InvalidTrust for a file that can't be read."""
     root = options["trusted_root"]
     return RuleOptions(
         scope=options["scope"],

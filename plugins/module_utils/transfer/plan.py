@@ -138,6 +138,8 @@ class Plan:
     once or, if one fails, none. After the plan was applied, `applied` is true, `failures` holds the errors and `outcomes` the outcome of each step.
     """
 
+    has_rows: t.ClassVar[bool] = True  # False for a verb that is not about images, which returns no `images`
+
     images: t.Sequence[ImagePlan]
     results: Results = dataclasses.field(default_factory=dict)
     steps: t.Sequence[Step] = ()

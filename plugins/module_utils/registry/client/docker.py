@@ -1,0 +1,88 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Docker's files: its own keys in daemon.json, the certificates of each host, and logins."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ...errors import UnsupportedFormat
+from ...limits import MAX_CONFIG_FILE
+from ...oci.document import Document
+from ...oci.reference import DOCKER_HUB
+from ..config.settings import Credentials
+from .entries import ClientEntry, HostAccess, mirror_url
+from .wanted import WantedFile, dump_json, show_keys
+
+_MIRRORS, _INSECURE = "registry-mirrors", "insecure-registries"
+HUB_LOGIN = "https://index.docker.io/v1/"
+
+
+def refusals(entry: ClientEntry) -> t.Iterator[str]:
+    """Yield what Docker can't express of an entry, with the way to have it anyway."""
+    anyway = "pull with image_pull and send the images to Docker with image_deliver"
+    name = entry.name
+    if entry.mirrors and name != DOCKER_HUB:
+        yield f"Docker uses mirrors of Docker Hub only, not of {name}; {anyway}"
+    if entry.denied:
+        yield f"Docker asks {name} whenever its mirrors don't have an image, which upstream: deny forbids; {anyway}"
+    if entry.blocked:
+        yield f"Docker can't block {name}; block its host in the network"
+    if entry.settings.plain_http is False and entry.is_loopback:
+        yield f"Docker falls back to plain HTTP for {name}, as for every host on loopback; leave out plain_http"
+    for route in entry.mirrors:
+        if route.added_prefix:
+            yield f"Docker takes no mirror with a path, such as that of {route.host}; {anyway}"
+        if not route.tags:
+            yield f"Docker asks its mirrors for tags too, which resolve_tags of {route.host} forbids; {anyway}"
+        if route.settings.headers:
+            yield f"Docker sends no headers of your own to the mirror {route.host}; {anyway}"
+        if route.settings.credentials is not None:
+            yield f"Docker doesn't log in to the mirror {route.host}: it sends the login of Docker Hub, or none; {anyway}"
+
+
+@dataclasses.dataclass(frozen=True)
+class DaemonSettings:
+    """The lists of daemon.json that we add to. `mirrors` are addresses, `insecure` hosts."""
+
+    mirrors: tuple[str, ...] = ()
+    insecure: tuple[str, ...] = ()
+
+
+def daemon_settings(entries: t.Sequence[ClientEntry], access: t.Sequence[HostAccess]) -> DaemonSettings:
+    return DaemonSettings(
+        tuple(mirror_url(route) for entry in entries for route in entry.mirrors), tuple(host.host for host in access if host.is_insecure)
+    )
+
+
+def merge_daemon_json(before: bytes | None, path: str, wanted: DaemonSettings, recorded: DaemonSettings) -> tuple[WantedFile, DaemonSettings]:
+    """Return daemon.json with our entries, and which entries are ours. RECORDED are those of an earlier run; entries of others stay.
+
+    The content is None if nothing is left. Raises UnsupportedFormat for a file that is no JSON object, or whose lists are none.
+    """
+    document = Document.parse(before or b"{}", path, MAX_CONFIG_FILE)
+    members = dict(document.members)
+    owned = {}
+    for key, ours, earlier in ((_MIRRORS, wanted.mirrors, recorded.mirrors), (_INSECURE, wanted.insecure, recorded.insecure)):
+        try:
+            current = document.texts(key)
+        except UnsupportedFormat as error:
+            raise UnsupportedFormat(f"{error.message}; the file was not changed") from error
+        others = [text for text in current if text not in earlier]
+        known = {text.rstrip("/") for text in others}
+        owned[key] = tuple(text for text in dict.fromkeys(ours) if text not in known)
+        merged = [*owned[key], *others]
+        if merged:
+            members[key] = merged
+        elif earlier:
+            members.pop(key, None)
+    content = before if members == document.members and before is not None else dump_json(members, before) if members else None
+    return WantedFile(path, content, mode=None, shared=True, show=show_keys(_MIRRORS, _INSECURE)), DaemonSettings(owned[_MIRRORS], owned[_INSECURE])
+
+
+def logins(access: t.Sequence[HostAccess]) -> dict[str, Credentials]:
+    """Return the logins by their keys in config.json. Docker knows one login for each host."""
+    return {HUB_LOGIN if host.host == DOCKER_HUB else host.host: host.logins[""] for host in access if "" in host.logins}

@@ -1,0 +1,115 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A file that a host shall have, with its content, its mode, and its content without secrets for a diff."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import typing as t
+
+from .entries import MARK
+
+HIDDEN = "********"
+_HEADER_TABLE = re.compile(r"\s*\[host\..*\.header\]|\s*\[header\]")
+_SECRET_LINE = re.compile(r'^(\s*"?(?:password|identity_token|Authorization)"?\s*[:=]\s*).*$')
+
+Show = t.Callable[[bytes], t.Any]
+
+
+def show_text(data: bytes) -> list[str]:
+    """Return the lines of a file of ours, without headers of requests and passwords."""
+    lines, in_headers = [], False
+    for line in data.decode("utf-8", "replace").splitlines():
+        if line.lstrip().startswith("["):
+            in_headers = _HEADER_TABLE.match(line) is not None
+        name, equals, _value = line.partition(" = ")
+        lines.append(f"{name} = {HIDDEN}" if in_headers and equals else _SECRET_LINE.sub(rf"\g<1>{HIDDEN}", line))
+    return lines
+
+
+def show_certificates(data: bytes) -> str:
+    """Return a digest in place of certificates; nothing of a private key."""
+    return HIDDEN if b"PRIVATE KEY" in data else f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def show_logins(ours: t.Collection[str]) -> Show:
+    """Return a function that shows for which of these registries an auth file has a login."""
+
+    def show(data: bytes) -> dict[str, str]:
+        auths = _load(data).get("auths")
+        return {key: HIDDEN for key in auths if key in ours} if isinstance(auths, dict) else {}
+
+    return show
+
+
+def show_keys(*keys: str) -> Show:
+    """Return a function that shows these keys of a JSON file that others write to, too."""
+
+    def show(data: bytes) -> dict[str, t.Any]:
+        document = _load(data)
+        return {key: document[key] for key in keys if key in document}
+
+    return show
+
+
+def show_lines(word: str) -> Show:
+    """Return a function that shows the lines with WORD of a file that others write to, too."""
+
+    def show(data: bytes) -> list[str]:
+        return [line.strip() for line in data.decode("utf-8", "replace").splitlines() if word in line]
+
+    return show
+
+
+def _load(data: bytes) -> dict[str, t.Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@dataclasses.dataclass(frozen=True)
+class WantedFile:
+    """A file at PATH, below the root that is configured. `content` is None for a file that shall not exist.
+
+    `mode` is None if an existing file keeps its mode. A `private` file is readable by its owner alone. A `shared` file holds settings of others too;
+    others are ours as a whole, and an existing one without our mark is somebody else's.
+    """
+
+    path: str
+    content: bytes | None
+    mode: int | None = 0o644
+    shared: bool = False
+    show: Show = show_text
+
+    @property
+    def is_private(self) -> bool:
+        return self.mode == 0o600
+
+
+def own_file(path: str, lines: t.Iterable[str], private: bool = False) -> WantedFile:
+    """Return a file that is ours as a whole: the mark, then LINES."""
+    text = "\n".join([MARK, *lines, ""])
+    return WantedFile(path, text.encode(), 0o600 if private else 0o644)
+
+
+def is_ours(content: bytes) -> bool:
+    """Return True if a file has our mark, so that it may be replaced and deleted."""
+    return content.startswith(MARK.encode())
+
+
+def certificate_file(path: str, content: bytes) -> WantedFile:
+    """Return a file with certificates, or with a key, which nobody else may read."""
+    return WantedFile(path, MARK.encode() + b"\n" + content, 0o600 if b"PRIVATE KEY" in content else 0o644, show=show_certificates)
+
+
+def dump_json(members: t.Mapping[str, t.Any], before: bytes | None = None) -> bytes:
+    """Return a JSON file for people to read, indented like the file that it replaces."""
+    indent = re.search(rb'\{\r?\n([ \t]+)"', before or b"")
+    return (json.dumps(members, indent=indent[1].decode() if indent else 2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
