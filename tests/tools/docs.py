@@ -33,7 +33,7 @@ REPORT = "report-example.html"
 GROUPS = {
     "Start": ("README.md", "docs/quickstart.md", "docs/migrating.md", "docs/support.md"),
     "Guides": tuple(
-        f"docs/{name}.md" for name in ("registries", "engines", "copying", "archives", "locking", "trust", "retention", "remote", "airgap")
+        f"docs/{name}.md" for name in ("registries", "clients", "engines", "copying", "archives", "locking", "trust", "retention", "remote", "airgap")
     ),
     "Surroundings": tuple(f"docs/{name}.md" for name in ("ci", "kubernetes", "caches", "automation_platform")),
     "Background": (

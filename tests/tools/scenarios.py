@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = ROOT / "extensions" / "molecule"
 LOGS = ROOT / ".cache" / "scenarios"
 # The longest come first, so that no processor is left without work at the end.
-LONGEST = ("registry", "fleet", "mirror")
+LONGEST = ("registry_client", "registry", "fleet", "mirror")
 
 
 def all_scenarios() -> list[str]:
