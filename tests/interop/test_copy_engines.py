@@ -128,7 +128,7 @@ def test_only_missing_layers_are_fetched_from_the_registry(target: Target, regis
 
 
 def test_images_go_from_one_engine_to_another(docker: engines.Docker, containerd: engines.Containerd, podman: engines.Podman, tmp_path: Path) -> None:
-    """Docker builds an image, and it goes on to Podman, containerd and back."""
+    """Copy an image that Docker built to Podman, to containerd and back."""
     (tmp_path / "layer.tar").write_bytes(gzip.decompress(engines.program_layer()))
     (tmp_path / "Dockerfile").write_text('FROM scratch\nADD layer.tar /\nLABEL built=docker\nCMD ["/bin/true"]\n')
     docker.build(tmp_path, "built:1")

@@ -75,7 +75,7 @@ class EngineImage:
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """An engine's own description of an image: the members of a config as far as the engine tells them, and the size that it counts."""
+    """An engine's own description of an image: the members of a config that the engine returns, and the size that it counts."""
 
     config: Document
     size: int

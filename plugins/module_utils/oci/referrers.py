@@ -358,7 +358,7 @@ def _read_candidates(place: ReferrerPlace, root: Descriptor, tag: str | None) ->
 def _read_layer(place: ReferrerPlace, layer: Descriptor, what: str) -> bytes:
     if layer.size > MAX_CANDIDATE:
         raise UnsupportedFormat(f"{what} has a blob of {layer.size} bytes; a signature has at most {MAX_CANDIDATE}")
-    # A layer is never a document of the registry's API, whatever its media type says.
+    # A registry serves layers as blobs, even one with the media type of a manifest.
     data = place.read_document(dataclasses.replace(layer, media_type=media_types.UNNAMED_CONFIG))
     if data is None:
         raise UnsupportedFormat(f"{what} is incomplete: {layer.digest} is missing")

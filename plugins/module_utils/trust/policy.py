@@ -26,7 +26,7 @@ class Accept:
 
 @dataclasses.dataclass(frozen=True)
 class Refuse:
-    """Refuse an image whatever its signatures."""
+    """Refuse an image, even a signed one."""
 
     reason: str
 

@@ -249,7 +249,7 @@ def only_complete(read: Read, has_blob: t.Callable[[Digest], bool], root: Descri
         try:
             parsed = read_manifest(data, descriptor.media_type, str(descriptor.digest))
         except UnsupportedFormat:
-            return data  # whoever reads the image says what is wrong with it
+            return data  # the caller that reads the image reports the error
         is_complete = not isinstance(parsed, Manifest) or all(has_blob(blob.digest) for blob in parsed.blobs)
         return data if is_complete else None
 
