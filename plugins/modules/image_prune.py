@@ -22,7 +22,6 @@ options:
     description:
       - The engine to prune. By default the store is pruned.
       - For Docker, an image without a tag is unnamed. For Podman and containerd, an image without any name is unnamed.
-      - A creation time of 1970 or earlier counts as unknown.
       - The engine itself deletes the data that its remaining images don't need.
     type: str
     choices: [docker, podman, containerd]
@@ -37,15 +36,15 @@ options:
       - How many images to keep in each repository, the newest first. Each stays with all of its names in that repository. V(0) keeps none.
       - The newest image is the one with the latest creation time in its config. Images with the same creation time are ordered by the highest version in their
         tags. A tag without a version is older than every version.
-      - An image without a creation time is older than every image that has one.
+      - An image without a creation time is older than every image that has one. A creation time of 1970 or before counts as unknown.
       - Only images that match O(filters) count.
     type: int
   older_than:
     description:
       - The minimum age of images to remove, by the creation time in their config. It is a number followed by V(s), V(m), V(h), V(d) or V(w)
         for seconds, minutes, hours, days or weeks, such as V(30d).
-      - An image without a creation time stays. For a multi-platform image, the config of the host's platform decides, or else that of the first platform
-        present.
+      - An image without a creation time, or with one of 1970 or before, stays. For a multi-platform image, the config of the host's platform decides, or
+        else that of the first platform present.
     type: str
   protect:
     description:

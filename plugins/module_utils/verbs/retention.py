@@ -17,6 +17,8 @@ from ..oci.times import parse_age
 from ..oci.versions import version_order
 
 _OLDEST = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+# Builds that don't record their time write the start of Unix time, or the zero time of Go.
+_FIRST_KNOWN = datetime.datetime(1971, 1, 1, tzinfo=datetime.timezone.utc)
 
 _Order = tuple[datetime.datetime, tuple[t.Any, ...], Digest]
 
@@ -35,6 +37,11 @@ class Candidate:
     chosen: bool = True
     protected: bool = False
     referrer_of: frozenset[Digest] = frozenset()
+
+    @property
+    def known_time(self) -> datetime.datetime | None:
+        """Return the creation time, None if it is unknown, as it is for a time of 1970 or before."""
+        return self.created if self.created is not None and self.created >= _FIRST_KNOWN else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +98,7 @@ class Policy:
         return self.dangling if candidate.name is None else self.judges_names
 
     def _is_old(self, candidate: Candidate, now: datetime.datetime) -> bool:
-        return self.older_than is None or (candidate.created is not None and now - candidate.created > self.older_than)
+        return self.older_than is None or (candidate.known_time is not None and now - candidate.known_time > self.older_than)
 
     def _find_newest(self, candidates: t.Sequence[Candidate]) -> set[tuple[str, Digest]]:
         """Return the newest images of each repository: by creation time, then by the version of their highest tag. Images without a time are the oldest."""
@@ -99,7 +106,7 @@ class Policy:
         for candidate in candidates:
             if candidate.name is not None:
                 images = repositories.setdefault(_repository(candidate), {})
-                order = (candidate.created or _OLDEST, version_order(candidate.name.tag or ""), candidate.digest)
+                order = (candidate.known_time or _OLDEST, version_order(candidate.name.tag or ""), candidate.digest)
                 images[candidate.digest] = max(images.get(candidate.digest, order), order)
         return {
             (repository, digest)

@@ -61,6 +61,8 @@ CASES: dict[str, tuple[list[Candidate], dict[str, t.Any], list[int]]] = {
     "one name of an image that another repository keeps": ([image(1, "a:1", 9), image(2, "a:2", 8), image(1, "b:1", 9)], {"keep": 1}, [1]),
     "first what has no time": ([image(1, "a:9"), image(2, "a:1", 500)], {"keep": 1}, [1]),
     "nothing without a time by age": ([image(1, "a:1"), image(2)], {"older_than": "1s"}, []),
+    "nothing by age with the time of Unix or Go": ([image(1, "a:1", 20635), image(2, "a:2", 739790)], {"older_than": "1s"}, []),
+    "first what has the time of 1970": ([image(1, "a:9", 20635), image(2, "a:1", 500)], {"keep": 1}, [1]),
     "nothing from the future": ([image(1, "a:1", -3)], {"older_than": "0s"}, []),
     "a repository by digest as well": ([image(1, f"a@{digest(1)}", 3), image(2, f"a@{digest(2)}", 2)], {"keep": 1}, [1]),
     "none that doesn't pass the filters": ([image(1, "a:1", 9, chosen=False), image(2, chosen=False)], {"keep": 0}, []),
