@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import functools
-import re
 import typing as t
 
-from ..errors import InvalidReference, UnsupportedFormat
+from ..errors import UnsupportedFormat
 from ..oci.digest import Digest
 from ..oci.manifest import read_subject
 from ..oci.platform import Platform
+from ..oci.referrers import read_digest_tag
 from ..transfer.plan import Plan
 from .filters import Filters
 from .garbage import find_garbage, remaining_entries
@@ -23,12 +22,11 @@ from .info import InspectedImage, Inspector
 from .protection import Protection
 from .remove import RemoveFromStore, removal_facts, removed_image
 from .retention import Candidate, Policy
+from .subjects import follow_subjects
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
     from ..store.store import Store
-
-_SIGNATURE_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]+)(?:\.[a-z]+)?")
 
 
 def plan_prune(store: Store, policy: Policy, filters: Filters, protection: Protection, host: Platform, now: datetime.datetime) -> Plan:
@@ -91,29 +89,14 @@ def _find_subjects(images: t.Sequence[InspectedImage]) -> dict[Digest, frozenset
         for digest in (image.digest, *(document.digest for document in documents)):
             holders.setdefault(digest, set()).add(image.digest)
     direct = {image.digest: subjects for image in images for subjects in [_read_subjects(image)] if subjects}
-    return {digest: frozenset(_follow_subjects(digest, direct, holders)) for digest in direct}
-
-
-def _follow_subjects(digest: Digest, direct: t.Mapping[Digest, set[Digest]], holders: t.Mapping[Digest, set[Digest]]) -> set[Digest]:
-    """Return the images at the end of the chain: a signature of an SBOM belongs to the image that the SBOM describes."""
-    found: set[Digest] = set()
-    seen = {digest}
-    pending = [digest]
-    while pending:
-        reached = {holder for subject in direct[pending.pop()] for holder in holders.get(subject, {subject})} - seen
-        seen |= reached
-        found |= {holder for holder in reached if holder not in direct}
-        pending += [holder for holder in reached if holder in direct]
-    return found
+    return {digest: frozenset(follow_subjects(digest, direct, holders)) for digest in direct}
 
 
 def _read_subjects(image: InspectedImage) -> set[Digest]:
     """Return the subjects of an image: from its manifest or, as cosign does, from its tag."""
-    subjects: set[Digest] = set()
-    match = _SIGNATURE_TAG.fullmatch(image.name.tag or "") if image.name is not None else None
-    if match is not None:
-        with contextlib.suppress(InvalidReference):
-            subjects.add(Digest(match[1], match[2]))
     root = image.graph.documents.get(image.root) if image.graph is not None else None
-    subject = read_subject(root, image.label) if root is not None else None
-    return subjects | ({subject} if subject is not None else set())
+    found = (
+        read_digest_tag(image.name.tag) if image.name is not None else None,
+        read_subject(root, image.label) if root is not None else None,
+    )
+    return {subject for subject in found if subject is not None}
