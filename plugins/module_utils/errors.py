@@ -121,6 +121,18 @@ class NameTaken(LongshoreError):
     cause = "name_taken"
 
 
+class TooManyRemovals(LongshoreError):
+    """A retention policy would remove more than the task allows."""
+
+    cause = "too_many_removals"
+
+
+class PlanOutdated(LongshoreError):
+    """A place changed after the plan was made, so the plan is not applied there."""
+
+    cause = "plan_outdated"
+
+
 class NotLocked(LongshoreError):
     """The lock file doesn't contain the name, or has another digest for it."""
 

@@ -5,7 +5,7 @@
 
 DOCUMENTATION = r"""
 module: image_prune
-short_description: Remove old and unused images from the store or from an engine
+short_description: Remove old and unused images from the store, from an engine or from a registry
 version_added: 0.1.0
 description:
   - Removes images that no rule of the retention policy keeps, and data that no image needs. Check mode reports exactly what would be removed.
@@ -17,7 +17,31 @@ description:
   - If an image that stays can't be read completely, it is unknown which blobs it needs. The module then deletes no blob at all, and warns.
   - With O(engine) the module prunes the images of Docker, Podman or containerd by the same policy, and does not touch the store. An image that a container
     uses, running or stopped, is never removed.
+  - With O(registry) the module prunes repositories of a registry by the same policy. It deletes manifests. The registry frees the space with its next
+    garbage collection.
+  - At a registry an image is removed with all its tags or stays with all of them, because registries delete a manifest with its tags. The members of an
+    index, and signatures and other referrers, go with the image, unless something needs them that stays.
+  - A repository that can't be read completely stays as it is. The others are pruned, and the task fails at the end.
+  - A repository whose tags changed after they were read stays as it is too, and its images fail with V(plan_outdated).
 options:
+  registry:
+    description:
+      - The registry to prune, as C(host[:port]). By default the store is pruned.
+      - Its configuration must allow deletion.
+      - With O(registry), O(engine) has no effect. C(module_defaults) may set it.
+    type: str
+  repositories:
+    description:
+      - The repositories of O(registry) to prune, as names or as globs such as V(team/*) on the names in its catalog.
+      - In a glob, C(*) and C(?) don't match a slash.
+    type: list
+    elements: str
+  tag_pattern:
+    description:
+      - A regular expression that matches whole tags, such as V(build-[0-9]+). Only images with such a tag are considered and counted.
+      - An image that also has another tag stays.
+      - Only with O(registry).
+    type: str
   engine:
     description:
       - The engine to prune. By default the store is pruned.
@@ -29,6 +53,7 @@ options:
     description:
       - Whether to remove unnamed images. In the store this also deletes blobs that neither an image nor a live run needs, and partial downloads of failed runs.
       - With O(older_than), younger unnamed images stay.
+      - Without effect with O(registry), because registries don't list manifests without a tag.
     type: bool
     default: true
   keep:
@@ -53,11 +78,31 @@ options:
     type: list
     elements: str
     default: []
+  protect_digests:
+    description:
+      - Digests and image IDs, such as those of the images that hosts run. Every image that contains one of them stays.
+      - A protected index without a tag keeps its members.
+      - Only with O(registry).
+    type: list
+    elements: str
+  protect_locks:
+    description:
+      - Lock files of M(longshore.images.image_lock) whose images stay, whatever their names are. Each is the content of a file, or a path on the host.
+      - Only with O(registry).
+    type: list
+    elements: raw
+  at_most:
+    description:
+      - How many images may be removed, as a number or as a share such as V(50%) of all tagged images in the chosen repositories. If the policy would remove
+        more, the task fails and removes nothing.
+      - Tags of one digest count once, signatures and other referrers don't count.
+      - Only with O(registry).
+    type: str
 extends_documentation_fragment:
   - longshore.images.engine
   - longshore.images.filters
   - longshore.images.store
-  - longshore.images.unused.registry_options
+  - longshore.images.registry
   - longshore.images.unused.progress_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
@@ -105,6 +150,19 @@ EXAMPLES = r"""
       - registry.k8s.io/*:*
       - registry.k8s.io/*/*:*
 
+- name: Keep ten builds of each repository of a team, all that is locked, and at least half of everything
+  longshore.images.image_prune:
+    registry: registry.example.com
+    repositories:
+      - team/*
+    tag_pattern: build-[0-9]+
+    keep: 10
+    protect_locks:
+      - "{{ lookup('ansible.builtin.file', 'images.lock') }}"
+    at_most: 50%
+    username: janitor
+    password: "{{ registry_password }}"
+
 - name: Find out how much space a policy would free
   longshore.images.image_prune:
     keep: 1
@@ -134,6 +192,7 @@ deleted:
     - The digests of the images that are deleted. An image that keeps another name is not deleted.
     - For Podman, and for Docker with its classic image store, these are image IDs.
     - In an engine, an image on which other images were built stays without a name, and is not in this list.
+    - With O(registry) these are all manifests that are deleted, members of indexes and referrers too, in the order of their deletion.
   returned: success, and when some images failed
   type: list
   elements: str
@@ -144,9 +203,62 @@ bytes_freed:
     - For the store this is the size of the deleted blobs and partial downloads.
     - With O(engine) this is the sum of the image sizes that the engine reports. Layers that several images share count once for each image, so the real value
       may be lower.
+    - With O(registry) this is the size of the manifests, configs and layers that no remaining image of the chosen repositories needs. What other
+      repositories, or manifests without a tag, also need is not freed.
   returned: success, and when some images failed
   type: int
   sample: 72188133
+registry:
+  description: The registry that is pruned.
+  returned: with O(registry)
+  type: str
+  sample: registry.example.com
+registry_size:
+  description: The size of all content in the chosen repositories before the removal, in bytes. Each digest counts once.
+  returned: with O(registry)
+  type: int
+  sample: 721881330
+repositories:
+  description: The chosen repositories.
+  returned: with O(registry)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The registry and the name of the repository.
+      type: str
+      sample: registry.example.com/team/app
+    tags:
+      description: How many tags the repository has before the removal.
+      type: int
+      sample: 12
+    images:
+      description: How many images have these tags, without referrers.
+      type: int
+      sample: 10
+    size:
+      description: The size of the repository's content before the removal, in bytes.
+      type: int
+      sample: 72188133
+    size_shared:
+      description: The part of C(size) that other chosen repositories have too.
+      type: int
+      sample: 30188133
+    removed_tags:
+      description: The tags that are removed.
+      type: list
+      elements: str
+      sample: ["build-1", "build-2"]
+    removed_images:
+      description: How many images are removed, without referrers.
+      type: int
+      sample: 2
+    frozen:
+      description: Whether the repository stays as it is because it can't be read completely.
+      type: bool
+    msg:
+      description: What can't be read. Null if everything can be read.
+      type: str
 engine:
   description: The engine that is pruned.
   returned: with O(engine)
@@ -158,6 +270,12 @@ in_use:
   type: list
   elements: str
   sample: ["docker.io/library/postgres:16"]
+kept_digests:
+  description: The digests of all images that stay, for an engine also their image IDs. They are values for O(protect_digests).
+  returned: without O(registry)
+  type: list
+  elements: str
+  sample: ["sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a"]
 images:
   description:
     - The images of this task, with the outcome for each.
@@ -206,7 +324,7 @@ images:
     failed:
       description:
         - V(true) for an image that failed.
-        - The engine refused to remove this image. The other images are removed.
+        - The engine or the registry refused to remove this image. The other images are removed.
       returned: when this image failed
       type: bool
     msg:
@@ -222,9 +340,14 @@ images:
       returned: with O(engine)
       type: str
       sample: docker
+rate_limit:
+  description: The rate limit of the registry, as C(limit) and C(remaining). Null when no registry reported one.
+  returned: success, and when some images failed, with O(registry)
+  type: dict
+  sample: {"limit": 100, "remaining": 76}
 store:
   description: The path of the store.
-  returned: success, and when some images failed, without O(engine)
+  returned: success, and when some images failed, without O(engine) and O(registry)
   type: str
   sample: /var/lib/longshore/images
 error:
@@ -232,12 +355,24 @@ error:
   returned: failure
   type: str
   sample: invalid_option
+status:
+  description: The HTTP status code of the registry's answer.
+  returned: failure, when a registry answered
+  type: int
+  sample: 405
+registry_errors:
+  description: The errors in the registry's answer, each with its code and message.
+  returned: failure, when a registry answered
+  type: list
+  elements: str
+  sample: ["UNSUPPORTED: The operation is unsupported."]
 """
 
 import datetime
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils.errors import InvalidOption
 from ..module_utils.task.arguments import ENGINE, FILTERS, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -246,18 +381,26 @@ from ..module_utils.verbs.filters import Filters
 from ..module_utils.verbs.protection import Protection
 from ..module_utils.verbs.retention import Policy
 
+_AT_A_REGISTRY = ("tag_pattern", "protect_locks", "protect_digests", "at_most")
+
 
 def argument_spec() -> Arguments:
-    return (
-        (STORE + ENGINE + FILTERS)
-        .extended(
-            dangling={"type": "bool", "default": True},
-            keep={"type": "int"},
-            older_than={"type": "str"},
-            protect={"type": "list", "elements": "str", "default": []},
-        )
-        .accepting(REGISTRY + PROGRESS)
+    own = Arguments(
+        {
+            "registry": {"type": "str"},
+            "repositories": {"type": "list", "elements": "str"},
+            "tag_pattern": {"type": "str"},
+            "dangling": {"type": "bool", "default": True},
+            "keep": {"type": "int"},
+            "older_than": {"type": "str"},
+            "protect": {"type": "list", "elements": "str", "default": []},
+            "protect_locks": {"type": "list", "elements": "raw"},
+            "protect_digests": {"type": "list", "elements": "str"},
+            "at_most": {"type": "str"},
+        },
+        {"required_together": [("registry", "repositories")]},
     )
+    return (STORE + REGISTRY + ENGINE + FILTERS + own).accepting(PROGRESS)
 
 
 def plan(task: Task) -> Plan:
@@ -266,6 +409,16 @@ def plan(task: Task) -> Plan:
     protection = Protection.parse(task.params["protect"])
     filters = Filters.parse(task.params["filters"])
     now = datetime.datetime.now(datetime.timezone.utc)
+    if task.params["registry"] is not None:
+        from ..module_utils.verbs.prune_registry import plan_prune_registry
+        from ..module_utils.verbs.registry_policy import RegistryPolicy
+
+        rules = RegistryPolicy.parse(task.params, policy, filters, protection)
+        registry = task.open_registry("registry")
+        return plan_prune_registry(task.registries, registry, task.params["repositories"], rules, host=task.host, now=now, workers=task.workers)
+    for option in _AT_A_REGISTRY:
+        if task.params[option] is not None:
+            raise InvalidOption(f"{option} works only with registry")
     if task.params["engine"] is None:
         from ..module_utils.verbs.prune import plan_prune
 

@@ -22,6 +22,9 @@ INDEXES = frozenset((OCI_INDEX, DOCKER_LIST))
 MANIFESTS = frozenset((OCI_MANIFEST, DOCKER_MANIFEST))
 DOCUMENTS = INDEXES | MANIFESTS
 IMAGE_CONFIGS = frozenset((OCI_CONFIG, DOCKER_CONFIG))
+# Blobs that can't refer to a manifest. BuildKit lists such blobs in the indexes of its cache.
+BUILD_CACHE_CONFIG = "application/vnd.buildkit.cacheconfig.v0"
+PLAIN_BLOBS = IMAGE_CONFIGS | {OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, DOCKER_LAYER, DOCKER_LAYER_GZIP, BUILD_CACHE_CONFIG}
 UNNAMED_CONFIG = "application/octet-stream"  # what Docker before 1.10 called the config of its images
 
 SCHEMA1 = frozenset(

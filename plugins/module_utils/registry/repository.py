@@ -115,6 +115,12 @@ class Repository:
                 self._cached_bytes -= len(self._documents.pop(next(iter(self._documents))))
         return data
 
+    def forget_documents(self) -> None:
+        """Drop the cached documents, for a run that reads thousands of images and needs each only once."""
+        with self._lock:
+            self._documents.clear()
+            self._cached_bytes = 0
+
     def read_document(self, descriptor: Descriptor) -> bytes:
         """Return the bytes of a manifest, an index or a config, checked against the digest."""
         cached = self._documents.get(descriptor.digest)

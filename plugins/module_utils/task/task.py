@@ -128,7 +128,7 @@ class Task:
 
     @property
     def uses_registries(self) -> bool:
-        return "registries" in self.params and self.params.get("remote") is not False
+        return "registries" in self.params and self.params.get("remote") is not False and self.params.get("registry", "") is not None
 
     @property
     def opened_store(self) -> Store | None:

@@ -36,6 +36,11 @@ class Filters:
         points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
         return cls(given["reference"], given["label"], given["dangling"], **points)
 
+    def check_for_registry(self) -> None:
+        """Raise InvalidOption for filters that registries don't support."""
+        if self.dangling is not None or self.before is not None or self.since is not None:
+            raise InvalidOption("filters: dangling, before and since compare images of the store; at a registry only reference and label work")
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageFilter(t.Generic[_Image]):

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ..errors import ImageNotFound, InvalidOption, LongshoreError, PlatformMissing
+from ..errors import ImageNotFound, LongshoreError, PlatformMissing
 from ..oci.graph import Choice, Graph, Position, choose_platforms, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.platform import Platform, Selection
@@ -45,8 +45,7 @@ def read_remote_info(
     TRUST gives its verdict about each. With REFERRERS signatures and other referrers are listed, of the image and of its manifests that are read.
     Raises InvalidOption for filters that registries don't support.
     """
-    if filters.dangling is not None or filters.before is not None or filters.since is not None:
-        raise InvalidOption("filters: dangling, before and since compare images of the store; at a registry only reference and label work")
+    filters.check_for_registry()
     errors: dict[Reference, LongshoreError] = {}
 
     def row(reference: Reference) -> Facts:

@@ -40,9 +40,11 @@ def plan_prune(store: Store, policy: Policy, filters: Filters, protection: Prote
     leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in removed]
     garbage = find_garbage(store, leaving, policy.dangling)
     step = RemoveFromStore(store, tuple(leaving), (*garbage.freed, *garbage.strays), tuple(garbage.unfinished))
+    remaining = remaining_entries(store, leaving)
+    kept = sorted({str(entry.digest) for entry in remaining})
     return Plan(
         [removed_image(store, entry, host) for entry in leaving],
-        removal_facts(leaving, remaining_entries(store, leaving), garbage.size),
+        {**removal_facts(leaving, remaining, garbage.size), "kept_digests": kept},
         steps=[step] if leaving or garbage.actions() else [],
         extra_actions=garbage.actions(),
         extra_warnings=garbage.warnings(),
