@@ -69,15 +69,19 @@ class _RemoveFromEngine(Step):
 
 @dataclasses.dataclass(frozen=True)
 class EnginePrunePlan(Plan):
-    """The plan that removes images from an engine."""
+    """The plan that removes images from an engine. `listed` are all of its images."""
 
     removals: t.Sequence[Removal] = ()
+    listed: t.Sequence[EngineImage] = ()
 
     def facts(self) -> dict[str, t.Any]:
         done = [removal for removal in self.removals if not any(self.error_of(row) for row in removal.rows.values())]
         whole = [removal.image for removal in done if removal.whole]
+        gone = {image.digest for image in whole}
+        kept = [NamedEngineImage(image, None) for image in self.listed if image.digest not in gone]
         return {
             **super().facts(),
+            "kept_digests": sorted({str(digest) for image in kept for digest in (image.digest, *image.digests)}),
             "untagged": [str(name) for removal in done for name in removal.rows if name is not None],
             "deleted": [str(image.digest) for image in whole],
             "bytes_freed": sum(image.details().size for image in whole),
@@ -104,6 +108,7 @@ def plan_prune_engine(
         {"engine": engine.title, "in_use": in_use},
         steps=[_RemoveFromEngine(engine, removals)],
         removals=removals,
+        listed=images,
     )
 
 

@@ -107,6 +107,8 @@ def test_images_in_use_keep_all_their_names_and_are_reported() -> None:
     engine = Memory([image(1, "app:1", "app:old", in_use=True), image(2, in_use=True), image(3, "young:1", days=1, in_use=True), image(4, "app:4")])
     facts = applied(engine, older_than="2d").facts()
     assert facts["in_use"] == ["docker.io/library/app:1", "docker.io/library/app:old", str(digest(2))]
+    assert set(map(str, map(digest, (1, 2, 3)))) <= set(facts["kept_digests"])
+    assert str(digest(4)) not in facts["kept_digests"]
     assert engine.removed == ["app:4"]
 
 
