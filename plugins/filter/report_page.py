@@ -38,7 +38,13 @@ options:
     description: The content of a lock file, as JSON. The page then shows how each host differs from it.
     type: str
     default: ""
-positional: title, lock
+  registries:
+    description:
+      - The result of M(longshore.images.image_prune) with O(longshore.images.image_prune#module:registry) for each registry, in check mode. The page then
+        shows its repositories, and what the policy would remove.
+    type: dict
+    default: {}
+positional: title, lock, registries
 """
 
 EXAMPLES = """
@@ -60,10 +66,16 @@ _value:
 """
 
 
-def report_page(answers: t.Mapping[str, t.Mapping[str, t.Any]], title: str = "Container images", lock: str = "") -> str:
+def report_page(
+    answers: t.Mapping[str, t.Mapping[str, t.Any]],
+    title: str = "Container images",
+    lock: str = "",
+    registries: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
+) -> str:
     """Return the HTML page. Raises AnsibleFilterError if LOCK is no lock file."""
     try:
-        return render(answers, title, LockFile.parse(lock.encode(), "The lock file of the report") if lock else None)
+        parsed = LockFile.parse(lock.encode(), "The lock file of the report") if lock else None
+        return render(answers, title, parsed, registries)
     except LongshoreError as error:
         raise AnsibleFilterError(error.message) from error
 

@@ -21,6 +21,7 @@ from tests.support.answers import lock_text
 from tests.support.images import make_image
 from tests.support.modules import ROOT, environment
 from tests.support.pages import Element, read_page
+from tests.support.registry import Registry, free_port
 
 APP = "docker.io/library/app:1"
 
@@ -114,3 +115,19 @@ def test_invalid_values_are_refused_and_nothing_is_written(fleet: Fleet, variabl
     assert "caused by" not in output
     assert ("Read the images of the host" in output) == ("absent/page.html" in variables.values())
     assert not fleet.path.exists()
+
+
+def test_registries_are_on_the_page_with_what_a_policy_would_remove(fleet: Fleet, anonymous: Registry, repository: str) -> None:
+    """The image of a host stays, although the policy alone would remove it."""
+    for number, image in enumerate((make_image("old", 1), make_image("app"), make_image("new", 1, created="2026-03-01T00:00:00Z")), 1):
+        anonymous.put(image, repository, str(number))
+    entry = {"registry": anonymous.host, "repositories": [repository], "keep": 1, "username": "nobody", "password": "a secret"}
+    closed = {"registry": f"127.0.0.1:{free_port()}", "repositories": ["app"], "plain_http": True}
+    written = fleet.report("-v", report_registries=[entry, closed])
+    assert written.returncode == 0, written.stdout
+    assert "a secret" not in written.stdout + written.stderr
+    shown = fleet.page.one(id="registries")
+    (row,) = shown.all("table")[0].table()
+    assert (row[0], row[1], row[2], row[5]) == (f"{anonymous.host}/{repository}", "3", "3", "1")
+    assert "can't be reached" in shown.text
+    assert sorted(anonymous.request("GET", f"{repository}/tags/list").json()["tags"]) == ["1", "2", "3"]

@@ -65,7 +65,7 @@ class Host:
     def read(cls, name: str, answer: Answer) -> Host:
         name = sanitise(name, 255)
         if answer.get("unreachable") or answer.get("failed") or "images" not in answer:
-            return cls(name, problem=_problem(answer) or "It wasn't asked: an earlier task failed on it.")
+            return cls(name, problem=describe_problem(answer) or "It wasn't asked: an earlier task failed on it.")
         return cls(name, sanitise(str(answer.get("store", ""))), tuple(Image.read(row) for row in answer["images"]))
 
     @property
@@ -86,7 +86,7 @@ def read_hosts(answers: t.Mapping[str, Answer]) -> list[Host]:
     return [Host.read(name, answer) for name, answer in answers.items()]
 
 
-def _problem(answer: Answer) -> str:
+def describe_problem(answer: Answer) -> str:
     """Return the error message of an answer. If Python did not start, Ansible reports only that output is missing; stderr has the reason."""
     stderr = str(answer.get("module_stderr") or "").strip().rpartition("\n")[2]
     return sanitise(f"{answer.get('msg') or ''}{f' ({stderr})' if stderr else ''}")

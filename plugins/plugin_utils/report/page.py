@@ -18,6 +18,7 @@ from . import charts, tables
 from .answers import Answer, Host, Image, read_hosts
 from .drift import Finding, findings
 from .plots import Plot
+from .registries import RegistrySection, read_registries
 from .sharing import Room
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -59,9 +60,10 @@ class Page:
     ages: Plot
     images: list[tables.ImageRow]
     hosts: list[HostSection]
+    registries: list[RegistrySection]
 
 
-def render(answers: t.Mapping[str, Answer], title: str, lock: LockFile | None) -> str:
+def render(answers: t.Mapping[str, Answer], title: str, lock: LockFile | None, registries: t.Mapping[str, Answer] | None = None) -> str:
     """Return the page as HTML. All values are escaped, so that text from hosts can be neither markup nor a template."""
     environment = Environment(
         autoescape=True,
@@ -71,10 +73,10 @@ def render(answers: t.Mapping[str, Answer], title: str, lock: LockFile | None) -
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("page.html.j2").render(page=compose(read_hosts(answers), title, lock))
+    return environment.get_template("page.html.j2").render(page=compose(read_hosts(answers), title, lock, read_registries(registries or {})))
 
 
-def compose(hosts: t.Sequence[Host], title: str, lock: LockFile | None) -> Page:
+def compose(hosts: t.Sequence[Host], title: str, lock: LockFile | None, registries: list[RegistrySection]) -> Page:
     found = {host.name: findings(host, lock) if lock is not None else [] for host in hosts}
     every = [finding for host in hosts for finding in found[host.name]]
     asked = [host for host in hosts if host.was_asked]
@@ -91,6 +93,7 @@ def compose(hosts: t.Sequence[Host], title: str, lock: LockFile | None) -> Page:
         ages=charts.age_plot(images),
         images=tables.fleet_rows(asked),
         hosts=[HostSection(host, _summary(host), tables.host_rows(host, found[host.name])) for host in asked],
+        registries=registries,
     )
 
 

@@ -1,0 +1,66 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The registries in a report: the results of `image_prune` in check mode, as tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ...module_utils.oci.text import sanitise
+from ...module_utils.verbs.facts import format_count, format_size
+from .answers import Answer, describe_problem
+
+
+@dataclasses.dataclass(frozen=True)
+class RepositoryRow:
+    """A repository. `going` are the tags that the policy would remove, `problem` why it would remove nothing there."""
+
+    name: str
+    tags: int
+    images: int
+    size: str
+    shared: str
+    going: tuple[str, ...]
+    problem: str
+
+    @classmethod
+    def read(cls, row: Answer) -> RepositoryRow:
+        return cls(
+            name=sanitise(row["name"], 255),
+            tags=row["tags"],
+            images=row["images"],
+            size=format_size(row["size"]),
+            shared=format_size(row["size_shared"]),
+            going=tuple(sanitise(tag, 128) for tag in row["removed_tags"]),
+            problem=sanitise(row["msg"] or ""),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class RegistrySection:
+    """A registry with its repositories, or the problem why it gave no answer."""
+
+    name: str
+    summary: str = ""
+    rows: tuple[RepositoryRow, ...] = ()
+    problem: str = ""
+
+    @classmethod
+    def read(cls, name: str, answer: Answer) -> RegistrySection:
+        name = sanitise(name, 255)
+        if "repositories" not in answer:
+            return cls(name, problem=describe_problem(answer) or "It wasn't asked.")
+        rows = tuple(map(RepositoryRow.read, answer["repositories"]))
+        going = format_count(sum(len(row.going) for row in rows), "tag")
+        size = format_size(answer["registry_size"])
+        summary = f"{size} in {len(rows)} {'repository' if len(rows) == 1 else 'repositories'}. The policy would remove {going}"
+        # A repository that couldn't be read completely has its problem in its row.
+        problem = describe_problem(answer) if answer.get("failed") and not any(row.problem for row in rows) else ""
+        return cls(name, f"{summary} and free {format_size(answer['bytes_freed'])}.", rows, problem)
+
+
+def read_registries(answers: t.Mapping[str, Answer]) -> list[RegistrySection]:
+    return [RegistrySection.read(name, answer) for name, answer in answers.items()]
