@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pulls with `trust` from registries and mirrors that hide, break or replace signatures. A failing registry is reported as such, neither as a missing signature nor as trust."""
+"""Pulls with `trust` from registries and mirrors that hide, break or replace signatures: each fails, and nothing is trusted."""
 
 from __future__ import annotations
 
