@@ -127,12 +127,12 @@ def test_the_same_digest_reaches_production(example: Example) -> None:
     tested, later = make_image("tested"), make_image("later")
     names = {stage: f"{example.registry.host}/{example.repository}/{stage}:3" for stage in ("dev", "staging", "production")}
     example.registry.put(tested, f"{example.repository}/dev", "3")
-    example.run(**{"from": names["dev"], "to": names["staging"]})
+    example.run(source=names["dev"], target=names["staging"])
     example.registry.put(later, f"{example.repository}/dev", "3")
-    shown = example.run("--check", **{"from": names["staging"], "to": names["production"]})
+    shown = example.run("--check", source=names["staging"], target=names["production"])
     assert shown.recap["changed"] == 1
-    example.run(**{"from": names["staging"], "to": names["production"]})
-    again = example.run(**{"from": names["staging"], "to": names["production"]})
+    example.run(source=names["staging"], target=names["production"])
+    again = example.run(source=names["staging"], target=names["production"])
     assert again.recap["changed"] == 0
     assert example.registry.digest(f"{example.repository}/production", "3") == str(tested.root.digest)
 
