@@ -29,6 +29,7 @@ from tests.support.forked import ROOT, User, load_everything, run_forked
 from tests.support.images import make_image
 from tests.support.privileges import needs_root
 from tests.support.registry import Registry, running_registry
+from tests.support.trust import make_key
 
 GROUP = 23456
 OWNER, MEMBER, STRANGER = User(12345, GROUP), User(12346, GROUP), User(12347, 34567)
@@ -43,6 +44,7 @@ LOADED = make_image("loaded", 1)
 # The largest pulled blob, which is fetched in ranges, and its files.
 LAYER = NEW.layers[0].digest
 PARTIAL = f"sha256-{LAYER.hex}"
+PRIVATE_KEY = make_key().private_pem().decode()
 ERRORS = {"store_damaged", "io_error", "unsupported_format", "digest_mismatch", "lock_timeout", "in_use", "not_found"}
 
 
@@ -69,6 +71,10 @@ class Scene:
             "image_load": {"path": str(self.folder / "archive.tar")},
             "image_tag": {"name": name("kept"), "targets": ["r.test/tagged:1"]},
             "image_append": {"name": "r.test/made:1", "base": "scratch", "layers": [{"src": str(self.folder / "file"), "dest": "/file"}]},
+            "image_index": {"name": "r.test/index:1", "manifests": [{"name": name("kept")}]},
+            "image_rebase": {"name": "r.test/rebased:1", "image": name("kept"), "old_base": name("kept"), "new_base": name("gone")},
+            "image_sign": {"name": name("kept"), "remote": False, "privatekey_content": PRIVATE_KEY},
+            "image_attest": {"name": name("kept"), "remote": False, "privatekey_content": PRIVATE_KEY, "type": "vuln", "predicate": {"found": 0}},
             "image_verify": {"repair": True},
             "image_push": {"name": name("kept"), "destination": f"{self.registry}/test/pushed:{self.folder.name}"},
             "image_save": {"name": name("kept"), "path": str(out / "saved.tar")},
