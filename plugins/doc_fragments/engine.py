@@ -58,3 +58,17 @@ options:
     type: float
     default: 600
 """
+
+    CHOICE = r"""
+options:
+  engine:
+    description:
+      - Work with the images of this container engine on the host in place of those of the store. No store takes part then.
+      - What an engine does not keep or tell is null in the results. Docker with its classic image store keeps no digests, and identifies images by ID.
+      - Names of images are full, as in the store. The options that begin with C(docker_), C(podman_) and C(containerd_) say how the engine is reached.
+    type: str
+    choices: [docker, podman, containerd]
+requirements:
+  - C(ctr), the command-line client of containerd, for O(engine=containerd)
+  - Podman's API service or the command C(podman), for O(engine=podman)
+"""

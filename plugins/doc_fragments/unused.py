@@ -171,3 +171,58 @@ notes:
   - This module does not show progress. It accepts O(progress), which is marked as having no effect, only so that C(module_defaults) can set it once for the
     whole action group.
 """
+
+    ENGINE_OPTIONS = r"""
+options:
+  engine:
+    description: Has no effect on this module, see the notes.
+    type: str
+    choices: [docker, podman, containerd]
+  docker_host:
+    description: Has no effect on this module, see the notes.
+    type: str
+  docker_tls:
+    description: Has no effect on this module, see the notes.
+    type: bool
+  docker_validate_certs:
+    description: Has no effect on this module, see the notes.
+    type: bool
+    default: true
+  docker_ca_path:
+    description: Has no effect on this module, see the notes.
+    type: path
+  docker_client_cert:
+    description: Has no effect on this module, see the notes.
+    type: path
+  docker_client_key:
+    description: Has no effect on this module, see the notes.
+    type: path
+  podman_host:
+    description: Has no effect on this module, see the notes.
+    type: str
+  containerd_address:
+    description: Has no effect on this module, see the notes.
+    type: str
+  containerd_namespace:
+    description: Has no effect on this module, see the notes.
+    type: str
+    default: default
+  engine_timeout:
+    description: Has no effect on this module, see the notes.
+    type: float
+    default: 600
+notes:
+  - This module does not use a container engine. It accepts the options for engines, which are marked as having no effect, only so that C(module_defaults) can
+    set them once for the whole action group.
+"""
+
+    ENGINE_CHOICE = r"""
+options:
+  engine:
+    description: Has no effect on this module, see the notes.
+    type: str
+    choices: [docker, podman, containerd]
+notes:
+  - This module finds engines by the locations of images. It accepts O(engine), which is marked as having no effect, only so that C(module_defaults) can set it
+    once for the whole action group.
+"""

@@ -208,6 +208,7 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.unused.registry_options
   - longshore.images.unused.progress_options
+  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -374,7 +375,7 @@ from ..module_utils.archive.layer_source import LayerSource, OwnerRule
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference
 from ..module_utils.oci.settings import Healthcheck, Settings, parse_command
-from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_modes import octal_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -436,7 +437,7 @@ def argument_spec() -> Arguments:
         platform={"type": "list", "elements": "str"},
         annotations={"type": "dict", "default": {}},
         created={"type": "str"},
-    ).accepting(REGISTRY + PROGRESS)
+    ).accepting(REGISTRY + PROGRESS + ENGINE)
 
 
 def plan(task: Task) -> Plan:

@@ -40,6 +40,7 @@ extends_documentation_fragment:
   - longshore.images.registry.requests
   - longshore.images.trust.private_key
   - longshore.images.unused.progress_options
+  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -182,7 +183,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import PRIVATE_KEY
@@ -202,7 +203,7 @@ def argument_spec() -> Arguments:
         },
         {"mutually_exclusive": [("predicate", "predicate_path")], "required_one_of": [("predicate", "predicate_path")]},
     )
-    return (STORE + REGISTRY + PRIVATE_KEY + images).accepting(PROGRESS)
+    return (STORE + REGISTRY + PRIVATE_KEY + images).accepting(PROGRESS + ENGINE)
 
 
 def plan(task: Task) -> Plan:

@@ -82,6 +82,7 @@ extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.unused.progress_options
+  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -268,7 +269,7 @@ from ..module_utils import python_version as _python_version  # noqa: F401 - fir
 from ..module_utils.oci.media_types import DOCKER_LIST, OCI_INDEX
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference, parse_selector
-from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -294,7 +295,7 @@ def argument_spec() -> Arguments:
             tags={"type": "list", "elements": "str", "default": []},
             remote={"type": "bool", "default": False},
         )
-        .accepting(PROGRESS)
+        .accepting(PROGRESS + ENGINE)
     )
 
 

@@ -50,6 +50,7 @@ extends_documentation_fragment:
   - files
   - longshore.images.unused.progress_options
   - longshore.images.trust
+  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -235,7 +236,7 @@ import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.times import current_time
-from ..module_utils.task.arguments import FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -251,7 +252,7 @@ def argument_spec() -> Arguments:
             name={"type": "list", "elements": "str", "required": True},
             update={"type": "bool", "default": False},
         )
-        .accepting(STORE + PROGRESS)
+        .accepting(STORE + PROGRESS + ENGINE)
     )
 
 

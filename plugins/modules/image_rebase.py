@@ -43,6 +43,7 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.unused.registry_options
   - longshore.images.unused.progress_options
+  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -168,7 +169,7 @@ import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.reference import Reference
-from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -182,7 +183,7 @@ def argument_spec() -> Arguments:
         old_base={"type": "str"},
         new_base={"type": "str", "required": True},
         platform={"type": "list", "elements": "str"},
-    ).accepting(REGISTRY + PROGRESS)
+    ).accepting(REGISTRY + PROGRESS + ENGINE)
 
 
 def plan(task: Task) -> Plan:

@@ -68,6 +68,7 @@ extends_documentation_fragment:
   - longshore.images.registry.requests
   - longshore.images.unused.store_options
   - longshore.images.unused.progress_options
+  - longshore.images.unused.engine_options
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:
@@ -178,7 +179,7 @@ import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.errors import InvalidOption
-from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run_info
 from ..module_utils.task.task import Task
 from ..module_utils.verbs.search import SearchQuery, TagChoice, find_repositories
@@ -196,7 +197,7 @@ def argument_spec() -> Arguments:
         tag_pattern={"type": "str"},
         tag_versions={"type": "str"},
         newest={"type": "int"},
-    ).accepting(STORE + PROGRESS)
+    ).accepting(STORE + PROGRESS + ENGINE)
 
 
 def facts(task: Task) -> dict[str, t.Any]:

@@ -47,6 +47,7 @@ extends_documentation_fragment:
   - longshore.images.registry.requests
   - longshore.images.trust.private_key
   - longshore.images.unused.progress_options
+  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -192,7 +193,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import PRIVATE_KEY
@@ -211,7 +212,7 @@ def argument_spec() -> Arguments:
             "recursive": {"type": "bool", "default": True},
         }
     )
-    return (STORE + REGISTRY + PRIVATE_KEY + images).accepting(PROGRESS)
+    return (STORE + REGISTRY + PRIVATE_KEY + images).accepting(PROGRESS + ENGINE)
 
 
 def plan(task: Task) -> Plan:

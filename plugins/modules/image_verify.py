@@ -35,6 +35,7 @@ extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.unused.progress_options
+  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:
@@ -205,7 +206,7 @@ import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.reference import Reference
-from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -219,7 +220,7 @@ def argument_spec() -> Arguments:
             name={"type": "list", "elements": "str"},
             repair={"type": "bool", "default": False},
         )
-        .accepting(PROGRESS)
+        .accepting(PROGRESS + ENGINE)
     )
 
 

@@ -184,6 +184,7 @@ extends_documentation_fragment:
   - longshore.images.unused.registry_options
   - longshore.images.unused.store_options
   - longshore.images.unused.progress_options
+  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 attributes:
@@ -271,7 +272,7 @@ import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.registry.client.entries import ENGINES
-from ..module_utils.task.arguments import PROGRESS, REGISTRY, REGISTRY_ENTRY, STORE, Arguments, Option
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, REGISTRY_ENTRY, STORE, Arguments, Option
 from ..module_utils.task.client_options import client_entries, read_certificates, trust_rules
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -301,7 +302,7 @@ def argument_spec() -> Arguments:
             "trust": TRUST.options["trust"],
             "root": {"type": "path", "default": "/"},
         }
-    ).accepting(REGISTRY + STORE + PROGRESS)
+    ).accepting(REGISTRY + STORE + PROGRESS + ENGINE)
 
 
 def plan(task: Task) -> Plan:

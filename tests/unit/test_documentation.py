@@ -18,7 +18,7 @@ import yaml
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.longshore.images.plugins.module_utils.task.arguments import PROGRESS, REGISTRY, STORE
+from ansible_collections.longshore.images.plugins.module_utils.task.arguments import ENGINE, ENGINES, PROGRESS, REGISTRY, STORE
 
 COLLECTION = "longshore.images"
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,8 +161,10 @@ def test_the_results_are_documented(name: str, pages: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_accepts_the_options_that_group_defaults_may_set(name: str) -> None:
     options = arguments(name)["argument_spec"]
-    for option, spec in {**STORE.options, **REGISTRY.options, **PROGRESS.options}.items():
+    for option, spec in {**STORE.options, **REGISTRY.options, **PROGRESS.options, **ENGINES.options}.items():
         assert options[option] == spec
+    # One of them can choose the engine itself, and so has one more choice.
+    assert set(ENGINE.options["engine"]["choices"]) <= set(options["engine"]["choices"])
 
 
 @pytest.mark.parametrize("name", MODULES)
