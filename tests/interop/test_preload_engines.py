@@ -49,3 +49,17 @@ def test_all_other_engines_get_the_images_although_one_dies_and_the_next_run_con
                 outcome = fleet.run("preload_fleet")
                 assert (outcome.status, outcome.count("changed", "web1")) == (0, changed), outcome.output
         assert docker.run(name, "/bin/sh", "-c", "echo runs").strip() == "runs"
+
+
+def test_without_a_store_images_go_straight_into_the_engines(docker: engines.Docker, tmp_path: Path) -> None:
+    image = engines.runnable_image("straight")
+    (tmp_path / "registry").mkdir()
+    with running_registry(tmp_path / "registry") as registry:
+        name = registry.put(image, "team/app", "1")
+        wanted = [{"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}]
+        settings = {"preload_images": [name], "preload_engines": wanted, "preload_store": False}
+        fleet = Fleet(tmp_path, "preload_store", {"web1": settings})
+        for arguments, changed in ((("--check",), 1), ((), 1), ((), 0)):
+            outcome = fleet.run("preload_fleet", *arguments)
+            assert (outcome.status, outcome.count("changed", "web1")) == (0, changed), outcome.output
+        assert docker.runs_with(name, "straight")
