@@ -71,6 +71,7 @@ extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.engine
+  - longshore.images.unused.engine_choice
   - longshore.images.store
   - longshore.images.progress
   - longshore.images.trust
@@ -185,6 +186,13 @@ images:
       description: The size of these platforms in bytes, manifests and configs included.
       type: int
       sample: 72188133
+    engine:
+      description:
+        - The engine that has the image.
+        - This is the destination.
+      returned: for an engine as destination
+      type: str
+      sample: docker
     changed:
       description: Whether the task changes this image, or would change it in check mode.
       type: bool
@@ -281,17 +289,13 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.oci.location import CONTAINERD, DOCKER_DAEMON, PODMAN
-from ..module_utils.task.arguments import ENGINES, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, ENGINES, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.copy.copy import plan_copy
 from ..module_utils.verbs.copy.sources import Places
-
-if t.TYPE_CHECKING:
-    from ..module_utils.engine.interfaces import ManagedEngine
 
 
 def argument_spec() -> Arguments:
@@ -315,7 +319,7 @@ def argument_spec() -> Arguments:
             },
             {"required_together": [("src", "dest")], "mutually_exclusive": [("images", "src")], "required_one_of": [("images", "src")]},
         )
-    )
+    ).accepting(ENGINE)
 
 
 def plan(task: Task) -> Plan:
@@ -325,19 +329,13 @@ def plan(task: Task) -> Plan:
     task.open_registries([location.reference for pair in pairs for location in pair if location.reference is not None])
     return plan_copy(
         pairs,
-        places=Places(task.repository, task.destination, open_engine_at(task), task.open_store),
+        places=Places(task.repository, task.destination, task.open_engine_at, task.open_store),
         selection=task.selection,
         referrers=task.params["referrers"],
         host=task.host,
         workers=task.workers,
         trust=task.policy,
     )
-
-
-def open_engine_at(task: Task) -> "t.Callable[[str, str | None], ManagedEngine]":
-    """Return a function that opens the engine of a location, by its scheme and namespace."""
-    kinds = {DOCKER_DAEMON: "docker", PODMAN: "podman", CONTAINERD: "containerd"}
-    return lambda scheme, namespace: task.open_engine(kinds[scheme], namespace)
 
 
 def main() -> t.NoReturn:

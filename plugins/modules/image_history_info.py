@@ -5,7 +5,7 @@
 
 DOCUMENTATION = r"""
 module: image_history_info
-short_description: Show how an image in the store, in an archive or at a registry was built
+short_description: Show how an image in the store, in an engine, in an archive or at a registry was built
 version_added: 0.1.0
 description:
   - Returns the build steps of an image, newest first, with the layers that they created. The module writes nothing.
@@ -30,6 +30,8 @@ options:
     elements: str
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.engine
+  - longshore.images.engine.choice
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.unused.progress_options
@@ -57,6 +59,11 @@ EXAMPLES = r"""
     name: registry.example.com/team/app:3
     remote: true
     platform: linux/arm64
+
+- name: Show how an image of Docker was built
+  longshore.images.image_history_info:
+    name: app:latest
+    engine: docker
 """
 
 RETURN = r"""
@@ -134,7 +141,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import ARCHIVE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ARCHIVE, ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run_info
 from ..module_utils.task.task import Task
 from ..module_utils.verbs.info import make_inspector
@@ -142,7 +149,7 @@ from ..module_utils.verbs.info import make_inspector
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + REGISTRY + ARCHIVE + PLATFORM)
+        (STORE + ENGINE + REGISTRY + ARCHIVE + PLATFORM)
         .extended(
             name={"type": "str", "required": True},
             remote={"type": "bool", "default": False},

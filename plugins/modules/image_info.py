@@ -5,11 +5,13 @@
 
 DOCUMENTATION = r"""
 module: image_info
-short_description: Show details of images in the store, in an archive or at a registry
+short_description: Show details of images in the store, in an engine, in an archive or at a registry
 version_added: 0.1.0
 description:
   - Returns details of images in the store, in an archive, or at registries. The module writes nothing.
   - A missing image is no failure. Its entry in the results has C(present=false).
+  - With O(engine) the module describes the images of Docker, Podman or containerd. Docker and Podman tell neither manifests nor the digests and sizes of
+    layers.
 options:
   name:
     description: The images, by name, or by digest or image ID in full. The default is all images of the store or the archive.
@@ -42,6 +44,8 @@ options:
 extends_documentation_fragment:
   - longshore.images.filters
   - longshore.images.store
+  - longshore.images.engine
+  - longshore.images.engine.choice
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.unused.progress_options
@@ -92,6 +96,10 @@ EXAMPLES = r"""
   longshore.images.image_info:
     filters:
       dangling: true
+
+- name: Show all images of Docker
+  longshore.images.image_info:
+    engine: docker
 """
 
 RETURN = r"""
@@ -261,7 +269,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import ARCHIVE, FILTERS, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ARCHIVE, ENGINE, FILTERS, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import failure_results, run_info
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
@@ -271,7 +279,7 @@ from ..module_utils.verbs.info import make_inspector
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + REGISTRY + ARCHIVE + PLATFORM + FILTERS + TRUST)
+        (STORE + ENGINE + REGISTRY + ARCHIVE + PLATFORM + FILTERS + TRUST)
         .extended(
             name={"type": "list", "elements": "str"},
             remote={"type": "bool", "default": False},

@@ -5,13 +5,15 @@
 
 DOCUMENTATION = r"""
 module: image_load
-short_description: Load images from an archive into the store
+short_description: Load images from an archive into the store or an engine
 version_added: 0.1.0
 description:
   - Reads archives of every version of C(docker save), and those that C(podman save), skopeo, buildah, BuildKit, kaniko, crane, C(ctr) and
     M(longshore.images.image_save) write. Reads OCI layouts in folders, too.
   - Archive files may be compressed with gzip, bzip2, xz or zstd.
   - Either all requested images are loaded or none. Images keep their digests if the archive contains the original manifests.
+  - With O(engine) images go into Docker, Podman or containerd, each for one platform, by default the engine's, and only the layers that the engine is
+    missing. If one of several images fails, the names of the others point at what they pointed at before.
 options:
   path:
     description:
@@ -58,6 +60,8 @@ options:
     default: true
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.engine
+  - longshore.images.engine.choice
   - longshore.images.unused.registry_options
   - longshore.images.progress
   - longshore.images.trust
@@ -87,6 +91,12 @@ EXAMPLES = r"""
   longshore.images.image_load:
     path: images.tar
     path_on: controller
+
+- name: Load all images from an archive into the namespace of Kubernetes
+  longshore.images.image_load:
+    path: /srv/transfer/images.tar
+    engine: containerd
+    containerd_namespace: k8s.io
 """
 
 RETURN = r"""
@@ -138,6 +148,11 @@ images:
       description: The size of these platforms in bytes, manifests and configs included.
       type: int
       sample: 72188133
+    engine:
+      description: The engine that has the image.
+      returned: with O(engine)
+      type: str
+      sample: docker
     changed:
       description: Whether the task changes this image, or would change it in check mode.
       type: bool
@@ -211,7 +226,7 @@ from ..module_utils import python_version as _python_version  # noqa: F401 - fir
 from ..module_utils.archive.reader import open_archive
 from ..module_utils.errors import InvalidOption, UnsupportedFormat
 from ..module_utils.oci.reference import Reference, parse_selector
-from ..module_utils.task.arguments import PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
@@ -221,7 +236,7 @@ from ..module_utils.verbs.load import plan_load
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + PLATFORM + PROGRESS + TRUST)
+        (STORE + ENGINE + PLATFORM + PROGRESS + TRUST)
         .extended(
             path={"type": "path", "required": True},
             path_on={"type": "str", "choices": ["host", "controller"], "default": "host"},
@@ -243,6 +258,11 @@ def plan(task: Task) -> Plan:
     archive = open_archive(host_path(task))
     if archive.elsewhere and not task.check_mode:
         raise UnsupportedFormat(f"{archive.path} is only the summary of an archive, without its layers")
+    if params["engine"] is not None:
+        from ..module_utils.verbs.load_engine import plan_load_engine
+
+        engine = task.open_engine()
+        return plan_load_engine(engine, archive, names=names, renames=renames, existing=params["existing"], selection=selection, host=task.host)
     return plan_load(
         task.store,
         archive,

@@ -260,7 +260,7 @@ repositories:
       description: What can't be read. Null if everything can be read.
       type: str
 engine:
-  description: The engine that is pruned.
+  description: The engine whose images the task works with.
   returned: with O(engine)
   type: str
   sample: docker

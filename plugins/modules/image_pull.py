@@ -5,12 +5,15 @@
 
 DOCUMENTATION = r"""
 module: image_pull
-short_description: Pull images from a registry into the store
+short_description: Pull images from a registry into the store or an engine
 version_added: 0.1.0
 description:
   - Copies images from registries into the store on the managed host, without a container engine.
   - An image is identified by its digest only. The module downloads only data that the store is missing, and stores it exactly as the registry served it.
   - Images in one O(name) list share connections and transfers, so one task with a list is much faster than a loop.
+  - With O(engine) images go from the registry into Docker, Podman or containerd in one step, without a store and without a temporary archive. Only layers
+    that the engine is missing are fetched, for one platform, by default the engine's. Unchanged is what the engine has by this digest or, if it keeps none,
+    by this image ID.
 options:
   name:
     description:
@@ -62,6 +65,8 @@ options:
     default: false
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.engine
+  - longshore.images.engine.choice
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.progress
@@ -124,6 +129,11 @@ EXAMPLES = r"""
         password: "{{ registry_password }}"
       - name: mirror.example.com:5000
         plain_http: true
+
+- name: Pull an image into Docker, without a store
+  longshore.images.image_pull:
+    name: registry.example.com/team/app:3
+    engine: docker
 """
 
 RETURN = r"""
@@ -168,6 +178,11 @@ images:
       description: The size of these platforms in bytes, manifests and configs included.
       type: int
       sample: 72188133
+    engine:
+      description: The engine that has the image.
+      returned: with O(engine)
+      type: str
+      sample: docker
     changed:
       description: Whether the task changes this image, or would change it in check mode.
       type: bool
@@ -255,7 +270,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
@@ -274,7 +289,7 @@ def argument_spec() -> Arguments:
         },
         {"required_one_of": [("name", "lock_file", "lock")], "mutually_exclusive": [("lock_file", "lock")]},
     )
-    return STORE + REGISTRY + PLATFORM + PROGRESS + TRUST + images
+    return STORE + ENGINE + REGISTRY + PLATFORM + PROGRESS + TRUST + images
 
 
 def plan(task: Task) -> Plan:
@@ -282,6 +297,18 @@ def plan(task: Task) -> Plan:
     lock = task.lock
     references = task.references("name") if lock is None or task.params["name"] is not None else lock.names
     task.open_registries(references)
+    if task.params["engine"] is not None:
+        from ..module_utils.verbs.pull_engine import plan_pull_engine
+
+        return plan_pull_engine(
+            task.open_engine(),
+            references,
+            repository=task.repository,
+            policy=task.params["pull_policy"],
+            selection=task.selection,
+            host=task.host,
+            lock=lock,
+        )
     return plan_pull(
         task.store,
         references,

@@ -5,12 +5,14 @@
 
 DOCUMENTATION = r"""
 module: image_push
-short_description: Push images from the store to a registry
+short_description: Push images from the store or an engine to a registry
 version_added: 0.1.0
 description:
   - Copies images from the store on the managed host to registries, without a container engine.
   - Nothing is sent if the destination already has this digest. Otherwise only the blobs that the destination is missing are sent.
   - A push that fails leaves the tag unchanged.
+  - With O(engine) the images of Docker, Podman or containerd are pushed. An image that the destination has already, by its digest or, if the engine keeps
+    none, by its image ID, is unchanged. Docker with its classic image store and Podman give layers uncompressed and with a new manifest.
 options:
   name:
     description: The images in the store, by name, or by digest or image ID in full.
@@ -42,6 +44,8 @@ options:
     default: true
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.engine
+  - longshore.images.engine.choice
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.progress
@@ -72,6 +76,12 @@ EXAMPLES = r"""
     destination: mirror.example.com:5000/hub/
     platform:
       - linux/amd64
+
+- name: Push an image that Docker built
+  longshore.images.image_push:
+    name: app:latest
+    destination: registry.example.com/team/app:3
+    engine: docker
 """
 
 RETURN = r"""
@@ -212,7 +222,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
@@ -221,7 +231,7 @@ from ..module_utils.verbs.push import plan_push, push_destination
 
 
 def argument_spec() -> Arguments:
-    return (STORE + REGISTRY + PLATFORM + PROGRESS + TRUST).extended(
+    return (STORE + ENGINE + REGISTRY + PLATFORM + PROGRESS + TRUST).extended(
         name={"type": "list", "elements": "str", "required": True},
         destination={"type": "str"},
         referrers={"type": "bool", "default": True},
@@ -233,6 +243,12 @@ def plan(task: Task) -> Plan:
     names = task.selectors("name")
     pairs = [(name, push_destination(name, task.params["destination"], len(names))) for name in names]
     task.open_registries([destination for _name, destination in pairs])
+    if task.params["engine"] is not None:
+        from ..module_utils.verbs.copy.sources import Places
+        from ..module_utils.verbs.push_engine import plan_push_engine
+
+        places = Places(task.repository, task.destination, task.open_engine_at, task.open_store)
+        return plan_push_engine(task.engine_scheme, pairs, places=places, selection=task.selection, host=task.host, workers=task.workers)
     return plan_push(
         task.store,
         pairs,

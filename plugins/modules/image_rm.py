@@ -5,13 +5,16 @@
 
 DOCUMENTATION = r"""
 module: image_rm
-short_description: Remove images from the store or from a registry
+short_description: Remove images from the store, from an engine or from a registry
 version_added: 0.1.0
 description:
   - Removes names from the store, together with the blobs that no other image needs. With O(remote), deletes images at registries instead.
   - Signatures, attestations and other referrers in the store go with the last of the images that they belong to. One stays if it has a name that isn't made
     of a digest.
   - A missing image is no failure and no change.
+  - With O(engine) names are removed from Docker, Podman or containerd, which delete the data that their other images don't need, whatever O(prune) says. The
+    last name of an image that a container uses, running or stopped, is refused with the error C(in_use). With O(force) the name goes, and image and
+    container stay.
 options:
   name:
     description:
@@ -50,6 +53,8 @@ options:
     default: false
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.engine
+  - longshore.images.engine.choice
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.unused.progress_options
@@ -83,6 +88,11 @@ EXAMPLES = r"""
     remote: true
     username: janitor
     password: "{{ registry_password }}"
+
+- name: Remove an image from Docker, unless a container uses it
+  longshore.images.image_rm:
+    name: registry.example.com/team/app:2
+    engine: docker
 """
 
 RETURN = r"""
@@ -159,6 +169,13 @@ images:
       returned: without O(remote)
       type: int
       sample: 72188133
+    engine:
+      description:
+        - The engine that has the image.
+        - It has it until the image is removed.
+      returned: with O(engine)
+      type: str
+      sample: docker
     changed:
       description: Whether the task changes this image, or would change it in check mode.
       type: bool
@@ -193,6 +210,11 @@ store:
   returned: success, and when some images failed, without O(remote)
   type: str
   sample: /var/lib/longshore/images
+engine:
+  description: The engine whose images the task works with.
+  returned: with O(engine)
+  type: str
+  sample: docker
 error:
   description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
@@ -214,7 +236,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -223,7 +245,7 @@ from ..module_utils.verbs.remove import parse_target, plan_remove
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + REGISTRY)
+        (STORE + ENGINE + REGISTRY)
         .extended(
             name={"type": "list", "elements": "str", "required": True},
             prune={"type": "bool", "default": True},
@@ -241,6 +263,10 @@ def plan(task: Task) -> Plan:
 
         return plan_remove_remote(task.remote_references("name"), task.destination, force=task.params["force"], workers=task.workers)
     selectors = [parse_target(text) for text in task.params["name"]]
+    if task.params["engine"] is not None:
+        from ..module_utils.verbs.remove_engine import plan_remove_engine
+
+        return plan_remove_engine(task.open_engine(), selectors, force=task.params["force"], host=task.host)
     return plan_remove(task.store, selectors, prune=task.params["prune"], force=task.params["force"], host=task.host)
 
 

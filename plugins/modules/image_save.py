@@ -5,12 +5,14 @@
 
 DOCUMENTATION = r"""
 module: image_save
-short_description: Save images from the store to an archive
+short_description: Save images from the store or an engine to an archive
 version_added: 0.1.0
 description:
   - Writes images from the store to one file or folder that Docker, Podman, containerd, skopeo and M(longshore.images.image_load) can read.
   - The same images always give the same bytes. A file that already has exactly this content stays unchanged.
   - The file is replaced atomically, even if the run is killed or the disk is full.
+  - With O(engine) the images of Docker, Podman or containerd are saved, in the same formats. The module reads them twice, once to learn their content and
+    once to write it. An image that is named by its ID is saved with all of its names.
 options:
   name:
     description: The images, by name, or by digest or image ID in full.
@@ -83,6 +85,8 @@ options:
     default: true
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.engine
+  - longshore.images.engine.choice
   - longshore.images.unused.registry_options
   - files
   - longshore.images.progress
@@ -125,6 +129,12 @@ EXAMPLES = r"""
     name: registry.example.com/team/app:4
     path: artifacts/app.tar
     path_on: controller
+
+- name: Save an image of Podman
+  longshore.images.image_save:
+    name: localhost/app:1
+    path: /srv/transfer/app.tar
+    engine: podman
 """
 
 RETURN = r"""
@@ -233,6 +243,11 @@ store:
   returned: success, and when some images failed
   type: str
   sample: /var/lib/longshore/images
+engine:
+  description: The engine whose images the task works with.
+  returned: with O(engine)
+  type: str
+  sample: docker
 error:
   description: The cause of the failure, as a word that is the same in all versions.
   returned: failure
@@ -245,7 +260,7 @@ import typing as t
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.errors import InvalidOption
 from ..module_utils.oci.digest import Digest
-from ..module_utils.task.arguments import FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments, at_least
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -255,7 +270,7 @@ from ..module_utils.verbs.save import plan_save, read_base_digests
 
 def argument_spec() -> Arguments:
     return (
-        (STORE + FILE + PLATFORM + PROGRESS)
+        (STORE + ENGINE + FILE + PLATFORM + PROGRESS)
         .extended(
             name={"type": "list", "elements": "str", "required": True},
             path_on={"type": "str", "choices": ["host", "controller"], "default": "host"},
@@ -275,16 +290,34 @@ def plan(task: Task) -> Plan:
     params = task.params
     if params["path_on"] != "host":
         raise InvalidOption("path_on 'controller' is the work of this module's action plugin, which was not used")
+    bases = read_base_digests(params["base"]) | {Digest.parse(text) for text in params["base_digests"]}
+    compression = None if params["compression"] == "none" else params["compression"]
+    mode = initial_mode(params["path"], params["mode"])
+    if params["engine"] is not None:
+        from ..module_utils.verbs.save_engine import SaveOptions, plan_save_engine
+
+        options = SaveOptions(
+            path=params["path"],
+            form=params["format"],
+            compression=compression,
+            selection=task.selection,
+            bases=bases,
+            host=task.host,
+            mode=mode,
+            checksum=params["checksum"],
+            lock_timeout=at_least(params, "lock_timeout", 0),
+        )
+        return plan_save_engine(task.open_engine(), task.selectors("name"), options)
     return plan_save(
         task.store,
         task.selectors("name"),
         path=params["path"],
         form=params["format"],
-        compression=None if params["compression"] == "none" else params["compression"],
+        compression=compression,
         selection=task.selection,
-        bases=read_base_digests(params["base"]) | {Digest.parse(text) for text in params["base_digests"]},
+        bases=bases,
         host=task.host,
-        mode=initial_mode(params["path"], params["mode"]),
+        mode=mode,
         checksum=params["checksum"],
         referrers=params["referrers"],
     )

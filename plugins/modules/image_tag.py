@@ -5,12 +5,13 @@
 
 DOCUMENTATION = r"""
 module: image_tag
-short_description: Add names to an image in the store
+short_description: Add names to an image in the store or an engine
 version_added: 0.1.0
 description:
   - Points more names at an image in the store. No data is copied.
   - An image that loses its last name stays in the store as an unnamed image. It can still be used by its digest until M(longshore.images.image_prune) removes
     it.
+  - With O(engine) the names are set in Docker, Podman or containerd. If one of them fails, the others point at what they pointed at before.
 options:
   name:
     description: The image, by name, or by digest or image ID in full.
@@ -28,6 +29,8 @@ options:
     default: overwrite
 extends_documentation_fragment:
   - longshore.images.store
+  - longshore.images.engine
+  - longshore.images.engine.choice
   - longshore.images.unused.registry_options
   - longshore.images.unused.progress_options
   - longshore.images.attributes
@@ -52,6 +55,12 @@ EXAMPLES = r"""
     name: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     targets: localhost/rescued:1
     existing: keep
+
+- name: Give an image of Docker one more name
+  longshore.images.image_tag:
+    name: app:latest
+    targets: registry.example.com/team/app:3
+    engine: docker
 """
 
 RETURN = r"""
@@ -96,6 +105,11 @@ images:
       description: The size of these platforms in bytes, manifests and configs included.
       type: int
       sample: 72188133
+    engine:
+      description: The engine that has the image.
+      returned: with O(engine)
+      type: str
+      sample: docker
     changed:
       description: Whether the task changes this image, or would change it in check mode.
       type: bool
@@ -131,7 +145,7 @@ error:
 import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -139,16 +153,24 @@ from ..module_utils.verbs.tag import plan_tag
 
 
 def argument_spec() -> Arguments:
-    return STORE.extended(
-        name={"type": "str", "required": True},
-        targets={"type": "list", "elements": "str", "required": True},
-        existing={"type": "str", "choices": ["overwrite", "keep"], "default": "overwrite"},
-    ).accepting(REGISTRY + PROGRESS)
+    return (
+        (STORE + ENGINE)
+        .extended(
+            name={"type": "str", "required": True},
+            targets={"type": "list", "elements": "str", "required": True},
+            existing={"type": "str", "choices": ["overwrite", "keep"], "default": "overwrite"},
+        )
+        .accepting(REGISTRY + PROGRESS)
+    )
 
 
 def plan(task: Task) -> Plan:
     """Return which names change: each target, from its current digest to the source's digest."""
     targets = [target.as_tag() for target in task.references("targets")]
+    if task.params["engine"] is not None:
+        from ..module_utils.verbs.tag_engine import plan_tag_engine
+
+        return plan_tag_engine(task.open_engine(), task.selectors("name")[0], targets, keep=task.params["existing"] == "keep", host=task.host)
     source = task.store.get_complete_entry(task.selectors("name")[0], trust_others=True)
     return plan_tag(task.store, source, targets, keep=task.params["existing"] == "keep", host=task.host)
 

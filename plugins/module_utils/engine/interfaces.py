@@ -143,15 +143,15 @@ class PrunableEngine(Engine, t.Protocol):
         Raises EngineRefused, for example if a container uses the image; EngineError if the connection fails.
         """
 
+    def untag(self, name: str) -> None:
+        """Remove a name of an image that a container uses. The image stays for the container. Raises as `remove`."""
+
 
 class ManagedEngine(PrunableEngine, t.Protocol):
     """An engine whose images can be read, named and removed. It is an ExportingEngine or a ContentEngine."""
 
     def tag(self, image: EngineImage, name: Reference) -> None:
         """Point a name at an image, in place of another image if there is one. Raises EngineRefused; EngineError if the connection fails."""
-
-    def untag(self, name: str) -> None:
-        """Remove a name of an image that a container uses. The image stays for the container. Raises as `remove`."""
 
     def describe(self, image: EngineImage) -> Description | None:
         """Return what the engine tells about an image without reading its content; None if the image is gone."""

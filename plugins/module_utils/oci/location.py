@@ -15,7 +15,8 @@ from .reference import Reference, parse_selector
 
 REGISTRY, LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE = "docker", "oci", "oci-archive", "docker-archive"
 STORE, DOCKER_DAEMON, PODMAN, CONTAINERD = "store", "docker-daemon", "podman", "containerd"
-ENGINES = (DOCKER_DAEMON, PODMAN, CONTAINERD)
+# The schemes of engines, with the names of these in the option `engine`.
+ENGINES = {DOCKER_DAEMON: "docker", PODMAN: "podman", CONTAINERD: "containerd"}
 _WITH_PATH = (LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE, STORE)
 # The name of a namespace, then a full name with its host, which has a dot or a port, or is localhost.
 _NAMESPACED = re.compile(r"([A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*)/((?:localhost|[^/]*[.:][^/]*)/.+)")

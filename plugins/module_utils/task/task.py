@@ -155,12 +155,25 @@ class Task:
         options = EngineOptions.of_task(self.params, kind or self.params["engine"], namespace)
         return open_engine(options, os.environ)
 
+    def open_engine_at(self, scheme: str, namespace: str | None) -> ManagedEngine:
+        """Return the engine of a location by its scheme and namespace. Raises as `open_engine`."""
+        from ..oci.location import ENGINES
+
+        return self.open_engine(ENGINES[scheme], namespace)
+
     @property
-    def image_place(self) -> Store | Archive:
-        """The archive that the task names, opened; else the store. Raises what opening an archive raises."""
+    def engine_scheme(self) -> str:
+        """The scheme of locations in the engine that the option `engine` names."""
+        from ..oci.location import ENGINES
+
+        return next(scheme for scheme, kind in ENGINES.items() if kind == self.params["engine"])
+
+    @property
+    def image_place(self) -> Store | Archive | ManagedEngine:
+        """The archive that the task names, opened; else the engine that it names; else the store. Raises what opening these raises."""
         path = self.params["archive"]
         if path is None:
-            return self.store
+            return self.store if self.params["engine"] is None else self.open_engine()
         from ..archive.reader import open_archive
 
         return open_archive(path)

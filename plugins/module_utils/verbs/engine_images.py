@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import typing as t
 
 from ..engine.interfaces import EngineImage, PrunableEngine
 from ..errors import ImageNotFound
@@ -23,6 +24,9 @@ class NamedEngineImage:
 
     image: EngineImage
     name: Reference | None
+
+    def __hash__(self) -> int:
+        return hash((self.image.digest, self.name))
 
     @property
     def digest(self) -> Digest:
@@ -48,6 +52,18 @@ class NamedEngineImage:
         if self.name is not None and self.name in self.image.names:
             return self.image.names[self.name]
         return next(iter((*self.image.other_names, str(self.digest))))
+
+    @property
+    def facts(self) -> dict[str, t.Any]:
+        """Return the image as it appears in a row of `images`: what the engine doesn't tell is null."""
+        return {
+            "name": str(self.name) if self.name is not None else None,
+            "digest": str(self.kept_digest) if self.kept_digest is not None else None,
+            "image_id": str(self.image.image_id) if self.image.image_id is not None else None,
+            "media_type": None,
+            "platforms": None,
+            "size": self.image.details().size,
+        }
 
     @property
     def state(self) -> RefState:

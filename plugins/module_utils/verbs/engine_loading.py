@@ -101,7 +101,10 @@ class OutgoingImage:
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """One image to load. `current` is the engine's image with its name, `layers` are sent, and `error` is why it can't be loaded."""
+    """One image to load. `current` is the engine's image with its name, `layers` are sent, and `error` is why it can't be loaded.
+
+    Without `request` the engine's image with the name `name` stays. `note` is a warning.
+    """
 
     requested: str
     request: LoadRequest | None = None
@@ -110,6 +113,8 @@ class Load:
     layers: tuple[Descriptor, ...] = ()
     error: LongshoreError | None = None
     results: Results = dataclasses.field(default_factory=dict)
+    name: Reference | None = None
+    note: str = ""
 
     @property
     def is_pending(self) -> bool:
@@ -118,7 +123,8 @@ class Load:
     @property
     def is_kept(self) -> bool:
         """Return whether another image keeps the name."""
-        return self.request is not None and self.request.keep and self.current is not None and self.current.usable
+        is_named = self.request is not None and self.request.keep and self.current is not None and self.current.usable
+        return is_named and self.outgoing is not None and not self.outgoing.is_in(self.current)
 
     @property
     def sent(self) -> tuple[Descriptor, ...]:
@@ -238,6 +244,8 @@ class EngineLoader:
     # The results.
 
     def warnings(self, load: Load) -> tuple[str, ...]:
+        if load.note:
+            return (load.note,)
         platform = load.outgoing.image.platform if load.outgoing is not None else None
         if self.platform is not None or platform is None or platform in self.native.fallbacks():
             return ()
@@ -253,7 +261,8 @@ class EngineLoader:
             # It was compared by digest only.
             image_id = str(load.current.image_id) if load.current.image_id is not None else None
             own.update(media_type=None, image_id=image_id, platforms=None, size=None)
-        if load.error is not None or request is None:
+        name = request.name if request is not None else load.name
+        if load.error is not None or name is None:
             return ImagePlan(
                 load.requested,
                 results={**results, **own, **({"engine_digest": None} if engine_keys else {})},
@@ -268,15 +277,15 @@ class EngineLoader:
         else:
             own.update(digest=kept_digest, previous_digest=str(before.digest) if before is not None else None)
         replaced = f" in place of {short_digest(before.digest)}" if before is not None and before != after else ""
-        digest = load.outgoing.digest if load.outgoing is not None else None
-        action = (
-            f"{request.action} ({short_digest(digest)}) to {engine.title}{replaced}: {describe_transfer(load.sent)}" if digest is not None else ""
-        )
+        actions: tuple[str, ...] = ()
+        if load.is_pending and load.outgoing is not None and request is not None:
+            digest = short_digest(load.outgoing.digest)
+            actions = (f"{request.action} ({digest}) to {engine.title}{replaced}: {describe_transfer(load.sent)}",)
         return ImagePlan(
             requested=load.requested,
             image=self._facts(load),
-            changes=(RefChange(f"{request.name} in {engine.title}", before, after),),
-            actions=(action,) if load.is_pending else (),
+            changes=(RefChange(f"{name} in {engine.title}", before, after),),
+            actions=actions,
             results={**results, **own},
             results_of_failure={"engine_digest": None} if engine_keys else {},
             warnings=self.warnings(load),

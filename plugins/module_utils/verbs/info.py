@@ -29,6 +29,7 @@ from .trust import Verification, describe_trust
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
+    from ..engine.interfaces import ManagedEngine
     from ..oci.referrers import EntryKey, LayoutReferrers, ReferrerPlace
     from ..trust.policy import Policy
 
@@ -224,13 +225,18 @@ class Inspector:
 
 
 def make_inspector(
-    place: Store | Archive, host: Platform, selection: Selection | None, trust: Policy | None = None, referrers: bool = False
+    place: Store | Archive | ManagedEngine, host: Platform, selection: Selection | None, trust: Policy | None = None, referrers: bool = False
 ) -> Inspector:
-    """Return an inspector of the images in a store or an archive. TRUST gives its verdict about each; with REFERRERS they are listed."""
+    """Return an inspector of the images in a store, an archive or an engine. TRUST gives its verdict about each; with REFERRERS they are listed."""
+    if hasattr(place, "list_images"):
+        from .info_engine import make_engine_inspector
+
+        return make_engine_inspector(t.cast("ManagedEngine", place), host, selection)
+    stored = t.cast("Store | Archive", place)
 
     @functools.cache
     def read_referrers() -> LayoutReferrers:
-        return _referrers_in(place)
+        return _referrers_in(stored)
 
     def verify(inspected: InspectedImage) -> Verification:
         if trust is None:
@@ -238,9 +244,9 @@ def make_inspector(
         context = inspected.name.context if inspected.name is not None else None
         return describe_trust(trust, inspected.name, inspected.graph, [read_referrers().in_repository(context)])
 
-    if isinstance(place, Store):
-        return Inspector(images_in_store(place, referrers), f"the store {place.path}", host, selection, verify)
-    return Inspector(images_in_archive(place, referrers), place.path, host, selection, verify)
+    if isinstance(stored, Store):
+        return Inspector(images_in_store(stored, referrers), f"the store {stored.path}", host, selection, verify)
+    return Inspector(images_in_archive(stored, referrers), stored.path, host, selection, verify)
 
 
 def _referrers_in(place: Store | Archive) -> LayoutReferrers:

@@ -40,7 +40,7 @@ OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
 
 
 @dataclasses.dataclass(frozen=True)
-class _Candidate:
+class Candidate:
     """An image of the archive under one of its names, or without a name."""
 
     root: Descriptor
@@ -120,13 +120,16 @@ class _Loader:
     def plan(self) -> TransferPlan:
         self.store.reload()
         read = bound_reads(self._read, self.archive.path)
-        wanted = self._choose_images(read)
+        wanted = choose_images(self.archive, self.names, read)
+        if self.names is None:
+            wanted = self._without_referrers(wanted, read)
         graphs: dict[Digest, Graph] = {}
         for candidate in wanted:
             if candidate.digest not in graphs:
                 graphs[candidate.digest] = self._read_graph(candidate, read)
         verdicts = {candidate: self._verify(candidate, graphs[candidate.digest]) for candidate in wanted}
-        names = self._new_names(wanted, graphs)
+        ids = {digest: [image.manifest.config.digest for image in graph.images] for digest, graph in graphs.items()}
+        names = rename_images(self.archive, self.renames, wanted, ids)
         self._check_layers(wanted, graphs)
         images = [self._image_to_load(graph, _names_of(digest, names)) for digest, graph in graphs.items()]
         self._reject_shared_names(images)
@@ -140,33 +143,7 @@ class _Loader:
 
     # The images to load.
 
-    def _choose_images(self, read: Read) -> list[_Candidate]:
-        """Return the images to load, in the order of the request, else of the archive."""
-        rooted = [(self.archive.saved_root(image), image.names) for image in self.archive.images]
-        candidates = [_Candidate(root, name) for root, names in rooted for name in names or (None,)]
-        if not candidates:
-            raise ImageNotFound(f"{self.archive.path} is an archive without any image")
-        if self.names is None:
-            return self._without_referrers(list(dict.fromkeys(candidates)), read)
-
-        @functools.cache
-        def ids_of(root: Descriptor) -> list[Digest]:
-            graph = read_graph(root, f"{self.archive.path}: {root.digest}", read)
-            return [image.manifest.config.digest for image in graph.images] if graph is not None else []
-
-        def image_ids(candidate: _Candidate) -> list[Digest]:
-            return ids_of(candidate.root)
-
-        chosen: dict[_Candidate, None] = {}
-        for name in self.names:
-            found = find_matching(candidates, name, image_ids)
-            if not found:
-                labels = ", ".join(sorted(candidate.label for candidate in candidates)[:20])
-                raise ImageNotFound(f"{name} is not in {self.archive.path}; it holds {labels}")
-            chosen.update(dict.fromkeys(found))
-        return list(chosen)
-
-    def _without_referrers(self, candidates: list[_Candidate], read: Read) -> list[_Candidate]:
+    def _without_referrers(self, candidates: list[Candidate], read: Read) -> list[Candidate]:
         """Return CANDIDATES without the referrers of images of the archive, which are loaded with their images."""
         subjects = self._referrer_place.subjects
         if not subjects:
@@ -189,7 +166,7 @@ class _Loader:
             self._check_blobs(referrer.graph, f"{self.archive.path}: {referrer.name or referrer.digest}")
         return found
 
-    def _read_graph(self, candidate: _Candidate, read: Read) -> Graph:
+    def _read_graph(self, candidate: Candidate, read: Read) -> Graph:
         label = f"{self.archive.path}: {candidate.label}"
         choice = choose_platforms(self.selection) if self.selection is not None and not self.selection.everything else choose_all
         graph = read_graph(candidate.root, label, read, choice)
@@ -214,7 +191,7 @@ class _Loader:
             if not self.store.has_blob(blob):
                 self.archive.check_blob(blob)
 
-    def _verify(self, candidate: _Candidate, graph: Graph) -> Verification:
+    def _verify(self, candidate: Candidate, graph: Graph) -> Verification:
         """Verify an image by the signatures in the archive, or by those that the store keeps. Raises what `check_trust` raises."""
 
         def list_places() -> t.Iterator[ReferrerPlace]:
@@ -226,7 +203,7 @@ class _Loader:
 
         return check_trust(self.trust, candidate.name, graph, list_places())
 
-    def _check_layers(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
+    def _check_layers(self, wanted: t.Sequence[Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
         """Raise UnsupportedFormat for too many layers: each name of an image is planned with all of them."""
         counts = {digest: sum(len(image.manifest.layers) for image in graph.images) for digest, graph in graphs.items()}
         check_layers(sum(counts[candidate.digest] for candidate in wanted), self.archive.path)
@@ -243,18 +220,6 @@ class _Loader:
         return CorruptArchive(f"{label} is incomplete: the archive is missing {digests}")
 
     # Names.
-
-    def _new_names(self, wanted: t.Sequence[_Candidate], graphs: t.Mapping[Digest, Graph]) -> dict[_Candidate, Reference | None]:
-        """Return the new name of each image. A key of `rename` is one name, or a digest or ID, which renames every name of that image."""
-        renamed: dict[_Candidate, Reference] = {}
-        for key, new in self.renames:
-            found = find_matching(wanted, key, lambda candidate: [image.manifest.config.digest for image in graphs[candidate.digest].images])
-            if not found:
-                raise ImageNotFound(f"rename: {key} is not in {self.archive.path}")
-            for candidate in found:
-                if renamed.setdefault(candidate, new) != new:
-                    raise InvalidOption(f"rename gives {candidate.label} two new names, {renamed[candidate]} and {new}")
-        return {candidate: renamed.get(candidate, candidate.name) for candidate in wanted}
 
     def _reject_shared_names(self, images: t.Sequence[_ImageToLoad]) -> None:
         digests: dict[Reference, Digest] = {}
@@ -368,5 +333,50 @@ class _Loader:
         return describe_transfer([blob for blob in graph.blobs if not self.store.has_blob(blob)])
 
 
-def _names_of(digest: Digest, names: t.Mapping[_Candidate, Reference | None]) -> tuple[Reference, ...]:
+def choose_images(archive: Archive, names: t.Sequence[Reference | Digest] | None, read: Read) -> list[Candidate]:
+    """Return the images to load, in the order of NAMES, else of the archive. Raises ImageNotFound."""
+    rooted = [(archive.saved_root(image), image.names) for image in archive.images]
+    candidates = [Candidate(root, name) for root, given in rooted for name in given or (None,)]
+    if not candidates:
+        raise ImageNotFound(f"{archive.path} is an archive without any image")
+    if names is None:
+        return list(dict.fromkeys(candidates))
+
+    @functools.cache
+    def ids_of(root: Descriptor) -> list[Digest]:
+        graph = read_graph(root, f"{archive.path}: {root.digest}", read)
+        return [image.manifest.config.digest for image in graph.images] if graph is not None else []
+
+    def image_ids(candidate: Candidate) -> list[Digest]:
+        return ids_of(candidate.root)
+
+    chosen: dict[Candidate, None] = {}
+    for name in names:
+        found = find_matching(candidates, name, image_ids)
+        if not found:
+            labels = ", ".join(sorted(candidate.label for candidate in candidates)[:20])
+            raise ImageNotFound(f"{name} is not in {archive.path}; it holds {labels}")
+        chosen.update(dict.fromkeys(found))
+    return list(chosen)
+
+
+def rename_images(
+    archive: Archive,
+    renames: t.Sequence[tuple[Reference | Digest, Reference]],
+    wanted: t.Sequence[Candidate],
+    image_ids: t.Mapping[Digest, t.Collection[Digest]],
+) -> dict[Candidate, Reference | None]:
+    """Return the new name of each image. A key of `rename` is one name, or a digest or ID, which renames every name of that image."""
+    renamed: dict[Candidate, Reference] = {}
+    for key, new in renames:
+        found = find_matching(wanted, key, lambda candidate: image_ids[candidate.digest])
+        if not found:
+            raise ImageNotFound(f"rename: {key} is not in {archive.path}")
+        for candidate in found:
+            if renamed.setdefault(candidate, new) != new:
+                raise InvalidOption(f"rename gives {candidate.label} two new names, {renamed[candidate]} and {new}")
+    return {candidate: renamed.get(candidate, candidate.name) for candidate in wanted}
+
+
+def _names_of(digest: Digest, names: t.Mapping[Candidate, Reference | None]) -> tuple[Reference, ...]:
     return tuple(dict.fromkeys(name for candidate, name in names.items() if candidate.digest == digest and name is not None))

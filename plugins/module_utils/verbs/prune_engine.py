@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan to prune an engine by a retention policy."""
+"""Plan to remove images from an engine, and to prune it by a retention policy."""
 
 from __future__ import annotations
 
@@ -26,24 +26,28 @@ from .retention import Candidate, Policy
 
 @dataclasses.dataclass(frozen=True)
 class Removal:
-    """The removal of names of one image, each with its row in the results. If `whole`, the image is deleted with them."""
+    """The removal of names of one image, each with its row in the results. If `whole`, the image is deleted with them.
+
+    If it `spares_containers`, a container uses the image, which stays for it without a name.
+    """
 
     image: EngineImage
     rows: t.Mapping[Reference | None, ImagePlan]
     whole: bool
+    spares_containers: bool = False
 
     @property
     def engine_names(self) -> list[str]:
         """The names and IDs to pass to the engine."""
         names = [self.image.names[name] for name in self.rows if name is not None]
-        return [*names, *(self.image.other_names if len(names) == len(self.image.names) else ())]
+        return [*names, *(self.image.other_names if len(names) == len(self.image.names) and not self.spares_containers else ())]
 
     def failures(self, error: LongshoreError) -> dict[ImagePlan, LongshoreError]:
         return dict.fromkeys(self.rows.values(), error)
 
 
 @dataclasses.dataclass(frozen=True)
-class _RemoveFromEngine(Step):
+class RemoveFromEngine(Step):
     """Remove images one after the other. If the engine refuses one, the others are removed; if the connection breaks, the rest fails with the same error."""
 
     engine: PrunableEngine
@@ -57,7 +61,7 @@ class _RemoveFromEngine(Step):
                 if broken is not None:
                     raise broken
                 for engine_name in removal.engine_names:
-                    self.engine.remove(engine_name)
+                    (self.engine.untag if removal.spares_containers else self.engine.remove)(engine_name)
             except EngineRefused as error:
                 label = ", ".join(row.requested for row in removal.rows.values())
                 failures.update(removal.failures(EngineError(f"{label} could not be removed: {error.message}")))
@@ -68,24 +72,37 @@ class _RemoveFromEngine(Step):
 
 
 @dataclasses.dataclass(frozen=True)
-class EnginePrunePlan(Plan):
-    """The plan that removes images from an engine. `listed` are all of its images."""
+class EngineRemovalPlan(Plan):
+    """The plan that removes images from an engine."""
 
     removals: t.Sequence[Removal] = ()
-    listed: t.Sequence[EngineImage] = ()
+
+    @property
+    def removed(self) -> list[Removal]:
+        """The removals that did not fail; before they are applied, all of them."""
+        return [removal for removal in self.removals if not any(self.error_of(row) for row in removal.rows.values())]
 
     def facts(self) -> dict[str, t.Any]:
-        done = [removal for removal in self.removals if not any(self.error_of(row) for row in removal.rows.values())]
-        whole = [removal.image for removal in done if removal.whole]
-        gone = {image.digest for image in whole}
-        kept = [NamedEngineImage(image, None) for image in self.listed if image.digest not in gone]
+        removed = self.removed
+        whole = [removal.image for removal in removed if removal.whole]
         return {
             **super().facts(),
-            "kept_digests": sorted({str(digest) for image in kept for digest in (image.digest, *image.digests)}),
-            "untagged": [str(name) for removal in done for name in removal.rows if name is not None],
+            "untagged": [str(name) for removal in removed for name in removal.rows if name is not None],
             "deleted": [str(image.digest) for image in whole],
             "bytes_freed": sum(image.details().size for image in whole),
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class EnginePrunePlan(EngineRemovalPlan):
+    """The plan that prunes an engine. `listed` are all of its images."""
+
+    listed: t.Sequence[EngineImage] = ()
+
+    def facts(self) -> dict[str, t.Any]:
+        gone = {removal.image.digest for removal in self.removed if removal.whole}
+        kept = [NamedEngineImage(image, None) for image in self.listed if image.digest not in gone]
+        return {**super().facts(), "kept_digests": sorted({str(digest) for image in kept for digest in (image.digest, *image.digests)})}
 
 
 def plan_prune_engine(
@@ -102,11 +119,11 @@ def plan_prune_engine(
     leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in removed]
     removable = [entry for entry in leaving if not entry.image.in_use]
     in_use = [entry.label for entry in leaving if entry.image.in_use]
-    removals = _removals(removable, images, engine)
+    removals = plan_removals(removable, images, engine)
     return EnginePrunePlan(
         [row for removal in removals for row in removal.rows.values()],
         {"engine": engine.title, "in_use": in_use},
-        steps=[_RemoveFromEngine(engine, removals)],
+        steps=[RemoveFromEngine(engine, removals)],
         removals=removals,
         listed=images,
     )
@@ -136,7 +153,7 @@ def _candidates(
     ]
 
 
-def _removals(removable: t.Sequence[NamedEngineImage], images: t.Sequence[EngineImage], engine: PrunableEngine) -> list[Removal]:
+def plan_removals(removable: t.Sequence[NamedEngineImage], images: t.Sequence[EngineImage], engine: PrunableEngine) -> list[Removal]:
     """Return the removals by image. An image is deleted with its last name unless a remaining image was built on it."""
     names: dict[Digest, list[Reference | None]] = {}
     for entry in removable:

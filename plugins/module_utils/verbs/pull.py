@@ -100,7 +100,7 @@ class _Puller:
         try:
             root = self._resolve(reference, before, repository)
         except (Unreachable, RateLimited, RegistryError) as error:
-            may_keep = before is not None and self.policy == "newer" and _is_temporary(error)
+            may_keep = before is not None and self.policy == "newer" and is_temporary(error)
             stored = self._read_stored(before.descriptor, before) if before is not None and may_keep else None
             if stored is None:
                 raise
@@ -293,7 +293,7 @@ class _Puller:
         )
 
 
-def _is_temporary(error: LongshoreError) -> bool:
+def is_temporary(error: LongshoreError) -> bool:
     """Return whether the registry is unreachable, has no quota left or fails, and not whether it refuses this image."""
     return not isinstance(error, RegistryError) or (error.status or 0) >= 500
 

@@ -85,7 +85,7 @@ class _Pusher:
     trust: Policy | None
 
     def plan(self, pairs: t.Sequence[tuple[Reference | Digest, Reference]], workers: Workers) -> TransferPlan:
-        _reject_shared_destinations(pairs)
+        reject_shared_destinations(pairs)
         self.store.reload()  # a damaged store stops the run before the first request
         mounts = BlobMounts(self.repository, MountCandidates(self.store))
         images = [self._plan_or_error(name, destination, mounts, workers) for name, destination in dict.fromkeys(pairs)]
@@ -163,7 +163,7 @@ class _Pusher:
         return split_with_referrers(mounts, of_image, graph, referrers, repository, workers)
 
 
-def _reject_shared_destinations(pairs: t.Iterable[tuple[Reference | Digest, Reference]]) -> None:
+def reject_shared_destinations(pairs: t.Iterable[tuple[Reference | Digest, Reference]]) -> None:
     """Raise InvalidOption if two images have one destination: every later run would move the tag from one to the other."""
     taken: dict[Reference, tuple[Reference | Digest, Reference]] = {}
     for name, destination in pairs:

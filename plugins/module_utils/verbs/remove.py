@@ -75,7 +75,7 @@ def plan_remove(store: Store, selectors: t.Sequence[Selector], *, prune: bool, f
                 removed[key] = entry
                 rows.append(entry)
         if not entries and not (isinstance(selector, str) and is_glob(selector)):
-            rows.append(ImagePlan(str(selector), results=named_by(selector), warnings=_warn_of_short_id(selector)))
+            rows.append(ImagePlan(str(selector), results=named_by(selector), warnings=warn_of_short_id(selector)))
     followers = Followers(store, list(removed.values()))
     images = [row if isinstance(row, ImagePlan) else _with_referrers(removed_image(store, row, host), store, row, followers) for row in rows]
     leaving = [*removed.values(), *followers.entries]
@@ -104,7 +104,7 @@ def removal_facts(removed: t.Sequence[Entry], remaining: t.Sequence[Entry], byte
     }
 
 
-def _warn_of_short_id(selector: Selector) -> tuple[str, ...]:
+def warn_of_short_id(selector: Selector) -> tuple[str, ...]:
     """Return a warning for a short ID, as other tools print it. It is read as a name, and removing an absent name is no error."""
     if isinstance(selector, Reference) and _SHORT_ID.fullmatch(selector.repository.rpartition("/")[2]):
         return (f"{selector} is read as a name; write an ID in full, as sha256: and 64 digits",)

@@ -11,7 +11,7 @@ import typing as t
 
 from ..archive.format import DOCKER, FOLDER, ArchiveFile, SavedImage, build_archive_files, build_tar
 from ..archive.graphs import ArchiveGraphs
-from ..archive.output import FileOutput, FolderOutput, Output
+from ..archive.output import FileOutput, FolderOutput, Output, Read
 from ..archive.reader import open_archive
 from ..errors import InvalidOption
 from ..oci.digest import Digest
@@ -83,16 +83,13 @@ class _Saver:
     referrers: bool
 
     def plan(self, names: t.Sequence[Reference | Digest]) -> SavePlan:
-        if self.form == FOLDER and self.compression is not None:
-            raise InvalidOption(f"format oci-dir is a folder, and can't be compressed with {self.compression}")
-        if self.form == DOCKER and self.bases:
-            raise InvalidOption("format docker-archive can't record its base, so base and base_digests need another format, such as universal")
+        check_form(self.form, self.compression, self.bases)
         self.store.reload()
         entries = [self.store.get_complete_entry(name) for name in dict.fromkeys(names)]
         images = [self._read_image(entry) for entry in entries]
         found = [self._find_referrers(entry, image.graph) for entry, image in zip(entries, images)]
         saved = [*images, *(referrer for entry, one in zip(entries, found) for referrer in saved_referrers(entry.name, one))]
-        left_out = self._layers_to_omit(images)
+        left_out = layers_to_omit(images, self.bases)
         output = self._output(build_archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out}))
         reason = output.difference()
         return SavePlan(
@@ -101,7 +98,7 @@ class _Saver:
             steps=[_WriteArchive(self.store, output, saved, left_out, reason is not None)],
             all_or_nothing=True,
             extra_warnings=tuple(warning for one in found for warning in one.warnings),
-            store=self.store,
+            read_blob=self.store.read_blob,
             output=output,
             checksum=self.checksum,
         )
@@ -134,10 +131,19 @@ class _Saver:
     def _find_referrers(self, entry: Entry, graph: Graph) -> FoundReferrers:
         return find_complete_referrers(self.store, entry, graph) if self.referrers else FoundReferrers()
 
-    def _layers_to_omit(self, saved: t.Sequence[SavedImage]) -> frozenset[Digest]:
-        """Return the layers that the recipient has from earlier archives. Configs and manifests are always saved: they are small, and readers need them."""
-        layers = {layer.digest for image in saved for node in image.graph.images for layer in node.manifest.layers}
-        return frozenset(layers) & self.bases
+
+def check_form(form: str, compression: str | None, bases: t.Collection[Digest]) -> None:
+    """Raise InvalidOption for a form of an archive that can't be compressed or can't record its base."""
+    if form == FOLDER and compression is not None:
+        raise InvalidOption(f"format oci-dir is a folder, and can't be compressed with {compression}")
+    if form == DOCKER and bases:
+        raise InvalidOption("format docker-archive can't record its base, so base and base_digests need another format, such as universal")
+
+
+def layers_to_omit(saved: t.Sequence[SavedImage], bases: frozenset[Digest]) -> frozenset[Digest]:
+    """Return the layers that the recipient has from earlier archives. Configs and manifests are always saved: they are small, and readers need them."""
+    layers = {layer.digest for image in saved for node in image.graph.images for layer in node.manifest.layers}
+    return frozenset(layers) & bases
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,20 +171,20 @@ class _WriteArchive(Step):
 class SavePlan(TransferPlan):
     """The plan that writes one archive."""
 
-    store: Store | None = None
+    read_blob: Read | None = None
     output: Output | None = None
     checksum: bool = False
 
     def facts(self) -> dict[str, t.Any]:
         """Add size and checksum, which are known before the file is written unless it is compressed."""
         facts = super().facts()
-        if self.output is None or self.store is None:
+        if self.output is None or self.read_blob is None:
             return facts
         is_written = self.applied or facts["reason"] is None
         return {
             **facts,
             "size": self.output.final_size(is_written),
-            "checksum": self.output.checksum(is_written, self.store.read_blob) if self.checksum else None,
+            "checksum": self.output.checksum(is_written, self.read_blob) if self.checksum else None,
         }
 
 

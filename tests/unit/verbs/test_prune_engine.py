@@ -64,6 +64,9 @@ class Memory:
             raise self.trouble[word]
         self.removed.append(word)
 
+    def untag(self, word: str) -> None:
+        raise AssertionError(f"{word} is only untagged for a container that stays")
+
 
 def digest(number: int) -> Digest:
     return Digest("sha256", f"{number:064x}")

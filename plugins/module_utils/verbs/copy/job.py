@@ -30,13 +30,17 @@ _Inspected = t.TypeVar("_Inspected")
 
 @dataclasses.dataclass(frozen=True)
 class CopyJob:
-    """One image to copy, from `source` to `target`. The source is read only when a property or method needs it."""
+    """One image to copy, from `source` to `target`. The source is read only when a property or method needs it.
+
+    `verb` is the word for the copy in messages.
+    """
 
     source: Location
     target: Location
     selection: Selection | None
     sources: ImageSources = dataclasses.field(repr=False, compare=False)
     trust: Policy | None = dataclasses.field(default=None, repr=False, compare=False)
+    verb: str = "copy"
 
     @functools.cached_property
     def image_source(self) -> ImageSource:

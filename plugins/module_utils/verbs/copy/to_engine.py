@@ -11,7 +11,7 @@ import typing as t
 
 from ...errors import InvalidOption, LongshoreError
 from ...oci.manifest import Descriptor
-from ...oci.platform import Platform
+from ...oci.platform import Platform, Selection
 from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, Step
 from ...transfer.workers import Workers
@@ -43,7 +43,7 @@ class EngineCopyPlanner:
         return [rows[job] for job in jobs]
 
     def _plan_engine(self, engine: ManagedEngine, jobs: t.Sequence[CopyJob]) -> dict[CopyJob, ImagePlan]:
-        loader = EngineLoader(engine, _single_platform(jobs[0]), self._host)
+        loader = EngineLoader(engine, single_platform(jobs[0].selection), self._host)
         requests = [_request(job) for job in jobs]
         loads = loader.plan(requests)
         planned: dict[CopyJob, ImagePlan] = {}
@@ -89,13 +89,13 @@ def _results(job: CopyJob) -> dict[str, t.Any]:
     return {**job.labels, "endpoint": None, "previous_digest": None, "referrers": []}
 
 
-def _single_platform(job: CopyJob) -> Platform | None:
+def single_platform(selection: Selection | None) -> Platform | None:
     """Return the selected platform, None for the engine's own. Raises InvalidOption for several: engines run one."""
-    if job.selection is None:
+    if selection is None:
         return None
-    if job.selection.everything or len(job.selection.platforms) != 1:
-        raise InvalidOption(f"platform: an engine gets one platform of an image, not {', '.join(job.selection.texts())}")
-    return job.selection.platforms[0]
+    if selection.everything or len(selection.platforms) != 1:
+        raise InvalidOption(f"platform: an engine gets one platform of an image, not {', '.join(selection.texts())}")
+    return selection.platforms[0]
 
 
 def find_at_registry(repository: Repository, descriptor: Descriptor, names: t.Collection[Reference]) -> bytes | None:

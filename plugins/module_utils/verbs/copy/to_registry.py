@@ -140,5 +140,5 @@ def _actions(job: CopyJob, name: Reference, state: _TargetState, was: RefState |
     actions: list[str] = []
     if not state.is_present:
         replaced = f" in place of {short_digest(was.digest)}" if was is not None else ""
-        actions.append(f"copy {job.source} to {name} ({short_digest(state.digest)}){replaced}: {describe_transfer(split.moves)}")
+        actions.append(f"{job.verb} {job.source} to {name} ({short_digest(state.digest)}){replaced}: {describe_transfer(split.moves)}")
     return (*actions, *describe_changes(state.referrers, "copy", str(job.source), name))

@@ -1,0 +1,140 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan a load into an engine: archive -> engine. All images are loaded or none."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing as t
+
+from ..archive.reader import Archive
+from ..engine.interfaces import EngineImage, ManagedEngine
+from ..errors import EngineError, InvalidOption, LongshoreError, NameTaken
+from ..oci.digest import Digest
+from ..oci.document_reader import bound_reads
+from ..oci.graph import read_graph
+from ..oci.manifest import Descriptor
+from ..oci.platform import Platform, Selection
+from ..oci.reference import Reference
+from ..transfer.plan import ImagePlan, Outcome, Step, TransferPlan
+from ..transfer.workers import Workers
+from .copy.sources import ArchiveSource
+from .copy.to_engine import single_platform
+from .engine_images import EngineImages
+from .engine_load_step import LoadIntoEngine
+from .engine_loading import EngineLoader, LoadRequest, find_in_source
+from .load import FAIL, KEEP, Candidate, choose_images, rename_images
+
+
+def plan_load_engine(
+    engine: ManagedEngine,
+    archive: Archive,
+    *,
+    names: t.Sequence[Reference | Digest] | None,
+    renames: t.Sequence[tuple[Reference | Digest, Reference]],
+    existing: str,
+    selection: Selection | None,
+    host: Platform,
+) -> TransferPlan:
+    """Plan to load images of ARCHIVE into ENGINE, each for one platform, by default the engine's: all of them or none. `names` is None for all.
+
+    Raises ImageNotFound for a name that the archive doesn't hold, InvalidOption for an image without a name, CorruptArchive, PlatformMissing, NameTaken.
+    """
+    loader = EngineLoader(engine, single_platform(selection), host)
+    requests = [
+        LoadRequest(
+            requested=str(name),
+            name=name,
+            label=f"{archive.path}: {candidate.label}",
+            action=f"load {name}",
+            image=_Archived(archive, candidate),
+            find_document=find_in_source(archive.read_document),
+            keep=existing == KEEP,
+        )
+        for candidate, name in _choose_names(archive, names, renames)
+    ]
+    loads = loader.plan(requests)
+    rows = [loader.row(load) for load in loads]
+    for load, row in zip(loads, rows):
+        if load.error is not None:
+            raise load.error
+        if existing == FAIL and load.is_pending and load.current is not None and load.current.usable:
+            raise NameTaken(
+                f"{row.requested} is in {engine.title} at {engine.place} already, for another image; set existing to overwrite to move it, "
+                "or to keep to leave it"
+            )
+    rows = [dataclasses.replace(row, results={**row.results, "kept": load.is_kept}) for load, row in zip(loads, rows)]
+    steps = [LoadIntoEngine(engine, load, row) for load, row in zip(loads, rows)]
+    # An engine loads one archive after the other. What its names point at now is restored if one fails.
+    images = EngineImages(engine, host).images if len(loads) > 1 and any(load.is_pending for load in loads) else []
+    before = {str(name): image for image in images for name in image.names}
+    return TransferPlan(rows, steps=[_LoadAll(engine, steps, before)], all_or_nothing=True)
+
+
+def _choose_names(
+    archive: Archive, names: t.Sequence[Reference | Digest] | None, renames: t.Sequence[tuple[Reference | Digest, Reference]]
+) -> list[tuple[Candidate, Reference]]:
+    """Return the images to load, each with its new name. Raises ImageNotFound, and InvalidOption for an image without a name."""
+    read = bound_reads(archive.read_document, archive.path)
+    wanted = choose_images(archive, names, read)
+    ids: dict[Digest, list[Digest]] = {}
+    for candidate in wanted if renames else ():
+        graph = read_graph(candidate.root, f"{archive.path}: {candidate.label}", read)
+        ids[candidate.digest] = [image.manifest.config.digest for image in graph.images] if graph is not None else []
+    chosen: list[tuple[Candidate, Reference]] = []
+    for candidate, name in rename_images(archive, renames, wanted, ids).items():
+        if name is None:
+            raise InvalidOption(f"{archive.path}: {candidate.digest} has no name, and an engine needs one; give it with rename")
+        chosen.append((candidate, name))
+    return chosen
+
+
+class _Archived(ArchiveSource):
+    """An image of an archive to load."""
+
+    def __init__(self, archive: Archive, candidate: Candidate) -> None:
+        self.name = candidate.name
+        self.source = archive
+        self._root: Descriptor = candidate.root
+
+
+@dataclasses.dataclass(frozen=True)
+class _LoadAll(Step):
+    """Load images one after the other. If one fails, the names of those before it get back what they pointed at: an image, or nothing."""
+
+    engine: ManagedEngine
+    steps: t.Sequence[LoadIntoEngine]
+    before: t.Mapping[str, EngineImage]
+
+    def blobs(self) -> tuple[t.Sequence[Descriptor], t.Sequence[Descriptor]]:
+        return [blob for step in self.steps for blob in step.blobs()[0]], [blob for step in self.steps for blob in step.blobs()[1]]
+
+    def rows(self) -> t.Sequence[ImagePlan]:
+        return [row for step in self.steps for row in step.rows()]
+
+    def apply(self, workers: Workers) -> Outcome:
+        moved: list[Descriptor] = []
+        done: list[LoadIntoEngine] = []
+        for step in self.steps:
+            outcome = step.apply(workers)
+            if outcome.failures:
+                self._restore(done)
+                error: LongshoreError = next(iter(outcome.failures.values()))
+                return Outcome(dict.fromkeys(self.rows(), error))
+            if step.load.is_pending:
+                done.append(step)
+            moved += outcome.moved or ()
+        return Outcome(moved=moved)
+
+    def _restore(self, done: t.Sequence[LoadIntoEngine]) -> None:
+        for step in done:
+            image = self.before.get(step.load.requested)
+            # The first error is the one to report.
+            with contextlib.suppress(EngineError):
+                if image is not None and step.load.request is not None:
+                    self.engine.tag(image, step.load.request.name)
+                else:
+                    self.engine.remove(step.load.requested)

@@ -1,0 +1,90 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan to remove images from an engine by name, digest or ID."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..engine.interfaces import ManagedEngine
+from ..errors import InUse
+from ..oci.digest import Digest
+from ..oci.glob import compile_glob, is_glob
+from ..oci.platform import Platform
+from ..oci.reference import Reference
+from ..transfer.plan import ImagePlan, RefChange
+from .engine_images import EngineImages, NamedEngineImage
+from .facts import short_digest
+from .prune_engine import EngineRemovalPlan, Removal, RemoveFromEngine, plan_removals
+from .remove import Selector, named_by, warn_of_short_id
+
+
+def plan_remove_engine(engine: ManagedEngine, selectors: t.Sequence[Selector], *, force: bool, host: Platform) -> EngineRemovalPlan:
+    """Plan to remove the images of SELECTORS from an engine; an absent image is no change.
+
+    An image that a container uses fails with InUse in its row when its last name would go. With FORCE its names go, and the image stays for the container.
+    Raises InUse for a digest or ID with several names, unless FORCE.
+    """
+    images = EngineImages(engine, host)
+    chosen: dict[NamedEngineImage, None] = {}
+    absent: list[ImagePlan] = []
+    for selector in selectors:
+        found = _find(images, selector, force)
+        chosen.update(dict.fromkeys(found))
+        if not found and not (isinstance(selector, str) and is_glob(selector)):
+            absent.append(ImagePlan(str(selector), results={**named_by(selector), "engine": engine.title}, warnings=warn_of_short_id(selector)))
+    refused = [entry for entry in chosen if _is_last_use(entry, chosen) and not (force and entry.name is not None)]
+    removals = [_with_rows(removal, engine) for removal in plan_removals([entry for entry in chosen if entry not in refused], images.images, engine)]
+    rows = [row for removal in removals for row in removal.rows.values()]
+    return EngineRemovalPlan(
+        [*rows, *(_refuse(entry, engine) for entry in refused), *absent],
+        {"engine": engine.title},
+        steps=[RemoveFromEngine(engine, removals)] if removals else [],
+        removals=removals,
+    )
+
+
+def _find(images: EngineImages, selector: Selector, force: bool) -> list[NamedEngineImage]:
+    if isinstance(selector, str):
+        pattern = compile_glob(selector)
+        return [entry for entry in images.entries if entry.name is not None and pattern.match(str(entry.name))]
+    found = images.find(selector)
+    if isinstance(selector, Reference) and selector.tag is not None:
+        return [entry for entry in found if entry.name == selector.name]
+    names = sorted({str(entry.name) for entry in found if entry.name is not None})
+    if isinstance(selector, Digest) and len(names) > 1 and not force:
+        raise InUse(f"{selector} has several names ({', '.join(names)}); remove them by name, or all of them with force")
+    return found
+
+
+def _is_last_use(entry: NamedEngineImage, chosen: t.Collection[NamedEngineImage]) -> bool:
+    """Return whether a container uses the image of ENTRY, and no other name of it stays."""
+    leaving = {other.name for other in chosen if other.digest == entry.digest}
+    return entry.image.in_use and set(entry.image.names) <= leaving
+
+
+def _with_rows(removal: Removal, engine: ManagedEngine) -> Removal:
+    spares = removal.image.in_use
+    stays_unnamed = spares and len(removal.rows) == len(removal.image.names)
+    rows = {name: _row(NamedEngineImage(removal.image, name), engine, stays_unnamed) for name in removal.rows}
+    return dataclasses.replace(removal, rows=rows, whole=removal.whole and not spares, spares_containers=spares)
+
+
+def _row(entry: NamedEngineImage, engine: ManagedEngine, stays: bool = False) -> ImagePlan:
+    label = f"{entry.name} ({short_digest(entry.state.digest)})" if entry.name is not None else f"the unnamed image {entry.digest}"
+    note = "; the image stays for the container that uses it" if stays else ""
+    return ImagePlan(
+        requested=entry.label,
+        changes=(RefChange(f"{entry.label} in {engine.title}", entry.state, None),),
+        actions=(f"remove {label} from {engine.title}{note}",),
+        results={**entry.facts, "engine": engine.title},
+    )
+
+
+def _refuse(entry: NamedEngineImage, engine: ManagedEngine) -> ImagePlan:
+    advice = "remove the container first" + (", or remove only the name with force" if entry.name is not None else "")
+    error = InUse(f"{entry.label} is used by a container of {engine.title} at {engine.place}; {advice}")
+    return dataclasses.replace(_row(entry, engine), actions=(), error=error)

@@ -1,0 +1,157 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan a save from an engine: engine -> archive."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import typing as t
+
+from ..archive.format import DOCKER, FOLDER, ArchiveFile, SavedImage, build_archive_files, build_tar
+from ..archive.output import FileOutput, FolderOutput
+from ..archive.sink import ArchiveSink
+from ..engine.interfaces import ManagedEngine
+from ..files import naming_path_in_errors
+from ..oci.digest import Digest, Verifier
+from ..oci.layout import BASE_DIGESTS
+from ..oci.manifest import Descriptor
+from ..oci.platform import Platform, Selection
+from ..oci.reference import Reference
+from ..transfer.interfaces import Source
+from ..transfer.plan import ImagePlan, Outcome, RefChange, RefState, Step
+from ..transfer.transfer import Transfer
+from ..transfer.workers import Workers
+from .copy.engine_source import EngineImageSource, EngineReader
+from .engine_images import NamedEngineImage
+from .facts import image_facts, short_digest
+from .platforms import select_from_index
+from .save import SavePlan, check_form, layers_to_omit, saved_image
+
+
+@dataclasses.dataclass(frozen=True)
+class SaveOptions:
+    """The options of one save, as `plan_save` documents them."""
+
+    path: str
+    form: str
+    compression: str | None
+    selection: Selection | None
+    bases: frozenset[Digest]
+    host: Platform
+    mode: int
+    checksum: bool
+    lock_timeout: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chosen:
+    """An image of the engine to save, under one of its names."""
+
+    entry: NamedEngineImage
+    image: EngineImageSource
+    saved: SavedImage
+
+
+def plan_save_engine(engine: ManagedEngine, names: t.Sequence[Reference | Digest], options: SaveOptions) -> SavePlan:
+    """Plan to save images of ENGINE as one archive. An image that is named by ID or digest is saved with all of its names.
+
+    Raises ImageNotFound, PlatformMissing, EngineError, and UnsupportedFormat for a target that can't be replaced.
+    """
+    check_form(options.form, options.compression, options.bases)
+    reader = EngineReader(engine, options.host)
+    entries = {entry: None for name in names for entry in _find(reader, name)}
+    images = [(entry, reader.open(entry)) for entry in entries]
+    chosen = [_Chosen(entry, image, _read_image(entry, image, options)) for entry, image in images]
+    saved = [one.saved for one in chosen]
+    left_out = layers_to_omit(saved, options.bases)
+    files = build_archive_files(saved, options.form, left_out, {BASE_DIGESTS: left_out})
+    output = _output(files, options)
+    reason = output.difference()
+    streams = isinstance(output, FileOutput) and options.compression is None
+    sink = ArchiveSink(t.cast(FileOutput, output)) if streams else None
+    stored = {file.content.digest for file in files if isinstance(file.content, Descriptor)}
+    rows = [_row(one, options, reason, sink, stored) for one in chosen]
+    source = chosen[0].image.source
+    return SavePlan(
+        images=rows,
+        results={"path": options.path, "reason": reason, "engine": engine.title},
+        steps=[] if streams else [_WriteFromEngine(source, output, tuple(saved), left_out, reason is not None)],
+        all_or_nothing=True,
+        read_blob=lambda blob: t.cast("t.Iterable[bytes | memoryview]", source.read_blob(blob)),
+        output=output,
+        checksum=options.checksum,
+    )
+
+
+def _find(reader: EngineReader, name: Reference | Digest) -> list[NamedEngineImage]:
+    first = reader.images.get(name)
+    return reader.images.find(name) if isinstance(name, Digest) else [first]
+
+
+def _read_image(entry: NamedEngineImage, image: EngineImageSource, options: SaveOptions) -> SavedImage:
+    graph = select_from_index(image.root(), entry.label, image.read_document, options.selection)
+    image.check_blobs(graph)
+    return saved_image(graph, (entry.name,) if entry.name is not None else (), options.selection, options.host)
+
+
+def _output(files: t.Sequence[ArchiveFile], options: SaveOptions) -> FileOutput | FolderOutput:
+    if options.form == FOLDER:
+        return FolderOutput(options.path, files, options.mode, options.lock_timeout)
+    return FileOutput(options.path, build_tar(files), options.compression, options.mode)
+
+
+def _row(one: _Chosen, options: SaveOptions, reason: str | None, sink: ArchiveSink | None, stored: t.Collection[Digest]) -> ImagePlan:
+    label, graph = one.entry.label, one.saved.graph
+    state = RefState(graph.root.digest, tuple(graph.platforms))
+    blobs = tuple(blob for blob in graph.blobs if blob.digest in stored)
+    transfer = None
+    if sink is not None:
+        moves, reused = (blobs, graph.blobs_without(blobs)) if reason is not None else ((), graph.blobs)
+        names = (one.entry.name,) if one.entry.name is not None else ()
+        transfer = Transfer(one.image.source, sink, graph, names, None, moves=moves, reused=reused, pending=reason is not None, whole=True)
+    return ImagePlan(
+        requested=label,
+        image=image_facts(str(one.entry.name) if one.entry.name is not None else None, graph, options.selection, options.host),
+        changes=(RefChange(f"{label} in {options.path}", state if reason is None else None, state),),
+        actions=(f"save {label} ({short_digest(graph.root.digest)}) to {options.path}: {reason}",) if reason is not None else (),
+        transfer=transfer,
+        results={"listed_digest": str(one.saved.listed.digest) if options.form != DOCKER else None},
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _WriteFromEngine(Step):
+    """Write a compressed archive or a folder, if that is `needed`. Each blob is kept in a temporary file without a name while it is written."""
+
+    source: Source
+    output: FileOutput | FolderOutput
+    saved: tuple[SavedImage, ...]
+    left_out: frozenset[Digest]
+    needed: bool
+
+    def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:
+        all_blobs = list({blob.digest: blob for image in self.saved for blob in image.graph.blobs}.values())
+        return [blob for blob in all_blobs if blob.digest not in self.left_out] if self.needed else [], all_blobs
+
+    def apply(self, workers: Workers) -> Outcome:
+        if self.needed:
+            with workers.meter(self.blobs()[0], self.output.path) as meter:
+                self.output.write(self._open_blob, meter.add)
+        return Outcome()
+
+    def _open_blob(self, blob: Descriptor) -> int:
+        """Return a file descriptor of a verified copy of a blob. Raises DigestMismatch."""
+        folder = os.path.dirname(os.path.abspath(self.output.path))
+        with naming_path_in_errors(self.output.path), tempfile.TemporaryFile(dir=folder) as file:
+            verifier = Verifier(blob.digest, blob.size, f"blob {blob.digest}")
+            for chunk in self.source.read_blob(blob):
+                verifier.update(chunk)
+                file.write(chunk)
+            verifier.finish()
+            file.flush()
+            file.seek(0)
+            return os.dup(file.fileno())

@@ -1,0 +1,76 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan new names for an image of an engine."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing as t
+
+from ..engine.interfaces import ManagedEngine
+from ..errors import EngineError
+from ..oci.digest import Digest
+from ..oci.platform import Platform
+from ..oci.reference import Reference
+from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
+from ..transfer.workers import Workers
+from .engine_images import EngineImages, NamedEngineImage
+from .facts import short_digest
+
+
+def plan_tag_engine(engine: ManagedEngine, source: Reference | Digest, targets: t.Sequence[Reference], *, host: Platform, keep: bool = False) -> Plan:
+    """Plan to point TARGETS at the image SOURCE of an engine; with KEEP those that exist stay unchanged. All of them change together or none does.
+
+    Raises ImageNotFound if the engine doesn't have the source, EngineError if it can't be reached.
+    """
+    images = EngineImages(engine, host)
+    entry = images.get(source)
+    pairs = [(target, images.get_named(target)) for target in dict.fromkeys(targets)]
+    moved = {target: before for target, before in pairs if before is None or (not keep and before.digest != entry.digest)}
+    rows = [_plan_target(images, target, before, entry, target in moved) for target, before in pairs]
+    return Plan(rows, steps=[_TagInEngine(engine, entry, moved)] if moved else [], all_or_nothing=True)
+
+
+def _plan_target(images: EngineImages, target: Reference, before: NamedEngineImage | None, source: NamedEngineImage, is_moved: bool) -> ImagePlan:
+    name, title = str(target), images.engine.title
+    after = source if is_moved or before is None else before
+    moved_from = f", in place of {short_digest(before.state.digest)}" if before is not None else ""
+    return ImagePlan(
+        requested=name,
+        changes=(RefChange(f"{name} in {title}", before.state if before is not None else None, after.state),),
+        actions=(f"tag {after.label} ({short_digest(after.state.digest)}) as {name} in {title}{moved_from}",) if is_moved else (),
+        results={**after.facts, "name": name, "previous_digest": str(before.state.digest) if before is not None else None, "engine": title},
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _TagInEngine(Step):
+    """Set names one after the other. If one fails, those that were set before get back what they pointed at."""
+
+    engine: ManagedEngine
+    source: NamedEngineImage
+    moved: t.Mapping[Reference, NamedEngineImage | None]
+
+    def apply(self, unused_workers: Workers) -> Outcome:
+        done: list[Reference] = []
+        try:
+            for target in self.moved:
+                self.engine.tag(self.source.image, target)
+                done.append(target)
+        except EngineError:
+            for target in done:
+                self._restore(target)
+            raise
+        return Outcome()
+
+    def _restore(self, target: Reference) -> None:
+        before = self.moved[target]
+        # The first error is the one to report.
+        with contextlib.suppress(EngineError):
+            if before is not None:
+                self.engine.tag(before.image, target)
+            else:
+                self.engine.untag(str(target))

@@ -1,0 +1,174 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The modules with the option `engine`, on real engines: each does in an engine what it does in a store."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from tests.support import engines, modules
+from tests.support.engines import HOST, OTHER, runnable_image, runnable_index
+from tests.support.registry import Registry, running_registry
+from tests.support.targets import Target, config_of
+
+TEXT = f"index-{HOST.replace('/', '-')}"
+on_stores = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "containerd"], indirect=True)
+on_podmans = pytest.mark.parametrize("target", ["podman", "podman_service"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
+    with running_registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+def run(target: Target, module: str, check: bool = False, **options: t.Any) -> modules.Results:
+    return modules.run(module, {**target.options, **options}, check, target.env)
+
+
+def fail(target: Target, module: str, **options: t.Any) -> modules.Results:
+    return modules.fail(module, {**target.options, **options}, env=target.env)
+
+
+def twice(target: Target, module: str, **options: t.Any) -> modules.Results:
+    """Run in check mode, for real, and again: check mode is right, and the second run changes nothing. Return the results of the real run."""
+    predicted = run(target, module, check=True, **options)
+    done = run(target, module, **options)
+    assert predicted == done
+    assert done["changed"]
+    again = run(target, module, **options)
+    assert (again["changed"], again["actions"]) == (False, [])
+    assert again["diff"]["before"] == again["diff"]["after"]
+    return done
+
+
+@on_stores
+def test_the_life_of_an_image_in_an_engine(target: Target, registry: Registry, tmp_path: Path) -> None:
+    """It is pulled, described, tagged, pushed, saved, removed and loaded again, without a store."""
+    image = runnable_index("index", OTHER)
+    registry.put(image, "team/index", "1")
+    name = f"{registry.host}/team/index:1"
+    keeps = target.keeps_digests
+    (row,) = twice(target, "image_pull", name=name)["images"]
+    assert (row["image_id"], row["engine"], row["platforms"]) == (config_of(image), target.title, [HOST])
+    assert row["digest"] == (str(image.root.digest) if keeps else None)
+    assert target.has(name, image, TEXT)
+
+    (tagged,) = twice(target, "image_tag", name=name, targets="app:2")["images"]
+    assert (tagged["name"], tagged["previous_digest"]) == ("docker.io/library/app:2", None)
+    found, absent = run(target, "image_info", name=["app:2", "gone:1"])["images"]
+    assert (found["present"], absent["present"]) == (True, False)
+    assert found["repo_tags"] == sorted([name, "docker.io/library/app:2"])
+    assert (found["os"], found["labels"], found["config"]["Cmd"]) == ("linux", {"text": TEXT}, ["/bin/true"])
+    assert found["image_id"] == (None if target.name == "docker_on_containerd" else config_of(image))
+    history = run(target, "image_history_info", name="app:2")["history"]
+    assert [step["created_by"] for step in history] == ["layer 1", "layer 0"]
+    assert [step["diff_id"] for step in history] == [layer["diff_id"] for layer in found["layers"]][::-1]
+
+    pushed = twice(target, "image_push", name="app:2", destination=f"{registry.host}/{target.name}/app:2", platform=[HOST])["images"][0]
+    assert (pushed["source"], pushed["image_id"]) == ("docker.io/library/app:2", config_of(image))
+    saved = twice(target, "image_save", name="app:2", path=str(tmp_path / "a.tar"), checksum=True)
+    assert saved["size"] == (tmp_path / "a.tar").stat().st_size
+
+    assert twice(target, "image_rm", name=[name])["deleted"] == []
+    removed = twice(target, "image_rm", name=["docker.io/library/app:*"])
+    assert removed["untagged"] == ["docker.io/library/app:2"]
+    assert len(removed["deleted"]) == 1
+    assert target.engine.names() == set()
+    (loaded,) = twice(target, "image_load", path=str(tmp_path / "a.tar"), rename={"app:2": "app:3"})["images"]
+    assert (loaded["name"], loaded["image_id"]) == ("docker.io/library/app:3", config_of(image))
+    assert target.engine.runs_with("docker.io/library/app:3", TEXT)
+
+
+@on_stores
+def test_an_image_that_a_container_uses_stays_unless_its_name_is_forced(target: Target, registry: Registry) -> None:
+    image = runnable_image("used")
+    registry.put(image, "team/used", "1")
+    name = f"{registry.host}/team/used:1"
+    run(target, "image_pull", name=name)
+    run(target, "image_tag", name=name, targets=["second:1", "third:1"])
+    target.engine.create_container(name)
+    twice(target, "image_rm", name=["second:1"])
+    failed = fail(target, "image_rm", name=[name, "third:1", "absent:1"])
+    assert failed["error"] == "in_use"
+    assert [row.get("error") for row in failed["images"]] == ["in_use", "in_use", None]
+    assert target.engine.names() == {name, "docker.io/library/third:1"}
+    done = twice(target, "image_rm", name=[name, "third:1"], force=True)
+    assert (done["deleted"], sorted(done["untagged"])) == ([], sorted([name, "docker.io/library/third:1"]))
+    assert target.engine.names() == set()
+
+
+@on_podmans
+def test_short_names_never_mean_localhost(target: Target, tmp_path: Path) -> None:
+    runnable_image("one").put(Store(str(tmp_path / "store")), "docker.io/library/one:1")
+    target.deliver(str(tmp_path / "store"), "one:1")
+    run(target, "image_tag", name="one:1", targets="two")
+    assert target.engine.names() == {"docker.io/library/one:1", "docker.io/library/two:latest"}
+
+
+@on_stores
+def test_existing_names_are_overwritten_kept_or_refused(target: Target, tmp_path: Path) -> None:
+    store, archive = str(tmp_path / "store"), str(tmp_path / "a.tar")
+    first, second = runnable_image("first"), runnable_image("second")
+    second.put(Store(store), "docker.io/library/one:1", "docker.io/library/two:2")
+    modules.run("image_save", {"store": store, "name": ["one:1", "two:2"], "path": archive})
+    first.put(Store(store), "docker.io/library/one:1")
+    target.deliver(store, "one:1")
+
+    assert fail(target, "image_load", path=archive, existing="fail")["error"] == "name_taken"
+    assert target.engine.names() == {"docker.io/library/one:1"}
+    kept = twice(target, "image_load", path=archive, existing="keep")
+    assert [(row["kept"], row["changed"]) for row in kept["images"]] == [(True, False), (False, True)]
+    assert target.engine.image_id("docker.io/library/one:1") == config_of(first)
+    assert run(target, "image_tag", name="two:2", targets="one:1", existing="keep")["changed"] is False
+    twice(target, "image_tag", name="two:2", targets="one:1")
+    assert target.engine.image_id("docker.io/library/one:1") == config_of(second)
+    run(target, "image_load", path=archive)
+
+
+def test_pull_policies_and_locks_hold_in_an_engine(docker: engines.Docker, registry: Registry, tmp_path: Path) -> None:
+    options: dict[str, t.Any] = {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
+    first, second = runnable_image("first"), runnable_image("second")
+    registry.put(first, "team/moving", "1")
+    name = f"{registry.host}/team/moving:1"
+    lock = str(tmp_path / "images.lock")
+    assert modules.fail("image_pull", {**options, "name": name, "pull_policy": "never"})["error"] == "not_found"
+    modules.run("image_lock", {"name": name, "path": lock})
+    modules.run("image_pull", {**options, "name": name})
+    registry.put(second, "team/moving", "1")
+    assert not modules.run("image_pull", {**options, "name": name, "pull_policy": "missing"})["changed"]
+    locked = {**options, "name": name, "lock": Path(lock).read_text()}
+    assert not modules.run("image_pull", locked)["changed"]
+    assert modules.run("image_pull", {**options, "name": name})["changed"]
+    assert docker.image_id(name) == config_of(second)
+    assert modules.run("image_pull", locked)["changed"]
+    assert docker.image_id(name) == config_of(first)
+    unreachable = {**options, "name": name, "pull_policy": "newer", "retries": 1, "registries": [{"name": registry.host, "plain_http": False}]}
+    assert not modules.run("image_pull", unreachable)["changed"]
+    assert modules.fail("image_pull", {**options, "name": name, "platform": [HOST, OTHER]})["error"] == "invalid_option"
+
+
+def test_a_load_that_fails_restores_the_names_before_it(docker: engines.Docker, tmp_path: Path) -> None:
+    """The second image of the archive breaks the load: the first one's name points at its old image again."""
+    options = {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
+    store, archive = str(tmp_path / "store"), str(tmp_path / "a.tar")
+    old, new, broken = runnable_image("old"), runnable_image("new"), runnable_image("broken")
+    old.put(Store(store), "docker.io/library/a:1")
+    modules.run("image_deliver", {**options, "store": store, "name": "a:1"})
+    new.put(Store(store), "docker.io/library/a:1")
+    broken.put(Store(store), "docker.io/library/b:1")
+    modules.run("image_save", {"store": store, "name": ["a:1", "b:1"], "path": archive})
+    layer = b"".join(broken.open(broken.layers[-1]))
+    data = Path(archive).read_bytes()
+    assert data.count(layer) == 1
+    Path(archive).write_bytes(data.replace(layer, layer[:-9] + bytes(9)))
+    failed = modules.fail("image_load", {**options, "path": archive})
+    assert failed["error"] == "digest_mismatch"
+    assert docker.names() == {"docker.io/library/a:1"}
+    assert docker.image_id("a:1") == config_of(old)
