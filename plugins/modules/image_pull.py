@@ -298,7 +298,11 @@ def plan(task: Task) -> Plan:
     references = task.references("name") if lock is None or task.params["name"] is not None else lock.names
     task.open_registries(references)
     if task.params["engine"] is not None:
+        from ..module_utils.errors import InvalidOption
         from ..module_utils.verbs.pull_engine import plan_pull_engine
+
+        if task.params["trust"] is not None or task.params["trust_file"] is not None:
+            raise InvalidOption("trust can't be checked by a pull into an engine; copy the image into it with image_copy, which verifies it")
 
         return plan_pull_engine(
             task.open_engine(),

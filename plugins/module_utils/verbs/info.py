@@ -232,7 +232,7 @@ def make_inspector(
         from .info_engine import make_engine_inspector
 
         return make_engine_inspector(t.cast("ManagedEngine", place), host, selection)
-    stored = t.cast("Store | Archive", place)
+    stored = place
 
     @functools.cache
     def read_referrers() -> LayoutReferrers:

@@ -37,7 +37,7 @@ def plan_push_engine(
     reject_shared_destinations(pairs)
     sources = ImageSources(places, host)
     unique = list(dict.fromkeys(pairs))
-    jobs = [CopyJob(Location(scheme, image=name), Location(REGISTRY, destination), selection, sources, "push") for name, destination in unique]
+    jobs = [CopyJob(Location(scheme, image=name), Location(REGISTRY, destination), selection, sources, verb="push") for name, destination in unique]
     rows = RegistryCopyPlanner(places.destination, False, host).plan(jobs, workers)
     return TransferPlan(
         [
