@@ -262,7 +262,9 @@ def plan(task: Task) -> Plan:
         from ..module_utils.verbs.load_engine import plan_load_engine
 
         engine = task.open_engine()
-        return plan_load_engine(engine, archive, names=names, renames=renames, existing=params["existing"], selection=selection, host=task.host)
+        return plan_load_engine(
+            engine, archive, names=names, renames=renames, existing=params["existing"], selection=selection, host=task.host, trust=task.policy
+        )
     return plan_load(
         task.store,
         archive,

@@ -13,7 +13,7 @@ description:
   - Images in one O(name) list share connections and transfers, so one task with a list is much faster than a loop.
   - With O(engine) images go from the registry into Docker, Podman or containerd in one step, without a store and without a temporary archive. Only layers
     that the engine is missing are fetched, for one platform, by default the engine's. Unchanged is what the engine has by this digest or, if it keeps none,
-    by this image ID.
+    by this image ID. O(trust) and O(trust_file) are refused with O(engine); M(longshore.images.image_copy) verifies what it copies into an engine.
 options:
   name:
     description:
@@ -303,7 +303,6 @@ def plan(task: Task) -> Plan:
 
         if task.params["trust"] is not None or task.params["trust_file"] is not None:
             raise InvalidOption("trust can't be checked by a pull into an engine; copy the image into it with image_copy, which verifies it")
-
         return plan_pull_engine(
             task.open_engine(),
             references,

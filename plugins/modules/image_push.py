@@ -13,6 +13,7 @@ description:
   - A push that fails leaves the tag unchanged.
   - With O(engine) the images of Docker, Podman or containerd are pushed. An image that the destination has already, by its digest or, if the engine keeps
     none, by its image ID, is unchanged. Docker with its classic image store and Podman give layers uncompressed and with a new manifest.
+  - An engine holds no signatures. So with O(engine) the options O(trust) and O(trust_file) accept only images that need none by their rules.
 options:
   name:
     description: The images in the store, by name, or by digest or image ID in full.
@@ -248,7 +249,9 @@ def plan(task: Task) -> Plan:
         from ..module_utils.verbs.push_engine import plan_push_engine
 
         places = Places(task.repository, task.destination, task.open_engine_at, task.open_store)
-        return plan_push_engine(task.engine_scheme, pairs, places=places, selection=task.selection, host=task.host, workers=task.workers)
+        return plan_push_engine(
+            task.engine_scheme, pairs, places=places, selection=task.selection, host=task.host, workers=task.workers, trust=task.policy
+        )
     return plan_push(
         task.store,
         pairs,

@@ -170,6 +170,7 @@ def test_a_bad_bundle_is_named_with_its_host_and_the_next_run_with_a_good_one_co
 
 
 APP = {"preload_images": ["registry.example.com/app:1"]}
+STRAIGHT: dict[str, t.Any] = {"preload_store": False, "preload_engines": [{"engine": "docker"}]}
 BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
     "none": ({}, "Give preload_images, preload_lock_file or preload_bundle"),
     "misspelt": ({"preload_imags": ["app"]}, "preload_imags (preload_images?)"),
@@ -184,6 +185,9 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
     "silent": ({**APP, "preload_engines": [{"engine": "podman", "engine_timeout": 0.5}]}, "engine_timeout in preload_engines can't be less than 1"),
     "keepless": ({**APP, "preload_keep": -1}, "preload_keep (-1) can't be less than 0.\""),
     "ageless": ({**APP, "preload_older_than": "30x"}, '"preload_older_than (30x) has to be an age such as 30d'),
+    "nowhere": ({**APP, "preload_store": False}, "Give engines, and no bundle."),
+    "keepers": ({**APP, **STRAIGHT, "preload_keep": 3}, "preload_keep, preload_older_than and preload_platform have no effect"),
+    "trusting": ({**APP, **STRAIGHT, "preload_trust": []}, "preload_trust can't be checked"),
     "mirrors": ({**APP, "preload_registries": [{"name": "registry.example.com", "mirorrs": []}]}, "mirorrs"),
     "reference": ({"preload_images": ["app:::"]}, "app:::"),
 }

@@ -16,6 +16,7 @@ from tests.support import engines, modules
 from tests.support.engines import HOST, OTHER, runnable_image, runnable_index
 from tests.support.registry import Registry, running_registry
 from tests.support.targets import Target, config_of
+from tests.support.trust import make_key
 
 TEXT = f"index-{HOST.replace('/', '-')}"
 on_stores = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "containerd"], indirect=True)
@@ -172,3 +173,29 @@ def test_a_load_that_fails_restores_the_names_before_it(docker: engines.Docker, 
     assert failed["error"] == "digest_mismatch"
     assert docker.names() == {"docker.io/library/a:1"}
     assert docker.image_id("a:1") == config_of(old)
+
+
+def test_trust_is_checked_where_signatures_are_and_never_ignored(docker: engines.Docker, registry: Registry, tmp_path: Path) -> None:
+    """A load verifies by the signatures in the archive, which stay there. An engine holds none for a push. A pull refuses the option."""
+    options: dict[str, t.Any] = {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
+    store, archive = str(tmp_path / "store"), str(tmp_path / "a.tar")
+    name = registry.put(runnable_image("signed"), "team/signed", "1")
+    modules.run("image_sign", {"name": [name], "store": store, "privatekey_content": make_key().private_pem().decode()})
+    modules.run("image_pull", {"store": store, "name": name, "referrers": True})
+    modules.run("image_save", {"store": store, "name": name, "path": archive})
+    signed, by_other = ({"trust": [{"keys": [key.pem.decode()]}]} for key in (make_key(), make_key(number=1)))
+    anything = {"trust": [{"accept": "anything"}]}
+
+    assert modules.fail("image_load", {**options, **by_other, "path": archive})["error"] == "untrusted"
+    assert docker.names() == set()
+    done = modules.check_do_again("image_load", {**options, **signed, "path": archive}, place=tmp_path)
+    assert [row["verification"]["accepted"] for row in done["images"]] == [True]
+    assert docker.names() == {name}
+    (described,) = modules.run("image_info", {**options, **signed, "name": name})["images"]
+    assert (described["verification"]["accepted"], described["referrers"]) == (False, [])
+
+    push = {**options, "name": name, "destination": f"{registry.host}/team/copy:1"}
+    assert modules.fail("image_push", {**push, **signed})["error"] == "unsigned"
+    assert modules.run("image_push", {**push, **anything})["images"][0]["verification"]["accepted"]
+    for trust in (signed, anything):
+        assert modules.fail("image_pull", {**options, **trust, "name": name})["error"] == "invalid_option"

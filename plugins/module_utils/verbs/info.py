@@ -231,7 +231,7 @@ def make_inspector(
     if hasattr(place, "list_images"):
         from .info_engine import make_engine_inspector
 
-        return make_engine_inspector(t.cast("ManagedEngine", place), host, selection)
+        return make_engine_inspector(t.cast("ManagedEngine", place), host, selection, trust)
     stored = place
 
     @functools.cache

@@ -22,6 +22,10 @@ from ..oci.reference import Reference
 from .copy.engine_source import EngineReader
 from .engine_images import NamedEngineImage
 from .info import Facts, InspectedImage, Inspector
+from .trust import Verification, describe_trust
+
+if t.TYPE_CHECKING:
+    from ..trust.policy import Policy
 
 
 class DescribedImage(InspectedImage):
@@ -80,11 +84,16 @@ class EngineInspector(Inspector):
         return facts
 
 
-def make_engine_inspector(engine: ManagedEngine, host: Platform, selection: Selection | None) -> EngineInspector:
-    """Return an inspector of the images in an engine. Raises EngineError if it can't be reached."""
+def make_engine_inspector(engine: ManagedEngine, host: Platform, selection: Selection | None, trust: Policy | None = None) -> EngineInspector:
+    """Return an inspector of the images in an engine. TRUST gives its verdict about each. Raises EngineError if the engine can't be reached."""
+
+    def verify(inspected: InspectedImage) -> Verification:
+        # Without a place to search for signatures: engines hold none.
+        return describe_trust(trust, inspected.name, inspected.graph, [])
+
     reader = EngineReader(engine, host)
     inspect = functools.partial(_inspect_content, reader) if isinstance(engine, ContentEngine) else functools.partial(_inspect_description, engine)
-    return EngineInspector([inspect(entry) for entry in reader.images.entries], reader.images.place, host, selection)
+    return EngineInspector([inspect(entry) for entry in reader.images.entries], reader.images.place, host, selection, verify)
 
 
 def _inspect_description(engine: ManagedEngine, entry: NamedEngineImage) -> InspectedImage:

@@ -120,9 +120,7 @@ class _Loader:
     def plan(self) -> TransferPlan:
         self.store.reload()
         read = bound_reads(self._read, self.archive.path)
-        wanted = choose_images(self.archive, self.names, read)
-        if self.names is None:
-            wanted = self._without_referrers(wanted, read)
+        wanted = choose_images(self.archive, self.names, self._referrer_place, read)
         graphs: dict[Digest, Graph] = {}
         for candidate in wanted:
             if candidate.digest not in graphs:
@@ -142,16 +140,6 @@ class _Loader:
         return TransferPlan(sorted(rows, key=lambda row: positions[row.requested]), all_or_nothing=True)
 
     # The images to load.
-
-    def _without_referrers(self, candidates: list[Candidate], read: Read) -> list[Candidate]:
-        """Return CANDIDATES without the referrers of images of the archive, which are loaded with their images."""
-        subjects = self._referrer_place.subjects
-        if not subjects:
-            return candidates
-        graphs = {root: read_graph(root, f"{self.archive.path}: {root.digest}", read) for root in {one.root: None for one in candidates}}
-        documents = {root.digest: graph.document_digests if graph is not None else [] for root, graph in graphs.items()}
-        owned = find_owners(subjects, documents)
-        return [candidate for candidate in candidates if (candidate.digest, candidate.name) not in owned]
 
     @functools.cached_property
     def _referrer_place(self) -> LayoutReferrers:
@@ -333,14 +321,14 @@ class _Loader:
         return describe_transfer([blob for blob in graph.blobs if not self.store.has_blob(blob)])
 
 
-def choose_images(archive: Archive, names: t.Sequence[Reference | Digest] | None, read: Read) -> list[Candidate]:
-    """Return the images to load, in the order of NAMES, else of the archive. Raises ImageNotFound."""
+def choose_images(archive: Archive, names: t.Sequence[Reference | Digest] | None, place: LayoutReferrers, read: Read) -> list[Candidate]:
+    """Return the images to load, in the order of NAMES, else all that are no referrers in PLACE, in the order of the archive. Raises ImageNotFound."""
     rooted = [(archive.saved_root(image), image.names) for image in archive.images]
     candidates = [Candidate(root, name) for root, given in rooted for name in given or (None,)]
     if not candidates:
         raise ImageNotFound(f"{archive.path} is an archive without any image")
     if names is None:
-        return list(dict.fromkeys(candidates))
+        return _without_referrers(archive, list(dict.fromkeys(candidates)), place, read)
 
     @functools.cache
     def ids_of(root: Descriptor) -> list[Digest]:
@@ -358,6 +346,16 @@ def choose_images(archive: Archive, names: t.Sequence[Reference | Digest] | None
             raise ImageNotFound(f"{name} is not in {archive.path}; it holds {labels}")
         chosen.update(dict.fromkeys(found))
     return list(chosen)
+
+
+def _without_referrers(archive: Archive, candidates: list[Candidate], place: LayoutReferrers, read: Read) -> list[Candidate]:
+    """Return CANDIDATES without the referrers of images of the archive, which are loaded only with their images."""
+    if not place.subjects:
+        return candidates
+    graphs = {root: read_graph(root, f"{archive.path}: {root.digest}", read) for root in {one.root: None for one in candidates}}
+    documents = {root.digest: graph.document_digests if graph is not None else [] for root, graph in graphs.items()}
+    owned = find_owners(place.subjects, documents)
+    return [candidate for candidate in candidates if (candidate.digest, candidate.name) not in owned]
 
 
 def rename_images(

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import typing as t
 
 from ..archive.reader import Archive
+from ..archive.referrers import referrers_in_archive
 from ..engine.interfaces import EngineImage, ManagedEngine
 from ..errors import EngineError, InvalidOption, LongshoreError, NameTaken
 from ..oci.digest import Digest
 from ..oci.document_reader import bound_reads
-from ..oci.graph import read_graph
+from ..oci.graph import Graph, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..oci.referrers import LayoutReferrers
 from ..transfer.plan import ImagePlan, Outcome, Step, TransferPlan
 from ..transfer.workers import Workers
 from .copy.sources import ArchiveSource
@@ -27,6 +30,10 @@ from .engine_images import EngineImages
 from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, LoadRequest, find_in_source
 from .load import FAIL, KEEP, Candidate, choose_images, rename_images
+from .trust import Verification, check_trust
+
+if t.TYPE_CHECKING:
+    from ..trust.policy import Policy
 
 
 def plan_load_engine(
@@ -38,11 +45,15 @@ def plan_load_engine(
     existing: str,
     selection: Selection | None,
     host: Platform,
+    trust: Policy | None = None,
 ) -> TransferPlan:
     """Plan to load images of ARCHIVE into ENGINE, each for one platform, by default the engine's: all of them or none. `names` is None for all.
 
-    Raises ImageNotFound for a name that the archive doesn't hold, InvalidOption for an image without a name, CorruptArchive, PlatformMissing, NameTaken.
+    An engine holds no referrers, so they stay in the archive. If TRUST refuses one of the images, none is loaded; an image is verified by its name in the
+    archive, with the signatures there. Raises ImageNotFound for a name that the archive doesn't hold, InvalidOption for an image without a name,
+    CorruptArchive, PlatformMissing, NameTaken.
     """
+    place = referrers_in_archive(archive)
     loader = EngineLoader(engine, single_platform(selection), host)
     requests = [
         LoadRequest(
@@ -53,8 +64,9 @@ def plan_load_engine(
             image=_Archived(archive, candidate),
             find_document=find_in_source(archive.read_document),
             keep=existing == KEEP,
+            verify=functools.partial(_verify, trust, place, candidate) if trust is not None else None,
         )
-        for candidate, name in _choose_names(archive, names, renames)
+        for candidate, name in _choose_names(archive, names, renames, place)
     ]
     loads = loader.plan(requests)
     rows = [loader.row(load) for load in loads]
@@ -74,12 +86,20 @@ def plan_load_engine(
     return TransferPlan(rows, steps=[_LoadAll(engine, steps, before)], all_or_nothing=True)
 
 
+def _verify(trust: Policy, place: LayoutReferrers, candidate: Candidate, graph: Graph) -> Verification:
+    context = candidate.name.context if candidate.name is not None else None
+    return check_trust(trust, candidate.name, graph, [place.in_repository(context)])
+
+
 def _choose_names(
-    archive: Archive, names: t.Sequence[Reference | Digest] | None, renames: t.Sequence[tuple[Reference | Digest, Reference]]
+    archive: Archive,
+    names: t.Sequence[Reference | Digest] | None,
+    renames: t.Sequence[tuple[Reference | Digest, Reference]],
+    place: LayoutReferrers,
 ) -> list[tuple[Candidate, Reference]]:
     """Return the images to load, each with its new name. Raises ImageNotFound, and InvalidOption for an image without a name."""
     read = bound_reads(archive.read_document, archive.path)
-    wanted = choose_images(archive, names, read)
+    wanted = choose_images(archive, names, place, read)
     ids: dict[Digest, list[Digest]] = {}
     for candidate in wanted if renames else ():
         graph = read_graph(candidate.root, f"{archive.path}: {candidate.label}", read)

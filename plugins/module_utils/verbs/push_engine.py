@@ -20,6 +20,9 @@ from .copy.sources import ImageSources, Places
 from .copy.to_registry import RegistryCopyPlanner
 from .push import reject_shared_destinations
 
+if t.TYPE_CHECKING:
+    from ..trust.policy import Policy
+
 
 def plan_push_engine(
     scheme: str,
@@ -29,15 +32,17 @@ def plan_push_engine(
     selection: Selection | None,
     host: Platform,
     workers: Workers,
+    trust: Policy | None = None,
 ) -> TransferPlan:
     """Plan to push images of the engine with the location SCHEME, each with its destination.
 
-    `selection` is None for all platforms that the engine has. Raises InvalidOption for two images with one destination.
+    `selection` is None for all platforms that the engine has. An image that TRUST refuses has its error in its row: an engine holds no signatures, so TRUST
+    accepts only images that need none. Raises InvalidOption for two images with one destination.
     """
     reject_shared_destinations(pairs)
     sources = ImageSources(places, host)
     unique = list(dict.fromkeys(pairs))
-    jobs = [CopyJob(Location(scheme, image=name), Location(REGISTRY, destination), selection, sources, verb="push") for name, destination in unique]
+    jobs = [CopyJob(Location(scheme, image=name), Location(REGISTRY, destination), selection, sources, trust, "push") for name, destination in unique]
     rows = RegistryCopyPlanner(places.destination, False, host).plan(jobs, workers)
     return TransferPlan(
         [
