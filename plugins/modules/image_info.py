@@ -10,7 +10,7 @@ version_added: 0.1.0
 description:
   - Returns details of images in the store, in an archive, or at registries. The module writes nothing.
   - A missing image is no failure. Its entry in the results has C(present=false).
-  - With O(engine) the module describes the images of Docker, Podman or containerd. Docker and Podman tell neither manifests nor the digests and sizes of
+  - With O(engine) the module describes the images of Docker, Podman or containerd. Docker and Podman report neither manifests nor the digests and sizes of
     layers. An engine holds no signatures, so O(trust) and O(trust_file) accept only images that need none by their rules.
 options:
   name:

@@ -12,7 +12,7 @@ description:
   - Signatures, attestations and other referrers in the store go with the last of the images that they belong to. One stays if it has a name that isn't made
     of a digest.
   - A missing image is no failure and no change.
-  - With O(engine) names are removed from Docker, Podman or containerd, which delete the data that their other images don't need, whatever O(prune) says. The
+  - With O(engine) names are removed from Docker, Podman or containerd, which always delete the data that their other images don't need. The
     last name of an image that a container uses, running or stopped, is refused with the error C(in_use). With O(force) the name goes, and image and
     container stay.
 options:

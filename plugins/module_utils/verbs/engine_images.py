@@ -55,7 +55,7 @@ class NamedEngineImage:
 
     @property
     def facts(self) -> dict[str, t.Any]:
-        """Return the image as it appears in a row of `images`: what the engine doesn't tell is null."""
+        """Return the image as it appears in a row of `images`: values that the engine doesn't report are null."""
         return {
             "name": str(self.name) if self.name is not None else None,
             "digest": str(self.kept_digest) if self.kept_digest is not None else None,

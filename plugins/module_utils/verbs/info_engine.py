@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Information on the images of an engine. What the engine doesn't tell is null."""
+"""Information on the images of an engine. Values that the engine doesn't report are null."""
 
 from __future__ import annotations
 

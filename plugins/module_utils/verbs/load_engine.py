@@ -80,7 +80,7 @@ def plan_load_engine(
             )
     rows = [dataclasses.replace(row, results={**row.results, "kept": load.is_kept}) for load, row in zip(loads, rows)]
     steps = [LoadIntoEngine(engine, load, row) for load, row in zip(loads, rows)]
-    # An engine loads one archive after the other. What its names point at now is restored if one fails.
+    # An engine loads one archive after the other. If one fails, the names that were set before get back their images.
     images = EngineImages(engine, host).images if len(loads) > 1 and any(load.is_pending for load in loads) else []
     before = {str(name): image for image in images for name in image.names}
     return TransferPlan(rows, steps=[_LoadAll(engine, steps, before)], all_or_nothing=True)
