@@ -72,7 +72,7 @@ class _BoundedBytes(io.RawIOBase):
     @property
     def can_fill(self) -> bool:
         """Whether `fill` works: on a plain TCP connection on Linux."""
-        return type(self._socket) is socket.socket and sys.platform.startswith("linux")
+        return self._socket.__class__ is socket.socket and sys.platform.startswith("linux")
 
     def fill(self, buffer: t.Any) -> int:
         """Fill BUFFER from the socket, but wait at most _FILL_SECONDS once bytes have arrived. Return their number, 0 only at the end.

@@ -126,7 +126,7 @@ class LayoutReferrers:
 
     def in_repository(self, context: str | None) -> LayoutReferrers:
         """Return the same referrers with the names of another repository first. The layout is read once for all copies."""
-        _ = self._by_subject, self._by_tag  # computed before copying, so that all copies share them
+        _computed = self._by_subject, self._by_tag  # before copying, so that all copies share them
         other = copy.copy(self)
         other._context = context
         return other

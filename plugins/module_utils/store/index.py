@@ -73,7 +73,7 @@ class Entry:
     def check(self) -> None:
         """Raise UnsupportedFormat if a value is invalid. Most entries are ours, and a look at their types shows that they are valid."""
         if not _is_plainly_valid(self.members):
-            _ = self._values
+            _checked = self._values
 
     def may_have_name(self, name: Reference) -> bool:
         """Return False if the name certainly has another repository. Cheap: however a tool writes a name, its last part is in the text."""
@@ -218,13 +218,14 @@ def _is_plainly_valid(members: t.Mapping[str, t.Any]) -> bool:
     digest, size, annotations = members.get("digest"), members.get("size"), members.get("annotations")
     return (
         members.keys() <= _OWN_MEMBERS
-        and type(members.get("mediaType")) is str
-        and type(size) is int
+        and isinstance(members.get("mediaType"), str)
+        and isinstance(size, int)
+        and not isinstance(size, bool)
         and 0 <= size <= MAX_SIZE
-        and type(digest) is str
+        and isinstance(digest, str)
         and _DIGEST.fullmatch(digest) is not None
-        and type(annotations) is dict
-        and all(type(value) is str for value in annotations.values())
+        and isinstance(annotations, dict)
+        and all(isinstance(value, str) for value in annotations.values())
         and annotations.get(PLATFORMS, "") in _OWN_PLATFORMS
     )
 

@@ -113,7 +113,7 @@ def inspect_jobs(inspect: t.Callable[[CopyJob], _Inspected], jobs: t.Sequence[Co
     def attempt(job: CopyJob) -> _Inspected | LongshoreError:
         try:
             # An image that is refused is not looked at any further.
-            _ = job.verification
+            _verified = job.verification
             return inspect(job)
         except LongshoreError as error:
             return error
