@@ -272,6 +272,7 @@ import typing as t
 
 from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.registry.client.entries import ENGINES
+from ..module_utils.registry.client.layout import find_home
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, REGISTRY_ENTRY, STORE, Arguments, Option
 from ..module_utils.task.client_options import client_entries, read_certificates, trust_rules
 from ..module_utils.task.run import run
@@ -316,7 +317,7 @@ def plan(task: Task) -> Plan:
         trust_rules(params["trust"]),
         contents=read_certificates(entries),
         root=root,
-        home=os.path.expanduser("~") if root == "/" else "/root",
+        home=find_home(root),
         as_root=os.geteuid() == 0,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import typing as t
 
 from ...errors import UnsupportedFormat
@@ -16,6 +17,11 @@ from ...oci.document import Document
 from .docker import DaemonSettings
 
 _VERSION = 1
+
+
+def find_home(root: str) -> str:
+    """Return the home folder of the running user, or root's if ROOT is another root file system."""
+    return os.path.expanduser("~") if root == "/" else "/root"
 
 
 @dataclasses.dataclass(frozen=True)
