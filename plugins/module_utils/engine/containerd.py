@@ -38,6 +38,7 @@ class Containerd:
 
     title = "containerd"
     loads_oci = True
+    keeps_used_images = True
     platform: Platform | None = None
 
     def __init__(self, program: str, socket: str, namespace: str, timeout: float) -> None:

@@ -60,6 +60,7 @@ class Docker:
     title = "docker"
     loads_oci = False
     has_image_ids = True
+    keeps_used_images = False
 
     def __init__(self, api: Api, platform: Platform | None) -> None:
         self.place = api.place
@@ -91,8 +92,8 @@ class Docker:
         self._api.remove_image(name)
 
     def untag(self, name: str) -> None:
-        # Docker refuses to remove the last name of an image that a container uses, unless it is forced. The image and the container stay.
-        self._api.remove_image(name, force=True)
+        # Docker refuses to remove the last name of an image that a container uses. With force, it would delete the image of a stopped container.
+        self._api.remove_image(name)
 
     def tag(self, image: EngineImage, name: Reference) -> None:
         self._api.tag_image(str(image.digest), name.context, str(name.tag))
@@ -112,6 +113,11 @@ class DockerOnContainerd(Docker):
 
     loads_oci = True
     has_image_ids = False
+    keeps_used_images = True
 
     def read_layers(self, layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(layer for image in self.list_images() for digest in image.digests for layer in layers_of(digest))
+
+    def untag(self, name: str) -> None:
+        # Docker refuses to remove the last name of an image that a container uses, unless it is forced. This store keeps the image.
+        self._api.remove_image(name, force=True)

@@ -84,7 +84,7 @@ class Api:
     def remove_image(self, name: str, *, force: bool = False) -> None:
         """Remove a name, and the image with its last name. A missing name is no error. Raises EngineRefused.
 
-        With FORCE, a name is removed even if a container uses the image, which then stays without a name.
+        With FORCE, the last name is removed even if a container uses the image. Docker's classic image store then deletes the image of a stopped container.
         """
         self._request("DELETE", f"/images/{quote(name, safe='/:@')}{'?force=1' if force else ''}", MAX_LIST)
 

@@ -144,11 +144,18 @@ class PrunableEngine(Engine, t.Protocol):
         """
 
     def untag(self, name: str) -> None:
-        """Remove a name of an image that a container uses. The image stays for the container. Raises as `remove`."""
+        """Remove a name of an image that a container uses. The image stays for the container. Raises as `remove`.
+
+        A ManagedEngine without `keeps_used_images` refuses to remove the last name.
+        """
 
 
 class ManagedEngine(PrunableEngine, t.Protocol):
     """An engine whose images can be read, named and removed. It is an ExportingEngine or a ContentEngine."""
+
+    @property
+    def keeps_used_images(self) -> bool:
+        """Whether an image that a container uses can stay without a name. Docker's classic image store would delete it if the container isn't running."""
 
     def tag(self, image: EngineImage, name: Reference) -> None:
         """Point a name at an image, in place of another image if there is one. Raises EngineRefused; EngineError if the connection fails."""

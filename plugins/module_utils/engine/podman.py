@@ -36,6 +36,7 @@ class _Podman(abc.ABC):
 
     title = "podman"
     loads_oci = True
+    keeps_used_images = True
     platform: Platform | None = None
 
     @abc.abstractmethod

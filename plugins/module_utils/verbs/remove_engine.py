@@ -25,7 +25,8 @@ from .remove import Selector, named_by, warn_of_short_id
 def plan_remove_engine(engine: ManagedEngine, selectors: t.Sequence[Selector], *, force: bool, host: Platform) -> EngineRemovalPlan:
     """Plan to remove the images of SELECTORS from an engine; an absent image is no change.
 
-    An image that a container uses fails with InUse in its row when its last name would go. With FORCE its names go, and the image stays for the container.
+    An image that a container uses fails with InUse in its row when its last name would go. With FORCE its names go, and the image stays for the container,
+    unless the engine would delete it.
     Raises InUse for a digest or ID with several names, unless FORCE.
     """
     images = EngineImages(engine, host)
@@ -36,7 +37,8 @@ def plan_remove_engine(engine: ManagedEngine, selectors: t.Sequence[Selector], *
         chosen.update(dict.fromkeys(found))
         if not found and not (isinstance(selector, str) and is_glob(selector)):
             absent.append(ImagePlan(str(selector), results={**named_by(selector), "engine": engine.title}, warnings=warn_of_short_id(selector)))
-    refused = [entry for entry in chosen if _is_last_use(entry, chosen) and not (force and entry.name is not None)]
+    spares = force and engine.keeps_used_images
+    refused = [entry for entry in chosen if _is_last_use(entry, chosen) and not (spares and entry.name is not None)]
     removals = [_with_rows(removal, engine) for removal in plan_removals([entry for entry in chosen if entry not in refused], images.images, engine)]
     rows = [row for removal in removals for row in removal.rows.values()]
     return EngineRemovalPlan(
@@ -85,6 +87,11 @@ def _row(entry: NamedEngineImage, engine: ManagedEngine, stays: bool = False) ->
 
 
 def _refuse(entry: NamedEngineImage, engine: ManagedEngine) -> ImagePlan:
-    advice = "remove the container first" + (", or remove only the name with force" if entry.name is not None else "")
-    error = InUse(f"{entry.label} is used by a container of {engine.title} at {engine.place}; {advice}")
+    why, advice = "", ""
+    if entry.name is not None and engine.keeps_used_images:
+        advice = ", or remove only the name with force"
+    elif entry.name is not None:
+        why = ", and this image store can't keep an image for a container without a name, even with force"
+        advice = ", or keep another name of the image"
+    error = InUse(f"{entry.label} is used by a container of {engine.title} at {engine.place}{why}; remove the container first{advice}")
     return dataclasses.replace(_row(entry, engine), actions=(), error=error)
