@@ -33,7 +33,11 @@ REPORT = "report-example.html"
 GROUPS = {
     "Start": ("README.md", "docs/quickstart.md", "docs/migrating.md", "docs/support.md"),
     "Guides": tuple(
-        f"docs/{name}.md" for name in ("registries", "clients", "engines", "copying", "archives", "locking", "trust", "retention", "remote", "airgap")
+        f"docs/{name}.md"
+        for name in (
+            *("registries", "clients", "engines", "copying", "archives", "building", "promoting"),
+            *("locking", "trust", "retention", "remote", "airgap"),
+        )
     ),
     "Surroundings": tuple(f"docs/{name}.md" for name in ("ci", "kubernetes", "caches", "automation_platform")),
     "Background": (
