@@ -43,5 +43,5 @@ def test_an_empty_path_is_refused_by_the_name_of_its_option(store: str, module: 
 
 
 def test_an_empty_default_path_that_a_module_does_not_use_is_ignored() -> None:
-    options = {"images": [{"src": "oci:/nowhere", "dest": "oci:/nowhere/else"}], "store": ""}
-    assert modules.fail("image_copy", options)["error"] != "invalid_option"
+    options = {"name": ["127.0.0.1:1/a:1"], "path": "/nowhere/images.lock", "retries": 1, "store": ""}
+    assert modules.fail("image_lock", options)["error"] != "invalid_option"

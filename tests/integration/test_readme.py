@@ -158,6 +158,13 @@ def test_the_variables_of_the_quickstart_are_those_of_its_comments() -> None:
 
 
 def test_the_links_work() -> None:
-    headings = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in TEXT.splitlines() if line.startswith("#")}
     for target in re.findall(r"\]\(([^)]+)\)", TEXT):
-        assert target.startswith("https://") or target.lstrip("#") in headings or (ROOT / target).exists(), target
+        page, _hash, heading = target.partition("#")
+        path = ROOT / (page or "README.md")
+        assert target.startswith("https://") or (path.exists() and (not heading or heading in headings(path))), target
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of the headings of a page."""
+    lines = page.read_text().splitlines()
+    return {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in lines if line.startswith("#")}
