@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import typing as t
 from pathlib import Path
 
@@ -166,13 +168,13 @@ def test_pull_policies_and_locks_hold_in_an_engine(docker: engines.Docker, regis
     assert modules.fail("image_pull", {**options, "name": name, "platform": [HOST, OTHER]})["error"] == "invalid_option"
 
 
-def test_a_load_that_fails_restores_the_names_before_it(docker: engines.Docker, tmp_path: Path) -> None:
+@on_stores
+def test_a_load_that_fails_restores_the_names_before_it(target: Target, tmp_path: Path) -> None:
     """The second image of the archive breaks the load: the first one's name points at its old image again."""
-    options = {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
     store, archive = str(tmp_path / "store"), str(tmp_path / "a.tar")
     old, new, broken = runnable_image("old"), runnable_image("new"), runnable_image("broken")
     old.put(Store(store), "docker.io/library/a:1")
-    modules.run("image_deliver", {**options, "store": store, "name": "a:1"})
+    target.deliver(store, "a:1")
     new.put(Store(store), "docker.io/library/a:1")
     broken.put(Store(store), "docker.io/library/b:1")
     modules.run("image_save", {"store": store, "name": ["a:1", "b:1"], "path": archive})
@@ -180,10 +182,29 @@ def test_a_load_that_fails_restores_the_names_before_it(docker: engines.Docker, 
     data = Path(archive).read_bytes()
     assert data.count(layer) == 1
     Path(archive).write_bytes(data.replace(layer, layer[:-9] + bytes(9)))
-    failed = modules.fail("image_load", {**options, "path": archive})
-    assert failed["error"] == "digest_mismatch"
-    assert docker.names() == {"docker.io/library/a:1"}
-    assert docker.image_id("a:1") == config_of(old)
+    assert fail(target, "image_load", path=archive)["error"] == "digest_mismatch"
+    assert target.engine.names() == {"docker.io/library/a:1"}
+    assert target.engine.image_id("docker.io/library/a:1") == config_of(old)
+    assert target.engine.runs_with("docker.io/library/a:1", "old")
+
+
+def test_a_tag_that_fails_in_containerd_restores_the_only_name_of_an_image(containerd: engines.Containerd, tmp_path: Path) -> None:
+    """containerd refuses no valid name, so here its program does."""
+    store, program = str(tmp_path / "store"), tmp_path / "bin" / "ctr"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ncase "$*" in *" tag "*/refused:1) echo full >&2; exit 1;; esac\nexec {shutil.which("ctr")} "$@"\n')
+    program.chmod(0o755)
+    options = {"engine": "containerd", "containerd_address": f"{containerd.folder}/c.sock"}
+    target = Target("containerd", containerd, options, {"PATH": f"{program.parent}:{os.environ['PATH']}"})
+    old, new = runnable_image("old"), runnable_image("new")
+    old.put(Store(store), "docker.io/library/a:1")
+    new.put(Store(store), "docker.io/library/new:1")
+    target.deliver(store, "a:1", "new:1")
+    assert fail(target, "image_tag", name="new:1", targets=["a:1", "refused:1"])["error"] == "engine_error"
+    assert containerd.names() == {"docker.io/library/a:1", "docker.io/library/new:1"}
+    assert containerd.image_id("docker.io/library/a:1") == config_of(old)
+    twice(target, "image_tag", name="new:1", targets=["a:1", "b:1"])
+    assert containerd.names() == {f"docker.io/library/{name}:1" for name in ("a", "b", "new")}
 
 
 def test_trust_is_checked_where_signatures_are_and_never_ignored(docker: engines.Docker, registry: Registry, tmp_path: Path) -> None:

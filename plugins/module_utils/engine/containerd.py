@@ -39,6 +39,8 @@ class Containerd:
     title = "containerd"
     loads_oci = True
     keeps_used_images = True
+    tag_keeps_replaced = False
+    load_keeps_replaced = False
     platform: Platform | None = None
 
     def __init__(self, program: str, socket: str, namespace: str, timeout: float) -> None:

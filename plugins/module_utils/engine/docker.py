@@ -61,6 +61,8 @@ class Docker:
     loads_oci = False
     has_image_ids = True
     keeps_used_images = False
+    tag_keeps_replaced = True
+    load_keeps_replaced = True
 
     def __init__(self, api: Api, platform: Platform | None) -> None:
         self.place = api.place
@@ -114,6 +116,7 @@ class DockerOnContainerd(Docker):
     loads_oci = True
     has_image_ids = False
     keeps_used_images = True
+    load_keeps_replaced = False
 
     def read_layers(self, layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(layer for image in self.list_images() for digest in image.digests for layer in layers_of(digest))

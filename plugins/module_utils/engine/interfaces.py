@@ -157,6 +157,14 @@ class ManagedEngine(PrunableEngine, t.Protocol):
     def keeps_used_images(self) -> bool:
         """Whether an image that a container uses can stay without a name. Docker's classic image store would delete it if the container isn't running."""
 
+    @property
+    def tag_keeps_replaced(self) -> bool:
+        """Whether an image whose last name `tag` moves to another image stays, so that `tag` can name it again."""
+
+    @property
+    def load_keeps_replaced(self) -> bool:
+        """Whether an image whose last name `load` moves to another image stays, so that `tag` can name it again."""
+
     def tag(self, image: EngineImage, name: Reference) -> None:
         """Point a name at an image, in place of another image if there is one. Raises EngineRefused; EngineError if the connection fails."""
 

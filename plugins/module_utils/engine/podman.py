@@ -37,6 +37,8 @@ class _Podman(abc.ABC):
     title = "podman"
     loads_oci = True
     keeps_used_images = True
+    tag_keeps_replaced = True
+    load_keeps_replaced = True
     platform: Platform | None = None
 
     @abc.abstractmethod

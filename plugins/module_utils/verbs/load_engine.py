@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import typing as t
@@ -14,7 +13,7 @@ import typing as t
 from ..archive.reader import Archive
 from ..archive.referrers import referrers_in_archive
 from ..engine.interfaces import EngineImage, ManagedEngine
-from ..errors import EngineError, InvalidOption, LongshoreError, NameTaken
+from ..errors import InvalidOption, LongshoreError, NameTaken
 from ..oci.digest import Digest
 from ..oci.document_reader import bound_reads
 from ..oci.graph import Graph, read_graph
@@ -29,6 +28,7 @@ from .copy.to_engine import single_platform
 from .engine_images import EngineImages
 from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, LoadRequest, find_in_source
+from .engine_names import keep_images, restore_names
 from .load import FAIL, KEEP, Candidate, choose_images, rename_images
 from .trust import Verification, check_trust
 
@@ -82,7 +82,7 @@ def plan_load_engine(
     steps = [LoadIntoEngine(engine, load, row) for load, row in zip(loads, rows)]
     # An engine loads one archive after the other. If one fails, the names that were set before get back their images.
     images = EngineImages(engine, host).images if len(loads) > 1 and any(load.is_pending for load in loads) else []
-    before = {str(name): image for image in images for name in image.names}
+    before = {name: image for image in images for name in image.names}
     return TransferPlan(rows, steps=[_LoadAll(engine, steps, before)], all_or_nothing=True)
 
 
@@ -127,7 +127,7 @@ class _LoadAll(Step):
 
     engine: ManagedEngine
     steps: t.Sequence[LoadIntoEngine]
-    before: t.Mapping[str, EngineImage]
+    before: t.Mapping[Reference, EngineImage]
 
     def blobs(self) -> tuple[t.Sequence[Descriptor], t.Sequence[Descriptor]]:
         return [blob for step in self.steps for blob in step.blobs()[0]], [blob for step in self.steps for blob in step.blobs()[1]]
@@ -137,24 +137,17 @@ class _LoadAll(Step):
 
     def apply(self, workers: Workers) -> Outcome:
         moved: list[Descriptor] = []
-        done: list[LoadIntoEngine] = []
-        for step in self.steps:
-            outcome = step.apply(workers)
-            if outcome.failures:
-                self._restore(done)
-                error: LongshoreError = next(iter(outcome.failures.values()))
-                return Outcome(dict.fromkeys(self.rows(), error))
-            if step.load.is_pending:
-                done.append(step)
-            moved += outcome.moved or ()
+        done: list[Reference] = []
+        pending = [step.load.request.name for step in self.steps if step.load.is_pending and step.load.request is not None]
+        before = {name: self.before[name] for name in pending if name in self.before}
+        with keep_images(self.engine, before, self.engine.load_keeps_replaced) as images:
+            for step in self.steps:
+                outcome = step.apply(workers)
+                if outcome.failures:
+                    restore_names(self.engine, done, images)
+                    error: LongshoreError = next(iter(outcome.failures.values()))
+                    return Outcome(dict.fromkeys(self.rows(), error))
+                if step.load.is_pending and step.load.request is not None:
+                    done.append(step.load.request.name)
+                moved += outcome.moved or ()
         return Outcome(moved=moved)
-
-    def _restore(self, done: t.Sequence[LoadIntoEngine]) -> None:
-        for step in done:
-            image = self.before.get(step.load.requested)
-            # The first error is the one to report.
-            with contextlib.suppress(EngineError):
-                if image is not None and step.load.request is not None:
-                    self.engine.tag(image, step.load.request.name)
-                else:
-                    self.engine.remove(step.load.requested)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import typing as t
 
@@ -18,6 +17,7 @@ from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
 from ..transfer.workers import Workers
 from .engine_images import EngineImages, NamedEngineImage
+from .engine_names import keep_images, restore_names
 from .facts import short_digest
 
 
@@ -56,21 +56,13 @@ class _TagInEngine(Step):
 
     def apply(self, unused_workers: Workers) -> Outcome:
         done: list[Reference] = []
-        try:
-            for target in self.moved:
-                self.engine.tag(self.source.image, target)
-                done.append(target)
-        except EngineError:
-            for target in done:
-                self._restore(target)
-            raise
+        before = {target: entry.image for target, entry in self.moved.items() if entry is not None}
+        with keep_images(self.engine, before, self.engine.tag_keeps_replaced) as images:
+            try:
+                for target in self.moved:
+                    self.engine.tag(self.source.image, target)
+                    done.append(target)
+            except EngineError:
+                restore_names(self.engine, done, images)
+                raise
         return Outcome()
-
-    def _restore(self, target: Reference) -> None:
-        before = self.moved[target]
-        # The first error is the one to report.
-        with contextlib.suppress(EngineError):
-            if before is not None:
-                self.engine.tag(before.image, target)
-            else:
-                self.engine.untag(str(target))
