@@ -12,6 +12,7 @@ import typing as t
 from ..errors import InvalidOption, PlatformMissing, UnsupportedFormat
 from . import media_types
 from .config import ImageConfig
+from .digest import Digest
 from .document import Document, encode_canonical
 from .manifest import Descriptor
 from .platform import Platform
@@ -102,7 +103,7 @@ def group_entries(entries: t.Sequence[IndexEntry], label: str, *, attestations: 
 
 
 def compose_index(images: t.Sequence[IndexImage], media_type: str, annotations: t.Mapping[str, str] | None = None) -> bytes:
-    """Return an index of IMAGES, sorted by platform; attestations come after all images.
+    """Return an index of IMAGES, sorted by platform; attestations come after all images, each once.
 
     Raises InvalidOption for no images, two for one platform, and annotations of a Docker list; UnsupportedFormat for members that MEDIA_TYPE can't list.
     """
@@ -112,9 +113,11 @@ def compose_index(images: t.Sequence[IndexImage], media_type: str, annotations: 
         raise InvalidOption("annotations: Docker's format has none; leave them out, or choose format oci")
     _refuse_same_platform(images)
     ordered = sorted(images, key=lambda image: (image.key, str(image.entry.descriptor.digest)))
-    entries = [image.entry for image in ordered]
+    # Two platforms may have the same image, each with an entry. Both then have the same attestations.
+    attestations: dict[Digest, IndexEntry] = {}
     for image in ordered:
-        entries += sorted(image.attestations, key=lambda entry: str(entry.descriptor.digest))
+        attestations.update((entry.descriptor.digest, entry) for entry in sorted(image.attestations, key=lambda entry: str(entry.descriptor.digest)))
+    entries = [*(image.entry for image in ordered), *attestations.values()]
     for entry in entries:
         if entry.descriptor.media_type not in _FORMATS[media_type]:
             kind = "attestation" if entry.attested is not None else "image"
@@ -126,7 +129,7 @@ def compose_index(images: t.Sequence[IndexImage], media_type: str, annotations: 
         {
             "schemaVersion": 2,
             "mediaType": media_type,
-            "manifests": [dict(entry.members) for entry in {entry.descriptor.digest: entry for entry in entries}.values()],
+            "manifests": [dict(entry.members) for entry in entries],
             **({"annotations": dict(annotations)} if annotations else {}),
         }
     )
