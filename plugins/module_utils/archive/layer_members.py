@@ -53,10 +53,11 @@ def plan_members(source: LayerSource, tree: ImageTree) -> tuple[LayerMember, ...
     sockets, devices and names of whiteouts; CorruptArchive if the source changes while it is read.
     """
     planner = _LayerPlanner(source, tree)
-    removed = [planner.remove(parts) for parts in source.removed_parts]
+    for parts in source.removed_parts:
+        planner.remove(parts)
     if source.path is not None:
         planner.add_source(source.path)
-    return tuple(_finish_whiteouts(planner.members, removed, tree))
+    return tuple(_finish_whiteouts(planner.members, planner.removed, tree))
 
 
 class _Removed(t.NamedTuple):
@@ -88,6 +89,7 @@ def _whiteout_name(parts: Parts) -> str:
 class _LayerPlanner:
     def __init__(self, source: LayerSource, tree: ImageTree) -> None:
         self.members: list[LayerMember] = []
+        self.removed: list[_Removed] = []
         self._source = source
         self._tree = tree
         self._exclusions = Exclusions(source.exclude)
@@ -96,15 +98,24 @@ class _LayerPlanner:
         self._new_folders: dict[Parts, os.stat_result] = {}
         self._metadata: dict[Metadata, Metadata] = {}
 
-    def remove(self, parts: Parts) -> _Removed:
-        """Add the whiteout of a path. Raises InvalidOption if the image doesn't have it."""
+    def remove(self, parts: Parts) -> None:
+        """Add the whiteout of a path, which replaces all members in it. Raises InvalidOption if the image doesn't have it."""
         real = (*self._tree.resolve(parts[:-1]), parts[-1])
         node = self._tree.remove(real)
         if node is None:
             raise InvalidOption(f"remove: {format_path(parts)} is not in the image")
+        if "/".join(real) in self._names:
+            self._drop_members(real)
         self._require_folder(real[:-1])
         self._add(LayerMember(_whiteout_name(real), FILE, self._share(Metadata(0, 0, 0, self._source.modified))))
-        return _Removed(real, isinstance(node, FolderNode))
+        self.removed.append(_Removed(real, isinstance(node, FolderNode)))
+
+    def _drop_members(self, folder: Parts) -> None:
+        """Drop the members of a folder and of all paths below it. Engines can't unpack a folder and its whiteout from one layer."""
+        name = "/".join(folder)
+        self.members = [member for member in self.members if member.name != name and not member.name.startswith(f"{name}/")]
+        self._names = {member.name for member in self.members}
+        self.removed = [removed for removed in self.removed if removed.parts[: len(folder)] != folder]
 
     def add_source(self, path: str) -> None:
         with opened_parent(path) as (folder, name):

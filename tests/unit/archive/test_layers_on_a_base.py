@@ -251,6 +251,19 @@ def test_a_path_is_deleted_once(folder: Path) -> None:
     assert len([name for name in added(tree(BASE), None, remove=("/tmp", "tmp/")) if ".wh." in name]) == 1
 
 
+def test_a_deleted_folder_leaves_nothing_of_itself_in_the_layer(folder: Path, file: Path) -> None:
+    base = (*BASE, Item("home/app/x", "x"), Item("homes"), Item("homes/y", "y"))
+    remove = ("/home/app/x", "/homes/y", "/home/app", "/home")
+    assert list(added(tree(base), None, remove=remove)) == ["homes", "homes/.wh.y", ".wh.home"]
+    # The link /lib goes, and its folder stays.
+    assert list(added(tree(base), None, remove=("/lib/libc.so", "/lib"))) == ["usr", "usr/lib", "usr/lib/.wh.libc.so", ".wh.lib"]
+
+    assert list(added(tree(base), file, "/home", remove=remove)) == ["homes", "homes/.wh.y", "home"]
+    again = added(tree(base), folder, "/home/app", remove=remove)
+    assert list(again) == ["homes", "homes/.wh.y", "home", "home/.wh..wh..opq", "home/app", "home/app/sub", "home/app/sub/x"]
+    assert owners(again["home"]) == (0o755, 0, 0)
+
+
 # Rules, and files that are left out.
 
 
