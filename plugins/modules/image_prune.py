@@ -20,7 +20,8 @@ description:
   - With O(registry) the module prunes repositories of a registry by the same policy. It deletes manifests. The registry frees the space with its next
     garbage collection.
   - At a registry an image is removed with all its tags or stays with all of them, because registries delete a manifest with its tags. The members of an
-    index, and signatures and other referrers, go with the image, unless something needs them that stays.
+    index, and signatures and other referrers, go with the image, unless something needs them that stays. A referrer that also has an
+    ordinary tag, such as C(release-sbom), is an image of its own.
   - A repository that can't be read completely stays as it is. The others are pruned, and the task fails at the end.
   - A repository whose tags changed after they were read stays as it is too, and its images fail with V(plan_outdated).
 options:

@@ -138,7 +138,7 @@ def random_graph(seed: int) -> TagGraph:
 
 
 def _add_referrers(graph: TagGraph, chance: random.Random, roots: t.Sequence[dict[str, t.Any]]) -> None:
-    """Add cosign's tags, and lists of referrers as registries without the referrers API have them."""
+    """Add cosign's tags, lists of referrers as registries without the referrers API have them, and ordinary tags of referrers."""
     for number, subject in enumerate(chance.sample(roots, chance.randint(0, len(roots)))):
         prefix = subject["digest"].replace(":", "-")
         if chance.random() < 0.5:
@@ -152,6 +152,11 @@ def _add_referrers(graph: TagGraph, chance: random.Random, roots: t.Sequence[dic
             graph.tags[prefix] = graph.add_manifest({"mediaType": INDEX, "manifests": listed})["digest"]
     if chance.random() < 0.2:
         graph.tags[f"sha256-{chance.getrandbits(256):064x}.sig"] = graph.add_referrer(None, "the signature of nothing")["digest"]
+    for name in chance.sample(["nightly-sbom", "release-sbom", "vex"], chance.randint(0, 3)):
+        if chance.random() < 0.3:
+            graph.tags[name] = chance.choice(sorted(graph.manifests))
+        else:
+            graph.tags[name] = graph.add_referrer(chance.choice(roots), f"{name} with an ordinary tag")["digest"]
 
 
 def random_policy(graph: TagGraph, seed: int) -> GraphPolicy:
@@ -188,6 +193,7 @@ def expected_to_leave(graph: TagGraph, policy: GraphPolicy) -> set[str]:
 
 
 def _subjects(graph: TagGraph) -> dict[str, set[str]]:
+    """Return the subjects of each referrer. A manifest with an ordinary tag is no referrer."""
     subjects: dict[str, set[str]] = {}
     for digest, (data, _media_type) in graph.manifests.items():
         subject = json.loads(data).get("subject")
@@ -197,7 +203,8 @@ def _subjects(graph: TagGraph) -> dict[str, set[str]]:
         match = re.fullmatch(r"sha256-([0-9a-f]{64})(\.sig)?", tag)
         if match is not None:
             subjects.setdefault(digest, set()).add(f"sha256:{match[1]}")
-    return subjects
+    ordinary = {digest for tag, digest in graph.tags.items() if not tag.startswith("sha256-")}
+    return {digest: found for digest, found in subjects.items() if digest not in ordinary}
 
 
 def _ends(graph: TagGraph, digest: str, subjects: t.Mapping[str, set[str]]) -> set[str]:

@@ -66,13 +66,11 @@ class RepositoryContents:
     @functools.cached_property
     def subjects(self) -> dict[Digest, frozenset[Digest]]:
         """The subjects of each referrer, by its manifest and by its tags. A manifest that also has an ordinary tag is an image."""
-        subjects: dict[Digest, set[Digest]] = {
-            manifest.digest: {manifest.subject} for manifest in self.manifests.values() if manifest.subject is not None
-        }
-        truncated = {referrers_tag(digest): digest for digest in self.manifests if digest.algorithm == "sha512"}
-        by_tag = [(tag.digest, read_digest_tag(tag.name.tag) or truncated.get(str(tag.name.tag).partition(".")[0])) for tag in self.tags]
+        by_tag = [(tag.digest, self._subject_of_tag(tag)) for tag in self.tags]
+        by_manifest = [(manifest.digest, manifest.subject) for manifest in self.manifests.values()]
         ordinary = {digest for digest, subject in by_tag if subject is None}
-        for digest, subject in by_tag:
+        subjects: dict[Digest, set[Digest]] = {}
+        for digest, subject in (*by_manifest, *by_tag):
             if subject is not None and digest not in ordinary:
                 subjects.setdefault(digest, set()).add(subject)
         return {digest: frozenset(found) for digest, found in subjects.items()}
@@ -128,6 +126,18 @@ class RepositoryContents:
             if pinned.isdisjoint(ends):
                 candidates.append(Candidate(tag.name, tag.digest, tag.created, tag.chosen, tag.protected or is_lost, ends))
         return candidates
+
+    def _subject_of_tag(self, tag: RemoteTag) -> Digest | None:
+        """Return the subject that the name of a tag gives, None for an ordinary tag and for a truncated one whose subject is unknown."""
+        subject = read_digest_tag(tag.name.tag) or self._truncated.get(str(tag.name.tag).partition(".")[0])
+        if subject is None and _TRUNCATED_TAG.fullmatch(str(tag.name.tag)) is not None:
+            return self.manifests[tag.digest].subject
+        return subject
+
+    @functools.cached_property
+    def _truncated(self) -> dict[str, Digest]:
+        """The digests that are too long for a tag, by what a tag has of them."""
+        return {referrers_tag(digest): digest for digest in self.manifests if digest.algorithm == "sha512"}
 
     def _holders(self) -> dict[Digest, set[Digest]]:
         """Return for each manifest the tagged manifests that contain it, itself included."""

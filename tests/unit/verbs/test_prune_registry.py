@@ -382,6 +382,24 @@ def test_a_tag_made_of_half_a_digest_stays_because_its_subject_is_unknown(regist
     assert left(registry) == list(graph.tags)
 
 
+def test_an_ordinary_tag_makes_a_referrer_an_image_of_its_own() -> None:
+    registry, graph = ModelRegistry(), TagGraph()
+    older = graph.add_image("older", 30)
+    graph.tags = {"ci-1": older["digest"], "ci-2": graph.add_image("newer", 10)["digest"]}
+    graph.tags["release-sbom"] = graph.add_referrer(older, "sbom")["digest"]
+    registry.put("two", graph)
+    assert plan(registry, tag_pattern="ci-.*").facts()["untagged"] == [f"{HOST}/two:ci-1"]
+    assert plan(registry, keep=0, tag_pattern="release-.*").facts()["untagged"] == [f"{HOST}/two:release-sbom"]
+
+
+def test_a_tag_made_of_half_a_digest_is_no_ordinary_tag() -> None:
+    registry, graph = ModelRegistry(), aged(30, 10)
+    subject = {"mediaType": MANIFEST, "digest": graph.tags["1"], "size": 1}
+    graph.tags[f"sha512-{'0' * 64}.sig"] = graph.add_referrer(subject, "signature")["digest"]
+    registry.put("two", graph)
+    assert len(plan(registry).facts()["untagged"]) == 2
+
+
 def test_referrers_that_the_registry_lists_leave_with_their_image(registry: ModelRegistry) -> None:
     graph = aged(30, 20, 10, text="two")
     about = {graph.tags[tag]: graph.add_referrer({"mediaType": MANIFEST, "digest": graph.tags[tag], "size": 1}, tag)["digest"] for tag in ("1", "3")}
