@@ -120,7 +120,8 @@ options:
     description:
       - Rules that decide which images Podman, buildah and skopeo accept. They replace the module's earlier rules in C(policy.json). Everything else is
         refused, archives and local images included. Rules of others stay.
-      - Without this option C(policy.json) is left alone. An empty list refuses everything.
+      - A rule of others that accepts all images of registries is an error, unless one of these rules is for all registries too and says the same.
+      - Without this option C(policy.json) is left alone. An empty list refuses everything, except what rules of others accept.
       - Other engines can't verify signatures, so O(engines) has to be V(podman) alone.
     type: list
     elements: dict

@@ -82,6 +82,7 @@ SIGNED = {"scope": "r.example/team", "keys": [PUBLIC_KEY]}
 SIGNED_REQUIREMENT = [
     {"type": "sigstoreSigned", "keyData": base64.b64encode(PUBLIC_KEY.encode()).decode(), "signedIdentity": {"type": "matchRepository"}}
 ]
+ANYTHING = [{"type": "insecureAcceptAnything"}]
 
 
 def test_trust_becomes_policy_json_and_places_to_look_for_signatures(host: Host) -> None:
@@ -131,6 +132,29 @@ def test_a_removed_rule_goes_and_rules_of_others_stay(host: Host) -> None:
     host.run("podman", trust=[])
     assert host.json("etc/containers/policy.json") == others
     assert not (host.root / "etc/containers/registries.d").exists()
+
+
+@pytest.mark.parametrize("rules", [[], [SIGNED]])
+@pytest.mark.parametrize("accepting", [ANYTHING, [*ANYTHING, *ANYTHING]])
+def test_a_scope_of_others_that_accepts_everything_is_refused(host: Host, rules: list[Entry], accepting: list[Entry]) -> None:
+    text = json.dumps({"default": ANYTHING, "transports": {"docker": {"": accepting}}})
+    host.write("etc/containers/policy.json", text)
+    with pytest.raises(InvalidTrust, match=r"policy\.json accepts all images of registries by a rule of somebody else"):
+        host.plan("podman", trust=rules)
+    assert host.read("etc/containers/policy.json") == text
+
+
+@pytest.mark.parametrize("requirements", [REJECT, [*SIGNED_REQUIREMENT, *ANYTHING]])
+def test_a_scope_of_others_for_all_registries_stays_if_it_does_not_accept_everything(host: Host, requirements: list[Entry]) -> None:
+    host.write("etc/containers/policy.json", json.dumps({"default": ANYTHING, "transports": {"docker": {"": requirements}}}))
+    host.run("podman", trust=[])
+    assert host.json("etc/containers/policy.json") == {"default": REJECT, "transports": {"docker": {"": requirements}}}
+
+
+def test_a_rule_of_ours_for_all_images_may_equal_that_of_others(host: Host) -> None:
+    host.write("etc/containers/policy.json", json.dumps({"default": ANYTHING, "transports": {"docker": {"": ANYTHING}}}))
+    host.run("podman", trust=[{"scope": "", "accept": "anything"}])
+    assert host.json("etc/containers/policy.json") == {"default": REJECT, "transports": {"docker": {"": ANYTHING}}}
 
 
 def test_no_rules_refuse_everything_and_unset_trust_changes_nothing(host: Host) -> None:

@@ -21,6 +21,7 @@ from .wanted import WantedFile, dump_json, own_file, show_keys
 _HUB = re.compile(r"index\.docker\.io(?=/|\Z)")
 _PEM = "-----BEGIN PUBLIC KEY-----"
 _REJECT = [{"type": "reject"}]
+_ANYTHING = {"type": "insecureAcceptAnything"}
 
 Requirements = list[dict[str, t.Any]]
 
@@ -75,7 +76,8 @@ def merge_policy(before: bytes | None, path: str, rules: t.Sequence[TrustRule], 
 
     Scopes of others stay; RECORDED are ours of an earlier run.
 
-    Raises UnsupportedFormat for a file that is no JSON object, InvalidTrust for a scope of a rule that somebody else has set.
+    Raises UnsupportedFormat for a file that is no JSON object, InvalidTrust if somebody else has set the scope of a rule, or
+    accepts all images of registries and no rule is for all of them.
     """
     document = Document.parse(before or b"{}", path, MAX_CONFIG_FILE)
     members = dict(document.members)
@@ -90,6 +92,11 @@ def merge_policy(before: bytes | None, path: str, rules: t.Sequence[TrustRule], 
             raise InvalidTrust(
                 f"{path} already has a rule of somebody else for {rule.scope or 'all registries'}; delete it there, or leave it out here"
             )
+    accepted = scopes.get("") if "" not in {rule.scope for rule in rules} else None
+    if isinstance(accepted, list) and accepted and all(requirement == _ANYTHING for requirement in accepted):
+        raise InvalidTrust(
+            f"{path} accepts all images of registries by a rule of somebody else; delete it there, or give a rule with accept: anything and no scope here"
+        )
     if scopes:
         transports["docker"] = scopes
     else:
@@ -103,7 +110,7 @@ def merge_policy(before: bytes | None, path: str, rules: t.Sequence[TrustRule], 
 
 def _requirements(rule: TrustRule) -> Requirements:
     if rule.accept != "signed":
-        return [{"type": "insecureAcceptAnything" if rule.accept == "anything" else "reject"}]
+        return [_ANYTHING] if rule.accept == "anything" else _REJECT
     data = [base64.b64encode(key.encode()).decode() for key in rule.keys]
     keys: dict[str, t.Any] = {"keyData": data[0]} if len(data) == 1 else {"keyDatas": data}
     # Without this, podman demands a signature for the very tag, and those of cosign name none.
