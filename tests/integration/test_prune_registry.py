@@ -68,6 +68,15 @@ def test_check_mode_predicts_pruning_and_a_second_run_changes_nothing(anonymous:
         assert (again["changed"], again["actions"], again["bytes_freed"]) == (False, [], 0)
 
 
+def test_options_for_engines_have_no_effect_at_a_registry(anonymous: Registry, repository: str, options: dict[str, t.Any], tmp_path: Path) -> None:
+    """module_defaults may set them for all modules of the group."""
+    defaults = {"engine": "docker", "docker_host": f"unix://{tmp_path}/absent.sock"}
+    predicted = modules.run("image_prune", {**options, **defaults}, check=True)
+    assert predicted == modules.run("image_prune", options, check=True)
+    assert predicted["untagged"] == [f"{anonymous.host}/{repository}:1", f"{anonymous.host}/{repository}:2"]
+    assert modules.fail("image_prune", defaults)["error"] == "engine_error"
+
+
 def test_a_registry_without_deletion_says_so_in_one_sentence(tmp_path: Path) -> None:
     with running_registry(tmp_path, storage={"filesystem": {"rootdirectory": str(tmp_path / "data")}}) as registry:
         push_graph(registry, "app", aged(30, 20, 10))
