@@ -117,6 +117,7 @@ class _Archived(ArchiveSource):
 
     def __init__(self, archive: Archive, candidate: Candidate) -> None:
         self.name = candidate.name
+        self.judged_names = (candidate.name,)
         self.source = archive
         self._root: Descriptor = candidate.root
 

@@ -53,6 +53,10 @@ class EngineImageSource(t.Protocol):
     image_id: Digest | None
 
     @property
+    def judged_names(self) -> t.Sequence[Reference | None]:
+        """Return the names that trust must accept."""
+
+    @property
     def source(self) -> Source: ...
 
     def digest(self) -> Digest: ...
@@ -135,6 +139,7 @@ class ExportedImage:
 
     def __init__(self, entry: NamedEngineImage, export: EngineExport) -> None:
         self.name = entry.name
+        self.judged_names = (entry.name,)
         self.image_id = entry.image.image_id
         self.source: Source = export
         self._entry = entry
@@ -211,6 +216,7 @@ class ContentImage:
 
     def __init__(self, entry: NamedEngineImage, content: EngineContent) -> None:
         self.name = entry.name
+        self.judged_names = (entry.name,)
         self.source: Source = content
         self._entry = entry
         self._content = content

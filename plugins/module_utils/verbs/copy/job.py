@@ -72,7 +72,7 @@ class CopyJob:
         return self.verify(self.graph()) if self.trust is not None else None
 
     def verify(self, selected: Graph) -> Verification:
-        """Verify SELECTED, a part of the image at its source. Raises what `check_trust` raises."""
+        """Verify SELECTED, a part of the image at its source, by each of its judged names. Raises what `check_trust` raises."""
         if self.trust is None:
             return None
         from ..image_trust import cover_selection
@@ -82,7 +82,10 @@ class CopyJob:
         if data is None:
             raise ImageNotFound(f"{self.source} can't be read")
         place = source.referrer_place()
-        return check_trust(self.trust, source.name, cover_selection(source.root(), data, selected), [place] if place is not None else [])
+        places = [place] if place is not None else []
+        graph = cover_selection(source.root(), data, selected)
+        verdict, *_others = [check_trust(self.trust, name, graph, places) for name in source.judged_names]
+        return verdict
 
     def graph(self) -> Graph:
         """Return the selected platforms of the image.

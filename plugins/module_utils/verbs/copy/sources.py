@@ -40,7 +40,11 @@ class ImageSource(t.Protocol):
 
     @property
     def name(self) -> Reference | None:
-        """Return the name of the image at its source."""
+        """Return the name of the image at its source: the one that was asked for, else its first one."""
+
+    @property
+    def judged_names(self) -> t.Sequence[Reference | None]:
+        """Return the names that trust must accept: the one that was asked for, else all names of the image, with None for an entry without a name."""
 
     @property
     def source(self) -> Source: ...
@@ -65,6 +69,7 @@ class RegistrySource:
     def __init__(self, reference: Reference, repository: Repository, tags: t.Callable[[Repository], DigestTags]) -> None:
         """TAGS returns the tags of a repository, which all images of a run share."""
         self.name: Reference | None = reference.name
+        self.judged_names: t.Sequence[Reference | None] = (self.name,)
         self.source = repository
         self._reference = reference
         self._tags = tags
@@ -97,8 +102,10 @@ class RegistrySource:
 class LayoutSource:
     """An image in a layout on disk."""
 
-    def __init__(self, store: Store, entry: Entry) -> None:
-        self.name = entry.name
+    def __init__(self, store: Store, entry: Entry, names: t.Sequence[Reference | None]) -> None:
+        """NAMES are those that trust must accept, the image's name first."""
+        self.name = names[0]
+        self.judged_names = names
         self.source = store
         self._entry = entry
 
@@ -125,8 +132,10 @@ class LayoutSource:
 class ArchiveSource:
     """An image in an archive."""
 
-    def __init__(self, archive: Archive, image: ArchivedImage) -> None:
-        self.name = image.names[0] if image.names else None
+    def __init__(self, archive: Archive, image: ArchivedImage, names: t.Sequence[Reference | None]) -> None:
+        """NAMES are those that trust must accept, the image's name first."""
+        self.name = names[0]
+        self.judged_names = names
         self.source = archive
         self._root = archive.saved_root(image)
 
@@ -202,14 +211,20 @@ class ImageSources:
                 return reader.find(location.image)
         if location.is_layout:
             store = self.store(location)
-            return LayoutSource(store, _choose_image(location, store.index.entries, _entry_names, lambda: _list_images(store)))
+            entries = store.index.entries
+            entry = _choose_image(location, entries, _entry_names, lambda: _list_images(store))
+            names = [one.name for one in (entry, *entries) if one.digest == entry.digest]
+            return LayoutSource(store, entry, _choose_names(location, names))
         with self._lock:
             if location.path not in self._archives:
                 self._archives[location.path] = open_archive(location.path)
             archive = self._archives[location.path]
         from ...archive.referrers import list_images as list_archive_images
 
-        return ArchiveSource(archive, _choose_image(location, archive.images, _archive_names, lambda: list_archive_images(archive)))
+        image = _choose_image(location, archive.images, _archive_names, lambda: list_archive_images(archive))
+        root = archive.saved_root(image)
+        same = [one for one in (image, *archive.images) if archive.saved_root(one).digest == root.digest]
+        return ArchiveSource(archive, image, _choose_names(location, [name for one in same for name in one.names or (None,)]))
 
     def _digest_tags(self, repository: Repository) -> DigestTags:
         from ...registry.referrers import DigestTags
@@ -252,18 +267,25 @@ def _choose_image(
         if found:
             return next(iter(found.values()))
         raise ImageNotFound(f"{location} holds no image")
-    spellings = {wanted, _normalise(wanted)}
+    spellings = _spellings(wanted)
     for image in images:
         if not spellings.isdisjoint(names(image)):
             return image
     raise ImageNotFound(f"{location} was not found; {location.path} holds {_list_names(images, names) or 'no image'}")
 
 
-def _normalise(text: str) -> str:
+def _choose_names(location: Location, names: t.Sequence[Reference | None]) -> tuple[Reference | None, ...]:
+    """Return the one of NAMES, the names of an image, that LOCATION gives, else all of them: the author of an archive chose their order."""
+    spellings = _spellings(location.name) if location.name is not None else set()
+    return tuple(name for name in dict.fromkeys(names) if name is not None and str(name) in spellings) or tuple(dict.fromkeys(names))
+
+
+def _spellings(text: str) -> set[str]:
+    """Return the texts that mean the name, tag or digest TEXT."""
     try:
-        return str(parse_selector(text))
+        return {text, str(parse_selector(text))}
     except InvalidReference:
-        return text
+        return {text}
 
 
 def _list_names(images: t.Sequence[_ImageT], names: t.Callable[[_ImageT], t.Sequence[str]]) -> str:

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which name of an image the rules of trust see, and which signatures stay. No server is needed."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.archive.format import (
+    DOCKER,
+    OCI,
+    SavedImage,
+    build_archive_files,
+    build_tar,
+    read_pieces,
+)
+from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.trust.rules import RuleOptions, read_rules
+from ansible_collections.longshore.images.plugins.module_utils.verbs.copy.copy import plan_copy
+from ansible_collections.longshore.images.plugins.module_utils.verbs.copy.sources import Places
+from tests.support.images import make_image
+from tests.support.trust import make_key
+
+HOST = Platform.parse("linux/amd64")
+IMAGE = make_image("image")
+LAB, PROD = "lab.test/x:1", "reg.test/prod/app:1"
+NAMES = (LAB, PROD)  # their order is that of the author
+RULES = (RuleOptions("reg.test/prod", keys=(make_key().pem,)), RuleOptions("lab.test", accept="anything"))
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> dict[str, str]:
+    """Return a location of each scheme that holds one image with both names."""
+    named = tuple(map(Reference.parse, NAMES))
+    for scheme, form in (("docker-archive", DOCKER), ("oci-archive", OCI)):
+        files = build_archive_files([SavedImage(IMAGE.graph, IMAGE.root, named, IMAGE.graph.images[0])], form, (), {})
+        (tmp_path / scheme).write_bytes(b"".join(bytes(chunk) for chunk in read_pieces(build_tar(files), IMAGE.open)))
+    IMAGE.put(Store(str(tmp_path / "oci")), *NAMES)
+    return {scheme: f"{scheme}:{tmp_path / scheme}" for scheme in ("docker-archive", "oci-archive", "oci")}
+
+
+def copy(source: str, dest: str, *rules: RuleOptions) -> ImagePlan:
+    places = Places(t.cast("t.Any", None), t.cast("t.Any", None), t.cast("t.Any", None), Store)
+    trust = read_rules(rules) if rules else None
+    pairs = [(Location.parse(source), Location.parse(dest))]
+    with Workers(1) as workers:
+        (row,) = plan_copy(pairs, places=places, selection=None, referrers=False, host=HOST, workers=workers, trust=trust).images
+    return row
+
+
+@pytest.mark.parametrize("scheme", ["docker-archive", "oci-archive", "oci"])
+def test_an_image_is_judged_by_the_name_that_was_asked_for(scheme: str, places: dict[str, str], tmp_path: Path) -> None:
+    dest = f"oci:{tmp_path}/copy:{PROD}"
+    refused = copy(f"{places[scheme]}:{PROD}", dest, *RULES)
+    assert refused.error is not None
+    assert refused.error.message.startswith(f"{PROD} is not signed")
+    assert copy(f"{places[scheme]}:{LAB}", dest, *RULES).error is None
+
+
+@pytest.mark.parametrize("scheme", ["docker-archive", "oci-archive", "oci"])
+def test_without_a_name_every_name_of_the_image_must_be_trusted(scheme: str, places: dict[str, str], tmp_path: Path) -> None:
+    dest = f"oci:{tmp_path}/copy:{PROD}"
+    sources = [places[scheme], *([f"{places[scheme]}:{IMAGE.root.digest}"] if scheme != "docker-archive" else [])]
+    for source in sources:
+        refused = copy(source, dest, *RULES)
+        assert refused.error is not None
+        assert refused.error.message.startswith(f"{PROD} is not signed")
+        assert copy(source, dest, RuleOptions("reg.test", accept="anything"), *RULES[1:]).error is None
+
+
+@pytest.mark.parametrize("scheme", ["docker-archive", "oci-archive", "oci"])
+def test_a_copy_has_the_name_that_was_asked_for(scheme: str, places: dict[str, str], tmp_path: Path) -> None:
+    assert copy(f"{places[scheme]}:{PROD}", f"store:{tmp_path}/store").requested == PROD
