@@ -181,6 +181,16 @@ def test_stored_signatures_need_no_request(scene: Scene, recording: recorder.Rec
 # Other verbs.
 
 
+def test_a_refused_signature_at_the_registry_does_not_replace_the_one_that_is_accepted(scene: Scene) -> None:
+    signed = f"{scene.registry.host}/{scene.repository}"
+    put_simple_signature(scene.registry, scene.repository, scene.image.root, make_key(), signed)
+    modules.run("image_pull", scene.options(make_key()))
+    put_simple_signature(scene.registry, scene.repository, scene.image.root, make_key(number=1), signed)
+    second = scene.registry.put(scene.image, scene.repository, "2")
+    modules.run("image_pull", scene.options(make_key(), name=[second]))
+    assert not modules.run("image_pull", scene.options(make_key(), pull_policy="never"))["changed"]
+
+
 def test_lock_verifies_before_it_locks(scene: Scene) -> None:
     path = scene.folder / "images.lock"
     options = {"name": [scene.name], "path": str(path), "trust": scene.options(make_key())["trust"]}

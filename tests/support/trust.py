@@ -19,11 +19,12 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
 from ansible_collections.longshore.images.plugins.module_utils.trust.bundle import BUNDLE_TYPE
 from ansible_collections.longshore.images.plugins.module_utils.trust.keys import PublicKey, read_public_key
 from ansible_collections.longshore.images.plugins.module_utils.trust.simple_signing import PAYLOAD_TYPE, SIGNATURE_ANNOTATION
 from ansible_collections.longshore.images.plugins.module_utils.trust.verification import Candidate, Subject
-from tests.support.images import make_image
+from tests.support.images import Image, make_image
 from tests.support.registry import Registry
 
 NAME = "registry.test/team/app:1"
@@ -147,13 +148,16 @@ def encode(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def put_simple_signature(registry: Registry, repository: str, image: Descriptor, key: Key, signed: str, optional: t.Any = None) -> None:
-    """Store a simple signature of IMAGE under cosign's tag, as the only one there."""
+def make_simple_signature(image: Descriptor, key: Key, signed: str, optional: t.Any = None) -> Image:
+    """Return a simple signature of IMAGE, as it is stored under cosign's tag. SIGNED is the repository that it names."""
     payload = json.dumps(simple_payload(image.digest, signed, optional), separators=(",", ":")).encode()
     layer = Descriptor(PAYLOAD_TYPE, Digest.of(payload), len(payload), annotations={SIGNATURE_ANNOTATION: encode(key.sign(payload))})
     config = json.dumps({"architecture": "", "os": "", "config": {}, "rootfs": {"type": "layers", "diff_ids": [str(layer.digest)]}}).encode()
-    manifest = Manifest(media_types.OCI_MANIFEST, Descriptor(media_types.OCI_CONFIG, Digest.of(config), len(config)), (layer,))
-    for data in (payload, config):
-        registry.put_blob(repository, data)
-    tag = f"{image.digest.algorithm}-{image.digest.hex}.sig"
-    registry.request("PUT", f"{repository}/manifests/{tag}", data=manifest.to_bytes(), headers={"Content-Type": manifest.media_type})
+    manifest = Manifest(media_types.OCI_MANIFEST, Descriptor(media_types.OCI_CONFIG, Digest.of(config), len(config)), (layer,)).to_bytes()
+    root = Descriptor(media_types.OCI_MANIFEST, Digest.of(manifest), len(manifest))
+    return Image(root, {Digest.of(data): data for data in (payload, config, manifest)})
+
+
+def put_simple_signature(registry: Registry, repository: str, image: Descriptor, key: Key, signed: str, optional: t.Any = None) -> None:
+    """Store a simple signature of IMAGE under cosign's tag, as the only one there."""
+    registry.put(make_simple_signature(image, key, signed, optional), repository, f"{referrers_tag(image.digest)}.sig")

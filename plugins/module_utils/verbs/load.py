@@ -56,13 +56,25 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Verified:
+    """The verdict about an image, and whether it needed the signatures that the store keeps, because those in the archive were not enough."""
+
+    verification: Verification
+    in_store: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class _ImageToLoad:
-    """The selected part of an image in the archive, its new names, and the image as the store has it afterwards."""
+    """The selected part of an image in the archive, its new names, and the image as the store has it afterwards.
+
+    With `keeps_tags` the store's signatures of the image stay, because it was accepted by them.
+    """
 
     graph: Graph
     names: tuple[Reference, ...]
     after: Graph  # GRAPH with the platforms that are in the store already
     is_damaged: bool
+    keeps_tags: bool
 
     @property
     def state(self) -> RefState:
@@ -129,11 +141,12 @@ class _Loader:
         ids = {digest: [image.manifest.config.digest for image in graph.images] for digest, graph in graphs.items()}
         names = rename_images(self.archive, self.renames, wanted, ids)
         self._check_layers(wanted, graphs)
-        images = [self._image_to_load(graph, _names_of(digest, names)) for digest, graph in graphs.items()]
+        by_store = {candidate.digest for candidate, verdict in verdicts.items() if verdict.in_store}
+        images = [self._image_to_load(graph, _names_of(digest, names), digest in by_store) for digest, graph in graphs.items()]
         self._reject_shared_names(images)
         rows = [row for image in images for row in self._plan_image(image)]
         labels = {candidate: str(name or candidate.digest) for candidate, name in names.items()}
-        verified = {labels[candidate]: verdict for candidate, verdict in verdicts.items()}
+        verified = {labels[candidate]: verdict.verification for candidate, verdict in verdicts.items()}
         rows = [dataclasses.replace(row, results={**row.results, "verification": verified[row.requested]}) for row in rows]
         order = list(dict.fromkeys(labels.values()))
         positions = {label: position for position, label in enumerate(order)}
@@ -179,17 +192,21 @@ class _Loader:
             if not self.store.has_blob(blob):
                 self.archive.check_blob(blob)
 
-    def _verify(self, candidate: Candidate, graph: Graph) -> Verification:
+    def _verify(self, candidate: Candidate, graph: Graph) -> _Verified:
         """Verify an image by the signatures in the archive, or by those that the store keeps. Raises what `check_trust` raises."""
+        in_store = False
 
         def list_places() -> t.Iterator[ReferrerPlace]:
+            nonlocal in_store
             from ..store.referrers import referrers_in_store
 
             context = candidate.name.context if candidate.name is not None else None
             yield self._referrer_place.in_repository(context)
+            in_store = True
             yield referrers_in_store(self.store, context)
 
-        return check_trust(self.trust, candidate.name, graph, list_places())
+        verification = check_trust(self.trust, candidate.name, graph, list_places())
+        return _Verified(verification, in_store)
 
     def _check_layers(self, wanted: t.Sequence[Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
         """Raise UnsupportedFormat for too many layers: each name of an image is planned with all of them."""
@@ -254,7 +271,7 @@ class _Loader:
         return [self._with_referrers(row, referrers, row is next((row for row in rows if row.transfer is not None), None), added) for row in rows]
 
     def _plan_referrers(self, image: _ImageToLoad, names: tuple[Reference, ...]) -> ReferrerPlan:
-        return plan_for_store(self.store, self._find_referrers(image), names, keep=self.existing in (KEEP, FAIL))
+        return plan_for_store(self.store, self._find_referrers(image), names, keep=image.keeps_tags or self.existing in (KEEP, FAIL))
 
     def _with_referrers(self, row: ImagePlan, referrers: ReferrerPlan, is_first: bool, added: t.Sequence[Descriptor]) -> ImagePlan:
         """Return ROW with the referrers of its image. Only the first row of an image has their changes."""
@@ -314,8 +331,9 @@ class _Loader:
             results={"previous_digest": str(before.digest), "kept": True},
         )
 
-    def _image_to_load(self, graph: Graph, names: tuple[Reference, ...]) -> _ImageToLoad:
-        return _ImageToLoad(graph, names, merge_with_store(self.store, graph, self._read), is_damaged(self.store, graph))
+    def _image_to_load(self, graph: Graph, names: tuple[Reference, ...], keeps_tags: bool) -> _ImageToLoad:
+        after = merge_with_store(self.store, graph, self._read)
+        return _ImageToLoad(graph=graph, names=names, after=after, is_damaged=is_damaged(self.store, graph), keeps_tags=keeps_tags)
 
     def _describe_missing(self, graph: Graph) -> str:
         return describe_transfer([blob for blob in graph.blobs if not self.store.has_blob(blob)])

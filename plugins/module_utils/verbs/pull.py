@@ -62,6 +62,11 @@ class _Verified:
     verification: Verification
     at_registry: bool
 
+    @property
+    def is_signed_in_store(self) -> bool:
+        """Return whether the image was accepted by a signature that the store keeps."""
+        return not self.at_registry and self.verification is not None and self.verification["format"] is not None
+
 
 @dataclasses.dataclass(frozen=True)
 class _Puller:
@@ -219,13 +224,13 @@ class _Puller:
 
     # The plan.
 
-    def _plan_referrers(self, reference: Reference, graph: Graph, repository: Repository | None) -> ReferrerPlan | None:
-        """Return the plan of the image's referrers: those at REPOSITORY, or without it those that the store has already."""
+    def _plan_referrers(self, reference: Reference, graph: Graph, repository: Repository | None, keep: bool) -> ReferrerPlan | None:
+        """Return the plan of the image's referrers: those at REPOSITORY, or without it those that the store has already. KEEP as in `plan_for_store`."""
         if not self.referrers and self.trust is None:
             return None
         from .referrers.to_store import plan_for_store
 
-        return plan_for_store(self.store, self._find_referrers(reference, graph, repository), (reference.name,))
+        return plan_for_store(self.store, self._find_referrers(reference, graph, repository), (reference.name,), keep=keep)
 
     def _find_referrers(self, reference: Reference, graph: Graph, repository: Repository | None) -> FoundReferrers:
         from ..oci.referrers import find_referrers
@@ -257,7 +262,8 @@ class _Puller:
         is_incomplete = of_image or any(self.store.read_document(document) is None for document in graph.documents)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
         actions = [_action(name, was, will_be, of_image)] if is_incomplete or was != will_be else []
-        referrers = self._plan_referrers(reference, graph, referrers_at)
+        # The registry may have another signature under the same tag, and nobody verified that one.
+        referrers = self._plan_referrers(reference, graph, referrers_at, keep=verified.is_signed_in_store)
         moves = of_image
         if referrers is not None and referrers.is_changed:
             added = tuple(blob for blob in referrers.missing_blobs(graph.blobs) if not self.store.has_blob(blob))

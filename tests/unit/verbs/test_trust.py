@@ -14,28 +14,35 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.archive.format import (
     DOCKER,
     OCI,
+    UNIVERSAL,
     SavedImage,
     build_archive_files,
     build_tar,
     read_pieces,
 )
+from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, open_archive
 from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan
+from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan, TransferPlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.trust.rules import RuleOptions, read_rules
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy.copy import plan_copy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy.sources import Places
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import plan_load
+from ansible_collections.longshore.images.plugins.module_utils.verbs.save import plan_save
 from tests.support.images import make_image
-from tests.support.trust import make_key
+from tests.support.trust import Key, make_key, make_simple_signature
 
 HOST = Platform.parse("linux/amd64")
 IMAGE = make_image("image")
 LAB, PROD = "lab.test/x:1", "reg.test/prod/app:1"
 NAMES = (LAB, PROD)  # their order is that of the author
-RULES = (RuleOptions("reg.test/prod", keys=(make_key().pem,)), RuleOptions("lab.test", accept="anything"))
+SIGNATURE = Reference.parse(PROD).tagged(f"{referrers_tag(IMAGE.root.digest)}.sig")
+ACCEPTED, REFUSED = make_key(), make_key(number=1)
+RULES = (RuleOptions("reg.test/prod", keys=(ACCEPTED.pem,)), RuleOptions("lab.test", accept="anything"))
 
 
 @pytest.fixture
@@ -47,6 +54,13 @@ def places(tmp_path: Path) -> dict[str, str]:
         (tmp_path / scheme).write_bytes(b"".join(bytes(chunk) for chunk in read_pieces(build_tar(files), IMAGE.open)))
     IMAGE.put(Store(str(tmp_path / "oci")), *NAMES)
     return {scheme: f"{scheme}:{tmp_path / scheme}" for scheme in ("docker-archive", "oci-archive", "oci")}
+
+
+def apply(plan: TransferPlan) -> TransferPlan:
+    with Workers(2) as workers:
+        done = plan.apply(workers)
+    assert done.errors == []
+    return done
 
 
 def copy(source: str, dest: str, *rules: RuleOptions) -> ImagePlan:
@@ -81,3 +95,36 @@ def test_without_a_name_every_name_of_the_image_must_be_trusted(scheme: str, pla
 @pytest.mark.parametrize("scheme", ["docker-archive", "oci-archive", "oci"])
 def test_a_copy_has_the_name_that_was_asked_for(scheme: str, places: dict[str, str], tmp_path: Path) -> None:
     assert copy(f"{places[scheme]}:{PROD}", f"store:{tmp_path}/store").requested == PROD
+
+
+def signed_store(path: Path, key: Key) -> Store:
+    """Return a store with the image and a signature by KEY."""
+    store = Store(str(path))
+    IMAGE.put(store, PROD)
+    make_simple_signature(IMAGE.root, key, SIGNATURE.context).put(store, str(SIGNATURE))
+    return store
+
+
+def save(store: Store, path: Path) -> Archive:
+    options: dict[str, t.Any] = {"form": UNIVERSAL, "compression": None, "selection": None, "bases": frozenset(), "mode": 0o600, "checksum": False}
+    apply(plan_save(store, [Reference.parse(PROD)], path=str(path), host=HOST, **options))
+    return open_archive(str(path))
+
+
+def load(store: Store, archive: Archive) -> TransferPlan:
+    options: dict[str, t.Any] = {"names": None, "renames": (), "existing": "overwrite", "selection": None, "trust": read_rules(RULES)}
+    return apply(plan_load(store, archive, host=HOST, **options))
+
+
+def test_a_refused_signature_in_an_archive_does_not_replace_the_one_that_is_accepted(tmp_path: Path) -> None:
+    store = signed_store(tmp_path / "store", ACCEPTED)
+    before = store.reload().entries
+    assert not load(store, save(signed_store(tmp_path / "other", REFUSED), tmp_path / "app.tar")).changed
+    assert store.reload().entries == before
+    assert not load(store, save(store, tmp_path / "again.tar")).changed
+
+
+def test_an_accepted_signature_in_an_archive_replaces_the_one_that_is_refused(tmp_path: Path) -> None:
+    store, other = signed_store(tmp_path / "store", REFUSED), signed_store(tmp_path / "other", ACCEPTED)
+    assert load(store, save(other, tmp_path / "app.tar")).changed
+    assert store.reload().get_named(SIGNATURE) == other.reload().get_named(SIGNATURE)
