@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import InvalidOption, LongshoreError
+from ..errors import InvalidOption, LongshoreError, StoreDamaged
 from ..oci.digest import Digest
 from ..oci.graph import Graph, NamedGraph
 from ..oci.platform import Platform, Selection
@@ -138,10 +138,12 @@ class _Pusher:
         )
 
     def _verify(self, entry: Entry, selected: Graph) -> Verification:
-        """Verify SELECTED, a part of a stored image, by its name in the store. Raises what `check_trust` raises."""
-        data = self.store.read_document(entry.descriptor) if self.trust is not None else None
-        if self.trust is None or data is None:
+        """Verify SELECTED, a part of a stored image, by its name in the store. Raises StoreDamaged, and what `check_trust` raises."""
+        if self.trust is None:
             return None
+        data = self.store.read_document(entry.descriptor)
+        if data is None:
+            raise StoreDamaged(f"{entry.label} is damaged in {self.store.path}: {entry.digest} can't be read; pull it again to repair it")
         from ..store.referrers import referrers_in_store
         from .image_trust import cover_selection
 

@@ -37,12 +37,17 @@ def check_trust(policy: Policy | None, reference: Reference | None, graph: Graph
 
 
 def describe_trust(policy: Policy | None, reference: Reference | None, graph: Graph | None, places: t.Iterable[ReferrerPlace]) -> Verification:
-    """Return the verdict about an image as `check_trust` does, whether it is accepted or not. A place that fails is the reason of a refusal."""
-    if policy is None or graph is None:
+    """Return the verdict about an image as `check_trust` does, whether it is accepted or not. A place that fails is the reason of a refusal.
+
+    GRAPH is None for an image that can't be read, which is refused.
+    """
+    if policy is None:
         return None
     from ..trust.verdict import Verdict
     from .image_trust import verify_image
 
+    if graph is None:
+        return Verdict(False, "it can't be read").facts()
     try:
         return verify_image(policy, reference, graph, places).facts()
     except LongshoreError as error:

@@ -22,6 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.format im
 )
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, open_archive
 from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
@@ -31,9 +32,12 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from ansible_collections.longshore.images.plugins.module_utils.trust.rules import RuleOptions, read_rules
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy.copy import plan_copy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy.sources import Places
+from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info import make_inspector
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import plan_load
+from ansible_collections.longshore.images.plugins.module_utils.verbs.push import plan_push
 from ansible_collections.longshore.images.plugins.module_utils.verbs.save import plan_save
-from tests.support.images import make_image
+from tests.support.images import FakeRepository, make_image
 from tests.support.trust import Key, make_key, make_simple_signature
 
 HOST = Platform.parse("linux/amd64")
@@ -128,3 +132,37 @@ def test_an_accepted_signature_in_an_archive_replaces_the_one_that_is_refused(tm
     store, other = signed_store(tmp_path / "store", REFUSED), signed_store(tmp_path / "other", ACCEPTED)
     assert load(store, save(other, tmp_path / "app.tar")).changed
     assert store.reload().get_named(SIGNATURE) == other.reload().get_named(SIGNATURE)
+
+
+class VanishingStore(Store):
+    """A store in which another run removes the image's manifest after some reads of it."""
+
+    reads_left = 1_000_000
+
+    def read_document(self, descriptor: Descriptor) -> bytes | None:
+        self.reads_left -= 1
+        return super().read_document(descriptor) if self.reads_left >= 0 else None
+
+
+def test_an_image_that_vanishes_while_a_push_is_planned_is_never_pushed_without_a_verdict(tmp_path: Path) -> None:
+    signed_store(tmp_path / "store", ACCEPTED)
+
+    def push(reads: int) -> ImagePlan:
+        store = VanishingStore(str(tmp_path / "store"))
+        store.reads_left = reads
+        options: dict[str, t.Any] = {"repository": lambda unused: FakeRepository({}), "selection": None, "host": HOST, "referrers": False}
+        with Workers(1) as workers:
+            (row,) = plan_push(store, [(Reference.parse(PROD), Reference.parse(PROD))], workers=workers, trust=read_rules(RULES), **options).images
+        return row
+
+    rows = [push(reads) for reads in range(6)]
+    assert all(row.error is not None or row.results["verification"]["accepted"] for row in rows)
+    assert "store_damaged" in {row.error.cause for row in rows if row.error is not None}
+
+
+def test_a_stored_image_that_cannot_be_read_has_a_refusing_verdict(tmp_path: Path) -> None:
+    store = signed_store(tmp_path / "store", ACCEPTED)
+    Path(store.blob_path(IMAGE.root.digest)).unlink()
+    (row,) = make_inspector(store, HOST, None, read_rules(RULES)).find_rows([Reference.parse(PROD)], Filters())
+    assert row["verification"]["accepted"] is False
+    assert row["verification"]["reason"] == "it can't be read"
