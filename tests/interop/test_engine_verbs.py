@@ -207,6 +207,31 @@ def test_a_tag_that_fails_in_containerd_restores_the_only_name_of_an_image(conta
     assert containerd.names() == {f"docker.io/library/{name}:1" for name in ("a", "b", "new")}
 
 
+def test_a_change_that_fails_in_docker_never_deletes_an_image_that_had_no_name(docker: engines.Docker, tmp_path: Path) -> None:
+    """Without its new name Docker would delete the image. So the name stays, and the error says so."""
+    options = {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
+    store, archive = str(tmp_path / "store"), str(tmp_path / "a.tar")
+    unnamed, other, broken = runnable_image("unnamed"), runnable_image("other"), runnable_image("broken")
+    for image in (unnamed, other):
+        image.put(Store(store), "docker.io/library/a:1")
+        modules.run("image_deliver", {**options, "store": store, "name": "a:1"})
+    # Docker refuses a repository that is the name of a digest algorithm.
+    failed = modules.fail("image_tag", {**options, "name": config_of(unnamed), "targets": ["keep:1", "gone:1", "sha256:1"]})
+    assert (failed["error"], "docker.io/library/keep:1 stays" in failed["msg"]) == ("engine_error", True)
+    assert docker.names() == {"docker.io/library/a:1", "docker.io/library/keep:1"}
+    assert docker.image_id("keep:1") == config_of(unnamed)
+
+    docker.tag("a:1", "keep:1")
+    unnamed.put(Store(store), "docker.io/library/b:1")
+    broken.put(Store(store), "docker.io/library/c:1")
+    modules.run("image_save", {"store": store, "name": ["b:1", "c:1"], "path": archive})
+    layer = b"".join(broken.open(broken.layers[-1]))
+    Path(archive).write_bytes(Path(archive).read_bytes().replace(layer, layer[:-9] + bytes(9)))
+    failed = modules.fail("image_load", {**options, "path": archive})
+    assert (failed["error"], "docker.io/library/b:1 stays" in failed["msg"]) == ("digest_mismatch", True)
+    assert docker.image_id("b:1") == config_of(unnamed)
+
+
 def test_trust_is_checked_where_signatures_are_and_never_ignored(docker: engines.Docker, registry: Registry, tmp_path: Path) -> None:
     """A load verifies by the signatures in the archive, which stay there. An engine holds none for a push. A pull refuses the option."""
     options: dict[str, t.Any] = {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}

@@ -83,7 +83,15 @@ def plan_load_engine(
     # An engine loads one archive after the other. If one fails, the names that were set before get back their images.
     images = EngineImages(engine, host).images if len(loads) > 1 and any(load.is_pending for load in loads) else []
     before = {name: image for image in images for name in image.names}
-    return TransferPlan(rows, steps=[_LoadAll(engine, steps, before)], all_or_nothing=True)
+    digests = {digest: image.digest for image in images if not image.names for digest in (image.digest, *image.digests)}
+    unnamed = {
+        load.outgoing.name: digests[key]
+        for load in loads
+        if load.outgoing
+        for key in (load.outgoing.image_id, load.outgoing.digest)
+        if key in digests
+    }
+    return TransferPlan(rows, steps=[_LoadAll(engine, steps, before, unnamed)], all_or_nothing=True)
 
 
 def _verify(trust: Policy, place: LayoutReferrers, candidate: Candidate, graph: Graph) -> Verification:
@@ -124,11 +132,15 @@ class _Archived(ArchiveSource):
 
 @dataclasses.dataclass(frozen=True)
 class _LoadAll(Step):
-    """Load images one after the other. If one fails, the names of those before it get back what they pointed at: an image, or nothing."""
+    """Load images one after the other. If one fails, the names of those before it get back what they pointed at: an image, or nothing.
+
+    `unnamed` are the names of images that the engine has already, without a name.
+    """
 
     engine: ManagedEngine
     steps: t.Sequence[LoadIntoEngine]
     before: t.Mapping[Reference, EngineImage]
+    unnamed: t.Mapping[Reference, Digest]
 
     def blobs(self) -> tuple[t.Sequence[Descriptor], t.Sequence[Descriptor]]:
         return [blob for step in self.steps for blob in step.blobs()[0]], [blob for step in self.steps for blob in step.blobs()[1]]
@@ -145,8 +157,8 @@ class _LoadAll(Step):
             for step in self.steps:
                 outcome = step.apply(workers)
                 if outcome.failures:
-                    restore_names(self.engine, done, images)
                     error: LongshoreError = next(iter(outcome.failures.values()))
+                    restore_names(self.engine, done, images, self.unnamed, error)
                     return Outcome(dict.fromkeys(self.rows(), error))
                 if step.load.is_pending and step.load.request is not None:
                     done.append(step.load.request.name)

@@ -62,7 +62,9 @@ class _TagInEngine(Step):
                 for target in self.moved:
                     self.engine.tag(self.source.image, target)
                     done.append(target)
-            except EngineError:
-                restore_names(self.engine, done, images)
+            except EngineError as error:
+                source = self.source.image
+                unnamed = {} if source.names else dict.fromkeys(self.moved, source.digest)
+                restore_names(self.engine, done, images, unnamed, error)
                 raise
         return Outcome()
