@@ -46,7 +46,7 @@ def read_rule(options: Options) -> RuleOptions:
 
 
 def _read_text(value: t.Any, beginning: str, limit: int) -> bytes:
-    """Return the content of an option that is a text, which contains BEGINNING at its start, or the path of a file with it."""
+    """Return the content of an option: its text if that begins with BEGINNING, otherwise the content of the file at this path."""
     if isinstance(value, dict):  # Ansible reads JSON in a variable as a dictionary
         import json
 
@@ -57,7 +57,7 @@ def _read_text(value: t.Any, beginning: str, limit: int) -> bytes:
 
 
 def read_private_key(params: Options) -> PrivateKey:
-    """Return the private key of a task. Raises InvalidOption, MissingLibrary. No message has any part of the key or of its passphrase."""
+    """Return the private key of a task. Raises InvalidOption, MissingLibrary. No message contains any part of the key or of its passphrase."""
     from ..trust import keys
 
     content, passphrase = params["privatekey_content"], params["privatekey_passphrase"]

@@ -17,7 +17,7 @@ _IDENTITY = {
 _RULE = {
     "scope": {"type": "str", "default": ""},
     "accept": {"type": "str", "choices": ["signed", "anything", "nothing"], "default": "signed"},
-    # Public keys are no secret, though Ansible takes options with such names for secrets.
+    # Public keys are not secret, but Ansible assumes that options with such names are.
     "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "identities": {
         "type": "list",

@@ -21,7 +21,7 @@ from .simple_signing import PAYLOAD_TYPE, SIGNATURE_ANNOTATION
 
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _EMPTY = b"{}"
-# The time in cosign's images of signatures: none.
+# Cosign sets no creation time in its images of signatures.
 _NO_TIME = "0001-01-01T00:00:00Z"
 
 
@@ -34,7 +34,7 @@ class Artifact:
 
 
 def make_signature_image(payload: bytes, key: PrivateKey, existing: bytes | None) -> Artifact:
-    """Return cosign's image of signatures with one more: PAYLOAD, signed by KEY. EXISTING is the manifest that has the tag now, whose signatures stay.
+    """Return cosign's image of signatures with a new one: PAYLOAD, signed by KEY. The signatures in EXISTING, the manifest that has the tag now, are kept.
 
     The same arguments give the same bytes, except for the signature where the library can't make deterministic ones. Raises UnsupportedFormat if
     EXISTING is not an image of signatures.

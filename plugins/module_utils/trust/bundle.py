@@ -46,7 +46,7 @@ class Bundle:
 def read_bundle(data: bytes, manifest: bytes | None) -> Bundle:
     """Read a bundle. Raises Rejected for another version, several signatures, and everything that could be read in two ways.
 
-    MANIFEST are the bytes of the signed manifest or index, None if they are missing; the digest in a bundle that signs them has to be theirs.
+    MANIFEST holds the bytes of the signed manifest or index, None if they are missing. A bundle that signs these bytes must name their digest.
     """
     try:
         document = Document.parse(data, "the bundle", MAX_CANDIDATE)
@@ -92,7 +92,7 @@ def _read_envelope(envelope: Document) -> tuple[bytes, bytes]:
 
 
 def make_bundle(statement: bytes, key: PrivateKey) -> bytes:
-    """Return a bundle with STATEMENT signed by KEY, over the curve's own hash. Its hint is cosign's: the SHA-256 of the key's DER form in base64."""
+    """Return a bundle with STATEMENT, signed by KEY with the hash of its curve. As in cosign, the hint is the SHA-256 of the key's DER form in base64."""
     signature = key.sign(pre_authentication_encoding(PAYLOAD_TYPE, statement), curve_hash=True)
     return encode_canonical(
         {

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Strict base64, for signatures and payloads: one text for the same bytes, so that nothing can hide in a spelling."""
+"""Strict base64 for signatures and payloads: only one encoding of the same bytes is accepted."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keyless signatures: certificates for an identity, which an authority issued and a public log recorded. Checked offline by the library `sigstore`."""
+"""Keyless signatures: certificates that an authority issued for an identity and a public log recorded. The library `sigstore` checks them offline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UTF8_STRING = 0x0C
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """An accepted identity: its issuer, and its subject (an address or a URI) exactly or as a pattern that has to match all of it."""
+    """An accepted identity: its issuer, and its subject (an e-mail address or a URI), or a pattern that must match the whole subject."""
 
     issuer: str
     subject: str | None = None
@@ -53,7 +53,7 @@ class KeylessVerifier:
                 self._verifier = Verifier(trusted_root=TrustedRoot.from_file(file.name))
         except OSError:
             raise
-        except Exception as error:  # the library and those below it raise many kinds
+        except Exception as error:  # the library and its dependencies raise many types
             raise InvalidTrust(f"trust: the trusted root can't be used: {sanitise(str(error), 200)}") from error
 
     def verify(self, bundle: Bundle) -> Signer:
@@ -77,7 +77,7 @@ class KeylessVerifier:
 
 
 class _IdentityPolicy:
-    """The library's policy: it gets the certificate, whose chain was verified. `signer` is set if its identity is accepted."""
+    """The policy that the library calls with a certificate whose chain it has verified. It sets `signer` if the identity is accepted."""
 
     def __init__(self, identities: t.Sequence[Identity]) -> None:
         self._identities = identities
@@ -85,7 +85,7 @@ class _IdentityPolicy:
         self.miss = Miss.OTHER_SIGNER
 
     def verify(self, certificate: t.Any) -> None:
-        """Accept a certificate. Raises the library's VerificationError for one of another identity."""
+        """Accept a certificate. Raises the library's VerificationError if its identity is not accepted."""
         from sigstore.errors import VerificationError
 
         issuer, subjects = _read_issuer(certificate), _read_subjects(certificate)

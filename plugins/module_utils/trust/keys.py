@@ -61,7 +61,7 @@ class PublicKey:
 
 @dataclasses.dataclass(frozen=True)
 class PrivateKey:
-    """A private key. Its secret is in no text form of this object."""
+    """A private key. The text form of this object doesn't contain the secret."""
 
     public: PublicKey
     _key: t.Any = dataclasses.field(compare=False, repr=False)
@@ -124,7 +124,7 @@ def read_private_key(pem: bytes, passphrase: bytes | None, what: str) -> Private
             key = serialization.load_der_private_key(decrypt_cosign_key(block, passphrase or b"", what), None)
         else:
             key = serialization.load_pem_private_key(block, passphrase)
-    except TypeError as error:  # how the library says that a passphrase is missing, or given without need
+    except TypeError as error:  # the library raises this if a passphrase is missing or not needed
         problem = "is encrypted, and no passphrase was given" if passphrase is None else "is not encrypted; leave the passphrase out"
         raise InvalidOption(f"{what} {problem}") from error
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -143,7 +143,7 @@ def load_serialization() -> t.Any:
 
 
 def _find_pem(pem: bytes, what: str, error: type[InvalidTrust | InvalidOption], skipped: bytes = b"") -> tuple[bytes, bytes]:
-    """Return label and bytes of the only PEM block. A second key would be ignored without a word, so it is refused."""
+    """Return the label and the bytes of the only PEM block. A second block is refused, because a key in it would be ignored silently."""
     if len(pem) > MAX_KEY_FILE:
         raise error(f"{what} is longer than the {MAX_KEY_FILE} bytes that a key may have")
     blocks = [(match.group(1), match.group(0) + b"\n") for match in _PEM.finditer(pem) if match.group(1) != skipped]

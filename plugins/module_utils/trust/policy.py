@@ -41,7 +41,7 @@ FindCandidates = t.Callable[[], t.Iterable[Candidate]]
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """Requirements by scope; all requirements of one scope have to be met. `default` are those of images that no scope contains."""
+    """Requirements by scope; all requirements of one scope have to be met. `default` returns those of images that no scope contains."""
 
     scopes: t.Mapping[str, Requirements]
     default: Requirements
@@ -52,7 +52,7 @@ class Policy:
         return (self.default if found is None else found[1])()
 
     def verify(self, subject: Subject, find_candidates: FindCandidates) -> Verdict:
-        """Return whether the policy accepts an image. Raises InvalidTrust, MissingLibrary, and the errors of places that fail."""
+        """Return the verdict of the policy about an image. Raises InvalidTrust, MissingLibrary, and the errors of places that fail."""
         requirements = self.requirements(subject.reference)
         candidates: _SharedCandidates | None = None
         verdict = Verdict(False, "the policy says nothing about it")
@@ -61,7 +61,7 @@ class Policy:
                 candidates = candidates or _SharedCandidates(find_candidates())
                 verdict = verify_signatures(subject, candidates, requirement)
             else:
-                # Another requirement may have found a signature, which says more about an accepted image.
+                # Keep the verdict of a requirement that found a signature: it says more about an accepted image.
                 refused = isinstance(requirement, Refuse)
                 verdict = verdict if verdict.accepted and not refused else Verdict(not refused, requirement.reason)
             if not verdict.accepted:
@@ -70,7 +70,7 @@ class Policy:
 
 
 class _SharedCandidates:
-    """Candidates that several requirements look at, each found once. They are found one after the other, since often the first one is right."""
+    """Candidates that several requirements read. Each is found once, and only when it is needed, because often the first one is accepted."""
 
     def __init__(self, candidates: t.Iterable[Candidate]) -> None:
         self._source = itertools.islice(candidates, MAX_CANDIDATES)

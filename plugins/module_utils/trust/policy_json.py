@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file policy.json of skopeo, podman and CRI-O (containers-policy.json(5)): parsed as a whole, of which we evaluate a part.
+"""Read policy.json of skopeo, podman and CRI-O (containers-policy.json(5)). The whole file is checked, but some requirements can't be evaluated.
 
-A requirement that we can't evaluate refuses the images that it is for. Names are looked up under the transport `docker`, wherever an image is.
+A requirement that we can't evaluate refuses all images in its scope. Names are looked up under the transport `docker`, also for images
+that are not at a registry.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _UNSUPPORTED_SOURCES = ("fulcio", "pki", *_LOG_SOURCES)
 def read_policy_json(data: bytes, what: str, read_file: ReadFile) -> Policy:
     """Return the policy in a policy.json. WHAT names the file in messages, READ_FILE reads a key that it names.
 
-    Raises InvalidTrust for a file that is not completely valid: skopeo refuses everything then, too.
+    Raises InvalidTrust for a file that is not completely valid. With such a file, skopeo refuses everything, too.
     """
     try:
         document = Document.parse(data, what, MAX_POLICY)
@@ -76,7 +77,7 @@ def _is_scope(transport: str, scope: str) -> bool:
 
 
 def _read_requirements(document: Document, key: str, read_file: ReadFile) -> Requirements:
-    """Return the function that reads the requirements in a list. Their form is checked now; key files are read when they decide, as skopeo does."""
+    """Return the function that reads the requirements in a list. Their form is checked now. Key files are read when they are needed, as in skopeo."""
     requirements = document.children(key)
     if not requirements:
         raise UnsupportedFormat(f"{document.what}: {key or 'the scope of everything'} has no requirements")

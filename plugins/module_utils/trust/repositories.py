@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which repository a signature has to be for, so that an image of one repository can't be passed off as one of another."""
+"""Rules for the repository that a signature must name, so that a signed image of one repository isn't accepted in another."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ..oci.reference import DOCKER_HUB, Reference
 
 
 class RepositoryRule(abc.ABC):
-    """Decides whether a signature is for the repository of an image. The image's name is None if it has none; then only any repository will do."""
+    """Decides whether a signature is for the repository of an image. An image without a name (None) is accepted only if any repository is."""
 
     @abc.abstractmethod
     def accepts_signed(self, reference: Reference | None, signed: str) -> bool:
-        """Return whether the name SIGNED in a simple signature is right for the image REFERENCE."""
+        """Return whether the name SIGNED in a simple signature is accepted for the image REFERENCE."""
 
     @abc.abstractmethod
     def accepts_place(self, reference: Reference | None, repository: str | None) -> bool:
-        """Return whether a bundle is right that is in REPOSITORY: bundles name none, so this proves nothing about what their signer meant."""
+        """Return whether a bundle in REPOSITORY is accepted. Bundles name no repository, so this doesn't prove which one the signer meant."""
 
 
 @dataclasses.dataclass(frozen=True)

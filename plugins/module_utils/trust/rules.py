@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules of the option `trust`: read strictly and all together, so that a mistake in one of them can't go unnoticed."""
+"""Read the rules of the option `trust`. All rules are checked, also those that no image needs, so that no mistake stays unnoticed."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Scopes: the part of all image names that a rule is for. The most specific scope decides, and scopes are never combined."""
+"""Scopes: the sets of image names that rules apply to. The most specific scope decides, and scopes are never combined."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def list_scopes(reference: Reference | None) -> list[str]:
     """Return the scopes that contain an image, the most specific first, as policy.json orders them (containers-policy.json(5)).
 
     These are its name with tag or digest, its repository, each namespace above that, its host, and the domains above that as `*.domain`. An image
-    without a name is in no scope but that of everything.
+    without a name is only in the scope of all images.
     """
     if reference is None:
         return [EVERYTHING]

@@ -20,7 +20,7 @@ _HOST = re.compile(r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9
 
 
 class _SignedIdentity(RepositoryRule):
-    """A rule for signed names. Bundles name no repository, so they never meet it."""
+    """A rule for signed names. Bundles name no repository, so they are never accepted."""
 
     def accepts_signed(self, reference: Reference | None, signed: str) -> bool:
         name = _parse(signed)
@@ -42,7 +42,7 @@ class _Exact(_SignedIdentity):
 
 
 class _RepositoryForDigest(_SignedIdentity):
-    """`matchRepoDigestOrExact`: the same tag, or any of the repository for an image that is named by digest."""
+    """`matchRepoDigestOrExact`: the same tag. For an image that is named by digest, any tag or digest of the repository."""
 
     def matches(self, reference: Reference, signed: Reference) -> bool:
         if _is_bare(signed):
@@ -51,7 +51,7 @@ class _RepositoryForDigest(_SignedIdentity):
 
 
 class _Repository(_SignedIdentity):
-    """`matchRepository`: anything of the same repository."""
+    """`matchRepository`: any tag or digest of the same repository."""
 
     def matches(self, reference: Reference, signed: Reference) -> bool:
         return signed.context == reference.context
@@ -69,7 +69,7 @@ class _ExactReference(_SignedIdentity):
 
 @dataclasses.dataclass(frozen=True)
 class _ExactRepository(_SignedIdentity):
-    """`exactRepository`: anything of this repository for all images."""
+    """`exactRepository`: any tag or digest of this repository for all images."""
 
     name: Reference
 
@@ -135,7 +135,7 @@ def _is_prefix(text: str) -> bool:
 
 
 def _parse(text: str) -> Reference | None:
-    """Normalise a name as its tools do, but without a default tag. None for a text that is no name."""
+    """Normalise a name as skopeo and podman do, but without a default tag. Return None for a text that is no name."""
     try:
         name = Reference.parse(text)
     except InvalidReference:

@@ -20,14 +20,14 @@ PAYLOAD_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
 TYPE = "cosign container image signature"
 
-# The fields of the three objects. Their tools ignore none, so neither may we: a field that we don't know could change what is signed.
+# The fields of the three objects. Unknown fields are refused, as by the tools that define them: they could change what is signed.
 _FIELDS = frozenset(("critical", "optional"))
 _CRITICAL_FIELDS = frozenset(("identity", "image", "type"))
 
 
 @dataclasses.dataclass(frozen=True)
 class SimplePayload:
-    """What a simple signature says: this digest is an image of this repository. `docker_reference` is the text in it, not normalised."""
+    """The claim of a simple signature: this digest is an image of this repository. `docker_reference` is the signed text, not normalised."""
 
     docker_reference: str
     digest: str

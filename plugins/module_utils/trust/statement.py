@@ -21,7 +21,7 @@ SIGNATURE_TYPE = "https://sigstore.dev/cosign/sign/v1"
 
 _READ_TYPES = frozenset((STATEMENT_TYPE, "https://in-toto.io/Statement/v0.1"))
 
-# The short names of predicate types, as cosign has them.
+# The short names of predicate types, the same as in cosign.
 PREDICATE_TYPES = {
     "slsaprovenance1": "https://slsa.dev/provenance/v1",
     "slsaprovenance02": "https://slsa.dev/provenance/v0.2",
@@ -41,7 +41,7 @@ class Statement:
 
 
 def find_predicate_type(name: str) -> str | None:
-    """Return the URI of a predicate type from its short name or itself, None for a name that is neither."""
+    """Return the URI of a predicate type, from its short name or its URI. Return None for any other name."""
     return PREDICATE_TYPES.get(name) or (name if "://" in name.strip("/") and name.isprintable() and " " not in name else None)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The outcome of a verification: what was accepted, or why everything was rejected."""
+"""The outcome of a verification: the accepted signature, or the reason why every candidate was rejected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BUNDLE = "bundle"
 
 
 class Miss(enum.IntEnum):
-    """How far a candidate got before it was rejected. The one that got furthest explains a refusal best."""
+    """Reasons to reject a candidate, in the order of the checks. The candidate that passed the most checks explains a refusal best."""
 
     UNREADABLE = 0  # not a signature that we can read
     OTHER_PURPOSE = 1  # a statement of another kind, such as an SBOM
@@ -30,7 +30,7 @@ class Miss(enum.IntEnum):
 
 
 class Rejected(Exception):
-    """A candidate doesn't fit. This never leaves the package: it becomes the reason of a refusal."""
+    """A candidate is not accepted. This package catches the exception and reports it as the reason of a refusal."""
 
     def __init__(self, miss: Miss, reason: str) -> None:
         super().__init__(reason)
@@ -48,7 +48,7 @@ class Signer:
 
     @property
     def log(self) -> str:
-        """Return whether the entry in a transparency log was checked. Signatures by key have none that we could check."""
+        """Return whether an entry in a transparency log was checked. For signatures by key it never is."""
         return "not_checked" if self.key is not None else "checked"
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class Signer:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """An accepted signature. `digest` is the digest that it signs, `annotations` are signed along with it."""
+    """An accepted signature. `digest` is the digest that it signs, `annotations` are signed together with it."""
 
     format: str
     signer: Signer

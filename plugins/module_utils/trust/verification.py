@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Verify the signatures of one image: find the candidate that a rule accepts, or the reason why none is."""
+"""Verify the signatures of one image: find the candidate that a rule accepts, or the reason why all are rejected."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if t.TYPE_CHECKING:
 class Subject:
     """The image to verify: its name (None if it has none), its digest, and the bytes of its manifest or index.
 
-    `manifest` is None if these bytes are missing, as for an index that is there with some platforms only. Signatures of the bytes themselves are then
-    rejected.
+    `manifest` is None if these bytes are missing, such as those of an index of which only some images are stored. Signatures that sign the bytes
+    directly are then rejected.
     """
 
     reference: Reference | None
@@ -41,10 +41,10 @@ class Subject:
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A blob that may be a signature, as a place has it. Nothing about it is verified, but its bytes have the digest that its manifest names.
+    """A blob that may be a signature. Only the digest of its bytes was verified.
 
-    `where` names it in messages, `media_type` is that of its layer, `repository` the one that it is in, `signature` the layer's annotation with the
-    signature of a simple one. `data` is None if there is a `problem`, for which it is rejected.
+    `where` names it in messages. `media_type` is the media type of its layer, `repository` the repository that has it, and `signature` the layer's
+    annotation with a simple signature. If `data` is None, the candidate is rejected, and `problem` says why.
     """
 
     where: str
@@ -57,9 +57,9 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class SignatureRule:
-    """Demands a signature by one of `keys`, or by an identity that `keyless` accepts, and attestations of these types by the same.
+    """Requires a signature by one of `keys`, or by an identity that `keyless` accepts, and an attestation of each of these types by one of them.
 
-    `annotations` have to be signed along. Without `bundles` only simple signatures count.
+    The signature must include `annotations`. Without `bundles` only simple signatures count.
     """
 
     keys: tuple[PublicKey, ...] = ()
@@ -71,7 +71,7 @@ class SignatureRule:
 
 
 def verify_signatures(subject: Subject, candidates: t.Iterable[Candidate], rule: SignatureRule) -> Verdict:
-    """Return whether RULE accepts one of the first CANDIDATES of an image; at most MAX_CANDIDATES are read, and none after the right one.
+    """Return the verdict of RULE about an image. At most MAX_CANDIDATES of CANDIDATES are read, and none after an accepted one.
 
     Raises DigestMismatch if the bytes of the image's manifest don't have its digest, and what reading CANDIDATES raises: a place that fails is no
     reason to call an image unsigned.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Verify images before anything is planned for them: which bytes a policy sees, and where their signatures are looked for."""
+"""Verify images before anything is planned for them: choose the bytes to verify, and search places for signatures."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from ..trust.verification import Candidate, Subject
 def verify_image(policy: Policy, reference: Reference | None, graph: Graph, places: t.Iterable[ReferrerPlace]) -> Verdict:
     """Verify the image GRAPH, the part of it that is used, by its name REFERENCE. Signatures are looked for in each of PLACES, until one is accepted.
 
-    A signature of the index covers everything that the index lists. Without one, each of the image's manifests needs its own: what covers one platform
-    only must not let in the others. Raises InvalidTrust, MissingLibrary, and the errors of places that fail.
+    A signature of the index covers everything that the index lists. Without one, each of the image's manifests needs its own: a signature
+    for one platform must not approve the others. Raises InvalidTrust, MissingLibrary, and the errors of places that fail.
     """
     refusal: Verdict | None = None
     for place in places:
         verdict = _verify_in_place(policy, reference, graph, place)
         if verdict.accepted:
             return verdict
-        # A place with a signature that doesn't fit says more than one without any.
+        # A rejected signature explains a refusal better than a place without signatures.
         if refusal is None or refusal.is_unsigned:
             refusal = verdict
-    # Without any place, as for an image in an engine, it may still need no signature.
+    # Without a place to search, as for an image in an engine, the policy may still accept the image unsigned.
     return refusal if refusal is not None else _verify_in_place(policy, reference, graph, None)
 
 
@@ -63,7 +63,7 @@ def _verify_manifest(policy: Policy, reference: Reference | None, graph: Graph, 
 
 
 def as_trust_candidate(found: PlaceCandidate, subject: Digest, repository: str | None) -> Candidate:
-    """Return a blob of a place as a candidate for the signature of SUBJECT. One whose manifest names another subject is rejected."""
+    """Return a blob of a place as a candidate for the signature of SUBJECT. A candidate whose manifest names another subject is rejected."""
     where = found.tag if found.tag is not None else f"the referrer {found.root.digest}"
     layer = found.layer
     if found.problem is not None or layer is None:
@@ -74,7 +74,7 @@ def as_trust_candidate(found: PlaceCandidate, subject: Digest, repository: str |
 
 
 def cover_selection(root: Descriptor, data: bytes, selected: Graph) -> Graph:
-    """Return the graph to verify for SELECTED, a part of the image at ROOT whose bytes are DATA: what its index covers may be used without the index."""
+    """Return the graph to verify for SELECTED, a part of the image at ROOT whose bytes are DATA. A signature of the index is valid for each of its images."""
     if selected.root.digest == root.digest:
         return selected
     documents = {

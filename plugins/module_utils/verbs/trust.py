@@ -37,7 +37,7 @@ def check_trust(policy: Policy | None, reference: Reference | None, graph: Graph
 
 
 def describe_trust(policy: Policy | None, reference: Reference | None, graph: Graph | None, places: t.Iterable[ReferrerPlace]) -> Verification:
-    """Return the verdict about an image as `check_trust` does, whether it is accepted or not. A place that fails is the reason of a refusal.
+    """Return the verdict about an image as `check_trust` does, whether it is accepted or not. If a place fails, its error is the reason of a refusal.
 
     GRAPH is None for an image that can't be read, which is refused.
     """
