@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The descriptions that Docker and Podman give of images, as far as an image config has the same facts."""
+"""Read the descriptions of images by Docker and Podman, as far as an image config has the same fields."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def parse_description(row: Document, steps: t.Sequence[Document]) -> Description
 
 
 def _parse_step(step: Document) -> dict[str, t.Any]:
-    """Return a step as a config has it. Docker doesn't say which steps have a layer, but a step without one has no size."""
+    """Return a step in the form of an image config. Docker doesn't say which steps have a layer, but a step without one has no size."""
     if "created_by" in step.members or "created" in step.members:  # Podman's program prints the config's own history
         return dict(step.members)
     seconds = step.number("Created") or 0

@@ -85,12 +85,12 @@ class EngineImages:
 
     @functools.cached_property
     def images(self) -> list[EngineImage]:
-        """Return all images in a fixed order, which engines don't have."""
+        """Return all images in a fixed order, because engines list them in any order."""
         return sorted(self.engine.list_prunable_images(self._host), key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
 
     @functools.cached_property
     def entries(self) -> list[NamedEngineImage]:
-        """Return the images under each of their names. An unnamed parent of other images is a part of them, and is left out."""
+        """Return the images under each of their names. Unnamed parents of other images are left out, because they are parts of these."""
         parents = {image.parent for image in self.images}
         counted = [image for image in self.images if image.names or image.digest not in parents]
         return [NamedEngineImage(image, name) for image in counted for name in sorted(image.names, key=str) or (None,)]
@@ -99,7 +99,7 @@ class EngineImages:
         return next((entry for entry in self.entries if entry.name == name), None)
 
     def find(self, selector: Reference | Digest) -> list[NamedEngineImage]:
-        """Return the images with the name, the `repository@digest`, the digest or the ID that SELECTOR is: one for each of their names."""
+        """Return the images that match SELECTOR (a name, `repository@digest`, a digest or an ID), one for each of their names."""
         if isinstance(selector, Digest):
             return [entry for entry in self.entries if selector in entry.digests]
         named = [entry for entry in self.entries if entry.name == selector.name]

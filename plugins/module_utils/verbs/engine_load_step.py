@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Load an image into an engine: one archive, streamed from the source of the image to the engine, without a file between them."""
+"""Load an image into an engine: one archive, streamed from the source of the image to the engine, without a temporary file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Pieces = t.Iterator[t.Union[bytes, memoryview]]
 class LoadIntoEngine(Step):
     """Load one image into the engine. Images are loaded one by one, so that each keeps its digest and one that fails doesn't affect others.
 
-    `verifies` is False for a source whose blobs were verified when they were stored. `failure` is how a message says what failed.
+    `verifies` is False for a source whose blobs were verified when they were stored. `failure` is the end of a message about an image that failed.
     """
 
     engine: Engine
@@ -77,7 +77,7 @@ class LoadIntoEngine(Step):
             except EngineRefused as error:
                 return error.message
             except DigestMismatch:
-                # The engine got an archive that broke off. If a mirror sent the wrong bytes, another source may have the right ones.
+                # The engine received an incomplete archive. If a mirror sent wrong bytes, another source may have the right ones.
                 if feed.current is None or not isinstance(source, MirroredSource) or not source.report_bad_blob(feed.current):
                     raise
                 continue
@@ -105,7 +105,7 @@ class BlobFeed:
         return [*documents, *(by_digest[blob.digest] for blob in ordered)]
 
     def read(self, blob: Descriptor) -> _Pieces:
-        """Yield the bytes of a blob. Raises DigestMismatch before the last of them if they are wrong, so that the archive is never complete."""
+        """Yield the bytes of a blob. Raises DigestMismatch before the last ones if they are wrong, so that the archive is never complete."""
         self.current = blob
         chunks = self._open(blob)
         if not self._verifies:

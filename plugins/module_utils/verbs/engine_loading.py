@@ -30,7 +30,7 @@ FindDocument = t.Callable[[Descriptor, t.Collection[Reference]], t.Optional[byte
 
 
 class LoadableImage(t.Protocol):
-    """An image at its source, as the sources of copies have it."""
+    """An image at its source. The sources of copies have this type."""
 
     @property
     def source(self) -> Source: ...
@@ -89,7 +89,10 @@ class OutgoingImage:
         return tuple(dict.fromkeys(self.image.manifest.layers))
 
     def is_in(self, current: ListedImage | None) -> bool:
-        """Return whether CURRENT, an image of an engine, is this image. Its ID decides if it has one: an index's digest stands for several platforms."""
+        """Return whether CURRENT, an image of an engine, is this image.
+
+        IDs are compared if CURRENT has one, because an index has one digest for all platforms.
+        """
         if current is None or not current.usable:
             return False
         return current.image_id == self.image_id if current.image_id is not None else self.digest in current.digests
@@ -103,7 +106,7 @@ class OutgoingImage:
 class Load:
     """One image to load. `current` is the engine's image with its name, `layers` are sent, and `error` is why it can't be loaded.
 
-    Without `request` the engine's image with the name `name` stays. `note` is a warning.
+    Without `request`, the engine keeps its image `name`. `note` is a warning.
     """
 
     requested: str
@@ -322,19 +325,19 @@ def _offer(request: LoadRequest, outgoing: OutgoingImage) -> OfferedImage:
 
 
 def _is_same_image(load: Load, first: Load) -> bool:
-    """Return whether LOAD is the image FIRST, which was requested by another spelling. Raises InvalidOption if two images have one name."""
+    """Return whether LOAD is the image FIRST, requested by another spelling of its name. Raises InvalidOption if two images have one name."""
     if load.outgoing is not None and first.outgoing is not None and first.outgoing.digest != load.outgoing.digest:
         raise InvalidOption(f"{load.outgoing.name} can't be two images at once, {first.outgoing.digest} and {load.outgoing.digest}")
     return load is not first
 
 
 def find_current(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: Engine) -> ListedImage | None:
-    """Return the one of IMAGES with the name of OUTGOING. An engine that records no digests can only be searched by ID for a name that is a digest."""
+    """Return the image with the name of OUTGOING. If that is a digest, and the engine records no digests, images are compared by ID."""
     if outgoing.name.tag is None and not engine.loads_oci:
         return next((image for image in images if image.image_id == outgoing.image_id), None)
     return next((image for image in images if outgoing.name in image.names), None)
 
 
 def find_in_source(read: Read) -> FindDocument:
-    """Return a function that finds documents with READ, for a source in which that costs nothing."""
+    """Return a function that finds documents with READ, for a source that is read without requests."""
     return lambda descriptor, unused_names: read(descriptor)

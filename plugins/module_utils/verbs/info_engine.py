@@ -53,7 +53,7 @@ class DescribedImage(InspectedImage):
 
 
 class EngineInspector(Inspector):
-    """Return facts of the images of an engine."""
+    """Returns facts about the images of an engine."""
 
     def history(self, selector: Reference | Digest) -> Facts:
         found = super().history(selector)
@@ -88,7 +88,7 @@ def make_engine_inspector(engine: ManagedEngine, host: Platform, selection: Sele
     """Return an inspector of the images in an engine. TRUST gives its verdict about each. Raises EngineError if the engine can't be reached."""
 
     def verify(inspected: InspectedImage) -> Verification:
-        # Without a place to search for signatures: engines hold none.
+        # Engines hold no signatures, so there is no place to search.
         return describe_trust(trust, inspected.name, inspected.graph, [])
 
     reader = EngineReader(engine, host)
@@ -105,7 +105,7 @@ def _inspect_description(engine: ManagedEngine, entry: NamedEngineImage) -> Insp
 
 
 def _inspect_content(reader: EngineReader, entry: NamedEngineImage) -> InspectedImage:
-    """Return an image of an engine that gives every blob. A root that is lost or no image leaves only its digest."""
+    """Return an image of an engine that can return every blob. If its root is missing or is no image, return only its digest."""
     image = reader.open(entry)
     try:
         root = image.root()

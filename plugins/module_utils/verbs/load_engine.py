@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan a load into an engine: archive -> engine. All images are loaded or none."""
+"""Plan to load images of an archive into an engine: all of them or none."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def plan_load_engine(
             )
     rows = [dataclasses.replace(row, results={**row.results, "kept": load.is_kept}) for load, row in zip(loads, rows)]
     steps = [LoadIntoEngine(engine, load, row) for load, row in zip(loads, rows)]
-    # An engine loads one archive after the other. If one fails, the names that were set before get back their images.
+    # An engine loads one archive after the other. If one fails, the names that were set before point at their earlier images again.
     images = EngineImages(engine, host).images if len(loads) > 1 and any(load.is_pending for load in loads) else []
     before = {name: image for image in images for name in image.names}
     digests = {digest: image.digest for image in images if not image.names for digest in (image.digest, *image.digests)}
@@ -132,7 +132,7 @@ class _Archived(ArchiveSource):
 
 @dataclasses.dataclass(frozen=True)
 class _LoadAll(Step):
-    """Load images one after the other. If one fails, the names of those before it get back what they pointed at: an image, or nothing.
+    """Load images one after the other. If one fails, the names that were already set are restored: they point at their earlier images, or are removed.
 
     `unnamed` are the names of images that the engine has already, without a name.
     """

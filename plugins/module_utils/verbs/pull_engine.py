@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan a pull into an engine: registry -> engine, in one step and without a store."""
+"""Plan to pull images from registries straight into an engine, without a store."""
 
 from __future__ import annotations
 

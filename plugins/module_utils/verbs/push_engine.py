@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan a push from an engine: engine -> registry, as a copy."""
+"""Plan to push images of an engine to registries, as copies."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ from .remove import Selector, named_by, warn_of_short_id
 def plan_remove_engine(engine: ManagedEngine, selectors: t.Sequence[Selector], *, force: bool, host: Platform) -> EngineRemovalPlan:
     """Plan to remove the images of SELECTORS from an engine; an absent image is no change.
 
-    An image that a container uses fails with InUse in its row when its last name would go. With FORCE its names go, and the image stays for the container,
-    unless the engine would delete it.
+    If the last name of an image that a container uses would be removed, its row has the error InUse. With FORCE, its names are removed, and the container
+    keeps the image, unless the engine would delete it.
     Raises InUse for a digest or ID with several names, unless FORCE.
     """
     images = EngineImages(engine, host)

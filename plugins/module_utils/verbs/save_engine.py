@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan a save from an engine: engine -> archive."""
+"""Plan to save images of an engine as an archive."""
 
 from __future__ import annotations
 

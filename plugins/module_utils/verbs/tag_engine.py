@@ -48,7 +48,7 @@ def _plan_target(images: EngineImages, target: Reference, before: NamedEngineIma
 
 @dataclasses.dataclass(frozen=True)
 class _TagInEngine(Step):
-    """Set names one after the other. If one fails, those that were set before get back what they pointed at."""
+    """Set names one after the other. If one fails, those that were already set are restored."""
 
     engine: ManagedEngine
     source: NamedEngineImage

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images of engines as sources of copies. An engine that gives images only as an archive is read once for all images of a task."""
+"""Images of engines as sources of copies. An engine that only exports images as an archive is read once for all images of a task."""
 
 from __future__ import annotations
 
