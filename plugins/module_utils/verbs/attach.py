@@ -41,7 +41,7 @@ class Attachment:
 
 @dataclasses.dataclass(frozen=True)
 class Present:
-    """A referrer of the manifest SUBJECT that is there already, so that nothing has to be attached in its place."""
+    """A referrer of the manifest SUBJECT that the place already has, so that it isn't attached again."""
 
     root: Descriptor
     subject: Digest
@@ -71,12 +71,12 @@ class Target(t.Protocol):
     def make_transfer(self, source: MemorySource, image: Graph, referrers: ReferrerPlan, workers: Workers) -> Transfer: ...
 
 
-# Return what an image is missing.
+# Returns the attachments that an image is missing.
 MakeAttachments = t.Callable[[Target, Graph], Attached]
 
 
 def plan_attachments(targets: t.Sequence[Target], make: MakeAttachments, verb: str, host: Platform, workers: Workers) -> TransferPlan:
-    """Plan to attach what MAKE returns for each of TARGETS. VERB is the first word of the actions.
+    """Plan to attach the referrers that MAKE returns for each of TARGETS. VERB is the first word of the actions.
 
     An image that fails has its error in its row; the others are done.
     """
@@ -128,7 +128,7 @@ def find_candidates(place: ReferrerPlace, subject: Digest) -> list[Candidate]:
 
 @dataclasses.dataclass(frozen=True)
 class MemorySource:
-    """A source of new blobs, which exist only in this run."""
+    """A source of new blobs, which are only in memory."""
 
     content: t.Mapping[Digest, bytes]
 
@@ -165,7 +165,7 @@ class RegistryTarget:
 
 
 class StoreTarget:
-    """An image in a store. An index may be there with only some of its images: all are known by their digests, and can be signed."""
+    """An image in a store. If it has only some images of an index, the others can be signed too, because their digests are known."""
 
     def __init__(self, reference: Reference, store: Store) -> None:
         from ..store.referrers import referrers_in_store

@@ -53,7 +53,7 @@ class StoredBase:
             raise ImageNotFound(f"{error.message}; pull it first") from error
 
     def read(self, platform: Platform, *, exactly: bool) -> Base:
-        """Return the image for PLATFORM or an older variant of it. An image that doesn't say its platform, or unless EXACTLY one for another, is taken too.
+        """Return the image for PLATFORM or an older variant of it. Accept an image without a platform, and one for another platform unless EXACTLY.
 
         Raises PlatformMissing, and InvalidOption for an artifact.
         """

@@ -42,11 +42,11 @@ def plan_index(store: Store, wanted: WantedIndex, host: Platform) -> TransferPla
 
 
 def _find_member(store: Store, request: MemberRequest, wanted: WantedIndex) -> Member | None:
-    """Return a member, None if only its platform is given, or if it is to be taken out and isn't in the store."""
+    """Return a member, None if only its platform is given, or if it must be removed from the index and isn't in the store."""
     if request.name is None:
         return None
     if wanted.existing == ABSENT and store.find_entry(request.name) is None:
-        raise InvalidOption(f"{request.name} is not in the store {store.path}, so its digest is unknown; give the platform of the member to take out")
+        raise InvalidOption(f"{request.name} is not in the store {store.path}, so its digest is unknown; give the platform of the member to remove")
     return _member(store, store.get_complete_entry(request.name))
 
 
@@ -82,7 +82,7 @@ def _plan_name(store: Store, name: Reference, before: Entry | None, index: NewIn
 
 
 def _unchanged(store: Store, name: Reference) -> ImagePlan:
-    """Return the row of an index that doesn't exist and has nothing to lose."""
+    """Return the row of an index that doesn't exist, so that no member can be removed."""
     was = ref_state(store, store.index.get_named(name))
     return ImagePlan(str(name), changes=(RefChange(str(name), was, was),), results={"previous_digest": None, "members": []})
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The members of a new index: which images it takes from other images, and what stays of the index that its name points at now."""
+"""The members of a new index: images of other indexes, and members of the index that its name points at now."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REPLACE, MERGE, ABSENT = "replace", "merge", "absent"
 class MemberRequest:
     """One member that the user named. `platform` selects an image of an index, or says for which platform an image is.
 
-    Without `name`, which is possible for members to take out, `platform` says which.
+    Without `name`, which is possible for members to remove, `platform` selects the member.
     """
 
     name: Reference | Digest | None
@@ -51,7 +51,7 @@ class WantedIndex:
     tags: t.Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        """Raise InvalidOption for an index that would be its own member, and for members without a name that aren't to be taken out."""
+        """Raise InvalidOption for an index that would be its own member, and for members without a name unless they are removed."""
         for request in self.requests:
             if self.existing != ABSENT and request.name is None:
                 raise InvalidOption("manifests: each entry needs name; only existing: absent finds members by platform alone")
@@ -66,7 +66,7 @@ class WantedIndex:
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """An image or index that exists. `read` returns its documents, None for one that is missing; `is_complete` says whether an image can be taken."""
+    """An image or index that exists. `read` returns its documents, None for one that is missing; `is_complete` says whether an image has all of its content."""
 
     label: str
     root: Descriptor
@@ -97,9 +97,9 @@ class NewIndex:
 
 
 def make_index(wanted: WantedIndex, members: t.Sequence[tuple[MemberRequest, Member | None]], current: Member | None) -> NewIndex | None:
-    """Return the new index. CURRENT is the image that its name points at now, None if there is none or nothing of it stays.
+    """Return the new index. CURRENT is the image that its name points at now, None if there is none, or if no member of it is kept.
 
-    A member is None if only its platform is known. The result is None if members are to be taken out of an index that doesn't exist.
+    A member is None if only its platform is known. Return None if members must be removed from an index that doesn't exist.
     Raises InvalidOption and UnsupportedFormat for members that an index can't have, PlatformMissing for a platform that a member or the index is missing.
     """
     annotations: dict[str, str] = {}
@@ -121,7 +121,7 @@ def make_index(wanted: WantedIndex, members: t.Sequence[tuple[MemberRequest, Mem
 
 
 def choose_images(member: Member, platform: Platform | None, attestations: bool) -> list[IndexImage]:
-    """Return the images that a new index takes from MEMBER: all of an index, or the one for PLATFORM; an image itself."""
+    """Return the images of MEMBER for a new index: all images of an index, or the one for PLATFORM, or the image itself."""
     if not member.root.is_index:
         return [_plain_image(member, platform)]
     images = _all_images(member, attestations)
@@ -131,7 +131,7 @@ def choose_images(member: Member, platform: Platform | None, attestations: bool)
 
 
 def _all_images(member: Member, attestations: bool) -> list[IndexImage]:
-    """Return all images of a member that can be taken. Raises UnsupportedFormat for nested indexes, InvalidOption if there is none."""
+    """Return all complete images of a member. Raises UnsupportedFormat for nested indexes, InvalidOption if there is none."""
     if not member.root.is_index:
         return [_plain_image(member, None)]
     document = Document.parse(_read(member, member.root), member.label)
@@ -187,7 +187,7 @@ def _drop_repeated(images: t.Sequence[IndexImage]) -> list[IndexImage]:
 
 
 def _without(images: t.Sequence[IndexImage], members: t.Sequence[tuple[MemberRequest, Member | None]], wanted: WantedIndex) -> list[IndexImage]:
-    """Return IMAGES without the members to take out. Raises InvalidOption if none would be left."""
+    """Return IMAGES without the members to remove. Raises InvalidOption if none would be left."""
     digests: set[Digest] = set()
     platforms: set[Platform | None] = set()
     for request, member in members:

@@ -161,5 +161,5 @@ def _plan_name(name: Reference, before: Descriptor | None, index: NewIndex, tran
 
 
 def _unchanged(name: Reference) -> ImagePlan:
-    """Return the row of an index that doesn't exist and has nothing to lose."""
+    """Return the row of an index that doesn't exist, so that no member can be removed."""
     return ImagePlan(str(name), changes=(RefChange(str(name), None, None),), results={"previous_digest": None, "members": []})

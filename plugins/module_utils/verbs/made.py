@@ -35,7 +35,7 @@ class ComposedImage:
 
 
 class MadeLayer(t.Protocol):
-    """A layer whose bytes are made when they are read."""
+    """A layer whose bytes are generated when they are read."""
 
     def open(self) -> Chunks: ...
 

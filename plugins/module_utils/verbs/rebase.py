@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class WantedRebase:
-    """The image to rebase, its bases, and its new name. `old_base` is None if the image's annotations say it; `selection` is None for all platforms."""
+    """The image to rebase, its bases, and its new name. `old_base` is None if the image's annotations name it; `selection` is None for all platforms."""
 
     name: Reference
     image: Reference | Digest

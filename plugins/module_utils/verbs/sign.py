@@ -42,7 +42,7 @@ class Signing:
     recursive: bool
 
     def __call__(self, target: Target, image: Graph) -> Attached:
-        """Return the signatures that an image is missing. One is there if this key made it for this repository, with these annotations."""
+        """Return the signatures that an image is missing. A signature counts if this key made it for this repository, with these annotations."""
         missing: list[Attachment] = []
         present: list[Present] = []
         rows: list[dict[str, t.Any]] = []
@@ -62,7 +62,7 @@ class Signing:
         context = target.reference.context
         rule = SignatureRule(
             keys=(self.key.public,),
-            # A bundle names no repository, so one that was copied from another is as good.
+            # A bundle names no repository, so one that was copied from another repository is valid too.
             repository=NamedRepository(context) if form == SIMPLE_SIGNING else AnyRepository(),
             annotations=self.annotations,
         )
@@ -92,7 +92,7 @@ class Attesting:
     predicate: t.Mapping[str, t.Any]
 
     def __call__(self, target: Target, image: Graph) -> Attached:
-        """Return the attestation that an image is missing. It is there if this key signed the same statement."""
+        """Return the attestation that an image is missing. An attestation counts if this key signed the same statement."""
         digest = image.root.digest
         statement = make_statement(digest, self.predicate_type, self.predicate, {}, signed_repository(target.reference))
         results = {"key": self.key.public.fingerprint, "predicate_type": self.predicate_type}

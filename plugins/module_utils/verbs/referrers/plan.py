@@ -43,7 +43,7 @@ class ReferrerPlan:
         return [f"{verb} {self.count} of {name}: {describe_transfer(moves)}"] if self.is_changed else []
 
     def changes_in(self, path: str) -> list[RefChange]:
-        """Return the changes with PATH in their names, for places of which a task may have several."""
+        """Return the changes with PATH in their names, because a task may change several places."""
         return [dataclasses.replace(change, name=f"{change.name} in {path}") for change in self.changes]
 
     def missing_blobs(self, image: t.Iterable[Descriptor]) -> tuple[Descriptor, ...]:

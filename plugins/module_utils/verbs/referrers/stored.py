@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The referrers of images in a store: those that leave it with their image, and the entries that belong to others."""
+"""The referrers of images in a store: those that are sent or saved with their image, and the entries that belong to others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
 
 def find_complete_referrers(store: Store, entry: Entry, graph: Graph) -> FoundReferrers:
-    """Return the referrers of GRAPH, the part of the image of ENTRY that leaves the store.
+    """Return the referrers of GRAPH, the part of the image of ENTRY that is sent or saved.
 
     Raises StoreDamaged if a blob of one is missing or altered: a recipient would believe that the image has no such signature.
     """
@@ -51,7 +51,7 @@ def find_owner_names(store: Store, entry: Entry) -> list[Reference]:
 
 
 class Followers:
-    """The referrers that are removed from a store together with the entries REMOVED: those all of whose images go.
+    """The referrers that are removed from a store together with the entries REMOVED, because all of their images are removed.
 
     One with a name that isn't made of a digest stays, because a user gave it that name.
     """

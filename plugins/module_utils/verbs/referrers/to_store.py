@@ -22,8 +22,8 @@ if t.TYPE_CHECKING:
 def plan_for_store(store: Store, found: FoundReferrers, names: t.Sequence[Reference], *, keep: bool = False) -> ReferrerPlan:
     """Plan to store the referrers FOUND of an image that gets NAMES. Referrers with a `subject` are unnamed entries of the index.
 
-    Those with a tag that is made of a digest get it in the repository of each of NAMES; without any they keep their own name. With KEEP a tag that the
-    store has for something else stays.
+    Referrers whose tag is made of a digest get this tag in the repository of each of NAMES. Without NAMES they keep their own name. With KEEP, a tag
+    that the store has for something else is not moved.
     """
     rows: list[dict[str, t.Any]] = []
     changes: list[RefChange] = []
