@@ -20,12 +20,12 @@ from ..transfer.workers import Workers
 from .facts import short_digest
 from .registry_policy import RegistryPolicy
 from .repository_contents import RemoteTag, RepositoryContents
-from .repository_reader import RepositoryReader, TagQuestions, read_repositories
+from .repository_reader import RepositoryReader, TagCriteria, read_repositories
 
 if t.TYPE_CHECKING:
     from ..registry.registries import Registries
 
-# Responses by which a registry says that nobody may delete there.
+# Status codes of registries that allow no deletion.
 _DELETION_DISABLED = frozenset((405, 501))
 
 
@@ -46,7 +46,7 @@ class _RepositoryPlan:
     deletions: tuple[_Deletion, ...]
 
     @property
-    def leaving(self) -> frozenset[Digest]:
+    def deleted(self) -> frozenset[Digest]:
         return frozenset(deletion.digest for deletion in self.deletions)
 
     @property
@@ -72,9 +72,9 @@ class _RepositoryPlan:
 
 @dataclasses.dataclass(frozen=True)
 class _RemoveFromRegistry(Step):
-    """Delete manifests in several repositories at once, in each one after the other. The first error in a repository leaves the rest of it.
+    """Delete manifests in several repositories at once, in each one after the other. The first error in a repository ends the deletions there.
 
-    If the registry can't be reached, or doesn't allow deletion at all, the repositories that are left fail with the same error.
+    If the registry can't be reached, or doesn't allow deletion at all, the remaining repositories fail with the same error.
     """
 
     plans: t.Sequence[_RepositoryPlan]
@@ -99,7 +99,7 @@ class _RemoveFromRegistry(Step):
 
 @dataclasses.dataclass(frozen=True)
 class RegistryPrunePlan(Plan):
-    """The plan that removes images from a registry. `readers` are all repositories that were read, `plans` what leaves them."""
+    """The plan that removes images from a registry. `readers` are all repositories that were read, `plans` the deletions in them."""
 
     registry: str = ""
     readers: t.Sequence[RepositoryReader] = ()
@@ -109,10 +109,10 @@ class RegistryPrunePlan(Plan):
         done = [
             (plan, deletion) for plan in self.plans for deletion in plan.deletions if not any(self.error_of(row) is not None for row in deletion.rows)
         ]
-        leaving: dict[Reference, set[Digest]] = {}
+        deleted: dict[Reference, set[Digest]] = {}
         for plan, deletion in done:
-            leaving.setdefault(plan.contents.context, set()).add(deletion.digest)
-        usage = _Usage([reader.contents for reader in self.readers], leaving)
+            deleted.setdefault(plan.contents.context, set()).add(deletion.digest)
+        usage = _Usage([reader.contents for reader in self.readers], deleted)
         return {
             **super().facts(),
             "registry": self.registry,
@@ -120,14 +120,14 @@ class RegistryPrunePlan(Plan):
             "deleted": [str(digest) for digest in dict.fromkeys(deletion.digest for _plan, deletion in done)],
             "bytes_freed": usage.freed,
             "registry_size": usage.size,
-            "repositories": [_repository_row(reader, usage, leaving) for reader in self.readers],
+            "repositories": [_repository_row(reader, usage, deleted) for reader in self.readers],
         }
 
 
 class _Usage:
-    """The sizes of the content of repositories, each digest counted once. LEAVING are the manifests that leave each of them."""
+    """The sizes of the content of repositories, each digest counted once. DELETED are the manifests that are deleted from each of them."""
 
-    def __init__(self, repositories: t.Sequence[RepositoryContents], leaving: t.Mapping[Reference, t.Collection[Digest]]) -> None:
+    def __init__(self, repositories: t.Sequence[RepositoryContents], deleted: t.Mapping[Reference, t.Collection[Digest]]) -> None:
         sizes: dict[Digest, int] = {}
         self._holders: dict[Digest, int] = {}
         staying: set[Digest] = set()
@@ -136,20 +136,20 @@ class _Usage:
             sizes.update(content)
             for digest in content:
                 self._holders[digest] = self._holders.get(digest, 0) + 1
-            gone = leaving.get(contents.context, ())
+            gone = deleted.get(contents.context, ())
             staying.update(contents.content_of(digest for digest in contents.manifests if digest not in gone))
         self.size = sum(sizes.values())
         self.freed = sum(size for digest, size in sizes.items() if digest not in staying)
 
     def of(self, contents: RepositoryContents) -> tuple[int, int]:
-        """Return the size of a repository's content, and the part of it that other repositories have too."""
+        """Return the size of a repository's content, and the size of the part that other repositories have too."""
         content = contents.content_of(contents.manifests)
         return sum(content.values()), sum(size for digest, size in content.items() if self._holders[digest] > 1)
 
 
-def _repository_row(reader: RepositoryReader, usage: _Usage, leaving: t.Mapping[Reference, t.Collection[Digest]]) -> dict[str, t.Any]:
+def _repository_row(reader: RepositoryReader, usage: _Usage, deleted: t.Mapping[Reference, t.Collection[Digest]]) -> dict[str, t.Any]:
     contents = reader.contents
-    gone = leaving.get(contents.context, ())
+    gone = deleted.get(contents.context, ())
     size, shared = usage.of(contents)
     return {
         "name": contents.context.context,
@@ -176,13 +176,13 @@ def plan_prune_registry(
 ) -> RegistryPrunePlan:
     """Plan to remove the images that RULES remove from the REPOSITORIES of REGISTRY at the time NOW. These are names, and globs on the catalog.
 
-    A repository that can't be read completely stays as it is, and has an error in the plan; so does one that doesn't exist.
+    A repository that can't be read completely, or doesn't exist, is not changed, and has an error in the plan.
     Raises TooManyRemovals if more would be removed than RULES allow, and the errors of reading the catalog.
     """
     rules.filters.check_for_registry()
-    questions = TagQuestions(rules.filters, rules.tag_pattern, rules.protection, host, rules.policy.judges_names)
+    criteria = TagCriteria(rules.filters, rules.tag_pattern, rules.protection, host, rules.policy.judges_names)
     chosen = choose_repositories(registries, registry, repositories)
-    all_readers = [RepositoryReader(registries.repository(reference, direct=True), questions) for reference in chosen.references]
+    all_readers = [RepositoryReader(registries.repository(reference, direct=True), criteria) for reference in chosen.references]
     found = workers.map(RepositoryReader.list_tags, all_readers)
     readers = [reader for reader, is_there in zip(all_readers, found) if is_there]
     missing = [reader for reader, is_there in zip(all_readers, found) if not is_there and reader.context in chosen.named]
@@ -191,7 +191,7 @@ def plan_prune_registry(
     if rules.at_most is not None:
         whole = [reader.contents for reader in readers if reader.error is None]
         total = sum(len(contents.images) for contents in whole)
-        rules.at_most.check(sum(len(plan.contents.images & plan.leaving) for plan in plans), total, registry)
+        rules.at_most.check(sum(len(plan.contents.images & plan.deleted) for plan in plans), total, registry)
     rows = [row for plan in plans for deletion in plan.deletions for row in deletion.rows]
     frozen = [ImagePlan(reader.context.context, error=reader.error) for reader in readers if reader.error is not None]
     absent = [
@@ -242,19 +242,19 @@ def _bare(reference: Reference) -> Reference:
 def _plan_repositories(
     readers: t.Sequence[RepositoryReader], rules: RegistryPolicy, now: datetime.datetime, workers: Workers
 ) -> tuple[_RepositoryPlan, ...]:
-    """Return what leaves each repository. Those that can't be read completely, and those that nothing leaves, are left out."""
+    """Return the deletions in each repository. Repositories that can't be read completely, or where nothing is deleted, are left out."""
     # As in a store, an image stays with all its names if one of them is protected.
     protected = {tag.digest for reader in readers for tag in reader.contents.tags if tag.protected}
     for reader in readers:
         reader.protect(protected)
-    pruned = [reader for reader in readers if reader.error is None and reader.contents.select_leaving(rules.policy, now)]
-    # A protected image may be there without a tag, and share members with images that leave.
+    pruned = [reader for reader in readers if reader.error is None and reader.contents.select_deletions(rules.policy, now)]
+    # A protected image may have no tag, and share members with images that are deleted.
     workers.map(lambda reader: reader.pin(sorted(rules.protection.digests_in(reader.context))), pruned)
-    plans = [_plan_repository(reader, reader.contents.select_leaving(rules.policy, now)) for reader in pruned if reader.error is None]
+    plans = [_plan_repository(reader, reader.contents.select_deletions(rules.policy, now)) for reader in pruned if reader.error is None]
     return tuple(plan for plan in plans if plan.deletions)
 
 
-def _plan_repository(reader: RepositoryReader, leaving: t.Sequence[Digest]) -> _RepositoryPlan:
+def _plan_repository(reader: RepositoryReader, deleted: t.Sequence[Digest]) -> _RepositoryPlan:
     tags: dict[Digest, list[RemoteTag]] = {}
     for tag in reader.contents.tags:
         tags.setdefault(tag.digest, []).append(tag)
@@ -262,13 +262,13 @@ def _plan_repository(reader: RepositoryReader, leaving: t.Sequence[Digest]) -> _
         reader,
         tuple(
             _Deletion(digest, tuple(tag.name for tag in tags.get(digest, ())), tuple(_rows(reader.contents, digest, tags.get(digest, ()))))
-            for digest in leaving
+            for digest in deleted
         ),
     )
 
 
 def _rows(contents: RepositoryContents, digest: Digest, tags: t.Sequence[RemoteTag]) -> t.Iterator[ImagePlan]:
-    """Yield a row for each tag of a manifest that leaves, or one row if it has none."""
+    """Yield a row for each tag of a deleted manifest, or one row if it has none."""
     descriptor = contents.manifests[digest].descriptor
     state = RefState(digest)
     size = sum(contents.content_of(contents.reach_members(digest)).values())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The contents of one repository of a registry, and which of them a retention policy removes. It decides from facts and sends no request."""
+"""The contents of one repository of a registry, and which of them a retention policy removes. No code in this file sends a request."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class RemoteTag:
 
 @dataclasses.dataclass(frozen=True)
 class RepositoryContents:
-    """All that is known of a repository: its tags, and the manifests that these, lists of referrers and protected digests lead to.
+    """The known contents of a repository: its tags, and the manifests that tags, lists of referrers and protected digests lead to.
 
-    `pinned` are manifests without a tag that have to stay.
+    `pinned` are manifests without a tag that must be kept.
     """
 
     context: Reference
@@ -98,30 +98,30 @@ class RepositoryContents:
             sizes.update(manifest.blobs)
         return sizes
 
-    def select_leaving(self, policy: Policy, now: datetime.datetime) -> tuple[Digest, ...]:
+    def select_deletions(self, policy: Policy, now: datetime.datetime) -> tuple[Digest, ...]:
         """Return the manifests that POLICY removes at the time NOW, each before all that it lists or refers to.
 
-        A registry deletes a manifest with all its tags, so an image leaves with all its tags or stays. The members of an index and the referrers of an
-        image leave with it, except those that something needs that stays.
+        A registry deletes a manifest with all its tags, so an image is either removed with all its tags or kept. The members of an index and the
+        referrers of an image are removed with it, unless a manifest that is kept needs them.
         """
         removed = set(policy.select_removable(self._candidates, now))
         judged = {candidate.digest for candidate in self._candidates}
         staying = {candidate.digest for candidate in self._candidates if candidate not in removed}
-        # A referrer of a pinned manifest is no candidate, and stays with it.
+        # A referrer of a pinned manifest is no candidate, and is kept with it.
         staying |= self.pinned | {tag.digest for tag in self.tags if tag.digest not in judged}
         needed = self._reach(staying)
-        leaving = self._reach({candidate.digest for candidate in removed} - needed) - needed
-        return self._in_order(leaving)
+        deleted = self._reach({candidate.digest for candidate in removed} - needed) - needed
+        return self._in_order(deleted)
 
     @functools.cached_property
     def _candidates(self) -> list[Candidate]:
-        """The candidates of the policy: one for each tag, but for referrers of manifests that are pinned."""
+        """The candidates of the policy: one for each tag, without the referrers of pinned manifests."""
         holders = self._holders()
         pinned = self._reach(self.pinned)
         candidates = []
         for tag in self.tags:
             ends = frozenset(follow_subjects(tag.digest, self.subjects, holders)) if tag.digest in self.subjects else frozenset()
-            # Nobody can say whether the subject of such a tag still exists.
+            # The tag has only a part of the digest, so the subject can't be looked up.
             is_lost = tag.digest not in self.subjects and _TRUNCATED_TAG.fullmatch(str(tag.name.tag)) is not None
             if pinned.isdisjoint(ends):
                 candidates.append(Candidate(tag.name, tag.digest, tag.created, tag.chosen, tag.protected or is_lost, ends))
@@ -163,7 +163,7 @@ class RepositoryContents:
         return self._walk(roots, lambda digest: (*self._members(digest), *self._referrers.get(digest, ())))
 
     def _walk(self, roots: t.Collection[Digest], follow: t.Callable[[Digest], t.Iterable[Digest]]) -> set[Digest]:
-        """Return the manifests that FOLLOW leads to from ROOTS. What the registry doesn't have is left out."""
+        """Return the manifests that FOLLOW leads to from ROOTS. Manifests that the registry doesn't have are left out."""
         found = {root for root in roots if root in self.manifests}
         pending = list(found)
         while pending:
@@ -173,26 +173,26 @@ class RepositoryContents:
                     pending.append(digest)
         return found
 
-    def _in_order(self, leaving: set[Digest]) -> tuple[Digest, ...]:
-        """Sort LEAVING so that each manifest comes before all that it lists or refers to.
+    def _in_order(self, deleted: set[Digest]) -> tuple[Digest, ...]:
+        """Sort DELETED so that each manifest comes before all that it lists or refers to.
 
-        So at every moment of the deletion all that remains is complete. The manifests of one image are close together: if the run is interrupted, few of
-        them are left without a name.
+        The remaining manifests are then complete at every moment. The manifests of one image are deleted together, so that an interrupted run leaves few
+        of them without a tag.
         """
         pointing: dict[Digest, list[Digest]] = {}
-        for digest in sorted(leaving):
+        for digest in sorted(deleted):
             for target in (*self._members(digest), *self.subjects.get(digest, ())):
                 pointing.setdefault(target, []).append(digest)
         ordered: dict[Digest, None] = {}
-        roots = [tag.digest for tag in self.tags if tag.digest in leaving]
-        for root in (*roots, *sorted(leaving)):
-            for digest in (root, *sorted(self.reach_members(root) & leaving)):
+        roots = [tag.digest for tag in self.tags if tag.digest in deleted]
+        for root in (*roots, *sorted(deleted)):
+            for digest in (root, *sorted(self.reach_members(root) & deleted)):
                 _add_after(digest, pointing, ordered)
         return tuple(ordered)
 
 
 def _add_after(digest: Digest, before: t.Mapping[Digest, t.Sequence[Digest]], ordered: dict[Digest, None]) -> None:
-    """Add DIGEST to ORDERED, after all that must come BEFORE it. A circle, which tags can make, is broken somewhere."""
+    """Add DIGEST to ORDERED, after all that must come BEFORE it. Tags can make a circle, which is broken at any place."""
     opened: set[Digest] = set()
     pending = [(digest, False)]
     while pending:

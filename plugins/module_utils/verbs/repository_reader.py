@@ -31,13 +31,13 @@ from .repository_contents import RemoteManifest, RemoteTag, RepositoryContents
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
 
-# Tags that are read before cached documents are dropped: they bound the memory, not the number of requests at once.
+# The number of tags that are read before cached documents are dropped. It limits the memory, not the number of simultaneous requests.
 _CHUNK = 256
 
 
 @dataclasses.dataclass(frozen=True)
-class TagQuestions:
-    """The facts that the policy needs of each tag: whether it fits `tag_pattern` and `filters`, is protected, and, with `times`, when it was created."""
+class TagCriteria:
+    """The criteria for each tag: whether it fits `tag_pattern` and `filters`, is protected, and, with `times`, when it was created."""
 
     filters: Filters
     tag_pattern: re.Pattern[str] | None
@@ -47,17 +47,17 @@ class TagQuestions:
 
 
 class RepositoryReader:
-    """Reads one repository. `tags` has the digest of each listed tag, None for one that the registry lists without having it.
+    """Reads one repository. `tags` has the digest of each listed tag, None for a tag whose manifest the registry doesn't have.
 
-    `errors` are those of the tags and documents that can't be read: they could need everything in the repository.
+    `errors` has an error for each tag and document that can't be read. Such a manifest could need any other one, so nothing may be deleted.
     """
 
-    def __init__(self, repository: Repository, questions: TagQuestions) -> None:
+    def __init__(self, repository: Repository, criteria: TagCriteria) -> None:
         self.repository = repository
         self.context = Reference(repository.registry, repository.repository)
         self.tags: dict[Reference, Digest | None] = {}
         self.errors: dict[str, LongshoreError] = {}
-        self._questions = questions
+        self._criteria = criteria
         self._tagged: dict[Reference, RemoteTag] = {}
         self._manifests: dict[Digest, RemoteManifest] = {}
         self._pinned: set[Digest] = set()
@@ -70,7 +70,7 @@ class RepositoryReader:
 
     @property
     def contents(self) -> RepositoryContents:
-        """All that was read so far."""
+        """The contents that were read so far."""
         if self._contents is None:
             tagged = tuple(self._tagged[name] for name in sorted(self._tagged, key=str))
             self._contents = RepositoryContents(self.context, tagged, dict(self._manifests), frozenset(self._pinned))
@@ -94,14 +94,14 @@ class RepositoryReader:
             self._tagged[name] = self._describe(name, graph)
             self.tags[name] = root.digest
         except ImageNotFound as error:
-            # The registry lists a tag without having it: nobody can pull it. A part of an image that isn't there is another matter.
+            # A listed tag without a manifest can't be pulled, and is no error. A missing part of an image is one.
             if self.repository.probe(name) is not None:
                 self.errors[str(name)] = error
         except LongshoreError as error:
             self.errors[str(name)] = error
 
     def read_referrers(self) -> None:
-        """Read the referrers that a registry with the referrers API lists for each manifest. At others their lists are tags, which were read."""
+        """Read the referrers that a registry with the referrers API lists for each manifest. Other registries list them in tags, which were read already."""
         seen: set[Digest] = set()
         try:
             for _level in range(MAX_LEVELS + 1):
@@ -123,7 +123,7 @@ class RepositoryReader:
                 self._contents = None
 
     def pin(self, digests: t.Iterable[Digest]) -> None:
-        """Pin those of DIGESTS that the repository has without a tag leading to them, so that they stay with all that they need."""
+        """Pin those of DIGESTS that the repository has but no tag leads to, so that they are kept with all that they need."""
         for digest in digests:
             try:
                 if digest in self._manifests or self._read_untagged(digest):
@@ -141,7 +141,7 @@ class RepositoryReader:
             self.pin(sorted(unknown))
 
     def find_change(self) -> Reference | None:
-        """Ask for all tags again. Return one that is new, gone, or has another digest than when it was read; None if there is none."""
+        """Read the digests of all tags again. Return a tag that is new, was deleted, or has another digest now; None if nothing changed."""
         listed = list_tags(self.repository) or ()
         different = set(listed) ^ self.tags.keys()
         if different:
@@ -182,19 +182,19 @@ class RepositoryReader:
         return graph
 
     def _describe(self, name: Reference, graph: Graph) -> RemoteTag:
-        questions = self._questions
+        criteria = self._criteria
         image = InspectedImage(name, graph.root, lambda: graph, self.repository.read_document)
-        inspector = Inspector([image], f"the registry {name.registry}", questions.host)
-        facts = image_facts(str(name), graph, None, questions.host)
+        inspector = Inspector([image], f"the registry {name.registry}", criteria.host)
+        facts = image_facts(str(name), graph, None, criteria.host)
         return RemoteTag(
             name=name,
             digest=graph.root.digest,
             platforms=facts.platforms,
             image_id=facts.image_id,
-            created=inspector.created(image) if questions.times else None,
-            chosen=(questions.tag_pattern is None or questions.tag_pattern.fullmatch(str(name.tag)) is not None)
-            and bool(inspector.find_matching(questions.filters)),
-            protected=questions.protection.covers(image, _parts),
+            created=inspector.created(image) if criteria.times else None,
+            chosen=(criteria.tag_pattern is None or criteria.tag_pattern.fullmatch(str(name.tag)) is not None)
+            and bool(inspector.find_matching(criteria.filters)),
+            protected=criteria.protection.covers(image, _parts),
         )
 
 
@@ -219,7 +219,7 @@ def _describe_manifest(descriptor: Descriptor, data: bytes, what: str) -> Remote
 
 
 def read_repositories(readers: t.Sequence[RepositoryReader], workers: Workers) -> None:
-    """Read all tags of the repositories, several at once, and what else may need their manifests."""
+    """Read all tags of the repositories, several at once, and all else that may need their manifests."""
     wanted = [(reader, name) for reader in readers for name in sorted(reader.tags, key=str)]
     for start in range(0, len(wanted), _CHUNK):
         chunk = wanted[start : start + _CHUNK]
