@@ -20,7 +20,7 @@ _PEM = b"-----BEGIN "
 
 
 def client_entries(entries: t.Sequence[Params]) -> list[ClientEntry]:
-    """Return the registries that engines shall be configured for. Raises InvalidOption for impossible values."""
+    """Return the registries to configure engines for. Raises InvalidOption for impossible values."""
     found = []
     for entry in entries:
         where = f"entries: {entry['name']}"

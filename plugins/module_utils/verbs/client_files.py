@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files of engines on a host, or below a root such as the folder of an image that is being built: reading them, and changing them as planned."""
+"""Read and change the files of engines on a host, or below another root, such as the folder of an image that is being built."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class HostFiles:
     def real(self, path: str) -> str:
         """Return the path of a file on this host.
 
-        Raises InputOutputError for a link below another root than `/`: it would lead out of that root.
+        Raises InputOutputError for a link below another root than `/`: it could lead out of that root.
         """
         if not self.root:
             return path
@@ -79,7 +79,7 @@ class HostFiles:
 
 @dataclasses.dataclass(frozen=True)
 class FileChange:
-    """A file that is written or, if it is wanted without content, deleted. `before` is its content until then, None if it doesn't exist."""
+    """A file to write, or to delete if it is wanted without content. `before` is its content before the change, None if it doesn't exist."""
 
     wanted: WantedFile
     path: str
@@ -103,7 +103,7 @@ class FileChange:
 
 @dataclasses.dataclass(frozen=True)
 class ChangeFiles(Step):
-    """Change files, and delete folders that were made for files and are empty. `record_path` gets the record of both runs first, the new one last."""
+    """Change files, and delete empty folders that an earlier run made. The file `record_path` gets the united record first, and the new record at the end."""
 
     changes: tuple[FileChange, ...]
     folders: tuple[str, ...]

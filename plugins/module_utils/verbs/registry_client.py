@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan the configuration by which engines reach registries: one list of registries -> the files of each engine."""
+"""Plan the files by which engines reach registries, from one list of registries."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def plan_registry_client(
     home: str,
     as_root: bool,
 ) -> ClientPlan:
-    """Plan the files by which ENGINES reach the registries of ENTRIES, and by which podman decides whom it trusts (None: as it is).
+    """Plan the files by which ENGINES reach the registries of ENTRIES. TRUST has the rules of podman's policy, None to leave it alone.
 
-    CONTENTS has the certificates that entries name by path. All paths are below ROOT. Raises InvalidOption for what an engine can't express, and for
-    files of others that are in the way, before anything is written.
+    CONTENTS has the certificates that entries name by path. All paths are below ROOT. Raises InvalidOption for entries that an engine
+    can't express, and for conflicting files of others.
     """
     _refuse_inexpressible(entries, engines, trust)
     if not as_root and root == "/" and set(engines) != {"podman"}:
@@ -93,7 +93,7 @@ def _refusals(engine: str, entry: ClientEntry) -> t.Iterator[str]:
 
 
 class _Planner:
-    """Finds out what files engines shall have, and compares them with those of the host."""
+    """Computes the files that engines need, and compares them with those of the host."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class _Planner:
         return [*files, *self._containerd_config(folder, is_needed=bool(files))]
 
     def _containerd_config(self, folder: str, is_needed: bool) -> list[WantedFile]:
-        """Return config.toml, which names the folder with the files of registries. Without such files, only a config.toml of ours is removed."""
+        """Return config.toml, which names the folder with the files of registries. Without such files, only a config.toml that this module wrote is removed."""
         path = f"{self._layout.containerd}/config.toml"
         data, new = self._host.read(path), containerd.new_config(folder)
         is_ours = data is not None and data == new.encode() and path in self._before.created
@@ -237,12 +237,12 @@ class _Planner:
         self._after = dataclasses.replace(self._after, daemon=owned)
         return [
             *files,
-            self._unless_created(dataclasses.replace(daemon, path=path)),
+            self._keep_as_empty(dataclasses.replace(daemon, path=path)),
             *self._login_file("docker", self._layout.docker_logins, docker.logins(self._access)),
         ]
 
     def _login_file(self, engine: str, path: str, logins: t.Mapping[str, Credentials]) -> list[WantedFile]:
-        """Return the auth file with these logins; nothing if neither this run nor an earlier one has any."""
+        """Return the auth file with these logins; an empty list if neither this run nor an earlier one has any."""
         recorded = self._before.logins.get(engine, ())
         if not logins and not recorded:
             return []
@@ -251,18 +251,18 @@ class _Planner:
         members, owned = set_logins(document, logins, recorded)
         self._after = dataclasses.replace(self._after, logins={**self._after.logins, engine: tuple(owned)})
         content = before if before is not None and members == document.members else dump_json(members, before) if members else None
-        return [self._unless_created(WantedFile(path, content, 0o600, shared=True, show=show_logins({*owned, *recorded})))]
+        return [self._keep_as_empty(WantedFile(path, content, 0o600, shared=True, show=show_logins({*owned, *recorded})))]
 
-    def _unless_created(self, file: WantedFile) -> WantedFile:
-        """Return a file in which nothing is left: without content if a run of ours created it, else as an empty object."""
+    def _keep_as_empty(self, file: WantedFile) -> WantedFile:
+        """Return FILE. A file without entries is kept as an empty object if an earlier run did not create it."""
         if file.content is not None or file.path in self._before.created or self._host.read(file.path) is None:
             return file
         return dataclasses.replace(file, content=dump_json({}))
 
-    # What is there.
+    # The files of the host.
 
     def _own_files(self, engine: str) -> list[str]:
-        """Return the files of an engine that are ours as a whole."""
+        """Return the files of an engine that this module wrote completely."""
         folder = self._layout.certificates(engine)
         paths = [f"{folder}/{host}/{name}" for host in self._host.names(folder) for name in self._host.names(f"{folder}/{host}")]
         if engine == "podman":
@@ -275,7 +275,7 @@ class _Planner:
         return not self._host.is_folder(path) and is_ours(self._host.read(path) or b"")
 
     def _refuse_foreign(self, wanted: t.Iterable[WantedFile]) -> None:
-        """Raise InvalidOption if a file that shall be ours as a whole is there, was written by somebody else, and doesn't say the same."""
+        """Raise InvalidOption if somebody else wrote a file that this module would have to replace, and its content is different."""
         foreign = [
             self._host.real(file.path)
             for file in wanted
@@ -292,11 +292,11 @@ class _Planner:
         return before is None or is_ours(before)
 
     def _change(self, file: WantedFile) -> FileChange | None:
-        """Return the change that makes a file as wanted, None if it is."""
+        """Return the change that a file needs, None if it needs none."""
         before = self._host.read(file.path)
         mode = self._host.mode(file.path)
         wanted_mode = file.mode if file.mode is not None else mode if mode is not None else 0o644
-        is_equal = before == file.content or (before is not None and not file.shared and _says_the_same(before, file))
+        is_equal = before == file.content or (before is not None and not file.shared and _is_equivalent(before, file))
         if is_equal and (before is None or mode == wanted_mode or not (is_ours(before) or file.shared)):
             return None
         return FileChange(file, self._host.real(file.path), before, wanted_mode)
@@ -326,7 +326,7 @@ class _Planner:
         return empty
 
     def _states(self, changes: t.Sequence[FileChange], wanted: t.Sequence[WantedFile]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-        """Return the files before and after as a diff may show them. A change of a secret alone is said in words."""
+        """Return the files before and after as a diff may show them. If only secrets change, a sentence says so."""
         before: dict[str, t.Any] = {}
         after: dict[str, t.Any] = {}
         changed = {change.wanted.path: change for change in changes}
@@ -334,7 +334,7 @@ class _Planner:
             path = self._host.real(file.path)
             change = changed.get(file.path)
             old = change.before if change is not None else file.content
-            # A file of others in which nothing is ours shows nothing.
+            # A file of others without entries of this module is not shown.
             for state, content in ((before, old), (after, file.content)):
                 shown = file.show(content) if content is not None else None
                 if shown:
@@ -358,6 +358,6 @@ class _Planner:
         return document
 
 
-def _says_the_same(before: bytes, file: WantedFile) -> bool:
-    """Return True if somebody else's file has what ours would have below its mark, so that ours isn't needed."""
+def _is_equivalent(before: bytes, file: WantedFile) -> bool:
+    """Return True if somebody else's file has the same content as FILE except for the mark, so that it need not be replaced."""
     return file.content is not None and before == file.content.partition(b"\n")[2]

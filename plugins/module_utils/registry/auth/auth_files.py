@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Change the logins in an auth file of podman, skopeo or docker (containers-auth.json(5)). All else in the file stays."""
+"""Change the logins in an auth file of podman, skopeo or docker (containers-auth.json(5)). Everything else in the file is kept."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def encode_login(login: Credentials) -> dict[str, str]:
 
 
 def set_logins(document: Document, logins: t.Mapping[str, Credentials], recorded: t.Collection[str]) -> tuple[dict[str, t.Any], list[str]]:
-    """Return the members of an auth file with LOGINS, and the keys of those that are ours. RECORDED are ours of an earlier run; those of others stay.
+    """Return the members of an auth file with LOGINS, and the keys that this collection wrote.
 
-    Raises InvalidOption for a key that has another login of somebody else, or whose login is left to a helper.
+    RECORDED are the keys that an earlier run wrote. Logins of others are kept. Raises InvalidOption if somebody else wrote
+    another login for a key, or if a credential helper provides it.
     """
     _refuse_helpers(document, logins)
     auths_document = document.child("auths")
@@ -40,7 +41,7 @@ def set_logins(document: Document, logins: t.Mapping[str, Credentials], recorded
                 f"{document.what} already has another login for {key}, which somebody else wrote; log out there, or leave this login out here"
             )
         auths[key] = entry
-    # Keys stay in their order, so that a file without changes has none.
+    # Keys keep their order, so that a file is not rewritten without a change.
     ordered = {key: auths[key] for key in [*(key for key in current if key in auths), *(key for key in auths if key not in current)]}
     members = {**document.members, "auths": ordered}
     if not ordered and recorded:

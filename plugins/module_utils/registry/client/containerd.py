@@ -31,7 +31,7 @@ Parse = t.Callable[[str], Table]
 
 
 def refusals(entry: ClientEntry) -> t.Iterator[str]:
-    """Yield what containerd can't express of an entry."""
+    """Yield a sentence for each setting of an entry that containerd can't express."""
     settings = entry.settings
     if settings.credentials is not None and settings.credentials.identity_token is not None:
         yield f"containerd can't log in to {entry.name} with an identity token; use username and password, or a pull secret of Kubernetes"
@@ -65,7 +65,7 @@ def hosts_files(entry: ClientEntry, folder: str, contents: Contents) -> list[Wan
     lines = []
     last = mirrors.pop() if entry.denied else None
     if entry.blocked:
-        # Pulling needs the capabilities pull and resolve. containerd reads a list without any as all of them.
+        # Pulling needs the capabilities pull and resolve. containerd takes an empty list for all of them.
         lines += [f"server = {quote_toml(entry.url)}", 'capabilities = ["push"]']
     elif last is not None:
         lines += [f"server = {quote_toml(_root(last))}", *_route_lines(last), *settings_lines(last.settings, f"mirror{len(mirrors) + 1}", "header")]
@@ -104,7 +104,7 @@ def _route_lines(route: Route) -> list[str]:
 
 
 def _headers(settings: HostSettings) -> dict[str, str]:
-    """Return the headers of requests to a host. containerd has no other place for a login."""
+    """Return the headers of requests to a host. containerd can't store a login anywhere else."""
     headers = dict(settings.headers)
     if settings.credentials is not None:
         login = f"{settings.credentials.username}:{settings.credentials.password}"
@@ -137,7 +137,7 @@ def check_hosts_file(entry: ClientEntry, file: WantedFile, parse: Parse) -> None
 
 
 def set_config_path(text: str, document: Table, folder: str, path: str, parse: Parse) -> str | None:
-    """Return config.toml with `config_path` set to FOLDER, all else unchanged; None if nothing needs to change.
+    """Return config.toml with `config_path` set to FOLDER and everything else unchanged; None if nothing needs to change.
 
     Raises InvalidOption for another folder and for settings that containerd doesn't accept beside it, UnsupportedFormat for other versions of the file.
     """
@@ -199,5 +199,5 @@ def _parse_or_none(parse: Parse, text: str) -> Table | None:
 
 
 def config_file(path: str, text: str) -> WantedFile:
-    """Return config.toml, of which a diff shows our line only: the rest is not ours, and may hold logins."""
+    """Return config.toml, of which a diff shows only the line with `config_path`: the rest may contain logins."""
     return WantedFile(path, text.encode(), mode=None, shared=True, show=show_lines("config_path"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Docker's files: its own keys in daemon.json, the certificates of each host, and logins."""
+"""Docker's files: entries in daemon.json, the certificates of each host, and logins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HUB_LOGIN = "https://index.docker.io/v1/"
 
 
 def refusals(entry: ClientEntry) -> t.Iterator[str]:
-    """Yield what Docker can't express of an entry, with the way to have it anyway."""
+    """Yield a sentence for each setting of an entry that Docker can't express. It says what to do instead."""
     anyway = "pull with image_pull and send the images to Docker with image_deliver"
     name = entry.name
     if entry.mirrors and name != DOCKER_HUB:
@@ -61,7 +61,7 @@ def daemon_settings(entries: t.Sequence[ClientEntry], access: t.Sequence[HostAcc
 def merge_daemon_json(before: bytes | None, path: str, wanted: DaemonSettings, recorded: DaemonSettings) -> tuple[WantedFile, DaemonSettings]:
     """Return daemon.json with our entries, and which entries are ours. RECORDED are those of an earlier run; entries of others stay.
 
-    The content is None if nothing is left. Raises UnsupportedFormat for a file that is no JSON object, or whose lists are none.
+    The content is None if nothing is left. Raises UnsupportedFormat if the file is no JSON object, or its lists are no lists.
     """
     document = Document.parse(before or b"{}", path, MAX_CONFIG_FILE)
     members = dict(document.members)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The registries that a host's engines are configured for, and their mirrors, as values that every engine's file is made of."""
+"""The registries that a host's engines are configured for, and their mirrors. The files of every engine are made of these values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..config.mirrors import HUB_HOST, Route, mirror_route
 from ..config.settings import Credentials, HostSettings
 
 ENGINES = ("containerd", "podman", "docker", "k3s", "rke2")
-# The first line of every file that belongs to us as a whole. PEM readers skip text before the first certificate or key.
+# The first line of every file that this collection writes completely. PEM readers skip text before the first certificate or key.
 MARK = "# Written by longshore.images.registry_client. Changes here are overwritten."
 
 _LOOPBACK = ("localhost", "127.", "[::1]")
@@ -23,7 +23,7 @@ _LOOPBACK = ("localhost", "127.", "[::1]")
 
 @dataclasses.dataclass(frozen=True)
 class ClientEntry:
-    """A registry as engines shall reach it. If it is `denied`, nothing is read from it, only from its mirrors. If it is `blocked`, nothing is pulled at all."""
+    """A registry and how engines reach it. If it is `denied`, engines read only from its mirrors. If it is `blocked`, engines pull nothing."""
 
     name: str
     settings: HostSettings
@@ -106,7 +106,7 @@ def collect_access(entries: t.Sequence[ClientEntry], contents: Contents) -> list
 
 
 def _merge(known: HostAccess | None, host: str, path: str, settings: HostSettings, contents: Contents) -> HostAccess:
-    """Return the access to a host that is named once more. What one of its entries leaves out, the other may set."""
+    """Return the access to a host that several entries name. A setting may be in only one of them."""
     if host in (".", ".."):
         raise InvalidOption(f"{host} is not the name of a host")
     found = certificate_files(settings, contents)

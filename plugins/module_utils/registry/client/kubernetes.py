@@ -19,7 +19,7 @@ Node = t.Union[str, bool, t.Sequence[str], t.Mapping[str, "Node"]]
 
 
 def refusals(engine: str, entry: ClientEntry) -> t.Iterator[str]:
-    """Yield what k3s and rke2 can't express of an entry, with the way to have it anyway."""
+    """Yield a sentence for each setting of an entry that k3s and rke2 can't express. It says what to do instead."""
     name = entry.name
     if entry.denied:
         yield f"{engine} asks {name} when its mirrors fail, which only the option disable-default-registry-endpoint of its config.yaml forbids; set that"
@@ -41,7 +41,7 @@ def registries_yaml(entries: t.Sequence[ClientEntry], access: t.Sequence[HostAcc
     mirrors: dict[str, Node] = {}
     for entry in entries:
         endpoints = [mirror_url(route) for route in entry.mirrors]
-        # A registry without an endpoint is asked by TLS.
+        # k3s and rke2 use TLS for a registry without an endpoint.
         endpoints += [entry.url] if entry.settings.plain_http is not None else []
         prefix = entry.mirrors[0].added_prefix if entry.mirrors else ""
         rewrite: dict[str, Node] = {"rewrite": {"^(.*)$": f"{prefix}/$1"}} if prefix else {}
@@ -75,7 +75,7 @@ def _section(host: HostAccess, folder: str, files: list[WantedFile]) -> dict[str
 
 
 def render_yaml(node: t.Mapping[str, Node], indent: str = "") -> t.Iterator[str]:
-    """Yield the lines of a YAML document. Keys and texts are quoted as in JSON, which YAML reads alike."""
+    """Yield the lines of a YAML document. Keys and texts are quoted as in JSON, because YAML includes JSON."""
     for key, value in node.items():
         name = f"{indent}{_quote(key)}:"
         if isinstance(value, (str, bool)):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where engines have their files, and the record of which entries in files of others are ours."""
+"""The paths of the files of engines, and the record of our entries in files of others."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ class Layout:
         return f"{self.containers}/policy.json"
 
     def certificates(self, engine: str) -> str:
-        """Return the folder that has a folder with certificates for each host."""
+        """Return the folder with a subfolder of certificates for each host."""
         bases = {"containerd": self.containerd, "podman": self.containers, "docker": self.docker}
         return f"{bases.get(engine) or f'{self.rancher}/{engine}'}/certs.d"
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What is ours in files that others write to as well: the entries of daemon.json, the keys of logins by engine, the scopes of policy.json.
+    """Our entries in files that others write to as well: entries of daemon.json, keys of logins by engine, and scopes of policy.json.
 
-    `created` are such files that didn't exist before, `folders` those that were made for files.
+    `created` are such files that an earlier run created, `folders` the folders that it created.
     """
 
     daemon: DaemonSettings = dataclasses.field(default_factory=DaemonSettings)
@@ -109,7 +109,7 @@ class Record:
         return (json.dumps({"version": _VERSION, **present}, indent=2) + "\n").encode() if present else None
 
     def united(self, other: Record) -> Record:
-        """Return a record with what is in either. A run that is killed leaves it, so that the next run knows what may be ours."""
+        """Return the union of two records. It is written before the files change, so that the next run knows all entries even if this run is killed."""
         return Record(
             DaemonSettings(_unite(self.daemon.mirrors, other.daemon.mirrors), _unite(self.daemon.insecure, other.daemon.insecure)),
             {engine: _unite(self.logins.get(engine, ()), other.logins.get(engine, ())) for engine in {**self.logins, **other.logins}},

@@ -19,7 +19,7 @@ from .wanted import WantedFile, certificate_file, own_file
 
 
 def refusals(entry: ClientEntry) -> t.Iterator[str]:
-    """Yield what podman can't express of an entry."""
+    """Yield a sentence for each setting of an entry that podman can't express."""
     for route in entry.mirrors:
         if route.settings.headers:
             yield f"podman sends no headers of your own to the mirror {route.host} of {entry.name}; use a login, or image_pull, which does"
@@ -36,7 +36,7 @@ def registries_conf(entries: t.Sequence[ClientEntry], path: str) -> WantedFile |
 
 
 def _table(entry: ClientEntry) -> list[str]:
-    """Return the table of a registry. If it is denied, its last mirror takes the place of the registry itself, which podman would ask at the end."""
+    """Return the table of a registry. If it is denied, its last mirror replaces the registry itself, which podman would ask last."""
     mirrors = entry.mirrors
     last = mirrors.pop() if entry.denied else None
     insecure = bool(entry.settings.plain_http) or not entry.settings.validate_certs
@@ -74,7 +74,7 @@ def logins(access: t.Sequence[HostAccess]) -> dict[str, Credentials]:
 
 
 def check_registries_conf(file: WantedFile, entries: t.Sequence[ClientEntry], parse: Parse) -> None:
-    """Raise UnsupportedFormat if our own reader of registries.conf doesn't find in FILE what was asked for ENTRIES."""
+    """Raise UnsupportedFormat if our own reader of registries.conf doesn't find the settings of ENTRIES in FILE."""
     text = (file.content or b"").decode()
     rules = {rule.prefix: rule for rule in read_rules(parse(text), text, file.path, allow_version_1=False)}
     for entry in entries:
@@ -99,7 +99,7 @@ def _means(rule: RegistryRule, entry: ClientEntry, mirrors: t.Sequence[Route], l
 
 
 def check_other_rules(others: t.Sequence[RegistryRule], entries: t.Sequence[ClientEntry]) -> None:
-    """Raise InvalidOption if a file of others has a rule for a registry that gets a table: podman uses one of both and ignores the other."""
+    """Raise InvalidOption if a file of others has a rule for a registry that gets a table: podman uses one of the two and ignores the other."""
     ours = {entry.name for entry in entries if _table(entry)}
     for rule in others:
         if rule.prefix in ours:

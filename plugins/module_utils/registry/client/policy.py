@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""policy.json and registries.d, by which podman, buildah and skopeo decide which images they accept, from rules of trust."""
+"""Make policy.json and registries.d from rules of trust. podman, buildah and skopeo read from them which images to accept."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Requirements = list[dict[str, t.Any]]
 
 @dataclasses.dataclass(frozen=True)
 class TrustRule:
-    """A rule: images in SCOPE are accepted if they are `signed` by one of KEYS (PEM text), if they are `anything`, or never (`nothing`).
+    """A rule: images in SCOPE are accepted if one of KEYS (PEM text) signed them (`signed`), always (`anything`), or never (`nothing`).
 
-    `repository` is which repository a signature must name: the `same`, or a name.
+    `repository` is the repository that a signature must name: a name, or `same` for the image's own.
     """
 
     scope: str
@@ -40,7 +40,7 @@ class TrustRule:
 
 
 def parse_rule(entry: t.Mapping[str, t.Any]) -> TrustRule:
-    """Return the rule of an entry, whose keys are PEM texts. Raises InvalidTrust for what podman can't express."""
+    """Return the rule of an entry, whose keys are PEM texts. Raises InvalidTrust for a rule that podman can't express."""
     scope = _HUB.sub("docker.io", entry["scope"], count=1)
     what = f"trust of {scope or 'all images'}"
     for option in ("identities", "trusted_root", "annotations", "attestations"):
@@ -72,9 +72,9 @@ def check_rules(rules: t.Sequence[TrustRule]) -> None:
 
 
 def merge_policy(before: bytes | None, path: str, rules: t.Sequence[TrustRule], recorded: t.Collection[str]) -> tuple[WantedFile, tuple[str, ...]]:
-    """Return policy.json with these rules, in which no match means refused, and the scopes in it that are ours.
+    """Return policy.json with these rules, and the scopes of these rules. The policy refuses images that no rule matches.
 
-    Scopes of others stay; RECORDED are ours of an earlier run.
+    Scopes of others are kept. RECORDED are the scopes that an earlier run wrote.
 
     Raises UnsupportedFormat for a file that is no JSON object, InvalidTrust if somebody else has set the scope of a rule, or
     accepts all images of registries and no rule is for all of them.
@@ -113,7 +113,7 @@ def _requirements(rule: TrustRule) -> Requirements:
         return [_ANYTHING] if rule.accept == "anything" else _REJECT
     data = [base64.b64encode(key.encode()).decode() for key in rule.keys]
     keys: dict[str, t.Any] = {"keyData": data[0]} if len(data) == 1 else {"keyDatas": data}
-    # Without this, podman demands a signature for the very tag, and those of cosign name none.
+    # Without this, podman requires a signature that names the tag, and cosign's signatures name none.
     identity = {"type": "matchRepository"} if rule.repository == "same" else {"type": "exactRepository", "dockerRepository": rule.repository}
     return [{"type": "sigstoreSigned", **keys, "signedIdentity": identity}]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A file that a host shall have, with its content, its mode, and its content without secrets for a diff."""
+"""A file that a host needs: its content, its mode, and its content without secrets for a diff."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Show = t.Callable[[bytes], t.Any]
 
 
 def show_text(data: bytes) -> list[str]:
-    """Return the lines of a file of ours, without headers of requests and passwords."""
+    """Return the lines of a file that this collection wrote, without request headers and passwords."""
     lines, in_headers = [], False
     for line in data.decode("utf-8", "replace").splitlines():
         if line.lstrip().startswith("["):
@@ -33,7 +33,7 @@ def show_text(data: bytes) -> list[str]:
 
 
 def show_certificates(data: bytes) -> str:
-    """Return a digest in place of certificates; nothing of a private key."""
+    """Return a digest in place of certificates, and an empty result for a private key."""
     return HIDDEN if b"PRIVATE KEY" in data else f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
@@ -76,10 +76,10 @@ def _load(data: bytes) -> dict[str, t.Any]:
 
 @dataclasses.dataclass(frozen=True)
 class WantedFile:
-    """A file at PATH, below the root that is configured. `content` is None for a file that shall not exist.
+    """A file at PATH, below the root that is configured. `content` is None for a file that must not exist.
 
-    `mode` is None if an existing file keeps its mode. A `private` file is readable by its owner alone. A `shared` file holds settings of others too;
-    others are ours as a whole, and an existing one without our mark is somebody else's.
+    `mode` is None if an existing file keeps its mode. A `private` file is readable by its owner alone. A `shared` file holds settings of others too.
+    This collection writes all other files completely; an existing one without its mark is somebody else's.
     """
 
     path: str
@@ -94,13 +94,13 @@ class WantedFile:
 
 
 def own_file(path: str, lines: t.Iterable[str], private: bool = False) -> WantedFile:
-    """Return a file that is ours as a whole: the mark, then LINES."""
+    """Return a file that this collection writes completely: the mark, then LINES."""
     text = "\n".join([MARK, *lines, ""])
     return WantedFile(path, text.encode(), 0o600 if private else 0o644)
 
 
 def is_ours(content: bytes) -> bool:
-    """Return True if a file has our mark, so that it may be replaced and deleted."""
+    """Return True if a file has the mark of this collection, so that it may be replaced or deleted."""
     return content.startswith(MARK.encode())
 
 
