@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Patterns of files to leave out, with the meaning that they have in `.dockerignore`."""
+"""Patterns of files to leave out, with the same meaning as in `.dockerignore`."""
 
 from __future__ import annotations
 

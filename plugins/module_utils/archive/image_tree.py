@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The folders, links and files of an image, as its layers leave them (OCI image specification, layer.md). The content of files isn't kept."""
+"""The folders, links and files of an image after all of its layers are applied (OCI image specification, layer.md), without the content of files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .tar import FOLDER, LINK, SYMLINK, Member
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
-_RESERVED = ".wh..wh."  # aufs kept its own files under such names
-_MAX_LINKS = 40  # the limit of the kernel for one path
+_RESERVED = ".wh..wh."  # aufs stored its metadata in files with such names
+_MAX_LINKS = 40  # the kernel follows at most this many links in one path
 
 NEW_FOLDER = Metadata(0o755)
 
-# The names of a path, from the root of the image on.
+# The names in a path, starting at the root of the image.
 Parts = tuple[str, ...]
 
 
@@ -49,7 +49,7 @@ _FILE = FileNode()
 
 
 def split_path(path: str) -> Parts:
-    """Return the names in a path. `..` stays."""
+    """Return the names in a path. `..` is not resolved."""
     return tuple(part for part in path.split("/") if part not in ("", "."))
 
 
@@ -59,7 +59,7 @@ def format_path(parts: t.Sequence[str]) -> str:
 
 
 class ImageTree:
-    """The file tree of an image. It begins empty; `apply_layer` adds one layer after the other."""
+    """The file tree of an image. A new tree is empty; each call of `apply_layer` adds a layer."""
 
     def __init__(self) -> None:
         self.root = FolderNode(NEW_FOLDER)
@@ -75,7 +75,7 @@ class ImageTree:
         return node
 
     def resolve(self, parts: t.Sequence[str]) -> Parts:
-        """Return the path of the folder that PARTS lead to, with all links followed as in a container. Names that don't exist yet stay.
+        """Return the path of the folder that PARTS lead to, with all links followed as in a container. Names that don't exist yet are not changed.
 
         Raises InvalidOption if a file is in the way, or if links lead in a circle.
         """
@@ -144,7 +144,7 @@ class ImageTree:
     def apply_layer(self, members: t.Iterable[Member], what: str) -> None:
         """Apply the members of one layer, as engines do. WHAT names the layer in messages.
 
-        Whiteouts delete only what lower layers have, wherever they are in the tar. Raises UnsupportedFormat for a layer that can't be applied.
+        Whiteouts delete only paths of lower layers, at any position in the tar. Raises UnsupportedFormat for a layer that can't be applied.
         """
         added: list[tuple[Parts, Member, Metadata | None]] = []
         for member in members:

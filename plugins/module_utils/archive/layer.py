@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Layers made from files: always the same tar for the same files (OCI image specification, layer.md)."""
+"""Make layers from files. The same files always give the same tar (OCI image specification, layer.md)."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _TAR_TYPES = {FILE: tarfile.REGTYPE, FOLDER: tarfile.DIRTYPE, SYMLINK: tarfile.S
 
 @dataclasses.dataclass(frozen=True)
 class PlannedLayer:
-    """A layer whose members are known but whose files were not read yet. `members` is None for a tar that becomes the layer unchanged."""
+    """A layer whose members are known. Its files have not been read yet. `members` is None for a tar that becomes the layer unchanged."""
 
     source: LayerSource
     members: tuple[LayerMember, ...] | None
 
     @property
     def label(self) -> str:
-        """Return the layer's text in the image's history: where it goes, never where it comes from, which differs between hosts."""
+        """Return the layer's text in the image's history. It names the destination, but not the source, which differs between hosts."""
         if self.members is None:
             return "layer from a tar"
         parts = [] if self.source.path is None else ["/" + "/".join(self._destination)]
@@ -52,7 +52,7 @@ class PlannedLayer:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A layer that can be made again: its descriptor, the digest of the tar in it, and the plan that makes its bytes."""
+    """A layer that can be generated again: its descriptor, the digest of the tar in it, and the plan for its bytes."""
 
     descriptor: Descriptor
     diff_id: Digest
@@ -153,7 +153,7 @@ def _chain(first: bytes, rest: t.Iterator[bytes]) -> t.Iterator[bytes]:
 
 
 def _write_tar(source: LayerSource, members: t.Iterable[LayerMember]) -> t.Iterator[bytes]:
-    """Yield the bytes of a tar. Raises CorruptArchive if a file isn't what it was when the members were planned."""
+    """Yield the bytes of a tar. Raises CorruptArchive if a file has changed since the members were planned."""
     with SourceFiles(source.path or "") as files:
         for member in members:
             yield _write_header(member)
@@ -184,5 +184,5 @@ def _write_header(member: LayerMember) -> bytes:
     info.size = member.state.size if member.state is not None else 0
     info.pax_headers = dict(metadata.extended)
     if "mtime" in info.pax_headers:
-        info.mtime = 0  # Python versions differ in whether they leave it out of the header by themselves
+        info.mtime = 0  # only some Python versions leave it out of the header
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")

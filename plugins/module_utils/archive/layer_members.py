@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan the members of a layer: which files, folders, links and whiteouts its tar has, in which order, on top of which image."""
+"""Plan the members of a layer for an image: the files, folders, links and whiteouts of its tar, in order."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def plan_members(source: LayerSource, tree: ImageTree) -> tuple[LayerMember, ...
 
 
 class _Removed(t.NamedTuple):
-    """A path that the layer deletes. `is_folder` says what it was."""
+    """A path that the layer deletes. `is_folder` is True if it was a folder."""
 
     parts: Parts
     is_folder: bool
@@ -170,7 +170,7 @@ class _LayerPlanner:
                 self._add_content(opened, real, inner, depth - 1)
 
     def _add_entry(self, folder: Folder, name: str, path: str, parts: Parts, relative: str, status: os.stat_result) -> None:
-        """Add a file or a symbolic link. STATUS only says how to read it: it may be something else by now."""
+        """Add a file or a symbolic link. STATUS only selects how to read it, because another process may have replaced it."""
         target = None
         if stat.S_ISLNK(status.st_mode):
             with raising_changed_if_missing(path):
@@ -193,7 +193,7 @@ class _LayerPlanner:
         self._add(member)
 
     def _check_place(self, parts: Parts, path: str, is_link: bool) -> None:
-        """Raise InvalidOption if a file would replace a folder: everything in the folder would be gone."""
+        """Raise InvalidOption if a file would replace a folder, because all content of the folder would be lost."""
         if "/".join(parts) in self._names:
             raise InvalidOption(f"{path} and another file of the layer would both be {format_path(parts)} in the image")
         node = self._tree.find(parts)
@@ -224,7 +224,7 @@ class _LayerPlanner:
         self.members.append(member)
 
     def _metadata_of(self, parts: Parts, status: os.stat_result | None) -> Metadata:
-        """Return the metadata of a new file, link or folder. A folder without STATUS is made because something is put below it."""
+        """Return the metadata of a new file, link or folder. A folder without STATUS is a parent folder that doesn't exist yet."""
         source = self._source
         rule = source.find_rule("/" + "/".join(parts)) if source.rules else None
         is_made = status is None
@@ -243,12 +243,12 @@ class _LayerPlanner:
             return self._source.mode
         mode = stat.S_IMODE(status.st_mode)
         if (status.st_uid, status.st_gid) != (owner, group):
-            # As on a host when a file gets another owner: a program that runs as its owner would run as the new one.
+            # The same as chown does: otherwise a setuid program would run as its new owner.
             mode &= ~(stat.S_ISUID | stat.S_ISGID)
         return mode
 
     def _share(self, metadata: Metadata) -> Metadata:
-        """Return one object for equal values: most files of a layer have the same ones, and all are in memory."""
+        """Return one object for equal values. It saves memory, because most files of a layer have the same values."""
         return self._metadata.setdefault(metadata, metadata)
 
 

@@ -19,7 +19,7 @@ _compile = functools.lru_cache(maxsize=1000)(compile_glob)
 
 @dataclasses.dataclass(frozen=True)
 class OwnerRule:
-    """Owner, group and permissions of the new files and folders whose path in the image matches a glob. None keeps what the layer says."""
+    """Owner, group and permissions of the new files and folders whose path in the image matches a glob. None keeps the value of the layer."""
 
     path: str
     owner: int | None = None

@@ -18,7 +18,7 @@ from ..folders import Folder, open_parent, refuse_planted_link
 
 @contextlib.contextmanager
 def opened_parent(path: str) -> t.Iterator[tuple[Folder, str]]:
-    """Open the folder that contains the src PATH, and yield it with the name there. A link at PATH is followed only if root or the running user owns it."""
+    """Open the folder that contains the src PATH, and yield it with the file's name. A link at PATH is followed only if root or the running user owns it."""
     try:
         folder, name = open_parent(path)
     except OSError as error:
@@ -60,7 +60,7 @@ class SourceFiles:
         return os.path.join(self._path, relative) if relative else self._path
 
     def locate(self, relative: str) -> tuple[Folder, str]:
-        """Return the open folder of a file and its name there. An empty RELATIVE is the source itself.
+        """Return the open folder of a file and the file's name in it. An empty RELATIVE is the source itself.
 
         Raises CorruptArchive if a folder on the way is gone, or is a link now.
         """
@@ -99,7 +99,7 @@ def opened_file(folder: Folder, name: str, path: str) -> t.Iterator[tuple[int, o
         is_same = after is not None and os.path.samestat(before, after)
         if after is None or not is_same or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise changed(path)
-        if os.pread(descriptor, 1, before.st_size):  # as of the files of /proc, which say that they are empty
+        if os.pread(descriptor, 1, before.st_size):  # such as a file in /proc, whose status has the size 0
             raise changed(path)
     except OSError as error:
         raise system_error(error, path) from error
@@ -108,7 +108,7 @@ def opened_file(folder: Folder, name: str, path: str) -> t.Iterator[tuple[int, o
 
 
 def read_content(descriptor: int, size: int) -> t.Iterator[bytes]:
-    """Yield the first SIZE bytes of an open file; fewer if it has become shorter, which its status then says."""
+    """Yield the first SIZE bytes of an open file, or fewer if it was truncated. Its status then shows the change."""
     offset = 0
     while offset < size:
         chunk = os.pread(descriptor, min(CHUNK, size - offset), offset)
@@ -120,7 +120,7 @@ def read_content(descriptor: int, size: int) -> t.Iterator[bytes]:
 
 @contextlib.contextmanager
 def raising_changed_if_missing(path: str) -> t.Iterator[None]:
-    """Report a file or folder that is no longer what it was listed as."""
+    """Report a file or folder that was removed or replaced after it was listed as changed."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
