@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The archive on the controller that image_save writes on a host: whether it has the right content already, and how it is replaced."""
+"""The archive on the controller that image_save makes on a host: check whether it has the right content, and replace it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def describe_file(path: str) -> tuple[int, str]:
 
 
 def replace_with(path: str, mode: int, fetch: t.Callable[[str], None], checksum: str) -> None:
-    """Replace the file at PATH atomically with what FETCH writes to a temporary path. Raises InputOutputError if that hasn't this sha256 CHECKSUM."""
+    """Replace the file at PATH atomically with the file that FETCH writes to a temporary path. Raises InputOutputError if its sha256 is not CHECKSUM."""
     with FileTarget(path) as target, target.create_replacement(mode) as file:
         fetch(file.temporary_path)
         if not file.still_exists():
@@ -72,14 +72,14 @@ def replace_with(path: str, mode: int, fetch: t.Callable[[str], None], checksum:
 
 
 def set_reason(results: Results, reason: str) -> Results:
-    """Return the results of a save that rewrites a file for another REASON than RESULTS say."""
+    """Return RESULTS with REASON as the reason for rewriting the file."""
     old = f": {results['reason']}"
     actions = [f"{action.removesuffix(old)}: {reason}" for action in results["actions"]]
     return {**results, "reason": reason, "actions": actions}
 
 
 def as_unchanged(results: Results) -> Results:
-    """Return the results of a save to a file that already has the right content, from those of a save that writes it."""
+    """Turn the results of a save that writes a file into those of a save that finds the right content in it."""
     return {
         **results,
         "changed": False,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The registry options of plugins that ask registries from the controller."""
+"""The registry options of plugins that send requests to registries from the controller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..module_utils.task.arguments import REGISTRY
 
 
 def read_registry_options(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the options as a module gets them, with the defaults below `registries`. Raises InvalidOption for options that a module would refuse."""
+    """Return the options in the form that a module gets, with all defaults. Raises InvalidOption for options that a module would refuse."""
     given = {name: options[name] for name in REGISTRY.options if options.get(name) is not None}
     validated = ArgumentSpecValidator({name: dict(option) for name, option in REGISTRY.options.items()}, **REGISTRY.rules).validate(given)
     if validated.error_messages:

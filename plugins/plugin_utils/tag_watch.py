@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Notice that tags at registries point at other digests than before: the work of the event source tag_moved."""
+"""Detect tags at registries that point at new digests, for the event source tag_moved."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .registry_options import read_registry_options
 
 OWN_OPTIONS = ("name", "interval", "lock_file")
 MIN_INTERVAL, DEFAULT_INTERVAL = 1.0, 300.0
-# The part of the interval by which a pause differs at random, so that many watchers don't ask at the same time.
+# The share of the interval by which each pause varies at random, so that many watchers don't send requests at the same time.
 JITTER = 0.1
 
 Event = dict[str, t.Any]
 
 
 class TagWatch:
-    """The tags to watch, and the digest that each had when it was last asked for; None if the registry didn't have it.
+    """The tags to watch, and the digest that each had at the last poll; None if the registry didn't have it.
 
     The constructor raises a LongshoreError for options that can't be used, and for a lock file that can't be read. A tag of the lock file is compared
     with its locked digest at first; the first answer for any other tag is not an event.
@@ -60,7 +60,7 @@ class TagWatch:
         return task
 
     def _read_lock_file(self, path: str) -> None:
-        """Watch the names of the lock file too, or only compare the named ones with it if there are names."""
+        """Watch all names of the lock file. If there are names in the options, watch only these, and compare them with the lock file."""
         try:
             lock = LockFile.parse(read_bounded(os.path.expanduser(path), MAX_LOCK_FILE), path)
         except OSError as error:
@@ -77,7 +77,7 @@ class TagWatch:
         return self._interval * random.uniform(1 - JITTER, 1 + JITTER)
 
     def poll(self) -> tuple[list[Event], list[str]]:
-        """Ask for each tag, with one HEAD request. Return an event for each that has moved, and a sentence for each that can't be asked for."""
+        """Send one HEAD request for each tag. Return an event for each tag that has moved, and a sentence for each request that failed."""
         task = self._open()
         try:
             with task.workers:

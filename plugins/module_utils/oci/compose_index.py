@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compose indexes from images for several platforms (OCI image specification, image-index.md). The same images in any order give the same bytes."""
+"""Compose indexes of images for several platforms (OCI image specification, image-index.md). The order of the images doesn't change the bytes."""
 
 from __future__ import annotations
 

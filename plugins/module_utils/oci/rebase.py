@@ -25,7 +25,7 @@ Members = t.Mapping[str, t.Any]
 def rebase_image(image: Base, old: Base, new: Base) -> tuple[Manifest, bytes]:
     """Return the manifest and the config of IMAGE, whose base is OLD, on the base NEW.
 
-    A setting that the image has unchanged from its old base follows the new base; all others are the image's.
+    A setting that the image inherited unchanged from its old base is taken from the new base. All others are kept.
     Raises InvalidOption unless the first layers of the image are those of its old base; UnsupportedFormat for an invalid config.
     """
     count = _check_base(image, old)
@@ -64,7 +64,7 @@ def _name(base: Base) -> str:
 
 
 def _merge(old: Members, own: Members, new: Members) -> dict[str, t.Any]:
-    """Return NEW with what OWN changes in OLD. A null is the same as a missing value."""
+    """Return NEW with the changes from OLD to OWN. A null is the same as a missing value."""
     merged: dict[str, t.Any] = {}
     for key in (*new, *(key for key in own if key not in new)):
         value = new.get(key) if own.get(key) == old.get(key) else own.get(key)
@@ -90,7 +90,7 @@ def _merge_settings(old: Base, own: Base, new: Base) -> dict[str, t.Any]:
 
 
 def _history(base: Base) -> list[t.Any]:
-    """Return the history of an image. Each layer gets an entry if the image has no history that fits."""
+    """Return the history of an image. If the history of the image doesn't match its layers, each layer gets a new entry."""
     entries = base.config.document.members.get("history") or []
     layers = sum(not entry.empty_layer for entry in base.config.history)
     return list(entries) if layers == len(base.manifest.layers) else [{"created_by": "layer without history"}] * len(base.manifest.layers)

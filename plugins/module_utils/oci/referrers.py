@@ -28,7 +28,7 @@ from .manifest import Descriptor, Manifest, read_manifest, read_subject
 from .reference import Reference
 from .text import sanitise
 
-# Suffixes of the tags that cosign makes of a digest.
+# Suffixes of the tags that cosign derives from a digest.
 SIGNATURE = ".sig"
 COSIGN_SUFFIXES = (SIGNATURE, ".att", ".sbom")
 
@@ -41,7 +41,7 @@ def referrers_tag(digest: Digest) -> str:
 
 
 def read_digest_tag(tag: str | None) -> Digest | None:
-    """Return the digest that a tag such as `sha256-HEX.sig` is made of, None for any other tag."""
+    """Return the digest in a tag such as `sha256-HEX.sig`, None for any other tag."""
     match = _DIGEST_TAG.fullmatch(tag or "")
     if match is not None:
         with contextlib.suppress(InvalidReference):
@@ -51,7 +51,7 @@ def read_digest_tag(tag: str | None) -> Digest | None:
 
 @dataclasses.dataclass(frozen=True)
 class Referrer:
-    """A manifest or an index that belongs to SUBJECT. `name` is its name at its place if that is made of the digest SUBJECT, as cosign's tags are."""
+    """A manifest or an index that belongs to SUBJECT. `name` is its name at its place if that contains the digest SUBJECT, as cosign's tags do."""
 
     graph: Graph
     subject: Digest
@@ -99,16 +99,16 @@ class ReferrerPlace(t.Protocol):
     label: str
 
     def find_by_subject(self, subject: Digest) -> t.Sequence[Descriptor]:
-        """Return the manifests whose `subject` is SUBJECT, as far as the place says. The caller checks it."""
+        """Return the manifests that the place lists for SUBJECT. The caller must check their `subject`."""
 
     def find_by_tag(self, subject: Digest, suffixes: t.Collection[str] | None = None) -> t.Iterable[tuple[Reference, Descriptor]]:
-        """Yield the images whose tag is made of the digest SUBJECT and one of SUFFIXES, by default any."""
+        """Yield the images whose tag consists of the digest SUBJECT and one of SUFFIXES, by default any of them."""
 
     def read_document(self, descriptor: Descriptor) -> bytes | None:
         """Return the verified bytes of a document or of another small blob, None if it is missing."""
 
 
-# The digest and the name of an entry of an image layout.
+# The digest and the name of an entry in an image layout.
 EntryKey = tuple[Digest, t.Optional[Reference]]
 
 
@@ -193,7 +193,7 @@ def find_referrers(place: ReferrerPlace, image: t.Collection[Digest]) -> FoundRe
     """Return the referrers of an image, of each of its manifests, the referrers of these, and so on. IMAGE are the digests of its documents.
 
     One that is listed but missing, or that isn't a valid manifest or index, is left out with a warning. Raises RegistryError for more than MAX_REFERRERS: a
-    registry could answer without end.
+    registry could list new ones without end.
     """
     return _ReferrerWalk(place, image).run()
 
@@ -248,7 +248,7 @@ class _ReferrerWalk:
                 yield Referrer(graph, subject, name)
 
     def _read_new(self, root: Descriptor, tag: str | None) -> Graph | None:
-        """Return a referrer that the walk hasn't found yet. What is a part of the image travels with it anyway."""
+        """Return a referrer that the walk hasn't found yet. Parts of the image itself are left out."""
         if (root.digest, tag) in self._keys or root.digest in self._image:
             return None
         self._keys.add((root.digest, tag))
@@ -265,10 +265,10 @@ class _ReferrerWalk:
 
 
 def find_owners(subjects: t.Mapping[EntryKey, set[Digest]], documents: t.Mapping[Digest, t.Collection[Digest]]) -> dict[EntryKey, set[Digest]]:
-    """Return the referrers among the entries of a layout, each with the images that it belongs to directly: those that hold one of its SUBJECTS.
+    """Return the referrers among the entries of a layout, each with the images that it belongs to directly, because they contain one of its SUBJECTS.
 
-    DOCUMENTS are the digests of the documents of each entry, by the digest of its root. An entry without an owner is an image like any other. So are
-    entries that only refer to each other in a circle.
+    DOCUMENTS are the digests of the documents of each entry, by the digest of its root. An entry without an owner is an image like any other. The
+    same is true for entries that only refer to each other in a circle.
     """
     holders: dict[Digest, set[Digest]] = {}
     for root, digests in documents.items():
@@ -314,8 +314,8 @@ class Candidate:
 def list_candidates(place: ReferrerPlace, subject: Digest) -> t.Iterator[Candidate]:
     """Yield the possible signatures of SUBJECT: the layers of cosign's tag, then those of each referrer in the order of the place.
 
-    Nothing is read before it is requested, and at most MAX_CANDIDATES blobs of MAX_CANDIDATE bytes each. Only SUBJECT itself is asked for, so referrers
-    that refer to each other in a circle are harmless. Errors of a candidate are its `problem`; those of the place, such as Unreachable, are raised.
+    Nothing is read before it is requested, and at most MAX_CANDIDATES blobs of MAX_CANDIDATE bytes each. Only referrers of SUBJECT itself are searched for, so
+    referrers that refer to each other in a circle are harmless. Errors of a candidate are its `problem`; those of the place, such as Unreachable, are raised.
     """
     left = MAX_CANDIDATES
     for root, tag in _list_roots(place, subject):

@@ -34,7 +34,7 @@ def parse_command(value: object, option: str) -> list[str] | None:
 
 @dataclasses.dataclass(frozen=True)
 class Healthcheck:
-    """How an engine finds out whether a container works. None keeps the value of the base. Durations are texts such as `1m30s`."""
+    """How an engine checks whether a container works. None keeps the value of the base. Durations are texts such as `1m30s`."""
 
     test: object = None
     interval: str | None = None

@@ -16,7 +16,7 @@ from .answers import Answer, describe_problem
 
 @dataclasses.dataclass(frozen=True)
 class RepositoryRow:
-    """A repository. `going` are the tags that the policy would remove, `problem` why it would remove nothing there."""
+    """A repository. `going` are the tags that the policy would remove. `problem` says why it would remove nothing."""
 
     name: str
     tags: int
@@ -41,7 +41,7 @@ class RepositoryRow:
 
 @dataclasses.dataclass(frozen=True)
 class RegistrySection:
-    """A registry with its repositories, or the problem why it gave no answer."""
+    """A registry with its repositories, or the problem if it didn't answer."""
 
     name: str
     summary: str = ""
