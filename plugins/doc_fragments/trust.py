@@ -15,7 +15,7 @@ options:
       - Rules about the signatures that images need. Without O(trust) and O(trust_file) no signature is checked.
       - An image is verified before any of it is transferred, and on every run, also if nothing else changes. An image that is refused is not stored, named,
         delivered or locked, and an earlier image stays.
-      - The rule with the most specific scope that contains the name decides alone. An image that no rule is for is refused, so V([]) refuses all.
+      - The rule with the most specific scope that contains the name decides alone. An image to which no rule applies is refused, so V([]) refuses all images.
       - Both signature formats of cosign are read, from the registry, the store or the archive that the image is read from.
       - Rules with keys need the Python library C(cryptography), 36 or newer, where the module runs.
     type: list
@@ -23,13 +23,13 @@ options:
     suboptions:
       scope:
         description:
-          - The images that the rule is for, by their full names. The empty text stands for all, otherwise it is a host with or without port, a domain as
-            C(*.example.com), a namespace as C(registry.example.com/team), a repository, or a reference with a tag or a digest.
+          - The images that the rule applies to, by their full names. The empty text stands for all images. Otherwise it is a host with or without port, a
+            domain such as C(*.example.com), a namespace such as C(registry.example.com/team), a repository, or a reference with a tag or a digest.
           - Images of Docker Hub have names such as C(docker.io/library/nginx).
         type: str
         default: ""
       accept:
-        description: V(signed) demands a signature, V(anything) accepts the images without one, V(nothing) refuses them.
+        description: V(signed) requires a signature, V(anything) accepts the images without one, V(nothing) refuses them.
         type: str
         choices: [signed, anything, nothing]
         default: signed
@@ -62,28 +62,28 @@ options:
         description: The Sigstore trusted root for O(trust[].identities), as JSON or as the path of a file on the managed host.
         type: raw
       annotations:
-        description: Annotations that have to be signed along, with exactly these values.
+        description: Annotations that the signature must include, with exactly these values.
         type: dict
         default: {}
       repository:
         description:
-          - The repository that a signature has to be for. V(same) is the repository of the image, V(any) accepts all, and a name such as
-            V(docker.io/library/nginx) is that of images that were copied with their signatures.
-          - Simple signatures name a repository. Bundles don't, for them it is the repository that the bundle is in.
+          - The repository that a signature must name. V(same) is the repository of the image, and V(any) accepts all. A name such as
+            V(docker.io/library/nginx) is for images that were copied from there with their signatures.
+          - Simple signatures name a repository. Bundles don't, so the repository that has the bundle is used.
         type: str
         default: same
       attestations:
         description:
-          - Attestations that the image needs besides its signature, each signed as the rule demands.
+          - Attestations that the image needs besides its signature, each signed as the rule requires.
           - Types are C(slsaprovenance1), C(slsaprovenance02), C(spdx), C(cyclonedx), C(vuln), or the URI of a predicate type.
         type: list
         elements: str
         default: []
   trust_file:
     description:
-      - A file C(policy.json) on the managed host, as skopeo and podman have it in C(/etc/containers). It replaces O(trust).
+      - A file C(policy.json) on the managed host, in the format that skopeo and podman read from C(/etc/containers). It replaces O(trust).
       - Names are looked up under the transport C(docker). C(insecureAcceptAnything), C(reject) and C(sigstoreSigned) with keys are evaluated. Other
-        requirements refuse the images that they are for.
+        requirements refuse all images in their scope.
     type: path
 """
 

@@ -29,7 +29,7 @@ options:
     type: str
     required: true
   predicate:
-    description: The content of the statement. The attestation may have 1 MiB.
+    description: The content of the statement. The attestation can have at most 1 MiB.
     type: dict
   predicate_path:
     description: The path of a JSON file on the managed host with the content of the statement, in place of O(predicate).

@@ -8,8 +8,8 @@ module: image_index
 short_description: Make an image for several platforms from several images
 version_added: 0.1.0
 description:
-  - Makes an index (a manifest list) of several images, each for another platform, in the store or at a registry, without a container engine.
-  - Members can be images, and indexes such as those that BuildKit makes. Of an index, its images are taken, together with the attestations that belong to them.
+  - Makes an index (a manifest list) of several images, each for a different platform, in the store or at a registry, without a container engine.
+  - Members can be images, and indexes such as those that BuildKit makes. The images of such an index become members, with their attestations.
   - The images keep their digests. The same members in any order give the same index, so a second run changes nothing.
   - At a registry, members in the repository of the index stay where they are. Members in other repositories of the same registry are mounted, and members at
     other registries are copied.
@@ -19,35 +19,35 @@ options:
     type: str
     required: true
   manifests:
-    description: The members. Two for the same platform fail.
+    description: The members. The task fails if two of them are for the same platform.
     type: list
     elements: dict
     required: true
     suboptions:
       name:
         description:
-          - The image, by name. In the store a digest or image ID in full is possible too.
-          - Of an index in the store, the images that are present are taken.
+          - The image, by name. In the store, it can also be a full digest or image ID.
+          - If it is an index in the store, the images that are present become members.
           - Required unless O(existing=absent).
         type: str
       platform:
         description:
-          - Of an index, the only platform whose image is taken.
-          - Of an image, its platform. By default its config says it.
-          - With O(existing=absent) and without O(manifests[].name), the platform whose image is taken out.
+          - For an index, the only platform whose image becomes a member.
+          - For an image, its platform. The default is the platform in its config.
+          - With O(existing=absent) and without O(manifests[].name), the platform whose image is removed from the index.
         type: str
   existing:
     description:
       - What to do with the members that the index under O(name) has already.
-      - V(replace) makes the index of O(manifests) only.
+      - V(replace) makes the index from O(manifests) only.
       - V(merge) keeps members for other platforms than those of O(manifests). An image under O(name) that is no index is kept as a member.
-      - V(absent) takes O(manifests) out, and keeps all others. The last member can't be taken out.
+      - V(absent) removes O(manifests) from the index, and keeps all others. The last member can't be removed.
     type: str
     choices: [replace, merge, absent]
     default: replace
   attestations:
     description:
-      - V(keep) takes along what attests the images of an index, such as BuildKit's provenance. V(drop) leaves it out.
+      - V(keep) adds the attestations of the images of an index, such as BuildKit's provenance. V(drop) leaves them out.
       - Signatures that refer to the image by digest stay valid either way. They don't become members.
     type: str
     choices: [keep, drop]
@@ -57,7 +57,7 @@ options:
     type: dict
     default: {}
   require_platforms:
-    description: Platforms that the index must have in the end. The task fails if one is missing.
+    description: Platforms that the new index must have. The task fails if one is missing.
     type: list
     elements: str
     default: []

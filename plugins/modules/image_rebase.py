@@ -8,11 +8,11 @@ module: image_rebase
 short_description: Put the layers of an image on another base
 version_added: 0.1.0
 description:
-  - Replaces the base of an image in the store, such as by a patched version of it, without building the image again and without a container engine.
+  - Replaces the base of an image in the store, for example with a patched version of the base, without building the image again and without a container engine.
   - The layers that the image has on top of its old base stay bit for bit the same. They are placed on the layers of the new base.
-  - Environment variables, labels, ports, volumes and other settings that the image has unchanged from its old base become those of the new base. All others
-    stay as in the image.
-  - Whether the programs in the image work with the new base is not checked. Use a base that is compatible, such as the next patch of the same distribution.
+  - Environment variables, labels, ports, volumes and other settings that the image has unchanged from its old base are replaced by those of the new base. All
+    others stay unchanged.
+  - The module doesn't check whether the programs in the image work with the new base. Use a compatible base, such as the next patch of the same distribution.
   - The same input gives the same digest, so a second run changes nothing.
 options:
   name:
@@ -20,23 +20,23 @@ options:
     type: str
     required: true
   image:
-    description: The image to put on another base, by name, or by digest or image ID in full. It must be in the store.
+    description: The image to put on another base, by name, full digest or full image ID. It must be in the store.
     type: str
     required: true
   old_base:
     description:
-      - The image that O(image) is based on, by name, or by digest or image ID in full. It must be in the store.
+      - The image that O(image) is based on, by name, full digest or full image ID. It must be in the store.
       - The default is the digest in the annotation C(org.opencontainers.image.base.digest) of the image, which M(longshore.images.image_append) sets.
       - The task fails unless the first layers of O(image) are those of this base.
     type: str
   new_base:
-    description: The new base, by name, or by digest or image ID in full. It must be in the store.
+    description: The new base, by name, full digest or full image ID. It must be in the store.
     type: str
     required: true
   platform:
     description:
       - The platforms to rebase, as C(os/arch) or C(os/arch/variant), or V(all) for those of O(image) that are in the store. Both bases must have them.
-      - The default is V(all). An image for one platform stays one. Several platforms make an index.
+      - The default is V(all). An image for one platform stays an image for one platform. Several platforms make an index.
     type: list
     elements: str
 extends_documentation_fragment:

@@ -12,7 +12,7 @@ description:
     collection.
   - A signature that is there already is not made again, so a second run changes nothing.
   - The module needs the Python library C(cryptography), 36 or newer, where it runs. The private key appears in no result, log, command line or file.
-  - Other signatures of the image stay. Two tasks that sign one image by the same tag at the same time may lose one of the signatures; run them again then.
+  - Other signatures of the image stay. If two tasks sign one image at the same time, one of the signatures may be lost. Run them again then.
 options:
   name:
     description: The images to sign, in docker's notation. C(name:tag@digest) signs this digest, even if the tag has moved.
@@ -22,23 +22,23 @@ options:
   remote:
     description:
       - V(true) signs the images at their registries, V(false) in the store.
-      - Signatures in the store go along when the image is pushed, saved or copied with its referrers.
+      - Signatures in the store are pushed, saved and copied with the image, if its referrers are.
     type: bool
     default: true
   formats:
     description:
-      - V(bundle) is what cosign 3 makes, a Sigstore bundle as a referrer of the image.
-      - V(simple_signing) is what cosign 2 makes, under the tag C(sha256-HEX.sig). skopeo, podman and CRI-O read only this one.
+      - V(bundle) is the format of cosign 3, a Sigstore bundle as a referrer of the image.
+      - V(simple_signing) is the format of cosign 2, under the tag C(sha256-HEX.sig). skopeo, podman and CRI-O read only this format.
     type: list
     elements: str
     choices: [bundle, simple_signing]
     default: [bundle, simple_signing]
   annotations:
-    description: Annotations to sign along. They can be demanded where the image is verified.
+    description: Annotations that the signature includes. Rules that verify the image can require them.
     type: dict
     default: {}
   recursive:
-    description: Whether to sign each manifest of an index too. skopeo and podman look for the signature of the manifest that they choose from the index.
+    description: Whether to sign each manifest of an index too. skopeo and podman look for the signature of the manifest that they select from the index.
     type: bool
     default: true
 extends_documentation_fragment:

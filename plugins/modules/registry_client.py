@@ -10,16 +10,17 @@ version_added: 0.1.0
 description:
   - Writes the files by which containerd, Podman, Docker, k3s and rke2 reach registries, from one list. It sets mirrors, certificates, logins, and which
     registries are blocked.
-  - Each engine gets separate files where it has a place for them. In files that others write to as well, such as C(daemon.json), the module changes its own
-    entries only.
-  - The list is complete. If a registry is no longer in it, exactly what an earlier run wrote for it is removed. Engines that aren't in O(engines) are left
-    alone.
-  - If an engine can't express an entry, or if a file of somebody else is in the way, the task fails before it writes anything, and names the entry or file.
+  - The module writes separate files where an engine supports them. In files that others write to as well, such as C(daemon.json), it changes
+    only its own entries.
+  - The list is complete. If a registry is no longer in it, the module removes the files and entries that an earlier run wrote for it. Engines that aren't in
+    O(engines) are not changed.
+  - If an engine can't express an entry, or if a file that somebody else wrote conflicts with it, the task fails before it writes anything. The message
+    names the entry or file.
   - The role P(longshore.images.registry_client#role) uses this module, and reloads engines where that is needed.
 options:
   engines:
     description:
-      - The engines to configure. V(podman) means buildah and skopeo too, which read the same files.
+      - The engines to configure. V(podman) includes buildah and skopeo, which read the same files.
       - An ordinary user can configure V(podman) for themselves. Everything else needs root.
     type: list
     elements: str
@@ -40,13 +41,13 @@ options:
       username:
         description:
           - The user name for this registry.
-          - containerd sends it with every request, which registries with a token server refuse. Use a pull secret of Kubernetes there.
+          - containerd sends it with every request. Registries with a token server refuse that, so use a pull secret of Kubernetes for them.
         type: str
       password:
         description: The password of O(entries[].username).
         type: str
       identity_token:
-        description: A token in place of a password. Podman and Docker can use it.
+        description: A token in place of a password. Only Podman and Docker support it.
         type: str
       token_hosts:
         description: Has no effect on engines. They trust every token server.
@@ -81,7 +82,7 @@ options:
             type: str
             required: true
           headers:
-            description: Headers to send with every request to this mirror. Only containerd can do this.
+            description: Headers to send with every request to this mirror. Only containerd supports this.
             type: dict
             default: {}
           username:
@@ -98,7 +99,7 @@ options:
             type: bool
             default: true
           resolve_tags:
-            description: Whether to ask this mirror for tags. With V(false) the mirror is only asked for digests, as containerd and Podman can do.
+            description: Whether to ask this mirror for tags. With V(false), it is only asked for digests. Only containerd and Podman support this.
             type: bool
             default: true
       mirror_only:
@@ -109,26 +110,27 @@ options:
         description:
           - Whether engines ask the registry itself for what its mirrors don't have. With V(deny), which needs a mirror, they never do.
           - The default is V(allow).
-          - containerd and Podman can do this. With V(deny), pushes to the registry go to its last mirror too.
+          - Only containerd and Podman support V(deny). With V(deny), pushes to the registry go to its last mirror too.
         type: str
         choices: [allow, deny]
       blocked:
-        description: Whether pulling from this registry is forbidden. containerd and Podman can do this.
+        description: Whether pulling from this registry is forbidden. Only containerd and Podman support this.
         type: bool
         default: false
   trust:
     description:
-      - Rules that decide which images Podman, buildah and skopeo accept. They replace the module's earlier rules in C(policy.json). Everything else is
-        refused, archives and local images included. Rules of others stay.
+      - Rules that decide which images Podman, buildah and skopeo accept. They replace the module's earlier rules in C(policy.json). Rules of
+        others are kept. All other images are refused, including archives and local images.
       - A rule of others that accepts all images of registries is an error, unless one of these rules is for all registries too and says the same.
-      - Without this option C(policy.json) is left alone. An empty list refuses everything, except what rules of others accept.
+      - Without this option, C(policy.json) is not changed. An empty list refuses everything, except what rules of others accept.
       - Other engines can't verify signatures, so O(engines) has to be V(podman) alone.
     type: list
     elements: dict
     suboptions:
       scope:
         description:
-          - The images that the rule is about, a host, C(*.domain), a host with a path, a repository, or a full reference. Empty for all registries.
+          - The images that the rule applies to, as a host, C(*.domain), a host with a path, a repository, or a full reference. The empty text stands for all
+            registries.
           - The most specific scope decides.
         type: str
         default: ""
@@ -138,7 +140,7 @@ options:
         choices: [signed, anything, nothing]
         default: signed
       keys:
-        description: Public keys of which one must have signed, each as PEM text or as a path on the managed host.
+        description: Public keys, each as PEM text or as a path on the managed host. A signature by one of them is enough.
         type: list
         elements: str
         default: []
@@ -163,7 +165,7 @@ options:
             description: A regular expression for its subject.
             type: str
       trusted_root:
-        description: Refused like O(trust[].identities), for which it is.
+        description: Refused, because only O(trust[].identities) need it.
         type: raw
       annotations:
         description: Refused, because Podman can't express it.
@@ -191,7 +193,7 @@ extends_documentation_fragment:
 attributes:
   diff_mode:
     support: full
-    description: Returns the files before and after, without passwords, headers and keys. Of files that others write to, only the keys of this module.
+    description: Returns the files before and after, without passwords, headers and keys. Files that others write to show only entries of this module.
 author:
   - Longshore contributors (@longshore)
 seealso:
