@@ -63,10 +63,10 @@ options:
 options:
   engine:
     description:
-      - Work with the images of this container engine on the host in place of those of the store. No store takes part then.
+      - Use the images of this container engine on the host instead of those of the store. The store isn't used then.
       - Values that an engine does not keep are null in the results. Docker with its classic image store keeps no digests, and identifies images by ID.
-      - An engine holds no signatures and other referrers, so none go into it or come out of it.
-      - Names of images are full, as in the store. The options that begin with C(docker_), C(podman_) and C(containerd_) say how the engine is reached.
+      - Engines can't hold signatures and other referrers, so these are not copied into or out of an engine.
+      - Names of images are full, as in the store. The options that begin with C(docker_), C(podman_) and C(containerd_) set the connection to the engine.
     type: str
     choices: [docker, podman, containerd]
 requirements:

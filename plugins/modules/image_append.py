@@ -14,7 +14,7 @@ description:
   - Files in new layers are sorted. Their modification time is O(created) to the second, and they belong to root by default. Extended attributes are dropped.
   - Hard links between files of one layer are kept. Sockets, devices and pipes are refused.
   - A folder that the image has keeps its owner and permissions. Links of the image are followed, so with a base whose C(/lib) is a link to C(usr/lib), a file
-    for C(/lib/x) goes to C(/usr/lib/x). A file that would replace a folder, or lie below a file, fails.
+    for C(/lib/x) goes to C(/usr/lib/x). The task fails if a file would replace a folder or lie below a file.
   - To know the files of the base, each run reads its layers.
 options:
   name:
@@ -63,7 +63,7 @@ options:
         default: 0
       exclude:
         description:
-          - Patterns of files and folders in O(layers[].src) to leave out, with the meaning that they have in C(.dockerignore). C(*.pyc) matches in the topmost
+          - Patterns of files and folders in O(layers[].src) to leave out, with the same meaning as in C(.dockerignore). C(*.pyc) matches in the topmost
             folder, C(**/*.pyc) in all folders, and a pattern that begins with C(!) includes files again.
         type: list
         elements: str
@@ -71,14 +71,15 @@ options:
       remove:
         description:
           - Paths in the image that this layer deletes, before it adds O(layers[].src). A folder is deleted with its content.
-          - A path that the image doesn't have fails.
+          - The task fails if the image doesn't have one of the paths.
         type: list
         elements: str
         default: []
       rules:
         description:
-          - Owners and permissions of some files and folders of the layer. The last rule that matches decides alone; what it leaves out is as without a rule.
-          - Folders that the image had before are never changed.
+          - Owners and permissions of some files and folders of the layer.
+          - Only the last rule that matches is used. Values that it leaves out are set as without a rule.
+          - Folders of the base image are never changed.
         type: list
         elements: dict
         default: []
@@ -97,7 +98,7 @@ options:
             description: The permissions, as an octal number in quotes.
             type: raw
       platform:
-        description: The only platform of O(platform) whose image gets this layer. By default all of them get it.
+        description: The only platform of O(platform) whose image gets this layer. By default, the images for all platforms get it.
         type: str
   compression:
     description:
@@ -160,13 +161,13 @@ options:
         default: []
       healthcheck:
         description:
-          - How Docker and Podman find out whether a container works. What is left out stays as in the base's healthcheck.
+          - How Docker and Podman check whether a container works. Values that are left out are taken from the base's healthcheck.
           - Durations are numbers with units, such as V(30s), V(1m30s) or V(500ms).
         type: dict
         suboptions:
           test:
             description:
-              - The command, as a list that begins with V(CMD), or with V(CMD-SHELL) and one text for a shell. A text alone is for a shell too.
+              - The command, as a list that begins with V(CMD), or with V(CMD-SHELL) and one text for a shell. A single text is also run by a shell.
               - V([NONE]) switches the base's healthcheck off.
             type: raw
           interval:
@@ -187,14 +188,14 @@ options:
   platform:
     description:
       - The platforms of the new image, as C(os/arch) or C(os/arch/variant), or V(all) for those of the base that are in the store.
-      - Several platforms and V(all) make an index of one image for each. One platform makes that image alone.
+      - Several platforms and V(all) make an index with one image for each platform. One platform makes a single image.
       - The default is the managed host's platform, or the base's platform if the base exists for one platform only.
     type: list
     elements: str
   annotations:
     description:
-      - Annotations of the new image, of its manifests as well as of its index.
-      - C(org.opencontainers.image.base.name) and C(org.opencontainers.image.base.digest) are set by themselves, unless they are given here.
+      - Annotations of the new image, set in its manifests and its index.
+      - C(org.opencontainers.image.base.name) and C(org.opencontainers.image.base.digest) are set automatically, unless they are given here.
     type: dict
     default: {}
   created:

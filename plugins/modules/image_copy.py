@@ -8,11 +8,11 @@ module: image_copy
 short_description: Copy images between registries, engines, stores, layouts and archives
 version_added: 0.1.0
 description:
-  - Copies images between registries, container engines, stores, OCI layouts and archives, in any direction, without temporary files. So one task brings an
-    image from a registry into Docker, Podman or containerd, and an image that one of these built into a registry.
+  - Copies images between registries, container engines, stores, OCI layouts and archives, in any direction, without temporary files. So one task can copy
+    an image from a registry into Docker, Podman or containerd, or an image that one of these built to a registry.
   - An image keeps its digest, unless O(platform) selects some of its platforms, and unless an engine did not keep it. Docker with its classic image store and
-    Podman export images with other manifests than those they got. Their image IDs stay. An image from these engines is unchanged if the destination registry,
-    store or layout has an image with this ID under the name.
+    Podman export images with new manifests, but keep their image IDs. An image from these engines is unchanged if the destination registry, store or layout
+    has an image with this ID under the name.
   - An image that its destination already has costs one request to each registry. A copy within one registry moves no bytes. Other copies move only the blobs
     that the destination is missing.
 options:
@@ -34,10 +34,10 @@ options:
           - V(oci:PATH[:NAME]) means an OCI layout in a folder.
           - V(oci-archive:PATH[:NAME]) and V(docker-archive:PATH[:NAME]) mean an archive. Both read every archive format that
             M(longshore.images.image_load) reads.
-          - V(docker-daemon:IMAGE) and V(podman:IMAGE) mean an engine. V(containerd:[NAMESPACE/]IMAGE) too; a namespace needs the full name of the image with
-            its registry after it, and the default is O(containerd_namespace). The image may be an image ID or a digest.
+          - V(docker-daemon:IMAGE), V(podman:IMAGE) and V(containerd:[NAMESPACE/]IMAGE) mean an engine. After a namespace, the image needs its full name with
+            the registry. The default namespace is O(containerd_namespace). The image may be an image ID or a digest.
           - V(store:[PATH][:NAME]) means a store, by default that of the option O(store).
-          - To name an image on Docker Hub that is called like one of these schemes, write V(docker://podman:5).
+          - If an image on Docker Hub has the name of one of these schemes, write V(docker://podman:5).
           - The name may be a digest. It may be left out if the layout or archive holds only one image. A path can't contain a colon.
         type: str
         required: true
@@ -116,7 +116,7 @@ EXAMPLES = r"""
     platform:
       - linux/amd64
 
-- name: Bring an image from a registry into Docker
+- name: Copy an image from a registry into Docker
   longshore.images.image_copy:
     src: registry.example.com/team/app:3
     dest: docker-daemon:registry.example.com/team/app:3
@@ -126,7 +126,7 @@ EXAMPLES = r"""
     src: docker-daemon:app:latest
     dest: registry.example.com/team/app:3
 
-- name: Give an image of Podman to the pods of this node
+- name: Copy an image of Podman into containerd, for the pods of this node
   longshore.images.image_copy:
     src: podman:localhost/app:1
     dest: containerd:k8s.io/localhost/app:1

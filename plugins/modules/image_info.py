@@ -11,7 +11,7 @@ description:
   - Returns details of images in the store, in an archive, or at registries. The module writes nothing.
   - A missing image is no failure. Its entry in the results has C(present=false).
   - With O(engine) the module describes the images of Docker, Podman or containerd. Docker and Podman report neither manifests nor the digests and sizes of
-    layers. An engine holds no signatures, so O(trust) and O(trust_file) accept only images that need none by their rules.
+    layers. An engine holds no signatures, so O(trust) and O(trust_file) accept only images whose rules require none.
 options:
   name:
     description: The images, by name, or by digest or image ID in full. The default is all images of the store or the archive.
