@@ -19,11 +19,11 @@ description:
     uses, running or stopped, is never removed.
   - With O(registry) the module prunes repositories of a registry by the same policy. It deletes manifests. The registry frees the space with its next
     garbage collection.
-  - At a registry an image is removed with all its tags or stays with all of them, because registries delete a manifest with its tags. The members of an
+  - At a registry, an image is either removed with all its tags or kept with all of them, because registries delete a manifest with its tags. The members of an
     index, and signatures and other referrers, go with the image, unless something needs them that stays. A referrer that also has an
-    ordinary tag, such as C(release-sbom), is an image of its own.
-  - A repository that can't be read completely stays as it is. The others are pruned, and the task fails at the end.
-  - A repository whose tags changed after they were read stays as it is too, and its images fail with V(plan_outdated).
+    ordinary tag, such as C(release-sbom), is treated as a separate image.
+  - A repository that can't be read completely is not changed. The others are pruned, and the task fails at the end.
+  - A repository whose tags changed after they were read is not changed either, and its images fail with V(plan_outdated).
 options:
   registry:
     description:
@@ -88,7 +88,7 @@ options:
     elements: str
   protect_locks:
     description:
-      - Lock files of M(longshore.images.image_lock) whose images stay, whatever their names are. Each is the content of a file, or a path on the host.
+      - Lock files of M(longshore.images.image_lock). Their images stay under any name. Each is the content of a file, or a path on the host.
       - Only with O(registry).
     type: list
     elements: raw
@@ -255,10 +255,10 @@ repositories:
       type: int
       sample: 2
     frozen:
-      description: Whether the repository stays as it is because it can't be read completely.
+      description: Whether the repository is not changed because it can't be read completely.
       type: bool
     msg:
-      description: What can't be read. Null if everything can be read.
+      description: The content that can't be read. Null if everything can be read.
       type: str
 engine:
   description: The engine whose images the task works with.

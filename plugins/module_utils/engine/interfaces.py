@@ -169,7 +169,7 @@ class ManagedEngine(PrunableEngine, t.Protocol):
         """Point a name at an image, in place of another image if there is one. Raises EngineRefused; EngineError if the connection fails."""
 
     def describe(self, image: EngineImage) -> Description | None:
-        """Return what the engine tells about an image without reading its content; None if the image is gone."""
+        """Return the engine's description of an image without reading its content; None if the image is gone."""
 
 
 @t.runtime_checkable

@@ -99,7 +99,7 @@ def find_routes(reference: Reference, settings: ClientSettings, host_config: Hos
     if host_routes.upstream is not None:
         upstream = _apply_task_settings(host_routes.upstream, settings)
     elif host_routes.server is not None and registry_route.registry != reference.registry:
-        # containerd tells another server, as it tells mirrors, which registry it reads for.
+        # containerd sends the name of the registry to another server, as it does to mirrors.
         upstream = dataclasses.replace(registry_route, namespace=reference.registry)
     return Routes(mirrors, upstream, registry_route, registry_settings.mirror_only and bool(task_mirrors))
 
