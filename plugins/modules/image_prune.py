@@ -12,7 +12,7 @@ description:
   - By default only unnamed images and unused data are removed. Named images are removed only if O(keep) or O(older_than) is set.
   - If both are set, an image is removed only if neither rule keeps it.
   - Data that a concurrent run needs is never removed.
-  - Signatures and other images that refer to an image, by their C(subject) or by a tag such as C(sha256-HEX.sig), stay or go together with that image.
+  - Signatures and other images that refer to an image, by their C(subject) or by a tag such as C(sha256-HEX.sig), are kept or removed together with that image.
   - Images to which another tool gave a short name, such as C(latest) alone, are never removed.
   - If an image that stays can't be read completely, it is unknown which blobs it needs. The module then deletes no blob at all, and warns.
   - With O(engine) the module prunes the images of Docker, Podman or containerd by the same policy, and does not touch the store. An image that a container
@@ -20,7 +20,7 @@ description:
   - With O(registry) the module prunes repositories of a registry by the same policy. It deletes manifests. The registry frees the space with its next
     garbage collection.
   - At a registry, an image is either removed with all its tags or kept with all of them, because registries delete a manifest with its tags. The members of an
-    index, and signatures and other referrers, go with the image, unless something needs them that stays. A referrer that also has an
+    index, and signatures and other referrers, are removed with the image, unless an image that is kept needs them. A referrer that also has an
     ordinary tag, such as C(release-sbom), is treated as a separate image.
   - A repository that can't be read completely is not changed. The others are pruned, and the task fails at the end.
   - A repository whose tags changed after they were read is not changed either, and its images fail with V(plan_outdated).
