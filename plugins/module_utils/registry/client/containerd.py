@@ -65,7 +65,7 @@ def hosts_files(entry: ClientEntry, folder: str, contents: Contents) -> list[Wan
     lines = []
     last = mirrors.pop() if entry.denied else None
     if entry.blocked:
-        # Pulling needs the capabilities pull and resolve. containerd takes an empty list for all of them.
+        # Pulling needs the capabilities pull and resolve. containerd reads an empty list as all capabilities.
         lines += [f"server = {quote_toml(entry.url)}", 'capabilities = ["push"]']
     elif last is not None:
         lines += [f"server = {quote_toml(_root(last))}", *_route_lines(last), *settings_lines(last.settings, f"mirror{len(mirrors) + 1}", "header")]
