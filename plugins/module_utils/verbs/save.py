@@ -11,7 +11,7 @@ import typing as t
 
 from ..archive.format import DOCKER, FOLDER, ArchiveFile, SavedImage, build_archive_files, build_tar
 from ..archive.graphs import ArchiveGraphs
-from ..archive.output import FileOutput, FolderOutput, Output, Read
+from ..archive.output import FileOutput, FolderOutput, OpenFile, Output, Read
 from ..archive.reader import open_archive
 from ..errors import InvalidOption
 from ..oci.digest import Digest
@@ -95,7 +95,7 @@ class _Saver:
         return SavePlan(
             images=[self._row(entry, image, one.referrers, reason) for entry, image, one in zip(entries, images, found)],
             results={"path": self.path, "reason": reason},
-            steps=[_WriteArchive(self.store, output, saved, left_out, reason is not None)],
+            steps=[WriteArchive(self.store.open_blob, output, saved, left_out, reason is not None)],
             all_or_nothing=True,
             extra_warnings=tuple(warning for one in found for warning in one.warnings),
             read_blob=self.store.read_blob,
@@ -147,10 +147,10 @@ def layers_to_omit(saved: t.Sequence[SavedImage], bases: frozenset[Digest]) -> f
 
 
 @dataclasses.dataclass(frozen=True)
-class _WriteArchive(Step):
-    """Write the archive from the store's files if that is `needed`."""
+class WriteArchive(Step):
+    """Write the archive if that is `needed`. `open_blob` returns a file descriptor of a verified blob."""
 
-    store: Store
+    open_blob: OpenFile
     output: Output
     saved: t.Sequence[SavedImage]
     left_out: frozenset[Digest]
@@ -163,7 +163,7 @@ class _WriteArchive(Step):
     def apply(self, workers: Workers) -> Outcome:
         if self.needed:
             with workers.meter(self.blobs()[0], self.output.path) as meter:
-                self.output.write(self.store.open_blob, meter.add)
+                self.output.write(self.open_blob, meter.add)
         return Outcome()
 
 

@@ -12,7 +12,7 @@ import tempfile
 import typing as t
 
 from ..archive.format import DOCKER, FOLDER, ArchiveFile, SavedImage, build_archive_files, build_tar
-from ..archive.output import FileOutput, FolderOutput
+from ..archive.output import FileOutput, FolderOutput, OpenFile
 from ..archive.sink import ArchiveSink
 from ..engine.interfaces import ManagedEngine
 from ..files import naming_path_in_errors
@@ -22,14 +22,13 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..transfer.interfaces import Source
-from ..transfer.plan import ImagePlan, Outcome, RefChange, RefState, Step
+from ..transfer.plan import ImagePlan, RefChange, RefState
 from ..transfer.transfer import Transfer
-from ..transfer.workers import Workers
 from .copy.engine_source import EngineImageSource, EngineReader
 from .engine_images import NamedEngineImage
 from .facts import image_facts, short_digest
 from .platforms import select_from_index
-from .save import SavePlan, check_form, layers_to_omit, saved_image
+from .save import SavePlan, WriteArchive, check_form, layers_to_omit, saved_image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +78,7 @@ def plan_save_engine(engine: ManagedEngine, names: t.Sequence[Reference | Digest
     return SavePlan(
         images=rows,
         results={"path": options.path, "reason": reason, "engine": engine.title},
-        steps=[] if streams else [_WriteFromEngine(source, output, tuple(saved), left_out, reason is not None)],
+        steps=[] if streams else [WriteArchive(_copy_blobs(source, options.path), output, tuple(saved), left_out, reason is not None)],
         all_or_nothing=True,
         read_blob=lambda blob: t.cast("t.Iterable[bytes | memoryview]", source.read_blob(blob)),
         output=output,
@@ -123,35 +122,22 @@ def _row(one: _Chosen, options: SaveOptions, reason: str | None, sink: ArchiveSi
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class _WriteFromEngine(Step):
-    """Write a compressed archive or a folder, if that is `needed`. Each blob is kept in a temporary file without a name while it is written."""
+def _copy_blobs(source: Source, path: str) -> OpenFile:
+    """Return a function that copies a blob from SOURCE to a temporary file without a name, in the folder of PATH, and returns its file descriptor.
 
-    source: Source
-    output: FileOutput | FolderOutput
-    saved: tuple[SavedImage, ...]
-    left_out: frozenset[Digest]
-    needed: bool
+    It raises DigestMismatch.
+    """
 
-    def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:
-        all_blobs = list({blob.digest: blob for image in self.saved for blob in image.graph.blobs}.values())
-        return [blob for blob in all_blobs if blob.digest not in self.left_out] if self.needed else [], all_blobs
-
-    def apply(self, workers: Workers) -> Outcome:
-        if self.needed:
-            with workers.meter(self.blobs()[0], self.output.path) as meter:
-                self.output.write(self._open_blob, meter.add)
-        return Outcome()
-
-    def _open_blob(self, blob: Descriptor) -> int:
-        """Return a file descriptor of a verified copy of a blob. Raises DigestMismatch."""
-        folder = os.path.dirname(os.path.abspath(self.output.path))
-        with naming_path_in_errors(self.output.path), tempfile.TemporaryFile(dir=folder) as file:
+    def open_copy(blob: Descriptor) -> int:
+        folder = os.path.dirname(os.path.abspath(path))
+        with naming_path_in_errors(path), tempfile.TemporaryFile(dir=folder) as file:
             verifier = Verifier(blob.digest, blob.size, f"blob {blob.digest}")
-            for chunk in self.source.read_blob(blob):
+            for chunk in source.read_blob(blob):
                 verifier.update(chunk)
                 file.write(chunk)
             verifier.finish()
             file.flush()
             file.seek(0)
             return os.dup(file.fileno())
+
+    return open_copy
