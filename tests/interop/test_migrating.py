@@ -110,7 +110,7 @@ def test_the_ten_tasks_work_one_after_the_other(worlds: tuple[World, World], doc
             for module, values in tasks:
                 engine = places if module == "image_deliver" else {}
                 changed[title] = modules.run(module, {**values, **engine, "store": store})["changed"]
-    unchanged = ["Pull only what is missing", "Load an archive", "Ask what is there", "Clean up"]
+    unchanged = ["Pull only what is missing", "Load an archive", "Check whether an image is present", "Clean up"]
     assert changed == {title: title not in unchanged for title, _text in sections}
     assert docker.names() == {name}
     assert podman.names() == {name}
