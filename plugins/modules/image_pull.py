@@ -13,7 +13,7 @@ description:
   - Images in one O(name) list share connections and transfers, so one task with a list is much faster than a loop.
   - With O(engine) images go from the registry into Docker, Podman or containerd in one step, without a store and without a temporary archive. Only layers
     that the engine is missing are fetched, for one platform, by default the engine's. Unchanged is what the engine has by this digest or, if it keeps none,
-    by this image ID. O(trust) and O(trust_file) are refused with O(engine); M(longshore.images.image_copy) verifies what it copies into an engine.
+    by this image ID. With O(trust) or O(trust_file) images are verified on every run with the signatures at their registry, because engines hold none.
 options:
   name:
     description:
@@ -26,7 +26,7 @@ options:
     description:
       - V(always) asks the registry which digest the name points at, and downloads the image if the digest differs from the stored one. An unchanged tag costs
         one request.
-      - V(missing) sends no request if the image is in the store and complete.
+      - V(missing) sends no request if the image is in the store and complete. With O(engine) and O(trust) it asks for the signatures of that image.
       - V(newer) works like V(always). But if the registry can't be reached, reports an exceeded rate limit, or fails with a server error, it keeps the stored
         image and warns.
       - V(never) fails if the image isn't in the store.
@@ -298,11 +298,8 @@ def plan(task: Task) -> Plan:
     references = task.references("name") if lock is None or task.params["name"] is not None else lock.names
     task.open_registries(references)
     if task.params["engine"] is not None:
-        from ..module_utils.errors import InvalidOption
         from ..module_utils.verbs.pull_engine import plan_pull_engine
 
-        if task.params["trust"] is not None or task.params["trust_file"] is not None:
-            raise InvalidOption("trust can't be checked by a pull into an engine; copy the image into it with image_copy, which verifies it")
         return plan_pull_engine(
             task.open_engine(),
             references,
@@ -311,6 +308,7 @@ def plan(task: Task) -> Plan:
             selection=task.selection,
             host=task.host,
             lock=lock,
+            trust=task.policy,
         )
     return plan_pull(
         task.store,

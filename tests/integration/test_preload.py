@@ -187,7 +187,6 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
     "ageless": ({**APP, "preload_older_than": "30x"}, '"preload_older_than (30x) has to be an age such as 30d'),
     "nowhere": ({**APP, "preload_store": False}, "Give engines, and no bundle."),
     "keepers": ({**APP, **STRAIGHT, "preload_keep": 3}, "preload_keep, preload_older_than and preload_platform have no effect"),
-    "trusting": ({**APP, **STRAIGHT, "preload_trust": []}, "preload_trust can't be checked"),
     "mirrors": ({**APP, "preload_registries": [{"name": "registry.example.com", "mirorrs": []}]}, "mirorrs"),
     "reference": ({"preload_images": ["app:::"]}, "app:::"),
 }

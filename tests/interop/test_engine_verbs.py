@@ -18,7 +18,7 @@ from tests.support import engines, modules
 from tests.support.engines import HOST, OTHER, runnable_image, runnable_index
 from tests.support.registry import Registry, running_registry
 from tests.support.targets import Target, config_of
-from tests.support.trust import make_key
+from tests.support.trust import make_key, put_simple_signature
 
 TEXT = f"index-{HOST.replace('/', '-')}"
 on_stores = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "containerd"], indirect=True)
@@ -233,7 +233,7 @@ def test_a_change_that_fails_in_docker_never_deletes_an_image_that_had_no_name(d
 
 
 def test_trust_is_checked_where_signatures_are_and_never_ignored(docker: engines.Docker, registry: Registry, tmp_path: Path) -> None:
-    """A load verifies by the signatures in the archive, which stay there. An engine holds none for a push. A pull refuses the option."""
+    """A load verifies by the signatures in the archive, which stay there. An engine holds none for a push."""
     options: dict[str, t.Any] = {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
     store, archive = str(tmp_path / "store"), str(tmp_path / "a.tar")
     name = registry.put(runnable_image("signed"), "team/signed", "1")
@@ -254,5 +254,18 @@ def test_trust_is_checked_where_signatures_are_and_never_ignored(docker: engines
     push = {**options, "name": name, "destination": f"{registry.host}/team/copy:1"}
     assert modules.fail("image_push", {**push, **signed})["error"] == "unsigned"
     assert modules.run("image_push", {**push, **anything})["images"][0]["verification"]["accepted"]
-    for trust in (signed, anything):
-        assert modules.fail("image_pull", {**options, **trust, "name": name})["error"] == "invalid_option"
+
+
+@pytest.mark.parametrize("target", ["docker", "podman", "containerd"], indirect=True)
+def test_a_pull_verifies_by_the_signatures_at_the_registry(target: Target, registry: Registry) -> None:
+    image = runnable_index("signed", OTHER)
+    name = registry.put(image, f"team/{target.name}", "1")
+    signed, by_other = ([{"keys": [key.pem.decode()]}] for key in (make_key(), make_key(number=1)))
+    put_simple_signature(registry, f"team/{target.name}", image.root, make_key(), name.rpartition(":")[0])
+    assert fail(target, "image_pull", name=name, trust=by_other)["error"] == "untrusted"
+    assert target.engine.names() == set()
+    (row,) = twice(target, "image_pull", name=name, trust=signed)["images"]
+    assert (row["verification"]["accepted"], row["verification"]["digest"]) == (True, str(image.root.digest))
+    assert not run(target, "image_pull", name=name, pull_policy="missing", trust=signed)["changed"]
+    assert fail(target, "image_pull", name=name, pull_policy="missing", trust=by_other)["error"] == "untrusted"
+    assert target.has(name, image, f"signed-{HOST.replace('/', '-')}")

@@ -63,3 +63,5 @@ def test_without_a_store_images_go_straight_into_the_engines(docker: engines.Doc
             outcome = fleet.run("preload_fleet", *arguments)
             assert (outcome.status, outcome.count("changed", "web1")) == (0, changed), outcome.output
         assert docker.runs_with(name, "straight")
+        refused = Fleet(tmp_path, "preload_store", {"web1": {**settings, "preload_trust": []}}).run("preload_fleet")
+        assert '"error": "untrusted"' in refused.failure("web1")

@@ -106,7 +106,7 @@ class OutgoingImage:
 class Load:
     """One image to load. `current` is the engine's image with its name, `layers` are sent, and `error` is why it can't be loaded.
 
-    Without `request`, the engine keeps its image `name`. `note` is a warning.
+    Without `request`, the engine keeps its image `name`, about which `verification` is the verdict. `note` is a warning.
     """
 
     requested: str
@@ -118,6 +118,7 @@ class Load:
     results: Results = dataclasses.field(default_factory=dict)
     name: Reference | None = None
     note: str = ""
+    verification: Verification = None
 
     @property
     def is_pending(self) -> bool:
@@ -176,7 +177,7 @@ class EngineLoader:
             )
             if is_comparable and named is not None and request.image.digest() in named.digests:
                 return Load(request.requested, request, None, named)
-            outgoing = self._read_outgoing(request)
+            outgoing = self.read_outgoing(request)
             load = Load(request.requested, request, outgoing, find_current(listed, outgoing, self.engine))
             if load.is_pending:
                 request.image.check_blobs(outgoing.graph)
@@ -212,8 +213,8 @@ class EngineLoader:
         is_like_host = platform is None or (platform.os, platform.architecture) == (self.host.os, self.host.architecture)
         return self.host if is_like_host or platform is None else platform
 
-    def _read_outgoing(self, request: LoadRequest) -> OutgoingImage:
-        """Return the image to load. Raises PlatformMissing, UnsupportedFormat, and the errors of its source."""
+    def read_outgoing(self, request: LoadRequest) -> OutgoingImage:
+        """Read the image to load, and verify it. Raises PlatformMissing, UnsupportedFormat, and the errors of its source and of `verify`."""
         root = request.image.root()
         selection = Selection((self.platform or self.native,))
         graph = select_from_index(root, request.label, request.image.read_document, selection if root.is_index or self.platform is not None else None)
@@ -257,7 +258,7 @@ class EngineLoader:
     def row(self, load: Load, engine_keys: bool = False) -> ImagePlan:
         """Return the row of the results, with what changes. Its digest is null if the engine keeps none, unless ENGINE_KEYS adds `engine_digest` for that."""
         request, engine = load.request, self.engine
-        verification = load.outgoing.verification if load.outgoing is not None else None
+        verification = load.outgoing.verification if load.outgoing is not None else load.verification
         own: dict[str, t.Any] = {"engine": engine.title, "verification": verification}
         results = dict(request.results if request is not None else load.results)
         if load.outgoing is None and load.current is not None:

@@ -24,7 +24,8 @@ def verify_image(policy: Policy, reference: Reference | None, graph: Graph, plac
     """Verify the image GRAPH, the part of it that is used, by its name REFERENCE. Signatures are looked for in each of PLACES, until one is accepted.
 
     A signature of the index covers everything that the index lists. Without one, each of the image's manifests needs its own: a signature
-    for one platform must not approve the others. Raises InvalidTrust, MissingLibrary, and the errors of places that fail.
+    for one platform must not approve the others. GRAPH needs no documents if PLACES is empty.
+    Raises InvalidTrust, MissingLibrary, and the errors of places that fail.
     """
     refusal: Verdict | None = None
     for place in places:
@@ -52,7 +53,7 @@ def _verify_in_place(policy: Policy, reference: Reference | None, graph: Graph, 
 
 
 def _verify_manifest(policy: Policy, reference: Reference | None, graph: Graph, manifest: Descriptor, place: ReferrerPlace | None) -> Verdict:
-    data = next(content for document, content in graph.documents.items() if document.digest == manifest.digest)
+    data = next((content for document, content in graph.documents.items() if document.digest == manifest.digest), None)
     context = reference.context if reference is not None else None
 
     def find_candidates() -> t.Iterator[Candidate]:

@@ -89,7 +89,8 @@ def make_engine_inspector(engine: ManagedEngine, host: Platform, selection: Sele
 
     def verify(inspected: InspectedImage) -> Verification:
         # Engines hold no signatures, so there is no place to search.
-        return describe_trust(trust, inspected.name, inspected.graph, [])
+        graph = Graph(inspected.root, {}, (), ()) if inspected.graph is not None else None
+        return describe_trust(trust, inspected.name, graph, [])
 
     reader = EngineReader(engine, host)
     inspect = functools.partial(_inspect_content, reader) if isinstance(engine, ContentEngine) else functools.partial(_inspect_description, engine)

@@ -6,26 +6,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import typing as t
 
 from ..engine.interfaces import Engine, ListedImage
-from ..errors import ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable
+from ..errors import ImageNotFound, LongshoreError, NotTrusted, RateLimited, RegistryError, Unreachable, Untrusted
+from ..oci.graph import Graph
+from ..oci.manifest import Descriptor
 from ..oci.matching import reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, TransferPlan
+from .copy.job import verify_at_source
 from .copy.sources import RegistrySource
 from .copy.to_engine import find_at_registry, single_platform
 from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, Load, LoadRequest
 from .pull import is_temporary
+from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
     from ..registry.referrers import DigestTags
     from ..registry.repository import Repository
+    from ..trust.policy import Policy
 
 
 def plan_pull_engine(
@@ -37,15 +43,17 @@ def plan_pull_engine(
     selection: Selection | None,
     host: Platform,
     lock: LockFile | None = None,
+    trust: Policy | None = None,
 ) -> TransferPlan:
     """Plan to pull REFERENCES into ENGINE, each for one platform, by default the engine's; with LOCK each name is pulled by its locked digest.
 
-    Only layers that the engine is missing are fetched. An image that can't be pulled has its error in its row; the others are pulled.
-    Raises InvalidOption for one name with two digests and for several platforms, EngineError if the engine can't be reached.
+    Only layers that the engine is missing are fetched. An image that can't be pulled, or that TRUST refuses, has its error in its row; the others are
+    pulled. An engine holds no signatures, so images are verified with those at their registries. Raises InvalidOption for one name with two digests and for
+    several platforms, EngineError if the engine can't be reached.
     """
     unique = list(dict.fromkeys(references))
     reject_conflicting_references(unique)
-    puller = _EnginePuller(engine, repository, policy, EngineLoader(engine, single_platform(selection), host), lock)
+    puller = _EnginePuller(engine, repository, policy, EngineLoader(engine, single_platform(selection), host), lock, trust)
     return puller.plan(unique)
 
 
@@ -58,6 +66,7 @@ class _EnginePuller:
     policy: str
     loader: EngineLoader
     lock: LockFile | None
+    trust: Policy | None
 
     def plan(self, references: t.Sequence[Reference]) -> TransferPlan:
         listed = self.engine.list_images()
@@ -69,30 +78,78 @@ class _EnginePuller:
         return TransferPlan(rows, steps=steps)
 
     def _request(self, requested: Reference, listed: t.Sequence[ListedImage], repositories: dict[str, Repository]) -> LoadRequest | Load:
-        """Return what to load, or the image that the engine keeps without a request to the registry."""
+        """Return what to load, or the image that the engine keeps."""
         name = str(requested.name)
         try:
             reference = requested if self.lock is None else self.lock.pin(requested)
             current = _find_listed(reference, listed)
-            if current is not None and (self.policy in ("missing", "never") or reference.digest in current.digests):
-                return _kept(reference, current)
             if self.policy == "never":
-                raise ImageNotFound(f"{reference} is not in {self.engine.title} at {self.engine.place}, and pull_policy 'never' forbids to pull it")
+                if current is None:
+                    raise ImageNotFound(
+                        f"{reference} is not in {self.engine.title} at {self.engine.place}, and pull_policy 'never' forbids to pull it"
+                    )
+                return self._keep_unasked(reference, current)
+            is_pinned = current is not None and reference.digest in current.digests
+            if current is not None and self.trust is None and (self.policy == "missing" or is_pinned):
+                return _kept(reference, current)
             repository = repositories[name] = self.repository(reference)
+            if current is not None and self.policy == "missing":
+                return _kept(reference, current, verification=self._verify_kept(reference, current, repository))
+            return self._load_request(reference, reference, repository)
         except LongshoreError as error:
             return Load(name, error=error)
+
+    def _load_request(self, reference: Reference, wanted: Reference, repository: Repository) -> LoadRequest:
+        """Return the request for the image that WANTED names at its registry, to be loaded and verified as REFERENCE."""
+        name = str(reference.name)
+        image = RegistrySource(wanted, repository, _list_digest_tags)
+        verify = functools.partial(verify_at_source, self.trust, image, name, (reference,)) if self.trust is not None else None
         return LoadRequest(
             requested=name,
             name=reference.name,
             label=str(reference),
             action=f"pull {name}",
-            image=RegistrySource(reference, repository, _no_tags),
+            image=image,
             find_document=functools.partial(find_at_registry, repository),
             probes=True,
+            verify=verify,
         )
 
+    def _keep_unasked(self, reference: Reference, current: ListedImage, note: str = "") -> Load:
+        """Keep the engine's image without a request. Raises NotTrusted unless trust accepts it without a signature: engines hold none."""
+        return _kept(reference, current, note, self._verify_unsigned(reference, current))
+
+    def _verify_unsigned(self, reference: Reference, current: ListedImage) -> Verification:
+        """Return the verdict about the engine's image without looking for signatures. Raises NotTrusted if it needs one."""
+        return check_trust(self.trust, reference, Graph(_root_of(current), {}, (), ()), [])
+
+    def _verify_kept(self, reference: Reference, current: ListedImage, repository: Repository) -> Verification:
+        """Verify the image that the engine keeps, with the signatures that its registry has for its digest, or for the image of its tag.
+
+        An engine may keep the digests of index and manifest, and either may be signed. Raises NotTrusted, and the errors of the registry.
+        """
+        digests = [reference.digest] if reference.digest is not None else current.digests
+        refusals: list[NotTrusted] = []
+        for wanted in [reference.pinned(digest) for digest in digests] or [reference]:
+            # A digest may be known from another repository.
+            with contextlib.suppress(ImageNotFound):
+                try:
+                    outgoing = self.loader.read_outgoing(self._load_request(reference, wanted, repository))
+                    if outgoing.is_in(current):
+                        return outgoing.verification
+                except NotTrusted as error:
+                    refusals.append(error)
+        if refusals:
+            # A rejected signature explains a refusal better than a missing one.
+            raise max(refusals, key=lambda error: isinstance(error, Untrusted))
+        try:
+            return self._verify_unsigned(reference, current)
+        except NotTrusted as error:
+            error.message += f"; {repository.registry} doesn't have the image that {self.engine.title} has under this name"
+            raise
+
     def _keep_if_newer_fails(self, load: Load, listed: t.Sequence[ListedImage]) -> Load:
-        """With the policy `newer`, keep the engine's image if its registry can't be asked now."""
+        """With the policy `newer`, keep the engine's image if its registry can't be asked now, and trust accepts it without a signature."""
         error = load.error
         if (
             self.policy != "newer"
@@ -102,13 +159,19 @@ class _EnginePuller:
         ):
             return load
         current = _find_listed(load.request.name, listed)
-        note = f"{load.requested} was not compared with its registry: {error.message}"
-        return _kept(load.request.name, current, note) if current is not None else load
+        if current is None:
+            return load
+        try:
+            return self._keep_unasked(load.request.name, current, f"{load.requested} was not compared with its registry: {error.message}")
+        except NotTrusted:
+            return load  # the registry has the signature, so its error is the reason
 
     def _row(self, load: Load, repositories: t.Mapping[str, Repository]) -> ImagePlan:
         row = self.loader.row(load)
-        endpoint = repositories[load.requested].answered_by if load.request is not None and load.error is None else None
-        return dataclasses.replace(row, results={**row.results, "endpoint": endpoint, "referrers": []})
+        repository = repositories.get(load.requested) if load.error is None and not load.note else None
+        return dataclasses.replace(
+            row, results={**row.results, "endpoint": repository.answered_by if repository is not None else None, "referrers": []}
+        )
 
 
 def _find_listed(reference: Reference, listed: t.Sequence[ListedImage]) -> ListedImage | None:
@@ -119,9 +182,16 @@ def _find_listed(reference: Reference, listed: t.Sequence[ListedImage]) -> Liste
     return None
 
 
-def _kept(reference: Reference, current: ListedImage, note: str = "") -> Load:
-    return Load(str(reference.name), name=reference.name, current=current, note=note)
+def _root_of(current: ListedImage) -> Descriptor:
+    """Return what is known of an image's root. Engines list an image with a digest or an ID."""
+    return Descriptor("", next(digest for digest in (*current.digests, current.image_id) if digest is not None), 0)
 
 
-def _no_tags(unused: Repository) -> DigestTags:
-    raise RegistryError("engines hold no referrers")
+def _kept(reference: Reference, current: ListedImage, note: str = "", verification: Verification = None) -> Load:
+    return Load(str(reference.name), name=reference.name, current=current, note=note, verification=verification)
+
+
+def _list_digest_tags(repository: Repository) -> DigestTags:
+    from ..registry.referrers import DigestTags
+
+    return DigestTags(repository)

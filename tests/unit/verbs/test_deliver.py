@@ -2,28 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Planning a delivery, with an engine in memory that can be of any kind and behave in any way."""
+"""Planning a delivery to an engine in memory."""
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import json
-import tarfile
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import (
-    Chunks,
-    EngineLayers,
-    LayersByChain,
-    LayersByDigest,
-    LayersOf,
-    ListedImage,
-)
-from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import ListedImage
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
@@ -32,61 +21,11 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.plan imp
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import PROGRESS_VARIABLE, Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from tests.support.images import Image, make_image, make_index, make_layer
+from tests.support.memory_engine import MemoryEngine
 
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
 BASE = make_layer("base", 5000)
 ONE, TWO = make_image("one", 1, shared=[BASE]), make_image("two", 1, shared=[BASE])
-
-
-@dataclasses.dataclass
-class Memory:
-    """A fake engine: its images are in `held`, and `trouble` are its reactions to the next archives instead of loading them."""
-
-    loads_oci: bool = True
-    platform: Platform | None = None
-    held: dict[Reference, ListedImage] = dataclasses.field(default_factory=dict)
-    trouble: list[t.Literal["refuses", "forgets", "dies"] | None] = dataclasses.field(default_factory=list)
-    taken: list[list[str]] = dataclasses.field(default_factory=list)
-    requests: list[str] = dataclasses.field(default_factory=list)
-    platforms: list[Platform | None] = dataclasses.field(default_factory=list)
-    title = "docker"
-    place = "memory"
-
-    def list_images(self) -> list[ListedImage]:
-        self.requests.append("images")
-        return list(self.held.values())
-
-    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
-        self.requests.append("layers")
-        if not self.loads_oci:
-            return LayersByChain([])
-        return LayersByDigest(layer for image in self.held.values() for digest in image.digests for layer in layers_of(digest))
-
-    def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
-        data = b"".join(archive)
-        assert len(data) == size
-        self.platforms.append(platform)
-        trouble = self.trouble.pop(0) if self.trouble else None
-        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            self.taken.append([name.rpartition("/")[2] for name in tar.getnames() if name.startswith("blobs/") and name.count("/") == 2])
-            listed = json.load(t.cast("t.IO[bytes]", tar.extractfile("index.json" if self.loads_oci else "manifest.json")))
-        if trouble == "refuses":
-            raise EngineRefused("docker at memory refuses it: no")
-        if trouble == "dies":
-            raise EngineError("docker at memory broke the connection off")
-        if trouble is None:
-            self._keep(listed)
-
-    def _keep(self, listed: t.Any) -> None:
-        if self.loads_oci:
-            for entry in listed["manifests"]:
-                name = Reference.parse(entry["annotations"]["io.containerd.image.name"])
-                self.held[name] = ListedImage(frozenset([name]), (Digest.parse(entry["digest"]),), None)
-        else:
-            for entry in listed:
-                name = Reference.parse((entry["RepoTags"] or ["none@sha256:" + "0" * 64])[0])
-                image_id = Digest("sha256", entry["Config"].rpartition("/")[2])
-                self.held[name] = ListedImage(frozenset([name] if entry["RepoTags"] else []), (), image_id)
 
 
 @pytest.fixture
@@ -94,11 +33,11 @@ def store(tmp_path: Path) -> Store:
     return Store(str(tmp_path / "store"))
 
 
-def planned(store: Store, engine: Memory, *names: str, platform: Platform | None = None) -> TransferPlan:
+def planned(store: Store, engine: MemoryEngine, *names: str, platform: Platform | None = None) -> TransferPlan:
     return plan_deliver(store, engine, platform=platform, host=AMD64, names=[Reference.parse(name) for name in names])
 
 
-def delivered(store: Store, engine: Memory, *names: str, platform: Platform | None = None) -> TransferPlan:
+def delivered(store: Store, engine: MemoryEngine, *names: str, platform: Platform | None = None) -> TransferPlan:
     plan = planned(store, engine, *names, platform=platform)
     with Workers(1) as workers:
         return plan.apply(workers)
@@ -112,7 +51,7 @@ def blobs_of(image: Image) -> set[str]:
 def test_images_are_listed_once_and_layers_never_if_nothing_is_missing(store: Store, loads_oci: bool) -> None:
     ONE.put(store, "one:1")
     TWO.put(store, "two:1")
-    engine = Memory(loads_oci)
+    engine = MemoryEngine(loads_oci)
     assert delivered(store, engine, "one:1", "two:1").changed
     engine.requests.clear()
     assert not delivered(store, engine, "one:1", "two:1").changed
@@ -125,7 +64,7 @@ def test_the_progress_of_a_delivery_is_written(store: Store, tmp_path: Path, mon
     monkeypatch.setenv(PROGRESS_VARIABLE, str(tmp_path / "watched"))
     ONE.put(store, "one:1")
     TWO.put(store, "two:1")
-    engine = Memory()
+    engine = MemoryEngine()
     delivered(store, engine, "one:1")
     engine.trouble += trouble
     (tmp_path / "watched").mkdir()
@@ -140,7 +79,7 @@ def test_the_progress_of_a_delivery_is_written(store: Store, tmp_path: Path, mon
 
 def test_a_plan_asks_and_sends_nothing(store: Store) -> None:
     ONE.put(store, "one:1")
-    engine = Memory()
+    engine = MemoryEngine()
     assert planned(store, engine, "one:1").changed
     assert engine.requests == ["images", "layers"]
     assert engine.taken == []
@@ -150,7 +89,7 @@ def test_a_plan_asks_and_sends_nothing(store: Store) -> None:
 def test_what_an_engine_refuses_or_loses_without_a_layer_is_sent_in_full(store: Store, trouble: t.Literal["refuses", "forgets"]) -> None:
     ONE.put(store, "one:1")
     TWO.put(store, "two:1")
-    engine = Memory()
+    engine = MemoryEngine()
     delivered(store, engine, "one:1")
     engine.trouble = [trouble]
     plan = delivered(store, engine, "two:1")
@@ -163,7 +102,7 @@ def test_what_an_engine_refuses_or_loses_without_a_layer_is_sent_in_full(store: 
 
 def test_what_was_sent_in_full_is_not_sent_twice(store: Store) -> None:
     ONE.put(store, "one:1")
-    engine = Memory(trouble=["refuses"])
+    engine = MemoryEngine(trouble=["refuses"])
     plan = delivered(store, engine, "one:1")
     assert [error.message for error in plan.errors] == ["docker.io/library/one:1 could not be delivered: docker at memory refuses it: no"]
     assert len(engine.taken) == 1
@@ -174,14 +113,14 @@ def test_what_was_sent_in_full_is_not_sent_twice(store: Store) -> None:
 
 def test_an_engine_that_took_an_image_and_does_not_have_it_is_an_error(store: Store) -> None:
     ONE.put(store, "one:1")
-    plan = delivered(store, Memory(trouble=["forgets"]), "one:1")
+    plan = delivered(store, MemoryEngine(trouble=["forgets"]), "one:1")
     assert "reported success, but doesn't have the image" in plan.errors[0].message
 
 
 def test_an_engine_that_breaks_off_is_not_asked_again_for_that_image_and_the_others_are_done(store: Store) -> None:
     ONE.put(store, "one:1")
     TWO.put(store, "two:1")
-    engine = Memory(trouble=["dies"])
+    engine = MemoryEngine(trouble=["dies"])
     plan = delivered(store, engine, "one:1", "two:1")
     assert [plan.error_of(row) is not None for row in plan.images] == [True, False]
     assert plan.rows()[0]["engine_digest"] is None
@@ -191,7 +130,7 @@ def test_an_engine_that_breaks_off_is_not_asked_again_for_that_image_and_the_oth
 def test_an_image_that_is_listed_but_can_not_run_is_delivered(store: Store) -> None:
     ONE.put(store, "one:1")
     name = Reference.parse("one:1")
-    engine = Memory(held={name: ListedImage(frozenset([name]), (ONE.root.digest,), None, usable=False)})
+    engine = MemoryEngine(held={name: ListedImage(frozenset([name]), (ONE.root.digest,), None, usable=False)})
     plan = planned(store, engine, "one:1")
     assert plan.changed
     assert plan.diff()["before"] == {}
@@ -204,14 +143,14 @@ def test_an_id_decides_before_a_digest(store: Store) -> None:
     name = Reference.parse("index:1")
     ids = {str(node.platform): node.manifest.config.digest for node in index.graph.images}
     for platform, changed in (("linux/amd64", False), ("linux/arm64", True)):
-        engine = Memory(held={name: ListedImage(frozenset([name]), (index.root.digest,), ids[platform])})
+        engine = MemoryEngine(held={name: ListedImage(frozenset([name]), (index.root.digest,), ids[platform])})
         assert planned(store, engine, "index:1").changed == changed
 
 
 def test_an_engine_on_another_architecture_gets_its_own_platform(store: Store) -> None:
     index = make_index("index")
     index.put(store, "index:1")
-    engine = Memory(platform=ARM64)
+    engine = MemoryEngine(platform=ARM64)
     plan = delivered(store, engine, "index:1")
     assert plan.rows()[0]["platforms"] == ["linux/arm64"]
     assert (engine.held[Reference.parse("index:1")].digests, engine.platforms) == ((index.root.digest,), [ARM64])
@@ -224,7 +163,7 @@ def test_an_engine_on_another_architecture_gets_its_own_platform(store: Store) -
 def test_the_hosts_variant_counts_where_the_engine_tells_none(store: Store) -> None:
     index = make_index("index", ("linux/arm/v7", "linux/arm/v6"))
     index.put(store, "index:1")
-    engine = Memory(platform=Platform.parse("linux/arm"))
+    engine = MemoryEngine(platform=Platform.parse("linux/arm"))
     plan = plan_deliver(store, engine, platform=None, host=Platform.parse("linux/arm/v6"), names=[Reference.parse("index:1")])
     assert plan.rows()[0]["platforms"] == ["linux/arm/v6"]
 
@@ -232,7 +171,7 @@ def test_the_hosts_variant_counts_where_the_engine_tells_none(store: Store) -> N
 def test_an_image_without_a_name_can_not_be_delivered(store: Store) -> None:
     ONE.put(store, "one:1")
     TWO.put(store, "one:1")
-    engine = Memory()
+    engine = MemoryEngine()
     plan = plan_deliver(store, engine, platform=None, host=AMD64, names=[ONE.root.digest, TWO.root.digest])
     assert [error.cause for error in plan.errors] == ["invalid_option"]
     assert [row.requested for row in plan.images] == [str(ONE.root.digest), "docker.io/library/one:1"]
@@ -241,14 +180,14 @@ def test_an_image_without_a_name_can_not_be_delivered(store: Store) -> None:
 def test_layers_of_an_image_that_only_the_engine_knows_are_sent(store: Store) -> None:
     ONE.put(store, "one:1")
     name = Reference.parse("stranger:1")
-    engine = Memory(held={name: ListedImage(frozenset([name]), (Digest.of(b"stranger"),), None)})
+    engine = MemoryEngine(held={name: ListedImage(frozenset([name]), (Digest.of(b"stranger"),), None)})
     plan = planned(store, engine, "one:1")
     assert plan.facts()["bytes_transferred"] == sum(blob.size for blob in ONE.blobs)
 
 
 def test_layers_are_known_by_a_manifest_that_the_store_no_longer_names(store: Store) -> None:
     ONE.put(store, "app:1")
-    engine = Memory()
+    engine = MemoryEngine()
     delivered(store, engine, "app:1")
     TWO.put(store, "app:1")
     plan = delivered(store, engine, "app:1")
@@ -260,7 +199,7 @@ def test_layers_are_known_by_a_manifest_that_the_store_no_longer_names(store: St
 
 def test_an_image_that_is_asked_for_in_two_ways_is_delivered_once(store: Store) -> None:
     ONE.put(store, "one:1")
-    engine = Memory()
+    engine = MemoryEngine()
     selectors: list[Reference | Digest] = [Reference.parse("one:1"), Reference.parse(f"one:1@{ONE.root.digest}"), ONE.root.digest]
     plan = plan_deliver(store, engine, platform=None, host=AMD64, names=selectors)
     assert [row.requested for row in plan.images] == ["docker.io/library/one:1"]
@@ -270,5 +209,5 @@ def test_a_name_can_not_be_two_images(store: Store) -> None:
     ONE.put(store, "one:1")
     TWO.put(store, "one:2")
     selectors = [Reference.parse("one:1"), Reference.parse(f"one:1@{TWO.root.digest}")]
-    plan = plan_deliver(store, Memory(), platform=None, host=AMD64, names=selectors)
+    plan = plan_deliver(store, MemoryEngine(), platform=None, host=AMD64, names=selectors)
     assert [row.error and row.error.cause for row in plan.images] == [None, "invalid_option"]

@@ -73,19 +73,8 @@ class CopyJob:
 
     def verify(self, selected: Graph) -> Verification:
         """Verify SELECTED, a part of the image at its source, by each of its judged names. Raises what `check_trust` raises."""
-        if self.trust is None:
-            return None
-        from ..image_trust import cover_selection
-
         source = self.image_source
-        data = source.read_document(source.root())
-        if data is None:
-            raise ImageNotFound(f"{self.source} can't be read")
-        place = source.referrer_place()
-        places = [place] if place is not None else []
-        graph = cover_selection(source.root(), data, selected)
-        verdict, *_others = [check_trust(self.trust, name, graph, places) for name in source.judged_names]
-        return verdict
+        return verify_at_source(self.trust, source, str(self.source), source.judged_names, selected)
 
     def graph(self) -> Graph:
         """Return the selected platforms of the image.
@@ -108,6 +97,25 @@ class CopyJob:
     def fail(self, error: LongshoreError) -> ImagePlan:
         """Return the row of this job with ERROR."""
         return ImagePlan(str(self.target), error=error, results=self.labels)
+
+
+def verify_at_source(trust: Policy | None, source: ImageSource, label: str, names: t.Sequence[Reference | None], selected: Graph) -> Verification:
+    """Verify SELECTED, a part of the image SOURCE, by each of NAMES, with the signatures that its place has. LABEL is its name in messages.
+
+    Return the verdict by the first name. Raises what `check_trust` raises.
+    """
+    if trust is None:
+        return None
+    from ..image_trust import cover_selection
+
+    data = source.read_document(source.root())
+    if data is None:
+        raise ImageNotFound(f"{label} can't be read")
+    place = source.referrer_place()
+    places = [place] if place is not None else []
+    graph = cover_selection(source.root(), data, selected)
+    verdict, *_others = [check_trust(trust, name, graph, places) for name in names]
+    return verdict
 
 
 def inspect_jobs(inspect: t.Callable[[CopyJob], _Inspected], jobs: t.Sequence[CopyJob], workers: Workers) -> list[_Inspected | LongshoreError]:

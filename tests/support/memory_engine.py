@@ -1,0 +1,80 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An engine in memory that can be of any kind and behave in any way."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tarfile
+import typing as t
+
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import (
+    Chunks,
+    EngineLayers,
+    LayersByChain,
+    LayersByDigest,
+    LayersOf,
+    ListedImage,
+)
+from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+
+
+@dataclasses.dataclass
+class MemoryEngine:
+    """A fake engine: its images are in `held`, and `trouble` are its reactions to the next archives instead of loading them.
+
+    `requests` are the lists that it was asked for, `taken` the blobs of each archive that it got, `platforms` the platform of each.
+    """
+
+    loads_oci: bool = True
+    platform: Platform | None = None
+    held: dict[Reference, ListedImage] = dataclasses.field(default_factory=dict)
+    trouble: list[t.Literal["refuses", "forgets", "dies"] | None] = dataclasses.field(default_factory=list)
+    taken: list[list[str]] = dataclasses.field(default_factory=list)
+    requests: list[str] = dataclasses.field(default_factory=list)
+    platforms: list[Platform | None] = dataclasses.field(default_factory=list)
+    title = "docker"
+    place = "memory"
+
+    def list_images(self) -> list[ListedImage]:
+        self.requests.append("images")
+        return list(self.held.values())
+
+    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
+        self.requests.append("layers")
+        if not self.loads_oci:
+            return LayersByChain([])
+        return LayersByDigest(layer for image in self.held.values() for digest in image.digests for layer in layers_of(digest))
+
+    def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
+        data = b"".join(archive)
+        assert len(data) == size
+        self.platforms.append(platform)
+        trouble = self.trouble.pop(0) if self.trouble else None
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            self.taken.append([name.rpartition("/")[2] for name in tar.getnames() if name.startswith("blobs/") and name.count("/") == 2])
+            listed = json.load(t.cast("t.IO[bytes]", tar.extractfile("index.json" if self.loads_oci else "manifest.json")))
+        if trouble == "refuses":
+            raise EngineRefused("docker at memory refuses it: no")
+        if trouble == "dies":
+            raise EngineError("docker at memory broke the connection off")
+        if trouble is None:
+            self._keep(listed)
+
+    def _keep(self, listed: t.Any) -> None:
+        if self.loads_oci:
+            for entry in listed["manifests"]:
+                name = Reference.parse(entry["annotations"]["io.containerd.image.name"])
+                self.held[name] = ListedImage(frozenset([name]), (Digest.parse(entry["digest"]),), None)
+        else:
+            for entry in listed:
+                name = Reference.parse((entry["RepoTags"] or ["none@sha256:" + "0" * 64])[0])
+                image_id = Digest("sha256", entry["Config"].rpartition("/")[2])
+                self.held[name] = ListedImage(frozenset([name] if entry["RepoTags"] else []), (), image_id)
