@@ -38,7 +38,7 @@ def read_return(path: Path) -> str:
 
 def sentences(entry: dict[str, t.Any]) -> list[str]:
     """Return the items of a description."""
-    description = entry["description"]
+    description = entry["description"] or ""
     return [description] if isinstance(description, str) else list(description)
 
 
@@ -65,7 +65,7 @@ def differences(text: str) -> list[str]:
             if entry.get(fact) != shared.get(fact)
         ]
         if "returned" in shared and entry.get("returned") not in shared["returned"]:
-            found.append(f"{level} {key}: returned {entry.get('returned')!r} is not one of {shared['returned']}")
+            found.append(f"{level} {key}: returned {entry.get('returned')!r} is not in the list of returns.yml: {shared['returned']}")
     return found
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The diagram and the file names of docs/architecture.md match the code."""
+"""The diagrams of docs/architecture.md and CONTRIBUTING.md, and the file names in the former, match the code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ROOT / "plugins" / "module_utils"
@@ -30,18 +32,21 @@ def imports() -> Iterator[tuple[str, str]]:
                         yield folders[0], target
 
 
-def arrows() -> Iterator[tuple[str, str]]:
-    """Yield each solid arrow of the diagram."""
-    diagram = re.sub(r"\[[^]]*\]", "", PAGE.split("```mermaid\n")[1].split("```")[0])
+def arrows(page: str) -> Iterator[tuple[str, str]]:
+    """Yield each solid arrow of a page's diagram."""
+    diagram = re.sub(r"\[[^]]*\]", "", page.split("```mermaid\n")[1].split("```")[0])
     for line in diagram.splitlines():
         sources, arrow, targets = line.partition(" --> ")
         if arrow:
             yield from ((source.strip(), target.strip()) for source in sources.split("&") for target in targets.split("&"))
 
 
-def test_the_diagram_has_an_arrow_for_each_import_and_no_other() -> None:
-    drawn = {(source, target) for source, target in arrows() if {source, target} <= PACKAGES and target != "oci"}
-    assert drawn == {(source, target) for source, target in imports() if target != "oci"}
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_the_diagram_has_an_arrow_for_each_import_and_no_other(name: str) -> None:
+    drawn = {(source, target) for source, target in arrows((ROOT / name).read_text()) if {source, target} <= PACKAGES and target != "oci"}
+    imported = {(source, target) for source, target in imports() if target != "oci"}
+    assert sorted(imported - drawn) == [], f"{name} has no arrow for these imports"
+    assert sorted(drawn - imported) == [], f"these arrows of {name} match no import"
 
 
 def test_oci_imports_no_other_package() -> None:

@@ -162,12 +162,14 @@ def test_the_results_are_documented(name: str, pages: dict[str, Any]) -> None:
 def test_every_module_accepts_the_options_that_group_defaults_may_set(name: str) -> None:
     options = arguments(name)["argument_spec"]
     for option, spec in {**STORE.options, **REGISTRY.options, **PROGRESS.options, **ENGINES.options}.items():
-        assert options[option] == spec
+        assert options.get(option) == spec, f"{option}: end argument_spec() with .accepting(REGISTRY + ENGINE + PROGRESS), without those that it uses"
     # One of them can choose the engine itself, and so has one more choice.
     assert set(ENGINE.options["engine"]["choices"]) <= set(options["engine"]["choices"])
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_progress_has_an_effect_on_the_modules_with_an_action_plugin(name: str, pages: dict[str, Any]) -> None:
-    has_effect = pages[f"{COLLECTION}.{name}"]["doc"]["options"]["progress"]["description"] != UNUSED
+    progress = pages[f"{COLLECTION}.{name}"]["doc"]["options"].get("progress")
+    assert progress is not None, "extend the fragment progress, or unused.progress_options"
+    has_effect = progress["description"] != UNUSED
     assert has_effect == (ROOT / "plugins" / "action" / f"{name}.py").exists()

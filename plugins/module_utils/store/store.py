@@ -44,7 +44,6 @@ class Store:
     """An image store in a folder. A missing or empty folder is an empty store; a folder with other content is refused.
 
     Its caches refer to its folders, not to the store: without a reference cycle, open folders are closed as soon as the store is dropped.
-    `read_graph` of oci/graph.py does make a cycle, through its recursive inner function, which keeps a store alive until the garbage collector runs.
     """
 
     def __init__(self, path: str, mode: int = 0o700, lock_timeout: float = 300) -> None:
