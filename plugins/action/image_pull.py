@@ -45,4 +45,4 @@ class ActionModule(WatchedAction):
         from ..module_utils.oci.lockfile import LockFile
 
         path = find_file(self, "lock_file", name)
-        return LockFile.parse(read_bounded(os.path.realpath(path), MAX_LOCK_FILE), path).members()
+        return LockFile.parse(read_bounded(os.path.realpath(path), MAX_LOCK_FILE), path).to_dict()

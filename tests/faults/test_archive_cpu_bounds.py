@@ -139,10 +139,10 @@ def entries_of_one_index(count: int, children: int, layers: int) -> Files:
     for number in range(children):
         manifest = encode_canonical({**json.loads(IMAGE.content[IMAGE.root.digest]), "layers": described, "annotations": {"number": str(number)}})
         files[blob(Digest.of(manifest))] = manifest
-        listed.append(Descriptor(media_types.OCI_MANIFEST, Digest.of(manifest), len(manifest)).members())
+        listed.append(Descriptor(media_types.OCI_MANIFEST, Digest.of(manifest), len(manifest)).to_dict())
     index = index_file(*listed)
     files[blob(Digest.of(index))] = index
-    root = Descriptor(media_types.OCI_INDEX, Digest.of(index), len(index)).members()
+    root = Descriptor(media_types.OCI_INDEX, Digest.of(index), len(index)).to_dict()
     files["index.json"] = index_file(*({**root, "annotations": {"io.containerd.image.name": f"many:{number}"}} for number in range(count)))
     return files
 

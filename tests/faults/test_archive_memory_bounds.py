@@ -143,7 +143,7 @@ def test_the_size_of_all_manifests_together_is_limited(tmp_path: Path, store: Pa
     """Many indexes that list the same large manifest must not hold it in memory many times."""
     manifest = {**json.loads(IMAGE.content[IMAGE.root.digest]), "annotations": {"x": "x" * 1_000_000}}
     large = encode_canonical(manifest)
-    child = Descriptor(media_types.OCI_MANIFEST, Digest.of(large), len(large)).members()
+    child = Descriptor(media_types.OCI_MANIFEST, Digest.of(large), len(large)).to_dict()
     files = layout(b"", IMAGE)
     files[blob(Digest.of(large))] = large
     entries = []
@@ -151,7 +151,7 @@ def test_the_size_of_all_manifests_together_is_limited(tmp_path: Path, store: Pa
         index = index_file(child, annotations={"number": str(number)})
         files[blob(Digest.of(index))] = index
         root = Descriptor(media_types.OCI_INDEX, Digest.of(index), len(index))
-        entries.append({**root.members(), "annotations": {"io.containerd.image.name": f"many:{number}"}})
+        entries.append({**root.to_dict(), "annotations": {"io.containerd.image.name": f"many:{number}"}})
     path, before = tmp_path / "archive", modules.snapshot(store)
     for count in (60, 70):
         path.write_bytes(pack({**files, "index.json": index_file(*entries[:count])}))

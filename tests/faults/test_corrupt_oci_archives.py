@@ -50,7 +50,7 @@ def nested(levels: int) -> bytes:
     content: dict[Digest, bytes] = dict(IMAGE.content)
     inner = IMAGE.root
     for _level in range(levels):
-        data = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [inner.members()]})
+        data = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [inner.to_dict()]})
         inner = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
         content[inner.digest] = data
     image = Image(inner, content)
@@ -114,12 +114,12 @@ BROKEN_OCI_ARCHIVES: dict[str, tuple[t.Callable[[], bytes], str, str]] = {
     "an absent layer": (lambda: pack(without(oci(IMAGE, APP), OCI_LAYER)), CORRUPT, f"is missing sha256:{OCI_LAYER[-64:]}"),
     "an absent config": (lambda: pack(without(oci(IMAGE, APP), blob(Digest.of(config_of(IMAGE))))), CORRUPT, "is incomplete"),
     "a manifest with another size of a layer": (
-        lambda: with_manifest(layers=[{**layer.members(), "size": 3} for layer in IMAGE.layers]),
+        lambda: with_manifest(layers=[{**layer.to_dict(), "size": 3} for layer in IMAGE.layers]),
         MISMATCH,
         "but its descriptor says 3",
     ),
     "an image and an index at once": (lambda: with_manifest(manifests=[]), UNSUPPORTED, "both an index and a manifest"),
-    "1001 layers in a manifest": (lambda: with_manifest(layers=[IMAGE.layers[0].members()] * 1001), UNSUPPORTED, "more than 1000"),
+    "1001 layers in a manifest": (lambda: with_manifest(layers=[IMAGE.layers[0].to_dict()] * 1001), UNSUPPORTED, "more than 1000"),
     "schema 1": (lambda: with_manifest(schemaVersion=1, mediaType=None), UNSUPPORTED, "schema 1"),
     "a bad manifest of five": (lambda: five_images(oci, "manifest"), MISMATCH, "should have the digest"),
     "a bad config of five by digest": (lambda: five_images(oci, "config"), MISMATCH, "should have the digest"),

@@ -303,7 +303,7 @@ def test_content_of_unknown_type_that_an_index_lists_stays(store: str) -> None:
     strange = b"content of another tool"
     listed = {"mediaType": "application/vnd.example+json", "digest": str(Digest.of(strange)), "size": len(strange)}
     image = make_image("known")
-    index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.members(), listed]})
+    index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.to_dict(), listed]})
     root = Descriptor(media_types.OCI_INDEX, Digest.of(index), len(index))
     Image(root, {**image.content, root.digest: index}).put(Store(store), OTHER)
     Path(Store(store).blob_path(Digest.of(strange))).write_bytes(strange)

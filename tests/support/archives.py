@@ -197,7 +197,7 @@ def compressed_layers(image: Image, names: t.Sequence[str], compress: t.Callable
 
 def index_entry(image: Image, name: str | None = None, **members: t.Any) -> dict[str, t.Any]:
     named = {"annotations": {CONTAINERD_NAME: name, REF_NAME: name.rpartition(":")[2]}} if name is not None else {}
-    return {**dataclasses.replace(image.root, platform=None).members(), **named, **members}
+    return {**dataclasses.replace(image.root, platform=None).to_dict(), **named, **members}
 
 
 def index_file(*entries: t.Mapping[str, t.Any], **members: t.Any) -> bytes:

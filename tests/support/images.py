@@ -133,7 +133,7 @@ def make_index(
 ) -> Image:
     """Return an index of several platforms, with an image of `make_image` for each."""
     images = [make_image(f"{text}-{platform.replace('/', '-')}", layers, platform, size, shared) for platform in platforms]
-    index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.members() for image in images]})
+    index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.to_dict() for image in images]})
     content: dict[Digest, bytes] = {}
     for image in images:
         content.update(image.content)
@@ -149,9 +149,9 @@ def make_artifact(text: str, subject: Descriptor | None, *, artifact_type: str |
             "schemaVersion": 2,
             "mediaType": media_types.OCI_MANIFEST,
             **({"artifactType": artifact_type} if artifact_type else {}),
-            "config": _describe("application/vnd.oci.empty.v1+json", config).members(),
-            "layers": [_describe("application/vnd.test", blob).members() for blob in blobs],
-            **({"subject": dataclasses.replace(subject, platform=None).members()} if subject is not None else {}),
+            "config": _describe("application/vnd.oci.empty.v1+json", config).to_dict(),
+            "layers": [_describe("application/vnd.test", blob).to_dict() for blob in blobs],
+            **({"subject": dataclasses.replace(subject, platform=None).to_dict()} if subject is not None else {}),
             "annotations": {"text": text},
         }
     )
@@ -161,7 +161,7 @@ def make_artifact(text: str, subject: Descriptor | None, *, artifact_type: str |
 def make_attested_index(text: str, platforms: t.Sequence[str]) -> Image:
     """Return an index as BuildKit makes it: an image for each platform, and for each image a manifest that attests it."""
     images = [make_image(f"{text}-{platform.replace('/', '-')}", 1, platform) for platform in platforms]
-    entries = [image.root.members() for image in images]
+    entries = [image.root.to_dict() for image in images]
     content = {digest: data for image in images for digest, data in image.content.items()}
     for image in images:
         layer, config = f'{{"attests":"{image.root.digest}"}}'.encode(), b'{"architecture":"unknown","os":"unknown"}'
@@ -169,7 +169,7 @@ def make_attested_index(text: str, platforms: t.Sequence[str]) -> Image:
         manifest = Manifest(media_types.OCI_MANIFEST, _describe(media_types.OCI_CONFIG, config), layers).to_bytes()
         annotations = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(image.root.digest)}
         attested = dataclasses.replace(_describe(media_types.OCI_MANIFEST, manifest, Platform("unknown", "unknown")), annotations=annotations)
-        entries.append(attested.members())
+        entries.append(attested.to_dict())
         content.update({Digest.of(data): data for data in (layer, config, manifest)})
     index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries})
     return Image(_describe(media_types.OCI_INDEX, index), {**content, Digest.of(index): index})

@@ -145,7 +145,7 @@ def _referrer_entries(image: SavedImage, form: str) -> list[dict[str, t.Any]]:
 
 
 def _entry(image: SavedImage, annotations: dict[str, str]) -> dict[str, t.Any]:
-    return dataclasses.replace(image.listed, annotations=annotations, platform=None).members()
+    return dataclasses.replace(image.listed, annotations=annotations, platform=None).to_dict()
 
 
 def _docker_manifest(images: t.Sequence[SavedImage]) -> bytes | None:

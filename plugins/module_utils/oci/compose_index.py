@@ -62,12 +62,12 @@ class IndexEntry:
         """
         plain = dataclasses.replace(descriptor, platform=platform, annotations={})
         if platform is not None:
-            return cls(plain, plain.members())
+            return cls(plain, plain.to_dict())
         if config is None or config.platform is None:
             raise InvalidOption(f"{label} doesn't say for which platform it is; give platform")
         details = {key: config.document.members[key] for key in ("os.version", "os.features") if config.document.has(key)}
         plain = dataclasses.replace(plain, platform=config.platform)
-        members = plain.members()
+        members = plain.to_dict()
         return cls(plain, {**members, "platform": {**members["platform"], **details}})
 
 

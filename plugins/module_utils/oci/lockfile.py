@@ -54,7 +54,7 @@ class LockedPlatform:
             platform, _read_digest(document, "digest"), _read_size(document), _read_digest(document, "image_id") if document.has("image_id") else None
         )
 
-    def members(self) -> dict[str, t.Any]:
+    def to_dict(self) -> dict[str, t.Any]:
         members: dict[str, t.Any] = {"digest": str(self.digest), "size": self.size}
         if self.image_id is not None:
             members["image_id"] = str(self.image_id)
@@ -112,11 +112,11 @@ class LockedImage:
         """Return the name with the locked digest."""
         return dataclasses.replace(self.name, digest=self.digest)
 
-    def members(self, times: bool = True) -> dict[str, t.Any]:
+    def to_dict(self, times: bool = True) -> dict[str, t.Any]:
         members: dict[str, t.Any] = {
             "digest": str(self.digest),
             "media_type": self.media_type,
-            "platforms": {str(platform.platform): platform.members() for platform in self.platforms},
+            "platforms": {str(platform.platform): platform.to_dict() for platform in self.platforms},
             "size": self.size,
         }
         if times and self.resolved_at is not None:
@@ -157,10 +157,10 @@ class LockFile:
 
     def to_bytes(self) -> bytes:
         """Encode the file. The same content gives the same bytes, and each value has its own line, so that changes are easy to review."""
-        return json.dumps(self.members(), indent=2, sort_keys=True).encode("ascii") + b"\n"
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True).encode("ascii") + b"\n"
 
-    def members(self, times: bool = True) -> dict[str, t.Any]:
-        images = {str(image.name): image.members(times) for image in self.images}
+    def to_dict(self, times: bool = True) -> dict[str, t.Any]:
+        images = {str(image.name): image.to_dict(times) for image in self.images}
         return {"version": VERSION, "platform": list(self.platform), "images": images}
 
     @property

@@ -61,8 +61,8 @@ class Descriptor:
         """Return True for a manifest or an index, False for a config, a layer or any other blob."""
         return self.media_type in media_types.DOCUMENTS
 
-    def members(self) -> dict[str, t.Any]:
-        """Return the JSON members of this descriptor, for a document that we write."""
+    def to_dict(self) -> dict[str, t.Any]:
+        """Return this descriptor as the JSON object that documents have."""
         members: dict[str, t.Any] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
         if self.platform is not None:
             members["platform"] = _platform_members(self.platform)
@@ -95,8 +95,8 @@ class Manifest:
             {
                 "schemaVersion": 2,
                 "mediaType": self.media_type,
-                "config": self.config.members(),
-                "layers": [layer.members() for layer in self.layers],
+                "config": self.config.to_dict(),
+                "layers": [layer.to_dict() for layer in self.layers],
                 **({"annotations": dict(self.annotations)} if self.annotations else {}),
             }
         )

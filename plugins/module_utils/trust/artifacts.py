@@ -74,7 +74,7 @@ def make_bundle_referrer(subject: Descriptor, bundle: bytes, predicate_type: str
         {
             **document.members,
             "artifactType": BUNDLE_TYPE,
-            "subject": dataclasses.replace(subject, platform=None, annotations={}).members(),
+            "subject": dataclasses.replace(subject, platform=None, annotations={}).to_dict(),
             "annotations": {CONTENT_ANNOTATION: DSSE_CONTENT, PREDICATE_ANNOTATION: predicate_type},
         }
     )

@@ -108,7 +108,7 @@ class _Locker:
         drift = [finding.drift for finding in findings if finding.drift is not None]
         return LockPlan(
             rows,
-            {"path": self.path, "drift": drift, "lock": after.members(times=False)},
+            {"path": self.path, "drift": drift, "lock": after.to_dict(times=False)},
             steps=[_WriteLockFile(self.path, after, self.mode)] if after != before else [],
             extra_actions=_extra_actions(self.path, before, after, rows),
             lock_before=before,

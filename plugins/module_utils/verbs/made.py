@@ -71,7 +71,7 @@ def compose_graph(images: t.Sequence[ComposedImage], *, is_index: bool, annotati
     configs = {image.manifest.config.digest: image.config for image in images}
     if not is_index:
         return Graph(nodes[0].descriptor, documents, tuple(nodes), ()), configs
-    entries = [IndexImage(IndexEntry(node.descriptor, node.descriptor.members()), (), f"the image for {node.platform}") for node in nodes]
+    entries = [IndexImage(IndexEntry(node.descriptor, node.descriptor.to_dict()), (), f"the image for {node.platform}") for node in nodes]
     data = compose_index(entries, media_types.OCI_INDEX, annotations)
     root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
     documents[root] = data

@@ -49,11 +49,11 @@ class Documents:
         return self.put({"os": "linux", "architecture": "amd64"}, media_types.OCI_CONFIG)
 
     def manifest(self, layers: t.Sequence[Descriptor] = (), **annotations: str) -> Descriptor:
-        members = {"schemaVersion": 2, "config": self.config().members(), "layers": [layer.members() for layer in layers], "annotations": annotations}
+        members = {"schemaVersion": 2, "config": self.config().to_dict(), "layers": [layer.to_dict() for layer in layers], "annotations": annotations}
         return self.put(members, media_types.OCI_MANIFEST)
 
     def index(self, *children: Descriptor) -> Descriptor:
-        return self.put({"schemaVersion": 2, "manifests": [child.members() for child in children]}, media_types.OCI_INDEX)
+        return self.put({"schemaVersion": 2, "manifests": [child.to_dict() for child in children]}, media_types.OCI_INDEX)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_an_image_of_too_many_values_is_refused(documents: Documents) -> None:
     configs = [
         documents.put({"os": "linux", "architecture": "amd64", "values": values, "number": number}, media_types.OCI_CONFIG) for number in range(12)
     ]
-    manifests = [documents.put({"schemaVersion": 2, "config": config.members(), "layers": []}, media_types.OCI_MANIFEST) for config in configs]
+    manifests = [documents.put({"schemaVersion": 2, "config": config.to_dict(), "layers": []}, media_types.OCI_MANIFEST) for config in configs]
     with pytest.raises(UnsupportedFormat, match="JSON values"):
         read_graph(documents.index(*manifests), "it", documents.read)
 
@@ -192,7 +192,7 @@ def test_what_is_hard_to_read_is_refused_in_linear_time(data: bytes) -> None:
 
 def test_an_index_within_an_index_may_not_list_any_number_of_platforms(documents: Documents) -> None:
     def for_platform(number: int) -> dict[str, t.Any]:
-        return {**documents.manifest().members(), "platform": {"os": "linux", "architecture": f"a{number}"}}
+        return {**documents.manifest().to_dict(), "platform": {"os": "linux", "architecture": f"a{number}"}}
 
     for count, words in ((limits.MAX_NESTED_PLATFORMS, "no image for linux/amd64"), (limits.MAX_NESTED_PLATFORMS + 1, "platforms that are allowed")):
         inner = documents.put({"schemaVersion": 2, "manifests": [for_platform(number) for number in range(count)]}, media_types.OCI_INDEX)

@@ -89,8 +89,8 @@ def test_what_a_user_may_leave_out_is_the_time_and_the_id() -> None:
     value = members()
     del value["images"][NAME]["resolved_at"]
     del value["images"][NAME]["platforms"]["linux/amd64"]["image_id"]
-    assert parsed(value).members() == value
-    assert parsed(members()).members(times=False)["images"][NAME] == {
+    assert parsed(value).to_dict() == value
+    assert parsed(members()).to_dict(times=False)["images"][NAME] == {
         key: held for key, held in members()["images"][NAME].items() if key != "resolved_at"
     }
 
@@ -291,7 +291,7 @@ def test_any_lock_file_is_read_as_it_was_written_and_has_one_form(found: list[Lo
     assert LockFile.parse(data, "it") == lock
     order.shuffle(found)
     assert LockFile.of(found, selection).to_bytes() == data
-    assert yaml.safe_load(data) == json.loads(data) == lock.members()
+    assert yaml.safe_load(data) == json.loads(data) == lock.to_dict()
     assert all(lock.pin(item.name) == item.pinned for item in found)
 
 
@@ -365,7 +365,7 @@ def test_a_hostile_lock_file_takes_little_memory_and_time(tmp_path: Path, data: 
 
 def test_of_two_entries_for_a_platform_the_one_without_os_features_is_locked() -> None:
     special, plain = make_image("special"), make_image("plain")
-    entries = [image.root.members() for image in (special, plain)]
+    entries = [image.root.to_dict() for image in (special, plain)]
     entries[0]["platform"]["os.features"] = ["sse4"]
     index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries})
     root = Descriptor(media_types.OCI_INDEX, Digest.of(index), len(index))

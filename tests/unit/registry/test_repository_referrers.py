@@ -46,7 +46,7 @@ def registry(*faults: Fault) -> t.Iterator[tuple[Server, Repository]]:
     distribution.put(SIGNATURE, "app", f"{referrers_tag(SUBJECT)}.sig")
     for subject, listed in ((IMAGE, SBOM), (SBOM, SBOM_SIGNATURE)) if faults else ():
         # As cosign writes it: with a wrong artifactType.
-        entry = {**listed.root.members(), "artifactType": "wrong"}
+        entry = {**listed.root.to_dict(), "artifactType": "wrong"}
         data = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry]})
         distribution.put_document(data, media_types.OCI_INDEX, "app", referrers_tag(subject.root.digest))
     server.script(*faults)
@@ -125,7 +125,7 @@ def test_a_wrong_blob_of_a_candidate_is_its_problem() -> None:
 
 def test_an_entry_of_another_subject_is_a_candidate_that_shows_its_subject() -> None:
     other = make_artifact("other", make_image("other").root)
-    entry = [{**other.root.members(), "artifactType": "x"}]
+    entry = [{**other.root.to_dict(), "artifactType": "x"}]
     lie = acts.instead(200, json.dumps({"schemaVersion": 2, "manifests": entry}).encode(), ("Content-Type", media_types.OCI_INDEX))
     with registry(Fault("GET */referrers/*", lie)) as (server, repository):
         t.cast(Distribution, server.app).put(other, "app", "other")

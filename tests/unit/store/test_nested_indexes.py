@@ -31,7 +31,7 @@ NAME = "r.test/nested:1"
 def nested() -> Image:
     """Return an index of two indexes, one for each of two platforms."""
     inner_indexes = [make_index(text, (platform,), layers=1) for text, platform in (("first", "linux/amd64"), ("second", "linux/arm64"))]
-    roots = [dataclasses.replace(inner.root, platform=None).members() for inner in inner_indexes]
+    roots = [dataclasses.replace(inner.root, platform=None).to_dict() for inner in inner_indexes]
     data = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": roots})
     root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
     return Image(root, {**inner_indexes[0].content, **inner_indexes[1].content, root.digest: data})
@@ -93,7 +93,7 @@ def test_an_index_that_is_listed_for_a_platform_and_does_not_have_it_is_no_image
         {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_INDEX,
-            "manifests": [dataclasses.replace(inner.root, platform=Platform.parse("linux/amd64")).members()],
+            "manifests": [dataclasses.replace(inner.root, platform=Platform.parse("linux/amd64")).to_dict()],
         }
     )
     root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
