@@ -15,7 +15,7 @@ from ..oci.document import Document, encode_canonical
 from .encoding import decode_base64, encode_base64
 from .keys import PrivateKey
 from .statement import PAYLOAD_TYPE, pre_authentication_encoding
-from .verdict import Miss, Rejected
+from .verdict import FailedCheck, Rejected
 
 BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
@@ -67,7 +67,7 @@ def read_bundle(data: bytes, manifest: bytes | None) -> Bundle:
             raise UnsupportedFormat("the bundle signs the bytes of a manifest that is missing")
         return Bundle(data, has_certificate, _read_message_signature(message, manifest), manifest, None)
     except UnsupportedFormat as error:
-        raise Rejected(Miss.UNREADABLE, error.message) from error
+        raise Rejected(FailedCheck.UNREADABLE, error.message) from error
 
 
 def _read_message_signature(message: Document, manifest: bytes) -> bytes:
@@ -77,7 +77,7 @@ def _read_message_signature(message: Document, manifest: bytes) -> bytes:
         if name is None:
             raise UnsupportedFormat("the bundle names an unknown hash")
         if decode_base64(digest.required_text("digest"), "the digest of the bundle") != hashlib.new(name, manifest).digest():
-            raise Rejected(Miss.OTHER_DIGEST, "the bundle signs another digest")
+            raise Rejected(FailedCheck.OTHER_DIGEST, "the bundle signs another digest")
     return decode_base64(message.required_text("signature"), "the signature of the bundle")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from .verdict import Miss, Rejected
+from .verdict import FailedCheck, Rejected
 
 
 def decode_base64(text: str, what: str) -> bytes:
@@ -17,9 +17,9 @@ def decode_base64(text: str, what: str) -> bytes:
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
-        raise Rejected(Miss.UNREADABLE, f"{what} is not base64") from error
+        raise Rejected(FailedCheck.UNREADABLE, f"{what} is not base64") from error
     if not data or encode_base64(data) != text:
-        raise Rejected(Miss.UNREADABLE, f"{what} is {'empty' if not data else 'not base64 in its standard form'}")
+        raise Rejected(FailedCheck.UNREADABLE, f"{what} is {'empty' if not data else 'not base64 in its standard form'}")
     return data
 
 

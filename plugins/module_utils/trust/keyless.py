@@ -14,7 +14,7 @@ import typing as t
 from ..errors import InvalidTrust, missing_library
 from ..oci.text import sanitise
 from .bundle import Bundle
-from .verdict import Miss, Rejected, Signer
+from .verdict import FailedCheck, Rejected, Signer
 
 _ISSUER_V2 = "1.3.6.1.4.1.57264.1.8"
 _ISSUER_V1 = "1.3.6.1.4.1.57264.1.1"
@@ -66,13 +66,13 @@ class KeylessVerifier:
             if bundle.payload is None:
                 self._verifier.verify_artifact(bundle.signed_bytes, parsed, policy)
             elif self._verifier.verify_dsse(parsed, policy)[1] != bundle.payload:
-                raise Rejected(Miss.UNREADABLE, "the bundle can be read in two ways")
+                raise Rejected(FailedCheck.UNREADABLE, "the bundle can be read in two ways")
         except Rejected:
             raise
         except Exception as error:  # one bad candidate must not hide the others
-            raise Rejected(policy.miss, f"its certificate is not accepted: {sanitise(str(error), 200)}") from error
+            raise Rejected(policy.failed_check, f"its certificate is not accepted: {sanitise(str(error), 200)}") from error
         if policy.signer is None:
-            raise Rejected(Miss.OTHER_SIGNER, "the identity of its certificate was not checked")
+            raise Rejected(FailedCheck.OTHER_SIGNER, "the identity of its certificate was not checked")
         return policy.signer
 
 
@@ -82,7 +82,7 @@ class _IdentityPolicy:
     def __init__(self, identities: t.Sequence[Identity]) -> None:
         self._identities = identities
         self.signer: Signer | None = None
-        self.miss = Miss.OTHER_SIGNER
+        self.failed_check = FailedCheck.OTHER_SIGNER
 
     def verify(self, certificate: t.Any) -> None:
         """Accept a certificate. Raises the library's VerificationError if its identity is not accepted."""

@@ -14,7 +14,7 @@ from ..limits import MAX_CANDIDATE
 from ..oci.digest import Digest
 from ..oci.document import Document, encode_canonical
 from ..oci.reference import DOCKER_HUB, Reference
-from .verdict import Miss, Rejected
+from .verdict import FailedCheck, Rejected
 
 PAYLOAD_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
@@ -53,7 +53,7 @@ def read_payload(data: bytes) -> SimplePayload:
             optional.members if optional is not None else {},
         )
     except UnsupportedFormat as error:
-        raise Rejected(Miss.MALFORMED, error.message) from error
+        raise Rejected(FailedCheck.MALFORMED, error.message) from error
 
 
 def make_payload(repository: Reference, digest: Digest, annotations: t.Mapping[str, str]) -> bytes:

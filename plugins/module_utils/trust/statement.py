@@ -13,7 +13,7 @@ from ..errors import UnsupportedFormat
 from ..limits import MAX_CANDIDATE
 from ..oci.digest import Digest
 from ..oci.document import Document, encode_canonical
-from .verdict import Miss, Rejected
+from .verdict import FailedCheck, Rejected
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -55,9 +55,9 @@ def read_statement(data: bytes, digest: Digest) -> Statement:
         subjects = document.children("subject")
         about = [subject for subject in subjects if subject.required_child("digest").text(digest.algorithm) == digest.hex]
     except UnsupportedFormat as error:
-        raise Rejected(Miss.MALFORMED, error.message) from error
+        raise Rejected(FailedCheck.MALFORMED, error.message) from error
     if not about:
-        raise Rejected(Miss.OTHER_DIGEST, "its statement is about other digests")
+        raise Rejected(FailedCheck.OTHER_DIGEST, "its statement is about other digests")
     annotations = about[0].members.get("annotations")
     return Statement(predicate_type, annotations if isinstance(annotations, dict) else {}, document.members.get("predicate"))
 

@@ -17,8 +17,8 @@ SIMPLE_SIGNING = "simple_signing"
 BUNDLE = "bundle"
 
 
-class Miss(enum.IntEnum):
-    """Reasons to reject a candidate, in the order of the checks. The candidate that passed the most checks explains a refusal best."""
+class FailedCheck(enum.IntEnum):
+    """The check that a rejected candidate failed, in the order of the checks. The candidate that passed the most checks explains a refusal best."""
 
     UNREADABLE = 0  # not a signature that we can read
     OTHER_PURPOSE = 1  # a statement of another kind, such as an SBOM
@@ -32,9 +32,9 @@ class Miss(enum.IntEnum):
 class Rejected(Exception):
     """A candidate is not accepted. This package catches the exception and reports it as the reason of a refusal."""
 
-    def __init__(self, miss: Miss, reason: str) -> None:
+    def __init__(self, failed_check: FailedCheck, reason: str) -> None:
         super().__init__(reason)
-        self.miss = miss
+        self.failed_check = failed_check
         self.reason = reason
 
 

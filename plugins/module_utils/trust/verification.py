@@ -20,7 +20,7 @@ from .keys import PublicKey
 from .repositories import RepositoryRule, SameRepository
 from .simple_signing import PAYLOAD_TYPE, read_payload
 from .statement import SIGNATURE_TYPE, read_statement
-from .verdict import BUNDLE, SIMPLE_SIGNING, Miss, Rejected, Signature, Signer, Verdict
+from .verdict import BUNDLE, SIMPLE_SIGNING, FailedCheck, Rejected, Signature, Signer, Verdict
 
 if t.TYPE_CHECKING:
     from .keyless import KeylessVerifier
@@ -94,7 +94,7 @@ class _Verification:
         self._rule = rule
         self._signature: Signature | None = None
         self._attested: set[str] = set()
-        self._nearest: tuple[Miss, str] | None = None
+        self._furthest: tuple[FailedCheck, str] | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -105,21 +105,21 @@ class _Verification:
         try:
             data = candidate.data
             if data is None:
-                raise Rejected(Miss.UNREADABLE, candidate.problem)
+                raise Rejected(FailedCheck.UNREADABLE, candidate.problem)
             if len(data) > MAX_CANDIDATE:
-                raise Rejected(Miss.UNREADABLE, f"it is longer than the {MAX_CANDIDATE} bytes that are allowed")
+                raise Rejected(FailedCheck.UNREADABLE, f"it is longer than the {MAX_CANDIDATE} bytes that are allowed")
             if candidate.media_type == PAYLOAD_TYPE:
                 self._accept(self._check_simple(candidate, data))
             elif candidate.media_type == BUNDLE_TYPE:
                 self._examine_bundle(candidate, data)
             else:
-                raise Rejected(Miss.UNREADABLE, f"it has the type {sanitise(candidate.media_type, 100)}")
+                raise Rejected(FailedCheck.UNREADABLE, f"it has the type {sanitise(candidate.media_type, 100)}")
         except Rejected as rejection:
-            self._note(candidate, rejection)
+            self._record_rejection(candidate, rejection)
 
-    def _note(self, candidate: Candidate, rejection: Rejected) -> None:
-        if self._nearest is None or rejection.miss > self._nearest[0]:
-            self._nearest = rejection.miss, f"{candidate.where}: {rejection.reason}"
+    def _record_rejection(self, candidate: Candidate, rejection: Rejected) -> None:
+        if self._furthest is None or rejection.failed_check > self._furthest[0]:
+            self._furthest = rejection.failed_check, f"{candidate.where}: {rejection.reason}"
 
     def _accept(self, signature: Signature) -> None:
         self._signature = self._signature or signature
@@ -128,28 +128,28 @@ class _Verification:
 
     def _check_simple(self, candidate: Candidate, data: bytes) -> Signature:
         if candidate.signature is None:
-            raise Rejected(Miss.UNREADABLE, "it has no signature")
+            raise Rejected(FailedCheck.UNREADABLE, "it has no signature")
         signature = decode_base64(candidate.signature, "its signature")
         signer = self._find_key(signature, data, curve_hash=False)
         payload = read_payload(data)
         if payload.digest != str(self._subject.digest):
-            raise Rejected(Miss.OTHER_DIGEST, f"it signs {sanitise(payload.digest, 100)}")
+            raise Rejected(FailedCheck.OTHER_DIGEST, f"it signs {sanitise(payload.digest, 100)}")
         if not self._rule.repository.accepts_signed(self._subject.reference, payload.docker_reference):
-            raise Rejected(Miss.OTHER_REPOSITORY, f"it is for the repository {sanitise(payload.docker_reference, 200)}")
+            raise Rejected(FailedCheck.OTHER_REPOSITORY, f"it is for the repository {sanitise(payload.docker_reference, 200)}")
         annotations = self._check_annotations(payload.annotations)
         return Signature(SIMPLE_SIGNING, signer, self._subject.digest, annotations)
 
     def _examine_bundle(self, candidate: Candidate, data: bytes) -> None:
         if not self._rule.bundles:
-            raise Rejected(Miss.OTHER_PURPOSE, "a bundle names no repository, which a policy's signedIdentity asks for")
+            raise Rejected(FailedCheck.OTHER_PURPOSE, "a bundle names no repository, which a policy's signedIdentity asks for")
         bundle = read_bundle(data, self._subject.manifest)
         signer = self._find_signer(bundle)
         statement = read_statement(bundle.payload, self._subject.digest) if bundle.payload is not None else None
         if not self._rule.repository.accepts_place(self._subject.reference, candidate.repository):
-            raise Rejected(Miss.OTHER_REPOSITORY, f"it is in the repository {sanitise(str(candidate.repository), 200)}")
+            raise Rejected(FailedCheck.OTHER_REPOSITORY, f"it is in the repository {sanitise(str(candidate.repository), 200)}")
         if statement is not None and statement.predicate_type != SIGNATURE_TYPE:
             self._attested.add(statement.predicate_type)
-            raise Rejected(Miss.OTHER_PURPOSE, f"it is a statement of the type {sanitise(statement.predicate_type, 100)}, and not a signature")
+            raise Rejected(FailedCheck.OTHER_PURPOSE, f"it is a statement of the type {sanitise(statement.predicate_type, 100)}, and not a signature")
         annotations = self._check_annotations(statement.annotations if statement is not None else {})
         self._accept(Signature(BUNDLE, signer, self._subject.digest, annotations))
 
@@ -157,29 +157,31 @@ class _Verification:
         for key in self._rule.keys:
             if key.accepts(signature, data, curve_hash=curve_hash):
                 return Signer(key=key.fingerprint)
-        raise Rejected(Miss.OTHER_SIGNER, "no accepted key made it" if self._rule.keys else "it is made by a key, and only identities are accepted")
+        raise Rejected(
+            FailedCheck.OTHER_SIGNER, "no accepted key made it" if self._rule.keys else "it is made by a key, and only identities are accepted"
+        )
 
     def _find_signer(self, bundle: Bundle) -> Signer:
         """Return who signed. A certificate counts only for identities: a key rule must not accept one that merely contains its key (GHSA-fx35-mq7g-6g98)."""
         if not bundle.has_certificate:
             return self._find_key(bundle.signature, bundle.signed_bytes, curve_hash=True)
         if self._rule.keyless is None:
-            raise Rejected(Miss.OTHER_SIGNER, "it is signed by a certificate, and only keys are accepted")
+            raise Rejected(FailedCheck.OTHER_SIGNER, "it is signed by a certificate, and only keys are accepted")
         return self._rule.keyless.verify(bundle)
 
     def _check_annotations(self, signed: t.Mapping[str, t.Any]) -> dict[str, str]:
         for name, value in self._rule.annotations.items():
             if signed.get(name) != value:
-                raise Rejected(Miss.OTHER_ANNOTATIONS, f"its annotation {sanitise(name, 100)} is not {sanitise(value, 100)!r}")
+                raise Rejected(FailedCheck.OTHER_ANNOTATIONS, f"its annotation {sanitise(name, 100)} is not {sanitise(value, 100)!r}")
         return {name: value for name, value in signed.items() if isinstance(value, str)}
 
     # The outcome.
 
     def verdict(self) -> Verdict:
         if self._signature is None:
-            if self._nearest is None:
+            if self._furthest is None:
                 return Verdict(False, "it has no signature", is_unsigned=True)
-            return Verdict(False, self._nearest[1])
+            return Verdict(False, self._furthest[1])
         missing = [kind for kind in self._rule.attestations if kind not in self._attested]
         if missing:
             return Verdict(False, f"it has no accepted attestation of the type {sanitise(missing[0], 200)}", self._signature)
