@@ -22,7 +22,7 @@ from tests.support.pruning import plan_pruning, push_graph
 from tests.support.recorder import HANG_UP, RecordedRequest, Recorder
 from tests.support.registry import PASSWORD, USER, Registry, running_registry
 from tests.support.registry_model import ModelRegistry
-from tests.support.tag_graphs import INDEX, MANIFEST, TagGraph, expected_to_leave, random_graph, random_policy
+from tests.support.tag_graphs import INDEX, MANIFEST, TagGraph, expected_deletions, random_graph, random_policy
 
 ACCEPT = {"Accept": f"{INDEX}, {MANIFEST}"}
 GRAPHS = 24
@@ -189,7 +189,7 @@ def test_random_repositories_are_whole_after_pruning_and_garbage_collection(tmp_
         for name, graph in graphs.items():
             push_graph(registry, name, graph)
             policy = random_policy(graph, int(name.rpartition("/")[2]))
-            expected[name] = expected_to_leave(graph, policy)
+            expected[name] = expected_deletions(graph, policy)
             registries = Registries(ClientSettings(default=HostSettings(plain_http=True)))
             planned = plan_pruning(registries, registry.host, name, policy, concurrency=2)
             assert set(planned.facts()["deleted"]) == expected[name]

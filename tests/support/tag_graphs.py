@@ -4,7 +4,7 @@
 
 """Random repositories: indexes that share members, nested indexes, tags that share digests, referrers, signatures, missing and equal times.
 
-`expected_to_leave` says what a policy removes from one. It follows docs/retention.md with plain sets and shares no code with the collection.
+`expected_deletions` says what a policy removes from one. It follows docs/retention.md with plain sets and shares no code with the collection.
 """
 
 from __future__ import annotations
@@ -172,24 +172,24 @@ def random_policy(graph: TagGraph, seed: int) -> GraphPolicy:
     )
 
 
-def expected_to_leave(graph: TagGraph, policy: GraphPolicy) -> set[str]:
+def expected_deletions(graph: TagGraph, policy: GraphPolicy) -> set[str]:
     """Return the digests that POLICY removes from the repository."""
     subjects = _subjects(graph)
     images = sorted({digest for digest in graph.tags.values() if digest not in subjects})
     protected = {graph.tags[tag] for tag in policy.protected_tags} | {
         root for root in graph.tags.values() if graph.below([root]) & policy.protected_digests
     }
-    pinned = graph.below(policy.protected_digests) | {
+    protected_untagged = graph.below(policy.protected_digests) | {
         subject for found in subjects.values() for subject in found if subject in graph.manifests and subject not in graph.below(graph.tags.values())
     }
-    going = _judge(graph, policy, images, protected)
+    removed = _apply_policy(graph, policy, images, protected)
     referrers = {digest for digest in graph.tags.values() if digest in subjects}
-    orphans = {digest for digest in referrers if not _ends(graph, digest, subjects) & graph.below([*images, *pinned])}
-    going |= _judge(graph, policy, sorted(orphans), protected)
-    staying = {digest for digest in graph.tags.values() if digest not in going and digest not in referrers}
-    staying |= {digest for digest in referrers if digest in protected or (digest in orphans and digest not in going)} | pinned
-    needed = _with_referrers(graph, staying, subjects)
-    return _with_referrers(graph, going - needed, subjects) - needed
+    orphans = {digest for digest in referrers if not _find_images(graph, digest, subjects) & graph.below([*images, *protected_untagged])}
+    removed |= _apply_policy(graph, policy, sorted(orphans), protected)
+    kept = {digest for digest in graph.tags.values() if digest not in removed and digest not in referrers}
+    kept |= {digest for digest in referrers if digest in protected or (digest in orphans and digest not in removed)} | protected_untagged
+    needed = _with_referrers(graph, kept, subjects)
+    return _with_referrers(graph, removed - needed, subjects) - needed
 
 
 def _subjects(graph: TagGraph) -> dict[str, set[str]]:
@@ -207,14 +207,14 @@ def _subjects(graph: TagGraph) -> dict[str, set[str]]:
     return {digest: found for digest, found in subjects.items() if digest not in ordinary}
 
 
-def _ends(graph: TagGraph, digest: str, subjects: t.Mapping[str, set[str]]) -> set[str]:
+def _find_images(graph: TagGraph, digest: str, subjects: t.Mapping[str, set[str]]) -> set[str]:
     """Return the manifests at the end of the chain that begins with a referrer."""
     if digest not in subjects:
         return {digest}
-    return {end for subject in subjects[digest] for end in _ends(graph, subject, subjects)}
+    return {end for subject in subjects[digest] for end in _find_images(graph, subject, subjects)}
 
 
-def _judge(graph: TagGraph, policy: GraphPolicy, digests: t.Sequence[str], protected: t.Collection[str]) -> set[str]:
+def _apply_policy(graph: TagGraph, policy: GraphPolicy, digests: t.Sequence[str], protected: t.Collection[str]) -> set[str]:
     """Return which of DIGESTS no rule keeps. An image with a tag that doesn't fit the pattern stays, since a registry deletes all tags of a digest."""
     if policy.keep is None and policy.days is None:
         return set()
@@ -223,13 +223,13 @@ def _judge(graph: TagGraph, policy: GraphPolicy, digests: t.Sequence[str], prote
     counted = [digest for digest in digests if fitting[digest]]
     counted.sort(key=lambda digest: (_age(graph, digest), max(map(_version, fitting[digest])), digest), reverse=True)
     kept = set(counted[: policy.keep or 0])
-    going = set()
+    removed = set()
     for digest in digests:
         days = graph.created.get(digest)
         is_old = policy.days is None or (days is not None and days > policy.days)
         if digest not in kept and digest not in protected and is_old and len(fitting[digest]) == len(tags[digest]):
-            going.add(digest)
-    return going
+            removed.add(digest)
+    return removed
 
 
 def _age(graph: TagGraph, digest: str) -> float:

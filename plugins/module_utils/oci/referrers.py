@@ -270,11 +270,11 @@ def find_owners(subjects: t.Mapping[EntryKey, set[Digest]], documents: t.Mapping
     DOCUMENTS are the digests of the documents of each entry, by the digest of its root. An entry without an owner is an image like any other. The
     same is true for entries that only refer to each other in a circle.
     """
-    holders: dict[Digest, set[Digest]] = {}
+    images_by_manifest: dict[Digest, set[Digest]] = {}
     for root, digests in documents.items():
         for digest in (root, *digests):
-            holders.setdefault(digest, set()).add(root)
-    owners = {key: {root for subject in found for root in holders.get(subject, ())} - {key[0]} for key, found in subjects.items()}
+            images_by_manifest.setdefault(digest, set()).add(root)
+    owners = {key: {root for subject in found for root in images_by_manifest.get(subject, ())} - {key[0]} for key, found in subjects.items()}
     referrers = {key for key, found in owners.items() if found}
     reached = set(documents) - {digest for digest, _name in referrers}
     owned: dict[EntryKey, set[Digest]] = {}

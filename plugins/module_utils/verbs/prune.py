@@ -85,13 +85,13 @@ def _created(inspector: Inspector, image: InspectedImage) -> datetime.datetime |
 
 def _find_subjects(images: t.Sequence[InspectedImage]) -> dict[Digest, frozenset[Digest]]:
     """Return for each referrer, such as a signature, the images that it refers to."""
-    holders: dict[Digest, set[Digest]] = {}
+    images_by_manifest: dict[Digest, set[Digest]] = {}
     for image in images:
         documents = image.graph.documents if image.graph is not None else ()
         for digest in (image.digest, *(document.digest for document in documents)):
-            holders.setdefault(digest, set()).add(image.digest)
-    direct = {image.digest: subjects for image in images for subjects in [_read_subjects(image)] if subjects}
-    return {digest: frozenset(follow_subjects(digest, direct, holders)) for digest in direct}
+            images_by_manifest.setdefault(digest, set()).add(image.digest)
+    subjects = {image.digest: found for image in images for found in [_read_subjects(image)] if found}
+    return {digest: frozenset(follow_subjects(digest, subjects, images_by_manifest)) for digest in subjects}
 
 
 def _read_subjects(image: InspectedImage) -> set[Digest]:

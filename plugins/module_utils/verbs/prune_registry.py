@@ -246,10 +246,10 @@ def _plan_repositories(
     # As in a store, an image stays with all its names if one of them is protected.
     protected = {tag.digest for reader in readers for tag in reader.contents.tags if tag.protected}
     for reader in readers:
-        reader.protect(protected)
+        reader.protect_tags(protected)
     pruned = [reader for reader in readers if reader.error is None and reader.contents.select_deletions(rules.policy, now)]
     # A protected image may have no tag, and share members with images that are deleted.
-    workers.map(lambda reader: reader.pin(sorted(rules.protection.digests_in(reader.context))), pruned)
+    workers.map(lambda reader: reader.protect_untagged(sorted(rules.protection.digests_in(reader.context))), pruned)
     plans = [_plan_repository(reader, reader.contents.select_deletions(rules.policy, now)) for reader in pruned if reader.error is None]
     return tuple(plan for plan in plans if plan.deletions)
 
@@ -280,7 +280,7 @@ def _rows(contents: RepositoryContents, digest: Digest, tags: t.Sequence[RemoteT
             actions=(f"remove {tag.name} ({short_digest(digest)}) from its registry",),
         )
     if not tags:
-        name = str(contents.context.pinned(digest))
+        name = str(contents.context.by_digest(digest))
         yield ImagePlan(
             requested=name,
             image=ImageFacts(None, digest, contents.manifests[digest].config, descriptor.media_type, (), size),

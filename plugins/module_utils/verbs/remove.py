@@ -20,7 +20,7 @@ from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
 from ..transfer.workers import Workers
 from .facts import complete_graph, format_count, ref_state, short_digest, stored_facts
 from .garbage import Garbage, find_garbage, remaining_entries
-from .referrers.stored import Followers
+from .referrers.stored import RemovedReferrers
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -61,7 +61,7 @@ class RemoveFromStore(Step):
 def plan_remove(store: Store, selectors: t.Sequence[Selector], *, prune: bool, force: bool, host: Platform) -> Plan:
     """Plan to remove the images of SELECTORS; an absent image is no change. With PRUNE the blobs that only they need are deleted too.
 
-    Their referrers, such as signatures, go with them unless an image that stays needs them.
+    Their referrers, such as signatures, are removed too, unless another image needs them.
     Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means the names in that repository.
     Raises LockTimeout as `find_garbage` does.
     """
@@ -76,14 +76,14 @@ def plan_remove(store: Store, selectors: t.Sequence[Selector], *, prune: bool, f
                 rows.append(entry)
         if not entries and not (isinstance(selector, str) and is_glob(selector)):
             rows.append(ImagePlan(str(selector), results=named_by(selector), warnings=warn_of_short_id(selector)))
-    followers = Followers(store, list(removed.values()))
-    images = [row if isinstance(row, ImagePlan) else _with_referrers(removed_image(store, row, host), store, row, followers) for row in rows]
-    leaving = [*removed.values(), *followers.entries]
-    garbage = find_garbage(store, leaving, everything=False) if prune and leaving else Garbage()
+    removed_referrers = RemovedReferrers(store, list(removed.values()))
+    images = [row if isinstance(row, ImagePlan) else _with_referrers(removed_image(store, row, host), store, row, removed_referrers) for row in rows]
+    all_removed = [*removed.values(), *removed_referrers.entries]
+    garbage = find_garbage(store, all_removed, everything=False) if prune and all_removed else Garbage()
     return Plan(
         images,
-        removal_facts(leaving, remaining_entries(store, leaving), garbage.size),
-        steps=[RemoveFromStore(store, tuple(leaving), tuple(garbage.freed))] if leaving else [],
+        removal_facts(all_removed, remaining_entries(store, all_removed), garbage.size),
+        steps=[RemoveFromStore(store, tuple(all_removed), tuple(garbage.freed))] if all_removed else [],
         extra_warnings=garbage.warnings(),
     )
 
@@ -130,15 +130,15 @@ def _in_repository(store: Store, selector: Reference) -> list[Entry]:
     return [entry for entry in store.index.find_by_digest(selector.digest) if entry.name is not None and entry.name.context == selector.context]
 
 
-def _with_referrers(image: ImagePlan, store: Store, entry: Entry, followers: Followers) -> ImagePlan:
-    """Return IMAGE, the row of ENTRY, with the referrers that go with it."""
-    following = followers.of_image(entry.digest)
-    count = format_count(len(following), "referrer")
+def _with_referrers(image: ImagePlan, store: Store, entry: Entry, removed_referrers: RemovedReferrers) -> ImagePlan:
+    """Return IMAGE, the row of ENTRY, with the referrers that are removed with it."""
+    referrers = removed_referrers.of_image(entry.digest)
+    count = format_count(len(referrers), "referrer")
     return dataclasses.replace(
         image,
-        results={**image.results, "referrers": [followers.facts(one) for one in following]},
-        changes=(*image.changes, *(RefChange(one.label, ref_state(store, one), None) for one in following)),
-        actions=(*image.actions, *((f"remove {count} of {entry.label}",) if following else ())),
+        results={**image.results, "referrers": [removed_referrers.facts(one) for one in referrers]},
+        changes=(*image.changes, *(RefChange(one.label, ref_state(store, one), None) for one in referrers)),
+        actions=(*image.actions, *((f"remove {count} of {entry.label}",) if referrers else ())),
     )
 
 

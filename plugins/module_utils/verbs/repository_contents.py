@@ -55,13 +55,13 @@ class RemoteTag:
 class RepositoryContents:
     """The known contents of a repository: its tags, and the manifests that tags, lists of referrers and protected digests lead to.
 
-    `pinned` are manifests without a tag that must be kept.
+    `protected` are manifests without a tag that must be kept.
     """
 
     context: Reference
     tags: tuple[RemoteTag, ...]
     manifests: t.Mapping[Digest, RemoteManifest]
-    pinned: frozenset[Digest] = frozenset()
+    protected: frozenset[Digest] = frozenset()
 
     @functools.cached_property
     def subjects(self) -> dict[Digest, frozenset[Digest]]:
@@ -106,25 +106,25 @@ class RepositoryContents:
         """
         removed = set(policy.select_removable(self._candidates, now))
         judged = {candidate.digest for candidate in self._candidates}
-        staying = {candidate.digest for candidate in self._candidates if candidate not in removed}
-        # A referrer of a pinned manifest is no candidate, and is kept with it.
-        staying |= self.pinned | {tag.digest for tag in self.tags if tag.digest not in judged}
-        needed = self._reach(staying)
+        kept = {candidate.digest for candidate in self._candidates if candidate not in removed}
+        # A referrer of a protected manifest is no candidate, and is kept with it.
+        kept |= self.protected | {tag.digest for tag in self.tags if tag.digest not in judged}
+        needed = self._reach(kept)
         deleted = self._reach({candidate.digest for candidate in removed} - needed) - needed
         return self._in_order(deleted)
 
     @functools.cached_property
     def _candidates(self) -> list[Candidate]:
-        """The candidates of the policy: one for each tag, without the referrers of pinned manifests."""
-        holders = self._holders()
-        pinned = self._reach(self.pinned)
+        """The candidates of the policy: one for each tag, without the referrers of protected manifests."""
+        images_by_manifest = self._images_by_manifest()
+        protected = self._reach(self.protected)
         candidates = []
         for tag in self.tags:
-            ends = frozenset(follow_subjects(tag.digest, self.subjects, holders)) if tag.digest in self.subjects else frozenset()
+            owners = frozenset(follow_subjects(tag.digest, self.subjects, images_by_manifest)) if tag.digest in self.subjects else frozenset()
             # The tag has only a part of the digest, so the subject can't be looked up.
             is_lost = tag.digest not in self.subjects and _TRUNCATED_TAG.fullmatch(str(tag.name.tag)) is not None
-            if pinned.isdisjoint(ends):
-                candidates.append(Candidate(tag.name, tag.digest, tag.created, tag.chosen, tag.protected or is_lost, ends))
+            if protected.isdisjoint(owners):
+                candidates.append(Candidate(tag.name, tag.digest, tag.created, tag.chosen, tag.protected or is_lost, owners))
         return candidates
 
     def _subject_of_tag(self, tag: RemoteTag) -> Digest | None:
@@ -139,13 +139,13 @@ class RepositoryContents:
         """The digests that are too long for a tag, by what a tag has of them."""
         return {referrers_tag(digest): digest for digest in self.manifests if digest.algorithm == "sha512"}
 
-    def _holders(self) -> dict[Digest, set[Digest]]:
+    def _images_by_manifest(self) -> dict[Digest, set[Digest]]:
         """Return for each manifest the tagged manifests that contain it, itself included."""
-        holders: dict[Digest, set[Digest]] = {}
+        images_by_manifest: dict[Digest, set[Digest]] = {}
         for root in {tag.digest for tag in self.tags}:
             for digest in self.reach_members(root):
-                holders.setdefault(digest, set()).add(root)
-        return holders
+                images_by_manifest.setdefault(digest, set()).add(root)
+        return images_by_manifest
 
     @functools.cached_property
     def _referrers(self) -> dict[Digest, list[Digest]]:

@@ -60,7 +60,7 @@ class RepositoryReader:
         self._criteria = criteria
         self._tagged: dict[Reference, RemoteTag] = {}
         self._manifests: dict[Digest, RemoteManifest] = {}
-        self._pinned: set[Digest] = set()
+        self._protected: set[Digest] = set()
         self._contents: RepositoryContents | None = None
 
     @property
@@ -73,7 +73,7 @@ class RepositoryReader:
         """The contents that were read so far."""
         if self._contents is None:
             tagged = tuple(self._tagged[name] for name in sorted(self._tagged, key=str))
-            self._contents = RepositoryContents(self.context, tagged, dict(self._manifests), frozenset(self._pinned))
+            self._contents = RepositoryContents(self.context, tagged, dict(self._manifests), frozenset(self._protected))
         return self._contents
 
     def list_tags(self) -> bool:
@@ -115,30 +115,30 @@ class RepositoryReader:
         except LongshoreError as error:
             self.errors["referrers"] = error
 
-    def protect(self, digests: t.Collection[Digest]) -> None:
+    def protect_tags(self, digests: t.Collection[Digest]) -> None:
         """Mark the tags with one of DIGESTS as protected."""
         for name, tag in self._tagged.items():
             if tag.digest in digests and not tag.protected:
                 self._tagged[name] = dataclasses.replace(tag, protected=True)
                 self._contents = None
 
-    def pin(self, digests: t.Iterable[Digest]) -> None:
-        """Pin those of DIGESTS that the repository has but no tag leads to, so that they are kept with all that they need."""
+    def protect_untagged(self, digests: t.Iterable[Digest]) -> None:
+        """Protect those of DIGESTS that the repository has but no tag leads to. They are kept with all that they need."""
         for digest in digests:
             try:
                 if digest in self._manifests or self._read_untagged(digest):
-                    self._pinned.add(digest)
+                    self._protected.add(digest)
                     self._contents = None
             except LongshoreError as error:
                 self.errors[str(digest)] = error
 
-    def pin_unknown_subjects(self) -> None:
-        """Pin the subjects of referrers that exist without a tag."""
+    def protect_unknown_subjects(self) -> None:
+        """Protect the subjects of referrers that exist without a tag."""
         asked: set[Digest] = set()
         for _level in range(MAX_LEVELS):
             unknown = self.contents.unknown_subjects - asked
             asked |= unknown
-            self.pin(sorted(unknown))
+            self.protect_untagged(sorted(unknown))
 
     def find_change(self) -> Reference | None:
         """Read the digests of all tags again. Return a tag that is new, was deleted, or has another digest now; None if nothing changed."""
@@ -154,7 +154,7 @@ class RepositoryReader:
 
     def _read_untagged(self, digest: Digest) -> bool:
         """Read a manifest by digest, with all of its documents. Return False if the registry doesn't have it."""
-        name = self.context.pinned(digest)
+        name = self.context.by_digest(digest)
         try:
             root = self.repository.fetch_manifest(name)
         except ImageNotFound:
@@ -194,11 +194,11 @@ class RepositoryReader:
             created=inspector.created(image) if criteria.times else None,
             chosen=(criteria.tag_pattern is None or criteria.tag_pattern.fullmatch(str(name.tag)) is not None)
             and bool(inspector.find_matching(criteria.filters)),
-            protected=criteria.protection.covers(image, _parts),
+            protected=criteria.protection.covers(image, _digests_and_ids),
         )
 
 
-def _parts(image: InspectedImage) -> set[Digest]:
+def _digests_and_ids(image: InspectedImage) -> set[Digest]:
     """Return the digests and the IDs of all parts of an image."""
     documents = image.graph.documents if image.graph is not None else ()
     return {*image.image_ids, *(document.digest for document in documents)}
@@ -231,5 +231,5 @@ def read_repositories(readers: t.Sequence[RepositoryReader], workers: Workers) -
 
 def _read_untagged(reader: RepositoryReader) -> None:
     reader.read_referrers()
-    reader.pin_unknown_subjects()
+    reader.protect_unknown_subjects()
     reader.repository.forget_documents()

@@ -72,12 +72,12 @@ class Policy:
         """Return those of CANDIDATES that are removed, in their order."""
         images = [candidate for candidate in candidates if not candidate.referrer_of]
         removed = self._apply_rules(images, now)
-        staying = {candidate.digest for candidate in images if candidate not in removed}
+        kept = {candidate.digest for candidate in images if candidate not in removed}
         # A referrer whose subject is not here is treated like any other image.
         present = {candidate.digest for candidate in images}
         orphans = [candidate for candidate in candidates if candidate.referrer_of and not candidate.referrer_of & present]
-        followers = [candidate for candidate in candidates if candidate.referrer_of & present and not candidate.referrer_of & staying]
-        removed = {*removed, *self._apply_rules(orphans, now), *(follower for follower in followers if not follower.protected)}
+        with_removed_image = [candidate for candidate in candidates if candidate.referrer_of & present and not candidate.referrer_of & kept]
+        removed = {*removed, *self._apply_rules(orphans, now), *(referrer for referrer in with_removed_image if not referrer.protected)}
         return [candidate for candidate in candidates if candidate in removed]
 
     def _apply_rules(self, candidates: t.Sequence[Candidate], now: datetime.datetime) -> set[Candidate]:

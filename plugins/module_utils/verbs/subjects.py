@@ -11,17 +11,19 @@ import typing as t
 from ..oci.digest import Digest
 
 
-def follow_subjects(digest: Digest, direct: t.Mapping[Digest, t.Collection[Digest]], holders: t.Mapping[Digest, t.Collection[Digest]]) -> set[Digest]:
-    """Return the images at the end of the chain: a signature of an SBOM belongs to the image that the SBOM describes.
+def follow_subjects(
+    digest: Digest, subjects: t.Mapping[Digest, t.Collection[Digest]], images_by_manifest: t.Mapping[Digest, t.Collection[Digest]]
+) -> set[Digest]:
+    """Return the images that the referrer DIGEST belongs to in the end: a signature of an SBOM belongs to the image that the SBOM describes.
 
-    DIRECT has the subjects of each referrer, HOLDERS the images that contain a manifest.
+    SUBJECTS has the subjects of each referrer, IMAGES_BY_MANIFEST the images that contain a manifest.
     """
     found: set[Digest] = set()
     seen = {digest}
     pending = [digest]
     while pending:
-        reached = {holder for subject in direct[pending.pop()] for holder in holders.get(subject, {subject})} - seen
+        reached = {image for subject in subjects[pending.pop()] for image in images_by_manifest.get(subject, {subject})} - seen
         seen |= reached
-        found |= {holder for holder in reached if holder not in direct}
-        pending += [holder for holder in reached if holder in direct]
+        found |= {image for image in reached if image not in subjects}
+        pending += [image for image in reached if image in subjects]
     return found

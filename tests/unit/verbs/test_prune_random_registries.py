@@ -14,7 +14,7 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_registry import RegistryPrunePlan
 from tests.support.pruning import plan_pruning
 from tests.support.registry_model import HOST, ModelRegistry
-from tests.support.tag_graphs import GraphPolicy, TagGraph, expected_to_leave, random_graph, random_policy
+from tests.support.tag_graphs import GraphPolicy, TagGraph, expected_deletions, random_graph, random_policy
 
 GRAPHS = 1000
 
@@ -47,7 +47,7 @@ def test_all_that_is_kept_pulls_and_all_that_should_go_is_gone(first: int) -> No
         preview = planned.facts()
         assert not any(request.startswith("DELETE") for request in registry.requests)
         assert planned.errors == [], seed
-        assert set(preview["deleted"]) == expected_to_leave(graph, policy), (seed, policy)
+        assert set(preview["deleted"]) == expected_deletions(graph, policy), (seed, policy)
 
         with Workers(1) as workers:
             applied = planned.apply(workers)
@@ -67,10 +67,10 @@ def test_all_that_is_kept_pulls_and_all_that_should_go_is_gone(first: int) -> No
 
 
 def test_the_random_repositories_are_not_all_alike() -> None:
-    leaving = [expected_to_leave(graph, random_policy(graph, seed)) for seed in range(200) for graph in [random_graph(seed)]]
+    deletions = [expected_deletions(graph, random_policy(graph, seed)) for seed in range(200) for graph in [random_graph(seed)]]
     graphs = [random_graph(seed) for seed in range(200)]
-    assert sum(not digests for digests in leaving) > 20
-    assert sum(len(digests) > 3 for digests in leaving) > 20
+    assert sum(not digests for digests in deletions) > 20
+    assert sum(len(digests) > 3 for digests in deletions) > 20
     assert sum(any(graph.members(member) for digest in graph.manifests for member in graph.members(digest)) for graph in graphs) > 20
     assert sum(len(set(graph.tags.values())) < len(graph.tags) for graph in graphs) > 50
     assert sum(None in graph.created.values() for graph in graphs) > 20

@@ -50,10 +50,10 @@ def find_owner_names(store: Store, entry: Entry) -> list[Reference]:
     return [other.name for other in store.index.entries if other.digest in owners and other.name is not None]
 
 
-class Followers:
+class RemovedReferrers:
     """The referrers that are removed from a store together with the entries REMOVED, because all of their images are removed.
 
-    One with a name that isn't made of a digest stays, because a user gave it that name.
+    A referrer with a name that isn't made of a digest stays, because a user gave it that name.
     """
 
     def __init__(self, store: Store, removed: t.Sequence[Entry]) -> None:
@@ -62,19 +62,19 @@ class Followers:
         self._subjects = place.subjects if removed else {}
         self._owners = find_entry_owners(store, place) if removed else {}
         keys = {_key(entry) for entry in removed}
-        staying = [entry for entry in store.index.entries if _key(entry) not in keys]
+        remaining = [entry for entry in store.index.entries if _key(entry) not in keys]
         self.entries: list[Entry] = []
         while True:
-            digests = {entry.digest for entry in staying}
-            following = [entry for entry in staying if self._has_lost_its_images(entry, digests)]
-            if not following:
+            digests = {entry.digest for entry in remaining}
+            without_image = [entry for entry in remaining if self._has_lost_its_images(entry, digests)]
+            if not without_image:
                 break
-            self.entries += following
-            staying = [entry for entry in staying if entry not in following]
+            self.entries += without_image
+            remaining = [entry for entry in remaining if entry not in without_image]
 
-    def _has_lost_its_images(self, entry: Entry, staying: set[Digest]) -> bool:
+    def _has_lost_its_images(self, entry: Entry, remaining: set[Digest]) -> bool:
         owners = self._owners.get(_key(entry))
-        return owners is not None and owners.isdisjoint(staying) and (entry.is_anonymous or _digest_tag(entry) is not None)
+        return owners is not None and owners.isdisjoint(remaining) and (entry.is_anonymous or _digest_tag(entry) is not None)
 
     def of_image(self, digest: Digest) -> list[Entry]:
         """Return the removed referrers of one image, and the referrers of these."""
