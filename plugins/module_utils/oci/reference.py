@@ -89,13 +89,13 @@ class Reference:
         """Return registry and repository, without tag or digest."""
         return f"{self.registry}/{self.repository}"
 
-    def tagged(self, tag: str) -> Reference:
+    def by_tag(self, tag: str) -> Reference:
         """Return a reference to the same repository by this tag only. Raises InvalidReference for an invalid tag."""
         if not _TAG.fullmatch(tag):
             raise InvalidReference(f"{_quote(tag)} is not a tag of {self.context}")
         return Reference(self.registry, self.repository, tag)
 
-    def pinned(self, digest: Digest) -> Reference:
+    def by_digest(self, digest: Digest) -> Reference:
         """Return a reference to the same repository by digest only."""
         return Reference(self.registry, self.repository, None, digest)
 

@@ -130,7 +130,7 @@ class _EnginePuller:
         """
         digests = [reference.digest] if reference.digest is not None else current.digests
         refusals: list[NotTrusted] = []
-        for wanted in [reference.pinned(digest) for digest in digests] or [reference]:
+        for wanted in [reference.by_digest(digest) for digest in digests] or [reference]:
             # A digest may be known from another repository.
             with contextlib.suppress(ImageNotFound):
                 try:

@@ -154,7 +154,7 @@ def test_the_digest_decides_and_the_tag_stays_the_name(text: str, name: str, tar
 
 
 def test_pinning_leaves_the_tag_out() -> None:
-    assert str(Reference.parse("n:1").pinned(Digest.parse(SHA))) == f"docker.io/library/n@{SHA}"
+    assert str(Reference.parse("n:1").by_digest(Digest.parse(SHA))) == f"docker.io/library/n@{SHA}"
 
 
 @pytest.mark.parametrize("text", [f"n@{SHA}", f"n:1@{SHA}"])
