@@ -18,7 +18,7 @@ from ..files import naming_path_in_errors
 from ..folders import make_path
 from ..limits import MAX_CONFIG_FILE
 from ..registry.client.layout import Record
-from ..registry.client.wanted import WantedFile
+from ..registry.client.planned_file import PlannedFile
 from ..transfer.plan import Outcome, Step
 from ..transfer.workers import Workers
 
@@ -79,23 +79,23 @@ class HostFiles:
 
 @dataclasses.dataclass(frozen=True)
 class FileChange:
-    """A file to write, or to delete if it is wanted without content. `before` is its content before the change, None if it doesn't exist."""
+    """A file to write, or to delete if `file` has no content. `before` is its content before the change, None if it doesn't exist."""
 
-    wanted: WantedFile
+    file: PlannedFile
     path: str
     before: bytes | None
     mode: int
 
     @property
     def action(self) -> str:
-        verb = "delete" if self.wanted.content is None else "write" if self.before is None else "change"
+        verb = "delete" if self.file.content is None else "write" if self.before is None else "change"
         return f"{verb} {self.path}"
 
     def apply(self) -> None:
         """Replace the file atomically, or delete it. Raises InputOutputError or DiskFull that names it."""
-        if self.wanted.content is not None:
+        if self.file.content is not None:
             make_path(os.path.dirname(self.path), 0o755).close()
-            replace_file(self.path, self.wanted.content, self.mode)
+            replace_file(self.path, self.file.content, self.mode)
             return
         with naming_path_in_errors(self.path), contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)

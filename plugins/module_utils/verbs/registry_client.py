@@ -18,7 +18,7 @@ from ..registry.auth.auth_files import set_logins
 from ..registry.client import containerd, docker, kubernetes, podman, policy
 from ..registry.client.entries import ClientEntry, Contents, collect_access
 from ..registry.client.layout import Layout, Record
-from ..registry.client.wanted import WantedFile, dump_json, is_ours, show_logins
+from ..registry.client.planned_file import PlannedFile, dump_json, has_mark, show_logins
 from ..registry.config.host_config import REGISTRY_SETTING, find_toml_parser
 from ..registry.config.registries_conf import RegistryRule, read_rules
 from ..registry.config.settings import Credentials
@@ -55,16 +55,16 @@ def plan_registry_client(
     """Plan the files by which ENGINES reach the registries of ENTRIES. TRUST has the rules of podman's policy, None to leave it alone.
 
     CONTENTS has the certificates that entries name by path. All paths are below ROOT. Raises InvalidOption for entries that an engine
-    can't express, and for conflicting files of others.
+    can't express, and for conflicting files that somebody else wrote.
     """
-    _refuse_inexpressible(entries, engines, trust)
+    _refuse_unsupported(entries, engines, trust)
     if not as_root and root == "/" and set(engines) != {"podman"}:
         raise InvalidOption(f"only root may configure {', '.join(engine for engine in engines if engine != 'podman')}; use become: true")
     layout = Layout.of_user(home) if not as_root and root == "/" else Layout.of_system(home)
     return _Planner(entries, engines, trust, contents, HostFiles(root), layout).plan()
 
 
-def _refuse_inexpressible(entries: t.Sequence[ClientEntry], engines: t.Sequence[str], trust: t.Sequence[policy.TrustRule] | None) -> None:
+def _refuse_unsupported(entries: t.Sequence[ClientEntry], engines: t.Sequence[str], trust: t.Sequence[policy.TrustRule] | None) -> None:
     names = [entry.name for entry in entries]
     for entry in entries:
         if names.count(entry.name) > 1:
@@ -73,11 +73,11 @@ def _refuse_inexpressible(entries: t.Sequence[ClientEntry], engines: t.Sequence[
             raise InvalidOption(f"{entry.name} has no mirrors, so upstream: deny or mirror_only leaves nothing to pull from; use blocked for that")
         if entry.blocked and entry.mirrors:
             raise InvalidOption(f"{entry.name} is blocked, and has mirrors; leave out one of them")
-    found = [sentence for engine in engines for entry in entries for sentence in _refusals(engine, entry)]
-    others = [engine for engine in engines if engine != "podman"]
-    if trust is not None and others:
+    found = [sentence for engine in engines for entry in entries for sentence in _describe_unsupported(engine, entry)]
+    without_trust = [engine for engine in engines if engine != "podman"]
+    if trust is not None and without_trust:
         found.append(
-            f"{' and '.join(others)} can't verify signatures, so trust is for podman alone; configure the others in a second task without it,"
+            f"{' and '.join(without_trust)} can't verify signatures, so trust is for podman alone; configure the others in a second task without it,"
             " and deliver what image_pull has verified"
         )
     if found:
@@ -86,10 +86,12 @@ def _refuse_inexpressible(entries: t.Sequence[ClientEntry], engines: t.Sequence[
         raise InvalidOption(f"nothing was written: {'. '.join(shown)}{more}")
 
 
-def _refusals(engine: str, entry: ClientEntry) -> t.Iterator[str]:
+def _describe_unsupported(engine: str, entry: ClientEntry) -> t.Iterator[str]:
     if engine in _KUBERNETES:
-        return kubernetes.refusals(engine, entry)
-    return {"containerd": containerd.refusals, "podman": podman.refusals, "docker": docker.refusals}[engine](entry)
+        return kubernetes.describe_unsupported(engine, entry)
+    return {"containerd": containerd.describe_unsupported, "podman": podman.describe_unsupported, "docker": docker.describe_unsupported}[engine](
+        entry
+    )
 
 
 class _Planner:
@@ -117,20 +119,20 @@ class _Planner:
         self._after = self._before
 
     def plan(self) -> ClientPlan:
-        wanted: dict[str, WantedFile] = {}
+        files: dict[str, PlannedFile] = {}
         reloads = []
         for engine in self._engines:
-            files = self._files_of(engine)
-            obsolete = [WantedFile(path, None) for path in self._own_files(engine) if path not in {file.path for file in files}]
-            wanted.update({file.path: file for file in [*files, *obsolete]})
-            if any(self._change(file) is not None for file in [*files, *obsolete] if self._is_reload_needed(engine, file.path)):
+            needed = self._files_of(engine)
+            obsolete = [PlannedFile(path, None) for path in self._own_files(engine) if path not in {file.path for file in needed}]
+            files.update({file.path: file for file in [*needed, *obsolete]})
+            if any(self._change(file) is not None for file in [*needed, *obsolete] if self._is_reload_needed(engine, file.path)):
                 reloads.append(engine)
-        self._refuse_foreign(wanted.values())
-        changes = [change for change in map(self._change, wanted.values()) if change is not None]
+        self._refuse_foreign(files.values())
+        changes = [change for change in map(self._change, files.values()) if change is not None]
         folders = self._record_created(changes)
-        return self._make_plan(changes, folders, list(wanted.values()), reloads)
+        return self._make_plan(changes, folders, list(files.values()), reloads)
 
-    def _make_plan(self, changes: list[FileChange], folders: list[str], wanted: list[WantedFile], reloads: list[str]) -> ClientPlan:
+    def _make_plan(self, changes: list[FileChange], folders: list[str], files: list[PlannedFile], reloads: list[str]) -> ClientPlan:
         record = self._host.real(self._layout.record)
         real_folders = tuple(map(self._host.real, folders))
         actions = [change.action for change in changes] + [f"delete the empty folder {folder}" for folder in real_folders]
@@ -144,12 +146,12 @@ class _Planner:
             {"reload": reloads, "paths": [change.path for change in changes]},
             steps=[step] if actions else [],
             extra_actions=tuple(actions),
-            states=self._states(changes, wanted),
+            states=self._states(changes, files),
         )
 
     # The files of each engine.
 
-    def _files_of(self, engine: str) -> list[WantedFile]:
+    def _files_of(self, engine: str) -> list[PlannedFile]:
         if engine == "containerd":
             return self._containerd_files()
         if engine == "podman":
@@ -158,7 +160,7 @@ class _Planner:
             return self._docker_files()
         return kubernetes.registries_yaml(self._entries, self._access, f"{self._layout.rancher}/{engine}")
 
-    def _containerd_files(self) -> list[WantedFile]:
+    def _containerd_files(self) -> list[PlannedFile]:
         folder = self._layout.certificates("containerd")
         files = []
         for entry in self._entries:
@@ -173,20 +175,20 @@ class _Planner:
             files += made
         return [*files, *self._containerd_config(folder, is_needed=bool(files))]
 
-    def _containerd_config(self, folder: str, is_needed: bool) -> list[WantedFile]:
+    def _containerd_config(self, folder: str, is_needed: bool) -> list[PlannedFile]:
         """Return config.toml, which names the folder with the files of registries. Without such files, only a config.toml that this module wrote is removed."""
         path = f"{self._layout.containerd}/config.toml"
         data, new = self._host.read(path), containerd.new_config(folder)
-        is_ours = data is not None and data == new.encode() and path in self._before.created
+        is_created_by_us = data is not None and data == new.encode() and path in self._before.created
         if not is_needed:
-            return [dataclasses.replace(containerd.config_file(path, new), content=None)] if is_ours else []
-        if data is None or is_ours:
+            return [dataclasses.replace(containerd.config_file(path, new), content=None)] if is_created_by_us else []
+        if data is None or is_created_by_us:
             return [containerd.config_file(path, new)]
         parser, document, text = self._parser_for(path), self._parse(data, path), data.decode()
         changed = containerd.set_config_path(text, document, folder, self._host.real(path), parser.loads)
         return [containerd.config_file(path, text if changed is None else changed)]
 
-    def _podman_files(self) -> list[WantedFile]:
+    def _podman_files(self) -> list[PlannedFile]:
         files = podman.certificates(self._access, self._layout.certificates("podman"))
         conf = podman.registries_conf(self._entries, self._layout.registries_conf)
         if conf is not None:
@@ -210,7 +212,7 @@ class _Planner:
                     found += read_rules(self._parse(data, path), data.decode(), self._host.real(path), allow_version_1=path not in drop_ins)
         return found
 
-    def _trust_files(self) -> list[WantedFile]:
+    def _trust_files(self) -> list[PlannedFile]:
         if self._trust is None:
             return []
         from ..trust.policy_json import read_policy_json
@@ -220,16 +222,16 @@ class _Planner:
         self._after = dataclasses.replace(self._after, scopes=scopes)
         # With a policy that isn't completely valid, podman refuses everything.
         read_policy_json(policy_file.content or b"", policy_file.path, lambda key: self._host.read(key) or b"")
-        folder = os.path.dirname(self._layout.signature_places)
+        folder = os.path.dirname(self._layout.registries_d)
         for name in self._host.names(folder):
             other = f"{folder}/{name}"
-            if name.endswith(".yaml") and other != self._layout.signature_places:
+            if name.endswith(".yaml") and other != self._layout.registries_d:
                 text = (self._host.read(other) or b"").decode("utf-8", "replace")
-                policy.check_other_places(self._trust, text, self._host.real(other))
-        places = policy.signature_places(self._trust, self._layout.signature_places)
-        return [dataclasses.replace(policy_file, path=path), *([places] if places is not None else [])]
+                policy.check_other_sections(self._trust, text, self._host.real(other))
+        lookups = policy.registries_d_file(self._trust, self._layout.registries_d)
+        return [dataclasses.replace(policy_file, path=path), *([lookups] if lookups is not None else [])]
 
-    def _docker_files(self) -> list[WantedFile]:
+    def _docker_files(self) -> list[PlannedFile]:
         files = podman.certificates(self._access, self._layout.certificates("docker"))
         path = f"{self._layout.docker}/daemon.json"
         settings = docker.daemon_settings(self._entries, self._access)
@@ -241,7 +243,7 @@ class _Planner:
             *self._login_file("docker", self._layout.docker_logins, docker.logins(self._access)),
         ]
 
-    def _login_file(self, engine: str, path: str, logins: t.Mapping[str, Credentials]) -> list[WantedFile]:
+    def _login_file(self, engine: str, path: str, logins: t.Mapping[str, Credentials]) -> list[PlannedFile]:
         """Return the auth file with these logins; an empty list if neither this run nor an earlier one has any."""
         recorded = self._before.logins.get(engine, ())
         if not logins and not recorded:
@@ -251,9 +253,9 @@ class _Planner:
         members, owned = set_logins(document, logins, recorded)
         self._after = dataclasses.replace(self._after, logins={**self._after.logins, engine: tuple(owned)})
         content = before if before is not None and members == document.members else dump_json(members, before) if members else None
-        return [self._keep_as_empty(WantedFile(path, content, 0o600, shared=True, show=show_logins({*owned, *recorded})))]
+        return [self._keep_as_empty(PlannedFile(path, content, 0o600, shared=True, show=show_logins({*owned, *recorded})))]
 
-    def _keep_as_empty(self, file: WantedFile) -> WantedFile:
+    def _keep_as_empty(self, file: PlannedFile) -> PlannedFile:
         """Return FILE. A file without entries is kept as an empty object if an earlier run did not create it."""
         if file.content is not None or file.path in self._before.created or self._host.read(file.path) is None:
             return file
@@ -266,19 +268,19 @@ class _Planner:
         folder = self._layout.certificates(engine)
         paths = [f"{folder}/{host}/{name}" for host in self._host.names(folder) for name in self._host.names(f"{folder}/{host}")]
         if engine == "podman":
-            paths += [self._layout.registries_conf, *([self._layout.signature_places] if self._trust is not None else [])]
+            paths += [self._layout.registries_conf, *([self._layout.registries_d] if self._trust is not None else [])]
         if engine in _KUBERNETES:
             paths.append(f"{self._layout.rancher}/{engine}/registries.yaml")
-        return [path for path in paths if self._is_ours(path)]
+        return [path for path in paths if self._has_mark(path)]
 
-    def _is_ours(self, path: str) -> bool:
-        return not self._host.is_folder(path) and is_ours(self._host.read(path) or b"")
+    def _has_mark(self, path: str) -> bool:
+        return not self._host.is_folder(path) and has_mark(self._host.read(path) or b"")
 
-    def _refuse_foreign(self, wanted: t.Iterable[WantedFile]) -> None:
+    def _refuse_foreign(self, files: t.Iterable[PlannedFile]) -> None:
         """Raise InvalidOption if somebody else wrote a file that this module would have to replace, and its content is different."""
         foreign = [
             self._host.real(file.path)
-            for file in wanted
+            for file in files
             if not file.shared and file.content is not None and self._change(file) is not None and not self._may_replace(file)
         ]
         if foreign:
@@ -287,19 +289,19 @@ class _Planner:
                 f" {'is' if len(foreign) == 1 else 'are'} not overwritten; delete {'it' if len(foreign) == 1 else 'them'}, or leave this registry out"
             )
 
-    def _may_replace(self, file: WantedFile) -> bool:
+    def _may_replace(self, file: PlannedFile) -> bool:
         before = self._host.read(file.path)
-        return before is None or is_ours(before)
+        return before is None or has_mark(before)
 
-    def _change(self, file: WantedFile) -> FileChange | None:
+    def _change(self, file: PlannedFile) -> FileChange | None:
         """Return the change that a file needs, None if it needs none."""
         before = self._host.read(file.path)
         mode = self._host.mode(file.path)
-        wanted_mode = file.mode if file.mode is not None else mode if mode is not None else 0o644
+        new_mode = file.mode if file.mode is not None else mode if mode is not None else 0o644
         is_equal = before == file.content or (before is not None and not file.shared and _is_equivalent(before, file))
-        if is_equal and (before is None or mode == wanted_mode or not (is_ours(before) or file.shared)):
+        if is_equal and (before is None or mode == new_mode or not (has_mark(before) or file.shared)):
             return None
-        return FileChange(file, self._host.real(file.path), before, wanted_mode)
+        return FileChange(file, self._host.real(file.path), before, new_mode)
 
     def _is_reload_needed(self, engine: str, path: str) -> bool:
         """Return True if an engine reads a file only when it starts or is reloaded."""
@@ -310,10 +312,10 @@ class _Planner:
     def _record_created(self, changes: t.Sequence[FileChange]) -> list[str]:
         """Record the files and folders that this run creates. Return the recorded folders that it leaves empty, the innermost first."""
         host = self._host
-        deleted = {change.wanted.path for change in changes if change.wanted.content is None}
-        written = [change.wanted.path for change in changes if change.wanted.content is not None]
+        deleted = {change.file.path for change in changes if change.file.content is None}
+        written = [change.file.path for change in changes if change.file.content is not None]
         new = {folder for path in written for folder in missing_folders(path, host.is_folder)}
-        created = {change.wanted.path for change in changes if change.wanted.shared and change.before is None} - {self._layout.policy}
+        created = {change.file.path for change in changes if change.file.shared and change.before is None} - {self._layout.policy}
         empty: list[str] = []
         for folder in sorted(self._before.folders, key=len, reverse=True):
             left = {f"{folder}/{name}" for name in host.names(folder)} - deleted - set(empty)
@@ -325,16 +327,16 @@ class _Planner:
         )
         return empty
 
-    def _states(self, changes: t.Sequence[FileChange], wanted: t.Sequence[WantedFile]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    def _states(self, changes: t.Sequence[FileChange], files: t.Sequence[PlannedFile]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
         """Return the files before and after as a diff may show them. If only secrets change, a sentence says so."""
         before: dict[str, t.Any] = {}
         after: dict[str, t.Any] = {}
-        changed = {change.wanted.path: change for change in changes}
-        for file in wanted:
+        changed = {change.file.path: change for change in changes}
+        for file in files:
             path = self._host.real(file.path)
             change = changed.get(file.path)
             old = change.before if change is not None else file.content
-            # A file of others without entries of this module is not shown.
+            # A shared file without entries of this module is not shown.
             for state, content in ((before, old), (after, file.content)):
                 shown = file.show(content) if content is not None else None
                 if shown:
@@ -358,6 +360,6 @@ class _Planner:
         return document
 
 
-def _is_equivalent(before: bytes, file: WantedFile) -> bool:
+def _is_equivalent(before: bytes, file: PlannedFile) -> bool:
     """Return True if somebody else's file has the same content as FILE except for the mark, so that it need not be replaced."""
     return file.content is not None and before == file.content.partition(b"\n")[2]

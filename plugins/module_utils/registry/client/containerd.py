@@ -18,7 +18,7 @@ from ..config.mirrors import Route
 from ..config.settings import HostSettings
 from ..config.toml_values import Table
 from .entries import ClientEntry, Contents, certificate_files, mirror_url
-from .wanted import WantedFile, certificate_file, own_file, show_lines
+from .planned_file import PlannedFile, certificate_file, own_file, show_lines
 
 # The tables of config.toml with the registries of Kubernetes, by the version of the file.
 _PLUGINS = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images"}
@@ -30,7 +30,7 @@ _CONFIG_PATH = re.compile(r"(\s*config_path\s*=\s*)(?:\"\"|'')(\s*(?:#.*)?)")
 Parse = t.Callable[[str], Table]
 
 
-def refusals(entry: ClientEntry) -> t.Iterator[str]:
+def describe_unsupported(entry: ClientEntry) -> t.Iterator[str]:
     """Yield a sentence for each setting of an entry that containerd can't express."""
     settings = entry.settings
     if settings.credentials is not None and settings.credentials.identity_token is not None:
@@ -39,9 +39,9 @@ def refusals(entry: ClientEntry) -> t.Iterator[str]:
         yield f"containerd doesn't find out by itself whether {entry.name} speaks TLS; set plain_http to true or false"
 
 
-def hosts_files(entry: ClientEntry, folder: str, contents: Contents) -> list[WantedFile]:
+def hosts_files(entry: ClientEntry, folder: str, contents: Contents) -> list[PlannedFile]:
     """Return hosts.toml of one registry and the certificates that it names, for FOLDER; nothing for an entry without settings."""
-    files: list[WantedFile] = []
+    files: list[PlannedFile] = []
 
     def settings_lines(settings: HostSettings, stem: str, header: str) -> list[str]:
         certificates = certificate_files(settings, contents)
@@ -117,16 +117,16 @@ def quote_toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def check_hosts_file(entry: ClientEntry, file: WantedFile, parse: Parse) -> None:
+def check_hosts_file(entry: ClientEntry, file: PlannedFile, parse: Parse) -> None:
     """Raise UnsupportedFormat if our own reader of hosts.toml doesn't find the mirrors of ENTRY in the file that was made for it."""
     document = parse((file.content or b"").decode())
     found = routes_from_hosts_file(document, file.path, entry.name)
     mirrors = entry.mirrors
     last = mirrors.pop() if entry.denied else None
-    wanted = [(route.host, f"/v2/{route.added_prefix}".rstrip("/"), route.tags) for route in mirrors]
+    expected = [(route.host, f"/v2/{route.added_prefix}".rstrip("/"), route.tags) for route in mirrors]
     server = last.host if last is not None else None
     if (
-        [(route.host, route.root, route.tags) for route in found.mirrors] != wanted
+        [(route.host, route.root, route.tags) for route in found.mirrors] != expected
         or (server is not None and (found.server is None or found.server.host != server))
         or bool(found.blocked_by) != entry.blocked
     ):
@@ -162,9 +162,9 @@ def set_config_path(text: str, document: Table, folder: str, path: str, parse: P
             " move these registries to the list of this task, and delete the table there"
         )
     changed = _insert_config_path(text, plugin, folder)
-    wanted = copy.deepcopy(document)
-    wanted.setdefault("plugins", {}).setdefault(plugin, {}).setdefault("registry", {})["config_path"] = folder
-    if _parse_or_none(parse, changed) != wanted:
+    expected = copy.deepcopy(document)
+    expected.setdefault("plugins", {}).setdefault(plugin, {}).setdefault("registry", {})["config_path"] = folder
+    if _parse_or_none(parse, changed) != expected:
         raise UnsupportedFormat(f'{path} can\'t be changed safely; set config_path = "{folder}" of registry in plugins."{plugin}" there yourself')
     return changed
 
@@ -198,6 +198,6 @@ def _parse_or_none(parse: Parse, text: str) -> Table | None:
         return None
 
 
-def config_file(path: str, text: str) -> WantedFile:
+def config_file(path: str, text: str) -> PlannedFile:
     """Return config.toml, of which a diff shows only the line with `config_path`: the rest may contain logins."""
-    return WantedFile(path, text.encode(), mode=None, shared=True, show=show_lines("config_path"))
+    return PlannedFile(path, text.encode(), mode=None, shared=True, show=show_lines("config_path"))

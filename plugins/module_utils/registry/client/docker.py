@@ -15,13 +15,13 @@ from ...oci.document import Document
 from ...oci.reference import DOCKER_HUB
 from ..config.settings import Credentials
 from .entries import ClientEntry, HostAccess, mirror_url
-from .wanted import WantedFile, dump_json, show_keys
+from .planned_file import PlannedFile, dump_json, show_keys
 
 _MIRRORS, _INSECURE = "registry-mirrors", "insecure-registries"
 HUB_LOGIN = "https://index.docker.io/v1/"
 
 
-def refusals(entry: ClientEntry) -> t.Iterator[str]:
+def describe_unsupported(entry: ClientEntry) -> t.Iterator[str]:
     """Yield a sentence for each setting of an entry that Docker can't express. It says what to do instead."""
     anyway = "pull with image_pull and send the images to Docker with image_deliver"
     name = entry.name
@@ -58,29 +58,30 @@ def daemon_settings(entries: t.Sequence[ClientEntry], access: t.Sequence[HostAcc
     )
 
 
-def merge_daemon_json(before: bytes | None, path: str, wanted: DaemonSettings, recorded: DaemonSettings) -> tuple[WantedFile, DaemonSettings]:
-    """Return daemon.json with our entries, and which entries are ours. RECORDED are those of an earlier run; entries of others stay.
+def merge_daemon_json(before: bytes | None, path: str, settings: DaemonSettings, recorded: DaemonSettings) -> tuple[PlannedFile, DaemonSettings]:
+    """Return daemon.json with the entries of SETTINGS, and those of them that are ours: the others were there before.
 
+    RECORDED are our entries of an earlier run. They are replaced; entries that we did not write are kept.
     The content is None if nothing is left. Raises UnsupportedFormat if the file is no JSON object, or its lists are no lists.
     """
     document = Document.parse(before or b"{}", path, MAX_CONFIG_FILE)
     members = dict(document.members)
     owned = {}
-    for key, ours, earlier in ((_MIRRORS, wanted.mirrors, recorded.mirrors), (_INSECURE, wanted.insecure, recorded.insecure)):
+    for key, added, earlier in ((_MIRRORS, settings.mirrors, recorded.mirrors), (_INSECURE, settings.insecure, recorded.insecure)):
         try:
             current = document.texts(key)
         except UnsupportedFormat as error:
             raise UnsupportedFormat(f"{error.message}; the file was not changed") from error
-        others = [text for text in current if text not in earlier]
-        known = {text.rstrip("/") for text in others}
-        owned[key] = tuple(text for text in dict.fromkeys(ours) if text not in known)
-        merged = [*owned[key], *others]
+        kept = [text for text in current if text not in earlier]
+        kept_addresses = {text.rstrip("/") for text in kept}
+        owned[key] = tuple(text for text in dict.fromkeys(added) if text not in kept_addresses)
+        merged = [*owned[key], *kept]
         if merged:
             members[key] = merged
         elif earlier:
             members.pop(key, None)
     content = before if members == document.members and before is not None else dump_json(members, before) if members else None
-    return WantedFile(path, content, mode=None, shared=True, show=show_keys(_MIRRORS, _INSECURE)), DaemonSettings(owned[_MIRRORS], owned[_INSECURE])
+    return PlannedFile(path, content, mode=None, shared=True, show=show_keys(_MIRRORS, _INSECURE)), DaemonSettings(owned[_MIRRORS], owned[_INSECURE])
 
 
 def logins(access: t.Sequence[HostAccess]) -> dict[str, Credentials]:

@@ -13,12 +13,12 @@ from ...errors import InvalidOption
 from ...oci.reference import DOCKER_HUB
 from ..config.mirrors import HUB_HOST
 from .entries import ClientEntry, HostAccess, mirror_url
-from .wanted import WantedFile, certificate_file, own_file
+from .planned_file import PlannedFile, certificate_file, own_file
 
 Node = t.Union[str, bool, t.Sequence[str], t.Mapping[str, "Node"]]
 
 
-def refusals(engine: str, entry: ClientEntry) -> t.Iterator[str]:
+def describe_unsupported(engine: str, entry: ClientEntry) -> t.Iterator[str]:
     """Yield a sentence for each setting of an entry that k3s and rke2 can't express. It says what to do instead."""
     name = entry.name
     if entry.denied:
@@ -36,7 +36,7 @@ def refusals(engine: str, entry: ClientEntry) -> t.Iterator[str]:
             yield f"{engine} sends no headers of your own to the mirror {route.host}; use a login, or image_pull, which does"
 
 
-def registries_yaml(entries: t.Sequence[ClientEntry], access: t.Sequence[HostAccess], folder: str) -> list[WantedFile]:
+def registries_yaml(entries: t.Sequence[ClientEntry], access: t.Sequence[HostAccess], folder: str) -> list[PlannedFile]:
     """Return registries.yaml in FOLDER, which only its owner may read, and the certificates that it names; nothing if no entry has settings."""
     mirrors: dict[str, Node] = {}
     for entry in entries:
@@ -47,7 +47,7 @@ def registries_yaml(entries: t.Sequence[ClientEntry], access: t.Sequence[HostAcc
         rewrite: dict[str, Node] = {"rewrite": {"^(.*)$": f"{prefix}/$1"}} if prefix else {}
         if endpoints:
             mirrors[entry.name] = {"endpoint": endpoints, **rewrite}
-    files: list[WantedFile] = []
+    files: list[PlannedFile] = []
     configs: dict[str, Node] = {}
     for host in access:
         section = _section(host, folder, files)
@@ -57,7 +57,7 @@ def registries_yaml(entries: t.Sequence[ClientEntry], access: t.Sequence[HostAcc
     return [own_file(f"{folder}/registries.yaml", render_yaml(document), private=True), *files] if document else []
 
 
-def _section(host: HostAccess, folder: str, files: list[WantedFile]) -> dict[str, Node]:
+def _section(host: HostAccess, folder: str, files: list[PlannedFile]) -> dict[str, Node]:
     """Return the settings of a host, and add its certificates to FILES."""
     paths = {}
     for name, content in host.certificates.files().items():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The paths of the files of engines, and the record of our entries in files of others."""
+"""The paths of the files of engines, and the record of our entries in files that we share with users and other tools."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Layout:
         return f"{self.containers}/registries.conf.d/50-longshore.conf"
 
     @property
-    def signature_places(self) -> str:
+    def registries_d(self) -> str:
         return f"{self.containers}/registries.d/longshore.yaml"
 
     @property

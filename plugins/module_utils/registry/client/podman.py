@@ -15,10 +15,10 @@ from ..config.registries_conf import RegistryRule, read_rules, routes_from_rule
 from ..config.settings import Credentials
 from .containerd import Parse, quote_toml
 from .entries import ClientEntry, HostAccess
-from .wanted import WantedFile, certificate_file, own_file
+from .planned_file import PlannedFile, certificate_file, own_file
 
 
-def refusals(entry: ClientEntry) -> t.Iterator[str]:
+def describe_unsupported(entry: ClientEntry) -> t.Iterator[str]:
     """Yield a sentence for each setting of an entry that podman can't express."""
     for route in entry.mirrors:
         if route.settings.headers:
@@ -29,7 +29,7 @@ def refusals(entry: ClientEntry) -> t.Iterator[str]:
         )
 
 
-def registries_conf(entries: t.Sequence[ClientEntry], path: str) -> WantedFile | None:
+def registries_conf(entries: t.Sequence[ClientEntry], path: str) -> PlannedFile | None:
     """Return the file with a table for each registry, None if none needs one."""
     tables = [lines for lines in map(_table, entries) if lines]
     return own_file(path, [line for lines in tables for line in ("", *lines)]) if tables else None
@@ -63,7 +63,7 @@ def _is_insecure(route: Route) -> bool:
     return bool(route.settings.plain_http) or not route.settings.validate_certs
 
 
-def certificates(access: t.Sequence[HostAccess], folder: str) -> list[WantedFile]:
+def certificates(access: t.Sequence[HostAccess], folder: str) -> list[PlannedFile]:
     """Return the certificate files of all hosts, each in its folder below FOLDER. Docker's have the same names."""
     return [certificate_file(f"{folder}/{host.host}/{name}", content) for host in access for name, content in host.certificates.files().items()]
 
@@ -73,7 +73,7 @@ def logins(access: t.Sequence[HostAccess]) -> dict[str, Credentials]:
     return {f"{host.host}/{path}".rstrip("/"): login for host in access for path, login in host.logins.items()}
 
 
-def check_registries_conf(file: WantedFile, entries: t.Sequence[ClientEntry], parse: Parse) -> None:
+def check_registries_conf(file: PlannedFile, entries: t.Sequence[ClientEntry], parse: Parse) -> None:
     """Raise UnsupportedFormat if our own reader of registries.conf doesn't find the settings of ENTRIES in FILE."""
     text = (file.content or b"").decode()
     rules = {rule.prefix: rule for rule in read_rules(parse(text), text, file.path, allow_version_1=False)}
@@ -83,11 +83,11 @@ def check_registries_conf(file: WantedFile, entries: t.Sequence[ClientEntry], pa
         rule = rules.get(entry.name)
         if rule is None and not mirrors and last is None and not entry.blocked:
             continue
-        if rule is None or not _means(rule, entry, mirrors, last):
+        if rule is None or not _is_rule_of_entry(rule, entry, mirrors, last):
             raise UnsupportedFormat(f"{file.path} would not say what was asked for {entry.name}; nothing was written, please report this")
 
 
-def _means(rule: RegistryRule, entry: ClientEntry, mirrors: t.Sequence[Route], last: Route | None) -> bool:
+def _is_rule_of_entry(rule: RegistryRule, entry: ClientEntry, mirrors: t.Sequence[Route], last: Route | None) -> bool:
     found = routes_from_rule(rule, Reference(entry.name, "a"))
     upstream = None if found.upstream is None else (found.upstream.host, found.upstream.added_prefix)
     return (
@@ -98,11 +98,11 @@ def _means(rule: RegistryRule, entry: ClientEntry, mirrors: t.Sequence[Route], l
     )
 
 
-def check_other_rules(others: t.Sequence[RegistryRule], entries: t.Sequence[ClientEntry]) -> None:
-    """Raise InvalidOption if a file of others has a rule for a registry that gets a table: podman uses one of the two and ignores the other."""
-    ours = {entry.name for entry in entries if _table(entry)}
-    for rule in others:
-        if rule.prefix in ours:
+def check_other_rules(other_rules: t.Sequence[RegistryRule], entries: t.Sequence[ClientEntry]) -> None:
+    """Raise InvalidOption if one of OTHER_RULES is for a registry that gets a table: podman uses one of the two and ignores the other."""
+    with_table = {entry.name for entry in entries if _table(entry)}
+    for rule in other_rules:
+        if rule.prefix in with_table:
             raise InvalidOption(
                 f"{rule.path} already has a table for {rule.prefix}, and podman uses only one; delete it there, or leave out this registry"
             )

@@ -16,7 +16,7 @@ from ...errors import InvalidTrust
 from ...limits import MAX_CONFIG_FILE
 from ...oci.document import Document
 from .kubernetes import Node, render_yaml
-from .wanted import WantedFile, dump_json, own_file, show_keys
+from .planned_file import PlannedFile, dump_json, own_file, show_keys
 
 _HUB = re.compile(r"index\.docker\.io(?=/|\Z)")
 _PEM = "-----BEGIN PUBLIC KEY-----"
@@ -71,10 +71,10 @@ def check_rules(rules: t.Sequence[TrustRule]) -> None:
             raise InvalidTrust(f"trust: the scope {scope or 'of all images'} is there twice; give one rule for it")
 
 
-def merge_policy(before: bytes | None, path: str, rules: t.Sequence[TrustRule], recorded: t.Collection[str]) -> tuple[WantedFile, tuple[str, ...]]:
+def merge_policy(before: bytes | None, path: str, rules: t.Sequence[TrustRule], recorded: t.Collection[str]) -> tuple[PlannedFile, tuple[str, ...]]:
     """Return policy.json with these rules, and the scopes of these rules. The policy refuses images that no rule matches.
 
-    Scopes of others are kept. RECORDED are the scopes that an earlier run wrote.
+    RECORDED are the scopes that an earlier run wrote. Scopes that this module did not write are kept.
 
     Raises UnsupportedFormat for a file that is no JSON object, InvalidTrust if somebody else has set the scope of a rule, or
     accepts all images of registries and no rule is for all of them.
@@ -87,8 +87,8 @@ def merge_policy(before: bytes | None, path: str, rules: t.Sequence[TrustRule], 
     scopes = {scope: value for scope, value in (docker_document.members if docker_document is not None else {}).items() if scope not in recorded}
     owned = tuple(rule.scope for rule in rules if rule.scope not in scopes)
     for rule in rules:
-        wanted = _requirements(rule)
-        if scopes.setdefault(rule.scope, wanted) != wanted:
+        requirements = _requirements(rule)
+        if scopes.setdefault(rule.scope, requirements) != requirements:
             raise InvalidTrust(
                 f"{path} already has a rule of somebody else for {rule.scope or 'all registries'}; delete it there, or leave it out here"
             )
@@ -105,7 +105,7 @@ def merge_policy(before: bytes | None, path: str, rules: t.Sequence[TrustRule], 
     if transports or transports_document is not None:
         members["transports"] = transports
     content = before if before is not None and members == document.members else dump_json(members, before)
-    return WantedFile(path, content, mode=None, shared=True, show=show_keys("default", "transports")), owned
+    return PlannedFile(path, content, mode=None, shared=True, show=show_keys("default", "transports")), owned
 
 
 def _requirements(rule: TrustRule) -> Requirements:
@@ -118,7 +118,7 @@ def _requirements(rule: TrustRule) -> Requirements:
     return [{"type": "sigstoreSigned", **keys, "signedIdentity": identity}]
 
 
-def signature_places(rules: t.Sequence[TrustRule], path: str) -> WantedFile | None:
+def registries_d_file(rules: t.Sequence[TrustRule], path: str) -> PlannedFile | None:
     """Return the file of registries.d that lets podman look for signatures beside the images, None if no rule needs signatures."""
     signed = [rule.scope for rule in rules if rule.accept == "signed"]
     attached: dict[str, Node] = {"use-sigstore-attachments": True}
@@ -128,8 +128,8 @@ def signature_places(rules: t.Sequence[TrustRule], path: str) -> WantedFile | No
     return own_file(path, render_yaml(document)) if document else None
 
 
-def check_other_places(rules: t.Sequence[TrustRule], text: str, path: str) -> None:
-    """Raise InvalidTrust if a file of others has a section for a signed scope: podman refuses to have two for one scope."""
+def check_other_sections(rules: t.Sequence[TrustRule], text: str, path: str) -> None:
+    """Raise InvalidTrust if TEXT, a file that somebody else wrote, has a section for a signed scope: podman refuses to have two for one scope."""
     for rule in rules:
         if rule.accept != "signed":
             continue

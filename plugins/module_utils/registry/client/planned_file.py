@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A file that a host needs: its content, its mode, and its content without secrets for a diff."""
+"""A file as it must be on a host: its content, its mode, and its content without secrets for a diff."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def show_certificates(data: bytes) -> str:
     return HIDDEN if b"PRIVATE KEY" in data else f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def show_logins(ours: t.Collection[str]) -> Show:
-    """Return a function that shows for which of these registries an auth file has a login."""
+def show_logins(registries: t.Collection[str]) -> Show:
+    """Return a function that shows for which of REGISTRIES an auth file has a login."""
 
     def show(data: bytes) -> dict[str, str]:
         auths = _load(data).get("auths")
-        return {key: HIDDEN for key in auths if key in ours} if isinstance(auths, dict) else {}
+        return {key: HIDDEN for key in auths if key in registries} if isinstance(auths, dict) else {}
 
     return show
 
 
 def show_keys(*keys: str) -> Show:
-    """Return a function that shows these keys of a JSON file that others write to, too."""
+    """Return a function that shows these keys of a JSON file that users and other tools write to, too."""
 
     def show(data: bytes) -> dict[str, t.Any]:
         document = _load(data)
@@ -58,7 +58,7 @@ def show_keys(*keys: str) -> Show:
 
 
 def show_lines(word: str) -> Show:
-    """Return a function that shows the lines with WORD of a file that others write to, too."""
+    """Return a function that shows the lines with WORD of a file that users and other tools write to, too."""
 
     def show(data: bytes) -> list[str]:
         return [line.strip() for line in data.decode("utf-8", "replace").splitlines() if word in line]
@@ -75,11 +75,11 @@ def _load(data: bytes) -> dict[str, t.Any]:
 
 
 @dataclasses.dataclass(frozen=True)
-class WantedFile:
+class PlannedFile:
     """A file at PATH, below the root that is configured. `content` is None for a file that must not exist.
 
-    `mode` is None if an existing file keeps its mode. A `private` file is readable by its owner alone. A `shared` file holds settings of others too.
-    This collection writes all other files completely; an existing one without its mark is somebody else's.
+    `mode` is None if an existing file keeps its mode. A `private` file is readable by its owner alone. A `shared` file also holds settings of users
+    and other tools. This collection writes all other files completely; an existing one without its mark was written by somebody else.
     """
 
     path: str
@@ -93,20 +93,20 @@ class WantedFile:
         return self.mode == 0o600
 
 
-def own_file(path: str, lines: t.Iterable[str], private: bool = False) -> WantedFile:
+def own_file(path: str, lines: t.Iterable[str], private: bool = False) -> PlannedFile:
     """Return a file that this collection writes completely: the mark, then LINES."""
     text = "\n".join([MARK, *lines, ""])
-    return WantedFile(path, text.encode(), 0o600 if private else 0o644)
+    return PlannedFile(path, text.encode(), 0o600 if private else 0o644)
 
 
-def is_ours(content: bytes) -> bool:
+def has_mark(content: bytes) -> bool:
     """Return True if a file has the mark of this collection, so that it may be replaced or deleted."""
     return content.startswith(MARK.encode())
 
 
-def certificate_file(path: str, content: bytes) -> WantedFile:
+def certificate_file(path: str, content: bytes) -> PlannedFile:
     """Return a file with certificates, or with a key, which nobody else may read."""
-    return WantedFile(path, MARK.encode() + b"\n" + content, 0o600 if b"PRIVATE KEY" in content else 0o644, show=show_certificates)
+    return PlannedFile(path, MARK.encode() + b"\n" + content, 0o600 if b"PRIVATE KEY" in content else 0o644, show=show_certificates)
 
 
 def dump_json(members: t.Mapping[str, t.Any], before: bytes | None = None) -> bytes:
