@@ -220,7 +220,7 @@ class FileWriter:
     def __init__(self, descriptor: int, display_path: str) -> None:
         self.display_path = display_path
         self._descriptor = descriptor
-        self._size = self._started = 0
+        self.size = self._started = 0
 
     def give_to(self, owner: os.stat_result) -> None:
         """Give the file the user and group of OWNER, as far as the system allows it."""
@@ -237,10 +237,14 @@ class FileWriter:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
-        self._size += len(data)
-        if self._size - self._started >= WRITEBACK_SIZE:
-            start_writeback(self._descriptor, self._started, self._size - self._started)
-            self._started = self._size
+        self.size += len(data)
+        if self.size - self._started >= WRITEBACK_SIZE:
+            self.start_writeback()
+
+    def start_writeback(self) -> None:
+        """Start writing to disk what was appended since the last time."""
+        start_writeback(self._descriptor, self._started, self.size - self._started)
+        self._started = self.size
 
     def write_at(self, data: bytes | bytearray | memoryview, offset: int) -> None:
         """Write DATA at OFFSET. Several threads may call this at once."""
@@ -262,6 +266,7 @@ class TemporaryFile(FileWriter):
         """
         self.path = path
         self._folder = folder
+        self._is_synced = False
         with naming_path_in_errors(display_path or path):
             if folder is not None:
                 super().__init__(folder.create_file(os.path.basename(path), mode), display_path or path)
@@ -280,13 +285,20 @@ class TemporaryFile(FileWriter):
         """Give the file the owner and group of PATH, if PATH exists and the system allows it."""
         copy_owner(self._descriptor, path)
 
+    def sync(self) -> None:
+        """Make the content durable. Nothing may be written after that."""
+        with naming_path_in_errors(self.display_path):
+            os.fsync(self._descriptor)
+        self._is_synced = True
+
     def publish(self, target: str, folder: Folder | None = None) -> os.stat_result:
         """Make the content durable and rename the file to TARGET, which is replaced. Return the status of the file.
 
         The name is durable once the folder of TARGET is synced. A file that was created in an open folder needs FOLDER, the open folder of TARGET.
         """
         with naming_path_in_errors(target):
-            os.fsync(self._descriptor)
+            if not self._is_synced:
+                os.fsync(self._descriptor)
             status = os.fstat(self._descriptor)
             if self._folder is not None and folder is not None:
                 self._folder.rename(os.path.basename(self.path), folder, os.path.basename(target))

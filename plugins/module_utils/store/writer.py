@@ -25,6 +25,7 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
 from . import locks
+from .blob_batch import BlobBatch
 from .index import Entry, StoreIndex
 from .open_folders import PRIVATE
 from .store import Store
@@ -48,6 +49,7 @@ class Writer:
         self._counter = itertools.count()
         self._to_sync: set[str] = set()  # digest algorithms whose blob folder has new entries
         self._new_blobs: list[Digest] = []
+        self._batch = BlobBatch()
         self._partial_paths: list[str] = []
         self._is_disk_full = False
         needed = frozenset(needed)
@@ -75,7 +77,10 @@ class Writer:
     def __exit__(self, *unused: object) -> None:
         try:
             if self._is_disk_full:
+                self._batch.drop()
                 self._remove_partials()
+            with contextlib.suppress(LongshoreError):
+                self._batch.publish(self._publish_blob)
             self._save_caches()
         finally:
             self._lease.end()
@@ -85,15 +90,19 @@ class Writer:
     def put_blob(self, descriptor: Descriptor, content: Content) -> None:
         """Store one blob, verified and durable, or nothing at all (promise I1). CONTENT returns its bytes.
 
-        Raises DigestMismatch if the bytes don't match DESCRIPTOR, DiskFull if they don't fit.
+        It gets its name when an image is published, or together with other blobs before that. Raises DigestMismatch if the bytes don't match
+        DESCRIPTOR, DiskFull if they don't fit.
         """
         verifier = Verifier(descriptor.digest, descriptor.size, f"blob {descriptor.digest}")
-        with self._detecting_full_disk(), self._private_file(_BLOB_MODE) as file:
+        with self._detecting_full_disk(), contextlib.ExitStack() as stack:
+            file = stack.enter_context(self._private_file(_BLOB_MODE))
             for chunk in content(descriptor):
                 verifier.update(chunk)
                 file.write(chunk)
             verifier.finish()
-            self._publish_blob(file, descriptor.digest)
+            stack.pop_all()
+            self._batch.add(file, descriptor.digest)
+            self._batch.publish_if_full(self._publish_blob)
 
     def put_blob_resumably(self, descriptor: Descriptor, fill: Fill, content: Content) -> None:
         """Store one blob as put_blob does, through a partial file that a later run can resume if the source fails.
@@ -181,6 +190,7 @@ class Writer:
 
     def discard(self) -> None:
         """Remove the blobs that this run stored, except those that an image or another run needs."""
+        self._batch.drop()
         self.remove_images((), self._new_blobs)
 
     # Names.
@@ -214,6 +224,8 @@ class Writer:
         NAMES are the names, or the digests of the unnamed images, to check. Raises StoreIncomplete, and changes nothing, if one of these images is
         incomplete (promise I4).
         """
+        with self._detecting_full_disk():
+            self._batch.publish(self._publish_blob)
         self._sync_blobs()
         with self._locked():
             before = self.store.reload()
@@ -229,7 +241,8 @@ class Writer:
     def _check_complete(self, entry: Entry) -> None:
         missing = self.store.find_missing_blobs(entry)
         if missing:
-            raise StoreIncomplete(f"{entry.label} was not stored: {missing[0].digest} was lost while this ran; run it again")
+            lost = missing[0].digest
+            raise self._batch.errors.get(lost) or StoreIncomplete(f"{entry.label} was not stored: {lost} was lost while this ran; run it again")
 
     def remove_images(self, removed: t.Collection[Entry], garbage: t.Collection[Digest]) -> None:
         """Remove entries from the index, then the GARBAGE blobs that no other entry and no live run needs (promises I6, I7).
