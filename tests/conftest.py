@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import typing as t
@@ -43,6 +44,12 @@ def _functions_of(item: pytest.Function) -> list[t.Callable[..., object]]:
     """Return the function of a test, and those of all fixtures that it uses."""
     fixtures = item._fixtureinfo.name2fixturedefs
     return [item.function, *(definition.func for name in item.fixturenames for definition in fixtures.get(name, ()))]
+
+
+@pytest.fixture(autouse=True)
+def enable_garbage_collection() -> None:
+    """Undo what the import of a module does, because modules that tests import don't run."""
+    gc.enable()
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ error:
 
 import typing as t
 
-from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run

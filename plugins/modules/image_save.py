@@ -257,7 +257,7 @@ error:
 
 import typing as t
 
-from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.errors import InvalidOption
 from ..module_utils.oci.digest import Digest
 from ..module_utils.task.arguments import ENGINE, FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments, at_least

@@ -273,7 +273,7 @@ error:
 import os
 import typing as t
 
-from ..module_utils import python_version as _python_version  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.registry.client.entries import ENGINES
 from ..module_utils.registry.client.layout import find_home
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, REGISTRY_ENTRY, STORE, Arguments, Option

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.longshore.images.plugins.module_utils import python_version
+from ansible_collections.longshore.images.plugins.module_utils import start_up
 from tests.support.interpreters import interpreters, unsupported_interpreters
 
 ROOT = Path(__file__).resolve().parents[2]
-GUARD = ROOT / "plugins" / "module_utils" / "python_version.py"
+GUARD = ROOT / "plugins" / "module_utils" / "start_up.py"
 MODULES = sorted((ROOT / "plugins" / "modules").glob("[!_]*.py"))
 
 
@@ -26,7 +26,7 @@ MODULES = sorted((ROOT / "plugins" / "modules").glob("[!_]*.py"))
 def test_every_module_checks_the_version_before_it_imports_anything_else_of_ours(module: Path) -> None:
     ours = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.ImportFrom) and node.level]
     first = min(ours, key=lambda node: node.lineno)
-    assert (first.module, first.names[0].name) == ("module_utils", "python_version")
+    assert (first.module, first.names[0].name) == ("module_utils", "start_up")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
@@ -67,11 +67,11 @@ def test_a_supported_python_says_nothing(python: str) -> None:
 
 
 def test_the_sentence_names_both_versions_and_the_interpreter() -> None:
-    assert python_version.failure((3, 8, 18), "/usr/bin/python3")["msg"] == (
+    assert start_up.failure((3, 8, 18), "/usr/bin/python3")["msg"] == (
         "Longshore needs Python 3.9 or newer on the managed host, but /usr/bin/python3 is Python 3.8.18: set ansible_python_interpreter to a newer one"
     )
 
 
 def test_the_minimum_is_that_of_the_sanity_tests() -> None:
     requires = yaml.safe_load((ROOT / "tests" / "config.yml").read_text())["modules"]["python_requires"]
-    assert requires == ">=" + ".".join(map(str, python_version.MINIMUM))
+    assert requires == ">=" + ".".join(map(str, start_up.MINIMUM))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import typing as t
 
@@ -109,6 +110,8 @@ def run_info(arguments: Arguments, facts: t.Callable[[Task], Results]) -> t.NoRe
 
 
 def _start(arguments: Arguments) -> tuple[_Module, Task]:
+    gc.freeze()  # no later collection searches the imported code
+    gc.enable()
     module = _make_module(arguments)
     used = {name: value for name, value in module.params.items() if name not in arguments.unused}
     return module, Task(used, module.check_mode, debug=module.is_debugging)
