@@ -57,7 +57,8 @@ options:
     description:
       - The platforms to copy of a multi-platform image. The default is all of them.
       - For one platform its manifest is copied. For several platforms the module builds a new index, and returns its digest.
-      - An engine gets one platform, by default its own, and keeps the digest of the index.
+      - An engine gets its own platform by default, and keeps the digest of the index. Docker with the containerd image store and containerd hold several
+        platforms of an image. Docker with its first image store and Podman hold one, and refuse several.
     type: list
     elements: str
   referrers:

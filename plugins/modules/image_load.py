@@ -12,8 +12,8 @@ description:
     M(longshore.images.image_save) write. Reads OCI layouts in folders, too.
   - Archive files may be compressed with gzip, bzip2, xz or zstd.
   - Either all requested images are loaded or none. Images keep their digests if the archive contains the original manifests.
-  - With O(engine) images go into Docker, Podman or containerd, each for one platform, by default the engine's, and only the layers that the engine is
-    missing. If one of several images fails, the names of the others point at what they pointed at before.
+  - With O(engine) images go into Docker, Podman or containerd, by default for the engine's platform, and only the layers that the engine is missing.
+    If one of several images fails, the names of the others point at what they pointed at before.
 options:
   path:
     description:
@@ -47,7 +47,10 @@ options:
     choices: [overwrite, keep, fail]
     default: overwrite
   platform:
-    description: The platforms to load of a multi-platform image. The default is all platforms in the archive.
+    description:
+      - The platforms to load of a multi-platform image. The default is all platforms in the archive.
+      - With O(engine) the default is the engine's platform. Docker with the containerd image store and containerd hold several platforms of an image. If they
+        aren't all that its index lists, they get a new index. Docker with its first image store and Podman hold one, and refuse several.
     type: list
     elements: str
   referrers:

@@ -12,7 +12,7 @@ description:
   - An image is identified by its digest only. The module downloads only data that the store is missing, and stores it exactly as the registry served it.
   - Images in one O(name) list share connections and transfers, so one task with a list is much faster than a loop.
   - With O(engine) images go from the registry into Docker, Podman or containerd in one step, without a store and without a temporary archive. Only layers
-    that the engine is missing are fetched, for one platform, by default the engine's. Unchanged is what the engine has by this digest or, if it keeps none,
+    that the engine is missing are fetched, by default for the engine's platform. Unchanged is what the engine has by this digest or, if it keeps none,
     by this image ID. With O(trust) or O(trust_file) images are verified on every run with the signatures at their registry, because engines hold none.
 options:
   name:
@@ -50,6 +50,8 @@ options:
     description:
       - The platforms to pull of a multi-platform image, as C(os/arch) or C(os/arch/variant), or V(all).
       - The default is the managed host's platform. Platforms that the store already has stay.
+      - With O(engine) the default is the engine's platform. Docker with the containerd image store and containerd hold several platforms of an image. If they
+        aren't all that its index lists, they get a new index. Docker with its first image store and Podman hold one, and refuse several.
     type: list
     elements: str
   referrers:

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import ListedImage
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
@@ -31,6 +31,7 @@ from tests.support.registry import Registry, free_port
 from tests.support.trust import Key, make_key, put_simple_signature
 
 HOST = Platform.parse("linux/amd64")
+PLATFORMS = ("linux/amd64", "linux/arm64", "linux/s390x")
 ANYTHING = read_rules([RuleOptions("", accept="anything")])
 
 # One engine keeps digests, the other IDs only.
@@ -51,7 +52,7 @@ class Scene:
 
     @functools.cached_property
     def image(self) -> Image:
-        return make_index(self.repository)
+        return make_index(self.repository, PLATFORMS)
 
     @property
     def name(self) -> str:
@@ -63,14 +64,19 @@ class Scene:
     def sign(self, image: Image | None = None) -> None:
         put_simple_signature(self.registry, self.repository, (image or self.image).root, make_key(), f"{self.registry.host}/{self.repository}")
 
-    def plan(self, trust: Policy | None, policy: str = "always", name: str = "", host: str = "") -> TransferPlan:
+    def sign_manifest(self, platform: Platform) -> None:
+        node = next(node for node in self.image.graph.images if node.platform == platform)
+        put_simple_signature(self.registry, self.repository, node.descriptor, make_key(), f"{self.registry.host}/{self.repository}")
+
+    def plan(self, trust: Policy | None, policy: str = "always", name: str = "", host: str = "", platforms: t.Sequence[str] = ()) -> TransferPlan:
         registries = Registries(ClientSettings(default=HostSettings(plain_http=True), retries=1))
         reference = Reference.parse(name or self.name)
 
         def repository(asked: Reference) -> t.Any:
             return registries.repository(dataclasses.replace(asked, registry=host or asked.registry))
 
-        return plan_pull_engine(t.cast(t.Any, self.engine), [reference], repository=repository, policy=policy, selection=None, host=HOST, trust=trust)
+        selection = Selection.parse(platforms) if platforms else None
+        return plan_pull_engine(self.engine, [reference], repository=repository, policy=policy, selection=selection, host=HOST, trust=trust)
 
     def pull(self, trust: Policy | None, policy: str = "always", name: str = "") -> TransferPlan:
         with Workers(1) as workers:
@@ -178,3 +184,28 @@ def test_a_registry_that_cant_be_asked_is_the_error_unless_no_signature_is_neede
         failing.intercept = lambda recorded: 500 if "/manifests/sha256-" in recorded.path else None
         for policy in ("always", "missing", "newer"):
             assert scene.refusal(trust, policy, host=failing.host) == "registry_error"
+
+
+@pytest.mark.parametrize("keeps_digests", [True])
+def test_the_signature_of_one_platform_is_not_enough_for_several(scene: Scene) -> None:
+    scene.engine.holds_several_platforms = True
+    trust = signed_by(make_key())
+    scene.sign_manifest(HOST)
+    assert scene.plan(trust).errors == []
+    for platforms in (["all"], PLATFORMS[:2]):
+        assert [error.cause for error in scene.plan(trust, platforms=platforms).errors] == ["unsigned"]
+    scene.sign()
+    for platforms, digest in ((["all"], scene.image.root.digest), (PLATFORMS[:2], None)):
+        plan = scene.plan(trust, platforms=platforms)
+        (row,) = plan.rows()
+        assert (plan.errors, row["verification"]["digest"]) == ([], str(scene.image.root.digest))
+        assert digest is None or row["digest"] == str(digest)
+
+
+@pytest.mark.parametrize("keeps_digests", [True])
+def test_a_digest_cant_name_some_platforms_of_its_index(scene: Scene) -> None:
+    scene.engine.holds_several_platforms = True
+    pinned = f"{scene.registry.host}/{scene.repository}@{scene.image.root.digest}"
+    assert scene.plan(None, name=pinned, platforms=["all"]).errors == []
+    (error,) = scene.plan(None, name=pinned, platforms=PLATFORMS[:2]).errors
+    assert (error.cause, "only some platforms" in error.message) == ("invalid_option", True)

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import engines, modules
-from tests.support.engines import HOST, OTHER, runnable_image, runnable_index
+from tests.support.engines import HOST, OTHER, RELATED, runnable_image, runnable_index
 from tests.support.registry import Registry, running_registry
 from tests.support.targets import Target, config_of
 from tests.support.trust import make_key, put_simple_signature
@@ -166,6 +166,38 @@ def test_pull_policies_and_locks_hold_in_an_engine(docker: engines.Docker, regis
     unreachable = {**options, "name": name, "pull_policy": "newer", "retries": 1, "registries": [{"name": registry.host, "plain_http": False}]}
     assert not modules.run("image_pull", unreachable)["changed"]
     assert modules.fail("image_pull", {**options, "name": name, "platform": [HOST, OTHER]})["error"] == "invalid_option"
+
+
+@pytest.mark.parametrize("target", ["docker_on_containerd", "containerd"], indirect=True)
+def test_several_platforms_of_an_image_are_pulled(target: Target, registry: Registry, tmp_path: Path) -> None:
+    """All of an index keep its digest, some of them get a new index. What an engine has of an index is completed."""
+    image = runnable_index("index", OTHER, RELATED)
+    name = registry.put(image, "team/several", "1")
+    run(target, "image_pull", name=name)
+    everything = twice(target, "image_pull", name=name, platform=["all"])
+    (row,) = everything["images"]
+    assert (row["digest"], row["platforms"]) == (str(image.root.digest), [HOST, OTHER, RELATED])
+    assert everything["diff"]["before"] == {f"{name} in {target.title}": {"digest": row["digest"], "platforms": [HOST]}}
+    assert not run(target, "image_pull", name=name)["changed"]
+    assert not run(target, "image_pull", name=name, platform=[OTHER, HOST])["changed"]
+    (pushed,) = run(target, "image_push", name=name, destination=f"{registry.host}/{target.name}/several:1")["images"]
+    assert pushed["digest"] == str(image.root.digest)
+    run(target, "image_save", name=name, path=str(tmp_path / "a.tar"))
+
+    run(target, "image_rm", name=[name])
+    (row,) = twice(target, "image_pull", name=name, platform=[HOST, OTHER])["images"]
+    assert row["digest"] != str(image.root.digest)
+    assert (row["image_id"], row["platforms"]) == (config_of(image), [HOST, OTHER])
+    assert target.engine.runs_with(name, TEXT)
+    (row,) = run(target, "image_load", path=str(tmp_path / "a.tar"), platform=["all"])["images"]
+    assert row["digest"] == str(image.root.digest)
+
+
+def test_containerd_holds_several_platforms_that_it_cant_run(containerd: engines.Containerd, registry: Registry) -> None:
+    options = {"engine": "containerd", "containerd_address": f"{containerd.folder}/c.sock"}
+    name = registry.put(runnable_index("foreign", OTHER, "linux/s390x"), "team/foreign", "1")
+    (row,) = twice(Target("containerd", containerd, options), "image_pull", name=name, platform=[OTHER, "linux/s390x"])["images"]
+    assert row["platforms"] == [OTHER, "linux/s390x"]
 
 
 @on_stores

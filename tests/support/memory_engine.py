@@ -40,6 +40,7 @@ class MemoryEngine:
     taken: list[list[str]] = dataclasses.field(default_factory=list)
     requests: list[str] = dataclasses.field(default_factory=list)
     platforms: list[Platform | None] = dataclasses.field(default_factory=list)
+    holds_several_platforms = False
     title = "docker"
     place = "memory"
 
@@ -53,7 +54,7 @@ class MemoryEngine:
             return LayersByChain([])
         return LayersByDigest(layer for image in self.held.values() for digest in image.digests for layer in layers_of(digest))
 
-    def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
+    def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:
         data = b"".join(archive)
         assert len(data) == size
         self.platforms.append(platform)

@@ -38,6 +38,7 @@ class Containerd:
 
     title = "containerd"
     loads_oci = True
+    holds_several_platforms = True
     keeps_used_images = True
     tag_keeps_replaced = False
     load_keeps_replaced = False
@@ -72,12 +73,16 @@ class Containerd:
         done = self._run_checked("content", "ls", "--quiet")
         return parse_answer(f"the list of blobs that ctr printed for {self.place}", lambda: {Digest.parse(text) for text in _decode(done).split()})
 
-    def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
+    def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:
         """Load an archive as Engine.load does, with `--platform`.
 
         Without it, containerd would also look for older platforms that the host can run, and an index with missing blobs would fail.
         """
-        options = ["--platform", str(platform)] if platform is not None else []
+        if every_platform:
+            # containerd fails if it has nothing to unpack.
+            options = ["--all-platforms", *(["--no-unpack"] if platform is None else [])]
+        else:
+            options = ["--platform", str(platform)] if platform is not None else []
         self._run_checked("images", "import", *options, "-", given=archive, seconds=seconds_to_load(size, self._timeout))
 
     # Pruning.

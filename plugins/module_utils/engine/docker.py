@@ -59,6 +59,7 @@ class Docker:
 
     title = "docker"
     loads_oci = False
+    holds_several_platforms = False
     has_image_ids = True
     keeps_used_images = False
     tag_keeps_replaced = True
@@ -81,7 +82,7 @@ class Docker:
         image = self._api.get(f"/images/{image_id}/json")
         return None if image is None else parse_answer(image.what, lambda: _parse_layers(image, image_id))
 
-    def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
+    def load(self, archive: Chunks, size: int, unused_platform: Platform | None, *, every_platform: bool = False) -> None:
         self._api.send("/images/load?quiet=1", archive, size)
 
     def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
@@ -114,6 +115,7 @@ class DockerOnContainerd(Docker):
     """
 
     loads_oci = True
+    holds_several_platforms = True
     has_image_ids = False
     keeps_used_images = True
     load_keeps_replaced = False

@@ -115,6 +115,10 @@ class Engine(t.Protocol):
         """Whether the engine loads OCI archives and keeps their digests. Docker's classic image store loads only docker archives and keeps image IDs."""
 
     @property
+    def holds_several_platforms(self) -> bool:
+        """Whether one name can have the images of several platforms."""
+
+    @property
     def platform(self) -> Platform | None:
         """The platform of the engine, without a variant; None if it is the platform of the host."""
 
@@ -124,8 +128,10 @@ class Engine(t.Protocol):
     def read_layers(self, layers_of: LayersOf) -> EngineLayers:
         """Return the layers that the engine has for certain. LAYERS_OF returns the layers of an index or a manifest that is in the store."""
 
-    def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
+    def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:
         """Load an archive of SIZE bytes with one image. PLATFORM selects an image of an index.
+
+        With EVERY_PLATFORM all images of a complete index are loaded, and PLATFORM is the one that the engine can run, None if there is none.
 
         Raises EngineError if the engine refuses it or the connection fails. Success doesn't prove that the engine has the image: list its images after.
         """

@@ -36,6 +36,7 @@ class _Podman(abc.ABC):
 
     title = "podman"
     loads_oci = True
+    holds_several_platforms = False
     keeps_used_images = True
     tag_keeps_replaced = True
     load_keeps_replaced = True
@@ -90,7 +91,7 @@ class PodmanService(_Podman):
     def describe(self, image: EngineImage) -> Description | None:
         return describe_image(self._api, image)
 
-    def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
+    def load(self, archive: Chunks, size: int, unused_platform: Platform | None, *, every_platform: bool = False) -> None:
         self._api.send("/images/load?quiet=1", archive, size)
 
 
@@ -105,7 +106,7 @@ class PodmanProgram(_Podman):
         output = self._run_checked("images", *(["--all"] if everything else []), "--format", "json").output.strip()
         return parse_answer(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
 
-    def load(self, archive: Chunks, size: int, unused_platform: Platform | None) -> None:
+    def load(self, archive: Chunks, size: int, unused_platform: Platform | None, *, every_platform: bool = False) -> None:
         self._run_checked("load", "--quiet", given=archive, seconds=seconds_to_load(size, self._timeout))
 
     def remove(self, name: str) -> None:

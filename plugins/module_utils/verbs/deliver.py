@@ -15,7 +15,7 @@ from ..errors import InvalidOption, LongshoreError
 from ..oci.digest import Digest
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
-from ..oci.platform import Platform
+from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..transfer.plan import TransferPlan
 from .engine_load_step import LoadIntoEngine
@@ -37,7 +37,7 @@ def plan_deliver(
     EngineError if the engine can't be reached.
     """
     store.reload()
-    loader = EngineLoader(engine, platform, host)
+    loader = EngineLoader(engine, Selection((platform,)) if platform is not None else None, host)
     loads = loader.plan([_request(store, name, trust) for name in dict.fromkeys(names)])
     rows = [loader.row(load, engine_keys=True) for load in loads]
     steps = [

@@ -18,7 +18,9 @@ from ..transfer.interfaces import Chunks, MirroredSource, OrderedSource, Source
 from ..transfer.meter import Meter
 from ..transfer.plan import ImagePlan, Outcome, Step
 from ..transfer.workers import Workers
-from .engine_loading import Load, OutgoingImage, find_current
+from .engine_loading import Load
+from .engine_platforms import contains_images, read_held
+from .outgoing_image import OutgoingImage, find_current
 
 _Pieces = t.Iterator[t.Union[bytes, memoryview]]
 
@@ -53,7 +55,7 @@ class LoadIntoEngine(Step):
             return Outcome({self.row: EngineError(f"{self.load.requested} {self.failure}: {error.message}")})
         except LongshoreError as error:
             return Outcome({self.row: error})
-        return Outcome(moved=(outgoing.image.manifest.config, *layers))
+        return Outcome(moved=(*outgoing.configs, *layers))
 
     def _load_image(self, outgoing: OutgoingImage, source: Source, meter: Meter) -> t.Sequence[Descriptor]:
         """Send the image without the layers that the engine should have, and with all of them if it refuses that. Return the layers that were sent."""
@@ -72,8 +74,11 @@ class LoadIntoEngine(Step):
             chunks, size = build_stream(outgoing, layers, feed, engine.loads_oci)
             meter.expect(size)
             try:
-                engine.load(iter(meter.count(chunks)), size, outgoing.image.platform if outgoing.graph.root.is_index else None)
-                current = find_current(engine.list_images(), outgoing, engine)
+                platform = outgoing.image.platform if outgoing.graph.root.is_index and (outgoing.runs_natively or not outgoing.several) else None
+                engine.load(iter(meter.count(chunks)), size, platform, every_platform=outgoing.several)
+                is_present = outgoing.is_in(find_current(engine.list_images(), outgoing, engine))
+                if is_present and outgoing.several:
+                    is_present = contains_images(read_held(engine, outgoing), outgoing)
             except EngineRefused as error:
                 return error.message
             except DigestMismatch:
@@ -81,7 +86,7 @@ class LoadIntoEngine(Step):
                 if feed.current is None or not isinstance(source, MirroredSource) or not source.report_bad_blob(feed.current):
                     raise
                 continue
-            return None if outgoing.is_in(current) else f"{engine.title} at {engine.place} reported success, but doesn't have the image"
+            return None if is_present else f"{engine.title} at {engine.place} reported success, but doesn't have the image"
 
 
 class BlobFeed:

@@ -21,8 +21,10 @@ from ..oci.reference import Reference
 from ..oci.text import sanitise
 from ..transfer.interfaces import Source
 from ..transfer.plan import ImageFacts, ImagePlan, RefChange, RefState, Results
-from .facts import describe_transfer, image_facts, short_digest
-from .platforms import select_from_index
+from .engine_platforms import contains_images, is_several, read_held
+from .facts import describe_transfer, image_facts, preferred_image, short_digest
+from .outgoing_image import OutgoingImage, find_current, state_of
+from .platforms import select_complete, select_from_index
 from .trust import Verification
 
 # Returns a document by its descriptor, which has no media type and size if only the digest is known, and the names of its image in the engine.
@@ -67,46 +69,11 @@ class LoadRequest:
 
 
 @dataclasses.dataclass(frozen=True)
-class OutgoingImage:
-    """One image for one platform, and its name in the engine. The root of `graph` is the index or manifest whose digest the engine will record."""
-
-    name: Reference
-    graph: Graph
-    image: ImageNode
-    verification: Verification = None
-
-    @property
-    def digest(self) -> Digest:
-        return self.graph.root.digest
-
-    @property
-    def image_id(self) -> Digest:
-        return self.image.manifest.config.digest
-
-    @property
-    def layers(self) -> tuple[Descriptor, ...]:
-        """Return each layer once."""
-        return tuple(dict.fromkeys(self.image.manifest.layers))
-
-    def is_in(self, current: ListedImage | None) -> bool:
-        """Return whether CURRENT, an image of an engine, is this image.
-
-        IDs are compared if CURRENT has one, because an index has one digest for all platforms.
-        """
-        if current is None or not current.usable:
-            return False
-        return current.image_id == self.image_id if current.image_id is not None else self.digest in current.digests
-
-    def state_in(self, current: ListedImage) -> RefState:
-        """Return the state of CURRENT, an image of an engine: this image's digest if the engine has it, else another digest, else the ID."""
-        return RefState(self.digest) if self.digest in current.digests else state_of(current) or RefState(self.digest)
-
-
-@dataclasses.dataclass(frozen=True)
 class Load:
     """One image to load. `current` is the engine's image with its name, `layers` are sent, and `error` is why it can't be loaded.
 
-    Without `request`, the engine keeps its image `name`, about which `verification` is the verdict. `note` is a warning.
+    Without `request`, the engine keeps its image `name`, about which `verification` is the verdict. `note` is a warning. `held` is the part of an index with
+    several platforms that the engine has completely.
     """
 
     requested: str
@@ -119,10 +86,14 @@ class Load:
     name: Reference | None = None
     note: str = ""
     verification: Verification = None
+    held: Graph | None = None
 
     @property
     def is_pending(self) -> bool:
-        return self.error is None and self.outgoing is not None and not self.is_kept and not self.outgoing.is_in(self.current)
+        return self.error is None and self.outgoing is not None and not self.is_kept and not self._is_present(self.outgoing)
+
+    def _is_present(self, outgoing: OutgoingImage) -> bool:
+        return outgoing.is_in(self.current) and (not outgoing.several or contains_images(self.held, outgoing))
 
     @property
     def is_kept(self) -> bool:
@@ -132,7 +103,7 @@ class Load:
 
     @property
     def sent(self) -> tuple[Descriptor, ...]:
-        return (self.outgoing.image.manifest.config, *self.layers) if self.is_pending and self.outgoing is not None else ()
+        return (*self.outgoing.configs, *self.layers) if self.is_pending and self.outgoing is not None else ()
 
     @property
     def reused(self) -> tuple[Descriptor, ...]:
@@ -143,10 +114,10 @@ class Load:
 
 @dataclasses.dataclass(frozen=True)
 class EngineLoader:
-    """The options of the loads of one run. `platform` is None for the platform of the engine."""
+    """The options of the loads of one run. `selection` is None for the platform of the engine, and `select_for_engine` has checked it."""
 
     engine: Engine
-    platform: Platform | None
+    selection: Selection | None
     host: Platform
 
     def plan(self, requests: t.Sequence[LoadRequest | Load]) -> list[Load]:
@@ -173,17 +144,24 @@ class EngineLoader:
         try:
             named = next((image for image in listed if request.name in image.names), None)
             is_comparable = (
-                request.probes and request.verify is None and self.platform is None and named is not None and named.usable and named.digests
+                request.probes and request.verify is None and self.selection is None and named is not None and named.usable and named.digests
             )
             if is_comparable and named is not None and request.image.digest() in named.digests:
                 return Load(request.requested, request, None, named)
             outgoing = self.read_outgoing(request)
-            load = Load(request.requested, request, outgoing, find_current(listed, outgoing, self.engine))
+            load = self._compare(request, outgoing, find_current(listed, outgoing, self.engine))
             if load.is_pending:
                 request.image.check_blobs(outgoing.graph)
             return load
         except LongshoreError as error:
             return Load(request.requested, request, error=error)
+
+    def _compare(self, request: LoadRequest, outgoing: OutgoingImage, current: ListedImage | None) -> Load:
+        held = read_held(self.engine, outgoing) if outgoing.several and outgoing.is_in(current) else None
+        if current is not None and held is not None:
+            # An index without the engine's own platform is never unpacked.
+            current = dataclasses.replace(current, usable=True)
+        return Load(request.requested, request, outgoing, current, held=held)
 
     def _find_missing_layers(self, loads: t.Sequence[Load], listed: t.Sequence[ListedImage]) -> list[Load]:
         """Add the layers that have to be sent to each pending load. A layer that one image sends is not sent again for the next one."""
@@ -197,9 +175,11 @@ class EngineLoader:
                 planned.append(load)
                 continue
             try:
-                offer = _offer(load.request, load.outgoing)
-                planned.append(dataclasses.replace(load, layers=present.find_missing(offer)))
-                present.add(offer)
+                offers = [_offer(load.request, load.outgoing, image) for image in load.outgoing.images]
+                layers = dict.fromkeys(layer for offer in offers for layer in present.find_missing(offer))
+                planned.append(dataclasses.replace(load, layers=tuple(layers)))
+                for offer in offers:
+                    present.add(offer)
             except LongshoreError as error:
                 planned.append(dataclasses.replace(load, error=error))
         return planned
@@ -216,17 +196,31 @@ class EngineLoader:
     def read_outgoing(self, request: LoadRequest) -> OutgoingImage:
         """Read the image to load, and verify it. Raises PlatformMissing, UnsupportedFormat, and the errors of its source and of `verify`."""
         root = request.image.root()
-        selection = Selection((self.platform or self.native,))
-        graph = select_from_index(root, request.label, request.image.read_document, selection if root.is_index or self.platform is not None else None)
+        if is_several(self.selection):
+            return self._read_several(request, root)
+        selection = self.selection or Selection((self.native,))
+        graph = select_from_index(
+            root, request.label, request.image.read_document, selection if root.is_index or self.selection is not None else None
+        )
         image = graph.images[0]
-        if not image.manifest.is_image:
-            raise UnsupportedFormat(f"{request.label} holds no image but something of type {sanitise(image.manifest.config.media_type, 100)}")
+        _require_image(image, request.label)
         verification = request.verify(graph) if request.verify is not None else None
-        if graph.root.is_index and image.platform not in self.native.fallbacks():
-            # For an index, an engine would look for its own platform.
-            data = graph.documents[image.descriptor]
-            graph = Graph(image.descriptor, {image.descriptor: data}, (image,), ())
-        return OutgoingImage(request.name, graph, image, verification)
+        outgoing = OutgoingImage(request.name, graph, image, self.native, verification)
+        if not graph.root.is_index or outgoing.runs_natively:
+            return outgoing
+        # For an index, an engine would look for its own platform.
+        data = graph.documents[image.descriptor]
+        return dataclasses.replace(outgoing, graph=Graph(image.descriptor, {image.descriptor: data}, (image,), ()))
+
+    def _read_several(self, request: LoadRequest, root: Descriptor) -> OutgoingImage:
+        """Return an image with several platforms. An index that lists more gets a new digest, because containerd accepts no incomplete index."""
+        graph = select_complete(root, request.label, request.image.read_document, self.selection)
+        image = t.cast(ImageNode, preferred_image(graph, None, self.native))
+        _require_image(image, request.label)
+        if request.name.tag is None and request.name.digest != graph.root.digest:
+            raise InvalidOption(f"{request.name} can't be the name of only some platforms, whose index has the digest {graph.root.digest}")
+        verification = request.verify(graph) if request.verify is not None else None
+        return OutgoingImage(request.name, graph, image, self.native, verification, graph.root.is_index, root.digest)
 
     def _list_layers(self, digest: Digest, requests: t.Sequence[LoadRequest], listed: t.Sequence[ListedImage]) -> list[Digest]:
         """Return the layers that an engine must have if it has the index or manifest DIGEST; none if no source has that document."""
@@ -251,7 +245,7 @@ class EngineLoader:
         if load.note:
             return (load.note,)
         platform = load.outgoing.image.platform if load.outgoing is not None else None
-        if self.platform is not None or platform is None or platform in self.native.fallbacks():
+        if self.selection is not None or platform is None or platform in self.native.fallbacks():
             return ()
         return (f"{load.requested} is an image for {platform}, and {self.engine.title} runs {self.native}",)
 
@@ -301,9 +295,12 @@ class EngineLoader:
         before = None
         if current is not None and current.usable:
             before = outgoing.state_in(current) if outgoing is not None else state_of(current)
+            if before is not None and load.held is not None:
+                before = RefState(before.digest, tuple(load.held.platforms))
         if not load.is_pending or outgoing is None:
             return before, before
-        return before, RefState(outgoing.digest if self.engine.loads_oci else outgoing.image_id)
+        digest = outgoing.digest if self.engine.loads_oci else outgoing.image_id
+        return before, RefState(digest, tuple(outgoing.graph.platforms)) if outgoing.several else RefState(digest)
 
     def _facts(self, load: Load) -> ImageFacts | None:
         if load.outgoing is not None:
@@ -311,18 +308,19 @@ class EngineLoader:
         return None
 
 
-def state_of(current: ListedImage) -> RefState | None:
-    """Return the state of a name in an engine: a digest if it has one, else the ID."""
-    digest = next(iter(current.digests), current.image_id)
-    return RefState(digest) if digest is not None else None
+def _require_image(image: ImageNode, label: str) -> None:
+    if not image.manifest.is_image:
+        raise UnsupportedFormat(f"{label} holds no image but something of type {sanitise(image.manifest.config.media_type, 100)}")
 
 
-def _offer(request: LoadRequest, outgoing: OutgoingImage) -> OfferedImage:
-    config = outgoing.image.manifest.config
+def _offer(request: LoadRequest, outgoing: OutgoingImage, image: ImageNode) -> OfferedImage:
+    if outgoing.several:  # only engines that identify layers by digest hold several platforms
+        return OfferedImage(image.manifest, ())
+    config = image.manifest.config
     data = request.image.read_document(config)
     if data is None:
         raise StoreDamaged(f"{request.label} is damaged: its config {config.digest} can't be read")
-    return OfferedImage(outgoing.image.manifest, ImageConfig.read(data, f"{outgoing.name}, config {config.digest}").diff_ids)
+    return OfferedImage(image.manifest, ImageConfig.read(data, f"{outgoing.name}, config {config.digest}").diff_ids)
 
 
 def _is_same_image(load: Load, first: Load) -> bool:
@@ -330,13 +328,6 @@ def _is_same_image(load: Load, first: Load) -> bool:
     if load.outgoing is not None and first.outgoing is not None and first.outgoing.digest != load.outgoing.digest:
         raise InvalidOption(f"{load.outgoing.name} can't be two images at once, {first.outgoing.digest} and {load.outgoing.digest}")
     return load is not first
-
-
-def find_current(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: Engine) -> ListedImage | None:
-    """Return the image with the name of OUTGOING. If that is a digest, and the engine records no digests, images are compared by ID."""
-    if outgoing.name.tag is None and not engine.loads_oci:
-        return next((image for image in images if image.image_id == outgoing.image_id), None)
-    return next((image for image in images if outgoing.name in image.names), None)
 
 
 def find_in_source(read: Read) -> FindDocument:

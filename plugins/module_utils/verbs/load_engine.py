@@ -24,11 +24,11 @@ from ..oci.referrers import LayoutReferrers
 from ..transfer.plan import ImagePlan, Outcome, Step, TransferPlan
 from ..transfer.workers import Workers
 from .copy.sources import ArchiveSource
-from .copy.to_engine import single_platform
 from .engine_images import EngineImages
 from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, LoadRequest, find_in_source
 from .engine_names import keep_images, restore_names
+from .engine_platforms import select_for_engine
 from .load import FAIL, KEEP, Candidate, choose_images, rename_images
 from .trust import Verification, check_trust
 
@@ -47,14 +47,14 @@ def plan_load_engine(
     host: Platform,
     trust: Policy | None = None,
 ) -> TransferPlan:
-    """Plan to load images of ARCHIVE into ENGINE, each for one platform, by default the engine's: all of them or none. `names` is None for all.
+    """Plan to load images of ARCHIVE into ENGINE, by default for the engine's platform: all of them or none. `names` is None for all.
 
     An engine holds no referrers, so they stay in the archive. If TRUST refuses one of the images, none is loaded; an image is verified by its name in the
     archive, with the signatures there. Raises ImageNotFound for a name that the archive doesn't hold, InvalidOption for an image without a name,
     CorruptArchive, PlatformMissing, NameTaken.
     """
     place = referrers_in_archive(archive)
-    loader = EngineLoader(engine, single_platform(selection), host)
+    loader = EngineLoader(engine, select_for_engine(engine, selection), host)
     requests = [
         LoadRequest(
             requested=str(name),

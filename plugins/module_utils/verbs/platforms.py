@@ -64,7 +64,7 @@ def reject_sparse(graph: Graph, label: str) -> None:
     if graph.absent:
         present = ", ".join(graph.platforms) or "no platform"
         raise PlatformMissing(
-            f"{label} has only {present} of the {len(graph.absent) + len(graph.images)} images in its index; give platform to push those"
+            f"{label} has only {present} of the {len(graph.absent) + len(graph.images)} images in its index; give platform to select those"
         )
 
 

@@ -21,9 +21,10 @@ from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, TransferPlan
 from .copy.job import verify_at_source
 from .copy.sources import RegistrySource
-from .copy.to_engine import find_at_registry, single_platform
+from .copy.to_engine import find_at_registry
 from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, Load, LoadRequest
+from .engine_platforms import select_for_engine
 from .pull import is_temporary
 from .trust import Verification, check_trust
 
@@ -45,15 +46,15 @@ def plan_pull_engine(
     lock: LockFile | None = None,
     trust: Policy | None = None,
 ) -> TransferPlan:
-    """Plan to pull REFERENCES into ENGINE, each for one platform, by default the engine's; with LOCK each name is pulled by its locked digest.
+    """Plan to pull REFERENCES into ENGINE, by default for the engine's platform; with LOCK each name is pulled by its locked digest.
 
     Only layers that the engine is missing are fetched. An image that can't be pulled, or that TRUST refuses, has its error in its row; the others are
     pulled. An engine holds no signatures, so images are verified with those at their registries. Raises InvalidOption for one name with two digests and for
-    several platforms, EngineError if the engine can't be reached.
+    several platforms that ENGINE can't hold, EngineError if it can't be reached.
     """
     unique = list(dict.fromkeys(references))
     reject_conflicting_references(unique)
-    puller = _EnginePuller(engine, repository, policy, EngineLoader(engine, single_platform(selection), host), lock, trust)
+    puller = _EnginePuller(engine, repository, policy, EngineLoader(engine, select_for_engine(engine, selection), host), lock, trust)
     return puller.plan(unique)
 
 
@@ -130,8 +131,8 @@ class _EnginePuller:
         """
         digests = [reference.digest] if reference.digest is not None else current.digests
         refusals: list[NotTrusted] = []
-        for wanted in [reference.by_digest(digest) for digest in digests] or [reference]:
-            # A digest may be known from another repository.
+        for wanted in dict.fromkeys([*(reference.by_digest(digest) for digest in digests), reference]):
+            # A digest may be known from another repository, or be that of an index with some platforms only.
             with contextlib.suppress(ImageNotFound):
                 try:
                     outgoing = self.loader.read_outgoing(self._load_request(reference, wanted, repository))

@@ -45,6 +45,7 @@ class Memory:
     title = "docker"
     place = "memory"
     loads_oci = True
+    holds_several_platforms = False
     platform: Platform | None = None
 
     def list_images(self) -> list[ListedImage]:
@@ -53,7 +54,7 @@ class Memory:
     def read_layers(self, layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(layers_of(self.held[0].digest))
 
-    def load(self, archive: Chunks, size: int, platform: Platform | None) -> None:
+    def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:
         raise EngineRefused("docker at memory refuses it: it is full")
 
     def list_prunable_images(self, host: Platform) -> list[EngineImage]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ...errors import InvalidOption, LongshoreError
+from ...errors import LongshoreError
 from ...oci.manifest import Descriptor
-from ...oci.platform import Platform, Selection
+from ...oci.platform import Platform
 from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, Step
 from ...transfer.workers import Workers
 from ..engine_load_step import LoadIntoEngine
 from ..engine_loading import EngineLoader, Load, LoadRequest, find_in_source
+from ..engine_platforms import select_for_engine
 from .job import CopyJob
 from .sources import ImageSources, RegistrySource
 
@@ -43,7 +44,7 @@ class EngineCopyPlanner:
         return [rows[job] for job in jobs]
 
     def _plan_engine(self, engine: ManagedEngine, jobs: t.Sequence[CopyJob]) -> dict[CopyJob, ImagePlan]:
-        loader = EngineLoader(engine, single_platform(jobs[0].selection), self._host)
+        loader = EngineLoader(engine, select_for_engine(engine, jobs[0].selection), self._host)
         requests = [_request(job) for job in jobs]
         loads = loader.plan(requests)
         planned: dict[CopyJob, ImagePlan] = {}
@@ -87,15 +88,6 @@ def _request(job: CopyJob) -> LoadRequest | Load:
 
 def _results(job: CopyJob) -> dict[str, t.Any]:
     return {**job.labels, "endpoint": None, "previous_digest": None, "referrers": []}
-
-
-def single_platform(selection: Selection | None) -> Platform | None:
-    """Return the selected platform, None for the engine's own. Raises InvalidOption for several: engines run one."""
-    if selection is None:
-        return None
-    if selection.everything or len(selection.platforms) != 1:
-        raise InvalidOption(f"platform: an engine gets one platform of an image, not {', '.join(selection.texts())}")
-    return selection.platforms[0]
 
 
 def find_at_registry(repository: Repository, descriptor: Descriptor, names: t.Collection[Reference]) -> bytes | None:
