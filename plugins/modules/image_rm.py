@@ -14,7 +14,8 @@ description:
   - A missing image is no failure and no change.
   - With O(engine) names are removed from Docker, Podman or containerd, which always delete the data that their other images don't need. The
     last name of an image that a container uses, running or stopped, is refused with the error C(in_use). With O(force) the name goes, and image and
-    container stay. Docker's first image store would delete the image, so there the last name is refused with O(force), too.
+    container stay. In containerd an image without a name goes, too, and the container keeps its files. Docker's first image store would delete the image, so
+    there the last name is refused with O(force), too.
 options:
   name:
     description:

@@ -112,10 +112,26 @@ def test_an_image_that_a_container_uses_stays_unless_its_name_is_forced(target: 
         assert target.engine.names() == {name}
     else:
         done = twice(target, "image_rm", name=[name, "third:1"], force=True)
-        assert (done["deleted"], sorted(done["untagged"])) == ([], sorted([name, "docker.io/library/third:1"]))
+        assert sorted(done["untagged"]) == sorted([name, "docker.io/library/third:1"])
         assert target.engine.names() == set()
-    # containerd lists no image without a name.
-    assert target.name == "containerd" or run(target, "image_info", name=image_id)["images"][0]["present"]
+    if isinstance(target.engine, engines.Containerd):
+        assert done["deleted"] == [str(image.root.digest)]
+        assert all(action.endswith("; the container that uses it keeps its files") for action in done["actions"])
+        assert target.engine.has_files_of_containers()
+    else:
+        assert target.name == "docker" or done["deleted"] == []
+        assert run(target, "image_info", name=image_id)["images"][0]["present"]
+
+
+def test_an_image_that_kubernetes_names_by_its_id_stays_for_its_container(containerd: engines.Containerd, tmp_path: Path) -> None:
+    target = Target("containerd", containerd, {"engine": "containerd", "containerd_address": f"{containerd.folder}/c.sock"})
+    image = runnable_image("pod")
+    image.put(Store(str(tmp_path / "store")), "docker.io/library/pod:1")
+    target.deliver(str(tmp_path / "store"), "pod:1")
+    containerd.tag("docker.io/library/pod:1", config_of(image))
+    containerd.create_container("docker.io/library/pod:1")
+    done = run(target, "image_rm", name=["pod:1"], force=True)
+    assert (done["deleted"], containerd.names()) == ([], {config_of(image)})
 
 
 @on_podmans
@@ -235,7 +251,14 @@ def test_a_tag_that_fails_in_containerd_restores_the_only_name_of_an_image(conta
     assert fail(target, "image_tag", name="new:1", targets=["a:1", "refused:1"])["error"] == "engine_error"
     assert containerd.names() == {"docker.io/library/a:1", "docker.io/library/new:1"}
     assert containerd.image_id("docker.io/library/a:1") == config_of(old)
-    twice(target, "image_tag", name="new:1", targets=["a:1", "b:1"])
+
+    program.write_text(program.read_text().replace("echo full", "kill -9 $PPID; echo full"))
+    with pytest.raises(modules.ModuleFailed, match="no results"):
+        run(target, "image_tag", name="new:1", targets=["a:1", "refused:1"])
+    (left,) = (name for name in containerd.names() if name.startswith("longshore.invalid/temporary:"))
+    assert containerd.image_id(left) == config_of(old)
+    done = twice(target, "image_tag", name="new:1", targets=["a:1", "b:1"])
+    assert done["actions"][1:] == [f"remove {left} from containerd, the temporary name of a run that was killed"]
     assert containerd.names() == {f"docker.io/library/{name}:1" for name in ("a", "b", "new")}
 
 

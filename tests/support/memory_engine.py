@@ -14,6 +14,8 @@ import typing as t
 
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import (
     Chunks,
+    Details,
+    EngineImage,
     EngineLayers,
     LayersByChain,
     LayersByDigest,
@@ -68,6 +70,19 @@ class MemoryEngine:
             raise EngineError("docker at memory broke the connection off")
         if trouble is None:
             self._keep(listed)
+
+    def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
+        return [
+            EngineImage(digest, dict.fromkeys(image.names, str(name)), Details, image.image_id, image.digests)
+            for name, image in self.held.items()
+            for digest in [next(iter((*image.digests, *([image.image_id] if image.image_id else []))))]
+        ]
+
+    def remove(self, name: str) -> None:
+        self.held.pop(Reference.parse(name), None)
+
+    def untag(self, name: str) -> None:
+        self.remove(name)
 
     def _keep(self, listed: t.Any) -> None:
         if self.loads_oci:

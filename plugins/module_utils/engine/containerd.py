@@ -39,7 +39,8 @@ class Containerd:
     title = "containerd"
     loads_oci = True
     holds_several_platforms = True
-    keeps_used_images = True
+    keeps_used_images = False
+    containers_need_images = False
     tag_keeps_replaced = False
     load_keeps_replaced = False
     platform: Platform | None = None

@@ -62,6 +62,7 @@ class Docker:
     holds_several_platforms = False
     has_image_ids = True
     keeps_used_images = False
+    containers_need_images = True
     tag_keeps_replaced = True
     load_keeps_replaced = True
 

@@ -164,6 +164,10 @@ class ManagedEngine(PrunableEngine, t.Protocol):
         """Whether an image that a container uses can stay without a name. Docker's classic image store would delete it if the container isn't running."""
 
     @property
+    def containers_need_images(self) -> bool:
+        """Whether a container needs its image. In containerd it keeps its files without it."""
+
+    @property
     def tag_keeps_replaced(self) -> bool:
         """Whether an image whose last name `tag` moves to another image stays, so that `tag` can name it again."""
 

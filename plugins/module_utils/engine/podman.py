@@ -38,6 +38,7 @@ class _Podman(abc.ABC):
     loads_oci = True
     holds_several_platforms = False
     keeps_used_images = True
+    containers_need_images = True
     tag_keeps_replaced = True
     load_keeps_replaced = True
     platform: Platform | None = None

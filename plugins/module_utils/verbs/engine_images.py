@@ -88,6 +88,11 @@ class EngineImages:
         """Return all images in a fixed order, because engines list them in any order."""
         return sorted(self.engine.list_prunable_images(self._host), key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
 
+    @property
+    def names(self) -> list[Reference]:
+        """Return all names."""
+        return [name for image in self.images for name in image.names]
+
     @functools.cached_property
     def entries(self) -> list[NamedEngineImage]:
         """Return the images under each of their names. Unnamed parents of other images are left out, because they are parts of these."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ..engine.interfaces import Engine, ListedImage, OfferedImage
@@ -120,12 +121,22 @@ class EngineLoader:
     selection: Selection | None
     host: Platform
 
+    @functools.cached_property
+    def listed(self) -> list[ListedImage]:
+        """The images of the engine before the run."""
+        return self.engine.list_images()
+
+    @property
+    def names(self) -> list[Reference]:
+        """The names in the engine before the run."""
+        return [name for image in self.listed for name in image.names]
+
     def plan(self, requests: t.Sequence[LoadRequest | Load]) -> list[Load]:
         """Plan each request; a Load with an error is kept. The engine lists its images once, and its layers only if it is missing an image.
 
         Raises EngineError if the engine can't be reached.
         """
-        listed = self.engine.list_images()
+        listed = self.listed
         loads: list[Load] = []
         named: dict[Reference, Load] = {}
         for request in requests:

@@ -14,8 +14,7 @@ from ..engine.interfaces import EngineImage, ManagedEngine
 from ..errors import EngineError, LongshoreError
 from ..oci.digest import Digest
 from ..oci.reference import Reference
-
-_TEMPORARY = "longshore.invalid/temporary"
+from .engine_leftovers import make_temporary_name
 
 
 @contextlib.contextmanager
@@ -24,23 +23,28 @@ def keep_images(
 ) -> t.Iterator[t.Mapping[Reference, EngineImage]]:
     """Keep the images that names point at while these names move. Yield the images by name, for `restore_names`.
 
-    Unless the engine KEEPS_REPLACED images, it would lose an image with its last name, so each image gets a temporary name until the end.
+    Unless the engine KEEPS_REPLACED images, it would lose an image with its last name. So an image that keeps none of its names gets a temporary one until
+    the end.
     """
     if keeps_replaced:
         yield before
         return
     kept: dict[Reference, EngineImage] = {}
+    temporary: dict[Digest, Reference] = {}
     try:
         for name, image in before.items():
-            temporary = Reference.parse(f"{_TEMPORARY}:{image.digest.hex}")
-            kept[name] = dataclasses.replace(image, names={temporary: str(temporary)}, other_names=())
-            engine.tag(image, temporary)
+            staying = {other: text for other, text in image.names.items() if other not in before}
+            if not staying and image.digest not in temporary:
+                temporary[image.digest] = make_temporary_name(image.digest)
+                engine.tag(image, temporary[image.digest])
+            kept[name] = dataclasses.replace(image, names=staying or {temporary[image.digest]: str(temporary[image.digest])}, other_names=())
         yield kept
     finally:
-        for image in {image.digest: image for image in kept.values()}.values():
-            # The change is done or set back already. A temporary name that stays is removed by the next run, or by image_prune.
-            with contextlib.suppress(EngineError):
-                (engine.untag if image.in_use else engine.remove)(*image.names.values())
+        for image in before.values():
+            if image.digest in temporary:
+                # The change is done or set back already. The next run removes a temporary name that stays.
+                with contextlib.suppress(EngineError):
+                    (engine.untag if image.in_use else engine.remove)(str(temporary.pop(image.digest)))
 
 
 def restore_names(

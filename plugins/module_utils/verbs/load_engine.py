@@ -25,6 +25,7 @@ from ..transfer.plan import ImagePlan, Outcome, Step, TransferPlan
 from ..transfer.workers import Workers
 from .copy.sources import ArchiveSource
 from .engine_images import EngineImages
+from .engine_leftovers import remove_leftovers
 from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, LoadRequest, find_in_source
 from .engine_names import keep_images, restore_names
@@ -91,7 +92,8 @@ def plan_load_engine(
         for key in (load.outgoing.image_id, load.outgoing.digest)
         if key in digests
     }
-    return TransferPlan(rows, steps=[_LoadAll(engine, steps, before, unnamed)], all_or_nothing=True)
+    plan = TransferPlan(rows, steps=[_LoadAll(engine, steps, before, unnamed)], all_or_nothing=True)
+    return remove_leftovers(plan, engine, loader.names)
 
 
 def _verify(trust: Policy, place: LayoutReferrers, candidate: Candidate, graph: Graph) -> Verification:
@@ -152,7 +154,8 @@ class _LoadAll(Step):
         moved: list[Descriptor] = []
         done: list[Reference] = []
         pending = [step.load.request.name for step in self.steps if step.load.is_pending and step.load.request is not None]
-        before = {name: self.before[name] for name in pending if name in self.before}
+        # The last name is never set back: it either moves or stays.
+        before = {name: self.before[name] for name in pending[:-1] if name in self.before}
         with keep_images(self.engine, before, self.engine.load_keeps_replaced) as images:
             for step in self.steps:
                 outcome = step.apply(workers)

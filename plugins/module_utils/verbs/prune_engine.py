@@ -18,6 +18,7 @@ from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
 from .engine_images import EngineImages, NamedEngineImage
+from .engine_leftovers import is_temporary, remove_leftovers
 from .facts import short_digest
 from .filters import Filters, ImageFilter
 from .protection import Protection
@@ -120,13 +121,14 @@ def plan_prune_engine(
     removable = [entry for entry in leaving if not entry.image.in_use]
     in_use = [entry.label for entry in leaving if entry.image.in_use]
     removals = plan_removals(removable, images, engine)
-    return EnginePrunePlan(
+    plan = EnginePrunePlan(
         [row for removal in removals for row in removal.rows.values()],
         {"engine": engine.title, "in_use": in_use},
         steps=[RemoveFromEngine(engine, removals)],
         removals=removals,
         listed=images,
     )
+    return remove_leftovers(plan, engine, listed.names)
 
 
 def _candidates(
@@ -147,7 +149,7 @@ def _candidates(
             digest=entry.digest,
             created=entry.image.details().created if policy.judges_names else None,
             chosen=all(test(entry) for test in tests),
-            protected=entry.image.has_unknown_name or protection.covers(entry, lambda one: one.digests),
+            protected=entry.image.has_unknown_name or is_temporary(entry.name) or protection.covers(entry, lambda one: one.digests),
         )
         for entry in entries
     ]

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ..engine.interfaces import Engine, ListedImage
+from ..engine.interfaces import ListedImage, PrunableEngine
 from ..errors import ImageNotFound, LongshoreError, NotTrusted, RateLimited, RegistryError, Unreachable, Untrusted
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
@@ -22,6 +22,7 @@ from ..transfer.plan import ImagePlan, TransferPlan
 from .copy.job import verify_at_source
 from .copy.sources import RegistrySource
 from .copy.to_engine import find_at_registry
+from .engine_leftovers import remove_leftovers
 from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, Load, LoadRequest
 from .engine_platforms import select_for_engine
@@ -36,7 +37,7 @@ if t.TYPE_CHECKING:
 
 
 def plan_pull_engine(
-    engine: Engine,
+    engine: PrunableEngine,
     references: t.Sequence[Reference],
     *,
     repository: t.Callable[[Reference], Repository],
@@ -62,7 +63,7 @@ def plan_pull_engine(
 class _EnginePuller:
     """The options of the pulls of one run, as `plan_pull_engine` documents them."""
 
-    engine: Engine
+    engine: PrunableEngine
     repository: t.Callable[[Reference], Repository]
     policy: str
     loader: EngineLoader
@@ -70,13 +71,13 @@ class _EnginePuller:
     trust: Policy | None
 
     def plan(self, references: t.Sequence[Reference]) -> TransferPlan:
-        listed = self.engine.list_images()
+        listed = self.loader.listed
         repositories: dict[str, Repository] = {}
         requests = [self._request(reference, listed, repositories) for reference in references]
         loads = [self._keep_if_newer_fails(load, listed) for load in self.loader.plan(requests)]
         rows = [self._row(load, repositories) for load in loads]
         steps = [LoadIntoEngine(self.engine, load, row, failure="could not be pulled") for load, row in zip(loads, rows) if load.error is None]
-        return TransferPlan(rows, steps=steps)
+        return remove_leftovers(TransferPlan(rows, steps=steps), self.engine, self.loader.names)
 
     def _request(self, requested: Reference, listed: t.Sequence[ListedImage], repositories: dict[str, Repository]) -> LoadRequest | Load:
         """Return what to load, or the image that the engine keeps."""

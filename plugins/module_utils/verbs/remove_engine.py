@@ -17,6 +17,7 @@ from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, RefChange
 from .engine_images import EngineImages, NamedEngineImage
+from .engine_leftovers import remove_leftovers
 from .facts import short_digest
 from .prune_engine import EngineRemovalPlan, Removal, RemoveFromEngine, plan_removals
 from .remove import Selector, named_by, warn_of_short_id
@@ -25,8 +26,8 @@ from .remove import Selector, named_by, warn_of_short_id
 def plan_remove_engine(engine: ManagedEngine, selectors: t.Sequence[Selector], *, force: bool, host: Platform) -> EngineRemovalPlan:
     """Plan to remove the images of SELECTORS from an engine; an absent image is no change.
 
-    If the last name of an image that a container uses would be removed, its row has the error InUse. With FORCE, its names are removed, and the container
-    keeps the image, unless the engine would delete it.
+    If the last name of an image that a container uses would be removed, its row has the error InUse. With FORCE, its names are removed. The container keeps
+    the image or, in containerd, its files; if it can't keep either, the error stays.
     Raises InUse for a digest or ID with several names, unless FORCE.
     """
     images = EngineImages(engine, host)
@@ -37,16 +38,16 @@ def plan_remove_engine(engine: ManagedEngine, selectors: t.Sequence[Selector], *
         chosen.update(dict.fromkeys(found))
         if not found and not (isinstance(selector, str) and is_glob(selector)):
             absent.append(ImagePlan(str(selector), results={**named_by(selector), "engine": engine.title}, warnings=warn_of_short_id(selector)))
-    spares = force and engine.keeps_used_images
-    refused = [entry for entry in chosen if _is_last_use(entry, chosen) and not (spares and entry.name is not None)]
+    refused = [entry for entry in chosen if _is_last_use(entry, chosen) and not (force and _can_be_forced(engine) and entry.name is not None)]
     removals = [_with_rows(removal, engine) for removal in plan_removals([entry for entry in chosen if entry not in refused], images.images, engine)]
     rows = [row for removal in removals for row in removal.rows.values()]
-    return EngineRemovalPlan(
+    plan = EngineRemovalPlan(
         [*rows, *(_refuse(entry, engine) for entry in refused), *absent],
         {"engine": engine.title},
         steps=[RemoveFromEngine(engine, removals)] if removals else [],
         removals=removals,
     )
+    return remove_leftovers(plan, engine, (name for name in images.names if name not in {entry.name for entry in chosen}))
 
 
 def _find(images: EngineImages, selector: Selector, force: bool) -> list[NamedEngineImage]:
@@ -68,16 +69,25 @@ def _is_last_use(entry: NamedEngineImage, chosen: t.Collection[NamedEngineImage]
     return entry.image.in_use and set(entry.image.names) <= leaving
 
 
+def _can_be_forced(engine: ManagedEngine) -> bool:
+    """Return whether an image can lose its last name although a container uses it."""
+    return engine.keeps_used_images or not engine.containers_need_images
+
+
 def _with_rows(removal: Removal, engine: ManagedEngine) -> Removal:
-    spares = removal.image.in_use
-    stays_unnamed = spares and len(removal.rows) == len(removal.image.names)
-    rows = {name: _row(NamedEngineImage(removal.image, name), engine, stays_unnamed) for name in removal.rows}
-    return dataclasses.replace(removal, rows=rows, whole=removal.whole and not spares, spares_containers=spares)
+    image = removal.image
+    is_used = image.in_use
+    # Kubernetes also names each image of containerd by its ID, and these names stay for its containers.
+    stays = is_used and (engine.keeps_used_images or bool(image.other_names) or len(removal.rows) < len(image.names))
+    note = ""
+    if is_used and len(removal.rows) == len(image.names):
+        note = "; the image stays for the container that uses it" if stays else "; the container that uses it keeps its files"
+    rows = {name: _row(NamedEngineImage(image, name), engine, note) for name in removal.rows}
+    return dataclasses.replace(removal, rows=rows, whole=removal.whole and not stays, spares_containers=is_used)
 
 
-def _row(entry: NamedEngineImage, engine: ManagedEngine, stays: bool = False) -> ImagePlan:
+def _row(entry: NamedEngineImage, engine: ManagedEngine, note: str = "") -> ImagePlan:
     label = f"{entry.name} ({short_digest(entry.state.digest)})" if entry.name is not None else f"the unnamed image {entry.digest}"
-    note = "; the image stays for the container that uses it" if stays else ""
     return ImagePlan(
         requested=entry.label,
         changes=(RefChange(f"{entry.label} in {engine.title}", entry.state, None),),
@@ -88,7 +98,7 @@ def _row(entry: NamedEngineImage, engine: ManagedEngine, stays: bool = False) ->
 
 def _refuse(entry: NamedEngineImage, engine: ManagedEngine) -> ImagePlan:
     why, advice = "", ""
-    if entry.name is not None and engine.keeps_used_images:
+    if entry.name is not None and _can_be_forced(engine):
         advice = ", or remove only the name with force"
     elif entry.name is not None:
         why = ", and this image store can't keep an image for a container without a name, even with force"

@@ -17,6 +17,7 @@ from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
 from ..transfer.workers import Workers
 from .engine_images import EngineImages, NamedEngineImage
+from .engine_leftovers import remove_leftovers
 from .engine_names import keep_images, restore_names
 from .facts import short_digest
 
@@ -31,7 +32,8 @@ def plan_tag_engine(engine: ManagedEngine, source: Reference | Digest, targets: 
     pairs = [(target, images.get_named(target)) for target in dict.fromkeys(targets)]
     moved = {target: before for target, before in pairs if before is None or (not keep and before.digest != entry.digest)}
     rows = [_plan_target(images, target, before, entry, target in moved) for target, before in pairs]
-    return Plan(rows, steps=[_TagInEngine(engine, entry, moved)] if moved else [], all_or_nothing=True)
+    plan = Plan(rows, steps=[_TagInEngine(engine, entry, moved)] if moved else [], all_or_nothing=True)
+    return remove_leftovers(plan, engine, images.names)
 
 
 def _plan_target(images: EngineImages, target: Reference, before: NamedEngineImage | None, source: NamedEngineImage, is_moved: bool) -> ImagePlan:
@@ -56,7 +58,8 @@ class _TagInEngine(Step):
 
     def apply(self, unused_workers: Workers) -> Outcome:
         done: list[Reference] = []
-        before = {target: entry.image for target, entry in self.moved.items() if entry is not None}
+        # The last name is never set back: it either moves or stays.
+        before = {target: entry.image for target, entry in list(self.moved.items())[:-1] if entry is not None}
         with keep_images(self.engine, before, self.engine.tag_keeps_replaced) as images:
             try:
                 for target in self.moved:

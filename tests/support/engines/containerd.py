@@ -73,6 +73,11 @@ class Containerd(Engine):
     def create_container(self, name: str) -> None:
         self._ctr("containers", "create", name, f"test-{uuid.uuid4()}", "/bin/true")
 
+    def has_files_of_containers(self) -> bool:
+        """Return whether each container still has its root file system, and there is a container."""
+        containers = set(self._ctr("containers", "ls", "--quiet").split())
+        return bool(containers) and containers <= {line.split()[0] for line in self._ctr("snapshots", "ls").splitlines()[1:]}
+
     def tag(self, name: str, new: str) -> None:
         self._ctr("images", "tag", "--force", name, new)
 
