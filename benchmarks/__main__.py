@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import subprocess
@@ -21,13 +22,16 @@ sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 from benchmarks import page  # noqa: E402 - found by the line above
 from benchmarks.contest import RUNS, Figures, take_turns  # noqa: E402
 from benchmarks.imports import Imports, count_imports  # noqa: E402
-from benchmarks.rows import ROWS, Place  # noqa: E402
+from benchmarks.place import Place  # noqa: E402
+from benchmarks.rows import ROWS  # noqa: E402
 from tests.support import modules, registry  # noqa: E402
 
 PAGE = ROOT / "docs" / "performance.md"
 VERSIONS = {
     "skopeo": ["skopeo", "--version"],
     "oras": ["oras", "version"],
+    "docker": ["docker", "--version"],
+    "podman": ["podman", "--version"],
     "docker-registry": ["docker-registry", "--version"],
     "ansible-core": [str(Path(sys.executable).parent / "ansible"), "--version"],
 }
@@ -85,14 +89,14 @@ def main() -> None:
     if arguments.list:
         print("\n".join(f"{row.name:16} {row.title}" for row in ROWS))
         return
-    registry.needed("docker-registry", "skopeo", "oras")
+    registry.needed("docker-registry", "skopeo", "oras", "docker", "dockerd", "podman")
     measured: list[tuple[str, str, list[Figures]]] = []
     imports: list[Imports] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "registry").mkdir()
-        with registry.running_registry(folder / "registry") as running:
-            place = Place(folder, running)
+        with contextlib.ExitStack() as stack:
+            place = Place(folder, stack.enter_context(registry.running_registry(folder / "registry")), stack)
             for row in ROWS:
                 if not arguments.rows or row.name in arguments.rows:
                     figures = take_turns(row.contestants(place), arguments.runs)

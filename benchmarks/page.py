@@ -9,9 +9,8 @@ from __future__ import annotations
 import html
 import typing as t
 
-from benchmarks.contest import Figures
+from benchmarks.contest import LONGSHORE, START_UP, Figures
 from benchmarks.imports import Imports
-from benchmarks.rows import LONGSHORE, START_UP
 
 _WIDTH, _LABEL, _BAR = 760, 210, 26
 _TEXT = 'font-family="sans-serif" font-size="12" fill="#222222"'
@@ -29,7 +28,8 @@ in the headings.
 
 Every figure is a whole process, with the start of Python and Ansible's module code, without bytecode of earlier runs. The commands of a row took turns,
 after a warm-up of each, on this machine and with a registry on loopback. Longshore verifies every blob and syncs it to disk before an image gets its
-name; skopeo and oras don't sync. On a machine with other load, compare processor time rather than seconds.
+name; skopeo and oras don't sync. On a machine with other load, compare processor time rather than seconds. Processor time and memory of docker and
+podman are those of the command: Docker's daemon does most of the work, and isn't counted.
 """
 
 

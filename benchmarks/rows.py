@@ -9,79 +9,31 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
-import random
-import shutil
-import sys
+import subprocess
 import typing as t
 from pathlib import Path
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from benchmarks.contest import Contestant
-from tests.support import images, modules, registry
+from benchmarks import plays
+from benchmarks.contest import LONGSHORE, START_UP, Contestant, module, start_up
+from benchmarks.place import MEGABYTE, Place
+from tests.support import engines, images, modules
 from tests.support.throttle import Throttle
 
-LONGSHORE = "Longshore"
-START_UP = "Longshore, only start-up"
-PLATFORM = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
-MEGABYTE = 1_000_000
+
+def docker_command(place: Place, *words: str) -> list[str]:
+    return ["docker", "--host", f"unix://{place.docker.folder}/docker.sock", *words]
 
 
-@dataclasses.dataclass
-class Place:
-    """Where the benchmark works: a scratch folder, and a registry. `images` are those pushed so far."""
-
-    folder: Path
-    registry: registry.Registry
-    images: dict[tuple[int, int], str] = dataclasses.field(default_factory=dict)
-
-    def image(self, layers: int, size: int) -> str:
-        """Return the name of an image with LAYERS layers of SIZE random bytes each, which don't compress."""
-        if (layers, size) not in self.images:
-            name = f"{self.registry.host}/bench/layers{layers}x{size}:1"
-            store, noise = self.folder / "source", random.Random(layers)
-            sources = []
-            for number in range(layers):
-                path = self.folder / f"noise{number}"
-                with path.open("wb") as file:
-                    for start in range(0, size, MEGABYTE):
-                        file.write(noise.randbytes(min(MEGABYTE, size - start)))
-                sources.append({"src": str(path), "dest": f"/noise/{number}"})
-            modules.run("image_append", {"name": name, "base": "scratch", "layers": sources, "store": str(store)})
-            modules.run("image_push", {"name": name, "store": str(store), "plain_http": True})
-            shutil.rmtree(store)
-            for source in sources:
-                os.unlink(source["src"])
-            self.images[layers, size] = name
-        return self.images[layers, size]
-
-    def empty(self, name: str) -> Path:
-        """Return the path of a file or folder that doesn't exist."""
-        path = self.folder / name
-        shutil.rmtree(path, ignore_errors=True)
-        path.unlink(missing_ok=True)
-        return path
-
-
-def module(name: str, options: t.Mapping[str, t.Any], label: str = LONGSHORE, status: int = 0, **more: t.Any) -> Contestant:
-    """Return a run of a module as Ansible does it, without bytecode of earlier runs."""
-    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": dict(options)}).encode()
-    return Contestant(label, [sys.executable, "-m", f"{modules.PACKAGE}.{name}"], arguments, modules.environment(), status=status, **more)
-
-
-def start_up(name: str, options: t.Mapping[str, t.Any]) -> Contestant:
-    """Return a run of a module that imports everything and then fails, because OPTIONS ask for what doesn't exist."""
-    return module(name, options, START_UP, status=1)
-
-
-def pull(place: Place, layers: int, size: int) -> list[Contestant]:
+def pull(place: Place, layers: int, size: int, *, docker: bool = False) -> list[Contestant]:
     name = place.image(layers, size)
-    return pulls(place, name, {"plain_http": True})
+    contestants = pulls(place, name)
+    return [*contestants, docker_pull(place, name)] if docker else contestants
 
 
-def pulls(place: Place, name: str, options: t.Mapping[str, t.Any]) -> list[Contestant]:
+def pulls(place: Place, name: str) -> list[Contestant]:
     """Return contestants that pull NAME into an empty folder."""
     clear = functools.partial(place.empty, "pulled")
     target = place.folder / "pulled"
@@ -89,34 +41,30 @@ def pulls(place: Place, name: str, options: t.Mapping[str, t.Any]) -> list[Conte
     oras = ["oras", "copy", "--no-tty", "--from-plain-http", name, "--to-oci-layout", f"{target}:copy"]
     absent = {"name": f"{place.registry.host}/absent:1", "store": str(place.folder / "absent"), "plain_http": True}
     return [
-        module("image_pull", {"name": name, "store": str(target), **options}, prepare=clear),
+        module("image_pull", {"name": name, "store": str(target), "plain_http": True}, prepare=clear),
         start_up("image_pull", absent),
         Contestant("skopeo", skopeo, prepare=clear),
         Contestant("oras", oras, prepare=clear),
     ]
 
 
+def docker_pull(place: Place, name: str) -> Contestant:
+    return Contestant("docker", docker_command(place, "pull", "--quiet", name), prepare=place.docker.clear)
+
+
 def throttled(place: Place) -> list[Contestant]:
     """A line whose speed is limited for each connection, as many object stores do it."""
     throttle = Throttle(place.registry.host, 30 * MEGABYTE)
-    throttle.running().__enter__()
+    place.stack.enter_context(throttle.running())
     name = place.image(1, 256 * MEGABYTE).replace(place.registry.host, throttle.host)
-    return [contestant for contestant in pulls(place, name, {"plain_http": True}) if contestant.name != START_UP]
+    return [*(contestant for contestant in pulls(place, name) if contestant.name != START_UP), docker_pull(place, name)]
 
 
 def push(place: Place, layers: int, size: int) -> list[Contestant]:
-    source, store = place.image(layers, size), place.folder / "to-push"
-    modules.run("image_pull", {"name": source, "store": str(store), "plain_http": True})
-    data = place.registry.folder / "data" / "docker" / "registry" / "v2"
-
-    def forget() -> None:
-        """Delete the blobs and the repository, so that every run uploads everything. The registry has no cache that would notice."""
-        shutil.rmtree(data / "repositories" / "pushed", ignore_errors=True)
-        for digest in digests:
-            shutil.rmtree(data / "blobs" / "sha256" / digest[:2] / digest, ignore_errors=True)
-
+    source, store = place.stored_image(layers, size)
     digests = [path.name for path in (store / "blobs" / "sha256").iterdir()]
     place.images.pop((layers, size))
+    forget = functools.partial(place.forget, "pushed", digests)
     target = f"{place.registry.host}/pushed:1"
     skopeo = ["skopeo", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false", f"oci:{store}:{source}", f"docker://{target}"]
     manifest = json.loads((store / "index.json").read_text())["manifests"][0]["digest"]
@@ -130,54 +78,84 @@ def push(place: Place, layers: int, size: int) -> list[Contestant]:
     ]
 
 
+def push_from_docker(place: Place, layers: int, size: int) -> list[Contestant]:
+    """From Docker, which knows of no registry that has the image, as if it was built there."""
+    source, store = place.stored_image(layers, size)
+    path = place.empty("archive.tar")
+    modules.run("image_save", {"name": source, "path": str(path), "store": str(store)})
+    place.docker.clear()
+    place.docker.load(path)
+    target = f"{place.registry.host}/from-docker:1"
+    place.docker.tag(source, target)
+    storage = place.registry.folder / "data" / "docker" / "registry" / "v2" / "blobs" / "sha256"
+    kept = {path.name for path in storage.glob("*/*")}
+
+    def forget() -> None:
+        place.forget("from-docker", (path.name for path in storage.glob("*/*") if path.name not in kept))
+
+    engine = {"engine": "docker", "docker_host": f"unix://{place.docker.folder}/docker.sock"}
+    return [
+        module("image_push", {"name": target, "destination": target, "plain_http": True, **engine}, prepare=forget),
+        Contestant("docker", docker_command(place, "push", "--quiet", target), prepare=forget),
+    ]
+
+
+def copy(place: Place, layers: int, size: int) -> list[Contestant]:
+    source, target = place.image(layers, size), f"{place.registry.host}/copied:1"
+    clear = functools.partial(place.forget, "copied", ())
+    skopeo = ["skopeo", "copy", "--quiet", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false"]
+    oras = ["oras", "copy", "--no-tty", "--from-plain-http", source, "--to-plain-http", target]
+    options = {"images": [{"src": source, "dest": target}], "plain_http": True}
+    return [
+        module("image_copy", options, prepare=clear),
+        start_up("image_copy", {**options, "images": [{"src": f"{place.registry.host}/absent:1", "dest": target}]}),
+        Contestant("skopeo", [*skopeo, f"docker://{source}", f"docker://{target}"], prepare=clear),
+        Contestant("oras", oras, prepare=clear),
+    ]
+
+
 def save(place: Place, layers: int, size: int) -> list[Contestant]:
-    name, store, path = place.image(layers, size), place.folder / "to-save", place.folder / "saved.tar"
-    modules.run("image_pull", {"name": name, "store": str(store), "plain_http": True})
+    name, store = place.stored_image(layers, size)
+    place.docker.clear()
+    subprocess.run(docker_command(place, "pull", "--quiet", name), check=True, stdout=subprocess.DEVNULL)
+    path = place.folder / "saved.tar"
     clear = functools.partial(place.empty, "saved.tar")
     options = {"name": name, "path": str(path), "store": str(store)}
     return [
         module("image_save", options, prepare=clear),
         start_up("image_save", {**options, "name": "absent:1"}),
         Contestant("skopeo", ["skopeo", "copy", "--quiet", f"oci:{store}:{name}", f"oci-archive:{path}:{name}"], prepare=clear),
+        Contestant("docker", docker_command(place, "save", "--output", str(path), name), prepare=clear),
     ]
 
 
-def load(place: Place, layers: int, size: int) -> list[Contestant]:
-    name, store, path = place.image(layers, size), place.folder / "to-save", place.folder / "archive.tar"
-    modules.run("image_pull", {"name": name, "store": str(store), "plain_http": True})
+def load(place: Place, layers: int, size: int, *, by_docker: bool = False) -> list[Contestant]:
+    """Load an archive that Longshore saved, or one that Docker saved."""
+    name, store = place.stored_image(layers, size)
+    path = place.folder / "archive.tar"
     modules.run("image_save", {"name": name, "path": str(path), "store": str(store)})
+    if by_docker:
+        place.docker.clear()
+        place.docker.load(path)
+        path.unlink()
+        place.docker.save([name], path)
     target = place.folder / "loaded"
     clear = functools.partial(place.empty, "loaded")
+    kind = "docker-archive" if by_docker else "oci-archive"
     return [
         module("image_load", {"path": str(path), "store": str(target)}, prepare=clear),
         start_up("image_load", {"path": str(place.folder / "absent.tar"), "store": str(target)}),
-        Contestant("skopeo", ["skopeo", "copy", "--quiet", f"oci-archive:{path}:{name}", f"oci:{target}:{name}"], prepare=clear),
+        Contestant("skopeo", ["skopeo", "copy", "--quiet", f"{kind}:{path}:{name}", f"oci:{target}:{name}"], prepare=clear),
+        Contestant("docker", docker_command(place, "load", "--quiet", "--input", str(path)), prepare=place.docker.clear),
+        Contestant("podman", [*place.podman.words, "load", "--quiet", "--input", str(path)], prepare=place.podman.clear),
     ]
-
-
-def play(place: Place, label: str, task: t.Mapping[str, t.Any]) -> Contestant:
-    playbook = place.folder / f"{label.replace(' ', '-')}.json"
-    playbook.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}]))
-    program = str(Path(sys.executable).parent / "ansible-playbook")
-    environment = {**modules.environment(HOME=str(place.folder)), "ANSIBLE_CONFIG": str(modules.ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
-    environment["ANSIBLE_COLLECTIONS_PATH"] = str(modules.ROOT / ".collections")
-    return Contestant(
-        label, [program, "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}", str(playbook)], environment=environment
-    )
-
-
-def unchanged_play(place: Place) -> list[Contestant]:
-    names = [place.registry.put(images.make_image(f"unchanged {number}", 5, PLATFORM), f"bench/unchanged{number}", "1") for number in range(20)]
-    options = {"name": names, "store": str(place.folder / "twenty"), "plain_http": True}
-    modules.run("image_pull", options)
-    return [play(place, LONGSHORE, {"longshore.images.image_pull": options}), play(place, "a play that only pings", {"ansible.builtin.ping": {}})]
 
 
 def make_many(place: Place, count: int) -> tuple[Path, str]:
     """Return a store with COUNT images, and the name of one of them, which is in the registry as well."""
     path, name = place.folder / f"store-of-{count}", f"{place.registry.host}/many/image1:1"
     if not path.exists():
-        made = [images.make_image(f"many {number}", 1, PLATFORM) for number in range(count)]
+        made = [images.make_image(f"many {number}", 1, engines.HOST) for number in range(count)]
         place.registry.put(made[1], "many/image1", "1")
         with Store(str(path)).open_writer([digest for image in made for digest in image.digests]) as writer:
             for image in made:
@@ -217,15 +195,22 @@ class Row:
 
 
 ROWS = (
-    Row("pull-7", "pull 7 layers, 121 MB", lambda place: pull(place, 7, 17_285_714)),
+    Row("pull-7", "pull 7 layers, 121 MB", lambda place: pull(place, 7, 17_285_714, docker=True)),
     Row("pull-60", "pull 60 layers, 61 MB", lambda place: pull(place, 60, 1_016_666)),
     Row("pull-1000", "pull 1,000 layers of 2 kB", lambda place: pull(place, 1000, 2000)),
     Row("pull-large", "pull 6 layers, 1.6 GB", lambda place: pull(place, 6, 266_666_666)),
     Row("pull-throttled", "pull one layer of 256 MB, 30 MB/s for each connection", throttled),
     Row("push-7", "push 7 layers, 121 MB", lambda place: push(place, 7, 17_285_714)),
+    Row("push-docker", "push 7 layers, 121 MB, from Docker to a registry", lambda place: push_from_docker(place, 7, 17_285_714)),
+    Row("copy-7", "copy 7 layers, 121 MB, to another repository of the registry", lambda place: copy(place, 7, 17_285_714)),
     Row("save", "save 7 layers, 121 MB, to an archive", lambda place: save(place, 7, 17_285_714)),
+    Row("save-large", "save 6 layers, 1.6 GB, to an archive", lambda place: save(place, 6, 266_666_666)),
     Row("load", "load an OCI archive of 7 layers, 121 MB", lambda place: load(place, 7, 17_285_714)),
-    Row("play-unchanged", "a play with 20 unchanged images", unchanged_play),
+    Row("load-docker", "load what docker saved of 7 layers, 121 MB", lambda place: load(place, 7, 17_285_714, by_docker=True)),
+    Row("play-unchanged", "a play with 20 unchanged images", plays.twenty_unchanged),
+    Row("play-docker-all", "a play that pulls an image of 65 MB into Docker", plays.all_into_docker),
+    Row("play-docker-part", "the same play, if Docker already has 60 MB of the image", plays.part_into_docker),
+    Row("play-docker-unchanged", "a play with 20 unchanged images in Docker, checked at the registry", plays.twenty_unchanged_in_docker),
     Row("store-info", "image_info of one image", lambda place: store_size(place, "image_info")),
     Row("store-tag", "image_tag of one image", lambda place: store_size(place, "image_tag")),
     Row("store-pull", "image_pull of one unchanged image", lambda place: store_size(place, "image_pull")),

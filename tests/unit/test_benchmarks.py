@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.contest import Contestant, Figures, Run, RunFailed, measure, take_turns
+from benchmarks.contest import LONGSHORE, START_UP, Contestant, Figures, Run, RunFailed, measure, take_turns
 from benchmarks.page import compare, make_page, make_plot
-from benchmarks.rows import LONGSHORE, ROWS, START_UP
+from benchmarks.rows import ROWS
 
 
 def figures(name: str, *seconds: float) -> Figures:
@@ -33,6 +33,10 @@ def test_a_run_counts_processor_time_and_memory_and_gets_its_input() -> None:
     run = measure(Contestant("python", [sys.executable, "-c", check], b"options"))
     assert 0 < run.cpu <= 2 * run.seconds
     assert run.memory > 1_000_000
+
+
+def test_the_memory_of_a_run_is_not_that_of_the_benchmark() -> None:
+    assert measure(Contestant("true", ["true"])).memory < 16_000_000
 
 
 def test_a_command_that_fails_has_no_time() -> None:
