@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, InvalidOption, UnsupportedFormat
-from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import MAX_FILE, HostCredentials, _default_paths
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import MAX_FILE, HostCredentials, default_auth_files
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials, HostSettings
 
 
@@ -54,7 +54,7 @@ def test_the_default_files_are_read_in_order(tmp_path: Path) -> None:
 
 
 def test_without_a_session_folder_podmans_file_below_run_is_read() -> None:
-    places = _default_paths({"HOME": "/home/me"})
+    places = default_auth_files({"HOME": "/home/me"})
     assert places == [f"/run/containers/{os.geteuid()}/auth.json", "/home/me/.config/containers/auth.json", "/home/me/.docker/config.json"]
 
 

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import os
-import re
 import threading
 import typing as t
 
 from ...errors import Denied, InvalidOption, UnsupportedFormat, system_error
 from ...limits import MAX_CONFIG_FILE
 from ...oci.document import Document
-from ...oci.reference import DOCKER_HUB
 from ..config.settings import Credentials
+from .login_scope import LoginScope
 
 MAX_FILE = MAX_CONFIG_FILE
-
-_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
-# A key may be a URL, as `docker login` wrote it for years. It means its host, with any path. Host and port are compared whole: like docker and podman we
-# ignore a key with a user before the host or with a query.
-_URL_KEY = re.compile(r"https?://([^/]+)(?:/.*)?", re.DOTALL)
 
 
 class HostCredentials:
@@ -32,7 +27,7 @@ class HostCredentials:
 
     def __init__(self, auth_file: str | None, environment: t.Mapping[str, str]) -> None:
         self._required = bool(auth_file)
-        self._paths = [auth_file] if auth_file else _default_paths(environment)
+        self._paths = [auth_file] if auth_file else default_auth_files(environment)
         self._lock = threading.Lock()
         self._documents: dict[str, Document | None] = {}
         self._helper_results: dict[tuple[str, str], Credentials | None] = {}
@@ -52,29 +47,23 @@ class HostCredentials:
 
     def _load(self, path: str) -> Document | None:
         if path not in self._documents:
-            self._documents[path] = _read_file(path, self._required)
+            self._documents[path] = read_auth_file(path, self._required)
         return self._documents[path]
 
     def _find_in(self, document: Document, registry: str, repository: str) -> Credentials | None:
-        auths = document.child("auths")
-        helpers = document.text_map("credHelpers")
-        keys = _make_keys(registry, repository)
-        helper = next((helpers[key] for key in keys if key in helpers), None)
-        if helper:
-            return self._query_helper(document, helper, registry, required=True)
-        entries = [auths.child(key) for key in [*keys, *_find_url_keys(auths, registry)]] if auths is not None else []
+        scope = LoginScope(registry, repository)
+        helpers = find_helpers(document, scope)
+        if helpers.own:
+            return self._query_helper(document, helpers.own, scope.server, required=True)
+        entries = find_entries(document, scope)
         for entry in entries:
-            found = _read_entry(entry) if entry is not None else None
+            found = read_entry(entry)
             if found is not None:
                 return found
-        # An empty name means no helper, and excludes this registry from the helper for all registries, as in docker.
-        store = document.text("credsStore") if helper is None else None
-        logged_in = any(entry is not None for entry in entries)
-        return self._query_helper(document, store, registry, required=logged_in) if store else None
+        return self._query_helper(document, helpers.common, scope.server, required=bool(entries)) if helpers.common else None
 
-    def _query_helper(self, document: Document, helper: str, registry: str, required: bool) -> Credentials | None:
+    def _query_helper(self, document: Document, helper: str, server: str, required: bool) -> Credentials | None:
         """Ask a helper. If the user has logged in, a helper without credentials is an error: anonymous access would hide the reason of a later failure."""
-        server = _HUB_KEYS[0] if registry == DOCKER_HUB else registry
         from .credential_helpers import query_helper
 
         if (helper, server) not in self._helper_results:
@@ -85,23 +74,32 @@ class HostCredentials:
         return found
 
 
-def _default_paths(environment: t.Mapping[str, str]) -> list[str]:
-    home = environment.get("HOME") or os.path.expanduser("~")
+def default_auth_files(environment: t.Mapping[str, str]) -> list[str]:
+    """Return the auth files that are read if a task names none, in order."""
     runtime = environment.get("XDG_RUNTIME_DIR")
-    config = environment.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
     docker = environment.get("DOCKER_CONFIG")
     paths = [
         environment.get("REGISTRY_AUTH_FILE"),
         # `podman login` writes here for root, who often has no session folder after sudo and ssh.
         os.path.join(runtime, "containers", "auth.json") if runtime else f"/run/containers/{os.geteuid()}/auth.json",
-        os.path.join(config, "containers", "auth.json"),
+        user_auth_file(environment),
         os.path.join(docker, "config.json") if docker else None,
-        os.path.join(home, ".docker", "config.json"),
+        os.path.join(_find_home(environment), ".docker", "config.json"),
     ]
     return [path for path in paths if path]
 
 
-def _read_file(path: str, required: bool) -> Document | None:
+def user_auth_file(environment: t.Mapping[str, str]) -> str:
+    """Return the auth file of the user that outlives a boot, and that podman, buildah and skopeo read."""
+    return os.path.join(environment.get("XDG_CONFIG_HOME") or os.path.join(_find_home(environment), ".config"), "containers", "auth.json")
+
+
+def _find_home(environment: t.Mapping[str, str]) -> str:
+    return environment.get("HOME") or os.path.expanduser("~")
+
+
+def read_auth_file(path: str, required: bool = False) -> Document | None:
+    """Return an auth file, None for a missing one. Raises InvalidOption if it is REQUIRED, InputOutputError, UnsupportedFormat."""
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_FILE + 1)
@@ -111,26 +109,39 @@ def _read_file(path: str, required: bool) -> Document | None:
         return None
     except OSError as error:
         raise system_error(error, path) from error
+    return parse_auth_file(data, path)
+
+
+def parse_auth_file(data: bytes, path: str) -> Document:
+    """Parse an auth file; an empty one has no logins. Raises UnsupportedFormat."""
     is_empty = len(data) <= MAX_FILE and not data.strip()
     return Document.parse(b"{}" if is_empty else data, path, MAX_FILE)
 
 
-def _make_keys(registry: str, repository: str) -> list[str]:
-    """Return the keys for a repository, from the most specific one to the registry as a whole. Docker also writes a registry as a URL."""
-    parts = [registry, *repository.split("/")]
-    keys = ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    keys += list(_HUB_KEYS) if registry == DOCKER_HUB else []
-    return [*keys, *(f"https://{registry}{path}" for path in ("", "/", "/v1/", "/v2/")), f"http://{registry}"]
+@dataclasses.dataclass(frozen=True)
+class Helpers:
+    """The credential helpers of an auth file for one scope: its `own`, which comes before the entries of the file, or the `common` one, which comes after."""
+
+    own: str | None = None
+    common: str | None = None
 
 
-def _find_url_keys(auths: Document, registry: str) -> list[str]:
-    """Return the other keys of AUTHS that are URLs of REGISTRY, in the order of the file."""
-    hosts = _HUB_KEYS if registry == DOCKER_HUB else (registry,)
-    matches = ((key, _URL_KEY.fullmatch(key)) for key in auths.members)
-    return [key for key, match in matches if match is not None and match[1] in hosts]
+def find_helpers(document: Document, scope: LoginScope) -> Helpers:
+    """Return the helpers that an auth file names for SCOPE. Raises UnsupportedFormat."""
+    helpers = document.text_map("credHelpers")
+    own = next((helpers[key] for key in scope.keys if key in helpers), None)
+    # An empty name means no helper, and excludes this registry from the helper for all registries, as in docker.
+    return Helpers(own or None, (document.text("credsStore") or None) if own is None else None)
 
 
-def _read_entry(entry: Document) -> Credentials | None:
+def find_entries(document: Document, scope: LoginScope) -> list[Document]:
+    """Return the entries of an auth file that apply to SCOPE, in the order in which they are tried. Raises UnsupportedFormat."""
+    auths = document.child("auths")
+    found = [auths.child(key) for key in scope.find_keys(auths.members)] if auths is not None else []
+    return [entry for entry in found if entry is not None]
+
+
+def read_entry(entry: Document) -> Credentials | None:
     """Return the credentials of an entry: `auth`, else `username` and `password`, which only docker reads. Raises UnsupportedFormat."""
     if entry.text("auth") or entry.text("identitytoken"):
         return _decode(entry)
