@@ -17,7 +17,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.longshore.images.plugins.module_utils.registry.client.entries import MARK
 from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.registry_client import ClientPlan
+from ansible_collections.longshore.images.plugins.module_utils.verbs.state_plan import StatePlan
 from ansible_collections.longshore.images.plugins.modules import registry_client as module
 
 Entry = dict[str, t.Any]
@@ -48,14 +48,14 @@ class Host:
             (folder / name).write_text(text)
         self.folder = folder
 
-    def plan(self, engines: str, *entries: Entry, **options: t.Any) -> ClientPlan:
+    def plan(self, engines: str, *entries: Entry, **options: t.Any) -> StatePlan:
         arguments = module.argument_spec().as_kwargs()["argument_spec"]
         given = {"engines": engines.split(), "entries": list(entries), "root": str(self.root), **options}
         result = ArgumentSpecValidator(arguments).validate(given)
         assert not result.error_messages
-        return t.cast("ClientPlan", module.plan(Task(result.validated_parameters, check_mode=False)))
+        return t.cast("StatePlan", module.plan(Task(result.validated_parameters, check_mode=False)))
 
-    def run(self, engines: str, *entries: Entry, **options: t.Any) -> ClientPlan:
+    def run(self, engines: str, *entries: Entry, **options: t.Any) -> StatePlan:
         """Run the module, and check that a second run has nothing to do."""
         plan = self.plan(engines, *entries, **options)
         with Workers(1) as workers:

@@ -143,6 +143,12 @@ def encode_canonical(members: t.Mapping[str, t.Any]) -> bytes:
     return json.dumps(members, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
+def encode_readable(members: t.Mapping[str, t.Any], before: bytes | None = None) -> bytes:
+    """Encode a configuration file for people to read, indented like the file BEFORE that it replaces."""
+    indent = re.search(rb'\{\r?\n([ \t]+)"', before or b"")
+    return (json.dumps(members, indent=indent[1].decode() if indent else 2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+
+
 def _build_object(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     members = dict(pairs)
     if len(members) != len(pairs):

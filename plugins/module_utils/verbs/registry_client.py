@@ -13,33 +13,20 @@ import typing as t
 
 from ..errors import InvalidOption, missing_library
 from ..limits import MAX_CONFIG_FILE
-from ..oci.document import Document
+from ..oci.document import Document, encode_readable
 from ..registry.auth.auth_files import set_logins
 from ..registry.client import containerd, docker, kubernetes, podman, policy
 from ..registry.client.entries import ClientEntry, Contents, collect_access
 from ..registry.client.layout import Layout, Record
-from ..registry.client.planned_file import PlannedFile, dump_json, has_mark, show_logins
+from ..registry.client.planned_file import PlannedFile, has_mark, show_logins
 from ..registry.config.host_config import REGISTRY_SETTING, find_toml_parser
 from ..registry.config.registries_conf import RegistryRule, read_rules
 from ..registry.config.settings import Credentials
-from ..transfer.plan import Plan
 from .client_files import ChangeFiles, FileChange, HostFiles, missing_folders
+from .state_plan import StatePlan
 
 _KUBERNETES = ("k3s", "rke2")
 _MAX_SENTENCES = 5
-
-
-@dataclasses.dataclass(frozen=True)
-class ClientPlan(Plan):
-    """The plan for the files of engines. `states` has each file by its path, before and after, as a diff may show it."""
-
-    has_rows = False
-
-    states: tuple[dict[str, t.Any], dict[str, t.Any]] = ({}, {})
-
-    def diff(self) -> dict[str, dict[str, t.Any]]:
-        before, after = self.states
-        return {"before": before, "after": after}
 
 
 def plan_registry_client(
@@ -51,7 +38,7 @@ def plan_registry_client(
     root: str = "/",
     home: str,
     as_root: bool,
-) -> ClientPlan:
+) -> StatePlan:
     """Plan the files by which ENGINES reach the registries of ENTRIES. TRUST has the rules of podman's policy, None to leave it alone.
 
     CONTENTS has the certificates that entries name by path. All paths are below ROOT. Raises InvalidOption for entries that an engine
@@ -118,7 +105,7 @@ class _Planner:
         self._before = Record.parse(recorded, host.real(layout.record)) if recorded is not None else Record()
         self._after = self._before
 
-    def plan(self) -> ClientPlan:
+    def plan(self) -> StatePlan:
         files: dict[str, PlannedFile] = {}
         reloads = []
         for engine in self._engines:
@@ -132,7 +119,7 @@ class _Planner:
         folders = self._record_created(changes)
         return self._make_plan(changes, folders, list(files.values()), reloads)
 
-    def _make_plan(self, changes: list[FileChange], folders: list[str], files: list[PlannedFile], reloads: list[str]) -> ClientPlan:
+    def _make_plan(self, changes: list[FileChange], folders: list[str], files: list[PlannedFile], reloads: list[str]) -> StatePlan:
         record = self._host.real(self._layout.record)
         real_folders = tuple(map(self._host.real, folders))
         actions = [change.action for change in changes] + [f"delete the empty folder {folder}" for folder in real_folders]
@@ -141,7 +128,7 @@ class _Planner:
         if recorded != new_record:
             actions.append(f"{'delete' if new_record is None else 'write' if recorded is None else 'change'} {record}")
         step = ChangeFiles(tuple(changes), real_folders, record, self._before, self._after)
-        return ClientPlan(
+        return StatePlan(
             [],
             {"reload": reloads, "paths": [change.path for change in changes]},
             steps=[step] if actions else [],
@@ -252,14 +239,14 @@ class _Planner:
         document = Document.parse(before or b"{}", self._host.real(path), MAX_CONFIG_FILE)
         members, owned = set_logins(document, logins, recorded)
         self._after = dataclasses.replace(self._after, logins={**self._after.logins, engine: tuple(owned)})
-        content = before if before is not None and members == document.members else dump_json(members, before) if members else None
+        content = before if before is not None and members == document.members else encode_readable(members, before) if members else None
         return [self._keep_as_empty(PlannedFile(path, content, 0o600, shared=True, show=show_logins({*owned, *recorded})))]
 
     def _keep_as_empty(self, file: PlannedFile) -> PlannedFile:
         """Return FILE. A file without entries is kept as an empty object if an earlier run did not create it."""
         if file.content is not None or file.path in self._before.created or self._host.read(file.path) is None:
             return file
-        return dataclasses.replace(file, content=dump_json({}))
+        return dataclasses.replace(file, content=encode_readable({}))
 
     # The files of the host.
 

@@ -11,14 +11,14 @@ import typing as t
 
 from ...errors import UnsupportedFormat
 from ...limits import MAX_CONFIG_FILE
-from ...oci.document import Document
+from ...oci.document import Document, encode_readable
 from ...oci.reference import DOCKER_HUB
+from ..auth.login_scope import HUB_LOGIN
 from ..config.settings import Credentials
 from .entries import ClientEntry, HostAccess, mirror_url
-from .planned_file import PlannedFile, dump_json, show_keys
+from .planned_file import PlannedFile, show_keys
 
 _MIRRORS, _INSECURE = "registry-mirrors", "insecure-registries"
-HUB_LOGIN = "https://index.docker.io/v1/"
 
 
 def describe_unsupported(entry: ClientEntry) -> t.Iterator[str]:
@@ -80,7 +80,7 @@ def merge_daemon_json(before: bytes | None, path: str, settings: DaemonSettings,
             members[key] = merged
         elif earlier:
             members.pop(key, None)
-    content = before if members == document.members and before is not None else dump_json(members, before) if members else None
+    content = before if members == document.members and before is not None else encode_readable(members, before) if members else None
     return PlannedFile(path, content, mode=None, shared=True, show=show_keys(_MIRRORS, _INSECURE)), DaemonSettings(owned[_MIRRORS], owned[_INSECURE])
 
 

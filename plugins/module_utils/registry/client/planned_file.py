@@ -107,9 +107,3 @@ def has_mark(content: bytes) -> bool:
 def certificate_file(path: str, content: bytes) -> PlannedFile:
     """Return a file with certificates, or with a key, which nobody else may read."""
     return PlannedFile(path, MARK.encode() + b"\n" + content, 0o600 if b"PRIVATE KEY" in content else 0o644, show=show_certificates)
-
-
-def dump_json(members: t.Mapping[str, t.Any], before: bytes | None = None) -> bytes:
-    """Return a JSON file for people to read, indented like the file that it replaces."""
-    indent = re.search(rb'\{\r?\n([ \t]+)"', before or b"")
-    return (json.dumps(members, indent=indent[1].decode() if indent else 2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")

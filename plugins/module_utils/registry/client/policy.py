@@ -14,9 +14,9 @@ import typing as t
 
 from ...errors import InvalidTrust
 from ...limits import MAX_CONFIG_FILE
-from ...oci.document import Document
+from ...oci.document import Document, encode_readable
 from .kubernetes import Node, render_yaml
-from .planned_file import PlannedFile, dump_json, own_file, show_keys
+from .planned_file import PlannedFile, own_file, show_keys
 
 _HUB = re.compile(r"index\.docker\.io(?=/|\Z)")
 _PEM = "-----BEGIN PUBLIC KEY-----"
@@ -104,7 +104,7 @@ def merge_policy(before: bytes | None, path: str, rules: t.Sequence[TrustRule], 
     members["default"] = _REJECT
     if transports or transports_document is not None:
         members["transports"] = transports
-    content = before if before is not None and members == document.members else dump_json(members, before)
+    content = before if before is not None and members == document.members else encode_readable(members, before)
     return PlannedFile(path, content, mode=None, shared=True, show=show_keys("default", "transports")), owned
 
 
