@@ -19,7 +19,7 @@ from .config.settings import Credentials
 from .http.client import HttpClient
 from .http.connections import NOT_TLS_REASONS
 from .http.errors import error_from_response
-from .http.messages import Request, Response
+from .http.messages import VERSION_CHECK, Request, Response
 from .http.proxy import is_loopback
 from .http.urls import url_origin
 
@@ -67,6 +67,11 @@ class Endpoint:
     def credentials(self, repository: str) -> Credentials | None:
         """Return the credentials of the task, else those of the host."""
         return self.settings.credentials or self.client.host_credentials(self.registry, self.route.remote_name(repository))
+
+    def check_login(self, what: str) -> bool:
+        """Return True if the host accepts the credentials of its settings, False if it answers without a login. Raises Denied if it refuses them."""
+        self.send(Request("GET", VERSION_CHECK, what, limit=MAX_ERROR_BODY), "").close()
+        return bool(self._logins)
 
     def send(self, request: Request, repository: str) -> Response:
         """Send REQUEST and authenticate if the registry asks for it.

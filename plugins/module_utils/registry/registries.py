@@ -10,8 +10,8 @@ import threading
 import typing as t
 
 from ..oci.reference import Reference
-from .config.mirrors import Route, find_routes
-from .config.settings import ClientSettings
+from .config.mirrors import Route, find_login_route, find_routes
+from .config.settings import ClientSettings, Credentials
 from .endpoint import Endpoint
 from .http.client import HttpClient
 from .mirror_fallback import MirrorFallback
@@ -64,6 +64,16 @@ class Registries:
         """Return the endpoint of a registry itself, for requests that are not about images; this sends nothing."""
         with self._lock:
             return self._endpoint(find_routes(Reference(registry, ""), self.client.settings, self._host_config).registry_route)
+
+    def accepts_login(self, registry: str, credentials: Credentials) -> bool:
+        """Return True if a registry accepts CREDENTIALS, False if it asks for none, so that nothing is known about them.
+
+        Raises Denied if the registry refuses them, or if the host's configuration blocks it.
+        """
+        self.client.found_credentials.append(credentials)
+        with self._lock:
+            endpoint = self._endpoint(find_login_route(registry, credentials, self.client.settings, self._host_config))
+        return endpoint.check_login(f"the login at {registry}")
 
     def _endpoint(self, route: Route) -> Endpoint:
         if self._host_config is not None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The scopes that are requested for a token if a registry's challenge names an unusual scope or none."""
+"""The scopes that are requested for a token if a registry's challenge names an unusual scope or none, and checks of logins, which need none."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import typing as t
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.errors import Denied
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, Credentials, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.tags import list_repositories
 from tests.support.images import make_image
 from tests.support.programmable.distribution import Distribution
-from tests.support.programmable.doors import PASSWORD, USER, TokenDoor, Tokens
+from tests.support.programmable.doors import IDENTITY, PASSWORD, USER, OpenDoor, TokenDoor, Tokens
 from tests.support.programmable.server import Answer, Request, Server
 
 
@@ -86,3 +87,22 @@ def test_a_scope_without_a_colon_is_requested_unchanged(token_registry: TokenReg
     reference = Reference.parse(f"{token_registry.host}/team/app:1")
     assert token_registry.registries.repository(reference).fetch_manifest(reference)
     assert token_registry.scopes == [requested]
+
+
+@pytest.mark.parametrize("credentials", [Credentials(USER, PASSWORD), Credentials("", "", IDENTITY)])
+def test_checking_a_login_requests_a_token_without_permissions(token_registry: TokenRegistry, credentials: Credentials) -> None:
+    assert token_registry.registries.accepts_login(token_registry.host, credentials)
+    assert token_registry.scopes == [[]]
+
+
+@pytest.mark.parametrize("credentials", [Credentials(USER, "wrong"), Credentials("", "", "wrong")])
+def test_a_login_that_the_token_server_refuses_is_denied(token_registry: TokenRegistry, credentials: Credentials) -> None:
+    with pytest.raises(Denied, match=f"the login at {token_registry.host}"):
+        token_registry.registries.accepts_login(token_registry.host, credentials)
+
+
+def test_a_registry_without_logins_can_not_check_one() -> None:
+    with Server(Distribution(OpenDoor())) as server:
+        registries = Registries(ClientSettings(HostSettings(plain_http=True)))
+        assert not registries.accepts_login(server.host, Credentials(USER, PASSWORD))
+        registries.client.close()

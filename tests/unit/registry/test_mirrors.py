@@ -13,7 +13,13 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InvalidOption
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import HostRoutes, Route, find_routes, mirror_route
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import (
+    HostRoutes,
+    Route,
+    find_login_route,
+    find_routes,
+    mirror_route,
+)
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, Credentials, HostSettings, Mirror
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 
@@ -177,3 +183,20 @@ def test_an_insecure_registry_is_not_verified_unless_the_task_wants_tls() -> Non
 def test_the_error_for_a_blocked_registry_names_the_file() -> None:
     with pytest.raises(Denied, match=r"docker\.io/library/nginx is blocked by /etc/x\.conf"):
         find_routes(NGINX, ClientSettings(), FakeHostConfig(HostRoutes(blocked_by="/etc/x.conf")))
+
+
+def test_a_login_is_checked_at_the_registry_that_it_is_for() -> None:
+    settings = ClientSettings(
+        HostSettings(credentials=Credentials("task", "x")), hosts={"other.io": HostSettings(credentials=Credentials("other", "x"))}
+    )
+    elsewhere = FakeHostConfig(HostRoutes((OTHER,), upstream=OTHER, server=OTHER))
+    route = find_login_route("docker.io", ME, settings, elsewhere)
+    assert (route.host, route.settings.credentials, route.namespace) == ("registry-1.docker.io", ME, None)
+
+
+def test_the_settings_of_the_host_for_the_registry_itself_apply_to_a_login() -> None:
+    own = Route("other.io", HostSettings(ca_path="/ca.pem"), "other.io")
+    settings = find_login_route("other.io", ME, ClientSettings(), FakeHostConfig(HostRoutes(server=own))).settings
+    assert (settings.ca_path, settings.credentials) == ("/ca.pem", ME)
+    with pytest.raises(Denied, match=r"other\.io is blocked by /etc/x\.conf"):
+        find_login_route("other.io", ME, ClientSettings(), FakeHostConfig(HostRoutes(blocked_by="/etc/x.conf")))

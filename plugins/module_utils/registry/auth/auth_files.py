@@ -12,6 +12,10 @@ import typing as t
 from ...errors import InvalidOption
 from ...oci.document import Document
 from ..config.settings import Credentials
+from .login_scope import LoginScope
+
+# The members of an entry that make up a login.
+_LOGIN_MEMBERS = ("auth", "identitytoken", "registrytoken", "username", "password")
 
 
 def encode_login(login: Credentials) -> dict[str, str]:
@@ -59,3 +63,36 @@ def _refuse_helpers(document: Document, logins: t.Mapping[str, Credentials]) -> 
                 f"{document.what} leaves the login for {key} to docker-credential-{helper}, so one in the file would have no effect;"
                 " log in with the engine, or remove the helper there"
             )
+
+
+def check_login(login: Credentials) -> None:
+    """Raise InvalidOption for a login that an auth file can't express."""
+    if login.identity_token is None and (not login.username or ":" in login.username):
+        raise InvalidOption("username can't be empty and can't contain a colon, which separates it from the password")
+    if not login.secret or "\0" in login.secret:
+        raise InvalidOption("password or identity_token is empty or contains a zero byte, which is not kept")
+    try:
+        f"{login.username}{login.secret}".encode()
+    except UnicodeEncodeError:
+        raise InvalidOption("username and password must be text in UTF-8") from None
+
+
+def is_same_login(one: Credentials | None, other: Credentials | None) -> bool:
+    """Return True for two equal logins. The user name beside an identity token has no meaning."""
+    if one is None or other is None or one.identity_token is None or other.identity_token is None:
+        return one == other
+    return one.identity_token == other.identity_token
+
+
+def without_login(entry: Document | None) -> dict[str, t.Any]:
+    """Return the other members of an entry, such as `email`."""
+    return {key: value for key, value in entry.members.items() if key not in _LOGIN_MEMBERS} if entry is not None else {}
+
+
+def replace_entries(document: Document, scope: LoginScope, entries: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the members of an auth file in which ENTRIES replace all entries for SCOPE, however they are spelled. All else keeps its order."""
+    auths = document.child("auths")
+    current = auths.members if auths is not None else {}
+    kept = {key: entries.get(key, entry) for key, entry in current.items() if key in entries or LoginScope.of_key(key) != scope}
+    replaced = {**kept, **entries}
+    return {**document.members, "auths": replaced} if replaced or auths is not None else dict(document.members)

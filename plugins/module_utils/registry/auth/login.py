@@ -11,8 +11,9 @@ import math
 import threading
 import time
 import typing as t
+from urllib.parse import urlsplit
 
-from ..http.messages import Request, Response
+from ..http.messages import VERSION_CHECK, Request, Response
 from .challenge import Challenge, basic_authorization, choose_challenge, parse_challenges
 from .tokens import find_token_server, merge_scopes
 
@@ -69,13 +70,18 @@ class Login:
             return Authorization(basic_authorization(credentials))
         server = find_token_server(challenge, endpoint.url, endpoint.client, endpoint.settings, request.what, self._local_peers)
         scopes = self._current.scopes or () if self._current is not None else ()
-        requested = challenge.parameters.get("scope", "").split() or [_default_scope(request, endpoint.route.remote_name(self._repository))]
+        requested = challenge.parameters.get("scope", "").split() or _default_scopes(request, endpoint.route.remote_name(self._repository))
         token = server.fetch(merge_scopes((*scopes, *requested, *request.scopes)), credentials, request.what)
         return Authorization(f"Bearer {token.value}", token.scopes, token.expires_at)
 
 
-def _default_scope(request: Request, repository: str) -> str:
-    """Return the scope for REQUEST if the registry names none. Without REPOSITORY, REQUEST lists all repositories (distribution, Token Scope Documentation)."""
+def _default_scopes(request: Request, repository: str) -> list[str]:
+    """Return the scopes for REQUEST if the registry names none (distribution, Token Scope Documentation).
+
+    Without REPOSITORY, REQUEST lists all repositories, or only checks a login, which needs no permission: users rarely may list all.
+    """
     if not repository:
-        return "registry:catalog:*"
-    return f"repository:{repository}:{'pull' if request.method in ('GET', 'HEAD') else 'delete,pull' if request.method == 'DELETE' else 'pull,push'}"
+        return [] if urlsplit(request.url).path.endswith(VERSION_CHECK) else ["registry:catalog:*"]
+    return [
+        f"repository:{repository}:{'pull' if request.method in ('GET', 'HEAD') else 'delete,pull' if request.method == 'DELETE' else 'pull,push'}"
+    ]

@@ -72,7 +72,8 @@ class TokenServer:
         )
 
     def _request_with_identity_token(self, scopes: tuple[str, ...], identity_token: str, what: str) -> Response:
-        form = [("grant_type", "refresh_token"), ("refresh_token", identity_token), ("client_id", _CLIENT_ID), ("scope", " ".join(scopes))]
+        form = [("grant_type", "refresh_token"), ("refresh_token", identity_token), ("client_id", _CLIENT_ID)]
+        form += [("scope", " ".join(scopes))] if scopes else []
         data = self._query(form).encode("ascii")
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         body = functools.partial(Body, len(data), (data,))

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from ...errors import Denied, InvalidOption
 from ...oci.reference import DOCKER_HUB, Reference
-from .settings import ClientSettings, HostSettings, Mirror
+from .settings import ClientSettings, Credentials, HostSettings, Mirror
 
 HUB_HOST = "registry-1.docker.io"
 
@@ -90,9 +90,7 @@ def find_routes(reference: Reference, settings: ClientSettings, host_config: Hos
     """Return the routes to a repository. The task's mirrors replace the host's. Raises Denied for a registry that the host's configuration blocks."""
     registry_settings = settings.for_host(reference.registry)
     task_mirrors = tuple(mirror_route(mirror, reference.registry) for mirror in registry_settings.mirrors)
-    host_routes = host_config.routes(reference) if host_config is not None else HostRoutes()
-    if host_routes.blocked_by is not None:
-        raise Denied(f"{reference.context} is blocked by {host_routes.blocked_by}; set host_config: false to ignore that")
+    host_routes = _find_host_routes(reference, host_config)
     mirrors = task_mirrors or tuple(_apply_task_settings(mirror, settings) for mirror in host_routes.mirrors)
     registry_route = _make_registry_route(reference, settings, registry_settings, host_routes)
     upstream = registry_route
@@ -102,6 +100,26 @@ def find_routes(reference: Reference, settings: ClientSettings, host_config: Hos
         # containerd sends the name of the registry to another server, as it does to mirrors.
         upstream = dataclasses.replace(registry_route, namespace=reference.registry)
     return Routes(mirrors, upstream, registry_route, registry_settings.mirror_only and bool(task_mirrors))
+
+
+def find_login_route(registry: str, credentials: Credentials, settings: ClientSettings, host_config: HostConfig | None) -> Route:
+    """Return the route on which a registry can be asked whether it accepts CREDENTIALS. Raises Denied for a registry that the host's configuration blocks.
+
+    Another server that containerd's configuration names in place of the registry is ignored: the credentials are not meant for it.
+    """
+    reference = Reference(registry, "")
+    host_routes = _find_host_routes(reference, host_config)
+    if host_routes.server is not None and host_routes.server.registry != registry:
+        host_routes = dataclasses.replace(host_routes, server=None)
+    route = _make_registry_route(reference, settings, settings.for_host(registry), host_routes)
+    return dataclasses.replace(route, settings=dataclasses.replace(route.settings, credentials=credentials))
+
+
+def _find_host_routes(reference: Reference, host_config: HostConfig | None) -> HostRoutes:
+    host_routes = host_config.routes(reference) if host_config is not None else HostRoutes()
+    if host_routes.blocked_by is not None:
+        raise Denied(f"{reference.context.rstrip('/')} is blocked by {host_routes.blocked_by}; set host_config: false to ignore that")
+    return host_routes
 
 
 def _make_registry_route(reference: Reference, settings: ClientSettings, registry_settings: HostSettings, host_routes: HostRoutes) -> Route:

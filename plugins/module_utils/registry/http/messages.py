@@ -21,6 +21,9 @@ with contextlib.suppress(ImportError):  # HttpClient reports it
     import requests
     import urllib3
 
+# The path of the request that only asks whether a host is a registry and who may log in (distribution specification, API version check).
+VERSION_CHECK = "/v2/"
+
 READ_SIZE = 1024 * 1024
 SEND_SIZE = 128 * 1024
 
