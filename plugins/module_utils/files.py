@@ -56,6 +56,13 @@ def require_writable(folder: str, otherwise: str) -> None:
         raise InputOutputError(f"{otherwise}: the folder {folder} is read-only, or denied to this user")
 
 
+def find_nearest_ancestor(path: str) -> str:
+    """Return PATH if it exists, else its nearest existing ancestor."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
+
+
 def sync_folder(path: str) -> None:
     """Make the names in a folder durable."""
     with naming_path_in_errors(path):
@@ -158,14 +165,16 @@ def try_lock(descriptor: int, path: str, shared: bool = False) -> bool:
     return True
 
 
-def wait_for_lock(descriptor: int, path: str, timeout: float, shared: bool = False) -> None:
-    """Lock a file like try_lock, but wait while another run holds the lock. Raises LockTimeout after TIMEOUT seconds."""
+def wait_for_lock(
+    descriptor: int, path: str, timeout: float, shared: bool = False, *, advice: str = "raise lock_timeout or wait for that run to end"
+) -> None:
+    """Lock a file like try_lock, but wait while another run holds the lock. Raises LockTimeout with ADVICE after TIMEOUT seconds."""
     deadline = time.monotonic() + timeout
     pause = 0.002
     while not try_lock(descriptor, path, shared):
         left = deadline - time.monotonic()
         if left <= 0:
-            raise LockTimeout(f"{path} is still locked by another run after {timeout:g} seconds; raise lock_timeout or wait for that run to end")
+            raise LockTimeout(f"{path} is still locked by another run after {timeout:g} seconds; {advice}")
         time.sleep(min(left, pause * random.uniform(0.5, 1.0)))
         pause = min(pause * 2, 0.25)
 

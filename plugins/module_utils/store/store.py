@@ -13,7 +13,7 @@ import stat
 import typing as t
 
 from ..errors import DigestMismatch, ImageNotFound, InputOutputError, InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
-from ..files import naming_path_in_errors, open_below, read_open_bounded, read_open_chunks, require_writable
+from ..files import find_nearest_ancestor, naming_path_in_errors, open_below, read_open_bounded, read_open_chunks, require_writable
 from ..folders import Folder
 from ..limits import MAX_DOCUMENT
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
@@ -169,7 +169,7 @@ class Store:
             if folder is not None:
                 require_writable(folder.path, f"the store {self.path} can't be written")
         if not os.path.lexists(self.path):
-            require_writable(_find_nearest_ancestor(self.path), f"the store {self.path} can't be made")
+            require_writable(find_nearest_ancestor(self.path), f"the store {self.path} can't be made")
 
     # Content.
 
@@ -328,13 +328,6 @@ class Store:
 
             problem = check_blob(self, missing[0].digest, missing[0].size) or "missing or altered"
             raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {missing[0].digest} is {problem}; pull it again to repair it")
-
-
-def _find_nearest_ancestor(path: str) -> str:
-    """Return the nearest existing ancestor of PATH."""
-    while not os.path.lexists(path):
-        path = os.path.dirname(path)
-    return path
 
 
 @contextlib.contextmanager
