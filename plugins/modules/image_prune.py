@@ -210,7 +210,7 @@ bytes_freed:
   type: int
   sample: 72188133
 registry:
-  description: The registry that is pruned.
+  description: The registry that the task works with.
   returned: with O(registry)
   type: str
   sample: registry.example.com

@@ -45,6 +45,8 @@ def without_libraries(tmp_path: Path) -> dict[str, str]:
         ("image_pull", {"name": [NAME], "pull_policy": "missing"}),
         ("image_pull", {"name": [f"{NAME}@{make_image('app').root.digest}"]}),
         ("image_pull", {"name": [NAME], "pull_policy": "never"}),
+        ("registry_login", {"registry": "r.example", "state": "absent"}),
+        ("registry_login_info", {}),
     ],
     ids=lambda value: value if isinstance(value, str) else str(value)[:40],
 )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Longshore reads auth files like skopeo and docker: all choose the same user for a login."""
+"""Longshore reads and writes auth files like skopeo and docker: all choose the same user for a login."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import HostCredentials
+from ansible_collections.longshore.images.plugins.module_utils.registry.auth.login_scope import LoginScope
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.login import plan_login
 from tests.support.programmable.doors import PasswordDoor
 from tests.support.programmable.server import Answer, Request, Server
 from tests.support.registry import needed
@@ -109,3 +113,11 @@ def test_keys_that_only_docker_reads_mean_the_same(
     found = HostCredentials(str(path), {}).find(server.host, "team/app")
     assert ((found.username, found.password) if found is not None else None) == login
     assert dockers_login(path, server, seen) == login
+
+
+@pytest.mark.parametrize("client", [skopeos_login, dockers_login])
+def test_a_login_that_we_wrote_is_used(tmp_path: Path, server: Server, seen: list[Request], client: t.Callable[..., tuple[str, str] | None]) -> None:
+    path = tmp_path / "config.json"
+    with Workers(1) as workers:
+        plan_login(LoginScope(server.host), Credentials("me", "sec:ret é"), str(path), {}).apply(workers)
+    assert client(path, server, seen) == ("me", "sec:ret é")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/migrating.md is correct: a command of skopeo and the task below it have the same effect, and the ten tasks work one after the other."""
+"""docs/migrating.md is correct: a command of skopeo and the task below it have the same effect, and the ten tasks and the logins work one after the other."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ GUIDE = (ROOT / "docs" / "migrating.md").read_text()
 IMAGE = runnable_index("migrating")
 PAIRS = re.findall(r"^```sh\n(.*?)^```\n\n```yaml\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 APP = "team/app"
+PASSWORD = "{{ registry_password }}"  # not a template here: the guide's text as it is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,18 +37,25 @@ class World:
     registry: Registry
     folder: Path
 
+    @property
+    def home(self) -> dict[str, str]:
+        """Return the variables that make this folder the home of a user."""
+        return {"HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder / "run")}
+
     def localise(self, text: str) -> str:
         """Return text of the guide, with the addresses and paths of this world."""
         text = text.replace("registry.example.com", self.registry.host).replace("mirror.example.com", f"{self.registry.host}/mirror")
         return text.replace("/srv", str(self.folder))
 
     def effect(self) -> dict[str, t.Any]:
-        """Return what the registry, the archives and the layouts of this world contain."""
+        """Return what the registry, the archives, the layouts and the auth file of this world contain."""
         found: dict[str, t.Any] = {name: self.registry.digest(name, "3") for name in (APP, f"mirror/{APP}")}
         for path in (self.folder / "images", self.folder / "transfer" / "app.tar"):
             if path.exists():
                 rows = modules.run("image_info", {"archive": str(path)})["images"]
                 found[path.name] = [(row["name"].partition("/")[2], row["image_id"], sorted(row["platforms"])) for row in rows]
+        auth_file = self.folder / "auth.json"
+        found["logins"] = json.loads(auth_file.read_text().replace(self.registry.host, "HOST")) if auth_file.exists() else None
         return found
 
 
@@ -67,15 +75,16 @@ def run_command(command: str, world: World) -> str:
     settings = world.folder / ".config/containers/registries.conf"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(f'[[registry]]\nlocation = "{world.registry.host}"\ninsecure = true\n')
-    environment = modules.environment(HOME=str(world.folder))
-    done = subprocess.run(shlex.split(world.localise(command)), env=environment, capture_output=True, text=True, check=False, timeout=60)
+    environment = modules.environment(**world.home)
+    words = shlex.split(world.localise(command))
+    done = subprocess.run(words, env=environment, input=PASSWORD, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-def run_tasks(example: str, world: World, **options: t.Any) -> list[modules.Results]:
+def run_tasks(example: str, world: World) -> list[modules.Results]:
     tasks = own_tasks(yaml.safe_load(world.localise(example)))
-    return [modules.run(module, {**values, **options}) for module, values in tasks]
+    return [modules.run(module, values, env=world.home) for module, values in tasks]
 
 
 def test_a_command_and_its_task_have_the_same_effect(worlds: tuple[World, World]) -> None:
@@ -115,3 +124,16 @@ def test_the_ten_tasks_work_one_after_the_other(worlds: tuple[World, World], doc
     assert docker.names() == {name}
     assert podman.names() == {name}
     assert world.registry.digest(f"mirror/{APP}", "3") == str(IMAGE.root.digest)
+
+
+def test_skopeo_finds_the_logins_of_the_guide(worlds: tuple[World, World]) -> None:
+    needed("skopeo")
+    _old, world = worlds
+    (section,) = re.findall(r"^## Logins\n(.*?)(?=^## )", GUIDE, re.MULTILINE | re.DOTALL)
+    users = []
+    for example in re.findall(r"^```yaml\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
+        assert [results["changed"] for results in run_tasks(example, world)] == [True]
+        environment = modules.environment(**world.home)
+        command = ["skopeo", "login", "--get-login", world.registry.host]
+        users.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60).stdout.strip())
+    assert users == ["reader", "", "reader", ""]

@@ -40,6 +40,11 @@ class Arguments:
     def extended(self, **options: Option) -> Arguments:
         return self + Arguments(options)
 
+    def without(self, names: t.Collection[str]) -> Arguments:
+        """Return these arguments without some options, and without the rules that name one of them."""
+        rules = {rule: [words for words in groups if not set(words) & set(names)] for rule, groups in self.rules.items()}
+        return Arguments({name: option for name, option in self.options.items() if name not in names}, rules, self.file_options, self.unused)
+
     def as_kwargs(self) -> dict[str, t.Any]:
         """Return the arguments of AnsibleModule. With file options these include Ansible's own options for mode and owner of the file `path`."""
         kwargs: dict[str, t.Any] = {"argument_spec": {name: dict(option) for name, option in self.options.items()}, "supports_check_mode": True}
@@ -80,6 +85,9 @@ STORE = Arguments(
         "lock_timeout": {"type": "float", "default": 300},
     }
 )
+
+# The options that hold the login of a task.
+LOGIN = ("username", "password", "identity_token")
 
 _HOST: dict[str, Option] = {
     "username": {"type": "str"},

@@ -16,13 +16,13 @@ from ..oci.text import split_userinfo
 from ..registry.config.mirrors import mirror_route
 from ..registry.config.settings import ClientSettings, Credentials, HostSettings, Mirror, is_valid_header
 from ..registry.http.errors import redact_url
-from .arguments import at_least
+from .arguments import LOGIN, at_least
 
 Params = t.Mapping[str, t.Any]
 
 _HUB_NAMES = (DOCKER_HUB, "index.docker.io")
 # Options of a task that apply to the one registry that it names. An entry of `registries` that sets one option of a group replaces the whole group.
-_TOGETHER = (("username", "password", "identity_token"), ("client_cert", "client_key"), ("ca_path",), ("validate_certs",), ("plain_http",))
+_TOGETHER = (LOGIN, ("client_cert", "client_key"), ("ca_path",), ("validate_certs",), ("plain_http",))
 
 
 def client_settings(params: Params, references: t.Sequence[Reference], named_by_task: t.Sequence[Reference] | None = None) -> ClientSettings:

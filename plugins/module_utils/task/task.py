@@ -20,7 +20,7 @@ from ..oci.reference import Reference, parse_selector
 from ..oci.text import sanitise
 from ..store.store import Store
 from ..transfer.workers import Workers
-from .arguments import at_least
+from .arguments import LOGIN, at_least
 from .file_modes import octal_mode
 from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, address_secrets, secret_forms, userinfo_forms
 
@@ -29,7 +29,8 @@ if t.TYPE_CHECKING:
     from ..engine.interfaces import ManagedEngine
     from ..oci.location import Location
     from ..oci.lockfile import LockFile
-    from ..registry.config.settings import ClientSettings
+    from ..registry.auth.login_scope import LoginScope
+    from ..registry.config.settings import ClientSettings, Credentials
     from ..registry.registries import Registries
     from ..registry.repository import Repository
     from ..trust.keys import PrivateKey
@@ -128,6 +129,9 @@ class Task:
 
     @property
     def uses_registries(self) -> bool:
+        """Whether the run may ask registries for images. Only modules for logins have the option `verify`: what they ask doesn't count for a quota."""
+        if "verify" in self.params:
+            return False
         return "registries" in self.params and self.params.get("remote") is not False and self.params.get("registry", "") is not None
 
     @property
@@ -198,19 +202,31 @@ class Task:
         self.open_registries(references)
         return references
 
-    def open_registries(self, references: t.Sequence[Reference], named_by_task: t.Sequence[Reference] | None = None) -> None:
+    def open_registries(
+        self, references: t.Sequence[Reference], named_by_task: t.Sequence[Reference] | None = None, *, use_login: bool = True
+    ) -> None:
         """Check the registry options for a run that may ask the registries of REFERENCES. Nothing is sent, and `requests` isn't loaded yet.
 
-        The credentials of the task go to registries of NAMED_BY_TASK, by default of all REFERENCES. Raises InvalidOption.
+        The credentials of the task go to registries of NAMED_BY_TASK, by default of all REFERENCES. Without USE_LOGIN they
+        are ignored. Raises InvalidOption.
         """
         from .registry_options import client_settings
 
-        settings = client_settings(self.params, references, named_by_task)
+        params = self.params if use_login else {**self.params, **dict.fromkeys(LOGIN)}
+        settings = client_settings(params, references, named_by_task)
         if self._debug:
             from ..registry.http.request_log import RequestLog
 
             settings = dataclasses.replace(settings, request_log=RequestLog())
         self._settings = settings
+
+    def open_registry_of(self, scope: LoginScope) -> Credentials:
+        """Call `open_registries` for the one registry of SCOPE. Return the credentials that the task has for it. Raises InvalidOption if it has none."""
+        self.open_registries([Reference(scope.registry, scope.path)])
+        credentials = t.cast("ClientSettings", self._settings).for_host(scope.registry).credentials
+        if credentials is None:
+            raise InvalidOption(f"the login for {scope} is missing; give username and password, or identity_token")
+        return credentials
 
     def open_registry(self, option: str) -> str:
         """Call `open_registries` for the one registry that OPTION names. Return its name as references have it."""
