@@ -140,9 +140,10 @@ images:
       sample: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
     verification:
       description:
-        - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(format) (C(simple_signing) or
-          C(bundle)), C(key) (the SHA-256 of the public key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked)
-          or C(not_checked)), C(annotations) and C(attestations).
+        - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(error) (null if it is accepted; else
+          C(unsigned), C(untrusted) or the error that prevented the check), C(format) (C(simple_signing) or C(bundle)), C(key) (the SHA-256 of the public
+          key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked) or C(not_checked)), C(annotations) and
+          C(attestations).
       type: dict
     failed:
       description: V(true) for an image that failed.

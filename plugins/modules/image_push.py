@@ -154,9 +154,10 @@ images:
       sample: https://registry-1.docker.io
     verification:
       description:
-        - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(format) (C(simple_signing) or
-          C(bundle)), C(key) (the SHA-256 of the public key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked)
-          or C(not_checked)), C(annotations) and C(attestations).
+        - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(error) (null if it is accepted; else
+          C(unsigned), C(untrusted) or the error that prevented the check), C(format) (C(simple_signing) or C(bundle)), C(key) (the SHA-256 of the public
+          key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked) or C(not_checked)), C(annotations) and
+          C(attestations).
       type: dict
     failed:
       description:

@@ -69,6 +69,7 @@ def test_a_signed_image_is_pulled_with_its_signature(form: str, scene: Scene) ->
     assert verification == {
         "accepted": True,
         "reason": f"signed by key {make_key().public.fingerprint[:12]}",
+        "error": None,
         "format": form,
         "key": make_key().public.fingerprint,
         "issuer": None,
@@ -86,7 +87,8 @@ def test_an_unsigned_image_is_refused_and_an_earlier_one_stays(scene: Scene) -> 
         result = modules.fail("image_pull", scene.options(make_key()), check=check)
         assert result["error"] == "unsigned"
         assert scene.name in result["msg"]
-        assert result["images"][0]["verification"]["accepted"] is False
+        verification = result["images"][0]["verification"]
+        assert (verification["accepted"], verification["error"]) == (False, "unsigned")
         assert not Path(scene.store).exists()
     earlier = make_image("earlier")
     earlier.put(Store(scene.store), scene.name)
@@ -148,6 +150,9 @@ def test_a_policy_file_is_read_on_the_host(scene: Scene) -> None:
     policy.write_text(json.dumps({"default": [{"type": "reject"}], "transports": {"docker": {scene.registry.host: [requirement]}}}))
     options = {"name": [scene.name], "store": scene.store, "trust_file": str(policy)}
     assert modules.run("image_pull", options)["images"][0]["verification"]["format"] == "simple_signing"
+    (scene.folder / "key.pub").unlink()
+    verification = modules.run("image_info", options)["images"][0]["verification"]
+    assert (verification["accepted"], verification["error"]) == (False, "invalid_trust")
     policy.write_text('{"default": [{"type": "reject"}]}')
     assert modules.fail("image_pull", options)["error"] == "untrusted"
     policy.write_text('{"default": []}')
@@ -211,9 +216,8 @@ def test_info_describes_and_never_fails(scene: Scene) -> None:
     remote = {**local, "remote": True}
     scene.put_in_store()
     for options in (local, remote):
-        row = modules.run("image_info", options)["images"][0]
-        assert row["verification"]["accepted"] is False
-        assert row["verification"]["reason"] == "it has no signature"
+        verification = modules.run("image_info", options)["images"][0]["verification"]
+        assert (verification["accepted"], verification["error"], verification["reason"]) == (False, "unsigned", "it has no signature")
     scene.sign()
     scene.sign(remote=False)
     for options in (local, remote):

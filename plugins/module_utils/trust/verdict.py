@@ -69,7 +69,7 @@ class Signature:
 class Verdict:
     """Whether an image is accepted, and why. `signature` is None if none was needed, or none accepted.
 
-    `is_unsigned` is true if a signature was needed and there was no candidate at all.
+    `is_unsigned` is true if a signature was needed and there was no candidate at all. `failure` is the cause of the error that prevented the check, if any.
     """
 
     accepted: bool
@@ -77,6 +77,14 @@ class Verdict:
     signature: Signature | None = None
     attestations: tuple[str, ...] = ()
     is_unsigned: bool = False
+    failure: str | None = None
+
+    @property
+    def cause(self) -> str | None:
+        """Return the cause of a refusal, one of the words of `error` in results; None for an image that is accepted."""
+        if self.accepted:
+            return None
+        return self.failure or (Unsigned.cause if self.is_unsigned else Untrusted.cause)
 
     def error(self, what: str) -> LongshoreError | None:
         """Return the error of an image that is not accepted, None otherwise. WHAT names the image."""
@@ -93,6 +101,7 @@ class Verdict:
         return {
             "accepted": self.accepted,
             "reason": self.reason,
+            "error": self.cause,
             "format": signature.format if signature is not None else None,
             "key": signer.key if signer is not None else None,
             "issuer": signer.issuer if signer is not None else None,

@@ -51,4 +51,4 @@ def describe_trust(policy: Policy | None, reference: Reference | None, graph: Gr
     try:
         return verify_image(policy, reference, graph, places).facts()
     except LongshoreError as error:
-        return Verdict(False, error.message).facts()
+        return Verdict(False, error.message, failure=error.cause).facts()
