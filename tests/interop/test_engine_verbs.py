@@ -304,7 +304,7 @@ def test_trust_is_checked_where_signatures_are_and_never_ignored(docker: engines
     assert [row["verification"]["accepted"] for row in done["images"]] == [True]
     assert docker.names() == {name}
     (described,) = modules.run("image_info", {**options, **signed, "name": name})["images"]
-    assert (described["verification"]["accepted"], described["referrers"]) == (False, [])
+    assert (described["verification"]["error"], described["referrers"]) == ("unsigned", [])
 
     push = {**options, "name": name, "destination": f"{registry.host}/team/copy:1"}
     assert modules.fail("image_push", {**push, **signed})["error"] == "unsigned"

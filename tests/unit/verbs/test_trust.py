@@ -21,6 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.format im
     read_pieces,
 )
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, open_archive
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
@@ -37,6 +38,7 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.info import
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.push import plan_push
 from ansible_collections.longshore.images.plugins.module_utils.verbs.save import plan_save
+from ansible_collections.longshore.images.plugins.module_utils.verbs.trust import describe_trust
 from tests.support.images import FakeRepository, make_image
 from tests.support.trust import Key, make_key, make_simple_signature
 
@@ -166,3 +168,11 @@ def test_a_stored_image_that_cannot_be_read_has_a_refusing_verdict(tmp_path: Pat
     (row,) = make_inspector(store, HOST, None, read_rules(RULES)).find_rows([Reference.parse(PROD)], Filters())
     assert row["verification"]["accepted"] is False
     assert row["verification"]["reason"] == "it can't be read"
+
+
+def test_an_image_of_an_engine_is_unsigned_or_needs_no_signature() -> None:
+    """There is no place with signatures, and the engine may not return the image's documents."""
+    described = Graph(IMAGE.root, {}, (), ())
+    policies = [read_rules([rule]) for rule in (RuleOptions("", keys=(ACCEPTED.pem,)), RuleOptions("", accept="anything"))]
+    verdicts = [describe_trust(policy, Reference.parse(PROD), described, []) or {} for policy in policies]
+    assert [(verdict["accepted"], verdict["error"]) for verdict in verdicts] == [(False, "unsigned"), (True, None)]
