@@ -21,13 +21,14 @@ version_added: 0.1.0
 short_description: Create an HTML page about the images of many hosts
 description:
   - Creates one HTML page from the results of M(longshore.images.image_info) on each host. The page needs no other files and no network.
+  - If the results have verdicts of O(longshore.images.image_info#module:trust), the page shows them. Otherwise it shows which images carry signatures.
   - The role P(longshore.images.report#role) collects the results and writes the page.
   - The page depends on these results only. It stays the same until the images of a host change.
 options:
   _input:
     description:
       - The registered result of M(longshore.images.image_info) for each host. If a result is empty, failed or unreachable, the page shows this and the reason
-        instead of images.
+        instead of images. A skipped result means that the store isn't shown.
     type: dict
     required: true
   title:
@@ -44,7 +45,14 @@ options:
         shows its repositories, and what the policy would remove.
     type: dict
     default: {}
-positional: title, lock, registries
+  engines:
+    description:
+      - For each host a list with the result of M(longshore.images.image_info) with O(longshore.images.image_info#module:engine) for each of its engines, as
+        a loop over the settings of the engines registers them in C(results).
+      - An engine that could not be asked is shown with the reason.
+    type: dict
+    default: {}
+positional: title, lock, registries, engines
 """
 
 EXAMPLES = """
@@ -71,11 +79,12 @@ def report_page(
     title: str = "Container images",
     lock: str = "",
     registries: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
+    engines: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]] | None = None,
 ) -> str:
     """Return the HTML page. Raises AnsibleFilterError if LOCK is no lock file."""
     try:
         parsed = LockFile.parse(lock.encode(), "The lock file of the report") if lock else None
-        return render(answers, title, parsed, registries)
+        return render(answers, title, parsed, registries, engines)
     except LongshoreError as error:
         raise AnsibleFilterError(error.message) from error
 

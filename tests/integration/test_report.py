@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import re
@@ -16,12 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support.answers import lock_text
 from tests.support.images import make_image
 from tests.support.modules import ROOT, environment
 from tests.support.pages import Element, read_page
 from tests.support.registry import Registry, free_port
+from tests.support.trust import make_key, make_simple_signature
 
 APP = "docker.io/library/app:1"
 
@@ -35,6 +38,11 @@ class Fleet:
     @property
     def path(self) -> Path:
         return self.folder / "images.html"
+
+    @property
+    def stopped(self) -> dict[str, t.Any]:
+        """The variables for an engine that isn't there."""
+        return {"report_engines": [{"engine": "docker", "docker_host": f"unix://{self.folder}/docker.sock"}]}
 
     @property
     def page(self) -> Element:
@@ -54,7 +62,10 @@ def fleet(tmp_path: Path) -> Fleet:
     hosts = {name: {**local, "report_store": str(tmp_path / name)} for name in ("broken", "full", "empty")}
     gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"a-gone": gone, **hosts}}}))
-    make_image("app").put(Store(str(tmp_path / "full")), APP)
+    image, store = make_image("app"), Store(str(tmp_path / "full"))
+    image.put(store, APP)
+    signature = make_simple_signature(image.root, make_key(), "docker.io/library/app")
+    signature.put(store, f"docker.io/library/app:{referrers_tag(image.root.digest)}.sig")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "index.json").write_text("nonsense")
     return Fleet(tmp_path)
@@ -67,28 +78,45 @@ def changed(result: subprocess.CompletedProcess[str]) -> int:
 
 
 def test_a_report_is_predicted_and_written_once_although_hosts_fail(fleet: Fleet) -> None:
-    predicted = fleet.report("--check")
+    requirement = {"type": "sigstoreSigned", "keyData": base64.b64encode(make_key().pem).decode(), "signedIdentity": {"type": "matchRepository"}}
+    (fleet.folder / "policy.json").write_text(json.dumps({"default": [requirement]}))
+    given = {**fleet.stopped, "report_trust_file": str(fleet.folder / "policy.json")}
+    predicted = fleet.report("--check", **given)
     assert changed(predicted) == 1
     assert f"after: {fleet.path}" in predicted.stdout
     assert not fleet.path.exists()
 
-    assert changed(fleet.report()) == 1
+    assert changed(fleet.report(**given)) == 1
     assert fleet.path.stat().st_mode & 0o777 == 0o640
-    assert [line[0] for line in fleet.page.one(id="not-asked").one("table").table()] == ["a-gone", "broken"]
+    silent = [line[0] for line in fleet.page.one(id="not-asked").one("table").table()]
+    assert silent == ["a-gone", "broken", "broken docker", "full docker", "empty docker"]
+    (signed,) = fleet.page.one(id="signatures").one("table").table()
+    assert (signed[0], signed[2], signed[3]) == (APP, f"key {make_key().public.fingerprint[:12]} simple signing", "full")
     assert [line[0] for line in fleet.page.one(id="images").one("table").table()] == [APP]
 
     before = fleet.path.stat()
-    assert changed(fleet.report()) == 0
+    assert changed(fleet.report(**given)) == 0
     assert fleet.path.stat() == before
 
 
 @pytest.mark.core
 def test_hosts_are_compared_with_a_lock_file_beside_the_playbook_or_anywhere(fleet: Fleet) -> None:
     (fleet.folder / "my.lock").write_text(lock_text(APP))
-    assert changed(fleet.report(report_lock_file=str(fleet.folder / "my.lock"), report_path="~/other.html", report_title="{{ 6 * 7 }}")) == 1
+    given = {"report_lock_file": str(fleet.folder / "my.lock"), "report_path": "~/other.html", "report_title": "{{ 6 * 7 }}"}
+    assert changed(fleet.report(**given)) == 1
     page = read_page((fleet.folder / "other.html").read_text())
     drift = page.one(id="drift").all("table")[0].table()
     assert [(line[0], line[1], line[-1]) for line in drift] == [(APP, "another image", "full"), (APP, "missing", "empty")]
+    assert page.one(id="signatures").one("table").table()[0][2] == "signature"
+
+
+@pytest.mark.core
+def test_engines_are_shown_without_stores_and_rules_are_passed_on(fleet: Fleet) -> None:
+    assert changed(fleet.report("--limit", "full", report_store=False, report_trust=[], **fleet.stopped)) == 1
+    ((name, why),) = fleet.page.one(id="not-asked").one("table").table()
+    assert (name, "there is no such socket" in why) == ("full docker", True)
+    assert changed(fleet.report("--limit", "full,empty", report_trust=[{"scope": "docker.io", "keys": [make_key(number=1).pem.decode()]}])) == 1
+    assert [line[:2] for line in fleet.page.one(id="signatures").one("table").table()] == [[APP, "refused"]]
 
 
 @pytest.mark.parametrize(
@@ -101,12 +129,16 @@ def test_hosts_are_compared_with_a_lock_file_beside_the_playbook_or_anywhere(fle
         ({"report_lock_file": "absent.lock"}, r'"msg": "report_lock_file \(absent.lock\) is no file on the controller."'),
         ({"report_path": "absent/page.html"}, "absent"),
         ({"report_path": ""}, r'"report_path \(empty\) has to be the path of a file."'),
-        ({"report_store": "images"}, r'"report_store \(images\) has to be an absolute path."'),
+        (
+            {"report_store": "images", "report_engines": [{"engine": "podman", "docker_host": "x", "engine_timeout": 0}]},
+            r"report_store \(images\) has to be an absolute path, or false\. An engine in report_engines has a setting of another engine: .+\. engine_timeout",
+        ),
+        ({"report_store": False, "report_trust": [], "report_trust_file": "/x"}, "nothing to report on.+ can't be given together"),
         ({"report_titel": "x"}, r"report_titel \(report_title\?\)"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_invalid_values_are_refused_and_nothing_is_written(fleet: Fleet, variables: dict[str, str], outcome: str) -> None:
+def test_invalid_values_are_refused_and_nothing_is_written(fleet: Fleet, variables: dict[str, t.Any], outcome: str) -> None:
     given = {key: str(fleet.folder / value) if value == "hosts.json" else value for key, value in variables.items()}
     result = fleet.report(**given)
     assert result.returncode != 0

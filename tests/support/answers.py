@@ -37,12 +37,31 @@ def row(name: str | None, text: str = "", parts: t.Mapping[str, int] | None = No
         "created": "2026-01-31T12:00:00Z",
         "labels": {},
         "content": [{"digest": part, "size": size} for part, size in content.items()],
+        "manifests": [],
+        "verification": None,
+        "referrers": [],
         **other,
     }
 
 
+def engine_row(name: str | None, text: str = "", size: int = 1_000, **other: t.Any) -> Row:
+    """Return the row of an image in Docker's classic image store, which keeps no digest and doesn't report the content."""
+    return row(name, text, **{"digest": None, "size": size, "content": [], **other})
+
+
+def verification(**members: t.Any) -> Row:
+    """Return the verdict of a policy as the row of an image has it, by default a refusal without a cause."""
+    nothing: Row = {"format": None, "key": None, "issuer": None, "identity": None, "digest": None, "log": None, "annotations": {}, "attestations": []}
+    return {"accepted": False, "reason": "", "error": None, **nothing, **members}
+
+
 def answer(*rows: Row) -> Row:
     return {"images": list(rows), "store": "/srv/images", "changed": False, "failed": False}
+
+
+def engine_answer(engine: str, *rows: Row, **settings: str) -> Row:
+    """Return the result of one engine in a loop over engines with their SETTINGS."""
+    return {"images": list(rows), "changed": False, "ansible_loop_var": "report__engine", "report__engine": {"engine": engine, **settings}}
 
 
 def lock_text(*names: str) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The answers of the hosts: the results of `image_info` as values, with the fields that a report needs."""
+"""The answers of the hosts: the results of `image_info` about their stores and engines as values, with the fields that a report needs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typing as t
 
 from ...module_utils.oci.text import sanitise
 from ...module_utils.oci.times import parse_time
+from .signatures import Verification, describe_referrers
 
 Answer = t.Mapping[str, t.Any]
 
@@ -20,70 +21,62 @@ VERSION_LABEL = "org.opencontainers.image.version"
 _FIRST_TRUE_YEAR = 1981
 
 
+@dataclasses.dataclass(frozen=True, order=True)
+class Identity:
+    """What identifies an image: the digest of its index or manifest, or its ID if nothing on the page knows a digest."""
+
+    digest: str
+    is_id: bool = False
+
+
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """An image in a host's store, under one name or none. `content` has the size of each of its blobs and documents by digest."""
+    """An image in a store or an engine, under one name or none.
+
+    `digest` or `image_id` is None if the engine doesn't report it. `content` has the size of each blob and document by digest; it is empty if the engine
+    doesn't report them. `manifests` are the digests that its index lists, `attached` the kinds of its signatures and other referrers.
+    """
 
     name: str | None
-    digest: str
+    identity: Identity
+    digest: str | None
     image_id: str | None
     platforms: tuple[str, ...]
     size: int
     created: datetime.date | None
     version: str
     content: t.Mapping[str, int] = dataclasses.field(repr=False)
+    manifests: tuple[str, ...] = ()
+    verification: Verification | None = None
+    attached: str = ""
 
     @classmethod
     def read(cls, row: Answer) -> Image:
+        digest = None if row["digest"] is None else sanitise(row["digest"])
         return cls(
             name=None if row["name"] is None else sanitise(row["name"]),
-            digest=sanitise(row["digest"]),
+            identity=Identity(digest) if digest is not None else Identity(row["image_id"], is_id=True),
+            digest=digest,
             image_id=row["image_id"],
             platforms=tuple(sanitise(platform, 80) for platform in row["platforms"]),
             size=row["size"],
             created=_day(row["created"]),
             version=sanitise(str(row["labels"].get(VERSION_LABEL, "")), 80),
             content={part["digest"]: part["size"] for part in row["content"]},
+            manifests=tuple(child["digest"] for child in row["manifests"]),
+            verification=Verification.read(row["verification"]) if row["verification"] is not None else None,
+            attached=describe_referrers(row["referrers"]),
         )
 
     @property
     def is_whole(self) -> bool:
         """Return whether at least one of its platforms is complete."""
-        return self.image_id is not None
-
-
-@dataclasses.dataclass(frozen=True)
-class Host:
-    """A host and the images in its store, or the problem why it gave no answer."""
-
-    name: str
-    store: str = ""
-    images: tuple[Image, ...] = ()
-    problem: str = ""
-
-    @classmethod
-    def read(cls, name: str, answer: Answer) -> Host:
-        name = sanitise(name, 255)
-        if answer.get("unreachable") or answer.get("failed") or "images" not in answer:
-            return cls(name, problem=describe_problem(answer) or "It wasn't asked: an earlier task failed on it.")
-        return cls(name, sanitise(str(answer.get("store", ""))), tuple(Image.read(row) for row in answer["images"]))
+        return self.image_id is not None or bool(self.platforms)
 
     @property
-    def was_asked(self) -> bool:
-        return not self.problem
-
-    @property
-    def by_name(self) -> dict[str, Image]:
-        return {image.name: image for image in self.images if image.name is not None}
-
-    @property
-    def by_digest(self) -> dict[str, Image]:
-        """Return each image once, even if it has several names."""
-        return {image.digest: image for image in reversed(self.images)}
-
-
-def read_hosts(answers: t.Mapping[str, Answer]) -> list[Host]:
-    return [Host.read(name, answer) for name, answer in answers.items()]
+    def identifiers(self) -> tuple[str, ...]:
+        """Return the digest and the image ID, as far as they are known."""
+        return tuple(word for word in (self.digest, self.image_id) if word is not None)
 
 
 def describe_problem(answer: Answer) -> str:

@@ -11,46 +11,82 @@ import datetime
 import typing as t
 
 from ...module_utils.verbs.facts import format_count, format_size
-from .answers import Host, Image
+from .answers import Image
 from .drift import Finding, State
+from .places import Place, PlaceName
 from .plots import Kind, Line, Plot, plot
 from .sharing import Room
+from .signature_findings import SignatureFinding
+from .signatures import Verdict
 
 STYLES = {state: state.name.lower() for state in State}
+# The colours of drift, used again for verdicts.
+VERDICT_STYLES = {
+    Verdict.SIGNED: STYLES[State.RIGHT],
+    Verdict.ALLOWED: STYLES[State.REPACKED],
+    Verdict.UNSIGNED: STYLES[State.MISSING],
+    Verdict.REFUSED: STYLES[State.OTHER],
+    Verdict.UNCHECKED: STYLES[State.EXTRA],
+}
 NOT_ASKED = "could not be asked"
 MOST_SPANS = 12
 
 _ROOM = (
     Kind("own", "needed by one image"),
     Kind("shared", "shared by several, stored once"),
+    Kind("unsplit", "at most, sharing unknown"),
     Kind("saved", "saved by sharing"),
 )
 
 
-def drift_plot(hosts: t.Iterable[Host], findings: t.Mapping[str, t.Sequence[Finding]]) -> Plot:
-    """Return the plot of names by host and state. FINDINGS are those of each host."""
+def drift_plot(places: t.Iterable[Place], findings: t.Mapping[PlaceName, t.Sequence[Finding]]) -> Plot:
+    """Return the plot of names by place and state. FINDINGS are those of each place."""
     kinds = [Kind(STYLES[state], state.value) for state in State]
-    return plot("Names by host and state", "names", kinds, (_drift_line(host, findings[host.name]) for host in hosts))
+    return plot("Names by host and state", "names", kinds, _place_lines(places, lambda place: _drift_bars(findings[place.name])))
 
 
-def _drift_line(host: Host, findings: t.Sequence[Finding]) -> Line:
-    if not host.was_asked:
-        return Line(host.name, (), "", NOT_ASKED)
+def _place_lines(places: t.Iterable[Place], bars: t.Callable[[Place], tuple[tuple[int, ...], str]]) -> t.Iterator[Line]:
+    """Yield a line for each place: BARS returns its values and its total. An engine below another place of its host is shown without the host."""
+    above = ""
+    for place in places:
+        values, total = bars(place) if place.was_asked else ((), "")
+        yield Line(str(place.name), values, total, "" if place.was_asked else NOT_ASKED, place.name.engine if place.name.host == above else "")
+        above = place.name.host
+
+
+def _drift_bars(findings: t.Sequence[Finding]) -> tuple[tuple[int, ...], str]:
     counts = collections.Counter(finding.state for finding in findings)
     drifted = sum(counts[state] for state in State if state.is_drift)
-    return Line(host.name, tuple(counts[state] for state in State), f"{drifted} drifted" if drifted else "no drift")
+    return tuple(counts[state] for state in State), f"{drifted} drifted" if drifted else "no drift"
 
 
-def disk_plot(hosts: t.Iterable[Host]) -> Plot:
-    """Return the plot of bytes on each host, and of those that sharing saves."""
-    return plot("Bytes of images by host", "bytes", _ROOM, map(_disk_line, hosts), format_size)
+def signature_plot(places: t.Iterable[Place], findings: t.Iterable[SignatureFinding]) -> Plot:
+    """Return the plot of images by place and verdict."""
+    kinds = [Kind(VERDICT_STYLES[verdict], verdict.value) for verdict in Verdict]
+    counts: dict[PlaceName, collections.Counter[Verdict]] = collections.defaultdict(collections.Counter)
+    for finding in findings:
+        counts[finding.place][finding.verification.verdict] += 1
+    return plot("Names by host and verdict", "names", kinds, _place_lines(places, lambda place: _signature_bars(counts[place.name])))
 
 
-def _disk_line(host: Host) -> Line:
-    if not host.was_asked:
-        return Line(host.name, (), "", NOT_ASKED)
-    room = Room.of_host(host)
-    return Line(host.name, (room.alone, room.shared, room.saved), format_size(room.disk))
+def _signature_bars(counts: collections.Counter[Verdict]) -> tuple[tuple[int, ...], str]:
+    refused = sum(counts[verdict] for verdict in Verdict if verdict.is_refusal)
+    return tuple(counts[verdict] for verdict in Verdict), f"{refused} refused"
+
+
+def disk_plot(places: t.Iterable[Place]) -> Plot:
+    """Return the plot of bytes in each place, and of those that sharing saves."""
+    return plot("Bytes of images by host", "bytes", _ROOM, _place_lines(places, _disk_bars), format_size)
+
+
+def _disk_bars(place: Place) -> tuple[tuple[int, ...], str]:
+    room = Room.of_place(place)
+    return (room.alone, room.shared, room.unsplit, room.saved), format_most(room)
+
+
+def format_most(room: Room) -> str:
+    """Return the size on disk, or its limit if an engine doesn't report how much its images share."""
+    return f"up to {format_size(room.most)}" if room.unsplit else format_size(room.disk)
 
 
 def platform_plot(images: t.Iterable[Image]) -> Plot:

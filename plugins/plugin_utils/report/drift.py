@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compare hosts with the lock file, and with each other."""
+"""Compare stores and engines with the lock file, and with each other."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import enum
 import typing as t
 
 from ...module_utils.oci.lockfile import LockedImage, LockFile
-from .answers import Host, Image
+from .answers import Identity, Image
+from .places import Place, PlaceName
 
 
 class State(enum.Enum):
-    """The state of a name on a host. The values appear on the page."""
+    """The state of a name in a store or an engine. The values appear on the page."""
 
     RIGHT = "as locked"
     REPACKED = "same image, repacked"
@@ -33,19 +34,20 @@ class State(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """The state of NAME on HOST. `locked` and `found` are the digests in the lock file and on the host, None without one."""
+    """The state of a name in a place. `locked` and `found` identify the images in the lock file and there, None without one."""
 
-    host: str
+    place: PlaceName
     name: str
     state: State
-    locked: str | None
-    found: str | None
+    locked: Identity | None
+    found: Identity | None
 
 
-def judge(locked: LockedImage, image: Image | None) -> State:
-    """Return the state of IMAGE, which has the locked name on a host; it is None if the host has no such image.
+def judge(locked: LockedImage, image: Image | None, in_engine: bool) -> State:
+    """Return the state of IMAGE, which has the locked name in a place; it is None if the place has no such image.
 
-    The digest decides. An image from a docker-archive has another digest, but the same ID on one of the platforms.
+    The digest decides. An image from a docker-archive has another digest, but the same ID on one of the platforms. An engine has one platform of an index
+    under the digest of its manifest, or keeps only the ID.
     """
     if image is None:
         return State.MISSING
@@ -53,28 +55,30 @@ def judge(locked: LockedImage, image: Image | None) -> State:
         return State.BROKEN
     if image.digest == str(locked.digest):
         return State.RIGHT
-    return State.REPACKED if image.image_id in {str(platform.image_id) for platform in locked.platforms} else State.OTHER
+    same_id = image.image_id in {str(platform.image_id) for platform in locked.platforms}
+    if in_engine and (image.digest in {str(platform.digest) for platform in locked.platforms} or (image.digest is None and same_id)):
+        return State.RIGHT
+    return State.REPACKED if same_id else State.OTHER
 
 
-def findings(host: Host, lock: LockFile) -> list[Finding]:
-    """Return the findings for all locked names and all other names on HOST, none for a host without an answer."""
-    if not host.was_asked:
+def findings(place: Place, lock: LockFile) -> list[Finding]:
+    """Return the findings for all locked names and all other names in PLACE, none for one without an answer."""
+    if not place.was_asked:
         return []
-    images = host.by_name
+    images = place.by_name
     found = []
     for locked in lock.images:
         name = str(locked.name)
         image = images.pop(name, None)
-        found.append(Finding(host.name, name, judge(locked, image), str(locked.digest), image.digest if image is not None else None))
-    return found + [Finding(host.name, name, State.EXTRA, None, image.digest) for name, image in sorted(images.items())]
+        state = judge(locked, image, place.is_engine)
+        found.append(Finding(place.name, name, state, Identity(str(locked.digest)), image.identity if image is not None else None))
+    return found + [Finding(place.name, name, State.EXTRA, None, image.identity) for name, image in sorted(images.items())]
 
 
-def differing(hosts: t.Iterable[Host]) -> dict[str, dict[str, list[str]]]:
-    """Return the names with different images on different hosts: for each name the hosts by digest, the most common digest first."""
-    names: dict[str, dict[str, list[str]]] = collections.defaultdict(lambda: collections.defaultdict(list))
-    for host in hosts:
-        for name, image in host.by_name.items():
-            names[name][image.digest].append(host.name)
-    return {
-        name: dict(sorted(digests.items(), key=lambda item: (-len(item[1]), item[0]))) for name, digests in sorted(names.items()) if len(digests) > 1
-    }
+def differing(places: t.Iterable[Place]) -> dict[str, dict[Identity, list[PlaceName]]]:
+    """Return the names with different images in different places: for each name the places by image, the most common image first."""
+    names: dict[str, dict[Identity, list[PlaceName]]] = collections.defaultdict(lambda: collections.defaultdict(list))
+    for place in places:
+        for name, image in place.by_name.items():
+            names[name][image.identity].append(place.name)
+    return {name: dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))) for name, found in sorted(names.items()) if len(found) > 1}

@@ -14,12 +14,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...module_utils.oci.lockfile import LockFile
 from ...module_utils.verbs.facts import format_count, format_size
-from . import charts, tables
-from .answers import Answer, Host, Image, read_hosts
+from . import charts, signature_tables, tables
+from .answers import Answer, Identity, Image
 from .drift import Finding, findings
+from .places import Place, read_places
 from .plots import Plot
 from .registries import RegistrySection, read_registries
 from .sharing import Room
+from .signature_findings import signature_findings
+from .signatures import Verdict
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -41,8 +44,25 @@ class Drift:
 
 
 @dataclasses.dataclass(frozen=True)
-class HostSection:
-    host: Host
+class Signatures:
+    """The verdicts of a policy. Without a policy, `plot` is None and `attached` and `bare` say which images carry signatures."""
+
+    plot: Plot | None
+    refused: list[signature_tables.VerdictRow]
+    unchecked: list[signature_tables.VerdictRow]
+    signed: list[signature_tables.VerdictRow]
+    allowed: list[signature_tables.VerdictRow]
+    attached: list[signature_tables.AttachedRow]
+    bare: list[signature_tables.AttachedRow]
+
+    @property
+    def is_checked(self) -> bool:
+        return self.plot is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class PlaceSection:
+    place: Place
     summary: str
     rows: list[tables.ImageRow]
 
@@ -50,20 +70,28 @@ class HostSection:
 @dataclasses.dataclass(frozen=True)
 class Page:
     title: str
+    has_engines: bool
     tiles: list[Tile]
-    not_asked: list[Host]
+    not_asked: list[Place]
     drift: Drift | None
     differences: list[tables.DifferenceRow]
+    signatures: Signatures
     disk: Plot
     disk_rows: list[tables.DiskRow]
     platforms: Plot
     ages: Plot
     images: list[tables.ImageRow]
-    hosts: list[HostSection]
+    places: list[PlaceSection]
     registries: list[RegistrySection]
 
 
-def render(answers: t.Mapping[str, Answer], title: str, lock: LockFile | None, registries: t.Mapping[str, Answer] | None = None) -> str:
+def render(
+    answers: t.Mapping[str, Answer],
+    title: str,
+    lock: LockFile | None,
+    registries: t.Mapping[str, Answer] | None = None,
+    engines: t.Mapping[str, t.Sequence[Answer]] | None = None,
+) -> str:
     """Return the page as HTML. All values are escaped, so that text from hosts can be neither markup nor a template."""
     environment = Environment(
         autoescape=True,
@@ -73,56 +101,96 @@ def render(answers: t.Mapping[str, Answer], title: str, lock: LockFile | None, r
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("page.html.j2").render(page=compose(read_hosts(answers), title, lock, read_registries(registries or {})))
+    page = compose(read_places(answers, engines or {}), title, lock, read_registries(registries or {}))
+    return environment.get_template("page.html.j2").render(page=page)
 
 
-def compose(hosts: t.Sequence[Host], title: str, lock: LockFile | None, registries: list[RegistrySection]) -> Page:
-    found = {host.name: findings(host, lock) if lock is not None else [] for host in hosts}
-    every = [finding for host in hosts for finding in found[host.name]]
-    asked = [host for host in hosts if host.was_asked]
+def compose(places: t.Sequence[Place], title: str, lock: LockFile | None, registries: list[RegistrySection]) -> Page:
+    found = {place.name: findings(place, lock) if lock is not None else [] for place in places}
+    every = [finding for place in places for finding in found[place.name]]
+    asked = [place for place in places if place.was_asked]
     images = _unique_images(asked)
+    signatures = _signatures(places)
     return Page(
         title=title,
-        tiles=_tiles(hosts, images, every if lock is not None else None),
-        not_asked=[host for host in hosts if not host.was_asked],
-        drift=Drift(charts.drift_plot(hosts, found), tables.drift_rows(every), tables.extra_rows(every)) if lock is not None else None,
+        has_engines=any(place.is_engine for place in places),
+        tiles=_tiles(places, images, every if lock is not None else None, signatures),
+        not_asked=[place for place in places if not place.was_asked],
+        drift=Drift(charts.drift_plot(places, found), tables.drift_rows(every), tables.extra_rows(every)) if lock is not None else None,
         differences=tables.difference_rows(asked),
-        disk=charts.disk_plot(hosts),
-        disk_rows=tables.disk_rows(hosts),
+        signatures=signatures,
+        disk=charts.disk_plot(places),
+        disk_rows=tables.disk_rows(places),
         platforms=charts.platform_plot(images),
         ages=charts.age_plot(images),
         images=tables.fleet_rows(asked),
-        hosts=[HostSection(host, _summary(host), tables.host_rows(host, found[host.name])) for host in asked],
+        places=[PlaceSection(place, _summary(place), tables.place_rows(place, found[place.name])) for place in asked],
         registries=registries,
     )
 
 
-def _unique_images(hosts: t.Iterable[Host]) -> list[Image]:
-    """Return each image of the fleet once, from the host with most of its platforms."""
-    by_digest: dict[str, Image] = {}
-    for host in hosts:
-        for image in host.images:
-            if image.digest not in by_digest or len(image.platforms) > len(by_digest[image.digest].platforms):
-                by_digest[image.digest] = image
-    return list(by_digest.values())
+def _signatures(places: t.Sequence[Place]) -> Signatures:
+    found = signature_findings(places)
+    # Without a policy, no image has a verdict.
+    is_checked = any(finding.image.verification is not None for finding in found)
+    attached = signature_tables.attached_rows(found) if not is_checked else []
+
+    def rows(*verdicts: Verdict) -> list[signature_tables.VerdictRow]:
+        return signature_tables.verdict_rows(found, *verdicts) if is_checked else []
+
+    return Signatures(
+        plot=charts.signature_plot(places, found) if is_checked else None,
+        refused=rows(Verdict.UNSIGNED, Verdict.REFUSED),
+        unchecked=rows(Verdict.UNCHECKED),
+        signed=rows(Verdict.SIGNED),
+        allowed=rows(Verdict.ALLOWED),
+        attached=[row for row in attached if row.attached],
+        bare=[row for row in attached if not row.attached],
+    )
 
 
-def _tiles(hosts: t.Sequence[Host], images: t.Sequence[Image], found: t.Sequence[Finding] | None) -> list[Tile]:
-    asked = [host for host in hosts if host.was_asked]
-    rooms = [Room.of_host(host) for host in asked]
-    tiles = [
-        Tile(f"{len(asked)} of {len(hosts)}", "hosts answered", len(asked) < len(hosts)),
+def _unique_images(places: t.Iterable[Place]) -> list[Image]:
+    """Return each image of the fleet once, from the place with most of its platforms."""
+    unique: dict[Identity, Image] = {}
+    for place in places:
+        for image in place.images:
+            if image.identity not in unique or len(image.platforms) > len(unique[image.identity].platforms):
+                unique[image.identity] = image
+    return list(unique.values())
+
+
+def _tiles(places: t.Sequence[Place], images: t.Sequence[Image], found: t.Sequence[Finding] | None, signatures: Signatures) -> list[Tile]:
+    rooms = [Room.of_place(place) for place in places if place.was_asked]
+    at_most = " at most" if any(room.unsplit for room in rooms) else ""
+    hosts, engines = {place.name.host for place in places}, [place for place in places if place.is_engine]
+    return [
+        _answered_tile({place.name.host for place in places if place.was_asked}, hosts, "hosts"),
+        *([_answered_tile([engine for engine in engines if engine.was_asked], engines, "engines")] if engines else []),
+        *([_drift_tile(found)] if found is not None else []),
+        *([_refused_tile(signatures.refused)] if signatures.is_checked else []),
         Tile(str(len(images)), "different image" if len(images) == 1 else "different images"),
-        Tile(format_size(sum(room.disk for room in rooms)), "on disk, all hosts together"),
+        Tile(format_size(sum(room.most for room in rooms)), f"on disk{at_most}, all hosts together"),
         Tile(format_size(sum(room.saved for room in rooms)), "saved by sharing"),
     ]
-    if found is not None:
-        drifted = [finding for finding in found if finding.state.is_drift]
-        on = len({finding.host for finding in drifted})
-        label = "drift from the lock file" if len(drifted) == 1 else "drifts from the lock file"
-        tiles.insert(1, Tile(str(len(drifted)), f"{label}, on {format_count(on, 'host')}" if drifted else label, bool(drifted)))
-    return tiles
 
 
-def _summary(host: Host) -> str:
-    return f"{format_count(len(host.by_digest), 'image')}, {format_size(Room.of_host(host).disk)} in {host.store}"
+def _answered_tile(answered: t.Sized, every: t.Sized, noun: str) -> Tile:
+    return Tile(f"{len(answered)} of {len(every)}", f"{noun} answered", len(answered) < len(every))
+
+
+def _drift_tile(found: t.Sequence[Finding]) -> Tile:
+    drifted = [finding for finding in found if finding.state.is_drift]
+    on = len({finding.place.host for finding in drifted})
+    label = "drift from the lock file" if len(drifted) == 1 else "drifts from the lock file"
+    return Tile(str(len(drifted)), f"{label}, on {format_count(on, 'host')}" if drifted else label, bool(drifted))
+
+
+def _refused_tile(rows: t.Sequence[signature_tables.VerdictRow]) -> Tile:
+    refused = len({(row.name, row.digest) for row in rows})
+    return Tile(str(refused), "image that the policy refuses" if refused == 1 else "images that the policy refuses", bool(refused))
+
+
+def _summary(place: Place) -> str:
+    room = Room.of_place(place)
+    where = f"in {place.store}" if place.store else "in the engine"
+    return f"{format_count(len(place.by_identity), 'image')}, {charts.format_most(room)} {where}"

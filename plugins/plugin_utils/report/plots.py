@@ -32,12 +32,13 @@ class Bar:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One row: its label, its segments and its total. `note` replaces a bar that can't be drawn."""
+    """One row: its label, its segments and its total. `note` replaces a bar that can't be drawn, `nested` the label of a row that belongs to the one above."""
 
     label: str
     bars: tuple[Bar, ...]
     total: str
     note: str = ""
+    nested: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +63,13 @@ class Plot:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """The input of a row: its values in the order of the plot's kinds. `note` says why there are none."""
+    """The input of a row: its values in the order of the plot's kinds. `note` says why there are none, `nested` is its label below the row above."""
 
     label: str
     values: tuple[int, ...]
     total: str
     note: str = ""
+    nested: str = ""
 
 
 def plot(title: str, axis: str, kinds: t.Sequence[Kind], lines: t.Iterable[Line], format_value: t.Callable[[int], str] = str) -> Plot:
@@ -76,7 +78,7 @@ def plot(title: str, axis: str, kinds: t.Sequence[Kind], lines: t.Iterable[Line]
     widest = max((sum(line.values) for line in lines), default=0)
     steps = tick_values(widest)
     end = steps[-1]
-    rows = tuple(Row(line.label, _bars(line.values, kinds, end, format_value), line.total, line.note) for line in lines)
+    rows = tuple(Row(line.label, _bars(line.values, kinds, end, format_value), line.total, line.note, line.nested) for line in lines)
     used = {part.kind for row in rows for part in row.bars} if len(kinds) > 1 else set()
     # The values of an axis are round, so a trailing ".0" is dropped.
     ticks = tuple(Tick(_percent(value, end), format_value(value).replace(".0 ", " ")) for value in steps)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The disk usage of images on a host, and the bytes that shared content saves."""
+"""The disk usage of the images in a store or an engine, and the bytes that shared content saves."""
 
 from __future__ import annotations
 
@@ -10,28 +10,39 @@ import collections
 import dataclasses
 import typing as t
 
-from .answers import Host, Image
+from .answers import Identity, Image
+from .places import Place
 
 
 @dataclasses.dataclass(frozen=True)
 class Room:
-    """The bytes of one store: `apart` without sharing, `disk` with sharing, `own` those that only one image needs, by its digest."""
+    """The bytes of one place: `apart` without sharing, `disk` with sharing, `own` those that only one image needs.
+
+    `unsplit` is the size of images whose content the engine doesn't report; how much of it they share is unknown, and it is in no other number.
+    """
 
     apart: int
     disk: int
-    own: t.Mapping[str, int]
+    own: t.Mapping[Identity, int]
+    unsplit: int = 0
 
     @classmethod
     def of(cls, images: t.Collection[Image]) -> Room:
         """Return the usage of IMAGES, which must be different ones: another name needs no bytes."""
         sizes = {part: size for image in images for part, size in image.content.items()}
         users = collections.Counter(part for image in images for part in image.content)
-        own = {image.digest: sum(size for part, size in image.content.items() if users[part] == 1) for image in images}
-        return cls(sum(sum(image.content.values()) for image in images), sum(sizes.values()), own)
+        own = {image.identity: sum(size for part, size in image.content.items() if users[part] == 1) for image in images}
+        unsplit = sum(image.size for image in images if not image.content)
+        return cls(sum(sum(image.content.values()) for image in images), sum(sizes.values()), own, unsplit)
 
     @classmethod
-    def of_host(cls, host: Host) -> Room:
-        return cls.of(host.by_digest.values())
+    def of_place(cls, place: Place) -> Room:
+        return cls.of(place.by_identity.values())
+
+    @property
+    def most(self) -> int:
+        """Return the bytes that the images need at most."""
+        return self.disk + self.unsplit
 
     @property
     def saved(self) -> int:

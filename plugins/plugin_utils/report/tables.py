@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tables of a report: rows of text in a fixed order."""
+"""The tables of a report about images, drift and disk usage: rows of text in a fixed order."""
 
 from __future__ import annotations
 
@@ -13,29 +13,37 @@ import typing as t
 
 from ...module_utils.oci.digest import Digest
 from ...module_utils.verbs.facts import format_size, short_digest
-from .answers import Host, Image
-from .charts import STYLES
+from .answers import Identity, Image
+from .charts import STYLES, format_most
 from .drift import Finding, State, differing
+from .places import Place, PlaceName, format_places
 from .sharing import Room
 
 UNNAMED = "unnamed"
+UNKNOWN = "unknown"
+# Sorts before every image.
+_NOTHING = Identity("")
+_NOWHERE = PlaceName("")
 
 
 @dataclasses.dataclass(frozen=True)
 class Named:
-    """A digest, shortened and in full."""
+    """A digest or an image ID, shortened and in full."""
 
     short: str
     full: str
 
     @classmethod
-    def of(cls, digest: str | None) -> Named | None:
-        return cls(short_digest(Digest.parse(digest)), digest) if digest is not None else None
+    def of(cls, identity: Identity | None) -> Named | None:
+        if identity is None:
+            return None
+        prefix = "ID " if identity.is_id else ""
+        return cls(f"{prefix}{short_digest(Digest.parse(identity.digest))}", f"{prefix}{identity.digest}")
 
 
 @dataclasses.dataclass(frozen=True)
 class DriftRow:
-    """The hosts on which a locked name has the same state and the same digest."""
+    """The places in which a locked name has the same state and the same digest. `hosts` lists them by host."""
 
     name: str
     style: str
@@ -60,7 +68,7 @@ class DifferenceRow:
 
 @dataclasses.dataclass(frozen=True)
 class DiskRow:
-    host: str
+    label: str
     problem: str
     images: int
     apart: str
@@ -71,7 +79,7 @@ class DiskRow:
 
 @dataclasses.dataclass(frozen=True)
 class ImageRow:
-    """An image on one host, or on all hosts that have it. `own` are the bytes that only this image needs on one host."""
+    """An image in one place, or in all places that have it. `own` are the bytes that only this image needs in one place."""
 
     name: str
     version: str
@@ -87,59 +95,62 @@ class ImageRow:
 
 def drift_rows(findings: t.Iterable[Finding]) -> list[DriftRow]:
     """Return the names that differ from the lock file, in order. Names that are not in the lock file are in `extra_rows`."""
-    hosts: dict[Finding, list[str]] = collections.defaultdict(list)
+    hosts: dict[Finding, list[PlaceName]] = collections.defaultdict(list)
     for finding in findings:
         if finding.state not in (State.RIGHT, State.EXTRA):
-            hosts[dataclasses.replace(finding, host="")].append(finding.host)
+            hosts[dataclasses.replace(finding, place=_NOWHERE)].append(finding.place)
     return [
-        DriftRow(same.name, STYLES[same.state], same.state.value, Named.of(same.locked), Named.of(same.found), tuple(on))
-        for same, on in sorted(hosts.items(), key=lambda item: (item[0].name, item[0].state.value, item[0].found or ""))
+        DriftRow(same.name, STYLES[same.state], same.state.value, Named.of(same.locked), Named.of(same.found), format_places(on))
+        for same, on in sorted(hosts.items(), key=lambda item: (item[0].name, item[0].state.value, item[0].found or _NOTHING))
     ]
 
 
 def extra_rows(findings: t.Iterable[Finding]) -> list[ExtraRow]:
-    hosts: dict[str, list[str]] = collections.defaultdict(list)
+    hosts: dict[str, list[PlaceName]] = collections.defaultdict(list)
     for finding in findings:
         if finding.state is State.EXTRA:
-            hosts[finding.name].append(finding.host)
-    return [ExtraRow(name, tuple(on)) for name, on in sorted(hosts.items())]
+            hosts[finding.name].append(finding.place)
+    return [ExtraRow(name, format_places(on)) for name, on in sorted(hosts.items())]
 
 
-def difference_rows(hosts: t.Iterable[Host]) -> list[DifferenceRow]:
-    return [DifferenceRow(name, Named.of(digest), tuple(on)) for name, digests in differing(hosts).items() for digest, on in digests.items()]
+def difference_rows(places: t.Iterable[Place]) -> list[DifferenceRow]:
+    return [DifferenceRow(name, Named.of(identity), format_places(on)) for name, found in differing(places).items() for identity, on in found.items()]
 
 
-def disk_rows(hosts: t.Iterable[Host]) -> list[DiskRow]:
-    return [_disk_row(host) for host in hosts]
+def disk_rows(places: t.Iterable[Place]) -> list[DiskRow]:
+    return [_disk_row(place) for place in places]
 
 
-def _disk_row(host: Host) -> DiskRow:
-    room = Room.of_host(host)
+def _disk_row(place: Place) -> DiskRow:
+    room = Room.of_place(place)
+    images, apart = len(place.by_identity), format_size(room.apart + room.unsplit)
+    if room.unsplit:
+        return DiskRow(str(place.name), place.problem, images, apart, format_most(room), UNKNOWN, UNKNOWN)
     share = f"{100 * room.saved / room.apart:.0f} %" if room.apart else "0 %"
-    return DiskRow(host.name, host.problem, len(host.by_digest), format_size(room.apart), format_size(room.disk), format_size(room.saved), share)
+    return DiskRow(str(place.name), place.problem, images, apart, format_most(room), format_size(room.saved), share)
 
 
-def fleet_rows(hosts: t.Iterable[Host]) -> list[ImageRow]:
-    """Return each image of the fleet once for each of its names, with the hosts that have it under that name."""
-    on: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
-    examples: dict[tuple[str, str], Image] = {}
-    for host in hosts:
-        for image in host.images:
-            key = (image.name or "", image.digest)
-            on[key].append(host.name)
-            # Hosts may have different platforms of an index: the largest one is shown.
-            if key not in examples or image.size > examples[key].size:
+def fleet_rows(places: t.Iterable[Place]) -> list[ImageRow]:
+    """Return each image of the fleet once for each of its names, with the places that have it under that name."""
+    on: dict[tuple[str, Identity], list[PlaceName]] = collections.defaultdict(list)
+    examples: dict[tuple[str, Identity], Image] = {}
+    for place in places:
+        for image in place.images:
+            key = (image.name or "", image.identity)
+            on[key].append(place.name)
+            # Places may have different platforms of an index: the largest one is shown. Engines that only describe images report other sizes.
+            if key not in examples or (bool(image.content), image.size) > (bool(examples[key].content), examples[key].size):
                 examples[key] = image
     # Images without a name come last.
-    return [_image_row(examples[key], tuple(on[key])) for key in sorted(on, key=lambda key: (key[0] == "", key))]
+    return [_image_row(examples[key], format_places(on[key])) for key in sorted(on, key=lambda key: (key[0] == "", key))]
 
 
-def host_rows(host: Host, findings: t.Iterable[Finding]) -> list[ImageRow]:
-    """Return the images of one host, and the locked names that it is missing. FINDINGS are their states."""
-    own = Room.of_host(host).own
+def place_rows(place: Place, findings: t.Iterable[Finding]) -> list[ImageRow]:
+    """Return the images of one place, and the locked names that it is missing. FINDINGS are their states."""
+    own = Room.of_place(place).own
     states = {finding.name: finding.state for finding in findings}
-    present = [_image_row(image, (host.name,), own[image.digest], states.get(image.name or "")) for image in host.images]
-    missing = [_missing_row(name, host.name) for name, state in states.items() if state is State.MISSING]
+    present = [_image_row(image, (str(place.name),), own[image.identity], states.get(image.name or "")) for image in place.images]
+    missing = [_missing_row(name, str(place.name)) for name, state in states.items() if state is State.MISSING]
     return sorted(present + missing, key=lambda row: (row.name == UNNAMED, row.name, row.digest.full if row.digest is not None else ""))
 
 
@@ -151,11 +162,11 @@ def _image_row(image: Image, hosts: tuple[str, ...], own: int = 0, state: State 
     return ImageRow(
         name=image.name or UNNAMED,
         version=image.version,
-        digest=Named.of(image.digest),
-        platforms=", ".join(image.platforms) or ("unknown" if image.is_whole else State.BROKEN.value),
+        digest=Named.of(image.identity),
+        platforms=", ".join(image.platforms) or (UNKNOWN if image.is_whole else State.BROKEN.value),
         made=_format_day(image.created),
         size=format_size(image.size),
-        own=format_size(own),
+        own=format_size(own) if image.content or not image.size else UNKNOWN,
         hosts=hosts,
         state=state.value if state is not None else "",
         style=STYLES[state] if state is not None else "",
@@ -163,4 +174,4 @@ def _image_row(image: Image, hosts: tuple[str, ...], own: int = 0, state: State 
 
 
 def _format_day(day: datetime.date | None) -> str:
-    return day.isoformat() if day is not None else "unknown"
+    return day.isoformat() if day is not None else UNKNOWN

@@ -11,7 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.plugin_utils.report.answers import Host, Image
+from ansible_collections.longshore.images.plugins.plugin_utils.report.answers import Image
+from ansible_collections.longshore.images.plugins.plugin_utils.report.places import Place
 from tests.support.answers import answer, row
 
 APP = "docker.io/library/app:1"
@@ -31,19 +32,19 @@ APP = "docker.io/library/app:1"
     ids=str,
 )
 def test_a_host_without_an_answer_says_why(answer: dict[str, t.Any], problem: str) -> None:
-    host = Host.read("node1", answer)
-    assert (host.was_asked, host.problem, host.images) == (False, problem, ())
+    place = Place.read("node1", answer)
+    assert (place.was_asked, place.problem, place.images) == (False, problem, ())
 
 
 def test_an_empty_store_is_an_answer() -> None:
-    host = Host.read("node1", answer())
-    assert (host.was_asked, host.store, host.images) == (True, "/srv/images", ())
+    place = Place.read("node1", answer())
+    assert (place.was_asked, place.store, place.images) == (True, "/srv/images", ())
 
 
 def test_an_image_of_two_names_is_one_image() -> None:
-    host = Host.read("node1", answer(row(APP), row("quay.io/team/app:1", text=APP), row(None, text="old")))
-    assert list(host.by_name) == [APP, "quay.io/team/app:1"]
-    assert len(host.by_digest) == 2
+    place = Place.read("node1", answer(row(APP), row("quay.io/team/app:1", text=APP), row(None, text="old")))
+    assert list(place.by_name) == [APP, "quay.io/team/app:1"]
+    assert len(place.by_identity) == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.longshore.images.plugins.filter.report_page import report_page
-from tests.support.answers import Row, answer, digest, lock_text, row
+from tests.support.answers import Row, answer, digest, engine_answer, engine_row, lock_text, row, verification
 from tests.support.pages import Element, read_page
 
 APP = "docker.io/library/app:1"
@@ -24,11 +24,15 @@ FLEET = {
     "incomplete": answer(row(APP), row("localhost/extra:1")),
     "gone": {"unreachable": True, "msg": "No route to host"},
 }
+ENGINES = {
+    "right": [engine_answer("docker", engine_row(APP, size=2000), engine_row(WEB, text="moved", size=1500)), engine_answer("podman")],
+    "moved": [{"msg": "docker can't be reached", "error": "engine_error"}],
+}
 LOCK = lock_text(APP, WEB)
 
 
-def page(answers: dict[str, Row], title: str = "Images", lock: str = "") -> Element:
-    return read_page(report_page(answers, title, lock))
+def page(answers: dict[str, Row], title: str = "Images", lock: str = "", engines: dict[str, list[Row]] | None = None) -> Element:
+    return read_page(report_page(answers, title, lock, engines=engines))
 
 
 def tables(section: Element) -> dict[str, list[list[str]]]:
@@ -67,6 +71,39 @@ def test_a_host_that_could_not_be_asked_is_on_the_page_and_in_no_sum() -> None:
     assert ["gone", "could not be asked"] in seen.one(id="disk").one("table").table()
     assert [note.text for note in seen.all(**{"class": "note"})] == ["could not be asked"] * 2
     assert [part.one("strong").text for part in seen.one(id="hosts").all("summary")] == ["right", "moved", "incomplete"]
+
+
+def test_engines_are_shown_beside_the_stores() -> None:
+    seen = page(FLEET, lock=LOCK, engines=ENGINES)
+    assert seen.one(id="not-asked").one("table").table() == [["moved engine", "docker can't be reached"], ["gone", "No route to host"]]
+    assert [tile.text for tile in seen.one("ul", **{"class": "tiles"}).all("li")][:3] == [
+        "3 of 4 hosts answered",
+        "2 of 3 engines answered",
+        "5 drifts from the lock file, on 3 hosts",
+    ]
+    assert [label.text for label in seen.one(id="disk").all("span") if "label" in label.attributes.get("class", "")] == [
+        *("right", "docker", "podman", "moved", "engine", "incomplete", "gone", "bytes")
+    ]
+    assert seen.one(id="disk").one("table").table()[1] == ["right docker", "2", "3.5 kB", "up to 3.5 kB", "unknown", "unknown"]
+    moved = f"ID {digest('moved-config')[:19]}"
+    assert tables(seen.one(id="drift"))["What is not as locked"] == [
+        [APP, "another image", short(APP), short("moved"), "moved"],
+        [APP, "missing", short(APP), "none", "right (podman)"],
+        [WEB, "another image", short(WEB), short("moved"), "right (docker)"],
+        [WEB, "missing", short(WEB), "none", "right (podman), incomplete"],
+    ]
+    assert moved not in seen.text
+    docker = next(part for part in seen.one(id="hosts").all("details") if part.one("strong").text == "right docker")
+    assert docker.one("summary").text == "right docker 2 images, up to 3.5 kB in the engine"
+    assert [(line[0], line[1], line[4], line[5], line[6]) for line in docker.one("table").table()] == [
+        (APP, short(APP), "2.0 kB", "unknown", "as locked"),
+        (WEB, short("moved"), "1.5 kB", "unknown", "another image"),
+    ]
+
+
+def test_an_image_of_which_only_the_id_is_known_is_shown_by_it() -> None:
+    seen = page({}, engines={"one": [engine_answer("docker", engine_row(APP))]})
+    assert seen.one(id="images").one("table").table()[0][1] == f"ID {digest(f'{APP}-config')[:19]}"
 
 
 def test_used_and_shared_bytes_are_shown_for_each_host() -> None:
@@ -113,7 +150,11 @@ def test_text_of_strangers_is_text() -> None:
     labels = {"org.opencontainers.image.version": EVIL}
     answers = {EVIL: answer(row(EVIL, text="evil", platforms=[f"linux/{EVIL}"], labels=labels, created=EVIL)), "gone": {"failed": True, "msg": EVIL}}
     answers[EVIL]["store"] = EVIL
-    seen, plain = page(answers, title=EVIL), page({"x": answer(row("y", labels={"org.opencontainers.image.version": "1"})), "gone": {"failed": True}})
+    engines = {EVIL: [{**engine_answer("docker", containerd_namespace=EVIL), "images": None, "msg": EVIL, "failed": True}]}
+    seen = page(answers, title=EVIL, engines=engines)
+    plain = page(
+        {"x": answer(row("y", labels={"org.opencontainers.image.version": "1"})), "gone": {"failed": True}}, engines={"x": [{"failed": True}]}
+    )
     # Its elements are those of a page without such text, but for the breaks behind slashes.
     assert [element.name for element in seen.all() if element.name != "wbr"] == [element.name for element in plain.all() if element.name != "wbr"]
     assert seen.one("head").one("title").text == seen.one("h1").text == EVIL
@@ -121,7 +162,7 @@ def test_text_of_strangers_is_text() -> None:
     assert [line[:3] for line in seen.one(id="images").one("table").table()] == [
         [f"{EVIL} version {EVIL}"[:1000], short("evil"), f"linux/{EVIL}"[:80]]
     ]
-    assert seen.one(id="not-asked").one("table").table() == [["gone", EVIL]]
+    assert seen.one(id="not-asked").one("table").table() == [[f"{EVIL} docker {EVIL}", EVIL], ["gone", EVIL]]
 
 
 def test_the_page_needs_no_other_file_and_runs_nothing() -> None:
@@ -137,7 +178,8 @@ def test_the_page_needs_no_other_file_and_runs_nothing() -> None:
 
 
 def test_every_class_of_the_page_and_every_colour_of_a_plot_has_its_style() -> None:
-    seen = page(FLEET, lock=LOCK)
+    answers = {**FLEET, "signed": answer(row(APP, verification=verification(error="unsigned")))}
+    seen = page(answers, lock=LOCK, engines=ENGINES)
     style = seen.one("style").text
     words = {word for element in seen.all() for word in element.attributes.get("class", "").split()}
     assert {word for word in words if not re.search(rf"\.{re.escape(word)}\b", style)} == set()

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.plugin_utils.report.answers import Host, Image
+from ansible_collections.longshore.images.plugins.plugin_utils.report.answers import Identity, Image
+from ansible_collections.longshore.images.plugins.plugin_utils.report.places import Place
 from ansible_collections.longshore.images.plugins.plugin_utils.report.sharing import Room
 from tests.support.answers import answer, digest, row
 
@@ -36,8 +37,8 @@ def test_what_is_shared_counts_once_on_disk(images: list[Parts], sums: tuple[int
 
 
 def test_a_further_name_takes_no_room() -> None:
-    host = Host.read("node1", answer(row("one", text="same"), row("two", text="same")))
-    assert (Room.of_host(host).apart, Room.of_host(host).saved) == (100, 0)
+    place = Place.read("node1", answer(row("one", text="same"), row("two", text="same")))
+    assert (Room.of_place(place).apart, Room.of_place(place).saved) == (100, 0)
 
 
 SIZES = {word: 3**position for position, word in enumerate("abcdef")}
@@ -49,6 +50,6 @@ def test_removing_an_image_frees_what_it_alone_needs(chosen: list[set[str]]) -> 
     room = Room.of(images)
     for number, image in enumerate(images):
         left = Room.of(images[:number] + images[number + 1 :])
-        assert room.disk - left.disk == room.own[digest(f"{number}")] == room.own[image.digest]
+        assert room.disk - left.disk == room.own[Identity(digest(f"{number}"))] == room.own[image.identity]
     assert room.shared >= 0
     assert room.saved >= 0
