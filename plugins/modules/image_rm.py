@@ -9,7 +9,7 @@ short_description: Remove images from the store, from an engine or from a regist
 version_added: 0.1.0
 description:
   - Removes names from the store, together with the blobs that no other image needs. With O(remote), deletes images at registries instead.
-  - Signatures, attestations and other referrers in the store go with the last of the images that they belong to. One stays if it has a name that isn't made
+  - Signatures, attestations and other referrers go with the last of the images that they belong to. One stays if it has a name that isn't made
     of a digest.
   - A missing image is no failure and no change.
   - With O(engine) names are removed from Docker, Podman or containerd, which always delete the data that their other images don't need. The
@@ -49,6 +49,9 @@ options:
       - A registry deletes a manifest together with all of its tags, so the module first reads all tags of the repository.
       - If nothing else needs the manifest, the manifest is deleted. If another tag has the same digest, or an index of another tag lists it, only the tag in
         O(name) is deleted, unless O(force) is set. An image that O(name) gives by digest only is then not deleted at all.
+      - Its referrers are deleted before the manifest, together with the tags that list them or are made of its digest. The same holds for the referrers of
+        the members of an index, unless another tag needs the member. A referrer that another tag needs stays. If a tag has an unknown format, all referrers
+        stay, with a warning.
       - Some registries can't delete a single tag, such as CNCF Distribution before version 3, and some refuse all deletions. Check mode can't detect this.
         The real run then fails, and leaves the image unchanged.
       - Image IDs and globs can't be used.
@@ -186,7 +189,7 @@ images:
       description:
         - The signatures, attestations and other referrers that go with the image. Each has its C(digest), C(artifact_type), C(subject) (the digest that it
           belongs to), C(size), C(tag) (made of the subject's digest, as cosign does; else null), and whether it C(changed).
-      returned: without O(remote), for images that were present
+      returned: without O(engine), for images that were present
       type: list
       elements: dict
     failed:

@@ -18,6 +18,7 @@ from tests.support import modules
 from tests.support.images import make_image, make_index
 from tests.support.recorder import RecordedRequest, Recorder
 from tests.support.registry import PASSWORD, USER, Registry, free_port, running_registry
+from tests.support.trust import make_key
 
 IMAGE = make_image("removed", 1)
 OTHER = make_image("staying", 1)
@@ -52,6 +53,21 @@ def test_an_image_that_nothing_else_needs_is_deleted(base: str, anonymous: Regis
     assert list(tags(anonymous, repository)) == ["other"]
     anonymous.request("GET", f"{repository}/manifests/{DIGEST}", (404,))
     assert not os.path.exists(store)
+
+
+def test_signatures_leave_with_their_image(base: str, anonymous: Registry, repository: str, store: str) -> None:
+    """This registry has no referrers API, so a tag lists the bundle. The other image is signed too."""
+    key = make_key().private_pem().decode()
+    modules.run("image_sign", {"name": [f"{base}:1", f"{base}:other"], "privatekey_content": key})
+    before = tags(anonymous, repository)
+    own = {tag for tag in before if DIGEST.replace(":", "-") in tag}
+    assert len(own) == 2
+    done = modules.check_do_again("image_rm", {"name": [f"{base}:1"], "remote": True, "store": store})
+    assert set(done["untagged"]) == {f"{base}:{tag}" for tag in (*own, "1")}
+    assert len(done["deleted"]) == 4
+    assert tags(anonymous, repository) == {tag: digest for tag, digest in before.items() if tag not in {*own, "1"}}
+    for digest in done["deleted"]:
+        anonymous.request("GET", f"{repository}/manifests/{digest}", (404,))
 
 
 def test_a_missing_image_costs_one_request_and_changes_nothing(recording: Recorder, repository: str, store: str) -> None:

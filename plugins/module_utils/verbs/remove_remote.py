@@ -13,13 +13,15 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import InUse, LongshoreError, UnsupportedFormat
+from ..errors import InUse, LongshoreError
 from ..oci.digest import Digest
-from ..oci.manifest import Descriptor, Index, read_manifest
+from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
-from .facts import short_digest
+from .facts import format_count, short_digest
+from .remove_remote_referrers import LeavingReferrers, find_leaving_referrers
+from .repository_tags import RepositoryTag, read_tags
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
@@ -58,19 +60,10 @@ def _found_facts(repository: Repository, found: Descriptor) -> dict[str, t.Any]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Tag:
-    """A tag of a repository, and the digests that its index lists. `digest` is None if its manifest has an unknown format, so that it may need any digest."""
-
-    reference: Reference
-    digest: Digest | None
-    listed: frozenset[Digest] = frozenset()
-
-
-@dataclasses.dataclass(frozen=True)
 class _Removal:
     """One deletion: of a manifest with all its tags or, if the tags `sharing` need its digest, of a tag `alone`. `images` are its rows in the results.
 
-    The tags `above`, whose indexes list the manifest, are deleted first. If that fails for one of them, the manifest stays.
+    The tags `above`, whose indexes list the manifest, are deleted first. If that fails for one of them, the manifest stays. So are its `referrers`.
     """
 
     repository: Repository
@@ -80,6 +73,15 @@ class _Removal:
     alone: bool = False
     sharing: tuple[Reference, ...] = ()
     above: tuple[Reference, ...] = ()
+    referrers: LeavingReferrers = dataclasses.field(default_factory=LeavingReferrers)
+
+    @property
+    def untagged(self) -> list[str]:
+        return [str(tag) for tag in (*self.tags, *(tag for manifest in self.referrers.manifests for tag in manifest.tags))]
+
+    @property
+    def deleted(self) -> list[str]:
+        return [] if self.alone else [str(found.digest) for found in (self.found, *(manifest.found for manifest in self.referrers.manifests))]
 
     def delete(self) -> LongshoreError | None:
         """Delete it, and return the error if that fails."""
@@ -87,6 +89,8 @@ class _Removal:
 
         try:
             if not self.alone:
+                for manifest in self.referrers.manifests:
+                    delete_manifest(self.repository, manifest.found.digest)
                 delete_manifest(self.repository, self.found.digest)
             elif not delete_tag(self.repository, self.tags[0]):
                 what = f"{self.tags[0]}: {self.repository.registry} can't delete a tag alone, and {_list_some(self.sharing)} may need its digest"
@@ -129,8 +133,8 @@ class RemoteRemovalPlan(Plan):
         done = [removal for removal in self.removals if not any(self.error_of(image) for image in removal.images)]
         return {
             **super().facts(),
-            "untagged": [str(tag) for removal in done for tag in removal.tags],
-            "deleted": [str(removal.found.digest) for removal in done if not removal.alone],
+            "untagged": [tag for removal in done for tag in removal.untagged],
+            "deleted": [digest for removal in done for digest in removal.deleted],
             "bytes_freed": 0,
         }
 
@@ -138,7 +142,10 @@ class RemoteRemovalPlan(Plan):
 def plan_remove_remote(
     references: t.Sequence[Reference], open_repository: t.Callable[[Reference], Repository], *, force: bool, workers: Workers
 ) -> RemoteRemovalPlan:
-    """Plan to delete REFERENCES at their registries; an absent one is no change. With FORCE all other tags of a digest are deleted with it."""
+    """Plan to delete REFERENCES at their registries, with their referrers; an absent one is no change.
+
+    With FORCE all other tags of a digest are deleted with it.
+    """
 
     def look_up(reference: Reference) -> _RequestedImage:
         try:
@@ -151,7 +158,7 @@ def plan_remove_remote(
         return _RequestedImage(reference, repository, found)
 
     requested = workers.map(look_up, list(dict.fromkeys(references)))
-    tags, errors = _read_tags({image.repository.name: image.repository for image in requested if image.repository is not None}, workers)
+    tags, errors = read_tags({image.repository.name: image.repository for image in requested if image.repository is not None}, workers)
     requested = [dataclasses.replace(image, error=image.error or errors.get(image.reference.context)) for image in requested]
     leaving = {image.reference.name for image in requested if image.found is not None and image.error is None}
     removals: list[_Removal] = []
@@ -159,7 +166,9 @@ def plan_remove_remote(
     for group in _by_digest(requested):
         planned, refused = _plan_digest(group, tags[group[0].reference.context], leaving, force)
         removals += planned
-        rows.update((row.requested, row) for row in (*(row for removal in planned for row in removal.images), *refused))
+        rows.update((row.requested, row) for row in refused)
+    removals, unread = _add_referrers(removals, tags, workers)
+    rows.update((row.requested, row) for row in (*(row for removal in removals for row in removal.images), *unread))
     in_order = dict.fromkeys(rows.get(image.name) or image.row() for image in requested)
     return RemoteRemovalPlan(
         list(dict.fromkeys((*in_order, *rows.values()))), steps=[_RemoveFromRegistries(removals)] if removals else [], removals=tuple(removals)
@@ -175,61 +184,56 @@ def _by_digest(requested: t.Sequence[_RequestedImage]) -> list[list[_RequestedIm
     return list(groups.values())
 
 
-# The other tags.
-
-
-def _read_tags(repositories: t.Mapping[str, Repository], workers: Workers) -> tuple[dict[str, list[_Tag]], dict[str, LongshoreError]]:
-    """Return all tags of each repository, and the error of each whose tags can't be read, both by the repository's name."""
-    from ..registry.tags import list_tags
-
-    errors: dict[str, LongshoreError] = {}
-
-    def read_names(repository: Repository) -> list[Reference]:
-        try:
-            return sorted(list_tags(repository) or ())
-        except LongshoreError as error:
-            errors[repository.name] = error
-            return []
-
-    indexes: dict[Digest, frozenset[Digest]] = {}
-
-    def read_tag(reference: Reference) -> _Tag | None:
-        try:
-            return _inspect_tag(repositories[reference.context], reference, indexes)
-        except LongshoreError as error:
-            errors[reference.context] = error
-            return None
-
-    names = [reference for found in workers.map(read_names, list(repositories.values())) for reference in found]
-    tags: dict[str, list[_Tag]] = {name: [] for name in repositories}
-    for tag in workers.map(read_tag, names):
-        if tag is not None:
-            tags[tag.reference.context].append(tag)
-    return tags, errors
-
-
-def _inspect_tag(repository: Repository, reference: Reference, indexes: dict[Digest, frozenset[Digest]]) -> _Tag | None:
-    """Return what a tag points at, None if it is gone.
-
-    INDEXES caches the indexes that were read: a registry may list a hundred thousand tags for one large index.
-    """
-    try:
-        found = repository.probe(reference)
-        if found is None:
-            return None
-        if found.is_index and found.digest not in indexes:
-            index = read_manifest(repository.read_document(found), found.media_type, str(reference))
-            indexes[found.digest] = frozenset(child.digest for child in index.manifests) if isinstance(index, Index) else frozenset()
-    except UnsupportedFormat:
-        return _Tag(reference, None)
-    return _Tag(reference, found.digest, indexes.get(found.digest, frozenset()))
-
-
 # The deletions.
 
 
+def _add_referrers(
+    removals: t.Sequence[_Removal], tags: t.Mapping[str, t.Sequence[RepositoryTag]], workers: Workers
+) -> tuple[list[_Removal], list[ImagePlan]]:
+    """Return REMOVALS with the referrers that leave with each manifest, and the rows of those whose referrers can't be read, which stay."""
+    leaving = {tag for removal in removals for tag in removal.tags}
+    taken = {(removal.repository.name, removal.found.digest) for removal in removals}
+
+    def find(removal: _Removal) -> LeavingReferrers | LongshoreError:
+        try:
+            return (
+                LeavingReferrers()
+                if removal.alone
+                else find_leaving_referrers(removal.repository, removal.found, tags[removal.repository.name], leaving)
+            )
+        except LongshoreError as error:
+            return error
+
+    added: list[_Removal] = []
+    unread: list[ImagePlan] = []
+    for removal, found in zip(removals, workers.map(find, removals)):
+        if isinstance(found, LongshoreError):
+            unread += [dataclasses.replace(image, changes=(), actions=(), error=found) for image in removal.images]
+            continue
+        # An index and its members can be removed together, and have the same referrers.
+        name = removal.repository.name
+        own = found.without({digest for repository, digest in taken if repository == name})
+        taken.update((name, manifest.found.digest) for manifest in own.manifests)
+        first, *others = (_with_referrers(image, own) for image in removal.images)
+        count = format_count(len(own.referrers), "referrer")
+        actions = (*first.actions, *((f"remove {count} of {first.requested} from its registry",) if own.referrers else ()))
+        images = (dataclasses.replace(first, actions=actions, warnings=(*first.warnings, *own.warnings)), *others)
+        added.append(dataclasses.replace(removal, images=images, referrers=own))
+    return added, unread
+
+
+def _with_referrers(image: ImagePlan, found: LeavingReferrers) -> ImagePlan:
+    """Return IMAGE, the row of a removed name, with the referrers that leave with it."""
+    tags = [(tag, manifest.found.digest) for manifest in found.manifests for tag in manifest.tags]
+    return dataclasses.replace(
+        image,
+        results={**image.results, "referrers": [referrer.facts(changed=True) for referrer in found.referrers]},
+        changes=(*image.changes, *(RefChange(str(tag), RefState(digest), None) for tag, digest in tags)),
+    )
+
+
 def _plan_digest(
-    group: t.Sequence[_RequestedImage], tags: t.Sequence[_Tag], leaving: t.Collection[Reference], force: bool
+    group: t.Sequence[_RequestedImage], tags: t.Sequence[RepositoryTag], leaving: t.Collection[Reference], force: bool
 ) -> tuple[list[_Removal], list[ImagePlan]]:
     """Plan the deletion of one digest of a repository, and return it with the rows of images that can't be deleted.
 

@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
@@ -44,13 +44,24 @@ class FakeAnswer:
 
 @dataclasses.dataclass
 class FakeRepository:
-    """A repository with tags and the manifests that they point at, None for a document of an unknown format. It is also its own endpoint."""
+    """A repository with tags and the manifests that they point at, None for a document of an unknown format. It has no referrers.
+
+    It is also its own endpoint.
+    """
 
     tags: dict[str, Descriptor | None]
     registry: str = "r.test"
     repository: str = "team/app"
     name: str = LIST
     url: str = "https://r.test"
+    lacks_referrers_api: bool = True
+
+    @property
+    def read_endpoint(self) -> FakeRepository:
+        return self
+
+    def fetch_manifest(self, reference: Reference) -> Descriptor:
+        raise ImageNotFound(f"{reference} is a list of referrers")
 
     @property
     def endpoint(self) -> FakeRepository:

@@ -1,0 +1,167 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Find the referrers that leave a registry with their image: signatures and the like, by subject, by cosign's tags, and the tags that list them."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..errors import ImageNotFound
+from ..limits import MAX_LEVELS
+from ..oci.digest import Digest
+from ..oci.manifest import Descriptor, Index, read_manifest
+from ..oci.reference import Reference
+from ..oci.referrers import Referrer, find_referrers, referrers_tag
+from .repository_tags import RepositoryTag
+
+if t.TYPE_CHECKING:
+    from ..registry.repository import Repository
+
+
+@dataclasses.dataclass(frozen=True)
+class LeavingManifest:
+    """A referrer, or the index that lists referrers, and all tags that it has."""
+
+    found: Descriptor
+    tags: tuple[Reference, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class LeavingReferrers:
+    """The referrers that leave with an image. `manifests` are to be deleted in this order: each before what it lists and refers to."""
+
+    referrers: tuple[Referrer, ...] = ()
+    manifests: tuple[LeavingManifest, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def without(self, digests: t.Collection[Digest]) -> LeavingReferrers:
+        """Return these without the manifests DIGESTS, which are deleted anyway."""
+        return LeavingReferrers(
+            tuple(referrer for referrer in self.referrers if referrer.digest not in digests),
+            tuple(manifest for manifest in self.manifests if manifest.found.digest not in digests),
+            self.warnings,
+        )
+
+
+def find_leaving_referrers(
+    repository: Repository, image: Descriptor, tags: t.Sequence[RepositoryTag], leaving: t.Collection[Reference]
+) -> LeavingReferrers:
+    """Return what leaves REPOSITORY with IMAGE. TAGS are all of its tags, LEAVING the names that are removed with the image.
+
+    The referrers of an index's members leave too, unless another tag needs the member. A referrer stays if another tag needs it. Tags of an unknown format may
+    need any referrer. Raises the errors of the registry.
+    """
+    staying = [tag for tag in tags if tag.reference not in leaving]
+    unclear = next((tag.reference for tag in staying if tag.found is None), None)
+    if unclear is not None:
+        return LeavingReferrers(warnings=(f"the referrers of {image.digest} stay, because {unclear} has an unknown format and may need them",))
+    needed = _find_needed(staying)
+    subjects = [image.digest, *(member for member in _list_members(repository, image) if member not in needed)]
+    known = _KnownTags(tags)
+    found = find_referrers(_Place(repository, known), subjects)
+    referrers = _select_leaving(subjects, found.referrers, staying)
+    owned = _subjects(subjects, referrers)
+    needed = _find_needed(_without_owned(staying, owned))
+    lists = [known.find_list(subject) for subject in owned]
+    ordered = [found_list for found_list in lists if found_list is not None and found_list.digest not in needed]
+    # A referrer is found after its subject.
+    ordered += [referrer.graph.root for referrer in reversed(referrers)]
+    manifests = {descriptor.digest: LeavingManifest(descriptor, known.tags_of(descriptor.digest)) for descriptor in ordered}
+    return LeavingReferrers(tuple(referrers), tuple(manifests.values()), tuple(found.warnings))
+
+
+def _list_members(repository: Repository, image: Descriptor) -> list[Digest]:
+    """Return the digests of all that an index lists, at every level. A registry may have an index without its members."""
+    members: dict[Digest, None] = {}
+    pending = [image] if image.is_index else []
+    for _level in range(MAX_LEVELS):
+        children = [child for index in pending for child in _read_index(repository, index) if child.digest not in members]
+        members.update(dict.fromkeys(child.digest for child in children))
+        pending = [child for child in children if child.is_index]
+    return list(members)
+
+
+def _read_index(repository: Repository, index: Descriptor) -> t.Sequence[Descriptor]:
+    try:
+        parsed = read_manifest(repository.read_document(index), index.media_type, f"{repository.name}@{index.digest}")
+    except ImageNotFound:
+        return ()
+    return parsed.manifests if isinstance(parsed, Index) else ()
+
+
+def _select_leaving(image: t.Sequence[Digest], referrers: t.Sequence[Referrer], staying: t.Sequence[RepositoryTag]) -> list[Referrer]:
+    """Return the REFERRERS of IMAGE that no tag of STAYING needs. What refers to one that stays, stays too, and may need others."""
+    leaving = list(referrers)
+    while True:
+        owned = _subjects(image, leaving)
+        needed = _find_needed(_without_owned(staying, owned))
+        selected = [referrer for referrer in leaving if referrer.subject in owned and needed.isdisjoint(referrer.graph.document_digests)]
+        if len(selected) == len(leaving):
+            return leaving
+        leaving = selected
+
+
+def _subjects(image: t.Iterable[Digest], referrers: t.Iterable[Referrer]) -> dict[Digest, None]:
+    """Return the digests that leave, and whose referrers leave with them."""
+    return dict.fromkeys((*image, *(digest for referrer in referrers for digest in referrer.graph.document_digests)))
+
+
+def _without_owned(tags: t.Iterable[RepositoryTag], subjects: t.Iterable[Digest]) -> list[RepositoryTag]:
+    """Return TAGS without those that are made of one of the digests SUBJECTS."""
+    prefixes = {referrers_tag(subject) for subject in subjects}
+    return [tag for tag in tags if _prefix(tag) not in prefixes]
+
+
+def _find_needed(tags: t.Iterable[RepositoryTag]) -> set[Digest]:
+    """Return what TAGS point at, and what their indexes list. Many tags may point at one large index."""
+    by_digest = {tag.digest: tag.listed for tag in tags if tag.digest is not None}
+    return set(by_digest).union(*by_digest.values())
+
+
+def _prefix(tag: RepositoryTag) -> str:
+    return str(tag.reference.tag).partition(".")[0]
+
+
+class _KnownTags:
+    """The tags of a repository, for lookups by digest and by the digest in their name."""
+
+    def __init__(self, tags: t.Iterable[RepositoryTag]) -> None:
+        self._by_prefix: dict[str, list[tuple[Reference, Descriptor]]] = {}
+        self._by_digest: dict[Digest, list[Reference]] = {}
+        for tag in tags:
+            if tag.found is not None:
+                self._by_prefix.setdefault(_prefix(tag), []).append((tag.reference, tag.found))
+                self._by_digest.setdefault(tag.found.digest, []).append(tag.reference)
+
+    def tags_of(self, digest: Digest) -> tuple[Reference, ...]:
+        return tuple(self._by_digest.get(digest, ()))
+
+    def find_list(self, subject: Digest) -> Descriptor | None:
+        """Return the index under the tag that lists the referrers of SUBJECT."""
+        name = referrers_tag(subject)
+        return next((found for reference, found in self._by_prefix.get(name, ()) if reference.tag == name), None)
+
+    def find_cosign_tags(self, subject: Digest) -> list[tuple[Reference, Descriptor]]:
+        name = referrers_tag(subject)
+        return [(reference, found) for reference, found in self._by_prefix.get(name, ()) if reference.tag != name]
+
+
+class _Place:
+    """A repository as a place to search for referrers, whose tags were read before."""
+
+    def __init__(self, repository: Repository, tags: _KnownTags) -> None:
+        from ..registry.referrers import RepositoryReferrers
+
+        place = RepositoryReferrers(repository)
+        self.label = place.label
+        self.read_document = place.read_document
+        self.find_by_subject = place.find_by_subject
+        self._tags = tags
+
+    def find_by_tag(self, subject: Digest, suffixes: t.Collection[str] | None = None) -> t.Iterator[tuple[Reference, Descriptor]]:
+        for reference, found in self._tags.find_cosign_tags(subject):
+            if suffixes is None or str(reference.tag).endswith(tuple(suffixes)):
+                yield reference, found
