@@ -24,7 +24,7 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from ansible_collections.longshore.images.plugins.module_utils.verbs import auth_file
 from ansible_collections.longshore.images.plugins.module_utils.verbs.login import plan_login, plan_logout
 from ansible_collections.longshore.images.plugins.module_utils.verbs.state_plan import StatePlan
-from tests.support.faults import kill_at, record_events
+from tests.support.faults import end_of, kill_at, record_events, start_child
 from tests.support.logins import LOGIN, PASSWORD, LoginHost, entry, mode_of, read, write
 from tests.support.privileges import needs_root
 from tests.support.users import OTHER_USER
@@ -246,6 +246,13 @@ def test_what_others_wrote_since_the_plan_was_made_is_kept(host: LoginHost) -> N
     with Workers(1) as workers:
         plan.apply(workers)
     assert read(host.file) == {"auths": {"new.io": entry("new"), "r.io": entry()}, "x": 1}
+
+
+def test_runs_at_the_same_time_lose_no_login(host: LoginHost) -> None:
+    registries = [f"r{number}.io" for number in range(8)]
+    children = [start_child(lambda name=name: host.login(name)) for name in registries]  # type: ignore[misc]
+    assert [end_of(child) for child in children] == [0] * len(children)
+    assert read(host.file)["auths"] == dict.fromkeys(registries, entry())
 
 
 def test_a_run_waits_for_another_one_that_changes_the_file(host: LoginHost, monkeypatch: pytest.MonkeyPatch) -> None:
