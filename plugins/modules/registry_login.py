@@ -30,6 +30,15 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  username:
+    description: The user name of the login.
+    type: str
+  password:
+    description: The password of O(username), or an access token that the registry has issued in place of one.
+    type: str
+  identity_token:
+    description: An identity token, used instead of O(username) and O(password). Some registries issue one to C(docker login).
+    type: str
   auth_file:
     description:
       - The auth file to change. It is created if it is missing. Its format is that of C(podman login) and C(docker login).
