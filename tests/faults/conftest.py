@@ -47,15 +47,15 @@ def libraries() -> dict[str, dict[str, str]]:
 
 @pytest.fixture
 def make_worlds(tmp_path: Path, authority: Path, libraries: dict[str, dict[str, str]]) -> t.Iterator[MakeWorlds]:
-    """Return a function that creates a world for every pair of libraries. `door` is open, password or tokens."""
+    """Return a function that creates a world for every pair of libraries. `access` is open, password or tokens."""
     with contextlib.ExitStack() as stack:
 
-        def make(door: str = "password", tls: bool = False) -> list[World]:
+        def make(access: str = "password", tls: bool = False) -> list[World]:
             context = None
             if tls:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(authority / "server.pem", authority / "server.key")
-            return [stack.enter_context(World(tmp_path / name, door, context, authority / "ca.pem", name, env)) for name, env in libraries.items()]
+            return [stack.enter_context(World(tmp_path / name, access, context, authority / "ca.pem", name, env)) for name, env in libraries.items()]
 
         yield make
 

@@ -12,8 +12,8 @@ import typing as t
 import pytest
 
 from tests.support.programmable import acts
+from tests.support.programmable.access import SERVICE
 from tests.support.programmable.cases import Case, check_each, check_push
-from tests.support.programmable.doors import SERVICE
 from tests.support.programmable.server import Act, Server
 from tests.support.programmable.world import World
 
@@ -125,7 +125,7 @@ def test_no_upload_is_redirected_from_https_to_http(make_worlds: MakeWorlds, cas
     worlds = make_worlds(tls=True)
     with Server(worlds[0].evil.app) as plain:
         for world in worlds:
-            world.registry.places["plain"] = plain.url
+            world.registry.placeholders["plain"] = plain.url
         check_each(worlds, check_push, case)
     assert plain.requests == []
 

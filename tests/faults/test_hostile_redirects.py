@@ -167,6 +167,6 @@ def test_no_redirect_is_followed_from_https_to_http(make_worlds: MakeWorlds, cas
     with Server(worlds[0].evil.app) as plain:
         for world in worlds:
             for server in world.servers:
-                server.places["plain"] = plain.url
+                server.placeholders["plain"] = plain.url
         check_each(worlds, check_pull, case)
     assert plain.requests == []

@@ -12,9 +12,9 @@ import typing as t
 import pytest
 
 from tests.support.programmable import acts
+from tests.support.programmable.access import IDENTITY, SERVICE
 from tests.support.programmable.cases import GET_MANIFEST, LAYER, WANTED, Case, check_each, check_pull
-from tests.support.programmable.doors import IDENTITY, SERVICE
-from tests.support.programmable.server import Act, Answer, App, Fault, Places, Request
+from tests.support.programmable.server import Act, Answer, App, Fault, Placeholders, Request
 from tests.support.programmable.world import World
 
 from .conftest import MakeWorlds
@@ -170,11 +170,11 @@ def test_tokens_come_only_from_trusted_servers_and_go_only_to_their_registry(wor
 
 def test_a_realm_of_the_registry_itself_needs_no_trust(worlds: t.Sequence[World]) -> None:
     def check(world: World, case: Case) -> t.Any:
-        world.registry.places["tokens"] = world.registry.url
+        world.registry.placeholders["tokens"] = world.registry.url
         return check_pull(world, case)
 
-    def tokens(request: Request, app: App, places: Places) -> Answer:
-        world = next(world for world in worlds if world.registry.places is places)
+    def tokens(request: Request, app: App, placeholders: Placeholders) -> Answer:
+        world = next(world for world in worlds if world.registry.placeholders is placeholders)
         return world.tokens(request)
 
     challenge = Fault("* /v2/*", acts.without_credentials(UNAUTHORIZED), anyone=True)

@@ -17,14 +17,14 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from tests.support.faults import wrong_blobs
 from tests.support.images import Image, make_image, make_index
 from tests.support.modules import environment
-from tests.support.programmable.doors import IDENTITY, PASSWORD, USER
+from tests.support.programmable.access import IDENTITY, PASSWORD, USER
 from tests.support.programmable.world import World
 from tests.support.registry import needed
 
 MakeWorlds = t.Callable[..., t.Sequence[World]]
 
 INDEX = make_index("proof", ("linux/amd64", "linux/arm64"), size=100_000)
-DOORS = [("open", False), ("open", True), ("password", True), ("tokens", False), ("tokens", True)]
+ACCESS_CONTROLS = [("open", False), ("open", True), ("password", True), ("tokens", False), ("tokens", True)]
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +33,10 @@ def libraries() -> dict[str, dict[str, str]]:
     return {"no": {}}
 
 
-@pytest.fixture(params=DOORS, ids=lambda door: f"{door[0]}-{'https' if door[1] else 'http'}")
+@pytest.fixture(params=ACCESS_CONTROLS, ids=lambda access: f"{access[0]}-{'https' if access[1] else 'http'}")
 def honest(request: pytest.FixtureRequest, make_worlds: MakeWorlds) -> World:
-    door, tls = request.param
-    return make_worlds(door, tls)[0]
+    access, tls = request.param
+    return make_worlds(access, tls)[0]
 
 
 class Client:
@@ -130,8 +130,8 @@ def test_an_identity_token_logs_in_by_oauth(make_worlds: MakeWorlds, tmp_path: P
     assert [request.method for request in world.token_server.requests] == ["POST"]
 
 
-@pytest.mark.parametrize("door", ["password", "tokens"])
-def test_a_wrong_password_is_refused(make_worlds: MakeWorlds, tmp_path: Path, authority: Path, door: str) -> None:
-    world = make_worlds(door, True)[0]
+@pytest.mark.parametrize("access", ["password", "tokens"])
+def test_a_wrong_password_is_refused(make_worlds: MakeWorlds, tmp_path: Path, authority: Path, access: str) -> None:
+    world = make_worlds(access, True)[0]
     with pytest.raises(AssertionError, match=r"(?i)unauthorized|401"):
         Client(world, tmp_path, authority).oras("repo tags", f"{world.registry.host}/team/proof", login=(USER, "wrong"))

@@ -22,9 +22,9 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from tests.support.images import make_image
 from tests.support.networks import LOOPBACK, METADATA, OTHER_PRIVATE, PRIVATE, Network, private_network
 from tests.support.programmable import acts
+from tests.support.programmable.access import PASSWORD, USER, AnonymousAccess, PasswordAccess, TokenAccess, Tokens
 from tests.support.programmable.cases import LAYER, WANTED
 from tests.support.programmable.distribution import Distribution
-from tests.support.programmable.doors import PASSWORD, USER, OpenDoor, PasswordDoor, TokenDoor, Tokens
 from tests.support.programmable.leaks import leaks
 from tests.support.programmable.server import Answer, Fault, Request, Server
 
@@ -83,11 +83,11 @@ class Site:
         self.env = {"HOME": str(folder / "home"), **env}
         self.registry_host = "registry.test"
         self.tokens = Tokens(USERS)
-        self.distribution = Distribution(PasswordDoor(USERS))
-        content = Distribution(OpenDoor())
+        self.distribution = Distribution(PasswordAccess(USERS))
+        content = Distribution(AnonymousAccess())
         content.content, content.repositories = self.distribution.content, self.distribution.repositories
         with network.inside():
-            self.registry = Server(self.distribution, None, self.distribution.admits, PRIVATE)
+            self.registry = Server(self.distribution, None, self.distribution.is_authorized, PRIVATE)
             self.storage = Server(content, address=OTHER_PRIVATE)
             self.token_server = Server(self.tokens, address=OTHER_PRIVATE)
             # They answer every request: for a token, a blob, or the end of an upload.
@@ -95,7 +95,7 @@ class Site:
             self.metadata = Server(_serve_anything(self.tokens, content), address=METADATA)
         self.distribution.put(WANTED, "app", "1")
         for server in self.servers:
-            server.places["layer"] = str(WANTED.graph.images[0].manifest.layers[0].digest)
+            server.placeholders["layer"] = str(WANTED.graph.images[0].manifest.layers[0].digest)
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -126,8 +126,8 @@ class Site:
         ports = {"storage.test": self.storage, "tokens.test": self.token_server, **dict.fromkeys(METADATA_HOSTS, self.metadata)}
         return f"http://{host}:{ports.get(host, self.loopback).port}{path}"
 
-    def want_tokens(self, realm: str) -> None:
-        self.distribution.door = TokenDoor(self.tokens, realm)
+    def require_tokens(self, realm: str) -> None:
+        self.distribution.access = TokenAccess(self.tokens, realm)
 
     def pull(self, **options: t.Any) -> t.Any:
         request = {"name": [self.name], "platform": ["linux/amd64"], **options}
@@ -181,7 +181,7 @@ some_hosts = pytest.mark.parametrize(
 
 @every_host
 def test_no_realm_reaches_a_service_of_the_host_or_its_cloud(site: Site, host: str) -> None:
-    site.want_tokens(site.url(host, "/token"))
+    site.require_tokens(site.url(host, "/token"))
     results = site.pull()
     assert site.forbidden == []
     assert (results["error"], results["status"]) == ("denied", 401), results["msg"]
@@ -212,7 +212,7 @@ def test_a_redirect_of_the_storage_does_not_reach_loopback(site: Site) -> None:
 
 
 def test_a_token_server_cannot_redirect_to_a_forbidden_private_address(site: Site) -> None:
-    site.want_tokens(site.url("tokens.test", "/token"))
+    site.require_tokens(site.url("tokens.test", "/token"))
     site.token_server.script(Fault("GET *", acts.redirect(f"http://{site.storage.host}/internal")))
     results = site.pull()
     assert site.storage.requests == []
@@ -260,7 +260,7 @@ def test_a_registry_on_premises_is_pulled_from_and_pushed_to_by_address_and_by_n
 
 @both_libraries
 def test_a_token_server_on_premises_is_asked_by_name(site: Site) -> None:
-    site.want_tokens(site.url("tokens.test", "/token"))
+    site.require_tokens(site.url("tokens.test", "/token"))
     assert site.pull()["changed"]
     assert len(site.token_server.requests) == 1
 
@@ -285,7 +285,7 @@ def test_a_registry_on_loopback_may_redirect_to_loopback(site: Site, host: str) 
 def test_a_token_server_on_loopback_is_asked_if_the_task_lists_it(site: Site) -> None:
     listed = [f"{host}:{site.loopback.port}" for host in ("127.0.0.1", "inside.test")]
     for host in ("127.0.0.1", "inside.test"):
-        site.want_tokens(site.url(host, "/token"))
+        site.require_tokens(site.url(host, "/token"))
         entry = {"name": site.registry_name, "token_hosts": listed}
         assert site.pull(registries=[entry], store=str(site.folder / host))["changed"]
 
@@ -293,7 +293,7 @@ def test_a_token_server_on_loopback_is_asked_if_the_task_lists_it(site: Site) ->
 @both_libraries
 def test_a_proxy_on_loopback_is_allowed(site: Site) -> None:
     """The proxy resolves names, so we can check only the text of a URL."""
-    site.want_tokens(site.url("tokens.test", "/token"))
+    site.require_tokens(site.url("tokens.test", "/token"))
     site.loopback.app = _proxied(site)
     site.registry.script(Fault(LAYER, acts.redirect(site.url("storage.test", "{target}"))))
     proxy = f"http://{site.loopback.host}"
@@ -313,9 +313,9 @@ def _proxied(site: Site) -> t.Callable[[Request], Answer]:
 
     def answer(request: Request) -> Answer:
         parts = urlsplit(request.target)
-        there = dataclasses.replace(request, target=parts._replace(scheme="", netloc="").geturl())
+        forwarded = dataclasses.replace(request, target=parts._replace(scheme="", netloc="").geturl())
         server = servers[parts.netloc]
-        there = dataclasses.replace(there, admitted=server.admits(there))
-        return server.answer(there, server.fault_for(there))
+        forwarded = dataclasses.replace(forwarded, authorized=server.is_authorized(forwarded))
+        return server.answer(forwarded, server.fault_for(forwarded))
 
     return answer

@@ -24,6 +24,7 @@ from tests.support import modules
 from tests.support.folders import short_folder
 from tests.support.images import Image
 from tests.support.programmable import acts
+from tests.support.programmable.access import IDENTITY, PASSWORD, SERVICE, USER
 from tests.support.programmable.cases import (
     BEFORE,
     GET_MANIFEST,
@@ -34,9 +35,8 @@ from tests.support.programmable.cases import (
     check_pull,
     check_push,
 )
-from tests.support.programmable.doors import IDENTITY, PASSWORD, SERVICE, USER
 from tests.support.programmable.leaks import leaks
-from tests.support.programmable.server import Act, Answer, App, Fault, Places, Request
+from tests.support.programmable.server import Act, Answer, App, Fault, Placeholders, Request
 from tests.support.programmable.world import World
 
 from .conftest import MakeWorlds
@@ -55,7 +55,7 @@ def everything_sent(request: Request, secret: str) -> str:
 def in_words(status: int, secret: str = PASSWORD) -> Act:
     """Put the secret into message and code of an error."""
 
-    def act(request: Request, app: App, places: Places) -> Answer:
+    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
         text = everything_sent(request, secret)
         return Answer(status, (JSON,), json.dumps({"errors": [{"code": text, "message": text, "detail": text}]}, ensure_ascii=False).encode())
 
@@ -65,10 +65,10 @@ def in_words(status: int, secret: str = PASSWORD) -> Act:
 def in_header(name: str, form: str, status: int | None = None, secret: str = PASSWORD) -> Act:
     """Put the secret into a header by FORM, in the honest answer or in one with STATUS."""
 
-    def act(request: Request, app: App, places: Places) -> Answer:
+    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
         text = everything_sent(request, secret).encode("ascii", "ignore").decode().replace('"', "")
         answer = app(request) if status is None else Answer(status)
-        return answer.with_header(name, form.replace("{secret}", text).replace("{path}", quote(text)).replace("{evil}", places["evil"]))
+        return answer.with_header(name, form.replace("{secret}", text).replace("{path}", quote(text)).replace("{evil}", placeholders["evil"]))
 
     return act
 

@@ -66,7 +66,7 @@ def test_a_failing_registry_is_neither_trusted_nor_called_unsigned(case: Case, w
     made = signature()
     world.distribution.put(made, "app", "signature")
     for server in world.servers:
-        server.places["signature"] = str(made.layers[0].digest)
+        server.placeholders["signature"] = str(made.layers[0].digest)
     check_pull(world, Case(**{**vars(case), "options": {**TRUST, **case.options}}))
 
 

@@ -19,7 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.auth.log
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.login import plan_login
-from tests.support.programmable.doors import PasswordDoor
+from tests.support.programmable.access import PasswordAccess
 from tests.support.programmable.server import Answer, Request, Server
 from tests.support.registry import needed
 
@@ -56,13 +56,13 @@ def seen() -> list[Request]:
 @pytest.fixture
 def server(seen: list[Request]) -> t.Iterator[Server]:
     """Run a server that is a registry that refuses everybody, and a daemon without images."""
-    door = PasswordDoor({})
+    access = PasswordAccess({})
 
     def answer(request: Request) -> Answer:
         seen.append(request)
         if request.path.endswith("/_ping"):
             return Answer(200, (("Api-Version", "1.41"),))
-        return (door.stops(request, None) if request.path.startswith("/v2/") else None) or Answer(404, (), b"{}")
+        return (access.refuse(request, None) if request.path.startswith("/v2/") else None) or Answer(404, (), b"{}")
 
     with Server(answer) as running:
         yield running

@@ -22,8 +22,8 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config.s
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from tests.support import engines
 from tests.support.images import make_image
+from tests.support.programmable.access import AnonymousAccess
 from tests.support.programmable.distribution import Distribution
-from tests.support.programmable.doors import OpenDoor
 from tests.support.programmable.server import Server
 from tests.support.registry import make_authority, needed
 
@@ -48,7 +48,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Certificate
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
     context.load_verify_locations(folder / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
-    distribution = Distribution(OpenDoor())
+    distribution = Distribution(AnonymousAccess())
     distribution.put(make_image(), "app", "1")
     with Server(distribution, context) as server:
         yield CertificateRegistry(server.host, folder)
@@ -105,7 +105,7 @@ def test_an_authority_without_key_usage_is_accepted_by_both(home: Path, tmp_path
         subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
-    distribution = Distribution(OpenDoor())
+    distribution = Distribution(AnonymousAccess())
     distribution.put(make_image(), "app", "1")
     with Server(distribution, context) as server:
         place = CertificateRegistry(server.host, folder)

@@ -10,14 +10,14 @@ import dataclasses
 import gzip
 import typing as t
 
-from .server import Act, Answer, App, Places, Request
+from .server import Act, Answer, App, Placeholders, Request
 
 
 def instead(status: int, body: bytes = b"", *headers: tuple[str, str], **on_wire: t.Any) -> Act:
-    """Return this answer without a call of the honest application. `{name}` in the value of a header stands for a place."""
+    """Return this answer without a call of the honest application. `{name}` in the value of a header stands for the value of a placeholder."""
 
-    def act(request: Request, app: App, places: Places) -> Answer:
-        filled = tuple((key, _filled(value, places)) for key, value in headers)
+    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
+        filled = tuple((key, _filled(value, placeholders)) for key, value in headers)
         return Answer(status, filled, body).on_wire(**on_wire)
 
     return act
@@ -26,8 +26,8 @@ def instead(status: int, body: bytes = b"", *headers: tuple[str, str], **on_wire
 def redirect(to: str, status: int = 307, body: bytes = b"", **on_wire: t.Any) -> Act:
     """Redirect to another address, in which `{target}` stands for the requested path and query."""
 
-    def act(request: Request, app: App, places: Places) -> Answer:
-        return Answer(status, (("Location", _filled(to, {**places, "target": request.target})),), body).on_wire(**on_wire)
+    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
+        return Answer(status, (("Location", _filled(to, {**placeholders, "target": request.target})),), body).on_wire(**on_wire)
 
     return act
 
@@ -40,8 +40,8 @@ def raw(data: bytes = b"") -> Act:
 def header(name: str, value: str | None) -> Act:
     """Return the honest answer with one header replaced, added, or (None) removed."""
 
-    def act(request: Request, app: App, places: Places) -> Answer:
-        return app(request).with_header(name, _filled(value, places) if value is not None else None)
+    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
+        return app(request).with_header(name, _filled(value, placeholders) if value is not None else None)
 
     return act
 
@@ -49,9 +49,9 @@ def header(name: str, value: str | None) -> Act:
 def changed(name: str, change: t.Callable[[str], str]) -> Act:
     """Return the honest answer with the value of one header changed."""
 
-    def act(request: Request, app: App, places: Places) -> Answer:
+    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
         answer = app(request)
-        return answer.with_header(name, _filled(change(answer.header(name) or ""), places))
+        return answer.with_header(name, _filled(change(answer.header(name) or ""), placeholders))
 
     return act
 
@@ -59,7 +59,7 @@ def changed(name: str, change: t.Callable[[str], str]) -> Act:
 def body(change: t.Callable[[bytes], bytes], fits: bool = True) -> Act:
     """Return the honest answer with another body. Content-Length is that of the honest body unless FITS is set."""
 
-    def act(request: Request, app: App, places: Places) -> Answer:
+    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
         answer = app(request)
         length = None if fits else str(len(answer.body))
         return dataclasses.replace(answer, body=change(answer.body)).with_header("Content-Length", length)
@@ -70,7 +70,7 @@ def body(change: t.Callable[[bytes], bytes], fits: bool = True) -> Act:
 def wire(**changes: t.Any) -> Act:
     """Send the honest answer in another way."""
 
-    def act(request: Request, app: App, places: Places) -> Answer:
+    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
         return app(request).on_wire(**changes)
 
     return act
@@ -84,7 +84,7 @@ def cut(length: int, announce_length: bool = True) -> Act:
 def without_range() -> Act:
     """Return the whole body, as if the request had no Range."""
 
-    def act(request: Request, app: App, places: Places) -> Answer:
+    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
         return app(request.without("Range"))
 
     return act
@@ -93,8 +93,8 @@ def without_range() -> Act:
 def on_range(act: Act) -> Act:
     """Apply ACT to requests with a Range, and answer others honestly."""
 
-    def chosen(request: Request, app: App, places: Places) -> Answer:
-        return act(request, app, places) if request.headers.get("Range") else app(request)
+    def chosen(request: Request, app: App, placeholders: Placeholders) -> Answer:
+        return act(request, app, placeholders) if request.headers.get("Range") else app(request)
 
     return chosen
 
@@ -102,8 +102,8 @@ def on_range(act: Act) -> Act:
 def without_credentials(act: Act) -> Act:
     """Apply ACT to requests without valid credentials, and answer others honestly."""
 
-    def chosen(request: Request, app: App, places: Places) -> Answer:
-        return app(request) if request.admitted else act(request, app, places)
+    def chosen(request: Request, app: App, placeholders: Placeholders) -> Answer:
+        return app(request) if request.authorized else act(request, app, placeholders)
 
     return chosen
 
@@ -116,19 +116,19 @@ def gzipped() -> Act:
 def both(*acts: Act) -> Act:
     """Apply several acts in order. The first one calls the honest application."""
 
-    def act(request: Request, app: App, places: Places) -> Answer:
+    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
         for inner in acts:
-            app = _applied(inner, app, places)
+            app = _applied(inner, app, placeholders)
         return app(request)
 
     return act
 
 
-def _applied(act: Act, app: App, places: Places) -> App:
-    return lambda request: act(request, app, places)
+def _applied(act: Act, app: App, placeholders: Placeholders) -> App:
+    return lambda request: act(request, app, placeholders)
 
 
-def _filled(text: str, places: Places) -> str:
-    for name, value in places.items():
+def _filled(text: str, placeholders: Placeholders) -> str:
+    for name, value in placeholders.items():
         text = text.replace(f"{{{name}}}", value)
     return text

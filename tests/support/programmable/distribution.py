@@ -17,7 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 
 from ..images import Image
-from .doors import Door, scope_of
+from .access import AccessControl, scope_of
 from .server import Answer, Request
 
 _NAME = r"(?P<name>[a-z0-9]+(?:[._/-][a-z0-9]+)*)"
@@ -62,8 +62,8 @@ def _tells(digest: str) -> tuple[str, str]:
 class Distribution:
     """Answer requests as the specification says. DOOR decides about access. All repositories share the content, but each serves only what was pushed to it."""
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
+    def __init__(self, access: AccessControl) -> None:
+        self.access = access
         self.content: dict[str, bytes] = {}
         self.repositories: dict[str, Contents] = {}
         self._routes = [
@@ -105,12 +105,12 @@ class Distribution:
             return self._stops(request) or action(request, *match.groupdict().values())
         return refused(404, "NOT_FOUND")
 
-    def admits(self, request: Request) -> bool:
+    def is_authorized(self, request: Request) -> bool:
         return self._stops(request) is None
 
     def _stops(self, request: Request) -> Answer | None:
         match = _REPOSITORY.match(request.path)
-        return self.door.stops(request, scope_of(request.method, match.group("name") if match else None, request.path == "/v2/_catalog"))
+        return self.access.refuse(request, scope_of(request.method, match.group("name") if match else None, request.path == "/v2/_catalog"))
 
     # Lists.
 
@@ -211,7 +211,7 @@ class Distribution:
 
     def _open(self, request: Request, name: str, contents: Contents) -> Answer:
         mount, source, digest = request.value("mount"), request.value("from"), request.value("digest")
-        if mount is not None and source in self.repositories and mount in self.repositories[source].blobs and self.door.may_pull(request, source):
+        if mount is not None and source in self.repositories and mount in self.repositories[source].blobs and self.access.may_pull(request, source):
             contents.blobs.add(mount)
             return _created(name, mount)
         if digest is not None:

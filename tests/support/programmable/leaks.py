@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from .doors import IDENTITY, PASSWORD, USER
+from .access import IDENTITY, PASSWORD, USER
 
 # Every token and every signature of the tests begins with one of these.
 MARKS = ("planted-token", "planted-signature", "planted-cookie")

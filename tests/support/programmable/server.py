@@ -25,13 +25,13 @@ PAUSE = 0.01  # seconds between checks for a stop of the server
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A received request. `target` is the path with the query, as sent; `admitted` says whether it carried valid credentials."""
+    """A received request. `target` is the path with the query, as sent; `authorized` says whether it carried valid credentials."""
 
     method: str
     target: str
     headers: Message
     body: bytes = b""
-    admitted: bool = True
+    authorized: bool = True
 
     def __str__(self) -> str:
         return f"{self.method} {self.target}"
@@ -99,13 +99,13 @@ class Answer:
 
 
 App = t.Callable[[Request], Answer]
-Places = t.Mapping[str, str]
-Act = t.Callable[[Request, App, Places], Answer]
+Placeholders = t.Mapping[str, str]
+Act = t.Callable[[Request, App, Placeholders], Answer]
 
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """Apply ACT to requests that match WHERE, a glob over `METHOD /path?query` in which `{name}` stands for a place:
+    """Apply ACT to requests that match WHERE, a glob over `METHOD /path?query` in which `{name}` stands for the value of a placeholder:
     to `times` of them, beginning with number `first`.
 
     Requests without the needed credentials are affected only if ANYONE is set. If UNREAD is set, the body of the request is not read.
@@ -118,31 +118,35 @@ class Fault:
     anyone: bool = False
     unread: bool = False
 
-    def matches(self, request: Request, places: Places) -> bool:
-        return (request.admitted or self.anyone) and fits(request, self.where, places)
+    def matches(self, request: Request, placeholders: Placeholders) -> bool:
+        return (request.authorized or self.anyone) and fits(request, self.where, placeholders)
 
 
-def fits(request: Request, pattern: str, places: Places) -> bool:
+def fits(request: Request, pattern: str, placeholders: Placeholders) -> bool:
     """Return whether `METHOD /path?query` matches a glob."""
-    for name, value in places.items():
+    for name, value in placeholders.items():
         pattern = pattern.replace(f"{{{name}}}", value)
     return fnmatch.fnmatchcase(str(request), pattern.replace("[", "[[]"))
 
 
 class Server:
-    """Serve APP on a free port of ADDRESS. `requests` holds all requests in order, `places` the names that faults may use.
+    """Serve APP on a free port of ADDRESS. `requests` holds all requests in order, `placeholders` has the values of `{name}` in faults.
 
-    ADMITS returns whether a request carries valid credentials. Only the application refuses requests.
+    IS_AUTHORIZED returns whether a request carries valid credentials. Only the application refuses requests.
     """
 
     def __init__(
-        self, app: App, tls: ssl.SSLContext | None = None, admits: t.Callable[[Request], bool] = lambda request: True, address: str = "127.0.0.1"
+        self,
+        app: App,
+        tls: ssl.SSLContext | None = None,
+        is_authorized: t.Callable[[Request], bool] = lambda request: True,
+        address: str = "127.0.0.1",
     ) -> None:
         self.app = app
-        self.admits = admits
+        self.is_authorized = is_authorized
         self.requests: list[Request] = []
         self.errors: list[str] = []
-        self.places: dict[str, str] = {}
+        self.placeholders: dict[str, str] = {}
         self.sent = 0
         self.ending = threading.Event()
         self._lock = threading.Lock()
@@ -153,7 +157,7 @@ class Server:
         self.port = int(self._server.server_address[1])
         self.host = f"{address}:{self.port}"
         self.url = f"{'https' if tls is not None else 'http'}://{self.host}"
-        self.places["self"] = self.url
+        self.placeholders["self"] = self.url
 
     def __enter__(self) -> Server:
         threading.Thread(target=self._server.serve_forever, args=(PAUSE,), daemon=True).start()
@@ -175,7 +179,7 @@ class Server:
 
     def count(self, pattern: str) -> int:
         """Return how many requests with valid credentials match a glob."""
-        return sum(request.admitted and fits(request, pattern, self.places) for request in self.requests)
+        return sum(request.authorized and fits(request, pattern, self.placeholders) for request in self.requests)
 
     def script(self, *faults: Fault) -> None:
         """Replace the faults. The first one that matches a request and is not used up acts."""
@@ -187,7 +191,7 @@ class Server:
         with self._lock:
             chosen = None
             for number, fault in enumerate(self._faults):
-                if not fault.matches(request, self.places):
+                if not fault.matches(request, self.placeholders):
                     continue
                 self._met[number] = self._met.get(number, 0) + 1
                 if chosen is None and fault.first <= self._met[number] < fault.first + fault.times:
@@ -198,7 +202,7 @@ class Server:
         with self._lock:
             self.requests.append(request)
         try:
-            return fault.act(request, self.app, self.places) if fault is not None else self.app(request)
+            return fault.act(request, self.app, self.placeholders) if fault is not None else self.app(request)
         except Exception:  # noqa: BLE001 - told when the server ends: an error of the test's own must fail the test
             self.errors.append(traceback.format_exc())
             return Answer(599)
@@ -237,7 +241,7 @@ def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             request = Request(self.command, self.path, self.headers)
-            request = dataclasses.replace(request, admitted=server.admits(request))
+            request = dataclasses.replace(request, authorized=server.is_authorized(request))
             fault = server.fault_for(request)
             unread = fault is not None and fault.unread
             answer = server.answer(request if unread else dataclasses.replace(request, body=self._body()), fault)

@@ -20,8 +20,8 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from .. import modules
 from ..faults import wrong_blobs
 from ..images import Image
+from .access import PASSWORD, USER, AccessControl, AnonymousAccess, PasswordAccess, TokenAccess, Tokens
 from .distribution import Distribution
-from .doors import PASSWORD, USER, Door, OpenDoor, PasswordDoor, TokenDoor, Tokens
 from .leaks import leaks
 from .server import Fault, Server
 
@@ -47,7 +47,7 @@ class World:
     `evil` is a server at another origin. It serves the same content to everybody, and must never receive a secret.
     """
 
-    def __init__(self, folder: Path, door: str, tls: ssl.SSLContext | None, ca: Path, libraries: str, env: t.Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, access: str, tls: ssl.SSLContext | None, ca: Path, libraries: str, env: t.Mapping[str, str]) -> None:
         self.libraries = libraries
         self._way: dict[str, t.Any] = {"plain_http": True} if tls is None else {"ca_path": str(ca)}
         self.store = folder / "store"
@@ -56,12 +56,12 @@ class World:
         self.env = {"HOME": str(self.home), "TMPDIR": str(self.home), **env}
         self.tokens = Tokens(USERS)
         self.token_server = Server(self.tokens, tls)
-        self.distribution = Distribution(self._door(door))
-        self.registry = Server(self.distribution, tls, self.distribution.admits)
-        stranger = Distribution(OpenDoor())
+        self.distribution = Distribution(self._access(access))
+        self.registry = Server(self.distribution, tls, self.distribution.is_authorized)
+        stranger = Distribution(AnonymousAccess())
         stranger.content, stranger.repositories = self.distribution.content, self.distribution.repositories
         self.evil = Server(stranger, tls)
-        places = {
+        placeholders = {
             "evil": self.evil.url,
             "tokens": self.token_server.url,
             "registry": self.registry.url,
@@ -70,15 +70,15 @@ class World:
             "tokenhost": self.token_server.host,
         }
         for server in self.servers:
-            server.places.update(places)
+            server.placeholders.update(placeholders)
 
-    def _door(self, kind: str) -> Door:
-        doors: dict[str, t.Callable[[], Door]] = {
-            "open": OpenDoor,
-            "password": lambda: PasswordDoor(USERS),
-            "tokens": lambda: TokenDoor(self.tokens, f"{self.token_server.url}/token"),
+    def _access(self, kind: str) -> AccessControl:
+        kinds: dict[str, t.Callable[[], AccessControl]] = {
+            "open": AnonymousAccess,
+            "password": lambda: PasswordAccess(USERS),
+            "tokens": lambda: TokenAccess(self.tokens, f"{self.token_server.url}/token"),
         }
-        return doors[kind]()
+        return kinds[kind]()
 
     @property
     def servers(self) -> tuple[Server, Server, Server]:
@@ -98,17 +98,17 @@ class World:
         return f"{self.registry.host}/{repository}:{tag}"
 
     def put_image(self, image: Image, repository: str = "app", tag: str = "1") -> None:
-        """Put an image into the registry, and add its blobs to the places that faults may name."""
+        """Put an image into the registry, and add its blobs to the placeholders of faults."""
         self.distribution.put(image, repository, tag)
         node = image.graph.images[0]
-        places = {
+        placeholders = {
             "root": image.root.digest,
             "manifest": node.descriptor.digest,
             "config": node.manifest.config.digest,
             "layer": node.manifest.layers[0].digest,
         }
         for server in self.servers:
-            server.places.update({name: str(digest) for name, digest in places.items()})
+            server.placeholders.update({name: str(digest) for name, digest in placeholders.items()})
 
     def script(self, *faults: Fault, tokens: t.Sequence[Fault] = (), evil: t.Sequence[Fault] = ()) -> None:
         self.registry.script(*faults)
@@ -118,7 +118,7 @@ class World:
     def access(self, login: t.Mapping[str, t.Any] | None = None, **settings: t.Any) -> dict[str, t.Any]:
         """Return the options with which a task logs in to the registry, and its SETTINGS."""
         login = LOGIN if login is None else login
-        trusted = {"token_hosts": [self.token_server.host]} if isinstance(self.distribution.door, TokenDoor) else {}
+        trusted = {"token_hosts": [self.token_server.host]} if isinstance(self.distribution.access, TokenAccess) else {}
         if not trusted and not settings:
             return {**self._way, **login}
         return {"registries": [{"name": self.registry.host, **self._way, **trusted, **login, **settings}]}

@@ -21,8 +21,8 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config.s
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from tests.support.images import make_image
 from tests.support.programmable import acts
+from tests.support.programmable.access import AnonymousAccess
 from tests.support.programmable.distribution import Distribution
-from tests.support.programmable.doors import OpenDoor
 from tests.support.programmable.server import Fault, Server
 
 OPEN = "POST */blobs/uploads/*"
@@ -33,7 +33,7 @@ BLOB = IMAGE.layers[0]
 
 @pytest.fixture
 def server() -> t.Iterator[Server]:
-    with Server(Distribution(OpenDoor())) as server:
+    with Server(Distribution(AnonymousAccess())) as server:
         yield server
 
 

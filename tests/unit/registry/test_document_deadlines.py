@@ -26,8 +26,8 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.registri
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from tests.support.images import make_image
 from tests.support.programmable import acts
+from tests.support.programmable.access import AnonymousAccess, TokenAccess, Tokens
 from tests.support.programmable.distribution import Distribution
-from tests.support.programmable.doors import OpenDoor, TokenDoor, Tokens
 from tests.support.programmable.server import Act, Answer, Fault, Request, Server
 
 IMAGE = make_image("app", 1)
@@ -48,8 +48,8 @@ def _one_second(monkeypatch: pytest.MonkeyPatch) -> None:
 def registry(where: str, act: Act = SLOWLY, tokens: bool = False) -> t.Iterator[Repository]:
     """Open a repository. ACT changes the responses to WHERE, those of the token server if TOKENS is set."""
     token_server = Server(Tokens({}))
-    distribution = Distribution(TokenDoor(Tokens({}), f"{token_server.url}/token") if tokens else OpenDoor())
-    server = Server(distribution, None, distribution.admits)
+    distribution = Distribution(TokenAccess(Tokens({}), f"{token_server.url}/token") if tokens else AnonymousAccess())
+    server = Server(distribution, None, distribution.is_authorized)
     distribution.put(IMAGE, "app", "1")
     (token_server if tokens else server).script(Fault(where, act, anyone=True))
     settings = HostSettings(plain_http=True, token_hosts=frozenset((token_server.host,)))
@@ -93,7 +93,7 @@ def test_slow_redirects_end_at_the_deadline_for_retries(monkeypatch: pytest.Monk
     monkeypatch.setattr(client, "DEADLINE", 1.0)
     requests: list[str] = []
 
-    def further(asked: Request, app: t.Any, places: t.Any) -> Answer:
+    def further(asked: Request, app: t.Any, placeholders: t.Any) -> Answer:
         requests.append(asked.target)
         time.sleep(0.4)
         return Answer(307, (("Location", f"{asked.path}?{len(requests)}"),))
@@ -107,7 +107,7 @@ def endless_pages(size: int) -> Act:
     """Return an endless list of tags, on pages of SIZE bytes."""
     numbers = iter(range(1_000_000))
 
-    def act(asked: Request, app: t.Any, places: t.Any) -> Answer:
+    def act(asked: Request, app: t.Any, placeholders: t.Any) -> Answer:
         number = next(numbers)
         body = json.dumps({"tags": [str(number)]}).encode() + b" " * size
         return Answer(200, (("Link", f'<?last={number}>; rel="next"'), ("Content-Type", "application/json")), body)
@@ -130,7 +130,7 @@ def test_all_pages_of_a_list_share_one_time_limit(monkeypatch: pytest.MonkeyPatc
 def test_the_pages_of_a_search_have_the_same_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tags, "MAX_LIST_BYTES", 100_000)
 
-    def page(asked: Request, app: t.Any, places: t.Any) -> Answer:
+    def page(asked: Request, app: t.Any, placeholders: t.Any) -> Answer:
         return Answer(200, (), json.dumps({"num_pages": 100, "results": [{"name": "team/app"}]}).encode() + b" " * 30_000)
 
     with registry("GET /search*", page) as opened:
@@ -144,7 +144,7 @@ def test_too_many_referrers_are_refused_at_the_first_page_above_the_limit(monkey
     entry = {"mediaType": media_types.OCI_MANIFEST, "digest": str(IMAGE.root.digest), "size": 1}
     pages: list[str] = []
 
-    def page(asked: Request, app: t.Any, places: t.Any) -> Answer:
+    def page(asked: Request, app: t.Any, placeholders: t.Any) -> Answer:
         pages.append(asked.target)
         body = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry] * 900}).encode()
         return Answer(200, (("Link", f'<?last={len(pages)}>; rel="next"'),), body)

@@ -15,8 +15,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from tests.support.images import make_image
+from tests.support.programmable.access import AnonymousAccess
 from tests.support.programmable.distribution import Distribution
-from tests.support.programmable.doors import OpenDoor
 from tests.support.programmable.server import Server
 
 IMAGE = make_image()
@@ -24,7 +24,7 @@ IMAGE = make_image()
 
 @pytest.fixture
 def server() -> t.Iterator[Server]:
-    distribution = Distribution(OpenDoor())
+    distribution = Distribution(AnonymousAccess())
     distribution.put(IMAGE, "app", "1")
     with Server(distribution) as server:
         yield server

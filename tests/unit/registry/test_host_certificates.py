@@ -20,8 +20,8 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config i
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings, Mirror
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from tests.support.images import make_image
+from tests.support.programmable.access import AnonymousAccess
 from tests.support.programmable.distribution import Distribution
-from tests.support.programmable.doors import OpenDoor
 from tests.support.programmable.server import Server
 from tests.support.registry import make_authority
 
@@ -62,7 +62,7 @@ def start_registry(certs: Path, wants_client: bool = False) -> Server:
     if wants_client:
         context.load_verify_locations(certs / "other/ca.pem")
         context.verify_mode = ssl.CERT_REQUIRED
-    distribution = Distribution(OpenDoor())
+    distribution = Distribution(AnonymousAccess())
     distribution.put(IMAGE, "team/app", "1")
     return Server(distribution, context)
 
@@ -234,7 +234,7 @@ def test_a_file_without_certificates_adds_none(tmp_path: Path, certs: Path, serv
 
 
 def test_plain_http_needs_no_certificates(tmp_path: Path) -> None:
-    distribution = Distribution(OpenDoor())
+    distribution = Distribution(AnonymousAccess())
     distribution.put(IMAGE, "team/app", "1")
     with Server(distribution) as server:
         certs_folder = put(tmp_path / PODMANS / server.host)

@@ -16,12 +16,12 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config.s
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.tags import list_repositories
 from tests.support.images import make_image
+from tests.support.programmable.access import IDENTITY, PASSWORD, USER, AnonymousAccess, TokenAccess, Tokens
 from tests.support.programmable.distribution import Distribution
-from tests.support.programmable.doors import IDENTITY, PASSWORD, USER, OpenDoor, TokenDoor, Tokens
 from tests.support.programmable.server import Answer, Request, Server
 
 
-class OneScope(TokenDoor):
+class OneScope(TokenAccess):
     """Names the same SCOPE in every challenge, or none. Any token allows everything."""
 
     scope: str | None = None
@@ -29,8 +29,8 @@ class OneScope(TokenDoor):
     def challenge(self, scope: str | None, error: str | None = None) -> str:
         return super().challenge(self.scope, error)
 
-    def stops(self, asked: Request, scope: str | None) -> Answer | None:
-        return super().stops(asked, None)
+    def refuse(self, asked: Request, scope: str | None) -> Answer | None:
+        return super().refuse(asked, None)
 
 
 class TokenRegistry(t.NamedTuple):
@@ -38,7 +38,7 @@ class TokenRegistry(t.NamedTuple):
 
     registries: Registries
     host: str
-    door: OneScope
+    access: OneScope
     scopes: list[list[str]]
 
 
@@ -51,13 +51,13 @@ def token_registry() -> t.Iterator[TokenRegistry]:
         return tokens(asked)
 
     with Server(answer) as token_server:
-        door = OneScope(tokens, f"{token_server.url}/token")
-        distribution = Distribution(door)
+        access = OneScope(tokens, f"{token_server.url}/token")
+        distribution = Distribution(access)
         distribution.put(make_image(), "team/app", "1")
         with Server(distribution) as server:
             settings = HostSettings(plain_http=True, credentials=Credentials(USER, PASSWORD), token_hosts=frozenset([token_server.host]))
             registries = Registries(ClientSettings(settings, retries=1))
-            yield TokenRegistry(registries, server.host, door, scopes)
+            yield TokenRegistry(registries, server.host, access, scopes)
             registries.client.close()
 
 
@@ -83,7 +83,7 @@ def test_the_repositorys_scope_is_requested_if_the_challenge_names_none(token_re
     ],
 )
 def test_a_scope_without_a_colon_is_requested_unchanged(token_registry: TokenRegistry, scope: str, requested: list[str]) -> None:
-    token_registry.door.scope = scope
+    token_registry.access.scope = scope
     reference = Reference.parse(f"{token_registry.host}/team/app:1")
     assert token_registry.registries.repository(reference).fetch_manifest(reference)
     assert token_registry.scopes == [requested]
@@ -102,7 +102,7 @@ def test_a_login_that_the_token_server_refuses_is_denied(token_registry: TokenRe
 
 
 def test_a_registry_without_logins_can_not_check_one() -> None:
-    with Server(Distribution(OpenDoor())) as server:
+    with Server(Distribution(AnonymousAccess())) as server:
         registries = Registries(ClientSettings(HostSettings(plain_http=True)))
         assert not registries.accepts_login(server.host, Credentials(USER, PASSWORD))
         registries.client.close()

@@ -23,8 +23,8 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.registri
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from tests.support.images import make_artifact, make_image
 from tests.support.programmable import acts
+from tests.support.programmable.access import AnonymousAccess
 from tests.support.programmable.distribution import Distribution
-from tests.support.programmable.doors import OpenDoor
 from tests.support.programmable.server import Fault, Server
 
 IMAGE = make_image("signed")
@@ -38,8 +38,8 @@ NO_API = Fault("GET */referrers/*", acts.instead(404, b"404 page not found"))
 @contextlib.contextmanager
 def registry(*faults: Fault) -> t.Iterator[tuple[Server, Repository]]:
     """Run a registry with a signed image, without the referrers API if FAULTS say so."""
-    distribution = Distribution(OpenDoor())
-    server = Server(distribution, None, distribution.admits)
+    distribution = Distribution(AnonymousAccess())
+    server = Server(distribution, None, distribution.is_authorized)
     distribution.put(IMAGE, "app", "1")
     for artifact in (SBOM, SBOM_SIGNATURE):
         distribution.put(artifact, "app", "artifact")

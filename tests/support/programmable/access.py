@@ -37,23 +37,23 @@ def scope_of(method: str, repository: str | None, catalog: bool = False) -> str 
     return f"repository:{repository}:{actions}"
 
 
-class Door(t.Protocol):
-    def stops(self, request: Request, scope: str | None) -> Answer | None:
+class AccessControl(t.Protocol):
+    def refuse(self, request: Request, scope: str | None) -> Answer | None:
         """Return the refusal of a request, or None if it is allowed."""
 
     def may_pull(self, request: Request, repository: str) -> bool:
         """Return whether an allowed request may also read from this repository."""
 
 
-class OpenDoor:
-    def stops(self, request: Request, scope: str | None) -> Answer | None:
+class AnonymousAccess:
+    def refuse(self, request: Request, scope: str | None) -> Answer | None:
         return None
 
     def may_pull(self, request: Request, repository: str) -> bool:
         return True
 
 
-class PasswordDoor:
+class PasswordAccess:
     """Basic authentication: users with a password may do everything."""
 
     challenge = 'Basic realm="programmable"'
@@ -61,14 +61,14 @@ class PasswordDoor:
     def __init__(self, users: t.Mapping[str, str]) -> None:
         self.users = users
 
-    def stops(self, request: Request, scope: str | None) -> Answer | None:
+    def refuse(self, request: Request, scope: str | None) -> Answer | None:
         return None if user_of(request, self.users) is not None else unauthorized(self.challenge)
 
     def may_pull(self, request: Request, repository: str) -> bool:
         return True
 
 
-class TokenDoor:
+class TokenAccess:
     """Bearer tokens from a token server at REALM."""
 
     def __init__(self, tokens: Tokens, realm: str) -> None:
@@ -80,7 +80,7 @@ class TokenDoor:
         error_parameter = f',error="{error}"' if error is not None else ""
         return f'Bearer realm="{self.realm}",service="{SERVICE}"{wanted}{error_parameter}'
 
-    def stops(self, request: Request, scope: str | None) -> Answer | None:
+    def refuse(self, request: Request, scope: str | None) -> Answer | None:
         grant = self._grant(request)
         if grant is None:
             return unauthorized(self.challenge(scope))
