@@ -235,7 +235,7 @@ from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.load import plan_load
+from ..module_utils.verbs.load import LoadOptions, plan_load
 
 
 def argument_spec() -> Arguments:
@@ -256,30 +256,23 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """Return which names change: each name of the archive, from its digest in the store to its digest in the archive."""
     params = task.params
-    names = task.selectors("name") if params["name"] is not None else None
-    renames = [(parse_selector(str(old)), Reference.parse(str(new)).as_tag()) for old, new in params["rename"].items()]
-    selection = task.selection
+    options = LoadOptions(
+        names=task.selectors("name") if params["name"] is not None else None,
+        renames=[(parse_selector(str(old)), Reference.parse(str(new)).as_tag()) for old, new in params["rename"].items()],
+        existing=params["existing"],
+        selection=task.selection,
+        host=task.host,
+        referrers=params["referrers"],
+        trust=task.policy,
+    )
     archive = open_archive(host_path(task))
     if archive.elsewhere and not task.check_mode:
         raise UnsupportedFormat(f"{archive.path} is only the summary of an archive, without its layers")
     if params["engine"] is not None:
         from ..module_utils.verbs.load_engine import plan_load_engine
 
-        engine = task.open_engine()
-        return plan_load_engine(
-            engine, archive, names=names, renames=renames, existing=params["existing"], selection=selection, host=task.host, trust=task.policy
-        )
-    return plan_load(
-        task.store,
-        archive,
-        names=names,
-        renames=renames,
-        existing=params["existing"],
-        selection=selection,
-        host=task.host,
-        referrers=params["referrers"],
-        trust=task.policy,
-    )
+        return plan_load_engine(task.open_engine(), archive, options)
+    return plan_load(task.store, archive, options)
 
 
 def host_path(task: Task) -> str:

@@ -265,7 +265,7 @@ from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.save import plan_save, read_base_digests
+from ..module_utils.verbs.save import SaveOptions, plan_save, read_base_digests
 
 
 def argument_spec() -> Arguments:
@@ -290,37 +290,23 @@ def plan(task: Task) -> Plan:
     params = task.params
     if params["path_on"] != "host":
         raise InvalidOption("path_on 'controller' is the work of this module's action plugin, which was not used")
-    bases = read_base_digests(params["base"]) | {Digest.parse(text) for text in params["base_digests"]}
-    compression = None if params["compression"] == "none" else params["compression"]
-    mode = initial_mode(params["path"], params["mode"])
-    if params["engine"] is not None:
-        from ..module_utils.verbs.save_engine import SaveOptions, plan_save_engine
-
-        options = SaveOptions(
-            path=params["path"],
-            form=params["format"],
-            compression=compression,
-            selection=task.selection,
-            bases=bases,
-            host=task.host,
-            mode=mode,
-            checksum=params["checksum"],
-            lock_timeout=at_least(params, "lock_timeout", 0),
-        )
-        return plan_save_engine(task.open_engine(), task.selectors("name"), options)
-    return plan_save(
-        task.store,
-        task.selectors("name"),
+    options = SaveOptions(
         path=params["path"],
         form=params["format"],
-        compression=compression,
+        compression=None if params["compression"] == "none" else params["compression"],
         selection=task.selection,
-        bases=bases,
+        bases=read_base_digests(params["base"]) | {Digest.parse(text) for text in params["base_digests"]},
         host=task.host,
-        mode=mode,
+        mode=initial_mode(params["path"], params["mode"]),
         checksum=params["checksum"],
+        lock_timeout=at_least(params, "lock_timeout", 0),
         referrers=params["referrers"],
     )
+    if params["engine"] is not None:
+        from ..module_utils.verbs.save_engine import plan_save_engine
+
+        return plan_save_engine(task.open_engine(), task.selectors("name"), options)
+    return plan_save(task.store, task.selectors("name"), options)
 
 
 def main() -> t.NoReturn:

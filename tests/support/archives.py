@@ -25,7 +25,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load import plan_load
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from tests.support.images import Image
 
 BLOCK = 512
@@ -258,10 +258,8 @@ def unpack(files: Files, folder: Path) -> Path:
 def load(path: Path, store: Path, existing: str = "overwrite") -> Plan:
     """Load a whole archive, and raise the first error."""
     with Workers(2) as workers:
-        plan = plan_load(
-            Store(str(store), lock_timeout=5), open_archive(str(path)), names=None, renames=[], existing=existing, selection=None, host=HOST
-        )
-        plan = plan.apply(workers)
+        options = LoadOptions(HOST, existing=existing)
+        plan = plan_load(Store(str(store), lock_timeout=5), open_archive(str(path)), options).apply(workers)
     for error in plan.errors:
         raise error
     return plan

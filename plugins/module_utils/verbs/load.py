@@ -82,64 +82,49 @@ class _ImageToLoad:
         return RefState(self.graph.root.digest, tuple(self.after.platforms))
 
 
-def plan_load(
-    store: Store,
-    archive: Archive,
-    *,
-    names: t.Sequence[Reference | Digest] | None,
-    renames: t.Sequence[tuple[Reference | Digest, Reference]],
-    existing: str,
-    selection: Selection | None,
-    host: Platform,
-    referrers: bool = True,
-    trust: Policy | None = None,
-) -> TransferPlan:
-    """Plan to load images of ARCHIVE into STORE: all of them or none. `names` and `selection` are None for all.
+@dataclasses.dataclass(frozen=True)
+class LoadOptions:
+    """What to load, under which names. `names` and `selection` are None for all; `renames` are old and new names.
 
-    If TRUST refuses one of them, none is loaded; an image is verified by its name in the archive. With REFERRERS signatures and other referrers are
+    If `trust` refuses an image, nothing is loaded; an image is verified by its name in the archive. With `referrers`, signatures and other referrers are
     loaded with their images, without it they stay in the archive.
-    Raises ImageNotFound for a name that the archive doesn't hold and for a missing base, CorruptArchive for missing content, PlatformMissing, NameTaken,
-    and DigestMismatch for a blob that is known to be wrong.
     """
-    loader = _Loader(
-        store=store,
-        archive=archive,
-        names=names,
-        renames=renames,
-        existing=existing,
-        selection=selection,
-        host=host,
-        referrers=referrers,
-        trust=trust,
-    )
-    return loader.plan()
+
+    host: Platform
+    names: t.Sequence[Reference | Digest] | None = None
+    renames: t.Sequence[tuple[Reference | Digest, Reference]] = ()
+    existing: str = OVERWRITE
+    selection: Selection | None = None
+    referrers: bool = True
+    trust: Policy | None = None
+
+
+def plan_load(store: Store, archive: Archive, options: LoadOptions) -> TransferPlan:
+    """Plan to load images of ARCHIVE into STORE: all of them or none.
+
+    Raises ImageNotFound for a name that the archive doesn't hold and for a missing base, CorruptArchive for missing content, PlatformMissing, NameTaken,
+    NotTrusted, and DigestMismatch for a blob that is known to be wrong.
+    """
+    return _Loader(store, archive, options).plan()
 
 
 @dataclasses.dataclass(frozen=True)
 class _Loader:
-    """The options of one load. `names` and `selection` are None for all; `renames` are old and new names."""
-
     store: Store
     archive: Archive
-    names: t.Sequence[Reference | Digest] | None
-    renames: t.Sequence[tuple[Reference | Digest, Reference]]
-    existing: str
-    selection: Selection | None
-    host: Platform
-    referrers: bool
-    trust: Policy | None
+    options: LoadOptions
 
     def plan(self) -> TransferPlan:
         self.store.reload()
         read = bound_reads(self._read, self.archive.path)
-        wanted = choose_images(self.archive, self.names, self._referrer_place, read)
+        wanted = choose_images(self.archive, self.options.names, self._referrer_place, read)
         graphs: dict[Digest, Graph] = {}
         for candidate in wanted:
             if candidate.digest not in graphs:
                 graphs[candidate.digest] = self._read_graph(candidate, read)
         verdicts = {candidate: self._verify(candidate, graphs[candidate.digest]) for candidate in wanted}
         ids = {digest: [image.manifest.config.digest for image in graph.images] for digest, graph in graphs.items()}
-        names = rename_images(self.archive, self.renames, wanted, ids)
+        names = rename_images(self.archive, self.options.renames, wanted, ids)
         self._check_layers(wanted, graphs)
         by_store = {candidate.digest for candidate, verdict in verdicts.items() if verdict.in_store}
         images = [self._image_to_load(graph, _names_of(digest, names), digest in by_store) for digest, graph in graphs.items()]
@@ -160,7 +145,7 @@ class _Loader:
 
     def _find_referrers(self, image: _ImageToLoad) -> FoundReferrers:
         """Return the referrers of an image in the archive. Raises CorruptArchive and ImageNotFound for missing content."""
-        if not self.referrers or not self._referrer_place.subjects:
+        if not self.options.referrers or not self._referrer_place.subjects:
             return FoundReferrers()
         found = find_referrers(self._referrer_place, image.graph.document_digests)
         for referrer in found.referrers:
@@ -168,18 +153,18 @@ class _Loader:
         return found
 
     def _read_graph(self, candidate: Candidate, read: Read) -> Graph:
-        label = f"{self.archive.path}: {candidate.label}"
-        choice = choose_platforms(self.selection) if self.selection is not None and not self.selection.everything else choose_all
+        label, selection = f"{self.archive.path}: {candidate.label}", self.options.selection
+        choice = choose_platforms(selection) if selection is not None and not selection.everything else choose_all
         graph = read_graph(candidate.root, label, read, choice)
         if graph is None:
             raise self._missing_content(label, [candidate.root])
-        if graph.absent and self.selection is not None:
+        if graph.absent and selection is not None:
             raise PlatformMissing(f"{label} is in the archive without {', '.join(str(child.platform or child.digest) for child in graph.absent[:5])}")
         if not graph.images:
             raise self._missing_content(label, list(graph.absent))
         self._check_blobs(graph, label)
-        if self.selection is not None and not graph.root.is_index:
-            check_single_platform(graph.images[0].platform, self.selection, label)
+        if selection is not None and not graph.root.is_index:
+            check_single_platform(graph.images[0].platform, selection, label)
         return graph
 
     def _check_blobs(self, graph: Graph, label: str) -> None:
@@ -205,7 +190,7 @@ class _Loader:
             in_store = True
             yield referrers_in_store(self.store, context)
 
-        verification = check_trust(self.trust, candidate.name, graph, list_places())
+        verification = check_trust(self.options.trust, candidate.name, graph, list_places())
         return _Verified(verification, in_store)
 
     def _check_layers(self, wanted: t.Sequence[Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
@@ -253,11 +238,11 @@ class _Loader:
             self.store,
             image.graph,
             new_names,
-            platforms_to_record(image.graph, self.selection),
+            platforms_to_record(image.graph, self.options.selection),
             moves=moves,
             reused=(*image.graph.blobs_without(moves), *referrers.blobs_without((*image.graph.blobs, *moves))),
             pending=referrers.is_changed or any(image.is_damaged or ref_state(self.store, entry) != image.state for entry in before),
-            free=self.existing in (KEEP, FAIL),
+            free=self.options.existing in (KEEP, FAIL),
             referrers=referrers.missing,
         )
         rows = (
@@ -271,7 +256,7 @@ class _Loader:
         return [self._with_referrers(row, referrers, row is next((row for row in rows if row.transfer is not None), None), added) for row in rows]
 
     def _plan_referrers(self, image: _ImageToLoad, names: tuple[Reference, ...]) -> ReferrerPlan:
-        return plan_for_store(self.store, self._find_referrers(image), names, keep=image.keeps_tags or self.existing in (KEEP, FAIL))
+        return plan_for_store(self.store, self._find_referrers(image), names, keep=image.keeps_tags or self.options.existing in (KEEP, FAIL))
 
     def _with_referrers(self, row: ImagePlan, referrers: ReferrerPlan, is_first: bool, added: t.Sequence[Descriptor]) -> ImagePlan:
         """Return ROW with the referrers of its image. Only the first row of an image has their changes."""
@@ -288,9 +273,9 @@ class _Loader:
 
     def _is_kept(self, name: Reference, before: Entry | None, graph: Graph) -> bool:
         """Return whether a name stays at another image. Raises NameTaken if the task forbids that."""
-        if before is None or before.digest == graph.root.digest or self.existing == OVERWRITE:
+        if before is None or before.digest == graph.root.digest or self.options.existing == OVERWRITE:
             return False
-        if self.existing == FAIL:
+        if self.options.existing == FAIL:
             raise NameTaken(
                 f"{name} is in {self.store.path} already, for another image; set existing to overwrite to move it, or to keep to leave it"
             )
@@ -302,7 +287,7 @@ class _Loader:
         action = f"load {name} ({short_digest(will_be.digest)}){replaced}: {self._describe_missing(image.graph)}"
         return ImagePlan(
             requested=str(name),
-            image=image_facts(str(name), image.after, self.selection, self.host),
+            image=image_facts(str(name), image.after, self.options.selection, self.options.host),
             changes=(RefChange(str(name), was, will_be),),
             actions=(action,) if was != will_be or image.is_damaged else (),
             transfer=transfer,
@@ -314,7 +299,7 @@ class _Loader:
         was, will_be = ref_state(self.store, before), image.state
         return ImagePlan(
             requested=str(digest),
-            image=image_facts(None, image.after, self.selection, self.host),
+            image=image_facts(None, image.after, self.options.selection, self.options.host),
             changes=(RefChange(str(digest), was, will_be),),
             actions=(f"load the unnamed image {digest}: {self._describe_missing(image.graph)}",) if was != will_be or image.is_damaged else (),
             transfer=transfer,
@@ -326,7 +311,7 @@ class _Loader:
         graph = self.store.read_graph(before)
         return ImagePlan(
             requested=str(name),
-            image=image_facts(str(name), graph, None, self.host) if graph is not None else None,
+            image=image_facts(str(name), graph, None, self.options.host) if graph is not None else None,
             changes=(RefChange(str(name), state, state),),
             results={"previous_digest": str(before.digest), "kept": True},
         )

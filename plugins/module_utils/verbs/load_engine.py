@@ -18,7 +18,6 @@ from ..oci.digest import Digest
 from ..oci.document_reader import bound_reads
 from ..oci.graph import Graph, read_graph
 from ..oci.manifest import Descriptor
-from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.referrers import LayoutReferrers
 from ..transfer.plan import ImagePlan, Outcome, Step, TransferPlan
@@ -30,32 +29,21 @@ from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, LoadRequest, find_in_source
 from .engine_names import keep_images, restore_names
 from .engine_platforms import select_for_engine
-from .load import FAIL, KEEP, Candidate, choose_images, rename_images
+from .load import FAIL, KEEP, Candidate, LoadOptions, choose_images, rename_images
 from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..trust.policy import Policy
 
 
-def plan_load_engine(
-    engine: ManagedEngine,
-    archive: Archive,
-    *,
-    names: t.Sequence[Reference | Digest] | None,
-    renames: t.Sequence[tuple[Reference | Digest, Reference]],
-    existing: str,
-    selection: Selection | None,
-    host: Platform,
-    trust: Policy | None = None,
-) -> TransferPlan:
-    """Plan to load images of ARCHIVE into ENGINE, by default for the engine's platform: all of them or none. `names` is None for all.
+def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptions) -> TransferPlan:
+    """Plan to load images of ARCHIVE into ENGINE, by default for the engine's platform: all of them or none.
 
-    An engine holds no referrers, so they stay in the archive. If TRUST refuses one of the images, none is loaded; an image is verified by its name in the
-    archive, with the signatures there. Raises ImageNotFound for a name that the archive doesn't hold, InvalidOption for an image without a name,
-    CorruptArchive, PlatformMissing, NameTaken.
+    An engine holds no referrers, so they stay in the archive. Images are verified with the signatures there. Raises ImageNotFound for a name that the
+    archive doesn't hold, InvalidOption for an image without a name, CorruptArchive, PlatformMissing, NameTaken, NotTrusted.
     """
     place = referrers_in_archive(archive)
-    loader = EngineLoader(engine, select_for_engine(engine, selection), host)
+    loader = EngineLoader(engine, select_for_engine(engine, options.selection), options.host)
     requests = [
         LoadRequest(
             requested=str(name),
@@ -64,17 +52,17 @@ def plan_load_engine(
             action=f"load {name}",
             image=_Archived(archive, candidate),
             find_document=find_in_source(archive.read_document),
-            keep=existing == KEEP,
-            verify=functools.partial(_verify, trust, place, candidate) if trust is not None else None,
+            keep=options.existing == KEEP,
+            verify=functools.partial(_verify, options.trust, place, candidate) if options.trust is not None else None,
         )
-        for candidate, name in _choose_names(archive, names, renames, place)
+        for candidate, name in _choose_names(archive, options, place)
     ]
     loads = loader.plan(requests)
     rows = [loader.row(load) for load in loads]
     for load, row in zip(loads, rows):
         if load.error is not None:
             raise load.error
-        if existing == FAIL and load.is_pending and load.current is not None and load.current.usable:
+        if options.existing == FAIL and load.is_pending and load.current is not None and load.current.usable:
             raise NameTaken(
                 f"{row.requested} is in {engine.title} at {engine.place} already, for another image; set existing to overwrite to move it, "
                 "or to keep to leave it"
@@ -82,7 +70,7 @@ def plan_load_engine(
     rows = [dataclasses.replace(row, results={**row.results, "kept": load.is_kept}) for load, row in zip(loads, rows)]
     steps = [LoadIntoEngine(engine, load, row) for load, row in zip(loads, rows)]
     # An engine loads one archive after the other. If one fails, the names that were set before point at their earlier images again.
-    images = EngineImages(engine, host).images if len(loads) > 1 and any(load.is_pending for load in loads) else []
+    images = EngineImages(engine, options.host).images if len(loads) > 1 and any(load.is_pending for load in loads) else []
     before = {name: image for image in images for name in image.names}
     digests = {digest: image.digest for image in images if not image.names for digest in (image.digest, *image.digests)}
     unnamed = {
@@ -101,21 +89,16 @@ def _verify(trust: Policy, place: LayoutReferrers, candidate: Candidate, graph: 
     return check_trust(trust, candidate.name, graph, [place.in_repository(context)])
 
 
-def _choose_names(
-    archive: Archive,
-    names: t.Sequence[Reference | Digest] | None,
-    renames: t.Sequence[tuple[Reference | Digest, Reference]],
-    place: LayoutReferrers,
-) -> list[tuple[Candidate, Reference]]:
+def _choose_names(archive: Archive, options: LoadOptions, place: LayoutReferrers) -> list[tuple[Candidate, Reference]]:
     """Return the images to load, each with its new name. Raises ImageNotFound, and InvalidOption for an image without a name."""
     read = bound_reads(archive.read_document, archive.path)
-    wanted = choose_images(archive, names, place, read)
+    wanted = choose_images(archive, options.names, place, read)
     ids: dict[Digest, list[Digest]] = {}
-    for candidate in wanted if renames else ():
+    for candidate in wanted if options.renames else ():
         graph = read_graph(candidate.root, f"{archive.path}: {candidate.label}", read)
         ids[candidate.digest] = [image.manifest.config.digest for image in graph.images] if graph is not None else []
     chosen: list[tuple[Candidate, Reference]] = []
-    for candidate, name in rename_images(archive, renames, wanted, ids).items():
+    for candidate, name in rename_images(archive, options.renames, wanted, ids).items():
         if name is None:
             raise InvalidOption(f"{archive.path}: {candidate.digest} has no name, and an engine needs one; give it with rename")
         chosen.append((candidate, name))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..archive.format import DOCKER, FOLDER, ArchiveFile, SavedImage, build_archive_files, build_tar
+from ..archive.format import DOCKER, FOLDER, UNIVERSAL, ArchiveFile, SavedImage, build_archive_files, build_tar
 from ..archive.graphs import ArchiveGraphs
 from ..archive.output import FileOutput, FolderOutput, OpenFile, Output, Read
 from ..archive.reader import open_archive
@@ -32,104 +32,92 @@ if t.TYPE_CHECKING:
     from ..store.store import Store
 
 
-def plan_save(
-    store: Store,
-    names: t.Sequence[Reference | Digest],
-    *,
-    path: str,
-    form: str,
-    compression: str | None,
-    selection: Selection | None,
-    bases: frozenset[Digest],
-    host: Platform,
-    mode: int,
-    checksum: bool,
-    referrers: bool = True,
-) -> SavePlan:
-    """Plan to save images of STORE as one archive at PATH. Layers among BASES are left out; a new file gets MODE.
+@dataclasses.dataclass(frozen=True)
+class SaveOptions:
+    """The archive to write: at `path`, in the format `form`, and with `mode` if it is new.
 
-    With REFERRERS signatures and other referrers are saved with their images, except in the format docker-archive, which can't hold them.
+    Layers among `bases` are left out, because the recipient has them already. With `referrers`, signatures and other referrers are saved with their images,
+    except in the format docker-archive, which can't hold them.
+    """
+
+    path: str
+    host: Platform
+    form: str = UNIVERSAL
+    compression: str | None = None
+    selection: Selection | None = None
+    bases: frozenset[Digest] = frozenset()
+    mode: int = 0o600
+    checksum: bool = False
+    lock_timeout: float = 300
+    referrers: bool = True
+
+
+def plan_save(store: Store, names: t.Sequence[Reference | Digest], options: SaveOptions) -> SavePlan:
+    """Plan to save images of STORE as one archive.
 
     Raises ImageNotFound, StoreDamaged, PlatformMissing, and UnsupportedFormat for a target that can't be replaced.
     """
-    saver = _Saver(
-        store=store,
-        path=path,
-        form=form,
-        compression=compression,
-        selection=selection,
-        bases=bases,
-        host=host,
-        mode=mode,
-        checksum=checksum,
-        referrers=referrers and form != DOCKER,
-    )
-    return saver.plan(names)
+    return _Saver(store, options).plan(names)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Saver:
-    """The options of one save, as `plan_save` documents them. `bases` are digests that the recipient has already."""
-
     store: Store
-    path: str
-    form: str
-    compression: str | None
-    selection: Selection | None
-    bases: frozenset[Digest]
-    host: Platform
-    mode: int
-    checksum: bool
-    referrers: bool
+    options: SaveOptions
 
     def plan(self, names: t.Sequence[Reference | Digest]) -> SavePlan:
-        check_form(self.form, self.compression, self.bases)
+        options = self.options
+        check_form(options.form, options.compression, options.bases)
         self.store.reload()
         entries = [self.store.get_complete_entry(name) for name in dict.fromkeys(names)]
         images = [self._read_image(entry) for entry in entries]
         found = [self._find_referrers(entry, image.graph) for entry, image in zip(entries, images)]
         saved = [*images, *(referrer for entry, one in zip(entries, found) for referrer in saved_referrers(entry.name, one))]
-        left_out = layers_to_omit(images, self.bases)
-        output = self._output(build_archive_files(saved, self.form, left_out, {BASE_DIGESTS: left_out}))
+        left_out = layers_to_omit(images, options.bases)
+        output = make_output(build_archive_files(saved, options.form, left_out, {BASE_DIGESTS: left_out}), options)
         reason = output.difference()
         return SavePlan(
             images=[self._row(entry, image, one.referrers, reason) for entry, image, one in zip(entries, images, found)],
-            results={"path": self.path, "reason": reason},
+            results={"path": options.path, "reason": reason},
             steps=[WriteArchive(self.store.open_blob, output, saved, left_out, reason is not None)],
             all_or_nothing=True,
             extra_warnings=tuple(warning for one in found for warning in one.warnings),
             read_blob=self.store.read_blob,
             output=output,
-            checksum=self.checksum,
+            checksum=options.checksum,
         )
 
     def _row(self, entry: Entry, image: SavedImage, referrers: t.Sequence[Referrer], reason: str | None) -> ImagePlan:
-        label, digest = entry.label, image.graph.root.digest
+        options, label, digest = self.options, entry.label, image.graph.root.digest
         state = RefState(digest, tuple(image.graph.platforms))
         return ImagePlan(
             requested=label,
-            image=image_facts(str(entry.name) if entry.name is not None else None, image.graph, self.selection, self.host),
-            changes=(RefChange(f"{label} in {self.path}", state if reason is None else None, state),),
-            actions=(f"save {label} ({short_digest(digest)}) to {self.path}: {reason}",) if reason is not None else (),
+            image=image_facts(str(entry.name) if entry.name is not None else None, image.graph, options.selection, options.host),
+            changes=(RefChange(f"{label} in {options.path}", state if reason is None else None, state),),
+            actions=(f"save {label} ({short_digest(digest)}) to {options.path}: {reason}",) if reason is not None else (),
             results={
-                "listed_digest": str(image.listed.digest) if self.form != DOCKER else None,
+                "listed_digest": str(image.listed.digest) if options.form != DOCKER else None,
                 "referrers": [referrer.facts(changed=reason is not None) for referrer in referrers],
             },
         )
 
-    def _output(self, files: t.Sequence[ArchiveFile]) -> FileOutput | FolderOutput:
-        if self.form == FOLDER:
-            return FolderOutput(self.path, files, self.mode, self.store.lock_timeout)
-        return FileOutput(self.path, build_tar(files), self.compression, self.mode)
-
     # The content to save.
 
     def _read_image(self, entry: Entry) -> SavedImage:
-        chosen = select_stored(read_image(entry.descriptor, entry.label, self.store.read_document), self.selection, entry.label)
-        return saved_image(chosen, (entry.name,) if entry.name is not None else (), self.selection, self.host)
+        chosen = select_stored(read_image(entry.descriptor, entry.label, self.store.read_document), self.options.selection, entry.label)
+        return saved_image(chosen, (entry.name,) if entry.name is not None else (), self.options.selection, self.options.host)
 
     def _find_referrers(self, entry: Entry, graph: Graph) -> FoundReferrers:
-        return find_complete_referrers(self.store, entry, graph) if self.referrers else FoundReferrers()
+        if not self.options.referrers or self.options.form == DOCKER:
+            return FoundReferrers()
+        return find_complete_referrers(self.store, entry, graph)
+
+
+def make_output(files: t.Sequence[ArchiveFile], options: SaveOptions) -> FileOutput | FolderOutput:
+    """Return the file or folder to write, with FILES as its content."""
+    if options.form == FOLDER:
+        return FolderOutput(options.path, files, options.mode, options.lock_timeout)
+    return FileOutput(options.path, build_tar(files), options.compression, options.mode)
 
 
 def check_form(form: str, compression: str | None, bases: t.Collection[Digest]) -> None:

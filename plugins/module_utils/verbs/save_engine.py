@@ -11,15 +11,14 @@ import os
 import tempfile
 import typing as t
 
-from ..archive.format import DOCKER, FOLDER, ArchiveFile, SavedImage, build_archive_files, build_tar
-from ..archive.output import FileOutput, FolderOutput, OpenFile
+from ..archive.format import DOCKER, SavedImage, build_archive_files
+from ..archive.output import FileOutput, OpenFile
 from ..archive.sink import ArchiveSink
 from ..engine.interfaces import ManagedEngine
 from ..files import naming_path_in_errors
 from ..oci.digest import Digest, Verifier
 from ..oci.layout import BASE_DIGESTS
 from ..oci.manifest import Descriptor
-from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..transfer.interfaces import Source
 from ..transfer.plan import ImagePlan, RefChange, RefState
@@ -28,22 +27,7 @@ from .copy.engine_source import EngineImageSource, EngineReader
 from .engine_images import NamedEngineImage
 from .facts import image_facts, short_digest
 from .platforms import select_from_index
-from .save import SavePlan, WriteArchive, check_form, layers_to_omit, saved_image
-
-
-@dataclasses.dataclass(frozen=True)
-class SaveOptions:
-    """The options of one save, as `plan_save` documents them."""
-
-    path: str
-    form: str
-    compression: str | None
-    selection: Selection | None
-    bases: frozenset[Digest]
-    host: Platform
-    mode: int
-    checksum: bool
-    lock_timeout: float
+from .save import SaveOptions, SavePlan, WriteArchive, check_form, layers_to_omit, make_output, saved_image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +40,7 @@ class _Chosen:
 
 
 def plan_save_engine(engine: ManagedEngine, names: t.Sequence[Reference | Digest], options: SaveOptions) -> SavePlan:
-    """Plan to save images of ENGINE as one archive. An image that is named by ID or digest is saved with all of its names.
+    """Plan to save images of ENGINE as one archive, without referrers, which no engine holds. An image named by ID or digest is saved with all of its names.
 
     Raises ImageNotFound, PlatformMissing, EngineError, and UnsupportedFormat for a target that can't be replaced.
     """
@@ -68,7 +52,7 @@ def plan_save_engine(engine: ManagedEngine, names: t.Sequence[Reference | Digest
     saved = [one.saved for one in chosen]
     left_out = layers_to_omit(saved, options.bases)
     files = build_archive_files(saved, options.form, left_out, {BASE_DIGESTS: left_out})
-    output = _output(files, options)
+    output = make_output(files, options)
     reason = output.difference()
     streams = isinstance(output, FileOutput) and options.compression is None
     sink = ArchiveSink(t.cast(FileOutput, output)) if streams else None
@@ -95,12 +79,6 @@ def _read_image(entry: NamedEngineImage, image: EngineImageSource, options: Save
     graph = select_from_index(image.root(), entry.label, image.read_document, options.selection)
     image.check_blobs(graph)
     return saved_image(graph, (entry.name,) if entry.name is not None else (), options.selection, options.host)
-
-
-def _output(files: t.Sequence[ArchiveFile], options: SaveOptions) -> FileOutput | FolderOutput:
-    if options.form == FOLDER:
-        return FolderOutput(options.path, files, options.mode, options.lock_timeout)
-    return FileOutput(options.path, build_tar(files), options.compression, options.mode)
 
 
 def _row(one: _Chosen, options: SaveOptions, reason: str | None, sink: ArchiveSink | None, stored: t.Collection[Digest]) -> ImagePlan:

@@ -25,8 +25,8 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer import r
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.progress import FILE, PAUSE, Progress
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import PROGRESS_VARIABLE, Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load import plan_load
-from ansible_collections.longshore.images.plugins.module_utils.verbs.save import plan_save
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
+from ansible_collections.longshore.images.plugins.module_utils.verbs.save import SaveOptions, plan_save
 from tests.support import modules
 from tests.support.images import RemoteRepository, make_image
 from tests.support.verbs import HOST, apply, opened, plan_pull
@@ -169,7 +169,7 @@ def load_in_order(store: Path, workers: Workers) -> Plan:
 def load_from(store: Path, workers: Workers, compression: str | None) -> Plan:
     path = store.with_name("archive")
     save_to(path, store.with_name("source"), compression).apply(Workers(1))
-    return apply(plan_load(opened(store), open_archive(str(path)), names=None, renames=[], existing="overwrite", selection=None, host=HOST), workers)
+    return apply(plan_load(opened(store), open_archive(str(path)), LoadOptions(HOST)), workers)
 
 
 def save(store: Path, workers: Workers) -> Plan:
@@ -186,18 +186,7 @@ def save_folder(store: Path, workers: Workers) -> Plan:
 
 def save_to(path: Path, store: Path, compression: str | None, form: str = "universal") -> Plan:
     LARGE.put(opened(store), NAME)
-    return plan_save(
-        opened(store),
-        [Reference.parse(NAME)],
-        path=str(path),
-        form=form,
-        compression=compression,
-        selection=None,
-        bases=frozenset(),
-        host=HOST,
-        mode=0o600,
-        checksum=False,
-    )
+    return plan_save(opened(store), [Reference.parse(NAME)], SaveOptions(str(path), HOST, form, compression))
 
 
 VERBS = [pull, load, load_in_order, save, save_compressed, save_folder]

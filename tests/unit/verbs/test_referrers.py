@@ -30,13 +30,13 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.plan imp
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import make_inspector
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load import plan_load
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.repair import plan_repair
 from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
-from ansible_collections.longshore.images.plugins.module_utils.verbs.save import plan_save, read_base_digests
+from ansible_collections.longshore.images.plugins.module_utils.verbs.save import SaveOptions, plan_save, read_base_digests
 from tests.support.images import FakeRepository, Image, make_artifact, make_image, make_index
 
 HOST = Platform.parse("linux/amd64")
@@ -85,15 +85,14 @@ def apply(plan: Plan) -> Plan:
     return done
 
 
-def save(store: Store, path: Path, **options: t.Any) -> str:
-    wanted: dict[str, t.Any] = {"form": UNIVERSAL, "compression": None, "selection": None, "bases": frozenset(), **options}
-    apply(plan_save(store, [APP], path=str(path), host=HOST, mode=0o600, checksum=False, **wanted))
+def save(store: Store, path: Path, *names: Reference | Digest, **options: t.Any) -> str:
+    """Save the image APP, or the images with NAMES."""
+    apply(plan_save(store, names or [APP], SaveOptions(str(path), HOST, **options)))
     return str(path)
 
 
 def load(store: Store, path: str, **options: t.Any) -> Plan:
-    wanted: dict[str, t.Any] = {"names": None, "renames": (), "existing": "overwrite", "selection": None, **options}
-    return apply(plan_load(store, open_archive(path), host=HOST, **wanted))
+    return apply(plan_load(store, open_archive(path), LoadOptions(HOST, **options)))
 
 
 def digests(plan: Plan) -> list[str]:
@@ -154,21 +153,7 @@ def test_a_later_signature_is_loaded_although_the_image_is_unchanged(store: Stor
 
 
 def test_a_referrer_without_its_image_is_loaded_like_an_image(empty: Store, store: Store, tmp_path: Path) -> None:
-    apply(
-        plan_save(
-            store,
-            [SBOM.root.digest, signature_tag()],
-            path=str(tmp_path / "a.tar"),
-            form=UNIVERSAL,
-            compression=None,
-            selection=None,
-            bases=frozenset(),
-            host=HOST,
-            mode=0o600,
-            checksum=False,
-        )
-    )
-    load(empty, str(tmp_path / "a.tar"))
+    load(empty, save(store, tmp_path / "a.tar", SBOM.root.digest, signature_tag()))
     assert set(entries(empty)) == {str(SBOM.root.digest), str(signature_tag())}
 
 
@@ -177,21 +162,7 @@ def test_images_that_are_tagged_after_each_other_are_both_loaded(tmp_path: Path,
     names = [signature_tag(subject=second.root.digest), signature_tag(subject=first.root.digest)]
     keep(store, first, names[0])
     keep(store, second, names[1])
-    apply(
-        plan_save(
-            store,
-            names,
-            path=str(tmp_path / "a.tar"),
-            form=UNIVERSAL,
-            compression=None,
-            selection=None,
-            bases=frozenset(),
-            host=HOST,
-            mode=0o600,
-            checksum=False,
-        )
-    )
-    load(empty, str(tmp_path / "a.tar"))
+    load(empty, save(store, tmp_path / "a.tar", *names))
     assert set(entries(empty)) == set(map(str, names))
 
 

@@ -14,7 +14,6 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.archive.format import (
     DOCKER,
     OCI,
-    UNIVERSAL,
     SavedImage,
     build_archive_files,
     build_tar,
@@ -35,9 +34,9 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.copy.copy i
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy.sources import Places
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import make_inspector
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load import plan_load
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.push import plan_push
-from ansible_collections.longshore.images.plugins.module_utils.verbs.save import plan_save
+from ansible_collections.longshore.images.plugins.module_utils.verbs.save import SaveOptions, plan_save
 from ansible_collections.longshore.images.plugins.module_utils.verbs.trust import describe_trust
 from tests.support.images import FakeRepository, make_image
 from tests.support.trust import Key, make_key, make_simple_signature
@@ -112,14 +111,12 @@ def signed_store(path: Path, key: Key) -> Store:
 
 
 def save(store: Store, path: Path) -> Archive:
-    options: dict[str, t.Any] = {"form": UNIVERSAL, "compression": None, "selection": None, "bases": frozenset(), "mode": 0o600, "checksum": False}
-    apply(plan_save(store, [Reference.parse(PROD)], path=str(path), host=HOST, **options))
+    apply(plan_save(store, [Reference.parse(PROD)], SaveOptions(str(path), HOST)))
     return open_archive(str(path))
 
 
 def load(store: Store, archive: Archive) -> TransferPlan:
-    options: dict[str, t.Any] = {"names": None, "renames": (), "existing": "overwrite", "selection": None, "trust": read_rules(RULES)}
-    return apply(plan_load(store, archive, host=HOST, **options))
+    return apply(plan_load(store, archive, LoadOptions(HOST, trust=read_rules(RULES))))
 
 
 def test_a_refused_signature_in_an_archive_does_not_replace_the_one_that_is_accepted(tmp_path: Path) -> None:
