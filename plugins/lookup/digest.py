@@ -69,6 +69,7 @@ from ..module_utils.oci.reference import Reference
 from ..module_utils.task.secrets import redact
 from ..module_utils.task.task import Task
 from ..module_utils.verbs.info_remote import resolve_digest
+from ..plugin_utils.lookup_options import read_lookup_options
 from ..plugin_utils.registry_options import read_registry_options
 
 
@@ -78,11 +79,7 @@ class LookupModule(LookupBase):
     def run(self, terms: t.Any, variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
         """Return the digests of TERMS. Raises AnsibleLookupError if one of them can't be resolved."""
         plugin: t.Any = self  # its methods from Ansible have no types
-        plugin.set_options(var_options=variables, direct=kwargs)
-        options: dict[str, t.Any] = plugin.get_options()
-        unknown = sorted(kwargs.keys() - options.keys())
-        if unknown:
-            raise AnsibleLookupError(f"{', '.join(unknown)}: the lookup digest has no such option")
+        options = read_lookup_options(plugin, "digest", variables, kwargs)
         try:
             check_core_version(core_version)
             task = Task(read_registry_options(options), check_mode=True)

@@ -73,6 +73,7 @@ from ..module_utils.files import read_bounded
 from ..module_utils.limits import MAX_LOCK_FILE
 from ..module_utils.oci.lockfile import LockFile
 from ..module_utils.oci.reference import Reference
+from ..plugin_utils.lookup_options import read_lookup_options
 
 
 class LookupModule(LookupBase):
@@ -81,11 +82,7 @@ class LookupModule(LookupBase):
     def run(self, terms: t.Any, variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> list[t.Any]:
         """Return the locked images of the files TERMS. Raises AnsibleLookupError if a file isn't a lock file, or one of the names isn't in it."""
         plugin: t.Any = self  # its methods from Ansible have no types
-        plugin.set_options(var_options=variables, direct=kwargs)
-        options: dict[str, t.Any] = plugin.get_options()
-        unknown = sorted(kwargs.keys() - options.keys())
-        if unknown:
-            raise AnsibleLookupError(f"{', '.join(unknown)}: the lookup locked has no such option")
+        options = read_lookup_options(plugin, "locked", variables, kwargs)
         try:
             check_core_version(core_version)
             locks = [self._read(str(term), variables) for term in plugin._flatten(terms)]

@@ -21,36 +21,16 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.endpoint
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request, Response
 from ansible_collections.longshore.images.plugins.module_utils.registry.mirror_fallback import MirrorFallback
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
+from tests.support.responses import FakeResponse
 
 URL = "https://r.test"
-
-
-@dataclasses.dataclass
-class Answer:
-    """A response as the list functions use it."""
-
-    content: bytes
-    links: t.Sequence[str] = ()
-    status: int = 200
-    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    url: str = ""
-    what: str = "the list"
-
-    def header_values(self, name: str) -> list[str]:
-        return list(self.links) if name == "Link" else []
-
-    def body(self, limit: int) -> bytes:
-        return self.content[: limit + 1]
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 @dataclasses.dataclass
 class FakeEndpoint:
     """Responds by the query of a request."""
 
-    answers: t.Callable[[str], Answer]
+    answers: t.Callable[[str], FakeResponse]
     registry: str = "r.test"
     requests: list[str] = dataclasses.field(default_factory=list)
 
@@ -64,8 +44,8 @@ class FakeEndpoint:
         return t.cast(Response, dataclasses.replace(answer, url=URL + request.url))
 
 
-def names(key: str, *values: t.Any, links: t.Sequence[str] = ()) -> Answer:
-    return Answer(json.dumps({key: values}).encode(), links)
+def names(key: str, *values: t.Any, links: t.Sequence[str] = ()) -> FakeResponse:
+    return FakeResponse(json.dumps({key: values}).encode(), links)
 
 
 def repository(endpoint: FakeEndpoint) -> Repository:
@@ -73,13 +53,13 @@ def repository(endpoint: FakeEndpoint) -> Repository:
     return Repository(as_endpoint, "team/app", "r.test", MirrorFallback([as_endpoint], "team/app"))
 
 
-def tags_of(answers: t.Callable[[str], Answer]) -> tuple[list[str] | None, list[str]]:
+def tags_of(answers: t.Callable[[str], FakeResponse]) -> tuple[list[str] | None, list[str]]:
     endpoint = FakeEndpoint(answers)
     found = tags.list_tags(repository(endpoint), 2)
     return (None if found is None else [str(tag) for tag in found]), endpoint.requests
 
 
-def pages(query: str) -> Answer:
+def pages(query: str) -> FakeResponse:
     """Return one of three pages with two tags each."""
     last = int(parse_qs(query).get("last", ["0"])[0])
     links = [f'</v2/team/app/tags/list?last={last + 2}&n=2>; rel="next"'] if last < 4 else []
@@ -170,14 +150,14 @@ def test_more_names_than_are_allowed_are_refused(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_registry_that_refuses_the_page_size_is_asked_without_one() -> None:
-    found, requests = tags_of(lambda query: Answer(b"", status=400) if query else names("tags", "a"))
+    found, requests = tags_of(lambda query: FakeResponse(b"", status=400) if query else names("tags", "a"))
     assert found == ["r.test/team/app:a"]
     assert requests == ["/v2/team/app/tags/list?n=2", "/v2/team/app/tags/list"]
 
 
 def test_a_missing_repository_has_no_list_and_an_empty_one_has_an_empty_list() -> None:
-    assert tags_of(lambda query: Answer(b"", status=404))[0] is None
-    assert tags_of(lambda query: Answer(b'{"tags": null}'))[0] == []
+    assert tags_of(lambda query: FakeResponse(b"", status=404))[0] is None
+    assert tags_of(lambda query: FakeResponse(b'{"tags": null}'))[0] == []
 
 
 def test_invalid_and_repeated_names_are_ignored() -> None:
@@ -190,9 +170,9 @@ def test_invalid_and_repeated_names_are_ignored() -> None:
 @pytest.mark.parametrize("content", [b"", b"[]", b"<html>", b'{"tags": "a"}', b'{"tags": [1]}', b'{"tags": {}}', b'{"tags": [], "tags": []}'])
 def test_a_response_that_is_no_list_is_refused(content: bytes) -> None:
     with pytest.raises(UnsupportedFormat, match="the tags of r"):
-        tags_of(lambda query: Answer(content))
+        tags_of(lambda query: FakeResponse(content))
 
 
 def test_an_endless_response_is_refused() -> None:
     with pytest.raises(UnsupportedFormat, match="longer than"):
-        tags_of(lambda query: Answer(bytes(5_000_000)))
+        tags_of(lambda query: FakeResponse(bytes(5_000_000)))
