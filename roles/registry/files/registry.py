@@ -4,7 +4,7 @@
 
 """Run one action of the role registry on the host, instead of many Ansible tasks. Some of the system calls have no Ansible module.
 
-Usage: registry.py look|folders|users|run|end. Reads options from standard input as JSON, and prints the results as JSON.
+Usage: registry.py inspect|folders|users|run|end. Reads options from standard input as JSON, and prints the results as JSON.
 With the option `check` it changes nothing.
 """
 
@@ -230,7 +230,7 @@ def look_at_port(options: Options, running: bool) -> Options:
     return {"listening": problem, "holders": holders}
 
 
-def look(options: Options) -> Options:
+def inspect(options: Options) -> Options:
     """Return the state of the host that the role checks before it changes anything."""
     unit = read_file(options["unit"])
     unit_ours = options["unit_mark"] in unit.splitlines()
@@ -408,7 +408,7 @@ def read_options() -> Options:
 
 
 if __name__ == "__main__":
-    actions = {"look": look, "folders": folders, "users": users, "run": run, "end": end}
+    actions = {"inspect": inspect, "folders": folders, "users": users, "run": run, "end": end}
     try:
         sys.stdout.write(json.dumps(actions[sys.argv[1]](read_options())))
     except OSError as failure:
