@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole runs of pull, tag, rm, prune, verify and append on one store, as modules do them, for tests that disturb them.
+"""Whole runs of pull, tag, rm, prune, verify, append, index and rebase on one store, as modules do them, for tests that disturb them.
 
 Every verb starts from the same store: `old` (which no verb touches), `moving` and `leaving`, which shares a layer with `old`.
 """
@@ -16,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.layer_source import LayerSource
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
@@ -27,8 +28,11 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from ansible_collections.longshore.images.plugins.module_utils.verbs import pull as verb_pull
 from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, WantedLayer, plan_append
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.verbs.index import plan_index
+from ansible_collections.longshore.images.plugins.module_utils.verbs.index_members import MemberRequest, WantedIndex
 from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
+from ansible_collections.longshore.images.plugins.module_utils.verbs.rebase import WantedRebase, plan_rebase
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
@@ -41,6 +45,7 @@ OLD = make_image("old", 1, shared=[SHARED])
 MOVING = make_image("moving", 1)
 LEAVING = make_image("leaving", 1, shared=[SHARED])
 NEW = make_image("new", 1, shared=[SHARED])
+BASE, NEW_BASE = make_image("base", 0, shared=[SHARED]), make_image("new base", 1)
 INDEX = make_index("index", layers=1)
 NOW = datetime.datetime(2026, 6, 30, tzinfo=datetime.timezone.utc)
 REGISTRY = FakeRepository({"r.test/new:1": NEW, "r.test/moving:1": NEW, "r.test/index:1": INDEX, "r.test/old:1": OLD, "r.test/leaving:1": LEAVING})
@@ -95,6 +100,19 @@ def append(path: Path, name: str, base: str | None, source: Path) -> Plan:
         return apply(plan_append(opened(path), wanted, HOST, workers), workers)
 
 
+def combine(path: Path, name: str, member: str, arm_member: str) -> Plan:
+    """Make an index of two images. The second one counts as an image for arm64."""
+    requests = [MemberRequest(Reference.parse(member)), MemberRequest(Reference.parse(arm_member), Platform.parse("linux/arm64"))]
+    with Workers(1) as workers:
+        return apply(plan_index(opened(path), WantedIndex(Reference.parse(name), requests, "replace", media_types.OCI_INDEX), HOST), workers)
+
+
+def rebase(path: Path, name: str, image: str, old_base: str, new_base: str) -> Plan:
+    wanted = WantedRebase(Reference.parse(name), parse_selector(image), parse_selector(old_base), parse_selector(new_base))
+    with Workers(1) as workers:
+        return apply(plan_rebase(opened(path), wanted, HOST), workers)
+
+
 def plan_pull(store: Store, workers: Workers, *references: str, platforms: t.Sequence[str] = (), registry: FakeRepository = REGISTRY) -> Plan:
     selection = Selection.parse(platforms) if platforms else Selection((HOST,), explicit=False)
     return verb_pull.plan_pull(
@@ -133,6 +151,12 @@ def put_blobs(path: Path, image: Image) -> None:
     with opened(path).open_writer(image.digests) as writer:
         for blob in image.blobs:
             writer.put_blob(blob, image.open)
+
+
+def _with_bases(path: Path) -> None:
+    put_images(path)
+    BASE.put(opened(path), "r.test/base:1")
+    NEW_BASE.put(opened(path), "r.test/new-base:1")
 
 
 def _untidy(path: Path) -> None:
@@ -200,6 +224,8 @@ VERBS = (
     Verb("rm", lambda path: remove(path, "r.test/moving:1", "r.test/leaving:1")),
     Verb("prune", lambda path: prune(path, "r.test/old:*", "r.test/moving:1"), _untidy),
     Verb("append", _append),
+    Verb("index", lambda path: combine(path, "r.test/made:1", "r.test/old:1", "r.test/moving:1")),
+    Verb("rebase", lambda path: rebase(path, "r.test/made:1", "r.test/old:1", "r.test/base:1", "r.test/new-base:1"), _with_bases),
     Verb("pull", lambda path: pull(path, "r.test/new:1")),
     Verb("pull-moves", lambda path: pull(path, "r.test/moving:1")),
     Verb("pull-first", lambda path: pull(path, "r.test/index:1", platforms=["all"]), _nothing),
