@@ -190,6 +190,7 @@ def test_several_platforms_of_an_image_are_pulled(target: Target, registry: Regi
     image = runnable_index("index", OTHER, RELATED)
     name = registry.put(image, "team/several", "1")
     run(target, "image_pull", name=name)
+    assert fail(target, "image_pull", name=name, platform=[OTHER], pull_policy="never")["error"] == "not_found"
     everything = twice(target, "image_pull", name=name, platform=["all"])
     (row,) = everything["images"]
     assert (row["digest"], row["platforms"]) == (str(image.root.digest), [HOST, OTHER, RELATED])

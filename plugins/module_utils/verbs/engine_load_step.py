@@ -78,7 +78,7 @@ class LoadIntoEngine(Step):
                 engine.load(iter(meter.count(chunks)), size, platform, every_platform=outgoing.several)
                 is_present = outgoing.is_in(find_current(engine.list_images(), outgoing, engine))
                 if is_present and outgoing.several:
-                    is_present = contains_images(read_held(engine, outgoing), outgoing)
+                    is_present = contains_images(read_held(engine, outgoing.name, outgoing.native), outgoing)
             except EngineRefused as error:
                 return error.message
             except DigestMismatch:

@@ -168,7 +168,7 @@ class EngineLoader:
             return Load(request.requested, request, error=error)
 
     def _compare(self, request: LoadRequest, outgoing: OutgoingImage, current: ListedImage | None) -> Load:
-        held = read_held(self.engine, outgoing) if outgoing.several and outgoing.is_in(current) else None
+        held = read_held(self.engine, outgoing.name, outgoing.native) if outgoing.several and outgoing.is_in(current) else None
         if current is not None and held is not None:
             # An index without the engine's own platform is never unpacked.
             current = dataclasses.replace(current, usable=True)

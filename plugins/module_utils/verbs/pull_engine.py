@@ -25,7 +25,7 @@ from .copy.to_engine import find_at_registry
 from .engine_leftovers import remove_leftovers
 from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, Load, LoadRequest
-from .engine_platforms import select_for_engine
+from .engine_platforms import has_platforms, select_for_engine
 from .pull import is_temporary
 from .trust import Verification, check_trust
 
@@ -85,14 +85,16 @@ class _EnginePuller:
         try:
             reference = requested if self.lock is None else self.lock.pin(requested)
             current = _find_listed(reference, listed)
+            if current is not None and self._may_keep(reference, current) and not self._has_platforms(reference.name):
+                current = None
             if self.policy == "never":
                 if current is None:
                     raise ImageNotFound(
-                        f"{reference} is not in {self.engine.title} at {self.engine.place}, and pull_policy 'never' forbids to pull it"
+                        f"{reference} is not in {self.engine.title} at {self.engine.place}, or not for the requested platforms, and pull_policy 'never' "
+                        "forbids to pull it"
                     )
                 return self._keep_unasked(reference, current)
-            is_pinned = current is not None and reference.digest in current.digests
-            if current is not None and self.trust is None and (self.policy == "missing" or is_pinned):
+            if current is not None and self.trust is None and self._may_keep(reference, current):
                 return _kept(reference, current)
             repository = repositories[name] = self.repository(reference)
             if current is not None and self.policy == "missing":
@@ -100,6 +102,14 @@ class _EnginePuller:
             return self._load_request(reference, reference, repository)
         except LongshoreError as error:
             return Load(name, error=error)
+
+    def _may_keep(self, reference: Reference, current: ListedImage) -> bool:
+        """Return whether the engine's image may be kept without comparing it with the registry."""
+        return self.policy in ("missing", "never") or reference.digest in current.digests
+
+    def _has_platforms(self, name: Reference) -> bool:
+        selection = self.loader.selection
+        return selection is None or has_platforms(self.engine, name, selection, self.loader.native)
 
     def _load_request(self, reference: Reference, wanted: Reference, repository: Repository) -> LoadRequest:
         """Return the request for the image that WANTED names at its registry, to be loaded and verified as REFERENCE."""
