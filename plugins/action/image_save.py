@@ -43,7 +43,7 @@ class ActionModule(WatchedAction, PlainAction):
         path, mode = self._read_path(arguments), arguments.pop("mode", None)
         if self._task.async_val:
             raise InvalidOption("path_on 'controller' can't be used with async")
-        wanted_mode = initial_mode(path, mode)
+        mode_of_file = initial_mode(path, mode)
         compression = None if arguments.get("compression", "none") == "none" else str(arguments["compression"])
         folder = self._make_folder_on_host()
         remote = f"{folder}/archive"
@@ -53,15 +53,15 @@ class ActionModule(WatchedAction, PlainAction):
                 return predicted
             reason = find_difference(path, compression, predicted["checksum"])
             if reason is None:
-                return self._shown(as_unchanged(predicted), path, arguments)
+                return self._with_file_facts(as_unchanged(predicted), path, arguments)
             if self._task.check_mode:
                 unknown = {"size": None, "checksum": None} if compression is not None else {}
-                return self._shown({**set_reason(predicted, reason), **unknown}, None, arguments)
+                return self._with_file_facts({**set_reason(predicted, reason), **unknown}, None, arguments)
             done = self._execute({**arguments, "checksum": True, "path": remote, "mode": "0644"}, task_vars, remote, path)
             if done.get("failed"):
                 return done
-            replace_with(path, wanted_mode, lambda temporary: self._fetch(remote, temporary), done["checksum"])
-            return self._shown(set_reason(done, reason), path, arguments)
+            replace_with(path, mode_of_file, lambda temporary: self._fetch(remote, temporary), done["checksum"])
+            return self._with_file_facts(set_reason(done, reason), path, arguments)
         finally:
             self._low_level_execute_command(f"rm -rf {shlex.quote(folder)}")
 
@@ -101,7 +101,7 @@ class ActionModule(WatchedAction, PlainAction):
             raise InputOutputError(f"the archive can't be fetched from the host: {error}") from error
 
     @staticmethod
-    def _shown(results: Results, written: str | None, arguments: Results) -> Results:
+    def _with_file_facts(results: Results, written: str | None, arguments: Results) -> Results:
         """Return RESULTS with the size of the file WRITTEN, and with its checksum if the user asked for it."""
         if written is not None:
             results = {**results, **dict(zip(("size", "checksum"), describe_file(written)))}

@@ -62,8 +62,7 @@ class Graph:
 
     def blobs_without(self, others: t.Iterable[Descriptor]) -> tuple[Descriptor, ...]:
         """Return the blobs that are not among OTHERS."""
-        excluded = {descriptor.digest for descriptor in others}
-        return tuple(blob for blob in self.blobs if blob.digest not in excluded)
+        return exclude_blobs(self.blobs, others)
 
     @property
     def content(self) -> tuple[Descriptor, ...]:
@@ -102,6 +101,12 @@ class NamedGraph:
     names: tuple[Reference, ...]
     selection: Selection | None
     free: bool = False
+
+
+def exclude_blobs(blobs: t.Iterable[Descriptor], others: t.Iterable[Descriptor]) -> tuple[Descriptor, ...]:
+    """Return those of BLOBS that are not among OTHERS."""
+    excluded = {descriptor.digest for descriptor in others}
+    return tuple(blob for blob in blobs if blob.digest not in excluded)
 
 
 def choose_all(index: Index, _what: str, _position: Position) -> t.Sequence[Descriptor]:

@@ -20,7 +20,7 @@ from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
 from .facts import format_count, short_digest
-from .remove_remote_referrers import LeavingReferrers, find_leaving_referrers
+from .remove_remote_referrers import ReferrersToRemove, find_referrers_to_remove
 from .repository_tags import RepositoryTag, read_tags
 
 if t.TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _found_facts(repository: Repository, found: Descriptor) -> dict[str, t.Any]:
 class _Removal:
     """One deletion: of a manifest with all its tags or, if the tags `sharing` need its digest, of a tag `alone`. `images` are its rows in the results.
 
-    The tags `above`, whose indexes list the manifest, are deleted first. If that fails for one of them, the manifest stays. So are its `referrers`.
+    The tags `parents`, whose indexes list the manifest, and its `referrers` are deleted first. If that fails for one of them, the manifest is kept.
     """
 
     repository: Repository
@@ -72,8 +72,8 @@ class _Removal:
     tags: tuple[Reference, ...]
     alone: bool = False
     sharing: tuple[Reference, ...] = ()
-    above: tuple[Reference, ...] = ()
-    referrers: LeavingReferrers = dataclasses.field(default_factory=LeavingReferrers)
+    parents: tuple[Reference, ...] = ()
+    referrers: ReferrersToRemove = dataclasses.field(default_factory=ReferrersToRemove)
 
     @property
     def untagged(self) -> list[str]:
@@ -113,9 +113,9 @@ class _RemoveFromRegistries(Step):
         kept = {tag for removal in indexes if errors[id(removal)] is not None for tag in removal.tags}
 
         def delete(removal: _Removal) -> LongshoreError | None:
-            above = [tag for tag in removal.above if tag in kept]
-            if above and not removal.alone:
-                return InUse(f"{removal.images[0].requested} stays, since {_list_some(above)} could not be removed and needs it")
+            parents = [tag for tag in removal.parents if tag in kept]
+            if parents and not removal.alone:
+                return InUse(f"{removal.images[0].requested} stays, since {_list_some(parents)} could not be removed and needs it")
             return removal.delete()
 
         errors.update(zip(map(id, manifests), workers.map(delete, manifests)))
@@ -160,15 +160,15 @@ def plan_remove_remote(
     requested = workers.map(look_up, list(dict.fromkeys(references)))
     tags, errors = read_tags({image.repository.name: image.repository for image in requested if image.repository is not None}, workers)
     requested = [dataclasses.replace(image, error=image.error or errors.get(image.reference.context)) for image in requested]
-    leaving = {image.reference.name for image in requested if image.found is not None and image.error is None}
+    removed = {image.reference.name for image in requested if image.found is not None and image.error is None}
     removals: list[_Removal] = []
     rows: dict[str, ImagePlan] = {}
     for group in _by_digest(requested):
-        planned, refused = _plan_digest(group, tags[group[0].reference.context], leaving, force)
+        planned, refused = _plan_digest(group, tags[group[0].reference.context], removed, force)
         removals += planned
         rows.update((row.requested, row) for row in refused)
-    removals, unread = _add_referrers(removals, tags, workers)
-    rows.update((row.requested, row) for row in (*(row for removal in removals for row in removal.images), *unread))
+    removals, with_unknown_referrers = _add_referrers(removals, tags, workers)
+    rows.update((row.requested, row) for row in (*(row for removal in removals for row in removal.images), *with_unknown_referrers))
     in_order = dict.fromkeys(rows.get(image.name) or image.row() for image in requested)
     return RemoteRemovalPlan(
         list(dict.fromkeys((*in_order, *rows.values()))), steps=[_RemoveFromRegistries(removals)] if removals else [], removals=tuple(removals)
@@ -190,40 +190,40 @@ def _by_digest(requested: t.Sequence[_RequestedImage]) -> list[list[_RequestedIm
 def _add_referrers(
     removals: t.Sequence[_Removal], tags: t.Mapping[str, t.Sequence[RepositoryTag]], workers: Workers
 ) -> tuple[list[_Removal], list[ImagePlan]]:
-    """Return REMOVALS with the referrers that leave with each manifest, and the rows of those whose referrers can't be read, which stay."""
-    leaving = {tag for removal in removals for tag in removal.tags}
-    taken = {(removal.repository.name, removal.found.digest) for removal in removals}
+    """Return REMOVALS with the referrers to remove with each manifest, and the rows of images that are kept because their referrers can't be read."""
+    removed = {tag for removal in removals for tag in removal.tags}
+    planned = {(removal.repository.name, removal.found.digest) for removal in removals}
 
-    def find(removal: _Removal) -> LeavingReferrers | LongshoreError:
+    def find(removal: _Removal) -> ReferrersToRemove | LongshoreError:
         try:
             return (
-                LeavingReferrers()
+                ReferrersToRemove()
                 if removal.alone
-                else find_leaving_referrers(removal.repository, removal.found, tags[removal.repository.name], leaving)
+                else find_referrers_to_remove(removal.repository, removal.found, tags[removal.repository.name], removed)
             )
         except LongshoreError as error:
             return error
 
     added: list[_Removal] = []
-    unread: list[ImagePlan] = []
+    with_unknown_referrers: list[ImagePlan] = []
     for removal, found in zip(removals, workers.map(find, removals)):
         if isinstance(found, LongshoreError):
-            unread += [dataclasses.replace(image, changes=(), actions=(), error=found) for image in removal.images]
+            with_unknown_referrers += [dataclasses.replace(image, changes=(), actions=(), error=found) for image in removal.images]
             continue
         # An index and its members can be removed together, and have the same referrers.
         name = removal.repository.name
-        own = found.without({digest for repository, digest in taken if repository == name})
-        taken.update((name, manifest.found.digest) for manifest in own.manifests)
+        own = found.without({digest for repository, digest in planned if repository == name})
+        planned.update((name, manifest.found.digest) for manifest in own.manifests)
         first, *others = (_with_referrers(image, own) for image in removal.images)
         count = format_count(len(own.referrers), "referrer")
         actions = (*first.actions, *((f"remove {count} of {first.requested} from its registry",) if own.referrers else ()))
         images = (dataclasses.replace(first, actions=actions, warnings=(*first.warnings, *own.warnings)), *others)
         added.append(dataclasses.replace(removal, images=images, referrers=own))
-    return added, unread
+    return added, with_unknown_referrers
 
 
-def _with_referrers(image: ImagePlan, found: LeavingReferrers) -> ImagePlan:
-    """Return IMAGE, the row of a removed name, with the referrers that leave with it."""
+def _with_referrers(image: ImagePlan, found: ReferrersToRemove) -> ImagePlan:
+    """Return IMAGE, the row of a removed name, with the referrers that are removed with it."""
     tags = [(tag, manifest.found.digest) for manifest in found.manifests for tag in manifest.tags]
     return dataclasses.replace(
         image,
@@ -233,20 +233,20 @@ def _with_referrers(image: ImagePlan, found: LeavingReferrers) -> ImagePlan:
 
 
 def _plan_digest(
-    group: t.Sequence[_RequestedImage], tags: t.Sequence[RepositoryTag], leaving: t.Collection[Reference], force: bool
+    group: t.Sequence[_RequestedImage], tags: t.Sequence[RepositoryTag], removed: t.Collection[Reference], force: bool
 ) -> tuple[list[_Removal], list[ImagePlan]]:
     """Plan the deletion of one digest of a repository, and return it with the rows of images that can't be deleted.
 
-    GROUP are the names by which the digest was requested, TAGS all tags of the repository, LEAVING all names that this run deletes.
+    GROUP are the names by which the digest was requested, TAGS all tags of the repository, REMOVED all names that this run deletes.
     """
     first = group[0]
     if first.found is None or first.repository is None:
         return [], []
     digest = first.found.digest
-    staying = [tag for tag in tags if tag.reference not in leaving]
-    others = [tag.reference for tag in staying if tag.digest == digest]
-    indexes = [tag.reference for tag in staying if digest in tag.listed]
-    unclear = [tag.reference for tag in staying if tag.digest is None]
+    remaining = [tag for tag in tags if tag.reference not in removed]
+    others = [tag.reference for tag in remaining if tag.digest == digest]
+    indexes = [tag.reference for tag in remaining if digest in tag.listed]
+    unclear = [tag.reference for tag in remaining if tag.digest is None]
     if not force and (others or indexes or unclear):
         return _plan_tags_alone(group, (*others, *indexes, *unclear))
     warning = f"the index of {_list_some(indexes)} lists {digest} and is incomplete now" if indexes else None
@@ -255,8 +255,8 @@ def _plan_digest(
         sharing = _RequestedImage(other, first.repository, first.found)
         rows.append(sharing.row(f"remove {other} ({short_digest(digest)}) from its registry, since it has the same digest"))
     names = dict.fromkeys((*(image.reference.name for image in group if image.reference.tag is not None), *others))
-    above = tuple(tag.reference for tag in tags if digest in tag.listed and tag.reference in leaving)
-    return [_Removal(first.repository, first.found, tuple(rows), tuple(names), above=above)], []
+    parents = tuple(tag.reference for tag in tags if digest in tag.listed and tag.reference in removed)
+    return [_Removal(first.repository, first.found, tuple(rows), tuple(names), parents=parents)], []
 
 
 def _plan_tags_alone(group: t.Sequence[_RequestedImage], sharing: tuple[Reference, ...]) -> tuple[list[_Removal], list[ImagePlan]]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find the referrers that leave a registry with their image: signatures and the like, by subject, by cosign's tags, and the tags that list them."""
+"""Find the referrers that are removed from a registry with their image: those with a subject, cosign's tags, and the tags that list referrers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class LeavingManifest:
+class ManifestToRemove:
     """A referrer, or the index that lists referrers, and all tags that it has."""
 
     found: Descriptor
@@ -30,47 +30,47 @@ class LeavingManifest:
 
 
 @dataclasses.dataclass(frozen=True)
-class LeavingReferrers:
-    """The referrers that leave with an image. `manifests` are to be deleted in this order: each before what it lists and refers to."""
+class ReferrersToRemove:
+    """The referrers that are removed with an image. `manifests` must be deleted in this order: each before what it lists and refers to."""
 
     referrers: tuple[Referrer, ...] = ()
-    manifests: tuple[LeavingManifest, ...] = ()
+    manifests: tuple[ManifestToRemove, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def without(self, digests: t.Collection[Digest]) -> LeavingReferrers:
-        """Return these without the manifests DIGESTS, which are deleted anyway."""
-        return LeavingReferrers(
+    def without(self, digests: t.Collection[Digest]) -> ReferrersToRemove:
+        """Return these referrers without those in DIGESTS, which are deleted anyway."""
+        return ReferrersToRemove(
             tuple(referrer for referrer in self.referrers if referrer.digest not in digests),
             tuple(manifest for manifest in self.manifests if manifest.found.digest not in digests),
             self.warnings,
         )
 
 
-def find_leaving_referrers(
-    repository: Repository, image: Descriptor, tags: t.Sequence[RepositoryTag], leaving: t.Collection[Reference]
-) -> LeavingReferrers:
-    """Return what leaves REPOSITORY with IMAGE. TAGS are all of its tags, LEAVING the names that are removed with the image.
+def find_referrers_to_remove(
+    repository: Repository, image: Descriptor, tags: t.Sequence[RepositoryTag], removed: t.Collection[Reference]
+) -> ReferrersToRemove:
+    """Return the referrers to remove from REPOSITORY with IMAGE. TAGS are all of its tags, REMOVED the names that are removed with the image.
 
-    The referrers of an index's members leave too, unless another tag needs the member. A referrer stays if another tag needs it. Tags of an unknown format may
-    need any referrer. Raises the errors of the registry.
+    The referrers of an index's members are removed too, unless another tag needs the member. A referrer is kept if another tag needs it. A tag of an
+    unknown format may need any referrer. Raises the errors of the registry.
     """
-    staying = [tag for tag in tags if tag.reference not in leaving]
-    unclear = next((tag.reference for tag in staying if tag.found is None), None)
+    remaining = [tag for tag in tags if tag.reference not in removed]
+    unclear = next((tag.reference for tag in remaining if tag.found is None), None)
     if unclear is not None:
-        return LeavingReferrers(warnings=(f"the referrers of {image.digest} stay, because {unclear} has an unknown format and may need them",))
-    needed = _find_needed(staying)
+        return ReferrersToRemove(warnings=(f"the referrers of {image.digest} stay, because {unclear} has an unknown format and may need them",))
+    needed = _find_needed(remaining)
     subjects = [image.digest, *(member for member in _list_members(repository, image) if member not in needed)]
     known = _KnownTags(tags)
     found = find_referrers(_Place(repository, known), subjects)
-    referrers = _select_leaving(subjects, found.referrers, staying)
+    referrers = _select_removable(subjects, found.referrers, remaining)
     owned = _subjects(subjects, referrers)
-    needed = _find_needed(_without_owned(staying, owned))
+    needed = _find_needed(_without_owned(remaining, owned))
     lists = [known.find_list(subject) for subject in owned]
     ordered = [found_list for found_list in lists if found_list is not None and found_list.digest not in needed]
     # A referrer is found after its subject.
     ordered += [referrer.graph.root for referrer in reversed(referrers)]
-    manifests = {descriptor.digest: LeavingManifest(descriptor, known.tags_of(descriptor.digest)) for descriptor in ordered}
-    return LeavingReferrers(tuple(referrers), tuple(manifests.values()), tuple(found.warnings))
+    manifests = {descriptor.digest: ManifestToRemove(descriptor, known.tags_of(descriptor.digest)) for descriptor in ordered}
+    return ReferrersToRemove(tuple(referrers), tuple(manifests.values()), tuple(found.warnings))
 
 
 def _list_members(repository: Repository, image: Descriptor) -> list[Digest]:
@@ -92,20 +92,20 @@ def _read_index(repository: Repository, index: Descriptor) -> t.Sequence[Descrip
     return parsed.manifests if isinstance(parsed, Index) else ()
 
 
-def _select_leaving(image: t.Sequence[Digest], referrers: t.Sequence[Referrer], staying: t.Sequence[RepositoryTag]) -> list[Referrer]:
-    """Return the REFERRERS of IMAGE that no tag of STAYING needs. What refers to one that stays, stays too, and may need others."""
-    leaving = list(referrers)
+def _select_removable(image: t.Sequence[Digest], referrers: t.Sequence[Referrer], remaining: t.Sequence[RepositoryTag]) -> list[Referrer]:
+    """Return the REFERRERS of IMAGE that no tag of REMAINING needs. What refers to a kept referrer is kept too, and may need others."""
+    removed = list(referrers)
     while True:
-        owned = _subjects(image, leaving)
-        needed = _find_needed(_without_owned(staying, owned))
-        selected = [referrer for referrer in leaving if referrer.subject in owned and needed.isdisjoint(referrer.graph.document_digests)]
-        if len(selected) == len(leaving):
-            return leaving
-        leaving = selected
+        owned = _subjects(image, removed)
+        needed = _find_needed(_without_owned(remaining, owned))
+        selected = [referrer for referrer in removed if referrer.subject in owned and needed.isdisjoint(referrer.graph.document_digests)]
+        if len(selected) == len(removed):
+            return removed
+        removed = selected
 
 
 def _subjects(image: t.Iterable[Digest], referrers: t.Iterable[Referrer]) -> dict[Digest, None]:
-    """Return the digests that leave, and whose referrers leave with them."""
+    """Return the digests that are removed, and whose referrers are removed with them."""
     return dict.fromkeys((*image, *(digest for referrer in referrers for digest in referrer.graph.document_digests)))
 
 

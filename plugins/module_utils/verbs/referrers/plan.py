@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ...oci.digest import Digest
-from ...oci.graph import NamedGraph
+from ...oci.graph import Graph, NamedGraph, exclude_blobs
 from ...oci.manifest import Descriptor
 from ...transfer.plan import RefChange
 from ..facts import describe_transfer, format_count
@@ -49,22 +49,17 @@ class ReferrerPlan:
     def missing_blobs(self, image: t.Iterable[Descriptor]) -> tuple[Descriptor, ...]:
         """Return the blobs of the missing referrers that are not among the blobs IMAGE, each once."""
         blobs = {blob.digest: blob for referrer in self.missing for blob in referrer.graph.blobs}
-        return _without(blobs.values(), image)
+        return exclude_blobs(blobs.values(), image)
 
     def blobs_without(self, others: t.Iterable[Descriptor]) -> tuple[Descriptor, ...]:
         """Return the blobs of all referrers that are not among OTHERS."""
-        return _without(self.blobs, others)
+        return exclude_blobs(self.blobs, others)
 
 
-def unique_blobs(graphs: t.Iterable[t.Any]) -> tuple[Descriptor, ...]:
+def unique_blobs(graphs: t.Iterable[Graph]) -> tuple[Descriptor, ...]:
     """Return the blobs of GRAPHS, each digest once."""
     blobs: dict[Digest, Descriptor] = {}
     for graph in graphs:
         for blob in graph.blobs:
             blobs.setdefault(blob.digest, blob)
     return tuple(blobs.values())
-
-
-def _without(blobs: t.Iterable[Descriptor], others: t.Iterable[Descriptor]) -> tuple[Descriptor, ...]:
-    excluded = {descriptor.digest for descriptor in others}
-    return tuple(blob for blob in blobs if blob.digest not in excluded)
