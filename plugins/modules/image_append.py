@@ -443,10 +443,10 @@ def argument_spec() -> Arguments:
 
 def plan(task: Task) -> Plan:
     """Return the change of the name, from its current image to the new one, and the blobs that the new image needs."""
-    return plan_append(task.store, wanted(task), task.host, task.workers)
+    return plan_append(task.store, read_new_image(task), task.host, task.workers)
 
 
-def wanted(task: Task) -> NewImage:
+def read_new_image(task: Task) -> NewImage:
     params = task.params
     compression = None if params["compression"] == "none" else params["compression"]
     return NewImage(

@@ -273,7 +273,7 @@ from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arg
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.index_members import MemberRequest, WantedIndex
+from ..module_utils.verbs.index_members import IndexOptions, MemberRequest
 
 MEMBER = {
     "name": {"type": "str"},
@@ -301,22 +301,22 @@ def argument_spec() -> Arguments:
 
 def plan(task: Task) -> Plan:
     """Return the change of the names, from their current images to the new index."""
-    wanted = wanted_index(task)
+    options = read_options(task)
     if not task.params["remote"]:
         from ..module_utils.verbs.index import plan_index
 
-        return plan_index(task.store, wanted, task.host)
+        return plan_index(task.store, options, task.host)
     from ..module_utils.verbs.index_remote import plan_index_remote
 
-    members = [request.name for request in wanted.requests if isinstance(request.name, Reference)]
-    task.open_registries([wanted.name, *members])
-    return plan_index_remote(wanted, repository=task.repository, destination=task.destination, workers=task.workers)
+    members = [request.name for request in options.requests if isinstance(request.name, Reference)]
+    task.open_registries([options.name, *members])
+    return plan_index_remote(options, repository=task.repository, destination=task.destination, workers=task.workers)
 
 
-def wanted_index(task: Task) -> WantedIndex:
+def read_options(task: Task) -> IndexOptions:
     params = task.params
     parse = Reference.parse_destination if params["remote"] else Reference.parse
-    return WantedIndex(
+    return IndexOptions(
         name=parse(params["name"]).as_tag(),
         requests=[member_request(options) for options in params["manifests"]],
         existing=params["existing"],

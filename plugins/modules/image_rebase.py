@@ -173,7 +173,7 @@ from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arg
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.rebase import WantedRebase, plan_rebase
+from ..module_utils.verbs.rebase import RebaseOptions, plan_rebase
 
 
 def argument_spec() -> Arguments:
@@ -188,14 +188,14 @@ def argument_spec() -> Arguments:
 
 def plan(task: Task) -> Plan:
     """Return the change of the name, from its current image to the rebased one."""
-    wanted = WantedRebase(
+    options = RebaseOptions(
         name=Reference.parse(task.params["name"]).as_tag(),
         image=task.selectors("image")[0],
         old_base=next(iter(task.selectors("old_base")), None),
         new_base=task.selectors("new_base")[0],
         selection=task.selection,
     )
-    return plan_rebase(task.store, wanted, task.host)
+    return plan_rebase(task.store, options, task.host)
 
 
 def main() -> t.NoReturn:

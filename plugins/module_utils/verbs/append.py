@@ -57,27 +57,27 @@ class NewImage:
         return self.selection is not None and (self.selection.everything or len(self.selection.platforms) > 1)
 
 
-def plan_append(store: Store, wanted: NewImage, host: Platform, workers: Workers) -> TransferPlan:
-    """Plan to make the image WANTED. Its layers are read here to compute their digests, and a second time only if they must be stored.
+def plan_append(store: Store, new_image: NewImage, host: Platform, workers: Workers) -> TransferPlan:
+    """Plan to make NEW_IMAGE. Its layers are read here to compute their digests, and a second time only if they must be stored.
 
     Raises ImageNotFound, StoreDamaged or PlatformMissing for the base, InvalidOption if it can't be a base, and what planning and reading layers raises.
     """
-    bases = _read_bases(store, wanted, host)
-    for layer in wanted.layers:
+    bases = _read_bases(store, new_image, host)
+    for layer in new_image.layers:
         _refuse_store_in_source(store, layer.source)
-    _refuse_unused_layers(wanted, [platform for platform, _base in bases])
-    chains = [_plan_chain(store, wanted, platform, base) for platform, base in bases]
+    _refuse_unused_layers(new_image, [platform for platform, _base in bases])
+    chains = [_plan_chain(store, new_image, platform, base) for platform, base in bases]
     unique = list(dict.fromkeys(planned for chain in chains for planned in chain))
     layers = dict(zip(unique, workers.map(measure, unique)))
     made: list[ComposedImage] = []
     for (platform, base), chain in zip(bases, chains):
         new = [NewLayer(layers[planned].descriptor, layers[planned].diff_id, planned.label) for planned in chain]
-        created, _seconds = parse_created(wanted.created, base.config if base is not None else None)
-        manifest, config = compose_image(base, platform, new, wanted.settings, created, wanted.annotations)
+        created, _seconds = parse_created(new_image.created, base.config if base is not None else None)
+        manifest, config = compose_image(base, platform, new, new_image.settings, created, new_image.annotations)
         made.append(ComposedImage(platform, manifest, config))
-    graph, documents = compose_graph(made, is_index=wanted.is_index, annotations=wanted.annotations)
+    graph, documents = compose_graph(made, is_index=new_image.is_index, annotations=new_image.annotations)
     source = MadeContent(store, documents, {layer.descriptor.digest: layer for layer in layers.values()})
-    image = plan_made_image(store, wanted.name, graph, source, host)
+    image = plan_made_image(store, new_image.name, graph, source, host)
     return AppendPlan([image], layers=tuple(layers.values()))
 
 
@@ -94,17 +94,17 @@ class AppendPlan(TransferPlan):
         return CorruptArchive(f"{changed[0].source.path} changed while it was read") if changed else error
 
 
-def _read_bases(store: Store, wanted: NewImage, host: Platform) -> list[tuple[Platform, Base | None]]:
+def _read_bases(store: Store, new_image: NewImage, host: Platform) -> list[tuple[Platform, Base | None]]:
     """Return each platform of the new image with its base. Raises InvalidOption if the base is the new image's name."""
-    selection = wanted.selection
+    selection = new_image.selection
     everything = selection is not None and selection.everything
-    if wanted.base is None:
+    if new_image.base is None:
         if everything:
             raise InvalidOption("platform: 'all' means the platforms of the base, and scratch has none; name them")
         return [(platform, None) for platform in (selection.platforms if selection is not None else (host,))]
-    if isinstance(wanted.base, Reference) and wanted.base.name == wanted.name:
-        raise InvalidOption(f"name and base are both {wanted.name}: an image doesn't change, so give the new one another name")
-    found = StoredBase.find(store, wanted.base)
+    if isinstance(new_image.base, Reference) and new_image.base.name == new_image.name:
+        raise InvalidOption(f"name and base are both {new_image.name}: an image doesn't change, so give the new one another name")
+    found = StoredBase.find(store, new_image.base)
     if selection is None:
         base = found.read(host, exactly=False)
         return [(base.config.platform or host, base)]
@@ -112,21 +112,23 @@ def _read_bases(store: Store, wanted: NewImage, host: Platform) -> list[tuple[Pl
     return [(platform, found.read(platform, exactly=True)) for platform in platforms]
 
 
-def _plan_chain(store: Store, wanted: NewImage, platform: Platform, base: Base | None) -> list[PlannedLayer]:
+def _plan_chain(store: Store, new_image: NewImage, platform: Platform, base: Base | None) -> list[PlannedLayer]:
     """Plan the new layers for one platform, each on top of the base and the layers before it. The base's layers are read only if one depends on them."""
-    _created, seconds = parse_created(wanted.created, base.config if base is not None else None)
-    sources = [dataclasses.replace(layer.source, modified=seconds) for layer in wanted.layers if layer.platform in (None, platform)]
+    _created, seconds = parse_created(new_image.created, base.config if base is not None else None)
+    sources = [dataclasses.replace(layer.source, modified=seconds) for layer in new_image.layers if layer.platform in (None, platform)]
     depends = [position for position, source in enumerate(sources) if needs_tree(source)]
     tree = read_tree(store, base) if depends and base is not None else ImageTree()
     return [plan_layer(source, tree, is_last=position > max(depends, default=-1)) for position, source in enumerate(sources)]
 
 
-def _refuse_unused_layers(wanted: NewImage, platforms: t.Sequence[Platform]) -> None:
+def _refuse_unused_layers(new_image: NewImage, platforms: t.Sequence[Platform]) -> None:
     """Raise InvalidOption for a layer whose platform the new image doesn't have: it would silently be missing."""
-    for layer in wanted.layers:
+    for layer in new_image.layers:
         if layer.platform is not None and layer.platform not in platforms:
             made = ", ".join(map(str, platforms))
-            raise InvalidOption(f"a layer is for {layer.platform}, and {wanted.name} is made for {made} only; add the platform, or remove the layer")
+            raise InvalidOption(
+                f"a layer is for {layer.platform}, and {new_image.name} is made for {made} only; add the platform, or remove the layer"
+            )
 
 
 def _refuse_store_in_source(store: Store, source: LayerSource) -> None:

@@ -16,36 +16,36 @@ from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 from .facts import format_count, image_facts, ref_state, short_digest
-from .index_members import ABSENT, REPLACE, Member, MemberRequest, NewIndex, WantedIndex, make_index
+from .index_members import ABSENT, REPLACE, IndexOptions, Member, MemberRequest, NewIndex, make_index
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
     from ..store.store import Store
 
 
-def plan_index(store: Store, wanted: WantedIndex, host: Platform) -> TransferPlan:
-    """Plan to store the index WANTED under its names. All of them change together or none does.
+def plan_index(store: Store, options: IndexOptions, host: Platform) -> TransferPlan:
+    """Plan to store the index that OPTIONS describe under its names. All of them change together or none does.
 
     Raises ImageNotFound for a member that isn't in the store, StoreDamaged for a damaged one, and the errors of `make_index`.
     """
-    entry = store.find_entry(wanted.name)
-    current = _member(store, entry) if entry is not None and wanted.existing != REPLACE else None
-    members = [(request, _find_member(store, request, wanted)) for request in wanted.requests]
-    index = make_index(wanted, members, current)
+    entry = store.find_entry(options.name)
+    current = _member(store, entry) if entry is not None and options.existing != REPLACE else None
+    members = [(request, _find_member(store, request, options)) for request in options.requests]
+    index = make_index(options, members, current)
     if index is None:
-        return TransferPlan([_unchanged(store, name) for name in wanted.names])
-    graph = _read_new_graph(store, index, str(wanted.name))
-    befores = [(name, store.index.get_named(name)) for name in wanted.names]
+        return TransferPlan([_unchanged(store, name) for name in options.names])
+    graph = _read_new_graph(store, index, str(options.name))
+    befores = [(name, store.index.get_named(name)) for name in options.names]
     moved = tuple(name for name, before in befores if before is None or before.digest != index.root.digest)
     transfer = Transfer(store, store, graph, moved, ALL, moves=(), reused=graph.blobs, pending=bool(moved))
     return TransferPlan([_plan_name(store, name, before, index, graph, transfer, host) for name, before in befores])
 
 
-def _find_member(store: Store, request: MemberRequest, wanted: WantedIndex) -> Member | None:
+def _find_member(store: Store, request: MemberRequest, options: IndexOptions) -> Member | None:
     """Return a member, None if only its platform is given, or if it must be removed from the index and isn't in the store."""
     if request.name is None:
         return None
-    if wanted.existing == ABSENT and store.find_entry(request.name) is None:
+    if options.existing == ABSENT and store.find_entry(request.name) is None:
         raise InvalidOption(f"{request.name} is not in the store {store.path}, so its digest is unknown; give the platform of the member to remove")
     return _member(store, store.get_complete_entry(request.name))
 

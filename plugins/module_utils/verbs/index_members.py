@@ -38,8 +38,8 @@ class MemberRequest:
 
 
 @dataclasses.dataclass(frozen=True)
-class WantedIndex:
-    """The description of a new index. `tags` are further names in the repository of `name`."""
+class IndexOptions:
+    """The index to make. `tags` are further names in the repository of `name`."""
 
     name: Reference
     requests: t.Sequence[MemberRequest]
@@ -96,7 +96,7 @@ class NewIndex:
         ]
 
 
-def make_index(wanted: WantedIndex, members: t.Sequence[tuple[MemberRequest, Member | None]], current: Member | None) -> NewIndex | None:
+def make_index(options: IndexOptions, members: t.Sequence[tuple[MemberRequest, Member | None]], current: Member | None) -> NewIndex | None:
     """Return the new index. CURRENT is the image that its name points at now, None if there is none, or if no member of it is kept.
 
     A member is None if only its platform is known. Return None if members must be removed from an index that doesn't exist.
@@ -104,20 +104,20 @@ def make_index(wanted: WantedIndex, members: t.Sequence[tuple[MemberRequest, Mem
     """
     annotations: dict[str, str] = {}
     kept: list[IndexImage] = []
-    if current is not None and wanted.existing != REPLACE:
-        kept = _all_images(current, wanted.attestations)
+    if current is not None and options.existing != REPLACE:
+        kept = _all_images(current, options.attestations)
         annotations = Document.parse(_read(current, current.root), current.label).text_map("annotations") if current.root.is_index else {}
-    if wanted.existing == ABSENT:
+    if options.existing == ABSENT:
         if current is None:
             return None
-        images = _without(kept, members, wanted)
+        images = _without(kept, members, options)
     else:
-        new = [image for request, member in members if member is not None for image in choose_images(member, request.platform, wanted.attestations)]
+        new = [image for request, member in members if member is not None for image in choose_images(member, request.platform, options.attestations)]
         taken = {image.key for image in new}
         images = [*(image for image in kept if image.key not in taken), *_drop_repeated(new)]
-    require_platforms(images, wanted.required, str(wanted.name))
-    data = compose_index(images, wanted.media_type, {**annotations, **wanted.annotations})
-    return NewIndex(Descriptor(wanted.media_type, Digest.of(data), len(data)), data, tuple(sorted(images, key=lambda image: image.key)))
+    require_platforms(images, options.required, str(options.name))
+    data = compose_index(images, options.media_type, {**annotations, **options.annotations})
+    return NewIndex(Descriptor(options.media_type, Digest.of(data), len(data)), data, tuple(sorted(images, key=lambda image: image.key)))
 
 
 def choose_images(member: Member, platform: Platform | None, attestations: bool) -> list[IndexImage]:
@@ -186,7 +186,7 @@ def _drop_repeated(images: t.Sequence[IndexImage]) -> list[IndexImage]:
     return list(unique.values())
 
 
-def _without(images: t.Sequence[IndexImage], members: t.Sequence[tuple[MemberRequest, Member | None]], wanted: WantedIndex) -> list[IndexImage]:
+def _without(images: t.Sequence[IndexImage], members: t.Sequence[tuple[MemberRequest, Member | None]], options: IndexOptions) -> list[IndexImage]:
     """Return IMAGES without the members to remove. Raises InvalidOption if none would be left."""
     digests: set[Digest] = set()
     platforms: set[Platform | None] = set()
@@ -197,5 +197,5 @@ def _without(images: t.Sequence[IndexImage], members: t.Sequence[tuple[MemberReq
             digests.update(image.entry.descriptor.digest for image in choose_images(member, request.platform, attestations=False))
     left = [image for image in images if image.entry.descriptor.digest not in digests and image.entry.platform not in platforms]
     if not left:
-        raise InvalidOption(f"{wanted.name} would have no image left; remove it with image_rm instead")
+        raise InvalidOption(f"{options.name} would have no image left; remove it with image_rm instead")
     return left

@@ -21,7 +21,7 @@ from ..transfer.workers import Workers
 from .blob_mounts import BlobMounts, BlobSplit
 from .facts import describe_transfer
 from .index import describe_index
-from .index_members import REPLACE, Member, MemberRequest, NewIndex, WantedIndex, make_index
+from .index_members import REPLACE, IndexOptions, Member, MemberRequest, NewIndex, make_index
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
@@ -37,20 +37,20 @@ class _RemoteMember:
     repository: Repository
 
 
-def plan_index_remote(wanted: WantedIndex, *, repository: OpenRepository, destination: OpenRepository, workers: Workers) -> TransferPlan:
-    """Plan to make the index WANTED at the registry of its name. Members are read from `repository`; `destination` is never a mirror.
+def plan_index_remote(options: IndexOptions, *, repository: OpenRepository, destination: OpenRepository, workers: Workers) -> TransferPlan:
+    """Plan to make the index that OPTIONS describe at the registry of its name. Members are read from `repository`; `destination` is never a mirror.
 
     Raises ImageNotFound for a member that doesn't exist, and the errors of `make_index`.
     """
-    target = destination(wanted.name)
-    befores = dict(zip(wanted.names, workers.map(target.probe, wanted.names)))
-    found = workers.map(lambda request: _find_member(request, repository), wanted.requests)
-    root = befores[wanted.name]
-    current = Member(str(wanted.name), root, target.read_document) if root is not None and wanted.existing != REPLACE else None
-    members = [(request, remote.member if remote is not None else None) for request, remote in zip(wanted.requests, found)]
-    index = make_index(wanted, members, current)
+    target = destination(options.name)
+    befores = dict(zip(options.names, workers.map(target.probe, options.names)))
+    found = workers.map(lambda request: _find_member(request, repository), options.requests)
+    root = befores[options.name]
+    current = Member(str(options.name), root, target.read_document) if root is not None and options.existing != REPLACE else None
+    members = [(request, remote.member if remote is not None else None) for request, remote in zip(options.requests, found)]
+    index = make_index(options, members, current)
     if index is None:
-        return TransferPlan([_unchanged(name) for name in wanted.names])
+        return TransferPlan([_unchanged(name) for name in options.names])
     moved = tuple(name for name, before in befores.items() if before is None or before.digest != index.root.digest)
     is_stored = len(moved) < len(befores)
     others = [] if is_stored else _read_others(index, [remote for remote in found if remote is not None], target)

@@ -117,15 +117,15 @@ class _Loader:
     def plan(self) -> TransferPlan:
         self.store.reload()
         read = bound_reads(self._read, self.archive.path)
-        wanted = choose_images(self.archive, self.options.names, self._referrer_place, read)
+        candidates = choose_images(self.archive, self.options.names, self._referrer_place, read)
         graphs: dict[Digest, Graph] = {}
-        for candidate in wanted:
+        for candidate in candidates:
             if candidate.digest not in graphs:
                 graphs[candidate.digest] = self._read_graph(candidate, read)
-        verdicts = {candidate: self._verify(candidate, graphs[candidate.digest]) for candidate in wanted}
+        verdicts = {candidate: self._verify(candidate, graphs[candidate.digest]) for candidate in candidates}
         ids = {digest: [image.manifest.config.digest for image in graph.images] for digest, graph in graphs.items()}
-        names = rename_images(self.archive, self.options.renames, wanted, ids)
-        self._check_layers(wanted, graphs)
+        names = rename_images(self.archive, self.options.renames, candidates, ids)
+        self._check_layers(candidates, graphs)
         by_store = {candidate.digest for candidate, verdict in verdicts.items() if verdict.in_store}
         images = [self._image_to_load(graph, _names_of(digest, names), digest in by_store) for digest, graph in graphs.items()]
         self._reject_shared_names(images)
@@ -193,10 +193,10 @@ class _Loader:
         verification = check_trust(self.options.trust, candidate.name, graph, list_places())
         return _Verified(verification, in_store)
 
-    def _check_layers(self, wanted: t.Sequence[Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
+    def _check_layers(self, candidates: t.Sequence[Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
         """Raise UnsupportedFormat for too many layers: each name of an image is planned with all of them."""
         counts = {digest: sum(len(image.manifest.layers) for image in graph.images) for digest, graph in graphs.items()}
-        check_layers(sum(counts[candidate.digest] for candidate in wanted), self.archive.path)
+        check_layers(sum(counts[candidate.digest] for candidate in candidates), self.archive.path)
 
     def _read(self, descriptor: Descriptor) -> bytes | None:
         return self.archive.read_document(descriptor) or self.store.read_document(descriptor)
@@ -364,19 +364,19 @@ def _without_referrers(archive: Archive, candidates: list[Candidate], place: Lay
 def rename_images(
     archive: Archive,
     renames: t.Sequence[tuple[Reference | Digest, Reference]],
-    wanted: t.Sequence[Candidate],
+    candidates: t.Sequence[Candidate],
     image_ids: t.Mapping[Digest, t.Collection[Digest]],
 ) -> dict[Candidate, Reference | None]:
     """Return the new name of each image. A key of `rename` is one name, or a digest or ID, which renames every name of that image."""
     renamed: dict[Candidate, Reference] = {}
     for key, new in renames:
-        found = find_matching(wanted, key, lambda candidate: image_ids[candidate.digest])
+        found = find_matching(candidates, key, lambda candidate: image_ids[candidate.digest])
         if not found:
             raise ImageNotFound(f"rename: {key} is not in {archive.path}")
         for candidate in found:
             if renamed.setdefault(candidate, new) != new:
                 raise InvalidOption(f"rename gives {candidate.label} two new names, {renamed[candidate]} and {new}")
-    return {candidate: renamed.get(candidate, candidate.name) for candidate in wanted}
+    return {candidate: renamed.get(candidate, candidate.name) for candidate in candidates}
 
 
 def _names_of(digest: Digest, names: t.Mapping[Candidate, Reference | None]) -> tuple[Reference, ...]:

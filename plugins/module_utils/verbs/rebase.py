@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class WantedRebase:
+class RebaseOptions:
     """The image to rebase, its bases, and its new name. `old_base` is None if the image's annotations name it; `selection` is None for all platforms."""
 
     name: Reference
@@ -36,24 +36,24 @@ class WantedRebase:
     selection: Selection | None = None
 
 
-def plan_rebase(store: Store, wanted: WantedRebase, host: Platform) -> TransferPlan:
+def plan_rebase(store: Store, options: RebaseOptions, host: Platform) -> TransferPlan:
     """Plan to store the rebased image under its new name.
 
     Raises ImageNotFound or StoreDamaged for an image that isn't in the store, PlatformMissing for a platform that one of them is missing, InvalidOption if
     the image isn't based on its old base.
     """
-    image, new_base = StoredBase.find(store, wanted.image), StoredBase.find(store, wanted.new_base)
-    is_all = wanted.selection is None or wanted.selection.everything
-    platforms = (image.list_platforms() or [host]) if wanted.selection is None or is_all else list(wanted.selection.platforms)
-    made = [ComposedImage(platform, *_rebase(store, wanted, image, new_base, platform)) for platform in platforms]
+    image, new_base = StoredBase.find(store, options.image), StoredBase.find(store, options.new_base)
+    is_all = options.selection is None or options.selection.everything
+    platforms = (image.list_platforms() or [host]) if options.selection is None or is_all else list(options.selection.platforms)
+    made = [ComposedImage(platform, *_rebase(store, options, image, new_base, platform)) for platform in platforms]
     is_index = image.entry.descriptor.is_index if is_all else len(platforms) > 1
     graph, documents = compose_graph(made, is_index=is_index, annotations=image.index_annotations() if is_index else {})
-    return TransferPlan([plan_made_image(store, wanted.name, graph, MadeContent(store, documents), host)])
+    return TransferPlan([plan_made_image(store, options.name, graph, MadeContent(store, documents), host)])
 
 
-def _rebase(store: Store, wanted: WantedRebase, image: StoredBase, new_base: StoredBase, platform: Platform) -> tuple[Manifest, bytes]:
+def _rebase(store: Store, options: RebaseOptions, image: StoredBase, new_base: StoredBase, platform: Platform) -> tuple[Manifest, bytes]:
     own = image.read(platform, exactly=True)
-    old_base = StoredBase.find(store, wanted.old_base) if wanted.old_base is not None else _find_old_base(store, own)
+    old_base = StoredBase.find(store, options.old_base) if options.old_base is not None else _find_old_base(store, own)
     bases: list[Base] = []
     for stored in (old_base, new_base):
         try:
