@@ -29,10 +29,10 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs import pull
 from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, WantedLayer, plan_append
 from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.index import plan_index
-from ansible_collections.longshore.images.plugins.module_utils.verbs.index_members import MemberRequest, WantedIndex
+from ansible_collections.longshore.images.plugins.module_utils.verbs.index_members import IndexOptions, MemberRequest
 from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
-from ansible_collections.longshore.images.plugins.module_utils.verbs.rebase import WantedRebase, plan_rebase
+from ansible_collections.longshore.images.plugins.module_utils.verbs.rebase import RebaseOptions, plan_rebase
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
@@ -104,11 +104,11 @@ def combine(path: Path, name: str, member: str, arm_member: str) -> Plan:
     """Make an index of two images. The second one counts as an image for arm64."""
     requests = [MemberRequest(Reference.parse(member)), MemberRequest(Reference.parse(arm_member), Platform.parse("linux/arm64"))]
     with Workers(1) as workers:
-        return apply(plan_index(opened(path), WantedIndex(Reference.parse(name), requests, "replace", media_types.OCI_INDEX), HOST), workers)
+        return apply(plan_index(opened(path), IndexOptions(Reference.parse(name), requests, "replace", media_types.OCI_INDEX), HOST), workers)
 
 
 def rebase(path: Path, name: str, image: str, old_base: str, new_base: str) -> Plan:
-    wanted = WantedRebase(Reference.parse(name), parse_selector(image), parse_selector(old_base), parse_selector(new_base))
+    wanted = RebaseOptions(Reference.parse(name), parse_selector(image), parse_selector(old_base), parse_selector(new_base))
     with Workers(1) as workers:
         return apply(plan_rebase(opened(path), wanted, HOST), workers)
 
