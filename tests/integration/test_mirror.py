@@ -18,6 +18,7 @@ from tests.support.images import Image, make_image, make_index
 from tests.support.modules import ROOT, run, snapshot
 from tests.support.plays import Play, run_playbook
 from tests.support.registry import Registry, free_port, running_registry
+from tests.support.trust import make_key, put_simple_signature
 
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/s390x")
 VERSIONS = {tag: make_image(f"version-{tag}", 1) for tag in ("1.0", "1.1", "1.2", "2.0")}
@@ -201,15 +202,24 @@ def test_a_pattern_without_matching_tags_is_refused_and_nothing_is_deleted(scene
     assert scene.has("hub/mirror/app") == ["1.0"]
 
 
-def test_an_unreachable_registry_stops_the_run_with_the_images_name_and_the_next_run_converges(scene: Scene) -> None:
+def test_an_unreachable_registry_and_a_refused_image_stop_the_run_with_their_names_and_the_next_run_converges(scene: Scene) -> None:
     away = f"127.0.0.1:{free_port()}/team/app:1"
-    here = {"name": f"{scene.upstream.host}/mirror/tool:1"}
-    variables = {"mirror_destination": f"{scene.private.host}/", "mirror_lock_file": str(scene.home / "lock"), "mirror_prune": True}
-    failed = mirror(scene.home, mirror_images=[here, {"name": away}], **variables)
+    signed, unsigned = (f"{scene.upstream.host}/mirror/{name}" for name in ("tool", "multi"))
+    put_simple_signature(scene.upstream, "mirror/tool", TOOL.root, make_key(), signed)
+    here = {"name": f"{signed}:1"}
+    rules = [{"keys": [make_key().pem.decode()]}, {"scope": away.partition("/")[0], "accept": "anything"}]
+    variables = {
+        "mirror_destination": f"{scene.private.host}/",
+        "mirror_lock_file": str(scene.home / "lock"),
+        "mirror_prune": True,
+        "mirror_trust": rules,
+    }
+    failed = mirror(scene.home, mirror_images=[here, {"name": away}, {"name": f"{unsigned}:1"}], **variables)
     assert failed.status != 0
     assert f"{away}: https://" in failed.output
+    assert f"{unsigned}:1 is not signed" in failed.output
     assert not (scene.home / "lock").exists()
-    assert scene.private.digest("mirror/tool", "1") == digest(TOOL)
+    assert [scene.private.digest(f"mirror/{name}", "1") for name in ("tool", "multi")] == [digest(TOOL), None]
     again = mirror(scene.home, mirror_images=[here], **variables)
     assert again.status == 0, again.output
     assert again.recap["changed"] == 1  # the lock file alone

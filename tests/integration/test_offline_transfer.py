@@ -126,11 +126,14 @@ def test_a_lock_file_is_bundled_by_digest_and_a_delta_omits_content_of_its_base(
     assert loaded["bytes_reused"] == len(BASE_LAYER)
 
 
-def test_an_unreachable_registry_stops_the_export_with_the_images_name(exported: Exported, tmp_path: Path) -> None:
+def test_an_unreachable_registry_and_a_refused_image_stop_the_export_with_their_names(exported: Exported, tmp_path: Path) -> None:
     name = f"127.0.0.1:{free_port()}/team/app:1"
-    failed = play("airgap_export", tmp_path, bundle_images=[name], bundle_path=f"{tmp_path}/out/b.tar", bundle_store=f"{tmp_path}/store")
+    variables = {"bundle_path": f"{tmp_path}/out/b.tar", "bundle_store": f"{tmp_path}/store"}
+    rules = [{"scope": name.partition("/")[0], "accept": "anything"}]
+    failed = play("airgap_export", tmp_path, bundle_images=[name, exported.names[0]], bundle_trust=rules, **variables)
     assert failed.status != 0
     assert f"{name}: https://" in failed.output
+    assert f"{exported.names[0]} is not trusted" in failed.output
     assert "fatal: [localhost]" in failed.output
     assert not list((tmp_path / "out").iterdir())
 

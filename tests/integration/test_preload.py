@@ -17,6 +17,7 @@ import pytest
 from tests.support import modules, registry
 from tests.support.fleets import Fleet
 from tests.support.images import Image, make_image
+from tests.support.trust import make_key, put_simple_signature
 
 
 def image(text: str) -> Image:
@@ -74,27 +75,33 @@ def test_a_bundle_of_the_controller_is_found_beside_the_playbook(anonymous: regi
     assert fleet.images("web1") == {name: digest("1")}
 
 
-def test_a_partial_bundle_locked_images_and_available_images_arrive_although_other_hosts_fail(
+def test_a_partial_bundle_and_locked_trusted_and_available_images_arrive_although_other_hosts_fail(
     anonymous: registry.Registry, repository: str, tmp_path: Path
 ) -> None:
     first, second = (anonymous.put(image(tag), repository, tag) for tag in ("1", "2"))
     bundle = write_bundle(tmp_path / "carried.tar", first, second)
     modules.run("image_lock", {"name": [first], "path": str(tmp_path / "images.lock")})
     anonymous.put(image("moved"), repository, "1")
+    put_simple_signature(anonymous, repository, image("2").root, make_key(), second.rpartition(":")[0])
     away = f"127.0.0.1:{registry.free_port()}"
     sources: dict[str, dict[str, t.Any]] = {
         "part": {"preload_bundle": bundle, "preload_images": [second]},
         "locked": {"preload_lock_file": str(tmp_path / "images.lock")},
         "unreached": {"preload_images": [second, f"{away}/team/app:1"], "preload_registries": [{"name": away, "plain_http": True}]},
+        "trusting": {"preload_images": [second], "preload_trust": [{"keys": [make_key().pem.decode()]}]},
+        "refusing": {"preload_bundle": bundle, "preload_trust": []},
     }
     fleet = Fleet(tmp_path, "preload_store", sources)
     outcome = fleet.run("preload_fleet")
     assert f"{away}/team/app:1" in outcome.failure("unreached")
     assert '"error": "unreachable"' in outcome.failure("unreached")
+    assert '"error": "untrusted"' in outcome.failure("refusing")
     assert {host: fleet.images(host) for host in fleet.hosts} == {
         "part": {second: digest("2")},
         "locked": {first: digest("1")},
         "unreached": {second: digest("2")},
+        "trusting": {second: digest("2")},
+        "refusing": {},
     }
 
 
