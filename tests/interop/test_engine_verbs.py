@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import engines, modules
 from tests.support.engines import HOST, OTHER, RELATED, runnable_image, runnable_index
+from tests.support.forked import run_forked
 from tests.support.registry import Registry, running_registry
 from tests.support.targets import Target, config_of
 from tests.support.trust import make_key, put_simple_signature
@@ -32,11 +33,16 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
 
 
 def run(target: Target, module: str, check: bool = False, **options: t.Any) -> modules.Results:
-    return modules.run(module, {**target.options, **options}, check, target.env)
+    results = run_forked(module, {**target.options, **options}, check=check, env=target.env)
+    assert not results.get("failed"), results
+    return results
 
 
 def fail(target: Target, module: str, **options: t.Any) -> modules.Results:
-    return modules.fail(module, {**target.options, **options}, env=target.env)
+    results = run_forked(module, {**target.options, **options}, env=target.env)
+    assert results.get("failed"), results
+    assert results["error"] != "internal_error", results
+    return results
 
 
 def twice(target: Target, module: str, **options: t.Any) -> modules.Results:
@@ -255,7 +261,7 @@ def test_a_tag_that_fails_in_containerd_restores_the_only_name_of_an_image(conta
 
     program.write_text(program.read_text().replace("echo full", "kill -9 $PPID; echo full"))
     with pytest.raises(modules.ModuleFailed, match="no results"):
-        run(target, "image_tag", name="new:1", targets=["a:1", "refused:1"])
+        modules.run("image_tag", {**options, "name": "new:1", "targets": ["a:1", "refused:1"]}, env=target.env)
     (left,) = (name for name in containerd.names() if name.startswith("longshore.invalid/temporary:"))
     assert containerd.image_id(left) == config_of(old)
     done = twice(target, "image_tag", name="new:1", targets=["a:1", "b:1"])

@@ -135,7 +135,7 @@ def test_each_task_has_a_counterpart(target: Target, cases: list[Case], registry
 
     for case in cases:
         options = {key: localise(value) for key, value in case.options.items()}
-        results = run_forked(case.module, {**target.options, **options})
+        results = run_forked(case.module, {**target.options, **options}, env=target.env)
         outcome = results.get("error") or (CHANGED if results["changed"] else UNCHANGED)
         assert (case.task, outcome) == (case.task, case.outcome), results
         if case.then is not None:

@@ -22,7 +22,7 @@ from ansible.module_utils import basic
 from ansible_collections.longshore.images.plugins import module_utils
 
 from .faults import end_of, start_child
-from .modules import PACKAGE, Results
+from .modules import PACKAGE, Results, environment
 
 MAX_SECONDS = 60
 
@@ -54,17 +54,25 @@ def load_everything() -> None:
         codecs.lookup(encoding)
 
 
-def run_forked(name: str, options: t.Mapping[str, t.Any], user: User = ROOT) -> Results:
-    """Run a module as USER and return its results, failed or not. A module that hangs is killed, and the test fails."""
+def run_forked(
+    name: str, options: t.Mapping[str, t.Any], user: User = ROOT, *, check: bool = False, env: t.Mapping[str, str] | None = None
+) -> Results:
+    """Run a module as USER and return its results, failed or not. A module that hangs is killed, and the test fails.
+
+    With ENV it runs in the environment of `modules.run`.
+    """
     main = importlib.import_module(f"{PACKAGE}.{name}").main
     with tempfile.TemporaryFile() as output:
 
         def run() -> None:
             signal.alarm(MAX_SECONDS)
             user.become()
+            if env is not None:
+                os.environ.clear()
+                os.environ.update(environment(**env))
             os.dup2(output.fileno(), 1)
             with open(1, "w", encoding="utf-8", closefd=False) as sys.stdout:
-                call(main, options)
+                call(main, {**options, "_ansible_check_mode": check, "_ansible_diff": True})
 
         ended = end_of(start_child(run))
         assert ended == 0, f"{name} ended with {ended}"
