@@ -216,7 +216,8 @@ def lines_of_watch(folder: Path, monkeypatch: pytest.MonkeyPatch, lose_folder: b
     source = HostFolder()
     with LogWatch(source, lines.append, SharedProgress(str(folder), "task", "web1"), "web1", "pull"):
         if lose_folder:
-            shutil.rmtree(folder / "longshore-progress-task")
+            # Renamed first: the watch may write a file into it while it is deleted.
+            shutil.rmtree((folder / "longshore-progress-task").rename(folder / "deleted"))
         else:
             assert source.read_often.wait(10)
     return lines
