@@ -31,7 +31,7 @@ HOST = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
 
 
 class Example:
-    """The files of one example in a folder of their own, and a registry for its image."""
+    """The files of one example in a separate folder, and a registry for its image."""
 
     def __init__(self, name: str, folder: Path, registry: Registry, repository: str) -> None:
         self.folder = folder / name

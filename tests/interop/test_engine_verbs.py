@@ -192,7 +192,7 @@ def test_pull_policies_and_locks_hold_in_an_engine(docker: engines.Docker, regis
 
 @pytest.mark.parametrize("target", ["docker_on_containerd", "containerd"], indirect=True)
 def test_several_platforms_of_an_image_are_pulled(target: Target, registry: Registry, tmp_path: Path) -> None:
-    """All of an index keep its digest, some of them get a new index. What an engine has of an index is completed."""
+    """All platforms of an index keep its digest; some of them get a new index. Missing platforms are added to those that an engine has."""
     image = runnable_index("index", OTHER, RELATED)
     name = registry.put(image, "team/several", "1")
     run(target, "image_pull", name=name)

@@ -79,8 +79,8 @@ def interrupted_play(folder: Path, module: str, options: t.Mapping[str, t.Any], 
 
 def _prepared(folder: Path, task: modules.Results, variables: t.Mapping[str, t.Any]) -> tuple[list[str], dict[str, str]]:
     """Return the command that runs TASK and writes its result to the file `results` of FOLDER, and the environment. VARIABLES are those of the host."""
-    task = {"register": "told", "ignore_errors": True, **task}
-    keep = {"ansible.builtin.copy": {"content": "{{ told | to_json }}", "dest": str(folder / "results"), "mode": "0600"}, "check_mode": False}
+    task = {"register": "recorded", "ignore_errors": True, **task}
+    keep = {"ansible.builtin.copy": {"content": "{{ recorded | to_json }}", "dest": str(folder / "results"), "mode": "0600"}, "check_mode": False}
     (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task, keep]}]))
     known = {"ansible_python_interpreter": sys.executable, "ansible_async_dir": str(folder / "async"), **variables}
     command = ["ansible-playbook", "-i", "localhost,", "-e", json.dumps(known), str(folder / "play.json")]

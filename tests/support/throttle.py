@@ -41,7 +41,7 @@ class Throttle(Recorder):
             if self.breaks and sent + len(chunk) > self.broken_after:
                 self.breaks -= 1
                 client.write(chunk[: self.broken_after - sent])
-                raise ConnectionAbortedError("as it was told")
+                raise ConnectionAbortedError("the server closed the connection on purpose")
             client.write(chunk)
             sent += len(chunk)
             self.sent += len(chunk)

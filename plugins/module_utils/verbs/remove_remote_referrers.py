@@ -93,7 +93,7 @@ def _read_index(repository: Repository, index: Descriptor) -> t.Sequence[Descrip
 
 
 def _select_removable(image: t.Sequence[Digest], referrers: t.Sequence[Referrer], remaining: t.Sequence[RepositoryTag]) -> list[Referrer]:
-    """Return the REFERRERS of IMAGE that no tag of REMAINING needs. What refers to a kept referrer is kept too, and may need others."""
+    """Return the REFERRERS of IMAGE that no tag of REMAINING needs. A referrer of a kept one is kept too, and may need others."""
     removed = list(referrers)
     while True:
         owned = _subjects(image, removed)

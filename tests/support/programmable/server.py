@@ -203,7 +203,7 @@ class Server:
             self.requests.append(request)
         try:
             return fault.act(request, self.app, self.placeholders) if fault is not None else self.app(request)
-        except Exception:  # noqa: BLE001 - told when the server ends: an error of the test's own must fail the test
+        except Exception:  # noqa: BLE001 - reported when the server ends: an error of the test's own must fail the test
             self.errors.append(traceback.format_exc())
             return Answer(599)
 

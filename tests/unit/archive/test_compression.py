@@ -121,11 +121,11 @@ def test_what_is_given_at_once_is_bounded(kind: str) -> None:
 
 
 @pytest.mark.parametrize("checksum", [False, True])
-@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("has_size", [False, True])
 @pytest.mark.parametrize("level", [1, 3, 19])
-def test_zstd_of_any_kind_is_read_in_few_steps_of_bounded_size(checksum: bool, told: bool, level: int) -> None:
+def test_zstd_of_any_kind_is_read_in_few_steps_of_bounded_size(checksum: bool, has_size: bool, level: int) -> None:
     parts = [random.Random(2).randbytes(3 << 20), bytes(24 << 20), b"word " * 400_000, b"", b"x", NOISE * 400]
-    compressor = zstandard.ZstdCompressor(level=level, write_checksum=checksum, write_content_size=told)
+    compressor = zstandard.ZstdCompressor(level=level, write_checksum=checksum, write_content_size=has_size)
     chunks = list(decompress([b"".join(compressor.compress(part) for part in parts)], ZSTD, "it"))
     assert b"".join(chunks) == b"".join(parts)
     assert max(map(len, chunks)) <= 2 << 20

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 Longshore contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files by their names, whatever they are kept in: a tar, a compressed tar and a folder answer alike."""
+"""Files are read by their names in the same way from a tar, a compressed tar and a folder."""
 
 from __future__ import annotations
 
