@@ -92,37 +92,37 @@ def _prepared(folder: Path, task: modules.Results, variables: t.Mapping[str, t.A
 @contextlib.contextmanager
 def _terminal() -> t.Iterator[tuple[int, list[str]]]:
     """Open a terminal and collect its output, which is complete when the context ends."""
-    ours, theirs = os.openpty()
-    with _collected(ours, theirs) as collected:
+    our_end, terminal_end = os.openpty()
+    with _collected(our_end, terminal_end) as collected:
         yield collected
 
 
 @contextlib.contextmanager
 def _pipe() -> t.Iterator[tuple[int, list[str]]]:
     """Open a pipe and collect its output, like _terminal."""
-    ours, theirs = os.pipe()
-    with _collected(ours, theirs) as collected:
+    our_end, terminal_end = os.pipe()
+    with _collected(our_end, terminal_end) as collected:
         yield collected
 
 
 @contextlib.contextmanager
-def _collected(ours: int, theirs: int) -> t.Iterator[tuple[int, list[str]]]:
+def _collected(our_end: int, terminal_end: int) -> t.Iterator[tuple[int, list[str]]]:
     written: list[str] = []
 
     def read() -> None:
         # Reading a terminal that no process has open fails.
         with contextlib.suppress(OSError):
-            while data := os.read(ours, 4096):
+            while data := os.read(our_end, 4096):
                 written.append(data.decode())
 
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        yield theirs, written
+        yield terminal_end, written
     finally:
-        os.close(theirs)
+        os.close(terminal_end)
         reader.join(30)
-        os.close(ours)
+        os.close(our_end)
 
 
 def _becomes_empty(folder: Path) -> bool:
