@@ -106,8 +106,8 @@ def main() -> None:
                 imports = count_all_imports(place)
     target = arguments.page or (None if arguments.rows else PAGE)
     if target is not None:
-        plots = target.parent / target.stem
-        plots.mkdir(exist_ok=True)
+        plots = target.parent / "images" / target.stem
+        plots.mkdir(parents=True, exist_ok=True)
         for row_name, title, figures in measured:
             (plots / f"{row_name}.svg").write_text(page.make_plot(title, figures))
         target.write_text(page.make_page(describe_machine(), measured, imports, arguments.runs))

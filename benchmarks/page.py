@@ -12,15 +12,17 @@ import typing as t
 from benchmarks.contest import LONGSHORE, START_UP, Figures
 from benchmarks.imports import Imports
 
-_WIDTH, _LABEL, _BAR = 760, 210, 26
+_WIDTH, _LABEL, _BAR = 820, 270, 26
 _TEXT = 'font-family="sans-serif" font-size="12" fill="#222222"'
 
-HEADER = """<!--
+LICENSE = """<!--
 Copyright (c) 2026 Longshore contributors
 GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 SPDX-License-Identifier: GPL-3.0-or-later
 -->
+"""
 
+HEADER = f"""{LICENSE}
 # Performance
 
 `./dev bench` measured these figures and wrote this page; it is not edited by hand. `./dev bench ROW ...` prints the figures of single rows, named as
@@ -38,7 +40,7 @@ def make_page(machine: t.Mapping[str, str], rows: t.Sequence[tuple[str, str, t.S
     parts = [HEADER, "| machine and versions | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in machine.items()) + "\n"]
     for name, title, figures in rows:
         parts.append(f"## {title[0].upper()}{title[1:]}\n\nRow `{name}`, {runs} runs of each command. {compare(figures)}\n")
-        parts.append(f"![{title}](performance/{name}.svg)\n")
+        parts.append(f"![{title}](images/performance/{name}.svg)\n")
         parts.append(make_table(figures))
         parts.append(make_commands(figures))
     if imports:
@@ -100,6 +102,7 @@ def make_plot(title: str, figures: t.Sequence[Figures]) -> str:
     scale = (_WIDTH - _LABEL - 80) / longest
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" role="img">',
+        LICENSE.rstrip(),
         f"<title>{html.escape(title)}</title>",
         '<rect width="100%" height="100%" fill="#ffffff"/>',
         f'<text x="10" y="22" font-family="sans-serif" font-size="15" fill="#222222">{html.escape(title)}, seconds</text>',

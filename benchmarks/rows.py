@@ -79,7 +79,7 @@ def push(place: Place, layers: int, size: int) -> list[Contestant]:
 
 
 def push_from_docker(place: Place, layers: int, size: int) -> list[Contestant]:
-    """From Docker, which knows of no registry that has the image, as if it was built there."""
+    """From Docker, which knows of no registry that has the image, as if it was built there. So the size must be another one than in other rows."""
     source, store = place.stored_image(layers, size)
     path = place.empty("archive.tar")
     modules.run("image_save", {"name": source, "path": str(path), "store": str(store)})
@@ -201,7 +201,7 @@ ROWS = (
     Row("pull-large", "pull 6 layers, 1.6 GB", lambda place: pull(place, 6, 266_666_666)),
     Row("pull-throttled", "pull one layer of 256 MB, 30 MB/s for each connection", throttled),
     Row("push-7", "push 7 layers, 121 MB", lambda place: push(place, 7, 17_285_714)),
-    Row("push-docker", "push 7 layers, 121 MB, from Docker to a registry", lambda place: push_from_docker(place, 7, 17_285_714)),
+    Row("push-docker", "push 7 layers, 121 MB, from Docker to a registry", lambda place: push_from_docker(place, 7, 17_285_700)),
     Row("copy-7", "copy 7 layers, 121 MB, to another repository of the registry", lambda place: copy(place, 7, 17_285_714)),
     Row("save", "save 7 layers, 121 MB, to an archive", lambda place: save(place, 7, 17_285_714)),
     Row("save-large", "save 6 layers, 1.6 GB, to an archive", lambda place: save(place, 6, 266_666_666)),

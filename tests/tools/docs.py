@@ -41,7 +41,7 @@ GROUPS = {
     ),
     "Surroundings": tuple(f"docs/{name}.md" for name in ("ci", "kubernetes", "caches", "automation_platform")),
     "Background": (
-        "docs/measured.md",
+        "docs/performance.md",
         "docs/security.md",
         "docs/architecture.md",
         "docs/checklists.md",
