@@ -16,7 +16,7 @@ from ..module_utils.oci.reference import Reference
 DOCUMENTATION = """
 name: mirrored
 author: Longshore contributors
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Compute where each image of a list is mirrored to
 description:
   - Converts a list of images, in the form that the role P(longshore.images.mirror#role) accepts, into single images with their destinations.

@@ -12,7 +12,7 @@ import typing as t
 DOCUMENTATION = """
 name: misspelt
 author: Longshore contributors
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Find names that look like misspelt known names
 description:
   - Returns the names in the input that are unknown but similar to a known name. Names that are not similar to any known name are ignored.

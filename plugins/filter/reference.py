@@ -16,7 +16,7 @@ from ..module_utils.oci.reference import Reference
 DOCUMENTATION = """
 name: reference
 author: Longshore contributors
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Split the name of an image into its parts
 description:
   - Parses the name of an image by docker's rules, as all modules of this collection do, and returns its parts.

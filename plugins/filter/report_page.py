@@ -17,7 +17,7 @@ from ..plugin_utils.report.page import render
 DOCUMENTATION = """
 name: report_page
 author: Longshore contributors
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Create an HTML page about the images of many hosts
 description:
   - Creates one HTML page from the results of M(longshore.images.image_info) on each host. The page needs no other files and no network.

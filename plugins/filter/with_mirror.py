@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 DOCUMENTATION = """
 name: with_mirror
 author: Longshore contributors
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Add a mirror to the settings of registries
 description:
   - Adds a mirror to a list of settings in the form of the modules' option C(registries). For the given registries the mirror replaces existing mirrors. The

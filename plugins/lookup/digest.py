@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = """
 name: digest
 author: Longshore contributors (@longshore)
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Look up the digests that names of images point at
 description:
   - Asks registries, from the controller, which digests tags point at. This takes one request for each tag. Nothing is pulled.

@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_append
 short_description: Build an image from a base image and new layers
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Builds a new image from a stored image, or from nothing, without a container engine. No command runs in the image.
   - The base image never changes, so the new image can't have the base's name.

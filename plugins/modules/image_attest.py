@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_attest
 short_description: Attach signed statements to images
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Signs a statement about an image, such as its provenance or its SBOM, and attaches it as a Sigstore bundle, at a registry or in the store.
   - C(cosign verify-attestation --new-bundle-format) accepts the attestation, and so does the option C(trust) of this collection.

@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_copy
 short_description: Copy images between registries, engines, stores, layouts and archives
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Copies images between registries, container engines, stores, OCI layouts and archives, in any direction, without temporary files. So one task can copy
     an image from a registry into Docker, Podman or containerd, or an image that one of these built to a registry.

@@ -5,7 +5,7 @@
 DOCUMENTATION = r"""
 module: image_deliver
 short_description: Copy images from the store to Docker, Podman or containerd
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Copies images from the store to a container engine, under their full names. This needs no registry and writes no temporary archive.
   - Nothing is sent if the engine already has the image, with this digest or image ID, under its name. Layers that the engine certainly has are not sent either.

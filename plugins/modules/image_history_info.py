@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_history_info
 short_description: Show how an image in the store, in an engine, in an archive or at a registry was built
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns the build steps of an image, newest first, with the layers that they created. The module writes nothing.
   - The module can also be called as C(image_history).

@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_index
 short_description: Make an image for several platforms from several images
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Makes an index (a manifest list) of several images, each for a different platform, in the store or at a registry, without a container engine.
   - Members can be images, and indexes such as those that BuildKit makes. The images of such an index become members, with their attestations.

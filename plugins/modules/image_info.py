@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_info
 short_description: Show details of images in the store, in an engine, in an archive or at a registry
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns details of images in the store, in an archive, or at registries. The module writes nothing.
   - A missing image is no failure. Its entry in the results has C(present=false).

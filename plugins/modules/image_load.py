@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_load
 short_description: Load images from an archive into the store or an engine
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads archives of every version of C(docker save), and those that C(podman save), skopeo, buildah, BuildKit, kaniko, crane, C(ctr) and
     M(longshore.images.image_save) write. Reads OCI layouts in folders, too.

@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_lock
 short_description: Pin names of images to digests in a lock file
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Asks registries for the digests of images and writes them to a lock file. M(longshore.images.image_pull) with this file pulls exactly these images on every
     host and at any time, even after the tags have moved.

@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_prune
 short_description: Remove old and unused images from the store, from an engine or from a registry
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Removes images that no rule of the retention policy keeps, and data that no image needs. Check mode reports exactly what would be removed.
   - By default only unnamed images and unused data are removed. Named images are removed only if O(keep) or O(older_than) is set.

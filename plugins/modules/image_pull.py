@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_pull
 short_description: Pull images from a registry into the store or an engine
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Copies images from registries into the store on the managed host, without a container engine.
   - An image is identified by its digest only. The module downloads only data that the store is missing, and stores it exactly as the registry served it.

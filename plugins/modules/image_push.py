@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_push
 short_description: Push images from the store or an engine to a registry
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Copies images from the store on the managed host to registries, without a container engine.
   - Nothing is sent if the destination already has this digest. Otherwise only the blobs that the destination is missing are sent.

@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_rebase
 short_description: Put the layers of an image on another base
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Replaces the base of an image in the store, for example with a patched version of the base, without building the image again and without a container engine.
   - The layers that the image has on top of its old base stay bit for bit the same. They are placed on the layers of the new base.

@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_rm
 short_description: Remove images from the store, from an engine or from a registry
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Removes names from the store, together with the blobs that no other image needs. With O(remote), deletes images at registries instead.
   - Signatures, attestations and other referrers go with the last of the images that they belong to. One stays if it has a name that isn't made

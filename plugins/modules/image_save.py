@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_save
 short_description: Save images from the store or an engine to an archive
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes images from the store to one file or folder that Docker, Podman, containerd, skopeo and M(longshore.images.image_load) can read.
   - The same images always give the same bytes. A file that already has exactly this content stays unchanged.

@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_search_info
 short_description: Find images in a registry, and the newest of their tags
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Searches a registry for repositories, and lists their tags if O(list_tags) is set. The module writes nothing and uses no store.
   - For docker.io the module uses the search API of Docker Hub. For other registries it reads the catalog and returns the repositories whose names contain

@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_sign
 short_description: Sign images with a private key
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Signs images at a registry or in the store, without cosign. cosign, skopeo, podman and CRI-O accept the signatures, and so does the option C(trust) of this
     collection.

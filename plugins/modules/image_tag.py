@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_tag
 short_description: Add names to an image in the store or an engine
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Points more names at an image in the store. No data is copied.
   - An image that loses its last name stays in the store as an unnamed image. It can still be used by its digest until M(longshore.images.image_prune) removes

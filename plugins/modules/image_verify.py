@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: image_verify
 short_description: Check every blob of the store for damage, and repair it
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads every blob of the images in the store, and compares its hash with its digest. Results of earlier checks are not reused.
   - Other modules trust a blob if the size, time and inode of its file are the same as when it was hashed. This module also finds damage that a failing disk

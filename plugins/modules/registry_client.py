@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: registry_client
 short_description: Configure how container engines reach registries
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes the files by which containerd, Podman, Docker, k3s and rke2 reach registries, from one list. It sets mirrors, certificates, logins, and which
     registries are blocked.

@@ -63,11 +63,11 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_release_is_built_checked_and_described(checkout: Path) -> None:
-    done = release(checkout, "0.1.1")
+    done = release(checkout, "1.0.1")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "\nLongshore 0.1.1\n" in done.stdout
-    assert (checkout / ".cache" / "tag-0.1.1.txt").read_text().strip() in done.stdout
-    tarball = checkout / "longshore-images-0.1.1.tar.gz"
+    assert "\nLongshore 1.0.1\n" in done.stdout
+    assert (checkout / ".cache" / "tag-1.0.1.txt").read_text().strip() in done.stdout
+    tarball = checkout / "longshore-images-1.0.1.tar.gz"
     assert tarball.stat().st_size < 700_000
     with tarfile.open(tarball) as archive:
         names = archive.getnames()
@@ -76,9 +76,9 @@ def test_a_release_is_built_checked_and_described(checkout: Path) -> None:
     words = ("molecule", "docs/images", "__pycache__", "changelogs/fragments", "changelogs/config")
     assert not [name for name in names if any(word in name for word in words) or Path(name).name.startswith(".")]
     assert {str(path.relative_to(ROOT)) for path in (ROOT / "plugins").rglob("*.py")} <= set(names)
-    assert yaml.safe_load((checkout / "galaxy.yml").read_text())["version"] == "0.1.1"
-    assert "longshore-images-0.1.1.tar.gz" in (checkout / "README.md").read_text()
-    assert "v0\\.1\\.1" in (checkout / "CHANGELOG.md").read_text()
+    assert yaml.safe_load((checkout / "galaxy.yml").read_text())["version"] == "1.0.1"
+    assert "longshore-images-1.0.1.tar.gz" in (checkout / "README.md").read_text()
+    assert "v1\\.0\\.1" in (checkout / "CHANGELOG.md").read_text()
     changed = {line[3:] for line in git(checkout, "status", "--porcelain").splitlines()}
     fragments = {f"changelogs/fragments/{path.name}" for path in (ROOT / "changelogs" / "fragments").glob("*.yml")}
     assert changed == {"CHANGELOG.md", "README.md", "changelogs/changelog.yaml", "galaxy.yml"} | fragments
@@ -100,7 +100,7 @@ def test_a_version_that_is_not_newer_is_refused_in_one_line(checkout: Path, vers
 
 def test_a_tree_with_changes_is_refused_in_one_line(checkout: Path) -> None:
     (checkout / "new").write_text("")
-    refused = release(checkout, "0.1.1")
+    refused = release(checkout, "1.0.1")
     assert refused.returncode == 1
     assert refused.stderr == "release: the working tree has 1 uncommitted changes, '?? new' first: commit or stash them\n"
 
@@ -109,9 +109,9 @@ def test_a_release_that_fails_changes_nothing(checkout: Path) -> None:
     (checkout / "docs" / "large.bin").write_bytes(random.Random(1).randbytes(800_000))
     git(checkout, "add", "--all")
     git(checkout, "commit", "--quiet", "--message", "large")
-    refused = release(checkout, "0.1.1")
+    refused = release(checkout, "1.0.1")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("release: longshore-images-0.1.1.tar.gz has ")
+    assert refused.stderr.startswith("release: longshore-images-1.0.1.tar.gz has ")
     assert len(refused.stderr.splitlines()) == 1
     assert git(checkout, "status", "--porcelain") == ""
     assert not list(checkout.glob("*.tar.gz"))
