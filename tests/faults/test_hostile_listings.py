@@ -59,7 +59,7 @@ def check_tags(world: World, case: Case) -> ModuleRun:
     else:
         assert outcome.failed
         assert outcome.results["error"] == case.error, outcome.results["msg"]
-        assert case.says in outcome.results["msg"]
+        assert case.message in outcome.results["msg"]
         assert world.registry.host in outcome.results["msg"]
     return outcome
 

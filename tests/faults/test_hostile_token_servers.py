@@ -32,9 +32,9 @@ def worlds(make_worlds: MakeWorlds) -> t.Sequence[World]:
     return make_worlds("tokens")
 
 
-def token_server(what: str, act: Act, error: str | None = None, says: str = "", times: int = 1_000_000, **more: t.Any) -> Case:
+def token_server(what: str, act: Act, error: str | None = None, message: str = "", times: int = 1_000_000, **more: t.Any) -> Case:
     """Return a case in which ACT answers the requests to the token server."""
-    return Case(what, "nothing", acts.wire(), error, says, tokens=(Fault(TOKEN, act, times=times),), **more)
+    return Case(what, "nothing", acts.wire(), error, message, tokens=(Fault(TOKEN, act, times=times),), **more)
 
 
 def answer(**changes: t.Any) -> Act:
@@ -100,11 +100,11 @@ REFUSED = [
 ]
 
 
-def challenged(what: str, challenge: str | None, error: str | None, says: str = "") -> Case:
+def challenged(what: str, challenge: str | None, error: str | None, message: str = "") -> Case:
     """Return a case in which the registry sends CHALLENGE as WWW-Authenticate, or no such header if it is None."""
     headers = [("WWW-Authenticate", line) for line in (challenge or "").split("\n") if line]
     fault = Fault("* /v2/*", acts.without_credentials(acts.instead(401, b"", *headers)), anyone=True)
-    return Case(what, "nothing", acts.wire(), error, says, more=(fault,))
+    return Case(what, "nothing", acts.wire(), error, message, more=(fault,))
 
 
 CHALLENGES = [

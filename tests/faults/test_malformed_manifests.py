@@ -30,13 +30,13 @@ def manifest(**changes: t.Any) -> dict[str, t.Any]:
     return {**members, **changes}
 
 
-def served(value: object, media_type: str = media_types.OCI_MANIFEST) -> Act:
+def respond_with(value: object, media_type: str = media_types.OCI_MANIFEST) -> Act:
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
     return acts.instead(200, data, ("Content-Type", media_type))
 
 
-def odd(what: str, value: object, says: str = "", media_type: str = media_types.OCI_MANIFEST) -> Case:
-    return Case(what, BY_TAG, served(value, media_type), "unsupported_format", says, fresh=True, at_most={GET_MANIFEST: 1})
+def malformed(what: str, value: object, message: str = "", media_type: str = media_types.OCI_MANIFEST) -> Case:
+    return Case(what, BY_TAG, respond_with(value, media_type), "unsupported_format", message, fresh=True, at_most={GET_MANIFEST: 1})
 
 
 def first_layer(**changes: t.Any) -> dict[str, t.Any]:
@@ -51,57 +51,64 @@ def index(entries: t.Sequence[object]) -> dict[str, t.Any]:
 TEXT = json.dumps(manifest())
 ENTRY = {"mediaType": media_types.OCI_MANIFEST, "digest": str(WANTED.root.digest), "size": WANTED.root.size}
 
-ODD = [
-    odd("a page for people", HTML, media_type="text/html; charset=utf-8"),
-    odd("a page for people that is called a manifest", HTML),
-    odd("an empty body", b""),
-    odd("half a manifest", TEXT[: len(TEXT) // 2].encode()),
-    odd("two manifests, one after the other", (TEXT + TEXT).encode()),
-    odd("a list", [manifest()]),
-    odd("a number", 7),
-    odd("text that isn't UTF-8", TEXT.replace("1", "\xe9", 1).encode("latin-1")),
-    odd("a key that is there twice", TEXT.replace('"layers"', '"layers": [], "layers"', 1).encode(), "twice"),
-    odd("NaN", TEXT.replace('"schemaVersion": 2', '"schemaVersion": NaN').encode()),
-    odd("a number of a million digits", TEXT.replace('"schemaVersion": 2', '"schemaVersion": ' + "9" * 1_000_000).encode()),
-    odd("lists in lists in lists", b'{"layers": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
-    odd("schema 1", SCHEMA1, "schema 1", "application/vnd.docker.distribution.manifest.v1+prettyjws"),
-    odd("schema 1 that is called JSON", SCHEMA1, "schema 1", "application/json"),
-    odd("another type than the announced one", manifest(), media_type=media_types.OCI_INDEX),
-    odd("a type of nobody's", manifest(mediaType="application/vnd.example+json"), media_type="application/vnd.example+json"),
-    odd("no type at all", {key: value for key, value in manifest().items() if key != "mediaType"}, media_type="application/json"),
-    odd("a manifest that is an index as well", manifest(manifests=[])),
-    odd("an index that is a manifest as well", {**index([]), "layers": []}, media_type=media_types.OCI_INDEX),
-    odd("layers that are no list", manifest(layers={"0": {}})),
-    odd("no config", {key: value for key, value in manifest().items() if key != "config"}),
-    odd("a layer without a digest", first_layer(digest=None)),
-    odd("a layer whose digest is a path", first_layer(digest="sha256:../../../../../../etc/cron.d/x")),
-    odd("a layer whose digest is in capitals", first_layer(digest=str(WANTED.layers[0].digest).upper())),
-    odd("a layer with a negative size", first_layer(size=-1)),
-    odd("a layer whose size is text", first_layer(size="12")),
-    odd("a layer whose size is half a byte", first_layer(size=0.5)),
-    odd("a layer larger than files can be", first_layer(size=2**64)),
-    odd("more than a thousand layers", manifest(layers=[manifest()["layers"][0]] * 1001), "1000"),
-    odd("more than a thousand platforms", index([ENTRY] * 1001), "1000", media_types.OCI_INDEX),
-    odd("words that command a terminal", manifest(mediaType="\x1b]0;owned\x07\x1b[2J\u009b31m"), media_type="application/json"),
-    Case("a manifest longer than allowed", BY_TAG, served(manifest(annotations={"x": "y" * 5_000_000})), "unsupported_format", "4194304", fresh=True),
+MALFORMED = [
+    malformed("a web page", HTML, media_type="text/html; charset=utf-8"),
+    malformed("a web page with the type of a manifest", HTML),
+    malformed("an empty body", b""),
+    malformed("half a manifest", TEXT[: len(TEXT) // 2].encode()),
+    malformed("two manifests, one after the other", (TEXT + TEXT).encode()),
+    malformed("a list", [manifest()]),
+    malformed("a number", 7),
+    malformed("text that isn't UTF-8", TEXT.replace("1", "\xe9", 1).encode("latin-1")),
+    malformed("a duplicate key", TEXT.replace('"layers"', '"layers": [], "layers"', 1).encode(), "twice"),
+    malformed("NaN", TEXT.replace('"schemaVersion": 2', '"schemaVersion": NaN').encode()),
+    malformed("a number of a million digits", TEXT.replace('"schemaVersion": 2', '"schemaVersion": ' + "9" * 1_000_000).encode()),
+    malformed("lists in lists in lists", b'{"layers": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    malformed("schema 1", SCHEMA1, "schema 1", "application/vnd.docker.distribution.manifest.v1+prettyjws"),
+    malformed("schema 1 with the type of JSON", SCHEMA1, "schema 1", "application/json"),
+    malformed("another type than the announced one", manifest(), media_type=media_types.OCI_INDEX),
+    malformed("an unknown type", manifest(mediaType="application/vnd.example+json"), media_type="application/vnd.example+json"),
+    malformed("no type at all", {key: value for key, value in manifest().items() if key != "mediaType"}, media_type="application/json"),
+    malformed("a manifest that is also an index", manifest(manifests=[])),
+    malformed("an index that is also a manifest", {**index([]), "layers": []}, media_type=media_types.OCI_INDEX),
+    malformed("layers that are no list", manifest(layers={"0": {}})),
+    malformed("no config", {key: value for key, value in manifest().items() if key != "config"}),
+    malformed("a layer without a digest", first_layer(digest=None)),
+    malformed("a layer whose digest is a path", first_layer(digest="sha256:../../../../../../etc/cron.d/x")),
+    malformed("a layer whose digest is in capitals", first_layer(digest=str(WANTED.layers[0].digest).upper())),
+    malformed("a layer with a negative size", first_layer(size=-1)),
+    malformed("a layer whose size is text", first_layer(size="12")),
+    malformed("a layer whose size is half a byte", first_layer(size=0.5)),
+    malformed("a layer larger than files can be", first_layer(size=2**64)),
+    malformed("more than a thousand layers", manifest(layers=[manifest()["layers"][0]] * 1001), "1000"),
+    malformed("more than a thousand platforms", index([ENTRY] * 1001), "1000", media_types.OCI_INDEX),
+    malformed("escape sequences for a terminal", manifest(mediaType="\x1b]0;owned\x07\x1b[2J\u009b31m"), media_type="application/json"),
+    Case(
+        "a manifest longer than allowed",
+        BY_TAG,
+        respond_with(manifest(annotations={"x": "y" * 5_000_000})),
+        "unsupported_format",
+        "4194304",
+        fresh=True,
+    ),
 ]
 
-CALLED = [
-    Case("a manifest that is called JSON", GET_MANIFEST, acts.header("Content-Type", "application/json"), fresh=True),
-    Case("a manifest of no type", GET_MANIFEST, acts.header("Content-Type", None), fresh=True),
+UNUSUAL_HEADERS = [
+    Case("a manifest with the type of JSON", GET_MANIFEST, acts.header("Content-Type", "application/json"), fresh=True),
+    Case("a manifest without a type", GET_MANIFEST, acts.header("Content-Type", None), fresh=True),
     Case(
         "a manifest with a parameter to its type", GET_MANIFEST, acts.header("Content-Type", f"{media_types.OCI_MANIFEST}; charset=utf-8"), fresh=True
     ),
     Case("another digest announced for a tag", BY_TAG, acts.header("Docker-Content-Digest", f"sha256:{'0' * 64}"), fresh=True),
 ]
 
-WRONG = [
-    Case("another manifest than the digest's", "GET */manifests/sha256:*", served(manifest(annotations={"x": "y"})), "digest_mismatch"),
-    Case("a manifest with a space more", "GET */manifests/sha256:*", acts.body(lambda data: data + b" "), "digest_mismatch"),
+WRONG_CONTENT = [
+    Case("another manifest than the digest's", "GET */manifests/sha256:*", respond_with(manifest(annotations={"x": "y"})), "digest_mismatch"),
+    Case("a manifest with an additional space", "GET */manifests/sha256:*", acts.body(lambda data: data + b" "), "digest_mismatch"),
     Case("zeros for a layer", LAYER, acts.body(lambda data: bytes(len(data))), "digest_mismatch", at_most={LAYER: 1}),
-    Case("one bit of a layer turned", LAYER, acts.body(lambda data: data[:-1] + bytes([data[-1] ^ 1])), "digest_mismatch", at_most={LAYER: 1}),
-    Case("a layer with a byte more", LAYER, acts.body(lambda data: data + b"\0"), "digest_mismatch", at_most={LAYER: 1}),
-    Case("a page for people instead of a layer", LAYER, acts.instead(200, HTML * 5000), "digest_mismatch", at_most={LAYER: 1}),
+    Case("a layer with one bit flipped", LAYER, acts.body(lambda data: data[:-1] + bytes([data[-1] ^ 1])), "digest_mismatch", at_most={LAYER: 1}),
+    Case("a layer with an additional byte", LAYER, acts.body(lambda data: data + b"\0"), "digest_mismatch", at_most={LAYER: 1}),
+    Case("a web page instead of a layer", LAYER, acts.instead(200, HTML * 5000), "digest_mismatch", at_most={LAYER: 1}),
     Case("an index whose manifest isn't there", "GET */manifests/sha256:*", acts.instead(404), "not_found", image=make_index("gone"), fresh=True),
     Case(
         "a digest for a tag that only the HEAD knows", "HEAD */manifests/1", acts.header("Docker-Content-Digest", f"sha256:{'0' * 64}"), "not_found"
@@ -109,7 +116,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("case", [*ODD, *CALLED, *WRONG], ids=str)
+@pytest.mark.parametrize("case", [*MALFORMED, *UNUSUAL_HEADERS, *WRONG_CONTENT], ids=str)
 def test_invalid_manifests_are_refused_and_valid_ones_are_accepted(worlds: t.Sequence[World], case: Case) -> None:
     check_each(worlds, check_pull, case)
 
@@ -121,8 +128,8 @@ def test_endlessly_nested_indexes_are_refused(worlds: t.Sequence[World]) -> None
         data = json.dumps(index([{**inner, "platform": {"os": "linux", "architecture": "amd64"}}])).encode()
         inner = {"mediaType": media_types.OCI_INDEX, "digest": str(Digest.of(data)), "size": len(data)}
         documents[inner["digest"]] = data
-    faults = tuple(Fault(f"GET */manifests/{digest}", served(data, media_types.OCI_INDEX)) for digest, data in documents.items())
-    outermost = served(documents[inner["digest"]], media_types.OCI_INDEX)
+    faults = tuple(Fault(f"GET */manifests/{digest}", respond_with(data, media_types.OCI_INDEX)) for digest, data in documents.items())
+    outermost = respond_with(documents[inner["digest"]], media_types.OCI_INDEX)
     case = Case("indexes in indexes", BY_TAG, outermost, "unsupported_format", "levels", more=faults, fresh=True, at_most={GET_MANIFEST: 6})
     check_each(worlds, check_pull, case)
 
@@ -132,7 +139,7 @@ def test_urls_in_a_manifest_are_not_requested(worlds: t.Sequence[World]) -> None
         address = f"{world.evil.url}/v2/app/blobs/{WANTED.layers[0].digest}"
         data = json.dumps(first_layer(urls=[address])).encode()
         world.put_image(WANTED)
-        world.script(Fault(GET_MANIFEST, served(data)))
+        world.script(Fault(GET_MANIFEST, respond_with(data)))
         outcome = world.run("image_pull", name=[world.name()], platform=["linux/amd64"], **world.access())
         assert not outcome.failed, outcome.results["msg"]
         assert world.points_at(world.name()) == str(Digest.of(data))

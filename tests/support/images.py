@@ -5,7 +5,7 @@
 
 `make_image` and `make_index` create an image in memory, with the same bytes for the same arguments, `make_artifact` a referrer of another image. Such
 an `Image` is a `Source` for transfers, has a graph, and is stored by `image.put(store, "docker.io/library/a:1")`. `image.sparse("linux/amd64")` is the
-same index with the content of one platform only. `FakeRepository` serves images to a `Puller` in place of a registry's repository.
+same index with the content of one platform only. `FakeRepository` takes the place of a registry's repository.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ CONFIG = "GET */blobs/{config}"
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A fault described by WHAT: ACT is applied to the requests that match WHERE, and MORE faults too. The run works, or fails with the cause ERROR
-    and a message that matches SAYS.
+    and a message that contains MESSAGE.
 
     LOGIN and SETTINGS are the registry options of the task, OPTIONS all others. AT_MOST limits the requests that match a glob, WITHIN the seconds.
     FRESH means that the store is empty before; otherwise it has another image under the name.
@@ -39,7 +39,7 @@ class Case:
     where: str
     act: Act
     error: str | None = None
-    says: str = ""
+    message: str = ""
     first: int = 1
     times: int = 1_000_000
     unread: bool = False
@@ -123,7 +123,7 @@ def _check_failure(outcome: ModuleRun, case: Case, names: t.Sequence[str]) -> No
     results = outcome.results
     assert outcome.failed, results
     assert results["error"] == case.error, results["msg"]
-    assert case.says in results["msg"], results["msg"]
+    assert case.message in results["msg"], results["msg"]
     assert any(name in results["msg"] for name in names), results["msg"]
     assert len(results["msg"]) <= 1500
     assert results["msg"].isprintable()
