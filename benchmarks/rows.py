@@ -209,7 +209,7 @@ ROWS = (
     Row("load-docker", "load what docker saved of 7 layers, 121 MB", lambda place: load(place, 7, 17_285_714, by_docker=True)),
     Row("play-unchanged", "a play with 20 unchanged images", plays.twenty_unchanged),
     Row("play-docker-all", "a play that pulls an image of 65 MB into Docker", plays.all_into_docker),
-    Row("play-docker-part", "the same play, if Docker already has 60 MB of the image", plays.part_into_docker),
+    Row("play-docker-part", "a play that pulls an image of 65 MB into Docker, which has 60 MB of it already", plays.part_into_docker),
     Row("play-docker-unchanged", "a play with 20 unchanged images in Docker, checked at the registry", plays.twenty_unchanged_in_docker),
     Row("store-info", "image_info of one image", lambda place: store_size(place, "image_info")),
     Row("store-tag", "image_tag of one image", lambda place: store_size(place, "image_tag")),
