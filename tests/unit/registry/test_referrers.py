@@ -38,16 +38,15 @@ BY_TAG = f"/v2/team/app/manifests/{referrers_tag(SUBJECT)}"
 LIST = "/v2/team/app/tags/list"
 
 
-@dataclasses.dataclass
-class IndexResponse(FakeResponse):
-    headers: t.Mapping[str, str] = dataclasses.field(default_factory=lambda: {"Content-Type": media_types.OCI_INDEX})
+def respond_with_index(content: bytes, links: t.Sequence[str] = (), headers: t.Mapping[str, str] | None = None) -> FakeResponse:
+    return FakeResponse(content, links, headers or {"Content-Type": media_types.OCI_INDEX})
 
 
 @dataclasses.dataclass
 class FakeEndpoint:
     """Has responses by path, or by path and query. Raises an error given as a response, and ImageNotFound for other paths."""
 
-    answers: t.Mapping[str, IndexResponse | LongshoreError]
+    answers: t.Mapping[str, FakeResponse | LongshoreError]
     registry: str = "r.test"
     requests: list[str] = dataclasses.field(default_factory=list)
     lacks_referrers_api: bool = False
@@ -81,7 +80,7 @@ def repository_at(endpoint: FakeEndpoint) -> Repository:
     return Repository(t.cast(Endpoint, endpoint), "team/app", "r.test", t.cast(MirrorFallback, NoMirrors(endpoint)))
 
 
-def repository(**answers: IndexResponse | LongshoreError) -> Repository:
+def repository(**answers: FakeResponse | LongshoreError) -> Repository:
     paths = {"api": API, "by_tag": BY_TAG, "tags": LIST}
     return repository_at(FakeEndpoint({paths.get(name, name): answer for name, answer in answers.items()}))
 
@@ -100,24 +99,27 @@ def numbers(listed: ReferrerList) -> list[int]:
 
 def test_the_referrers_api_is_read_page_by_page() -> None:
     found = FakeEndpoint(
-        {API: IndexResponse(index(entry(1), entry(2)), [f'<{API}?page=2>; rel="next"']), f"{API}?page=2": IndexResponse(index(entry(2), entry(3)))}
+        {
+            API: respond_with_index(index(entry(1), entry(2)), [f'<{API}?page=2>; rel="next"']),
+            f"{API}?page=2": respond_with_index(index(entry(2), entry(3))),
+        }
     )
     listed = list_referrers(repository_at(found), SUBJECT)
     assert (numbers(listed), listed.kept_by_registry, found.requests) == ([1, 2, 3], True, [API, f"{API}?page=2"])
 
 
 def test_the_referrers_api_may_return_an_empty_list() -> None:
-    listed = list_referrers(repository(api=IndexResponse(index()), by_tag=IndexResponse(index(entry(1)))), SUBJECT)
+    listed = list_referrers(repository(api=respond_with_index(index()), by_tag=respond_with_index(index(entry(1)))), SUBJECT)
     assert (numbers(listed), listed.kept_by_registry) == ([], True)
 
 
-UNKNOWN = [ImageNotFound("no", 404), RegistryError("no", 400), RegistryError("no", 405), RegistryError("no", 501), IndexResponse(b"<html>")]
+UNKNOWN = [ImageNotFound("no", 404), RegistryError("no", 400), RegistryError("no", 405), RegistryError("no", 501), respond_with_index(b"<html>")]
 
 
 @pytest.mark.parametrize("answer", UNKNOWN, ids=["404", "400", "405", "501", "a page for people"])
-def test_without_the_referrers_api_the_tag_is_read(answer: IndexResponse | LongshoreError) -> None:
+def test_without_the_referrers_api_the_tag_is_read(answer: FakeResponse | LongshoreError) -> None:
     document = index(entry(1), entry(2))
-    listed = list_referrers(repository(api=answer, by_tag=IndexResponse(document)), SUBJECT)
+    listed = list_referrers(repository(api=answer, by_tag=respond_with_index(document)), SUBJECT)
     assert (numbers(listed), listed.kept_by_registry, listed.document) == ([1, 2], False, document)
 
 
@@ -128,20 +130,20 @@ def test_without_the_referrers_api_and_a_tag_the_list_is_empty() -> None:
 @pytest.mark.parametrize("error", [Denied("no", 401), Denied("no", 403), RegistryError("no", 500)])
 def test_a_registry_that_refuses_the_list_is_an_error(error: LongshoreError) -> None:
     with pytest.raises(type(error)):
-        list_referrers(repository(api=error, by_tag=IndexResponse(index(entry(1)))), SUBJECT)
+        list_referrers(repository(api=error, by_tag=respond_with_index(index(entry(1)))), SUBJECT)
 
 
 def test_more_referrers_than_are_allowed_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(referrers, "MAX_REFERRERS", 3)
     for names in ("api", "by_tag"):
         with pytest.raises(RegistryError, match="more than the 3"):
-            list_referrers(repository(**{names: IndexResponse(index(*map(entry, range(4))))}), SUBJECT)
+            list_referrers(repository(**{names: respond_with_index(index(*map(entry, range(4))))}), SUBJECT)
 
 
 @pytest.mark.parametrize("odd", [{"size": -1}, {"digest": "sha256:short"}, {"digest": "../x"}, {"mediaType": None}, {"size": "1"}], ids=str)
 def test_a_malformed_entry_is_refused(odd: dict[str, t.Any]) -> None:
     with pytest.raises(UnsupportedFormat):
-        list_referrers(repository(by_tag=IndexResponse(index(entry(1, **odd)))), SUBJECT)
+        list_referrers(repository(by_tag=respond_with_index(index(entry(1, **odd)))), SUBJECT)
 
 
 def artifact(kind: str | None, **members: t.Any) -> Referrer:
@@ -152,7 +154,7 @@ def artifact(kind: str | None, **members: t.Any) -> Referrer:
 
 
 def listing(*entries: dict[str, t.Any], **members: t.Any) -> ReferrerList:
-    return list_referrers(repository(by_tag=IndexResponse(index(*entries, **members))), SUBJECT)
+    return list_referrers(repository(by_tag=respond_with_index(index(*entries, **members))), SUBJECT)
 
 
 def test_a_list_keeps_its_entries_and_gets_missing_ones() -> None:
@@ -164,7 +166,7 @@ def test_a_list_keeps_its_entries_and_gets_missing_ones() -> None:
     added = {"mediaType": media_types.OCI_MANIFEST, "digest": str(new.digest), "size": new.graph.root.size}
     assert made["manifests"] == [mine, {**added, "artifactType": "a/sbom", "annotations": {"k": "v"}}]
     assert made["annotations"] == {"own": "1"}
-    assert list_referrers(repository(by_tag=IndexResponse(data)), SUBJECT).document_with([new, known]) is None
+    assert list_referrers(repository(by_tag=respond_with_index(data)), SUBJECT).document_with([new, known]) is None
 
 
 def test_the_type_of_the_config_is_listed_for_a_referrer_without_a_type() -> None:
@@ -200,7 +202,7 @@ def test_a_repository_offers_the_usual_tags_without_listing_all() -> None:
     tag = f"{referrers_tag(SUBJECT)}.sig"
     data = index()
     root = {"Content-Type": media_types.OCI_INDEX, "Docker-Content-Digest": str(Digest.of(data)), "Content-Length": str(len(data))}
-    endpoint = FakeEndpoint({f"/v2/team/app/manifests/{tag}": IndexResponse(data, headers=root)})
+    endpoint = FakeEndpoint({f"/v2/team/app/manifests/{tag}": respond_with_index(data, headers=root)})
     found = list(RepositoryReferrers(repository_at(endpoint)).find_by_tag(SUBJECT, (SIGNATURE,)))
     assert [(str(name), root.digest) for name, root in found] == [(f"r.test/team/app:{tag}", Digest.of(data))]
     assert len(endpoint.requests) == 1
@@ -209,14 +211,14 @@ def test_a_repository_offers_the_usual_tags_without_listing_all() -> None:
 def test_tags_that_belong_to_a_digest_begin_with_it_and_a_dot() -> None:
     tag = referrers_tag(SUBJECT)
     tag_names = [f"{tag}.sig", tag, f"{tag}x.sig", "1", f"{tag}.0123.meta", "sha256-" + "b" * 64 + ".sig"]
-    endpoint = FakeEndpoint({LIST: IndexResponse(json.dumps({"tags": tag_names}).encode())})
+    endpoint = FakeEndpoint({LIST: respond_with_index(json.dumps({"tags": tag_names}).encode())})
     tags = DigestTags(repository_at(endpoint))
     assert [reference.tag for reference in tags.find(SUBJECT)] == [f"{tag}.0123.meta", f"{tag}.sig"]
     assert tags.find(Digest("sha256", "c" * 64)) == []
     assert len(endpoint.requests) == 1
 
 
-@pytest.mark.parametrize("answer", [Denied("no", 403), ImageNotFound("no", 404), IndexResponse(b"<html>")], ids=["denied", "not there", "odd"])
-def test_without_a_list_of_tags_the_usual_ones_are_returned(answer: IndexResponse | LongshoreError) -> None:
+@pytest.mark.parametrize("answer", [Denied("no", 403), ImageNotFound("no", 404), respond_with_index(b"<html>")], ids=["denied", "not there", "odd"])
+def test_without_a_list_of_tags_the_usual_ones_are_returned(answer: FakeResponse | LongshoreError) -> None:
     tag = referrers_tag(SUBJECT)
     assert [reference.tag for reference in DigestTags(repository(tags=answer)).find(SUBJECT)] == [f"{tag}.sig", f"{tag}.att", f"{tag}.sbom"]
