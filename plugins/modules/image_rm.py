@@ -29,7 +29,8 @@ options:
     required: true
   prune:
     description:
-      - Whether to also delete the blobs that only the removed images needed. With O(remote) the registry decides when to delete blobs.
+      - Whether to also delete the blobs that only the removed images needed. With O(remote) the registry decides when to delete blobs, and with O(engine)
+        the engine always deletes them.
       - If an image that stays can't be read completely, it is unknown which blobs it needs. The module then deletes no blob and warns.
         M(longshore.images.image_prune) can delete the blobs later.
     type: bool
