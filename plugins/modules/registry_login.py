@@ -184,11 +184,12 @@ from ..module_utils.verbs.login import plan_login, plan_logout, with_verificatio
 
 
 def argument_spec() -> Arguments:
-    return REGISTRY.extended(
+    login = REGISTRY.extended(
         registry={"type": "str", "required": True},
         state={"type": "str", "choices": ["present", "absent"], "default": "present"},
         verify={"type": "bool", "default": True},
-    ).accepting(STORE + PROGRESS + ENGINE)
+    )
+    return login.accepting(STORE + PROGRESS + ENGINE).without_rate_limit()
 
 
 def plan(task: Task) -> Plan:

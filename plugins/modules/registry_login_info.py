@@ -149,6 +149,7 @@ def argument_spec() -> Arguments:
         REGISTRY.without(LOGIN)
         .extended(registry={"type": "str"}, verify={"type": "bool", "default": False})
         .accepting(REGISTRY + STORE + PROGRESS + ENGINE)
+        .without_rate_limit()
     )
 
 

@@ -20,22 +20,31 @@ Rules = t.Mapping[str, t.Sequence[t.Sequence[str]]]
 class Arguments:
     """Options, and the rules between them (`required_together` and the like). Every combination is a new value.
 
-    `unused` options are accepted without any effect: `module_defaults` of the action group may set them.
+    `unused` options are accepted without any effect: `module_defaults` of the action group may set them. Without `has_rate_limit`, requests to registries
+    are not about images and don't count for a quota, so the results have none.
     """
 
     options: t.Mapping[str, Option]
     rules: Rules = dataclasses.field(default_factory=dict)
     file_options: bool = False
     unused: frozenset[str] = frozenset()
+    has_rate_limit: bool = True
 
     def __add__(self, other: Arguments) -> Arguments:
         names = [*self.rules, *(name for name in other.rules if name not in self.rules)]
         rules = {name: [*self.rules.get(name, ()), *other.rules.get(name, ())] for name in names}
-        return Arguments({**self.options, **other.options}, rules, self.file_options or other.file_options, self.unused | other.unused)
+        return Arguments(
+            {**self.options, **other.options},
+            rules,
+            file_options=self.file_options or other.file_options,
+            unused=self.unused | other.unused,
+            has_rate_limit=self.has_rate_limit and other.has_rate_limit,
+        )
 
     def accepting(self, group: Arguments) -> Arguments:
         """Return these arguments with the options of GROUP too, which have no effect in this module."""
-        return Arguments({**group.options, **self.options}, self.rules, self.file_options, self.unused | (group.options.keys() - self.options.keys()))
+        unused = self.unused | (group.options.keys() - self.options.keys())
+        return dataclasses.replace(self, options={**group.options, **self.options}, unused=unused)
 
     def extended(self, **options: Option) -> Arguments:
         return self + Arguments(options)
@@ -43,7 +52,10 @@ class Arguments:
     def without(self, names: t.Collection[str]) -> Arguments:
         """Return these arguments without some options, and without the rules that name one of them."""
         rules = {rule: [words for words in groups if not set(words) & set(names)] for rule, groups in self.rules.items()}
-        return Arguments({name: option for name, option in self.options.items() if name not in names}, rules, self.file_options, self.unused)
+        return dataclasses.replace(self, options={name: option for name, option in self.options.items() if name not in names}, rules=rules)
+
+    def without_rate_limit(self) -> Arguments:
+        return dataclasses.replace(self, has_rate_limit=False)
 
     def as_kwargs(self) -> dict[str, t.Any]:
         """Return the arguments of AnsibleModule. With file options these include Ansible's own options for mode and owner of the file `path`."""

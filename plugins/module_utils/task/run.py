@@ -93,7 +93,7 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
                 planned = _set_file_attributes(module, planned)
         for warning in planned.warnings():
             module.warn(redact(warning, task.secrets()))
-        return _results(planned, task), planned.errors
+        return _results(planned, task, arguments), planned.errors
 
     _finish(module, task, arguments, plan_and_apply)
 
@@ -104,7 +104,7 @@ def run_info(arguments: Arguments, facts: t.Callable[[Task], Results]) -> t.NoRe
 
     def read() -> tuple[Results, t.Sequence[LongshoreError]]:
         with task.workers:
-            return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, **facts(task), **_place_results(task)}, ()
+            return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, **facts(task), **_place_results(task, arguments)}, ()
 
     _finish(module, task, arguments, read)
 
@@ -166,22 +166,22 @@ def _diagnostics(task: Task, errors: t.Sequence[BaseException]) -> Results:
     return {"traceback": "".join(lines).splitlines(), "requests": task.request_rows()}
 
 
-def _results(plan: Plan, task: Task) -> Results:
+def _results(plan: Plan, task: Task, arguments: Arguments) -> Results:
     results: Results = {
         **plan.facts(),
         "changed": plan.changed,
         "actions": plan.actions(),
         "diff": plan.diff(),
         **({"images": plan.rows()} if plan.has_rows else {}),
-        **_place_results(task),
+        **_place_results(task, arguments),
     }
     return {**results, **failure_results(plan.errors, len(plan.images))}
 
 
-def _place_results(task: Task) -> Results:
+def _place_results(task: Task, arguments: Arguments) -> Results:
     """Return the folder of the store and the quota of the registries, if the run uses them."""
     store = {"store": task.opened_store.path} if task.opened_store is not None else {}
-    return {**store, "rate_limit": task.rate_limit} if task.uses_registries else store
+    return {**store, "rate_limit": task.rate_limit} if task.uses_registries and arguments.has_rate_limit else store
 
 
 def failure_results(errors: t.Sequence[LongshoreError], images: int) -> Results:

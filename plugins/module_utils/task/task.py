@@ -129,9 +129,7 @@ class Task:
 
     @property
     def uses_registries(self) -> bool:
-        """Whether the run may ask registries for images. Only modules for logins have the option `verify`: what they ask doesn't count for a quota."""
-        if "verify" in self.params:
-            return False
+        """Whether the run may ask registries."""
         return "registries" in self.params and self.params.get("remote") is not False and self.params.get("registry", "") is not None
 
     @property
