@@ -19,7 +19,7 @@ RUNS = 5
 LONGSHORE = "Longshore"
 START_UP = "Longshore, only start-up"
 
-# Runs a command without output, and prints its seconds, its processor time, its memory in kB and its status. This is a small process of its own because
+# Runs a command without output, and prints its seconds, its processor time, its memory in kB and its status. This is a separate small process, because
 # the kernel counts the memory of the process that starts a command too.
 _MEASURE = """
 import os, sys, time

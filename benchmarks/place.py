@@ -36,6 +36,16 @@ class Place:
     def docker(self) -> engines.Docker:
         return self.stack.enter_context(engines.running_docker(containerd_store=False))
 
+    @property
+    def docker_options(self) -> dict[str, str]:
+        """Return the option of tasks that names Docker's socket."""
+        return {"docker_host": f"unix://{self.docker.folder}/docker.sock"}
+
+    def pull_into_docker(self, *names: str) -> None:
+        """Pull images into Docker, which has no others then."""
+        self.docker.clear()
+        modules.run("image_pull", {"name": list(names), "engine": "docker", "plain_http": True, **self.docker_options})
+
     @functools.cached_property
     def podman(self) -> engines.Podman:
         return engines.Podman(self.folder / "podman")

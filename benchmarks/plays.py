@@ -42,14 +42,10 @@ def twenty_unchanged(place: Place) -> list[Contestant]:
     return [play(place, LONGSHORE, {"longshore.images.image_pull": options}), ping(place)]
 
 
-def docker_options(place: Place) -> dict[str, str]:
-    return {"docker_host": f"unix://{place.docker.folder}/docker.sock"}
-
-
 def into_docker(place: Place, names: t.Sequence[str], prepare: t.Callable[[], object]) -> list[Contestant]:
     """Return plays that pull NAMES into Docker: one task of Longshore, and a loop over the module of community.docker."""
-    own = {"name": list(names), "engine": "docker", "plain_http": True, **docker_options(place)}
-    other = {"community.docker.docker_image_pull": {"name": "{{ item }}", **docker_options(place)}, "loop": list(names)}
+    own = {"name": list(names), "engine": "docker", "plain_http": True, **place.docker_options}
+    other = {"community.docker.docker_image_pull": {"name": "{{ item }}", **place.docker_options}, "loop": list(names)}
     return [play(place, LONGSHORE, {"longshore.images.image_pull": own}, prepare), play(place, DOCKER, other, prepare), ping(place)]
 
 
@@ -59,8 +55,7 @@ def all_into_docker(place: Place) -> list[Contestant]:
 
 def part_into_docker(place: Place) -> list[Contestant]:
     first, second = _images_with_a_common_layer(place)
-    place.docker.clear()
-    modules.run("image_pull", {"name": first, "engine": "docker", "plain_http": True, **docker_options(place)})
+    place.pull_into_docker(first)
 
     def remove() -> None:
         if second in place.docker.names():
@@ -76,5 +71,5 @@ def _images_with_a_common_layer(place: Place) -> list[str]:
 
 def twenty_unchanged_in_docker(place: Place) -> list[Contestant]:
     names = twenty_images(place)
-    modules.run("image_pull", {"name": names, "engine": "docker", "plain_http": True, **docker_options(place)})
+    place.pull_into_docker(*names)
     return into_docker(place, names, lambda: None)

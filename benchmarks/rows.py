@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import subprocess
 import typing as t
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from tests.support.throttle import Throttle
 
 
 def docker_command(place: Place, *words: str) -> list[str]:
-    return ["docker", "--host", f"unix://{place.docker.folder}/docker.sock", *words]
+    return ["docker", "--host", place.docker_options["docker_host"], *words]
 
 
 def pull(place: Place, layers: int, size: int, *, docker: bool = False) -> list[Contestant]:
@@ -93,9 +92,9 @@ def push_from_docker(place: Place, layers: int, size: int) -> list[Contestant]:
     def forget() -> None:
         place.forget("from-docker", (path.name for path in storage.glob("*/*") if path.name not in kept))
 
-    engine = {"engine": "docker", "docker_host": f"unix://{place.docker.folder}/docker.sock"}
+    options = {"name": target, "destination": target, "plain_http": True, "engine": "docker", **place.docker_options}
     return [
-        module("image_push", {"name": target, "destination": target, "plain_http": True, **engine}, prepare=forget),
+        module("image_push", options, prepare=forget),
         Contestant("docker", docker_command(place, "push", "--quiet", target), prepare=forget),
     ]
 
@@ -116,8 +115,7 @@ def copy(place: Place, layers: int, size: int) -> list[Contestant]:
 
 def save(place: Place, layers: int, size: int) -> list[Contestant]:
     name, store = place.stored_image(layers, size)
-    place.docker.clear()
-    subprocess.run(docker_command(place, "pull", "--quiet", name), check=True, stdout=subprocess.DEVNULL)
+    place.pull_into_docker(name)
     path = place.folder / "saved.tar"
     clear = functools.partial(place.empty, "saved.tar")
     options = {"name": name, "path": str(path), "store": str(store)}
