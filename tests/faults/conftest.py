@@ -19,14 +19,14 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import modules
-from tests.support.programmable.world import World
+from tests.support.programmable.sandbox import Sandbox
 from tests.support.registry import make_authority
 from tests.support.verbs import OLD
 
 # `./dev test` puts them beside the packages of the tests (tests/oldest.txt).
 OLDEST = Path(sys.prefix) / "oldest"
 
-MakeWorlds = t.Callable[..., t.Sequence[World]]
+MakeSandboxes = t.Callable[..., t.Sequence[Sandbox]]
 
 
 @pytest.fixture(scope="session")
@@ -46,24 +46,26 @@ def libraries() -> dict[str, dict[str, str]]:
 
 
 @pytest.fixture
-def make_worlds(tmp_path: Path, authority: Path, libraries: dict[str, dict[str, str]]) -> t.Iterator[MakeWorlds]:
-    """Return a function that creates a world for every pair of libraries. `access` is open, password or tokens."""
+def make_sandboxes(tmp_path: Path, authority: Path, libraries: dict[str, dict[str, str]]) -> t.Iterator[MakeSandboxes]:
+    """Return a function that creates a sandbox for every pair of libraries. `access` is open, password or tokens."""
     with contextlib.ExitStack() as stack:
 
-        def make(access: str = "password", tls: bool = False) -> list[World]:
+        def make(access: str = "password", tls: bool = False) -> list[Sandbox]:
             context = None
             if tls:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(authority / "server.pem", authority / "server.key")
-            return [stack.enter_context(World(tmp_path / name, access, context, authority / "ca.pem", name, env)) for name, env in libraries.items()]
+            return [
+                stack.enter_context(Sandbox(tmp_path / name, access, context, authority / "ca.pem", name, env)) for name, env in libraries.items()
+            ]
 
         yield make
 
 
 @pytest.fixture
-def worlds(make_worlds: MakeWorlds) -> t.Sequence[World]:
-    """Return worlds with registries that require a password, over plain HTTP."""
-    return make_worlds()
+def sandboxes(make_sandboxes: MakeSandboxes) -> t.Sequence[Sandbox]:
+    """Return sandboxes with registries that require a password, over plain HTTP."""
+    return make_sandboxes()
 
 
 @pytest.fixture(scope="session")

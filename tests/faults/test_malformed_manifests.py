@@ -14,10 +14,10 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from tests.support.images import make_index
-from tests.support.programmable import acts
-from tests.support.programmable.cases import GET_MANIFEST, LAYER, WANTED, Case, check_each, check_pull
-from tests.support.programmable.server import Act, Fault
-from tests.support.programmable.world import World
+from tests.support.programmable import reactions
+from tests.support.programmable.cases import GET_MANIFEST, IMAGE, LAYER, Case, check_each, check_pull
+from tests.support.programmable.sandbox import Sandbox
+from tests.support.programmable.server import Fault, Reaction
 
 BY_TAG = "GET */manifests/1"
 HTML = b"<!DOCTYPE html><html><title>Sign in to the hotel's network</title></html>"
@@ -26,13 +26,13 @@ SCHEMA1 = json.dumps({"schemaVersion": 1, "name": "app", "tag": "1", "fsLayers":
 
 def manifest(**changes: t.Any) -> dict[str, t.Any]:
     """Return the manifest of the wanted image with changed members."""
-    members: dict[str, t.Any] = json.loads(WANTED.content[WANTED.root.digest])
+    members: dict[str, t.Any] = json.loads(IMAGE.content[IMAGE.root.digest])
     return {**members, **changes}
 
 
-def respond_with(value: object, media_type: str = media_types.OCI_MANIFEST) -> Act:
+def respond_with(value: object, media_type: str = media_types.OCI_MANIFEST) -> Reaction:
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return acts.instead(200, data, ("Content-Type", media_type))
+    return reactions.instead(200, data, ("Content-Type", media_type))
 
 
 def malformed(what: str, value: object, message: str = "", media_type: str = media_types.OCI_MANIFEST) -> Case:
@@ -49,7 +49,7 @@ def index(entries: t.Sequence[object]) -> dict[str, t.Any]:
 
 
 TEXT = json.dumps(manifest())
-ENTRY = {"mediaType": media_types.OCI_MANIFEST, "digest": str(WANTED.root.digest), "size": WANTED.root.size}
+ENTRY = {"mediaType": media_types.OCI_MANIFEST, "digest": str(IMAGE.root.digest), "size": IMAGE.root.size}
 
 MALFORMED = [
     malformed("a web page", HTML, media_type="text/html; charset=utf-8"),
@@ -75,7 +75,7 @@ MALFORMED = [
     malformed("no config", {key: value for key, value in manifest().items() if key != "config"}),
     malformed("a layer without a digest", first_layer(digest=None)),
     malformed("a layer whose digest is a path", first_layer(digest="sha256:../../../../../../etc/cron.d/x")),
-    malformed("a layer whose digest is in capitals", first_layer(digest=str(WANTED.layers[0].digest).upper())),
+    malformed("a layer whose digest is in capitals", first_layer(digest=str(IMAGE.layers[0].digest).upper())),
     malformed("a layer with a negative size", first_layer(size=-1)),
     malformed("a layer whose size is text", first_layer(size="12")),
     malformed("a layer whose size is half a byte", first_layer(size=0.5)),
@@ -94,36 +94,46 @@ MALFORMED = [
 ]
 
 UNUSUAL_HEADERS = [
-    Case("a manifest with the type of JSON", GET_MANIFEST, acts.header("Content-Type", "application/json"), fresh=True),
-    Case("a manifest without a type", GET_MANIFEST, acts.header("Content-Type", None), fresh=True),
+    Case("a manifest with the type of JSON", GET_MANIFEST, reactions.header("Content-Type", "application/json"), fresh=True),
+    Case("a manifest without a type", GET_MANIFEST, reactions.header("Content-Type", None), fresh=True),
     Case(
-        "a manifest with a parameter to its type", GET_MANIFEST, acts.header("Content-Type", f"{media_types.OCI_MANIFEST}; charset=utf-8"), fresh=True
+        "a manifest with a parameter to its type",
+        GET_MANIFEST,
+        reactions.header("Content-Type", f"{media_types.OCI_MANIFEST}; charset=utf-8"),
+        fresh=True,
     ),
-    Case("another digest announced for a tag", BY_TAG, acts.header("Docker-Content-Digest", f"sha256:{'0' * 64}"), fresh=True),
+    Case("another digest announced for a tag", BY_TAG, reactions.header("Docker-Content-Digest", f"sha256:{'0' * 64}"), fresh=True),
 ]
 
 WRONG_CONTENT = [
     Case("another manifest than the digest's", "GET */manifests/sha256:*", respond_with(manifest(annotations={"x": "y"})), "digest_mismatch"),
-    Case("a manifest with an additional space", "GET */manifests/sha256:*", acts.body(lambda data: data + b" "), "digest_mismatch"),
-    Case("zeros for a layer", LAYER, acts.body(lambda data: bytes(len(data))), "digest_mismatch", at_most={LAYER: 1}),
-    Case("a layer with one bit flipped", LAYER, acts.body(lambda data: data[:-1] + bytes([data[-1] ^ 1])), "digest_mismatch", at_most={LAYER: 1}),
-    Case("a layer with an additional byte", LAYER, acts.body(lambda data: data + b"\0"), "digest_mismatch", at_most={LAYER: 1}),
-    Case("a web page instead of a layer", LAYER, acts.instead(200, HTML * 5000), "digest_mismatch", at_most={LAYER: 1}),
-    Case("an index whose manifest isn't there", "GET */manifests/sha256:*", acts.instead(404), "not_found", image=make_index("gone"), fresh=True),
+    Case("a manifest with an additional space", "GET */manifests/sha256:*", reactions.body(lambda data: data + b" "), "digest_mismatch"),
+    Case("zeros for a layer", LAYER, reactions.body(lambda data: bytes(len(data))), "digest_mismatch", at_most={LAYER: 1}),
     Case(
-        "a digest for a tag that only the HEAD knows", "HEAD */manifests/1", acts.header("Docker-Content-Digest", f"sha256:{'0' * 64}"), "not_found"
+        "a layer with one bit flipped", LAYER, reactions.body(lambda data: data[:-1] + bytes([data[-1] ^ 1])), "digest_mismatch", at_most={LAYER: 1}
+    ),
+    Case("a layer with an additional byte", LAYER, reactions.body(lambda data: data + b"\0"), "digest_mismatch", at_most={LAYER: 1}),
+    Case("a web page instead of a layer", LAYER, reactions.instead(200, HTML * 5000), "digest_mismatch", at_most={LAYER: 1}),
+    Case(
+        "an index whose manifest isn't there", "GET */manifests/sha256:*", reactions.instead(404), "not_found", image=make_index("gone"), fresh=True
+    ),
+    Case(
+        "a digest for a tag that only the HEAD knows",
+        "HEAD */manifests/1",
+        reactions.header("Docker-Content-Digest", f"sha256:{'0' * 64}"),
+        "not_found",
     ),
 ]
 
 
 @pytest.mark.parametrize("case", [*MALFORMED, *UNUSUAL_HEADERS, *WRONG_CONTENT], ids=str)
-def test_invalid_manifests_are_refused_and_valid_ones_are_accepted(worlds: t.Sequence[World], case: Case) -> None:
-    check_each(worlds, check_pull, case)
+def test_invalid_manifests_are_refused_and_valid_ones_are_accepted(sandboxes: t.Sequence[Sandbox], case: Case) -> None:
+    check_each(sandboxes, check_pull, case)
 
 
-def test_endlessly_nested_indexes_are_refused(worlds: t.Sequence[World]) -> None:
+def test_endlessly_nested_indexes_are_refused(sandboxes: t.Sequence[Sandbox]) -> None:
     documents: dict[str, bytes] = {}
-    inner: dict[str, t.Any] = {"mediaType": media_types.OCI_MANIFEST, "digest": str(WANTED.root.digest), "size": WANTED.root.size}
+    inner: dict[str, t.Any] = {"mediaType": media_types.OCI_MANIFEST, "digest": str(IMAGE.root.digest), "size": IMAGE.root.size}
     for _level in range(8):
         data = json.dumps(index([{**inner, "platform": {"os": "linux", "architecture": "amd64"}}])).encode()
         inner = {"mediaType": media_types.OCI_INDEX, "digest": str(Digest.of(data)), "size": len(data)}
@@ -131,17 +141,17 @@ def test_endlessly_nested_indexes_are_refused(worlds: t.Sequence[World]) -> None
     faults = tuple(Fault(f"GET */manifests/{digest}", respond_with(data, media_types.OCI_INDEX)) for digest, data in documents.items())
     outermost = respond_with(documents[inner["digest"]], media_types.OCI_INDEX)
     case = Case("indexes in indexes", BY_TAG, outermost, "unsupported_format", "levels", more=faults, fresh=True, at_most={GET_MANIFEST: 6})
-    check_each(worlds, check_pull, case)
+    check_each(sandboxes, check_pull, case)
 
 
-def test_urls_in_a_manifest_are_not_requested(worlds: t.Sequence[World]) -> None:
-    for world in worlds:
-        address = f"{world.evil.url}/v2/app/blobs/{WANTED.layers[0].digest}"
+def test_urls_in_a_manifest_are_not_requested(sandboxes: t.Sequence[Sandbox]) -> None:
+    for sandbox in sandboxes:
+        address = f"{sandbox.evil.url}/v2/app/blobs/{IMAGE.layers[0].digest}"
         data = json.dumps(first_layer(urls=[address])).encode()
-        world.put_image(WANTED)
-        world.script(Fault(GET_MANIFEST, respond_with(data)))
-        outcome = world.run("image_pull", name=[world.name()], platform=["linux/amd64"], **world.access())
+        sandbox.put_image(IMAGE)
+        sandbox.script(Fault(GET_MANIFEST, respond_with(data)))
+        outcome = sandbox.run("image_pull", name=[sandbox.name()], platform=["linux/amd64"], **sandbox.access())
         assert not outcome.failed, outcome.results["msg"]
-        assert world.points_at(world.name()) == str(Digest.of(data))
-        assert world.evil.requests == []
-        world.check_store()
+        assert sandbox.points_at(sandbox.name()) == str(Digest.of(data))
+        assert sandbox.evil.requests == []
+        sandbox.check_store()

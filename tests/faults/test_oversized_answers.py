@@ -11,9 +11,9 @@ import typing as t
 
 import pytest
 
-from tests.support.programmable import acts
+from tests.support.programmable import reactions
 from tests.support.programmable.cases import CONFIG, GET_MANIFEST, LAYER, Case, check_each, check_pull
-from tests.support.programmable.world import World
+from tests.support.programmable.sandbox import Sandbox
 
 MEGABYTE = 1_000_000
 # The bytes in flight when the client closes the connection: the kernel's buffers at both ends.
@@ -31,33 +31,49 @@ def words(count: int, message: str) -> bytes:
 CASES = [
     (
         Case(
-            "a manifest without an end", GET_MANIFEST, acts.instead(200, HUGE, **ENDLESS), "unsupported_format", "4194304", at_most={GET_MANIFEST: 1}
+            "a manifest without an end",
+            GET_MANIFEST,
+            reactions.instead(200, HUGE, **ENDLESS),
+            "unsupported_format",
+            "4194304",
+            at_most={GET_MANIFEST: 1},
         ),
         5 * MEGABYTE,
     ),
-    (Case("a manifest with a length of ten gigabytes", GET_MANIFEST, acts.instead(200, HUGE, repeat=10_000), "unsupported_format"), 5 * MEGABYTE),
-    (Case("an error without an end", GET_MANIFEST, acts.instead(403, HUGE, JSON, **ENDLESS), "denied"), MEGABYTE),
-    (Case("a passing error without an end", LAYER, acts.instead(503, HUGE, JSON, **ENDLESS), "registry_error", at_most={LAYER: 2}), 2 * MEGABYTE),
-    (Case("a layer without an end", LAYER, acts.wire(**ENDLESS), "digest_mismatch", at_most={LAYER: 1}), 3 * MEGABYTE),
-    (Case("a config without an end", CONFIG, acts.instead(200, HUGE, **ENDLESS), "digest_mismatch", at_most={CONFIG: 1}), 3 * MEGABYTE),
-    (Case("a redirect with a body without an end", LAYER, acts.redirect("{evil}{target}", 307, HUGE, **ENDLESS)), MEGABYTE),
-    (Case("a thousand errors in one answer", GET_MANIFEST, acts.instead(403, words(1000, "no"), JSON), "denied"), MEGABYTE),
-    (Case("an error of sixty thousand letters", GET_MANIFEST, acts.instead(403, words(1, "no " * 20_000), JSON), "denied", "..."), MEGABYTE),
     (
-        Case("an error that commands a terminal", GET_MANIFEST, acts.instead(403, words(1, "\x1b[2J\x1b]0;x\x07\u009b31m\r\n\0"), JSON), "denied"),
+        Case("a manifest with a length of ten gigabytes", GET_MANIFEST, reactions.instead(200, HUGE, repeat=10_000), "unsupported_format"),
+        5 * MEGABYTE,
+    ),
+    (Case("an error without an end", GET_MANIFEST, reactions.instead(403, HUGE, JSON, **ENDLESS), "denied"), MEGABYTE),
+    (
+        Case("a passing error without an end", LAYER, reactions.instead(503, HUGE, JSON, **ENDLESS), "registry_error", at_most={LAYER: 2}),
+        2 * MEGABYTE,
+    ),
+    (Case("a layer without an end", LAYER, reactions.wire(**ENDLESS), "digest_mismatch", at_most={LAYER: 1}), 3 * MEGABYTE),
+    (Case("a config without an end", CONFIG, reactions.instead(200, HUGE, **ENDLESS), "digest_mismatch", at_most={CONFIG: 1}), 3 * MEGABYTE),
+    (Case("a redirect with a body without an end", LAYER, reactions.redirect("{evil}{target}", 307, HUGE, **ENDLESS)), MEGABYTE),
+    (Case("a thousand errors in one answer", GET_MANIFEST, reactions.instead(403, words(1000, "no"), JSON), "denied"), MEGABYTE),
+    (Case("an error of sixty thousand letters", GET_MANIFEST, reactions.instead(403, words(1, "no " * 20_000), JSON), "denied", "..."), MEGABYTE),
+    (
+        Case(
+            "an error that commands a terminal", GET_MANIFEST, reactions.instead(403, words(1, "\x1b[2J\x1b]0;x\x07\u009b31m\r\n\0"), JSON), "denied"
+        ),
         MEGABYTE,
     ),
-    (Case("an error nested a hundred thousand times", GET_MANIFEST, acts.instead(403, b"[" * 100_000, JSON), "denied"), MEGABYTE),
-    (Case("an error that ends early", GET_MANIFEST, acts.both(acts.cut(5), acts.instead(403, words(1, "no"), JSON)), "denied"), MEGABYTE),
-    (Case("an error of another shape", GET_MANIFEST, acts.instead(403, b'{"errors": {"message": ["no"]}}', JSON), "denied"), MEGABYTE),
-    (Case("an error in Latin letters", GET_MANIFEST, acts.instead(403, '{"errors": "\xe9"}'.encode("latin-1"), JSON), "denied"), MEGABYTE),
+    (Case("an error nested a hundred thousand times", GET_MANIFEST, reactions.instead(403, b"[" * 100_000, JSON), "denied"), MEGABYTE),
+    (
+        Case("an error that ends early", GET_MANIFEST, reactions.both(reactions.cut(5), reactions.instead(403, words(1, "no"), JSON)), "denied"),
+        MEGABYTE,
+    ),
+    (Case("an error of another shape", GET_MANIFEST, reactions.instead(403, b'{"errors": {"message": ["no"]}}', JSON), "denied"), MEGABYTE),
+    (Case("an error in Latin letters", GET_MANIFEST, reactions.instead(403, '{"errors": "\xe9"}'.encode("latin-1"), JSON), "denied"), MEGABYTE),
 ]
 
 
 @pytest.mark.parametrize(("case", "size"), CASES, ids=lambda value: str(value) if isinstance(value, Case) else "")
-def test_bytes_read_and_text_shown_are_limited(worlds: t.Sequence[World], case: Case, size: int) -> None:
-    for world, outcome in zip(worlds, check_each(worlds, check_pull, case)):
-        assert world.registry.sent < size + UNDERWAY
+def test_bytes_read_and_text_shown_are_limited(sandboxes: t.Sequence[Sandbox], case: Case, size: int) -> None:
+    for sandbox, outcome in zip(sandboxes, check_each(sandboxes, check_pull, case)):
+        assert sandbox.registry.sent < size + UNDERWAY
         errors = outcome.results.get("registry_errors", [])
         assert len(errors) <= 5
         assert all(len(text) <= 300 and text.isprintable() for text in errors)

@@ -18,10 +18,10 @@ from tests.support.faults import wrong_blobs
 from tests.support.images import Image, make_image, make_index
 from tests.support.modules import environment
 from tests.support.programmable.access import IDENTITY, PASSWORD, USER
-from tests.support.programmable.world import World
+from tests.support.programmable.sandbox import Sandbox
 from tests.support.registry import needed
 
-MakeWorlds = t.Callable[..., t.Sequence[World]]
+MakeSandboxes = t.Callable[..., t.Sequence[Sandbox]]
 
 INDEX = make_index("proof", ("linux/amd64", "linux/arm64"), size=100_000)
 ACCESS_CONTROLS = [("open", False), ("open", True), ("password", True), ("tokens", False), ("tokens", True)]
@@ -29,23 +29,23 @@ ACCESS_CONTROLS = [("open", False), ("open", True), ("password", True), ("tokens
 
 @pytest.fixture(scope="session")
 def libraries() -> dict[str, dict[str, str]]:
-    """Use one world, since these tests run none of our modules."""
+    """Use one sandbox, since these tests run none of our modules."""
     return {"no": {}}
 
 
 @pytest.fixture(params=ACCESS_CONTROLS, ids=lambda access: f"{access[0]}-{'https' if access[1] else 'http'}")
-def honest(request: pytest.FixtureRequest, make_worlds: MakeWorlds) -> World:
+def honest(request: pytest.FixtureRequest, make_sandboxes: MakeSandboxes) -> Sandbox:
     access, tls = request.param
-    return make_worlds(access, tls)[0]
+    return make_sandboxes(access, tls)[0]
 
 
 class Client:
     """skopeo and oras with the credentials of the registry."""
 
-    def __init__(self, world: World, folder: Path, authority: Path) -> None:
+    def __init__(self, sandbox: Sandbox, folder: Path, authority: Path) -> None:
         needed("skopeo", "oras")
         self.folder = folder
-        self.tls = world.registry.url.startswith("https")
+        self.tls = sandbox.registry.url.startswith("https")
         self.certificates = folder / "certificates"
         self.certificates.mkdir()
         (self.certificates / "ca.crt").write_bytes((authority / "ca.pem").read_bytes())
@@ -68,7 +68,7 @@ class Client:
 
 
 @pytest.fixture
-def client(honest: World, tmp_path: Path, authority: Path) -> Client:
+def client(honest: Sandbox, tmp_path: Path, authority: Path) -> Client:
     return Client(honest, tmp_path, authority)
 
 
@@ -78,7 +78,7 @@ def stored(path: Path, image: Image) -> str:
     return f"{path}:docker.io/library/proof:1"
 
 
-def test_skopeo_pushes_and_pulls_and_every_digest_stays(honest: World, client: Client, tmp_path: Path) -> None:
+def test_skopeo_pushes_and_pulls_and_every_digest_stays(honest: Sandbox, client: Client, tmp_path: Path) -> None:
     source = stored(tmp_path / "source", INDEX)
     target = f"docker://{honest.registry.host}/team/proof:1"
     client.skopeo("copy", "--all", "--preserve-digests", f"oci:{source}", target, side="dest-")
@@ -92,7 +92,7 @@ def test_skopeo_pushes_and_pulls_and_every_digest_stays(honest: World, client: C
     assert json.loads(client.skopeo("inspect", target))["Digest"] == str(INDEX.root.digest)
 
 
-def test_oras_pushes_pulls_attaches_and_discovers(honest: World, client: Client, tmp_path: Path) -> None:
+def test_oras_pushes_pulls_attaches_and_discovers(honest: Sandbox, client: Client, tmp_path: Path) -> None:
     image = make_image("proof", size=100_000)
     honest.distribution.put(image, "team/proof", "1")
     target = f"{honest.registry.host}/team/proof:1"
@@ -109,7 +109,7 @@ def test_oras_pushes_pulls_attaches_and_discovers(honest: World, client: Client,
     assert len(honest.distribution.repositories["other/proof"].manifests) == 2
 
 
-def test_oras_lists_repositories_and_tags_page_by_page_and_removes(honest: World, client: Client) -> None:
+def test_oras_lists_repositories_and_tags_page_by_page_and_removes(honest: Sandbox, client: Client) -> None:
     image = make_image("small", 1)
     for number in range(250):
         honest.distribution.put(image, "many/tags", f"v{number}")
@@ -122,16 +122,16 @@ def test_oras_lists_repositories_and_tags_page_by_page_and_removes(honest: World
     assert honest.distribution.repositories["many/tags"].tags == {}
 
 
-def test_an_identity_token_logs_in_by_oauth(make_worlds: MakeWorlds, tmp_path: Path, authority: Path) -> None:
-    world = make_worlds("tokens", True)[0]
-    world.distribution.put(make_image("small", 1), "team/proof", "1")
-    tags = Client(world, tmp_path, authority).oras("repo tags", f"{world.registry.host}/team/proof", login=[IDENTITY])
+def test_an_identity_token_logs_in_by_oauth(make_sandboxes: MakeSandboxes, tmp_path: Path, authority: Path) -> None:
+    sandbox = make_sandboxes("tokens", True)[0]
+    sandbox.distribution.put(make_image("small", 1), "team/proof", "1")
+    tags = Client(sandbox, tmp_path, authority).oras("repo tags", f"{sandbox.registry.host}/team/proof", login=[IDENTITY])
     assert tags.split() == ["1"]
-    assert [request.method for request in world.token_server.requests] == ["POST"]
+    assert [request.method for request in sandbox.token_server.requests] == ["POST"]
 
 
 @pytest.mark.parametrize("access", ["password", "tokens"])
-def test_a_wrong_password_is_refused(make_worlds: MakeWorlds, tmp_path: Path, authority: Path, access: str) -> None:
-    world = make_worlds(access, True)[0]
+def test_a_wrong_password_is_refused(make_sandboxes: MakeSandboxes, tmp_path: Path, authority: Path, access: str) -> None:
+    sandbox = make_sandboxes(access, True)[0]
     with pytest.raises(AssertionError, match=r"(?i)unauthorized|401"):
-        Client(world, tmp_path, authority).oras("repo tags", f"{world.registry.host}/team/proof", login=(USER, "wrong"))
+        Client(sandbox, tmp_path, authority).oras("repo tags", f"{sandbox.registry.host}/team/proof", login=(USER, "wrong"))

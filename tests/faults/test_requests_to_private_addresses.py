@@ -21,9 +21,9 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support.images import make_image
 from tests.support.networks import LOOPBACK, METADATA, OTHER_PRIVATE, PRIVATE, Network, private_network
-from tests.support.programmable import acts
+from tests.support.programmable import reactions
 from tests.support.programmable.access import PASSWORD, USER, AnonymousAccess, PasswordAccess, TokenAccess, Tokens
-from tests.support.programmable.cases import LAYER, WANTED
+from tests.support.programmable.cases import IMAGE, LAYER
 from tests.support.programmable.distribution import Distribution
 from tests.support.programmable.leaks import leaks
 from tests.support.programmable.server import Answer, Fault, Request, Server
@@ -93,9 +93,9 @@ class Site:
             # They answer every request: for a token, a blob, or the end of an upload.
             self.loopback = Server(_serve_anything(self.tokens, content), address=LOOPBACK)
             self.metadata = Server(_serve_anything(self.tokens, content), address=METADATA)
-        self.distribution.put(WANTED, "app", "1")
+        self.distribution.put(IMAGE, "app", "1")
         for server in self.servers:
-            server.placeholders["layer"] = str(WANTED.graph.images[0].manifest.layers[0].digest)
+            server.placeholders["layer"] = str(IMAGE.graph.images[0].manifest.layers[0].digest)
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -189,7 +189,7 @@ def test_no_realm_reaches_a_service_of_the_host_or_its_cloud(site: Site, host: s
 
 @some_hosts
 def test_no_redirect_reaches_a_service_of_the_host_or_its_cloud(site: Site, host: str) -> None:
-    site.registry.script(Fault(LAYER, acts.redirect(site.url(host, "{target}"))))
+    site.registry.script(Fault(LAYER, reactions.redirect(site.url(host, "{target}"))))
     results = site.pull()
     assert site.forbidden == []
     assert results["error"] == "registry_error", results["msg"]
@@ -198,22 +198,22 @@ def test_no_redirect_reaches_a_service_of_the_host_or_its_cloud(site: Site, host
 @some_hosts
 def test_no_upload_location_reaches_a_service_of_the_host_or_its_cloud(site: Site, host: str) -> None:
     location = site.url(host, "/upload?state=x")
-    site.registry.script(Fault("POST */blobs/uploads/*", acts.instead(202, b"", ("Location", location))))
+    site.registry.script(Fault("POST */blobs/uploads/*", reactions.instead(202, b"", ("Location", location))))
     results = site.push()
     assert site.forbidden == []
     assert results["error"] == "registry_error", results["msg"]
 
 
 def test_a_redirect_of_the_storage_does_not_reach_loopback(site: Site) -> None:
-    site.registry.script(Fault(LAYER, acts.redirect(site.url("storage.test", "{target}"))))
-    site.storage.script(Fault("*", acts.redirect(site.url("inside.test", "{target}"))))
+    site.registry.script(Fault(LAYER, reactions.redirect(site.url("storage.test", "{target}"))))
+    site.storage.script(Fault("*", reactions.redirect(site.url("inside.test", "{target}"))))
     assert site.pull()["error"] == "registry_error"
     assert site.forbidden == []
 
 
 def test_a_token_server_cannot_redirect_to_a_forbidden_private_address(site: Site) -> None:
     site.require_tokens(site.url("tokens.test", "/token"))
-    site.token_server.script(Fault("GET *", acts.redirect(f"http://{site.storage.host}/internal")))
+    site.token_server.script(Fault("GET *", reactions.redirect(f"http://{site.storage.host}/internal")))
     results = site.pull()
     assert site.storage.requests == []
     assert results["error"] == "registry_error", results["msg"]
@@ -225,7 +225,7 @@ def test_an_open_connection_of_another_registry_does_not_bypass_the_check(site: 
     site.loopback.app = site.storage.app
     own = f"inside.test:{site.loopback.port}/app:1"
     site.distribution.put(OTHER, "other", "1")
-    site.registry.script(Fault(f"GET */blobs/{OTHER.layers[0].digest}", acts.redirect(site.url("inside.test", "{target}?stolen"))))
+    site.registry.script(Fault(f"GET */blobs/{OTHER.layers[0].digest}", reactions.redirect(site.url("inside.test", "{target}?stolen"))))
     results = site.pull(
         name=[own, f"{site.registry_name}/other:1"],
         concurrency=1,
@@ -244,10 +244,10 @@ def test_an_open_connection_of_another_registry_does_not_bypass_the_check(site: 
 @both_libraries
 @pytest.mark.parametrize("host", [OTHER_PRIVATE, "storage.test"])
 def test_blobs_of_a_registry_on_premises_come_from_storage_on_a_private_address(site: Site, host: str) -> None:
-    site.registry.script(Fault("GET */blobs/*", acts.redirect(f"http://{host}:{site.storage.port}{{target}}")))
+    site.registry.script(Fault("GET */blobs/*", reactions.redirect(f"http://{host}:{site.storage.port}{{target}}")))
     results = site.pull()
     assert results["changed"], results
-    assert site.storage.count("GET */blobs/*") == len(WANTED.blobs)
+    assert site.storage.count("GET */blobs/*") == len(IMAGE.blobs)
     assert not any("Authorization" in request.headers for request in site.storage.requests)
 
 
@@ -268,7 +268,7 @@ def test_a_token_server_on_premises_is_asked_by_name(site: Site) -> None:
 @pytest.mark.parametrize("host", [OTHER_PRIVATE, "storage.test"])
 def test_an_upload_goes_to_storage_on_a_private_address(site: Site, host: str) -> None:
     location = f"http://{host}:{site.storage.port}/upload?state=x"
-    site.registry.script(Fault("POST */blobs/uploads/*", acts.instead(202, b"", ("Location", location))))
+    site.registry.script(Fault("POST */blobs/uploads/*", reactions.instead(202, b"", ("Location", location))))
     site.storage.app = lambda request: Answer(201)
     site.push()
     assert site.storage.count("PUT /upload*") == 2
@@ -278,7 +278,7 @@ def test_an_upload_goes_to_storage_on_a_private_address(site: Site, host: str) -
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "inside.test"])
 def test_a_registry_on_loopback_may_redirect_to_loopback(site: Site, host: str) -> None:
     site.loopback.app = site.storage.app
-    site.loopback.script(Fault(LAYER, acts.redirect(site.url(host, "{target}?again")), times=1))
+    site.loopback.script(Fault(LAYER, reactions.redirect(site.url(host, "{target}?again")), times=1))
     assert site.pull(name=[f"inside.test:{site.loopback.port}/app:1"], username=None, password=None)["changed"]
 
 
@@ -295,11 +295,11 @@ def test_a_proxy_on_loopback_is_allowed(site: Site) -> None:
     """The proxy resolves names, so we can check only the text of a URL."""
     site.require_tokens(site.url("tokens.test", "/token"))
     site.loopback.app = _proxied(site)
-    site.registry.script(Fault(LAYER, acts.redirect(site.url("storage.test", "{target}"))))
+    site.registry.script(Fault(LAYER, reactions.redirect(site.url("storage.test", "{target}"))))
     proxy = f"http://{site.loopback.host}"
     assert site.pull(proxy=proxy)["changed"]
     assert {urlsplit(request.target).hostname for request in site.loopback.requests} == {"registry.test", "storage.test", "tokens.test"}
-    site.registry.script(Fault(LAYER, acts.redirect("http://127.0.0.1:1{target}")))
+    site.registry.script(Fault(LAYER, reactions.redirect("http://127.0.0.1:1{target}")))
     results = site.pull(proxy=proxy, store=str(site.folder / "other"))
     assert results["error"] == "registry_error", results["msg"]
 

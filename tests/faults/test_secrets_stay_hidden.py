@@ -4,7 +4,7 @@
 
 """Registries that repeat secrets in their answers: no password, token or signature gets into results, messages, logs or files.
 
-`World.run` searches every run of the fault tests for secrets. The servers of these tests put them where our messages quote a server.
+`Sandbox.run` searches every run of the fault tests for secrets. The servers of these tests put them where our messages quote a server.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from tests.support import modules
 from tests.support.folders import short_folder
 from tests.support.images import Image
-from tests.support.programmable import acts
+from tests.support.programmable import reactions
 from tests.support.programmable.access import IDENTITY, PASSWORD, SERVICE, USER
 from tests.support.programmable.cases import (
     BEFORE,
     GET_MANIFEST,
+    IMAGE,
     LAYER,
-    WANTED,
     Case,
     check_each,
     check_pull,
     check_push,
 )
 from tests.support.programmable.leaks import leaks
-from tests.support.programmable.server import Act, Answer, App, Fault, Placeholders, Request
-from tests.support.programmable.world import World
+from tests.support.programmable.sandbox import Sandbox
+from tests.support.programmable.server import Answer, App, Fault, Placeholders, Reaction, Request
 
-from .conftest import MakeWorlds
+from .conftest import MakeSandboxes
 
 JSON = ("Content-Type", "application/json")
 
@@ -52,25 +52,25 @@ def everything_sent(request: Request, secret: str) -> str:
     return " ".join(words)
 
 
-def in_words(status: int, secret: str = PASSWORD) -> Act:
+def in_words(status: int, secret: str = PASSWORD) -> Reaction:
     """Put the secret into message and code of an error."""
 
-    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
+    def reaction(request: Request, app: App, placeholders: Placeholders) -> Answer:
         text = everything_sent(request, secret)
         return Answer(status, (JSON,), json.dumps({"errors": [{"code": text, "message": text, "detail": text}]}, ensure_ascii=False).encode())
 
-    return act
+    return reaction
 
 
-def in_header(name: str, form: str, status: int | None = None, secret: str = PASSWORD) -> Act:
+def in_header(name: str, form: str, status: int | None = None, secret: str = PASSWORD) -> Reaction:
     """Put the secret into a header by FORM, in the honest answer or in one with STATUS."""
 
-    def act(request: Request, app: App, placeholders: Placeholders) -> Answer:
+    def reaction(request: Request, app: App, placeholders: Placeholders) -> Answer:
         text = everything_sent(request, secret).encode("ascii", "ignore").decode().replace('"', "")
         answer = app(request) if status is None else Answer(status)
         return answer.with_header(name, form.replace("{secret}", text).replace("{path}", quote(text)).replace("{evil}", placeholders["evil"]))
 
-    return act
+    return reaction
 
 
 PULLS = [
@@ -94,20 +94,20 @@ PULLS = [
     Case(
         "in the type of a manifest",
         "GET */manifests/1",
-        acts.both(acts.body(lambda data: b"{}"), in_header("Content-Type", "{secret}")),
+        reactions.both(reactions.body(lambda data: b"{}"), in_header("Content-Type", "{secret}")),
         "unsupported_format",
         fresh=True,
     ),
     Case(
         "in a manifest's own type",
         "GET */manifests/1",
-        acts.instead(200, json.dumps({"mediaType": PASSWORD}).encode(), JSON),
+        reactions.instead(200, json.dumps({"mediaType": PASSWORD}).encode(), JSON),
         "unsupported_format",
         fresh=True,
     ),
-    Case("in a range", LAYER, acts.instead(206, b"", ("Content-Range", "planted-token")), "registry_error"),
-    Case("in a status line", GET_MANIFEST, acts.raw(f"HTTP/1.1 200 {quote(PASSWORD)}\r\nX {PASSWORD}\r\n\r\n".encode()), "digest_mismatch"),
-    Case("in something that isn't HTTP", GET_MANIFEST, acts.raw(f"{PASSWORD} {quote(PASSWORD)}\r\n\r\n".encode()), "unreachable"),
+    Case("in a range", LAYER, reactions.instead(206, b"", ("Content-Range", "planted-token")), "registry_error"),
+    Case("in a status line", GET_MANIFEST, reactions.raw(f"HTTP/1.1 200 {quote(PASSWORD)}\r\nX {PASSWORD}\r\n\r\n".encode()), "digest_mismatch"),
+    Case("in something that isn't HTTP", GET_MANIFEST, reactions.raw(f"{PASSWORD} {quote(PASSWORD)}\r\n\r\n".encode()), "unreachable"),
 ]
 
 PUSHES = [
@@ -119,13 +119,13 @@ PUSHES = [
 
 TOKEN_SERVERS = [
     *(
-        Case(f"in the words of a token server's {status}", "-", acts.wire(), error, tokens=(Fault("* /token*", in_words(status)),))
+        Case(f"in the words of a token server's {status}", "-", reactions.wire(), error, tokens=(Fault("* /token*", in_words(status)),))
         for status, error in ((401, "denied"), (500, "registry_error"))
     ),
     Case(
         "in the words of a token server that got an identity token",
         "-",
-        acts.wire(),
+        reactions.wire(),
         "denied",
         tokens=(Fault("* /token*", in_words(403, IDENTITY)),),
         login={"identity_token": IDENTITY},
@@ -133,43 +133,43 @@ TOKEN_SERVERS = [
     Case(
         "in the path of a realm",
         "-",
-        acts.wire(),
+        reactions.wire(),
         "denied",
-        more=(Fault("* *", acts.without_credentials(in_header("WWW-Authenticate", 'Bearer realm="{evil}/{path}"', 401)), anyone=True),),
+        more=(Fault("* *", reactions.without_credentials(in_header("WWW-Authenticate", 'Bearer realm="{evil}/{path}"', 401)), anyone=True),),
     ),
     Case("in the words of a registry that got a token", LAYER, in_words(403), "denied"),
 ]
 
 
 @pytest.mark.parametrize("case", PULLS, ids=str)
-def test_a_pull_does_not_show_secrets_that_a_registry_repeats(worlds: t.Sequence[World], case: Case) -> None:
-    check_each(worlds, check_pull, case)
+def test_a_pull_does_not_show_secrets_that_a_registry_repeats(sandboxes: t.Sequence[Sandbox], case: Case) -> None:
+    check_each(sandboxes, check_pull, case)
 
 
 @pytest.mark.parametrize("case", PUSHES, ids=str)
-def test_a_push_does_not_show_secrets_that_a_registry_repeats(worlds: t.Sequence[World], case: Case) -> None:
-    check_each(worlds, check_push, case)
+def test_a_push_does_not_show_secrets_that_a_registry_repeats(sandboxes: t.Sequence[Sandbox], case: Case) -> None:
+    check_each(sandboxes, check_push, case)
 
 
 @pytest.mark.parametrize("status", [403, 407, 502])
-def test_secrets_that_a_proxy_repeats_are_not_shown(make_worlds: MakeWorlds, status: int) -> None:
-    def check(world: World, case: Case) -> t.Any:
-        world.put_image(WANTED)
-        world.script(*case.faults)
-        login = f"http://{USER}:{quote(PASSWORD, safe='')}@{world.registry.host}"
+def test_secrets_that_a_proxy_repeats_are_not_shown(make_sandboxes: MakeSandboxes, status: int) -> None:
+    def check(sandbox: Sandbox, case: Case) -> t.Any:
+        sandbox.put_image(IMAGE)
+        sandbox.script(*case.faults)
+        login = f"http://{USER}:{quote(PASSWORD, safe='')}@{sandbox.registry.host}"
         options: dict[str, t.Any] = {"plain_http": True, "retries": 1, "host_config": False}
-        request = world.run("image_pull", name=["registry.test/app:1"], proxy=login, **options)
+        request = sandbox.run("image_pull", name=["registry.test/app:1"], proxy=login, **options)
         assert request.results["status"] == status
-        world.env["http_proxy"] = login
-        assert world.run("image_pull", name=["registry.test/app:1"], **options).results["status"] == status
-        assert all(request.headers["Proxy-Authorization"] for request in world.registry.requests)
+        sandbox.env["http_proxy"] = login
+        assert sandbox.run("image_pull", name=["registry.test/app:1"], **options).results["status"] == status
+        assert all(request.headers["Proxy-Authorization"] for request in sandbox.registry.requests)
 
-    check_each(make_worlds("open"), check, Case("a proxy", "* *", in_words(status)))
+    check_each(make_sandboxes("open"), check, Case("a proxy", "* *", in_words(status)))
 
 
 @pytest.mark.parametrize("case", TOKEN_SERVERS, ids=str)
-def test_secrets_that_a_token_server_repeats_are_not_shown(make_worlds: MakeWorlds, case: Case) -> None:
-    check_each(make_worlds("tokens"), check_pull, case)
+def test_secrets_that_a_token_server_repeats_are_not_shown(make_sandboxes: MakeSandboxes, case: Case) -> None:
+    check_each(make_sandboxes("tokens"), check_pull, case)
 
 
 @pytest.mark.parametrize(
@@ -180,74 +180,76 @@ def test_secrets_that_a_token_server_repeats_are_not_shown(make_worlds: MakeWorl
     ],
     ids=["password", "identity token"],
 )
-def test_credentials_of_an_auth_file_are_used_and_not_shown(make_worlds: MakeWorlds, tmp_path: Path, entry: dict[str, str]) -> None:
-    def check(world: World, case: Case) -> t.Any:
-        file = tmp_path / f"auth-{world.libraries}.json"
-        file.write_text(json.dumps({"auths": {world.registry.host: entry}}))
-        world.put_image(WANTED)
-        world.script(*case.faults)
-        options = {**world.access({}), "auth_file": str(file), "retries": 1}
-        failed = world.run("image_pull", name=[world.name()], **options)
+def test_credentials_of_an_auth_file_are_used_and_not_shown(make_sandboxes: MakeSandboxes, tmp_path: Path, entry: dict[str, str]) -> None:
+    def check(sandbox: Sandbox, case: Case) -> t.Any:
+        file = tmp_path / f"auth-{sandbox.libraries}.json"
+        file.write_text(json.dumps({"auths": {sandbox.registry.host: entry}}))
+        sandbox.put_image(IMAGE)
+        sandbox.script(*case.faults)
+        options = {**sandbox.access({}), "auth_file": str(file), "retries": 1}
+        failed = sandbox.run("image_pull", name=[sandbox.name()], **options)
         assert failed.results["error"] == "denied"
-        world.script()
-        assert world.run("image_pull", name=[world.name()], **options).results["changed"]
+        sandbox.script()
+        assert sandbox.run("image_pull", name=[sandbox.name()], **options).results["changed"]
 
-    worlds = make_worlds("tokens")
-    check_each(worlds, check, Case("an auth file", LAYER, in_words(403, PASSWORD if "auth" in entry and len(entry) == 1 else IDENTITY)))
+    sandboxes = make_sandboxes("tokens")
+    check_each(sandboxes, check, Case("an auth file", LAYER, in_words(403, PASSWORD if "auth" in entry and len(entry) == 1 else IDENTITY)))
     assert all(
-        f"service={quote_plus(SERVICE)}" in str(request) or request.method == "POST" for world in worlds for request in world.token_server.requests
+        f"service={quote_plus(SERVICE)}" in str(request) or request.method == "POST"
+        for sandbox in sandboxes
+        for request in sandbox.token_server.requests
     )
 
 
-def damaged(world: World, name: str, image: Image) -> None:
-    """Store IMAGE with a missing layer, under a name that refers to a registry."""
-    store = Store(str(world.store))
+def damaged(sandbox: Sandbox, name: str, image: Image) -> None:
+    """Store the image with a missing layer, under a name that refers to a registry."""
+    store = Store(str(sandbox.store))
     image.put(store, name)
     Path(store.blob_path(image.layers[0].digest)).unlink()
 
 
 @pytest.mark.parametrize("selected", [None, "digest"])
-def test_a_store_does_not_name_the_registry_that_gets_the_password_of_the_task(make_worlds: MakeWorlds, selected: str | None) -> None:
-    for world in make_worlds("password"):
-        damaged(world, world.name(), WANTED)
-        names: dict[str, t.Any] = {} if selected is None else {"name": [str(WANTED.root.digest)]}
-        results = world.run("image_verify", repair=True, retries=1, **names, **world.access()).results
-        assert not [request for request in world.registry.requests if "Authorization" in request.headers]
+def test_a_store_does_not_name_the_registry_that_gets_the_password_of_the_task(make_sandboxes: MakeSandboxes, selected: str | None) -> None:
+    for sandbox in make_sandboxes("password"):
+        damaged(sandbox, sandbox.name(), IMAGE)
+        names: dict[str, t.Any] = {} if selected is None else {"name": [str(IMAGE.root.digest)]}
+        results = sandbox.run("image_verify", repair=True, retries=1, **names, **sandbox.access()).results
+        assert not [request for request in sandbox.registry.requests if "Authorization" in request.headers]
         assert results["error"] == "invalid_option", results
-        assert world.registry.host in results["msg"]
+        assert sandbox.registry.host in results["msg"]
 
 
-def test_a_store_adds_no_registry_to_the_one_that_the_task_names(make_worlds: MakeWorlds) -> None:
-    world, other = make_worlds("password")
-    for image, name in ((WANTED, world.name()), (BEFORE, other.name())):
-        damaged(world, name, image)
-    names = [world.name(), str(BEFORE.root.digest)]
-    assert world.run("image_verify", repair=True, name=names, retries=1, **world.access()).results["error"] == "invalid_option"
+def test_a_store_adds_no_registry_to_the_one_that_the_task_names(make_sandboxes: MakeSandboxes) -> None:
+    sandbox, other = make_sandboxes("password")
+    for image, name in ((IMAGE, sandbox.name()), (BEFORE, other.name())):
+        damaged(sandbox, name, image)
+    names = [sandbox.name(), str(BEFORE.root.digest)]
+    assert sandbox.run("image_verify", repair=True, name=names, retries=1, **sandbox.access()).results["error"] == "invalid_option"
     assert not [request for request in other.registry.requests if "Authorization" in request.headers]
 
 
-def test_the_registry_that_the_task_names_gets_its_password(make_worlds: MakeWorlds) -> None:
-    for world in make_worlds("password"):
-        world.put_image(WANTED)
-        damaged(world, world.name(), WANTED)
-        assert world.run("image_verify", repair=True, name=[world.name()], **world.access()).results["changed"]
-        damaged(world, world.name(), WANTED)
-        listed: dict[str, t.Any] = {"registries": [{"name": world.registry.host, **world.access()}]}
-        assert world.run("image_verify", repair=True, **listed).results["changed"]
+def test_the_registry_that_the_task_names_gets_its_password(make_sandboxes: MakeSandboxes) -> None:
+    for sandbox in make_sandboxes("password"):
+        sandbox.put_image(IMAGE)
+        damaged(sandbox, sandbox.name(), IMAGE)
+        assert sandbox.run("image_verify", repair=True, name=[sandbox.name()], **sandbox.access()).results["changed"]
+        damaged(sandbox, sandbox.name(), IMAGE)
+        listed: dict[str, t.Any] = {"registries": [{"name": sandbox.registry.host, **sandbox.access()}]}
+        assert sandbox.run("image_verify", repair=True, **listed).results["changed"]
 
 
-def test_a_play_at_full_verbosity_shows_no_secret(make_worlds: MakeWorlds, tmp_path: Path) -> None:
-    world = make_worlds("tokens")[0]
-    world.put_image(WANTED)
-    WANTED.put(Store(str(world.store)), "docker.io/library/local:1")
-    world.script(Fault("GET */manifests/absent", in_words(404)), Fault("PUT */manifests/2", in_words(403)))
-    access = json.loads(json.dumps(world.access({"username": USER, "password": "{{ planted }}"})))
-    common = {"store": str(world.store), "retries": 1, **access}
+def test_a_play_at_full_verbosity_shows_no_secret(make_sandboxes: MakeSandboxes, tmp_path: Path) -> None:
+    sandbox = make_sandboxes("tokens")[0]
+    sandbox.put_image(IMAGE)
+    IMAGE.put(Store(str(sandbox.store)), "docker.io/library/local:1")
+    sandbox.script(Fault("GET */manifests/absent", in_words(404)), Fault("PUT */manifests/2", in_words(403)))
+    access = json.loads(json.dumps(sandbox.access({"username": USER, "password": "{{ planted }}"})))
+    common = {"store": str(sandbox.store), "retries": 1, **access}
     tasks: list[dict[str, t.Any]] = [
-        {"longshore.images.image_pull": {"name": [world.name()], "platform": ["linux/amd64"], **common}},
-        {"longshore.images.image_pull": {"name": [world.name(tag="absent")], **common}, "ignore_errors": True},
-        {"longshore.images.image_push": {"name": ["local:1"], "destination": world.name(tag="2"), **common}, "ignore_errors": True},
-        {"longshore.images.image_info": {"store": str(world.store)}},
+        {"longshore.images.image_pull": {"name": [sandbox.name()], "platform": ["linux/amd64"], **common}},
+        {"longshore.images.image_pull": {"name": [sandbox.name(tag="absent")], **common}, "ignore_errors": True},
+        {"longshore.images.image_push": {"name": ["local:1"], "destination": sandbox.name(tag="2"), **common}, "ignore_errors": True},
+        {"longshore.images.image_info": {"store": str(sandbox.store)}},
     ]
     secrets = tmp_path / "secrets.json"
     secrets.write_text(json.dumps({"planted": PASSWORD, "ansible_python_interpreter": sys.executable}))
@@ -265,4 +267,4 @@ def test_a_play_at_full_verbosity_shows_no_secret(make_worlds: MakeWorlds, tmp_p
         assert result.returncode == 0, result.stdout.decode()
         assert b"not_found" in result.stdout
         assert b"denied" in result.stdout
-        assert leaks({"stdout": result.stdout, "stderr": result.stderr}, [folder, world.store]) == []
+        assert leaks({"stdout": result.stdout, "stderr": result.stderr}, [folder, sandbox.store]) == []

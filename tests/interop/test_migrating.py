@@ -31,7 +31,7 @@ PASSWORD = "{{ registry_password }}"  # not a template here: the guide's text as
 
 
 @dataclasses.dataclass(frozen=True)
-class World:
+class User:
     """A registry that has the image, and a folder that stands for /srv."""
 
     registry: Registry
@@ -43,12 +43,12 @@ class World:
         return {"HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder / "run")}
 
     def localise(self, text: str) -> str:
-        """Return text of the guide, with the addresses and paths of this world."""
+        """Return text of the guide, with the addresses and paths of this registry and folder."""
         text = text.replace("registry.example.com", self.registry.host).replace("mirror.example.com", f"{self.registry.host}/mirror")
         return text.replace("/srv", str(self.folder))
 
     def effect(self) -> dict[str, t.Any]:
-        """Return what the registry, the archives, the layouts and the auth file of this world contain."""
+        """Return what the registry, the archives, the layouts and the auth file contain."""
         found: dict[str, t.Any] = {name: self.registry.digest(name, "3") for name in (APP, f"mirror/{APP}")}
         for path in (self.folder / "images", self.folder / "transfer" / "app.tar"):
             if path.exists():
@@ -60,36 +60,36 @@ class World:
 
 
 @pytest.fixture
-def worlds(tmp_path: Path) -> t.Iterator[tuple[World, World]]:
+def users(tmp_path: Path) -> t.Iterator[tuple[User, User]]:
     folders = tmp_path / "old", tmp_path / "new"
     for folder in folders:
         (folder / "transfer").mkdir(parents=True)
     with running_registry(folders[0]) as one, running_registry(folders[1]) as two:
         for registry in (one, two):
             registry.put(IMAGE, APP, "3")
-        yield World(one, folders[0]), World(two, folders[1])
+        yield User(one, folders[0]), User(two, folders[1])
 
 
-def run_command(command: str, world: World) -> str:
+def run_command(command: str, user: User) -> str:
     needed("skopeo")
-    settings = world.folder / ".config/containers/registries.conf"
+    settings = user.folder / ".config/containers/registries.conf"
     settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(f'[[registry]]\nlocation = "{world.registry.host}"\ninsecure = true\n')
-    environment = modules.environment(**world.home)
-    words = shlex.split(world.localise(command))
+    settings.write_text(f'[[registry]]\nlocation = "{user.registry.host}"\ninsecure = true\n')
+    environment = modules.environment(**user.home)
+    words = shlex.split(user.localise(command))
     done = subprocess.run(words, env=environment, input=PASSWORD, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-def run_tasks(example: str, world: World) -> list[modules.Results]:
-    tasks = own_tasks(yaml.safe_load(world.localise(example)))
-    return [modules.run(module, values, env=world.home) for module, values in tasks]
+def run_tasks(example: str, user: User) -> list[modules.Results]:
+    tasks = own_tasks(yaml.safe_load(user.localise(example)))
+    return [modules.run(module, values, env=user.home) for module, values in tasks]
 
 
-def test_a_command_and_its_task_have_the_same_effect(worlds: tuple[World, World]) -> None:
+def test_a_command_and_its_task_have_the_same_effect(users: tuple[User, User]) -> None:
     assert len(PAIRS) == GUIDE.count("```sh\n")
-    old, new = worlds
+    old, new = users
     for command, example in PAIRS:
         printed = run_command(command, old)
         (results,) = run_tasks(example, new)
@@ -102,17 +102,17 @@ def test_a_command_and_its_task_have_the_same_effect(worlds: tuple[World, World]
             assert results["changed"], command
 
 
-def test_the_ten_tasks_work_one_after_the_other(worlds: tuple[World, World], docker: engines.Docker, podman: engines.Podman) -> None:
-    _old, world = worlds
+def test_the_ten_tasks_work_one_after_the_other(users: tuple[User, User], docker: engines.Docker, podman: engines.Podman) -> None:
+    _old, user = users
     sections = re.findall(r"^### \d+\. (.*?)\n(.*?)(?=^##)", GUIDE, re.MULTILINE | re.DOTALL)
     assert len(sections) == 10
-    name = f"{world.registry.host}/{APP}:3"
+    name = f"{user.registry.host}/{APP}:3"
     changed = {}
     with podman.service() as socket:
         for title, text in sections:
             (example,) = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
             example = re.sub(r"^ +(username|password): .*\n", "", example, flags=re.MULTILINE)  # this registry has no users
-            tasks = list(own_tasks(yaml.safe_load(world.localise(example))))
+            tasks = list(own_tasks(yaml.safe_load(user.localise(example))))
             assert tasks, title
             sockets = {"docker_host": f"unix://{docker.folder}/docker.sock", "podman_host": f"unix://{socket}"}
             for module, values in tasks:
@@ -121,17 +121,17 @@ def test_the_ten_tasks_work_one_after_the_other(worlds: tuple[World, World], doc
     assert changed == {title: title not in unchanged for title, _text in sections}
     assert docker.names() == {name, name.replace(":3", ":stable")}
     assert podman.names() == set()
-    assert world.registry.digest(f"mirror/{APP}", "3")
+    assert user.registry.digest(f"mirror/{APP}", "3")
 
 
-def test_skopeo_finds_the_logins_of_the_guide(worlds: tuple[World, World]) -> None:
+def test_skopeo_finds_the_logins_of_the_guide(users: tuple[User, User]) -> None:
     needed("skopeo")
-    _old, world = worlds
+    _old, user = users
     (section,) = re.findall(r"^## Logins\n(.*?)(?=^## )", GUIDE, re.MULTILINE | re.DOTALL)
-    users = []
+    logins = []
     for example in re.findall(r"^```yaml\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
-        assert [results["changed"] for results in run_tasks(example, world)] == [True]
-        environment = modules.environment(**world.home)
-        command = ["skopeo", "login", "--get-login", world.registry.host]
-        users.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60).stdout.strip())
-    assert users == ["reader", "", "reader", ""]
+        assert [results["changed"] for results in run_tasks(example, user)] == [True]
+        environment = modules.environment(**user.home)
+        command = ["skopeo", "login", "--get-login", user.registry.host]
+        logins.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60).stdout.strip())
+    assert logins == ["reader", "", "reader", ""]

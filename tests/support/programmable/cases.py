@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 
 from ..images import Image, make_image
-from .server import Act, Fault
-from .world import LOGIN, ModuleRun, World
+from .sandbox import LOGIN, ModuleRun, Sandbox
+from .server import Fault, Reaction
 
 BEFORE = make_image("before", 1)
-WANTED = make_image("wanted", 2, size=200_000)
+IMAGE = make_image("wanted", 2, size=200_000)
 
 ANY_MANIFEST = "* */manifests/*"
 GET_MANIFEST = "GET */manifests/*"
@@ -37,7 +37,7 @@ class Case:
 
     what: str
     where: str
-    act: Act
+    reaction: Reaction
     error: str | None = None
     message: str = ""
     first: int = 1
@@ -52,71 +52,71 @@ class Case:
     at_most: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     within: float = 15
     fresh: bool = False
-    image: Image = WANTED
+    image: Image = IMAGE
 
     def __str__(self) -> str:
         return self.what
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        return (Fault(self.where, self.act, self.first, self.times, unread=self.unread), *self.more)
+        return (Fault(self.where, self.reaction, self.first, self.times, unread=self.unread), *self.more)
 
 
-Check = t.Callable[[World, "Case"], ModuleRun]
+Check = t.Callable[[Sandbox, "Case"], ModuleRun]
 
 
-def check_each(worlds: t.Sequence[World], check: Check, case: Case) -> list[ModuleRun]:
-    """Check CASE in all worlds at the same time, since most of it is waiting."""
-    with ThreadPoolExecutor(len(worlds)) as pool:
-        checks = {world.libraries: pool.submit(check, world, case) for world in worlds}
+def check_each(sandboxes: t.Sequence[Sandbox], check: Check, case: Case) -> list[ModuleRun]:
+    """Check CASE in all sandboxes at the same time, since most of it is waiting."""
+    with ThreadPoolExecutor(len(sandboxes)) as pool:
+        checks = {sandbox.libraries: pool.submit(check, sandbox, case) for sandbox in sandboxes}
     for libraries, checked in checks.items():
         if checked.exception() is not None:
             raise AssertionError(f"with the {libraries} libraries") from checked.exception()
     return [checked.result() for checked in checks.values()]
 
 
-def check_pull(world: World, case: Case) -> ModuleRun:
-    """Pull through CASE. The image is complete and the one of the registry, or nothing changed and there is one clean error."""
-    world.put_image(case.image)
-    name = world.name()
-    before = None if case.fresh else str(BEFORE.put(Store(str(world.store)), name).descriptor.digest)
-    world.script(*case.faults, evil=case.evil, tokens=case.tokens)
-    outcome = world.run("image_pull", name=[name], **{**_options(world, case), "platform": ["linux/amd64"]})
-    _check_bounds(world.registry.count, outcome, case)
+def check_pull(sandbox: Sandbox, case: Case) -> ModuleRun:
+    """Pull through CASE. The image is complete and the one of the registry, or nothing changed and repository is one clean error."""
+    sandbox.put_image(case.image)
+    name = sandbox.name()
+    before = None if case.fresh else str(BEFORE.put(Store(str(sandbox.store)), name).descriptor.digest)
+    sandbox.script(*case.faults, evil=case.evil, tokens=case.tokens)
+    outcome = sandbox.run("image_pull", name=[name], **{**_options(sandbox, case), "platform": ["linux/amd64"]})
+    _check_bounds(sandbox.registry.count, outcome, case)
     if case.error is None:
         assert not outcome.failed, outcome.results["msg"]
-        assert world.points_at(name) == outcome.results["images"][0]["digest"] == str(case.image.root.digest)
+        assert sandbox.points_at(name) == outcome.results["images"][0]["digest"] == str(case.image.root.digest)
     else:
-        _check_failure(outcome, case, (name, world.registry.host))
-        assert world.points_at(name) == before
-    world.check_store()
+        _check_failure(outcome, case, (name, sandbox.registry.host))
+        assert sandbox.points_at(name) == before
+    sandbox.check_store()
     return outcome
 
 
-def check_push(world: World, case: Case) -> ModuleRun:
+def check_push(sandbox: Sandbox, case: Case) -> ModuleRun:
     """Push through CASE to a tag that points to another image. Afterwards it points to the new, complete image, or still to the old one."""
-    world.put_image(case.image)
-    world.distribution.repositories.clear()
-    world.distribution.content.clear()
-    world.distribution.put(BEFORE, "app", "1")
-    case.image.put(Store(str(world.store)), "docker.io/library/local:1")
-    world.script(*case.faults, evil=case.evil, tokens=case.tokens)
-    outcome = world.run("image_push", name=["local:1"], destination=world.name(), **_options(world, case))
-    _check_bounds(world.registry.count, outcome, case)
-    there = world.distribution.repositories["app"]
+    sandbox.put_image(case.image)
+    sandbox.distribution.repositories.clear()
+    sandbox.distribution.content.clear()
+    sandbox.distribution.put(BEFORE, "app", "1")
+    case.image.put(Store(str(sandbox.store)), "docker.io/library/local:1")
+    sandbox.script(*case.faults, evil=case.evil, tokens=case.tokens)
+    outcome = sandbox.run("image_push", name=["local:1"], destination=sandbox.name(), **_options(sandbox, case))
+    _check_bounds(sandbox.registry.count, outcome, case)
+    repository = sandbox.distribution.repositories["app"]
     if case.error is None:
         assert not outcome.failed, outcome.results["msg"]
-        assert there.tags["1"] == str(case.image.root.digest)
-        assert {str(blob.digest) for blob in case.image.blobs} <= there.blobs
+        assert repository.tags["1"] == str(case.image.root.digest)
+        assert {str(blob.digest) for blob in case.image.blobs} <= repository.blobs
     else:
-        _check_failure(outcome, case, ("local:1", world.name(), world.registry.host))
-        assert there.tags["1"] == str(BEFORE.root.digest)
-    world.check_store()
+        _check_failure(outcome, case, ("local:1", sandbox.name(), sandbox.registry.host))
+        assert repository.tags["1"] == str(BEFORE.root.digest)
+    sandbox.check_store()
     return outcome
 
 
-def _options(world: World, case: Case) -> dict[str, t.Any]:
-    return {**world.access(case.login, **case.settings), "timeout": 3, "retries": 2, **case.options}
+def _options(sandbox: Sandbox, case: Case) -> dict[str, t.Any]:
+    return {**sandbox.access(case.login, **case.settings), "timeout": 3, "retries": 2, **case.options}
 
 
 def _check_failure(outcome: ModuleRun, case: Case, names: t.Sequence[str]) -> None:

@@ -4,7 +4,7 @@
 
 """A threaded HTTP(S) server for tests. An application answers honestly, and scripted faults change its answers.
 
-Everything is a function from a request to an answer: the application (`App`), and the act of a fault, which also gets the application.
+Everything is a function from a request to an answer: the application (`App`), and the reaction of a fault, which also gets the application.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Answer:
 
 App = t.Callable[[Request], Answer]
 Placeholders = t.Mapping[str, str]
-Act = t.Callable[[Request, App, Placeholders], Answer]
+Reaction = t.Callable[[Request, App, Placeholders], Answer]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Fault:
     """
 
     where: str
-    act: Act
+    reaction: Reaction
     first: int = 1
     times: int = 1_000_000
     anyone: bool = False
@@ -182,7 +182,7 @@ class Server:
         return sum(request.authorized and fits(request, pattern, self.placeholders) for request in self.requests)
 
     def script(self, *faults: Fault) -> None:
-        """Replace the faults. The first one that matches a request and is not used up acts."""
+        """Replace the faults. The first one that matches a request and is not used up applies."""
         with self._lock:
             self._faults = list(faults)
             self._met = {}
@@ -202,7 +202,7 @@ class Server:
         with self._lock:
             self.requests.append(request)
         try:
-            return fault.act(request, self.app, self.placeholders) if fault is not None else self.app(request)
+            return fault.reaction(request, self.app, self.placeholders) if fault is not None else self.app(request)
         except Exception:  # noqa: BLE001 - reported when the server ends: an error of the test's own must fail the test
             self.errors.append(traceback.format_exc())
             return Answer(599)

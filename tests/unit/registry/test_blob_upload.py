@@ -20,7 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.blob_upl
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from tests.support.images import make_image
-from tests.support.programmable import acts
+from tests.support.programmable import reactions
 from tests.support.programmable.access import AnonymousAccess
 from tests.support.programmable.distribution import Distribution
 from tests.support.programmable.server import Fault, Server
@@ -57,7 +57,7 @@ def send(server: Server, retries: int, pauses: t.Sequence[float] = (0,)) -> None
 
 @pytest.mark.parametrize("where", [OPEN, FINISH])
 def test_a_failing_upload_is_tried_as_often_as_retries_says(server: Server, where: str) -> None:
-    server.script(Fault(where, acts.instead(503)))
+    server.script(Fault(where, reactions.instead(503)))
     with pytest.raises(RegistryError, match="503"):
         send(server, 3)
     assert server.count(where) == 3
@@ -66,14 +66,14 @@ def test_a_failing_upload_is_tried_as_often_as_retries_says(server: Server, wher
 @pytest.mark.parametrize("where", [OPEN, FINISH])
 def test_an_upload_waits_as_long_as_the_registry_asks(server: Server, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: 0)
-    server.script(Fault(where, acts.instead(503, b"", ("Retry-After", "1")), times=1))
+    server.script(Fault(where, reactions.instead(503, b"", ("Retry-After", "1")), times=1))
     started = time.monotonic()
     send(server, 2)
     assert time.monotonic() - started >= 1
 
 
 def test_a_wait_beyond_the_deadline_is_not_started(server: Server) -> None:
-    server.script(Fault(FINISH, acts.instead(503, b"", ("Retry-After", "3600"))))
+    server.script(Fault(FINISH, reactions.instead(503, b"", ("Retry-After", "3600"))))
     started = time.monotonic()
     with pytest.raises(RegistryError):
         send(server, 3)
@@ -83,14 +83,14 @@ def test_a_wait_beyond_the_deadline_is_not_started(server: Server) -> None:
 
 def test_the_deadline_for_retries_starts_at_the_last_progress(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blob_upload, "DEADLINE", 0.6)
-    server.script(Fault(FINISH, acts.raw(), times=1))
+    server.script(Fault(FINISH, reactions.raw(), times=1))
     send(server, 2, (0.4, 0.4, 0.4))
     assert server.count(FINISH) == 2
 
 
 def test_a_session_whose_status_is_temporarily_unavailable_is_resumed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blob_upload, "CHUNK_SIZE", 30_000)
-    server.script(Fault("PATCH *", acts.instead(503), first=3, times=1), Fault("GET */blobs/uploads/*", acts.instead(503), times=1))
+    server.script(Fault("PATCH *", reactions.instead(503), first=3, times=1), Fault("GET */blobs/uploads/*", reactions.instead(503), times=1))
     send(server, 3)
     assert server.count(OPEN) == 1
     assert str(BLOB.digest) in t.cast(Distribution, server.app).repositories["app"].blobs

@@ -25,16 +25,16 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.http imp
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from tests.support.images import make_image
-from tests.support.programmable import acts
+from tests.support.programmable import reactions
 from tests.support.programmable.access import AnonymousAccess, TokenAccess, Tokens
 from tests.support.programmable.distribution import Distribution
-from tests.support.programmable.server import Act, Answer, Fault, Request, Server
+from tests.support.programmable.server import Answer, Fault, Reaction, Request, Server
 
 IMAGE = make_image("app", 1)
 CONFIG = IMAGE.graph.images[0].manifest.config
 # Forty times the speed that counts as a stall, over a kept-alive connection; the whole would take over 25 seconds.
-SLOWLY = acts.both(acts.body(lambda data: data + b" " * 1_000_000), acts.wire(pace=(2048, 0.05)))
-SLOW_TOKEN = acts.instead(200, b'{"token": "x"}' + b" " * 1_000_000, pace=(2048, 0.05))
+SLOWLY = reactions.both(reactions.body(lambda data: data + b" " * 1_000_000), reactions.wire(pace=(2048, 0.05)))
+SLOW_TOKEN = reactions.instead(200, b'{"token": "x"}' + b" " * 1_000_000, pace=(2048, 0.05))
 MAX_SECONDS = 12
 
 
@@ -45,13 +45,13 @@ def _one_second(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def registry(where: str, act: Act = SLOWLY, tokens: bool = False) -> t.Iterator[Repository]:
+def registry(where: str, reaction: Reaction = SLOWLY, tokens: bool = False) -> t.Iterator[Repository]:
     """Open a repository. ACT changes the responses to WHERE, those of the token server if TOKENS is set."""
     token_server = Server(Tokens({}))
     distribution = Distribution(TokenAccess(Tokens({}), f"{token_server.url}/token") if tokens else AnonymousAccess())
     server = Server(distribution, None, distribution.is_authorized)
     distribution.put(IMAGE, "app", "1")
-    (token_server if tokens else server).script(Fault(where, act, anyone=True))
+    (token_server if tokens else server).script(Fault(where, reaction, anyone=True))
     settings = HostSettings(plain_http=True, token_hosts=frozenset((token_server.host,)))
     registries = Registries(ClientSettings(default=settings, retries=2))
     with token_server, server:
@@ -85,7 +85,7 @@ def test_a_document_that_arrives_slowly_but_steadily_times_out(what: str) -> Non
 
 def test_a_blob_has_no_deadline() -> None:
     layer = IMAGE.layers[0]
-    with registry("GET */blobs/*", acts.wire(pace=(max(1, layer.size // 20), 0.1))) as opened:
+    with registry("GET */blobs/*", reactions.wire(pace=(max(1, layer.size // 20), 0.1))) as opened:
         assert Digest.of(b"".join(map(bytes, opened.read_blob(layer)))) == layer.digest
 
 
@@ -103,16 +103,16 @@ def test_slow_redirects_end_at_the_deadline_for_retries(monkeypatch: pytest.Monk
     assert len(requests) <= 5
 
 
-def endless_pages(size: int) -> Act:
+def endless_pages(size: int) -> Reaction:
     """Return an endless list of tags, on pages of SIZE bytes."""
     numbers = iter(range(1_000_000))
 
-    def act(asked: Request, app: t.Any, placeholders: t.Any) -> Answer:
+    def reaction(asked: Request, app: t.Any, placeholders: t.Any) -> Answer:
         number = next(numbers)
         body = json.dumps({"tags": [str(number)]}).encode() + b" " * size
         return Answer(200, (("Link", f'<?last={number}>; rel="next"'), ("Content-Type", "application/json")), body)
 
-    return act
+    return reaction
 
 
 def test_all_pages_of_a_list_share_one_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_tags_are_found_by_digest_in_linear_time() -> None:
     digests = [Digest("sha256", f"{number:064x}") for number in range(1000)]
     tags = [f"{referrers_tag(digest)}.{number}" for digest in digests for number in range(30)]
     body = json.dumps({"tags": tags}).encode()
-    with registry("GET */tags/list*", acts.instead(200, body)) as opened:
+    with registry("GET */tags/list*", reactions.instead(200, body)) as opened:
         found = referrers.DigestTags(opened)
         assert len(found.find(digests[0])) == 30
         started = time.process_time()

@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.referrer
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from tests.support.images import make_artifact, make_image
-from tests.support.programmable import acts
+from tests.support.programmable import reactions
 from tests.support.programmable.access import AnonymousAccess
 from tests.support.programmable.distribution import Distribution
 from tests.support.programmable.server import Fault, Server
@@ -32,7 +32,7 @@ SUBJECT = IMAGE.root.digest
 SBOM = make_artifact("sbom", IMAGE.root, artifact_type="a/sbom")
 SBOM_SIGNATURE = make_artifact("signature of the sbom", SBOM.root)
 SIGNATURE = make_image("signature", layers=2)
-NO_API = Fault("GET */referrers/*", acts.instead(404, b"404 page not found"))
+NO_API = Fault("GET */referrers/*", reactions.instead(404, b"404 page not found"))
 
 
 @contextlib.contextmanager
@@ -81,7 +81,7 @@ def test_candidates_are_fetched_one_by_one(faults: tuple[Fault, ...]) -> None:
 
 
 def test_a_list_that_names_a_deleted_manifest_is_read_without_it() -> None:
-    with registry(NO_API, Fault(f"* */manifests/{SBOM.root.digest}", acts.instead(404))) as (_server, repository):
+    with registry(NO_API, Fault(f"* */manifests/{SBOM.root.digest}", reactions.instead(404))) as (_server, repository):
         found = find_referrers(RepositoryReferrers(repository), [SUBJECT])
         candidates = list(list_candidates(RepositoryReferrers(repository), SUBJECT))
     assert [referrer.digest for referrer in found.referrers] == [SIGNATURE.root.digest]
@@ -90,16 +90,16 @@ def test_a_list_that_names_a_deleted_manifest_is_read_without_it() -> None:
 
 
 FAULTS: list[tuple[t.Any, type[LongshoreError]]] = [
-    (acts.instead(500), RegistryError),
-    (acts.instead(403), Denied),
-    (acts.instead(401), Denied),
-    (acts.raw(), Unreachable),
+    (reactions.instead(500), RegistryError),
+    (reactions.instead(403), Denied),
+    (reactions.instead(401), Denied),
+    (reactions.raw(), Unreachable),
 ]
 
 
-@pytest.mark.parametrize(("act", "error"), FAULTS, ids=["500", "403", "401", "no answer"])
-def test_a_registry_that_fails_to_list_referrers_is_an_error(act: t.Any, error: type[LongshoreError]) -> None:
-    with registry(Fault("GET */referrers/*", act)) as (_server, repository):
+@pytest.mark.parametrize(("reaction", "error"), FAULTS, ids=["500", "403", "401", "no answer"])
+def test_a_registry_that_fails_to_list_referrers_is_an_error(reaction: t.Any, error: type[LongshoreError]) -> None:
+    with registry(Fault("GET */referrers/*", reaction)) as (_server, repository):
         place = RepositoryReferrers(repository)
         with pytest.raises(error):
             find_referrers(place, [SUBJECT])
@@ -116,7 +116,7 @@ def test_the_list_of_a_new_repository_is_kept_by_a_registry_with_the_api() -> No
 
 
 def test_a_wrong_blob_of_a_candidate_is_its_problem() -> None:
-    wrong = Fault(f"GET */blobs/{SIGNATURE.layers[0].digest}", acts.body(lambda data: data[::-1]))
+    wrong = Fault(f"GET */blobs/{SIGNATURE.layers[0].digest}", reactions.body(lambda data: data[::-1]))
     with registry(wrong) as (_server, repository):
         first, second, third = list_candidates(RepositoryReferrers(repository), SUBJECT)
     assert (first.data, second.problem, third.problem) == (None, None, None)
@@ -126,7 +126,7 @@ def test_a_wrong_blob_of_a_candidate_is_its_problem() -> None:
 def test_an_entry_of_another_subject_is_a_candidate_that_shows_its_subject() -> None:
     other = make_artifact("other", make_image("other").root)
     entry = [{**other.root.to_dict(), "artifactType": "x"}]
-    lie = acts.instead(200, json.dumps({"schemaVersion": 2, "manifests": entry}).encode(), ("Content-Type", media_types.OCI_INDEX))
+    lie = reactions.instead(200, json.dumps({"schemaVersion": 2, "manifests": entry}).encode(), ("Content-Type", media_types.OCI_INDEX))
     with registry(Fault("GET */referrers/*", lie)) as (server, repository):
         t.cast(Distribution, server.app).put(other, "app", "other")
         *_signatures, candidate = list_candidates(RepositoryReferrers(repository), SUBJECT)

@@ -41,7 +41,7 @@ class ModuleRun:
         return bool(self.results.get("failed"))
 
 
-class World:
+class Sandbox:
     """All servers that a run talks to, and a host with the LIBRARIES of ENV.
 
     `evil` is a server at another origin. It serves the same content to everybody, and must never receive a secret.
@@ -49,7 +49,7 @@ class World:
 
     def __init__(self, folder: Path, access: str, tls: ssl.SSLContext | None, ca: Path, libraries: str, env: t.Mapping[str, str]) -> None:
         self.libraries = libraries
-        self._way: dict[str, t.Any] = {"plain_http": True} if tls is None else {"ca_path": str(ca)}
+        self._connection_options: dict[str, t.Any] = {"plain_http": True} if tls is None else {"ca_path": str(ca)}
         self.store = folder / "store"
         self.home = folder / "home"
         self.home.mkdir(parents=True)
@@ -84,7 +84,7 @@ class World:
     def servers(self) -> tuple[Server, Server, Server]:
         return (self.registry, self.token_server, self.evil)
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Sandbox:
         with contextlib.ExitStack() as stack:
             for server in self.servers:
                 stack.enter_context(server)
@@ -120,8 +120,8 @@ class World:
         login = LOGIN if login is None else login
         trusted = {"token_hosts": [self.token_server.host]} if isinstance(self.distribution.access, TokenAccess) else {}
         if not trusted and not settings:
-            return {**self._way, **login}
-        return {"registries": [{"name": self.registry.host, **self._way, **trusted, **login, **settings}]}
+            return {**self._connection_options, **login}
+        return {"registries": [{"name": self.registry.host, **self._connection_options, **trusted, **login, **settings}]}
 
     def run(self, module: str, with_store: bool = True, **options: t.Any) -> ModuleRun:
         """Run a module on this store, and check that no secret is in its output or files, or was sent to the hostile server."""
@@ -137,10 +137,10 @@ class World:
         found = leaks({"stdout": output.encode(), "stderr": errors.encode()}, [self.store, self.home])
         assert found == [], (found, output)
         assert "Traceback" not in output + errors
-        self.check_stranger()
+        self.check_hostile_server()
         return outcome
 
-    def check_stranger(self) -> None:
+    def check_hostile_server(self) -> None:
         """Check that the hostile server received no secret and no header that identifies a client. Its own signed addresses are allowed."""
         for request in self.evil.requests:
             assert not {"authorization", "cookie", "proxy-authorization"} & {name.lower() for name in request.headers}, request.headers.items()
