@@ -69,7 +69,7 @@ class Image:
         )
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Return whether at least one of its platforms is complete."""
         return self.image_id is not None or bool(self.platforms)
 

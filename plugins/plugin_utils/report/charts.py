@@ -22,7 +22,7 @@ from .signatures import Verdict
 STYLES = {state: state.name.lower() for state in State}
 # The colours of drift, used again for verdicts.
 VERDICT_STYLES = {
-    Verdict.SIGNED: STYLES[State.RIGHT],
+    Verdict.SIGNED: STYLES[State.AS_LOCKED],
     Verdict.ALLOWED: STYLES[State.REPACKED],
     Verdict.UNSIGNED: STYLES[State.MISSING],
     Verdict.REFUSED: STYLES[State.OTHER],

@@ -19,17 +19,17 @@ from .places import Place, PlaceName
 class State(enum.Enum):
     """The state of a name in a store or an engine. The values appear on the page."""
 
-    RIGHT = "as locked"
+    AS_LOCKED = "as locked"
     REPACKED = "same image, repacked"
     OTHER = "another image"
-    BROKEN = "not whole"
+    INCOMPLETE = "incomplete"
     MISSING = "missing"
     EXTRA = "not in the lock file"
 
     @property
     def is_drift(self) -> bool:
         """Return whether the state is drift. An extra image is shown but is no drift, since no locked name differs."""
-        return self in (State.OTHER, State.BROKEN, State.MISSING)
+        return self in (State.OTHER, State.INCOMPLETE, State.MISSING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +51,13 @@ def judge(locked: LockedImage, image: Image | None, in_engine: bool) -> State:
     """
     if image is None:
         return State.MISSING
-    if not image.is_whole:
-        return State.BROKEN
+    if not image.is_complete:
+        return State.INCOMPLETE
     if image.digest == str(locked.digest):
-        return State.RIGHT
+        return State.AS_LOCKED
     same_id = image.image_id in {str(platform.image_id) for platform in locked.platforms}
     if in_engine and (image.digest in {str(platform.digest) for platform in locked.platforms} or (image.digest is None and same_id)):
-        return State.RIGHT
+        return State.AS_LOCKED
     return State.REPACKED if same_id else State.OTHER
 
 

@@ -99,8 +99,8 @@ def unify(places: t.Sequence[Place]) -> list[Place]:
     store or another engine has for it. Images whose content is known keep their digests, even if they have an ID in common.
     """
     known: dict[str, Identity] = {}
-    whole = {image.identity: image for place in places for image in place.images if not place.only_describes(image)}
-    for identity, image in sorted(whole.items()):
+    stored = {image.identity: image for place in places for image in place.images if not place.only_describes(image)}
+    for identity, image in sorted(stored.items()):
         for word in (*image.identifiers, *image.manifests):
             known.setdefault(word, identity)
     described = {image.identifiers: image for place in places for image in place.images if place.only_describes(image)}

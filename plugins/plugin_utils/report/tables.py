@@ -97,7 +97,7 @@ def drift_rows(findings: t.Iterable[Finding]) -> list[DriftRow]:
     """Return the names that differ from the lock file, in order. Names that are not in the lock file are in `extra_rows`."""
     hosts: dict[Finding, list[PlaceName]] = collections.defaultdict(list)
     for finding in findings:
-        if finding.state not in (State.RIGHT, State.EXTRA):
+        if finding.state not in (State.AS_LOCKED, State.EXTRA):
             hosts[dataclasses.replace(finding, place=_NOWHERE)].append(finding.place)
     return [
         DriftRow(same.name, STYLES[same.state], same.state.value, Named.of(same.locked), Named.of(same.found), format_places(on))
@@ -163,7 +163,7 @@ def _image_row(image: Image, hosts: tuple[str, ...], own: int = 0, state: State 
         name=image.name or UNNAMED,
         version=image.version,
         digest=Named.of(image.identity),
-        platforms=", ".join(image.platforms) or (UNKNOWN if image.is_whole else State.BROKEN.value),
+        platforms=", ".join(image.platforms) or (UNKNOWN if image.is_complete else State.INCOMPLETE.value),
         made=_format_day(image.created),
         size=format_size(image.size),
         own=format_size(own) if image.content or not image.size else UNKNOWN,

@@ -65,5 +65,5 @@ def test_the_creation_day_is_in_utc_and_none_for_reproducible_builds(created: st
 
 
 def test_an_image_without_a_whole_platform_is_not_whole() -> None:
-    assert Image.read(row(APP)).is_whole
-    assert not Image.read(row(APP, image_id=None, platforms=[])).is_whole
+    assert Image.read(row(APP)).is_complete
+    assert not Image.read(row(APP, image_id=None, platforms=[])).is_complete

@@ -24,11 +24,11 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 @pytest.mark.parametrize(
     ("rows", "state"),
     [
-        ([row(APP)], State.RIGHT),
+        ([row(APP)], State.AS_LOCKED),
         ([row(APP, text="moved")], State.OTHER),
         ([row(APP, text="repacked", image_id=digest(f"{APP}-config"))], State.REPACKED),
-        ([row(APP, image_id=None, platforms=[])], State.BROKEN),
-        ([row(APP, text="moved", image_id=None, platforms=[])], State.BROKEN),
+        ([row(APP, image_id=None, platforms=[])], State.INCOMPLETE),
+        ([row(APP, text="moved", image_id=None, platforms=[])], State.INCOMPLETE),
         ([row(None, text=APP)], State.MISSING),
         ([], State.MISSING),
     ],
@@ -43,12 +43,12 @@ def test_a_locked_name_is_judged_by_digest_and_then_by_id(rows: list[dict[str, t
 @pytest.mark.parametrize(
     ("rows", "state"),
     [
-        ([engine_row(APP)], State.RIGHT),
-        ([engine_row(APP, digest=digest(APP), image_id=None)], State.RIGHT),
+        ([engine_row(APP)], State.AS_LOCKED),
+        ([engine_row(APP, digest=digest(APP), image_id=None)], State.AS_LOCKED),
         ([engine_row(APP, text="repacked", digest=digest("repacked"), image_id=digest(f"{APP}-config"))], State.REPACKED),
         ([engine_row(APP, text="moved")], State.OTHER),
         ([engine_row(APP, digest=digest("moved"), image_id=None)], State.OTHER),
-        ([engine_row(APP, digest=digest(APP), image_id=None, platforms=[])], State.BROKEN),
+        ([engine_row(APP, digest=digest(APP), image_id=None, platforms=[])], State.INCOMPLETE),
         ([], State.MISSING),
     ],
     ids=["the ID, no digest", "the digest, no ID", "another digest of the ID", "another ID", "another digest", "gone", "missing"],
@@ -64,12 +64,12 @@ def test_the_manifest_of_a_locked_index_is_as_locked_in_an_engine_only() -> None
     in_engine, in_store = (
         findings(Place.read("node1", answer(found), engine), LockFile.parse(locked.encode(), "the test's lock file")) for engine in ("docker", "")
     )
-    assert [one.state for one in (*in_engine, *in_store)] == [State.RIGHT, State.OTHER]
+    assert [one.state for one in (*in_engine, *in_store)] == [State.AS_LOCKED, State.OTHER]
 
 
 def test_images_that_are_not_in_the_lock_file_are_reported_but_no_drift() -> None:
     found = findings(Place.read("node1", answer(row(APP), row(WEB), row(None, text="old"))), lock(APP))
-    assert [(finding.name, finding.state) for finding in found] == [(APP, State.RIGHT), (WEB, State.EXTRA)]
+    assert [(finding.name, finding.state) for finding in found] == [(APP, State.AS_LOCKED), (WEB, State.EXTRA)]
     assert not State.EXTRA.is_drift
 
 
