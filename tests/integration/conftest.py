@@ -8,12 +8,16 @@
 
 from __future__ import annotations
 
+import tempfile
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from tests.support import locks, recorder, registry
+from tests.support.folders import short_folder
+from tests.support.images import make_image
+from tests.support.throttle import Throttle
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +59,22 @@ def locking(anonymous: registry.Registry, repository: str, store: str, tmp_path:
     anonymous.put(locks.first(), repository, "1")
     (tmp_path / "files").mkdir()
     return locks.LockScene(anonymous, repository, tmp_path / "files", store)
+
+
+@pytest.fixture(scope="module")
+def slow(anonymous: registry.Registry) -> t.Iterator[Throttle]:
+    """Run a slow proxy: its image progress:1 of 3 MB takes three seconds."""
+    anonymous.put(make_image("slow", layers=1, size=3_000_000), "progress", "1")
+    throttle = Throttle(anonymous.host, rate=1_000_000)
+    with throttle.running():
+        yield throttle
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
+    """Return the temporary folder of controller and host, which also has the controller's socket, and check at the end that it is empty."""
+    with short_folder() as folder:
+        monkeypatch.setenv("TMPDIR", str(folder))
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield folder
+        assert [path.name for path in folder.iterdir() if not path.name.startswith("ansible")] == []

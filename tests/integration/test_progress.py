@@ -7,40 +7,19 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from tests.support.folders import short_folder
-from tests.support.images import make_image
 from tests.support.plays import CONNECTIONS, PlayOutput, interrupted_play, watched_play
 from tests.support.privileges import needs_root
-from tests.support.registry import Registry
 from tests.support.throttle import Throttle
 
 LINE = r"localhost: pull {name}: \d+ %, [\d.]+ [kM]?B of 3\.0 MB, [\d.]+ [kM]?B/s(, \d+:\d\d left)?"
 
-
-@pytest.fixture(scope="module")
-def slow(anonymous: Registry) -> t.Iterator[Throttle]:
-    """Run a slow proxy: the image of 3 MB takes three seconds."""
-    anonymous.put(make_image("slow", layers=1, size=3_000_000), "progress", "1")
-    throttle = Throttle(anonymous.host, rate=1_000_000)
-    with throttle.running():
-        yield throttle
-
-
-@pytest.fixture(autouse=True)
-def temporary(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
-    """Return the temporary folder of controller and host, which also has the controller's socket, and check at the end that it is empty."""
-    with short_folder() as folder:
-        monkeypatch.setenv("TMPDIR", str(folder))
-        monkeypatch.setattr(tempfile, "tempdir", None)
-        yield folder
-        assert [path.name for path in folder.iterdir() if not path.name.startswith("ansible")] == []
+pytestmark = pytest.mark.usefixtures("temporary")
 
 
 def pull(folder: Path, slow: Throttle, *words: str, terminal: bool = True, **more: t.Any) -> PlayOutput:

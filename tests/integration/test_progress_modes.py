@@ -12,7 +12,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -20,10 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import modules
-from tests.support.folders import short_folder
-from tests.support.images import make_image
 from tests.support.plays import CONNECTIONS, PlayOutput, watched_play
-from tests.support.registry import Registry
 from tests.support.throttle import Throttle
 
 # Seconds between two lines in these tests.
@@ -32,26 +28,13 @@ HOSTS = ("web1", "web2", "web3")
 AMOUNTS = r"\d+ %, [\d.]+ [kM]?B of {size} MB, [\d.]+ [kM]?B/s"
 TOTAL = rf"progress: (\d) hosts(?:, (\d) done)?, pull: {AMOUNTS}"
 
-
-@pytest.fixture(scope="module")
-def slow(anonymous: Registry) -> t.Iterator[Throttle]:
-    """A registry whose image of 3 MB takes three seconds."""
-    anonymous.put(make_image("slow", layers=1, size=3_000_000), "modes", "1")
-    throttle = Throttle(anonymous.host, rate=1_000_000)
-    with throttle.running():
-        yield throttle
+pytestmark = pytest.mark.usefixtures("temporary")
 
 
 @pytest.fixture(autouse=True)
-def temporary(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
-    """The folder for temporary files of the controller and of the hosts. It has to be empty at the end."""
+def short_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LONGSHORE_PROGRESS_INTERVAL", str(INTERVAL))
     monkeypatch.delenv("LONGSHORE_PROGRESS", raising=False)
-    with short_folder() as folder:
-        monkeypatch.setenv("TMPDIR", str(folder))
-        monkeypatch.setattr(tempfile, "tempdir", None)
-        yield folder
-        assert [path.name for path in folder.iterdir() if not path.name.startswith("ansible")] == []
 
 
 def pull(folder: Path, slow: Throttle, *words: str, keywords: t.Mapping[str, t.Any] | None = None, **options: t.Any) -> PlayOutput:
@@ -60,7 +43,7 @@ def pull(folder: Path, slow: Throttle, *words: str, keywords: t.Mapping[str, t.A
 
 
 def name(slow: Throttle) -> str:
-    return f"{slow.host}/modes:1"
+    return f"{slow.host}/progress:1"
 
 
 def start_play(folder: Path, slow: Throttle, *words: str, play: t.Mapping[str, t.Any] | None = None, **options: t.Any) -> subprocess.Popen[str]:

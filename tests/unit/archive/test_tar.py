@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ansible_collections.longshore.images.plugins.module_utils.archive.tar import BLOCK, checked_tar
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive
 from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_EXTENDED
+from tests.support.archives import record
 
 FORMATS: list[Literal[0, 1, 2]] = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 END = bytes(2 * BLOCK)
@@ -38,7 +39,7 @@ def member(
 
 
 def header(size: bytes, kind: bytes = b"0") -> bytes:
-    """A header with right checksum and SIZE as it is."""
+    """Return a header with a correct checksum and SIZE unchanged."""
     block = bytearray(member("a"))
     block[124:136] = size.ljust(12, b"\0")
     block[156:157] = kind
@@ -52,16 +53,8 @@ def with_checksum(block: bytearray) -> bytes:
 
 
 def extended(records: bytes, size: int | None = None) -> bytes:
-    """A pax header that holds RECORDS."""
+    """Return a pax header that holds RECORDS."""
     return header(b"%011o" % (len(records) if size is None else size), b"x") + records + bytes(-len(records) % BLOCK)
-
-
-def record(key: bytes, value: bytes) -> bytes:
-    rest = b" " + key + b"=" + value + b"\n"
-    length = len(rest)
-    while len(b"%d" % length) + len(rest) != length:
-        length = len(b"%d" % length) + len(rest)
-    return b"%d" % length + rest
 
 
 NAMES = st.from_regex(r"[a-zé/\n]{1,200}", fullmatch=True)
