@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import random
 import typing as t
 from pathlib import Path
 
@@ -149,6 +150,24 @@ def load(place: Place, layers: int, size: int, *, by_docker: bool = False) -> li
     ]
 
 
+def append(place: Place, files: int, size: int) -> list[Contestant]:
+    """Make an image from a folder of FILES random files of SIZE bytes each: a tar with its digest."""
+    source, noise = place.folder / "files", random.Random(files)
+    for number in range(files):
+        path = source / f"folder{number % 10}" / f"file{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(noise.randbytes(size))
+    store, tar = place.folder / "appended", place.folder / "files.tar"
+    clear = functools.partial(place.empty, "appended")
+    options = {"name": "made:1", "base": "scratch", "store": str(store), "layers": [{"src": str(source), "dest": "/srv"}]}
+    words = f"tar --create --file={tar} --directory={source} --sort=name . && sha256sum {tar}"
+    return [
+        module("image_append", options, prepare=clear),
+        start_up("image_append", {**options, "base": "absent:1"}),
+        Contestant("tar and sha256sum", ["sh", "-c", words], prepare=functools.partial(place.empty, "files.tar")),
+    ]
+
+
 def make_many(place: Place, count: int) -> tuple[Path, str]:
     """Return a store with COUNT images, and the name of one of them, which is in the registry as well."""
     path, name = place.folder / f"store-of-{count}", f"{place.registry.host}/many/image1:1"
@@ -205,6 +224,7 @@ ROWS = (
     Row("save-large", "save 6 layers, 1.6 GB, to an archive", lambda place: save(place, 6, 266_666_666)),
     Row("load", "load an OCI archive of 7 layers, 121 MB", lambda place: load(place, 7, 17_285_714)),
     Row("load-docker", "load what docker saved of 7 layers, 121 MB", lambda place: load(place, 7, 17_285_714, by_docker=True)),
+    Row("append-large", "make an image of 1,000 files, 1 GB", lambda place: append(place, 1000, MEGABYTE)),
     Row("play-unchanged", "a play with 20 unchanged images", plays.twenty_unchanged),
     Row("play-docker-all", "a play that pulls an image of 65 MB into Docker", plays.all_into_docker),
     Row("play-docker-part", "a play that pulls an image of 65 MB into Docker, which has 60 MB of it already", plays.part_into_docker),
