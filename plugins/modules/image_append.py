@@ -443,7 +443,7 @@ def argument_spec() -> Arguments:
 
 def plan(task: Task) -> Plan:
     """Return the change of the name, from its current image to the new one, and the blobs that the new image needs."""
-    return plan_append(task.store, read_new_image(task), task.host, task.workers)
+    return plan_append(task.store, read_new_image(task), task.host, task.workers, task.staging)
 
 
 def read_new_image(task: Task) -> NewImage:

@@ -23,7 +23,7 @@ CHANGES: dict[str, dict[str, t.Any]] = {
     "image_tag": {"name": NAME, "targets": ["r.test/app:2"]},
     "image_rm": {"name": NAME},
     "image_prune": {"keep": 1},
-    "image_append": {"name": "r.test/app:3", "base": NAME},
+    "image_append": {"name": "r.test/app:3", "base": NAME, "layers": [{"src": "/etc/hostname", "dest": "/etc/"}]},
     "image_load": {"path": "{folder}/archive.tar"},
     "image_verify": {"repair": True},
 }

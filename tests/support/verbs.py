@@ -8,6 +8,7 @@ Every verb starts from the same store: `old` (which no verb touches), `moving` a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import os
@@ -22,6 +23,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
 from ansible_collections.longshore.images.plugins.module_utils.oci.settings import Settings
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
+from ansible_collections.longshore.images.plugins.module_utils.store.staging import Staging
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
@@ -96,8 +98,9 @@ def mend(path: Path) -> Plan:
 def append(path: Path, name: str, base: str | None, source: Path) -> Plan:
     layer = WantedLayer(LayerSource(str(source), "/opt/file", 0o644, 0, 0, "gzip"))
     wanted = NewImage(Reference.parse(name), parse_selector(base) if base else None, [layer], Settings(cmd=["/opt/file"]))
-    with Workers(1) as workers:
-        return apply(plan_append(opened(path), wanted, HOST, workers), workers)
+    store = opened(path)
+    with Workers(1) as workers, contextlib.closing(Staging(store)) as staging:
+        return apply(plan_append(store, wanted, HOST, workers, staging), workers)
 
 
 def combine(path: Path, name: str, member: str, arm_member: str) -> Plan:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import stat
 import tarfile
@@ -26,6 +27,9 @@ from .tar import BLOCK, FILE, FOLDER, LINK, SYMLINK, Member, NotATar, StreamByte
 
 _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
 _TAR_TYPES = {FILE: tarfile.REGTYPE, FOLDER: tarfile.DIRTYPE, SYMLINK: tarfile.SYMTYPE, LINK: tarfile.LNKTYPE}
+
+# Reads a stream to its end, and returns its digest and size.
+Consume = t.Callable[[t.Iterable[bytes]], "tuple[Digest, int]"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,16 +97,37 @@ def plan_layer(source: LayerSource, tree: ImageTree, is_last: bool = True) -> Pl
     return PlannedLayer(source, None)
 
 
-def measure(planned: PlannedLayer) -> Layer:
-    """Read all files of a layer to compute its digests; nothing is stored. Raises InvalidOption, UnsupportedFormat, CorruptArchive, InputOutputError."""
+def measure(planned: PlannedLayer, consume: Consume = hash_stream) -> Layer:
+    """Read all files of a layer to compute its digests. CONSUME gets the layer's bytes, and may store them; by default nothing is stored.
+
+    Raises InvalidOption, UnsupportedFormat, CorruptArchive, InputOutputError, and what CONSUME raises.
+    """
     source, members = planned.source, planned.members
     if members is None:
-        return _measure_tar(planned)
-    diff_id, size = hash_stream(_write_tar(source, members))
+        return _measure_tar(planned, consume)
     if source.compression is None:
-        return Layer(Descriptor(media_types.OCI_LAYER, diff_id, size), diff_id, planned)
-    digest, size = hash_stream(compress(_write_tar(source, members), source.compression, str(source.path)))
-    return Layer(Descriptor(_LAYER_TYPES[source.compression], digest, size), diff_id, planned)
+        digest, size = consume(_write_tar(source, members))
+        return Layer(Descriptor(media_types.OCI_LAYER, digest, size), digest, planned)
+    tar = _HashedChunks(_write_tar(source, members))
+    digest, size = consume(compress(tar, source.compression, str(source.path)))
+    return Layer(Descriptor(_LAYER_TYPES[source.compression], digest, size), tar.digest, planned)
+
+
+class _HashedChunks:
+    """Chunks that are hashed while they are read. `digest` is that of the bytes read so far."""
+
+    def __init__(self, chunks: t.Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self._hash = hashlib.sha256()
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        for chunk in self._chunks:
+            self._hash.update(chunk)
+            yield chunk
+
+    @property
+    def digest(self) -> Digest:
+        return Digest("sha256", self._hash.hexdigest())
 
 
 def measure_layer(source: LayerSource, tree: ImageTree | None = None) -> Layer:
@@ -118,7 +143,7 @@ def read_layer(chunks: t.Iterable[bytes], kind: str | None, what: str, limit: Ex
 # A tar that becomes a layer unchanged.
 
 
-def _measure_tar(planned: PlannedLayer) -> Layer:
+def _measure_tar(planned: PlannedLayer, consume: Consume) -> Layer:
     path = str(planned.source.path)
     with opened_parent(path) as (folder, name):
         if not stat.S_ISREG(read_status(folder, name, path).st_mode):
@@ -127,11 +152,15 @@ def _measure_tar(planned: PlannedLayer) -> Layer:
             kind = detect_compression(os.pread(descriptor, BLOCK, 0))
             if kind not in _LAYER_TYPES:
                 raise UnsupportedFormat(f"{path} is compressed with {kind}; a layer can be a plain tar, or one compressed with gzip or zstd")
-            # Both readings are of the same open file, so they see the same content, or the check at the end fails.
-            digest, size = hash_stream(read_content(descriptor, status.st_size))
             chunks = read_content(descriptor, status.st_size)
             try:
-                diff_id, _size = hash_stream(checked_tar(chunks if kind is None else decompress(chunks, kind, path), path))
+                if kind is None:
+                    digest, size = consume(checked_tar(chunks, path))
+                    diff_id = digest
+                else:
+                    diff_id, _size = hash_stream(checked_tar(decompress(chunks, kind, path), path))
+                    # Both readings are of the same open file, so they see the same content, or the check at the end fails.
+                    digest, size = consume(read_content(descriptor, status.st_size))
             except NotATar as error:
                 raise CorruptArchive(f"{error.message}; give dest to put it into the image as a file") from error
     return Layer(Descriptor(_LAYER_TYPES[kind], digest, size), diff_id, planned)

@@ -82,7 +82,7 @@ class Verifier:
             )
 
 
-def hash_stream(chunks: t.Iterable[bytes | memoryview], algorithm: str = "sha256") -> tuple[Digest, int]:
+def hash_stream(chunks: t.Iterable[bytes | bytearray | memoryview], algorithm: str = "sha256") -> tuple[Digest, int]:
     """Return the digest and the length in bytes of a stream, without keeping it."""
     hasher = hashlib.new(algorithm)
     size = 0

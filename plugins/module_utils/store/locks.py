@@ -96,13 +96,19 @@ class Lease:
             try:
                 give_to(self._descriptor, owner)
                 try_lock(self._descriptor, path)
-                digests = [str(digest) for digest in needed]
-                # An empty file takes no space: a run that only removes must work on a full disk.
-                with open(self._descriptor, "w", encoding="ascii", closefd=False) as file:
-                    file.write(json.dumps(digests) if digests else "")
+                self.list_digests(needed)
             except BaseException:
                 self.end()
                 raise
+
+    def list_digests(self, needed: t.Iterable[Digest]) -> None:
+        """Replace the digests in the file by NEEDED."""
+        digests = [str(digest) for digest in needed]
+        with naming_path_in_errors(self._folder.path_of(self.id)), open(self._descriptor, "w", encoding="ascii", closefd=False) as file:
+            file.seek(0)
+            file.truncate()
+            # An empty file takes no space: a run that only removes must work on a full disk.
+            file.write(json.dumps(digests) if digests else "")
 
     def end(self) -> None:
         """Remove the file, then unlock it: in this order no run sees an unlocked lease. If removing fails, a later run removes the file."""

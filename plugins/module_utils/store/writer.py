@@ -37,7 +37,7 @@ Content = t.Callable[[Descriptor], t.Iterable[t.Union[bytes, bytearray, memoryvi
 Fill = t.Callable[["Partial"], None]
 Change = t.Callable[[StoreIndex], StoreIndex]
 
-_BLOB_MODE = 0o444
+BLOB_MODE = 0o444
 
 
 class Writer:
@@ -95,7 +95,7 @@ class Writer:
         """
         verifier = Verifier(descriptor.digest, descriptor.size, f"blob {descriptor.digest}")
         with self._detecting_full_disk(), contextlib.ExitStack() as stack:
-            file = stack.enter_context(self._private_file(_BLOB_MODE))
+            file = stack.enter_context(self._private_file(BLOB_MODE))
             for chunk in content(descriptor):
                 verifier.update(chunk)
                 file.write(chunk)

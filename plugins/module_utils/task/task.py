@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:
     from ..registry.config.settings import ClientSettings, Credentials
     from ..registry.registries import Registries
     from ..registry.repository import Repository
+    from ..store.staging import Staging
     from ..trust.keys import PrivateKey
     from ..trust.policy import Policy
 
@@ -51,6 +52,7 @@ class Task:
         self.workers = Workers(int(params.get("concurrency") or 1))
         self._debug = debug
         self._store: Store | None = None
+        self._staging: Staging | None = None
         self._registries: Registries | None = None
         self._settings: ClientSettings | None = None
 
@@ -143,6 +145,15 @@ class Task:
             timeout = at_least(self.params, "lock_timeout", 0)
             self._store = Store(self.params["store"] or default_store(), _store_mode(self.params["store_mode"]), timeout)
         return self._store
+
+    @property
+    def staging(self) -> Staging | None:
+        """Where a plan may write new blobs of the store that the run surely needs; None in check mode, which writes nothing."""
+        if self._staging is None and not self.check_mode:
+            from ..store.staging import Staging
+
+            self._staging = Staging(self.store)
+        return self._staging
 
     def open_store(self, path: str) -> Store:
         """Return the store at PATH with the store options of the task; the task's own store if PATH is empty."""
@@ -277,6 +288,8 @@ class Task:
 
     def close(self) -> None:
         """Close what the run holds open on disk."""
+        if self._staging is not None:
+            self._staging.close()
         if self._store is not None:
             self._store.close()
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import typing as t
 
@@ -16,7 +17,7 @@ from ..archive.layer import Layer, PlannedLayer, measure, needs_tree, plan_layer
 from ..archive.layer_source import LayerSource
 from ..errors import CorruptArchive, DigestMismatch, InvalidOption, LongshoreError
 from ..oci.compose import Base, NewLayer, compose_image, parse_created
-from ..oci.digest import Digest
+from ..oci.digest import Digest, hash_stream
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.settings import Settings
@@ -26,6 +27,7 @@ from .bases import StoredBase, read_tree
 from .made import ComposedImage, MadeContent, compose_graph, plan_made_image
 
 if t.TYPE_CHECKING:
+    from ..store.staging import Staging
     from ..store.store import Store
 
 SCRATCH = "scratch"
@@ -57,9 +59,10 @@ class NewImage:
         return self.selection is not None and (self.selection.everything or len(self.selection.platforms) > 1)
 
 
-def plan_append(store: Store, new_image: NewImage, host: Platform, workers: Workers) -> TransferPlan:
-    """Plan to make NEW_IMAGE. Its layers are read here to compute their digests, and a second time only if they must be stored.
+def plan_append(store: Store, new_image: NewImage, host: Platform, workers: Workers, staging: Staging | None = None) -> TransferPlan:
+    """Plan to make NEW_IMAGE. Its layers are read here to compute their digests, and a second time if they must be stored.
 
+    With STAGING, of a run that applies the plan, the layers of an image whose name is new are written while they are read, so there is no second time.
     Raises ImageNotFound, StoreDamaged or PlatformMissing for the base, InvalidOption if it can't be a base, and what planning and reading layers raises.
     """
     bases = _read_bases(store, new_image, host)
@@ -68,7 +71,10 @@ def plan_append(store: Store, new_image: NewImage, host: Platform, workers: Work
     _refuse_unused_layers(new_image, [platform for platform, _base in bases])
     chains = [_plan_chain(store, new_image, platform, base) for platform, base in bases]
     unique = list(dict.fromkeys(planned for chain in chains for planned in chain))
-    layers = dict(zip(unique, workers.map(measure, unique)))
+    if staging is not None and store.index.get_named(new_image.name) is not None:
+        staging = None  # the image may be unchanged, and writing its layers would be in vain
+    consume = staging.put_blob if staging is not None else hash_stream
+    layers = dict(zip(unique, workers.map(functools.partial(measure, consume=consume), unique)))
     made: list[ComposedImage] = []
     for (platform, base), chain in zip(bases, chains):
         new = [NewLayer(layers[planned].descriptor, layers[planned].diff_id, planned.label) for planned in chain]
@@ -77,7 +83,7 @@ def plan_append(store: Store, new_image: NewImage, host: Platform, workers: Work
         made.append(ComposedImage(platform, manifest, config))
     graph, documents = compose_graph(made, is_index=new_image.is_index, annotations=new_image.annotations)
     source = MadeContent(store, documents, {layer.descriptor.digest: layer for layer in layers.values()})
-    image = plan_made_image(store, new_image.name, graph, source, host)
+    image = plan_made_image(store, new_image.name, graph, source, host, staging)
     return AppendPlan([image], layers=tuple(layers.values()))
 
 

@@ -16,7 +16,7 @@ from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor, Manifest
 from ..oci.platform import ALL, Platform, Selection
 from ..oci.reference import Reference
-from ..transfer.interfaces import Chunks, Source
+from ..transfer.interfaces import Chunks, Sink, Source
 from ..transfer.plan import ImagePlan, RefChange, RefState
 from ..transfer.transfer import Transfer
 from .facts import describe_transfer, image_facts, ref_state, short_digest
@@ -78,8 +78,8 @@ def compose_graph(images: t.Sequence[ComposedImage], *, is_index: bool, annotati
     return Graph(root, documents, tuple(sorted(nodes, key=lambda node: str(node.platform))), ()), configs
 
 
-def plan_made_image(store: Store, name: Reference, graph: Graph, source: Source, host: Platform) -> ImagePlan:
-    """Plan to store the image GRAPH under NAME. Its blobs that the store doesn't have are read from SOURCE."""
+def plan_made_image(store: Store, name: Reference, graph: Graph, source: Source, host: Platform, sink: Sink | None = None) -> ImagePlan:
+    """Plan to store the image GRAPH under NAME. Its blobs that the store doesn't have are read from SOURCE, and written to SINK, by default the store."""
     before = store.index.get_named(name)
     was, will_be = ref_state(store, before), RefState(graph.root.digest, tuple(graph.platforms))
     moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
@@ -92,6 +92,8 @@ def plan_made_image(store: Store, name: Reference, graph: Graph, source: Source,
         image=image_facts(str(name), graph, None, host),
         changes=(RefChange(str(name), was, will_be),),
         actions=(action,) if pending else (),
-        transfer=Transfer(source, store, graph, (name,), selection=selection, moves=moves, reused=graph.blobs_without(moves), pending=pending),
+        transfer=Transfer(
+            source, sink or store, graph, (name,), selection=selection, moves=moves, reused=graph.blobs_without(moves), pending=pending
+        ),
         results={"previous_digest": str(was.digest) if was is not None else None},
     )
