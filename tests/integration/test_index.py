@@ -99,7 +99,7 @@ def test_attestations_come_along_after_the_images_or_are_dropped(filled: str) ->
     assert [member["attestations"] for member in dropped["images"][0]["members"]] == [[], [], []]
 
 
-def test_merge_replaces_one_platform_and_absent_takes_it_out(filled: str) -> None:
+def test_merge_replaces_one_platform_and_absent_removes_it(filled: str) -> None:
     options = {"name": NAME, "store": filled}
     first = modules.run("image_index", {**options, "manifests": members("amd64:1", "arm64:1"), "annotations": {"kept": "yes"}})
     merged = modules.check_do_again("image_index", {**options, "manifests": members("other:1"), "existing": "merge", "annotations": {"more": "1"}})
@@ -161,7 +161,7 @@ def test_bad_members_have_a_stable_cause_and_change_nothing(
     assert modules.snapshot(filled) == before
 
 
-def test_the_last_member_is_not_taken_out(filled: str) -> None:
+def test_the_last_member_is_not_removed(filled: str) -> None:
     modules.run("image_index", {"name": NAME, "store": filled, "manifests": members("amd64:1")})
     failed = modules.fail("image_index", {"name": NAME, "store": filled, "manifests": members("amd64:1"), "existing": "absent"})
     assert "remove it with image_rm" in failed["msg"]

@@ -279,7 +279,7 @@ while True:
 """
 
 
-def test_links_planted_during_the_change_give_nothing_away(tmp_path: Path, outside: Path) -> None:
+def test_links_planted_during_the_change_expose_nothing(tmp_path: Path, outside: Path) -> None:
     data = owned_data(tmp_path / "registry")
     swapped = data / "docker"
     (swapped / "victim").mkdir()

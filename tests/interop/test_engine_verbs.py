@@ -168,7 +168,7 @@ def test_existing_names_are_overwritten_kept_or_refused(target: Target, tmp_path
     run(target, "image_load", path=archive)
 
 
-def test_pull_policies_and_locks_hold_in_an_engine(docker: engines.Docker, registry: Registry, tmp_path: Path) -> None:
+def test_pull_policies_and_lock_files_apply_to_an_engine(docker: engines.Docker, registry: Registry, tmp_path: Path) -> None:
     options: dict[str, t.Any] = {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
     first, second = runnable_image("first"), runnable_image("second")
     registry.put(first, "team/moving", "1")
@@ -216,7 +216,7 @@ def test_several_platforms_of_an_image_are_pulled(target: Target, registry: Regi
     assert row["digest"] == str(image.root.digest)
 
 
-def test_containerd_holds_several_platforms_that_it_cant_run(containerd: engines.Containerd, registry: Registry) -> None:
+def test_containerd_stores_platforms_that_it_cannot_run(containerd: engines.Containerd, registry: Registry) -> None:
     options = {"engine": "containerd", "containerd_address": f"{containerd.folder}/c.sock"}
     name = registry.put(runnable_index("foreign", OTHER, "linux/s390x"), "team/foreign", "1")
     (row,) = twice(Target("containerd", containerd, options), "image_pull", name=name, platform=[OTHER, "linux/s390x"])["images"]

@@ -97,7 +97,7 @@ def test_there_are_modules() -> None:
     assert MODULES
 
 
-def test_the_action_group_holds_every_module() -> None:
+def test_the_action_group_contains_every_module() -> None:
     assert sorted(RUNTIME["action_groups"]["images"]) == MODULES
 
 

@@ -85,7 +85,7 @@ def test_what_can_not_begin_early_or_be_reserved_is_no_error(tmp_path: Path) -> 
     os.close(writer)
 
 
-def test_room_is_reserved_or_the_lack_of_it_is_told_before_anything_is_written(tmp_path: Path) -> None:
+def test_space_is_reserved_or_reported_missing_before_anything_is_written(tmp_path: Path) -> None:
     with (tmp_path / "file").open("wb") as file:
         with pytest.raises(OSError, match=r"No space left|File too large"):
             preallocate(file.fileno(), 0, 2**62)

@@ -96,7 +96,7 @@ def test_a_fifo_is_refused_without_waiting(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc"])
-def test_only_single_names_are_taken(tmp_path: pathlib.Path, name: str) -> None:
+def test_only_single_names_are_accepted(tmp_path: pathlib.Path, name: str) -> None:
     with open_path(str(tmp_path)) as folder, pytest.raises(ValueError, match="not the name of an entry"):
         folder.unlink(name)
 

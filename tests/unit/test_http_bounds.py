@@ -75,7 +75,7 @@ def test_a_deadline_ends_an_answer_that_drips(head: bytes) -> None:
         answer.close()
 
 
-def test_a_deadline_ends_a_silence_that_the_socket_would_bear() -> None:
+def test_a_deadline_is_shorter_than_the_timeout_of_the_socket() -> None:
     with serving_parts([OK], every=3) as port, asking(port, seconds=1) as connection, pytest.raises(socket.timeout):
         connection.getresponse()
 

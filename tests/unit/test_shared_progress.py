@@ -109,7 +109,7 @@ def test_damaged_files_are_ignored(tmp_path: Path, clock: Clock, content: bytes)
     assert (total.moved, total.expected) == (10, 100)
 
 
-def test_a_process_that_holds_the_lock_stops_nobody(tmp_path: Path, clock: Clock) -> None:
+def test_a_process_that_holds_the_lock_does_not_block_others(tmp_path: Path, clock: Clock) -> None:
     view = shared(tmp_path, "web1", 10, 100)
     clock.now += INTERVAL
     with (tmp_path / "longshore-progress-task" / "last_line").open("ab") as file:

@@ -55,7 +55,7 @@ def test_a_kind_is_known_by_its_first_bytes(kind: str) -> None:
 
 @pytest.mark.parametrize("number", range(16))
 @pytest.mark.parametrize("size", [1, 1 << 20])
-def test_zstd_frames_that_mean_nothing_may_stand_anywhere(number: int, size: int) -> None:
+def test_skippable_zstd_frames_are_skipped_anywhere(number: int, size: int) -> None:
     """pzstd begins with one."""
     skipped = bytes([0x50 + number]) + b"\x2a\x4d\x18" + (300).to_bytes(4, "little") + bytes(range(100)) * 3
     data = skipped + COMPRESS[ZSTD](b"a" * 100_000) + skipped + skipped + COMPRESS[ZSTD](NOISE) + skipped
@@ -161,7 +161,7 @@ def test_xz_that_wants_too_much_memory_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", COMPRESS)
-def test_very_many_members_take_no_age(kind: str) -> None:
+def test_very_many_members_are_read_in_time(kind: str) -> None:
     empty = COMPRESS[kind](b"")
     start = time.process_time()
     assert expand(empty * ((1 << 20) // len(empty)) + COMPRESS[kind](NOISE), kind) == NOISE

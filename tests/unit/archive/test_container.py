@@ -151,7 +151,7 @@ def test_a_tar_is_closed_with_its_container_and_where_it_is_refused(tmp_path: Pa
     assert len(os.listdir("/proc/self/fd")) == opened
 
 
-def test_a_folder_gives_nothing_of_outside(tmp_path: Path) -> None:
+def test_a_folder_never_reads_files_outside_of_it(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("{}")
     found = make("folder", tmp_path / "it", {"link.json": Link("../secret"), "blobs/x": b""})
     for name in ("../secret", "a/../../secret", "/etc/passwd"):

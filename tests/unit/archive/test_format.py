@@ -184,7 +184,7 @@ def test_an_archive_that_readers_would_refuse_is_not_made(form: str) -> None:
             build_archive_files([one], form, (), {"images.longshore.base": [Digest.of(str(number).encode()) for number in range(60_000)]})
 
 
-def test_what_is_left_out_is_told_in_notes() -> None:
+def test_notes_list_the_content_that_is_left_out() -> None:
     layer, other = make_image("a").layers[0].digest, Digest.of(b"of another image")
     files = build_archive_files(
         [saved("a", NAME)], UNIVERSAL, {layer, other}, {"images.longshore.base": {other, layer}, "images.longshore.none": set()}

@@ -113,7 +113,7 @@ def test_numbers_beyond_octal_are_kept(tree: Path) -> None:
     assert (found["opt/app/b"].uid, found["opt/app/b"].mtime) == (2**32 - 2, 2**33 + 5)
 
 
-def test_gzip_holds_the_same_tar_and_neither_name_nor_time(tree: Path) -> None:
+def test_gzip_contains_the_same_tar_without_name_and_time(tree: Path) -> None:
     data = made(tree, compression="gzip")
     assert gzip.decompress(data) == made(tree)
     assert data[3:8] == bytes(5)
@@ -150,7 +150,7 @@ def test_a_destination_outside_of_the_image_is_refused(tree: Path, destination: 
 
 
 @pytest.mark.parametrize("name", [".wh.x", ".wh..wh..opq", ".wh."])
-def test_a_whiteout_is_refused_wherever_its_name_comes_from(tree: Path, name: str) -> None:
+def test_a_whiteout_in_a_source_or_destination_is_refused(tree: Path, name: str) -> None:
     (tree / "a" / name).write_bytes(b"")
     for path, destination in ((tree, "/x"), (tree, None), (tree / "a" / name, "/x/"), (tree / "a" / name, "/")):
         with pytest.raises((InvalidOption, UnsupportedFormat), match="deleted"):
@@ -234,7 +234,7 @@ def test_a_file_that_grew_meanwhile_is_noticed(tmp_path: Path) -> None:
         b"".join(chunks)
 
 
-def test_the_history_never_tells_where_a_layer_came_from(tmp_path: Path) -> None:
+def test_the_history_does_not_contain_the_source_path_of_a_layer(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     labels = {
         plan_layer(source(path, destination, remove=remove), tree_of(file="gone", folders=["old"])).label
@@ -261,14 +261,14 @@ def as_file(tmp_path: Path, data: bytes) -> Path:
     return path
 
 
-def test_a_tar_is_taken_byte_by_byte(tmp_path: Path, tar: bytes) -> None:
+def test_a_tar_is_used_byte_for_byte(tmp_path: Path, tar: bytes) -> None:
     layer = measure_layer(source(as_file(tmp_path, tar), None, compression="gzip"))
     assert b"".join(layer.open()) == tar
     assert (layer.descriptor.media_type, layer.descriptor.digest, layer.diff_id) == (media_types.OCI_LAYER, Digest.of(tar), Digest.of(tar))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 5])
-def test_a_gzip_file_of_any_number_of_members_is_taken_as_it_is(tmp_path: Path, tar: bytes, parts: int) -> None:
+def test_a_gzip_file_with_any_number_of_members_is_used_unchanged(tmp_path: Path, tar: bytes, parts: int) -> None:
     step = -(-len(tar) // parts)
     data = b"".join(gzip.compress(tar[start : start + step]) for start in range(0, len(tar), step)) + gzip.compress(b"")
     layer = measure_layer(source(as_file(tmp_path, data), None))
@@ -284,7 +284,7 @@ def test_a_gzip_file_that_grows_a_thousandfold_is_read_to_its_end(tmp_path: Path
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"<html>" * 200, gzip.compress(b"<html>" * 200)], ids=["short", "long", "compressed"])
-def test_a_file_that_is_no_tar_is_told_to_need_a_destination(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_tar_needs_a_destination(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(CorruptArchive, match=r"no tar .*; give dest to put it into the image as a file"):
         measure_layer(source(as_file(tmp_path, content), None))
 

@@ -119,7 +119,7 @@ def altered(place: int) -> bytes:
         ("gzip", lambda: gzip.compress(expected()[:-1], 1), r"^its content differs after byte \d+$"),
     ],
 )
-def test_what_differs_is_told(folder: Path, compression: str | None, data: t.Callable[[], bytes], reason: str) -> None:
+def test_differences_are_reported(folder: Path, compression: str | None, data: t.Callable[[], bytes], reason: str) -> None:
     path = folder / "archive"
     path.write_bytes(data())
     found = target(path, compression).difference()
@@ -268,7 +268,7 @@ def test_the_disk_begins_while_there_is_more_to_copy_and_all_is_synced_in_the_en
 # Failing and dying.
 
 
-def test_a_large_blob_that_has_no_room_is_told_before_it_is_copied(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_space_for_a_large_blob_is_reported_before_it_is_copied(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "blob").open("wb") as blob:
         blob.truncate(WRITEBACK_SIZE)
     monkeypatch.setattr(fcntl, "ioctl", no(errno.EOPNOTSUPP))
@@ -324,7 +324,7 @@ def test_only_what_dead_writers_of_the_same_file_left_is_removed(folder: Path, b
 # Folders.
 
 
-def test_a_folder_is_written_mended_and_told(tmp_path: Path, blobs: Blobs) -> None:
+def test_a_folder_is_written_repaired_and_reported(tmp_path: Path, blobs: Blobs) -> None:
     path = tmp_path / "layout"
     wanted = FolderOutput(str(path), FILES, 0o644)
     assert wanted.difference() == "there is no such folder yet"

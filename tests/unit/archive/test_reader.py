@@ -101,7 +101,7 @@ def test_the_oci_side_counts_where_it_has_all_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("listed", [[], ["a:1"], ["a:1", "c:1"], [None]], ids=str)
-def test_dockers_side_counts_where_the_other_lacks_names(tmp_path: Path, listed: list[str | None]) -> None:
+def test_names_of_the_docker_side_count_if_the_oci_side_has_none(tmp_path: Path, listed: list[str | None]) -> None:
     files = {**hybrid(IMAGE, "a:1", "b:1"), "index.json": index_file(*[index_entry(IMAGE, name) for name in listed])}
     archive = read(tmp_path, files)
     assert sorted(names(archive)) == ["docker.io/library/a:1", "docker.io/library/b:1"]
@@ -194,7 +194,7 @@ def test_of_a_compressed_file_every_digest_is_known(tmp_path: Path) -> None:
         read(tmp_path, files, compressed=True).check_blob(layer)
 
 
-def test_a_compressed_file_gives_all_that_is_wanted_in_its_own_order(tmp_path: Path) -> None:
+def test_the_requested_content_of_a_compressed_file_is_read_in_the_order_of_the_file(tmp_path: Path) -> None:
     for files in (docker(IMAGE), oci(IMAGE), crane(IMAGE)):
         archive = read(tmp_path, files, compressed=True)
         assert isinstance(archive, StreamedArchive)
@@ -239,7 +239,7 @@ def test_layers_of_all_images_have_a_bound_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_content_that_only_the_base_had_is_told_when_it_is_gone(tmp_path: Path, compressed: bool) -> None:
+def test_missing_content_of_the_base_of_a_delta_is_reported(tmp_path: Path, compressed: bool) -> None:
     layer, other = IMAGE.layers
     base = index_file(index_entry(IMAGE, "a:1"), annotations={BASE_DIGESTS: str(layer.digest)})
     files = {name: data for name, data in layout(base, IMAGE).items() if layer.digest.hex not in name and other.digest.hex not in name}

@@ -188,7 +188,7 @@ def test_what_looks_like_a_size_inside_of_a_name_is_a_name() -> None:
     assert check(data) == data
 
 
-def test_a_global_header_stands_before_no_member() -> None:
+def test_a_global_header_belongs_to_no_member() -> None:
     records = record(b"comment", b"x")
     data = header(b"%o" % len(records), b"g") + records.ljust(BLOCK, b"\0") + END
     assert check(data) == data

@@ -46,7 +46,7 @@ def settings_on(base: dict[str, Any], **settings: Any) -> dict[str, Any]:
     return Settings(**settings).apply_to(base)
 
 
-def test_nothing_asked_leaves_the_base_as_it_is() -> None:
+def test_without_changes_the_base_stays_unchanged() -> None:
     base = {"Cmd": ["x"], "Env": ["A=1"], "Odd": {"kept": 1}}
     assert settings_on(base) == base
 
@@ -197,7 +197,7 @@ def test_the_base_is_named_in_annotations_and_its_own_are_left_out() -> None:
     }
 
 
-def test_an_image_from_nothing_holds_its_own_layers_alone() -> None:
+def test_an_image_from_scratch_has_only_its_own_layers() -> None:
     manifest, data = compose_image(None, Platform.parse("linux/arm/v6"), [NEW], Settings(), CREATED)
     config = json.loads(data)
     assert manifest.annotations == {}
@@ -213,6 +213,6 @@ def test_what_docker_kept_of_the_build_is_dropped_and_the_rest_is_kept() -> None
     assert (config["author"], config["os.version"], config["variant"]) == ("me", "10", "v8")
 
 
-def test_text_that_utf8_cannot_hold_survives() -> None:
+def test_text_that_is_not_utf8_survives() -> None:
     base = base_of(config={"Labels": {"a": "\ud800"}})
     assert json.loads(compose_image(base, AMD64, [], Settings(), CREATED)[1])["config"]["Labels"] == {"a": "\ud800"}

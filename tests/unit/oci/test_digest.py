@@ -46,7 +46,7 @@ def test_no_digest_can_be_made_from_other_characters_in_any_way() -> None:
 
 
 @given(st.text(max_size=100))
-def test_the_refusal_of_a_digest_holds_no_control_characters(text: str) -> None:
+def test_the_error_about_a_digest_contains_no_control_characters(text: str) -> None:
     with pytest.raises(InvalidReference) as caught:
         Digest.parse(text)
     assert all(character.isprintable() for character in str(caught.value))

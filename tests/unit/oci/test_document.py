@@ -140,7 +140,7 @@ def test_empty_values_are_there() -> None:
     assert document.has("list")
 
 
-def test_a_child_tells_where_it_is() -> None:
+def test_a_child_knows_its_path_in_the_document() -> None:
     document = Document({"a": {"b": [{}, {}]}}, "it")
     assert document.required_child("a").children("b")[1].what == "it, a, b[1]"
 
@@ -178,7 +178,7 @@ def test_half_a_surrogate_pair_survives_reading_and_writing() -> None:
     assert encode_canonical(Document.parse(data, "it").members) == data
 
 
-def test_no_document_of_ours_holds_what_json_has_not() -> None:
+def test_written_documents_are_strict_json() -> None:
     assert encode_canonical({"b": "é", "a": [1, True, None]}) == '{"a":[1,true,null],"b":"é"}'.encode()
     assert math.isfinite(json.loads(encode_canonical({"a": 1.5}))["a"])
 

@@ -49,7 +49,7 @@ def parsed(value: t.Any) -> LockFile:
     return LockFile.parse(json.dumps(value).encode(), "images.lock")
 
 
-def test_a_lock_file_tells_name_digest_type_sizes_platforms_and_time() -> None:
+def test_a_lock_file_has_name_digest_type_sizes_platforms_and_time() -> None:
     lock = parsed(members())
     platform = LockedPlatform(Platform("linux", "amd64"), Digest.parse(CHILD), 10, Digest.parse(OTHER))
     image = LockedImage(Reference.parse(NAME), Digest.parse(ROOT), media_types.OCI_INDEX, 15, (platform,), TIME)
@@ -95,7 +95,7 @@ def test_what_a_user_may_leave_out_is_the_time_and_the_id() -> None:
     }
 
 
-def test_the_example_of_the_guide_is_a_lock_file_as_it_is_written() -> None:
+def test_the_example_of_the_guide_is_a_valid_lock_file() -> None:
     guide = Path(__file__).resolve().parents[3] / "docs" / "locking.md"
     example = re.findall(r"^```json\n(.*?)^```$", guide.read_text(), re.MULTILINE | re.DOTALL)[0].encode()
     assert LockFile.parse(example, "the example").to_bytes() == example

@@ -95,7 +95,7 @@ def test_layers_history_and_annotations_are_put_together() -> None:
     }
 
 
-def test_the_history_of_the_image_is_found_though_its_base_tells_another_one() -> None:
+def test_the_history_of_the_image_is_found_even_if_its_base_has_another_one() -> None:
     history = [{"created_by": "squashed"}, {"created_by": "setting", "empty_layer": True}, {"created_by": "own"}]
     data = rebase_image(image("ac", history=history), image("a"), image("b"))[1]
     assert [entry["created_by"] for entry in json.loads(data)["history"]] == ["b", "setting", "own"]

@@ -108,7 +108,7 @@ def test_a_reference_is_normalised_as_docker_does(text: str, normalised: str) ->
 
 
 @pytest.mark.parametrize("normalised", sorted(set(ACCEPTED.values())))
-def test_a_normalised_reference_stays_as_it_is(normalised: str) -> None:
+def test_a_normalised_reference_stays_unchanged(normalised: str) -> None:
     assert str(Reference.parse(normalised)) == normalised
 
 
@@ -133,7 +133,7 @@ def test_an_upper_case_repository_is_refused_with_a_hint() -> None:
         Reference.parse("docker.io/library/Nginx")
 
 
-def test_the_parts_of_a_reference_are_told_apart() -> None:
+def test_the_parts_of_a_reference_are_distinguished() -> None:
     reference = Reference.parse(f"[::1]:5000/a/b:1.0@{SHA}")
     assert (reference.registry, reference.repository, reference.tag, reference.digest) == ("[::1]:5000", "a/b", "1.0", Digest.parse(SHA))
     assert reference.context == "[::1]:5000/a/b"
@@ -196,7 +196,7 @@ PARTS = st.tuples(st.just("") | REGISTRY, REPOSITORY, st.just("") | TAG, st.just
 
 
 @given(PARTS)
-def test_parsing_what_was_printed_gives_the_same_reference(parts: tuple[str, ...]) -> None:
+def test_a_printed_reference_is_parsed_to_the_same_reference(parts: tuple[str, ...]) -> None:
     reference = Reference.parse("".join(parts))
     assert Reference.parse(str(reference)) == reference
     assert parse_selector(str(reference)) == reference
@@ -223,7 +223,7 @@ def test_nothing_is_sent_to_what_looks_like_a_registry_without_a_repository(text
 @pytest.mark.parametrize(
     "text", ["app", "app:1.0", "app:5000", "localhost/app", "r.test/app:1", "docker.io/library/registry.internal:1", "team/app.v2"]
 )
-def test_what_names_a_repository_is_a_destination_as_it_is_a_reference(text: str) -> None:
+def test_a_repository_name_is_parsed_as_a_destination_like_a_reference(text: str) -> None:
     assert Reference.parse_destination(text) == Reference.parse(text)
 
 

@@ -184,7 +184,7 @@ def test_the_digest_in_a_tag_is_read(suffix: str) -> None:
 
 
 @pytest.mark.parametrize("tag", [None, "1", "sha256-abc.sig", f"sha256-{'A' * 64}.sig", f"sha512-{'a' * 64}.sig", f"sha256-{'a' * 64}.SIG"])
-def test_other_tags_hold_no_digest(tag: str | None) -> None:
+def test_other_tags_contain_no_digest(tag: str | None) -> None:
     assert read_digest_tag(tag) is None
 
 

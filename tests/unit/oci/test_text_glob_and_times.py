@@ -62,7 +62,7 @@ def test_every_moment_of_utc_is_read_to_the_second(moment: datetime.datetime) ->
         ("x/[::1]", True),
     ],
 )  # fmt: skip
-def test_a_pattern_is_told_from_a_reference(text: str, answer: bool) -> None:
+def test_a_pattern_is_distinguished_from_a_reference(text: str, answer: bool) -> None:
     assert is_glob(text) is answer
 
 

@@ -67,7 +67,7 @@ HELD: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize(("text", "held", "left_out"), HELD, ids=[row[0] for row in HELD])
-def test_a_range_holds_versions_in_their_order_of_its_own_variant(text: str, held: str, left_out: str) -> None:
+def test_a_range_contains_ordered_versions_of_its_own_variant(text: str, held: str, left_out: str) -> None:
     wanted = VersionRange.parse(text)
     for tag in held.split():
         version = Version.read(tag)

@@ -46,7 +46,7 @@ def test_a_version_is_the_same_however_it_is_written(same: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize("tag", ["latest", "edge-2", "7f3a9c2", "v", "", ".1", "stable_1", "_1"])
-def test_a_tag_that_tells_no_version_has_none(tag: str) -> None:
+def test_a_tag_without_a_version_has_none(tag: str) -> None:
     assert Version.read(tag) is None
 
 

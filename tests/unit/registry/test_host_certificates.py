@@ -214,7 +214,7 @@ def test_half_of_a_pair_is_refused_by_name(tmp_path: Path, certs: Path, strict: 
 
 
 @pytest.mark.parametrize("name", ["ca.crt", "client.cert", "client.key"])
-def test_a_file_that_cannot_be_read_is_told_by_its_path(tmp_path: Path, certs: Path, strict: Server, name: str) -> None:
+def test_the_error_about_an_unreadable_file_names_its_path(tmp_path: Path, certs: Path, strict: Server, name: str) -> None:
     certs_folder = put(
         tmp_path / PODMANS / strict.host,
         ca_crt=certs / "ca.pem",

@@ -113,7 +113,7 @@ def test_used_and_shared_bytes_are_shown_for_each_host() -> None:
     assert disk.all("svg", role="img")[0].attributes["aria-label"] == label
 
 
-def test_the_images_of_a_host_are_listed_with_what_they_alone_need_and_with_those_that_it_lacks() -> None:
+def test_the_images_of_a_host_are_listed_with_their_unshared_sizes_and_with_missing_ones() -> None:
     rows = [part.one("table").table() for part in page(FLEET, lock=LOCK).one(id="hosts").all("details")]
     assert rows[0][0] == [APP, short(APP), "linux/amd64", "2026-01-31", "1.5 kB", "500 B", "as locked"]
     assert [(line[0], line[-1]) for line in rows[2]] == [(APP, "as locked"), ("localhost/extra:1", "not in the lock file"), (WEB, "missing")]

@@ -63,7 +63,7 @@ def test_a_bar_is_as_long_as_its_value_by_the_axis() -> None:
     assert shown.rows[0].total == "15 in all"
 
 
-def test_the_legend_tells_the_colours_that_are_to_be_seen() -> None:
+def test_the_legend_lists_the_colours_in_the_plot() -> None:
     assert plot("title", "axis", [ONE, TWO], [Line("host", (0, 3), "")]).legend == (TWO,)
     assert plot("title", "axis", [ONE], [Line("host", (3,), "")]).legend == ()
 

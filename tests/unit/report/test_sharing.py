@@ -36,7 +36,7 @@ def test_what_is_shared_counts_once_on_disk(images: list[Parts], sums: tuple[int
     assert (room.apart, room.disk, room.saved, room.alone, room.shared) == sums
 
 
-def test_a_further_name_takes_no_room() -> None:
+def test_another_name_takes_no_space() -> None:
     place = Place.read("node1", answer(row("one", text="same"), row("two", text="same")))
     assert (Room.of_place(place).apart, Room.of_place(place).saved) == (100, 0)
 

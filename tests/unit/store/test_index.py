@@ -91,7 +91,7 @@ def test_annotations_of_an_entry_stay_when_its_name_moves_away() -> None:
     assert second["digest"] == str(digest("b"))
 
 
-def test_any_text_that_json_can_hold_survives() -> None:
+def test_any_json_text_survives() -> None:
     strange = entry("a", annotations={"k": 'é 日本 \u2028 \x00 " \\ \U0001f6a2'})
     again = StoreIndex.parse(index_of(strange).with_name(name("x:1"), descriptor("b"), None).to_bytes(), PATH)
     assert written(again)["manifests"][0] == strange
@@ -119,7 +119,7 @@ def test_an_image_that_keeps_another_name_is_not_listed_unnamed_as_well() -> Non
     assert lines(index.with_name(name("x:1"), descriptor("b"), None)) == [("a", "z:1"), ("b", "x:1")]
 
 
-def test_an_unnamed_image_takes_its_new_name_in_place() -> None:
+def test_an_unnamed_image_gets_its_name_in_its_own_entry() -> None:
     index = index_of(entry("a"), entry("b", "docker.io/library/y:1"))
     assert lines(index.with_name(name("x:1"), descriptor("a"), None)) == [("a", "x:1"), ("b", "y:1")]
 

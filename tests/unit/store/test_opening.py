@@ -272,7 +272,7 @@ def open_folders(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("end", ["closed", "dropped"])
-def test_a_closed_or_dropped_store_holds_nothing_open(filled: Path, end: str) -> None:
+def test_a_closed_or_deleted_store_has_no_open_files(filled: Path, end: str) -> None:
     gc.collect()  # the store that filled the folder
     store = Store(str(filled))
     make_image("y").put(store, "y:1")

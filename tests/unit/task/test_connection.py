@@ -133,7 +133,7 @@ def test_a_registry_is_named_as_references_name_it(name: str, registry: str) -> 
 @pytest.mark.parametrize(
     "name", ["quay", "", "a b", "https://r.io", "r.io/x", "r.io:port", "user@r.io", "r.io\n", "r.io:5000:1", "docker", "library", "r_o.io", "@", ":"]
 )
-def test_what_is_no_registry_is_refused_and_never_taken_for_docker_hub(name: str) -> None:
+def test_an_invalid_registry_is_refused_and_not_read_as_docker_hub(name: str) -> None:
     with pytest.raises(LongshoreError):
         settings(registries=[{"name": name, **LOGIN}])
 
@@ -186,7 +186,7 @@ def test_one_is_enough() -> None:
         (HostSettings(client_cert="/c", client_key="/k"), True, ("/c", "/k")),
     ],
 )
-def test_tls_settings_are_what_requests_takes(host: HostSettings, verify: bool | str, cert: str | tuple[str, str] | None) -> None:
+def test_tls_settings_are_passed_to_requests(host: HostSettings, verify: bool | str, cert: str | tuple[str, str] | None) -> None:
     assert (host.verify, host.cert) == (verify, cert)
 
 

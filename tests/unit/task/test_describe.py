@@ -56,7 +56,7 @@ def test_the_id_is_that_of_the_platform_asked_for_then_of_the_host_then_of_the_f
         (999_999_999, "1.0 GB"), (10**12, "1.0 TB"), (12345 * 10**12, "12345.0 TB"),
     ],
 )  # fmt: skip
-def test_sizes_are_told_in_decimal_units(size: int, words: str) -> None:
+def test_sizes_are_shown_in_decimal_units(size: int, words: str) -> None:
     assert format_size(size) == words
 
 

@@ -37,7 +37,7 @@ USUAL = (
 
 
 @pytest.mark.parametrize("mode", USUAL, ids=oct)
-def test_a_mode_is_taken_as_octal_text_and_as_the_number_that_yaml_makes_of_it(mode: int) -> None:
+def test_a_mode_is_accepted_as_octal_text_and_as_the_number_that_yaml_reads(mode: int) -> None:
     assert octal_mode(f"{mode:o}", "mode") == octal_mode(f"0{mode:o}", "mode") == octal_mode(mode, "mode") == mode
     check_file_options({"mode": mode})
 

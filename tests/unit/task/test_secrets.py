@@ -42,7 +42,7 @@ def test_a_secret_is_hidden_in_every_form(secret: str) -> None:
 
 
 @given(st.lists(SECRETS, max_size=3), st.text(max_size=50))
-def test_nothing_of_a_secret_is_left_whatever_the_text(secrets: list[str], text: str) -> None:
+def test_no_part_of_a_secret_is_left_in_any_text(secrets: list[str], text: str) -> None:
     hidden = redact(text + "".join(secrets), secrets)
     assert not any(secret in hidden for secret in secrets)
 
@@ -81,7 +81,7 @@ def test_without_a_user_name_there_is_no_pair() -> None:
 
 
 @given(SECRETS)
-def test_a_password_in_an_address_is_hidden_as_it_is_written_and_as_it_is_meant(secret: str) -> None:
+def test_a_password_in_an_address_is_hidden_encoded_and_decoded(secret: str) -> None:
     forms = secret_forms_in_url(f"http://me:{quote(secret, safe='')}@proxy.example.com:3128/")
     assert secret_forms(secret, "me") <= forms
     assert quote(secret, safe="") in forms
@@ -90,7 +90,7 @@ def test_a_password_in_an_address_is_hidden_as_it_is_written_and_as_it_is_meant(
 @pytest.mark.parametrize(
     "address", ["", "http://proxy.example.com:3128", "proxy:3128", "http://me@proxy", "http://[::1", "http://proxy/path:with@signs", "*", "a,b:1"]
 )
-def test_an_address_without_a_password_holds_no_secret(address: str) -> None:
+def test_an_address_without_a_password_has_no_secret(address: str) -> None:
     assert secret_forms_in_url(address) == set()
 
 
@@ -116,7 +116,7 @@ def test_a_user_name_alone_is_hidden_everywhere_if_it_may_be_a_token(user: str, 
 
 
 @pytest.mark.parametrize("address", ["", "http://proxy:3128", "unix:///run/user@host/docker.sock", "tcp://10.0.0.1:2375", "http://********@proxy"])
-def test_an_address_without_userinfo_holds_no_secret(address: str) -> None:
+def test_an_address_without_userinfo_has_no_secret(address: str) -> None:
     assert userinfo_forms(address) == set()
 
 

@@ -160,7 +160,7 @@ def test_an_engine_on_another_architecture_gets_its_own_platform(store: Store) -
     assert engine.held[Reference.parse("index:1")].digests == (manifest,)
 
 
-def test_the_hosts_variant_counts_where_the_engine_tells_none(store: Store) -> None:
+def test_the_variant_of_the_host_counts_if_the_engine_reports_none(store: Store) -> None:
     index = make_index("index", ("linux/arm/v7", "linux/arm/v6"))
     index.put(store, "index:1")
     engine = MemoryEngine(platform=Platform.parse("linux/arm"))

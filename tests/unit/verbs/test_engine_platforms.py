@@ -27,13 +27,13 @@ def unopened(kind: t.Any) -> t.Any:
 
 @pytest.mark.parametrize("kind", [Docker, DockerOnContainerd, PodmanProgram, PodmanService, Containerd])
 @pytest.mark.parametrize("selection", [None, ONE])
-def test_every_engine_holds_one_platform(kind: object, selection: Selection | None) -> None:
+def test_every_engine_stores_one_platform(kind: object, selection: Selection | None) -> None:
     assert select_for_engine(unopened(kind), selection) == selection
 
 
 @pytest.mark.parametrize("kind", [DockerOnContainerd, Containerd])
 @pytest.mark.parametrize("selection", [TWO, ALL])
-def test_engines_that_keep_indexes_hold_several(kind: object, selection: Selection) -> None:
+def test_engines_that_keep_indexes_store_several_platforms(kind: object, selection: Selection) -> None:
     assert select_for_engine(unopened(kind), selection) == selection
 
 

@@ -123,7 +123,7 @@ def test_an_image_that_cant_be_exported_doesnt_stop_the_others() -> None:
         two.root()
 
 
-def test_an_engine_with_ids_gives_a_new_manifest_that_is_always_the_same() -> None:
+def test_the_manifest_made_for_an_image_without_digest_is_reproducible() -> None:
     roots = [reader(Exporting(has_ids=True)).find(id_of(ONE)).root() for _time in range(2)]
     assert roots[0] == roots[1]
     source = reader(Exporting(has_ids=True)).find(Reference.parse("one:1"))

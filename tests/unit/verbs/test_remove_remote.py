@@ -150,7 +150,7 @@ def test_a_digest_that_tags_need_is_refused_and_they_are_named() -> None:
     assert not planned.changed
 
 
-def test_the_results_tell_what_goes() -> None:
+def test_the_results_list_removed_images() -> None:
     tags: dict[str, Descriptor | None] = {"a": root(ONE), "b": root(ONE)}
     alone, forced = plan(tags, ":a"), plan(tags, ":a", force=True)
     assert alone.facts() == {"untagged": [f"{LIST}:a"], "deleted": [], "bytes_freed": 0}
