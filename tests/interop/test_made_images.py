@@ -16,11 +16,11 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from tests.support import engines, modules
 from tests.support.engines import HOST, OTHER
 from tests.support.engines.base import call
-from tests.support.images import Image, make_attested_index
+from tests.support.images import Image, make_attested_index, make_image
 from tests.support.rootfs import read_tar, text_file
 
 INDEX = "docker.io/library/all:1"
-IGNORED = {"dev", "etc", "proc", "sys", ".dockerenv"}
+IGNORED = {"dev", "etc", "proc", "run", "sys", ".dockerenv"}
 
 
 @pytest.fixture
@@ -68,31 +68,45 @@ def test_engines_load_the_index_and_choose_their_platform(
     assert kind == "docker" or digest in engine.digests(INDEX)
 
 
-def test_images_of_docker_build_are_bases_and_are_rebased(store: str, docker: engines.Docker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["docker", "buildah"])
+def test_images_that_a_tool_builds_are_bases_and_are_rebased_and_indexed(
+    request: pytest.FixtureRequest, store: str, podman: engines.Podman, kind: str, tmp_path: Path
+) -> None:
+    tool: engines.Docker | engines.Buildah = request.getfixturevalue(kind)
     for version in ("1", "2"):
-        build(docker, tmp_path / version, f"base:{version}", "scratch", {"base": f"base {version}"}, "ENV BASE=" + version)
-    build(docker, tmp_path / "app", "app:1", "base:1", {"opt": "app"}, 'ENTRYPOINT ["/opt"]')
-    docker.save(["base:1", "base:2", "app:1"], tmp_path / "built.tar")
-    modules.run("image_load", {"store": store, "path": str(tmp_path / "built.tar")})
+        build(tool, tmp_path / version, f"base:{version}", "scratch", {"base": f"base {version}"}, "ENV BASE=" + version)
+    build(tool, tmp_path / "app", "app:1", "base:1", {"opt": "app"}, 'ENTRYPOINT ["/opt"]')
+    built = ["base:1", "base:2", "app:1"]
+    for names in [built] if isinstance(tool, engines.Docker) else [[name] for name in built]:
+        tool.save(names, tmp_path / "built", "oci")
+    modules.run("image_load", {"store": store, "path": str(tmp_path / "built")})
     (tmp_path / "config").write_text("config")
     (tmp_path / "config").chmod(0o644)
     layers = [{"src": str(tmp_path / "config"), "dest": "/etc-app/config"}]
     modules.run("image_append", {"store": store, "name": "app:2", "base": "app:1", "layers": layers})
     done = modules.check_do_again("image_rebase", {"store": store, "name": "app:3", "image": "app:2", "old_base": "base:1", "new_base": "base:2"})
-    modules.run("image_save", {"store": store, "name": ["app:3"], "path": str(tmp_path / "saved.tar")})
-    docker.load(tmp_path / "saved.tar")
-    assert docker.image_id("app:3") == done["images"][0]["image_id"]
-    found = read_tar(docker.export("app:3", tmp_path / "root.tar").read_bytes(), IGNORED)
+    base, old, new = modules.run("image_info", {"store": store, "name": ["base:2", "app:2", "app:3"]})["images"]
+    assert new["layers"] == [*base["layers"], *old["layers"][len(base["layers"]) :]]
+    assert (new["config"]["Entrypoint"], new["config"]["Env"][-1]) == (["/opt"], "BASE=2")
+    make_image("other", platform=OTHER).put(Store(store), "docker.io/library/other:1")
+    modules.run("image_index", {"store": store, "name": INDEX, "manifests": [{"name": "app:3"}, {"name": "other:1"}]})
+
+    reader: engines.Docker | engines.Podman = tool if isinstance(tool, engines.Docker) else podman
+    if isinstance(reader, engines.Docker):
+        modules.run("image_save", {"store": store, "name": [INDEX], "path": str(tmp_path / "saved.tar")})
+        reader.load(tmp_path / "saved.tar")
+    else:
+        reader.load(Path(store), "oci", [INDEX])
+    assert reader.image_id(INDEX) == done["images"][0]["image_id"]
+    found = read_tar(reader.export(INDEX, tmp_path / "root.tar").read_bytes(), IGNORED)
     assert {name: value for name, value in found.items() if value[0] == "f"} == {
         "base": text_file("base 2"),
         "opt": text_file("app"),
         "etc-app/config": text_file("config"),
     }
-    config = modules.run("image_info", {"store": store, "name": "app:3"})["images"][0]["config"]
-    assert (config["Entrypoint"], config["Env"][-1]) == (["/opt"], "BASE=2")
 
 
-def build(docker: engines.Docker, folder: Path, name: str, base: str, files: t.Mapping[str, str], line: str) -> None:
+def build(tool: engines.Docker | engines.Buildah, folder: Path, name: str, base: str, files: t.Mapping[str, str], line: str) -> None:
     """Build an image with FILES in its root folder and one more LINE in its Dockerfile."""
     folder.mkdir()
     for path, text in files.items():
@@ -100,4 +114,4 @@ def build(docker: engines.Docker, folder: Path, name: str, base: str, files: t.M
         (folder / path).chmod(0o644)
     copies = "".join(f"COPY {path} /{path}\n" for path in files)
     (folder / "Dockerfile").write_text(f"FROM {base}\n{copies}{line}\n")
-    docker.build(folder, name)
+    tool.build(folder, name)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 
-from .base import Engine, call
+from .base import Engine, Refused, call
 from .containerd import Containerd
 
 
@@ -76,9 +76,16 @@ class Docker(Engine):
     def clear(self) -> None:
         if containers := self._docker("ps", "--all", "--quiet").split():
             self._docker("rm", "--force", *containers)
-        # Parent images are not listed: Docker deletes them with their children.
-        while ids := set(self._docker("images", "--quiet", "--no-trunc").split()):
-            self._docker("rmi", "--force", *ids)
+        # Docker deletes parents without a name with their children. It refuses a parent with a name until its children are deleted, and deletes the others.
+        while ids := self._ids():
+            try:
+                self._docker("rmi", "--force", *ids)
+            except Refused:
+                if self._ids() == ids:
+                    raise
+
+    def _ids(self) -> set[str]:
+        return set(self._docker("images", "--quiet", "--no-trunc").split())
 
 
 class DockerOnContainerd(Docker):
