@@ -67,6 +67,7 @@ EXPECTED: RootFs = {
     "data/fresh": text_file("fresh"),
     "data/again": text_file("fresh"),
     "data/link": link_to("fresh"),
+    "data/sparse": text_file("\0" * 300_000 + "end"),
     "gone": folder_of(),
     "run": folder_of(),
     "run/pid": text_file("1"),
@@ -97,6 +98,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> str:
         (sources / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         (sources / name).write_text(text)
         (sources / name).chmod(0o755 if name == "lib/plugin" else 0o644)
+    with (sources / "data" / "sparse").open("wb") as sparse:
+        sparse.seek(300_000)
+        sparse.write(b"end")
+    (sources / "data" / "sparse").chmod(0o644)
     (sources / "data").chmod(0o755)
     os.link(sources / "data" / "fresh", sources / "data" / "again")
     (sources / "data" / "link").symlink_to("fresh")

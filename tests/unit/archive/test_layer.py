@@ -11,13 +11,14 @@ import io
 import os
 import socket
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.image_tree import ImageTree
-from ansible_collections.longshore.images.plugins.module_utils.archive.layer import measure_layer, plan_layer
+from ansible_collections.longshore.images.plugins.module_utils.archive.layer import measure, measure_layer, plan_layer
 from ansible_collections.longshore.images.plugins.module_utils.archive.layer_source import LayerSource
 from ansible_collections.longshore.images.plugins.module_utils.archive.metadata import Metadata
 from ansible_collections.longshore.images.plugins.module_utils.archive.tar import checked_tar
@@ -222,6 +223,37 @@ def test_a_very_long_path_is_kept(tmp_path: Path) -> None:
     folder = tmp_path / "tree"
     (folder / ("d" * 200) / ("e" * 200)).mkdir(parents=True)
     assert f"x/{'d' * 200}/{'e' * 200}" in members(made(folder, "/x"))
+
+
+def test_a_sparse_file_of_more_than_2_gib_is_kept_with_its_holes_as_zeros(tmp_path: Path) -> None:
+    """The digest that is written down is that of a tar which Python's tarfile wrote."""
+    size = (2 << 30) + 5
+    with (tmp_path / "file").open("wb") as file:
+        for place in (0, 1 << 30, size - 4):
+            file.seek(place)
+            file.write(b"data")
+    (tmp_path / "file").chmod(0o644)
+    layer = measure_layer(source(tmp_path / "file", "/file"))
+    assert layer.descriptor.size == 512 + size + -size % 512 + 1024
+    assert layer.diff_id.hex == "0d8c98f8d78674470a5f1d1988ae04b2467a725a0ee7d37b2cae148a0e3704e0"
+
+
+def test_the_size_of_a_file_beyond_8_gib_is_kept(tmp_path: Path) -> None:
+    """The size field of a tar header has 11 octal digits. An extended header comes before a larger file."""
+    size = (9 << 30) + 1
+    (tmp_path / "file").touch()
+    os.truncate(tmp_path / "file", size)
+    headers: list[bytes] = []
+
+    def read_first(chunks: Iterable[bytes]) -> tuple[Digest, int]:
+        headers.append(next(iter(chunks)))
+        return Digest.of(b""), 0
+
+    measure(plan_layer(source(tmp_path / "file", "/file"), ImageTree()), read_first)
+    with tarfile.open(fileobj=io.BytesIO(headers[0])) as tar:
+        info = tar.next()
+    assert info is not None
+    assert (info.name, info.size) == ("file", size)
 
 
 def test_a_file_that_grew_meanwhile_is_noticed(tmp_path: Path) -> None:
