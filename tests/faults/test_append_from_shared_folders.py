@@ -144,11 +144,16 @@ def test_a_source_behind_a_link_of_root_is_read_by_root_and_by_others(source: Pa
     assert in_child(read) == 0
 
 
-def test_another_user_makes_the_same_layer_from_their_own_files(source: Path, open_path: Path) -> None:
+def test_another_user_makes_the_same_image_with_another_umask_and_time_zone(source: Path, open_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = give_folder(open_path / "store")
     options = {"name": "r.test/made:1", "base": "scratch", "layers": [{"src": str(source), "dest": "/x"}]}
-    own = run_module_as(OTHER_USER, "image_append", {**options, "store": str(store)})
     roots = modules.run("image_append", {**options, "store": str(open_path / "other")})
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    umask = os.umask(0o077)
+    try:
+        own = run_module_as(OTHER_USER, "image_append", {**options, "store": str(store)})
+    finally:
+        os.umask(umask)
     assert own["images"][0]["digest"] == roots["images"][0]["digest"]
 
 

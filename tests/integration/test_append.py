@@ -19,7 +19,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import modules
+from tests.support.faults import leftovers
 from tests.support.images import make_image, make_index, make_layer
+from tests.support.measure import peak_memory
 
 NAME = "docker.io/library/new:1"
 BASE = "docker.io/library/base:1"
@@ -295,3 +297,17 @@ def test_a_tar_that_is_cut_off_is_refused_with_its_offset(store: str, tmp_path: 
     assert results["error"] == "corrupt_archive"
     assert "at byte 2000" in results["msg"]
     assert json.dumps(results).count(str(tar)) >= 1
+
+
+def test_a_source_that_changes_while_it_is_read_leaves_no_name_and_no_file(store: str) -> None:
+    """The status of a file in /proc says that it is empty, as if it had grown since."""
+    failed = modules.fail("image_append", {"name": NAME, "base": "scratch", "store": store, "layers": [{"src": "/proc/version", "dest": "/version"}]})
+    assert (failed["error"], failed["msg"]) == ("corrupt_archive", "/proc/version changed while it was read")
+    assert (Store(store).index.entries, list(Store(store).stored()), leftovers(store)) == ((), [], [])
+
+
+def test_memory_does_not_depend_on_the_size_of_files(store: str, tmp_path: Path) -> None:
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", 300_000_000)
+    options = {"name": NAME, "base": "scratch", "store": store, "layers": [{"src": str(tmp_path / "large"), "dest": "/large"}]}
+    assert peak_memory("image_append", options) < 64_000_000

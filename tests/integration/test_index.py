@@ -213,6 +213,7 @@ def test_members_of_other_repositories_are_mounted_and_of_other_registries_copie
     done = modules.check_do_again("image_index", options, place=tmp_path)
     assert done["bytes_transferred"] == sum(blob.size for blob in ARM64.blobs)
     assert done["images"][0]["platforms"] == ["linux/amd64", "linux/arm64", "linux/s390x"]
+    assert {row["platform"]: len(row["attestations"]) for row in done["images"][0]["members"]}["linux/s390x"] == 1
     info = modules.run("image_pull", {"name": name, "platform": "all", "store": str(tmp_path / "store")})
     assert info["images"][0]["digest"] == done["images"][0]["digest"] == anonymous.digest(f"{repository}/all", "1")
     merged = modules.run("image_index", remote(name, [anonymous.put(OTHER_ARM64, f"{repository}/all", "2")], existing="merge"))

@@ -39,12 +39,13 @@ def test_an_image_is_made_saved_loaded_and_verified(python: str, tmp_path: Path)
     ]
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
     defaults = {"group/longshore.images.images": {"store": str(tmp_path / "store")}}
-    # The digest must not depend on the Python version.
+    # The digest must depend neither on the Python version nor on the umask and the time zone.
     digest = modules.run("image_append", {**append, "store": str(tmp_path / "other")})["images"][0]["digest"]
     (tmp_path / "play.json").write_text(json.dumps([{**play, "module_defaults": defaults, "vars": {"digest": digest}}]))
     command = ["ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={python}", str(tmp_path / "play.json")]
-    environment = {**modules.environment(HOME=str(tmp_path)), "ANSIBLE_CONFIG": str(modules.ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
-    result = subprocess.run(command, cwd=modules.ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    zone = "Asia/Kathmandu"
+    environment = {**modules.environment(HOME=str(tmp_path), TZ=zone), "ANSIBLE_CONFIG": str(modules.ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
+    result = subprocess.run(command, cwd=modules.ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120, umask=0o077)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "changed=4" in result.stdout
 

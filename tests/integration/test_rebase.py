@@ -17,6 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import modules
 from tests.support.images import make_image, make_index
+from tests.support.registry import Registry
 
 OLD, NEW, APP, NAME = (f"docker.io/library/{name}" for name in ("base:1", "base:2", "app:1", "app:1-patched"))
 BOTH = ("linux/amd64", "linux/arm64")
@@ -64,6 +65,38 @@ def test_own_layers_stay_and_the_rest_follows_the_new_base(app: str) -> None:
         "layer 0",
     ]
     assert all(step["digest"] for step in history)
+
+
+def test_only_the_layers_of_the_new_base_are_pushed(app: str, anonymous: Registry, repository: str) -> None:
+    """At a registry that has the image on its old base."""
+    modules.run("image_push", {"name": APP, "destination": f"{anonymous.host}/{repository}:1", "store": app})
+    modules.run("image_rebase", {"name": NAME, "image": APP, "new_base": NEW, "store": app})
+    pushed = modules.run("image_push", {"name": NAME, "destination": f"{anonymous.host}/{repository}:2", "store": app})
+    own, base, rebased = (Store(app).read_graph(Store(app).get_entry(Reference.parse(name))) for name in (APP, NEW, NAME))
+    assert own is not None
+    assert base is not None
+    assert rebased is not None
+    configs = [image.manifest.config for image in rebased.images]
+    layers = [layer for image in base.images for layer in image.manifest.layers]
+    assert (pushed["blobs_transferred"], pushed["blobs_reused"]) == (2 + 6, 2)
+    assert pushed["bytes_transferred"] == sum(blob.size for blob in (*configs, *layers))
+
+
+def test_a_base_that_was_altered_is_reported_and_nothing_is_made(app: str) -> None:
+    graph = Store(app).read_graph(Store(app).get_entry(Reference.parse(NEW)))
+    assert graph is not None
+    layer = Path(Store(app).blob_path(graph.images[0].manifest.layers[0].digest))
+    layer.chmod(0o644)
+    layer.write_bytes(bytes(layer.stat().st_size))
+    for module, options in (
+        ("image_rebase", {"image": APP, "new_base": NEW}),
+        ("image_append", {"base": NEW, "layers": [{"src": "/etc/hostname", "dest": "/etc/"}]}),
+        ("image_index", {"manifests": [{"name": NEW}]}),
+    ):
+        failed = modules.fail(module, {"name": NAME, "store": app, **options})
+        assert failed["error"] == "store_damaged"
+        assert NEW in failed["msg"]
+    assert Store(app).find_entry(Reference.parse(NAME)) is None
 
 
 def test_an_image_says_what_it_is_based_on_now_and_can_be_rebased_again(app: str) -> None:
