@@ -72,7 +72,9 @@ options:
     type: bool
     default: false
   platform:
-    description: The platforms to save of a multi-platform image. The default is all platforms in the store.
+    description:
+      - The platforms to save of a multi-platform image. The default is all platforms in the store.
+      - An image that doesn't exist for one of them fails. An image without an index exists only for its own platform.
     type: list
     elements: str
   referrers:

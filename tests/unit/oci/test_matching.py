@@ -1,0 +1,43 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.errors import PlatformMissing
+from ansible_collections.longshore.images.plugins.module_utils.oci.matching import check_single_platform
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
+
+AMD64 = Platform.parse("linux/amd64")
+
+
+@pytest.mark.parametrize("wanted", [["linux/amd64"], ["linux/amd64/v3"], ["linux/amd64", "linux/amd64/v2"], ["all"]])
+def test_an_image_without_an_index_fits_if_each_selected_platform_runs_it(wanted: list[str]) -> None:
+    assert check_single_platform(AMD64, Selection.parse(wanted), "app") is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "missing"),
+    [
+        (["linux/arm64"], "linux/arm64"),
+        (["linux/amd64", "linux/arm64"], "linux/arm64"),
+        (["linux/s390x", "linux/arm64", "linux/amd64"], "linux/s390x, linux/arm64"),
+    ],
+)
+def test_each_selected_platform_that_it_is_not_for_is_an_error(wanted: list[str], missing: str) -> None:
+    with pytest.raises(PlatformMissing) as raised:
+        check_single_platform(AMD64, Selection.parse(wanted), "app")
+    assert raised.value.message == f"app is an image for linux/amd64 only, not for {missing}"
+
+
+def test_the_platform_of_the_host_is_only_a_default_so_another_one_is_a_warning() -> None:
+    default = dataclasses.replace(Selection.parse(["linux/arm64"]), explicit=False)
+    assert check_single_platform(AMD64, default, "app") == "app is an image for linux/amd64, and this host is linux/arm64"
+
+
+def test_an_image_that_names_no_platform_fits_any() -> None:
+    assert check_single_platform(None, Selection.parse(["linux/amd64", "linux/arm64"]), "app") is None
