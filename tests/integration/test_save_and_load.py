@@ -75,7 +75,9 @@ def test_check_mode_predicts_saving_a_second_run_changes_nothing_and_the_file_ca
     loaded = modules.check_do_again("image_load", loading)
     assert {row["name"] for row in loaded["images"]} == {APP, PLAIN}
     assert named(tmp_path / "other")[PLAIN] == str(plain().root.digest)
-    if form != "docker-archive":
+    if form == "docker-archive":
+        assert [row["platforms"] for row in done["images"]] == [[HOST], [HOST]]
+    else:
         assert named(tmp_path / "other")[APP] == str(app().root.digest)
         assert sorted(loaded["images"][0]["platforms"]) == sorted([HOST, OTHER])
 
@@ -274,6 +276,7 @@ def test_layers_are_left_out_by_digest_too(store: str, tmp_path: Path) -> None:
         ({"name": ["No:1"]}, "invalid_reference"),
         ({"name": [APP], "platform": ["linux/s390x"]}, "platform_missing"),
         ({"name": [PLAIN], "platform": [OTHER]}, "platform_missing"),
+        ({"name": [PLAIN], "platform": [HOST, OTHER]}, "platform_missing"),
         ({"path": "/nowhere/at/all.tar"}, "io_error"),
         ({"base": ["/nowhere/base.tar"]}, "io_error"),
         ({"base_digests": ["sha256:1"]}, "invalid_reference"),

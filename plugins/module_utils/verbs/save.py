@@ -15,7 +15,7 @@ from ..archive.output import FileOutput, FolderOutput, OpenFile, Output, Read
 from ..archive.reader import open_archive
 from ..errors import InvalidOption
 from ..oci.digest import Digest
-from ..oci.graph import Graph
+from ..oci.graph import Graph, ImageNode
 from ..oci.layout import BASE_DIGESTS
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
@@ -105,7 +105,7 @@ class _Saver:
 
     def _read_image(self, entry: Entry) -> SavedImage:
         chosen = select_stored(read_image(entry.descriptor, entry.label, self.store.read_document), self.options.selection, entry.label)
-        return saved_image(chosen, (entry.name,) if entry.name is not None else (), self.options.selection, self.options.host)
+        return saved_image(chosen, (entry.name,) if entry.name is not None else (), self.options.form, self.options.selection, self.options.host)
 
     def _find_referrers(self, entry: Entry, graph: Graph) -> FoundReferrers:
         if not self.options.referrers or self.options.form == DOCKER:
@@ -190,15 +190,24 @@ def read_base_digests(paths: t.Sequence[str]) -> frozenset[Digest]:
     return frozenset(digests)
 
 
-def saved_image(graph: Graph, names: tuple[Reference, ...], selection: Selection | None, host: Platform) -> SavedImage:
-    """Return GRAPH as an archive lists it."""
+def saved_image(graph: Graph, names: tuple[Reference, ...], form: str, selection: Selection | None, host: Platform) -> SavedImage:
+    """Return GRAPH as an archive of the format FORM lists it. A docker-archive holds only one of its platforms."""
     runnable = preferred_image(graph, selection, host)
     if runnable is not None and not runnable.manifest.is_image:
         runnable = None
+    if form == DOCKER and runnable is not None:
+        graph = _keep_image(graph, runnable)
     listed, index = graph.root, None
     if _must_travel_unlisted(graph):
         listed, index = graph.images[0].descriptor, graph.root.digest
     return SavedImage(graph, listed, names, runnable, index)
+
+
+def _keep_image(graph: Graph, kept: ImageNode) -> Graph:
+    """Return GRAPH with the image KEPT only."""
+    left_out = [image.descriptor for image in graph.images if image is not kept]
+    documents = {descriptor: data for descriptor, data in graph.documents.items() if descriptor not in left_out}
+    return dataclasses.replace(graph, images=(kept,), documents=documents, absent=(*graph.absent, *left_out))
 
 
 def saved_referrers(name: Reference | None, found: FoundReferrers) -> list[SavedImage]:

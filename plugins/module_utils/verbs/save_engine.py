@@ -78,7 +78,7 @@ def _find(reader: EngineReader, name: Reference | Digest) -> list[NamedEngineIma
 def _read_image(entry: NamedEngineImage, image: EngineImageSource, options: SaveOptions) -> SavedImage:
     graph = select_from_index(image.root(), entry.label, image.read_document, options.selection)
     image.check_blobs(graph)
-    return saved_image(graph, (entry.name,) if entry.name is not None else (), options.selection, options.host)
+    return saved_image(graph, (entry.name,) if entry.name is not None else (), options.form, options.selection, options.host)
 
 
 def _row(one: _Chosen, options: SaveOptions, reason: str | None, sink: ArchiveSink | None, stored: t.Collection[Digest]) -> ImagePlan:

@@ -62,7 +62,8 @@ class ArchiveCopyPlanner:
         if len({job.target.scheme for job in jobs}) > 1:
             raise InvalidOption(f"{path} can't have two archive formats; copy to two files")
         form = jobs[0].target.scheme
-        saved = [saved_image(graph, _names(job), job.selection, self._host) for job, (graph, _found) in zip(jobs, images)]
+        saved = [saved_image(graph, _names(job), form, job.selection, self._host) for job, (graph, _found) in zip(jobs, images)]
+        copied = [(image.graph, found) for image, (_graph, found) in zip(saved, images)]
         for job, image in zip(jobs, saved):
             if form == DOCKER and image.runnable is None:
                 raise UnsupportedFormat(f"{job.source} has no image that a docker-archive can store; copy it to oci-archive:{path}")
@@ -71,7 +72,7 @@ class ArchiveCopyPlanner:
         reason = target.difference()
         sink = ArchiveSink(target)
         stored = {piece.digest for piece in target.pieces if isinstance(piece, Descriptor)}
-        return {job: self._plan_image(job, image, sink, stored, reason) for job, image in zip(jobs, images)}
+        return {job: self._plan_image(job, image, sink, stored, reason) for job, image in zip(jobs, copied)}
 
     def _plan_image(self, job: CopyJob, image: _Image, sink: ArchiveSink, stored: t.Collection[Digest], reason: str | None) -> ImagePlan:
         graph, found = image
