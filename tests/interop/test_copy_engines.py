@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""image_copy from and to real engines: the images afterwards, the data that moves, and failures."""
+"""image_copy from and to real engines: the data that moves, and failures. `test_every_place_to_every_place.py` has a table of all pairs of places."""
 
 from __future__ import annotations
 
@@ -14,16 +14,13 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import engines, modules
-from tests.support.engines import HOST, OTHER, runnable_image, runnable_index
+from tests.support.engines import runnable_image
 from tests.support.recorder import Recorder
 from tests.support.registry import Registry, running_registry
-from tests.support.targets import Target, config_of
+from tests.support.targets import Target
 
-INDEX = "docker.io/library/index:1"
 SCHEMES = {"docker": "docker-daemon", "podman": "podman", "containerd": "containerd"}
-TEXT = f"index-{HOST.replace('/', '-')}"
 
-on_all = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "podman_service", "containerd"], indirect=True)
 # Each writes manifests of another kind.
 on_stores = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "containerd"], indirect=True)
 
@@ -44,47 +41,6 @@ def options_of(target: Target) -> dict[str, t.Any]:
 
 def copy(target: Target, src: str, dest: str, check: bool = False, **options: t.Any) -> modules.Results:
     return modules.run("image_copy", {"src": src, "dest": dest, **options_of(target), **options}, check, target.env)
-
-
-def copy_twice(target: Target, src: str, dest: str, **options: t.Any) -> modules.Results:
-    """Copy in check mode, for real, and again: check mode is right, and the second run changes nothing. Return the results of the real run."""
-    predicted = copy(target, src, dest, check=True, **options)
-    done = copy(target, src, dest, **options)
-    assert predicted == done
-    assert done["changed"]
-    again = copy(target, src, dest, **options)
-    assert (again["changed"], again["actions"], again["bytes_transferred"]) == (False, [], 0)
-    assert again["diff"]["before"] == again["diff"]["after"]
-    return done
-
-
-@on_all
-def test_an_image_goes_through_an_engine_to_every_other_place(target: Target, registry: Registry, tmp_path: Path) -> None:
-    """The engine gets the image from a registry, and gives it to a registry, a store, a layout and both kinds of archives."""
-    image = runnable_index("index", OTHER)
-    registry.put(image, "team/index", "1")
-    done = copy_twice(target, f"{registry.host}/team/index:1", place(target, INDEX))
-    assert target.has(INDEX, image, TEXT)
-    (row,) = done["images"]
-    assert (row["name"], row["image_id"], row["platforms"]) == (INDEX, config_of(image), [HOST])
-    assert row["digest"] == (str(image.root.digest) if target.keeps_digests else None)
-
-    # Engines have one platform, and registries refuse an incomplete index.
-    pushed = f"{registry.host}/{target.name}/pushed:1"
-    copy_twice(target, place(target, INDEX), pushed, platform=[HOST])
-    for dest in (
-        f"store::{INDEX}",
-        f"oci:{tmp_path}/layout:{INDEX}",
-        f"oci-archive:{tmp_path}/a.tar:{INDEX}",
-        f"docker-archive:{tmp_path}/d.tar:{INDEX}",
-    ):
-        (row,) = copy_twice(target, place(target, INDEX), dest, store=str(tmp_path / "store"))["images"]
-        assert row["image_id"] == config_of(image)
-        keeps = target.name in ("docker_on_containerd", "containerd")
-        assert (row["digest"] == str(image.root.digest)) == keeps
-    modules.run("image_verify", {"store": str(tmp_path / "store")})
-    pulled = modules.run("image_pull", {"store": str(tmp_path / "store"), "name": pushed})
-    assert pulled["images"][0]["image_id"] == config_of(image)
 
 
 @on_stores

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ...errors import LongshoreError
+from ...errors import InvalidOption, LongshoreError
 from ...oci.manifest import Descriptor
 from ...oci.platform import Platform
 from ...oci.reference import Reference
@@ -44,7 +44,12 @@ class EngineCopyPlanner:
         return [rows[job] for job in jobs]
 
     def _plan_engine(self, engine: ManagedEngine, jobs: t.Sequence[CopyJob]) -> dict[CopyJob, ImagePlan]:
-        loader = EngineLoader(engine, select_for_engine(engine, jobs[0].selection), self._host)
+        try:
+            selection = select_for_engine(engine, jobs[0].selection)
+        except InvalidOption as error:
+            # The other places of the task may hold several platforms.
+            return {job: job.fail(error) for job in jobs}
+        loader = EngineLoader(engine, selection, self._host)
         requests = [_request(job) for job in jobs]
         loads = loader.plan(requests)
         planned: dict[CopyJob, ImagePlan] = {}
