@@ -44,11 +44,6 @@ def put(store: str, images: t.Mapping[str, Image], platforms: t.Sequence[str] = 
         image.put(Store(store), name, platforms=platforms)
 
 
-def socket_of(target: Target) -> Path:
-    places = ("docker_host", "podman_host", "containerd_address")
-    return Path(next(str(target.options[place]).removeprefix("unix://") for place in places if place in target.options))
-
-
 def sizes(*blobs: Descriptor) -> int:
     return sum(blob.size for blob in blobs)
 
@@ -201,15 +196,13 @@ class TestOnlyWhatAnEngineLacksIsSent:
         one, two = runnable_image("one", kind), runnable_image("two", kind)
         put(store, {ONE: one, TWO: two})
         target.deliver(store, ONE)
-        option = {"docker": "docker_host", "podman": "podman_host"}[target.title]
 
         def remove_the_first(line: str) -> None:
             if line.startswith("POST /images/load") and ONE in target.engine.names():
                 target.engine.remove(ONE)
 
-        with short_folder() as folder, Relay(socket_of(target), before=remove_the_first).on_socket(folder / "r.sock") as relay:
-            relayed: dict[str, t.Any] = {option: f"unix://{folder}/r.sock"}
-            done = target.deliver(store, TWO, **relayed)
+        with short_folder() as folder, Relay(target.socket, before=remove_the_first).on_socket(folder / "r.sock") as relay:
+            done = target.deliver(store, TWO, **target.options_at(folder / "r.sock"))
         assert sum(line.startswith("POST ") for line in relay.lines) == 2
         assert done["bytes_transferred"] == sizes(*two.blobs)
         assert target.has(TWO, two, "two")
@@ -298,10 +291,8 @@ class TestFailures:
     ) -> None:
         image = make_image("large", 1, HOST, size=4_000_000, shared=[engines.program_layer()])
         put(store, {ONE: image})
-        option = {"docker": "docker_host", "podman": "podman_host", "containerd": "containerd_address"}[target.title]
-        with short_folder() as folder, Relay(socket_of(target), limit=2_000_000).on_socket(folder / "r.sock"):
-            scheme = "" if target.title == "containerd" else "unix://"
-            failed = target.fails(store, ONE, **{option: f"{scheme}{folder}/r.sock"})
+        with short_folder() as folder, Relay(target.socket, limit=2_000_000).on_socket(folder / "r.sock"):
+            failed = target.fails(store, ONE, **target.options_at(folder / "r.sock"))
         assert failed["error"] == "engine_error"
         assert ONE in failed["msg"]
         assert target.title in failed["msg"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -16,8 +18,11 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import engines, modules
 from tests.support.engines import HOST, OTHER, RELATED, runnable_image, runnable_index
+from tests.support.folders import short_folder
 from tests.support.forked import run_forked
+from tests.support.images import make_image
 from tests.support.registry import Registry, running_registry
+from tests.support.relay import Relay
 from tests.support.targets import Target, config_of
 from tests.support.trust import make_key, put_simple_signature
 
@@ -241,6 +246,40 @@ def test_a_load_that_fails_restores_the_names_before_it(target: Target, tmp_path
     assert target.engine.names() == {"docker.io/library/a:1"}
     assert target.engine.image_id("docker.io/library/a:1") == config_of(old)
     assert target.engine.runs_with("docker.io/library/a:1", "old")
+
+
+@pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman_service", "containerd"], indirect=True)
+@pytest.mark.parametrize("module", ["image_pull", "image_load"])
+def test_a_run_that_is_killed_while_it_sends_an_image_leaves_the_names_as_they_were(
+    target: Target, registry: Registry, tmp_path: Path, module: str
+) -> None:
+    """A name that has no image stays absent, and one that has an image keeps it. The next run sends the new image."""
+    store, archive, repository = str(tmp_path / "store"), str(tmp_path / "a.tar"), f"killed/{target.name}-{module}"
+    old = runnable_image("old")
+    new = make_image("new", 1, HOST, size=8_000_000, shared=[engines.program_layer()])
+    registry.put(new, repository, "1")
+    moved, fresh = f"{registry.host}/{repository}:1", "docker.io/library/fresh:1"
+    old.put(Store(store), moved)
+    target.deliver(store, moved)
+    new.put(Store(store), fresh)
+    modules.run("image_save", {"store": store, "name": fresh, "path": archive})
+    name = moved if module == "image_pull" else fresh
+    options: dict[str, t.Any] = {"name": moved} if module == "image_pull" else {"path": archive}
+    running: list[subprocess.Popen[str]] = []
+
+    def kill() -> None:
+        running[0].kill()
+
+    with short_folder() as folder, Relay(target.socket, limit=4_000_000, at_limit=kill).on_socket(folder / "r.sock"):
+        running.append(modules.start_module(module, {**target.options_at(folder / "r.sock"), **options}, env=target.env))
+        assert running[0].communicate(timeout=60)[0] == ""
+    assert running[0].returncode == -signal.SIGKILL
+    assert target.engine.names() == {moved}
+    assert target.engine.image_id(moved) == config_of(old)
+    assert target.engine.runs_with(moved, "old")
+    assert run(target, module, **options)["changed"]
+    assert target.engine.image_id(name) == config_of(new)
+    assert target.engine.run(name, "/bin/sh", "-c", "echo runs") == "runs\n"
 
 
 def test_a_tag_that_fails_in_containerd_restores_the_only_name_of_an_image(containerd: engines.Containerd, tmp_path: Path) -> None:

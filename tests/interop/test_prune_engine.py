@@ -180,14 +180,13 @@ class TestEnginesThatFail:
     @pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman_service"], indirect=True)
     def test_an_image_that_a_container_starts_to_use_during_the_run_stays_and_the_others_are_deleted(self, target: Target, store: str) -> None:
         give(target, store, AGED)
-        option = {"docker": "docker_host", "podman": "podman_host"}[target.title]
 
         def use_one(line: str) -> None:
             if line.startswith(f"DELETE /images/{APP}:2 "):
                 target.engine.create_container(f"{APP}:2")
 
-        with short_folder() as folder, Relay(Path(str(target.options[option])[7:]), before=use_one).on_socket(folder / "r.sock"):
-            failed = modules.fail("image_prune", {**target.options, option: f"unix://{folder}/r.sock", "keep": 1}, env=target.env)
+        with short_folder() as folder, Relay(target.socket, before=use_one).on_socket(folder / "r.sock"):
+            failed = modules.fail("image_prune", {**target.options_at(folder / "r.sock"), "keep": 1}, env=target.env)
         assert failed["error"] == "engine_error"
         assert failed["msg"].startswith(f"{APP}:2 could not be removed: {target.title} at ")
         assert failed["untagged"] == [f"{APP}:1"]
@@ -197,14 +196,13 @@ class TestEnginesThatFail:
     @pytest.mark.parametrize("target", ["docker", "podman_service"], indirect=True)
     def test_an_engine_that_disconnects_during_the_run_is_an_error_and_the_next_run_converges(self, target: Target, store: str) -> None:
         give(target, store, AGED)
-        option = {"docker": "docker_host", "podman": "podman_host"}[target.title]
 
         def break_off(line: str) -> None:
             if line.startswith(f"DELETE /images/{APP}:2 "):
                 raise OSError
 
-        with short_folder() as folder, Relay(Path(str(target.options[option])[7:]), before=break_off).on_socket(folder / "r.sock"):
-            failed = modules.fail("image_prune", {**target.options, option: f"unix://{folder}/r.sock", "keep": 1}, env=target.env)
+        with short_folder() as folder, Relay(target.socket, before=break_off).on_socket(folder / "r.sock"):
+            failed = modules.fail("image_prune", {**target.options_at(folder / "r.sock"), "keep": 1}, env=target.env)
         assert failed["error"] == "engine_error"
         assert target.title in failed["msg"]
         assert failed["untagged"] == [f"{APP}:1"]

@@ -19,15 +19,23 @@ _PIECE = 64 * 1024
 class Relay:
     """Pass bytes on to the socket UPSTREAM. `lines` are the first lines of all connections, which for HTTP are the requests.
 
-    With a LIMIT, a connection that received more bytes is closed on both sides, as if the engine died. BEFORE is called
-    with each first line, before the engine receives it.
+    With a LIMIT, a connection that received more bytes is closed on both sides, as if the engine died. With AT_LIMIT, that
+    function is called instead, and the connection stays open. BEFORE is called with each first line, before the engine
+    receives it.
     """
 
-    def __init__(self, upstream: Path, limit: int | None = None, before: t.Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        upstream: Path,
+        limit: int | None = None,
+        before: t.Callable[[str], None] | None = None,
+        at_limit: t.Callable[[], None] | None = None,
+    ) -> None:
         self.lines: list[str] = []
         self._upstream = upstream
         self._limit = limit
         self._before = before
+        self._at_limit = at_limit
         self._closing = threading.Event()
 
     @contextlib.contextmanager
@@ -82,7 +90,10 @@ class Relay:
                 if self._before is not None:
                     self._before(self.lines[-1])
             seen += len(data)
-            if self._limit is not None and seen > self._limit:
+            is_at_limit = self._limit is not None and seen - len(data) <= self._limit < seen
+            if is_at_limit and self._at_limit is not None:
+                self._at_limit()
+            elif is_at_limit:
                 for side in (client, upstream):
                     side.shutdown(socket.SHUT_RDWR)
                 return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,19 @@ class Target:
     @property
     def keeps_digests(self) -> bool:
         return self.name != "docker"
+
+    @property
+    def socket(self) -> Path:
+        return Path(str(self.options[self._address]).removeprefix("unix://"))
+
+    def options_at(self, socket: Path) -> dict[str, t.Any]:
+        """Return the module options that reach the engine through another socket."""
+        scheme = "" if self.title == "containerd" else "unix://"
+        return {**self.options, self._address: f"{scheme}{socket}"}
+
+    @property
+    def _address(self) -> str:
+        return {"docker": "docker_host", "podman": "podman_host", "containerd": "containerd_address"}[self.title]
 
     def deliver(self, store: str, *names: str, check: bool = False, **options: t.Any) -> modules.Results:
         return modules.run("image_deliver", {"store": store, "name": list(names), **self.options, **options}, check, self.env)
