@@ -151,6 +151,15 @@ def test_short_names_never_mean_localhost(target: Target, tmp_path: Path) -> Non
     target.deliver(str(tmp_path / "store"), "one:1")
     run(target, "image_tag", name="one:1", targets="two")
     assert target.engine.names() == {"docker.io/library/one:1", "docker.io/library/two:latest"}
+    target.engine.tag("two", "built:1")  # Podman itself names it localhost/built:1
+    for module, options in (
+        ("image_tag", {"name": "built:1", "targets": "three"}),
+        ("image_save", {"name": "built:1", "path": str(tmp_path / "a.tar")}),
+        ("image_pull", {"name": "built:1", "pull_policy": "never"}),
+    ):
+        failed = fail(target, module, **options)
+        assert failed["error"] == "not_found"
+        assert failed["msg"].endswith("; the engine has localhost/built:1: a short name means Docker Hub, so write that name in full")
 
 
 @on_stores

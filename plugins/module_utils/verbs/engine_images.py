@@ -14,7 +14,7 @@ from ..engine.interfaces import EngineImage, PrunableEngine
 from ..errors import ImageNotFound
 from ..oci.digest import Digest
 from ..oci.platform import Platform
-from ..oci.reference import Reference
+from ..oci.reference import DOCKER_HUB, Reference
 from ..transfer.plan import RefState
 
 
@@ -121,5 +121,16 @@ class EngineImages:
         """Return the image that SELECTOR means. Raises ImageNotFound."""
         found = self.find(selector)
         if not found:
-            raise ImageNotFound(f"{selector} is not in {self.place}")
+            raise ImageNotFound(f"{selector} is not in {self.place}{describe_local_name(selector, self.names)}")
         return found[0]
+
+
+def describe_local_name(missing: Reference | Digest, names: t.Collection[Reference]) -> str:
+    """Return the end of a message about a MISSING image: the one of NAMES that Podman's own commands would use for its short name, or nothing.
+
+    Podman builds and tags under `localhost/` what we look for on Docker Hub.
+    """
+    if isinstance(missing, Digest) or missing.registry != DOCKER_HUB:
+        return ""
+    local = Reference("localhost", missing.repository.removeprefix("library/"), missing.tag)
+    return f"; the engine has {local}: a short name means Docker Hub, so write that name in full" if local in names else ""

@@ -22,6 +22,7 @@ from ..transfer.plan import ImagePlan, TransferPlan
 from .copy.job import verify_at_source
 from .copy.sources import RegistrySource
 from .copy.to_engine import find_at_registry
+from .engine_images import describe_local_name
 from .engine_leftovers import remove_leftovers
 from .engine_load_step import LoadIntoEngine
 from .engine_loading import EngineLoader, Load, LoadRequest
@@ -91,7 +92,7 @@ class _EnginePuller:
                 if current is None:
                     raise ImageNotFound(
                         f"{reference} is not in {self.engine.title} at {self.engine.place}, or not for the requested platforms, and pull_policy 'never' "
-                        "forbids to pull it"
+                        f"forbids to pull it{describe_local_name(reference, self.loader.names)}"
                     )
                 return self._keep_unasked(reference, current)
             if current is not None and self.trust is None and self._may_keep(reference, current):
