@@ -372,60 +372,13 @@ error:
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.archive.layer_source import LayerSource, OwnerRule
-from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference
-from ..module_utils.oci.settings import Healthcheck, Settings, parse_command
-from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
-from ..module_utils.task.file_modes import octal_mode
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments, text_map
+from ..module_utils.task.layer_options import CONFIG, LAYER, read_layer, read_settings
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.append import SCRATCH, NewImage, WantedLayer, plan_append
-
-RULE = {
-    "path": {"type": "str", "required": True},
-    "owner": {"type": "int"},
-    "group": {"type": "int"},
-    "mode": {"type": "raw"},
-}
-
-LAYER = {
-    "src": {"type": "path"},
-    "dest": {"type": "str"},
-    "mode": {"type": "raw"},
-    "owner": {"type": "int", "default": 0},
-    "group": {"type": "int", "default": 0},
-    "exclude": {"type": "list", "elements": "str", "default": []},
-    "remove": {"type": "list", "elements": "str", "default": []},
-    "rules": {"type": "list", "elements": "dict", "default": [], "options": RULE},
-    "platform": {"type": "str"},
-}
-
-HEALTHCHECK = {
-    "test": {"type": "raw"},
-    "interval": {"type": "str"},
-    "timeout": {"type": "str"},
-    "start_period": {"type": "str"},
-    "start_interval": {"type": "str"},
-    "retries": {"type": "int"},
-}
-
-CONFIG = {
-    # Ansible would split a string at its commas if these were lists.
-    "cmd": {"type": "raw"},
-    "entrypoint": {"type": "raw"},
-    "env": {"type": "dict", "default": {}},
-    "labels": {"type": "dict", "default": {}},
-    "working_dir": {"type": "str"},
-    "user": {"type": "str"},
-    "exposed_ports": {"type": "list", "elements": "str", "default": []},
-    "volumes": {"type": "list", "elements": "str", "default": []},
-    "stop_signal": {"type": "str"},
-    "unset_env": {"type": "list", "elements": "str", "default": []},
-    "unset_labels": {"type": "list", "elements": "str", "default": []},
-    "healthcheck": {"type": "dict", "options": HEALTHCHECK},
-}
 
 
 def argument_spec() -> Arguments:
@@ -448,46 +401,15 @@ def plan(task: Task) -> Plan:
 
 def read_new_image(task: Task) -> NewImage:
     params = task.params
-    compression = None if params["compression"] == "none" else params["compression"]
     return NewImage(
         name=Reference.parse(params["name"]).as_tag(),
         base=None if params["base"] == SCRATCH else task.selectors("base")[0],
-        layers=[layer(options, compression) for options in params["layers"]],
-        settings=settings(params["config"]),
+        layers=[WantedLayer(*read_layer(options, params["compression"])) for options in params["layers"]],
+        settings=read_settings(params["config"]),
         selection=task.selection,
         created=params["created"],
-        annotations=texts(params["annotations"]),
+        annotations=text_map(params["annotations"]),
     )
-
-
-def layer(options: t.Mapping[str, t.Any], compression: "str | None") -> WantedLayer:
-    source = LayerSource(
-        path=options["src"],
-        destination=options["dest"],
-        mode=mode(options["mode"], "mode"),
-        owner=options["owner"],
-        group=options["group"],
-        compression=compression,
-        exclude=tuple(options["exclude"]),
-        remove=tuple(options["remove"]),
-        rules=tuple(OwnerRule(rule["path"], rule["owner"], rule["group"], mode(rule["mode"], "rules: mode")) for rule in options["rules"]),
-    )
-    return WantedLayer(source, Platform.parse(options["platform"]) if options["platform"] is not None else None)
-
-
-def mode(value: object, option: str) -> "int | None":
-    return octal_mode(value, option) if value is not None else None
-
-
-def settings(config: t.Mapping[str, t.Any]) -> Settings:
-    lists = {option: parse_command(config[option], f"config: {option}") for option in ("cmd", "entrypoint")}
-    healthcheck = Healthcheck(**config["healthcheck"]) if config["healthcheck"] is not None else None
-    return Settings(**{**config, **lists, "healthcheck": healthcheck, "env": texts(config["env"]), "labels": texts(config["labels"])})
-
-
-def texts(values: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Return VALUES as text: YAML reads some of them as numbers or booleans, but in an image they are text."""
-    return {str(key): str(value) for key, value in values.items()}
 
 
 def main() -> t.NoReturn:

@@ -269,7 +269,7 @@ from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops
 from ..module_utils.oci.media_types import DOCKER_LIST, OCI_INDEX
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference, parse_selector
-from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments, text_map
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -322,7 +322,7 @@ def read_options(task: Task) -> IndexOptions:
         existing=params["existing"],
         media_type=DOCKER_LIST if params["format"] == "docker" else OCI_INDEX,
         attestations=params["attestations"] == "keep",
-        annotations={str(key): str(value) for key, value in params["annotations"].items()},
+        annotations=text_map(params["annotations"]),
         required=[Platform.parse(text) for text in params["require_platforms"]],
         tags=params["tags"],
     )

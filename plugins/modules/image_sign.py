@@ -193,7 +193,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments, text_map
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import PRIVATE_KEY
@@ -218,7 +218,7 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """Return which signatures are missing."""
     params = task.params
-    annotations = {str(name): str(value) for name, value in params["annotations"].items()}
+    annotations = text_map(params["annotations"])
     signing = Signing(task.private_key, params["formats"], annotations, params["recursive"])
     return plan_attachments(targets(task), signing, "sign", task.host, task.workers)
 

@@ -78,6 +78,11 @@ def at_least(params: t.Mapping[str, t.Any], option: str, least: int) -> float:
     return value
 
 
+def text_map(values: t.Mapping[object, object]) -> dict[str, str]:
+    """Return the names and values of an option as text: YAML reads some of them as numbers or booleans, but in an image they are text."""
+    return {str(name): str(value) for name, value in values.items()}
+
+
 def _empty_paths(options: t.Mapping[str, Option], params: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, Option]]:
     """Yield each option of type path, or list of paths, that holds an empty path, with the names of the options around it."""
     for name, option in options.items():

@@ -13,6 +13,7 @@ from ..errors import InvalidOption, InvalidTrust, LongshoreError, system_error
 from ..limits import MAX_KEY_FILE, MAX_POLICY
 from ..trust.policy import Policy
 from ..trust.rules import IdentityOptions, RuleOptions, read_rules
+from .arguments import text_map
 
 if t.TYPE_CHECKING:
     from ..trust.keys import PrivateKey
@@ -39,7 +40,7 @@ def read_rule(options: Options) -> RuleOptions:
         keys=tuple(_read_text(key, "-----BEGIN", MAX_KEY_FILE) for key in options["keys"]),
         identities=tuple(IdentityOptions(**identity) for identity in options["identities"]),
         trusted_root=_read_text(root, "{", MAX_POLICY) if root is not None else None,
-        annotations={str(name): str(value) for name, value in options["annotations"].items()},
+        annotations=text_map(options["annotations"]),
         repository=options["repository"],
         attestations=tuple(options["attestations"]),
     )
