@@ -28,7 +28,9 @@ def rebase_image(image: Base, old: Base, new: Base) -> tuple[Manifest, bytes]:
     A setting that the image inherited unchanged from its old base is taken from the new base. All others are kept.
     Raises InvalidOption unless the first layers of the image are those of its old base; UnsupportedFormat for an invalid config.
     """
-    count = _check_base(image, old)
+    for base in (image, old, new):
+        _check_layers(base)
+    count = _count_base_layers(image, old)
     old_members, own_members, new_members = (base.config.document.members for base in (old, image, new))
     config = _merge(_without(old_members, _REPLACED), _without(own_members, _REPLACED), _without(new_members, _REPLACED))
     diff_ids = [*new.config.diff_ids, *image.config.diff_ids[count:]]
@@ -45,17 +47,18 @@ def rebase_image(image: Base, old: Base, new: Base) -> tuple[Manifest, bytes]:
     return manifest, data
 
 
-def _check_base(image: Base, old: Base) -> int:
-    """Return the number of layers of the old base."""
-    for base in (image, old):
-        if len(base.manifest.layers) != len(base.config.diff_ids):
-            raise UnsupportedFormat(f"{_name(base)} has {len(base.manifest.layers)} layers, but its config has {len(base.config.diff_ids)}")
+def _check_layers(base: Base) -> None:
+    if len(base.manifest.layers) != len(base.config.diff_ids):
+        raise UnsupportedFormat(f"{_name(base)} has {len(base.manifest.layers)} layers, but its config has {len(base.config.diff_ids)}")
+
+
+def _count_base_layers(image: Base, old: Base) -> int:
+    """Return how many layers of IMAGE are those of its old base. Raises InvalidOption unless its first layers are all layers of OLD."""
     wanted, present = old.config.diff_ids, image.config.diff_ids
     for position, diff_id in enumerate(wanted):
         if present[position : position + 1] != (diff_id,):
-            raise InvalidOption(
-                f"{_name(image)} is not based on {_name(old)}: layer {position + 1} of {len(wanted)} of that base is another one; give the right old_base"
-            )
+            what = f"{_name(image)} is not based on {_name(old)}: layer {position + 1} of {len(wanted)} of that base differs"
+            raise InvalidOption(f"{what}; set old_base to the real base of the image")
     return len(wanted)
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -41,6 +42,13 @@ def image(layers: str, settings: dict[str, Any] | None = None, layer_type: str =
         {"own": "annotation", "org.opencontainers.image.base.name": "old"},
     )
     return Base(f"image-{layers}", digest("9"), manifest, ImageConfig.read(json.dumps(config).encode(), "image"))
+
+
+def test_a_new_base_without_the_layers_of_its_config_is_refused() -> None:
+    new = image("bb")
+    broken = dataclasses.replace(new, manifest=dataclasses.replace(new.manifest, layers=new.manifest.layers[:1]))
+    with pytest.raises(UnsupportedFormat, match="image-bb has 1 layers, but its config has 2"):
+        rebase_image(image("ac"), image("a"), broken)
 
 
 def rebased(old: dict[str, Any], own: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
