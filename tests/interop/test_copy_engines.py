@@ -121,6 +121,18 @@ def test_one_image_that_fails_leaves_the_others(docker: engines.Docker, registry
     assert docker.names() == {"docker.io/library/one:1"}
 
 
+def test_two_images_for_one_name_are_refused_even_if_the_engine_has_the_first(docker_on_containerd: engines.Docker, registry: Registry) -> None:
+    one, two = runnable_image("one"), runnable_image("two")
+    registry.put(one, "team/shared", "1")
+    registry.put(two, "team/shared", "2")
+    options = {"docker_host": f"unix://{docker_on_containerd.folder}/docker.sock"}
+    pairs = [{"src": f"{registry.host}/team/shared:{tag}", "dest": "docker-daemon:shared:1"} for tag in ("1", "2")]
+    modules.run("image_copy", {"images": pairs[:1], **options})
+    failed = modules.fail("image_copy", {"images": pairs, **options})
+    assert [row.get("error") for row in failed["images"]] == [None, "invalid_option"]
+    assert "docker.io/library/shared:1 can't be two images at once" in failed["msg"]
+
+
 def test_an_engine_that_stops_answering_is_an_engine_error(docker: engines.Docker, registry: Registry, tmp_path: Path) -> None:
     image = runnable_image("one")
     image.put(Store(str(tmp_path / "store")), "docker.io/library/one:1")

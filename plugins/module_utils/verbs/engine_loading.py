@@ -336,9 +336,19 @@ def _offer(request: LoadRequest, outgoing: OutgoingImage, image: ImageNode) -> O
 
 def _is_same_image(load: Load, first: Load) -> bool:
     """Return whether LOAD is the image FIRST, requested by another spelling of its name. Raises InvalidOption if two images have one name."""
-    if load.outgoing is not None and first.outgoing is not None and first.outgoing.digest != load.outgoing.digest:
-        raise InvalidOption(f"{load.outgoing.name} can't be two images at once, {first.outgoing.digest} and {load.outgoing.digest}")
-    return load is not first
+    if load is first:
+        return False
+    digests = [_digest_of(one) for one in (first, load)]
+    if digests[0] != digests[1] and load.request is not None:
+        raise InvalidOption(f"{load.request.name} can't be two images at once, {digests[0]} and {digests[1]}")
+    return True
+
+
+def _digest_of(load: Load) -> Digest | None:
+    """Return the digest of the image of LOAD, None if the load has an error instead."""
+    if load.outgoing is not None:
+        return load.outgoing.digest
+    return load.request.image.digest() if load.request is not None else None
 
 
 def find_in_source(read: Read) -> FindDocument:
