@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import modules
-from tests.support.images import make_image, make_index
+from tests.support.images import list_in_index, make_image, make_index
 from tests.support.recorder import RecordedRequest, Recorder
 from tests.support.registry import PASSWORD, USER, Registry, free_port, running_registry
 from tests.support.trust import make_key
@@ -178,6 +178,19 @@ def test_a_manifest_stays_if_its_index_could_not_be_removed(anonymous: Registry,
     assert [row["error"] for row in results["images"]] == ["in_use", "denied"]
     assert results["deleted"] == []
     assert set(tags(anonymous, repository)) == {"all", "part"}
+
+
+def test_an_index_stays_if_the_index_that_lists_it_could_not_be_removed(anonymous: Registry, repository: str) -> None:
+    inner = make_index("listed by another index")
+    outer = list_in_index(inner)
+    anonymous.put(inner, repository, "inner")
+    anonymous.put(outer, repository, "outer")
+    refused = {f"DELETE /v2/{repository}/manifests/{outer.root.digest}": 403}
+    with Recorder(anonymous.host, refused=refused).running() as registry:
+        base = f"{registry.host}/{repository}"
+        results = modules.fail("image_rm", {"name": [f"{base}:inner", f"{base}:outer"], "remote": True})
+    assert [row["error"] for row in results["images"]] == ["in_use", "denied"]
+    assert set(tags(anonymous, repository)) == {"inner", "outer"}
 
 
 def test_an_image_without_tags_is_deleted_by_digest_and_one_with_tags_only_by_force(

@@ -132,11 +132,13 @@ def make_index(
     shared: t.Sequence[bytes] = (),
 ) -> Image:
     """Return an index of several platforms, with an image of `make_image` for each."""
-    images = [make_image(f"{text}-{platform.replace('/', '-')}", layers, platform, size, shared) for platform in platforms]
+    return list_in_index(*(make_image(f"{text}-{platform.replace('/', '-')}", layers, platform, size, shared) for platform in platforms))
+
+
+def list_in_index(*images: Image) -> Image:
+    """Return an index of these images, which may be indexes themselves."""
     index = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [image.root.to_dict() for image in images]})
-    content: dict[Digest, bytes] = {}
-    for image in images:
-        content.update(image.content)
+    content = {digest: data for image in images for digest, data in image.content.items()}
     return Image(_describe(media_types.OCI_INDEX, index), {**content, Digest.of(index): index})
 
 

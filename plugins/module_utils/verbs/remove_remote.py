@@ -102,15 +102,12 @@ class _Removal:
 
 @dataclasses.dataclass(frozen=True)
 class _RemoveFromRegistries(Step):
-    """Delete indexes before the manifests that they may list."""
+    """Delete indexes before their members, which may be indexes too."""
 
     removals: t.Sequence[_Removal]
 
     def apply(self, workers: Workers) -> Outcome:
-        indexes = [removal for removal in self.removals if removal.found.is_index]
-        manifests = [removal for removal in self.removals if not removal.found.is_index]
-        errors = dict(zip(map(id, indexes), workers.map(_Removal.delete, indexes)))
-        kept = {tag for removal in indexes if errors[id(removal)] is not None for tag in removal.tags}
+        kept: set[Reference] = set()
 
         def delete(removal: _Removal) -> LongshoreError | None:
             parents = [tag for tag in removal.parents if tag in kept]
@@ -118,9 +115,22 @@ class _RemoveFromRegistries(Step):
                 return InUse(f"{removal.images[0].requested} stays, since {_list_some(parents)} could not be removed and needs it")
             return removal.delete()
 
-        errors.update(zip(map(id, manifests), workers.map(delete, manifests)))
-        failed = [(removal, error) for removal in self.removals for error in (errors[id(removal)],) if error is not None]
-        return Outcome({image: error for removal, error in failed for image in removal.images})
+        errors: dict[ImagePlan, LongshoreError] = {}
+        for removals in _parents_first(self.removals):
+            for removal, error in zip(removals, workers.map(delete, removals)):
+                if error is not None:
+                    kept.update(removal.tags)
+                    errors.update(dict.fromkeys(removal.images, error))
+        return Outcome(errors)
+
+
+def _parents_first(removals: t.Sequence[_Removal]) -> t.Iterator[list[_Removal]]:
+    """Yield REMOVALS in groups: each manifest in a later group than the indexes that list it."""
+    pending = list(removals)
+    while pending:
+        tags = {tag for removal in pending for tag in removal.tags}
+        yield [removal for removal in pending if tags.isdisjoint(removal.parents)]
+        pending = [removal for removal in pending if not tags.isdisjoint(removal.parents)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,7 +255,7 @@ def _plan_digest(
     digest = first.found.digest
     remaining = [tag for tag in tags if tag.reference not in removed]
     others = [tag.reference for tag in remaining if tag.digest == digest]
-    indexes = [tag.reference for tag in remaining if digest in tag.listed]
+    indexes = [tag.reference for tag in remaining if digest in tag.members]
     unclear = [tag.reference for tag in remaining if tag.digest is None]
     if not force and (others or indexes or unclear):
         return _plan_tags_alone(group, (*others, *indexes, *unclear))
@@ -255,7 +265,7 @@ def _plan_digest(
         sharing = _RequestedImage(other, first.repository, first.found)
         rows.append(sharing.row(f"remove {other} ({short_digest(digest)}) from its registry, since it has the same digest"))
     names = dict.fromkeys((*(image.reference.name for image in group if image.reference.tag is not None), *others))
-    parents = tuple(tag.reference for tag in tags if digest in tag.listed and tag.reference in removed)
+    parents = tuple(tag.reference for tag in tags if digest in tag.members and tag.reference in removed)
     return [_Removal(first.repository, first.found, tuple(rows), tuple(names), parents=parents)], []
 
 

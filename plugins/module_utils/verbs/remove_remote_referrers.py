@@ -9,13 +9,11 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import ImageNotFound
-from ..limits import MAX_LEVELS
 from ..oci.digest import Digest
-from ..oci.manifest import Descriptor, Index, read_manifest
+from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from ..oci.referrers import Referrer, find_referrers, referrers_tag
-from .repository_tags import RepositoryTag
+from .repository_tags import RepositoryTag, list_members
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
@@ -55,69 +53,53 @@ def find_referrers_to_remove(
     unknown format may need any referrer. Raises the errors of the registry.
     """
     remaining = [tag for tag in tags if tag.reference not in removed]
-    unclear = next((tag.reference for tag in remaining if tag.found is None), None)
-    if unclear is not None:
-        return ReferrersToRemove(warnings=(f"the referrers of {image.digest} stay, because {unclear} has an unknown format and may need them",))
+    unreadable = next((tag.reference for tag in remaining if tag.found is None), None)
+    if unreadable is not None:
+        return ReferrersToRemove(warnings=(f"the referrers of {image.digest} stay, because {unreadable} has an unknown format and may need them",))
     needed = _find_needed(remaining)
-    subjects = [image.digest, *(member for member in _list_members(repository, image) if member not in needed)]
-    known = _KnownTags(tags)
-    found = find_referrers(_Place(repository, known), subjects)
+    subjects = [image.digest, *(member for member in list_members(repository, image) if member not in needed)]
+    tag_index = _TagIndex(tags)
+    found = find_referrers(_CachedTagReferrers(repository, tag_index), subjects)
     referrers = _select_removable(subjects, found.referrers, remaining)
-    owned = _subjects(subjects, referrers)
-    needed = _find_needed(_without_owned(remaining, owned))
-    lists = [known.find_list(subject) for subject in owned]
+    removed_digests = _removed_digests(subjects, referrers)
+    needed = _find_needed(_exclude_digest_tags(remaining, removed_digests))
+    lists = [tag_index.find_referrers_index(subject) for subject in removed_digests]
     ordered = [found_list for found_list in lists if found_list is not None and found_list.digest not in needed]
-    # A referrer is found after its subject.
+    # A referrer is listed after its subject, and deleted before it.
     ordered += [referrer.graph.root for referrer in reversed(referrers)]
-    manifests = {descriptor.digest: ManifestToRemove(descriptor, known.tags_of(descriptor.digest)) for descriptor in ordered}
+    manifests = {descriptor.digest: ManifestToRemove(descriptor, tag_index.tags_of(descriptor.digest)) for descriptor in ordered}
     return ReferrersToRemove(tuple(referrers), tuple(manifests.values()), tuple(found.warnings))
 
 
-def _list_members(repository: Repository, image: Descriptor) -> list[Digest]:
-    """Return the digests of all that an index lists, at every level. A registry may have an index without its members."""
-    members: dict[Digest, None] = {}
-    pending = [image] if image.is_index else []
-    for _level in range(MAX_LEVELS):
-        children = [child for index in pending for child in _read_index(repository, index) if child.digest not in members]
-        members.update(dict.fromkeys(child.digest for child in children))
-        pending = [child for child in children if child.is_index]
-    return list(members)
+def _select_removable(subjects: t.Sequence[Digest], referrers: t.Sequence[Referrer], remaining: t.Sequence[RepositoryTag]) -> list[Referrer]:
+    """Return the REFERRERS of SUBJECTS that no tag of REMAINING needs.
 
-
-def _read_index(repository: Repository, index: Descriptor) -> t.Sequence[Descriptor]:
-    try:
-        parsed = read_manifest(repository.read_document(index), index.media_type, f"{repository.name}@{index.digest}")
-    except ImageNotFound:
-        return ()
-    return parsed.manifests if isinstance(parsed, Index) else ()
-
-
-def _select_removable(image: t.Sequence[Digest], referrers: t.Sequence[Referrer], remaining: t.Sequence[RepositoryTag]) -> list[Referrer]:
-    """Return the REFERRERS of IMAGE that no tag of REMAINING needs. A referrer of a kept one is kept too, and may need others."""
+    Referrers of a kept referrer are kept too, and may need others, so this repeats until nothing changes.
+    """
     removed = list(referrers)
     while True:
-        owned = _subjects(image, removed)
-        needed = _find_needed(_without_owned(remaining, owned))
-        selected = [referrer for referrer in removed if referrer.subject in owned and needed.isdisjoint(referrer.graph.document_digests)]
+        removed_digests = _removed_digests(subjects, removed)
+        needed = _find_needed(_exclude_digest_tags(remaining, removed_digests))
+        selected = [referrer for referrer in removed if referrer.subject in removed_digests and needed.isdisjoint(referrer.graph.document_digests)]
         if len(selected) == len(removed):
             return removed
         removed = selected
 
 
-def _subjects(image: t.Iterable[Digest], referrers: t.Iterable[Referrer]) -> dict[Digest, None]:
+def _removed_digests(subjects: t.Iterable[Digest], referrers: t.Iterable[Referrer]) -> dict[Digest, None]:
     """Return the digests that are removed, and whose referrers are removed with them."""
-    return dict.fromkeys((*image, *(digest for referrer in referrers for digest in referrer.graph.document_digests)))
+    return dict.fromkeys((*subjects, *(digest for referrer in referrers for digest in referrer.graph.document_digests)))
 
 
-def _without_owned(tags: t.Iterable[RepositoryTag], subjects: t.Iterable[Digest]) -> list[RepositoryTag]:
-    """Return TAGS without those that are made of one of the digests SUBJECTS."""
+def _exclude_digest_tags(tags: t.Iterable[RepositoryTag], subjects: t.Iterable[Digest]) -> list[RepositoryTag]:
+    """Return TAGS without those whose name contains a digest of SUBJECTS (`sha256-HEX`)."""
     prefixes = {referrers_tag(subject) for subject in subjects}
     return [tag for tag in tags if _prefix(tag) not in prefixes]
 
 
 def _find_needed(tags: t.Iterable[RepositoryTag]) -> set[Digest]:
     """Return what TAGS point at, and what their indexes list. Many tags may point at one large index."""
-    by_digest = {tag.digest: tag.listed for tag in tags if tag.digest is not None}
+    by_digest = {tag.digest: tag.members for tag in tags if tag.digest is not None}
     return set(by_digest).union(*by_digest.values())
 
 
@@ -125,7 +107,7 @@ def _prefix(tag: RepositoryTag) -> str:
     return str(tag.reference.tag).partition(".")[0]
 
 
-class _KnownTags:
+class _TagIndex:
     """The tags of a repository, for lookups by digest and by the digest in their name."""
 
     def __init__(self, tags: t.Iterable[RepositoryTag]) -> None:
@@ -139,7 +121,7 @@ class _KnownTags:
     def tags_of(self, digest: Digest) -> tuple[Reference, ...]:
         return tuple(self._by_digest.get(digest, ()))
 
-    def find_list(self, subject: Digest) -> Descriptor | None:
+    def find_referrers_index(self, subject: Digest) -> Descriptor | None:
         """Return the index under the tag that lists the referrers of SUBJECT."""
         name = referrers_tag(subject)
         return next((found for reference, found in self._by_prefix.get(name, ()) if reference.tag == name), None)
@@ -149,10 +131,10 @@ class _KnownTags:
         return [(reference, found) for reference, found in self._by_prefix.get(name, ()) if reference.tag != name]
 
 
-class _Place:
+class _CachedTagReferrers:
     """A repository as a place to search for referrers, whose tags were read before."""
 
-    def __init__(self, repository: Repository, tags: _KnownTags) -> None:
+    def __init__(self, repository: Repository, tags: _TagIndex) -> None:
         from ..registry.referrers import RepositoryReferrers
 
         place = RepositoryReferrers(repository)

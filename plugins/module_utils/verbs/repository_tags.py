@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import LongshoreError, UnsupportedFormat
+from ..errors import ImageNotFound, LongshoreError, UnsupportedFormat
+from ..limits import MAX_LEVELS
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.reference import Reference
@@ -21,11 +22,13 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class RepositoryTag:
-    """A tag of a repository, and the digests that its index lists. `found` is None if its manifest has an unknown format, so that it may need any digest."""
+    """A tag of a repository, and the `members` of its index at every level. `found` is None if its manifest, or that of a member, has an unknown format:
+    then it may need any digest.
+    """
 
     reference: Reference
     found: Descriptor | None
-    listed: frozenset[Digest] = frozenset()
+    members: frozenset[Digest] = frozenset()
 
     @property
     def digest(self) -> Digest | None:
@@ -71,9 +74,30 @@ def _inspect_tag(repository: Repository, reference: Reference, indexes: dict[Dig
         found = repository.probe(reference)
         if found is None:
             return None
-        if found.is_index and found.digest not in indexes:
-            index = read_manifest(repository.read_document(found), found.media_type, str(reference))
-            indexes[found.digest] = frozenset(child.digest for child in index.manifests) if isinstance(index, Index) else frozenset()
+        if found.digest not in indexes:
+            indexes[found.digest] = frozenset(list_members(repository, found))
     except UnsupportedFormat:
         return RepositoryTag(reference, None)
-    return RepositoryTag(reference, found, indexes.get(found.digest, frozenset()))
+    return RepositoryTag(reference, found, indexes[found.digest])
+
+
+def list_members(repository: Repository, image: Descriptor) -> list[Digest]:
+    """Return the digests of all that an index lists, at every level. A registry may have an index without its members.
+
+    Raises UnsupportedFormat and the errors of the registry.
+    """
+    members: dict[Digest, None] = {}
+    pending = [image] if image.is_index else []
+    for _level in range(MAX_LEVELS):
+        children = [child for index in pending for child in _read_index(repository, index) if child.digest not in members]
+        members.update(dict.fromkeys(child.digest for child in children))
+        pending = [child for child in children if child.is_index]
+    return list(members)
+
+
+def _read_index(repository: Repository, index: Descriptor) -> t.Sequence[Descriptor]:
+    try:
+        parsed = read_manifest(repository.read_document(index), index.media_type, f"{repository.name}@{index.digest}")
+    except ImageNotFound:
+        return ()
+    return parsed.manifests if isinstance(parsed, Index) else ()

@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.filters imp
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, images_in_store
 from ansible_collections.longshore.images.plugins.module_utils.verbs.platforms import select_platforms
 from tests.support import modules
-from tests.support.images import FakeRepository, Image, make_index
+from tests.support.images import FakeRepository, Image, list_in_index, make_index
 from tests.support.verbs import HOST, mend, pull
 
 NAME = "r.test/nested:1"
@@ -30,11 +30,7 @@ NAME = "r.test/nested:1"
 
 def nested() -> Image:
     """Return an index of two indexes, one for each of two platforms."""
-    inner_indexes = [make_index(text, (platform,), layers=1) for text, platform in (("first", "linux/amd64"), ("second", "linux/arm64"))]
-    roots = [dataclasses.replace(inner.root, platform=None).to_dict() for inner in inner_indexes]
-    data = encode_canonical({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": roots})
-    root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
-    return Image(root, {**inner_indexes[0].content, **inner_indexes[1].content, root.digest: data})
+    return list_in_index(make_index("first", ("linux/amd64",), layers=1), make_index("second", ("linux/arm64",), layers=1))
 
 
 def test_a_requested_platform_is_not_missing_from_the_index_of_another_platform(tmp_path: Path) -> None:

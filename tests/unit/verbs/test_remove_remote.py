@@ -18,12 +18,13 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove_remote import RemoteRemovalPlan, plan_remove_remote
-from tests.support.images import Image, make_image, make_index
+from tests.support.images import Image, list_in_index, make_image, make_index
 
 ONE = make_image("one", 1)
 TWO = make_image("two", 1)
 INDEX = make_index("index", layers=1)
 PART = INDEX.graph.images[0].descriptor
+OUTER = list_in_index(INDEX)
 LIST = "r.test/team/app"
 
 
@@ -78,7 +79,7 @@ class FakeRepository:
         return self.tags.get(reference.tag)
 
     def read_document(self, descriptor: Descriptor) -> bytes:
-        return INDEX.content[descriptor.digest]
+        return OUTER.content[descriptor.digest]
 
 
 def root(image: Image) -> Descriptor:
@@ -129,6 +130,7 @@ CASES: list[tuple[str, dict[str, Descriptor | None], list[str], list[str], list[
         ["a"],
         [ONE_HEX],
     ),
+    ("a part of an index in an index", {"a": root(OUTER), "part": PART}, [":part"], ["part"], [PART_HEX]),
     ("beside what nobody understands", {"a": root(ONE), "old": None}, [":a"], ["a"], [ONE_HEX]),
     ("what nobody understands", {"a": root(ONE), "old": None}, [":old"], [], []),
 ]
