@@ -19,7 +19,7 @@ EVERYTHING = "* *"
 
 
 def mirror(what: str, reaction: Reaction, error: str | None = None, where: str = EVERYTHING, times: int = 1_000_000, **more: t.Any) -> Case:
-    """Return a case in which ACT answers the requests to the mirror."""
+    """Return a case in which REACTION answers the requests to the mirror."""
     return Case(what, "nothing", reactions.wire(), error, evil=(Fault(where, reaction, times=times),), **more)
 
 

@@ -33,7 +33,7 @@ def sandboxes(make_sandboxes: MakeSandboxes) -> t.Sequence[Sandbox]:
 
 
 def token_server(what: str, reaction: Reaction, error: str | None = None, message: str = "", times: int = 1_000_000, **more: t.Any) -> Case:
-    """Return a case in which ACT answers the requests to the token server."""
+    """Return a case in which REACTION answers the requests to the token server."""
     return Case(what, "nothing", reactions.wire(), error, message, tokens=(Fault(TOKEN, reaction, times=times),), **more)
 
 
@@ -47,7 +47,7 @@ def answer(**changes: t.Any) -> Reaction:
     return reactions.body(changed)
 
 
-def called(name: str) -> Reaction:
+def with_token_key(name: str) -> Reaction:
     """Return the token under another key."""
 
     def changed(data: bytes) -> bytes:
@@ -57,14 +57,16 @@ def called(name: str) -> Reaction:
     return reactions.body(changed)
 
 
-GIVEN = [
-    token_server("a token under the name of OAuth", called("access_token")),
+WITHOUT_OAUTH = token_server("a token server without OAuth", reactions.wire(), login=BY_IDENTITY)
+
+ACCEPTED = [
+    token_server("a token under the name of OAuth", with_token_key("access_token")),
     token_server(
         "a token under both names", reactions.body(lambda data: data.replace(b'{"token":', b'{"access_token": "planted-token-other", "token":'))
     ),
-    token_server("a token that ends at once", answer(expires_in=0)),
-    token_server("a token that has ended already", answer(expires_in=-100)),
-    token_server("a token that doesn't say when it ends", answer(expires_in=None, issued_at=None)),
+    token_server("a token that expires at once", answer(expires_in=0)),
+    token_server("a token that has expired already", answer(expires_in=-100)),
+    token_server("a token without a time of expiry", answer(expires_in=None, issued_at=None)),
     token_server("a token for a thousand years", answer(expires_in=10**12)),
     token_server("a token from the future", answer(issued_at="2999-01-01T00:00:00Z")),
     token_server("a token server that fails once", reactions.instead(503), times=1),
@@ -72,7 +74,7 @@ GIVEN = [
     token_server("a token server that breaks off once without a length", reactions.cut(10, announce_length=False), "registry_error"),
     token_server("a token server that hangs up once", reactions.raw(), times=1),
     token_server("a token by identity token", reactions.wire(), login=BY_IDENTITY),
-    token_server("a token server without OAuth", reactions.wire(), login=BY_IDENTITY),
+    WITHOUT_OAUTH,
     token_server("a token server at another path", reactions.redirect("{tokens}{target}&again=1"), times=1),
 ]
 
@@ -144,7 +146,7 @@ CHALLENGES = [
     ),
 ]
 
-MIDWAY = [
+EXPIRED_DURING_PULL = [
     Case("a token that ends in the middle", LAYER, UNAUTHORIZED, times=1, at_most={LAYER: 2}),
     Case("a token that ends before every answer", LAYER, UNAUTHORIZED, "denied", at_most={LAYER: 3}),
     Case("a token that ends for a manifest", GET_MANIFEST, UNAUTHORIZED, times=1, at_most={GET_MANIFEST: 2}),
@@ -162,9 +164,9 @@ MIDWAY = [
 ]
 
 
-@pytest.mark.parametrize("case", [*GIVEN, *REFUSED, *CHALLENGES, *MIDWAY], ids=str)
+@pytest.mark.parametrize("case", [*ACCEPTED, *REFUSED, *CHALLENGES, *EXPIRED_DURING_PULL], ids=str)
 def test_tokens_come_only_from_trusted_servers_and_go_only_to_their_registry(sandboxes: t.Sequence[Sandbox], case: Case) -> None:
-    if "without OAuth" in case.what:
+    if case is WITHOUT_OAUTH:
         for sandbox in sandboxes:
             sandbox.tokens.has_oauth = False
             sandbox.tokens.users = {"": IDENTITY, "<token>": IDENTITY}

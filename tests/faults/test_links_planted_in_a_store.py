@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import signal
@@ -24,12 +23,13 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from ansible_collections.longshore.images.plugins.module_utils.transfer import executor
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from tests.support import archives, verbs
-from tests.support.faults import in_child, start_child
+from tests.support.faults import end_of, in_child, start_child
 from tests.support.forked import ROOT, User, load_everything, run_forked
 from tests.support.images import make_image
 from tests.support.privileges import needs_root
 from tests.support.registry import Registry, running_registry
 from tests.support.trust import make_key
+from tests.support.users import fingerprint
 
 GROUP = 23456
 OWNER, MEMBER, STRANGER = User(12345, GROUP), User(12346, GROUP), User(12347, 34567)
@@ -171,7 +171,7 @@ def template_of(folder: Path, registry: str) -> Path:
     return path
 
 
-def renew(scene: Scene) -> None:
+def restore_store(scene: Scene) -> None:
     """Restore the store to the state before anything was planted."""
     if scene.store.exists():
         shutil.rmtree(scene.store)
@@ -207,13 +207,9 @@ def put_outside(scene: Scene) -> None:
         os.utime(path, (1, 1))
 
 
-def fingerprint(folder: Path) -> dict[str, tuple[t.Any, ...]]:
-    found: dict[str, tuple[t.Any, ...]] = {}
-    for path in (folder, *folder.rglob("*")):
-        status = path.lstat()
-        content = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(status.st_mode) else ""
-        found[str(path)] = (status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns, status.st_size, content)
-    return found
+def outside_state(scene: Scene) -> dict[str, tuple[t.Any, ...]]:
+    """Return the fingerprint of the outside folder without link counts: planting a hard link changes these, and so does deleting it."""
+    return {path: (*state[:3], *state[4:]) for path, state in fingerprint(scene.outside).items()}
 
 
 # The planted entries.
@@ -232,7 +228,7 @@ def link(scene: Scene, path: Path) -> None:
     os.lchown(path, *OWNER)
 
 
-def second_name(scene: Scene, path: Path) -> None:
+def hard_link(scene: Scene, path: Path) -> None:
     os.link(counterpart(scene, path), path)
 
 
@@ -288,11 +284,11 @@ FILES = (
     f"blobs/sha256/{KEPT.layers[0].digest.hex}",
     f"blobs/sha256/{LAYER.hex}",
 )
-KINDS_OF_FOLDERS: tuple[Plant, ...] = (link, folder_of_a_stranger, fifo)
-KINDS_OF_FILES: tuple[Plant, ...] = (link, second_name, fifo, device, file_of_a_stranger, full_folder)
-PLANTS = [*((path, kind) for path in FOLDERS for kind in KINDS_OF_FOLDERS), *((path, kind) for path in FILES for kind in KINDS_OF_FILES)]
-# Hard links and foreign files matter only for root, which can change them; for other users only links are planted.
-RUNS = [(RUNNERS[name], *plant) for name in RUNNERS for plant in PLANTS if name == "root" or plant[1] in (link, second_name)]
+FOLDER_PLANTS: tuple[Plant, ...] = (link, folder_of_a_stranger, fifo)
+FILE_PLANTS: tuple[Plant, ...] = (link, hard_link, fifo, device, file_of_a_stranger, full_folder)
+PLANTS = [*((path, kind) for path in FOLDERS for kind in FOLDER_PLANTS), *((path, kind) for path in FILES for kind in FILE_PLANTS)]
+# Hard links and foreign files matter only for root, which can change them; for other users only symbolic and hard links are planted.
+RUNS = [(RUNNERS[name], *plant) for name in RUNNERS for plant in PLANTS if name == "root" or plant[1] in (link, hard_link)]
 
 
 def name_of(value: object) -> str | None:
@@ -303,7 +299,7 @@ def name_of(value: object) -> str | None:
 
 
 def plant(scene: Scene, path: str, kind: Plant) -> None:
-    renew(scene)
+    restore_store(scene)
     target = scene.store / path
     clear(target)
     kind(scene, target)
@@ -325,11 +321,11 @@ def check_results(results: dict[str, t.Any]) -> None:
 @pytest.mark.parametrize(("runner", "path", "kind"), RUNS, ids=name_of)
 def test_planted_entries_never_change_files_outside_or_block_a_run(make_scene: MakeScene, runner: User, path: str, kind: Plant) -> None:
     scene = make_scene(runner)
-    before = fingerprint(scene.outside)
     for module in scene.modules():
         plant(scene, path, kind)
+        before = outside_state(scene)
         check_results(scene.run(module))
-        assert fingerprint(scene.outside) == before, module
+        assert outside_state(scene) == before, module
 
 
 @pytest.mark.parametrize("runner", RUNNERS.values(), ids=RUNNERS)
@@ -337,17 +333,17 @@ def test_every_module_works_in_a_clean_store(make_scene: MakeScene, runner: User
     """This proves that the modules above have work to do, and that root and members of a group can share a store."""
     scene = make_scene(runner)
     for module in scene.modules():
-        renew(scene)
-        before = fingerprint(scene.outside)
+        restore_store(scene)
+        before = outside_state(scene)
         results = scene.run(module)
         assert not results.get("failed"), results
         assert results["changed"] == (module != "image_info"), module
-        assert fingerprint(scene.outside) == before
+        assert outside_state(scene) == before
 
 
 def test_root_and_two_members_of_a_group_work_in_one_clean_store(make_scene: MakeScene) -> None:
     scene = make_scene(ROOT)
-    renew(scene)
+    restore_store(scene)
     for runner in (OWNER, MEMBER, ROOT, MEMBER, OWNER):
         scene.runner = runner
         for module in ("image_pull", "image_tag", "image_load", "image_append"):
@@ -364,7 +360,7 @@ def test_root_and_two_members_of_a_group_work_in_one_clean_store(make_scene: Mak
 # Folders that are exchanged for links while root works.
 
 
-def exchange_for_ever(folder: Path, victim: Path) -> None:
+def swap_forever(folder: Path, victim: Path) -> None:
     """Replace a folder by a link and the link by the folder, forever."""
     OWNER.become()
     aside, link = folder.with_name("aside"), folder.with_name("link")
@@ -380,12 +376,12 @@ def exchange_for_ever(folder: Path, victim: Path) -> None:
 @pytest.mark.parametrize("path", FOLDERS)
 def test_nothing_outside_changes_while_a_folder_is_replaced_by_a_link(make_scene: MakeScene, path: str) -> None:
     scene = make_scene(ROOT)
-    renew(scene)
+    restore_store(scene)
     for found in scene.store.rglob("*"):
         os.chown(found, *OWNER)
-    before = fingerprint(scene.outside)
+    before = outside_state(scene)
     victim = counterpart(scene, scene.store / path)
-    child = start_child(lambda: exchange_for_ever(scene.store / path, victim))
+    child = start_child(lambda: swap_forever(scene.store / path, victim))
     outcomes: list[str] = []
     try:
         until = time.monotonic() + 3
@@ -398,7 +394,8 @@ def test_nothing_outside_changes_while_a_folder_is_replaced_by_a_link(make_scene
                     outcomes.append(error.cause)
     finally:
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    assert fingerprint(scene.outside) == before
+        assert end_of(child) == -signal.SIGKILL
+    assert outside_state(scene) == before
+    assert "done" in outcomes
     assert set(outcomes) <= {"done", *ERRORS}
     assert len(outcomes) > 10

@@ -20,7 +20,7 @@ BROKEN = 50_000
 
 
 def after_a_break(what: str, reaction: Reaction, error: str | None = None, times: int = 1_000_000, max_requests: int = 3) -> Case:
-    """Return a case in which the first answer breaks off, ACT answers the following requests with a Range, and at most MAX_REQUESTS requests are sent."""
+    """Return a case in which the first answer breaks off, REACTION answers the following requests with a Range, and at most MAX_REQUESTS requests are sent."""
     ranged = Fault(LAYER, reactions.on_range(reaction), times=times, first=2)
     first = Fault(LAYER, reactions.cut(BROKEN), times=1)
     return Case(what, first.where, first.reaction, error, times=1, more=(ranged,), at_most={LAYER: max_requests}, options={"retries": 3})

@@ -104,24 +104,24 @@ def accepts(engine: Engine, archive: Path, form: str, *names: str) -> bool:
 @pytest.mark.parametrize("name", ENGINES)
 class TestEveryEngine:
     def test_it_loads_a_docker_archive_of_skopeo_with_name_and_id_and_runs_it(self, engine: Request, archives: Archives, name: str) -> None:
-        there = engine(name)
-        assert there.names() == set()
-        there.load(archives.of(ONE, "docker-archive"), "docker-archive", [ONE])
-        assert there.names() == {ONE}
-        assert there.image_id(ONE) == config_of(archives.one)
-        assert not there.runs or there.runs_with(ONE, "one")
+        tool = engine(name)
+        assert tool.names() == set()
+        tool.load(archives.of(ONE, "docker-archive"), "docker-archive", [ONE])
+        assert tool.names() == {ONE}
+        assert tool.image_id(ONE) == config_of(archives.one)
+        assert not tool.runs or tool.runs_with(ONE, "one")
 
     def test_it_keeps_loaded_images_until_they_are_removed(self, engine: Request, archives: Archives, name: str) -> None:
-        there = engine(name)
+        tool = engine(name)
         for image in (ONE, TWO):
-            there.load(archives.of(image, "docker-archive"), "docker-archive", [image])
-        assert there.names() == {ONE, TWO}
-        assert (there.image_id(ONE), there.image_id(TWO)) == (config_of(archives.one), config_of(archives.two))
-        there.remove(ONE)
-        assert there.names() == {TWO}
-        assert not there.runs or there.runs_with(TWO, "two")
-        there.clear()
-        assert there.names() == set()
+            tool.load(archives.of(image, "docker-archive"), "docker-archive", [image])
+        assert tool.names() == {ONE, TWO}
+        assert (tool.image_id(ONE), tool.image_id(TWO)) == (config_of(archives.one), config_of(archives.two))
+        tool.remove(ONE)
+        assert tool.names() == {TWO}
+        assert not tool.runs or tool.runs_with(TWO, "two")
+        tool.clear()
+        assert tool.names() == set()
 
     def test_every_other_engine_loads_its_archives(self, engine: Request, archives: Archives, name: str, tmp_path: Path) -> None:
         writer = engine(name)
@@ -144,20 +144,20 @@ class TestEveryEngine:
                 assert reader.image_id(found) == config_of(archives.one), (form, other)
                 assert not reader.runs or reader.runs_with(found, "one"), (form, other)
 
-    def test_it_fails_clearly_for_a_file_that_is_not_an_archive(self, engine: Request, name: str, tmp_path: Path) -> None:
+    def test_it_refuses_a_file_that_is_not_an_archive(self, engine: Request, name: str, tmp_path: Path) -> None:
         (tmp_path / "noise").write_bytes(os.urandom(4096))
-        there = engine(name)
-        assert not accepts(there, tmp_path / "noise", "docker-archive", ONE)
-        assert there.names() == set()
+        tool = engine(name)
+        assert not accepts(tool, tmp_path / "noise", "docker-archive", ONE)
+        assert tool.names() == set()
 
 
 @pytest.mark.parametrize("name", ["docker_on_containerd", "containerd", "podman", "buildah", "skopeo"])
 def test_an_oci_archive_keeps_its_digest(engine: Request, archives: Archives, name: str) -> None:
-    there = engine(name)
-    there.load(archives.of(ONE, "oci-archive"), "oci-archive", [ONE])
-    assert there.digests(ONE) == {str(archives.one.root.digest)}
-    assert there.image_id(ONE) == config_of(archives.one)
-    assert not there.runs or there.runs_with(ONE, "one")
+    tool = engine(name)
+    tool.load(archives.of(ONE, "oci-archive"), "oci-archive", [ONE])
+    assert tool.digests(ONE) == {str(archives.one.root.digest)}
+    assert tool.image_id(ONE) == config_of(archives.one)
+    assert not tool.runs or tool.runs_with(ONE, "one")
 
 
 def test_docker_with_the_classic_store_needs_a_docker_archive(docker: engines.Docker, archives: Archives) -> None:
@@ -169,7 +169,7 @@ def test_docker_with_the_classic_store_has_no_digest_for_loaded_images(docker: e
     assert docker.digests(ONE) == set()
 
 
-class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
+class TestArchivesWithoutLayersThatTheEngineHas:
     """This holds only for layers that the engine has: otherwise every engine refuses the archive."""
 
     # The form that each engine loads without a layer that it has.
@@ -185,16 +185,16 @@ class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
     @pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
     @pytest.mark.parametrize("name", ENGINES)
     def test_each_engine_loads_it_in_its_own_form(self, engine: Request, archives: Archives, name: str, form: str) -> None:
-        there = engine(name)
+        tool = engine(name)
         delta = archives.without_common_layer(TWO, form)
-        assert not accepts(there, delta, form, TWO)
-        there.clear()
+        assert not accepts(tool, delta, form, TWO)
+        tool.clear()
         given = "docker-archive" if name == "docker" else form
-        there.load(archives.of(ONE, given), given, [ONE])
-        assert accepts(there, delta, form, TWO) == (form in self.FORMS[name])
+        tool.load(archives.of(ONE, given), given, [ONE])
+        assert accepts(tool, delta, form, TWO) == (form in self.FORMS[name])
         if form in self.FORMS[name]:
-            assert there.names() == {ONE, TWO}
-            assert there.runs_with(TWO, "two")
+            assert tool.names() == {ONE, TWO}
+            assert tool.runs_with(TWO, "two")
 
     def test_docker_on_containerd_reports_a_load_of_an_image_that_it_does_not_list(
         self, docker_on_containerd: engines.Docker, archives: Archives
@@ -214,11 +214,11 @@ class TestWhatIsThereAlreadyMayBeLackingInAnArchive:
     [("docker", False), ("docker_on_containerd", True), ("containerd", True), ("podman", False), ("buildah", True), ("skopeo", True)],
 )
 def test_a_pure_oci_archive_with_two_images(engine: Request, archives: Archives, name: str, taken: bool) -> None:
-    there = engine(name)
-    assert accepts(there, archives.of_both(), "oci-archive", ONE, TWO) == taken
-    assert there.names() == ({ONE, TWO} if taken else set())
+    tool = engine(name)
+    assert accepts(tool, archives.of_both(), "oci-archive", ONE, TWO) == taken
+    assert tool.names() == ({ONE, TWO} if taken else set())
     if taken:
-        assert there.digests(TWO) == {str(archives.two.root.digest)}
+        assert tool.digests(TWO) == {str(archives.two.root.digest)}
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -242,8 +242,8 @@ def test_an_image_that_umoci_made_is_read_by_skopeo(umoci: engines.Umoci, skopeo
     assert skopeo.names() == {"made"}
 
 
-STARTING = """
-import os, sys, time
+DAEMON_SCRIPT = """
+import time
 from tests.support import engines
 with engines.running_docker(containerd_store=True) as docker:
     print(docker.folder, flush=True)
@@ -267,7 +267,7 @@ def processes_of(folder: str) -> list[str]:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_daemon_ends_with_the_tests_for_any_reason(how: signal.Signals) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", STARTING], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=modules.environment()
+        [sys.executable, "-c", DAEMON_SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=modules.environment()
     ) as run:
         assert run.stdout is not None
         folder = run.stdout.readline().strip()

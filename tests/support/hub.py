@@ -29,8 +29,8 @@ MAX_PAGE_SIZE = 100
 
 def row(name: str, stars: int, official: bool = False, description: str | None = None) -> dict[str, t.Any]:
     """Return a repository as the search of docker.io lists it."""
-    outcome = description if description is not None else f"The image {name}"
-    return {"name": name, "description": outcome, "star_count": stars, "is_official": official, "is_automated": False, "is_trusted": False}
+    text = description if description is not None else f"The image {name}"
+    return {"name": name, "description": text, "star_count": stars, "is_official": official, "is_automated": False, "is_trusted": False}
 
 
 @dataclasses.dataclass

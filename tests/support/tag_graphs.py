@@ -67,9 +67,10 @@ class TagGraph:
         self.manifests.setdefault(digest_of(data), (data, members["mediaType"]))
         return {"mediaType": members["mediaType"], "digest": digest_of(data), "size": len(data)}
 
-    def add_image(self, text: str, days: int | None) -> dict[str, t.Any]:
+    def add_image(self, text: str, days: int | None, **labels: str) -> dict[str, t.Any]:
         created = {"created": (NOW - datetime.timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")} if days is not None else {}
-        config = json.dumps({"os": "linux", "architecture": "amd64", "author": text, **created, "rootfs": {"type": "layers", "diff_ids": []}})
+        members = {"os": "linux", "architecture": "amd64", "author": text, "config": {"Labels": labels}, "rootfs": {"type": "layers", "diff_ids": []}}
+        config = json.dumps({**members, **created})
         layer = self.add_blob(text.encode(), LAYER)
         image = self.add_manifest({"mediaType": MANIFEST, "config": self.add_blob(config.encode(), CONFIG), "layers": [layer]})
         self.created[image["digest"]] = days

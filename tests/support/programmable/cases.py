@@ -28,7 +28,7 @@ CONFIG = "GET */blobs/{config}"
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A fault described by WHAT: ACT is applied to the requests that match WHERE, and MORE faults too. The run works, or fails with the cause ERROR
+    """A fault described by WHAT: REACTION is applied to the requests that match WHERE, and MORE faults too. The run works, or fails with the cause ERROR
     and a message that contains MESSAGE.
 
     LOGIN and SETTINGS are the registry options of the task, OPTIONS all others. AT_MOST limits the requests that match a glob, WITHIN the seconds.
@@ -76,7 +76,7 @@ def check_each(sandboxes: t.Sequence[Sandbox], check: Check, case: Case) -> list
 
 
 def check_pull(sandbox: Sandbox, case: Case) -> ModuleRun:
-    """Pull through CASE. The image is complete and the one of the registry, or nothing changed and repository is one clean error."""
+    """Pull through CASE. The image is complete and the one of the registry, or nothing changed and there is one clean error."""
     sandbox.put_image(case.image)
     name = sandbox.name()
     before = None if case.fresh else str(BEFORE.put(Store(str(sandbox.store)), name).descriptor.digest)

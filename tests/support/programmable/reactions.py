@@ -91,7 +91,7 @@ def without_range() -> Reaction:
 
 
 def on_range(reaction: Reaction) -> Reaction:
-    """Apply ACT to requests with a Range, and answer others honestly."""
+    """Apply REACTION to requests with a Range, and answer others honestly."""
 
     def chosen(request: Request, app: App, placeholders: Placeholders) -> Answer:
         return reaction(request, app, placeholders) if request.headers.get("Range") else app(request)
@@ -100,7 +100,7 @@ def on_range(reaction: Reaction) -> Reaction:
 
 
 def without_credentials(reaction: Reaction) -> Reaction:
-    """Apply ACT to requests without valid credentials, and answer others honestly."""
+    """Apply REACTION to requests without valid credentials, and answer others honestly."""
 
     def chosen(request: Request, app: App, placeholders: Placeholders) -> Answer:
         return app(request) if request.authorized else reaction(request, app, placeholders)

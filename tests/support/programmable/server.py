@@ -105,7 +105,7 @@ Reaction = t.Callable[[Request, App, Placeholders], Answer]
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """Apply ACT to requests that match WHERE, a glob over `METHOD /path?query` in which `{name}` stands for the value of a placeholder:
+    """Apply REACTION to requests that match WHERE, a glob over `METHOD /path?query` in which `{name}` stands for the value of a placeholder:
     to `times` of them, beginning with number `first`.
 
     Requests without the needed credentials are affected only if ANYONE is set. If UNREAD is set, the body of the request is not read.

@@ -46,7 +46,7 @@ def _one_second(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def registry(where: str, reaction: Reaction = SLOWLY, tokens: bool = False) -> t.Iterator[Repository]:
-    """Open a repository. ACT changes the responses to WHERE, those of the token server if TOKENS is set."""
+    """Open a repository. REACTION changes the responses to WHERE, those of the token server if TOKENS is set."""
     token_server = Server(Tokens({}))
     distribution = Distribution(TokenAccess(Tokens({}), f"{token_server.url}/token") if tokens else AnonymousAccess())
     server = Server(distribution, None, distribution.is_authorized)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What pruning a registry refuses, leaves alone and reports, and the order in which it deletes. The registry is a model in memory."""
+"""Pruning a registry: what is refused, kept and reported, and the order of deletions. The registry is a model in memory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def registry() -> ModelRegistry:
 
 
 def plan(registry: ModelRegistry, *repositories: str, **options: t.Any) -> RegistryPrunePlan:
-    """Plan by the options of the module, with keep 1 unless they have another policy."""
+    """Plan by the options of the module. `keep` defaults to 1."""
     policy = Policy.parse(True, options.pop("keep", 1), options.pop("older_than", None))
     filters = Filters(**options.pop("filters", {}))
     params = {**dict.fromkeys(("tag_pattern", "protect_digests", "protect_locks", "at_most")), **options}
@@ -130,7 +130,10 @@ def test_an_image_stays_with_all_its_tags_if_one_does_not_fit() -> None:
 
 def test_filters_choose_by_label_and_name(registry: ModelRegistry) -> None:
     assert plan(registry, keep=0, filters={"reference": [f"{HOST}/two:[12]"]}).facts()["untagged"] == [f"{HOST}/two:1", f"{HOST}/two:2"]
-    assert not plan(registry, keep=0, filters={"label": ["stage=test"]}).changed
+    graph = TagGraph()
+    graph.tags |= {"test": graph.add_image("test", 30, stage="test")["digest"], "production": graph.add_image("production", 30)["digest"]}
+    registry.put("two", graph)
+    assert plan(registry, keep=0, filters={"label": ["stage=test"]}).facts()["untagged"] == [f"{HOST}/two:test"]
 
 
 # Protection.
@@ -213,7 +216,7 @@ def test_a_broken_lock_file_is_named(value: object, error: type[LongshoreError],
 @pytest.mark.parametrize(
     ("at_most", "refused"), [("4", False), ("3", True), ("67%", False), ("66.6%", True), ("66.67%", False), ("0", True), ("100%", False)]
 )
-def test_more_than_at_most_is_refused_whole(registry: ModelRegistry, at_most: str, refused: bool) -> None:
+def test_more_than_at_most_is_refused_entirely(registry: ModelRegistry, at_most: str, refused: bool) -> None:
     if not refused:
         assert len(plan(registry, "two", "team/one", at_most=at_most).facts()["deleted"]) == 4
         return
