@@ -14,7 +14,8 @@ import typing as t
 from ..errors import UnsupportedFormat
 from ..limits import BYTES_PER_VALUE, MAX_DIGITS, MAX_DOCUMENT, MAX_ENTRIES, MAX_NESTING
 
-_BRACKET = re.compile(r"[\[\]{}]")
+_AS_PARENTHESES = bytes.maketrans(b"[]{}", b"()()")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 _T = t.TypeVar("_T")
 
@@ -41,7 +42,7 @@ class Document:
             raise UnsupportedFormat(f"{what} holds more than the {values} values that are allowed")
         try:
             text = data.decode("utf-8")
-            _check_nesting(text)
+            _check_nesting(data)
             members = json.loads(
                 text, object_pairs_hook=_build_object, parse_int=_parse_integer, parse_float=_parse_float, parse_constant=_reject_constant
             )
@@ -139,8 +140,17 @@ def count_values(data: bytes) -> int:
 
 def encode_canonical(members: t.Mapping[str, t.Any]) -> bytes:
     """Encode a document that we write. The same content always gives the same bytes, without unneeded spaces."""
+    return encode_text(encode_value(members))
+
+
+def encode_value(value: t.Any) -> str:
+    """Return a part of such a document as text, which `encode_text` encodes."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def encode_text(text: str) -> bytes:
     # A lone surrogate can't be encoded in UTF-8. backslashreplace writes it as the JSON escape that it was read from.
-    return json.dumps(members, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "backslashreplace")
 
 
 def encode_readable(members: t.Mapping[str, t.Any], before: bytes | None = None) -> bytes:
@@ -173,17 +183,17 @@ def _reject_constant(name: str) -> t.NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _check_nesting(text: str) -> None:
+def _check_nesting(data: bytes) -> None:
     """Raise ValueError for brackets that nest too deep. Python's JSON parser is recursive, and its own limit depends on the Python version."""
-    if text.count("[") + text.count("{") <= MAX_NESTING:
+    if data.count(b"[") + data.count(b"{") <= MAX_NESTING:
         return
-    depth = 0
-    without_escapes = text.replace("\\\\", "").replace('\\"', "")
-    outside_strings = "".join(without_escapes.split('"')[::2])
-    for bracket in _BRACKET.findall(outside_strings):
-        if bracket in "[{":
-            depth += 1
-            if depth > MAX_NESTING:
-                raise ValueError(f"it is nested more than {MAX_NESTING} levels deep")
-        else:
-            depth -= 1
+    without_escapes = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(without_escapes.split(b'"')[::2]).translate(_AS_PARENTHESES, _NO_BRACKETS)
+    # Each pass removes the innermost pairs. Of an invalid document some brackets remain open, and these nest as well.
+    for _level in range(MAX_NESTING):
+        outer = brackets.replace(b"()", b"")
+        if outer == brackets:
+            break
+        brackets = outer
+    if brackets.count(b"(") > (0 if b"()" in brackets else MAX_NESTING):
+        raise ValueError(f"it is nested more than {MAX_NESTING} levels deep")

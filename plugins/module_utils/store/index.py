@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import re
 import typing as t
 
@@ -15,30 +16,37 @@ from ..errors import InvalidOption, InvalidReference, StoreDamaged, UnsupportedF
 from ..limits import MAX_STORE_INDEX
 from ..oci import media_types
 from ..oci.digest import Digest
-from ..oci.document import Document, encode_canonical
+from ..oci.document import Document, encode_text, encode_value
 from ..oci.layout import REF_NAME
-from ..oci.manifest import MAX_SIZE, Descriptor
+from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
 
 MAX_INDEX = MAX_STORE_INDEX
 PLATFORMS = "images.longshore.platforms"
 
-# What most entries consist of, to recognise them at a glance.
-_OWN_MEMBERS = frozenset(("annotations", "digest", "mediaType", "size"))
-_OWN_PLATFORMS = frozenset(("", "all", "linux/amd64", "linux/arm64"))
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# Most indexes are ones that we wrote. Their entries are recognised by this expression, and parsed only if they are used: of thousands, most runs need few.
+_TEXT = r'[^"\\\x00-\x1f]*'
+_OWN_ENTRY = re.compile(
+    r'(\{(?:"annotations":\{'
+    rf'(?:"{re.escape(PLATFORMS)}":"({_TEXT})"(?:,(?=")|(?=\}})))?'
+    rf'(?:"{re.escape(REF_NAME)}":"({_TEXT})")?'
+    r'\},)?"digest":"(sha256:[0-9a-f]{64})",'
+    rf'"mediaType":"{_TEXT}","size":(?:0|[1-9][0-9]{{0,17}})\}})'
+)
+_OWN_HEAD, _OWN_TAIL = '{"manifests":[', f'],"mediaType":"{media_types.OCI_INDEX}","schemaVersion":2}}'
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class Entry:
     """One entry of the index. Its values are read from `members` when they are used: of thousands of entries, most runs need few.
 
     `name` is None for an unnamed image. `selection` are the platforms that were requested, None if another tool wrote the entry.
     """
 
-    members: t.Mapping[str, t.Any] = dataclasses.field(repr=False)
-    what: str
+    def __init__(self, members: t.Mapping[str, t.Any], what: str) -> None:
+        """WHAT names the entry in messages. Values of MEMBERS aren't checked here: `check` does that."""
+        self.members = members
+        self.what = what
 
     @functools.cached_property
     def descriptor(self) -> Descriptor:
@@ -46,7 +54,7 @@ class Entry:
 
     @functools.cached_property
     def name(self) -> Reference | None:
-        return _read_name(self._name_text)
+        return _read_name(self.name_text)
 
     @functools.cached_property
     def selection(self) -> Selection | None:
@@ -54,11 +62,27 @@ class Entry:
 
     @functools.cached_property
     def digest(self) -> Digest:
-        return Digest.parse(self.members["digest"])
+        return Digest.parse(self.digest_text)
 
-    @property
-    def _name_text(self) -> str:
+    @functools.cached_property
+    def digest_text(self) -> str:
+        """The digest as text, which is enough to compare it."""
+        return str(self.members["digest"])
+
+    @functools.cached_property
+    def name_text(self) -> str:
+        """The name as its tool wrote it, empty without one."""
         return _annotations(self.members).get(REF_NAME, "")
+
+    @functools.cached_property
+    def platforms_text(self) -> str:
+        """The platforms that were requested, as they are recorded, empty if another tool wrote the entry."""
+        return _annotations(self.members).get(PLATFORMS, "")
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The entry as it is written to the index."""
+        return encode_value(self.members)
 
     @property
     def _values(self) -> tuple[object, ...]:
@@ -71,20 +95,16 @@ class Entry:
         return hash(self._values)
 
     def check(self) -> None:
-        """Raise UnsupportedFormat if a value is invalid. Most entries are ours, and a look at their types shows that they are valid."""
-        if not _is_plainly_valid(self.members):
-            _checked = self._values
+        """Raise UnsupportedFormat if a value is invalid."""
+        _checked = self._values
 
     def may_have_name(self, name: Reference) -> bool:
-        """Return False if the name certainly has another repository. Cheap: however a tool writes a name, its last part is in the text."""
-        return name.repository.rpartition("/")[2] in self._name_text
+        """Return False if the name certainly has another repository. Cheap: however a tool writes a name, the last part of its path is in the text."""
+        text, last = f"/{self.name_text}:", _last_part(name)
+        return f"/{last}:" in text or f"/{last}@" in text
 
     def has_name(self, name: Reference) -> bool:
         return self.may_have_name(name) and self.name == name
-
-    def has_digest(self, digest: Digest) -> bool:
-        text: str = self.members["digest"]
-        return text == str(digest)
 
     @classmethod
     def make(cls, descriptor: Descriptor, name: Reference | None, selection: Selection | None, members: t.Mapping[str, t.Any] | None = None) -> Entry:
@@ -120,6 +140,19 @@ class Entry:
         return Entry.make(self.descriptor, None, self.selection, self.members)
 
 
+class _OwnEntry(Entry):
+    """An entry that we wrote. It is valid, and its text isn't parsed before its members are used."""
+
+    def __init__(self, text: str, platforms_text: str, name_text: str, digest_text: str) -> None:
+        self.text, self.platforms_text, self.name_text, self.digest_text = text, platforms_text, name_text, digest_text
+        self.what = digest_text
+
+    @functools.cached_property
+    def members(self) -> t.Mapping[str, t.Any]:  # type: ignore[override] # the base class has an attribute of this type
+        members: dict[str, t.Any] = json.loads(self.text)
+        return members
+
+
 @dataclasses.dataclass(frozen=True)
 class StoreIndex:
     """All entries in file order, and the other members of the file. Immutable: every change returns a new index."""
@@ -130,6 +163,9 @@ class StoreIndex:
     @classmethod
     def parse(cls, data: bytes, path: str) -> StoreIndex:
         """Parse the content of the index file at PATH. Raises StoreDamaged, which names PATH, if it is no valid index."""
+        own_entries = _read_own_index(data)
+        if own_entries is not None:
+            return cls(own_entries, {"mediaType": media_types.OCI_INDEX, "schemaVersion": 2})
         try:
             document = Document.parse(data, path, MAX_INDEX)
             if document.required_number("schemaVersion") != 2 or document.text("mediaType") not in (None, media_types.OCI_INDEX):
@@ -143,14 +179,28 @@ class StoreIndex:
 
     def to_bytes(self) -> bytes:
         members = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, **self.members}
-        return encode_canonical({**members, "manifests": [dict(entry.members) for entry in self.entries]})
+        texts = {key: encode_value(value) for key, value in members.items()}
+        texts["manifests"] = f"[{','.join(entry.text for entry in self.entries)}]"
+        return encode_text(f"{{{','.join(f'{encode_value(key)}:{texts[key]}' for key in sorted(texts))}}}")
 
     def get_named(self, name: Reference) -> Entry | None:
-        return next((entry for entry in self.entries if entry.has_name(name)), None)
+        return next((entry for entry in self._find_by_last_part(name) if entry.has_name(name)), None)
 
     def find_candidates(self, selector: Reference | Digest) -> t.Sequence[Entry]:
         """Return all entries that may match SELECTOR, and few others if it has a repository."""
-        return self.entries if isinstance(selector, Digest) else [entry for entry in self.entries if entry.may_have_name(selector)]
+        return (
+            self.entries if isinstance(selector, Digest) else [entry for entry in self._find_by_last_part(selector) if entry.may_have_name(selector)]
+        )
+
+    def _find_by_last_part(self, name: Reference) -> list[Entry]:
+        """Return the entries whose name contains the last part of the path of NAME. This is far cheaper for thousands than any other test."""
+        last = _last_part(name)
+        return [entry for entry in self.entries if last in entry.name_text]
+
+    def find_related(self, selectors: t.Iterable[Reference | Digest]) -> list[Entry]:
+        """Return all entries that may match one of SELECTORS, and those with the same digests, in file order."""
+        digests = {entry.digest_text for selector in selectors for entry in self.find_candidates(selector)}
+        return [entry for entry in self.entries if entry.digest_text in digests]
 
     def find_by_selector(self, selector: Reference | Digest) -> list[Entry]:
         """Return the entry of a name, or the unnamed entries of a digest."""
@@ -159,27 +209,30 @@ class StoreIndex:
         return [entry for entry in (self.get_named(selector),) if entry is not None]
 
     def find_by_digest(self, digest: Digest | None) -> list[Entry]:
-        return [entry for entry in self.entries if digest is not None and entry.has_digest(digest)]
+        text = str(digest)
+        return [entry for entry in self.entries if entry.digest_text == text]
 
     def with_name(self, name: Reference, descriptor: Descriptor, selection: Selection | None) -> StoreIndex:
         """Return the index with NAME pointing to DESCRIPTOR.
 
         The image that had NAME before stays in the index, unnamed unless another entry lists it. SELECTION is added to the recorded platforms.
         """
-        listed = {entry.members["digest"] for entry in self.entries if not entry.has_name(name)}
+        named = {id(entry) for entry in self._find_by_last_part(name) if entry.has_name(name)}
+        listed = {entry.digest_text for entry in self.entries if id(entry) not in named}
         entries: list[Entry] = []
         members: t.Mapping[str, t.Any] = {}
         merged_selection = selection
+        digest_text = str(descriptor.digest)
         position: int | None = None
         for entry in self.entries:
-            if entry.has_digest(descriptor.digest) and (entry.is_anonymous or entry.has_name(name)):
+            if entry.digest_text == digest_text and (entry.is_anonymous or id(entry) in named):
                 position = len(entries) if position is None else position
                 members = {**entry.members, **members, "annotations": {**_annotations(entry.members), **_annotations(members)}}
                 merged_selection = _merge_selections(entry.selection, merged_selection)
-            elif not entry.has_name(name):
+            elif id(entry) not in named:
                 entries.append(entry)
-            elif entry.members["digest"] not in listed:
-                listed.add(entry.members["digest"])
+            elif entry.digest_text not in listed:
+                listed.add(entry.digest_text)
                 entries.append(entry.without_name())
         entries.insert(len(entries) if position is None else position, Entry.make(descriptor, name, merged_selection, members))
         return StoreIndex(tuple(entries), self.members)
@@ -194,8 +247,13 @@ class StoreIndex:
         """Return the index without the REMOVED entries. An entry whose name now points to another digest stays."""
         names: dict[str, set[Reference | None]] = {}
         for entry in removed:
-            names.setdefault(entry.members["digest"], set()).add(entry.name)
-        return StoreIndex(tuple(entry for entry in self.entries if entry.name not in names.get(entry.members["digest"], ())), self.members)
+            names.setdefault(entry.digest_text, set()).add(entry.name)
+        kept = [entry for entry in self.entries if entry.digest_text not in names or entry.name not in names[entry.digest_text]]
+        return StoreIndex(tuple(kept), self.members)
+
+
+def _last_part(name: Reference) -> str:
+    return name.repository.rpartition("/")[2]
 
 
 def _annotations(members: t.Mapping[str, t.Any]) -> t.Mapping[str, str]:
@@ -208,26 +266,37 @@ def _merge_selections(recorded: Selection | None, requested: Selection | None) -
 
 
 def _read_entry(document: Document) -> Entry:
+    """Return an entry of an index that another tool wrote. Most are like ours except for spaces or the order of members."""
+    match = _OWN_ENTRY.fullmatch(encode_value(document.members))
+    if match is not None and _is_own_selection(match[2] or ""):
+        return _OwnEntry(match[1], match[2] or "", match[3] or "", match[4])
     entry = Entry(document.members, document.what)
     entry.check()
     return entry
 
 
-def _is_plainly_valid(members: t.Mapping[str, t.Any]) -> bool:
-    """Return True if all members of an entry are ones that we write, and have valid values. False means that only reading them shows it."""
-    digest, size, annotations = members.get("digest"), members.get("size"), members.get("annotations")
-    return (
-        members.keys() <= _OWN_MEMBERS
-        and isinstance(members.get("mediaType"), str)
-        and isinstance(size, int)
-        and not isinstance(size, bool)
-        and 0 <= size <= MAX_SIZE
-        and isinstance(digest, str)
-        and _DIGEST.fullmatch(digest) is not None
-        and isinstance(annotations, dict)
-        and all(isinstance(value, str) for value in annotations.values())
-        and annotations.get(PLATFORMS, "") in _OWN_PLATFORMS
-    )
+def _read_own_index(data: bytes) -> tuple[Entry, ...] | None:
+    """Return the entries of an index exactly as `to_bytes` writes it, None for any other document."""
+    try:
+        text = data.decode("utf-8") if len(data) <= MAX_INDEX else ""
+    except UnicodeDecodeError:
+        return None
+    if not text.startswith(_OWN_HEAD) or not text.endswith(_OWN_TAIL):
+        return None
+    body = text[len(_OWN_HEAD) : -len(_OWN_TAIL)]
+    found = _OWN_ENTRY.findall(body)
+    if ",".join(entry for entry, *_values in found) != body or not all(map(_is_own_selection, {platforms for _entry, platforms, *_rest in found})):
+        return None
+    return tuple([_OwnEntry(*values) for values in found])
+
+
+@functools.lru_cache(maxsize=1000)
+def _is_own_selection(text: str) -> bool:
+    """Return whether the platforms of an entry are valid, or empty because it has none."""
+    try:
+        return not text or _read_selection(text, "") is not None
+    except UnsupportedFormat:
+        return False
 
 
 def _read_name(text: str) -> Reference | None:

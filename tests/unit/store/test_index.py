@@ -255,3 +255,75 @@ def test_an_index_without_entries_is_an_empty_one(manifests: object) -> None:
 def test_the_same_index_has_the_same_bytes() -> None:
     index = index_of(entry("b", "docker.io/library/x:1"), entry("a"), annotations={"b": "1", "a": "2"})
     assert StoreIndex.parse(index.to_bytes(), PATH).to_bytes() == index.to_bytes()
+
+
+OWN = [
+    entry("a", "docker.io/library/x:1"),
+    entry("b"),
+    entry("c", "r.test/team/app:1", annotations={PLATFORMS: "linux/amd64,linux/arm64"}),
+    entry("d", annotations={PLATFORMS: "all"}),
+    entry("e", "r.test/\N{GREEK SMALL LETTER MU}:1", size=0),
+]
+FOREIGN = [
+    entry("a", "r.test/x:1", artifactType="application/x"),
+    entry("b", "latest", annotations={"org.example": "1"}),
+    entry("c", "r.test/x:1", platform={"os": "linux", "architecture": "amd64"}),
+    {**entry("d"), "digest": f"sha512:{'d' * 128}"},
+    {**entry("e"), "annotations": None},
+    entry("f", 'r.test/"quoted\\":1'),
+    entry("0", "r.test/\x01:1"),
+    entry("1", size=2**62),
+]
+
+
+@pytest.mark.parametrize("entries", [OWN, FOREIGN, [*OWN, *FOREIGN], *([one] for one in FOREIGN)])
+def test_an_index_that_we_wrote_is_read_like_any_other(entries: list[Members]) -> None:
+    index = index_of(*entries)
+    ours = StoreIndex.parse(index.to_bytes(), PATH)
+    spaced = StoreIndex.parse(json.dumps(json.loads(index.to_bytes()), indent=2).encode(), PATH)
+    assert ours.to_bytes() == index.to_bytes() == spaced.to_bytes()
+    for other in (ours, spaced):
+        assert other.entries == index.entries
+        assert [dict(one.members) for one in other.entries] == [dict(one.members) for one in index.entries]
+        assert [one.platforms_text for one in other.entries] == [one.platforms_text for one in index.entries]
+        assert [one.is_anonymous for one in other.entries] == [one.is_anonymous for one in index.entries]
+
+
+def damage(data: bytes) -> t.Iterator[bytes]:
+    """Yield invalid indexes that differ in few bytes from one that we wrote."""
+    yield data[:-1]
+    yield data + b"}"
+    first = data.index(b"},{") + 1
+    yield data[:first] + data[first + 1 :]
+    yield data[:first] + b"," + data[first:]
+    yield data[:first] + b"x" + data[first:]
+    for old, new in (
+        (b'"size":10', b'"size":010'),
+        (b'"size":10', b'"size":-1'),
+        (b'"size":10', b'"size":9999999999999999999'),
+        (b'"size":10', b'"size":10,"size":10'),
+        (b"library/x:1", b"library/\tx:1"),
+        (b"library/x:1", b"library/x:1\xff"),
+        (b"linux/amd64,", b"here/and/there/x,"),
+        (b"aaaa", b"AAAA"),
+        (b'"schemaVersion":2', b'"schemaVersion":1'),
+        (b"[{", b"[,{"),
+        (b"}]", b"},]"),
+    ):
+        assert old in data
+        yield data.replace(old, new, 1)
+
+
+def test_a_damaged_index_is_an_error_wherever_the_damage_is() -> None:
+    for data in damage(index_of(*OWN).to_bytes()):
+        with pytest.raises(StoreDamaged, match=PATH):
+            StoreIndex.parse(data, PATH)
+
+
+@pytest.mark.parametrize("text", ["app:1", "r.test/app", "r.test/app:1", "r.test/app:1@sha256:" + "a" * 64, "r.test:5000/deep/app:1"])
+def test_a_name_is_found_however_it_is_written(text: str) -> None:
+    index = index_of(entry("a", text), entry("b", text.replace("app", "apps")), entry("c", text.replace("app", "anapp")))
+    (only, *_others) = index.entries
+    assert only.name is not None
+    assert index.get_named(only.name) is only
+    assert index.find_candidates(only.name) == [only]
