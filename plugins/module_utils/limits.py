@@ -86,6 +86,8 @@ MAX_LEASE = 64 * _MIB
 MAX_RECORD = 4 * _MIB  # the cache of a store about its blobs
 MAX_JOURNAL = 4 * _MIB  # of one partial download
 MAX_VERIFIED = 20_000  # blobs in the record of what was verified
+MAX_CONTENTS = 32 * _MIB  # the record of what images consist of
+MAX_RECORDED_IMAGES = 40_000  # in that record, and in the record of their subjects
 MAX_BLOB_ORIGINS = 5_000  # blobs in the record of where they came from
 
 # Programs and engines.

@@ -301,10 +301,10 @@ def facts(task: Task) -> dict[str, t.Any]:
             references, task.repository, filters, task.selection, task.host, task.workers, task.policy, referrers=task.params["referrers"]
         )
         return {"images": rows, **failure_results(errors, len(rows))}
-    inspector = make_inspector(task.image_place, task.host, task.selection, task.policy, task.params["referrers"])
-    if task.params["name"] is None:
-        return {"images": inspector.list_rows(filters)}
-    return {"images": inspector.find_rows(task.selectors("name"), filters)}
+    names = task.selectors("name") if task.params["name"] is not None else None
+    selectors = [*names, *filters.compared] if names is not None else None
+    inspector = make_inspector(task.image_place, task.host, task.selection, task.policy, task.params["referrers"], selectors)
+    return {"images": inspector.find_rows(names, filters) if names is not None else inspector.list_rows(filters)}
 
 
 def main() -> t.NoReturn:

@@ -168,8 +168,7 @@ class LayoutReferrers:
             data = self._read(root)
         except DigestMismatch:
             return None
-        # Most entries are images without a subject: don't parse these. A key may be written with JSON escapes.
-        return read_subject(data, str(root.digest)) if data is not None and (b"subject" in data or b"\\u" in data) else None
+        return read_subject(data, str(root.digest)) if data is not None else None
 
     @functools.cached_property
     def _by_tag(self) -> dict[str, list[tuple[Reference, Descriptor]]]:

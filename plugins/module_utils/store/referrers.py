@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import typing as t
 
+from ..oci.digest import ALGORITHMS
 from ..oci.referrers import LayoutReferrers
 
 if t.TYPE_CHECKING:
+    from .index import Entry
     from .store import Store
 
 
 def referrers_in_store(store: Store, context: str | None = None) -> LayoutReferrers:
-    """Return the referrers among the entries of STORE. Names in the repository CONTEXT come first."""
-    return LayoutReferrers(store.path, [(entry.root, entry.name) for entry in store.index.entries], store.read_document, context)
+    """Return the referrers among the entries of STORE. Names in the repository CONTEXT come first.
+
+    Entries that certainly aren't referrers are left out: they have no tag made of a digest, and their document is recorded to have no subject.
+    """
+    others = store.subjects.list_without_subject()
+    entries = [entry for entry in store.index.entries if entry.digest_text not in others or _may_have_digest_tag(entry)]
+    return LayoutReferrers(store.path, [(entry.root, entry.name) for entry in entries], store.read_document, context)
+
+
+def _may_have_digest_tag(entry: Entry) -> bool:
+    return any(f"{algorithm}-" in entry.name_text for algorithm in ALGORITHMS)

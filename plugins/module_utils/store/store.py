@@ -30,6 +30,7 @@ from .verified import VerifiedBlobs
 
 if t.TYPE_CHECKING:
     from .cache import Cache
+    from .contents import RecordedContents, Subjects
     from .writer import Writer
 
 
@@ -54,10 +55,11 @@ class Store:
         self.mode = mode
         self.lock_timeout = lock_timeout
         self.folders = StoreFolders(self.path)
-        private_folder = functools.partial(self.folders.find, PRIVATE)
-        self.verified = VerifiedBlobs(self.private_path("verified.json"), private_folder)
-        self.blob_origins = BlobOrigins(self.private_path("whereabouts.json"), private_folder)
+        self._private_folder = functools.partial(self.folders.find, PRIVATE)
+        self.verified = VerifiedBlobs(self.private_path("verified.json"), self._private_folder)
+        self.blob_origins = BlobOrigins(self.private_path("whereabouts.json"), self._private_folder)
         self._index: StoreIndex | None = None
+        self._parsed: tuple[bytes, StoreIndex] | None = None
         self._ids: dict[Digest, set[Digest]] = {}
 
     def close(self) -> None:
@@ -76,14 +78,26 @@ class Store:
     def index_path(self) -> str:
         return os.path.join(self.path, INDEX_FILE)
 
+    @functools.cached_property
+    def subjects(self) -> Subjects:
+        from .contents import Subjects
+
+        return Subjects(self.private_path("subjects.json"), self._private_folder)
+
+    @functools.cached_property
+    def contents(self) -> RecordedContents:
+        from .contents import RecordedContents
+
+        return RecordedContents(self.private_path("contents.json"), self._private_folder)
+
     @property
     def caches(self) -> list[Cache[t.Any]]:
-        return [self.verified, self.blob_origins]
+        return [self.verified, self.blob_origins, self.subjects, self.contents]
 
     @property
     def unsaved_caches(self) -> list[Cache[t.Any]]:
-        """The caches with values that aren't on disk yet."""
-        return [cache for cache in self.caches if cache.is_unsaved]
+        """The caches with values that aren't on disk yet. A run that only reads documents doesn't write what it learns from them."""
+        return [cache for cache in (self.verified, self.blob_origins) if cache.is_unsaved]
 
     # The index.
 
@@ -152,9 +166,16 @@ class Store:
         if status is not None and not stat.S_ISREG(status.st_mode):
             raise StoreDamaged(f"{self.index_path} is not a regular file")
         try:
-            return StoreIndex.parse(self._read_file(INDEX_FILE, MAX_INDEX), self.index_path)
+            data = self._read_file(INDEX_FILE, MAX_INDEX)
         except FileNotFoundError as error:
             raise StoreDamaged(f"{self.index_path} was removed while it was read") from error
+        if self._parsed is None or self._parsed[0] != data:
+            self._parsed = data, StoreIndex.parse(data, self.index_path)
+        return self._parsed[1]
+
+    def remember_index(self, data: bytes, index: StoreIndex) -> None:
+        """Remember that DATA, the new content of the index file, is INDEX, so that it isn't parsed again. Every reload still reads the file."""
+        self._parsed = data, index
 
     def open_writer(self, needed: t.Iterable[Digest]) -> Writer:
         """Return a writer that holds a lease on NEEDED. The import is local because runs that only read don't need the module."""

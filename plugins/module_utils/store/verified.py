@@ -11,14 +11,12 @@ and the running user can have written it.
 from __future__ import annotations
 
 import os
-import stat
 import typing as t
 
-from ..files import naming_path_in_errors, open_below, open_regular
 from ..folders import Folder
-from ..limits import MAX_RECORD, MAX_VERIFIED
+from ..limits import MAX_VERIFIED
 from ..oci.digest import Digest
-from .cache import Cache
+from .cache import OwnedCache, is_only_ours
 
 Mark = tuple[int, int, int]
 
@@ -34,26 +32,11 @@ def _mark_of_wrong_file(status: os.stat_result) -> Mark:
     return (-1 - size, mtime, inode)
 
 
-class VerifiedBlobs(Cache[Mark]):
+class VerifiedBlobs(OwnedCache[Mark]):
     """A bounded map from digest to mark. Without a mark, or with one that differs from the file, a blob is hashed again."""
 
     def __init__(self, path: str, open_folder: t.Callable[[], Folder | None] | None = None) -> None:
         super().__init__(path, MAX_VERIFIED, _parse_mark, open_folder)
-        self._is_trusted = False
-
-    def _load(self) -> bytes:
-        folder_status: os.stat_result | None
-        if self._open_folder is None:
-            descriptor, folder_status = open_regular(self.path), os.stat(os.path.dirname(self.path))
-        else:
-            folder = self._open_folder()
-            descriptor = open_below(folder, self.name, self.path)
-            folder_status = folder.own_status() if folder is not None else None
-        with os.fdopen(descriptor, "rb") as file, naming_path_in_errors(self.path):
-            status = os.fstat(descriptor)
-            # The folder counts too: a user who can write to it can move another file of ours here, such as a download whose content he chose.
-            self._is_trusted = folder_status is not None and _is_only_ours(folder_status) and _is_only_ours(status) and status.st_nlink == 1
-            return file.read(MAX_RECORD + 1)
 
     def trusts(self, digest: Digest, status: os.stat_result) -> bool:
         """Return whether no other user can have made the mark of a blob.
@@ -64,7 +47,7 @@ class VerifiedBlobs(Cache[Mark]):
         if str(digest) in self._unsaved:
             return True
         self.get(digest)
-        return self._is_trusted and _is_only_ours(status)
+        return self.is_ours and is_only_ours(status)
 
     def is_verified(self, digest: Digest, status: os.stat_result) -> bool:
         """Return whether the file was hashed, was good, and is unchanged."""
@@ -81,11 +64,6 @@ class VerifiedBlobs(Cache[Mark]):
     def mark_wrong(self, digest: Digest, status: os.stat_result) -> None:
         """Record that the file was hashed and is wrong, so that an older mark doesn't make it count as present."""
         self.set(digest, _mark_of_wrong_file(status))
-
-
-def _is_only_ours(status: os.stat_result) -> bool:
-    """Return whether only root and the running user can write to a file or folder."""
-    return status.st_uid in (0, os.getuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _parse_mark(value: t.Any) -> Mark:

@@ -26,6 +26,7 @@ from ..oci.platform import Selection
 from ..oci.reference import Reference
 from . import locks
 from .blob_batch import BlobBatch
+from .contents import collect_needed_digests, record_subjects
 from .index import Entry, StoreIndex
 from .open_folders import PRIVATE
 from .store import Store
@@ -38,6 +39,8 @@ Fill = t.Callable[["Partial"], None]
 Change = t.Callable[[StoreIndex], StoreIndex]
 
 BLOB_MODE = 0o444
+# Another tool may have stored thousands of images. The first run that writes afterwards reads so many of their manifests.
+_SUBJECTS = 1000
 
 
 class Writer:
@@ -252,10 +255,10 @@ class Writer:
         with self._locked(), contextlib.ExitStack() as stack:
             before = self.store.reload()
             after = before.without(removed)
-            needed = collect_needed_digests(self.store, after.entries)
+            needed = collect_needed_digests(self.store, after.entries) if garbage else set()
             for lease, digests in locks.collect_live_leases(self._leases).items():
                 if lease != self._lease.id:
-                    needed |= digests
+                    needed.update(map(str, digests))
             if after != before:
                 try:
                     self._write_index(before, after)
@@ -263,7 +266,7 @@ class Writer:
                     stack.enter_context(self._caches_deleted())
                     self._write_index(before, after)
             for digest in garbage:
-                if digest not in needed:
+                if str(digest) not in needed:
                     self._unlink_blob(digest)
 
     @contextlib.contextmanager
@@ -302,7 +305,9 @@ class Writer:
 
     def _write_index(self, before: StoreIndex, after: StoreIndex) -> None:
         """Write AFTER. If it can't be made durable, write BEFORE again: a failed run changes no tag (promise I5)."""
-        self._replace(self._top, INDEX_FILE, after.to_bytes())
+        data = after.to_bytes()
+        self._replace(self._top, INDEX_FILE, data)
+        self.store.remember_index(data, after)
         try:
             _sync(self._top)
         except LongshoreError:
@@ -312,8 +317,10 @@ class Writer:
 
     def _save_caches(self) -> None:
         """Write the unsaved caches. Ignore errors: without a cache, later runs only work more."""
+        with contextlib.suppress(LongshoreError):
+            record_subjects(self.store, _SUBJECTS)
         with contextlib.suppress(InputOutputError, DiskFull):
-            for cache in self.store.unsaved_caches:
+            for cache in [cache for cache in self.store.caches if cache.is_unsaved]:
                 self._replace(self._private, cache.name, cache.to_bytes())
                 cache.mark_saved()
 
@@ -387,14 +394,3 @@ def _set_name(name: Reference, descriptor: Descriptor, selection: Selection | No
 
 def _add_unnamed(descriptor: Descriptor, selection: Selection | None, index: StoreIndex) -> StoreIndex:
     return index.with_unnamed(descriptor, selection)
-
-
-def collect_needed_digests(store: Store, entries: t.Iterable[Entry]) -> set[Digest]:
-    """Return the digests of all documents and blobs of these images, as far as their documents can be read."""
-    needed: set[Digest] = set()
-    for entry in entries:
-        needed.add(entry.descriptor.digest)
-        graph = store.read_graph(entry)
-        if graph is not None:
-            needed.update(descriptor.digest for descriptor in graph.content)
-    return needed

@@ -36,6 +36,11 @@ class Filters:
         points = {key: parse_selector(given[key]) for key in ("before", "since") if given[key]}
         return cls(given["reference"], given["label"], given["dangling"], **points)
 
+    @property
+    def compared(self) -> list[Reference | Digest]:
+        """The images whose times are compared with those of others."""
+        return [selector for selector in (self.before, self.since) if selector is not None]
+
     def check_for_registry(self) -> None:
         """Raise InvalidOption for filters that registries don't support."""
         if self.dangling is not None or self.before is not None or self.since is not None:

@@ -10,8 +10,7 @@ import dataclasses
 import typing as t
 
 from ..oci.digest import Digest
-from ..oci.graph import Graph
-from ..oci.manifest import Index, read_manifest
+from ..store.contents import ContentsReader
 from ..store.other_runs import find_other_runs, folder_size
 from .facts import format_count, format_size
 
@@ -67,13 +66,19 @@ def find_garbage(store: Store, leaving: t.Sequence[Entry], everything: bool) -> 
     other_runs = find_other_runs(store)
     remaining = remaining_entries(store, leaving)
     abandoned, unfinished = (other_runs.abandoned, other_runs.unfinished) if everything else ({}, {})
-    surveys = [store.inspect_graph(entry) for entry in remaining]
-    unreadable = tuple(entry for entry, survey in zip(remaining, surveys) if survey.graph is None or survey.missing)
+    reader = ContentsReader(store)
+    needed = set(map(str, other_runs.needed))
+    unreadable: list[Entry] = []
+    for entry in remaining:
+        contents = reader.read(entry)
+        if contents is None:
+            unreadable.append(entry)
+        else:
+            needed.update(contents.mentioned)
     if unreadable:
-        return Garbage(abandoned=abandoned, unfinished=unfinished, unreadable=unreadable if leaving or everything else ())
-    needed = other_runs.needed.union(*(_list_mentioned(survey.graph) for survey in surveys if survey.graph is not None))
-    freed = _sizes(store, (digest for entry in leaving for digest in _content(store, entry) if digest not in needed))
-    strays = [digest for digest in store.stored() if digest not in needed and digest not in freed] if everything else []
+        return Garbage(abandoned=abandoned, unfinished=unfinished, unreadable=tuple(unreadable) if leaving or everything else ())
+    freed = _sizes(store, (digest for entry in leaving for digest in _content(store, entry) if str(digest) not in needed))
+    strays = [digest for digest in store.stored() if str(digest) not in needed and digest not in freed] if everything else []
     return Garbage(freed, {digest: folder_size(store.blob_folder(digest), digest.hex) for digest in strays}, abandoned, unfinished)
 
 
@@ -87,13 +92,3 @@ def _content(store: Store, entry: Entry) -> list[Digest]:
     """Return all digests of an image, parents first, as far as its documents can be read."""
     graph = store.read_graph(entry)
     return [descriptor.digest for descriptor in reversed(graph.content)] if graph is not None else [entry.descriptor.digest]
-
-
-def _list_mentioned(graph: Graph) -> set[Digest]:
-    """Return all digests of an image, and all others that its indexes list: other tools may have stored these too."""
-    digests = {descriptor.digest for descriptor in graph.content}
-    for descriptor, data in graph.documents.items():
-        document = read_manifest(data, descriptor.media_type, str(descriptor.digest))
-        if isinstance(document, Index):
-            digests.update(child.digest for child in document.manifests)
-    return digests

@@ -225,9 +225,17 @@ class Inspector:
 
 
 def make_inspector(
-    place: Store | Archive | ManagedEngine, host: Platform, selection: Selection | None, trust: Policy | None = None, referrers: bool = False
+    place: Store | Archive | ManagedEngine,
+    host: Platform,
+    selection: Selection | None,
+    trust: Policy | None = None,
+    referrers: bool = False,
+    selectors: t.Sequence[Reference | Digest] | None = None,
 ) -> Inspector:
-    """Return an inspector of the images in a store, an archive or an engine. TRUST gives its verdict about each; with REFERRERS they are listed."""
+    """Return an inspector of the images in a store, an archive or an engine. TRUST gives its verdict about each; with REFERRERS they are listed.
+
+    With SELECTORS it may know only the images that these select, and all names of these.
+    """
     if hasattr(place, "list_images"):
         from .info_engine import make_engine_inspector
 
@@ -245,7 +253,7 @@ def make_inspector(
         return describe_trust(trust, inspected.name, inspected.graph, [read_referrers().in_repository(context)])
 
     if isinstance(stored, Store):
-        return Inspector(images_in_store(stored, referrers), f"the store {stored.path}", host, selection, verify)
+        return Inspector(images_in_store(stored, referrers, selectors), f"the store {stored.path}", host, selection, verify)
     return Inspector(images_in_archive(stored, referrers), stored.path, host, selection, verify)
 
 
@@ -259,15 +267,17 @@ def _referrers_in(place: Store | Archive) -> LayoutReferrers:
     return referrers_in_archive(place)
 
 
-def images_in_store(store: Store, referrers: bool = False) -> list[InspectedImage]:
-    """Return all images of the store, in the order of its index."""
+def images_in_store(store: Store, referrers: bool = False, selectors: t.Sequence[Reference | Digest] | None = None) -> list[InspectedImage]:
+    """Return all images of the store, in the order of its index; with SELECTORS at least those that these select, with all their names."""
     place: LayoutReferrers | None = None
     owned: t.Container[EntryKey] = ()
     if referrers:
         from ..store.referrers import referrers_in_store
-        from .referrers.stored import find_entry_owners
 
         place = referrers_in_store(store)
+    if place is not None and selectors is None:
+        from .referrers.stored import find_entry_owners
+
         owned = find_entry_owners(store, place)
     return [
         InspectedImage(
@@ -279,7 +289,7 @@ def images_in_store(store: Store, referrers: bool = False) -> list[InspectedImag
             place.in_repository(entry.name.context if entry.name is not None else None) if place is not None else None,
             (entry.digest, entry.name) in owned,
         )
-        for entry in store.index.entries
+        for entry in (store.index.entries if selectors is None else store.index.find_related(selectors))
     ]
 
 

@@ -95,11 +95,11 @@ def named_by(selector: Selector) -> dict[str, str | None]:
 
 def removal_facts(removed: t.Sequence[Entry], remaining: t.Sequence[Entry], bytes_freed: int) -> dict[str, t.Any]:
     """Return the results of a removal other than its images."""
-    kept = {entry.descriptor.digest for entry in remaining}
-    deleted = dict.fromkeys(entry.descriptor.digest for entry in removed if entry.descriptor.digest not in kept)
+    kept = {entry.digest_text for entry in remaining}
+    deleted = dict.fromkeys(entry.digest_text for entry in removed if entry.digest_text not in kept)
     return {
         "untagged": [str(entry.name) for entry in removed if entry.name is not None],
-        "deleted": [str(digest) for digest in deleted],
+        "deleted": list(deleted),
         "bytes_freed": bytes_freed,
     }
 

@@ -142,3 +142,13 @@ def test_a_wrong_file_that_changed_is_hashed_again(record_file: Path, status: os
     assert not record.is_wrong(DIGEST, (tmp_path / "blob").stat())
     record.add(DIGEST, status)
     assert record.is_verified(DIGEST, status)
+
+
+def test_any_number_of_blobs_is_found(record_file: Path, status: os.stat_result) -> None:
+    record = VerifiedBlobs(str(record_file))
+    for number in range(0, 200, 2):
+        record.add(numbered(number), status)
+    for indent in (None, 2):
+        record_file.write_text(json.dumps(json.loads(record.to_bytes()), indent=indent))
+        again = VerifiedBlobs(str(record_file))
+        assert [number for number in range(200) if again.is_verified(numbered(number), status)] == list(range(0, 200, 2))

@@ -13,6 +13,7 @@ from ...oci.graph import Graph
 from ...oci.reference import Reference
 from ...oci.referrers import EntryKey, FoundReferrers, LayoutReferrers, Referrer, find_owners, find_referrers, read_digest_tag
 from ...store.blob_check import require_blobs
+from ...store.contents import ContentsReader
 from ...store.referrers import referrers_in_store
 
 if t.TYPE_CHECKING:
@@ -34,12 +35,17 @@ def find_complete_referrers(store: Store, entry: Entry, graph: Graph) -> FoundRe
 
 def find_entry_owners(store: Store, place: LayoutReferrers) -> dict[EntryKey, set[Digest]]:
     """Return the entries of STORE that are referrers of stored images, each with the images that it belongs to directly. PLACE is its `referrers_in_store`."""
-    documents = {entry.digest: _list_documents(store, entry) for entry in store.index.entries} if place.subjects else {}
-    return find_owners(place.subjects, documents)
+    if not place.subjects:
+        return {}
+    reader = ContentsReader(store)
+    return find_owners(place.subjects, {entry.digest: _list_documents(store, entry, reader) for entry in store.index.entries})
 
 
-def _list_documents(store: Store, entry: Entry) -> list[Digest]:
+def _list_documents(store: Store, entry: Entry, reader: ContentsReader) -> list[Digest]:
     """Return the digests of the documents of an image, and of the missing manifests that its indexes list."""
+    contents = reader.read(entry)
+    if contents is not None:
+        return [Digest.parse(text) for text in (*contents.documents.split(), *contents.absent.split())]
     graph = store.read_graph(entry)
     return [descriptor.digest for descriptor in (*graph.documents, *graph.absent)] if graph is not None else []
 
@@ -62,7 +68,7 @@ class RemovedReferrers:
         self._subjects = place.subjects if removed else {}
         self._owners = find_entry_owners(store, place) if removed else {}
         keys = {_key(entry) for entry in removed}
-        remaining = [entry for entry in store.index.entries if _key(entry) not in keys]
+        remaining = [entry for entry in store.index.entries if _key(entry) not in keys] if self._owners else []
         self.entries: list[Entry] = []
         while True:
             digests = {entry.digest for entry in remaining}
