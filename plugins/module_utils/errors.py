@@ -20,13 +20,13 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 class LongshoreError(Exception):
     """A failure that is reported to the user. Playbooks may test `cause`, which is stable. The message may change.
 
-    `retry_after` is the delay in seconds that a registry asked for, if any. `elsewhere` is true if the request failed at another host, to which the
-    registry had redirected it.
+    `retry_after` is the delay in seconds that a registry asked for, if any. `after_redirect` is true if the request failed at another host, to which
+    the registry had redirected it.
     """
 
     cause = "error"
     retry_after: float | None = None
-    elsewhere: bool = False
+    after_redirect: bool = False
 
     def __init__(self, message: str, status: int | None = None, registry_errors: t.Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -139,8 +139,8 @@ class NotLocked(LongshoreError):
     cause = "not_locked"
 
 
-class NotTrusted(LongshoreError):
-    """The task's trust refuses an image. `verification` is the verdict, as the image's row has it."""
+class TrustRefusal(LongshoreError):
+    """The trust policy refuses an image. `verification` is the verdict that the image's row has."""
 
     def __init__(
         self, message: str, status: int | None = None, registry_errors: t.Sequence[str] = (), *, verification: t.Mapping[str, t.Any]
@@ -149,14 +149,14 @@ class NotTrusted(LongshoreError):
         self.verification = verification
 
 
-class Unsigned(NotTrusted):
-    """An image has no signature, and the task's trust demands one."""
+class Unsigned(TrustRefusal):
+    """An image has no signature, and the trust policy requires one."""
 
     cause = "unsigned"
 
 
-class Untrusted(NotTrusted):
-    """No signature of an image is the one that the task's trust demands, or the trust refuses the image."""
+class Untrusted(TrustRefusal):
+    """No signature of an image satisfies the trust policy, or a rule rejects the image."""
 
     cause = "untrusted"
 

@@ -20,16 +20,16 @@ _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_N
 # The folders above need only search permission; only Linux has a flag that requires no more.
 _PASS_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_LINKS = 40  # the limit of the kernel for one path
-MAX_DEPTH = 200
+MAX_DEPTH = 200  # of nested folders: each level uses a descriptor, and a hostile tree could be endless
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)
 _NOT_A_FILE = (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV, errno.EISDIR)
-_MAX_DEPTH = 100  # of nested folders: each level uses a descriptor, and a hostile tree could be endless
 
 
 class Folder:
-    """An open folder. Names are single entries: an empty name, `.`, `..` and a name with a slash raise ValueError. No method follows a link.
+    """An open folder. Names are single entries: an empty name, `.`, `..` and a name with a slash raise ValueError. Links are not followed.
 
-    All methods raise OSError from the system. `path` is for messages only: another folder may have that path by now.
+    All methods raise OSError from the system, and `open_file` and `walk` also InputOutputError. `path` is for messages only: another folder might have
+    that path by now.
     """
 
     def __init__(self, descriptor: int, path: str) -> None:
@@ -70,14 +70,14 @@ class Folder:
             return None
 
     def is_readable(self, name: str) -> bool:
-        """Return True if this user may read an entry."""
+        """Return True if this user may read an entry. Unlike the other methods, this follows a link."""
         return os.access(_check_name(name), os.R_OK, dir_fd=self.descriptor)
 
     def names(self) -> list[str]:
         """Return the names of all entries in arbitrary order."""
         return os.listdir(self.descriptor)
 
-    def file_statuses(self, depth: int = _MAX_DEPTH) -> t.Iterator[os.stat_result]:
+    def file_statuses(self, depth: int = MAX_DEPTH) -> t.Iterator[os.stat_result]:
         """Yield the status of every entry below this folder except folders. Folders that are unreadable or nested too deeply count as empty."""
         for name in self.names():
             status = self.status(name)
@@ -174,7 +174,7 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_check_name(name), dir_fd=self.descriptor)
 
-    def remove_tree(self, name: str, owner: int | None = None, depth: int = _MAX_DEPTH) -> None:
+    def remove_tree(self, name: str, owner: int | None = None, depth: int = MAX_DEPTH) -> None:
         """Delete an entry, including its content if it is a folder. Links are deleted and never followed. A missing entry is no error.
 
         With OWNER, raises PermissionError for a folder with content that belongs to another user: somebody could have moved it here who
@@ -253,7 +253,7 @@ def refuse_planted_link(folder: Folder, file: os.stat_result, path: str) -> None
         return
     own = folder.own_status()
     if file.st_uid != own.st_uid or (file.st_uid == 0 and own.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-        raise InputOutputError(f"{path} is a second name of a private file of another user (uid {file.st_uid}), and is not read")
+        raise InputOutputError(f"{path} is a hard link to a private file of uid {file.st_uid}, which another user may have planted; it is not read")
 
 
 def open_path(path: str) -> Folder:

@@ -59,7 +59,7 @@ options:
       - An image that doesn't exist for one of them fails. An image without an index exists only for its own platform.
       - For one platform its manifest is copied. For several platforms the module builds a new index, and returns its digest.
       - An engine gets its own platform by default, and keeps the digest of the index. Docker with the containerd image store and containerd hold several
-        platforms of an image. Docker with its first image store and Podman hold one, and refuse several.
+        platforms of an image. Docker with its classic image store and Podman hold one, and refuse several.
     type: list
     elements: str
   referrers:

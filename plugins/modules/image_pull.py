@@ -52,7 +52,7 @@ options:
       - The default is the managed host's platform. Platforms that the store already has stay.
       - An image that doesn't exist for one of them fails. An image without an index exists only for its own platform.
       - With O(engine) the default is the engine's platform. Docker with the containerd image store and containerd hold several platforms of an image. If they
-        aren't all that its index lists, they get a new index. Docker with its first image store and Podman hold one, and refuse several.
+        aren't all that its index lists, they get a new index. Docker with its classic image store and Podman hold one, and refuse several.
     type: list
     elements: str
   referrers:

@@ -14,7 +14,7 @@ description:
   - A missing image is no failure and no change.
   - With O(engine) names are removed from Docker, Podman or containerd, which always delete the data that their other images don't need. The
     last name of an image that a container uses, running or stopped, is refused with the error C(in_use). With O(force) the name goes, and image and
-    container stay. In containerd an image without a name goes, too, and the container keeps its files. Docker's first image store would delete the image, so
+    container stay. In containerd an image without a name goes, too, and the container keeps its files. Docker's classic image store would delete the image, so
     there the last name is refused with O(force), too.
 options:
   name:
@@ -38,7 +38,7 @@ options:
   force:
     description:
       - Whether to remove an image that is given by digest or ID although it has several names.
-      - With O(engine), whether to remove the last name of an image that a container uses. Docker's first image store always refuses this, because it would
+      - With O(engine), whether to remove the last name of an image that a container uses. Docker's classic image store always refuses this, because it would
         delete the image.
       - With O(remote), whether to delete a manifest although other tags point at it or an index of another tag lists it. Other tags of the manifest are deleted
         with it.

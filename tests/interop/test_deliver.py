@@ -283,7 +283,7 @@ class TestFailures:
         program.chmod(0o755)
         failed = modules.fail("image_deliver", {"store": store, "name": [ONE], "engine": "podman"}, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
         assert failed["error"] == "engine_error"
-        assert failed["msg"] == f"podman ({program}) refuses it: Error: the storage is broken"
+        assert failed["msg"] == f"podman ({program}) refused the request: Error: the storage is broken"
 
     @pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman_service", "containerd"], indirect=True)
     def test_an_engine_that_disconnects_during_a_load_is_an_error_with_the_images_name_and_the_next_run_converges(

@@ -65,7 +65,7 @@ class MemoryEngine:
             self.taken.append([name.rpartition("/")[2] for name in tar.getnames() if name.startswith("blobs/") and name.count("/") == 2])
             listed = json.load(t.cast("t.IO[bytes]", tar.extractfile("index.json" if self.loads_oci else "manifest.json")))
         if trouble == "refuses":
-            raise EngineRefused("docker at memory refuses it: no")
+            raise EngineRefused("docker at memory refused the request: no")
         if trouble == "dies":
             raise EngineError("docker at memory broke the connection off")
         if trouble is None:

@@ -136,7 +136,7 @@ class Containerd:
     def remove(self, name: str) -> None:
         done = self._run("images", "rm", "--sync", name)
         if done.status != 0 and name in _decode(self._run_checked("images", "ls", "--quiet")).splitlines():
-            raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.failure_text}")
+            raise EngineRefused(f"{self.title} at {self.place} refused the request: {done.failure_text}")
 
     def untag(self, name: str) -> None:
         self.remove(name)
@@ -167,7 +167,7 @@ class Containerd:
     def _run_checked(self, *arguments: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
         done = self._run(*arguments, given=given, seconds=seconds)
         if done.status != 0:
-            raise EngineRefused(f"{self.title} at {self.place} refuses it: {done.failure_text}")
+            raise EngineRefused(f"{self.title} at {self.place} refused the request: {done.failure_text}")
         return done
 
     def _run(self, *arguments: str, given: Chunks = (), seconds: float = math.inf) -> Finished:

@@ -61,7 +61,7 @@ class Api:
         for line in (data or b"").splitlines():
             message = _parse_error(line)
             if message is not None:
-                raise EngineRefused(f"{self.title} at {self.place} refuses it: {message}")
+                raise EngineRefused(f"{self.title} at {self.place} refused the request: {message}")
 
     def stream(self, path: str) -> t.Iterator[bytes]:
         """Yield the body of the answer to a GET request, of any length. Raises EngineRefused for an error status, EngineError if the connection fails."""
@@ -127,7 +127,7 @@ class Api:
         """
         if answer.status >= http.client.BAD_REQUEST:
             raise EngineRefused(
-                f"{self.title} at {self.place} refuses it: {_parse_error(answer.body) or sanitise(answer.reason, 200)} (status {answer.status})"
+                f"{self.title} at {self.place} refused the request: {_parse_error(answer.body) or sanitise(answer.reason, 200)} (status {answer.status})"
             )
         if answer.status >= http.client.MULTIPLE_CHOICES:
             raise EngineError(

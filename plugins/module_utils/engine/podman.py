@@ -138,5 +138,5 @@ class PodmanProgram(_Podman):
 
         done = run_engine_program([self.place, *arguments], f"{self.title} ({self.place})", self._timeout, given, seconds)
         if done.status not in (0, allowed_status):
-            raise EngineRefused(f"{self.title} ({self.place}) refuses it: {done.failure_text}")
+            raise EngineRefused(f"{self.title} ({self.place}) refused the request: {done.failure_text}")
         return done

@@ -29,4 +29,4 @@ def stream_engine_program(command: t.Sequence[str], title: str, timeout: float) 
     except ProgramFailed as error:
         raise EngineError(f"{title}: the program {command[0]} {error}") from error
     if done.status != 0:
-        raise EngineRefused(f"{title} refuses it: {done.failure_text}")
+        raise EngineRefused(f"{title} refused the request: {done.failure_text}")

@@ -81,7 +81,7 @@ class Graph:
 
     @property
     def platforms(self) -> list[str]:
-        """Return the platforms that a host could run, according to the index."""
+        """Return the platforms of the images that a host could run."""
         return list(dict.fromkeys(str(image.platform) for image in self.images if image.platform is not None and image.platform.is_runnable))
 
     @property

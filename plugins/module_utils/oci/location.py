@@ -65,7 +65,8 @@ class Location:
     def parse_destination(cls, text: str) -> Location:
         """Parse a location to write an image to.
 
-        Raises the errors of `parse`, and InvalidReference for a registry without a repository and for a digest as the name in an engine.
+        Raises the errors of `parse`, InvalidReference for a registry without a repository and for a name with a digest in an engine, and InvalidOption
+        for a digest instead of such a name.
         """
         location = cls.parse(text)
         if location.reference is not None:

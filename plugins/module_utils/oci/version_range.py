@@ -74,7 +74,10 @@ class VersionRange:
 
     @classmethod
     def parse(cls, text: str) -> VersionRange:
-        """Parse `>=1.2,<2`, `~1.25`, `^1.2`, `1.25.x`, `!=1.3`, `>=1.25-alpine`, `>=1.2.0-0`. Raises InvalidOption for any other text."""
+        """Parse `>=1.2,<2`, `~1.25`, `^1.2`, `1.25.x`, `!=1.3`, `>=1.25-alpine`, `>=1.2.0-0`. A bare `1.25` means `1.25.x`, and `=1.25` exactly that version.
+
+        Raises InvalidOption for any other text.
+        """
         comparisons = [comparison for comparison in re.split(r"[\s,]+", _OPERATOR.sub(r"\1", text)) if comparison]
         if not comparisons:
             raise InvalidOption("a range of versions can't be empty")

@@ -72,7 +72,7 @@ class Repository:
             )
             response = self._fallback.send(request, reference.digest is None)
         except LongshoreError as error:
-            if error.status not in _HEAD_REFUSED and not error.elsewhere:
+            if error.status not in _HEAD_REFUSED and not error.after_redirect:
                 raise
             return self._fetch_or_none(reference)
         response.close()

@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import typing as t
 
-from ..errors import LongshoreError, NotTrusted
+from ..errors import LongshoreError, TrustRefusal
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from .transfer import Transfer
@@ -94,7 +94,7 @@ class ImagePlan:
         facts.update(self.results, changed=bool(self.actions) and error is None)
         if error is not None:
             facts.update(self.results_of_failure, failed=True, msg=error.message, error=error.cause)
-            if isinstance(error, NotTrusted):
+            if isinstance(error, TrustRefusal):
                 facts["verification"] = dict(error.verification)
         return facts
 

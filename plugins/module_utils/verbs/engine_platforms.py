@@ -27,7 +27,7 @@ def is_several(selection: Selection | None) -> bool:
 def select_for_engine(engine: Engine, selection: Selection | None) -> Selection | None:
     """Return SELECTION, None for the engine's own platform. Raises InvalidOption for several platforms if ENGINE holds one under a name."""
     if is_several(selection) and selection is not None and not engine.holds_several_platforms:
-        store = "" if engine.loads_oci else " with its first image store"
+        store = "" if engine.loads_oci else " with its classic image store"
         wanted = ", ".join(selection.texts())
         raise InvalidOption(f"platform: {engine.title}{store} holds one platform of an image under a name, not {wanted}; give one platform")
     return selection

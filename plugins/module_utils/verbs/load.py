@@ -103,7 +103,7 @@ def plan_load(store: Store, archive: Archive, options: LoadOptions) -> TransferP
     """Plan to load images of ARCHIVE into STORE: all of them or none.
 
     Raises ImageNotFound for a name that the archive doesn't hold and for a missing base, CorruptArchive for missing content, PlatformMissing, NameTaken,
-    NotTrusted, and DigestMismatch for a blob that is known to be wrong.
+    TrustRefusal, and DigestMismatch for a blob that is known to be wrong.
     """
     return _Loader(store, archive, options).plan()
 

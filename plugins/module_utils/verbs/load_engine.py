@@ -40,7 +40,7 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
     """Plan to load images of ARCHIVE into ENGINE, by default for the engine's platform: all of them or none.
 
     An engine holds no referrers, so they stay in the archive. Images are verified with the signatures there. Raises ImageNotFound for a name that the
-    archive doesn't hold, InvalidOption for an image without a name, CorruptArchive, PlatformMissing, NameTaken, NotTrusted.
+    archive doesn't hold, InvalidOption for an image without a name, CorruptArchive, PlatformMissing, NameTaken, TrustRefusal.
     """
     place = referrers_in_archive(archive)
     loader = EngineLoader(engine, select_for_engine(engine, options.selection), options.host)

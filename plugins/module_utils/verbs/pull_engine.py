@@ -12,7 +12,7 @@ import functools
 import typing as t
 
 from ..engine.interfaces import ListedImage, PrunableEngine
-from ..errors import ImageNotFound, LongshoreError, NotTrusted, RateLimited, RegistryError, Unreachable, Untrusted
+from ..errors import ImageNotFound, LongshoreError, RateLimited, RegistryError, TrustRefusal, Unreachable, Untrusted
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.matching import reject_conflicting_references
@@ -129,20 +129,20 @@ class _EnginePuller:
         )
 
     def _keep_unasked(self, reference: Reference, current: ListedImage, note: str = "") -> Load:
-        """Keep the engine's image without a request. Raises NotTrusted unless trust accepts it without a signature: engines hold none."""
+        """Keep the engine's image without a request. Raises TrustRefusal unless trust accepts it without a signature: engines hold none."""
         return _kept(reference, current, note, self._verify_unsigned(reference, current))
 
     def _verify_unsigned(self, reference: Reference, current: ListedImage) -> Verification:
-        """Return the verdict about the engine's image without looking for signatures. Raises NotTrusted if it needs one."""
+        """Return the verdict about the engine's image without looking for signatures. Raises TrustRefusal if it needs one."""
         return check_trust(self.trust, reference, Graph(_root_of(current), {}, (), ()), [])
 
     def _verify_kept(self, reference: Reference, current: ListedImage, repository: Repository) -> Verification:
         """Verify the image that the engine keeps, with the signatures that its registry has for its digest, or for the image of its tag.
 
-        An engine may keep the digests of index and manifest, and either may be signed. Raises NotTrusted, and the errors of the registry.
+        An engine may keep the digests of index and manifest, and either may be signed. Raises TrustRefusal, and the errors of the registry.
         """
         digests = [reference.digest] if reference.digest is not None else current.digests
-        refusals: list[NotTrusted] = []
+        refusals: list[TrustRefusal] = []
         for wanted in dict.fromkeys([*(reference.by_digest(digest) for digest in digests), reference]):
             # A digest may be known from another repository, or be that of an index with some platforms only.
             with contextlib.suppress(ImageNotFound):
@@ -150,14 +150,14 @@ class _EnginePuller:
                     outgoing = self.loader.read_outgoing(self._load_request(reference, wanted, repository))
                     if outgoing.is_in(current):
                         return outgoing.verification
-                except NotTrusted as error:
+                except TrustRefusal as error:
                     refusals.append(error)
         if refusals:
             # A rejected signature explains a refusal better than a missing one.
             raise max(refusals, key=lambda error: isinstance(error, Untrusted))
         try:
             return self._verify_unsigned(reference, current)
-        except NotTrusted as error:
+        except TrustRefusal as error:
             error.message += f"; {repository.registry} doesn't have the image that {self.engine.title} has under this name"
             raise
 
@@ -176,7 +176,7 @@ class _EnginePuller:
             return load
         try:
             return self._keep_unasked(load.request.name, current, f"{load.requested} was not compared with its registry: {error.message}")
-        except NotTrusted:
+        except TrustRefusal:
             return load  # the registry has the signature, so its error is the reason
 
     def _row(self, load: Load, repositories: t.Mapping[str, Repository]) -> ImagePlan:

@@ -93,7 +93,7 @@ def test_an_archive_is_sent_unchanged_with_its_size() -> None:
     ],
 )
 def test_a_refusal_is_reported_with_the_message_of_the_engine(answer: bytes) -> None:
-    with answering(answer) as (api, _requests), pytest.raises(EngineRefused, match=r"docker at unix://.* refuses it: no space"):
+    with answering(answer) as (api, _requests), pytest.raises(EngineRefused, match=r"docker at unix://.* refused the request: no space"):
         api.send("/images/load", [b"data"], 4)
 
 

@@ -193,7 +193,7 @@ def test_a_list_of_containers_in_an_unknown_format_is_an_error(ctr: FakeCtr, ans
 def test_a_removal_that_fails_is_an_error_only_if_the_name_still_exists(ctr: FakeCtr, left: bytes, refused: bool) -> None:
     ctr.answers["images ls"] = left  # and `images rm` fails
     if refused:
-        with pytest.raises(EngineRefused, match=r"containerd at .* refuses it"):
+        with pytest.raises(EngineRefused, match=r"containerd at .* refused the request"):
             ctr.engine().remove("docker.io/library/app:1")
     else:
         ctr.engine().remove("docker.io/library/app:1")

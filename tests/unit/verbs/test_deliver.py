@@ -104,7 +104,7 @@ def test_what_was_sent_in_full_is_not_sent_twice(store: Store) -> None:
     ONE.put(store, "one:1")
     engine = MemoryEngine(trouble=["refuses"])
     plan = delivered(store, engine, "one:1")
-    assert [error.message for error in plan.errors] == ["docker.io/library/one:1 could not be delivered: docker at memory refuses it: no"]
+    assert [error.message for error in plan.errors] == ["docker.io/library/one:1 could not be delivered: docker at memory refused the request: no"]
     assert len(engine.taken) == 1
     assert not plan.changed
     assert plan.diff() == {"before": {}, "after": {}}

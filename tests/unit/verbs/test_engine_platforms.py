@@ -38,7 +38,7 @@ def test_engines_that_keep_indexes_store_several_platforms(kind: object, selecti
 
 
 @pytest.mark.parametrize(
-    ("kind", "named"), [(Docker, "docker with its first image store holds"), (PodmanProgram, "podman holds"), (PodmanService, "podman holds")]
+    ("kind", "named"), [(Docker, "docker with its classic image store holds"), (PodmanProgram, "podman holds"), (PodmanService, "podman holds")]
 )
 @pytest.mark.parametrize(("selection", "wanted"), [(TWO, "not linux/amd64, linux/arm64"), (ALL, "not all")])
 def test_others_refuse_several_by_name(kind: object, named: str, selection: Selection, wanted: str) -> None:

@@ -42,7 +42,7 @@ def id_of(image: Image) -> Digest:
 
 @dataclasses.dataclass
 class Listing:
-    """An engine in memory. With `has_ids` it identifies images by ID and exports other manifests than those it loaded, as Docker's first image store does."""
+    """An engine in memory. With `has_ids` it identifies images by ID and exports other manifests than those it loaded, as Docker's classic image store does."""
 
     has_ids: bool = False
     title = "docker"

@@ -55,7 +55,7 @@ class Memory:
         return LayersByDigest(layers_of(self.held[0].digest))
 
     def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:
-        raise EngineRefused("docker at memory refuses it: it is full")
+        raise EngineRefused("docker at memory refused the request: it is full")
 
     def list_prunable_images(self, host: Platform) -> list[EngineImage]:
         return self.held
@@ -160,9 +160,9 @@ class TestImagesBuiltOnOthers:
 
 
 def test_an_image_that_the_engine_refuses_to_remove_is_reported_and_the_others_are_removed() -> None:
-    engine = Memory([image(1, "app:1"), image(2, "app:2")], {"app:1": EngineRefused("docker at memory refuses it: in use")})
+    engine = Memory([image(1, "app:1"), image(2, "app:2")], {"app:1": EngineRefused("docker at memory refused the request: in use")})
     plan = applied(engine, keep=0)
-    assert [error.message for error in plan.errors] == ["docker.io/library/app:1 could not be removed: docker at memory refuses it: in use"]
+    assert [error.message for error in plan.errors] == ["docker.io/library/app:1 could not be removed: docker at memory refused the request: in use"]
     assert plan.facts()["untagged"] == ["docker.io/library/app:2"]
     assert plan.diff()["after"] == {"docker.io/library/app:1 in docker": {"digest": str(digest(1))}}
 

@@ -100,9 +100,9 @@ class TokenServer:
             value = document.text("token") or document.text("access_token")
             lifetime = document.number("expires_in")
         except UnsupportedFormat as error:
-            raise RegistryError(f"{what}: {address} gave no token: {error}") from error
+            raise RegistryError(f"{what}: {address} returned no token: {error}") from error
         if value is None or not _PRINTABLE.fullmatch(value):
-            raise RegistryError(f"{what}: {address} gave {'no token' if not value else 'a token that is not printable ASCII'}")
+            raise RegistryError(f"{what}: {address} returned {'no token' if not value else 'a token that is not printable ASCII'}")
         self.client.found_tokens.append(value)
         return Token(value, scopes, requested_at + max(lifetime or 0, MIN_LIFETIME))
 

@@ -101,14 +101,14 @@ class HttpClient:
                 error = self._retryable_error(response, request, throttle, slot)
             except _TransientError as failure:
                 error = Unreachable(f"{request.what}: {failure.place or describe_origin(request.url)} can't be reached: {failure}")
-                error.elsewhere = failure.elsewhere
+                error.after_redirect = failure.after_redirect
             except Interrupted as failure:
                 error = Unreachable(f"{request.what}: {describe_origin(request.url)} broke off its answer: {failure}")
             except BaseException:
                 slot.release()
                 raise
             slot.release()
-            if attempt + 1 >= tries or (request.has_fallback and error.elsewhere):
+            if attempt + 1 >= tries or (request.has_fallback and error.after_redirect):
                 raise error
             wait_before_retry(attempt, deadline, error)
         raise AssertionError("unreachable: there is at least one try")
@@ -121,7 +121,7 @@ class HttpClient:
             raise _TransientError(str(failure)) from failure
         finally:
             response.close()
-        error.elsewhere = url_origin(response.url) != url_origin(request.url)
+        error.after_redirect = url_origin(response.url) != url_origin(request.url)
         error.retry_after = wait = retry_after_seconds(response.headers.get("Retry-After"))
         if response.status == 429:
             throttle.record_rejection(slot, wait and min(wait, MAX_RETRY_AFTER), error)
@@ -142,7 +142,7 @@ class HttpClient:
             try:
                 response = self._request(request, url, authorization, settings, deadline, local_peers)
             except (Unreachable, _TransientError) as failure:
-                failure.elsewhere = url_origin(url) != url_origin(request.url)
+                failure.after_redirect = url_origin(url) != url_origin(request.url)
                 raise
             self._record_rate_limit(response)
             location = response.headers.get("Location")
@@ -229,7 +229,7 @@ class HttpClient:
 class _TransientError(Exception):
     """No response, for a reason that a retry may cure. `place` is the server that gave none if that isn't the host of the request."""
 
-    elsewhere = False
+    after_redirect = False
 
     def __init__(self, reason: str, place: str = "") -> None:
         super().__init__(reason)
