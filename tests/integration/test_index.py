@@ -227,6 +227,7 @@ def test_members_of_other_repositories_are_mounted_and_of_other_registries_copie
     ("member", "options", "error"),
     [
         ("absent", {}, "not_found"),
+        ("all", {}, "invalid_option"),
         ("part-0", {"require_platforms": ["windows/amd64"]}, "platform_missing"),
         ("sha256:" + "0" * 64, {}, "invalid_option"),
     ],
@@ -238,6 +239,27 @@ def test_bad_members_at_a_registry_leave_its_tags_alone(
     failed = modules.fail("image_index", remote(f"{pushed}:all", [name], **options))
     assert failed["error"] == error
     assert anonymous.digest(repository, "all") is None
+
+
+def test_an_index_that_the_registry_refuses_leaves_the_earlier_one_at_its_tag(
+    recording: Recorder, anonymous: Registry, pushed: str, repository: str
+) -> None:
+    earlier = modules.run("image_index", remote(f"{pushed}:all", [f"{pushed}:part-0"]))
+    here = f"{recording.host}/{repository}"
+    recording.refused[f"PUT /v2/{repository}/manifests/all"] = 403
+    options = remote(f"{here}:all", [f"{here}:part-1"], existing="merge")
+    assert modules.run("image_index", options, check=True)["changed"]
+    failed = modules.fail("image_index", options)
+    assert (failed["error"], failed["images"][0]["error"]) == ("denied", "denied")
+    assert anonymous.digest(repository, "all") == earlier["images"][0]["digest"]
+
+
+def test_wrong_credentials_are_denied(protected: Registry, repository: str) -> None:
+    name = f"{protected.host}/{repository}"
+    login = {"ca_path": str(protected.ca), "username": "user", "password": "wrong password"}
+    failed = modules.fail("image_index", remote(f"{name}:all", [f"{name}:1"], **login))
+    assert failed["error"] == "denied"
+    assert "wrong password" not in json.dumps(failed)
 
 
 def test_a_docker_list_has_members_in_dockers_format(store: str) -> None:
