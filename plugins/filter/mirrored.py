@@ -96,7 +96,7 @@ def _images(entry: t.Mapping[str, t.Any], prefix: str, found: t.Sequence[str]) -
         if not isinstance(tag, str):
             raise AnsibleFilterError(f"{name}: the tag {tag} is no text, so YAML may have changed it; put it in quotes")
     tags = dict.fromkeys([*given, *found])
-    sources = [named.by_tag(tag) for tag in tags] if chooses else [named]
+    sources = [named.with_tag(tag) for tag in tags] if chooses else [named]
     destination = str(entry.get("destination") or "")
     if is_whole(destination) and len(sources) > 1:
         raise AnsibleFilterError(f"{destination} is one image, and {name} means {len(sources)}; leave the tag out of that destination")

@@ -177,8 +177,8 @@ class Folder:
     def remove_tree(self, name: str, owner: int | None = None, depth: int = MAX_DEPTH) -> None:
         """Delete an entry, including its content if it is a folder. Links are deleted and never followed. A missing entry is no error.
 
-        With OWNER, raises PermissionError for a folder with content that belongs to another user: somebody could have moved it here who
-        may not delete its content. Raises OSError for folders that are nested too deeply.
+        With OWNER, raises PermissionError for a folder with content that belongs to another user: another user could have moved it
+        here to make us delete files that they may not delete. Raises OSError for folders that are nested too deeply.
         """
         try:
             self.unlink(name)

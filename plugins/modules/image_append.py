@@ -402,7 +402,7 @@ def plan(task: Task) -> Plan:
 def read_new_image(task: Task) -> NewImage:
     params = task.params
     return NewImage(
-        name=Reference.parse(params["name"]).as_tag(),
+        name=Reference.parse(params["name"]).require_no_digest(),
         base=None if params["base"] == SCRATCH else task.selectors("base")[0],
         layers=[WantedLayer(*read_layer(options, params["compression"])) for options in params["layers"]],
         settings=read_settings(params["config"]),

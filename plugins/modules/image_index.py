@@ -317,7 +317,7 @@ def read_options(task: Task) -> IndexOptions:
     params = task.params
     parse = Reference.parse_destination if params["remote"] else Reference.parse
     return IndexOptions(
-        name=parse(params["name"]).as_tag(),
+        name=parse(params["name"]).require_no_digest(),
         requests=[member_request(options) for options in params["manifests"]],
         existing=params["existing"],
         media_type=DOCKER_LIST if params["format"] == "docker" else OCI_INDEX,

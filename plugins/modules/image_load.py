@@ -259,7 +259,7 @@ def plan(task: Task) -> Plan:
     params = task.params
     options = LoadOptions(
         names=task.selectors("name") if params["name"] is not None else None,
-        renames=[(parse_selector(str(old)), Reference.parse(str(new)).as_tag()) for old, new in params["rename"].items()],
+        renames=[(parse_selector(str(old)), Reference.parse(str(new)).require_no_digest()) for old, new in params["rename"].items()],
         existing=params["existing"],
         selection=task.selection,
         host=task.host,

@@ -189,7 +189,7 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """Return the change of the name, from its current image to the rebased one."""
     options = RebaseOptions(
-        name=Reference.parse(task.params["name"]).as_tag(),
+        name=Reference.parse(task.params["name"]).require_no_digest(),
         image=task.selectors("image")[0],
         old_base=next(iter(task.selectors("old_base")), None),
         new_base=task.selectors("new_base")[0],

@@ -166,7 +166,7 @@ def argument_spec() -> Arguments:
 
 def plan(task: Task) -> Plan:
     """Return which names change: each target, from its current digest to the source's digest."""
-    targets = [target.as_tag() for target in task.references("targets")]
+    targets = [target.require_no_digest() for target in task.references("targets")]
     if task.params["engine"] is not None:
         from ..module_utils.verbs.tag_engine import plan_tag_engine
 

@@ -176,7 +176,7 @@ import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
-from ..module_utils.task.login_options import login_scope
+from ..module_utils.task.login_options import parse_login_scope
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -195,7 +195,7 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """Return how the login changes in auth files and helpers, once the registry has accepted it."""
     params = task.params
-    scope = login_scope(params["registry"])
+    scope = parse_login_scope(params["registry"])
     if params["state"] == "absent":
         return plan_logout(scope, params["auth_file"], os.environ)
     login = task.open_registry_of(scope)

@@ -137,7 +137,7 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import ENGINE, LOGIN, PROGRESS, REGISTRY, STORE, Arguments
-from ..module_utils.task.login_options import login_scope
+from ..module_utils.task.login_options import parse_login_scope
 from ..module_utils.task.run import run_info
 from ..module_utils.task.secrets import redact_values
 from ..module_utils.task.task import Task
@@ -156,7 +156,7 @@ def argument_spec() -> Arguments:
 def facts(task: Task) -> dict[str, t.Any]:
     """Return the logins of the host, with the answers of their registries if these are requested."""
     params = task.params
-    wanted = login_scope(params["registry"]) if params["registry"] is not None else None
+    wanted = parse_login_scope(params["registry"]) if params["registry"] is not None else None
     logins = find_logins(wanted, params["auth_file"], os.environ)
     if not params["verify"]:
         return {"logins": [login.row() for login in logins]}

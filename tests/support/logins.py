@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials
-from ansible_collections.longshore.images.plugins.module_utils.task.login_options import login_scope
+from ansible_collections.longshore.images.plugins.module_utils.task.login_options import parse_login_scope
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.login import plan_login, plan_logout
 from ansible_collections.longshore.images.plugins.module_utils.verbs.state_plan import StatePlan
@@ -67,11 +67,11 @@ class LoginHost:
 
     def login(self, registry: str = "r.io", login: Credentials = LOGIN, path: str | Path | None = None) -> StatePlan:
         """Log in, and check that doing it again changes nothing."""
-        return self._run(lambda: plan_login(login_scope(registry), login, str(path) if path else None, self.environment))
+        return self._run(lambda: plan_login(parse_login_scope(registry), login, str(path) if path else None, self.environment))
 
     def logout(self, registry: str = "r.io", path: str | Path | None = None) -> StatePlan:
         """Log out, and check that doing it again changes nothing."""
-        return self._run(lambda: plan_logout(login_scope(registry), str(path) if path else None, self.environment))
+        return self._run(lambda: plan_logout(parse_login_scope(registry), str(path) if path else None, self.environment))
 
     @staticmethod
     def _run(make_plan: t.Callable[[], StatePlan]) -> StatePlan:

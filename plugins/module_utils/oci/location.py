@@ -15,7 +15,7 @@ from .reference import Reference, parse_selector
 
 REGISTRY, LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE = "docker", "oci", "oci-archive", "docker-archive"
 STORE, DOCKER_DAEMON, PODMAN, CONTAINERD = "store", "docker-daemon", "podman", "containerd"
-# The schemes of engines, with the names of these in the option `engine`.
+# The schemes of engines, and the name of each in the option `engine`.
 ENGINES = {DOCKER_DAEMON: "docker", PODMAN: "podman", CONTAINERD: "containerd"}
 _WITH_PATH = (LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE, STORE)
 # The name of a namespace, then a full name with its host, which has a dot or a port, or is localhost.
@@ -27,8 +27,8 @@ class Location:
     """A location: `docker://REFERENCE`, `oci:PATH[:NAME]`, `oci-archive:PATH[:NAME]`, `docker-archive:PATH[:NAME]`, `store:[PATH][:NAME]`,
     `docker-daemon:IMAGE`, `podman:IMAGE`, `containerd:[NAMESPACE/]IMAGE`, or a reference without a scheme.
 
-    `reference` is set for registries only, `image` and `namespace` for engines, `path` for all other schemes, where `name` is the text after the path and
-    its colon, None without one. The path of a store is empty for the default store.
+    `reference` is set for registries only, `image` and `namespace` for engines only, and `path` for all others. The path of the default store is empty.
+    `name` is the text after a path and its colon, None without one.
     """
 
     scheme: str
@@ -74,7 +74,7 @@ class Location:
         if isinstance(location.image, Digest):
             raise InvalidOption(f"{location} can't be a destination: a digest is no name; write {location.scheme}:REPOSITORY:TAG")
         if location.image is not None:
-            location.image.as_tag()
+            location.image.require_no_digest()
         return location
 
     @property
@@ -83,7 +83,7 @@ class Location:
 
     @property
     def is_layout(self) -> bool:
-        """Return whether this is a folder with an image layout, as a store is one."""
+        """Return True for an image layout in a folder, or a store, which is a layout too."""
         return self.scheme in (LAYOUT, STORE)
 
     @property

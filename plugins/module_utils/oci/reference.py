@@ -89,18 +89,18 @@ class Reference:
         """Return registry and repository, without tag or digest."""
         return f"{self.registry}/{self.repository}"
 
-    def by_tag(self, tag: str) -> Reference:
+    def with_tag(self, tag: str) -> Reference:
         """Return a reference to the same repository by this tag only. Raises InvalidReference for an invalid tag."""
         if not _TAG.fullmatch(tag):
             raise InvalidReference(f"{_quote(tag)} is not a tag of {self.context}")
         return Reference(self.registry, self.repository, tag)
 
-    def by_digest(self, digest: Digest) -> Reference:
+    def with_digest(self, digest: Digest) -> Reference:
         """Return a reference to the same repository by digest only."""
         return Reference(self.registry, self.repository, None, digest)
 
-    def as_tag(self) -> Reference:
-        """Return this reference for use as a new name. Raises InvalidReference for a reference with a digest, because content determines its digest."""
+    def require_no_digest(self) -> Reference:
+        """Return this reference, for use as a new name. Raises InvalidReference if it has a digest, because content determines its digest."""
         if self.digest is not None:
             raise InvalidReference(f"{self} can't be a new name: its digest is determined by the content and can't be chosen")
         return self

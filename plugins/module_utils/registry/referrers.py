@@ -73,7 +73,7 @@ def list_referrers(repository: Repository, digest: Digest) -> ReferrerList:
 
 
 def _list_by_tag(repository: Repository, digest: Digest, what: str) -> ReferrerList:
-    reference = Reference(repository.registry, repository.repository).by_tag(referrers_tag(digest))
+    reference = Reference(repository.registry, repository.repository).with_tag(referrers_tag(digest))
     try:
         root = repository.fetch_manifest(reference)
     except ImageNotFound:
@@ -133,7 +133,7 @@ class DigestTags:
 
 def _usual_tags(repository: Repository, digest: Digest, suffixes: t.Collection[str] = COSIGN_SUFFIXES) -> list[Reference]:
     parent = Reference(repository.registry, repository.repository)
-    return [parent.by_tag(f"{referrers_tag(digest)}{suffix}") for suffix in suffixes]
+    return [parent.with_tag(f"{referrers_tag(digest)}{suffix}") for suffix in suffixes]
 
 
 class RepositoryReferrers:

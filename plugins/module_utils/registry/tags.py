@@ -36,7 +36,7 @@ def list_tags(repository: Repository, page_size: int = PAGE_SIZE) -> list[Refere
     what = f"the tags of {repository.name}"
     path = f"/v2/{repository.repository}/tags/list"
     try:
-        return list(_list_names(repository.endpoint, repository.repository, path, "tags", what, page_size, parent.by_tag))
+        return list(_list_names(repository.endpoint, repository.repository, path, "tags", what, page_size, parent.with_tag))
     except ImageNotFound:
         return None
 

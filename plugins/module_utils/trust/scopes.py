@@ -27,7 +27,7 @@ def list_scopes(reference: Reference | None) -> list[str]:
         return [EVERYTHING]
     scopes = [str(reference)]
     if reference.tag is not None and reference.digest is not None:
-        scopes += [str(reference.by_digest(reference.digest)), str(reference.name)]
+        scopes += [str(reference.with_digest(reference.digest)), str(reference.name)]
     name = reference.context
     scopes.append(name)
     while "/" in name:

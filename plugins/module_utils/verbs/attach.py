@@ -117,7 +117,7 @@ def _make_referrer(target: Target, content: t.Mapping[Digest, bytes], root: Desc
         data = content.get(descriptor.digest)
         return data if data is not None else target.place.read_document(descriptor)
 
-    name = target.reference.by_tag(tag) if tag is not None else None
+    name = target.reference.with_tag(tag) if tag is not None else None
     return Referrer(read_image(root, str(root.digest), read), subject, name)
 
 

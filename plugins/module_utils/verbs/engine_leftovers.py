@@ -32,7 +32,7 @@ _Plan = t.TypeVar("_Plan", bound=Plan)
 def make_temporary_name(digest: Digest) -> Reference:
     """Return a name for an image that this process needs for a while. It says who needs it, so that other runs know when nobody does."""
     pid = os.getpid()
-    return _REPOSITORY.by_tag(f"{digest.hex[:64]}-{_host()}-{pid}-{_read_start(pid) or 0}-{time.time():.0f}")
+    return _REPOSITORY.with_tag(f"{digest.hex[:64]}-{_host()}-{pid}-{_read_start(pid) or 0}-{time.time():.0f}")
 
 
 def is_temporary(name: Reference | None) -> bool:

@@ -61,7 +61,7 @@ class IndexOptions:
     @property
     def names(self) -> tuple[Reference, ...]:
         """Return all names of the new index, each once."""
-        return tuple(dict.fromkeys((self.name, *(self.name.by_tag(tag) for tag in self.tags))))
+        return tuple(dict.fromkeys((self.name, *(self.name.with_tag(tag) for tag in self.tags))))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -280,7 +280,7 @@ def _rows(contents: RepositoryContents, digest: Digest, tags: t.Sequence[RemoteT
             actions=(f"remove {tag.name} ({short_digest(digest)}) from its registry",),
         )
     if not tags:
-        name = str(contents.context.by_digest(digest))
+        name = str(contents.context.with_digest(digest))
         yield ImagePlan(
             requested=name,
             image=ImageFacts(None, digest, contents.manifests[digest].config, descriptor.media_type, (), size),

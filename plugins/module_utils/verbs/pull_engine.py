@@ -143,7 +143,7 @@ class _EnginePuller:
         """
         digests = [reference.digest] if reference.digest is not None else current.digests
         refusals: list[TrustRefusal] = []
-        for wanted in dict.fromkeys([*(reference.by_digest(digest) for digest in digests), reference]):
+        for wanted in dict.fromkeys([*(reference.with_digest(digest) for digest in digests), reference]):
             # A digest may be known from another repository, or be that of an index with some platforms only.
             with contextlib.suppress(ImageNotFound):
                 try:

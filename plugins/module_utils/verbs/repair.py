@@ -71,7 +71,7 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
     """
     root = entries[0].descriptor
     names = [entry.name for entry in entries if entry.name is not None] or _names_of_owners(store, entries[0])
-    repair_source = RepairSource(entries[0].label, tuple(name.by_digest(root.digest) for name in names), repository)
+    repair_source = RepairSource(entries[0].label, tuple(name.with_digest(root.digest) for name in names), repository)
 
     def read(descriptor: Descriptor) -> bytes:
         return store.read_document(descriptor) or repair_source.read_document(descriptor)

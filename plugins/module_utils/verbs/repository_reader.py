@@ -154,7 +154,7 @@ class RepositoryReader:
 
     def _read_untagged(self, digest: Digest) -> bool:
         """Read a manifest by digest, with all of its documents. Return False if the registry doesn't have it."""
-        name = self.context.by_digest(digest)
+        name = self.context.with_digest(digest)
         try:
             root = self.repository.fetch_manifest(name)
         except ImageNotFound:

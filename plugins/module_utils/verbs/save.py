@@ -214,7 +214,7 @@ def saved_referrers(name: Reference | None, found: FoundReferrers) -> list[Saved
     """Return the referrers of the image with NAME as an archive lists them. A tag that is made of a digest moves to the repository of the image."""
     saved: list[SavedImage] = []
     for referrer in found.referrers:
-        tag = referrer.name if referrer.name is None or name is None else name.by_tag(str(referrer.tag))
+        tag = referrer.name if referrer.name is None or name is None else name.with_tag(str(referrer.tag))
         saved.append(SavedImage(referrer.graph, referrer.graph.root, (tag,) if tag is not None else (), None, is_referrer=True))
     return saved
 

@@ -154,18 +154,18 @@ def test_the_digest_decides_and_the_tag_stays_the_name(text: str, name: str, tar
 
 
 def test_pinning_leaves_the_tag_out() -> None:
-    assert str(Reference.parse("n:1").by_digest(Digest.parse(SHA))) == f"docker.io/library/n@{SHA}"
+    assert str(Reference.parse("n:1").with_digest(Digest.parse(SHA))) == f"docker.io/library/n@{SHA}"
 
 
 @pytest.mark.parametrize("text", [f"n@{SHA}", f"n:1@{SHA}"])
 def test_a_reference_with_a_digest_cannot_be_given_as_a_name(text: str) -> None:
     with pytest.raises(InvalidReference, match="can't be chosen"):
-        Reference.parse(text).as_tag()
+        Reference.parse(text).require_no_digest()
 
 
 def test_a_reference_by_tag_can_be_given_as_a_name() -> None:
     reference = Reference.parse("n:1")
-    assert reference.as_tag() == reference
+    assert reference.require_no_digest() == reference
 
 
 @pytest.mark.parametrize("text", [SHA, SHA512])

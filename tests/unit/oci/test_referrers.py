@@ -47,7 +47,7 @@ class Place:
         return image.root.digest
 
     def tag(self, image: Image, subject: Digest, suffix: str = ".sig", context: Reference = APP) -> Digest:
-        return self.add(image, context.by_tag(f"{referrers_tag(subject)}{suffix}"))
+        return self.add(image, context.with_tag(f"{referrers_tag(subject)}{suffix}"))
 
     def read(self, descriptor: Descriptor) -> bytes | None:
         self.reads.append(descriptor.digest)

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, LongshoreError
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.login_scope import LoginScope
-from ansible_collections.longshore.images.plugins.module_utils.task.login_options import login_scope
+from ansible_collections.longshore.images.plugins.module_utils.task.login_options import parse_login_scope
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from ansible_collections.longshore.images.plugins.module_utils.task.login_option
     ],
 )
 def test_an_option_names_a_registry_or_a_path_below_it(text: str, scope: LoginScope) -> None:
-    assert login_scope(text) == scope
+    assert parse_login_scope(text) == scope
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_an_option_names_a_registry_or_a_path_below_it(text: str, scope: LoginSc
 )
 def test_anything_else_is_refused_without_showing_a_password(text: str) -> None:
     with pytest.raises(LongshoreError) as caught:
-        login_scope(text)
+        parse_login_scope(text)
     assert isinstance(caught.value, InvalidOption)
     assert "secret" not in caught.value.message
 

@@ -36,7 +36,7 @@ A, B, C = (Reference.parse(name) for name in ("a:1", "b:1", "c:1"))
 def changed(name: Reference, **parts: t.Any) -> Reference:
     """Return a temporary name with other parts: digest, host, pid, started, made."""
     values = dict(zip(("digest", "host", "pid", "started", "made"), str(name.tag).split("-")))
-    return name.by_tag("-".join({**values, **{key: str(value) for key, value in parts.items()}}.values()))
+    return name.with_tag("-".join({**values, **{key: str(value) for key, value in parts.items()}}.values()))
 
 
 def ended_process() -> int:

@@ -51,7 +51,7 @@ OTHER_SIGNATURE = make_image("another signature")
 
 
 def signature_tag(name: Reference = APP, subject: Digest = IMAGE.root.digest) -> Reference:
-    return name.by_tag(f"{referrers_tag(subject)}.sig")
+    return name.with_tag(f"{referrers_tag(subject)}.sig")
 
 
 def keep(store: Store, image: Image, *names: Reference) -> None:

@@ -45,7 +45,7 @@ HOST = Platform.parse("linux/amd64")
 IMAGE = make_image("image")
 LAB, PROD = "lab.test/x:1", "reg.test/prod/app:1"
 NAMES = (LAB, PROD)  # their order is that of the author
-SIGNATURE = Reference.parse(PROD).by_tag(f"{referrers_tag(IMAGE.root.digest)}.sig")
+SIGNATURE = Reference.parse(PROD).with_tag(f"{referrers_tag(IMAGE.root.digest)}.sig")
 ACCEPTED, REFUSED = make_key(), make_key(number=1)
 RULES = (RuleOptions("reg.test/prod", keys=(ACCEPTED.pem,)), RuleOptions("lab.test", accept="anything"))
 

@@ -100,4 +100,4 @@ def find_at_registry(repository: Repository, descriptor: Descriptor, names: t.Co
     here = Reference(repository.registry, repository.repository)
     if not any(name.context == here.context for name in names):
         return None
-    return repository.read_document(descriptor if descriptor.media_type else repository.fetch_manifest(here.by_digest(descriptor.digest)))
+    return repository.read_document(descriptor if descriptor.media_type else repository.fetch_manifest(here.with_digest(descriptor.digest)))

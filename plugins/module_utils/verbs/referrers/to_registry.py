@@ -33,7 +33,7 @@ def plan_for_registry(target: Repository, found: FoundReferrers) -> ReferrerPlan
     missing: list[NamedGraph] = []
     by_subject: dict[Digest, list[Referrer]] = {}
     for referrer in found.referrers:
-        name = _as_reference(target).by_tag(referrer.tag) if referrer.tag is not None else _as_reference(target).by_digest(referrer.digest)
+        name = _as_reference(target).with_tag(referrer.tag) if referrer.tag is not None else _as_reference(target).with_digest(referrer.digest)
         current = target.probe(name)
         is_present = current is not None and current.digest == referrer.digest
         rows.append(referrer.facts(changed=not is_present))
@@ -61,7 +61,7 @@ def _complete_list(target: Repository, subject: Digest, referrers: t.Sequence[Re
         return None
     data = at_target.document_with(referrers)
     before = RefState(Digest.of(at_target.document)) if at_target.document is not None else None
-    name = _as_reference(target).by_tag(referrers_tag(subject))
+    name = _as_reference(target).with_tag(referrers_tag(subject))
     if data is None:
         return RefChange(str(name), before, before), []
     root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))

@@ -48,7 +48,7 @@ def plan_for_store(store: Store, found: FoundReferrers, names: t.Sequence[Refere
 def _names(referrer: Referrer, names: t.Sequence[Reference]) -> list[Reference]:
     if referrer.name is None:
         return []
-    return list(dict.fromkeys(name.by_tag(str(referrer.tag)) for name in names)) or [referrer.name]
+    return list(dict.fromkeys(name.with_tag(str(referrer.tag)) for name in names)) or [referrer.name]
 
 
 def _is_taken(store: Store, name: Reference, referrer: Referrer) -> bool:
