@@ -14,7 +14,7 @@ import typing as t
 
 from .errors import InputOutputError, LongshoreError, UnsupportedFormat
 from .files import FileWriter, naming_path_in_errors, try_lock
-from .folders import Folder, give_to, open_parent
+from .folders import Folder, open_parent, set_owner
 
 _TEMPORARY_MARK = ".longshore-"
 _MAX_NAME = 255 - len(".") - len(_TEMPORARY_MARK) - 16
@@ -83,7 +83,7 @@ class FileTarget:
     def create_replacement(self, mode: int) -> t.Iterator[ReplacementFile]:
         """Create a temporary file whose `publish` replaces the file."""
         with naming_path_in_errors(self.path):
-            folder = self.folder.listable()
+            folder = self.folder.reopen_for_listing()
         with contextlib.ExitStack() as stack:
             stack.enter_context(folder)
             yield stack.enter_context(create_replacement(folder, self.name, mode, self.path))
@@ -125,7 +125,7 @@ class ReplacementFile(FileWriter):
         """Give the file the user and group of the file that it replaces, if no other user can have created that file and the system allows it."""
         replaced = self._folder.status(self._name)
         if replaced is not None and _is_safe_owner(self._folder.own_status(), replaced):
-            give_to(self._descriptor, replaced)
+            set_owner(self._descriptor, replaced)
 
     def publish(self) -> None:
         """Make the content and the name durable, and replace the old file.
@@ -169,7 +169,7 @@ def create_replacement(folder: Folder, name: str, mode: int, path: str) -> t.Ite
 
 def _delete_leftovers(folder: Folder, name: str) -> None:
     """Delete unlocked temporary files for NAME, which killed runs left. Only regular files are opened: opening a FIFO of another user would block."""
-    for leftover in folder.names():
+    for leftover in folder.list_names():
         if leftover.startswith(f".{_shorten_name(name)}{_TEMPORARY_MARK}"):
             with contextlib.suppress(OSError, LongshoreError):
                 descriptor = folder.open_file(leftover)

@@ -18,7 +18,7 @@ import time
 import typing as t
 
 from .errors import InputOutputError, LockTimeout, system_error
-from .folders import Folder, give_to
+from .folders import Folder, set_owner
 
 CHUNK = 1024 * 1024
 WRITEBACK_SIZE = 4 * 1024 * 1024
@@ -231,10 +231,10 @@ class FileWriter:
         self._descriptor = descriptor
         self.size = self._started = 0
 
-    def give_to(self, owner: os.stat_result) -> None:
+    def set_owner(self, owner: os.stat_result) -> None:
         """Give the file the user and group of OWNER, as far as the system allows it."""
         with naming_path_in_errors(self.display_path):
-            give_to(self._descriptor, owner)
+            set_owner(self._descriptor, owner)
 
     def fileno(self) -> int:
         """Return the descriptor, for locks and for copies inside the kernel."""

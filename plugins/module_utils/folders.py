@@ -18,7 +18,7 @@ OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: never wait for a FIFO. O_NOCTTY: a terminal never becomes the controlling terminal of this process.
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # The folders above need only search permission; only Linux has a flag that requires no more.
-_PASS_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TRAVERSE_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_LINKS = 40  # the limit of the kernel for one path
 MAX_DEPTH = 200  # of nested folders: each level uses a descriptor, and a hostile tree could be endless
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.ELOOP, errno.EMLINK)
@@ -73,13 +73,13 @@ class Folder:
         """Return True if this user may read an entry. Unlike the other methods, this follows a link."""
         return os.access(_check_name(name), os.R_OK, dir_fd=self.descriptor)
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return the names of all entries in arbitrary order."""
         return os.listdir(self.descriptor)
 
     def file_statuses(self, depth: int = MAX_DEPTH) -> t.Iterator[os.stat_result]:
         """Yield the status of every entry below this folder except folders. Folders that are unreadable or nested too deeply count as empty."""
-        for name in self.names():
+        for name in self.list_names():
             status = self.status(name)
             if status is not None and not stat.S_ISDIR(status.st_mode):
                 yield status
@@ -96,7 +96,7 @@ class Folder:
                 raise NotADirectoryError(errno.ENOTDIR, "not a folder", self.path_of(name)) from error
             raise
 
-    def listable(self) -> Folder:
+    def reopen_for_listing(self) -> Folder:
         """Open the same folder again, so that it can be listed and synced."""
         return Folder(os.open(".", OPEN_FOLDER, dir_fd=self.descriptor), self.path)
 
@@ -123,7 +123,7 @@ class Folder:
         try:
             if self._is_new(folder):
                 os.fchmod(folder.descriptor, mode)
-                give_to(folder.descriptor, owner)
+                set_owner(folder.descriptor, owner)
         except BaseException:
             folder.close()
             raise
@@ -138,7 +138,7 @@ class Folder:
         if folder.own_status().st_uid != os.geteuid():
             return False
         is_protected = own.st_uid in (0, os.geteuid()) and not own.st_mode & 0o022
-        return is_protected or not folder.names()
+        return is_protected or not folder.list_names()
 
     def open_file(self, name: str, flags: int = _OPEN_FILE) -> int:
         """Open a regular file and return its descriptor. Raises InputOutputError for anything else, without waiting for a FIFO."""
@@ -188,7 +188,7 @@ class Folder:
             if status is None or not stat.S_ISDIR(status.st_mode):
                 raise
         with self.open_folder(name) as folder:
-            names = folder.names()
+            names = folder.list_names()
             if names and owner not in (None, folder.own_status().st_uid):
                 raise PermissionError(errno.EPERM, "the folder belongs to another user and isn't emptied", folder.path)
             if names and not depth:
@@ -208,7 +208,7 @@ class Folder:
         The folder stays open until the next entry is requested. Raises InputOutputError for folders nested deeper than DEPTH, because each level
         uses a descriptor.
         """
-        for name in self.names():
+        for name in self.list_names():
             status = self.status(name)
             if status is None:
                 continue
@@ -227,7 +227,7 @@ def _check_name(name: str) -> str:
     return name
 
 
-def give_to(descriptor: int, owner: os.stat_result | None) -> None:
+def set_owner(descriptor: int, owner: os.stat_result | None) -> None:
     """Give an open file or folder the user and group of OWNER as far as the system allows it: only root can change the user, others can change the group.
 
     The mode is kept. Use this only for files that this run has created, never for files of other users.
@@ -264,7 +264,7 @@ def open_path(path: str) -> Folder:
     """
     parent, name = open_parent(path)
     with parent:
-        folder = parent.open_folder(name) if name else parent.listable()
+        folder = parent.open_folder(name) if name else parent.reopen_for_listing()
     folder.path = os.path.abspath(path)
     return folder
 
@@ -273,10 +273,10 @@ def open_parent(path: str) -> tuple[Folder, str]:
     """Open the folder that contains the entry PATH, and return it with the name of the entry. Links are followed as in `open_path`, also at PATH itself.
 
     The entry may be missing, and other users may replace it at any time, so open it without following links. The folder can be searched; call
-    `listable` for a folder that can be listed and synced. The name is empty if PATH is the root folder, or a link to `.` or `..`: then PATH is
+    `reopen_for_listing` for a folder that can be listed and synced. The name is empty if PATH is the root folder, or a link to `.` or `..`: then PATH is
     the returned folder itself. Raises OSError if a component before the last one is missing or is not a folder.
     """
-    folder = Folder(os.open("/", _PASS_FOLDER), "/")
+    folder = Folder(os.open("/", _TRAVERSE_FOLDER), "/")
     remaining = [name for name in os.path.abspath(path).split("/") if name][::-1]
     links = 0
     try:
@@ -292,7 +292,7 @@ def open_parent(path: str) -> tuple[Folder, str]:
                 remaining += [part for part in target.split("/") if part not in ("", ".")][::-1]
                 if not target.startswith("/"):
                     continue
-                next_folder = Folder(os.open("/", _PASS_FOLDER), "/")
+                next_folder = Folder(os.open("/", _TRAVERSE_FOLDER), "/")
             folder.close()
             folder = next_folder
         return folder, ""
@@ -309,8 +309,8 @@ def _is_link(folder: Folder, name: str) -> bool:
 def _open_next(folder: Folder, name: str) -> Folder:
     """Open the next folder of a path. NAME is `..` only in the target of a link, because `abspath` removes it from other paths."""
     if name == "..":
-        return Folder(os.open("..", _PASS_FOLDER, dir_fd=folder.descriptor), os.path.dirname(folder.path))
-    return folder.open_folder(name, _PASS_FOLDER)
+        return Folder(os.open("..", _TRAVERSE_FOLDER, dir_fd=folder.descriptor), os.path.dirname(folder.path))
+    return folder.open_folder(name, _TRAVERSE_FOLDER)
 
 
 def _read_trusted_link(folder: Folder, name: str, links: int) -> str:

@@ -81,9 +81,9 @@ def test_links_inside_are_neither_opened_nor_followed_by_removal(tmp_path: pathl
             folder.open_file("file")
         with pytest.raises(FileExistsError):
             folder.create_file("file")
-        for name in folder.names():
+        for name in folder.list_names():
             folder.remove_tree(name)
-        assert folder.names() == []
+        assert folder.list_names() == []
     assert os.listdir(tmp_path / "victim") == ["file"]
 
 
@@ -129,8 +129,8 @@ def test_the_folder_of_an_entry_is_where_trusted_links_lead(tmp_path: pathlib.Pa
     with opened:
         assert is_same(opened, tmp_path / folder)
         assert found == name
-        with opened.listable() as listable:
-            assert listable.names() == os.listdir(tmp_path / folder)
+        with opened.reopen_for_listing() as reopen_for_listing:
+            assert reopen_for_listing.list_names() == os.listdir(tmp_path / folder)
 
 
 @pytest.mark.parametrize("target", ["..", ".", "/"])

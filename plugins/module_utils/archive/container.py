@@ -74,7 +74,7 @@ def open_container(path: str) -> Container:
             if status is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             if stat.S_ISDIR(status.st_mode):
-                return FolderContainer(path, parent.open_folder(name) if name else parent.listable())
+                return FolderContainer(path, parent.open_folder(name) if name else parent.reopen_for_listing())
             if not stat.S_ISREG(status.st_mode):
                 raise UnsupportedFormat(f"{path} is not a file or a folder, so it can't be an archive")
             descriptor = parent.open_file(name)

@@ -122,7 +122,7 @@ class _LayerPlanner:
             status = read_status(folder, name, path)
             if stat.S_ISDIR(status.st_mode):
                 with raising_changed_if_missing(path):
-                    top = folder.open_folder(name) if name else folder.listable()
+                    top = folder.open_folder(name) if name else folder.reopen_for_listing()
                 top.path = path
                 with top:
                     real = self._tree.resolve(self._source.destination_parts)
@@ -141,7 +141,7 @@ class _LayerPlanner:
     def _add_content(self, folder: Folder, parts: Parts, relative: str, depth: int) -> None:
         """Add the content of an open folder at PARTS of the image, sorted by name. RELATIVE is its path below the source."""
         try:
-            names = sorted(folder.names(), key=os.fsencode)
+            names = sorted(folder.list_names(), key=os.fsencode)
         except OSError as error:
             raise system_error(error, folder.path) from error
         for name in names:

@@ -192,7 +192,7 @@ class FolderOutput:
                 if name and parent.status(name) is None:
                     return None
                 try:
-                    folder = parent.open_folder(name) if name else parent.listable()
+                    folder = parent.open_folder(name) if name else parent.reopen_for_listing()
                 except NotADirectoryError as error:
                     raise UnsupportedFormat(f"{self.path} is no folder, and can't be replaced by an image layout") from error
                 folder.path = self.path
@@ -210,7 +210,7 @@ class FolderOutput:
 
     def _refuse_strangers(self, folder: Folder) -> None:
         with naming_path_in_errors(self.path):
-            strangers = {name for name in folder.names() if not is_temporary_name(name)} - {BLOBS, INDEX_FILE, LAYOUT_FILE}
+            strangers = {name for name in folder.list_names() if not is_temporary_name(name)} - {BLOBS, INDEX_FILE, LAYOUT_FILE}
             if strangers:
                 raise UnsupportedFormat(f"{self.path} holds other files ({min(strangers)!r}) and is no image layout")
             # Following a link would read, delete and create files in the folder that it leads to.
@@ -245,7 +245,7 @@ class FolderOutput:
     def _list_files(self, folder: Folder) -> t.Iterator[tuple[str, Folder]]:
         """Yield the archive name and the folder of each blob, other entry below `blobs` that is not a folder, and temporary file."""
         with naming_path_in_errors(self.path):
-            for name in folder.names():
+            for name in folder.list_names():
                 if is_temporary_name(name):
                     yield name, folder
             with contextlib.suppress(FileNotFoundError), folder.open_folder(BLOBS) as blobs:

@@ -73,7 +73,7 @@ class SourceFiles:
     def _open_folder(self, parts: t.Sequence[str]) -> Folder:
         if not self._folders:
             with opened_parent(self._path) as (folder, name):
-                top = folder.open_folder(name) if name else folder.listable()
+                top = folder.open_folder(name) if name else folder.reopen_for_listing()
             top.path = self._path
             self._folders.append(("", top))
         kept = 0

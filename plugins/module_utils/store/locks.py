@@ -19,7 +19,7 @@ import typing as t
 
 from ..errors import StoreDamaged
 from ..files import naming_path_in_errors, open_below, read_open_bounded, try_lock, wait_for_lock
-from ..folders import Folder, give_to
+from ..folders import Folder, set_owner
 from ..limits import MAX_LEASE
 from ..oci.digest import Digest
 
@@ -56,7 +56,7 @@ def _open_or_create(folder: Folder, mode: int, owner: os.stat_result) -> int:
             return folder.open_file(LOCK_FILE, os.O_RDWR)
         with contextlib.suppress(FileExistsError):
             descriptor = folder.create_file(LOCK_FILE, mode, os.O_RDWR)
-            give_to(descriptor, owner)
+            set_owner(descriptor, owner)
             return descriptor
 
 
@@ -94,7 +94,7 @@ class Lease:
         with naming_path_in_errors(path):
             self._descriptor = folder.create_file(self.id, mode)
             try:
-                give_to(self._descriptor, owner)
+                set_owner(self._descriptor, owner)
                 try_lock(self._descriptor, path)
                 self.list_digests(needed)
             except BaseException:
@@ -157,7 +157,7 @@ def _find_names(folder: Folder | None, pattern: re.Pattern[str]) -> list[str]:
     if folder is None:
         return []
     with naming_path_in_errors(folder.path):
-        return [name for name in folder.names() if pattern.fullmatch(name)]
+        return [name for name in folder.list_names() if pattern.fullmatch(name)]
 
 
 def _read_lease(folder: Folder | None, name: str) -> frozenset[Digest] | None:

@@ -19,7 +19,7 @@ import typing as t
 
 from ..errors import DigestMismatch, DiskFull, InputOutputError, InvalidReference, LongshoreError
 from ..files import CHUNK, WRITEBACK_SIZE, naming_path_in_errors, open_below, read_open_bounded, start_writeback, try_lock
-from ..folders import Folder, give_to
+from ..folders import Folder, set_owner
 from ..limits import MAX_JOURNAL
 from ..oci.digest import Digest, Verifier
 from ..oci.manifest import Descriptor
@@ -191,10 +191,10 @@ class Partial:
         self.hash_more()
         self._verifier.finish()
 
-    def give_to(self, owner: os.stat_result) -> None:
-        """Change the owner as `TemporaryFile.give_to` does. Call it after `finish`: until then no other user may write to the file."""
+    def set_owner(self, owner: os.stat_result) -> None:
+        """Change the owner as `TemporaryFile.set_owner` does. Call it after `finish`: until then no other user may write to the file."""
         with naming_path_in_errors(self.path):
-            give_to(self._file, owner)
+            set_owner(self._file, owner)
 
     def publish(self, target: str, folder: Folder) -> os.stat_result:
         """Make the content durable and move the file to TARGET, as `TemporaryFile.publish` does. Call it after `finish`."""
@@ -348,7 +348,7 @@ def _list_partials(folder: Folder | None) -> list[tuple[str, Digest]]:
     if folder is None:
         return []
     with naming_path_in_errors(folder.path):
-        candidates = [(name, _parse_name(name.removesuffix(_JOURNAL_SUFFIX))) for name in folder.names()]
+        candidates = [(name, _parse_name(name.removesuffix(_JOURNAL_SUFFIX))) for name in folder.list_names()]
     return [(name, digest) for name, digest in candidates if digest is not None]
 
 

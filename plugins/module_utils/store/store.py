@@ -122,7 +122,7 @@ class Store:
         if folder is None:
             return True
         with naming_path_in_errors(self.path):
-            names = set(folder.names())
+            names = set(folder.list_names())
         if INDEX_FILE in names:
             self._check_version(required=True)
             return False
@@ -199,7 +199,7 @@ class Store:
         for algorithm in ALGORITHMS:
             folder = self.folders.find(BLOBS, algorithm)
             with naming_path_in_errors(os.path.join(self.path, BLOBS, algorithm)):
-                for name in sorted(folder.names()) if folder is not None else ():
+                for name in sorted(folder.list_names()) if folder is not None else ():
                     with contextlib.suppress(InvalidReference):
                         yield Digest(algorithm, name)
 

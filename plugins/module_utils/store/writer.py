@@ -170,7 +170,7 @@ class Writer:
         self._move_folder_away(folder, digest)
         if self.store.blob_status(digest) is None:
             self._new_blobs.append(digest)
-        file.give_to(self._owner)
+        file.set_owner(self._owner)
         self.store.verified.add(digest, file.publish(self.store.blob_path(digest), folder))
         self._to_sync.add(digest.algorithm)
 
@@ -332,7 +332,7 @@ class Writer:
         mode = 0o600 | (_allowed_mode(old_status) & 0o066) if old_status is not None and stat.S_ISREG(old_status.st_mode) else self._file_mode
         with self._private_file(mode) as file:
             file.write(data)
-            file.give_to(self._owner)
+            file.set_owner(self._owner)
             file.publish(target, folder)
 
     def _sync_blobs(self) -> None:

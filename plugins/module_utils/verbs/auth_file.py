@@ -106,7 +106,7 @@ def _locked(target: FileTarget) -> t.Iterator[None]:
     docker and podman lock nothing, so a file system that can't lock a folder, such as NFS, is no reason to fail. Raises LockTimeout.
     """
     with naming_path_in_errors(target.path):
-        folder = target.folder.listable()
+        folder = target.folder.reopen_for_listing()
     with folder:
         with contextlib.suppress(OSError, InputOutputError):
             wait_for_lock(folder.descriptor, target.path, _LOCK_SECONDS, advice="wait for that run to end")

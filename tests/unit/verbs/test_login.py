@@ -259,7 +259,7 @@ def test_a_run_waits_for_another_one_that_changes_the_file(host: LoginHost, monk
     write(host.file, {})
     plan = plan_login_at(host, host.file)
     monkeypatch.setattr(auth_file, "_LOCK_SECONDS", 0.05)
-    with open_path(str(host.file.parent)) as folder, folder.listable() as locked, Workers(1) as workers:
+    with open_path(str(host.file.parent)) as folder, folder.reopen_for_listing() as locked, Workers(1) as workers:
         wait_for_lock(locked.descriptor, "", 1)
         with pytest.raises(LockTimeout, match="wait for that run to end"):
             plan.apply(workers)
