@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write the page of an invented site with Chromium as the picture in the README of the role report.
+"""Render the report of an example site, and save Chromium's picture of it for the README of the role report.
 
 `report_picture.py [FILE [WIDTH HEIGHT]]` writes another picture, and the page beside it.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which variables a role takes for misspelt ones."""
+"""The variables that a role reports as misspelt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 from ansible_collections.longshore.images.plugins.filter.misspelt import misspelt
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
-KNOWN = list(yaml.safe_load((ROLES / "registry" / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"])
+ROLE_VARIABLES = list(yaml.safe_load((ROLES / "registry" / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"])
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ KNOWN = list(yaml.safe_load((ROLES / "registry" / "meta" / "argument_specs.yml")
     ],
 )
 def test_a_name_that_is_nearly_known_is_misspelt(name: str, meant: str) -> None:
-    assert misspelt([name, *KNOWN], KNOWN) == {name: meant}
+    assert misspelt([name, *ROLE_VARIABLES], ROLE_VARIABLES) == {name: meant}
 
 
 @pytest.mark.parametrize("name", ["registry_password", "registry_host", "registry_image", "registry_name", "registry_namespace", "port", "web_port"])
-def test_a_name_of_somebody_elses_is_left_alone(name: str) -> None:
-    assert misspelt([name], KNOWN) == {}
+def test_a_variable_of_another_role_is_ignored(name: str) -> None:
+    assert misspelt([name], ROLE_VARIABLES) == {}
 
 
-def test_names_that_are_known_are_right() -> None:
-    assert misspelt(KNOWN, KNOWN) == {}
+def test_the_variables_of_the_role_are_not_misspelt() -> None:
+    assert misspelt(ROLE_VARIABLES, ROLE_VARIABLES) == {}

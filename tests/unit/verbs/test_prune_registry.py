@@ -67,7 +67,7 @@ def deletions(registry: ModelRegistry) -> list[str]:
     return [request for request in registry.requests if request.startswith("DELETE")]
 
 
-# Which repositories and tags.
+# Selected repositories and tags.
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_no_repository_at_all_is_refused(registry: ModelRegistry) -> None:
         plan(registry, "")
 
 
-def test_without_rules_nothing_leaves_and_the_sizes_are_reported(registry: ModelRegistry) -> None:
+def test_without_rules_nothing_is_removed_and_the_sizes_are_reported(registry: ModelRegistry) -> None:
     planned = plan(registry, keep=None)
     assert not planned.changed
     (row,) = planned.facts()["repositories"]
@@ -246,7 +246,7 @@ def test_options_that_make_no_sense_at_a_registry_are_refused(registry: ModelReg
     assert registry.requests == []
 
 
-# What can't be read.
+# Unreadable content.
 
 
 def test_a_tag_that_can_not_be_read_freezes_its_repository_and_the_rest_is_done(registry: ModelRegistry) -> None:
@@ -298,7 +298,7 @@ def test_a_tag_that_is_listed_without_an_image_is_no_image(registry: ModelRegist
     assert left(registry) == ["3", "gone"]
 
 
-def test_an_index_without_one_of_its_members_leaves_like_any_other() -> None:
+def test_an_index_without_one_of_its_members_is_removed_like_any_other() -> None:
     registry, graph = ModelRegistry(), aged(1)
     graph.tags["old"] = graph.add_index([graph.add_image("kept", 40), graph.add_image("lost", 40)])["digest"]
     registry.put("two", graph)
@@ -336,7 +336,7 @@ def test_everything_is_deleted_before_what_it_lists_or_refers_to() -> None:
 
 
 @pytest.mark.parametrize("change", ["new", "moved", "gone"])
-def test_a_plan_that_is_no_longer_true_is_not_applied(registry: ModelRegistry, change: str) -> None:
+def test_an_outdated_plan_is_not_applied(registry: ModelRegistry, change: str) -> None:
     planned = plan(registry, "two", "team/one")
     place = registry.repositories["two"]
     if change == "gone":
@@ -377,7 +377,7 @@ def test_a_registry_that_fails_in_the_middle_is_done_at_the_second_run(registry:
 # Referrers.
 
 
-def test_a_tag_made_of_half_a_digest_stays_because_its_subject_is_unknown(registry: ModelRegistry) -> None:
+def test_a_tag_made_of_a_truncated_digest_stays_because_its_subject_is_unknown(registry: ModelRegistry) -> None:
     graph = TagGraph()
     graph.tags[f"sha512-{'0' * 64}.sig"] = graph.add_image("signature", 40)["digest"]
     registry.put("two", graph)
@@ -395,7 +395,7 @@ def test_an_ordinary_tag_makes_a_referrer_an_image_of_its_own() -> None:
     assert plan(registry, keep=0, tag_pattern="release-.*").facts()["untagged"] == [f"{HOST}/two:release-sbom"]
 
 
-def test_a_tag_made_of_half_a_digest_is_no_ordinary_tag() -> None:
+def test_a_tag_made_of_a_truncated_digest_is_no_ordinary_tag() -> None:
     registry, graph = ModelRegistry(), aged(30, 10)
     subject = {"mediaType": MANIFEST, "digest": graph.tags["1"], "size": 1}
     graph.tags[f"sha512-{'0' * 64}.sig"] = graph.add_referrer(subject, "signature")["digest"]
@@ -403,7 +403,7 @@ def test_a_tag_made_of_half_a_digest_is_no_ordinary_tag() -> None:
     assert len(plan(registry).facts()["untagged"]) == 2
 
 
-def test_referrers_that_the_registry_lists_leave_with_their_image(registry: ModelRegistry) -> None:
+def test_referrers_that_the_registry_lists_are_removed_with_their_image(registry: ModelRegistry) -> None:
     graph = aged(30, 20, 10, text="two")
     about = {graph.tags[tag]: graph.add_referrer({"mediaType": MANIFEST, "digest": graph.tags[tag], "size": 1}, tag)["digest"] for tag in ("1", "3")}
     again = graph.add_referrer({"mediaType": MANIFEST, "digest": about[graph.tags["1"]], "size": 1}, "about the referrer")["digest"]

@@ -14,19 +14,20 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 KINDS = {"module": "modules", "lookup": "lookup", "filter": "filter"}
 
 
-def rendered(kind: str, folder: str) -> bool:
+def renders(kind: str, folder: str) -> bool:
+    """Return whether the pages of all plugins of a KIND render."""
     names = [f"longshore.images.{plugin.stem}" for plugin in sorted((PLUGINS / folder).glob("[!_]*.py"))]
     command = ["ansible-doc", "--type", kind, *names]
     shown = subprocess.run(command, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, check=False)
-    lost = [name for name in names if f"> {kind.upper()} {name} " not in shown.stdout]
-    if lost or shown.returncode:
-        print(shown.stderr.strip(), *lost, sep="\n", file=sys.stderr)
-    return not lost and shown.returncode == 0
+    not_rendered = [name for name in names if f"> {kind.upper()} {name} " not in shown.stdout]
+    if not_rendered or shown.returncode:
+        print(shown.stderr.strip(), *not_rendered, sep="\n", file=sys.stderr)
+    return not not_rendered and shown.returncode == 0
 
 
 def main() -> int:
-    missing = [kind for kind, folder in KINDS.items() if not rendered(kind, folder)]
-    return int(bool(missing))
+    failed = [kind for kind, folder in KINDS.items() if not renders(kind, folder)]
+    return int(bool(failed))
 
 
 if __name__ == "__main__":
