@@ -10,9 +10,11 @@ import argparse
 import contextlib
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -20,10 +22,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
 from benchmarks import page  # noqa: E402 - found by the line above
-from benchmarks.contest import RUNS, Figures, take_turns  # noqa: E402
+from benchmarks.contest import RUNS, take_turns  # noqa: E402
 from benchmarks.imports import Imports, count_imports  # noqa: E402
 from benchmarks.place import Place  # noqa: E402
-from benchmarks.rows import ROWS  # noqa: E402
+from benchmarks.rows import ROWS, Row  # noqa: E402
 from tests.support import modules, registry  # noqa: E402
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -32,6 +34,7 @@ VERSIONS = {
     "oras": ["oras", "version"],
     "docker": ["docker", "--version"],
     "podman": ["podman", "--version"],
+    "crane": ["dpkg-query", "--show", "--showformat=${Version}, built from Debian's source\n", "golang-github-google-go-containerregistry-dev"],
     "docker-registry": ["docker-registry", "--version"],
     "ansible-core": [str(Path(sys.executable).parent / "ansible"), "--version"],
 }
@@ -41,7 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", choices=[[], *(row.name for row in ROWS)], help="the rows to measure; all without any")
     parser.add_argument("--list", action="store_true", help="print the names of the rows")
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"counted runs of each command ({RUNS})")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"counted runs of each command ({RUNS}); rows that take long have fewer")
     parser.add_argument("--page", type=Path, help="write a page about the measured rows to this path")
     return parser.parse_args()
 
@@ -66,11 +69,19 @@ def _output(command: t.Sequence[str]) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[0]
 
 
-def print_figures(title: str, figures: t.Sequence[Figures]) -> None:
-    print(f"\n{title}\n  {page.compare(figures)}")
-    for one in figures:
+def has_room(row: Row, folder: Path) -> bool:
+    """Return whether FOLDER has the free space that a row needs, and say so if it hasn't."""
+    free = shutil.disk_usage(folder).free
+    if free < row.disk:
+        print(f"\n{row.name} is left out: it needs {row.disk / 1e9:.0f} GB in {folder.parent}, which has {free / 1e9:.0f} GB")
+    return free >= row.disk
+
+
+def print_row(row: page.Measured) -> None:
+    print(f"\n{row.name}: {row.title}, measured in {row.seconds:.0f} s\n  {page.compare(row.figures)} {row.note}")
+    for one in row.figures:
         print(
-            f"  {one.name:32} {one.seconds:7.2f} s ({one.fastest:.2f} to {one.slowest:.2f}), {one.cpu:6.2f} s of processor time, {one.memory / 1e6:4.0f} MB",
+            f"  {one.name:40} {one.seconds:7.2f} s ({one.fastest:.2f} to {one.slowest:.2f}), {one.cpu:6.2f} s of processor time, {one.memory / 1e6:4.0f} MB",
             flush=True,
         )
 
@@ -89,8 +100,8 @@ def main() -> None:
     if arguments.list:
         print("\n".join(f"{row.name:16} {row.title}" for row in ROWS))
         return
-    registry.needed("docker-registry", "skopeo", "oras", "docker", "dockerd", "podman")
-    measured: list[tuple[str, str, list[Figures]]] = []
+    registry.needed("docker-registry", "skopeo", "oras", "docker", "dockerd", "podman", "go", "ip")
+    measured: list[page.Measured] = []
     imports: list[Imports] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -98,19 +109,20 @@ def main() -> None:
         with contextlib.ExitStack() as stack:
             place = Place(folder, stack.enter_context(registry.running_registry(folder / "registry")), stack)
             for row in ROWS:
-                if not arguments.rows or row.name in arguments.rows:
-                    figures = take_turns(row.contestants(place), arguments.runs)
-                    print_figures(row.title, figures)
-                    measured.append((row.name, row.title, figures))
+                if row.name in arguments.rows or (not arguments.rows and has_room(row, folder)):
+                    began = time.monotonic()
+                    figures = take_turns(row.contestants(place), min(arguments.runs, row.most_runs))
+                    measured.append(page.Measured(row.name, row.title, figures, row.note(place), time.monotonic() - began))
+                    print_row(measured[-1])
             if not arguments.rows:
                 imports = count_all_imports(place)
     target = arguments.page or (None if arguments.rows else PAGE)
     if target is not None:
         plots = target.parent / "images" / target.stem
         plots.mkdir(parents=True, exist_ok=True)
-        for row_name, title, figures in measured:
-            (plots / f"{row_name}.svg").write_text(page.make_plot(title, figures))
-        target.write_text(page.make_page(describe_machine(), measured, imports, arguments.runs))
+        for one in measured:
+            (plots / f"{one.name}.svg").write_text(page.make_plot(one.title, one.figures))
+        target.write_text(page.make_page(describe_machine(), measured, imports))
 
 
 if __name__ == "__main__":

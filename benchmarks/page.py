@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import typing as t
 
@@ -26,23 +27,36 @@ HEADER = f"""{LICENSE}
 # Performance
 
 `./dev bench` measured these figures and wrote this page; it is not edited by hand. `./dev bench ROW ...` prints the figures of single rows, named as
-in the headings.
+in the headings. `./dev bench --list` prints these names. Setting up a row counts to the time in which it was measured.
 
 Every figure is a whole process, with the start of Python and Ansible's module code, without bytecode of earlier runs. The commands of a row took turns,
 after a warm-up of each, on this machine and with a registry on loopback. Longshore verifies every blob and syncs it to disk before an image gets its
 name; skopeo and oras don't sync. On a machine with other load, compare processor time rather than seconds. Processor time and memory of docker and
-podman are those of the command: Docker's daemon does most of the work, and isn't counted.
+podman are those of the command: Docker's daemon does most of the work, and isn't counted. In rows about fleets they are those of the controller.
 """
 
 
-def make_page(machine: t.Mapping[str, str], rows: t.Sequence[tuple[str, str, t.Sequence[Figures]]], imports: t.Sequence[Imports], runs: int) -> str:
-    """Return the page. ROWS are names, titles and figures; MACHINE are facts of the machine and versions of the tools."""
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A row with its figures. `note` is a sentence about its runs, `seconds` how long it took to measure them."""
+
+    name: str
+    title: str
+    figures: t.Sequence[Figures]
+    note: str = ""
+    seconds: float = 0.0
+
+
+def make_page(machine: t.Mapping[str, str], rows: t.Sequence[Measured], imports: t.Sequence[Imports]) -> str:
+    """Return the page. MACHINE are facts of the machine and versions of the tools."""
     parts = [HEADER, "| machine and versions | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in machine.items()) + "\n"]
-    for name, title, figures in rows:
-        parts.append(f"## {title[0].upper()}{title[1:]}\n\nRow `{name}`, {runs} runs of each command. {compare(figures)}\n")
-        parts.append(f"![{title}](images/performance/{name}.svg)\n")
-        parts.append(make_table(figures))
-        parts.append(make_commands(figures))
+    for row in rows:
+        runs = len(row.figures[0].runs)
+        about = f"Row `{row.name}`, {runs} run{'' if runs == 1 else 's'} of each command, measured in {row.seconds:.0f} s."
+        parts.append(f"## {row.title[0].upper()}{row.title[1:]}\n\n{about} {compare(row.figures)} {row.note}".rstrip() + "\n")
+        parts.append(f"![{row.title}](images/performance/{row.name}.svg)\n")
+        parts.append(make_table(row.figures))
+        parts.append(make_commands(row.figures))
     if imports:
         parts.append(
             "## Start-up\n\nLines of this collection that a run compiles, for a store without the image, and an unchanged image for `image_pull`.\n"
@@ -57,8 +71,7 @@ def compare(figures: t.Sequence[Figures]) -> str:
     own = next((one for one in figures if one.name == LONGSHORE), None)
     peers = [one for one in figures if not one.name.startswith(LONGSHORE)]
     if own is None or not peers:
-        first, last = figures[0], figures[-1]
-        return f"{last.name}, takes {last.seconds / first.seconds:.2f} times as long as {first.name}."
+        return " ".join(_compare_growth(list(group)) for group in _group_by_tool(figures))
     sentences = []
     for peer in sorted(peers, key=lambda one: one.seconds):
         ahead, behind = sorted((own, peer), key=lambda one: one.seconds)
@@ -69,6 +82,19 @@ def compare(figures: t.Sequence[Figures]) -> str:
         rest = max(0.0, own.seconds - start.seconds)
         sentences.append(f"Without start-up, Longshore takes {rest / best.seconds:.2f} times as long as {best.name}.")
     return " ".join(sentences)
+
+
+def _group_by_tool(figures: t.Sequence[Figures]) -> t.Iterable[list[Figures]]:
+    """Return the figures of each tool, whose names are `TOOL, SIZE`."""
+    groups: dict[str, list[Figures]] = {}
+    for one in figures:
+        groups.setdefault(one.name.partition(",")[0], []).append(one)
+    return groups.values()
+
+
+def _compare_growth(figures: t.Sequence[Figures]) -> str:
+    first, last = figures[0], figures[-1]
+    return f"{last.name}, takes {last.seconds / first.seconds:.2f} times as long as {first.name}."
 
 
 def make_table(figures: t.Sequence[Figures]) -> str:

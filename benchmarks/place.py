@@ -21,6 +21,10 @@ from tests.support import engines, modules, registry
 
 MEGABYTE = 1_000_000
 ANSIBLE = modules.ROOT / ".cache" / "bench-ansible"
+CRANE = modules.ROOT / ".cache" / "bench-crane"
+# Debian's package golang-github-google-go-containerregistry-dev has crane's source, and its dependencies are packages too. So no network is needed.
+CRANE_SOURCE = "github.com/google/go-containerregistry/cmd/crane"
+GO_PACKAGES = Path("/usr/share/gocode")
 
 
 @dataclasses.dataclass
@@ -31,6 +35,8 @@ class Place:
     registry: registry.Registry
     stack: contextlib.ExitStack
     images: dict[tuple[int, int], str] = dataclasses.field(default_factory=dict)
+    # Set by benchmarks/fleets.py at its first use.
+    fleet: object = None
 
     @functools.cached_property
     def docker(self) -> engines.Docker:
@@ -59,6 +65,21 @@ class Place:
             subprocess.run([str(ANSIBLE / "bin" / "python"), "-m", "pip", "install", "--quiet", "ansible", "requests"], check=True)
             (ANSIBLE / "done").touch()
         return ANSIBLE / "bin"
+
+    @functools.cached_property
+    def crane(self) -> str:
+        """Return the program crane, built at its first use."""
+        registry.needed("go")
+        if not (CRANE / "crane").exists():
+            print(f"building crane in {CRANE}, which takes about a minute", flush=True)
+            if not (GO_PACKAGES / "src" / CRANE_SOURCE).exists():
+                subprocess.run(["ansible-playbook", "tests/setup.yml", "--extra-vars", "tools=crane-source"], check=True, cwd=modules.ROOT)
+            CRANE.mkdir(parents=True, exist_ok=True)
+            environment = {**os.environ, "GOPATH": str(GO_PACKAGES), "GO111MODULE": "off", "GOFLAGS": "", "GOCACHE": str(CRANE / "cache")}
+            subprocess.run(["go", "build", "-o", str(CRANE / "built"), CRANE_SOURCE], check=True, env=environment)
+            shutil.rmtree(CRANE / "cache")
+            (CRANE / "built").rename(CRANE / "crane")
+        return str(CRANE / "crane")
 
     def image(self, layers: int, size: int) -> str:
         """Return the name of an image with LAYERS layers of SIZE random bytes each, which don't compress."""

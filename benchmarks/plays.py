@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 
 from benchmarks.contest import LONGSHORE, Contestant
@@ -16,16 +17,25 @@ from tests.support import engines, images, modules
 SHARED = 60_000_000
 OWN = 5_000_000
 DOCKER = "docker_image_pull of community.docker"
+PODMAN = "podman_image of containers.podman"
 
 
-def play(place: Place, label: str, task: t.Mapping[str, t.Any], prepare: t.Callable[[], object] = lambda: None) -> Contestant:
-    """Return a play with one task."""
+def play(
+    place: Place,
+    label: str,
+    task: t.Mapping[str, t.Any],
+    prepare: t.Callable[[], object] = lambda: None,
+    inventory: t.Sequence[str] = ("-i", "localhost,"),
+    hosts: str = "localhost",
+) -> Contestant:
+    """Return a play with one task. INVENTORY are the words of the command that define HOSTS, which are all this machine."""
     playbook = place.folder / f"{label.replace(' ', '-')}.json"
-    playbook.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}]))
+    playbook.write_text(json.dumps([{"hosts": hosts, "connection": "local", "gather_facts": False, "tasks": [task]}]))
     kept = {name: value for name, value in modules.environment(HOME=str(place.folder)).items() if name != "PYTHONPATH"}
     environment = {**kept, "ANSIBLE_COLLECTIONS_PATH": str(modules.ROOT / ".collections"), "LC_ALL": "C.UTF-8"}
-    command = [str(place.ansible / "ansible-playbook"), "-i", "localhost,", "-e", f"ansible_python_interpreter={place.ansible / 'python'}"]
-    return Contestant(label, [*command, str(playbook)], environment=environment, prepare=prepare)
+    python = ["-e", f"ansible_python_interpreter={place.ansible / 'python'}"] if hosts == "localhost" else []
+    command = [str(place.ansible / "ansible-playbook"), *inventory, *python, str(playbook)]
+    return Contestant(label, command, environment=environment, prepare=prepare)
 
 
 def ping(place: Place) -> Contestant:
@@ -67,6 +77,20 @@ def part_into_docker(place: Place) -> list[Contestant]:
 def _images_with_a_common_layer(place: Place) -> list[str]:
     base = images.make_layer("base", SHARED)
     return [place.registry.put(images.make_image(text, 1, engines.HOST, OWN, [base]), f"bench/{text}", "1") for text in ("first", "second")]
+
+
+def into_podman(place: Place) -> list[Contestant]:
+    """An image of 65 MB, pulled into an empty Podman."""
+    name = _images_with_a_common_layer(place)[0]
+    program = place.podman.program(place.folder / "podman-program")
+    own = {"name": name, "engine": "podman", "plain_http": True}
+    other = {"containers.podman.podman_image": {"name": name, "validate_certs": False, "executable": str(program / "podman")}}
+    path = {"environment": {"PATH": f"{program}:{os.environ['PATH']}"}}
+    return [
+        play(place, LONGSHORE, {"longshore.images.image_pull": own, **path}, place.podman.clear),
+        play(place, PODMAN, other, place.podman.clear),
+        ping(place),
+    ]
 
 
 def twenty_unchanged_in_docker(place: Place) -> list[Contestant]:

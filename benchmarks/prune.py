@@ -2,26 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Measure pruning a registry of 100 repositories with 5,000 tags: seconds, requests and memory. The requests are counted by the registry's log."""
+"""The row that prunes a registry of 100 repositories with 5,000 tags. The requests are counted by the registry's log."""
 
 from __future__ import annotations
 
 import collections
 import re
-import sys
-import tempfile
 import typing as t
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
-
-from tests.support import modules, registry  # noqa: E402 - found by the line above
-from tests.support.measure import peak_memory, seconds  # noqa: E402
-from tests.support.tag_graphs import TagGraph  # noqa: E402
+from benchmarks.contest import LONGSHORE, Contestant, module
+from benchmarks.place import Place
+from tests.support import registry
+from tests.support.tag_graphs import TagGraph
 
 REPOSITORIES, TAGS, KEPT = 100, 50, 10
-SECONDS, MEMORY = 60, 128_000_000
+TITLE = f"prune a registry of {REPOSITORIES} repositories with {REPOSITORIES * TAGS:,} tags to {KEPT} tags each"
 _REQUEST = re.compile(r'"(GET|HEAD|DELETE) /v2/(?:\S*/)?(manifests|blobs|tags|referrers|_catalog)[/ ?]')
 
 
@@ -51,37 +47,35 @@ def write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def count_requests(log: Path, start: int) -> collections.Counter[str]:
-    """Return how many requests of each kind the log of a registry has from START on."""
-    with log.open("rb") as file:
-        file.seek(start)
-        return collections.Counter(f"{method} {kind}" for method, kind in _REQUEST.findall(file.read().decode()))
+def contestants(place: Place) -> list[Contestant]:
+    """Return image_prune in check mode, and for real. Before the latter what it deleted is written again."""
+    folder = _folder(place)
+    folder.mkdir(exist_ok=True)
 
-
-def report(running: registry.Registry, what: str, work: t.Callable[[], object]) -> collections.Counter[str]:
-    """Print how long WORK takes and which requests it sends, and return these."""
-    log = running.folder / "log"
-    start = log.stat().st_size
-    took = seconds(work)
-    counted = count_requests(log, start)
-    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items()))
-    print(f"{what}: {took:.1f} s (wanted: at most {SECONDS}), {sum(counted.values())} requests: {kinds}")
-    return counted
-
-
-def main() -> None:
-    registry.needed("docker-registry")
-    with tempfile.TemporaryDirectory() as name:
+    def fill_all() -> None:
         for number in range(REPOSITORIES):
-            fill(Path(name), number)
-        with registry.running_registry(Path(name), log={"level": "info"}) as running:
-            options = {"registry": running.host, "repositories": ["team/*"], "keep": KEPT, "concurrency": 8}
-            print(f"{REPOSITORIES} repositories with {REPOSITORIES * TAGS} tags, of which {REPOSITORIES * (TAGS - KEPT)} go")
-            report(running, "image_prune in check mode", lambda: modules.run("image_prune", options, check=True))
-            peaks: list[int] = []
-            report(running, "image_prune", lambda: peaks.append(peak_memory("image_prune", options)))
-            print(f"peak memory: {peaks[0] / 1e6:.0f} MB (wanted: at most {MEMORY / 1e6:.0f})")
+            fill(folder, number)
+        # The registry continues at its old position, so the log begins with zeros then.
+        (folder / "log").write_bytes(b"")
+
+    fill_all()
+    running = place.stack.enter_context(registry.running_registry(folder, log={"level": "info"}))
+    options = {"registry": running.host, "repositories": ["team/*"], "keep": KEPT, "concurrency": 8, "plain_http": True}
+    return [
+        module("image_prune", {**options, "_ansible_check_mode": True}, f"{LONGSHORE}, check mode", prepare=fill_all),
+        module("image_prune", options, prepare=fill_all),
+    ]
 
 
-if __name__ == "__main__":
-    main()
+def _folder(place: Place) -> Path:
+    return place.folder / "pruned-registry"
+
+
+def count_requests(log: bytes) -> collections.Counter[str]:
+    """Return how many requests of each kind the log of a registry has."""
+    return collections.Counter(f"{method} {kind}" for method, kind in t.cast("list[tuple[str, str]]", _REQUEST.findall(log.decode())))
+
+
+def describe_requests(place: Place) -> str:
+    counted = count_requests((_folder(place) / "log").read_bytes())
+    return f"The last run sent {sum(counted.values()):,} requests: {', '.join(f'{number:,} {kind}' for kind, number in sorted(counted.items()))}."

@@ -11,15 +11,11 @@ import functools
 import json
 import random
 import typing as t
-from pathlib import Path
 
-from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
-from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from benchmarks import plays
-from benchmarks.contest import LONGSHORE, START_UP, Contestant, module, start_up
+from benchmarks import fleets, growth, plays, prune
+from benchmarks.contest import START_UP, Contestant, module, start_up
 from benchmarks.place import MEGABYTE, Place
-from tests.support import engines, images, modules
+from tests.support import modules
 from tests.support.throttle import Throttle
 
 
@@ -45,6 +41,7 @@ def pulls(place: Place, name: str) -> list[Contestant]:
         start_up("image_pull", absent),
         Contestant("skopeo", skopeo, prepare=clear),
         Contestant("oras", oras, prepare=clear),
+        Contestant("crane", [place.crane, "pull", "--insecure", "--format", "oci", name, str(target)], prepare=clear),
     ]
 
 
@@ -75,6 +72,7 @@ def push(place: Place, layers: int, size: int) -> list[Contestant]:
         start_up("image_push", {**options, "name": "absent:1"}),
         Contestant("skopeo", skopeo, prepare=forget),
         Contestant("oras", oras, prepare=forget),
+        Contestant("crane", [place.crane, "push", "--insecure", str(store), target], prepare=forget),
     ]
 
 
@@ -111,6 +109,7 @@ def copy(place: Place, layers: int, size: int) -> list[Contestant]:
         start_up("image_copy", {**options, "images": [{"src": f"{place.registry.host}/absent:1", "dest": target}]}),
         Contestant("skopeo", [*skopeo, f"docker://{source}", f"docker://{target}"], prepare=clear),
         Contestant("oras", oras, prepare=clear),
+        Contestant("crane", [place.crane, "copy", "--insecure", source, target], prepare=clear),
     ]
 
 
@@ -168,47 +167,20 @@ def append(place: Place, files: int, size: int) -> list[Contestant]:
     ]
 
 
-def make_many(place: Place, count: int) -> tuple[Path, str]:
-    """Return a store with COUNT images, and the name of one of them, which is in the registry as well."""
-    path, name = place.folder / f"store-of-{count}", f"{place.registry.host}/many/image1:1"
-    if not path.exists():
-        made = [images.make_image(f"many {number}", 1, engines.HOST) for number in range(count)]
-        place.registry.put(made[1], "many/image1", "1")
-        with Store(str(path)).open_writer([digest for image in made for digest in image.digests]) as writer:
-            for image in made:
-                for blob in image.blobs:
-                    writer.put_blob(blob, image.open)
-            writer.publish_images(
-                [
-                    NamedGraph(image.graph, (Reference.parse(f"{place.registry.host}/many/image{number}:1"),), None)
-                    for number, image in enumerate(made)
-                ]
-            )
-    return path, name
-
-
-def store_size(place: Place, name: str) -> list[Contestant]:
-    """The same module for one image of a store with 10 and with 5,000 images."""
-    contestants = []
-    for count in (10, 5000):
-        store, image = make_many(place, count)
-        options = {"name": image, "store": str(store)}
-        more: dict[str, dict[str, t.Any]] = {"image_pull": {"plain_http": True}, "image_tag": {"targets": ["docker.io/library/tagged:1"]}}
-        contestant = module(name, {**options, **more.get(name, {})}, f"{LONGSHORE}, {count} images")
-        if name == "image_tag":
-            remove = {"name": ["docker.io/library/tagged:1"], "prune": False, "store": str(store)}
-            contestant = dataclasses.replace(contestant, prepare=functools.partial(modules.run, "image_rm", remove))
-        contestants.append(contestant)
-    return contestants
-
-
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One comparison. TITLE says which work is done."""
+    """One comparison. TITLE says which work is done.
+
+    NOTE returns a sentence about the runs. A row that needs DISK bytes of free space is left out if there is less, unless it is asked for.
+    MOST_RUNS limits the runs of a row that takes long.
+    """
 
     name: str
     title: str
     contestants: t.Callable[[Place], list[Contestant]]
+    note: t.Callable[[Place], str] = lambda unused_place: ""
+    disk: int = 0
+    most_runs: int = 100
 
 
 ROWS = (
@@ -216,6 +188,9 @@ ROWS = (
     Row("pull-60", "pull 60 layers, 61 MB", lambda place: pull(place, 60, 1_016_666)),
     Row("pull-1000", "pull 1,000 layers of 2 kB", lambda place: pull(place, 1000, 2000)),
     Row("pull-large", "pull 6 layers, 1.6 GB", lambda place: pull(place, 6, 266_666_666)),
+    Row("pull-huge", "pull 6 layers, 10 GB", lambda place: pull(place, 6, 1_666_666_666), disk=60 * 1000 * MEGABYTE, most_runs=1),
+    Row("layers", "pull images of 1 to 1,000 layers of 2 kB", growth.layers),
+    Row("sizes", "pull images of 1 MB to 1 GB", growth.sizes, disk=15 * 1000 * MEGABYTE),
     Row("pull-throttled", "pull one layer of 256 MB, 30 MB/s for each connection", throttled),
     Row("push-7", "push 7 layers, 121 MB", lambda place: push(place, 7, 17_285_714)),
     Row("push-docker", "push 7 layers, 121 MB, from Docker to a registry", lambda place: push_from_docker(place, 7, 17_285_700)),
@@ -229,7 +204,15 @@ ROWS = (
     Row("play-docker-all", "a play that pulls an image of 65 MB into Docker", plays.all_into_docker),
     Row("play-docker-part", "a play that pulls an image of 65 MB into Docker, which has 60 MB of it already", plays.part_into_docker),
     Row("play-docker-unchanged", "a play with 20 unchanged images in Docker, checked at the registry", plays.twenty_unchanged_in_docker),
-    Row("store-info", "image_info of one image", lambda place: store_size(place, "image_info")),
-    Row("store-tag", "image_tag of one image", lambda place: store_size(place, "image_tag")),
-    Row("store-pull", "image_pull of one unchanged image", lambda place: store_size(place, "image_pull")),
+    Row("play-podman", "a play that pulls an image of 65 MB into Podman", plays.into_podman),
+    Row("store-info", "image_info of one image", lambda place: growth.one_image_of_many(place, "image_info")),
+    Row("store-tag", "image_tag of one image", lambda place: growth.one_image_of_many(place, "image_tag")),
+    Row("store-rm", "image_rm of one name", lambda place: growth.one_image_of_many(place, "image_rm")),
+    Row("store-pull", "image_pull of one unchanged image", lambda place: growth.one_image_of_many(place, "image_pull")),
+    Row("store-info-all", "image_info of all images", lambda place: growth.all_images(place, "image_info")),
+    Row("store-prune", "image_prune of a store without garbage", lambda place: growth.all_images(place, "image_prune")),
+    Row("store-verify", "image_verify of all images", lambda place: growth.all_images(place, "image_verify")),
+    Row("fleet-unchanged", "a play with 10 unchanged images on 1 to 50 hosts", fleets.unchanged, fleets.describe, most_runs=2),
+    Row("fleet-layer", "a play with 10 images, one with a new layer of 5 MB, on 1 to 50 hosts", fleets.one_new_layer, fleets.describe, most_runs=2),
+    Row("prune-registry", prune.TITLE, prune.contestants, prune.describe_requests, most_runs=2),
 )

@@ -15,12 +15,6 @@ from pathlib import Path
 from . import modules
 
 
-def seconds(work: t.Callable[[], object]) -> float:
-    start = time.monotonic()
-    work()
-    return time.monotonic() - start
-
-
 def peak_memory(module: str, options: t.Mapping[str, t.Any]) -> int:
     """Return the peak memory of a run of MODULE in bytes. The run must change something."""
     with modules.start_module(module, options) as process, ThreadPoolExecutor(1) as pool:

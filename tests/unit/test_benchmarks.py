@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.contest import LONGSHORE, START_UP, Contestant, Figures, Run, RunFailed, measure, take_turns
-from benchmarks.page import compare, make_page, make_plot
+from benchmarks.page import Measured, compare, make_page, make_plot
 from benchmarks.rows import ROWS
 
 
@@ -54,7 +54,10 @@ def test_a_peer_that_is_faster_is_said_to_be_ahead() -> None:
 
 
 def test_the_page_has_tables_and_commands_without_folders_of_the_machine() -> None:
-    page = make_page({"system": "Debian"}, [("pull", "pull 7 layers", [figures(LONGSHORE, 1.0), figures("oras", 2.0)])], [], 5)
+    row = Measured("pull", "pull 7 layers", [figures(LONGSHORE, 1.0), figures("oras", 2.0)], "It sent 3 requests.", 12.3)
+    page = make_page({"system": "Debian"}, [row], [])
+    assert "## Pull 7 layers\n\nRow `pull`, 1 run of each command, measured in 12 s. Longshore is ahead" in page
+    assert "It sent 3 requests.\n" in page
     assert "| oras | 2.00 | 2.00 to 2.00 | 1.00 | 20 |" in page
     assert "oras: tool oci:layout:copy" in page
     assert "/tmp/" not in page
@@ -63,6 +66,18 @@ def test_the_page_has_tables_and_commands_without_folders_of_the_machine() -> No
 def test_a_plot_is_well_formed_and_escapes_names() -> None:
     plot = ElementTree.fromstring(make_plot("1 < 2", [figures("a & b", 1.0, 2.0)]))
     assert [text.text for text in plot.iter("{http://www.w3.org/2000/svg}text")] == ["1 < 2, seconds", "a & b", "1.50"]
+
+
+def test_growth_is_compared_for_each_tool() -> None:
+    measured = [figures(f"{tool}, {size} MB", size * seconds) for size in (1, 10) for tool, seconds in ((LONGSHORE, 2.0), ("oras", 1.0))]
+    assert compare(measured) == (
+        "Longshore, 10 MB, takes 10.00 times as long as Longshore, 1 MB. oras, 10 MB, takes 10.00 times as long as oras, 1 MB."
+    )
+
+
+def test_processor_time_of_other_machines_is_not_counted() -> None:
+    contestant = Contestant("true", ["true"]).not_counting(lambda: 5.0)
+    assert measure(contestant).cpu < -4
 
 
 def test_rows_have_different_names() -> None:
