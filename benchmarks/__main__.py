@@ -98,7 +98,7 @@ def count_all_imports(place: Place) -> list[Imports]:
 def main() -> None:
     arguments = parse_arguments()
     if arguments.list:
-        print("\n".join(f"{row.name:16} {row.title}" for row in ROWS))
+        print("\n".join(f"{row.name:22} {row.title}" for row in ROWS))
         return
     registry.needed("docker-registry", "skopeo", "oras", "docker", "dockerd", "podman", "go", "ip")
     measured: list[page.Measured] = []
