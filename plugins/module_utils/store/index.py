@@ -20,7 +20,7 @@ from ..oci.document import Document, encode_text, encode_value
 from ..oci.layout import REF_NAME
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
-from ..oci.reference import Reference
+from ..oci.reference import DEFAULT_TAG, Reference
 
 MAX_INDEX = MAX_STORE_INDEX
 PLATFORMS = "images.longshore.platforms"
@@ -184,18 +184,19 @@ class StoreIndex:
         return encode_text(f"{{{','.join(f'{encode_value(key)}:{texts[key]}' for key in sorted(texts))}}}")
 
     def get_named(self, name: Reference) -> Entry | None:
-        return next((entry for entry in self._find_by_last_part(name) if entry.has_name(name)), None)
+        return next((entry for entry in self._find_similar(name) if entry.has_name(name)), None)
 
     def find_candidates(self, selector: Reference | Digest) -> t.Sequence[Entry]:
         """Return all entries that may match SELECTOR, and few others if it has a repository."""
-        return (
-            self.entries if isinstance(selector, Digest) else [entry for entry in self._find_by_last_part(selector) if entry.may_have_name(selector)]
-        )
+        if isinstance(selector, Digest):
+            return self.entries
+        similar = self.entries if selector.digest is not None else self._find_similar(selector)
+        return [entry for entry in similar if entry.may_have_name(selector)]
 
-    def _find_by_last_part(self, name: Reference) -> list[Entry]:
-        """Return the entries whose name contains the last part of the path of NAME. This is far cheaper for thousands than any other test."""
-        last = _last_part(name)
-        return [entry for entry in self.entries if last in entry.name_text]
+    def _find_similar(self, name: Reference) -> list[Entry]:
+        """Return the entries whose name contains the last part of the path of NAME, and its tag. This is far cheaper for thousands than any other test."""
+        last, tag = _last_part(name), f":{name.tag}" if name.tag not in (None, DEFAULT_TAG) else ""
+        return [entry for entry in self.entries if tag in entry.name_text and last in entry.name_text]
 
     def find_related(self, selectors: t.Iterable[Reference | Digest]) -> list[Entry]:
         """Return all entries that may match one of SELECTORS, and those with the same digests, in file order."""
@@ -217,7 +218,7 @@ class StoreIndex:
 
         The image that had NAME before stays in the index, unnamed unless another entry lists it. SELECTION is added to the recorded platforms.
         """
-        named = {id(entry) for entry in self._find_by_last_part(name) if entry.has_name(name)}
+        named = {id(entry) for entry in self._find_similar(name) if entry.has_name(name)}
         listed = {entry.digest_text for entry in self.entries if id(entry) not in named}
         entries: list[Entry] = []
         members: t.Mapping[str, t.Any] = {}
