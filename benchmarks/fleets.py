@@ -174,10 +174,13 @@ def _pull(names: t.Sequence[str]) -> dict[str, t.Any]:
 def _for_each_size(fleet: Fleet, names: t.Sequence[str], prepare: t.Callable[[], object]) -> list[Contestant]:
     contestants = []
     for size in SIZES:
-        hosts = f"{size} host{'s' if size > 1 else ''}"
-        contestants.append(fleet.play(f"only pinging, {hosts}", size, {"ansible.builtin.ping": {}}))
-        contestants.append(fleet.play(f"{LONGSHORE}, {hosts}", size, _pull(names), prepare))
+        contestants.append(fleet.play(f"only pinging, {_hosts(size)}", size, {"ansible.builtin.ping": {}}))
+        contestants.append(fleet.play(f"{LONGSHORE}, {_hosts(size)}", size, _pull(names), prepare))
     return contestants
+
+
+def _hosts(count: int) -> str:
+    return f"{count} host{'s' if count > 1 else ''}"
 
 
 def unchanged(place: Place) -> list[Contestant]:
@@ -187,7 +190,9 @@ def unchanged(place: Place) -> list[Contestant]:
         place.registry.put(images.make_image(f"fleet {number}", 5, engines.HOST), f"fleet/unchanged{number}", "1")
         names.append(fleet.name(f"fleet/unchanged{number}"))
     fleet.fill_stores(fleet.pull_template(names))
-    return _for_each_size(fleet, names, lambda: None)
+    variables = {"preload_images": names, "preload_store": "{{ bench_store }}", "preload_registries": [{"name": ADDRESS, "plain_http": True}]}
+    role = {"ansible.builtin.import_role": {"name": "longshore.images.preload"}, "vars": variables}
+    return [*(fleet.play(f"the role preload, {_hosts(size)}", size, role) for size in SIZES), *_for_each_size(fleet, names, lambda: None)]
 
 
 def one_new_layer(place: Place) -> list[Contestant]:
