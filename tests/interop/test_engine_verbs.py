@@ -202,6 +202,7 @@ def test_pull_policies_and_lock_files_apply_to_an_engine(docker: engines.Docker,
     unreachable = {**options, "name": name, "pull_policy": "newer", "retries": 1, "registries": [{"name": registry.host, "plain_http": False}]}
     assert not modules.run("image_pull", unreachable)["changed"]
     assert modules.fail("image_pull", {**options, "name": name, "platform": [HOST, OTHER]})["error"] == "invalid_option"
+    assert modules.fail("image_pull", {**options, "name": [name, f"{name}@{second.root.digest}"]})["error"] == "invalid_option"
 
 
 @pytest.mark.parametrize("target", ["docker_on_containerd", "containerd"], indirect=True)
