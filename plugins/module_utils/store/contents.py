@@ -180,5 +180,4 @@ def _parse_subject(value: t.Any) -> tuple[str]:
 
 
 def _parse_contents(value: t.Any) -> Contents:
-    documents, marks, absent, others = value
-    return Contents(str(documents), str(marks), str(absent), str(others))
+    return Contents._make(map(str, value))

@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ..oci.digest import ALGORITHMS
 from ..oci.referrers import LayoutReferrers
 
 if t.TYPE_CHECKING:
-    from .index import Entry
     from .store import Store
+
+_DIGEST_TAG = re.compile("|".join(f"{algorithm}-" for algorithm in ALGORITHMS))
 
 
 def referrers_in_store(store: Store, context: str | None = None) -> LayoutReferrers:
@@ -22,9 +24,5 @@ def referrers_in_store(store: Store, context: str | None = None) -> LayoutReferr
     Entries that certainly aren't referrers are left out: they have no tag made of a digest, and their document is recorded to have no subject.
     """
     others = store.subjects.list_without_subject()
-    entries = [entry for entry in store.index.entries if entry.digest_text not in others or _may_have_digest_tag(entry)]
+    entries = [entry for entry in store.index.entries if entry.digest_text not in others or _DIGEST_TAG.search(entry.name_text) is not None]
     return LayoutReferrers(store.path, [(entry.root, entry.name) for entry in entries], store.read_document, context)
-
-
-def _may_have_digest_tag(entry: Entry) -> bool:
-    return any(f"{algorithm}-" in entry.name_text for algorithm in ALGORITHMS)
