@@ -10,10 +10,6 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.errors import LongshoreError
-from ..module_utils.oci.lockfile import LockFile
-from ..plugin_utils.report.page import render
-
 DOCUMENTATION = """
 name: report_page
 author: Longshore contributors
@@ -82,6 +78,11 @@ def report_page(
     engines: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]] | None = None,
 ) -> str:
     """Return the HTML page. Raises AnsibleFilterError if LOCK is no lock file."""
+    # Ansible loads all filters of the collection on every host that needs one of them, so imports at the top would cost every role time.
+    from ..module_utils.errors import LongshoreError
+    from ..module_utils.oci.lockfile import LockFile
+    from ..plugin_utils.report.page import render
+
     try:
         parsed = LockFile.parse(lock.encode(), "The lock file of the report") if lock else None
         return render(answers, title, parsed, registries, engines)
