@@ -56,7 +56,7 @@ options:
   platform:
     description:
       - The platforms to copy of a multi-platform image. The default is all of them.
-      - An image that doesn't exist for one of them fails. An image without an index exists only for its own platform.
+      - An image fails if its index is missing one of them. An image without an index must be for one of them.
       - For one platform its manifest is copied. For several platforms the module builds a new index, and returns its digest.
       - An engine gets its own platform by default, and keeps the digest of the index. Docker with the containerd image store and containerd hold several
         platforms of an image. Docker with its classic image store and Podman hold one, and refuse several.

@@ -49,7 +49,7 @@ options:
   platform:
     description:
       - The platforms to load of a multi-platform image. The default is all platforms in the archive.
-      - An image that doesn't exist for one of them fails. An image without an index exists only for its own platform.
+      - An image fails if its index is missing one of them. An image without an index must be for one of them.
       - With O(engine) the default is the engine's platform. Docker with the containerd image store and containerd hold several platforms of an image. If they
         aren't all that its index lists, they get a new index. Docker with its classic image store and Podman hold one, and refuse several.
     type: list

@@ -36,8 +36,8 @@ options:
     default: false
   platform:
     description:
-      - The platforms to record of a multi-platform image, as C(os/arch) or C(os/arch/variant), or V(all). The task fails if an image doesn't exist for one of
-        them. An image without an index exists only for its own platform.
+      - The platforms to record of a multi-platform image, as C(os/arch) or C(os/arch/variant), or V(all). The task fails if the index of an image is
+        missing one of them. An image without an index must be for one of them.
       - The default is the platform of the host on which the module runs. If hosts of different platforms write the same file, set this option.
       - A lock always pins the digest of the index, and thus all platforms of an image. This option only selects the platforms whose digests and sizes are
         recorded.

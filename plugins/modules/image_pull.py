@@ -50,7 +50,7 @@ options:
     description:
       - The platforms to pull of a multi-platform image, as C(os/arch) or C(os/arch/variant), or V(all).
       - The default is the managed host's platform. Platforms that the store already has stay.
-      - An image that doesn't exist for one of them fails. An image without an index exists only for its own platform.
+      - An image fails if its index is missing one of them. An image without an index must be for one of them.
       - With O(engine) the default is the engine's platform. Docker with the containerd image store and containerd hold several platforms of an image. If they
         aren't all that its index lists, they get a new index. Docker with its classic image store and Podman hold one, and refuse several.
     type: list

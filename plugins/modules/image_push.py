@@ -31,7 +31,7 @@ options:
   platform:
     description:
       - The platforms to push of a multi-platform image. The default is all platforms of the image, and the store must then have all of them.
-      - An image that doesn't exist for one of them fails. An image without an index exists only for its own platform.
+      - An image fails if its index is missing one of them. An image without an index must be for one of them.
       - For one platform its manifest is pushed. For several platforms the module builds a new index, and returns its digest, which differs from the digest in
         the store.
     type: list

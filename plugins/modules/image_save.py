@@ -74,7 +74,7 @@ options:
   platform:
     description:
       - The platforms to save of a multi-platform image. The default is all platforms in the store.
-      - An image that doesn't exist for one of them fails. An image without an index exists only for its own platform.
+      - An image fails if its index is missing one of them. An image without an index must be for one of them.
     type: list
     elements: str
   referrers:

@@ -168,7 +168,7 @@ def test_an_unchanged_name_keeps_its_time_when_others_change(locking: LockScene)
     content = locking.content
     content["images"][locking.name()]["resolved_at"] = "2026-01-31T12:00:00Z"
     locking.path.write_text(json.dumps(content))
-    locking.lock(locking.name(), locking.name("2"), platform=["all"])
+    locking.lock(locking.name(), locking.name("2"), platform=[HOST, OTHER])
     assert locking.content["images"][locking.name()]["resolved_at"] == "2026-01-31T12:00:00Z"
     locking.lock(locking.name(), update=True)
     assert locking.content["images"][locking.name()]["resolved_at"] > "2026-01-31T12:00:00Z"

@@ -128,8 +128,6 @@ def expect(places: Places, platform: t.Sequence[str] | None, source: str, target
     several = places.image.root.is_index and places.holds_several(source)
     if platform is not None and target in places.engines and not places.holds_several(target):
         return Expected("invalid_option")
-    if platform is not None and not several:
-        return Expected("platform_missing")
     # An engine gets its own platform if none is named, and a docker-archive that of the host.
     takes_all = places.holds_several(target) and (platform is not None or target not in places.engines)
     # A place that holds one platform exports an image without its manifest.

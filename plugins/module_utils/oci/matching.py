@@ -54,14 +54,13 @@ def reject_conflicting_references(references: t.Iterable[Reference]) -> None:
 
 
 def check_single_platform(platform: Platform | None, selection: Selection, what: str) -> str | None:
-    """Return a warning if WHAT, an image without an index, is not for each of the selected platforms; None if it is.
+    """Return a warning if WHAT, an image without an index, is for another platform than the selected ones; None if it is for one of them.
 
-    Raises PlatformMissing instead if the user selected the platforms. The host's platform is only a default, so it gets a warning.
+    Raises PlatformMissing instead if the user selected the platform. The host's platform is only a default, so it gets a warning.
     """
-    missing = [wanted for wanted in selection.platforms if platform not in wanted.fallbacks()]
-    if platform is None or selection.everything or not missing:
+    if platform is None or selection.everything or any(platform in wanted.fallbacks() for wanted in selection.platforms):
         return None
-    missing_names = ", ".join(map(str, missing))
+    wanted_names = ", ".join(selection.texts())
     if selection.explicit:
-        raise PlatformMissing(f"{what} is an image for {platform} only, not for {missing_names}")
-    return f"{what} is an image for {platform}, and this host is {missing_names}"
+        raise PlatformMissing(f"{what} is an image for {platform} only, not for {wanted_names}")
+    return f"{what} is an image for {platform}, and this host is {wanted_names}"

@@ -17,23 +17,16 @@ AMD64 = Platform.parse("linux/amd64")
 ZEROS, ONES = (f"@sha256:{digit * 64}" for digit in "01")
 
 
-@pytest.mark.parametrize("wanted", [["linux/amd64"], ["linux/amd64/v3"], ["linux/amd64", "linux/amd64/v2"], ["all"]])
-def test_an_image_without_an_index_fits_if_each_selected_platform_runs_it(wanted: list[str]) -> None:
+@pytest.mark.parametrize("wanted", [["linux/amd64"], ["linux/amd64/v3"], ["linux/arm64", "linux/amd64"], ["all"]])
+def test_an_image_without_an_index_fits_if_one_of_the_selected_platforms_runs_it(wanted: list[str]) -> None:
     assert check_single_platform(AMD64, Selection.parse(wanted), "app") is None
 
 
-@pytest.mark.parametrize(
-    ("wanted", "missing"),
-    [
-        (["linux/arm64"], "linux/arm64"),
-        (["linux/amd64", "linux/arm64"], "linux/arm64"),
-        (["linux/s390x", "linux/arm64", "linux/amd64"], "linux/s390x, linux/arm64"),
-    ],
-)
-def test_each_selected_platform_that_it_is_not_for_is_an_error(wanted: list[str], missing: str) -> None:
+@pytest.mark.parametrize(("wanted", "named"), [(["linux/arm64"], "linux/arm64"), (["linux/s390x", "linux/arm64"], "linux/s390x, linux/arm64")])
+def test_an_image_for_none_of_the_selected_platforms_is_an_error(wanted: list[str], named: str) -> None:
     with pytest.raises(PlatformMissing) as raised:
         check_single_platform(AMD64, Selection.parse(wanted), "app")
-    assert raised.value.message == f"app is an image for linux/amd64 only, not for {missing}"
+    assert raised.value.message == f"app is an image for linux/amd64 only, not for {named}"
 
 
 def test_the_platform_of_the_host_is_only_a_default_so_another_one_is_a_warning() -> None:
