@@ -19,7 +19,7 @@ from ..transfer.meter import Meter
 from ..transfer.plan import ImagePlan, Outcome, Step
 from ..transfer.workers import Workers
 from .engine_loading import Load
-from .engine_platforms import contains_images, read_held
+from .engine_platforms import contains_images, read_complete_part
 from .outgoing_image import OutgoingImage, find_current
 
 _Pieces = t.Iterator[t.Union[bytes, memoryview]]
@@ -74,11 +74,11 @@ class LoadIntoEngine(Step):
             chunks, size = build_stream(outgoing, layers, feed, engine.loads_oci)
             meter.expect(size)
             try:
-                platform = outgoing.image.platform if outgoing.graph.root.is_index and (outgoing.runs_natively or not outgoing.several) else None
+                platform = outgoing.image.platform if outgoing.graph.root.is_index and (outgoing.is_for_engine or not outgoing.several) else None
                 engine.load(iter(meter.count(chunks)), size, platform, every_platform=outgoing.several)
                 is_present = outgoing.is_in(find_current(engine.list_images(), outgoing, engine))
                 if is_present and outgoing.several:
-                    is_present = contains_images(read_held(engine, outgoing.name, outgoing.native), outgoing)
+                    is_present = contains_images(read_complete_part(engine, outgoing.name, outgoing.engine_platform), outgoing)
             except EngineRefused as error:
                 return error.message
             except DigestMismatch:

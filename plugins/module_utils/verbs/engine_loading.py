@@ -22,13 +22,13 @@ from ..oci.reference import Reference
 from ..oci.text import sanitise
 from ..transfer.interfaces import Source
 from ..transfer.plan import ImageFacts, ImagePlan, RefChange, RefState, Results
-from .engine_platforms import contains_images, is_several, read_held
+from .engine_platforms import contains_images, is_several, read_complete_part
 from .facts import describe_transfer, image_facts, preferred_image, short_digest
 from .outgoing_image import OutgoingImage, find_current, state_of
 from .platforms import select_complete, select_from_index
 from .trust import Verification
 
-# Returns a document by its descriptor, which has no media type and size if only the digest is known, and the names of its image in the engine.
+# Returns a document of another image, or None. Of its descriptor, only the digest may be known. The second argument: the names of that image in the engine.
 FindDocument = t.Callable[[Descriptor, t.Collection[Reference]], t.Optional[bytes]]
 
 
@@ -52,9 +52,10 @@ class LoadableImage(t.Protocol):
 class LoadRequest:
     """An image to load, and its name in the engine.
 
-    `label` is its name in messages, `action` the beginning of the sentence about it. `find_document` returns documents of other images of the source,
-    which show the layers that the engine has already. If `probes`, an image that the engine has by digest is not read, because every document costs a
-    request. `verify` verifies the part of the image that is loaded, and raises an error to refuse it; without it everything is accepted.
+    `label` is its name in messages, and `action` starts the line in `actions`, such as `pull app:1`. `find_document` returns documents of other images of
+    the source, which show the layers that the engine has already. With `skip_if_digest_present`, an image that the engine has by digest is not read,
+    because every document costs a request. With `keep_existing`, another image keeps the name. `verify` verifies the part of the image that is loaded, and
+    raises an error to refuse it; without it everything is accepted.
     """
 
     requested: str
@@ -64,8 +65,8 @@ class LoadRequest:
     image: LoadableImage
     find_document: FindDocument
     results: Results = dataclasses.field(default_factory=dict)
-    probes: bool = False
-    keep: bool = False
+    skip_if_digest_present: bool = False
+    keep_existing: bool = False
     verify: t.Callable[[Graph], Verification] | None = None
 
 
@@ -73,8 +74,8 @@ class LoadRequest:
 class Load:
     """One image to load. `current` is the engine's image with its name, `layers` are sent, and `error` is why it can't be loaded.
 
-    Without `request`, the engine keeps its image `name`, about which `verification` is the verdict. `note` is a warning. `held` is the part of an index with
-    several platforms that the engine has completely.
+    Without `request`, the engine keeps its image `name`, and `verification` is the verdict about it. `note` is a warning. `complete_part` is
+    the part of an index with several platforms that the engine has completely.
     """
 
     requested: str
@@ -87,19 +88,19 @@ class Load:
     name: Reference | None = None
     note: str = ""
     verification: Verification = None
-    held: Graph | None = None
+    complete_part: Graph | None = None
 
     @property
     def is_pending(self) -> bool:
         return self.error is None and self.outgoing is not None and not self.is_kept and not self._is_present(self.outgoing)
 
     def _is_present(self, outgoing: OutgoingImage) -> bool:
-        return outgoing.is_in(self.current) and (not outgoing.several or contains_images(self.held, outgoing))
+        return outgoing.is_in(self.current) and (not outgoing.several or contains_images(self.complete_part, outgoing))
 
     @property
     def is_kept(self) -> bool:
         """Return whether another image keeps the name."""
-        is_named = self.request is not None and self.request.keep and self.current is not None and self.current.usable
+        is_named = self.request is not None and self.request.keep_existing and self.current is not None and self.current.usable
         return is_named and self.outgoing is not None and not self.outgoing.is_in(self.current)
 
     @property
@@ -155,7 +156,12 @@ class EngineLoader:
         try:
             named = next((image for image in listed if request.name in image.names), None)
             is_comparable = (
-                request.probes and request.verify is None and self.selection is None and named is not None and named.usable and named.digests
+                request.skip_if_digest_present
+                and request.verify is None
+                and self.selection is None
+                and named is not None
+                and named.usable
+                and named.digests
             )
             if is_comparable and named is not None and request.image.digest() in named.digests:
                 return Load(request.requested, request, None, named)
@@ -168,11 +174,13 @@ class EngineLoader:
             return Load(request.requested, request, error=error)
 
     def _compare(self, request: LoadRequest, outgoing: OutgoingImage, current: ListedImage | None) -> Load:
-        held = read_held(self.engine, outgoing.name, outgoing.native) if outgoing.several and outgoing.is_in(current) else None
-        if current is not None and held is not None:
+        complete_part = (
+            read_complete_part(self.engine, outgoing.name, outgoing.engine_platform) if outgoing.several and outgoing.is_in(current) else None
+        )
+        if current is not None and complete_part is not None:
             # An index without the engine's own platform is never unpacked.
             current = dataclasses.replace(current, usable=True)
-        return Load(request.requested, request, outgoing, current, held=held)
+        return Load(request.requested, request, outgoing, current, complete_part=complete_part)
 
     def _find_missing_layers(self, loads: t.Sequence[Load], listed: t.Sequence[ListedImage]) -> list[Load]:
         """Add the layers that have to be sent to each pending load. A layer that one image sends is not sent again for the next one."""
@@ -198,7 +206,7 @@ class EngineLoader:
     # The image to load.
 
     @property
-    def native(self) -> Platform:
+    def engine_platform(self) -> Platform:
         """Return the platform that the engine runs: the host's, with its variant, if OS and architecture are the same."""
         platform = self.engine.platform
         is_like_host = platform is None or (platform.os, platform.architecture) == (self.host.os, self.host.architecture)
@@ -209,15 +217,15 @@ class EngineLoader:
         root = request.image.root()
         if is_several(self.selection):
             return self._read_several(request, root)
-        selection = self.selection or Selection((self.native,))
+        selection = self.selection or Selection((self.engine_platform,))
         graph = select_from_index(
             root, request.label, request.image.read_document, selection if root.is_index or self.selection is not None else None
         )
         image = graph.images[0]
         _require_image(image, request.label)
         verification = request.verify(graph) if request.verify is not None else None
-        outgoing = OutgoingImage(request.name, graph, image, self.native, verification)
-        if not graph.root.is_index or outgoing.runs_natively:
+        outgoing = OutgoingImage(request.name, graph, image, self.engine_platform, verification)
+        if not graph.root.is_index or outgoing.is_for_engine:
             return outgoing
         # For an index, an engine would look for its own platform.
         data = graph.documents[image.descriptor]
@@ -226,12 +234,12 @@ class EngineLoader:
     def _read_several(self, request: LoadRequest, root: Descriptor) -> OutgoingImage:
         """Return an image with several platforms. An index that lists more gets a new digest, because containerd accepts no incomplete index."""
         graph = select_complete(root, request.label, request.image.read_document, self.selection)
-        image = t.cast(ImageNode, preferred_image(graph, None, self.native))
+        image = t.cast(ImageNode, preferred_image(graph, None, self.engine_platform))
         _require_image(image, request.label)
         if request.name.tag is None and request.name.digest != graph.root.digest:
             raise InvalidOption(f"{request.name} can't be the name of only some platforms, whose index has the digest {graph.root.digest}")
         verification = request.verify(graph) if request.verify is not None else None
-        return OutgoingImage(request.name, graph, image, self.native, verification, graph.root.is_index, root.digest)
+        return OutgoingImage(request.name, graph, image, self.engine_platform, verification, graph.root.is_index, root.digest)
 
     def _list_layers(self, digest: Digest, requests: t.Sequence[LoadRequest], listed: t.Sequence[ListedImage]) -> list[Digest]:
         """Return the layers that an engine must have if it has the index or manifest DIGEST; none if no source has that document."""
@@ -245,7 +253,7 @@ class EngineLoader:
             data = read(Descriptor("", digest, 0))
             if data is None:
                 return []
-            graph = read_graph(describe_document(data, str(digest)), str(digest), read, choose_platforms(Selection((self.native,))))
+            graph = read_graph(describe_document(data, str(digest)), str(digest), read, choose_platforms(Selection((self.engine_platform,))))
         except LongshoreError:
             return []
         return [layer.digest for image in graph.images for layer in image.manifest.layers] if graph is not None else []
@@ -256,12 +264,12 @@ class EngineLoader:
         if load.note:
             return (load.note,)
         platform = load.outgoing.image.platform if load.outgoing is not None else None
-        if self.selection is not None or platform is None or platform in self.native.fallbacks():
+        if self.selection is not None or platform is None or platform in self.engine_platform.fallbacks():
             return ()
-        return (f"{load.requested} is an image for {platform}, and {self.engine.title} runs {self.native}",)
+        return (f"{load.requested} is an image for {platform}, and {self.engine.title} runs {self.engine_platform}",)
 
     def row(self, load: Load, engine_keys: bool = False) -> ImagePlan:
-        """Return the row of the results, with what changes. Its digest is null if the engine keeps none, unless ENGINE_KEYS adds `engine_digest` for that."""
+        """Return the row of the results and its changes. `digest` is null if the engine keeps none. With ENGINE_KEYS, that value is `engine_digest` instead."""
         request, engine = load.request, self.engine
         verification = load.outgoing.verification if load.outgoing is not None else load.verification
         own: dict[str, t.Any] = {"engine": engine.title, "verification": verification}
@@ -306,8 +314,8 @@ class EngineLoader:
         before = None
         if current is not None and current.usable:
             before = outgoing.state_in(current) if outgoing is not None else state_of(current)
-            if before is not None and load.held is not None:
-                before = RefState(before.digest, tuple(load.held.platforms))
+            if before is not None and load.complete_part is not None:
+                before = RefState(before.digest, tuple(load.complete_part.platforms))
         if not load.is_pending or outgoing is None:
             return before, before
         digest = outgoing.digest if self.engine.loads_oci else outgoing.image_id
@@ -351,6 +359,6 @@ def _digest_of(load: Load) -> Digest | None:
     return load.request.image.digest() if load.request is not None else None
 
 
-def find_in_source(read: Read) -> FindDocument:
+def document_finder(read: Read) -> FindDocument:
     """Return a function that finds documents with READ, for a source that is read without requests."""
     return lambda descriptor, unused_names: read(descriptor)

@@ -33,36 +33,36 @@ def select_for_engine(engine: Engine, selection: Selection | None) -> Selection 
     return selection
 
 
-def read_held(engine: Engine, name: Reference, native: Platform) -> Graph | None:
-    """Return the part of the image NAME that ENGINE, which runs NATIVE, has completely. None if it can't be read."""
+def read_complete_part(engine: Engine, name: Reference, engine_platform: Platform) -> Graph | None:
+    """Return the part of the image NAME that ENGINE, whose platform is ENGINE_PLATFORM, has completely. None if it can't be read."""
     from .copy.engine_source import EngineReader
 
     try:
-        source = EngineReader(t.cast(ManagedEngine, engine), native).find(name)
+        source = EngineReader(t.cast(ManagedEngine, engine), engine_platform).find(name)
         return read_graph(source.root(), str(name), source.read_document)
     except (EngineError, CorruptArchive):
         return None  # it is sent again, which reports the engine's error
 
 
-def has_platforms(engine: Engine, name: Reference, selection: Selection, native: Platform) -> bool:
-    """Return whether the image NAME of ENGINE, which runs NATIVE, is there for all platforms of SELECTION."""
+def has_platforms(engine: Engine, name: Reference, selection: Selection, engine_platform: Platform) -> bool:
+    """Return whether ENGINE has the image NAME for all platforms of SELECTION."""
     if engine.holds_several_platforms:
-        held = read_held(engine, name, native)
-        if held is None or selection.everything:
-            return held is not None and not held.absent
-        present = {image.platform for image in held.images}
+        complete_part = read_complete_part(engine, name, engine_platform)
+        if complete_part is None or selection.everything:
+            return complete_part is not None and not complete_part.absent
+        present = {image.platform for image in complete_part.images}
     else:
-        present = {_read_platform(t.cast(ManagedEngine, engine), name, native)}
+        present = {_read_platform(t.cast(ManagedEngine, engine), name, engine_platform)}
     return all(not present.isdisjoint(wanted.fallbacks()) for wanted in selection.platforms)
 
 
-def _read_platform(engine: ManagedEngine, name: Reference, native: Platform) -> Platform | None:
-    entry = EngineImages(engine, native).get_named(name)
+def _read_platform(engine: ManagedEngine, name: Reference, engine_platform: Platform) -> Platform | None:
+    entry = EngineImages(engine, engine_platform).get_named(name)
     description = engine.describe(entry.image) if entry is not None else None
     return ImageConfig.read(encode_canonical(description.config.members), str(name)).platform if description is not None else None
 
 
-def contains_images(held: Graph | None, outgoing: OutgoingImage) -> bool:
-    """Return whether HELD has the images of all platforms of OUTGOING."""
-    present = held.document_digests if held is not None else ()
+def contains_images(complete_part: Graph | None, outgoing: OutgoingImage) -> bool:
+    """Return whether COMPLETE_PART has the images of all platforms of OUTGOING."""
+    present = complete_part.document_digests if complete_part is not None else ()
     return all(image.descriptor.digest in present for image in outgoing.images)

@@ -26,7 +26,7 @@ from .copy.sources import ArchiveSource
 from .engine_images import EngineImages
 from .engine_leftovers import remove_leftovers
 from .engine_load_step import LoadIntoEngine
-from .engine_loading import EngineLoader, LoadRequest, find_in_source
+from .engine_loading import EngineLoader, LoadRequest, document_finder
 from .engine_names import keep_images, restore_names
 from .engine_platforms import select_for_engine
 from .load import FAIL, KEEP, Candidate, LoadOptions, choose_images, rename_images
@@ -51,8 +51,8 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
             label=f"{archive.path}: {candidate.label}",
             action=f"load {name}",
             image=_Archived(archive, candidate),
-            find_document=find_in_source(archive.read_document),
-            keep=options.existing == KEEP,
+            find_document=document_finder(archive.read_document),
+            keep_existing=options.existing == KEEP,
             verify=functools.partial(_verify, options.trust, place, candidate) if options.trust is not None else None,
         )
         for candidate, name in _choose_names(archive, options, place)

@@ -30,7 +30,7 @@ class OutgoingImage:
     name: Reference
     graph: Graph
     image: ImageNode
-    native: Platform
+    engine_platform: Platform
     verification: Verification = None
     several: bool = False
     source_digest: Digest | None = None
@@ -59,8 +59,8 @@ class OutgoingImage:
         return tuple(dict.fromkeys(layer for image in self.images for layer in image.manifest.layers))
 
     @property
-    def runs_natively(self) -> bool:
-        return self.image.platform in self.native.fallbacks()
+    def is_for_engine(self) -> bool:
+        return self.image.platform in self.engine_platform.fallbacks()
 
     def is_in(self, current: ListedImage | None) -> bool:
         """Return whether CURRENT, an image of an engine, is this image.

@@ -110,7 +110,7 @@ class _EnginePuller:
 
     def _has_platforms(self, name: Reference) -> bool:
         selection = self.loader.selection
-        return selection is None or has_platforms(self.engine, name, selection, self.loader.native)
+        return selection is None or has_platforms(self.engine, name, selection, self.loader.engine_platform)
 
     def _load_request(self, reference: Reference, wanted: Reference, repository: Repository) -> LoadRequest:
         """Return the request for the image that WANTED names at its registry, to be loaded and verified as REFERENCE."""
@@ -124,7 +124,7 @@ class _EnginePuller:
             action=f"pull {name}",
             image=image,
             find_document=functools.partial(find_at_registry, repository),
-            probes=True,
+            skip_if_digest_present=True,
             verify=verify,
         )
 

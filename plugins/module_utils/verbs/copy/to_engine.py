@@ -16,7 +16,7 @@ from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, Step
 from ...transfer.workers import Workers
 from ..engine_load_step import LoadIntoEngine
-from ..engine_loading import EngineLoader, Load, LoadRequest, find_in_source
+from ..engine_loading import EngineLoader, Load, LoadRequest, document_finder
 from ..engine_platforms import select_for_engine
 from .job import CopyJob
 from .sources import ImageSources, RegistrySource
@@ -75,7 +75,7 @@ def _request(job: CopyJob) -> LoadRequest | Load:
         image = job.image_source
     except LongshoreError as error:
         return Load(str(name), error=error, results=_results(job))
-    find = find_in_source(image.read_document)
+    find = document_finder(image.read_document)
     if isinstance(image, RegistrySource):
         find = functools.partial(find_at_registry, image.source)
     return LoadRequest(
@@ -86,7 +86,7 @@ def _request(job: CopyJob) -> LoadRequest | Load:
         image=image,
         find_document=find,
         results=_results(job),
-        probes=isinstance(image, RegistrySource),
+        skip_if_digest_present=isinstance(image, RegistrySource),
         verify=job.verify if job.trust is not None else None,
     )
 
