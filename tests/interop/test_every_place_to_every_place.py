@@ -9,6 +9,7 @@ One task copies all pairs. Docker and Podman are two engines each: both image st
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 from pathlib import Path
@@ -109,10 +110,9 @@ class Places:
 
 @pytest.fixture(params=[("docker", "podman_service"), ("docker_on_containerd", "podman")], ids="-".join)
 def targets(request: pytest.FixtureRequest) -> t.Iterator[list[Target]]:
-    makers = [make_target(request, name) for name in (*request.param, "containerd")]
-    yield [next(maker) for maker in makers]
-    for maker in makers:
-        next(maker, None)
+    running_target = contextlib.contextmanager(make_target)
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(running_target(request, name)) for name in (*request.param, "containerd")]
 
 
 @dataclasses.dataclass(frozen=True)
