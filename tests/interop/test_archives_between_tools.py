@@ -476,9 +476,13 @@ def test_all_engines_but_ctr_load_a_compressed_archive(engine: Request, saved: S
 @pytest.mark.parametrize("name", ["docker_on_containerd", "containerd"])
 def test_containerd_has_all_content_unchanged_afterwards(engine: Request, saved: Saved, name: str, case: str) -> None:
     tool = engine(name)
-    tool.load(saved(case, "universal"))
     containerd = tool.containerd if isinstance(tool, engines.DockerOnContainerd) else tool
     assert isinstance(containerd, engines.Containerd)
+    if tool is containerd and case == "a whole index":
+        containerd.load_all_platforms(saved(case, "universal"))
+    else:
+        tool.load(saved(case, "universal"))
+    containerd.collect_garbage()
     expected = {str(digest) for image, _text in cases()[case].images.values() for digest in image.digests}
     # Nothing that the engine reads refers to an index that the archive does not list.
     unlisted = {str(image.root.digest) for image, _text in cases()[case].images.values()} if case == UNLISTED else set()

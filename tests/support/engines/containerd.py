@@ -30,6 +30,10 @@ class Containerd(Engine):
     def load(self, archive: Path, form: str = "", names: t.Sequence[str] = ()) -> None:
         self._ctr("images", "import", str(archive))
 
+    def load_all_platforms(self, archive: Path) -> None:
+        """Load an archive so that garbage collection keeps the content for every platform, and not only for that of the host."""
+        self._ctr("images", "import", "--all-platforms", str(archive))
+
     def save(self, names: t.Sequence[str], archive: Path, form: str = "") -> None:
         self._ctr("images", "export", str(archive), *names)
 
@@ -56,6 +60,10 @@ class Containerd(Engine):
     def content(self) -> set[str]:
         """Return the digests of all blobs in the content store."""
         return set(self._ctr("content", "ls", "--quiet").split())
+
+    def collect_garbage(self) -> None:
+        """Delete unused content now. Otherwise containerd deletes it at some time after a hundred changes."""
+        self._ctr("leases", "rm", "--sync", self._ctr("leases", "create").strip())
 
     def delete_blob(self, digest: str) -> None:
         """Delete one blob, as a broken disk might lose it."""
