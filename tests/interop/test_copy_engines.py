@@ -121,6 +121,20 @@ def test_one_image_that_fails_leaves_the_others(docker: engines.Docker, registry
     assert docker.names() == {"docker.io/library/one:1"}
 
 
+@pytest.mark.parametrize(("source", "target"), [("docker", "docker_on_containerd"), ("docker_on_containerd", "docker")])
+def test_an_image_goes_from_one_docker_to_another_in_two_tasks(request: pytest.FixtureRequest, tmp_path: Path, source: str, target: str) -> None:
+    """A task has one Docker, so an archive, a store or a registry is between them."""
+    first, second = request.getfixturevalue(source), request.getfixturevalue(target)
+    name, archive = "docker.io/library/across:1", f"docker-archive:{tmp_path}/across.tar:across:1"
+    runnable_image("across").put(Store(str(tmp_path / "store")), name)
+    sockets = [f"unix://{docker.folder}/docker.sock" for docker in (first, second)]
+    modules.run("image_copy", {"src": f"store:{tmp_path}/store:across:1", "dest": "docker-daemon:across:1", "docker_host": sockets[0]})
+    for src, dest, socket in (("docker-daemon:across:1", archive, sockets[0]), (archive, "docker-daemon:across:1", sockets[1])):
+        modules.check_do_again("image_copy", {"src": src, "dest": dest, "docker_host": socket}, place=tmp_path)
+    assert second.names() == {name}
+    assert second.runs_with(name, "across")
+
+
 def test_two_images_for_one_name_are_refused_even_if_the_engine_has_the_first(docker_on_containerd: engines.Docker, registry: Registry) -> None:
     one, two = runnable_image("one"), runnable_image("two")
     registry.put(one, "team/shared", "1")
