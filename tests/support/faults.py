@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import hashlib
 import os
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+MAX_SECONDS = 120
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 Snapshot = dict[str, tuple[t.Any, ...]]
@@ -90,13 +92,16 @@ def record_events(folder: str | os.PathLike[str], run: t.Callable[[], object]) -
 
 
 def start_child(run: t.Callable[[], object]) -> int:
-    """Start RUN in a forked child, and return the process ID of the child."""
+    """Start RUN in a forked child, and return the process ID of the child. After MAX_SECONDS it prints where it waits and is killed by SIGALRM."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the child of a process with threads: this one only runs our own code and ends
         child = os.fork()
     if child == 0:
         code = 1
         try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            faulthandler.register(signal.SIGALRM, file=2, chain=True)
+            signal.alarm(MAX_SECONDS)
             run()
             code = 0
         except BaseException:  # noqa: BLE001 - a child must never continue as a second pytest

@@ -12,7 +12,6 @@ import importlib
 import json
 import os
 import pkgutil
-import signal
 import sys
 import tempfile
 import typing as t
@@ -24,8 +23,6 @@ from ansible_collections.longshore.images.plugins import module_utils
 
 from .faults import end_of, start_child
 from .modules import PACKAGE, Results, environment
-
-MAX_SECONDS = 60
 
 
 class User(t.NamedTuple):
@@ -66,7 +63,6 @@ def run_forked(
     with tempfile.TemporaryFile() as output:
 
         def run() -> None:
-            signal.alarm(MAX_SECONDS)
             user.become()
             if env is not None:
                 os.environ.clear()
