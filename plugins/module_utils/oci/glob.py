@@ -18,7 +18,22 @@ def is_glob(text: str) -> bool:
 
 
 def compile_glob(pattern: str) -> re.Pattern[str]:
-    """Compile PATTERN to a regular expression for a whole name. Patterns have `*`, `?`, and sets such as `[a-c]` or `[!a]`."""
+    """Compile PATTERN to a regular expression for a whole name. Patterns have `*`, `?`, and sets such as `[a-c]` or `[!a]`.
+
+    Matching takes at most quadratic time. Otherwise a registry could stop a task by a name on which a pattern with several stars backtracks for hours.
+    """
+    first, *between = _split_at_stars(pattern)
+    last = f"[^/]*{between.pop()}" if between else ""
+    # The first match of the text after a star is the best one. A lookahead is never tried again.
+    found = (f"(?=(?P<part{number}>[^/]*?{part}))(?P=part{number})" for number, part in enumerate(between) if part)
+    try:
+        return re.compile("".join((first, *found, last)) + r"\Z")
+    except re.error:
+        return re.compile(re.escape(pattern) + r"\Z")
+
+
+def _split_at_stars(pattern: str) -> list[str]:
+    """Return the regular expressions of the parts of PATTERN between its stars."""
     host = _ipv6_host(pattern)
     parts = [re.escape(host)]
     position = len(host)
@@ -26,20 +41,17 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
         character = pattern[position]
         position += 1
         if character == "*":
-            parts.append("[^/]*")
+            parts.append("")
         elif character == "?":
-            parts.append("[^/]")
+            parts[-1] += "[^/]"
         elif character == "[" and "]" in pattern[position + 1 :]:
             end = pattern.index("]", position + 1)
             members = pattern[position:end]
-            parts.append(f"[^/{escape_set(members[1:])}]" if members.startswith("!") else f"(?!/)[{escape_set(members)}]")
+            parts[-1] += f"[^/{escape_set(members[1:])}]" if members.startswith("!") else f"(?!/)[{escape_set(members)}]"
             position = end + 1
         else:
-            parts.append(re.escape(character))
-    try:
-        return re.compile("".join(parts) + r"\Z")
-    except re.error:
-        return re.compile(re.escape(pattern) + r"\Z")
+            parts[-1] += re.escape(character)
+    return parts
 
 
 def _ipv6_host(text: str) -> str:

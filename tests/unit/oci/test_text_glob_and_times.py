@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import fnmatch
 import re
 
 import pytest
@@ -113,6 +114,19 @@ def test_a_pattern_without_special_characters_matches_itself_alone(name: str) ->
 def test_a_match_has_as_many_slashes_as_its_pattern(pattern: str, name: str) -> None:
     if compile_glob(pattern).match(name) and "[" not in pattern:
         assert pattern.count("/") == name.count("/")
+
+
+@given(st.text("ab/*?", max_size=12), st.text("ab/", max_size=12))
+def test_a_pattern_matches_part_by_part_between_slashes(pattern: str, name: str) -> None:
+    parts, names = pattern.split("/"), name.split("/")
+    expected = len(parts) == len(names) and all(fnmatch.fnmatchcase(one, part) for one, part in zip(names, parts))
+    assert bool(compile_glob(pattern).match(name)) == expected
+
+
+@pytest.mark.parametrize("pattern", ["*-*-*-*-*-*-*-*-*x", "*" * 200 + "x", "*[a-]*[!b]*?*[a-]*[!b]*?*x", "-*" * 120 + "x"])
+def test_no_name_of_a_registry_makes_a_pattern_slow(pattern: str) -> None:
+    assert compile_glob(pattern).match("-" * 255) is None
+    assert compile_glob(pattern).match("-" * 254 + "x")
 
 
 @given(st.text(), st.integers(10, 50))
