@@ -243,8 +243,9 @@ def test_an_image_that_umoci_made_is_read_by_skopeo(umoci: engines.Umoci, skopeo
 
 
 DAEMON_SCRIPT = """
-import time
+import signal, time
 from tests.support import engines
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let programs in the background ignore it
 with engines.running_docker(containerd_store=True) as docker:
     print(docker.folder, flush=True)
     time.sleep(60)

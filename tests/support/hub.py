@@ -84,7 +84,8 @@ class Hub:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(authority / "server.pem", authority / "server.key")
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        # The handshake runs in the thread of its connection. A client that sends nothing must not stop the server.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         with serving(server) as port:
             yield port
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 
-from .base import Engine, Refused, call
+from .base import Engine, Refused, call, wait_until
 from .containerd import Containerd
 
 
@@ -76,13 +76,21 @@ class Docker(Engine):
     def clear(self) -> None:
         if containers := self._docker("ps", "--all", "--quiet").split():
             self._docker("rm", "--force", *containers)
-        # Docker deletes parents without a name with their children. It refuses a parent with a name until its children are deleted, and deletes the others.
-        while ids := self._ids():
+        wait_until(self._delete_images, lambda: f"docker still has {sorted(self._ids())}")
+
+    def _delete_images(self) -> bool:
+        """Delete as many images as Docker allows, and return whether none is left.
+
+        Docker deletes parents without a name with their children. It refuses a parent with a name until its children are deleted, and deletes the others.
+        """
+        ids = self._ids()
+        if ids:
             try:
                 self._docker("rmi", "--force", *ids)
             except Refused:
                 if self._ids() == ids:
                     raise
+        return not self._ids()
 
     def _ids(self) -> set[str]:
         return set(self._docker("images", "--quiet", "--no-trunc").split())

@@ -53,9 +53,9 @@ def hostile(*answers: t.Iterable[bytes], every: float = 0, reads: int | None = N
             for parts in answers:
                 connection, _address = server.accept()
                 with connection, contextlib.suppress(OSError):
-                    data = b""
-                    while not is_whole(data) if reads is None else len(data) < reads:
-                        data += connection.recv(65536 if reads is None else reads)
+                    data, chunk = b"", b"-"
+                    while chunk and not (is_whole(data) if reads is None else len(data) >= reads):
+                        data += (chunk := connection.recv(65536 if reads is None else reads))
                     for part in parts:
                         connection.sendall(part)
                         time.sleep(every)
