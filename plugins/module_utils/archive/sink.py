@@ -33,6 +33,8 @@ class ArchiveSink:
 class ArchiveWriter:
     """A temporary file that replaces the archive when it is complete. A failed or killed run leaves the old archive."""
 
+    publishes_together = True
+
     def __init__(self, target: FileOutput) -> None:
         self._pieces: list[tuple[int, bytes]] = []
         self._offsets: dict[Digest, int] = {}

@@ -33,6 +33,8 @@ class RepositorySink:
 class RepositoryWriter:
     """Pushes to one repository: blobs first, then manifests after what they reference, the tag last. A push that fails doesn't change the tag."""
 
+    publishes_together = False
+
     def __init__(self, repository: Repository, mounts: t.Mapping[Digest, str] | None = None) -> None:
         self._repository = repository
         self._mounts = mounts or {}

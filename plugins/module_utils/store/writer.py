@@ -46,6 +46,8 @@ _SUBJECTS = 1000
 class Writer:
     """The write access of one run. It holds a lease on all digests that the run needs, from its creation until its context ends."""
 
+    publishes_together = True
+
     def __init__(self, store: Store, needed: t.Iterable[Digest]) -> None:
         """Create the store if it is missing, and delete files of dead runs. Raises LockTimeout, StoreDamaged, DiskFull, InputOutputError."""
         self.store = store

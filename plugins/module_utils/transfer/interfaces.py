@@ -64,7 +64,13 @@ class OrderedSource(t.Protocol):
 
 
 class SinkWriter(t.Protocol):
-    """A writer that holds the leases of one run while it is open."""
+    """A writer that holds the leases of one run while it is open.
+
+    If it PUBLISHES_TOGETHER, `publish_images` names several images in one step: all of them or, on an error, none.
+    """
+
+    @property
+    def publishes_together(self) -> bool: ...
 
     def __enter__(self) -> SinkWriter: ...
 
@@ -80,7 +86,7 @@ class SinkWriter(t.Protocol):
         """Delete the blobs that this run stored and that nothing else needs. Called if none of its images is published."""
 
     def publish_images(self, images: t.Sequence[NamedGraph]) -> None:
-        """Name images whose blobs are all stored: all of them or, on an error, none."""
+        """Name images whose blobs are all stored."""
 
 
 class PartialBlob(t.Protocol):
