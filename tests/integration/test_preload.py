@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import modules, registry
+from tests.support import modules, recorder, registry
 from tests.support.fleets import Fleet
 from tests.support.images import Image, make_image
 from tests.support.trust import make_key, put_simple_signature
@@ -220,6 +220,33 @@ def test_one_host_runs_first_on_request_and_passwords_are_not_shown(protected: r
     assert outcome.output.count("PLAY [Preload the fleet]") == 2
     # Search for it plain and with its last letter escaped.
     assert not [password for password in passwords.values() if password[:-1] in outcome.output]
+
+
+@pytest.mark.core
+def test_one_host_pulls_before_the_others_through_mirrors_although_it_fails(
+    anonymous: registry.Registry, recording: recorder.Recorder, repository: str, tmp_path: Path
+) -> None:
+    name = f"registry.test/{anonymous.put(image('1'), repository, '1').partition('/')[2]}"
+    hosts = {
+        host: {
+            "preload_images": [name] if host != "web1" else [name, "registry.test/missing:1"],
+            "preload_registries": [
+                {"name": "registry.test", "mirror_only": True, "mirrors": [{"url": f"http://{recording.host}", "headers": {"X-Host": host}}]}
+            ],
+        }
+        for host in ("web1", "web2", "web3")
+    }
+    fleet = Fleet(tmp_path, "preload_store", hosts)
+    outcome = fleet.run("preload_fleet")
+    assert '"error": "not_found"' in outcome.failure("web1")
+    assert [fleet.images(host) for host in hosts] == [{name: digest("1")}] * 3
+    asking = [request.headers["X-Host"] for request in recording.requests if request.method == "GET" and "/blobs/" in request.path]
+    blobs = len(asking) // 3
+    assert asking[:blobs] == ["web1"] * blobs
+    assert sorted(asking[blobs:]) == ["web2"] * blobs + ["web3"] * blobs
+
+    again = fleet.run("preload_fleet", preload_images=[name])
+    assert (again.status, [again.count("changed", host) for host in hosts]) == (0, [0, 0, 0]), again.output
 
 
 @pytest.mark.parametrize("words", [["--check"], []])
