@@ -172,8 +172,8 @@ class _Program(subprocess.Popen[bytes]):
                 os.killpg(self.pid, signal.SIGKILL)
 
 
-def run_program(words: t.Sequence[str], timeout: float, limit: int, given: Chunks = (), seconds: float = math.inf) -> Finished:
-    """Run a program with the bytes of GIVEN on its standard input.
+def run_program(words: t.Sequence[str], timeout: float, limit: int, standard_input: Chunks = (), seconds: float = math.inf) -> Finished:
+    """Run a program and send it the bytes of STANDARD_INPUT.
 
     The program and all processes that it started are killed if it reads no input for TIMEOUT seconds, if it doesn't end within TIMEOUT seconds after its
     last input (output doesn't extend that time), or if it runs longer than SECONDS in total.
@@ -185,7 +185,7 @@ def run_program(words: t.Sequence[str], timeout: float, limit: int, given: Chunk
         raise ProgramFailed(f"can't be started: {error.strerror or error}") from error
     with process:
         try:
-            conversation = _Conversation(process, timeout, limit, given, time.monotonic() + seconds)
+            conversation = _Conversation(process, timeout, limit, standard_input, time.monotonic() + seconds)
             output, errors = conversation.finish()
             return Finished(process.wait(conversation.seconds_left), output, errors)
         except subprocess.TimeoutExpired as error:
@@ -236,7 +236,7 @@ def stream_program(words: t.Sequence[str], timeout: float) -> t.Generator[bytes,
 class _Conversation:
     """Writes to a program and reads both of its outputs, each as soon as the program is ready."""
 
-    def __init__(self, process: _Program, timeout: float, limit: int, given: Chunks, end: float) -> None:
+    def __init__(self, process: _Program, timeout: float, limit: int, standard_input: Chunks, end: float) -> None:
         self._input, output, errors = (t.cast("t.IO[bytes]", stream) for stream in (process.stdin, process.stdout, process.stderr))
         self._output, self._errors = bytearray(), bytearray()
         self._streams = {output: self._output, errors: self._errors}
@@ -244,7 +244,7 @@ class _Conversation:
         self._limit = limit
         self._last_end = end
         self._end = 0.0
-        self._given = iter(given)
+        self._pieces = iter(standard_input)
         self._rest = memoryview(b"")
         self._extend()
 
@@ -286,7 +286,7 @@ class _Conversation:
         self._extend()
         try:
             if not self._rest:
-                chunk = next(self._given, None)
+                chunk = next(self._pieces, None)
                 if chunk is None:
                     self._input.close()
                     return False

@@ -214,8 +214,8 @@ def test_a_program_gets_a_path_without_folders_of_others(safe: Path, tmp_path: P
     assert run_program(["/bin/sh", "-c", "echo $PATH"], 10, 1000).output.decode().strip() == f"{safe.parent}:/usr/bin"
 
 
-def python(script: str, timeout: float = 1.0, seconds: float = 60, given: t.Iterable[bytes] = ()) -> None:
-    run_program([sys.executable, "-c", f"import os, sys, time\n{script}"], timeout, 10_000_000, given, seconds)
+def python(script: str, timeout: float = 1.0, seconds: float = 60, standard_input: t.Iterable[bytes] = ()) -> None:
+    run_program([sys.executable, "-c", f"import os, sys, time\n{script}"], timeout, 10_000_000, standard_input, seconds)
 
 
 DRIP = "while True:\n    {stream}.write('x')\n    {stream}.flush()\n    time.sleep(0.05)"
@@ -232,14 +232,14 @@ def test_a_program_that_prints_a_byte_now_and_then_is_ended(stream: str) -> None
 def test_a_program_that_prints_but_reads_no_input_is_killed() -> None:
     begin = time.monotonic()
     with pytest.raises(ProgramFailed, match="made no progress"):
-        python(DRIP.format(stream="sys.stdout"), given=(bytes(65536) for _piece in range(100)))
+        python(DRIP.format(stream="sys.stdout"), standard_input=(bytes(65536) for _piece in range(100)))
     assert time.monotonic() - begin < 5
 
 
 def test_a_program_that_reads_its_input_too_slowly_is_killed() -> None:
     begin = time.monotonic()
     with pytest.raises(ProgramFailed, match="didn't answer in time"):
-        python("while os.read(0, 8192): time.sleep(0.2)", seconds=2, given=(bytes(65536) for _piece in range(100)))
+        python("while os.read(0, 8192): time.sleep(0.2)", seconds=2, standard_input=(bytes(65536) for _piece in range(100)))
     assert time.monotonic() - begin < 8
 
 

@@ -30,7 +30,6 @@ _HEADER = re.compile(rb"REF\s+TYPE\s+DIGEST\s+STATUS\s+SIZE\s+UNPACKED\s*")
 _CONTAINERS = ["CONTAINER", "IMAGE", "RUNTIME"]
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
 _TRUE = "true"
-_once = functools.lru_cache(maxsize=1)
 
 
 class Containerd:
@@ -84,7 +83,7 @@ class Containerd:
             options = ["--all-platforms", *(["--no-unpack"] if platform is None else [])]
         else:
             options = ["--platform", str(platform)] if platform is not None else []
-        self._run_checked("images", "import", *options, "-", given=archive, seconds=seconds_to_load(size, self._timeout))
+        self._run_checked("images", "import", *options, "-", standard_input=archive, seconds=seconds_to_load(size, self._timeout))
 
     # Pruning.
 
@@ -94,9 +93,9 @@ class Containerd:
         for record in self._list_records():
             names_by_digest.setdefault(record.digest, []).append(record.name)
         used = self._find_used_names()
-        list_blobs = _once(self._list_blobs)
+        list_blobs = functools.cache(self._list_blobs)
         return [
-            _build_image(digest, names, not used.isdisjoint(names), _once(functools.partial(self._read_details, digest, host, list_blobs)))
+            _build_image(digest, names, not used.isdisjoint(names), functools.cache(functools.partial(self._read_details, digest, host, list_blobs)))
             for digest, names in names_by_digest.items()
         ]
 
@@ -164,14 +163,14 @@ class Containerd:
         """Return None: everything is read from the content."""
         return None
 
-    def _run_checked(self, *arguments: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
-        done = self._run(*arguments, given=given, seconds=seconds)
+    def _run_checked(self, *arguments: str, standard_input: Chunks = (), seconds: float = math.inf) -> Finished:
+        done = self._run(*arguments, standard_input=standard_input, seconds=seconds)
         if done.status != 0:
             raise EngineRefused(f"{self.title} at {self.place} refused the request: {done.failure_text}")
         return done
 
-    def _run(self, *arguments: str, given: Chunks = (), seconds: float = math.inf) -> Finished:
-        return run_engine_program([*self._command, *arguments], f"{self.title} at {self.place}", self._timeout, given, seconds)
+    def _run(self, *arguments: str, standard_input: Chunks = (), seconds: float = math.inf) -> Finished:
+        return run_engine_program([*self._command, *arguments], f"{self.title} at {self.place}", self._timeout, standard_input, seconds)
 
 
 def _decode(done: Finished) -> str:

@@ -108,7 +108,7 @@ class PodmanProgram(_Podman):
         return parse_answer(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
 
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None, *, every_platform: bool = False) -> None:
-        self._run_checked("load", "--quiet", given=archive, seconds=seconds_to_load(size, self._timeout))
+        self._run_checked("load", "--quiet", standard_input=archive, seconds=seconds_to_load(size, self._timeout))
 
     def remove(self, name: str) -> None:
         self._run_checked("image", "rm", name, allowed_status=_MISSING_STATUS)
@@ -133,10 +133,10 @@ class PodmanProgram(_Podman):
         rows = parse_answer(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
         return parse_description(rows[0], rows[0].children("History", None)) if rows else None
 
-    def _run_checked(self, *arguments: str, given: Chunks = (), allowed_status: int = 0, seconds: float = math.inf) -> Finished:
+    def _run_checked(self, *arguments: str, standard_input: Chunks = (), allowed_status: int = 0, seconds: float = math.inf) -> Finished:
         from .program import run_engine_program
 
-        done = run_engine_program([self.place, *arguments], f"{self.title} ({self.place})", self._timeout, given, seconds)
+        done = run_engine_program([self.place, *arguments], f"{self.title} ({self.place})", self._timeout, standard_input, seconds)
         if done.status not in (0, allowed_status):
             raise EngineRefused(f"{self.title} ({self.place}) refused the request: {done.failure_text}")
         return done

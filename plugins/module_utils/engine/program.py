@@ -14,10 +14,10 @@ from ..programs import Chunks, Finished, ProgramFailed, run_program, stream_prog
 from .answers import MAX_LIST
 
 
-def run_engine_program(command: t.Sequence[str], title: str, timeout: float, given: Chunks = (), seconds: float = math.inf) -> Finished:
+def run_engine_program(command: t.Sequence[str], title: str, timeout: float, standard_input: Chunks = (), seconds: float = math.inf) -> Finished:
     """Run a program as run_program does. Raises EngineError, with TITLE as the name of the engine, if it fails."""
     try:
-        return run_program(command, timeout, MAX_LIST, given, seconds)
+        return run_program(command, timeout, MAX_LIST, standard_input, seconds)
     except ProgramFailed as error:
         raise EngineError(f"{title}: the program {command[0]} {error}") from error
 
