@@ -19,7 +19,7 @@ from .platform import Platform, Selection, choose_platform
 from .reference import Reference
 
 
-class Position(t.NamedTuple):
+class IndexPosition(t.NamedTuple):
     """The nesting level of an index in an image (its root is level 1), and the reader for the documents that the index lists."""
 
     level: int
@@ -27,7 +27,7 @@ class Position(t.NamedTuple):
 
 
 # Return the entries of an index to follow. The text names the image in messages.
-Choice = t.Callable[[Index, str, Position], t.Sequence[Descriptor]]
+ChooseEntries = t.Callable[[Index, str, IndexPosition], t.Sequence[Descriptor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,18 +109,18 @@ def exclude_blobs(blobs: t.Iterable[Descriptor], others: t.Iterable[Descriptor])
     return tuple(blob for blob in blobs if blob.digest not in excluded)
 
 
-def choose_all(index: Index, _what: str, _position: Position) -> t.Sequence[Descriptor]:
+def choose_all(index: Index, _what: str, _position: IndexPosition) -> t.Sequence[Descriptor]:
     """Choose all entries of an index."""
     return index.manifests
 
 
-def choose_platforms(selection: Selection) -> Choice:
+def choose_platforms(selection: Selection) -> ChooseEntries:
     """Return a choice of the entries for the platforms of SELECTION. The choice raises PlatformMissing if the root index has none for one of them.
 
     An index within another may have only some of the platforms, because the choice in its parent selected it for those.
     """
 
-    def choose(index: Index, what: str, position: Position) -> t.Sequence[Descriptor]:
+    def choose(index: Index, what: str, position: IndexPosition) -> t.Sequence[Descriptor]:
         if selection.everything:
             return index.manifests
         wanted: set[Descriptor] = set()
@@ -135,7 +135,7 @@ def choose_platforms(selection: Selection) -> Choice:
     return choose
 
 
-def _find_entry(platform: Platform, index: Index, what: str, position: Position) -> Descriptor:
+def _find_entry(platform: Platform, index: Index, what: str, position: IndexPosition) -> Descriptor:
     """Return the entry for a platform. If no entry lists the platform, read the indexes among the entries that list none."""
     entries = [entry for entry in index.manifests if entry.is_document]
     # An image that requires os.features may not run on this host, since we can't know the host's features. So it is the last choice.
@@ -151,14 +151,14 @@ def _find_entry(platform: Platform, index: Index, what: str, position: Position)
     return choose_platform(platform, listed, what)
 
 
-def _list_platforms(entry: Descriptor, position: Position) -> t.Iterable[Platform | None]:
+def _list_platforms(entry: Descriptor, position: IndexPosition) -> t.Iterable[Platform | None]:
     """Return the platforms of an entry. None stands for an unknown platform."""
     if entry.platform is not None or not entry.is_index:
         return (entry.platform,)
     return position.read.list_platforms(entry, MAX_LEVELS - position.level)
 
 
-def choose_required(selection: Selection | None, index: Index, what: str, position: Position) -> t.Sequence[Descriptor]:
+def choose_required(selection: Selection | None, index: Index, what: str, position: IndexPosition) -> t.Sequence[Descriptor]:
     """Return the entries that a stored image must have for SELECTION: none without a selection, or if the index has not all of its platforms."""
     try:
         return choose_platforms(selection)(index, what, position) if selection is not None else ()
@@ -166,7 +166,7 @@ def choose_required(selection: Selection | None, index: Index, what: str, positi
         return ()
 
 
-def read_graph(root: Descriptor, what: str, read: Read, choice: Choice = choose_all) -> Graph | None:
+def read_graph(root: Descriptor, what: str, read: Read, choice: ChooseEntries = choose_all) -> Graph | None:
     """Read the documents of an image, each once, from ROOT down. WHAT names the image in messages.
 
     READ returns the bytes of a document, None if it is absent. The result is None if ROOT is absent. Entries of an index with an unknown type are
@@ -184,7 +184,7 @@ class _GraphWalk:
     alive until the next garbage collection.
     """
 
-    def __init__(self, what: str, reader: DocumentReader, choice: Choice) -> None:
+    def __init__(self, what: str, reader: DocumentReader, choice: ChooseEntries) -> None:
         self._what = what
         self._reader = reader
         self._choice = choice
@@ -210,7 +210,7 @@ class _GraphWalk:
             raise DigestMismatch(f"{label} has {len(data)} bytes, but its descriptor says {descriptor.size}", digest=descriptor.digest)
         parsed = read_manifest(data, descriptor.media_type, label)
         if isinstance(parsed, Index):
-            for child in self._choice(parsed, self._what, Position(level, self._reader)):
+            for child in self._choice(parsed, self._what, IndexPosition(level, self._reader)):
                 self.visit(child, level + 1)
         else:
             self._add_image(descriptor, parsed, label)

@@ -18,7 +18,7 @@ from ..folders import Folder
 from ..limits import MAX_DOCUMENT
 from ..oci.digest import ALGORITHMS, Digest, hash_stream
 from ..oci.document import Document
-from ..oci.graph import Choice, Graph, Position, choose_all, choose_required, read_graph
+from ..oci.graph import ChooseEntries, Graph, IndexPosition, choose_all, choose_required, read_graph
 from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE
 from ..oci.manifest import Descriptor, Index
 from ..oci.matching import find_matching
@@ -300,7 +300,7 @@ class Store:
             raise ImageNotFound(f"{selector} is not in the store {self.path}")
         return entry
 
-    def read_graph(self, entry: Entry, choice: Choice = choose_all) -> Graph | None:
+    def read_graph(self, entry: Entry, choice: ChooseEntries = choose_all) -> Graph | None:
         """Return the part of an image that is in the store, None if the root document is missing or damaged."""
         try:
             return read_graph(entry.descriptor, entry.label, self.read_document, choice)
@@ -311,7 +311,7 @@ class Store:
         """Return the readable part of an image and its missing documents: those of its selected platforms, and those in the store that are damaged."""
         required: set[Digest] = set()
 
-        def choose_all_and_collect_required(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
+        def choose_all_and_collect_required(index: Index, what: str, where: IndexPosition) -> t.Sequence[Descriptor]:
             required.update(child.digest for child in choose_required(entry.selection, index, what, where))
             return index.manifests
 

@@ -12,7 +12,7 @@ import functools
 import typing as t
 
 from ..errors import ImageNotFound, LongshoreError, PlatformMissing
-from ..oci.graph import Choice, Graph, Position, choose_platforms, read_graph
+from ..oci.graph import ChooseEntries, Graph, IndexPosition, choose_platforms, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
@@ -84,7 +84,7 @@ def resolve_digest(reference: Reference, open_repository: OpenRepository) -> Ref
     return dataclasses.replace(reference, digest=found.digest)
 
 
-def _read_at_registry(repository: Repository, reference: Reference, choice: Choice, referrers: bool = False) -> InspectedImage | None:
+def _read_at_registry(repository: Repository, reference: Reference, choice: ChooseEntries, referrers: bool = False) -> InspectedImage | None:
     """Return an image at its registry, None if it doesn't exist. Of an index only the children of CHOICE are read. With REFERRERS these can be listed."""
     try:
         root = repository.fetch_manifest(reference)
@@ -117,12 +117,12 @@ def _place(reference: Reference) -> str:
     return f"the registry {reference.registry}"
 
 
-def _choose_available(selection: Selection | None, host: Platform) -> Choice:
+def _choose_available(selection: Selection | None, host: Platform) -> ChooseEntries:
     """Return a choice of the requested platforms that exist; without a request of the host's platform, else of the first one."""
     if selection is not None and selection.everything:
         return choose_platforms(selection)
 
-    def choose(index: Index, label: str, where: Position) -> t.Sequence[Descriptor]:
+    def choose(index: Index, label: str, where: IndexPosition) -> t.Sequence[Descriptor]:
         found: list[Descriptor] = []
         for platform in selection.platforms if selection is not None else (host,):
             with contextlib.suppress(PlatformMissing):

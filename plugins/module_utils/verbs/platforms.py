@@ -13,7 +13,7 @@ from ..errors import PlatformMissing, UnsupportedFormat
 from ..limits import MAX_LEVELS
 from ..oci.digest import Digest
 from ..oci.document_reader import Read, document_reader
-from ..oci.graph import Choice, Graph, Position, choose_all, choose_platforms, read_graph
+from ..oci.graph import ChooseEntries, Graph, IndexPosition, choose_all, choose_platforms, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.matching import check_single_platform
 from ..oci.platform import ALL, Selection
@@ -39,7 +39,7 @@ def select_platforms(root: Descriptor, label: str, read: Read, selection: Select
         graph = read_image(root, label, read)
         check_single_platform(graph.images[0].platform, selection, label)
         return graph
-    chosen = list(dict.fromkeys(choose_platforms(selection)(parsed, label, Position(level, read))))
+    chosen = list(dict.fromkeys(choose_platforms(selection)(parsed, label, IndexPosition(level, read))))
     for child in chosen:
         if read(child) is None:
             raise _platform_missing(label, [child], selection)
@@ -107,7 +107,7 @@ def _platform_missing(label: str, missing: t.Sequence[Descriptor], selection: Se
     return PlatformMissing(f"{label} is not available for {platform}; pull it for this platform first")
 
 
-def read_image(root: Descriptor, label: str, read: Read, choice: Choice = choose_all) -> Graph:
+def read_image(root: Descriptor, label: str, read: Read, choice: ChooseEntries = choose_all) -> Graph:
     """Return what exists of an image and CHOICE selects. Raises UnsupportedFormat if its root can't be read."""
     graph = read_graph(root, label, read, choice)
     if graph is None:

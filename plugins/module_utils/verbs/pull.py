@@ -12,7 +12,7 @@ import typing as t
 
 from ..errors import ImageNotFound, LongshoreError, PlatformMissing, RateLimited, RegistryError, Unreachable, UnsupportedFormat
 from ..oci.digest import Digest
-from ..oci.graph import Choice, Graph, Position, choose_platforms, read_graph
+from ..oci.graph import ChooseEntries, Graph, IndexPosition, choose_platforms, read_graph
 from ..oci.manifest import Descriptor, Index, describe_document
 from ..oci.matching import check_single_platform, reject_conflicting_references
 from ..oci.platform import Platform, Selection
@@ -182,11 +182,11 @@ class _Puller:
             return None
         return graph
 
-    def _choice(self, root: Descriptor, before: Entry | None) -> Choice:
+    def _choice(self, root: Descriptor, before: Entry | None) -> ChooseEntries:
         """Return a choice of all platforms that must be complete: those requested now, those recorded with the entry, and those with a stored manifest."""
         selection = self._selection_for(root, before)
 
-        def choose(index: Index, what: str, where: Position) -> t.Sequence[Descriptor]:
+        def choose(index: Index, what: str, where: IndexPosition) -> t.Sequence[Descriptor]:
             wanted = {entry.digest for entry in choose_platforms(selection)(index, what, where)}
             # A recorded "all" accepts an index without the platforms that are requested now, so these are checked too.
             wanted.update(entry.digest for entry in choose_platforms(self.selection)(index, what, where))

@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import LongshoreError, MissingLibrary, StoreDamaged, UnsupportedFormat
 from ..oci.digest import Digest
-from ..oci.graph import Position, choose_required, read_graph
+from ..oci.graph import IndexPosition, choose_required, read_graph
 from ..oci.manifest import Descriptor, Index
 from ..oci.reference import Reference
 from ..transfer.interfaces import Chunks
@@ -76,7 +76,7 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
     def read(descriptor: Descriptor) -> bytes:
         return store.read_document(descriptor) or repair_source.read_document(descriptor)
 
-    def choose(index: Index, label: str, where: Position) -> t.Sequence[Descriptor]:
+    def choose(index: Index, label: str, where: IndexPosition) -> t.Sequence[Descriptor]:
         """Choose the requested platforms, and all others that are stored or were."""
         wanted = {child.digest for entry in entries for child in choose_required(entry.selection, index, label, where)}
         return [child for child in index.manifests if child.digest in wanted or child.digest in damaged or store.entry_status(child.digest)]

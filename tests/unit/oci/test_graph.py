@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch, PlatformMissing, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Choice, Graph, choose_all, choose_platforms, read_graph
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import ChooseEntries, Graph, choose_all, choose_platforms, read_graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest, read_manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Platform, Selection, choose_platform
 from tests.support.documents import INDEX, LAYER, MANIFEST, SHA, encode
@@ -53,7 +53,7 @@ class Place:
         self.read_order.append(descriptor.digest)
         return self.blobs.get(descriptor.digest)
 
-    def graph(self, root: dict[str, Any], choice: Choice = choose_all) -> Graph:
+    def graph(self, root: dict[str, Any], choice: ChooseEntries = choose_all) -> Graph:
         graph = read_graph(descriptor_of(root), "image", self.read, choice)
         assert graph is not None
         return graph
