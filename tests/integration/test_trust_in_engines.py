@@ -110,7 +110,7 @@ def test_only_a_signed_image_gets_into_the_engine(scene: Scene) -> None:
     assert scene.refusal(trust) == "unsigned"
     scene.sign()
     assert scene.refusal(signed_by(make_key(number=1))) == "untrusted"
-    assert (scene.engine.taken, scene.engine.held) == ([], {})
+    assert (scene.engine.loaded_blobs, scene.engine.images) == ([], {})
     done = scene.pull(trust)
     (row,) = done.rows()
     assert (row["changed"], row["verification"]["accepted"], row["verification"]["digest"]) == (True, True, str(scene.image.root.digest))
@@ -141,7 +141,7 @@ def test_a_moved_tag_is_refused_and_the_earlier_image_stays(scene: Scene, keeps_
     trust = signed_by(make_key())
     scene.sign()
     scene.pull(trust)
-    before = dict(scene.engine.held)
+    before = dict(scene.engine.images)
     scene.put(make_image("moved there"))
     assert scene.refusal(trust) == "unsigned"
     # The signature of the engine's image is found by its digest, if the engine keeps that.
@@ -152,7 +152,7 @@ def test_a_moved_tag_is_refused_and_the_earlier_image_stays(scene: Scene, keeps_
         assert error.cause == "unsigned"
         assert scene.refusal(read_rules([RuleOptions("", accept="nothing")]), "missing") == "untrusted"
         assert scene.accepted(ANYTHING, "missing")
-    assert scene.engine.held == before
+    assert scene.engine.images == before
 
 
 @pytest.mark.parametrize("keeps_digests", [True])
@@ -161,13 +161,13 @@ def test_an_image_is_accepted_by_the_signature_of_its_index_or_of_its_manifest(s
     node = next(node for node in scene.image.graph.images if node.platform == HOST)
     digests = (Digest.of(b"of another repository"), node.descriptor.digest, scene.image.root.digest)
     name = Reference.parse(scene.name)
-    scene.engine.held[name] = ListedImage(frozenset([name]), digests, node.manifest.config.digest)
+    scene.engine.images[name] = ListedImage(frozenset([name]), digests, node.manifest.config.digest)
     trust = signed_by(make_key())
     assert scene.refusal(trust, "missing") == "unsigned"
     scene.sign()
     assert scene.accepted(trust, "missing")
     # The engine has another image than its digests say.
-    scene.engine.held[name] = ListedImage(frozenset([name]), digests, Digest.of(b"another image"))
+    scene.engine.images[name] = ListedImage(frozenset([name]), digests, Digest.of(b"another image"))
     assert scene.refusal(trust, "missing") == "unsigned"
 
 

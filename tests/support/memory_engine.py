@@ -30,16 +30,16 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 
 @dataclasses.dataclass
 class MemoryEngine:
-    """A fake engine: its images are in `held`, and `trouble` are its reactions to the next archives instead of loading them.
+    """A fake engine: its images are in `images`, and `reactions` are what it does with the next archives instead of loading them.
 
-    `requests` are the lists that it was asked for, `taken` the blobs of each archive that it got, `platforms` the platform of each.
+    `requests` are the lists that it was asked for, `loaded_blobs` the blobs of each archive that it got, `platforms` the platform of each.
     """
 
     loads_oci: bool = True
     platform: Platform | None = None
-    held: dict[Reference, ListedImage] = dataclasses.field(default_factory=dict)
-    trouble: list[t.Literal["refuses", "forgets", "dies"] | None] = dataclasses.field(default_factory=list)
-    taken: list[list[str]] = dataclasses.field(default_factory=list)
+    images: dict[Reference, ListedImage] = dataclasses.field(default_factory=dict)
+    reactions: list[t.Literal["refuses", "forgets", "dies"] | None] = dataclasses.field(default_factory=list)
+    loaded_blobs: list[list[str]] = dataclasses.field(default_factory=list)
     requests: list[str] = dataclasses.field(default_factory=list)
     platforms: list[Platform | None] = dataclasses.field(default_factory=list)
     holds_several_platforms = False
@@ -48,38 +48,38 @@ class MemoryEngine:
 
     def list_images(self) -> list[ListedImage]:
         self.requests.append("images")
-        return list(self.held.values())
+        return list(self.images.values())
 
     def read_layers(self, layers_of: LayersOf) -> EngineLayers:
         self.requests.append("layers")
         if not self.loads_oci:
             return LayersByChain([])
-        return LayersByDigest(layer for image in self.held.values() for digest in image.digests for layer in layers_of(digest))
+        return LayersByDigest(layer for image in self.images.values() for digest in image.digests for layer in layers_of(digest))
 
     def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:
         data = b"".join(archive)
         assert len(data) == size
         self.platforms.append(platform)
-        trouble = self.trouble.pop(0) if self.trouble else None
+        reaction = self.reactions.pop(0) if self.reactions else None
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            self.taken.append([name.rpartition("/")[2] for name in tar.getnames() if name.startswith("blobs/") and name.count("/") == 2])
+            self.loaded_blobs.append([name.rpartition("/")[2] for name in tar.getnames() if name.startswith("blobs/") and name.count("/") == 2])
             listed = json.load(t.cast("t.IO[bytes]", tar.extractfile("index.json" if self.loads_oci else "manifest.json")))
-        if trouble == "refuses":
+        if reaction == "refuses":
             raise EngineRefused("docker at memory refused the request: no")
-        if trouble == "dies":
+        if reaction == "dies":
             raise EngineError("docker at memory broke the connection off")
-        if trouble is None:
+        if reaction is None:
             self._keep(listed)
 
     def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
         return [
             EngineImage(digest, dict.fromkeys(image.names, str(name)), Details, image.image_id, image.digests)
-            for name, image in self.held.items()
+            for name, image in self.images.items()
             for digest in [next(iter((*image.digests, *([image.image_id] if image.image_id else []))))]
         ]
 
     def remove(self, name: str) -> None:
-        self.held.pop(Reference.parse(name), None)
+        self.images.pop(Reference.parse(name), None)
 
     def untag(self, name: str) -> None:
         self.remove(name)
@@ -88,9 +88,9 @@ class MemoryEngine:
         if self.loads_oci:
             for entry in listed["manifests"]:
                 name = Reference.parse(entry["annotations"]["io.containerd.image.name"])
-                self.held[name] = ListedImage(frozenset([name]), (Digest.parse(entry["digest"]),), None)
+                self.images[name] = ListedImage(frozenset([name]), (Digest.parse(entry["digest"]),), None)
         else:
             for entry in listed:
                 name = Reference.parse((entry["RepoTags"] or ["none@sha256:" + "0" * 64])[0])
                 image_id = Digest("sha256", entry["Config"].rpartition("/")[2])
-                self.held[name] = ListedImage(frozenset([name] if entry["RepoTags"] else []), (), image_id)
+                self.images[name] = ListedImage(frozenset([name] if entry["RepoTags"] else []), (), image_id)

@@ -66,7 +66,7 @@ def test_the_progress_of_a_delivery_is_written(store: Store, tmp_path: Path, mon
     TWO.put(store, "two:1")
     engine = MemoryEngine()
     delivered(store, engine, "one:1")
-    engine.trouble += trouble
+    engine.reactions += trouble
     (tmp_path / "watched").mkdir()
     with Workers(1) as workers:
         planned(store, engine, "two:1").apply(workers)
@@ -82,7 +82,7 @@ def test_a_plan_asks_and_sends_nothing(store: Store) -> None:
     engine = MemoryEngine()
     assert planned(store, engine, "one:1").changed
     assert engine.requests == ["images", "layers"]
-    assert engine.taken == []
+    assert engine.loaded_blobs == []
 
 
 @pytest.mark.parametrize("trouble", ["refuses", "forgets"])
@@ -91,10 +91,10 @@ def test_what_an_engine_refuses_or_loses_without_a_layer_is_sent_in_full(store: 
     TWO.put(store, "two:1")
     engine = MemoryEngine()
     delivered(store, engine, "one:1")
-    engine.trouble = [trouble]
+    engine.reactions = [trouble]
     plan = delivered(store, engine, "two:1")
     assert not plan.errors
-    without, whole = (set(names) for names in engine.taken[1:])
+    without, whole = (set(names) for names in engine.loaded_blobs[1:])
     assert blobs_of(TWO) - without == {TWO.layers[0].digest.hex}
     assert blobs_of(TWO) <= whole
     assert plan.facts()["bytes_transferred"] == sum(blob.size for blob in TWO.blobs)
@@ -102,10 +102,10 @@ def test_what_an_engine_refuses_or_loses_without_a_layer_is_sent_in_full(store: 
 
 def test_what_was_sent_in_full_is_not_sent_twice(store: Store) -> None:
     ONE.put(store, "one:1")
-    engine = MemoryEngine(trouble=["refuses"])
+    engine = MemoryEngine(reactions=["refuses"])
     plan = delivered(store, engine, "one:1")
     assert [error.message for error in plan.errors] == ["docker.io/library/one:1 could not be delivered: docker at memory refused the request: no"]
-    assert len(engine.taken) == 1
+    assert len(engine.loaded_blobs) == 1
     assert not plan.changed
     assert plan.diff() == {"before": {}, "after": {}}
     assert plan.facts()["bytes_transferred"] == 0
@@ -113,24 +113,24 @@ def test_what_was_sent_in_full_is_not_sent_twice(store: Store) -> None:
 
 def test_an_engine_that_took_an_image_and_does_not_have_it_is_an_error(store: Store) -> None:
     ONE.put(store, "one:1")
-    plan = delivered(store, MemoryEngine(trouble=["forgets"]), "one:1")
+    plan = delivered(store, MemoryEngine(reactions=["forgets"]), "one:1")
     assert "reported success, but doesn't have the image" in plan.errors[0].message
 
 
 def test_an_engine_that_breaks_off_is_not_asked_again_for_that_image_and_the_others_are_done(store: Store) -> None:
     ONE.put(store, "one:1")
     TWO.put(store, "two:1")
-    engine = MemoryEngine(trouble=["dies"])
+    engine = MemoryEngine(reactions=["dies"])
     plan = delivered(store, engine, "one:1", "two:1")
     assert [plan.error_of(row) is not None for row in plan.images] == [True, False]
     assert plan.rows()[0]["engine_digest"] is None
-    assert set(engine.held) == {Reference.parse("two:1")}
+    assert set(engine.images) == {Reference.parse("two:1")}
 
 
 def test_an_image_that_is_listed_but_can_not_run_is_delivered(store: Store) -> None:
     ONE.put(store, "one:1")
     name = Reference.parse("one:1")
-    engine = MemoryEngine(held={name: ListedImage(frozenset([name]), (ONE.root.digest,), None, usable=False)})
+    engine = MemoryEngine(images={name: ListedImage(frozenset([name]), (ONE.root.digest,), None, usable=False)})
     plan = planned(store, engine, "one:1")
     assert plan.changed
     assert plan.diff()["before"] == {}
@@ -143,7 +143,7 @@ def test_an_id_decides_before_a_digest(store: Store) -> None:
     name = Reference.parse("index:1")
     ids = {str(node.platform): node.manifest.config.digest for node in index.graph.images}
     for platform, changed in (("linux/amd64", False), ("linux/arm64", True)):
-        engine = MemoryEngine(held={name: ListedImage(frozenset([name]), (index.root.digest,), ids[platform])})
+        engine = MemoryEngine(images={name: ListedImage(frozenset([name]), (index.root.digest,), ids[platform])})
         assert planned(store, engine, "index:1").changed == changed
 
 
@@ -153,11 +153,11 @@ def test_an_engine_on_another_architecture_gets_its_own_platform(store: Store) -
     engine = MemoryEngine(platform=ARM64)
     plan = delivered(store, engine, "index:1")
     assert plan.rows()[0]["platforms"] == ["linux/arm64"]
-    assert (engine.held[Reference.parse("index:1")].digests, engine.platforms) == ((index.root.digest,), [ARM64])
+    assert (engine.images[Reference.parse("index:1")].digests, engine.platforms) == ((index.root.digest,), [ARM64])
     asked = delivered(store, engine, "index:1", platform=AMD64)
     assert asked.rows()[0]["platforms"] == ["linux/amd64"]
     manifest = next(node.descriptor.digest for node in index.graph.images if node.platform == AMD64)
-    assert engine.held[Reference.parse("index:1")].digests == (manifest,)
+    assert engine.images[Reference.parse("index:1")].digests == (manifest,)
 
 
 def test_the_variant_of_the_host_counts_if_the_engine_reports_none(store: Store) -> None:
@@ -180,7 +180,7 @@ def test_an_image_without_a_name_can_not_be_delivered(store: Store) -> None:
 def test_layers_of_an_image_that_only_the_engine_knows_are_sent(store: Store) -> None:
     ONE.put(store, "one:1")
     name = Reference.parse("stranger:1")
-    engine = MemoryEngine(held={name: ListedImage(frozenset([name]), (Digest.of(b"stranger"),), None)})
+    engine = MemoryEngine(images={name: ListedImage(frozenset([name]), (Digest.of(b"stranger"),), None)})
     plan = planned(store, engine, "one:1")
     assert plan.facts()["bytes_transferred"] == sum(blob.size for blob in ONE.blobs)
 

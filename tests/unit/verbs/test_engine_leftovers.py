@@ -95,13 +95,13 @@ def test_names_of_another_form_are_never_removed(text: str) -> None:
 def test_leftovers_are_removed_last_and_reported() -> None:
     left = changed(make_temporary_name(OLD), pid=ended_process())
     living = make_temporary_name(OTHER)
-    engine = MemoryEngine(held={name: ListedImage(frozenset([name]), (OLD,), None) for name in (A, left, living)})
+    engine = MemoryEngine(images={name: ListedImage(frozenset([name]), (OLD,), None) for name in (A, left, living)})
     plan = remove_leftovers(Plan([]), engine, [A, left, living])
     assert plan.actions() == [f"remove {left} from docker, the temporary name of a run that was killed"]
     with Workers(1) as workers:
         plan.apply(workers)
-    assert set(engine.held) == {A, living}
-    assert remove_leftovers(Plan([]), engine, engine.held) == Plan([])
+    assert set(engine.images) == {A, living}
+    assert remove_leftovers(Plan([]), engine, engine.images) == Plan([])
 
 
 @dataclasses.dataclass
