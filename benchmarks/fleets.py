@@ -28,7 +28,8 @@ SIZES = (1, 10, 50)
 IMAGES = 10
 LAYER = 5_000_000
 FORKS = 10
-ADDRESS = "10.98.255.254:5000"
+GATEWAY = "10.98.255.254"
+ADDRESS = f"{GATEWAY}:5000"
 
 # Runs a module in the namespace of a host. It records how much processor time that takes, and the size of the file that the controller sent.
 _PYTHON = """#!/bin/bash
@@ -56,12 +57,12 @@ class Fleet:
         with contextlib.ExitStack() as stack:
             self._add_namespace(stack, self.network)
             _ip(self.network, "link", "add", "switch", "type", "bridge")
-            _ip(self.network, "address", "add", f"{ADDRESS.partition(':')[0]}/16", "dev", "switch")
+            _ip(self.network, "address", "add", f"{GATEWAY}/16", "dev", "switch")
             for device in ("lo", "switch"):
                 _ip(self.network, "link", "set", device, "up")
             for number, name in enumerate(self.names):
                 self._add_host(stack, number, name)
-            stack.enter_context(self._registry())
+            stack.enter_context(self.registry("registry", 5000))
             yield self
 
     def _add_namespace(self, stack: contextlib.ExitStack, name: str) -> None:
@@ -81,22 +82,22 @@ class Fleet:
         (host / "python").chmod(0o755)
 
     @contextlib.contextmanager
-    def _registry(self) -> t.Iterator[None]:
-        """Run another registry with the content of the place's registry in the network."""
-        config = json.loads((self.place.registry.folder / "config.yml").read_text())
-        config["http"]["addr"] = ADDRESS
-        path = self.folder / "registry.yml"
+    def registry(self, name: str, port: int, **sections: t.Any) -> t.Iterator[None]:
+        """Run a registry in the network, with the content of the place's registry. SECTIONS replace sections of its configuration."""
+        config = {**json.loads((self.place.registry.folder / "config.yml").read_text()), **sections}
+        config["http"]["addr"] = f"{GATEWAY}:{port}"
+        path = self.folder / f"{name}.yml"
         path.write_text(json.dumps(config))
         command = ["ip", "netns", "exec", self.network, "docker-registry", "serve", str(path)]
-        with (self.folder / "registry.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        with (self.folder / f"{name}.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
             try:
-                wait_until(self._answers, lambda: "the registry of the fleet didn't start")
+                wait_until(lambda: self._answers(port), lambda: f"the registry {name} of the fleet didn't start")
                 yield
             finally:
                 process.terminate()
 
-    def _answers(self) -> bool:
-        probe = ["ip", "netns", "exec", self.network, "bash", "-c", f"</dev/tcp/{ADDRESS.replace(':', '/')}"]
+    def _answers(self, port: int) -> bool:
+        probe = ["ip", "netns", "exec", self.network, "bash", "-c", f"</dev/tcp/{GATEWAY}/{port}"]
         return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
     def name(self, repository: str) -> str:
@@ -119,7 +120,9 @@ class Fleet:
         subprocess.run(command, input=options.encode(), env=modules.environment(), check=True, capture_output=True, cwd="/")
         return self.folder / "template"
 
-    def play(self, label: str, size: int, task: t.Mapping[str, t.Any], prepare: t.Callable[[], object] = lambda: None) -> Contestant:
+    def play(
+        self, label: str, size: int, task: t.Mapping[str, t.Any], prepare: t.Callable[[], object] = lambda: None, forks: int = FORKS
+    ) -> Contestant:
         """Return a play with TASK on the first SIZE hosts. Its processor time is that of the controller only."""
         hosts = {
             name: {"ansible_python_interpreter": str(self.folder / name / "python"), "bench_store": str(self.store(name))}
@@ -134,7 +137,7 @@ class Fleet:
                 for kind in ("seconds", "bytes"):
                     (self.folder / name / kind).unlink(missing_ok=True)
 
-        contestant = plays.play(self.place, label, task, forget_records, ["-i", str(inventory), "--forks", str(FORKS)], "all")
+        contestant = plays.play(self.place, label, task, forget_records, ["-i", str(inventory), "--forks", str(forks)], "all")
         return contestant.not_counting(self.count_seconds)
 
     def _read(self, kind: str) -> list[float]:

@@ -35,8 +35,9 @@ class Place:
     registry: registry.Registry
     stack: contextlib.ExitStack
     images: dict[tuple[int, int], str] = dataclasses.field(default_factory=dict)
-    # Set by benchmarks/fleets.py at its first use.
+    # Set by benchmarks/fleets.py and benchmarks/cold_fleet.py at their first use.
     fleet: object = None
+    caches: object = None
 
     @functools.cached_property
     def docker(self) -> engines.Docker:

@@ -12,7 +12,7 @@ import json
 import random
 import typing as t
 
-from benchmarks import fleets, growth, plays, prune
+from benchmarks import cold_fleet, fleets, growth, plays, prune
 from benchmarks.contest import START_UP, Contestant, module, start_up
 from benchmarks.place import MEGABYTE, Place
 from tests.support import modules
@@ -214,5 +214,6 @@ ROWS = (
     Row("store-verify", "image_verify of all images", lambda place: growth.all_images(place, "image_verify")),
     Row("fleet-unchanged", "a play with 10 unchanged images on 1 to 50 hosts", fleets.unchanged, fleets.describe, most_runs=2),
     Row("fleet-layer", "a play with 10 images, one with a new layer of 5 MB, on 1 to 50 hosts", fleets.one_new_layer, fleets.describe, most_runs=2),
+    Row("fleet-cold", cold_fleet.TITLE, cold_fleet.contestants, cold_fleet.describe, most_runs=1),
     Row("prune-registry", prune.TITLE, prune.contestants, prune.describe_requests, most_runs=2),
 )
