@@ -53,7 +53,10 @@ def running_docker(containerd_store: bool) -> t.Iterator[Docker]:
 
 def _containerd_command(folder: Path) -> str:
     lines = ["version = 2", f'root = "{folder}/root"', f'state = "{folder}/state"', 'disabled_plugins = ["io.containerd.grpc.v1.cri"]']
-    (folder / "containerd.toml").write_text("\n".join([*lines, "[grpc]", f'address = "{folder}/c.sock"', ""]))
+    lines += ["[grpc]", f'address = "{folder}/c.sock"']
+    # Unused content is deleted at once. Otherwise that happens after a hundred changes, in the middle of any test.
+    lines += ['[plugins."io.containerd.gc.v1.scheduler"]', "deletion_threshold = 1", "mutation_threshold = 1", ""]
+    (folder / "containerd.toml").write_text("\n".join(lines))
     return f"containerd --config {folder}/containerd.toml"
 
 
