@@ -53,7 +53,7 @@ def make_page(machine: t.Mapping[str, str], rows: t.Sequence[Measured], imports:
     for row in rows:
         runs = len(row.figures[0].runs)
         about = f"Row `{row.name}`, {runs} run{'' if runs == 1 else 's'} of each command, measured in {row.seconds:.0f} s."
-        parts.append(f"## {row.title[0].upper()}{row.title[1:]}\n\n{about} {compare(row.figures)} {row.note}".rstrip() + "\n")
+        parts.append(f"## {_make_heading(row.title)}\n\n{about} {compare(row.figures)} {row.note}".rstrip() + "\n")
         parts.append(f"![{row.title}](images/performance/{row.name}.svg)\n")
         parts.append(make_table(row.figures))
         parts.append(make_commands(row.figures))
@@ -64,6 +64,11 @@ def make_page(machine: t.Mapping[str, str], rows: t.Sequence[Measured], imports:
         lines = [f"| `{one.module}` | {one.imported:,} | {one.run:,} | {one.milliseconds:.0f} |" for one in imports]
         parts.append("| module | lines to import it | lines until its end | milliseconds to compile |\n|---|---|---|---|\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
+
+
+def _make_heading(title: str) -> str:
+    """Return TITLE with a capital letter, unless it begins with the name of a module."""
+    return title if title.startswith("image_") else f"{title[0].upper()}{title[1:]}"
 
 
 def compare(figures: t.Sequence[Figures]) -> str:
