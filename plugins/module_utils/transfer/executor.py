@@ -76,10 +76,8 @@ def execute(transfers: t.Sequence[Transfer], workers: Workers, *, all_or_nothing
         _submit_blobs(jobs, workers)
         try:
             for group in [jobs] if all_or_nothing else _group_jobs(jobs):
-                failed = _publish(group)
-                if failed and len(group) > 1 and not all_or_nothing and not group[0].transfer.whole:
-                    failed = {key: error for job in group for key, error in _publish([job]).items()}
-                errors.update(failed)
+                publish = _publish if all_or_nothing or group[0].transfer.whole else _publish_independently
+                errors.update(publish(group))
         except DiskFull as error:
             _cancel(jobs)
             # Images that were published before the disk was full stay.
@@ -231,6 +229,14 @@ def _publish(jobs: t.Sequence[_Job]) -> Errors:
     for job in jobs:
         job.published = True
     return {}
+
+
+def _publish_independently(jobs: t.Sequence[_Job]) -> Errors:
+    """Publish the images of JOBS at once or, if that fails, one by one, so that an error belongs to one image. Raises DiskFull."""
+    errors = _publish(jobs)
+    if not errors or len(jobs) == 1:
+        return errors
+    return {key: error for job in jobs for key, error in _publish([job]).items()}
 
 
 def _cancel(jobs: t.Sequence[_Job]) -> None:
