@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-MAX_SECONDS = 120
+MAX_SECONDS = 60
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 Snapshot = dict[str, tuple[t.Any, ...]]

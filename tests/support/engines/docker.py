@@ -90,7 +90,7 @@ class Docker(Engine):
             except Refused:
                 if self._ids() == ids:
                     raise
-        return not self._ids()
+        return not (ids and self._ids())
 
     def _ids(self) -> set[str]:
         return set(self._docker("images", "--quiet", "--no-trunc").split())
