@@ -16,12 +16,11 @@ import http.server
 import json
 import select
 import socket
-import ssl
 import typing as t
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from .serving import serving
+from .serving import add_tls, serving
 
 PAGE_SIZE = 25
 MAX_PAGE_SIZE = 100
@@ -82,10 +81,7 @@ class Hub:
                 """Print nothing: the requests are recorded."""
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(authority / "server.pem", authority / "server.key")
-        # The handshake runs in the thread of its connection. A client that sends nothing must not stop the server.
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        add_tls(server, authority)
         with serving(server) as port:
             yield port
 

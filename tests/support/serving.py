@@ -9,9 +9,21 @@ from __future__ import annotations
 import contextlib
 import http.server
 import socket
+import ssl
 import threading
 import time
 import typing as t
+from pathlib import Path
+
+
+def add_tls(server: http.server.HTTPServer, folder: Path, name: str = "server") -> None:
+    """Let a server use TLS with the certificate NAME.pem and the key NAME.key in FOLDER.
+
+    The handshake runs in the thread of its connection. A client that sends nothing must not stop the server.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ import base64
 import contextlib
 import http.server
 import json
-import ssl
 import subprocess
 import time
 import typing as t
@@ -19,7 +18,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from .registry import needed
-from .serving import serving
+from .serving import add_tls, serving
 
 ISSUER = "test tokens"
 SERVICE = "test registry"
@@ -37,10 +36,7 @@ class TokenServer:
         self.has_post = True
         self._folder = folder
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "server.pem", folder / "server.key")
-        # The handshake runs in the thread of its connection. A client that sends nothing must not stop the server.
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        add_tls(self._server, folder)
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
 
     @property

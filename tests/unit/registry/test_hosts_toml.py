@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import http.server
-import ssl
 import threading
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.registri
 from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
 from tests.support.host_files import conf, use_own_folders, write_file
 from tests.support.registry import make_authority
+from tests.support.serving import add_tls
 
 
 @pytest.fixture(autouse=True)
@@ -92,10 +92,8 @@ def test_every_ca_of_a_host_is_trusted(tmp_path: Path, server: str) -> None:
     for name in ("first", "second"):
         (path.parent / f"{name}.pem").symlink_to(tmp_path / name / "ca.pem")
     (route,) = routes("r.io/a/b:1").mirrors
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / server / "server.pem", tmp_path / server / "server.key")
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as answering:
-        answering.socket = context.wrap_socket(answering.socket, server_side=True)
+        add_tls(answering, tmp_path / server)
         threading.Thread(target=answering.handle_request, daemon=True).start()
         url = f"https://127.0.0.1:{answering.server_port}/"
         # Any response shows that the server is trusted.

@@ -20,6 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Unr
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request
+from tests.support.serving import add_tls
 
 NAMES = "subjectAltName=IP:127.0.0.1"
 
@@ -95,9 +96,7 @@ def ask(certificates: Path, certificate: str | None, settings: HostSettings, pro
     """Return the status of a response of a server with CERTIFICATE, or without TLS. Raises Unreachable."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         if certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificates / f"{certificate}.pem", certificates / f"{certificate}.key")
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+            add_tls(server, certificates, certificate)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         client = HttpClient(ClientSettings(settings, retries=1, proxy=proxy))
         try:
