@@ -54,7 +54,7 @@ class Caches:
             data = self.fleet.folder / f"{name}-data"
             shutil.rmtree(data, ignore_errors=True)
             sections["storage"] = {"filesystem": {"rootdirectory": str(data)}, "delete": {"enabled": True}}
-            sections["proxy"] = {"remoteurl": f"http://{fleets.GATEWAY}:{upstream}"}
+            sections["proxy"] = {"remoteurl": f"http://{fleets.REGISTRY_HOST}:{upstream}"}
         self._running.enter_context(self.fleet.registry(name, port, **sections))
 
     def _count(self) -> None:
@@ -98,7 +98,7 @@ def _play(caches: Caches, label: str, port: str, racks: int = 0, one_first: bool
     variables = {
         "preload_images": ["upstream.test/fleet/cold:1"],
         "preload_store": "{{ bench_store }}",
-        "preload_registries": [{"name": "upstream.test", "mirror_only": True, "mirrors": [{"url": f"http://{fleets.GATEWAY}:{port}"}]}],
+        "preload_registries": [{"name": "upstream.test", "mirror_only": True, "mirrors": [{"url": f"http://{fleets.REGISTRY_HOST}:{port}"}]}],
         "preload_one_host_first": one_first,
     }
     role = {"ansible.builtin.import_role": {"name": "longshore.images.preload"}, "vars": variables}

@@ -28,8 +28,9 @@ SIZES = (1, 10, 50)
 IMAGES = 10
 LAYER = 5_000_000
 FORKS = 10
-GATEWAY = "10.98.255.254"
-ADDRESS = f"{GATEWAY}:5000"
+REGISTRY_HOST = "10.98.255.254"
+PORT = 5000
+ADDRESS = f"{REGISTRY_HOST}:{PORT}"
 
 # Runs a module in the namespace of a host. It records how much processor time that takes, and the size of the file that the controller sent.
 _PYTHON = """#!/bin/bash
@@ -57,12 +58,12 @@ class Fleet:
         with contextlib.ExitStack() as stack:
             self._add_namespace(stack, self.network)
             _ip(self.network, "link", "add", "switch", "type", "bridge")
-            _ip(self.network, "address", "add", f"{GATEWAY}/16", "dev", "switch")
+            _ip(self.network, "address", "add", f"{REGISTRY_HOST}/16", "dev", "switch")
             for device in ("lo", "switch"):
                 _ip(self.network, "link", "set", device, "up")
             for number, name in enumerate(self.names):
                 self._add_host(stack, number, name)
-            stack.enter_context(self.registry("registry", 5000))
+            stack.enter_context(self.registry("registry", PORT))
             yield self
 
     def _add_namespace(self, stack: contextlib.ExitStack, name: str) -> None:
@@ -85,7 +86,7 @@ class Fleet:
     def registry(self, name: str, port: int, **sections: t.Any) -> t.Iterator[None]:
         """Run a registry in the network, with the content of the place's registry. SECTIONS replace sections of its configuration."""
         config = {**json.loads((self.place.registry.folder / "config.yml").read_text()), **sections}
-        config["http"]["addr"] = f"{GATEWAY}:{port}"
+        config["http"]["addr"] = f"{REGISTRY_HOST}:{port}"
         path = self.folder / f"{name}.yml"
         path.write_text(json.dumps(config))
         command = ["ip", "netns", "exec", self.network, "docker-registry", "serve", str(path)]
@@ -97,7 +98,7 @@ class Fleet:
                 process.terminate()
 
     def _answers(self, port: int) -> bool:
-        probe = ["ip", "netns", "exec", self.network, "bash", "-c", f"</dev/tcp/{GATEWAY}/{port}"]
+        probe = ["ip", "netns", "exec", self.network, "bash", "-c", f"</dev/tcp/{REGISTRY_HOST}/{port}"]
         return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
     def name(self, repository: str) -> str:
