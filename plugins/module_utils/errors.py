@@ -11,6 +11,8 @@ import os
 import sys
 import typing as t
 
+from .oci.text import sanitise_message
+
 if t.TYPE_CHECKING:
     from .oci.digest import Digest
 
@@ -20,6 +22,7 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 class LongshoreError(Exception):
     """A failure that is reported to the user. Playbooks may test `cause`, which is stable. The message may change.
 
+    Any text can stand in a message: it is shortened, and loses characters that control a terminal or mislead a reader.
     `retry_after` is the delay in seconds that a registry asked for, if any. `after_redirect` is true if the request failed at another host, to which
     the registry had redirected it.
     """
@@ -33,6 +36,17 @@ class LongshoreError(Exception):
         self.message = message
         self.status = status
         self.registry_errors = tuple(registry_errors)
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def message(self) -> str:
+        return self._message
+
+    @message.setter
+    def message(self, text: str) -> None:
+        self._message = sanitise_message(text)
 
 
 class InvalidReference(LongshoreError):

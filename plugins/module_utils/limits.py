@@ -12,6 +12,8 @@ from __future__ import annotations
 _KIB = 1024
 _MIB = 1024 * 1024
 
+MAX_MESSAGE = 10_000  # characters of one message, warning or action: two paths and what happened to them
+
 # One JSON document.
 MAX_DOCUMENT = 4 * _MIB  # manifest, index, config, one page of a list
 MAX_NESTING = 64

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from ..limits import MAX_MESSAGE
+
 # The end of a shortened text.
 CUT = "..."
 
@@ -34,6 +36,13 @@ def without_userinfo(address: str) -> str:
 
 def sanitise(text: str, limit: int = 1000) -> str:
     """Return TEXT for a message: at most LIMIT characters (CUT marks shortened text), without characters that control a terminal or mislead a reader."""
+    if len(text) <= limit and text.isprintable():
+        return text.strip()
     plain = _CONTROLS.sub(" ", text[: limit + 1])
     shown = "".join(character if character.isprintable() else " " for character in plain).strip()
     return shown if max(len(shown), len(text) - 1) <= limit else shown[: limit - len(CUT)] + CUT
+
+
+def sanitise_message(text: str) -> str:
+    """Return a sentence that leaves a module (a message, a warning or an action): as safe as untrusted text, and with a bounded length."""
+    return sanitise(text, MAX_MESSAGE)

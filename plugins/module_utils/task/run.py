@@ -15,6 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..core_version import check_core_version
 from ..errors import LongshoreError, system_error
+from ..oci.text import sanitise_message
 from ..transfer.plan import Plan
 from .arguments import Arguments
 from .secrets import address_secrets, redact, redact_values, without_addresses_secrets
@@ -40,7 +41,7 @@ class _Module(AnsibleModule):
 
     def fail_json(self, msg: str, **results: t.Any) -> t.NoReturn:
         self.hide_address_secrets()
-        super().fail_json(msg, **results)
+        super().fail_json(sanitise_message(msg), **results)
 
     def hide_address_secrets(self) -> None:
         """Take the secrets out of the options, which Ansible returns as `invocation`, and have it look for them everywhere else."""
@@ -145,7 +146,7 @@ def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[
     module.no_log_values.update(secrets)
     module.hide_address_secrets()
     for warning in task.warnings:
-        module.warn(redact(warning, secrets))
+        module.warn(redact(sanitise_message(warning), secrets))
     if not results.get("failed"):
         module.exit_json(**results)
     if module.is_debugging:
@@ -155,7 +156,7 @@ def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[
 
 def _internal_error(error: Exception) -> Results:
     request = "please report it with what the same task prints at -vvv, which adds a traceback and the requests, without secrets"
-    return {"failed": True, "error": "internal_error", "msg": f"{type(error).__name__} in Longshore itself, {request}: {error}"}
+    return {"failed": True, "error": "internal_error", "msg": sanitise_message(f"{type(error).__name__} in Longshore itself, {request}: {error}")}
 
 
 def _diagnostics(task: Task, errors: t.Sequence[BaseException]) -> Results:
@@ -201,4 +202,4 @@ def _join_messages(errors: t.Sequence[LongshoreError], images: int) -> str:
     if len(errors) == 1:
         return errors[0].message
     messages = "; ".join(error.message for error in errors[:3])
-    return f"{len(errors)} of {images} images failed: {messages}{'; ...' if len(errors) > 3 else ''}"
+    return sanitise_message(f"{len(errors)} of {images} images failed: {messages}{'; ...' if len(errors) > 3 else ''}")

@@ -11,7 +11,7 @@ import json
 import typing as t
 from urllib.parse import quote, quote_plus, unquote
 
-from ..oci.text import CUT, split_userinfo
+from ..oci.text import CUT, sanitise, split_userinfo
 
 # Options that hold an address, in which a user name and a password may stand.
 ADDRESS_OPTIONS = ("proxy", "docker_host", "podman_host", "url")
@@ -27,6 +27,7 @@ def secret_forms(secret: str, username: str | None = None) -> set[str]:
     """Return SECRET unchanged, and as it looks in URLs, paths, JSON, an `Authorization` header, and when its bytes are read as Latin-1."""
     encoded = _encoded(secret)
     forms = {secret, quote(encoded, safe=""), quote(encoded), quote_plus(encoded), encoded.decode("latin-1")}
+    forms.add(sanitise(secret, len(secret)))  # as it looks in a message
     forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
     for text in (secret, f"{username}:{secret}") if username is not None else (secret,):
         forms |= {_base64(text), _base64(text).rstrip("=")}

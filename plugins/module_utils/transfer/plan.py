@@ -14,6 +14,7 @@ import typing as t
 from ..errors import LongshoreError, TrustRefusal
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
+from ..oci.text import sanitise_message
 from .transfer import Transfer
 from .workers import Workers
 
@@ -171,11 +172,13 @@ class Plan:
 
     def actions(self) -> list[str]:
         """Return a sentence for each change."""
-        return [*(action for image in self.images if self.error_of(image) is None for action in image.actions), *self.extra_actions]
+        actions = (*(action for image in self.images if self.error_of(image) is None for action in image.actions), *self.extra_actions)
+        return [sanitise_message(action) for action in actions]
 
     def warnings(self) -> list[str]:
         """Return the warnings for the user."""
-        return [*(warning for image in self.images for warning in image.warnings), *self.extra_warnings]
+        warnings = (*(warning for image in self.images for warning in image.warnings), *self.extra_warnings)
+        return [sanitise_message(warning) for warning in warnings]
 
     def diff(self) -> dict[str, dict[str, t.Any]]:
         """Return the state of all names before and after, for Ansible's `--diff`."""

@@ -12,6 +12,7 @@ import typing as t
 
 from ..errors import LongshoreError, Unsigned, Untrusted
 from ..oci.digest import Digest
+from ..oci.text import sanitise_message
 
 SIMPLE_SIGNING = "simple_signing"
 BUNDLE = "bundle"
@@ -100,7 +101,7 @@ class Verdict:
         signer = signature.signer if signature is not None else None
         return {
             "accepted": self.accepted,
-            "reason": self.reason,
+            "reason": sanitise_message(self.reason),
             "error": self.cause,
             "format": signature.format if signature is not None else None,
             "key": signer.key if signer is not None else None,
