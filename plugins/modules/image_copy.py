@@ -292,13 +292,13 @@ registry_errors:
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils.places.sources import Places
 from ..module_utils.task.arguments import ENGINE, ENGINES, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.copy.copy import plan_copy
-from ..module_utils.verbs.copy.sources import Places
+from ..module_utils.verbs.copy import plan_copy
 
 
 def argument_spec() -> Arguments:

@@ -270,11 +270,11 @@ registry_errors:
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils.places.filters import Filters
 from ..module_utils.task.arguments import ARCHIVE, ENGINE, FILTERS, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import failure_results, run_info
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
-from ..module_utils.verbs.filters import Filters
 from ..module_utils.verbs.info import make_inspector
 
 

@@ -374,13 +374,13 @@ import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.errors import InvalidOption
+from ..module_utils.places.filters import Filters
+from ..module_utils.places.protection import Protection
+from ..module_utils.places.retention import Policy
 from ..module_utils.task.arguments import ENGINE, FILTERS, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.filters import Filters
-from ..module_utils.verbs.protection import Protection
-from ..module_utils.verbs.retention import Policy
 
 _AT_A_REGISTRY = ("tag_pattern", "protect_locks", "protect_digests", "at_most")
 

@@ -247,7 +247,7 @@ def plan(task: Task) -> Plan:
     pairs = [(name, push_destination(name, task.params["destination"], len(names))) for name in names]
     task.open_registries([destination for _name, destination in pairs])
     if task.params["engine"] is not None:
-        from ..module_utils.verbs.copy.sources import Places
+        from ..module_utils.places.sources import Places
         from ..module_utils.verbs.push_engine import plan_push_engine
 
         places = Places(task.repository, task.destination, task.open_engine_at, task.open_store)

@@ -29,9 +29,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.oci.text import sanitise
+from ..module_utils.places.facts import format_size
 from ..module_utils.transfer.progress import FILE
 from ..module_utils.transfer.workers import PROGRESS_VARIABLE
-from ..module_utils.verbs.facts import format_size
 from .shared_progress import SharedProgress, Total, interval
 
 # Checked when Ansible loads the plugin: the processes that run tasks have no terminal.

@@ -17,12 +17,12 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
-from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
-from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
 from tests.support.faults import end_of, in_child, leftovers, start_child, wrong_blobs
 from tests.support.images import FakeRepository

@@ -17,9 +17,9 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, images_in_store
 from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import plan_verify
 from tests.support.faults import WRITING, in_child, wrong_blobs

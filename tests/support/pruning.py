@@ -13,13 +13,13 @@ import requests
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.times import parse_age
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
-from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_registry import RegistryPrunePlan, plan_prune_registry
 from ansible_collections.longshore.images.plugins.module_utils.verbs.registry_policy import RegistryPolicy
-from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 
 from .registry import Registry
 from .tag_graphs import NOW, GraphPolicy, TagGraph, digest_of

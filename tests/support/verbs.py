@@ -22,6 +22,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.graph import 
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
 from ansible_collections.longshore.images.plugins.module_utils.oci.settings import Settings
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.store.staging import Staging
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -29,14 +32,11 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.plan imp
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs import pull as verb_pull
 from ansible_collections.longshore.images.plugins.module_utils.verbs.append import NewImage, WantedLayer, plan_append
-from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.index import plan_index
 from ansible_collections.longshore.images.plugins.module_utils.verbs.index_members import IndexOptions, MemberRequest
-from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.verbs.rebase import RebaseOptions, plan_rebase
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
-from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
 from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import plan_verify
 from tests.support.images import FakeRepository, Image, make_image, make_index, make_layer

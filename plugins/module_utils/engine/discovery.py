@@ -65,13 +65,13 @@ def open_engine(options: EngineOptions, environment: t.Mapping[str, str]) -> Man
 
 def find_program(name: str) -> str | None:
     """Call programs.find_program. The import is local because only some runs need a program."""
-    from .. import programs
+    from ...module_utils import programs
 
     return programs.find_program(name)
 
 
 def _explain_skipped(name: str) -> str:
-    from .. import programs
+    from ...module_utils import programs
 
     return programs.explain_skipped(name)
 

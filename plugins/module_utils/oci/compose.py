@@ -11,7 +11,7 @@ import datetime
 import typing as t
 
 from ..errors import InvalidOption
-from . import media_types
+from ..oci import media_types
 from .config import ImageConfig
 from .digest import Digest
 from .document import encode_canonical

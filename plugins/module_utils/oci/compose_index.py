@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ..errors import InvalidOption, PlatformMissing, UnsupportedFormat
-from . import media_types
+from ..oci import media_types
 from .config import ImageConfig
 from .digest import Digest
 from .document import Document, encode_canonical

@@ -14,7 +14,7 @@ import typing as t
 
 from ..errors import InvalidOption, InvalidReference, NotLocked, UnsupportedFormat
 from ..limits import MAX_LOCK_FILE, MAX_LOCK_VALUES
-from . import media_types
+from ..oci import media_types
 from .digest import Digest
 from .document import Document
 from .graph import Graph, ImageNode

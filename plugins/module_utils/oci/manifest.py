@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ..errors import InvalidReference, UnsupportedFormat
-from . import media_types
+from ..oci import media_types
 from .digest import Digest
 from .document import Document, encode_canonical
 from .platform import Platform

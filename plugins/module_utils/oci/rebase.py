@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import InvalidOption, UnsupportedFormat
-from . import media_types
+from ..oci import media_types
 from .compose import BASE_DIGEST, BASE_NAME, Base, base_annotations, oci_layers
 from .digest import Digest
 from .document import Document, encode_canonical

@@ -19,7 +19,7 @@ import typing as t
 
 from ..errors import DigestMismatch, InvalidReference, RegistryError, UnsupportedFormat
 from ..limits import MAX_CANDIDATE, MAX_CANDIDATES, MAX_LEVELS, MAX_REFERRERS
-from . import media_types
+from ..oci import media_types
 from .digest import Digest
 from .document import Document
 from .document_reader import Read, bound_reads

@@ -16,7 +16,7 @@ from ..limits import MAX_DOCUMENT, MAX_SEARCH_PAGES
 from ..oci.document import Document
 from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.text import sanitise
-from . import tags as listing
+from ..registry import tags as listing
 from .endpoint import Endpoint
 from .http.messages import Request
 from .registries import Registries

@@ -14,7 +14,7 @@ import typing as t
 from ..files import naming_path_in_errors
 from ..folders import Folder
 from ..oci.digest import Digest
-from . import locks, partials
+from ..store import locks, partials
 from .open_folders import PRIVATE
 
 if t.TYPE_CHECKING:

@@ -24,7 +24,7 @@ from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.reference import Reference
-from . import locks
+from ..store import locks
 from .blob_batch import BlobBatch
 from .contents import collect_needed_digests, record_subjects
 from .index import Entry, StoreIndex
@@ -115,7 +115,7 @@ class Writer:
         FILL writes the missing bytes of the partial file. If the partial file isn't available, the whole blob is read from CONTENT instead. If an earlier
         run left wrong bytes in it, it is filled once more from the start.
         """
-        from . import partials
+        from ..store import partials
 
         folder = self._make_folder(PRIVATE, partials.FOLDER)
         partial = partials.open_partial(folder, descriptor, lambda: self.store.has_blob(descriptor))
@@ -150,7 +150,7 @@ class Writer:
 
     def delete_partials(self, paths: t.Iterable[str]) -> None:
         """Delete the partial files at these paths, except those that a run is writing."""
-        from . import partials
+        from ..store import partials
 
         folder = self.store.folders.find(PRIVATE, partials.FOLDER)
         if folder is not None:
@@ -160,7 +160,7 @@ class Writer:
     def _remove_useless_partials(self, needed: t.Collection[Digest]) -> None:
         folder = self.store.folders.find(PRIVATE, "partials")
         if folder is not None:
-            from . import partials
+            from ..store import partials
 
             partials.remove_useless(folder, needed, lambda digest: self.store.blob_status(digest) is not None)
 

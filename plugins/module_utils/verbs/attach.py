@@ -16,14 +16,14 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.referrers import Candidate, FoundReferrers, Referrer, ReferrerPlace, list_candidates
+from ..places.facts import format_count, image_facts
+from ..places.platforms import read_image
+from ..places.referrer_plan import ReferrerPlan
 from ..transfer.interfaces import Chunks
 from ..transfer.plan import ImagePlan, TransferPlan
 from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
 from ..trust.artifacts import Artifact
-from .facts import format_count, image_facts
-from .platforms import read_image
-from .referrers.plan import ReferrerPlan
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
@@ -151,13 +151,13 @@ class RegistryTarget:
         return read_image(root, str(self.reference), self._repository.read_document)
 
     def plan_referrers(self, found: FoundReferrers) -> ReferrerPlan:
-        from .referrers.to_registry import plan_for_registry
+        from ..places.registry.referrers import plan_for_registry
 
         return plan_for_registry(self._repository, found)
 
     def make_transfer(self, source: MemorySource, image: Graph, referrers: ReferrerPlan, workers: Workers) -> Transfer:
-        from .blob_mounts import BlobMounts
-        from .referrers.to_registry import make_transfer
+        from ..places.registry.blob_mounts import BlobMounts
+        from ..places.registry.referrers import make_transfer
 
         mounts = BlobMounts(lambda _reference: self._repository, lambda _registry, _digest: ())
         split = mounts.split(referrers.missing_blobs(()), self._repository, workers)
@@ -182,7 +182,7 @@ class StoreTarget:
         return graph
 
     def plan_referrers(self, found: FoundReferrers) -> ReferrerPlan:
-        from .referrers.to_store import plan_for_store
+        from ..places.store.referrers import plan_for_store
 
         return plan_for_store(self._store, found, (self.reference.name,))
 

@@ -22,7 +22,7 @@ from ..oci.graph import ImageNode, choose_platforms
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.text import sanitise
-from .facts import complete_graph
+from ..places.facts import complete_graph
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry

@@ -17,10 +17,10 @@ from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..places.engine.load_step import LoadIntoEngine
+from ..places.engine.loading import EngineLoader, Load, LoadRequest
+from ..places.verification import Verification, check_trust
 from ..transfer.plan import TransferPlan
-from .engine_load_step import LoadIntoEngine
-from .engine_loading import EngineLoader, Load, LoadRequest
-from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry

@@ -13,9 +13,9 @@ from ..oci.graph import Graph, read_graph
 from ..oci.manifest import Descriptor, Manifest, read_manifest
 from ..oci.platform import ALL, Platform
 from ..oci.reference import Reference
+from ..places.facts import format_count, image_facts, ref_state, short_digest
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
-from .facts import format_count, image_facts, ref_state, short_digest
 from .index_members import ABSENT, REPLACE, IndexOptions, Member, MemberRequest, NewIndex, make_index
 
 if t.TYPE_CHECKING:

@@ -14,12 +14,12 @@ from ..oci.digest import Digest
 from ..oci.graph import Graph, ImageNode, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
+from ..places.facts import describe_transfer
+from ..places.registry.blob_mounts import BlobMounts, BlobSplit
 from ..transfer.interfaces import Chunks
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
-from .blob_mounts import BlobMounts, BlobSplit
-from .facts import describe_transfer
 from .index import describe_index
 from .index_members import REPLACE, IndexOptions, Member, MemberRequest, NewIndex, make_index
 

@@ -22,10 +22,10 @@ from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor, Index, read_manifest
 from ..oci.platform import Platform, Selection, choose_platform
 from ..oci.reference import Reference
+from ..places.facts import complete_graph, preferred_image, stored_facts
+from ..places.filters import Filters, ImageFilter
+from ..places.verification import Verification, describe_trust
 from ..store.store import Store
-from .facts import complete_graph, preferred_image, stored_facts
-from .filters import Filters, ImageFilter
-from .trust import Verification, describe_trust
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
@@ -276,7 +276,7 @@ def images_in_store(store: Store, referrers: bool = False, selectors: t.Sequence
 
         place = referrers_in_store(store)
     if place is not None and selectors is None:
-        from .referrers.stored import find_entry_owners
+        from ..places.store.stored_referrers import find_entry_owners
 
         owned = find_entry_owners(store, place)
     return [

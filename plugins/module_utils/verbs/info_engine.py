@@ -19,10 +19,10 @@ from ..oci.graph import Graph, ImageNode, read_graph
 from ..oci.manifest import Descriptor, Manifest
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from .copy.engine_source import EngineReader
-from .engine_images import NamedEngineImage
+from ..places.engine.catalog import NamedEngineImage
+from ..places.engine.source import EngineReader
+from ..places.verification import Verification, describe_trust
 from .info import Facts, InspectedImage, Inspector
-from .trust import Verification, describe_trust
 
 if t.TYPE_CHECKING:
     from ..trust.policy import Policy

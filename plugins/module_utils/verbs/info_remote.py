@@ -16,11 +16,11 @@ from ..oci.graph import ChooseEntries, Graph, IndexPosition, choose_platforms, r
 from ..oci.manifest import Descriptor, Index
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..places.filters import Filters
+from ..places.verification import Verification, describe_trust
 from ..transfer.plan import ImagePlan
 from ..transfer.workers import Workers
-from .filters import Filters
 from .info import Facts, InspectedImage, Inspector
-from .trust import Verification, describe_trust
 
 if t.TYPE_CHECKING:
     from ..oci.referrers import ReferrerPlace

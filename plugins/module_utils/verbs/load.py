@@ -22,13 +22,13 @@ from ..oci.matching import check_single_platform, find_matching
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.referrers import FoundReferrers, LayoutReferrers, find_owners, find_referrers
+from ..places.facts import describe_transfer, image_facts, ref_state, short_digest
+from ..places.platforms import is_damaged, merge_with_store, platforms_to_record
+from ..places.referrer_plan import ReferrerPlan
+from ..places.store.referrers import plan_for_store
+from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
-from .facts import describe_transfer, image_facts, ref_state, short_digest
-from .platforms import is_damaged, merge_with_store, platforms_to_record
-from .referrers.plan import ReferrerPlan
-from .referrers.to_store import plan_for_store
-from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..oci.referrers import ReferrerPlace

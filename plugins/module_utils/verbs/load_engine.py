@@ -20,17 +20,17 @@ from ..oci.graph import Graph, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from ..oci.referrers import LayoutReferrers
+from ..places.engine.catalog import EngineImages
+from ..places.engine.leftovers import remove_leftovers
+from ..places.engine.load_step import LoadIntoEngine
+from ..places.engine.loading import EngineLoader, LoadRequest, document_finder
+from ..places.engine.platforms import select_for_engine
+from ..places.engine.restore_names import keep_images, restore_names
+from ..places.sources import ArchiveSource
+from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImagePlan, Outcome, Step, TransferPlan
 from ..transfer.workers import Workers
-from .copy.sources import ArchiveSource
-from .engine_images import EngineImages
-from .engine_leftovers import remove_leftovers
-from .engine_load_step import LoadIntoEngine
-from .engine_loading import EngineLoader, LoadRequest, document_finder
-from .engine_names import keep_images, restore_names
-from .engine_platforms import select_for_engine
 from .load import FAIL, KEEP, Candidate, LoadOptions, choose_images, rename_images
-from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..trust.policy import Policy

@@ -20,10 +20,10 @@ from ..oci.lockfile import LockedImage, LockFile
 from ..oci.matching import check_single_platform, reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..places.facts import preferred, short_digest
+from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImageFacts, ImagePlan, Outcome, Plan, RefState, Step
 from ..transfer.workers import Workers
-from .facts import preferred, short_digest
-from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository

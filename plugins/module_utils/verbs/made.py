@@ -16,10 +16,10 @@ from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor, Manifest
 from ..oci.platform import ALL, Platform, Selection
 from ..oci.reference import Reference
+from ..places.facts import describe_transfer, image_facts, ref_state, short_digest
 from ..transfer.interfaces import Chunks, Sink, Source
 from ..transfer.plan import ImagePlan, RefChange, RefState
 from ..transfer.transfer import Transfer
-from .facts import describe_transfer, image_facts, ref_state, short_digest
 
 if t.TYPE_CHECKING:
     from ..store.store import Store

@@ -15,14 +15,14 @@ from ..oci.digest import Digest
 from ..oci.manifest import read_subject
 from ..oci.platform import Platform
 from ..oci.referrers import read_digest_tag
+from ..places.filters import Filters
+from ..places.protection import Protection
+from ..places.retention import Candidate, Policy
+from ..places.store.garbage import find_garbage, remaining_entries
+from ..places.subjects import follow_subjects
 from ..transfer.plan import Plan
-from .filters import Filters
-from .garbage import find_garbage, remaining_entries
 from .info import InspectedImage, Inspector
-from .protection import Protection
 from .remove import RemoveFromStore, removal_facts, removed_image
-from .retention import Candidate, Policy
-from .subjects import follow_subjects
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry

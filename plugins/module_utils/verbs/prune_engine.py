@@ -15,14 +15,14 @@ from ..errors import EngineError, EngineRefused, LongshoreError
 from ..oci.digest import Digest
 from ..oci.platform import Platform
 from ..oci.reference import Reference
+from ..places.engine.catalog import EngineImages, NamedEngineImage
+from ..places.engine.leftovers import is_temporary, remove_leftovers
+from ..places.facts import short_digest
+from ..places.filters import Filters, ImageFilter
+from ..places.protection import Protection
+from ..places.retention import Candidate, Policy
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
-from .engine_images import EngineImages, NamedEngineImage
-from .engine_leftovers import is_temporary, remove_leftovers
-from .facts import short_digest
-from .filters import Filters, ImageFilter
-from .protection import Protection
-from .retention import Candidate, Policy
 
 
 @dataclasses.dataclass(frozen=True)

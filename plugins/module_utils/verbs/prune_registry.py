@@ -15,11 +15,11 @@ from ..oci.digest import Digest
 from ..oci.glob import compile_glob, is_glob
 from ..oci.platform import Platform
 from ..oci.reference import Reference
+from ..places.facts import short_digest
+from ..places.registry.contents import RemoteTag, RepositoryContents
 from ..transfer.plan import ImageFacts, ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
-from .facts import short_digest
 from .registry_policy import RegistryPolicy
-from .repository_contents import RemoteTag, RepositoryContents
 from .repository_reader import RepositoryReader, TagCriteria, read_repositories
 
 if t.TYPE_CHECKING:

@@ -17,20 +17,20 @@ from ..oci.manifest import Descriptor, Index, describe_document
 from ..oci.matching import check_single_platform, reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..places.facts import describe_transfer, image_facts, ref_state, short_digest
+from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
-from .facts import describe_transfer, image_facts, ref_state, short_digest
-from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
     from ..oci.referrers import FoundReferrers, LayoutReferrers, ReferrerPlace
+    from ..places.referrer_plan import ReferrerPlan
     from ..registry.repository import Repository
     from ..store.index import Entry
     from ..store.store import Store
     from ..trust.policy import Policy
-    from .referrers.plan import ReferrerPlan
 
 
 def plan_pull(
@@ -228,7 +228,7 @@ class _Puller:
         """Return the plan of the image's referrers: those at REPOSITORY, or without it those that the store has already. KEEP as in `plan_for_store`."""
         if not self.referrers and self.trust is None:
             return None
-        from .referrers.to_store import plan_for_store
+        from ..places.store.referrers import plan_for_store
 
         return plan_for_store(self.store, self._find_referrers(reference, graph, repository), (reference.name,), keep=keep)
 

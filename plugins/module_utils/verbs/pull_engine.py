@@ -18,17 +18,17 @@ from ..oci.manifest import Descriptor
 from ..oci.matching import reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..places.copy_job import verify_at_source
+from ..places.engine.catalog import describe_local_name
+from ..places.engine.leftovers import remove_leftovers
+from ..places.engine.load_step import LoadIntoEngine
+from ..places.engine.loading import EngineLoader, Load, LoadRequest
+from ..places.engine.platforms import has_platforms, select_for_engine
+from ..places.engine.target import find_at_registry
+from ..places.sources import RegistrySource
+from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImagePlan, TransferPlan
-from .copy.job import verify_at_source
-from .copy.sources import RegistrySource
-from .copy.to_engine import find_at_registry
-from .engine_images import describe_local_name
-from .engine_leftovers import remove_leftovers
-from .engine_load_step import LoadIntoEngine
-from .engine_loading import EngineLoader, Load, LoadRequest
-from .engine_platforms import has_platforms, select_for_engine
 from .pull import is_temporary
-from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile

@@ -15,15 +15,15 @@ from ..oci.graph import Graph, NamedGraph
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.referrers import FoundReferrers
+from ..places.facts import describe_transfer, image_facts, short_digest
+from ..places.platforms import reject_sparse, select_platforms
+from ..places.referrer_plan import ReferrerPlan
+from ..places.registry.blob_mounts import BlobMounts, BlobSplit, MountCandidates
+from ..places.registry.referrers import describe_changes, make_transfer, plan_for_registry, split_with_referrers
+from ..places.store.stored_referrers import find_complete_referrers
+from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.workers import Workers
-from .blob_mounts import BlobMounts, BlobSplit, MountCandidates
-from .facts import describe_transfer, image_facts, short_digest
-from .platforms import reject_sparse, select_platforms
-from .referrers.plan import ReferrerPlan
-from .referrers.stored import find_complete_referrers
-from .referrers.to_registry import describe_changes, make_transfer, plan_for_registry, split_with_referrers
-from .trust import Verification, check_trust
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
@@ -144,8 +144,8 @@ class _Pusher:
         data = self.store.read_document(entry.descriptor)
         if data is None:
             raise StoreDamaged(f"{entry.label} is damaged in {self.store.path}: {entry.digest} can't be read; pull it again to repair it")
+        from ..places.image_trust import cover_selection
         from ..store.referrers import referrers_in_store
-        from .image_trust import cover_selection
 
         place = referrers_in_store(self.store, entry.name.context if entry.name is not None else None)
         return check_trust(self.trust, entry.name, cover_selection(entry.descriptor, data, selected), [place])

@@ -13,11 +13,11 @@ from ..oci.digest import Digest
 from ..oci.location import REGISTRY, Location
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..places.copy_job import CopyJob
+from ..places.registry.target import RegistryCopyPlanner
+from ..places.sources import ImageSources, Places
 from ..transfer.plan import TransferPlan
 from ..transfer.workers import Workers
-from .copy.job import CopyJob
-from .copy.sources import ImageSources, Places
-from .copy.to_registry import RegistryCopyPlanner
 from .push import reject_shared_destinations
 
 if t.TYPE_CHECKING:

@@ -17,9 +17,9 @@ from ..errors import InvalidOption, TooManyRemovals
 from ..files import read_bounded
 from ..limits import MAX_LOCK_FILE
 from ..oci.lockfile import LockFile
-from .filters import Filters
-from .protection import Protection
-from .retention import Policy
+from ..places.filters import Filters
+from ..places.protection import Protection
+from ..places.retention import Policy
 
 _LIMIT = re.compile(r"([0-9]{1,9})|([0-9]{1,3}(?:\.[0-9]{1,6})?)%", re.ASCII)
 

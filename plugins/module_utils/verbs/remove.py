@@ -15,12 +15,12 @@ from ..oci.digest import Digest
 from ..oci.glob import compile_glob, is_glob
 from ..oci.platform import Platform
 from ..oci.reference import Reference, parse_selector
+from ..places.facts import complete_graph, format_count, ref_state, short_digest, stored_facts
+from ..places.store.garbage import Garbage, find_garbage, remaining_entries
+from ..places.store.stored_referrers import RemovedReferrers
 from ..transfer.interfaces import Sink
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
 from ..transfer.workers import Workers
-from .facts import complete_graph, format_count, ref_state, short_digest, stored_facts
-from .garbage import Garbage, find_garbage, remaining_entries
-from .referrers.stored import RemovedReferrers
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry

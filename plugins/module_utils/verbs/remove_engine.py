@@ -15,10 +15,10 @@ from ..oci.digest import Digest
 from ..oci.glob import compile_glob, is_glob
 from ..oci.platform import Platform
 from ..oci.reference import Reference
+from ..places.engine.catalog import EngineImages, NamedEngineImage
+from ..places.engine.leftovers import remove_leftovers
+from ..places.facts import short_digest
 from ..transfer.plan import ImagePlan, RefChange
-from .engine_images import EngineImages, NamedEngineImage
-from .engine_leftovers import remove_leftovers
-from .facts import short_digest
 from .prune_engine import EngineRemovalPlan, Removal, RemoveFromEngine, plan_removals
 from .remove import Selector, named_by, warn_of_short_id
 

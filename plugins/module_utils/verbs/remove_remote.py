@@ -17,11 +17,11 @@ from ..errors import InUse, LongshoreError
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
+from ..places.facts import format_count, short_digest
+from ..places.registry.referrers_to_remove import ReferrersToRemove, find_referrers_to_remove
+from ..places.registry.tags import RepositoryTag, read_tags
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
-from .facts import format_count, short_digest
-from .remove_remote_referrers import ReferrersToRemove, find_referrers_to_remove
-from .repository_tags import RepositoryTag, read_tags
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository

@@ -93,6 +93,6 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
 
 def _names_of_owners(store: Store, entry: Entry) -> list[Reference]:
     """Return the names of the images that an unnamed referrer, such as a signature, belongs to."""
-    from .referrers.stored import find_owner_names
+    from ..places.store.stored_referrers import find_owner_names
 
     return find_owner_names(store, entry)

@@ -19,14 +19,14 @@ from ..oci.manifest import Descriptor, Manifest, read_manifest, read_subject
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.text import sanitise
+from ..places.facts import image_facts
+from ..places.filters import Filters
+from ..places.protection import Protection
+from ..places.registry.contents import RemoteManifest, RemoteTag, RepositoryContents
 from ..registry.referrers import list_referrers
 from ..registry.tags import list_tags
 from ..transfer.workers import Workers
-from .facts import image_facts
-from .filters import Filters
 from .info import InspectedImage, Inspector
-from .protection import Protection
-from .repository_contents import RemoteManifest, RemoteTag, RepositoryContents
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository

@@ -15,17 +15,18 @@ from ..archive.output import FileOutput, FolderOutput, OpenFile, Output, Read
 from ..archive.reader import open_archive
 from ..errors import InvalidOption
 from ..oci.digest import Digest
-from ..oci.graph import Graph, ImageNode
+from ..oci.graph import Graph
 from ..oci.layout import BASE_DIGESTS
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.referrers import FoundReferrers, Referrer
+from ..places.archive.saved_image import saved_image, saved_referrers
+from ..places.facts import image_facts, short_digest
+from ..places.platforms import read_image, select_stored
+from ..places.store.stored_referrers import find_complete_referrers
 from ..transfer.plan import ImagePlan, Outcome, RefChange, RefState, Step, TransferPlan
 from ..transfer.workers import Workers
-from .facts import image_facts, preferred_image, short_digest
-from .platforms import read_image, select_stored
-from .referrers.stored import find_complete_referrers
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -188,47 +189,3 @@ def read_base_digests(paths: t.Sequence[str]) -> frozenset[Digest]:
             for node in graph.images if graph is not None else ():
                 digests.update(layer.digest for layer in node.manifest.layers if archive.has_blob(layer.digest))
     return frozenset(digests)
-
-
-def saved_image(graph: Graph, names: tuple[Reference, ...], form: str, selection: Selection | None, host: Platform) -> SavedImage:
-    """Return GRAPH as an archive of the format FORM lists it. A docker-archive holds only one of its platforms."""
-    runnable = preferred_image(graph, selection, host)
-    if runnable is not None and not runnable.manifest.is_image:
-        runnable = None
-    if form == DOCKER and runnable is not None:
-        graph = _keep_image(graph, runnable)
-    listed, index = graph.root, None
-    if _must_travel_unlisted(graph):
-        listed, index = graph.images[0].descriptor, graph.root.digest
-    return SavedImage(graph, listed, names, runnable, index)
-
-
-def _keep_image(graph: Graph, kept: ImageNode) -> Graph:
-    """Return GRAPH with the image KEPT only."""
-    left_out = [image.descriptor for image in graph.images if image is not kept]
-    documents = {descriptor: data for descriptor, data in graph.documents.items() if descriptor not in left_out}
-    return dataclasses.replace(graph, images=(kept,), documents=documents, absent=(*graph.absent, *left_out))
-
-
-def saved_referrers(name: Reference | None, found: FoundReferrers) -> list[SavedImage]:
-    """Return the referrers of the image with NAME as an archive lists them. A tag that is made of a digest moves to the repository of the image."""
-    saved: list[SavedImage] = []
-    for referrer in found.referrers:
-        tag = referrer.name if referrer.name is None or name is None else name.with_tag(str(referrer.tag))
-        saved.append(SavedImage(referrer.graph, referrer.graph.root, (tag,) if tag is not None else (), None, is_referrer=True))
-    return saved
-
-
-def _must_travel_unlisted(graph: Graph) -> bool:
-    """Return whether the index must not be listed: an engine would look for a platform that is not in the archive but that its host could run."""
-    if not graph.root.is_index or len(graph.images) != 1 or graph.images[0].platform is None:
-        return False
-    return any(child.platform is not None and _could_run(graph.images[0].platform, child.platform) for child in graph.absent)
-
-
-def _could_run(host: Platform, other: Platform) -> bool:
-    """Return whether engines on HOST also run images for OTHER: 32 bit on 64 bit, older ARM variants on newer ones."""
-    if host.os != other.os or host == other:
-        return False
-    families = {"amd64": ("amd64", "386"), "arm64": ("arm64", "arm"), "arm": ("arm",)}
-    return other.architecture in families.get(host.architecture, ())

@@ -20,14 +20,15 @@ from ..oci.digest import Digest, Verifier
 from ..oci.layout import BASE_DIGESTS
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
+from ..places.archive.saved_image import saved_image
+from ..places.engine.catalog import NamedEngineImage
+from ..places.engine.source import EngineImageSource, EngineReader
+from ..places.facts import image_facts, short_digest
+from ..places.platforms import select_from_index
 from ..transfer.interfaces import Source
 from ..transfer.plan import ImagePlan, RefChange, RefState
 from ..transfer.transfer import Transfer
-from .copy.engine_source import EngineImageSource, EngineReader
-from .engine_images import NamedEngineImage
-from .facts import image_facts, short_digest
-from .platforms import select_from_index
-from .save import SaveOptions, SavePlan, WriteArchive, check_form, layers_to_omit, make_output, saved_image
+from .save import SaveOptions, SavePlan, WriteArchive, check_form, layers_to_omit, make_output
 
 
 @dataclasses.dataclass(frozen=True)

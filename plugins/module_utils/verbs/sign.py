@@ -17,6 +17,7 @@ from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.referrers import SIGNATURE, Candidate, referrers_tag
 from ..oci.text import sanitise
+from ..places.image_trust import as_trust_candidate
 from ..trust.artifacts import make_bundle_referrer, make_signature_image
 from ..trust.bundle import BUNDLE_TYPE, make_bundle, read_bundle
 from ..trust.keys import PrivateKey
@@ -26,7 +27,6 @@ from ..trust.statement import PREDICATE_TYPES, SIGNATURE_TYPE, find_predicate_ty
 from ..trust.verdict import BUNDLE, SIMPLE_SIGNING, Rejected
 from ..trust.verification import SignatureRule, Subject, verify_signatures
 from .attach import Attached, Attachment, Present, Target, find_candidates
-from .image_trust import as_trust_candidate
 
 _MEDIA_TYPES = {BUNDLE: BUNDLE_TYPE, SIMPLE_SIGNING: PAYLOAD_TYPE}
 FORMATS = tuple(_MEDIA_TYPES)

@@ -11,9 +11,9 @@ import typing as t
 from ..errors import StoreDamaged
 from ..oci.platform import Platform
 from ..oci.reference import Reference
+from ..places.facts import complete_graph, ref_state, short_digest, stored_facts
 from ..transfer.plan import ImagePlan, Plan, RefChange
 from ..transfer.transfer import Transfer
-from .facts import complete_graph, ref_state, short_digest, stored_facts
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry

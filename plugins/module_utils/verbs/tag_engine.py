@@ -14,12 +14,12 @@ from ..errors import EngineError
 from ..oci.digest import Digest
 from ..oci.platform import Platform
 from ..oci.reference import Reference
+from ..places.engine.catalog import EngineImages, NamedEngineImage
+from ..places.engine.leftovers import remove_leftovers
+from ..places.engine.restore_names import keep_images, restore_names
+from ..places.facts import short_digest
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
 from ..transfer.workers import Workers
-from .engine_images import EngineImages, NamedEngineImage
-from .engine_leftovers import remove_leftovers
-from .engine_names import keep_images, restore_names
-from .facts import short_digest
 
 
 def plan_tag_engine(engine: ManagedEngine, source: Reference | Digest, targets: t.Sequence[Reference], *, host: Platform, keep: bool = False) -> Plan:

@@ -10,7 +10,7 @@ import collections
 import datetime
 import typing as t
 
-from ...module_utils.verbs.facts import format_count, format_size
+from ...module_utils.places.facts import format_count, format_size
 from .answers import Image
 from .drift import Finding, State
 from .places import Place, PlaceName

@@ -13,8 +13,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...module_utils.oci.lockfile import LockFile
-from ...module_utils.verbs.facts import format_count, format_size
-from . import charts, signature_tables, tables
+from ...module_utils.places.facts import format_count, format_size
+from ..report import charts, signature_tables, tables
 from .answers import Answer, Identity, Image
 from .drift import Finding, findings
 from .places import Place, read_places

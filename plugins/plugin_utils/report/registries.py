@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ...module_utils.oci.text import sanitise
-from ...module_utils.verbs.facts import format_count, format_size
+from ...module_utils.places.facts import format_count, format_size
 from .answers import Answer, describe_problem
 
 

@@ -12,7 +12,7 @@ import datetime
 import typing as t
 
 from ...module_utils.oci.digest import Digest
-from ...module_utils.verbs.facts import format_size, short_digest
+from ...module_utils.places.facts import format_size, short_digest
 from .answers import Identity, Image
 from .charts import STYLES, format_most
 from .drift import Finding, State, differing

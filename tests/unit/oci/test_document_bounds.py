@@ -21,7 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.document_read
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import choose_all, choose_platforms, read_graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
-from ansible_collections.longshore.images.plugins.module_utils.verbs.platforms import select_platforms
+from ansible_collections.longshore.images.plugins.module_utils.places.platforms import select_platforms
 
 HOST = Selection((Platform.parse("linux/amd64"),))
 MANY = 300

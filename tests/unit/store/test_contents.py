@@ -19,9 +19,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import make_inspector
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
 from tests.support.images import Image, make_artifact, make_image, make_index, make_layer

@@ -17,10 +17,10 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.document impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.platforms import select_platforms
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, images_in_store
-from ansible_collections.longshore.images.plugins.module_utils.verbs.platforms import select_platforms
 from tests.support import modules
 from tests.support.images import FakeRepository, Image, list_in_index, make_index
 from tests.support.verbs import HOST, mend, pull

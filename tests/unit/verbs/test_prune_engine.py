@@ -25,11 +25,11 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Eng
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
-from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_engine import EnginePrunePlan, plan_prune_engine
-from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 
 NOW = datetime.datetime(2026, 6, 30, tzinfo=datetime.timezone.utc)
 HOST = Platform.parse("linux/amd64")

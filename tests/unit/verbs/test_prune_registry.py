@@ -13,12 +13,12 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, LongshoreError, TooManyRemovals, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
-from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_registry import RegistryPrunePlan, plan_prune_registry
 from ansible_collections.longshore.images.plugins.module_utils.verbs.registry_policy import RegistryPolicy, RemovalLimit, read_locks
-from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 from tests.support.registry_model import HOST, Answer, ModelRegistry
 from tests.support.tag_graphs import EMPTY, INDEX, MANIFEST, NOW, TagGraph
 

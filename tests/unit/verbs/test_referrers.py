@@ -23,19 +23,19 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.graph import 
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import find_referrers, list_candidates, referrers_tag
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.store.referrers import referrers_in_store
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.executor import execute
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import make_inspector
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
-from ansible_collections.longshore.images.plugins.module_utils.verbs.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.repair import plan_repair
-from ansible_collections.longshore.images.plugins.module_utils.verbs.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.save import SaveOptions, plan_save, read_base_digests
 from tests.support.images import FakeRepository, Image, make_artifact, make_image, make_index
 

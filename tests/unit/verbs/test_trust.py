@@ -26,18 +26,18 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
+from ansible_collections.longshore.images.plugins.module_utils.places.verification import describe_trust
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan, TransferPlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.trust.rules import RuleOptions, read_rules
-from ansible_collections.longshore.images.plugins.module_utils.verbs.copy.copy import plan_copy
-from ansible_collections.longshore.images.plugins.module_utils.verbs.copy.sources import Places
-from ansible_collections.longshore.images.plugins.module_utils.verbs.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import plan_copy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import make_inspector
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.push import plan_push
 from ansible_collections.longshore.images.plugins.module_utils.verbs.save import SaveOptions, plan_save
-from ansible_collections.longshore.images.plugins.module_utils.verbs.trust import describe_trust
 from tests.support.images import FakeRepository, make_image
 from tests.support.trust import Key, make_key, make_simple_signature
 

@@ -1,0 +1,364 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan to load images into an engine, from any source. Every verb that writes to an engine uses this."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+
+from ...engine.interfaces import Engine, ListedImage, OfferedImage
+from ...errors import InvalidOption, LongshoreError, StoreDamaged, UnsupportedFormat
+from ...oci.config import ImageConfig
+from ...oci.digest import Digest
+from ...oci.document_reader import Read
+from ...oci.graph import Graph, ImageNode, choose_platforms, read_graph
+from ...oci.manifest import Descriptor, describe_document
+from ...oci.platform import Platform, Selection
+from ...oci.reference import Reference
+from ...oci.text import sanitise
+from ...transfer.interfaces import Source
+from ...transfer.plan import ImageFacts, ImagePlan, RefChange, RefState, Results
+from ..facts import describe_transfer, image_facts, preferred_image, short_digest
+from ..platforms import select_complete, select_from_index
+from ..verification import Verification
+from .outgoing_image import OutgoingImage, find_current, state_of
+from .platforms import contains_images, is_several, read_complete_part
+
+# Returns a document of another image, or None. Of its descriptor, only the digest may be known. The second argument: the names of that image in the engine.
+FindDocument = t.Callable[[Descriptor, t.Collection[Reference]], t.Optional[bytes]]
+
+
+class LoadableImage(t.Protocol):
+    """An image at its source. The sources of copies have this type."""
+
+    @property
+    def source(self) -> Source: ...
+
+    def digest(self) -> Digest: ...
+
+    def root(self) -> Descriptor: ...
+
+    def read_document(self, descriptor: Descriptor) -> bytes | None: ...
+
+    def check_blobs(self, graph: Graph) -> None:
+        """Raise an error if a blob of GRAPH is known to be missing or damaged."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadRequest:
+    """An image to load, and its name in the engine.
+
+    `label` is its name in messages, and `action` starts the line in `actions`, such as `pull app:1`. `find_document` returns documents of other images of
+    the source, which show the layers that the engine has already. With `skip_if_digest_present`, an image that the engine has by digest is not read,
+    because every document costs a request. With `keep_existing`, another image keeps the name. `verify` verifies the part of the image that is loaded, and
+    raises an error to refuse it; without it everything is accepted.
+    """
+
+    requested: str
+    name: Reference
+    label: str
+    action: str
+    image: LoadableImage
+    find_document: FindDocument
+    results: Results = dataclasses.field(default_factory=dict)
+    skip_if_digest_present: bool = False
+    keep_existing: bool = False
+    verify: t.Callable[[Graph], Verification] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """One image to load. `current` is the engine's image with its name, `layers` are sent, and `error` is why it can't be loaded.
+
+    Without `request`, the engine keeps its image `name`, and `verification` is the verdict about it. `note` is a warning. `complete_part` is
+    the part of an index with several platforms that the engine has completely.
+    """
+
+    requested: str
+    request: LoadRequest | None = None
+    outgoing: OutgoingImage | None = None
+    current: ListedImage | None = None
+    layers: tuple[Descriptor, ...] = ()
+    error: LongshoreError | None = None
+    results: Results = dataclasses.field(default_factory=dict)
+    name: Reference | None = None
+    note: str = ""
+    verification: Verification = None
+    complete_part: Graph | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        return self.error is None and self.outgoing is not None and not self.is_kept and not self._is_present(self.outgoing)
+
+    def _is_present(self, outgoing: OutgoingImage) -> bool:
+        return outgoing.is_in(self.current) and (not outgoing.several or contains_images(self.complete_part, outgoing))
+
+    @property
+    def is_kept(self) -> bool:
+        """Return whether another image keeps the name."""
+        is_named = self.request is not None and self.request.keep_existing and self.current is not None and self.current.usable
+        return is_named and self.outgoing is not None and not self.outgoing.is_in(self.current)
+
+    @property
+    def sent(self) -> tuple[Descriptor, ...]:
+        return (*self.outgoing.configs, *self.layers) if self.is_pending and self.outgoing is not None else ()
+
+    @property
+    def reused(self) -> tuple[Descriptor, ...]:
+        if self.error is not None or self.outgoing is None or self.is_kept:
+            return ()
+        return self.outgoing.graph.blobs_without(self.sent)
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineLoader:
+    """The options of the loads of one run. `selection` is None for the platform of the engine, and `select_for_engine` has checked it."""
+
+    engine: Engine
+    selection: Selection | None
+    host: Platform
+
+    @functools.cached_property
+    def listed(self) -> list[ListedImage]:
+        """The images of the engine before the run."""
+        return self.engine.list_images()
+
+    @property
+    def names(self) -> list[Reference]:
+        """The names in the engine before the run."""
+        return [name for image in self.listed for name in image.names]
+
+    def plan(self, requests: t.Sequence[LoadRequest | Load]) -> list[Load]:
+        """Plan each request; a Load with an error is kept. The engine lists its images once, and its layers only if it is missing an image.
+
+        Raises EngineError if the engine can't be reached.
+        """
+        listed = self.listed
+        loads: list[Load] = []
+        named: dict[Reference, Load] = {}
+        for request in requests:
+            load = self._inspect(request, listed) if isinstance(request, LoadRequest) else request
+            if load.error is None and load.request is not None:
+                first = named.setdefault(load.request.name, load)
+                try:
+                    if _is_same_image(load, first):
+                        continue
+                except LongshoreError as error:
+                    load = Load(load.requested, load.request, error=error)
+            loads.append(load)
+        return self._find_missing_layers(loads, listed)
+
+    def _inspect(self, request: LoadRequest, listed: t.Sequence[ListedImage]) -> Load:
+        try:
+            named = next((image for image in listed if request.name in image.names), None)
+            is_comparable = (
+                request.skip_if_digest_present
+                and request.verify is None
+                and self.selection is None
+                and named is not None
+                and named.usable
+                and named.digests
+            )
+            if is_comparable and named is not None and request.image.digest() in named.digests:
+                return Load(request.requested, request, None, named)
+            outgoing = self.read_outgoing(request)
+            load = self._compare(request, outgoing, find_current(listed, outgoing, self.engine))
+            if load.is_pending:
+                request.image.check_blobs(outgoing.graph)
+            return load
+        except LongshoreError as error:
+            return Load(request.requested, request, error=error)
+
+    def _compare(self, request: LoadRequest, outgoing: OutgoingImage, current: ListedImage | None) -> Load:
+        complete_part = (
+            read_complete_part(self.engine, outgoing.name, outgoing.engine_platform) if outgoing.several and outgoing.is_in(current) else None
+        )
+        if current is not None and complete_part is not None:
+            # An index without the engine's own platform is never unpacked.
+            current = dataclasses.replace(current, usable=True)
+        return Load(request.requested, request, outgoing, current, complete_part=complete_part)
+
+    def _find_missing_layers(self, loads: t.Sequence[Load], listed: t.Sequence[ListedImage]) -> list[Load]:
+        """Add the layers that have to be sent to each pending load. A layer that one image sends is not sent again for the next one."""
+        pending = [load.request for load in loads if load.is_pending and load.request is not None]
+        if not pending:
+            return list(loads)
+        present = self.engine.read_layers(lambda digest: self._list_layers(digest, pending, listed))
+        planned: list[Load] = []
+        for load in loads:
+            if load.outgoing is None or load.request is None or not load.is_pending:
+                planned.append(load)
+                continue
+            try:
+                offers = [_offer(load.request, load.outgoing, image) for image in load.outgoing.images]
+                layers = dict.fromkeys(layer for offer in offers for layer in present.find_missing(offer))
+                planned.append(dataclasses.replace(load, layers=tuple(layers)))
+                for offer in offers:
+                    present.add(offer)
+            except LongshoreError as error:
+                planned.append(dataclasses.replace(load, error=error))
+        return planned
+
+    # The image to load.
+
+    @property
+    def engine_platform(self) -> Platform:
+        """Return the platform that the engine runs: the host's, with its variant, if OS and architecture are the same."""
+        platform = self.engine.platform
+        is_like_host = platform is None or (platform.os, platform.architecture) == (self.host.os, self.host.architecture)
+        return self.host if is_like_host or platform is None else platform
+
+    def read_outgoing(self, request: LoadRequest) -> OutgoingImage:
+        """Read the image to load, and verify it. Raises PlatformMissing, UnsupportedFormat, and the errors of its source and of `verify`."""
+        root = request.image.root()
+        if is_several(self.selection):
+            return self._read_several(request, root)
+        selection = self.selection or Selection((self.engine_platform,))
+        graph = select_from_index(
+            root, request.label, request.image.read_document, selection if root.is_index or self.selection is not None else None
+        )
+        image = graph.images[0]
+        _require_image(image, request.label)
+        verification = request.verify(graph) if request.verify is not None else None
+        outgoing = OutgoingImage(request.name, graph, image, self.engine_platform, verification)
+        if not graph.root.is_index or outgoing.is_for_engine:
+            return outgoing
+        # For an index, an engine would look for its own platform.
+        data = graph.documents[image.descriptor]
+        return dataclasses.replace(outgoing, graph=Graph(image.descriptor, {image.descriptor: data}, (image,), ()))
+
+    def _read_several(self, request: LoadRequest, root: Descriptor) -> OutgoingImage:
+        """Return an image with several platforms. An index that lists more gets a new digest, because containerd accepts no incomplete index."""
+        graph = select_complete(root, request.label, request.image.read_document, self.selection)
+        image = t.cast(ImageNode, preferred_image(graph, None, self.engine_platform))
+        _require_image(image, request.label)
+        if request.name.tag is None and request.name.digest != graph.root.digest:
+            raise InvalidOption(f"{request.name} can't be the name of only some platforms, whose index has the digest {graph.root.digest}")
+        verification = request.verify(graph) if request.verify is not None else None
+        return OutgoingImage(request.name, graph, image, self.engine_platform, verification, graph.root.is_index, root.digest)
+
+    def _list_layers(self, digest: Digest, requests: t.Sequence[LoadRequest], listed: t.Sequence[ListedImage]) -> list[Digest]:
+        """Return the layers that an engine must have if it has the index or manifest DIGEST; none if no source has that document."""
+        names = {name for image in listed if digest in image.digests for name in image.names}
+
+        def read(descriptor: Descriptor) -> bytes | None:
+            found = (request.find_document(descriptor, names) for request in requests)
+            return next((data for data in found if data is not None), None)
+
+        try:
+            data = read(Descriptor("", digest, 0))
+            if data is None:
+                return []
+            graph = read_graph(describe_document(data, str(digest)), str(digest), read, choose_platforms(Selection((self.engine_platform,))))
+        except LongshoreError:
+            return []
+        return [layer.digest for image in graph.images for layer in image.manifest.layers] if graph is not None else []
+
+    # The results.
+
+    def warnings(self, load: Load) -> tuple[str, ...]:
+        if load.note:
+            return (load.note,)
+        platform = load.outgoing.image.platform if load.outgoing is not None else None
+        if self.selection is not None or platform is None or platform in self.engine_platform.fallbacks():
+            return ()
+        return (f"{load.requested} is an image for {platform}, and {self.engine.title} runs {self.engine_platform}",)
+
+    def row(self, load: Load, engine_keys: bool = False) -> ImagePlan:
+        """Return the row of the results and its changes. `digest` is null if the engine keeps none. With ENGINE_KEYS, that value is `engine_digest` instead."""
+        request, engine = load.request, self.engine
+        verification = load.outgoing.verification if load.outgoing is not None else load.verification
+        own: dict[str, t.Any] = {"engine": engine.title, "verification": verification}
+        results = dict(request.results if request is not None else load.results)
+        if load.outgoing is None and load.current is not None:
+            # It was compared by digest only.
+            image_id = str(load.current.image_id) if load.current.image_id is not None else None
+            own.update(media_type=None, image_id=image_id, platforms=None, size=None)
+        name = request.name if request is not None else load.name
+        if load.error is not None or name is None:
+            return ImagePlan(
+                load.requested,
+                results={**results, **own, **({"engine_digest": None} if engine_keys else {})},
+                warnings=self.warnings(load),
+                error=load.error,
+            )
+        before, after = self._states(load)
+        keeps_digest = engine.loads_oci if load.is_pending else load.current is not None and bool(load.current.digests)
+        kept_digest = str(after.digest) if after is not None and keeps_digest else None
+        if engine_keys:
+            own["engine_digest"] = kept_digest
+        else:
+            own.update(digest=kept_digest, previous_digest=str(before.digest) if before is not None else None)
+        replaced = f" in place of {short_digest(before.digest)}" if before is not None and before != after else ""
+        actions: tuple[str, ...] = ()
+        if load.is_pending and load.outgoing is not None and request is not None:
+            digest = short_digest(load.outgoing.digest)
+            actions = (f"{request.action} ({digest}) to {engine.title}{replaced}: {describe_transfer(load.sent)}",)
+        return ImagePlan(
+            requested=load.requested,
+            image=self._facts(load),
+            changes=(RefChange(f"{name} in {engine.title}", before, after),),
+            actions=actions,
+            results={**results, **own},
+            results_of_failure={"engine_digest": None} if engine_keys else {},
+            warnings=self.warnings(load),
+        )
+
+    def _states(self, load: Load) -> tuple[RefState | None, RefState | None]:
+        """Return what the name points at in the engine, before and after."""
+        current, outgoing = load.current, load.outgoing
+        before = None
+        if current is not None and current.usable:
+            before = outgoing.state_in(current) if outgoing is not None else state_of(current)
+            if before is not None and load.complete_part is not None:
+                before = RefState(before.digest, tuple(load.complete_part.platforms))
+        if not load.is_pending or outgoing is None:
+            return before, before
+        digest = outgoing.digest if self.engine.loads_oci else outgoing.image_id
+        return before, RefState(digest, tuple(outgoing.graph.platforms)) if outgoing.several else RefState(digest)
+
+    def _facts(self, load: Load) -> ImageFacts | None:
+        if load.outgoing is not None:
+            return image_facts(load.requested, load.outgoing.graph, None, self.host)
+        return None
+
+
+def _require_image(image: ImageNode, label: str) -> None:
+    if not image.manifest.is_image:
+        raise UnsupportedFormat(f"{label} holds no image but something of type {sanitise(image.manifest.config.media_type, 100)}")
+
+
+def _offer(request: LoadRequest, outgoing: OutgoingImage, image: ImageNode) -> OfferedImage:
+    if outgoing.several:  # only engines that identify layers by digest hold several platforms
+        return OfferedImage(image.manifest, ())
+    config = image.manifest.config
+    data = request.image.read_document(config)
+    if data is None:
+        raise StoreDamaged(f"{request.label} is damaged: its config {config.digest} can't be read")
+    return OfferedImage(image.manifest, ImageConfig.read(data, f"{outgoing.name}, config {config.digest}").diff_ids)
+
+
+def _is_same_image(load: Load, first: Load) -> bool:
+    """Return whether LOAD is the image FIRST, requested by another spelling of its name. Raises InvalidOption if two images have one name."""
+    if load is first:
+        return False
+    digests = [_digest_of(one) for one in (first, load)]
+    if digests[0] != digests[1] and load.request is not None:
+        raise InvalidOption(f"{load.request.name} can't be two images at once, {digests[0]} and {digests[1]}")
+    return True
+
+
+def _digest_of(load: Load) -> Digest | None:
+    """Return the digest of the image of LOAD, None if the load has an error instead."""
+    if load.outgoing is not None:
+        return load.outgoing.digest
+    return load.request.image.digest() if load.request is not None else None
+
+
+def document_finder(read: Read) -> FindDocument:
+    """Return a function that finds documents with READ, for a source that is read without requests."""
+    return lambda descriptor, unused_names: read(descriptor)

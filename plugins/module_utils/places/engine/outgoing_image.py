@@ -1,0 +1,93 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An image on its way into an engine, and how it compares with the images that the engine has."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ...engine.interfaces import Engine, ListedImage
+from ...oci.digest import Digest
+from ...oci.graph import Graph, ImageNode
+from ...oci.manifest import Descriptor
+from ...oci.platform import Platform
+from ...oci.reference import Reference
+from ...transfer.plan import RefState
+from ..verification import Verification
+
+
+@dataclasses.dataclass(frozen=True)
+class OutgoingImage:
+    """One image and its name in the engine. The root of `graph` is the index or manifest whose digest the engine will record.
+
+    `image` is that of the only platform or, with SEVERAL, of the one that the engine runs. Then `source_digest` is the digest of the index at the source,
+    which may list more platforms.
+    """
+
+    name: Reference
+    graph: Graph
+    image: ImageNode
+    engine_platform: Platform
+    verification: Verification = None
+    several: bool = False
+    source_digest: Digest | None = None
+
+    @property
+    def digest(self) -> Digest:
+        return self.graph.root.digest
+
+    @property
+    def image_id(self) -> Digest:
+        return self.image.manifest.config.digest
+
+    @property
+    def images(self) -> tuple[ImageNode, ...]:
+        """Return the images of all platforms that are loaded."""
+        return self.graph.images if self.several else (self.image,)
+
+    @property
+    def configs(self) -> tuple[Descriptor, ...]:
+        """Return each config once."""
+        return tuple(dict.fromkeys(image.manifest.config for image in self.images))
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """Return each layer once."""
+        return tuple(dict.fromkeys(layer for image in self.images for layer in image.manifest.layers))
+
+    @property
+    def is_for_engine(self) -> bool:
+        return self.image.platform in self.engine_platform.fallbacks()
+
+    def is_in(self, current: ListedImage | None) -> bool:
+        """Return whether CURRENT, an image of an engine, is this image.
+
+        IDs are compared if CURRENT has one, because an index has one digest for all platforms. Of several platforms, some may be missing.
+        """
+        if current is None:
+            return False
+        if self.several:
+            return not {self.digest, self.source_digest}.isdisjoint(current.digests)
+        if not current.usable:
+            return False
+        return current.image_id == self.image_id if current.image_id is not None else self.digest in current.digests
+
+    def state_in(self, current: ListedImage) -> RefState:
+        """Return the state of CURRENT, an image of an engine: this image's digest if the engine has it, else another digest, else the ID."""
+        return RefState(self.digest) if self.digest in current.digests else state_of(current) or RefState(self.digest)
+
+
+def find_current(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: Engine) -> ListedImage | None:
+    """Return the image with the name of OUTGOING. If that is a digest, and the engine records no digests, images are compared by ID."""
+    if outgoing.name.tag is None and not engine.loads_oci:
+        return next((image for image in images if image.image_id == outgoing.image_id), None)
+    return next((image for image in images if outgoing.name in image.names), None)
+
+
+def state_of(current: ListedImage) -> RefState | None:
+    """Return the state of a name in an engine: a digest if it has one, else the ID."""
+    digest = next(iter(current.digests), current.image_id)
+    return RefState(digest) if digest is not None else None

@@ -1,0 +1,68 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Several platforms of one image in an engine: which engines hold them, and which of them an engine has."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...engine.interfaces import Engine, ManagedEngine
+from ...errors import CorruptArchive, EngineError, InvalidOption
+from ...oci.config import ImageConfig
+from ...oci.document import encode_canonical
+from ...oci.graph import Graph, read_graph
+from ...oci.platform import Platform, Selection
+from ...oci.reference import Reference
+from .catalog import EngineImages
+from .outgoing_image import OutgoingImage
+
+
+def is_several(selection: Selection | None) -> bool:
+    """Return whether SELECTION may select several platforms."""
+    return selection is not None and (selection.everything or len(selection.platforms) > 1)
+
+
+def select_for_engine(engine: Engine, selection: Selection | None) -> Selection | None:
+    """Return SELECTION, None for the engine's own platform. Raises InvalidOption for several platforms if ENGINE holds one under a name."""
+    if is_several(selection) and selection is not None and not engine.holds_several_platforms:
+        store = "" if engine.loads_oci else " with its classic image store"
+        wanted = ", ".join(selection.texts())
+        raise InvalidOption(f"platform: {engine.title}{store} holds one platform of an image under a name, not {wanted}; give one platform")
+    return selection
+
+
+def read_complete_part(engine: Engine, name: Reference, engine_platform: Platform) -> Graph | None:
+    """Return the part of the image NAME that ENGINE, whose platform is ENGINE_PLATFORM, has completely. None if it can't be read."""
+    from .source import EngineReader
+
+    try:
+        source = EngineReader(t.cast(ManagedEngine, engine), engine_platform).find(name)
+        return read_graph(source.root(), str(name), source.read_document)
+    except (EngineError, CorruptArchive):
+        return None  # it is sent again, which reports the engine's error
+
+
+def has_platforms(engine: Engine, name: Reference, selection: Selection, engine_platform: Platform) -> bool:
+    """Return whether ENGINE has the image NAME for all platforms of SELECTION."""
+    if engine.holds_several_platforms:
+        complete_part = read_complete_part(engine, name, engine_platform)
+        if complete_part is None or selection.everything:
+            return complete_part is not None and not complete_part.absent
+        present = {image.platform for image in complete_part.images}
+    else:
+        present = {_read_platform(t.cast(ManagedEngine, engine), name, engine_platform)}
+    return all(not present.isdisjoint(wanted.fallbacks()) for wanted in selection.platforms)
+
+
+def _read_platform(engine: ManagedEngine, name: Reference, engine_platform: Platform) -> Platform | None:
+    entry = EngineImages(engine, engine_platform).get_named(name)
+    description = engine.describe(entry.image) if entry is not None else None
+    return ImageConfig.read(encode_canonical(description.config.members), str(name)).platform if description is not None else None
+
+
+def contains_images(complete_part: Graph | None, outgoing: OutgoingImage) -> bool:
+    """Return whether COMPLETE_PART has the images of all platforms of OUTGOING."""
+    present = complete_part.document_digests if complete_part is not None else ()
+    return all(image.descriptor.digest in present for image in outgoing.images)

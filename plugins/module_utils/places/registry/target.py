@@ -1,0 +1,144 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan copies to registries. An image that the target has already costs one request; blobs that another repository of the registry has are mounted."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ...errors import InvalidOption, LongshoreError
+from ...oci.digest import Digest
+from ...oci.graph import Graph, NamedGraph
+from ...oci.manifest import Descriptor
+from ...oci.platform import Platform
+from ...oci.reference import Reference
+from ...transfer.plan import ImagePlan, RefChange, RefState, Step
+from ...transfer.workers import Workers
+from ..copy_job import CopyJob, inspect_jobs
+from ..facts import describe_transfer, image_facts, short_digest
+from ..referrer_plan import ReferrerPlan
+from ..same_image import find_same_image
+from ..sources import RegistrySource
+from .blob_mounts import BlobMounts, BlobSplit
+from .referrers import describe_changes, make_transfer, plan_for_registry, split_with_referrers
+
+if t.TYPE_CHECKING:
+    from ...registry.repository import Repository
+
+
+@dataclasses.dataclass(frozen=True)
+class _TargetState:
+    """The state of one target. `current` is what its name points at now, `digest` what it will point at.
+
+    `graph` is None if the target has the image already, so that it was not read.
+    """
+
+    repository: Repository
+    current: Descriptor | None
+    digest: Digest
+    graph: Graph | None
+    referrers: ReferrerPlan
+
+    @property
+    def is_present(self) -> bool:
+        return self.current is not None and self.current.digest == self.digest
+
+
+class RegistryCopyPlanner:
+    """Plan all copies of a run whose targets are registries."""
+
+    steps: t.Sequence[Step] = ()
+
+    def __init__(self, destination: t.Callable[[Reference], Repository], referrers: bool, host: Platform) -> None:
+        self._destination = destination
+        self._referrers = referrers
+        self._host = host
+        self._mounts = BlobMounts(destination, lambda registry, digest: ())
+
+    def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
+        """Return a row for each job. Targets are inspected in parallel; then blobs are split one image after the other."""
+        return [self._plan_or_error(job, state, workers) for job, state in zip(jobs, inspect_jobs(self._inspect_target, jobs, workers))]
+
+    def _inspect_target(self, job: CopyJob) -> _TargetState:
+        target = t.cast(Reference, job.target.reference)
+        repository = self._destination(target)
+        current = repository.probe(target)
+        same = find_same_image(job.image_source, current, str(target), repository.read_document, self._host) if job.takes_all else None
+        graph = same if same is not None or job.takes_all else job.graph()
+        digest = graph.root.digest if graph is not None else job.image_source.digest()
+        if target.digest not in (None, digest):
+            raise InvalidOption(f"{job.source} has the digest {digest} and can't be copied to {target}")
+        is_present = current is not None and current.digest == digest
+        if graph is None and not (is_present and not self._referrers):
+            graph = job.graph()
+        if graph is not None and not is_present:
+            job.image_source.check_blobs(graph)
+        return _TargetState(repository, current, digest, graph, self._plan_referrers(job, repository, graph))
+
+    def _plan_referrers(self, job: CopyJob, target: Repository, graph: Graph | None) -> ReferrerPlan:
+        return plan_for_registry(target, job.find_referrers(graph)) if self._referrers and graph is not None else ReferrerPlan()
+
+    def _plan_or_error(self, job: CopyJob, state: _TargetState | LongshoreError, workers: Workers) -> ImagePlan:
+        if isinstance(state, LongshoreError):
+            return job.fail(state)
+        try:
+            return self._plan_image(job, state, workers)
+        except LongshoreError as error:
+            return job.fail(error)
+
+    def _plan_image(self, job: CopyJob, state: _TargetState, workers: Workers) -> ImagePlan:
+        name = t.cast(Reference, job.name)
+        was = RefState(state.current.digest) if state.current is not None else None
+        split = self._split(job, state, state.graph, workers) if state.graph is not None else None
+        return ImagePlan(
+            requested=str(name),
+            image=image_facts(str(name), state.graph, job.selection, self._host) if state.graph is not None else None,
+            changes=(RefChange(str(name), was, RefState(state.digest)), *state.referrers.changes),
+            actions=_actions(job, name, state, was, split) if split is not None else (),
+            transfer=make_transfer(
+                job.image_source.source,
+                self._mounts,
+                state.repository,
+                NamedGraph(state.graph, (name,), None),
+                split,
+                state.referrers,
+                is_present=state.is_present,
+            )
+            if state.graph is not None and split is not None
+            else None,
+            results={
+                **job.facts,
+                "previous_digest": str(was.digest) if was is not None else None,
+                "endpoint": state.repository.endpoint.url,
+                "referrers": list(state.referrers.rows),
+                **({} if state.graph is not None else _facts_without_graph(state)),
+            },
+            warnings=state.referrers.warnings,
+        )
+
+    def _split(self, job: CopyJob, state: _TargetState, graph: Graph, workers: Workers) -> BlobSplit:
+        if isinstance(job.image_source, RegistrySource):
+            self._mounts.add_present(job.image_source.source, [*graph.blobs, *state.referrers.missing_blobs(graph.blobs)])
+        if state.is_present:
+            self._mounts.add_present(state.repository, graph.blobs)
+            of_image = BlobSplit()
+        else:
+            of_image = self._mounts.split_image(graph, state.repository, workers)
+        return split_with_referrers(self._mounts, of_image, graph, state.referrers, state.repository, workers)
+
+
+def _facts_without_graph(state: _TargetState) -> dict[str, t.Any]:
+    """Return the facts of an image that the target has already, as far as they are known without reading it."""
+    media_type = state.current.media_type if state.current is not None else None
+    return {"digest": str(state.digest), "media_type": media_type, "image_id": None, "platforms": None, "size": None}
+
+
+def _actions(job: CopyJob, name: Reference, state: _TargetState, was: RefState | None, split: BlobSplit) -> tuple[str, ...]:
+    actions: list[str] = []
+    if not state.is_present:
+        replaced = f" in place of {short_digest(was.digest)}" if was is not None else ""
+        actions.append(f"{job.verb} {job.source} to {name} ({short_digest(state.digest)}){replaced}: {describe_transfer(split.moves)}")
+    return (*actions, *describe_changes(state.referrers, "copy", str(job.source), name))
