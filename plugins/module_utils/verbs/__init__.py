@@ -4,5 +4,6 @@
 
 """Plan what each verb changes: one planner per verb, in a file named like its module. Planners only read.
 
-This package may import places, transfer, the packages of the places (store, registry, archive, engine) and oci, but not task. Start with `tag.py`, the shortest planner.
+This package may import places, transfer, the packages of the places (store, registry, archive, engine) and oci, but not task.
+Start with `tag.py`, the shortest planner.
 """
