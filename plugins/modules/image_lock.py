@@ -40,7 +40,7 @@ options:
         missing one of them. An image without an index must be for one of them.
       - The default is the platform of the host on which the module runs. If hosts of different platforms write the same file, set this option.
       - A lock always pins the digest of the index, and thus all platforms of an image. This option only selects the platforms whose digests and sizes are
-        recorded.
+        recorded. With O(trust), all images in the index have to be accepted, those of other platforms too.
     type: list
     elements: str
 extends_documentation_fragment:

@@ -211,6 +211,35 @@ def test_lock_verifies_before_it_locks(scene: Scene) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_lock_needs_a_signature_for_everything_that_its_digest_can_give(scene: Scene) -> None:
+    path = scene.folder / "images.lock"
+    options = {"name": [scene.name], "path": str(path), "platform": [HOST], "trust": scene.options(make_key())["trust"]}
+    scene.sign_manifest(HOST)
+    refused = modules.fail("image_lock", options)
+    assert refused["error"] == "unsigned"
+    other = next(node for node in scene.image.graph.images if str(node.platform) != HOST)
+    assert f"its image for {other.platform} ({other.descriptor.digest}) has none either" in refused["msg"]
+    assert "a lock pins everything in the index" in refused["msg"]
+    assert not path.exists()
+    # A lock of the manifest gives nothing else.
+    signed = next(node for node in scene.image.graph.images if str(node.platform) == HOST)
+    single = {**options, "name": [f"{scene.name}@{signed.descriptor.digest}"]}
+    assert modules.check_do_again("image_lock", single, place=path)["images"][0]["digest"] == str(signed.descriptor.digest)
+    scene.sign_manifest(str(other.platform))
+    both = {**options, "path": str(scene.folder / "both.lock")}
+    assert modules.check_do_again("image_lock", both, place=both["path"])["images"][0]["digest"] == str(scene.image.root.digest)
+
+
+def test_a_lock_refuses_an_index_whose_other_images_may_appear_later(scene: Scene) -> None:
+    missing = next(node.descriptor for node in scene.image.graph.images if str(node.platform) != HOST)
+    scene.sign_manifest(HOST)
+    scene.registry.request("DELETE", f"{scene.repository}/manifests/{missing.digest}")
+    options = {"name": [scene.name], "path": str(scene.folder / "lock"), "platform": [HOST], "trust": scene.options(make_key())["trust"]}
+    refused = modules.fail("image_lock", options)
+    assert refused["error"] == "unsigned"
+    assert f"{missing.digest}, which its index lists, can't be read" in refused["msg"]
+
+
 def test_info_describes_and_never_fails(scene: Scene) -> None:
     local = scene.options(make_key())
     remote = {**local, "remote": True}

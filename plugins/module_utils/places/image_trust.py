@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
+from ..errors import ImageNotFound
 from ..oci.digest import Digest
-from ..oci.graph import Graph
+from ..oci.document_reader import Read
+from ..oci.graph import Graph, ImageNode, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from ..oci.referrers import Candidate as PlaceCandidate
@@ -39,17 +42,52 @@ def verify_image(policy: Policy, reference: Reference | None, graph: Graph, plac
     return refusal if refusal is not None else _verify_in_place(policy, reference, graph, None)
 
 
+def verify_everything(policy: Policy, reference: Reference | None, root: Descriptor, read: Read, places: t.Sequence[ReferrerPlace]) -> Verdict:
+    """Verify everything that the digest of ROOT can give: the images of all platforms, and attestations. READ returns documents of the image.
+
+    The entries of an index are read only if the index itself has no accepted signature. An image that is listed and can't be read is refused, because it may
+    appear later. Raises ImageNotFound if ROOT can't be read, and what `verify_image` raises.
+    """
+    data = read(root)
+    if data is None:
+        raise ImageNotFound(f"{reference or root.digest} can't be read")
+    verdict = verify_image(policy, reference, Graph(root, {root: data}, (), ()), places)
+    if verdict.accepted or not root.is_index:
+        return verdict
+
+    def read_if_there(descriptor: Descriptor) -> bytes | None:
+        try:
+            return read(descriptor)
+        except ImageNotFound:
+            return None
+
+    graph = t.cast(Graph, read_graph(root, str(reference or root.digest), read_if_there))
+    if graph.absent:
+        return dataclasses.replace(verdict, reason=f"{verdict.reason}, and {graph.absent[0].digest}, which its index lists, can't be read")
+    return verify_image(policy, reference, graph, places)
+
+
 def _verify_in_place(policy: Policy, reference: Reference | None, graph: Graph, place: ReferrerPlace | None) -> Verdict:
     whole = _verify_manifest(policy, reference, graph, graph.root, place)
-    children = [image.descriptor for image in graph.images if image.descriptor.digest != graph.root.digest]
+    children = [image for image in graph.images if image.descriptor.digest != graph.root.digest]
     if whole.accepted or not children:
         return whole
     verdict = whole
-    for child in children:
-        verdict = _verify_manifest(policy, reference, graph, child, place)
+    for position, child in enumerate(children):
+        verdict = _verify_manifest(policy, reference, graph, child.descriptor, place)
         if not verdict.accepted:
-            return whole if verdict.is_unsigned else verdict
+            return _refusal_of_child(whole, verdict, child, is_first=position == 0)
     return verdict
+
+
+def _refusal_of_child(whole: Verdict, verdict: Verdict, child: ImageNode, *, is_first: bool) -> Verdict:
+    """Return the verdict that explains best why an image of an index is refused. It names the image if others of the index were accepted."""
+    if is_first:
+        return whole if verdict.is_unsigned else verdict
+    label = f"its image for {child.platform} ({child.descriptor.digest})" if child.platform is not None else f"its image {child.descriptor.digest}"
+    if verdict.is_unsigned:
+        return dataclasses.replace(whole, reason=f"{whole.reason}, and {label} has none either")
+    return dataclasses.replace(verdict, reason=f"{label}: {verdict.reason}")
 
 
 def _verify_manifest(policy: Policy, reference: Reference | None, graph: Graph, manifest: Descriptor, place: ReferrerPlace | None) -> Verdict:

@@ -11,10 +11,13 @@ import typing as t
 from ..errors import LongshoreError
 
 if t.TYPE_CHECKING:
+    from ..oci.document_reader import Read
     from ..oci.graph import Graph
+    from ..oci.manifest import Descriptor
     from ..oci.reference import Reference
     from ..oci.referrers import ReferrerPlace
     from ..trust.policy import Policy
+    from ..trust.verdict import Verdict
 
 Verification = t.Optional[t.Mapping[str, t.Any]]
 
@@ -29,8 +32,24 @@ def check_trust(policy: Policy | None, reference: Reference | None, graph: Graph
         return None
     from .image_trust import verify_image
 
-    verdict = verify_image(policy, reference, graph, places)
-    error = verdict.error(str(reference or graph.root.digest))
+    return _accepted(verify_image(policy, reference, graph, places), str(reference or graph.root.digest))
+
+
+def check_everything(policy: Policy | None, reference: Reference, root: Descriptor, read: Read, places: t.Sequence[ReferrerPlace]) -> Verification:
+    """Return the verdict about all that the digest of ROOT can give, for any platform; None without a policy. READ returns documents of the image.
+
+    Raises what `check_trust` raises.
+    """
+    if policy is None:
+        return None
+    from .image_trust import verify_everything
+
+    return _accepted(verify_everything(policy, reference, root, read, places), str(reference))
+
+
+def _accepted(verdict: Verdict, what: str) -> dict[str, t.Any]:
+    """Return the facts of a verdict. Raises Unsigned or Untrusted if the image WHAT is refused."""
+    error = verdict.error(what)
     if error is not None:
         raise error
     return verdict.facts()

@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from ..atomic_files import FileTarget, replace_file
-from ..errors import ImageNotFound, InputOutputError, InvalidOption, LongshoreError, UnsupportedFormat
+from ..errors import ImageNotFound, InputOutputError, InvalidOption, LongshoreError, TrustRefusal, UnsupportedFormat
 from ..files import naming_path_in_errors
 from ..limits import MAX_LOCK_FILE
 from ..oci.digest import Digest
@@ -21,7 +21,7 @@ from ..oci.matching import check_single_platform, reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..places.facts import preferred, short_digest
-from ..places.verification import Verification, check_trust
+from ..places.verification import Verification, check_everything
 from ..transfer.plan import ImageFacts, ImagePlan, Outcome, Plan, RefState, Step
 from ..transfer.workers import Workers
 
@@ -157,17 +157,22 @@ class _Locker:
         return LockedImage.of_graph(reference.name, graph, resolved_at)
 
     def _verify(self, reference: Reference, locked: LockedImage) -> Verification:
-        """Verify the image that is locked, at its registry, also if its digest doesn't change. Raises what `check_trust` raises."""
+        """Verify everything that the locked digest can give, at its registry, also if the digest doesn't change: hosts of any platform pull by it.
+
+        Raises what `check_trust` raises.
+        """
         if self.trust is None:
             return None
         from ..registry.referrers import RepositoryReferrers
 
         repository = self.repository(reference)
-        pinned = dataclasses.replace(reference, digest=locked.digest)
-        graph = read_graph(repository.fetch_manifest(pinned), str(pinned), repository.read_document, choose_platforms(self.selection))
-        if graph is None:
-            raise UnsupportedFormat(f"{pinned} is empty")
-        return check_trust(self.trust, reference, graph, [RepositoryReferrers(repository)])
+        root = repository.fetch_manifest(dataclasses.replace(reference, digest=locked.digest))
+        try:
+            return check_everything(self.trust, reference, root, repository.read_document, [RepositoryReferrers(repository)])
+        except TrustRefusal as error:
+            if root.is_index:
+                error.message += f"; a lock pins everything in the index {root.digest}, so the index or each image in it has to be accepted"
+            raise
 
     def _warning(self, reference: Reference, locked: LockedImage | None) -> str | None:
         """Return a warning if the image is for another platform than the requested one, which an image that was locked earlier may be."""

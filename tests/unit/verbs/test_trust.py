@@ -20,15 +20,17 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.format im
     read_pieces,
 )
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, open_archive
-from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph
+from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph, choose_platforms, read_graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
-from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.image_trust import verify_everything, verify_image
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
 from ansible_collections.longshore.images.plugins.module_utils.places.verification import describe_trust
+from ansible_collections.longshore.images.plugins.module_utils.store.referrers import referrers_in_store
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan, TransferPlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
@@ -38,7 +40,7 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.info import
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.push import plan_push
 from ansible_collections.longshore.images.plugins.module_utils.verbs.save import SaveOptions, plan_save
-from tests.support.images import FakeRepository, make_image
+from tests.support.images import FakeRepository, list_in_index, make_image
 from tests.support.trust import Key, make_key, make_simple_signature
 
 HOST = Platform.parse("linux/amd64")
@@ -165,6 +167,48 @@ def test_a_stored_image_that_cannot_be_read_has_a_refusing_verdict(tmp_path: Pat
     (row,) = make_inspector(store, HOST, None, read_rules(RULES)).find_rows([Reference.parse(PROD)], Filters())
     assert row["verification"]["accepted"] is False
     assert row["verification"]["reason"] == "it can't be read"
+
+
+@pytest.mark.parametrize("verb", ["lock", "use"])
+@pytest.mark.parametrize(
+    ("signed", "platforms", "accepted"),
+    [
+        (("outer",), ("linux/amd64", "linux/s390x"), True),
+        (("inner",), ("linux/amd64", "linux/s390x"), False),
+        (("inner",), ("linux/amd64",), False),
+        (("inner", "s390x"), ("linux/amd64", "linux/s390x"), False),
+        (("amd64", "arm64", "s390x"), ("linux/amd64", "linux/s390x"), True),
+        (("amd64",), ("linux/amd64",), True),
+        (("amd64",), ("linux/amd64", "linux/s390x"), False),
+        (("s390x",), ("linux/amd64",), False),
+    ],
+)
+def test_an_index_inside_an_index_needs_the_outer_signature_or_that_of_each_image(
+    signed: t.Sequence[str], platforms: t.Sequence[str], accepted: bool, verb: str, tmp_path: Path
+) -> None:
+    images = {name: make_image(name, platform=f"linux/{name}") for name in ("amd64", "arm64", "s390x")}
+    inner = list_in_index(images["amd64"], images["arm64"])
+    outer = list_in_index(images["s390x"], inner)
+    store = Store(str(tmp_path / "store"))
+    for name in signed:
+        root = {**images, "inner": inner, "outer": outer}[name].root
+        make_simple_signature(root, ACCEPTED, SIGNATURE.context).put(store, f"{SIGNATURE.context}:{referrers_tag(root.digest)}.sig")
+    store.reload()
+    places = [referrers_in_store(store, SIGNATURE.context)]
+    reference, policy = Reference.parse(PROD), read_rules(RULES)
+
+    def read(descriptor: Descriptor) -> bytes:
+        return outer.content[descriptor.digest]
+
+    if verb == "lock":  # everything that the digest can give, for any platform
+        verdict = verify_everything(policy, reference, outer.root, read, places)
+        assert verdict.accepted == (signed in (("outer",), tuple(images)))
+    else:
+        graph = read_graph(outer.root, PROD, read, choose_platforms(Selection.parse(platforms)))
+        assert graph is not None
+        verdict = verify_image(policy, reference, graph, places)
+        assert verdict.accepted == accepted
+    assert verdict.cause == (None if verdict.accepted else "unsigned")
 
 
 def test_an_image_of_an_engine_is_unsigned_or_needs_no_signature() -> None:
