@@ -18,6 +18,7 @@ from .manifest import Descriptor
 from .platform import Platform
 
 _ATTESTED = "vnd.docker.reference.digest"
+_PLATFORM_KEYS = ("os", "architecture", "variant", "os.version", "os.features")
 _FORMATS = {media_types.OCI_INDEX: media_types.DOCUMENTS, media_types.DOCKER_LIST: frozenset((media_types.DOCKER_MANIFEST,))}
 
 
@@ -56,19 +57,20 @@ class IndexEntry:
 
     @classmethod
     def of_image(cls, descriptor: Descriptor, config: ImageConfig | None, platform: Platform | None, label: str) -> IndexEntry:
-        """Return the entry of an image. Its platform is PLATFORM, else that of CONFIG with all its details.
+        """Return the entry of an image. Its platform is PLATFORM, by default that of CONFIG. If both are the same, it has all details that CONFIG gives.
 
         Raises InvalidOption if neither has one; LABEL names the image.
         """
-        plain = dataclasses.replace(descriptor, platform=platform, annotations={})
-        if platform is not None:
-            return cls(plain, plain.to_dict())
-        if config is None or config.platform is None:
+        own = config.platform if config is not None else None
+        wanted = platform or own
+        if wanted is None:
             raise InvalidOption(f"{label} doesn't say for which platform it is; give platform")
-        details = {key: config.document.members[key] for key in ("os.version", "os.features") if config.document.has(key)}
-        plain = dataclasses.replace(plain, platform=config.platform)
+        plain = dataclasses.replace(descriptor, platform=wanted, annotations={})
         members = plain.to_dict()
-        return cls(plain, {**members, "platform": {**members["platform"], **details}})
+        if config is not None and own == wanted:
+            # Other tools copy the config's own spelling, so an index of ours has the same entries as one of theirs.
+            members["platform"] = {key: config.document.members[key] for key in _PLATFORM_KEYS if config.document.has(key)}
+        return cls(plain, members)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -182,6 +182,4 @@ def _platform_members(platform: Platform) -> dict[str, str]:
     members = {"os": platform.os, "architecture": platform.architecture}
     if platform.variant is not None:
         members["variant"] = platform.variant
-    elif platform.architecture == "arm64":
-        members["variant"] = "v8"
     return members

@@ -11,6 +11,7 @@ import typing as t
 
 from ..oci import media_types
 from ..oci.compose_index import IndexEntry, IndexImage, compose_index
+from ..oci.config import ImageConfig
 from ..oci.digest import Digest
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor, Manifest
@@ -63,15 +64,17 @@ def compose_graph(images: t.Sequence[ComposedImage], *, is_index: bool, annotati
     """
     documents: dict[Descriptor, bytes] = {}
     nodes: list[ImageNode] = []
+    entries: list[IndexImage] = []
     for image in images:
         data = image.manifest.to_bytes()
         descriptor = Descriptor(image.manifest.media_type, Digest.of(data), len(data), image.platform if is_index else None)
         documents[descriptor] = data
         nodes.append(ImageNode(descriptor, image.manifest, image.platform))
+        label = f"the image for {image.platform}"
+        entries.append(IndexImage(IndexEntry.of_image(descriptor, ImageConfig.read(image.config, label), image.platform, label), (), label))
     configs = {image.manifest.config.digest: image.config for image in images}
     if not is_index:
         return Graph(nodes[0].descriptor, documents, tuple(nodes), ()), configs
-    entries = [IndexImage(IndexEntry(node.descriptor, node.descriptor.to_dict()), (), f"the image for {node.platform}") for node in nodes]
     data = compose_index(entries, media_types.OCI_INDEX, annotations)
     root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
     documents[root] = data
