@@ -28,6 +28,7 @@ from tests.support.trust import make_key, put_simple_signature
 
 TEXT = f"index-{HOST.replace('/', '-')}"
 on_stores = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "containerd"], indirect=True)
+on_connections = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "podman_service", "containerd"], indirect=True)
 on_podmans = pytest.mark.parametrize("target", ["podman", "podman_service"], indirect=True)
 
 
@@ -100,7 +101,7 @@ def test_the_life_of_an_image_in_an_engine(target: Target, registry: Registry, t
     assert target.engine.runs_with("docker.io/library/app:3", TEXT)
 
 
-@on_stores
+@on_connections
 def test_an_image_that_a_container_uses_stays_unless_its_name_is_forced(target: Target, registry: Registry) -> None:
     image = runnable_image("used")
     registry.put(image, "team/used", "1")

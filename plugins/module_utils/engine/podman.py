@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import abc
 import math
+import re
 import typing as t
 from urllib.parse import quote
 
-from ..errors import EngineRefused
+from ..errors import EngineError, EngineRefused
 from ..oci.document import Document
 from ..oci.platform import Platform
 from ..oci.reference import Reference
@@ -23,6 +24,7 @@ if t.TYPE_CHECKING:
     from ..programs import Finished
     from .http_api import Api
 
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.-]{0,40}", re.ASCII)
 _LISTED = "the list of images that podman printed"
 _UNKNOWN_STATUS = 125  # the exit status of `podman image inspect` for a missing image
 _MISSING_STATUS = 1  # the exit status of `podman image rm` for a missing image
@@ -81,7 +83,15 @@ class PodmanService(_Podman):
     def untag(self, name: str) -> None:
         # To remove an image by force would remove its containers too.
         repository, _colon, tag = name.rpartition(":")
-        self._api.send(f"/libpod/images/{quote(name, safe='')}/untag?repo={quote(repository, safe='')}&tag={quote(tag, safe='')}")
+        path = f"images/{quote(name, safe='')}/untag?repo={quote(repository, safe='')}&tag={quote(tag, safe='')}"
+        self._api.send(f"/v{self._read_version()}/libpod/{path}")
+
+    def _read_version(self) -> str:
+        """Return the version of Podman's own API, which its paths need, unlike those of the API that Docker also has."""
+        version = self._api.get_header("/_ping", "Libpod-Api-Version") or ""
+        if not _VERSION.fullmatch(version):
+            raise EngineError(f"{self.title} at {self.place} doesn't report the version of its API; is it Podman?")
+        return version
 
     def tag(self, image: EngineImage, name: Reference) -> None:
         self._api.tag_image(image.digest.hex, name.context, str(name.tag))
