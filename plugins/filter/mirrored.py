@@ -67,8 +67,16 @@ _value:
 CHOICES = ("tags", "tag_pattern", "tag_versions", "newest")
 
 
-def mirrored(entries: t.Sequence[t.Mapping[str, t.Any]], prefix: str, found: t.Sequence[t.Sequence[str]]) -> list[dict[str, t.Any]]:
-    """Return each image of ENTRIES once, in order. Raises AnsibleFilterError for invalid names, and for two images with one destination."""
+def mirrored(entries: t.Any, prefix: t.Any, found: t.Any) -> list[dict[str, t.Any]]:
+    """Return each image of ENTRIES once, in order.
+
+    Raises AnsibleFilterError for values of another type than documented, for invalid names, and for two images with one destination.
+    """
+    entries, found = _listed(entries, "the images"), _listed(found, "the tags that were found")
+    if not isinstance(prefix, str):
+        raise AnsibleFilterError(f"mirrored: the prefix {prefix!r:.100} is no text")
+    if len(entries) != len(found):
+        raise AnsibleFilterError(f"mirrored: there are {len(entries)} images and {len(found)} lists of found tags; give one list for each image")
     try:
         images = [image for entry, tags in zip(entries, found) for image in _images(entry, prefix, tags)]
     except InvalidReference as error:
@@ -85,27 +93,44 @@ def mirrored(entries: t.Sequence[t.Mapping[str, t.Any]], prefix: str, found: t.S
     return list(by_destination.values())
 
 
-def _images(entry: t.Mapping[str, t.Any], prefix: str, found: t.Sequence[str]) -> t.Iterator[dict[str, t.Any]]:
+def _images(entry: t.Any, prefix: str, found: t.Any) -> t.Iterator[dict[str, t.Any]]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise AnsibleFilterError(f"mirrored: each image has to be a dictionary whose name is text, and one is {entry!r:.100}")
     name = str(entry["name"])
     named = Reference.parse(name)
     chooses = any(entry.get(choice) for choice in CHOICES)
     if chooses and is_whole(name):
         raise AnsibleFilterError(f"{name} has a tag or digest already; remove that from the name, or don't choose tags")
-    given = list(entry.get("tags") or ())
-    for tag in given:
-        if not isinstance(tag, str):
-            raise AnsibleFilterError(f"{name}: the tag {tag} is no text, so YAML may have changed it; put it in quotes")
-    tags = dict.fromkeys([*given, *found])
+    tags = dict.fromkeys([*_texts(entry.get("tags"), name, "tag"), *_texts(found, name, "tag")])
     sources = [named.with_tag(tag) for tag in tags] if chooses else [named]
-    destination = str(entry.get("destination") or "")
+    destination = entry.get("destination") or ""
+    if not isinstance(destination, str):
+        raise AnsibleFilterError(f"{name}: the destination {destination!r:.100} is no text")
     if is_whole(destination) and len(sources) > 1:
         raise AnsibleFilterError(f"{destination} is one image, and {name} means {len(sources)}; leave the tag out of that destination")
+    platforms = _texts(entry.get("platforms"), name, "platform")
     for source in sources:
         yield {
             "image": {"src": str(source), "dest": str(_destination(source, prefix, destination))},
-            "settings": {"platforms": list(entry.get("platforms") or ()), "referrers": bool(entry.get("referrers"))},
+            "settings": {"platforms": platforms, "referrers": bool(entry.get("referrers"))},
             "below": not destination,
         }
+
+
+def _texts(values: t.Any, name: str, what: str) -> list[str]:
+    """Return a list of texts that belong to the image NAME; empty if there is none."""
+    texts = _listed([] if values is None else values, f"{name}: each {what}")
+    for text in texts:
+        if not isinstance(text, str):
+            raise AnsibleFilterError(f"{name}: the {what} {text!r:.100} is no text, so YAML may have changed it; put it in quotes")
+    return texts
+
+
+def _listed(values: t.Any, what: str) -> list[t.Any]:
+    """Return the items of a list or of another filter's iterator. A text must not be iterated: it would be split into letters."""
+    if isinstance(values, (str, dict)) or not isinstance(values, t.Iterable):
+        raise AnsibleFilterError(f"mirrored: {what} must be in a list")
+    return list(values)
 
 
 def _destination(source: Reference, prefix: str, destination: str) -> Reference:

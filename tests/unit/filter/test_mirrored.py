@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -142,3 +143,34 @@ def test_settings_of_another_type_are_refused_with_a_clear_message(registries: A
 def test_what_is_no_text_is_no_name_of_an_image(name: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="is no text"):
         reference(name)
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 7, 1.5, {}, {"a": 1}, [None], [7], [[]], [{}], "\x00", b"nginx", object()], ids=lambda value: repr(value)[:20]
+)
+@pytest.mark.parametrize("place", ["entries", "prefix", "found", "tags of one", "name", "tags", "destination", "platforms"])
+def test_a_value_of_another_type_is_an_error_with_a_sentence(place: str, value: Any) -> None:
+    """Only a FilterError has a sentence for the user; any other exception is a traceback in the middle of a play."""
+    entry = {"name": "nginx", **({place: value} if place in ("name", "tags", "destination", "platforms") else {})}
+    arguments = {"entries": [entry], "prefix": PREFIX, "found": [[]], **({place: value} if place in ("entries", "prefix", "found") else {})}
+    if place == "tags of one":
+        arguments["found"] = [value]
+    with contextlib.suppress(AnsibleFilterError):
+        mirrored(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("entries", "found", "message"),
+    [
+        ("nginx", [[]], "the images must be in a list"),
+        ([{}], [[]], "whose name is text"),
+        ([{"name": 7}], [[]], "whose name is text"),
+        ([{"name": "nginx", "tags": "1.27"}], [[]], "each tag must be in a list"),
+        ([{"name": "nginx", "tags": [1.27]}], [[]], "the tag 1.27 is no text"),
+        ([{"name": "nginx", "platforms": "linux/amd64"}], [[]], "each platform must be in a list"),
+        ([{"name": "nginx"}], [], "1 images and 0 lists"),
+    ],
+)
+def test_the_error_says_which_value_is_wrong(entries: Any, found: Any, message: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=message):
+        mirrored(entries, PREFIX, found)
