@@ -73,13 +73,20 @@ def parse_engine_image(row: Document, has_image_ids: bool, is_used: t.Callable[[
 
 
 def _parse_details(row: Document) -> Details:
-    """Return age, labels and size. An image without a time has no `Created`, or the zero time of Go, which is long before 1970."""
+    """Return age, labels and size."""
+    return Details(read_created(row), row.text_map("Labels"), max(row.number("Size") or 0, 0))
+
+
+def read_created(row: Document) -> datetime.datetime | None:
+    """Return the time `Created` of an image or of a step of its history. Raises UnsupportedFormat for a year above 9999.
+
+    None if it has no time: then `Created` is missing, or the zero time of Go, which is long before 1970.
+    """
     seconds = row.number("Created") or 0
     try:
-        created = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc) if seconds > 0 else None
+        return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc) if seconds > 0 else None
     except (OverflowError, ValueError, OSError) as error:
         raise UnsupportedFormat(f"{row.what}: Created is not a valid time") from error
-    return Details(created, row.text_map("Labels"), max(row.number("Size") or 0, 0))
 
 
 def _parse_id(text: str) -> Digest:

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import datetime
 import typing as t
 from urllib.parse import quote
 
 from ..oci.document import Document, encode_canonical
-from .answers import parse_answer
+from .answers import parse_answer, read_created
 from .interfaces import Description, EngineImage
 
 if t.TYPE_CHECKING:
@@ -54,8 +53,7 @@ def _parse_step(step: Document) -> dict[str, t.Any]:
     """Return a step in the form of an image config. Docker doesn't say which steps have a layer, but a step without one has no size."""
     if "created_by" in step.members or "created" in step.members:  # Podman's program prints the config's own history
         return dict(step.members)
-    seconds = step.number("Created") or 0
-    created = datetime.datetime.fromtimestamp(max(seconds, 0), datetime.timezone.utc) if seconds > 0 else None
+    created = read_created(step)
     return {
         "created": created.isoformat().replace("+00:00", "Z") if created is not None else None,
         "created_by": step.text("CreatedBy"),
