@@ -98,6 +98,7 @@ REFUSED = [
         "a token that is there twice", reactions.body(lambda data: data.replace(b"{", b'{"token": "planted-token-x", ', 1)), "registry_error"
     ),
     token_server("a life that is a word", answer(expires_in="soon"), "registry_error"),
+    token_server("a life that no clock can express", answer(expires_in=10**399), "registry_error", "expires_in"),
     token_server("a compressed answer", reactions.gzipped(), "registry_error", "Content-Encoding"),
     token_server("a token server at another host", reactions.redirect("{evil}{target}"), "registry_error"),
     token_server("a token server for identity tokens at another host", reactions.redirect("{evil}/token"), "registry_error", login=BY_IDENTITY),

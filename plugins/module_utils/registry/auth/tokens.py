@@ -25,6 +25,8 @@ from .challenge import Challenge, basic_authorization
 
 # All clients of this protocol assume at least this lifetime: smaller values of servers are mistakes.
 MIN_LIFETIME = 60
+# Go's clients refuse a larger number too. One of hundreds of digits doesn't even fit into a float.
+_MAX_LIFETIME = 2**63 - 1
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _CLIENT_ID = "longshore"
@@ -98,13 +100,15 @@ class TokenServer:
         try:
             document = Document.parse(response.body(MAX_TOKEN_ANSWER), "the answer", MAX_TOKEN_ANSWER)
             value = document.text("token") or document.text("access_token")
-            lifetime = document.number("expires_in")
+            lifetime = document.number("expires_in") or 0
+            if lifetime > _MAX_LIFETIME:
+                raise UnsupportedFormat("its expires_in is no number of seconds")
         except UnsupportedFormat as error:
             raise RegistryError(f"{what}: {address} returned no token: {error}") from error
         if value is None or not _PRINTABLE.fullmatch(value):
             raise RegistryError(f"{what}: {address} returned {'no token' if not value else 'a token that is not printable ASCII'}")
         self.client.found_tokens.append(value)
-        return Token(value, scopes, requested_at + max(lifetime or 0, MIN_LIFETIME))
+        return Token(value, scopes, requested_at + max(lifetime, MIN_LIFETIME))
 
 
 def find_token_server(
