@@ -342,7 +342,7 @@ class _Planner:
     def _parse(self, data: bytes, path: str) -> dict[str, t.Any]:
         try:
             document: dict[str, t.Any] = self._parser_for(path).loads(data.decode())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidOption(f"{self._host.real(path)} is not valid TOML: {str(error)[:200]}; correct it first, nothing was written") from error
         return document
 

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, LongshoreError
+from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.client.entries import MARK
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import HostRegistryConfig, find_toml_parser
@@ -126,6 +126,22 @@ def test_a_config_toml_that_cannot_be_changed_is_named(host: Host, text: str, re
     host.write("etc/containerd/config.toml", text)
     with pytest.raises(LongshoreError, match=f"host/etc/containerd/config.toml.*{reason}"):
         host.plan("containerd", hub())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version = []\n", "version = true\n", 'version = "2"\n', "version = 2\nplugins = 1\n", "version = 2\ndisabled_plugins = 1\n",
+        "version = 2\ndisabled_plugins = [[1]]\n", 'version = 2\nplugins."io.containerd.grpc.v1.cri" = 1\n',
+        'version = 2\nplugins."io.containerd.grpc.v1.cri".registry = []\n', 'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = 1\n',
+        "version = 1979-05-27\n", "version = nan\n", "[[version]]\n",
+    ],
+)  # fmt: skip
+def test_a_config_toml_with_values_of_other_types_is_named_and_stays(host: Host, text: str) -> None:
+    host.write("etc/containerd/config.toml", text)
+    with pytest.raises(UnsupportedFormat, match=r"host/etc/containerd/config.toml: .* is not "):
+        host.run("containerd", {"name": "r.example", "plain_http": True})
+    assert host.read("etc/containerd/config.toml") == text
 
 
 def test_a_folder_that_containerd_prefers_is_named(host: Host) -> None:

@@ -16,7 +16,7 @@ from ...errors import InvalidOption, UnsupportedFormat
 from ..config.hosts_toml import routes_from_hosts_file
 from ..config.mirrors import Route
 from ..config.settings import HostSettings
-from ..config.toml_values import Table
+from ..config.toml_values import Table, read_strings, read_value
 from .entries import ClientEntry, Contents, certificate_files, mirror_url
 from .planned_file import PlannedFile, certificate_file, own_file, show_lines
 
@@ -119,8 +119,8 @@ def quote_toml(text: str) -> str:
 
 def check_hosts_file(entry: ClientEntry, file: PlannedFile, parse: Parse) -> None:
     """Raise UnsupportedFormat if our own reader of hosts.toml doesn't find the mirrors of ENTRY in the file that was made for it."""
-    document = parse((file.content or b"").decode())
-    found = routes_from_hosts_file(document, file.path, entry.name)
+    text = (file.content or b"").decode()
+    found = routes_from_hosts_file(parse(text), text, file.path, entry.name)
     mirrors = entry.mirrors
     last = mirrors.pop() if entry.denied else None
     expected = [(route.host, f"/v2/{route.added_prefix}".rstrip("/"), route.tags) for route in mirrors]
@@ -139,18 +139,21 @@ def check_hosts_file(entry: ClientEntry, file: PlannedFile, parse: Parse) -> Non
 def set_config_path(text: str, document: Table, folder: str, path: str, parse: Parse) -> str | None:
     """Return config.toml with `config_path` set to FOLDER and everything else unchanged; None if nothing needs to change.
 
-    Raises InvalidOption for another folder and for settings that containerd doesn't accept beside it, UnsupportedFormat for other versions of the file.
+    Raises InvalidOption for another folder and for settings that containerd doesn't accept beside it, UnsupportedFormat for other versions of the file
+    and for values of other types than containerd expects.
     """
-    version = document.get("version", 1)
+    version = read_value(document, "version", int, 1, path)
     plugin = _PLUGINS.get(version)
     if plugin is None:
         raise UnsupportedFormat(
             f"{path} has version {version} of its format, and only {' and '.join(map(str, _PLUGINS))} are known; see containerd config migrate"
         )
-    if {plugin, "io.containerd.grpc.v1.cri", "cri"} & set(document.get("disabled_plugins", [])):
+    if {plugin, "io.containerd.grpc.v1.cri", "cri"} & set(read_strings(document, "disabled_plugins", path)):
         return None
-    registry = document.get("plugins", {}).get(plugin, {}).get("registry", {})
-    current = registry.get("config_path", "")
+    registry = document
+    for key in ("plugins", plugin, "registry"):
+        registry = read_value(registry, key, dict, {}, path)
+    current = read_value(registry, "config_path", str, "", path)
     if folder in current.split(":"):
         return None
     if current:
