@@ -138,5 +138,5 @@ def _speaks_tls(host: str, port: int, timeout: float, any_host: bool) -> bool:
                 return True
     except ssl.SSLError as error:
         return (error.reason or "") not in NOT_TLS_REASONS
-    except OSError:
+    except (OSError, UnicodeError):  # UnicodeError: a label of the name is longer than names of hosts allow
         return True

@@ -166,3 +166,41 @@ def test_a_malformed_file_of_containerd_is_refused_by_name(tmp_path: Path, text:
     path = hosts(tmp_path, text)
     with pytest.raises(UnsupportedFormat, match=str(path)):
         routes("r.io/x")
+
+
+HOST = '[host."https://a.io"]\n[host."https://m.io"]\n'
+CAN_NOT_BE_ASKED = ("[a", "[::::]", "m.io:port", "m.io:99999", "m.io:0", "m io", "m.io\\n", "", ":5000", "me:secret@m.io", "m.io\\\\.a.io")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        *((f'# hosts\n[host."https://{address}"]\n', 2, "is not an address") for address in CAN_NOT_BE_ASKED[:4]),
+        *((f'\nserver = "https://{address}"\n', 2, "is not an address") for address in CAN_NOT_BE_ASKED),
+        ('[host."https://a.io"]\nca = "a"\n[host."https://m.io"]\n  skip_verify = true\n  ca = "a\\u0000b"\n', 5, "m.io: ca contains a null"),
+        (f'{HOST}ca = ["a", "b\\u0000"]\n', 3, "ca contains a null character"),
+        (f'{HOST}client = "a\\u0000"\n', 3, "client contains a null character"),
+        (f'{HOST}client = [["a", "b\\u0000"]]\n', 3, "client contains a null character"),
+        (f"{HOST}ca = 1\n", 3, "ca is not a list of strings"),
+        ('capabilities = 1\n[host."https://m.io"]\n', 1, "capabilities is not a list of strings"),
+        ("host = 1\n", 1, "host is not a table"),
+        ('# \x85 \u2028\nserver = "ftp://m.io"\n', 2, "is not an address"),
+    ],
+)
+def test_a_value_that_can_not_be_used_is_refused_with_the_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+    path = hosts(tmp_path, text)
+    with pytest.raises(UnsupportedFormat, match=rf"^{path}, line {line}: .*{message}.*host_config: false") as caught:
+        routes("r.io/x")
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("address", CAN_NOT_BE_ASKED)
+def test_a_location_of_podman_that_can_not_be_asked_is_refused_with_the_line(tmp_path: Path, address: str) -> None:
+    for text, line in (
+        (f'\n[[registry]]\nlocation = "{address or ":"}"\n', 3),
+        (f'[[registry]]\nlocation = "r.io"\n[[registry.mirror]]\nlocation = "{address or ":"}/x"\n', 4),
+    ):
+        path = conf(tmp_path, text)
+        with pytest.raises(UnsupportedFormat, match=rf"^{path}, line {line}: .*host:port") as caught:
+            routes("r.io/x")
+        assert "secret" not in caught.value.message

@@ -135,7 +135,7 @@ class HostRegistryConfig:
             return None
         from .hosts_toml import routes_from_hosts_file
 
-        return routes_from_hosts_file(parsed[0], path, registry)
+        return routes_from_hosts_file(*parsed, path, registry)
 
     def _read(self, path: str, relevant_line: re.Pattern[bytes]) -> tuple[dict[str, t.Any], str] | None:
         """Read a TOML file and return it parsed, with its text.

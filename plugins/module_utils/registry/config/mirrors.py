@@ -7,14 +7,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from ...errors import Denied, InvalidOption
 from ...oci.reference import DOCKER_HUB, Reference
 from .settings import ClientSettings, Credentials, HostSettings, Mirror
 
 HUB_HOST = "registry-1.docker.io"
+
+_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +89,17 @@ class Routes:
     mirror_only: bool = False
 
 
+def split_address(address: str) -> SplitResult | None:
+    """Return the parts of the address of a registry or mirror (http or https, a host, optionally a port and a path), None for any other text."""
+    try:
+        parts = urlsplit(address)
+        # `urlsplit` removes line breaks and tabs.
+        is_valid = address.isprintable() and parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc) is not None and parts.port != 0
+    except ValueError:  # a port above 65535, or brackets that hold no IPv6 address
+        return None
+    return parts if is_valid else None
+
+
 def find_routes(reference: Reference, settings: ClientSettings, host_config: HostConfig | None) -> Routes:
     """Return the routes to a repository. The task's mirrors replace the host's. Raises Denied for a registry that the host's configuration blocks."""
     registry_settings = settings.for_host(reference.registry)
@@ -153,12 +167,8 @@ def _apply_task_settings(route: Route, settings: ClientSettings) -> Route:
 
 def mirror_route(mirror: Mirror, registry: str) -> Route:
     """Return the route for a mirror that a task names: the repository below the prefix, and `?ns=` with the registry. Raises InvalidOption."""
-    try:
-        parts = urlsplit(mirror.url)
-        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_valid = False
-    if not is_valid or "@" in parts.netloc or parts.query or parts.fragment:
+    parts = split_address(mirror.url)
+    if parts is None or parts.query or parts.fragment:
         raise InvalidOption(f"mirrors of {registry}: a url must be http:// or https://, a host, optionally a port and a path, and nothing else")
     settings = dataclasses.replace(mirror.settings, plain_http=parts.scheme == "http")
     return Route(

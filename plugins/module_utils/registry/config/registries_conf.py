@@ -12,8 +12,8 @@ import typing as t
 
 from ...errors import UnsupportedFormat
 from ...oci.reference import DOCKER_HUB, Reference
-from ...oci.text import sanitise
-from .mirrors import HUB_HOST, HostRoutes, Route
+from ...oci.text import sanitise, without_userinfo
+from .mirrors import HUB_HOST, HostRoutes, Route, split_address
 from .settings import HostSettings
 from .toml_values import Table, read_tables, read_value
 
@@ -108,10 +108,19 @@ class _Table:
         """Return a registry, or a registry with a path, without trailing slashes; empty if KEY is missing."""
         return self.without_scheme(key, self.value(key, str, ""))
 
+    def location(self) -> str:
+        """Return the `location` like `registry`. Raises _InvalidSetting if no request could be sent to its host."""
+        name = self.registry("location")
+        if name and not name.startswith("*.") and split_address(f"https://{name.partition('/')[0]}") is None:
+            raise _InvalidSetting(f"{self.what}: location {without_userinfo(name)[:200]!r} doesn't begin with a host or host:port", self, "location")
+        return name
+
     def without_scheme(self, key: str, text: str) -> str:
         """Return TEXT without trailing slashes. Raises _Invalid for a scheme: in this format only `insecure` says whether TLS is used."""
         if "://" in text:
-            raise _InvalidSetting(f"{self.what}: {key} {text[:200]!r} has a scheme; write it as references do, without one", self, key)
+            raise _InvalidSetting(
+                f"{self.what}: {key} {without_userinfo(text)[:200]!r} has a scheme; write it as references do, without one", self, key
+            )
         return text.rstrip("/")
 
     def check(self, key: str, read: t.Callable[[], _T]) -> _T:
@@ -202,7 +211,7 @@ def _read_version_2(document: Table, path: str) -> list[RegistryRule]:
 
 
 def _read_registry(table: _Table, path: str) -> RegistryRule:
-    location, prefix = table.registry("location"), table.registry("prefix")
+    location, prefix = table.location(), table.registry("prefix")
     if not location and not prefix:
         raise _InvalidSetting(f"{table.what} has neither location nor prefix", table)
     if not location and not prefix.startswith("*."):
@@ -217,7 +226,7 @@ def _read_registry(table: _Table, path: str) -> RegistryRule:
 
 
 def _read_mirror(table: _Table, only_digests: bool) -> Location:
-    location = table.registry("location")
+    location = table.location()
     if not location:
         raise _InvalidSetting("a mirror has no location", table, "location")
     use = table.value("pull-from-mirror", str, "")

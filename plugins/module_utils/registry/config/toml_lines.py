@@ -22,12 +22,25 @@ class KeyPath(t.NamedTuple):
 
 def find_line(text: str, key_path: KeyPath) -> int:
     """Return the line number of KEY_PATH, or of the nearest enclosing table or key: an inline table has no separate line."""
-    lines = text.splitlines()
+    lines = _split_lines(text)
     start = _table_line(lines, key_path.tables)
     if start is None:
         return (_key_line(lines, 0, key_path.tables[0][0].partition(".")[0]) or 0) + 1
     found = _key_line(lines, start + 1, key_path.key) if key_path.key is not None else None
     return (start if found is None else found) + 1
+
+
+def find_line_of_text(text: str, wanted: str, key: str | None = None) -> int:
+    """Return the number of the first line that contains WANTED, or of the line that sets KEY in the table whose header that is; 1 if there is none."""
+    lines = _split_lines(text)
+    start = next((number for number, line in enumerate(lines) if wanted in line), 0)
+    found = _key_line(lines, start + bool(wanted), key) if key is not None else None
+    return (start if found is None else found) + 1
+
+
+def _split_lines(text: str) -> list[str]:
+    """Split TEXT as editors count lines; `splitlines` would count others that TOML and editors don't know."""
+    return text.split("\n")
 
 
 def _table_line(lines: list[str], tables: t.Sequence[tuple[str, int]]) -> int | None:
