@@ -7,9 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
@@ -19,29 +16,13 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import modules
 from tests.support.images import make_image
+from tests.support.logged import run_logged
 from tests.support.programmable.leaks import forms
 from tests.support.registry import free_port
 
 USER = "planted-user"
 # As users write them into an address, quoted or not.
 PASSWORDS = ("planted-word", "planted%2Fp%40ss%23w%25rd", "planted/p#ss", "planted:w@rd", "planted%C3%A9 w+rd")
-
-# Replaces syslog and the journal of systemd, which a test can't read.
-CAPTURE = """
-import os, sys, syslog, types
-
-def write(*words, **fields):
-    with open(os.environ["CAPTURED"], "a") as file:
-        file.write(f"{words} {fields}\\n")
-
-syslog.syslog = write
-if os.environ.get("WITH_JOURNAL"):
-    journal = types.ModuleType("systemd.journal")
-    journal.send = journal.sendv = write
-    systemd = types.ModuleType("systemd")
-    systemd.journal = journal
-    sys.modules.update({"systemd": systemd, "systemd.journal": journal})
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,21 +33,7 @@ class Host:
 
     def run(self, module: str, options: t.Mapping[str, t.Any], password: str, **env: str) -> modules.Results:
         """Run a module, and check that its output and logs do not contain the user name or the password."""
-        (self.folder / "sitecustomize.py").write_text(CAPTURE)
-        log = self.folder / "captured"
-        log.unlink(missing_ok=True)
-        path = f"{self.folder}:{modules.ROOT / '.collections'}"
-        outcome = subprocess.run(
-            [sys.executable, "-m", f"{modules.PACKAGE}.{module}"],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": options}),
-            env=modules.environment(PYTHONPATH=path, CAPTURED=str(log), **env),
-            cwd="/",
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        everything = outcome.stdout + outcome.stderr + (log.read_text() if log.exists() else "")
+        everything, results = run_logged(self.folder, module, options, **env)
         secrets = {form.decode() for word in (password, unquote(password)) for form in forms(word, USER)} | {
             quote(password),
             quote_plus(password),
@@ -75,7 +42,6 @@ class Host:
         assert [secret for secret in secrets if secret in everything] == [], everything
         assert "Traceback" not in everything
         assert not password.startswith("planted") or "planted" not in everything, everything
-        results: modules.Results = json.loads(outcome.stdout)
         assert results["failed"], results
         return results
 

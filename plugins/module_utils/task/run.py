@@ -18,7 +18,7 @@ from ..errors import LongshoreError, system_error
 from ..oci.text import sanitise_message
 from ..transfer.plan import Plan
 from .arguments import Arguments
-from .secrets import address_secrets, redact, redact_values, without_addresses_secrets
+from .secrets import may_hold_private_key, option_secrets, redact, redact_values, without_option_secrets
 from .task import Task
 
 PlanFunction = t.Callable[[Task], Plan]
@@ -29,24 +29,24 @@ DEBUG_VERBOSITY = 3
 
 
 class _Module(AnsibleModule):
-    """Ansible's module, which also hides the user names and passwords in addresses.
+    """Ansible's module, which also hides the user names and passwords in addresses, and private keys in options that are not for them.
 
     Ansible logs the options of a task, and fails for those that don't fit, before a module can register secrets.
     """
 
     def log(self, msg: str, log_args: t.Mapping[str, t.Any] | None = None) -> None:
-        secrets = address_secrets(self.params)
+        secrets = option_secrets(self.params)
         self.no_log_values.update(secrets)
         t.cast(t.Any, super()).log(redact(msg, secrets), {name: redact(str(value), secrets) for name, value in (log_args or {}).items()})
 
     def fail_json(self, msg: str, **results: t.Any) -> t.NoReturn:
-        self.hide_address_secrets()
+        self.hide_option_secrets()
         super().fail_json(sanitise_message(msg), **results)
 
-    def hide_address_secrets(self) -> None:
+    def hide_option_secrets(self) -> None:
         """Take the secrets out of the options, which Ansible returns as `invocation`, and have it look for them everywhere else."""
-        self.no_log_values.update(address_secrets(self.params))
-        self.params = without_addresses_secrets(self.params)
+        self.no_log_values.update(option_secrets(self.params))
+        self.params = without_option_secrets(self.params)
 
     @property
     def core_version(self) -> object:
@@ -132,6 +132,10 @@ def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[
     try:
         check_core_version(module.core_version)
         arguments.check_paths(task.params)
+        if may_hold_private_key(task.params):
+            from .private_keys import refuse_as_path
+
+            refuse_as_path(arguments.options, task.params)
         results, errors = work()
     except LongshoreError as error:
         results, errors = _failure(error), [error]
@@ -144,7 +148,7 @@ def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[
     secrets = task.secrets()
     module.no_log_values.difference_update(task.values_not_to_hide())
     module.no_log_values.update(secrets)
-    module.hide_address_secrets()
+    module.hide_option_secrets()
     for warning in task.warnings:
         module.warn(redact(sanitise_message(warning), secrets))
     if not results.get("failed"):

@@ -19,8 +19,8 @@ ADDRESS_VARIABLES = ("DOCKER_HOST", "CONTAINER_HOST")
 # Shorter values of headers and user names are words that also stand elsewhere.
 MIN_SECRET_LENGTH = 8
 
+HIDDEN = "********"
 _MIN_LENGTH = 4
-_HIDDEN = "********"
 
 
 def secret_forms(secret: str, username: str | None = None) -> set[str]:
@@ -49,7 +49,7 @@ def userinfo_forms(address: str) -> set[str]:
     if "@" not in address or address.startswith("unix:///"):
         return set()
     userinfo = split_userinfo(address)[1]
-    if userinfo == _HIDDEN:
+    if userinfo == HIDDEN:
         return set()
     username, colon, password = userinfo.partition(":")
     forms = secret_forms_in_url(address) | {f"//{userinfo}@"}
@@ -57,9 +57,34 @@ def userinfo_forms(address: str) -> set[str]:
         forms |= secret_forms(userinfo) | secret_forms(unquote(userinfo))
     if password:
         # Ansible replaces the password in a logged address by itself, before a module can register the secret.
-        forms.add(f"{username}:{_HIDDEN}")
+        forms.add(f"{username}:{HIDDEN}")
         forms |= secret_forms(password, username) | secret_forms(unquote(password), unquote(username))
     return forms
+
+
+def may_hold_private_key(options: object) -> bool:
+    """Return whether a private key may be among OPTIONS, so that few runs import the code that looks for it."""
+    return "PRIVATE KEY" in str(options)
+
+
+def option_secrets(options: t.Any) -> set[str]:
+    """Return the secrets in OPTIONS that are not options for secrets: logins in addresses, and private keys anywhere."""
+    found = address_secrets(options)
+    if may_hold_private_key(options):
+        from .private_keys import find_private_keys
+
+        found |= find_private_keys(options)
+    return found
+
+
+def without_option_secrets(options: t.Any) -> t.Any:
+    """Return OPTIONS without the secrets that `option_secrets` returns, for the invocation that Ansible shows."""
+    shown = without_addresses_secrets(options)
+    if may_hold_private_key(options):
+        from .private_keys import without_private_keys
+
+        shown = without_private_keys(shown)
+    return shown
 
 
 def address_secrets(options: t.Any) -> set[str]:
@@ -88,7 +113,7 @@ def _hidden_userinfo(address: str) -> str:
     if not userinfo_forms(address):
         return address
     scheme, _userinfo, rest = split_userinfo(address)
-    return f"{scheme}{_HIDDEN}@{rest}"
+    return f"{scheme}{HIDDEN}@{rest}"
 
 
 def redact(text: str, secrets: t.Iterable[str]) -> str:
@@ -98,7 +123,7 @@ def redact(text: str, secrets: t.Iterable[str]) -> str:
     """
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _MIN_LENGTH:
-            text = _without_beginning(text.replace(secret, _HIDDEN), secret)
+            text = _without_beginning(text.replace(secret, HIDDEN), secret)
     return text
 
 
@@ -127,8 +152,8 @@ def _without_beginning(text: str, secret: str) -> str:
         if length < _MIN_LENGTH:
             start = text.find(beginning, start + 1)
         else:
-            text = f"{text[:start]}{_HIDDEN}{text[start + length :]}"
-            start = text.find(beginning, start + len(_HIDDEN))
+            text = f"{text[:start]}{HIDDEN}{text[start + length :]}"
+            start = text.find(beginning, start + len(HIDDEN))
     return text
 
 

@@ -22,7 +22,7 @@ from ..store.store import Store
 from ..transfer.workers import Workers
 from .arguments import LOGIN, at_least
 from .file_modes import octal_mode
-from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, address_secrets, secret_forms, userinfo_forms
+from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, option_secrets, secret_forms, userinfo_forms
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
@@ -306,7 +306,7 @@ class Task:
 
     def secrets(self) -> set[str]:
         """Return every secret that this run knows, in all its forms."""
-        secrets = address_secrets(self.params)
+        secrets = option_secrets(self.params)
         for name, address in os.environ.items():
             if name.lower().endswith("_proxy") or name in ADDRESS_VARIABLES:
                 secrets |= userinfo_forms(address)

@@ -20,6 +20,8 @@ if t.TYPE_CHECKING:
 
 Options = t.Mapping[str, t.Any]
 
+_PEM = "-----BEGIN"
+
 
 def read_policy(params: Options) -> Policy:
     """Return the policy of a task that has `trust` or `trust_file`. Raises InvalidTrust, MissingLibrary."""
@@ -37,7 +39,7 @@ def read_rule(options: Options) -> RuleOptions:
     return RuleOptions(
         scope=options["scope"],
         accept=options["accept"],
-        keys=tuple(_read_text(key, "-----BEGIN", MAX_KEY_FILE) for key in options["keys"]),
+        keys=tuple(_read_text(key, _PEM, MAX_KEY_FILE) for key in options["keys"]),
         identities=tuple(IdentityOptions(**identity) for identity in options["identities"]),
         trusted_root=_read_text(root, "{", MAX_POLICY) if root is not None else None,
         annotations=text_map(options["annotations"]),
@@ -52,8 +54,12 @@ def _read_text(value: t.Any, beginning: str, limit: int) -> bytes:
         import json
 
         return json.dumps(value).encode()
-    if str(value).lstrip().startswith(beginning):
-        return str(value).encode("utf-8", "surrogateescape")
+    text = str(value)
+    # Text before a PEM block, such as the attributes that openssl prints, is allowed.
+    if text.lstrip().startswith(beginning) or (beginning == _PEM and _PEM in text):
+        return text.encode("utf-8", "surrogateescape")
+    if _PEM in text:
+        raise InvalidTrust("trust: the trusted_root holds a key or a certificate; give JSON, or the path of a file")
     return _read_file(str(value), limit, InvalidTrust)
 
 

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidTrust
+from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_MESSAGE
 from ansible_collections.longshore.images.plugins.module_utils.trust.policy_json import read_policy_json
+from ansible_collections.longshore.images.plugins.module_utils.trust.scopes import read_scope
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Verdict
 from tests.support.policies import ACCEPT, CASES, FOLDER, INVALID, KEY_FILES, REFUSED_BY_US, SIGNED, Case, as_bytes, policy
 from tests.support.trust import bundle_candidate, dsse_bundle, make_key, make_subject, simple_candidate, simple_payload, statement
@@ -57,3 +60,19 @@ def test_a_policy_that_is_not_completely_valid_is_refused(case: str) -> None:
     with pytest.raises(InvalidTrust) as error:
         verify(Case(document, False))
     assert error.value.message.startswith("policy.json")
+
+
+@pytest.mark.parametrize("text", ["a\x1b[2J", "a\x85b", "a\u2028b", "a\u202eb\u2066", "x" * 100_000])
+def test_names_of_transports_and_scopes_are_safe_in_messages(text: str) -> None:
+    empty: list[object] = []
+    documents = [{text: {"x": empty}}, {"docker": {text: empty}}, {"docker": {text: [{"type": text}]}}, {"dir": {text: [{"type": "reject"}]}}]
+    for transports in documents:
+        data = json.dumps({"default": [{"type": "reject"}], "transports": transports}).encode()
+        with pytest.raises(InvalidTrust) as raised:
+            read_policy_json(data, "policy.json", lambda path: b"")
+        assert raised.value.message.isprintable()
+        assert len(raised.value.message) <= MAX_MESSAGE
+    with pytest.raises(InvalidTrust) as raised:
+        read_scope(f"registry.test/{text}")
+    assert raised.value.message.isprintable()
+    assert len(raised.value.message) <= MAX_MESSAGE

@@ -60,6 +60,8 @@ def parse_rule(entry: t.Mapping[str, t.Any]) -> TrustRule:
     for text in keys:
         if _PEM not in text:
             raise InvalidTrust(f"{what}: a key is no public key in PEM form, which begins with {_PEM}")
+        if "PRIVATE KEY" in text:  # policy.json is readable for all users
+            raise InvalidTrust(f"{what}: a key holds a private key too; give the public key alone")
     return TrustRule(scope, "signed", tuple(keys), entry.get("repository") or "same")
 
 
