@@ -13,9 +13,10 @@ from ..errors import EngineError, InvalidReference, UnsupportedFormat
 from ..limits import MAX_ENGINE_LIST
 from ..oci.digest import Digest
 from ..oci.document import Document
+from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.text import sanitise
-from .interfaces import Details, EngineImage, ListedImage
+from .interfaces import Details, EngineImage, ListedImage, ListedManifest
 
 MAX_LIST = MAX_ENGINE_LIST
 
@@ -44,6 +45,28 @@ def parse_listed_image(row: Document, has_image_ids: bool) -> ListedImage:
         )
 
     return parse_answer(row.what, parse)
+
+
+def parse_listed_manifests(row: Document) -> tuple[ListedManifest, ...]:
+    """Parse the complete manifests of an image in the image list of Docker. `Available` means that Docker has all blobs of the manifest."""
+
+    def parse() -> tuple[ListedManifest, ...]:
+        found = [manifest for manifest in row.children("Manifests", None) if manifest.boolean("Available")]
+        return tuple(ListedManifest(Digest.parse(manifest.required_text("ID")), _parse_image_platform(manifest)) for manifest in found)
+
+    return parse_answer(row.what, parse)
+
+
+def _parse_image_platform(manifest: Document) -> Platform | None:
+    data = manifest.child("ImageData")
+    platform = data.child("Platform") if data is not None else None
+    return parse_platform(platform, "os", "architecture", "variant") if platform is not None else None
+
+
+def parse_platform(document: Document, os_key: str, architecture_key: str, variant_key: str) -> Platform | None:
+    """Return the platform in the members with these keys, None if it is incomplete."""
+    os, architecture = document.text(os_key), document.text(architecture_key)
+    return Platform.normalised(os, architecture, document.text(variant_key)) if os and architecture else None
 
 
 def parse_engine_image(row: Document, has_image_ids: bool, is_used: t.Callable[[Digest], bool], by_digest: t.Sequence[str] = ()) -> EngineImage:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import typing as t
 
 from ..errors import EngineError
@@ -14,7 +16,7 @@ from ..oci.document import Document
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.text import sanitise
-from .answers import parse_answer, parse_engine_image, parse_listed_image
+from .answers import parse_answer, parse_engine_image, parse_listed_image, parse_listed_manifests, parse_platform
 from .descriptions import describe_image
 from .http_api import Api
 from .interfaces import Chunks, Description, EngineImage, EngineLayers, LayersByChain, LayersByDigest, LayersOf, ListedImage, ManagedEngine
@@ -112,7 +114,8 @@ class Docker:
 class DockerOnContainerd(Docker):
     """Docker with the containerd image store: images are identified by the digest of their index or manifest, and blobs are kept as sent.
 
-    Its API doesn't list blobs. So the layers of its images are looked up by digest in the store.
+    Its API doesn't list blobs. So the layers of its images are looked up by digest in the store. Docker lists images that it has only partially. It reports
+    which of their manifests are complete, unless it is too old to know the question; then it lists an image if any of its manifests is complete.
     """
 
     loads_oci = True
@@ -121,8 +124,27 @@ class DockerOnContainerd(Docker):
     keeps_used_images = True
     load_keeps_replaced = False
 
+    def list_images(self) -> list[ListedImage]:
+        rows = self._api.get_list("/images/json?manifests=1")
+        if any(row.has("Manifests") for row in rows):  # Docker leaves out an empty list
+            return [dataclasses.replace(parse_listed_image(row, False), manifests=parse_listed_manifests(row)) for row in rows]
+        images = [parse_listed_image(row, False) for row in rows]
+        return [
+            dataclasses.replace(image, read_platform=functools.cache(functools.partial(self._read_platform, image.digests[0]))) for image in images
+        ]
+
+    def _read_platform(self, digest: Digest) -> Platform | None:
+        """Return the platform of the image that Docker chooses from an index; None if it isn't unpacked, because then Docker has no history of it."""
+        path = f"/images/{digest}"
+        row = self._api.get(f"{path}/json")
+        if row is None or not self._api.has(f"{path}/history"):
+            return None
+        return parse_answer(row.what, lambda: parse_platform(row, "Os", "Architecture", "Variant"))
+
     def read_layers(self, layers_of: LayersOf) -> EngineLayers:
-        return LayersByDigest(layer for image in self.list_images() for digest in image.digests for layer in layers_of(digest))
+        images = self.list_images()
+        digests = (image.digests if image.manifests is None else [manifest.digest for manifest in image.manifests] for image in images)
+        return LayersByDigest(layer for some in digests for digest in some for layer in layers_of(digest))
 
     def untag(self, name: str) -> None:
         # Docker refuses to remove the last name of an image that a container uses, unless it is forced. This store keeps the image.

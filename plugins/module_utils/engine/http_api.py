@@ -47,6 +47,10 @@ class Api:
         data, _headers = self._request("GET", path, _MAX_ANSWER)
         return None if data is None else parse_answer(self._describe(path), lambda: Document.parse(data, self._describe(path)))
 
+    def has(self, path: str) -> bool:
+        """Return False if the engine answers a GET request with status 404."""
+        return self._request("GET", path, MAX_LIST)[0] is not None
+
     def get_list(self, path: str) -> list[Document]:
         """Return a JSON list of objects, of any length up to MAX_LIST bytes."""
         data, _headers = self._request("GET", path, MAX_LIST)
@@ -59,7 +63,7 @@ class Api:
         """
         data, _headers = self._request("POST", path, _MAX_ANSWER, archive, size)
         for line in (data or b"").splitlines():
-            message = _parse_error(line)
+            message = _parse_error(line) or _parse_unpack_error(line)
             if message is not None:
                 raise EngineRefused(f"{self.title} at {self.place} refused the request: {message}")
 
@@ -136,6 +140,15 @@ class Api:
             )
         if answer.status < http.client.OK:
             raise EngineError(f"{self.title} at {self.place} answers with status {answer.status}, which no engine does")
+
+
+def _parse_unpack_error(line: bytes) -> str | None:
+    """Return the message about an image that Docker loaded but could not unpack, None for another line. Docker 29 reports that as progress."""
+    try:
+        message = Document.parse(line, "an answer").text("stream") or ""
+    except UnsupportedFormat:
+        return None
+    return sanitise(message.strip()) if message.startswith("Error unpacking image") else None
 
 
 def _parse_error(data: bytes) -> str | None:

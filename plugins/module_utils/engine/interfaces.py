@@ -32,16 +32,44 @@ def seconds_to_load(size: int, timeout: float) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
+class ListedManifest:
+    """A manifest that an engine has with all of its blobs. `platform` is None if the engine doesn't report it."""
+
+    digest: Digest
+    platform: Platform | None
+
+
+@dataclasses.dataclass(frozen=True)
 class ListedImage:
     """An image that an engine lists.
 
     `digests` are the digests of its index or manifests. `image_id` is None if the engine doesn't report it. If `usable` is False, parts are missing.
+    `manifests` are the complete manifests of the image, None if the engine doesn't report them. An engine that then may have an index for other
+    platforms only sets `read_platform`: it asks the engine for the platform of the image that it would run, None if it can't run it.
     """
 
     names: frozenset[Reference]
     digests: tuple[Digest, ...]
     image_id: Digest | None
     usable: bool = True
+    manifests: tuple[ListedManifest, ...] | None = None
+    read_platform: t.Callable[[], Platform | None] | None = None
+
+    def has_manifest(self, digest: Digest, platform: Platform | None) -> bool:
+        """Return whether the engine has the manifest DIGEST of this image completely. PLATFORM is that of the manifest. Raises EngineError."""
+        if self.manifests is not None:
+            return any(manifest.digest == digest for manifest in self.manifests)
+        if digest in self.digests or self.read_platform is None:
+            return True
+        found = self.read_platform()
+        # The variant may be missing in the config, from which the engine reads it.
+        return found is not None and (platform is None or (found.os, found.architecture) == (platform.os, platform.architecture))
+
+    def has_platform(self, platform: Platform) -> bool:
+        """Return whether the engine has this image completely for PLATFORM. An image that is no index counts for any platform. Raises EngineError."""
+        if self.manifests is not None:
+            return any(manifest.platform in platform.fallbacks() or manifest.digest in self.digests for manifest in self.manifests)
+        return self.read_platform is None or self.read_platform() in platform.fallbacks()
 
 
 @dataclasses.dataclass(frozen=True)

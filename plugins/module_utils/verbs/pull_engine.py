@@ -86,7 +86,7 @@ class _EnginePuller:
         try:
             reference = requested if self.lock is None else self.lock.pin(requested)
             current = _find_listed(reference, listed)
-            if current is not None and self._may_keep(reference, current) and not self._has_platforms(reference.name):
+            if current is not None and self._may_keep(reference, current) and not self._has_platforms(reference.name, current):
                 current = None
             if self.policy == "never":
                 if current is None:
@@ -108,9 +108,8 @@ class _EnginePuller:
         """Return whether the engine's image may be kept without comparing it with the registry."""
         return self.policy in ("missing", "never") or reference.digest in current.digests
 
-    def _has_platforms(self, name: Reference) -> bool:
-        selection = self.loader.selection
-        return selection is None or has_platforms(self.engine, name, selection, self.loader.engine_platform)
+    def _has_platforms(self, name: Reference, current: ListedImage) -> bool:
+        return has_platforms(self.engine, current, name, self.loader.selection, self.loader.engine_platform)
 
     def _load_request(self, reference: Reference, wanted: Reference, repository: Repository) -> LoadRequest:
         """Return the request for the image that WANTED names at its registry, to be loaded and verified as REFERENCE."""
@@ -172,7 +171,7 @@ class _EnginePuller:
         ):
             return load
         current = _find_listed(load.request.name, listed)
-        if current is None:
+        if current is None or not self._has_platforms(load.request.name, current):
             return load
         try:
             return self._keep_unasked(load.request.name, current, f"{load.requested} was not compared with its registry: {error.message}")

@@ -163,7 +163,7 @@ class EngineLoader:
                 and named.usable
                 and named.digests
             )
-            if is_comparable and named is not None and request.image.digest() in named.digests:
+            if is_comparable and named is not None and request.image.digest() in named.digests and named.has_platform(self.engine_platform):
                 return Load(request.requested, request, None, named)
             outgoing = self.read_outgoing(request)
             load = self._compare(request, outgoing, find_current(listed, outgoing, self.engine))
@@ -180,6 +180,8 @@ class EngineLoader:
         if current is not None and complete_part is not None:
             # An index without the engine's own platform is never unpacked.
             current = dataclasses.replace(current, usable=True)
+        elif current is not None and outgoing.digest in current.digests and not outgoing.is_in(current):
+            current = dataclasses.replace(current, usable=False)
         return Load(request.requested, request, outgoing, current, complete_part=complete_part)
 
     def _find_missing_layers(self, loads: t.Sequence[Load], listed: t.Sequence[ListedImage]) -> list[Load]:
@@ -243,7 +245,9 @@ class EngineLoader:
 
     def _list_layers(self, digest: Digest, requests: t.Sequence[LoadRequest], listed: t.Sequence[ListedImage]) -> list[Digest]:
         """Return the layers that an engine must have if it has the index or manifest DIGEST; none if no source has that document."""
-        names = {name for image in listed if digest in image.digests for name in image.names}
+        names = {
+            name for image in listed if digest in (*image.digests, *(manifest.digest for manifest in image.manifests or ())) for name in image.names
+        }
 
         def read(descriptor: Descriptor) -> bytes | None:
             found = (request.find_document(descriptor, names) for request in requests)

@@ -65,7 +65,8 @@ class OutgoingImage:
     def is_in(self, current: ListedImage | None) -> bool:
         """Return whether CURRENT, an image of an engine, is this image.
 
-        IDs are compared if CURRENT has one, because an index has one digest for all platforms. Of several platforms, some may be missing.
+        IDs are compared if CURRENT has one, because an index has one digest for all platforms. Of several platforms, some may be missing. Raises EngineError
+        if the engine must be asked for the platforms of an index and doesn't answer.
         """
         if current is None:
             return False
@@ -73,7 +74,9 @@ class OutgoingImage:
             return not {self.digest, self.source_digest}.isdisjoint(current.digests)
         if not current.usable:
             return False
-        return current.image_id == self.image_id if current.image_id is not None else self.digest in current.digests
+        if current.image_id is not None:
+            return current.image_id == self.image_id
+        return self.digest in current.digests and current.has_manifest(self.image.descriptor.digest, self.image.platform)
 
     def state_in(self, current: ListedImage) -> RefState:
         """Return the state of CURRENT, an image of an engine: this image's digest if the engine has it, else another digest, else the ID."""

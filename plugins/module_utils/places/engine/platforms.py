@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...engine.interfaces import Engine, ManagedEngine
+from ...engine.interfaces import Engine, ListedImage, ManagedEngine
 from ...errors import CorruptArchive, EngineError, InvalidOption
 from ...oci.config import ImageConfig
 from ...oci.document import encode_canonical
@@ -44,9 +44,20 @@ def read_complete_part(engine: Engine, name: Reference, engine_platform: Platfor
         return None  # it is sent again, which reports the engine's error
 
 
-def has_platforms(engine: Engine, name: Reference, selection: Selection, engine_platform: Platform) -> bool:
-    """Return whether ENGINE has the image NAME for all platforms of SELECTION."""
-    if engine.holds_several_platforms:
+def has_platforms(engine: Engine, current: ListedImage, name: Reference, selection: Selection | None, engine_platform: Platform) -> bool:
+    """Return whether ENGINE has its image CURRENT, which is named NAME, for all platforms of SELECTION, by default for its own.
+
+    Without SELECTION, an image that is no index counts for any platform.
+    """
+    if selection is None:
+        if current.has_platform(engine_platform):
+            return True
+        # The engine doesn't say whether this is an index.
+        complete_part = read_complete_part(engine, name, engine_platform) if current.read_platform is not None else None
+        return complete_part is not None and not complete_part.root.is_index
+    if current.manifests is not None and not selection.everything:
+        present: set[Platform | None] = {manifest.platform for manifest in current.manifests}
+    elif engine.holds_several_platforms:
         complete_part = read_complete_part(engine, name, engine_platform)
         if complete_part is None or selection.everything:
             return complete_part is not None and not complete_part.absent
