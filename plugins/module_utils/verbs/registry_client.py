@@ -16,6 +16,7 @@ from ..limits import MAX_CONFIG_FILE
 from ..oci.document import Document, encode_readable
 from ..registry.auth.auth_files import set_logins
 from ..registry.client import containerd, docker, kubernetes, podman, policy
+from ..registry.client.containerd_imports import ImportedFile, read_imports
 from ..registry.client.entries import ClientEntry, Contents, collect_access
 from ..registry.client.layout import Layout, Record
 from ..registry.client.planned_file import PlannedFile, has_mark, show_logins
@@ -172,8 +173,13 @@ class _Planner:
         if data is None or is_created_by_us:
             return [containerd.config_file(path, new)]
         parser, document, text = self._parser_for(path), self._parse(data, path), data.decode()
-        changed = containerd.set_config_path(text, document, folder, self._host.real(path), parser.loads)
+        imported = read_imports(document, path, self._host.names, self._read_imported)
+        changed = containerd.set_config_path(text, document, folder, self._host.real(path), parser.loads, imported)
         return [containerd.config_file(path, text if changed is None else changed)]
+
+    def _read_imported(self, path: str) -> ImportedFile | None:
+        data = self._host.read(path)
+        return ImportedFile(self._host.real(path), self._parse(data, path)) if data is not None else None
 
     def _podman_files(self) -> list[PlannedFile]:
         files = podman.certificates(self._access, self._layout.certificates("podman"))

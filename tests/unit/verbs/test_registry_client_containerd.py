@@ -92,6 +92,70 @@ def test_config_path_is_set_and_all_other_lines_stay(host: Host, before: str, af
     assert plan.facts()["reload"] == (["containerd"] if before != after else [])
 
 
+IMAGES = "plugins.'io.containerd.cri.v1.images'"
+DROP_IN = "etc/containerd/conf.d/50-site.toml"
+
+
+@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize(
+    "imports", ["['/etc/containerd/conf.d/*.toml']", "'conf.d/*.toml'", "['conf.d/50-site.toml']", "['../containerd/conf.?/5*']"]
+)
+@pytest.mark.parametrize("path", ["/etc/containerd/certs.d", "/etc/containerd/certs.d:/etc/docker/certs.d"])
+def test_a_config_path_that_an_imported_file_sets_is_enough(host: Host, version: int, imports: str, path: str) -> None:
+    text = f"version = {version}\nimports = {imports}\n"
+    host.write("etc/containerd/config.toml", text)
+    host.write(DROP_IN, f"[{IMAGES}.registry]\nconfig_path = '{path}'\n")
+    assert host.run("containerd", hub()).facts()["reload"] == []
+    assert host.read("etc/containerd/config.toml") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"[{IMAGES}.registry]\nconfig_path = '/other'\n", "50-site.toml reads registries from /other"),
+        (f"[{IMAGES}.registry.mirrors.a]\nendpoint = ['b']\n", "50-site.toml has registry.mirrors"),
+        (f"[{IMAGES}]\nsnapshotter = 'overlayfs'\n", "50-site.toml has the table .* which replaces that of .*config.toml"),
+        ("version = 9\n", "50-site.toml has version 9"),
+        ("imports = 1\n", "50-site.toml: imports is not"),
+        ("[[", "50-site.toml is not valid TOML"),
+    ],
+)
+def test_an_imported_file_that_hides_the_setting_is_named(host: Host, text: str, reason: str) -> None:
+    host.write("etc/containerd/config.toml", "version = 4\nimports = ['conf.d/*.toml']\n")
+    host.write(DROP_IN, text)
+    with pytest.raises(LongshoreError, match=reason):
+        host.run("containerd", hub())
+    assert host.read(DROP_IN) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[plugins.'io.containerd.cri.v1.runtime']\nx = 1\n", "imports = ['*.toml', '../config.toml', 'missing.toml']\n"],
+)
+def test_an_imported_file_with_other_settings_changes_nothing(host: Host, text: str) -> None:
+    before = "version = 4\nimports = ['/etc/containerd/conf.d/*.toml']\n"
+    host.write("etc/containerd/config.toml", before)
+    host.write(DROP_IN, text)
+    assert host.run("containerd", hub()).facts()["reload"] == ["containerd"]
+    assert (
+        host.read("etc/containerd/config.toml")
+        == before + f"\n[{IMAGES}.registry]\n".replace("'", '"') + '  config_path = "/etc/containerd/certs.d"\n'
+    )
+
+
+def test_the_last_imported_file_decides(host: Host) -> None:
+    host.write("etc/containerd/config.toml", "version = 4\nimports = ['/etc/containerd/conf.d/*.toml']\n")
+    host.write(DROP_IN, f"[{IMAGES}.registry]\nconfig_path = '/other'\n")
+    host.write("etc/containerd/conf.d/60-last.toml", f"[{IMAGES}.registry]\nconfig_path = '/etc/containerd/certs.d'\n")
+    assert host.run("containerd", hub()).facts()["reload"] == []
+
+
+def test_a_plugin_that_an_imported_file_disables_needs_no_setting(host: Host) -> None:
+    host.write("etc/containerd/config.toml", "version = 4\nimports = ['/etc/containerd/conf.d/*.toml']\n")
+    host.write(DROP_IN, "disabled_plugins = ['io.containerd.grpc.v1.cri']\n")
+    assert host.run("containerd", hub()).facts()["reload"] == []
+
+
 @pytest.mark.parametrize("value", ["/etc/containerd/certs.d", "/etc/docker/certs.d:/etc/containerd/certs.d"])
 def test_a_config_path_that_names_the_folder_stays(host: Host, value: str) -> None:
     text = f'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "{value}"\n'

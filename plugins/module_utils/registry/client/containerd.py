@@ -17,11 +17,12 @@ from ..config.hosts_toml import routes_from_hosts_file
 from ..config.mirrors import Route
 from ..config.settings import HostSettings
 from ..config.toml_values import Table, read_strings, read_value
+from .containerd_imports import ImportedFile
 from .entries import ClientEntry, Contents, certificate_files, mirror_url
 from .planned_file import PlannedFile, certificate_file, own_file, show_lines
 
 # The tables of config.toml with the registries of Kubernetes, by the version of the file.
-_PLUGINS = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images"}
+_PLUGINS = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images", 4: "io.containerd.cri.v1.images"}
 _KEY = r"""(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)"""
 _HEADER = re.compile(rf"(\s*)\[\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*\]\s*(?:#.*)?", re.ASCII)
 _ANY_HEADER = re.compile(r"\s*\[")
@@ -136,40 +137,64 @@ def check_hosts_file(entry: ClientEntry, file: PlannedFile, parse: Parse) -> Non
 # config.toml.
 
 
-def set_config_path(text: str, document: Table, folder: str, path: str, parse: Parse) -> str | None:
+def set_config_path(text: str, document: Table, folder: str, path: str, parse: Parse, imported: t.Sequence[ImportedFile] = ()) -> str | None:
     """Return config.toml with `config_path` set to FOLDER and everything else unchanged; None if nothing needs to change.
 
-    Raises InvalidOption for another folder and for settings that containerd doesn't accept beside it, UnsupportedFormat for other versions of the file
-    and for values of other types than containerd expects.
+    IMPORTED are the files that it imports. A table of a plugin in the last one that has it replaces the one in config.toml. Raises InvalidOption for
+    another folder, for settings that containerd doesn't accept beside it, and for an imported file that would hide it; UnsupportedFormat for other versions
+    of the file and for values of other types than containerd expects.
     """
     version = read_value(document, "version", int, 1, path)
-    plugin = _PLUGINS.get(version)
-    if plugin is None:
-        raise UnsupportedFormat(
-            f"{path} has version {version} of its format, and only {' and '.join(map(str, _PLUGINS))} are known; see containerd config migrate"
-        )
-    if {plugin, "io.containerd.grpc.v1.cri", "cri"} & set(read_strings(document, "disabled_plugins", path)):
+    plugin = _find_plugin(version, path)
+    files = [ImportedFile(path, document), *imported]
+    disabled = {name for file in files for name in read_strings(file.document, "disabled_plugins", file.path)}
+    if {plugin, "io.containerd.grpc.v1.cri", "cri"} & disabled:
         return None
-    registry = document
-    for key in ("plugins", plugin, "registry"):
-        registry = read_value(registry, key, dict, {}, path)
-    current = read_value(registry, "config_path", str, "", path)
-    if folder in current.split(":"):
+    for file in reversed(imported):
+        own_plugin = _find_plugin(read_value(file.document, "version", int, version, file.path), file.path)
+        if own_plugin in read_value(file.document, "plugins", dict, {}, file.path):
+            if _has_config_path(file, own_plugin, folder):
+                return None
+            raise InvalidOption(
+                f'{file.path} has the table plugins."{own_plugin}", which replaces that of {path}; set config_path = "{folder}" of registry there yourself'
+            )
+    if _has_config_path(files[0], plugin, folder):
         return None
-    if current:
-        raise InvalidOption(f"{path} reads registries from {current} (config_path); set it to {folder}, or remove it")
-    legacy = [key for key in ("mirrors", "configs") if registry.get(key)]
-    if legacy:
-        raise InvalidOption(
-            f"{path} has registry.{legacy[0]}, which containerd doesn't accept together with config_path;"
-            " move these registries to the list of this task, and delete the table there"
-        )
     changed = _insert_config_path(text, plugin, folder)
     expected = copy.deepcopy(document)
     expected.setdefault("plugins", {}).setdefault(plugin, {}).setdefault("registry", {})["config_path"] = folder
     if _parse_or_none(parse, changed) != expected:
         raise UnsupportedFormat(f'{path} can\'t be changed safely; set config_path = "{folder}" of registry in plugins."{plugin}" there yourself')
     return changed
+
+
+def _find_plugin(version: int, path: str) -> str:
+    """Return the plugin with the registries of Kubernetes. Raises UnsupportedFormat for a version of the file that isn't known."""
+    plugin = _PLUGINS.get(version)
+    if plugin is None:
+        raise UnsupportedFormat(
+            f"{path} has version {version} of its format, and only {min(_PLUGINS)} to {max(_PLUGINS)} are known; see containerd config migrate"
+        )
+    return plugin
+
+
+def _has_config_path(file: ImportedFile, plugin: str, folder: str) -> bool:
+    """Return whether a file sets `config_path` to FOLDER. Raises InvalidOption for another folder and for settings that exclude it."""
+    registry = file.document
+    for key in ("plugins", plugin, "registry"):
+        registry = read_value(registry, key, dict, {}, file.path)
+    current = read_value(registry, "config_path", str, "", file.path)
+    if folder in current.split(":"):
+        return True
+    if current:
+        raise InvalidOption(f"{file.path} reads registries from {current} (config_path); set it to {folder}, or remove it")
+    legacy = [key for key in ("mirrors", "configs") if registry.get(key)]
+    if legacy:
+        raise InvalidOption(
+            f"{file.path} has registry.{legacy[0]}, which containerd doesn't accept together with config_path;"
+            " move these registries to the list of this task, and delete the table there"
+        )
+    return False
 
 
 def new_config(folder: str) -> str:
