@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.default_store import default_folders, find_changes, read_state
 from tests.support.privileges import calls_needs_root
 
 # The duration of an example depends on the machine, not on the tested code.
@@ -44,6 +45,16 @@ def _functions_of(item: pytest.Function) -> list[t.Callable[..., object]]:
     """Return the function of a test, and those of all fixtures that it uses."""
     fixtures = item._fixtureinfo.name2fixturedefs
     return [item.function, *(definition.func for name in item.fixturenames for definition in fixtures.get(name, ()))]
+
+
+@pytest.fixture(autouse=True)
+def forbid_the_default_store() -> t.Iterator[None]:
+    """Let a test fail that works in the store of the user who runs the tests, because it gave no option `store`."""
+    folders = default_folders()
+    before = read_state(folders)
+    yield
+    if changed := find_changes(before, read_state(folders)):
+        pytest.fail(f"a test worked in the default store of this user instead of a private one: {', '.join(changed)}", pytrace=False)
 
 
 @pytest.fixture(autouse=True)
