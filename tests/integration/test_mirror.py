@@ -18,6 +18,7 @@ from tests.support.images import Image, make_image, make_index
 from tests.support.modules import ROOT, run, snapshot
 from tests.support.plays import Play, run_playbook
 from tests.support.registry import Registry, free_port, running_registry
+from tests.support.tag_deletion import deleting_single_tags
 from tests.support.trust import make_key, put_simple_signature
 
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/s390x")
@@ -134,31 +135,35 @@ def test_wanted_images_are_copied_once_and_locked_and_unwanted_ones_are_pruned(s
     assert fourth.recap["changed"] == 0
 
 
-def test_a_tag_that_cannot_be_deleted_alone_stays_and_is_reported(scene: Scene) -> None:
-    """CNCF Distribution 2.8 deletes a manifest together with all of its tags."""
-    name, there = f"{scene.upstream.host}/mirror/tool", scene.private.put(TOOL, "hub/mirror/tool", "1")
+@pytest.mark.parametrize("deletes", [False, True])
+def test_a_tag_that_cannot_be_deleted_alone_stays_and_is_reported(scene: Scene, deletes: bool) -> None:
+    """CNCF Distribution 2.8 deletes a manifest together with all of its tags, version 3 also deletes a tag alone."""
+    name = f"{scene.upstream.host}/mirror/tool"
+    scene.private.put(TOOL, "hub/mirror/tool", "1")
     scene.private.tag(TOOL, "hub/mirror/tool", "old")
-    variables = {"mirror_images": [{"name": f"{name}:1"}], "mirror_destination": f"{scene.private.host}/hub/", "mirror_prune": True}
-    done = mirror(scene.home, **variables)
-    assert done.status == 0, done.output
-    assert f"{there.removesuffix(':1')}:old" in done.output
-    assert scene.has("hub/mirror/tool") == ["1", "old"]
+    with deleting_single_tags(scene.private, deletes).running() as private:
+        variables = {"mirror_images": [{"name": f"{name}:1"}], "mirror_destination": f"{private.host}/hub/", "mirror_prune": True}
+        done = mirror(scene.home, **variables)
+        assert done.status == 0, done.output
+        assert (f"{private.host}/hub/mirror/tool:old" in done.output) is not deletes
+    assert scene.has("hub/mirror/tool") == (["1"] if deletes else ["1", "old"])
 
 
 def test_an_image_wanted_by_digest_is_not_deleted_with_an_unwanted_tag(scene: Scene) -> None:
-    """The registry deletes a manifest together with its tags, so the tag must stay."""
+    """A registry that deletes a manifest together with its tags: the tag must stay."""
     scene.private.put(TOOL, "hub/mirror/tool", "old")
     scene.private.put(VERSIONS["1.0"], "hub/mirror/tool", "older")
-    entry = {"name": f"{scene.upstream.host}/mirror/tool@{digest(TOOL)}"}
-    variables = {"mirror_images": [entry], "mirror_destination": f"{scene.private.host}/hub/", "mirror_prune": True}
-    predicted = mirror(scene.home, "--check", **variables)
-    assert predicted.recap["changed"] == 1
-    done = mirror(scene.home, **variables)
-    assert done.status == 0, done.output
-    assert f"{scene.private.host}/hub/mirror/tool:old" in done.output
-    assert scene.has("hub/mirror/tool") == ["old"]
-    assert scene.private.digest("hub/mirror/tool", digest(TOOL)) == digest(TOOL)
-    assert mirror(scene.home, **variables).recap["changed"] == 0
+    with deleting_single_tags(scene.private, deletes=False).running() as private:
+        entry = {"name": f"{scene.upstream.host}/mirror/tool@{digest(TOOL)}"}
+        variables = {"mirror_images": [entry], "mirror_destination": f"{private.host}/hub/", "mirror_prune": True}
+        predicted = mirror(scene.home, "--check", **variables)
+        assert predicted.recap["changed"] == 1
+        done = mirror(scene.home, **variables)
+        assert done.status == 0, done.output
+        assert f"{private.host}/hub/mirror/tool:old" in done.output
+        assert scene.has("hub/mirror/tool") == ["old"]
+        assert scene.private.digest("hub/mirror/tool", digest(TOOL)) == digest(TOOL)
+        assert mirror(scene.home, **variables).recap["changed"] == 0
 
 
 def refused(home: Path, entry: t.Mapping[str, t.Any], **variables: t.Any) -> str:

@@ -142,6 +142,9 @@ def test_the_model_of_a_registry_answers_as_the_real_one(tmp_path: Path) -> None
             graph = random_graph(seed)
             push_graph(registry, name, graph)
             model.put(name, graph)
+        single = f"one/manifests/{next(iter(random_graph(5).tags))}"
+        model.deletes_tags = registry.request("DELETE", single, (202, 400)).status_code == 202
+        model.answer("DELETE", f"/v2/{single}")
         digest, other = next(iter(graph.tags.values())), "sha256:" + "0" * 64
         blob = json.loads(next(data for data, kind in graph.manifests.values() if kind == MANIFEST))["config"]["digest"]
         paths = [

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import typing as t
 from pathlib import Path
 
@@ -16,8 +15,9 @@ import pytest
 
 from tests.support import modules
 from tests.support.images import list_in_index, make_image, make_index
-from tests.support.recorder import RecordedRequest, Recorder
+from tests.support.recorder import Recorder
 from tests.support.registry import PASSWORD, USER, Registry, free_port, running_registry
+from tests.support.tag_deletion import deleting_single_tags
 from tests.support.trust import make_key
 
 IMAGE = make_image("removed", 1)
@@ -102,10 +102,12 @@ def test_force_deletes_other_tags_of_the_digest_too_and_names_them(base: str, an
 def test_a_registry_that_can_not_delete_a_tag_alone_keeps_all_and_the_others_are_named(base: str, anonymous: Registry, repository: str) -> None:
     anonymous.tag(IMAGE, repository, "2")
     before = tags(anonymous, repository)
-    predicted = modules.run("image_rm", {"name": [f"{base}:1"], "remote": True}, check=True)
-    assert predicted["actions"] == [f"remove {base}:1 ({DIGEST[:19]}) from its registry, and keep the digest for {base}:2"]
-    assert predicted["deleted"] == []
-    results = modules.fail("image_rm", {"name": [f"{base}:1", f"{base}:other"], "remote": True})
+    with deleting_single_tags(anonymous, deletes=False).running() as registry:
+        base = f"{registry.host}/{repository}"
+        predicted = modules.run("image_rm", {"name": [f"{base}:1"], "remote": True}, check=True)
+        assert predicted["actions"] == [f"remove {base}:1 ({DIGEST[:19]}) from its registry, and keep the digest for {base}:2"]
+        assert predicted["deleted"] == []
+        results = modules.fail("image_rm", {"name": [f"{base}:1", f"{base}:other"], "remote": True})
     assert results["error"] == "in_use"
     assert f"{base}:2" in results["msg"]
     assert "force would delete the digest, and with it every tag that has it" in results["msg"]
@@ -115,27 +117,8 @@ def test_a_registry_that_can_not_delete_a_tag_alone_keeps_all_and_the_others_are
     assert tags(anonymous, repository) == before
 
 
-def deleting_single_tags(registry: Registry, repository: str) -> Recorder:
-    """Run a registry that deletes single tags as the specification says: a proxy that moves the tag's file away, since the registry behind it can't."""
-    tags_folder = registry.folder / "data/docker/registry/v2/repositories" / repository / "_manifests/tags"
-
-    def delete(recorded: RecordedRequest) -> int | None:
-        tag = re.fullmatch(r"/v2/.*/manifests/([^:]+)", recorded.path)
-        if recorded.method != "DELETE" or tag is None:
-            return None
-        folder = tags_folder / tag[1]
-        if not folder.exists():
-            return 404
-        folder.rename(tags_folder.parent / f"gone-{tag[1]}")
-        return 202
-
-    recorder = Recorder(registry.host)
-    recorder.intercept = delete
-    return recorder
-
-
 def test_a_tag_is_deleted_alone_while_others_need_its_digest(anonymous: Registry, repository: str, store: str) -> None:
-    with deleting_single_tags(anonymous, repository).running() as registry:
+    with deleting_single_tags(anonymous).running() as registry:
         anonymous.put(IMAGE, repository, "1")
         anonymous.tag(IMAGE, repository, "2")
         name = f"{registry.host}/{repository}:1"

@@ -57,6 +57,8 @@ class ModelRegistry:
 
     def __init__(self, can_delete: bool = True) -> None:
         self.can_delete = can_delete
+        # CNCF Distribution deletes single tags since version 3.
+        self.deletes_tags = False
         self.repositories: dict[str, ModelRepository] = {}
         self.blobs: dict[str, bytes] = {}
         self.requests: list[str] = []
@@ -138,7 +140,9 @@ class ModelRegistry:
         if not self.can_delete:
             return _refusal(405, "UNSUPPORTED")
         if not target.startswith("sha256:"):
-            return _refusal(400, "DIGEST_INVALID")
+            if not self.deletes_tags:
+                return _refusal(400, "DIGEST_INVALID")
+            return Answer(202) if place.tags.pop(target, None) is not None else _refusal(404, "MANIFEST_UNKNOWN")
         if place.manifests.pop(target, None) is None:
             return _refusal(404, "MANIFEST_UNKNOWN")
         place.tags = {tag: digest for tag, digest in place.tags.items() if digest != target}
