@@ -183,6 +183,25 @@ def test_existing_names_are_overwritten_kept_or_refused(target: Target, tmp_path
     run(target, "image_load", path=archive)
 
 
+def test_a_name_is_taken_although_its_image_is_not_unpacked(containerd: engines.Containerd, tmp_path: Path) -> None:
+    """The kubelet and others unpack with another snapshotter than `ctr`."""
+    target = Target("containerd", containerd, {"engine": "containerd", "containerd_address": f"{containerd.folder}/c.sock"})
+    store, archive, other = str(tmp_path / "store"), str(tmp_path / "a.tar"), str(tmp_path / "b.tar")
+    first, second = runnable_image("first"), runnable_image("second")
+    for image, path in ((first, other), (second, archive)):
+        image.put(Store(store), "docker.io/library/one:1")
+        modules.run("image_save", {"store": store, "name": ["one:1"], "path": path})
+    containerd.load_without_unpacking(Path(other))
+
+    assert fail(target, "image_load", path=archive, existing="fail")["error"] == "name_taken"
+    kept = run(target, "image_load", path=archive, existing="keep")
+    assert (kept["changed"], kept["images"][0]["kept"]) == (False, True)
+    assert containerd.image_id("docker.io/library/one:1") == config_of(first)
+    assert twice(target, "image_load", path=other, existing="keep")["images"][0]["kept"] is False
+    twice(target, "image_load", path=archive)
+    assert containerd.image_id("docker.io/library/one:1") == config_of(second)
+
+
 def test_pull_policies_and_lock_files_apply_to_an_engine(docker: engines.Docker, registry: Registry, tmp_path: Path) -> None:
     options: dict[str, t.Any] = {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"}
     first, second = runnable_image("first"), runnable_image("second")

@@ -62,7 +62,7 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
     for load, row in zip(loads, rows):
         if load.error is not None:
             raise load.error
-        if options.existing == FAIL and load.is_pending and load.current is not None and load.current.usable:
+        if options.existing == FAIL and load.is_taken:
             raise NameTaken(
                 f"{row.requested} is in {engine.title} at {engine.place} already, for another image; set existing to overwrite to move it, "
                 "or to keep to leave it"

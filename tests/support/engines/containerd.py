@@ -34,6 +34,10 @@ class Containerd(Engine):
         """Load an archive so that garbage collection keeps the content for every platform, and not only for that of the host."""
         self._ctr("images", "import", "--all-platforms", str(archive))
 
+    def load_without_unpacking(self, archive: Path) -> None:
+        """Load an archive as tools do that unpack it later, or with another snapshotter."""
+        self._ctr("images", "import", "--no-unpack", str(archive))
+
     def save(self, names: t.Sequence[str], archive: Path, form: str = "") -> None:
         self._ctr("images", "export", str(archive), *names)
 

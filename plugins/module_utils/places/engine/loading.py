@@ -98,10 +98,14 @@ class Load:
         return outgoing.is_in(self.current) and (not outgoing.several or contains_images(self.complete_part, outgoing))
 
     @property
+    def is_taken(self) -> bool:
+        """Return whether another image has the name. Only its digest or ID counts: an image that isn't unpacked has its name, too."""
+        return self.outgoing is not None and self.current is not None and not self.outgoing.has_identity_of(self.current)
+
+    @property
     def is_kept(self) -> bool:
         """Return whether another image keeps the name."""
-        is_named = self.request is not None and self.request.keep_existing and self.current is not None and self.current.usable
-        return is_named and self.outgoing is not None and not self.outgoing.is_in(self.current)
+        return self.request is not None and self.request.keep_existing and self.is_taken
 
     @property
     def sent(self) -> tuple[Descriptor, ...]:
@@ -316,7 +320,7 @@ class EngineLoader:
         """Return what the name points at in the engine, before and after."""
         current, outgoing = load.current, load.outgoing
         before = None
-        if current is not None and current.usable:
+        if current is not None and (current.usable or load.is_taken):
             before = outgoing.state_in(current) if outgoing is not None else state_of(current)
             if before is not None and load.complete_part is not None:
                 before = RefState(before.digest, tuple(load.complete_part.platforms))

@@ -63,20 +63,25 @@ class OutgoingImage:
         return self.image.platform in self.engine_platform.fallbacks()
 
     def is_in(self, current: ListedImage | None) -> bool:
-        """Return whether CURRENT, an image of an engine, is this image.
+        """Return whether CURRENT, an image of an engine, is this image. Of several platforms, some may be missing.
 
-        IDs are compared if CURRENT has one, because an index has one digest for all platforms. Of several platforms, some may be missing. Raises EngineError
-        if the engine must be asked for the platforms of an index and doesn't answer.
+        Raises EngineError if the engine must be asked for the platforms of an index and doesn't answer.
         """
-        if current is None:
+        if current is None or not self.has_identity_of(current):
             return False
         if self.several:
+            return True
+        is_by_id = current.image_id is not None
+        return current.usable and (is_by_id or current.has_manifest(self.image.descriptor.digest, self.image.platform))
+
+    def has_identity_of(self, current: ListedImage) -> bool:
+        """Return whether CURRENT, an image of an engine, has the ID or digest of this image, although it may be incomplete.
+
+        IDs are compared if CURRENT has one, because an index has one digest for all platforms.
+        """
+        if self.several:
             return not {self.digest, self.source_digest}.isdisjoint(current.digests)
-        if not current.usable:
-            return False
-        if current.image_id is not None:
-            return current.image_id == self.image_id
-        return self.digest in current.digests and current.has_manifest(self.image.descriptor.digest, self.image.platform)
+        return current.image_id == self.image_id if current.image_id is not None else self.digest in current.digests
 
     def state_in(self, current: ListedImage) -> RefState:
         """Return the state of CURRENT, an image of an engine: this image's digest if the engine has it, else another digest, else the ID."""
