@@ -19,11 +19,10 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from tests.support import engines, modules
 from tests.support.engines import HOST, OTHER, RELATED, runnable_image, runnable_index
 from tests.support.folders import short_folder
-from tests.support.forked import run_forked
 from tests.support.images import make_image
 from tests.support.registry import Registry, running_registry
 from tests.support.relay import Relay
-from tests.support.targets import Target, config_of
+from tests.support.targets import Target, config_of, fail, run, twice
 from tests.support.trust import make_key, put_simple_signature
 
 TEXT = f"index-{HOST.replace('/', '-')}"
@@ -36,31 +35,6 @@ on_podmans = pytest.mark.parametrize("target", ["podman", "podman_service"], ind
 def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
     with running_registry(tmp_path_factory.mktemp("registry")) as running:
         yield running
-
-
-def run(target: Target, module: str, check: bool = False, **options: t.Any) -> modules.Results:
-    results = run_forked(module, {**target.options, **options}, check=check, env=target.env)
-    assert not results.get("failed"), results
-    return results
-
-
-def fail(target: Target, module: str, **options: t.Any) -> modules.Results:
-    results = run_forked(module, {**target.options, **options}, env=target.env)
-    assert results.get("failed"), results
-    assert results["error"] != "internal_error", results
-    return results
-
-
-def twice(target: Target, module: str, **options: t.Any) -> modules.Results:
-    """Run in check mode, for real, and again: check mode is right, and the second run changes nothing. Return the results of the real run."""
-    predicted = run(target, module, check=True, **options)
-    done = run(target, module, **options)
-    assert predicted == done
-    assert done["changed"]
-    again = run(target, module, **options)
-    assert (again["changed"], again["actions"]) == (False, [])
-    assert again["diff"]["before"] == again["diff"]["after"]
-    return done
 
 
 @on_stores

@@ -50,7 +50,7 @@ class MemoryEngine:
         self.requests.append("images")
         return list(self.images.values())
 
-    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
+    def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
         self.requests.append("layers")
         if not self.loads_oci:
             return LayersByChain([])

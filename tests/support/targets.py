@@ -15,6 +15,7 @@ import pytest
 
 from . import engines, modules
 from .engines import HOST, Engine
+from .forked import run_forked
 from .images import Image
 
 TARGETS = ("docker", "docker_on_containerd", "podman", "podman_service", "containerd", "kubernetes")
@@ -89,3 +90,30 @@ def make_target(request: pytest.FixtureRequest, name: str) -> t.Iterator[Target]
         containerd.clear()
         options = {"engine": "containerd", "containerd_address": f"{daemon.folder}/c.sock", "containerd_namespace": containerd.namespace}
         yield Target(name, containerd, options)
+
+
+def run(target: Target, module: str, check: bool = False, **options: t.Any) -> modules.Results:
+    """Run a module with an engine, and return its results."""
+    results = run_forked(module, {**target.options, **options}, check=check, env=target.env)
+    assert not results.get("failed"), results
+    return results
+
+
+def fail(target: Target, module: str, **options: t.Any) -> modules.Results:
+    """Run a module that fails for a reason it names, and return its results."""
+    results = run_forked(module, {**target.options, **options}, env=target.env)
+    assert results.get("failed"), results
+    assert results["error"] != "internal_error", results
+    return results
+
+
+def twice(target: Target, module: str, **options: t.Any) -> modules.Results:
+    """Run in check mode, for real, and again: check mode is right, and the second run changes nothing. Return the results of the real run."""
+    predicted = run(target, module, check=True, **options)
+    done = run(target, module, **options)
+    assert predicted == done
+    assert done["changed"]
+    again = run(target, module, **options)
+    assert (again["changed"], again["actions"]) == (False, [])
+    assert again["diff"]["before"] == again["diff"]["after"]
+    return done

@@ -65,7 +65,7 @@ class Containerd:
             raise EngineError(f"{self.title} at {self.place} can't list its images: {done.failure_text}")
         return [_parse_record(line) for line in rows.decode("utf-8", "replace").splitlines() if line.strip()]
 
-    def read_layers(self, unused_layers_of: LayersOf) -> EngineLayers:
+    def read_layers(self, unused_listed: t.Sequence[ListedImage], unused_layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(self._list_blobs())
 
     def _list_blobs(self) -> set[Digest]:

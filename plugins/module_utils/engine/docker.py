@@ -76,8 +76,8 @@ class Docker:
     def list_images(self) -> list[ListedImage]:
         return [parse_listed_image(row, self.has_image_ids) for row in self._api.get_list("/images/json")]
 
-    def read_layers(self, unused_layers_of: LayersOf) -> EngineLayers:
-        chains = (self._read_layer_chain(image.image_id) for image in self.list_images() if image.image_id is not None)
+    def read_layers(self, listed: t.Sequence[ListedImage], unused_layers_of: LayersOf) -> EngineLayers:
+        chains = (self._read_layer_chain(image.image_id) for image in listed if image.image_id is not None)
         return LayersByChain(chain for chain in chains if chain is not None)
 
     def _read_layer_chain(self, image_id: Digest) -> tuple[Digest, ...] | None:
@@ -141,9 +141,8 @@ class DockerOnContainerd(Docker):
             return None
         return parse_answer(row.what, lambda: parse_platform(row, "Os", "Architecture", "Variant"))
 
-    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
-        images = self.list_images()
-        digests = (image.digests if image.manifests is None else [manifest.digest for manifest in image.manifests] for image in images)
+    def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
+        digests = (image.digests if image.manifests is None else [manifest.digest for manifest in image.manifests] for image in listed)
         return LayersByDigest(layer for some in digests for digest in some for layer in layers_of(digest))
 
     def untag(self, name: str) -> None:

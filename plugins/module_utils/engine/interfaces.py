@@ -153,8 +153,8 @@ class Engine(t.Protocol):
     def list_images(self) -> list[ListedImage]:
         """Return all images of the engine."""
 
-    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
-        """Return the layers that the engine has for certain. LAYERS_OF returns the layers of an index or a manifest that is in the store."""
+    def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
+        """Return the layers that the engine has for certain. LISTED are its images, and LAYERS_OF returns the layers of an index or a manifest."""
 
     def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:
         """Load an archive of SIZE bytes with one image. PLATFORM selects an image of an index.

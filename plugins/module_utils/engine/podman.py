@@ -57,8 +57,8 @@ class _Podman(abc.ABC):
         rows = {row.required_text("Id"): row for row in self.list_rows(everything=True) if not row.boolean("ReadOnly")}
         return [_parse_row(row) for row in rows.values()]
 
-    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
-        return LayersByDigest(layer for image in self.list_images() for digest in image.digests for layer in layers_of(digest))
+    def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
+        return LayersByDigest(layer for image in listed for digest in image.digests for layer in layers_of(digest))
 
 
 def _parse_row(row: Document) -> EngineImage:

@@ -18,12 +18,14 @@ from ..oci.digest import Digest
 from ..oci.document_reader import bound_reads
 from ..oci.graph import Graph, read_graph
 from ..oci.manifest import Descriptor
+from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.referrers import LayoutReferrers
 from ..places.engine.catalog import EngineImages
 from ..places.engine.leftovers import remove_leftovers
 from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loading import EngineLoader, LoadRequest, document_finder
+from ..places.engine.outgoing_image import OutgoingImage
 from ..places.engine.platforms import select_for_engine
 from ..places.engine.restore_names import keep_images, restore_names
 from ..places.sources import ArchiveSource
@@ -69,18 +71,7 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
             )
     rows = [dataclasses.replace(row, results={**row.results, "kept": load.is_kept}) for load, row in zip(loads, rows)]
     steps = [LoadIntoEngine(engine, load, row) for load, row in zip(loads, rows)]
-    # An engine loads one archive after the other. If one fails, the names that were set before point at their earlier images again.
-    images = EngineImages(engine, options.host).images if len(loads) > 1 and any(load.is_pending for load in loads) else []
-    before = {name: image for image in images for name in image.names}
-    digests = {digest: image.digest for image in images if not image.names for digest in (image.digest, *image.digests)}
-    unnamed = {
-        load.outgoing.name: digests[key]
-        for load in loads
-        if load.outgoing
-        for key in (load.outgoing.image_id, load.outgoing.digest)
-        if key in digests
-    }
-    plan = TransferPlan(rows, steps=[_LoadAll(engine, steps, before, unnamed)], all_or_nothing=True)
+    plan = TransferPlan(rows, steps=[_LoadAll(engine, steps, options.host)], all_or_nothing=True)
     return remove_leftovers(plan, engine, loader.names)
 
 
@@ -117,15 +108,14 @@ class _Archived(ArchiveSource):
 
 @dataclasses.dataclass(frozen=True)
 class _LoadAll(Step):
-    """Load images one after the other. If one fails, the names that were already set are restored: they point at their earlier images, or are removed.
+    """Load images one after the other, because an engine loads one archive at a time.
 
-    `unnamed` are the names of images that the engine has already, without a name.
+    If one fails, the names that were already set are restored: they point at their earlier images, or are removed.
     """
 
     engine: ManagedEngine
     steps: t.Sequence[LoadIntoEngine]
-    before: t.Mapping[Reference, EngineImage]
-    unnamed: t.Mapping[Reference, Digest]
+    host: Platform
 
     def blobs(self) -> tuple[t.Sequence[Descriptor], t.Sequence[Descriptor]]:
         return [blob for step in self.steps for blob in step.blobs()[0]], [blob for step in self.steps for blob in step.blobs()[1]]
@@ -136,17 +126,26 @@ class _LoadAll(Step):
     def apply(self, workers: Workers) -> Outcome:
         moved: list[Descriptor] = []
         done: list[Reference] = []
-        pending = [step.load.request.name for step in self.steps if step.load.is_pending and step.load.request is not None]
+        pending = [step.load.outgoing for step in self.steps if step.load.is_pending and step.load.outgoing is not None]
+        present = EngineImages(self.engine, self.host).images if len(pending) > 1 else []
+        unnamed = _find_unnamed(present, pending)
         # The last name is never set back: it either moves or stays.
-        before = {name: self.before[name] for name in pending[:-1] if name in self.before}
+        moving = {outgoing.name for outgoing in pending[:-1]}
+        before = {name: image for image in present for name in image.names if name in moving}
         with keep_images(self.engine, before, self.engine.load_keeps_replaced) as images:
             for step in self.steps:
                 outcome = step.apply(workers)
                 if outcome.failures:
                     error: LongshoreError = next(iter(outcome.failures.values()))
-                    restore_names(self.engine, done, images, self.unnamed, error)
+                    restore_names(self.engine, done, images, unnamed, error)
                     return Outcome(dict.fromkeys(self.rows(), error))
                 if step.load.is_pending and step.load.request is not None:
                     done.append(step.load.request.name)
                 moved += outcome.moved or ()
         return Outcome(moved=moved)
+
+
+def _find_unnamed(present: t.Sequence[EngineImage], pending: t.Sequence[OutgoingImage]) -> dict[Reference, Digest]:
+    """Return the new names of those PENDING images that the engine has already, without a name."""
+    digests = {digest: image.digest for image in present if not image.names for digest in (image.digest, *image.digests)}
+    return {outgoing.name: digests[key] for outgoing in pending for key in (outgoing.image_id, outgoing.digest) if key in digests}

@@ -109,7 +109,7 @@ class _EnginePuller:
         return self.policy in ("missing", "never") or reference.digest in current.digests
 
     def _has_platforms(self, name: Reference, current: ListedImage) -> bool:
-        return has_platforms(self.engine, current, name, self.loader.selection, self.loader.engine_platform)
+        return has_platforms(self.loader.reader, current, name, self.loader.selection, self.loader.engine_platform)
 
     def _load_request(self, reference: Reference, wanted: Reference, repository: Repository) -> LoadRequest:
         """Return the request for the image that WANTED names at its registry, to be loaded and verified as REFERENCE."""

@@ -23,8 +23,9 @@ from ansible_collections.longshore.images.plugins.module_utils.engine import int
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
 from ansible_collections.longshore.images.plugins.module_utils.engine.docker import Docker, open_docker
 from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
-from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details, ListedImage
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import modules
 from tests.support.folders import short_folder
@@ -191,9 +192,9 @@ OTHER = "sha256:" + "2" * 64
 
 
 def test_the_layers_of_another_image_than_the_requested_one_are_refused() -> None:
-    listed = json_answer([{"Id": ID, "RepoTags": ["a:1"]}])
-    with hostile(listed, json_answer({"Id": OTHER, "RootFS": {"Layers": [OTHER]}})) as api, pytest.raises(EngineError, match=rf"{ID}.*{OTHER}"):
-        Docker(api, None).read_layers(lambda digest: [])
+    listed = [ListedImage(frozenset(), (), Digest.parse(ID))]
+    with hostile(json_answer({"Id": OTHER, "RootFS": {"Layers": [OTHER]}})) as api, pytest.raises(EngineError, match=rf"{ID}.*{OTHER}"):
+        Docker(api, None).read_layers(listed, lambda digest: [])
 
 
 @pytest.mark.parametrize("odd", ["sha256:1", "sha256:" + "G" * 64, "../../etc/passwd", "", "x" * 100_000])

@@ -137,4 +137,4 @@ def test_unexpected_output_of_ctr_is_an_error_that_names_containerd(ctr: t.Calla
 
 def test_an_invalid_list_of_blobs_is_an_error(ctr: t.Callable[..., Containerd]) -> None:
     with pytest.raises(EngineError):
-        ctr("not a digest").read_layers(lambda digest: [])
+        ctr("not a digest").read_layers([], lambda digest: [])

@@ -274,7 +274,7 @@ def test_root_does_not_deliver_what_a_user_altered(altered: Path) -> None:
         def list_images(self) -> list[t.Any]:
             return []
 
-        def read_layers(self, unused_layers_of: object) -> t.Any:
+        def read_layers(self, unused_listed: object, unused_layers_of: object) -> t.Any:
             return pytest.fail("the layers of the engine were read")
 
     host = Platform.parse("linux/amd64")

@@ -86,7 +86,7 @@ def test_it_is_delivered(store: str) -> None:
         def list_images(self) -> list[t.Any]:
             return []
 
-        def read_layers(self, unused_layers_of: object) -> t.Any:
+        def read_layers(self, unused_listed: object, unused_layers_of: object) -> t.Any:
             raise Taken
 
     with pytest.raises(Taken):

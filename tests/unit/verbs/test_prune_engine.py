@@ -51,7 +51,7 @@ class Memory:
     def list_images(self) -> list[ListedImage]:
         return [ListedImage(frozenset(image.names), (image.digest,), None) for image in self.held]
 
-    def read_layers(self, layers_of: LayersOf) -> EngineLayers:
+    def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(layers_of(self.held[0].digest))
 
     def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:

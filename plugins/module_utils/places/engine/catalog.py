@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ...engine.interfaces import EngineImage, PrunableEngine
+from ...engine.interfaces import Details, EngineImage, ListedImage, PrunableEngine
 from ...errors import ImageNotFound
 from ...oci.digest import Digest
 from ...oci.platform import Platform
@@ -74,9 +74,11 @@ class NamedEngineImage:
 class EngineImages:
     """The images of one engine, once for each of their names."""
 
-    def __init__(self, engine: PrunableEngine, host: Platform) -> None:
+    def __init__(self, engine: PrunableEngine, host: Platform, listed: t.Sequence[ListedImage] | None = None) -> None:
+        """With LISTED, the images of the engine, it is not asked for them again. They then have no details, and it is unknown which of them are in use."""
         self.engine = engine
         self._host = host
+        self._listed = listed
 
     @property
     def place(self) -> str:
@@ -86,7 +88,8 @@ class EngineImages:
     @functools.cached_property
     def images(self) -> list[EngineImage]:
         """Return all images in a fixed order, because engines list them in any order."""
-        return sorted(self.engine.list_prunable_images(self._host), key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
+        images = self.engine.list_prunable_images(self._host) if self._listed is None else list(map(_without_details, self._listed))
+        return sorted(images, key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
 
     @property
     def names(self) -> list[Reference]:
@@ -123,6 +126,11 @@ class EngineImages:
         if not found:
             raise ImageNotFound(f"{selector} is not in {self.place}{describe_local_name(selector, self.names)}")
         return found[0]
+
+
+def _without_details(listed: ListedImage) -> EngineImage:
+    digest = listed.image_id or listed.digests[0]
+    return EngineImage(digest, {name: str(name) for name in listed.names}, Details, listed.image_id, listed.digests)
 
 
 def describe_local_name(missing: Reference | Digest, names: t.Collection[Reference]) -> str:

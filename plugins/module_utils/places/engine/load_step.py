@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ...archive.format import DOCKER, OCI, ArchiveFile, SavedImage, build_archive_files, build_tar, count_bytes, read_pieces
-from ...engine.interfaces import Engine
+from ...engine.interfaces import Engine, ManagedEngine
 from ...errors import DigestMismatch, EngineError, EngineRefused, LongshoreError
 from ...oci.digest import Verifier
 from ...oci.manifest import Descriptor
@@ -76,9 +76,13 @@ class LoadIntoEngine(Step):
             try:
                 platform = outgoing.image.platform if outgoing.graph.root.is_index and (outgoing.is_for_engine or not outgoing.several) else None
                 engine.load(iter(meter.count(chunks)), size, platform, every_platform=outgoing.several)
-                is_present = outgoing.is_in(find_current(engine.list_images(), outgoing, engine))
+                listed = engine.list_images()
+                is_present = outgoing.is_in(find_current(listed, outgoing, engine))
                 if is_present and outgoing.several:
-                    is_present = contains_images(read_complete_part(engine, outgoing.name, outgoing.engine_platform), outgoing)
+                    from .source import EngineReader
+
+                    reader = EngineReader(t.cast(ManagedEngine, engine), outgoing.engine_platform, listed)
+                    is_present = contains_images(read_complete_part(reader, outgoing.name), outgoing)
             except EngineRefused as error:
                 return error.message
             except DigestMismatch:

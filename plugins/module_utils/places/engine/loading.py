@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ...engine.interfaces import Engine, ListedImage, OfferedImage
+from ...engine.interfaces import Engine, ListedImage, ManagedEngine, OfferedImage
 from ...errors import InvalidOption, LongshoreError, StoreDamaged, UnsupportedFormat
 from ...oci.config import ImageConfig
 from ...oci.digest import Digest
@@ -27,6 +27,9 @@ from ..platforms import select_complete, select_from_index
 from ..verification import Verification
 from .outgoing_image import OutgoingImage, find_current, state_of
 from .platforms import contains_images, is_several, read_complete_part
+
+if t.TYPE_CHECKING:
+    from .source import EngineReader
 
 # Returns a document of another image, or None. Of its descriptor, only the digest may be known. The second argument: the names of that image in the engine.
 FindDocument = t.Callable[[Descriptor, t.Collection[Reference]], t.Optional[bytes]]
@@ -131,6 +134,13 @@ class EngineLoader:
         """The images of the engine before the run."""
         return self.engine.list_images()
 
+    @functools.cached_property
+    def reader(self) -> EngineReader:
+        """The images of the engine before the run, to read their content."""
+        from .source import EngineReader
+
+        return EngineReader(t.cast(ManagedEngine, self.engine), self.engine_platform, self.listed)
+
     @property
     def names(self) -> list[Reference]:
         """The names in the engine before the run."""
@@ -178,9 +188,7 @@ class EngineLoader:
             return Load(request.requested, request, error=error)
 
     def _compare(self, request: LoadRequest, outgoing: OutgoingImage, current: ListedImage | None) -> Load:
-        complete_part = (
-            read_complete_part(self.engine, outgoing.name, outgoing.engine_platform) if outgoing.several and outgoing.is_in(current) else None
-        )
+        complete_part = read_complete_part(self.reader, outgoing.name) if outgoing.several and outgoing.is_in(current) else None
         if current is not None and complete_part is not None:
             # An index without the engine's own platform is never unpacked.
             current = dataclasses.replace(current, usable=True)
@@ -190,10 +198,10 @@ class EngineLoader:
 
     def _find_missing_layers(self, loads: t.Sequence[Load], listed: t.Sequence[ListedImage]) -> list[Load]:
         """Add the layers that have to be sent to each pending load. A layer that one image sends is not sent again for the next one."""
-        pending = [load.request for load in loads if load.is_pending and load.request is not None]
+        pending = [load for load in loads if load.is_pending]
         if not pending:
             return list(loads)
-        present = self.engine.read_layers(lambda digest: self._list_layers(digest, pending, listed))
+        present = self.engine.read_layers(listed, lambda digest: self._list_layers(digest, pending, listed))
         planned: list[Load] = []
         for load in loads:
             if load.outgoing is None or load.request is None or not load.is_pending:
@@ -247,15 +255,17 @@ class EngineLoader:
         verification = request.verify(graph) if request.verify is not None else None
         return OutgoingImage(request.name, graph, image, self.engine_platform, verification, graph.root.is_index, root.digest)
 
-    def _list_layers(self, digest: Digest, requests: t.Sequence[LoadRequest], listed: t.Sequence[ListedImage]) -> list[Digest]:
+    def _list_layers(self, digest: Digest, pending: t.Sequence[Load], listed: t.Sequence[ListedImage]) -> list[Digest]:
         """Return the layers that an engine must have if it has the index or manifest DIGEST; none if no source has that document."""
         names = {
             name for image in listed if digest in (*image.digests, *(manifest.digest for manifest in image.manifests or ())) for name in image.names
         }
+        # The engine may have an image to load under another name, also from another repository.
+        own = {root.digest: data for load in pending if load.outgoing is not None for root, data in load.outgoing.graph.documents.items()}
 
         def read(descriptor: Descriptor) -> bytes | None:
-            found = (request.find_document(descriptor, names) for request in requests)
-            return next((data for data in found if data is not None), None)
+            found = (load.request.find_document(descriptor, names) for load in pending if load.request is not None)
+            return own.get(descriptor.digest) or next((data for data in found if data is not None), None)
 
         try:
             data = read(Descriptor("", digest, 0))

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import typing as t
 
-from ...engine.interfaces import Engine, ListedImage, ManagedEngine
+from ...engine.interfaces import Engine, ListedImage
 from ...errors import CorruptArchive, EngineError, InvalidOption
 from ...oci.config import ImageConfig
 from ...oci.document import encode_canonical
 from ...oci.graph import Graph, read_graph
 from ...oci.platform import Platform, Selection
 from ...oci.reference import Reference
-from .catalog import EngineImages
 from .outgoing_image import OutgoingImage
+
+if t.TYPE_CHECKING:
+    from .source import EngineReader
 
 
 def is_several(selection: Selection | None) -> bool:
@@ -33,19 +35,17 @@ def select_for_engine(engine: Engine, selection: Selection | None) -> Selection 
     return selection
 
 
-def read_complete_part(engine: Engine, name: Reference, engine_platform: Platform) -> Graph | None:
-    """Return the part of the image NAME that ENGINE, whose platform is ENGINE_PLATFORM, has completely. None if it can't be read."""
-    from .source import EngineReader
-
+def read_complete_part(reader: EngineReader, name: Reference) -> Graph | None:
+    """Return the part of the image NAME that an engine has completely. None if it can't be read."""
     try:
-        source = EngineReader(t.cast(ManagedEngine, engine), engine_platform).find(name)
+        source = reader.find(name)
         return read_graph(source.root(), str(name), source.read_document)
     except (EngineError, CorruptArchive):
         return None  # it is sent again, which reports the engine's error
 
 
-def has_platforms(engine: Engine, current: ListedImage, name: Reference, selection: Selection | None, engine_platform: Platform) -> bool:
-    """Return whether ENGINE has its image CURRENT, which is named NAME, for all platforms of SELECTION, by default for its own.
+def has_platforms(reader: EngineReader, current: ListedImage, name: Reference, selection: Selection | None, engine_platform: Platform) -> bool:
+    """Return whether an engine has its image CURRENT, which is named NAME, for all platforms of SELECTION, by default for its own.
 
     Without SELECTION, an image that is no index counts for any platform.
     """
@@ -53,23 +53,23 @@ def has_platforms(engine: Engine, current: ListedImage, name: Reference, selecti
         if current.has_platform(engine_platform):
             return True
         # The engine doesn't say whether this is an index.
-        complete_part = read_complete_part(engine, name, engine_platform) if current.read_platform is not None else None
+        complete_part = read_complete_part(reader, name) if current.read_platform is not None else None
         return complete_part is not None and not complete_part.root.is_index
     if current.manifests is not None and not selection.everything:
         present: set[Platform | None] = {manifest.platform for manifest in current.manifests}
-    elif engine.holds_several_platforms:
-        complete_part = read_complete_part(engine, name, engine_platform)
+    elif reader.engine.holds_several_platforms:
+        complete_part = read_complete_part(reader, name)
         if complete_part is None or selection.everything:
             return complete_part is not None and not complete_part.absent
         present = {image.platform for image in complete_part.images}
     else:
-        present = {_read_platform(t.cast(ManagedEngine, engine), name, engine_platform)}
+        present = {_read_platform(reader, name)}
     return all(not present.isdisjoint(wanted.fallbacks()) for wanted in selection.platforms)
 
 
-def _read_platform(engine: ManagedEngine, name: Reference, engine_platform: Platform) -> Platform | None:
-    entry = EngineImages(engine, engine_platform).get_named(name)
-    description = engine.describe(entry.image) if entry is not None else None
+def _read_platform(reader: EngineReader, name: Reference) -> Platform | None:
+    entry = reader.images.get_named(name)
+    description = reader.engine.describe(entry.image) if entry is not None else None
     return ImageConfig.read(encode_canonical(description.config.members), str(name)).platform if description is not None else None
 
 

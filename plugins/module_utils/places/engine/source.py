@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ...engine.interfaces import ContentEngine, ExportingEngine, ManagedEngine
+from ...engine.interfaces import ContentEngine, ExportingEngine, ListedImage, ManagedEngine
 from ...errors import EngineError, EngineRefused, UnsupportedFormat
 from ...oci.digest import Digest
 from ...oci.document_reader import Read
@@ -27,9 +27,10 @@ if t.TYPE_CHECKING:
 class EngineReader:
     """The images of one engine to read in a task."""
 
-    def __init__(self, engine: ManagedEngine, host: Platform) -> None:
+    def __init__(self, engine: ManagedEngine, host: Platform, listed: t.Sequence[ListedImage] | None = None) -> None:
+        """Without LISTED, the images of the engine, they are listed with their details when they are needed first."""
         self.engine = engine
-        self.images = EngineImages(engine, host)
+        self.images = EngineImages(engine, host, listed)
         self._export = EngineExport(engine, self.images.place) if isinstance(engine, ExportingEngine) else None
         self._content = EngineContent(engine, self.images.place) if isinstance(engine, ContentEngine) else None
 

@@ -1,0 +1,99 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rules that hold for every module with the option `engine` on every real engine."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import Containerd
+from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
+from ansible_collections.longshore.images.plugins.module_utils.engine.podman import PodmanProgram
+from tests.support.engines import HOST, OTHER, runnable_image, runnable_index
+from tests.support.registry import Registry, running_registry
+from tests.support.targets import Target, run, twice
+
+on_connections = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "podman_service", "containerd"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
+    with running_registry(tmp_path_factory.mktemp("registry")) as running:
+        for text in ("one", "two"):
+            running.put(runnable_image(text), f"team/{text}", "1")
+        running.put(runnable_index("index", OTHER), "team/index", "1")
+        yield running
+
+
+def count_lists(monkeypatch: pytest.MonkeyPatch, file: Path) -> t.Callable[[], collections.Counter[str]]:
+    """Return a function that returns how often modules asked an engine for each list since the last call."""
+    file.touch()
+
+    def record(kind: type, method: str, is_list: t.Callable[..., bool] = lambda *unused: True) -> None:
+        original = getattr(kind, method)
+
+        def recorded(engine: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            if is_list(*args):
+                with file.open("a") as stream:
+                    stream.write(f"{method}{args}\n")
+            return original(engine, *args, **kwargs)
+
+        monkeypatch.setattr(kind, method, recorded)
+
+    record(Api, "get_list", lambda path: path.startswith("/images/json"))
+    record(PodmanProgram, "list_rows")
+    record(Containerd, "_list_records")
+
+    def take() -> collections.Counter[str]:
+        lines = file.read_text().splitlines()
+        file.write_text("")
+        return collections.Counter(lines)
+
+    return take
+
+
+@on_connections
+def test_an_engine_is_listed_once_for_all_images_of_a_task(
+    target: Target, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, index = (f"{registry.host}/team/{name}:1" for name in ("one", "two", "index"))
+    run(target, "image_pull", name=[one, index])
+    run(target, "image_save", name=[one, index], path=str(tmp_path / "a.tar"), platform=[HOST])
+    take = count_lists(monkeypatch, tmp_path / "lists")
+    tasks: list[tuple[str, dict[str, t.Any]]] = [
+        *(("image_pull", {"name": [one, two, index], "pull_policy": policy}) for policy in ("always", "missing", "newer")),
+        *(("image_pull", {"name": [one, index], "pull_policy": policy, "platform": [HOST]}) for policy in ("always", "missing", "never")),
+        ("image_push", {"name": [one, index], "destination": f"{registry.host}/copied/", "platform": [HOST]}),
+        ("image_tag", {"name": one, "targets": ["app:1", "app:2"]}),
+        ("image_save", {"name": [one, index], "path": str(tmp_path / "b.tar"), "platform": [HOST]}),
+        *(("image_load", {"path": str(tmp_path / "a.tar"), "existing": existing}) for existing in ("overwrite", "keep")),
+        ("image_load", {"path": str(tmp_path / "a.tar"), "rename": {one: "new:1", index: "new:2"}}),
+        ("image_rm", {"name": [one, index, "absent:1", "app:*"]}),
+        ("image_info", {}),
+        ("image_info", {"name": [one, index, "absent:1"]}),
+        ("image_history_info", {"name": one}),
+        ("image_prune", {"keep": 1, "protect": [f"{registry.host}/team/*"]}),
+    ]
+    if target.name in ("docker_on_containerd", "containerd"):
+        tasks.append(("image_pull", {"name": [one, index], "platform": [HOST, OTHER]}))
+    for module, options in tasks:
+        run(target, module, check=True, **options)
+        assert list(take().values()) == [1], (module, options)
+
+
+@on_connections
+@pytest.mark.parametrize("name", ["one", "index"])
+def test_no_layer_of_an_image_is_fetched_that_the_engine_has_under_another_name(target: Target, registry: Registry, name: str) -> None:
+    pulled = f"{registry.host}/team/{name}:1"
+    run(target, "image_pull", name=pulled)
+    run(target, "image_tag", name=pulled, targets="kept:1")
+    run(target, "image_rm", name=pulled)
+    done = twice(target, "image_pull", name=pulled)
+    assert done["blobs_transferred"] == 1  # the config
+    assert done["images"][0]["changed"]
