@@ -19,11 +19,11 @@ from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loading import EngineLoader, Load, LoadRequest
+from ..places.sources import LayoutSource
 from ..places.verification import Verification, check_trust
 from ..transfer.plan import TransferPlan
 
 if t.TYPE_CHECKING:
-    from ..store.index import Entry
     from ..store.store import Store
     from ..trust.policy import Policy
 
@@ -47,15 +47,15 @@ def plan_deliver(
 
 
 def _request(store: Store, requested: Reference | Digest, trust: Policy | None) -> LoadRequest | Load:
-    """Return what to load. It has an error for an image that is missing or damaged, and for one without a name."""
+    """Return what to load. It has an error for an image that doesn't exist, and for one without a name."""
     try:
-        entry = store.get_complete_entry(requested)
+        entry = store.get_entry(requested)
         name = entry.name if isinstance(requested, Digest) else requested.name
         if name is None:
             raise InvalidOption(f"{requested} has no name to be delivered under; give it one with image_tag")
     except LongshoreError as error:
         return Load(str(requested), error=error)
-    image = _StoredImage(store, entry)
+    image = LayoutSource(store, entry, (name,))
     verify = functools.partial(_verify, store, trust, name) if trust is not None else None
     return LoadRequest(str(name), name, entry.label, f"deliver {name}", image, functools.partial(_find_document, store), verify=verify)
 
@@ -64,26 +64,6 @@ def _verify(store: Store, trust: Policy, name: Reference, graph: Graph) -> Verif
     from ..store.referrers import referrers_in_store
 
     return check_trust(trust, name, graph, [referrers_in_store(store, name.context)])
-
-
-class _StoredImage:
-    """An image of the store that is known to be complete."""
-
-    def __init__(self, store: Store, entry: Entry) -> None:
-        self.source = store
-        self._entry = entry
-
-    def digest(self) -> Digest:
-        return self._entry.digest
-
-    def root(self) -> Descriptor:
-        return self._entry.descriptor
-
-    def read_document(self, descriptor: Descriptor) -> bytes | None:
-        return self.source.read_document(descriptor)
-
-    def check_blobs(self, unused_graph: Graph) -> None:
-        """Check nothing: the image was checked before."""
 
 
 def _find_document(store: Store, descriptor: Descriptor, unused_names: t.Collection[Reference]) -> bytes | None:
