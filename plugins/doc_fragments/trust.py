@@ -15,6 +15,7 @@ options:
       - Rules about the signatures that images need. Without O(trust) and O(trust_file) no signature is checked.
       - An image is verified before any of it is transferred, and on every run, also if nothing else changes. An image that is refused is not stored, named,
         delivered or locked, and an earlier image stays.
+      - An image that gets another name must be accepted under its old name and under its new one.
       - The rule with the most specific scope that contains the name decides alone. An image to which no rule applies is refused, so V([]) refuses all images.
       - Both signature formats of cosign are read, from the registry, the store or the archive that the image is read from.
       - Rules with keys need the Python library C(cryptography), 36 or newer, where the module runs.

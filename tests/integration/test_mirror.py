@@ -212,7 +212,13 @@ def test_an_unreachable_registry_and_a_refused_image_stop_the_run_with_their_nam
     signed, unsigned = (f"{scene.upstream.host}/mirror/{name}" for name in ("tool", "multi"))
     put_simple_signature(scene.upstream, "mirror/tool", TOOL.root, make_key(), signed)
     here = {"name": f"{signed}:1"}
-    rules = [{"keys": [make_key().pem.decode()]}, {"scope": away.partition("/")[0], "accept": "anything"}]
+    key = make_key().pem.decode()
+    # The signatures name the upstream repository, and the copies have other names.
+    rules = [
+        {"keys": [key]},
+        {"scope": scene.private.host, "keys": [key], "repository": "any"},
+        {"scope": away.partition("/")[0], "accept": "anything"},
+    ]
     variables = {
         "mirror_destination": f"{scene.private.host}/",
         "mirror_lock_file": str(scene.home / "lock"),

@@ -131,6 +131,10 @@ class LayoutReferrers:
         other._context = context
         return other
 
+    def of_name(self, name: Reference | None) -> LayoutReferrers:
+        """Return the same referrers with the names in the repository of NAME first."""
+        return self.in_repository(name.context if name is not None else None)
+
     def find_by_subject(self, subject: Digest) -> t.Sequence[Descriptor]:
         return self._by_subject.get(subject, ())
 

@@ -19,7 +19,7 @@ from ..transfer.plan import ImagePlan
 from ..transfer.workers import Workers
 from .platforms import select_complete, select_platforms
 from .sources import ImageSource, ImageSources
-from .verification import Verification, check_trust
+from .verification import Verification, check_names
 
 if t.TYPE_CHECKING:
     from ..oci.referrers import FoundReferrers
@@ -72,9 +72,9 @@ class CopyJob:
         return self.verify(self.graph()) if self.trust is not None else None
 
     def verify(self, selected: Graph) -> Verification:
-        """Verify SELECTED, a part of the image at its source, by each of its judged names. Raises what `check_trust` raises."""
+        """Verify SELECTED, a part of the image at its source, by each of its judged names and its new one. Raises what `check_trust` raises."""
         source = self.image_source
-        return verify_at_source(self.trust, source, str(self.source), source.judged_names, selected)
+        return verify_at_source(self.trust, source, str(self.source), source.judged_names, selected, self.name)
 
     def graph(self) -> Graph:
         """Return the selected platforms of the image.
@@ -99,10 +99,17 @@ class CopyJob:
         return ImagePlan(str(self.target), error=error, results=self.labels)
 
 
-def verify_at_source(trust: Policy | None, source: ImageSource, label: str, names: t.Sequence[Reference | None], selected: Graph) -> Verification:
-    """Verify SELECTED, a part of the image SOURCE, by each of NAMES, with the signatures that its place has. LABEL is its name in messages.
+def verify_at_source(
+    trust: Policy | None,
+    source: ImageSource,
+    label: str,
+    names: t.Sequence[Reference | None],
+    selected: Graph,
+    new_name: Reference | None = None,
+) -> Verification:
+    """Verify SELECTED, a part of the image SOURCE, by each of NAMES and NEW_NAME, with the signatures that its place has. LABEL is its name in messages.
 
-    Return the verdict by the first name. Raises what `check_trust` raises.
+    Return the verdict and raise errors as `check_names`.
     """
     if trust is None:
         return None
@@ -114,8 +121,7 @@ def verify_at_source(trust: Policy | None, source: ImageSource, label: str, name
     place = source.referrer_place()
     places = [place] if place is not None else []
     graph = cover_selection(source.root(), data, selected)
-    verdict, *_others = [check_trust(trust, name, graph, places) for name in names]
-    return verdict
+    return check_names(trust, names, new_name, graph, lambda unused_name: places)
 
 
 def inspect_jobs(inspect: t.Callable[[CopyJob], _Inspected], jobs: t.Sequence[CopyJob], workers: Workers) -> list[_Inspected | LongshoreError]:

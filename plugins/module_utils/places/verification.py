@@ -35,6 +35,30 @@ def check_trust(policy: Policy | None, reference: Reference | None, graph: Graph
     return _accepted(verify_image(policy, reference, graph, places), str(reference or graph.root.digest))
 
 
+def check_names(
+    policy: Policy | None,
+    names: t.Sequence[Reference | None],
+    new_name: Reference | None,
+    graph: Graph,
+    places: t.Callable[[Reference | None], t.Iterable[ReferrerPlace]],
+) -> Verification:
+    """Return the verdict about an image that has NAMES and gets NEW_NAME (None if it gets none): POLICY must accept it under each of these names.
+
+    Every verb that names images calls this function. So an image that was accepted under a name with weaker rules never gets a name with stricter ones, and
+    a host that verifies it later by its new name and the same policy accepts it. PLACES returns the places to search for the signatures of a name.
+    The verdict is the first that is about a signature, else the first. Raises what `check_trust` raises.
+    """
+    if policy is None:
+        return None
+    from .image_trust import verify_image
+
+    verdicts = [_accepted(verify_image(policy, name, graph, places(name)), str(name or graph.root.digest)) for name in dict.fromkeys(names)]
+    if new_name is not None and new_name not in names:
+        label = f"{new_name}, the new name of {names[0] or graph.root.digest},"
+        verdicts.append(_accepted(verify_image(policy, new_name, graph, places(new_name)), label))
+    return next((verdict for verdict in verdicts if verdict["format"] is not None), verdicts[0])
+
+
 def check_everything(policy: Policy | None, reference: Reference, root: Descriptor, read: Read, places: t.Sequence[ReferrerPlace]) -> Verification:
     """Return the verdict about all that the digest of ROOT can give, for any platform; None without a policy. READ returns documents of the image.
 

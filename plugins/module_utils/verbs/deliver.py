@@ -20,7 +20,7 @@ from ..oci.reference import Reference
 from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loading import EngineLoader, Load, LoadRequest
 from ..places.sources import LayoutSource
-from ..places.verification import Verification, check_trust
+from ..places.verification import Verification, check_names
 from ..transfer.plan import TransferPlan
 
 if t.TYPE_CHECKING:
@@ -56,14 +56,15 @@ def _request(store: Store, requested: Reference | Digest, trust: Policy | None) 
     except LongshoreError as error:
         return Load(str(requested), error=error)
     image = LayoutSource(store, entry, (name,))
-    verify = functools.partial(_verify, store, trust, name) if trust is not None else None
+    verify = functools.partial(_verify, store, trust, entry.name, name) if trust is not None else None
     return LoadRequest(str(name), name, entry.label, f"deliver {name}", image, functools.partial(_find_document, store), verify=verify)
 
 
-def _verify(store: Store, trust: Policy, name: Reference, graph: Graph) -> Verification:
+def _verify(store: Store, trust: Policy, name: Reference | None, new_name: Reference, graph: Graph) -> Verification:
     from ..store.referrers import referrers_in_store
 
-    return check_trust(trust, name, graph, [referrers_in_store(store, name.context)])
+    place = referrers_in_store(store)
+    return check_names(trust, (name,), new_name, graph, lambda given: [place.of_name(given)])
 
 
 def _find_document(store: Store, descriptor: Descriptor, unused_names: t.Collection[Reference]) -> bytes | None:

@@ -26,7 +26,7 @@ from ..places.facts import describe_transfer, image_facts, ref_state, short_dige
 from ..places.platforms import is_damaged, merge_with_store, platforms_to_record
 from ..places.referrer_plan import ReferrerPlan
 from ..places.store.referrers import plan_for_store
-from ..places.verification import Verification, check_trust
+from ..places.verification import Verification, check_names
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 
@@ -86,8 +86,8 @@ class _ImageToLoad:
 class LoadOptions:
     """What to load, under which names. `names` and `selection` are None for all; `renames` are old and new names.
 
-    If `trust` refuses an image, nothing is loaded; an image is verified by its name in the archive. With `referrers`, signatures and other referrers are
-    loaded with their images, without it they stay in the archive.
+    If `trust` refuses an image, nothing is loaded; an image is verified by its name in the archive, and by the name that it gets. With `referrers`,
+    signatures and other referrers are loaded with their images, without it they stay in the archive.
     """
 
     host: Platform
@@ -122,9 +122,9 @@ class _Loader:
         for candidate in candidates:
             if candidate.digest not in graphs:
                 graphs[candidate.digest] = self._read_graph(candidate, read)
-        verdicts = {candidate: self._verify(candidate, graphs[candidate.digest]) for candidate in candidates}
         ids = {digest: [image.manifest.config.digest for image in graph.images] for digest, graph in graphs.items()}
         names = rename_images(self.archive, self.options.renames, candidates, ids)
+        verdicts = {candidate: self._verify(candidate, names[candidate], graphs[candidate.digest]) for candidate in candidates}
         self._check_layers(candidates, graphs)
         by_store = {candidate.digest for candidate, verdict in verdicts.items() if verdict.in_store}
         images = [self._image_to_load(graph, _names_of(digest, names), digest in by_store) for digest, graph in graphs.items()]
@@ -177,20 +177,22 @@ class _Loader:
             if not self.store.has_blob(blob):
                 self.archive.check_blob(blob)
 
-    def _verify(self, candidate: Candidate, graph: Graph) -> _Verified:
-        """Verify an image by the signatures in the archive, or by those that the store keeps. Raises what `check_trust` raises."""
+    def _verify(self, candidate: Candidate, new_name: Reference | None, graph: Graph) -> _Verified:
+        """Verify an image by its name in the archive and by its new one, with the signatures in the archive, or with those that the store keeps.
+
+        Raises what `check_names` raises.
+        """
         in_store = False
 
-        def list_places() -> t.Iterator[ReferrerPlace]:
+        def list_places(name: Reference | None) -> t.Iterator[ReferrerPlace]:
             nonlocal in_store
             from ..store.referrers import referrers_in_store
 
-            context = candidate.name.context if candidate.name is not None else None
-            yield self._referrer_place.in_repository(context)
+            yield self._referrer_place.of_name(name)
             in_store = True
-            yield referrers_in_store(self.store, context)
+            yield referrers_in_store(self.store).of_name(name)
 
-        verification = check_trust(self.options.trust, candidate.name, graph, list_places())
+        verification = check_names(self.options.trust, (candidate.name,), new_name, graph, list_places)
         return _Verified(verification, in_store)
 
     def _check_layers(self, candidates: t.Sequence[Candidate], graphs: t.Mapping[Digest, Graph]) -> None:

@@ -29,7 +29,7 @@ from ..places.engine.outgoing_image import OutgoingImage
 from ..places.engine.platforms import select_for_engine
 from ..places.engine.restore_names import keep_images, restore_names
 from ..places.sources import ArchiveSource
-from ..places.verification import Verification, check_trust
+from ..places.verification import Verification, check_names
 from ..transfer.plan import ImagePlan, Outcome, Step, TransferPlan
 from ..transfer.workers import Workers
 from .load import FAIL, KEEP, Candidate, LoadOptions, choose_images, rename_images
@@ -55,7 +55,7 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
             image=_Archived(archive, candidate),
             find_document=document_finder(archive.read_document),
             keep_existing=options.existing == KEEP,
-            verify=functools.partial(_verify, options.trust, place, candidate) if options.trust is not None else None,
+            verify=functools.partial(_verify, options.trust, place, candidate, name) if options.trust is not None else None,
         )
         for candidate, name in _choose_names(archive, options, place)
     ]
@@ -75,9 +75,8 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
     return remove_leftovers(plan, engine, loader.names)
 
 
-def _verify(trust: Policy, place: LayoutReferrers, candidate: Candidate, graph: Graph) -> Verification:
-    context = candidate.name.context if candidate.name is not None else None
-    return check_trust(trust, candidate.name, graph, [place.in_repository(context)])
+def _verify(trust: Policy, place: LayoutReferrers, candidate: Candidate, new_name: Reference, graph: Graph) -> Verification:
+    return check_names(trust, (candidate.name,), new_name, graph, lambda name: [place.of_name(name)])
 
 
 def _choose_names(archive: Archive, options: LoadOptions, place: LayoutReferrers) -> list[tuple[Candidate, Reference]]:

@@ -21,7 +21,7 @@ from ..places.referrer_plan import ReferrerPlan
 from ..places.registry.blob_mounts import BlobMounts, BlobSplit, MountCandidates
 from ..places.registry.referrers import describe_changes, make_transfer, plan_for_registry, split_with_referrers
 from ..places.store.stored_referrers import find_complete_referrers
-from ..places.verification import Verification, check_trust
+from ..places.verification import Verification, check_names
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.workers import Workers
 
@@ -104,7 +104,7 @@ class _Pusher:
         """
         entry = self.store.get_complete_entry(name)
         graph = select_platforms(entry.descriptor, entry.label, self.store.read_document, self.selection)
-        verification = self._verify(entry, graph)
+        verification = self._verify(entry, destination.name, graph)
         if destination.digest is not None and destination.digest != graph.root.digest:
             raise InvalidOption(f"{name} has the digest {graph.root.digest} and can't be pushed to {destination}")
         repository = self.repository(destination)
@@ -137,8 +137,8 @@ class _Pusher:
             warnings=referrers.warnings,
         )
 
-    def _verify(self, entry: Entry, selected: Graph) -> Verification:
-        """Verify SELECTED, a part of a stored image, by its name in the store. Raises StoreDamaged, and what `check_trust` raises."""
+    def _verify(self, entry: Entry, new_name: Reference, selected: Graph) -> Verification:
+        """Verify SELECTED, a part of a stored image, by its name in the store and by NEW_NAME. Raises StoreDamaged, and what `check_names` raises."""
         if self.trust is None:
             return None
         data = self.store.read_document(entry.descriptor)
@@ -147,8 +147,9 @@ class _Pusher:
         from ..places.image_trust import cover_selection
         from ..store.referrers import referrers_in_store
 
-        place = referrers_in_store(self.store, entry.name.context if entry.name is not None else None)
-        return check_trust(self.trust, entry.name, cover_selection(entry.descriptor, data, selected), [place])
+        place = referrers_in_store(self.store)
+        graph = cover_selection(entry.descriptor, data, selected)
+        return check_names(self.trust, (entry.name,), new_name, graph, lambda name: [place.of_name(name)])
 
     def _plan_referrers(self, entry: Entry, graph: Graph, repository: Repository) -> ReferrerPlan:
         found = find_complete_referrers(self.store, entry, graph) if self.referrers else FoundReferrers()

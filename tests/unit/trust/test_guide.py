@@ -23,7 +23,7 @@ TASKS = [
 
 
 def test_the_guide_shows_all_steps() -> None:
-    assert {name for name, _options in TASKS} == {"image_pull", "image_lock", "image_sign", "image_attest"}
+    assert {name for name, _options in TASKS} == {"image_pull", "image_lock", "image_copy", "image_sign", "image_attest"}
 
 
 @pytest.mark.parametrize("position", range(len(TASKS)))

@@ -81,7 +81,7 @@ def copy(source: str, dest: str, *rules: RuleOptions) -> ImagePlan:
 
 @pytest.mark.parametrize("scheme", ["docker-archive", "oci-archive", "oci"])
 def test_an_image_is_judged_by_the_name_that_was_asked_for(scheme: str, places: dict[str, str], tmp_path: Path) -> None:
-    dest = f"oci:{tmp_path}/copy:{PROD}"
+    dest = f"oci:{tmp_path}/copy:{LAB}"
     refused = copy(f"{places[scheme]}:{PROD}", dest, *RULES)
     assert refused.error is not None
     assert refused.error.message.startswith(f"{PROD} is not signed")
