@@ -13,9 +13,6 @@ import typing as t
 
 from .oci.text import sanitise_message
 
-if t.TYPE_CHECKING:
-    from .oci.digest import Digest
-
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -77,16 +74,6 @@ class RegistryError(LongshoreError):
     """The registry answered with something that the distribution specification doesn't allow, or reported a failure."""
 
     cause = "registry_error"
-
-
-class DigestMismatch(LongshoreError):
-    """Bytes whose digest or size differs from their descriptor. `digest` is the expected one."""
-
-    cause = "digest_mismatch"
-
-    def __init__(self, message: str, status: int | None = None, registry_errors: t.Sequence[str] = (), *, digest: Digest) -> None:
-        super().__init__(message, status, registry_errors)
-        self.digest = digest
 
 
 class PlatformMissing(LongshoreError):

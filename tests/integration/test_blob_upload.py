@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch, LongshoreError, RegistryError
-from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, RegistryError
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry import blob_upload as session

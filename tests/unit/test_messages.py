@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils import errors
 from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_MESSAGE
-from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.task.secrets import redact, secret_forms
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan, Plan
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Verdict
@@ -30,7 +30,7 @@ def error_classes(root: type[errors.LongshoreError] = errors.LongshoreError) -> 
 
 
 def make_error(kind: type[errors.LongshoreError], message: str) -> errors.LongshoreError:
-    if issubclass(kind, errors.DigestMismatch):
+    if issubclass(kind, DigestMismatch):
         return kind(message, digest=Digest.of(b""))
     if issubclass(kind, errors.TrustRefusal):
         return kind(message, verification={})

@@ -10,11 +10,11 @@ import dataclasses
 import re
 import typing as t
 
-from ..errors import CorruptArchive, DigestMismatch, ImageNotFound, InvalidReference, UnsupportedFormat
+from ..errors import CorruptArchive, ImageNotFound, InvalidReference, UnsupportedFormat
 from ..limits import MAX_ARCHIVE_LAYERS, MAX_ARCHIVE_NAMES, MAX_ARCHIVE_READS, MAX_DOCUMENT
 from ..oci import media_types
 from ..oci.config import ImageConfig
-from ..oci.digest import Digest, hash_stream
+from ..oci.digest import Digest, DigestMismatch, hash_stream
 from ..oci.document import Document
 from ..oci.document_reader import Budget
 from ..oci.layout import BASE_DIGESTS, CONTAINERD_NAME, ELSEWHERE, INDEX_DIGEST, INDEX_FILE, LAYOUT_FILE, REF_NAME, REFERRER_NAME

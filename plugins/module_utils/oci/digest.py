@@ -11,7 +11,7 @@ import hashlib
 import re
 import typing as t
 
-from ..errors import DigestMismatch, InvalidReference
+from ..errors import InvalidReference, LongshoreError
 from .text import sanitise
 
 _ENCODED = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
@@ -52,6 +52,16 @@ class Digest:
         if found != self:
             raise DigestMismatch(f"{what} should have the digest {self}, but its bytes have {found}", digest=self)
         return data
+
+
+class DigestMismatch(LongshoreError):
+    """Bytes whose digest or size differs from their descriptor. `digest` is the expected one."""
+
+    cause = "digest_mismatch"
+
+    def __init__(self, message: str, status: int | None = None, registry_errors: t.Sequence[str] = (), *, digest: Digest) -> None:
+        super().__init__(message, status, registry_errors)
+        self.digest = digest
 
 
 class Verifier:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import DigestMismatch, PlatformMissing, UnsupportedFormat
+from ..errors import PlatformMissing, UnsupportedFormat
 from ..limits import MAX_DOCUMENTS, MAX_IMAGE_LAYERS, MAX_LEVELS
+from ..oci.digest import DigestMismatch
 from .config import ImageConfig
 from .digest import Digest
 from .document_reader import DocumentReader, Read, document_reader

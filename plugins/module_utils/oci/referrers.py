@@ -17,9 +17,10 @@ import functools
 import re
 import typing as t
 
-from ..errors import DigestMismatch, InvalidReference, RegistryError, UnsupportedFormat
+from ..errors import InvalidReference, RegistryError, UnsupportedFormat
 from ..limits import MAX_CANDIDATE, MAX_CANDIDATES, MAX_LEVELS, MAX_REFERRERS
 from ..oci import media_types
+from ..oci.digest import DigestMismatch
 from .digest import Digest
 from .document import Document
 from .document_reader import Read, bound_reads

@@ -13,9 +13,9 @@ import time
 import typing as t
 from urllib.parse import quote, urlsplit
 
-from ..errors import Denied, DigestMismatch, ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable
+from ..errors import Denied, ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable
 from ..limits import DEADLINE
-from ..oci.digest import Verifier
+from ..oci.digest import DigestMismatch, Verifier
 from ..oci.manifest import Descriptor
 from ..streams import ChunkReader, Chunks
 from .http.errors import parse_number

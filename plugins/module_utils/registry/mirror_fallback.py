@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import Denied, DigestMismatch, ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable, UnsupportedFormat
+from ..errors import Denied, ImageNotFound, LongshoreError, RateLimited, RegistryError, Unreachable, UnsupportedFormat
+from ..oci.digest import DigestMismatch
 from .endpoint import Endpoint
 from .http.messages import Request, Response
 

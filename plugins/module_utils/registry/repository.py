@@ -11,10 +11,10 @@ import threading
 import time
 import typing as t
 
-from ..errors import DigestMismatch, ImageNotFound, InvalidReference, LongshoreError, Unreachable, UnsupportedFormat
+from ..errors import ImageNotFound, InvalidReference, LongshoreError, Unreachable, UnsupportedFormat
 from ..limits import DOCUMENT_SECONDS, MAX_CACHED, MAX_DOCUMENT
 from ..oci import media_types
-from ..oci.digest import Digest
+from ..oci.digest import Digest, DigestMismatch
 from ..oci.manifest import Descriptor, read_manifest
 from ..oci.reference import Reference
 from .endpoint import Endpoint

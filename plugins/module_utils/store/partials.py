@@ -17,11 +17,11 @@ import threading
 import time
 import typing as t
 
-from ..errors import DigestMismatch, DiskFull, InputOutputError, InvalidReference, LongshoreError
+from ..errors import DiskFull, InputOutputError, InvalidReference, LongshoreError
 from ..files import CHUNK, WRITEBACK_SIZE, naming_path_in_errors, open_below, read_open_bounded, start_writeback, try_lock
 from ..folders import Folder, set_owner
 from ..limits import MAX_JOURNAL
-from ..oci.digest import Digest, Verifier
+from ..oci.digest import Digest, DigestMismatch, Verifier
 from ..oci.manifest import Descriptor
 from .byte_ranges import ByteRange, ByteRanges, decode_ranges, encode_range
 

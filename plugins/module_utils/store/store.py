@@ -12,11 +12,11 @@ import os
 import stat
 import typing as t
 
-from ..errors import DigestMismatch, ImageNotFound, InputOutputError, InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
+from ..errors import ImageNotFound, InputOutputError, InvalidOption, InvalidReference, StoreDamaged, UnsupportedFormat
 from ..files import find_nearest_ancestor, naming_path_in_errors, open_below, read_open_bounded, read_open_chunks, require_writable
 from ..folders import Folder
 from ..limits import MAX_DOCUMENT
-from ..oci.digest import ALGORITHMS, Digest, hash_stream
+from ..oci.digest import ALGORITHMS, Digest, DigestMismatch, hash_stream
 from ..oci.document import Document
 from ..oci.graph import ChooseEntries, Graph, IndexPosition, choose_all, choose_required, read_graph
 from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE

@@ -14,10 +14,10 @@ import os
 import stat
 import typing as t
 
-from ..errors import DigestMismatch, DiskFull, InputOutputError, LongshoreError, NameTaken, StoreDamaged, StoreIncomplete
+from ..errors import DiskFull, InputOutputError, LongshoreError, NameTaken, StoreDamaged, StoreIncomplete
 from ..files import TemporaryFile, naming_path_in_errors
 from ..folders import Folder
-from ..oci.digest import Digest, Verifier
+from ..oci.digest import Digest, DigestMismatch, Verifier
 from ..oci.document import encode_canonical
 from ..oci.graph import Graph, NamedGraph
 from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION

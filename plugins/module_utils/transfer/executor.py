@@ -12,8 +12,8 @@ import dataclasses
 import functools
 import typing as t
 
-from ..errors import DigestMismatch, DiskFull, LongshoreError
-from ..oci.digest import Digest
+from ..errors import DiskFull, LongshoreError
+from ..oci.digest import Digest, DigestMismatch
 from ..oci.graph import NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference

@@ -15,9 +15,9 @@ from ..archive.exclusions import Exclusions
 from ..archive.image_tree import ImageTree
 from ..archive.layer import Layer, PlannedLayer, measure, needs_tree, plan_layer
 from ..archive.layer_source import LayerSource
-from ..errors import CorruptArchive, DigestMismatch, InvalidOption, LongshoreError
+from ..errors import CorruptArchive, InvalidOption, LongshoreError
 from ..oci.compose import Base, NewLayer, compose_image, parse_created
-from ..oci.digest import Digest, hash_stream
+from ..oci.digest import Digest, DigestMismatch, hash_stream
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.settings import Settings

@@ -13,14 +13,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, StreamedArchive, open_archive
-from ansible_collections.longshore.images.plugins.module_utils.errors import (
-    CorruptArchive,
-    DigestMismatch,
-    ImageNotFound,
-    UnsupportedFormat,
-)
+from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, ImageNotFound, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
-from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
 from ansible_collections.longshore.images.plugins.module_utils.oci.layout import BASE_DIGESTS, CONTAINERD_NAME, INDEX_DIGEST, REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest, read_manifest

@@ -16,7 +16,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.format im
 from ansible_collections.longshore.images.plugins.module_utils.archive.output import FileOutput
 from ansible_collections.longshore.images.plugins.module_utils.archive.sink import ArchiveSink
 from ansible_collections.longshore.images.plugins.module_utils.atomic_files import existing_mode
-from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support.images import Image, make_index

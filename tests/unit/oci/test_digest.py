@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch, InvalidReference
-from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, Verifier, hash_stream
+from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidReference
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch, Verifier, hash_stream
 
 DATA = b"longshore"
 HEX = hashlib.sha256(DATA).hexdigest()

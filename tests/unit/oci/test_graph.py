@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch, PlatformMissing, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.errors import PlatformMissing, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
-from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import ChooseEntries, Graph, choose_all, choose_platforms, read_graph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest, read_manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Platform, Selection, choose_platform

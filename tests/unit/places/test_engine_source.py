@@ -20,8 +20,8 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.format im
     read_pieces,
 )
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details, EngineImage
-from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, DigestMismatch, EngineError, EngineRefused, ImageNotFound
-from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive, EngineError, EngineRefused, ImageNotFound
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch, StoreDamaged, StoreIncomplete
+from ansible_collections.longshore.images.plugins.module_utils.errors import StoreDamaged, StoreIncomplete
 from ansible_collections.longshore.images.plugins.module_utils.folders import Folder
-from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch, DiskFull, Unreachable
+from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
-from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.store import partials
 from ansible_collections.longshore.images.plugins.module_utils.store.other_runs import find_other_runs

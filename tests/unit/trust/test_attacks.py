@@ -13,9 +13,9 @@ import typing as t
 import pytest
 from cryptography.hazmat.primitives import hashes
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import DigestMismatch, Unreachable
+from ansible_collections.longshore.images.plugins.module_utils.errors import Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_CANDIDATE, MAX_CANDIDATES
-from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch
 from ansible_collections.longshore.images.plugins.module_utils.trust.bundle import BUNDLE_TYPE
 from ansible_collections.longshore.images.plugins.module_utils.trust.repositories import AnyRepository, NamedRepository
 from ansible_collections.longshore.images.plugins.module_utils.trust.simple_signing import PAYLOAD_TYPE

@@ -11,8 +11,8 @@ import typing as t
 
 from ...archive.format import DOCKER, OCI, ArchiveFile, SavedImage, build_archive_files, build_tar, count_bytes, read_pieces
 from ...engine.interfaces import Engine, ManagedEngine
-from ...errors import DigestMismatch, EngineError, EngineRefused, LongshoreError
-from ...oci.digest import Verifier
+from ...errors import EngineError, EngineRefused, LongshoreError
+from ...oci.digest import DigestMismatch, Verifier
 from ...oci.manifest import Descriptor
 from ...transfer.interfaces import Chunks, MirroredSource, OrderedSource, Source
 from ...transfer.meter import Meter
