@@ -18,7 +18,30 @@ from .challenge import Challenge, basic_authorization, choose_challenge, parse_c
 from .tokens import find_token_server, merge_scopes
 
 if t.TYPE_CHECKING:
-    from ..endpoint import Endpoint
+    from ..config.mirrors import Route
+    from ..config.settings import Credentials, HostSettings
+    from ..http.client import HttpClient
+
+
+class LoginHost(t.Protocol):
+    """The host that asks for a login, and the client that asks its token server."""
+
+    @property
+    def registry(self) -> str: ...
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def route(self) -> Route: ...
+
+    @property
+    def client(self) -> HttpClient: ...
+
+    @property
+    def settings(self) -> HostSettings: ...
+
+    def credentials(self, repository: str) -> Credentials | None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +59,10 @@ class Authorization:
 
 
 class Login:
-    """The authorization for one repository of an endpoint: made at the registry's first challenge, renewed when it expires or covers too few scopes."""
+    """The authorization for one repository of a host: made at the registry's first challenge, renewed when it expires or covers too few scopes."""
 
-    def __init__(self, endpoint: Endpoint, repository: str) -> None:
-        self._endpoint = endpoint
+    def __init__(self, host: LoginHost, repository: str) -> None:
+        self._host = host
         self._repository = repository
         self._lock = threading.Lock()
         self._current: Authorization | None = None
@@ -63,14 +86,14 @@ class Login:
             return self._current
 
     def _authorize(self, request: Request) -> Authorization:
-        endpoint = self._endpoint
-        credentials = endpoint.credentials(self._repository)
-        challenge = choose_challenge(self._challenges, credentials, request.what, endpoint.registry)
+        host = self._host
+        credentials = host.credentials(self._repository)
+        challenge = choose_challenge(self._challenges, credentials, request.what, host.registry)
         if challenge.scheme == "basic" and credentials is not None:
             return Authorization(basic_authorization(credentials))
-        server = find_token_server(challenge, endpoint.url, endpoint.client, endpoint.settings, request.what, self._local_peers)
+        server = find_token_server(challenge, host.url, host.client, host.settings, request.what, self._local_peers)
         scopes = self._current.scopes or () if self._current is not None else ()
-        requested = challenge.parameters.get("scope", "").split() or _default_scopes(request, endpoint.route.remote_name(self._repository))
+        requested = challenge.parameters.get("scope", "").split() or _default_scopes(request, host.route.remote_name(self._repository))
         token = server.fetch(merge_scopes((*scopes, *requested, *request.scopes)), credentials, request.what)
         return Authorization(f"Bearer {token.value}", token.scopes, token.expires_at)
 
