@@ -34,6 +34,19 @@ def without_userinfo(address: str) -> str:
     return scheme + rest
 
 
+def without_secrets(address: str) -> str:
+    """Return an address that a user wrote, without user name, password, query and fragment, for a message."""
+    scheme, userinfo, rest = split_userinfo(address)
+    if "/" in userinfo.partition("?")[0] and "?" in userinfo:
+        return f"{scheme}{CUT}"
+    return sanitise(scheme + re.split("[?#]", rest)[0], 200)
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of a configuration file, which end at line feeds only. `str.splitlines` also splits at characters such as U+2028."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def sanitise(text: str, limit: int = 1000) -> str:
     """Return TEXT for a message: at most LIMIT characters (CUT marks shortened text), without characters that control a terminal or mislead a reader."""
     if len(text) <= limit and text.isprintable():

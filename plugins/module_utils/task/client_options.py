@@ -23,11 +23,12 @@ def client_entries(entries: t.Sequence[Params]) -> list[ClientEntry]:
     """Return the registries to configure engines for. Raises InvalidOption for impossible values."""
     found = []
     for entry in entries:
+        name = registry_name(entry["name"], "entries")
         where = f"entries: {entry['name']}"
         if entry["mirror_only"] and entry["upstream"] == "allow":
             raise InvalidOption(f"{where}: mirror_only and upstream: allow contradict each other; leave out one of them")
         is_denied = entry["mirror_only"] or entry["upstream"] == "deny"
-        found.append(ClientEntry(registry_name(entry["name"], "entries"), host_settings(entry, where), is_denied, entry["blocked"]))
+        found.append(ClientEntry(name, host_settings(entry, where), is_denied, entry["blocked"]))
     return found
 
 

@@ -12,7 +12,7 @@ import typing as t
 
 from ..errors import InvalidOption
 from ..oci.reference import DOCKER_HUB, Reference
-from ..oci.text import split_userinfo
+from ..oci.text import split_userinfo, without_secrets
 from ..registry.config.mirrors import mirror_route
 from ..registry.config.settings import ClientSettings, Credentials, HostSettings, Mirror, is_valid_header
 from ..registry.http.errors import redact_url
@@ -84,7 +84,7 @@ def host_settings(params: Params, where: str) -> HostSettings:
         ca_path=params["ca_path"],
         client_cert=params.get("client_cert"),
         client_key=params.get("client_key"),
-        credentials=_credentials(params),
+        credentials=_credentials(params, where),
         token_hosts=frozenset(params.get("token_hosts") or ()),
         headers=tuple(_headers(params.get("headers") or {}, where)),
         mirrors=mirrors,
@@ -106,14 +106,20 @@ def _headers(headers: t.Mapping[str, t.Any], where: str) -> t.Iterator[tuple[str
         yield name, text
 
 
-def _credentials(params: Params) -> Credentials | None:
+def _credentials(params: Params, where: str) -> Credentials | None:
     if params.get("identity_token") is not None:
         return Credentials("", "", params["identity_token"])
-    return Credentials(params["username"], params["password"]) if params["username"] is not None else None
+    if params["username"] is None:
+        return None
+    if ":" in params["username"]:
+        raise InvalidOption(f"username of {where} has a colon, where a user name ends and the password begins in logins (RFC 7617)")
+    return Credentials(params["username"], params["password"])
 
 
 def registry_name(text: str, option: str = "registries") -> str:
     """Return the name of a registry as references write it, so that `index.docker.io` and `docker.io` are the same. Raises InvalidOption."""
+    if "@" in text:
+        raise InvalidOption(f"{option}: {without_secrets(text)} has a user name or password in front of it; give them as username and password")
     if "/" in text:
         raise InvalidOption(f"{option}: {text} is not a registry's host[:port]")
     registry = Reference.parse(f"{text}/x").registry

@@ -246,6 +246,8 @@ def test_a_wildcard_of_version_1_matches_its_hosts_with_any_port(tmp_path: Path)
         ('[registries.insecure]\nregistries = "a.io"\n', 2, "registries is not a list"),
         ('# one\n[[registry]]\nlocation = "a.io"\n[[registry]]\nlocation = 1\n', 5, "location is not a string"),
         ('[[registry]]\nlocation = "a.io"\n\n[[registry.mirror]]\nlocation = "m.io"\ninsecure = 1\n', 6, "insecure is not true or false"),
+        ('[[registry]]\nlocation = "u:word@a.io/x"\n', 2, r"location 'a\.io/x' has a user name"),
+        ('# \u2028\n[[registry]]\nlocation = "https://u:word@a.io"\n', 3, r"location 'https://a\.io' has a scheme"),
         ("\nregistry = [\n  {location = 'https://a.io'},\n]\n", 2, "scheme"),
     ],
 )  # fmt: skip

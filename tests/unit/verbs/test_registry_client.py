@@ -50,7 +50,7 @@ REFUSED: list[tuple[str, Entry, str]] = [
     ("podman", {**hub(), "blocked": True}, "is blocked, and has mirrors"),
     ("podman", {**hub(), "mirror_only": True, "upstream": "allow"}, "contradict"),
     ("podman", {"name": "quay.io/team"}, "not a registry's host"),
-    ("podman", hub(MIRROR + "?x=1"), "a url must be"),
+    ("podman", hub(MIRROR + "?x=1"), "must be http"),
     ("podman", hub("https://.."), "is not the name of a host"),
 ]
 
@@ -208,7 +208,8 @@ def test_no_secret_is_in_what_the_module_returns(host: Host) -> None:
     plan = host.run("podman docker k3s", *rich_entries(host)[1:])
     returned += json.dumps([plan.diff(), plan.actions(), plan.facts()], ensure_ascii=False)
     for secret in (PASSWORD, LOGIN, "header-secret", "BBBB"):
-        assert secret in "".join(filter(None, host.tree().values()))
+        written = "".join(filter(None, host.tree().values()))
+        assert secret in written or json.dumps(secret)[1:-1] in written
         assert secret not in returned
 
 

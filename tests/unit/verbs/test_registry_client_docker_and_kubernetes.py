@@ -127,3 +127,37 @@ def test_k3s_has_one_login_for_a_host(host: Host) -> None:
     with pytest.raises(InvalidOption, match=r"one login for mirror\.example:5000"):
         host.plan("k3s", {"name": "docker.io", "mirrors": mirrors[:1]}, second)
     host.run("podman", {"name": "docker.io", "mirrors": mirrors[:1]}, second)
+
+
+ODD = "first\u2028second\u0085third\U0001f511\x7fend"
+
+
+@pytest.mark.parametrize("engine", ["k3s", "rke2"])
+def test_a_password_with_line_separators_is_read_back_and_no_part_of_it_is_shown(host: Host, engine: str) -> None:
+    plan = host.run(engine, {"name": "r.example", "username": "me", "password": ODD})
+    (path,) = (host.root / "etc/rancher").glob("*/registries.yaml")
+    assert yaml.safe_load(path.read_text())["configs"]["r.example"]["auth"]["password"] == ODD
+    shown = str(plan.diff())
+    assert not [part for part in ("first", "second", "third", "end") if part in shown.replace("rancher", "").replace("auth", "")], shown
+
+
+def test_a_password_of_containerd_with_line_separators_is_not_shown(host: Host) -> None:
+    plan = host.run("containerd", {"name": "r.example", "username": "me", "password": ODD})
+    assert "second" not in str(plan.diff())
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman", "containerd", "k3s", "rke2"])
+def test_a_user_name_with_a_colon_is_refused(host: Host, engine: str) -> None:
+    with pytest.raises(InvalidOption, match=r"username of entries: r\.example has a colon"):
+        host.run(engine, {"name": "r.example", "username": "me:too", "password": PASSWORD})
+
+
+@pytest.mark.parametrize(
+    "url", ["mirror.example", "ftp://mirror.example/hub", "https://u:w@mirror.example/hub?token=w", "https://mirror.example:99999"]
+)
+def test_a_url_that_cannot_be_used_is_named_without_secrets(host: Host, url: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        host.run("podman", {"name": "r.example", "mirrors": [{"url": url}]})
+    assert "mirror.example" in caught.value.message
+    assert "token" not in caught.value.message
+    assert "u:w" not in caught.value.message

@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from ...errors import InvalidOption, UnsupportedFormat
+from ...oci.text import split_lines
 from ..config.hosts_toml import routes_from_hosts_file
 from ..config.mirrors import Route
 from ..config.settings import HostSettings
@@ -203,7 +204,7 @@ def new_config(folder: str) -> str:
 
 
 def _insert_config_path(text: str, plugin: str, folder: str) -> str:
-    lines = text.splitlines()
+    lines = split_lines(text)
     for number, line in enumerate(lines):
         header = _HEADER.fullmatch(line)
         if header is None or [part.strip("\"'") for part in re.findall(_KEY, header[2])] != ["plugins", plugin, "registry"]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from ...errors import InvalidOption
@@ -14,6 +15,8 @@ from ...oci.reference import DOCKER_HUB
 from ..config.mirrors import HUB_HOST
 from .entries import ClientEntry, HostAccess, mirror_url
 from .planned_file import PlannedFile, certificate_file, own_file
+
+_SURROGATES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
 
 Node = t.Union[str, bool, t.Sequence[str], t.Mapping[str, "Node"]]
 
@@ -75,7 +78,7 @@ def _section(host: HostAccess, folder: str, files: list[PlannedFile]) -> dict[st
 
 
 def render_yaml(node: t.Mapping[str, Node], indent: str = "") -> t.Iterator[str]:
-    """Yield the lines of a YAML document. Keys and texts are quoted as in JSON, because YAML includes JSON."""
+    """Yield the lines of a YAML document. Keys and texts are quoted, and only ASCII: a line separator in a password would end the line."""
     for key, value in node.items():
         name = f"{indent}{_quote(key)}:"
         if isinstance(value, (str, bool)):
@@ -89,4 +92,6 @@ def render_yaml(node: t.Mapping[str, Node], indent: str = "") -> t.Iterator[str]
 
 
 def _quote(value: str | bool) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """Return VALUE as JSON, which YAML includes, except for characters beyond U+FFFF: YAML has no pairs of surrogates."""
+    text = _SURROGATES.sub(lambda pair: f"\\U{ord(json.loads(chr(34) + pair[0] + chr(34))):08x}", json.dumps(value))
+    return text.replace("\x7f", "\\u007f")

@@ -12,6 +12,7 @@ import json
 import re
 import typing as t
 
+from ...oci.text import split_lines
 from .entries import MARK
 
 HIDDEN = "********"
@@ -24,7 +25,7 @@ Show = t.Callable[[bytes], t.Any]
 def show_text(data: bytes) -> list[str]:
     """Return the lines of a file that this collection wrote, without request headers and passwords."""
     lines, in_headers = [], False
-    for line in data.decode("utf-8", "replace").splitlines():
+    for line in split_lines(data.decode("utf-8", "replace")):
         if line.lstrip().startswith("["):
             in_headers = _HEADER_TABLE.match(line) is not None
         name, equals, _value = line.partition(" = ")
@@ -61,7 +62,7 @@ def show_lines(word: str) -> Show:
     """Return a function that shows the lines with WORD of a file that users and other tools write to, too."""
 
     def show(data: bytes) -> list[str]:
-        return [line.strip() for line in data.decode("utf-8", "replace").splitlines() if word in line]
+        return [line.strip() for line in split_lines(data.decode("utf-8", "replace")) if word in line]
 
     return show
 

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from ...errors import Denied, InvalidOption
 from ...oci.reference import DOCKER_HUB, Reference
+from ...oci.text import without_secrets
 from .settings import ClientSettings, Credentials, HostSettings, Mirror
 
 HUB_HOST = "registry-1.docker.io"
@@ -169,7 +170,9 @@ def mirror_route(mirror: Mirror, registry: str) -> Route:
     """Return the route for a mirror that a task names: the repository below the prefix, and `?ns=` with the registry. Raises InvalidOption."""
     parts = split_address(mirror.url)
     if parts is None or parts.query or parts.fragment:
-        raise InvalidOption(f"mirrors of {registry}: a url must be http:// or https://, a host, optionally a port and a path, and nothing else")
+        raise InvalidOption(
+            f"mirrors of {registry}: url {without_secrets(mirror.url)!r} must be http:// or https://, a host, optionally a port and a path, and nothing else"
+        )
     settings = dataclasses.replace(mirror.settings, plain_http=parts.scheme == "http")
     return Route(
         host=parts.netloc,

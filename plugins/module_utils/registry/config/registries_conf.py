@@ -12,7 +12,7 @@ import typing as t
 
 from ...errors import UnsupportedFormat
 from ...oci.reference import DOCKER_HUB, Reference
-from ...oci.text import sanitise, without_userinfo
+from ...oci.text import sanitise, without_secrets
 from .mirrors import HUB_HOST, HostRoutes, Route, split_address
 from .settings import HostSettings
 from .toml_values import Table, read_tables, read_value
@@ -112,14 +112,19 @@ class _Table:
         """Return the `location` like `registry`. Raises _InvalidSetting if no request could be sent to its host."""
         name = self.registry("location")
         if name and not name.startswith("*.") and split_address(f"https://{name.partition('/')[0]}") is None:
-            raise _InvalidSetting(f"{self.what}: location {without_userinfo(name)[:200]!r} doesn't begin with a host or host:port", self, "location")
+            raise _InvalidSetting(f"{self.what}: location {without_secrets(name)!r} doesn't begin with a host or host:port", self, "location")
         return name
 
     def without_scheme(self, key: str, text: str) -> str:
-        """Return TEXT without trailing slashes. Raises _Invalid for a scheme: in this format only `insecure` says whether TLS is used."""
+        """Return TEXT without trailing slashes.
+
+        Raises _InvalidSetting for a scheme, because in this format only `insecure` says whether TLS is used, and for a user name or password.
+        """
         if "://" in text:
+            raise _InvalidSetting(f"{self.what}: {key} {without_secrets(text)!r} has a scheme; write it as references do, without one", self, key)
+        if "@" in text:
             raise _InvalidSetting(
-                f"{self.what}: {key} {without_userinfo(text)[:200]!r} has a scheme; write it as references do, without one", self, key
+                f"{self.what}: {key} {without_secrets(text)!r} has a user name; write host or host:port, and log in with an auth file", self, key
             )
         return text.rstrip("/")
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ...oci.text import split_lines
+
 _HEADER = re.compile(r"\s*\[{1,2}([^\[\]=]+)\]{1,2}\s*(?:#.*)?")
 _KEY = re.compile(r"""\s*(["']?)([A-Za-z0-9_-]+)\1\s*[=.]""", re.ASCII)
 
@@ -22,7 +24,7 @@ class KeyPath(t.NamedTuple):
 
 def find_line(text: str, key_path: KeyPath) -> int:
     """Return the line number of KEY_PATH, or of the nearest enclosing table or key: an inline table has no separate line."""
-    lines = _split_lines(text)
+    lines = split_lines(text)
     start = _table_line(lines, key_path.tables)
     if start is None:
         return (_key_line(lines, 0, key_path.tables[0][0].partition(".")[0]) or 0) + 1
@@ -32,15 +34,10 @@ def find_line(text: str, key_path: KeyPath) -> int:
 
 def find_line_of_text(text: str, wanted: str, key: str | None = None) -> int:
     """Return the number of the first line that contains WANTED, or of the line that sets KEY in the table whose header that is; 1 if there is none."""
-    lines = _split_lines(text)
+    lines = split_lines(text)
     start = next((number for number, line in enumerate(lines) if wanted in line), 0)
     found = _key_line(lines, start + bool(wanted), key) if key is not None else None
     return (start if found is None else found) + 1
-
-
-def _split_lines(text: str) -> list[str]:
-    """Split TEXT as editors count lines; `splitlines` would count others that TOML and editors don't know."""
-    return text.split("\n")
 
 
 def _table_line(lines: list[str], tables: t.Sequence[tuple[str, int]]) -> int | None:
