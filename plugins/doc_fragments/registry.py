@@ -152,7 +152,7 @@ options:
           headers:
             description:
               - Headers to send with every request to this mirror. No other host receives them.
-              - Values of eight or more characters are hidden in all output.
+              - Values that look like secrets are hidden in all output, such as those of C(Authorization) and C(X-Api-Key), and tokens.
             type: dict
             default: {}
           username:

@@ -67,7 +67,7 @@ from ..module_utils.core_version import check_core_version
 from ..module_utils.errors import LongshoreError
 from ..module_utils.oci.reference import Reference
 from ..module_utils.oci.text import sanitise_message
-from ..module_utils.task.secrets import redact
+from ..module_utils.task.secrets import redact, register_secrets
 from ..module_utils.task.task import Task
 from ..module_utils.verbs.info_remote import resolve_digest
 from ..plugin_utils.lookup_options import read_lookup_options
@@ -94,6 +94,8 @@ class LookupModule(LookupBase):
         except LongshoreError as error:
             # Not chained: Ansible would also show the message of the cause, which is not redacted.
             raise AnsibleLookupError(redact(error.message, task.secrets())) from None
+        finally:
+            register_secrets(task.secrets())
         for warning in task.warnings:
             plugin._display.warning(redact(sanitise_message(warning), task.secrets()))
         return [str(reference if options["pinned"] else reference.digest) for reference in pinned]

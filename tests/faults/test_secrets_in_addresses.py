@@ -104,3 +104,26 @@ def test_the_address_of_an_engine(host: Host, password: str, option: str, scheme
     assert option in given["msg"]
     variable = {"docker": "DOCKER_HOST", "podman": "CONTAINER_HOST"}[engine]
     assert host.run("image_deliver", options, password, **{variable: address})["error"] == "invalid_option"
+
+
+def test_the_query_of_a_mirror(host: Host) -> None:
+    entry = {"name": "registry.test", "mirrors": [{"url": "https://mirror.test/hub?token=planted-word&user=planted-user"}]}
+    results = host.run("image_pull", proxied(host, registries=[entry]), PASSWORDS[0], WITH_JOURNAL="1")
+    assert results["error"] == "invalid_option"
+    assert "https://mirror.test/hub" in results["msg"]
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "option"),
+    [
+        ("image_pull", {"registries": [{"name": f"{USER}:planted-word@registry.test"}]}, "registries"),
+        ("registry_client", {"engines": ["k3s"], "entries": [{"name": f"{USER}:planted-word@registry.test"}]}, "entries"),
+        ("registry_login", {"registry": f"{USER}:planted-word@registry.test", "username": "me", "password": "unused"}, "registry"),
+        ("image_search_info", {"registry": f"{USER}:planted-word@registry.test", "term": "app"}, "registry"),
+        ("image_pull", {"name": [f"{USER}:planted-word@registry.test/app:1"]}, "registry.test/app:1"),
+    ],
+)  # fmt: skip
+def test_a_login_in_the_name_of_a_registry(host: Host, module: str, options: dict[str, t.Any], option: str) -> None:
+    results = host.run(module, {**(proxied(host) if module == "image_pull" else {}), **options}, PASSWORDS[0], WITH_JOURNAL="1")
+    assert results["error"] in ("invalid_option", "invalid_reference")
+    assert option in results["msg"], results

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -20,8 +18,6 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from tests.support import modules
-from tests.support.folders import short_folder
 from tests.support.images import Image
 from tests.support.programmable import reactions
 from tests.support.programmable.access import IDENTITY, PASSWORD, SERVICE, USER
@@ -35,7 +31,6 @@ from tests.support.programmable.cases import (
     check_pull,
     check_push,
 )
-from tests.support.programmable.leaks import leaks
 from tests.support.programmable.sandbox import Sandbox
 from tests.support.programmable.server import Answer, App, Fault, Placeholders, Reaction, Request
 
@@ -236,35 +231,3 @@ def test_the_registry_that_the_task_names_gets_its_password(make_sandboxes: Make
         damaged(sandbox, sandbox.name(), IMAGE)
         listed: dict[str, t.Any] = {"registries": [{"name": sandbox.registry.host, **sandbox.access()}]}
         assert sandbox.run("image_verify", repair=True, **listed).results["changed"]
-
-
-def test_a_play_at_full_verbosity_shows_no_secret(make_sandboxes: MakeSandboxes, tmp_path: Path) -> None:
-    sandbox = make_sandboxes("tokens")[0]
-    sandbox.put_image(IMAGE)
-    IMAGE.put(Store(str(sandbox.store)), "docker.io/library/local:1")
-    sandbox.script(Fault("GET */manifests/absent", in_words(404)), Fault("PUT */manifests/2", in_words(403)))
-    access = json.loads(json.dumps(sandbox.access({"username": USER, "password": "{{ planted }}"})))
-    common = {"store": str(sandbox.store), "retries": 1, **access}
-    tasks: list[dict[str, t.Any]] = [
-        {"longshore.images.image_pull": {"name": [sandbox.name()], "platform": ["linux/amd64"], **common}},
-        {"longshore.images.image_pull": {"name": [sandbox.name(tag="absent")], **common}, "ignore_errors": True},
-        {"longshore.images.image_push": {"name": ["local:1"], "destination": sandbox.name(tag="2"), **common}, "ignore_errors": True},
-        {"longshore.images.image_info": {"store": str(sandbox.store)}},
-    ]
-    secrets = tmp_path / "secrets.json"
-    secrets.write_text(json.dumps({"planted": PASSWORD, "ansible_python_interpreter": sys.executable}))
-    # The controller keeps a socket in its temporary folder.
-    with short_folder() as folder:
-        (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
-        environment = {
-            **modules.environment(HOME=str(folder), TMPDIR=str(folder)),
-            "ANSIBLE_COLLECTIONS_PATH": str(modules.ROOT / ".collections"),
-            "ANSIBLE_LOG_PATH": str(folder / "log"),
-            "LC_ALL": "C.UTF-8",
-        }
-        command = ["ansible-playbook", "-vvv", "--diff", "-i", "localhost,", "-e", f"@{secrets}", str(folder / "play.json")]
-        result = subprocess.run(command, cwd="/", env=environment, capture_output=True, check=False, timeout=120)
-        assert result.returncode == 0, result.stdout.decode()
-        assert b"not_found" in result.stdout
-        assert b"denied" in result.stdout
-        assert leaks({"stdout": result.stdout, "stderr": result.stderr}, [folder, sandbox.store]) == []

@@ -37,10 +37,10 @@ class Registries:
         return self._host_config.warnings if self._host_config is not None else []
 
     @property
-    def headers(self) -> list[str]:
-        """The values of all headers that the task or the host's configuration adds to requests."""
+    def headers(self) -> list[tuple[str, str]]:
+        """The names and values of all headers that the task or the host's configuration adds to requests."""
         with self._lock:
-            return [value for route in self._endpoints for _name, value in route.settings.headers]
+            return [header for route in self._endpoints for header in route.settings.headers]
 
     def repository(self, reference: Reference, direct: bool = False) -> Repository:
         """Return the shared object for a repository; this sends nothing. DIRECT skips mirrors: a push must know the registry's own state.

@@ -118,7 +118,8 @@ _HOST: dict[str, Option] = {
 
 _MIRROR: dict[str, Option] = {
     "url": {"type": "str", "required": True},
-    "headers": {"type": "dict", "default": {}, "no_log": True},
+    # Not `no_log`: ansible-core 2.22 would hide every value in all output until the end of the run. task/secrets.py hides those that are secrets.
+    "headers": {"type": "dict", "default": {}, "no_log": False},
     "username": {"type": "str"},
     "password": {"type": "str", "no_log": True},
     "ca_path": {"type": "path"},

@@ -18,7 +18,7 @@ from ..errors import LongshoreError, system_error
 from ..oci.text import sanitise_message
 from ..transfer.plan import Plan
 from .arguments import Arguments
-from .secrets import may_hold_private_key, option_secrets, redact, redact_values, without_option_secrets
+from .secrets import HiddenOptions, Redactor, has_short_secret, may_hold_private_key, redact, register_secrets
 from .task import Task
 
 PlanFunction = t.Callable[[Task], Plan]
@@ -29,24 +29,56 @@ DEBUG_VERBOSITY = 3
 
 
 class _Module(AnsibleModule):
-    """Ansible's module, which also hides the user names and passwords in addresses, and private keys in options that are not for them.
+    """Ansible's module, which keeps secrets out of everything that it prints and logs, on every ansible-core.
 
-    Ansible logs the options of a task, and fails for those that don't fit, before a module can register secrets.
+    Ansible does only a part of that: it knows the options with `no_log` only, it replaces a password of one letter in all words and numbers, and since
+    2.22 it doesn't touch results at all, so that a registered result or a file made of it shows what a registry repeats.
     """
 
+    _task: Task | None = None
+
+    def _load_params(self) -> None:
+        """Read the options. If a secret is too short to be replaced in all words, keep Ansible from hiding any: `_hide` and `log` do that."""
+        t.cast(t.Any, super())._load_params()
+        if has_short_secret(self.params):
+            self.argument_spec = _without_no_log(self.argument_spec)
+
+    def _log_invocation(self) -> None:
+        options = self.params
+        self.params = HiddenOptions(options).shown
+        try:
+            t.cast(t.Any, super())._log_invocation()
+        finally:
+            self.params = options
+
     def log(self, msg: str, log_args: t.Mapping[str, t.Any] | None = None) -> None:
-        secrets = option_secrets(self.params)
-        self.no_log_values.update(secrets)
-        t.cast(t.Any, super()).log(redact(msg, secrets), {name: redact(str(value), secrets) for name, value in (log_args or {}).items()})
+        hidden = Redactor(self._secrets())
+        t.cast(t.Any, super()).log(hidden.redact(msg), {name: hidden.redact(str(value)) for name, value in (log_args or {}).items()})
+
+    def warn(self, warning: str, **words: t.Any) -> None:
+        t.cast(t.Any, super()).warn(redact(sanitise_message(warning), self._secrets()), **words)
+
+    def exit_json(self, **results: t.Any) -> t.NoReturn:
+        super().exit_json(**self._hide(results))
 
     def fail_json(self, msg: str, **results: t.Any) -> t.NoReturn:
-        self.hide_option_secrets()
-        super().fail_json(sanitise_message(msg), **results)
+        super().fail_json(**self._hide({"msg": sanitise_message(msg), **results}))
 
-    def hide_option_secrets(self) -> None:
-        """Take the secrets out of the options, which Ansible returns as `invocation`, and have it look for them everywhere else."""
-        self.no_log_values.update(option_secrets(self.params))
-        self.params = without_option_secrets(self.params)
+    def hide_secrets_of(self, task: Task) -> None:
+        """Hide the secrets that TASK finds, too: those in auth files, of credential helpers and token servers, and of the host's configuration."""
+        self._task = task
+
+    def _secrets(self) -> set[str]:
+        return HiddenOptions(getattr(self, "params", None)).secrets | (self._task.secrets() if self._task is not None else set())
+
+    def _hide(self, results: Results) -> Results:
+        """Return RESULTS without secrets, and take the secrets out of the options, which Ansible may return as `invocation`."""
+        secrets = self._secrets()
+        register_secrets(secrets)
+        self.params = HiddenOptions(getattr(self, "params", None)).shown
+        self.no_log_values = set()  # Ansible would replace secrets in numbers and `error` words too
+        hidden: Results = Redactor(secrets).redact_values(results)
+        return hidden
 
     @property
     def core_version(self) -> object:
@@ -56,6 +88,14 @@ class _Module(AnsibleModule):
     @property
     def is_debugging(self) -> bool:
         return int(t.cast(t.Any, self)._verbosity) >= DEBUG_VERBOSITY
+
+
+def _without_no_log(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return an argument specification in which no option has `no_log`."""
+    return {
+        name: {**option, "no_log": False, **({"options": _without_no_log(option["options"])} if option.get("options") else {})}
+        for name, option in options.items()
+    }
 
 
 def _make_module(arguments: Arguments) -> _Module:
@@ -93,7 +133,7 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
             if arguments.file_options and not planned.errors:
                 planned = _set_file_attributes(module, planned)
         for warning in planned.warnings():
-            module.warn(redact(warning, task.secrets()))
+            module.warn(warning)
         return _results(planned, task, arguments), planned.errors
 
     _finish(module, task, arguments, plan_and_apply)
@@ -115,7 +155,9 @@ def _start(arguments: Arguments) -> tuple[_Module, Task]:
     gc.enable()
     module = _make_module(arguments)
     used = {name: value for name, value in module.params.items() if name not in arguments.unused}
-    return module, Task(used, module.check_mode, debug=module.is_debugging)
+    task = Task(used, module.check_mode, debug=module.is_debugging)
+    module.hide_secrets_of(task)
+    return module, task
 
 
 def _set_file_attributes(module: AnsibleModule, planned: Plan) -> Plan:
@@ -145,17 +187,13 @@ def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[
         results, errors = _internal_error(error), [error]
     finally:
         task.close()
-    secrets = task.secrets()
-    module.no_log_values.difference_update(task.values_not_to_hide())
-    module.no_log_values.update(secrets)
-    module.hide_option_secrets()
     for warning in task.warnings:
-        module.warn(redact(sanitise_message(warning), secrets))
+        module.warn(warning)
     if not results.get("failed"):
         module.exit_json(**results)
     if module.is_debugging:
-        results["invocation"] = {"module_args": module.params, **_diagnostics(task, errors)}
-    module.fail_json(**redact_values(results, secrets))
+        results["debug"] = _diagnostics(task, errors)
+    module.fail_json(**results)
 
 
 def _internal_error(error: Exception) -> Results:
@@ -164,7 +202,7 @@ def _internal_error(error: Exception) -> Results:
 
 
 def _diagnostics(task: Task, errors: t.Sequence[BaseException]) -> Results:
-    """Return what a bug report needs. Ansible prints `invocation` only at -vvv, so other output doesn't get longer."""
+    """Return the data for a bug report. Only a run with -vvv has it, so other output doesn't get longer."""
     import traceback
 
     lines = [line for error in errors[:3] for line in traceback.format_exception(type(error), error, error.__traceback__)]

@@ -22,7 +22,7 @@ from ..store.store import Store
 from ..transfer.workers import Workers
 from .arguments import LOGIN, at_least
 from .file_modes import octal_mode
-from .secrets import ADDRESS_VARIABLES, MIN_SECRET_LENGTH, option_secrets, secret_forms, userinfo_forms
+from .secrets import ADDRESS_VARIABLES, HiddenOptions, header_secrets, secret_forms, userinfo_forms
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
@@ -293,44 +293,24 @@ class Task:
         if self._store is not None:
             self._store.close()
 
-    def _with_options(self) -> t.Iterator[t.Mapping[str, t.Any]]:
-        """Yield all groups of options that may hold credentials: those of the task, of registries and of mirrors."""
-        yield self.params
-        for registry in [*(self.params.get("registries") or ()), *(self.params.get("entries") or ())]:
-            yield registry
-            yield from registry["mirrors"]
-
-    def values_not_to_hide(self) -> set[str]:
-        """Return short values of headers such as `1` or `true`, which Ansible would hide inside of other words too."""
-        return {value for options in self._with_options() for value in _header_values(options) if len(value) < MIN_SECRET_LENGTH}
-
     def secrets(self) -> set[str]:
         """Return every secret that this run knows, in all its forms."""
-        secrets = option_secrets(self.params)
+        secrets = HiddenOptions(self.params).secrets
         for name, address in os.environ.items():
             if name.lower().endswith("_proxy") or name in ADDRESS_VARIABLES:
                 secrets |= userinfo_forms(address)
-        for options in self._with_options():
-            secrets.update(*(secret_forms(value) for value in _header_values(options) if len(value) >= MIN_SECRET_LENGTH))
-            for option in ("password", "identity_token", "privatekey_passphrase", "privatekey_content"):
-                if options.get(option):
-                    secrets |= secret_forms(options[option], options.get("username") or "")
         if self._registries is not None:
             for credentials in self._registries.client.found_credentials:
                 secrets |= secret_forms(credentials.secret, credentials.username)
             for token in self._registries.client.found_tokens:
                 secrets |= secret_forms(token)
-            secrets.update(*(secret_forms(value) for value in self._registries.headers if len(value) >= MIN_SECRET_LENGTH))
+            secrets |= header_secrets(self._registries.headers)
         return secrets
 
 
 def _on_host(location: Location) -> Location:
     path = location.path
     return dataclasses.replace(location, path=os.path.abspath(os.path.expanduser(os.path.expandvars(path)))) if path else location
-
-
-def _header_values(options: t.Mapping[str, t.Any]) -> list[str]:
-    return [str(value) for value in (options.get("headers") or {}).values()]
 
 
 def host_platform() -> Platform:

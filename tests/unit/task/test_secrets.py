@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
+import typing as t
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
@@ -14,14 +16,18 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from ansible_collections.longshore.images.plugins.module_utils.task.secrets import (
-    address_secrets,
+    NO_LOG,
+    HiddenOptions,
+    Redactor,
+    has_short_secret,
+    header_secrets,
+    is_secret,
     redact,
-    redact_values,
     secret_forms,
     secret_forms_in_url,
     userinfo_forms,
-    without_addresses_secrets,
 )
+from tests.support.modules import PACKAGE, ROOT
 
 SECRETS = st.text(alphabet=st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=4, max_size=20)
 
@@ -56,9 +62,20 @@ def test_the_beginning_of_a_secret_is_hidden_where_a_text_was_cut(secret: str, l
     assert redact(text, secret_forms(secret)).startswith("<********")
 
 
-def test_results_are_gone_through_to_the_last_text() -> None:
+def test_results_are_searched_to_the_last_text() -> None:
     results = {"images": [{"msg": "the secret", "size": 1}], "result": ("secret", None), "failed": True}
-    assert redact_values(results, ["secret"]) == {"images": [{"msg": "the ********", "size": 1}], "result": ["********", None], "failed": True}
+    expected = {"images": [{"msg": "the ********", "size": 1}], "result": ["********", None], "failed": True}
+    assert Redactor(["secret"]).redact_values(results) == expected
+
+
+def test_names_that_images_choose_are_searched_and_our_own_names_and_error_words_stay() -> None:
+    results = {"error": "not_found", "found": {"found": "found"}, "labels": {"found": "x", "error": "found"}, "config": {"Env": [{"found": 1}]}}
+    assert Redactor(["found"]).redact_values(results) == {
+        "error": "not_found",
+        "found": {"found": "********"},
+        "labels": {"********": "x", "error": "********"},
+        "config": {"Env": [{"********": 1}]},
+    }
 
 
 @pytest.mark.parametrize("secret", ["\ud800secret", "other\udcff", "\ud800\udcff", "\0", ""])
@@ -71,8 +88,8 @@ def test_a_longer_secret_is_hidden_before_a_shorter_one_in_it() -> None:
     assert redact("secret-and-more", ["secret", "secret-and-more"]) == "********"
 
 
-def test_very_short_secrets_do_not_tear_sentences_apart() -> None:
-    assert redact("a cat", ["a", "cat", ""]) == "a cat"
+def test_a_short_secret_is_hidden_as_a_whole_text_and_leaves_sentences_readable() -> None:
+    assert [redact(text, ["a", "cat", ""]) for text in ("a cat", "a", "cat", "")] == ["a cat", "********", "********", ""]
 
 
 def test_without_a_user_name_there_is_no_pair() -> None:
@@ -120,21 +137,124 @@ def test_an_address_without_userinfo_has_no_secret(address: str) -> None:
     assert userinfo_forms(address) == set()
 
 
-def test_options_are_shown_without_userinfo_and_stay_as_they_are() -> None:
+def test_options_are_shown_without_secrets_and_stay_as_they_are() -> None:
     options = {
         "proxy": "http://me:secret@proxy:3128/",
         "docker_host": "unix:///run/a@b.sock",
-        "name": ["app:1@sha256:0"],
-        "registries": [{"mirrors": [{"url": "https://me:other@mirror"}]}, "odd"],
+        "name": ["app:1@sha256:0", "https://me:inname@r.test/app"],
+        "registries": [
+            {"name": "u:hostword@r.test", "password": "a", "mirrors": [{"url": "https://me:other@mirror"}]},
+            {"mirrors": [{"url": "https://m.test/x?token=querysecret&ns=r.test", "headers": {"Accept": "text/html", "X-Token": "headersecret"}}]},
+        ],
         "podman_host": None,
+        "labels": {"password": "text"},
+        "privatekey_passphrase": 12345,
     }
     before = json.dumps(options)
-    shown = without_addresses_secrets(options)
+    hidden = HiddenOptions(options)
     assert json.dumps(options) == before
-    assert shown == {
+    assert hidden.shown == {
         **options,
         "proxy": "http://********@proxy:3128/",
-        "registries": [{"mirrors": [{"url": "https://********@mirror"}]}, "odd"],
+        "name": ["app:1@sha256:0", "https://********@r.test/app"],
+        "registries": [
+            {"name": "********@r.test", "password": NO_LOG, "mirrors": [{"url": "https://********@mirror"}]},
+            {"mirrors": [{"url": "https://m.test/x?********", "headers": {"Accept": "text/html", "X-Token": NO_LOG}}]},
+        ],
+        "privatekey_passphrase": NO_LOG,
     }
-    assert {"secret", "other"} <= address_secrets(options)
-    assert not any("sha256" in secret or "a@b" in secret for secret in address_secrets(options))
+    assert {"secret", "inname", "hostword", "a", "other", "querysecret", "headersecret", "12345"} <= hidden.secrets
+    assert not {"r.test", "text/html", "text", NO_LOG} & hidden.secrets
+    assert not any("sha256" in secret or "a@b" in secret for secret in hidden.secrets)
+    again = HiddenOptions(hidden.shown)
+    assert again.shown == hidden.shown
+    assert again.secrets <= {"********"}
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({"registries": "name=r.test password=word"}, {"registries": NO_LOG}),
+        ({"registries": ["name=r.test password=word"]}, {"registries": [NO_LOG]}),
+        ({"password": ["a word", {"x": "word"}]}, {"password": NO_LOG}),
+        ({"registries": [{"mirrors": [{"headers": "X-Token=word"}]}]}, {"registries": [{"mirrors": [{"headers": NO_LOG}]}]}),
+        ({"url": "https://m.test/x?mail=a@b&token=word"}, {"url": "https://********"}),
+        ({"url": "https://m.test/x#word"}, {"url": "https://m.test/x?********"}),
+        ([], []),
+        (None, None),
+    ],
+)
+def test_options_that_are_not_valid_are_hidden_as_a_whole(options: object, shown: object) -> None:
+    hidden = HiddenOptions(options)
+    assert hidden.shown == shown
+    assert "word" not in redact(str(options), hidden.secrets) or options != shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("Authorization", "Basic bWU6cGFzc3dvcmQ=", True),
+        ("X-Api-Key", "team-one", True),
+        ("Cookie", "id=1", True),
+        ("PRIVATE-TOKEN", "glpat", True),
+        ("accessToken", "x", True),
+        ("X-Anything", "Bearer x", True),
+        ("X-Anything", "eyJhbGciOiJIUzI1NiJ9.e30.ZRrHA1JJJW8opsbCGfG", True),
+        ("X-Anything", "ghp16C7e42F292c6912E7", True),
+        ("X-Anything", "7d1c33a0-5a5c-4f8e-9d55-0a1b2c3d4e5f", True),
+        ("Accept", "application/vnd.oci.image.index.v1+json", False),
+        ("Accept", "application/json", False),
+        ("Host", "registry-01.internal.example.com:5000", False),
+        ("User-Agent", "containerd/2.0.1", False),
+        ("X-Auth-Type", "basic", False),
+        ("X-Token-Auth", "true", False),
+        ("X-Digest", "sha256:" + "0a" * 32, False),
+        ("X-Region", "internationalization", False),
+        ("Authorization", "", False),
+    ],
+)
+def test_only_what_looks_like_a_secret_counts_as_one_in_headers(name: str, value: str, expected: bool) -> None:
+    assert is_secret(name, value) is expected
+
+
+def test_the_password_in_a_header_is_hidden_too() -> None:
+    headers = {"Authorization": "Basic " + base64.b64encode(b"me:the-password").decode(), "Cookie": "a=1; session=the-cookie"}
+    assert {"the-password", "the-cookie"} <= header_secrets(headers.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"password": "abc"}, True),
+        ({"registries": [{"password": " a  "}]}, True),
+        ({"password": "word"}, False),
+        ({"username": "a"}, False),
+        (None, False),
+    ],
+)
+def test_a_short_secret_is_found_in_all_options(options: object, expected: bool) -> None:
+    assert has_short_secret(options) is expected
+
+
+def planted(options: t.Mapping[str, t.Any], path: str) -> t.Iterator[tuple[dict[str, t.Any], str]]:
+    """Yield options of a task for each option that is `no_log`, at any depth, and the secret in it."""
+    for name, option in options.items():
+        if option.get("no_log"):
+            secret = f"planted{path}{name}"
+            yield {name: {"x": secret} if option["type"] == "dict" else secret}, secret
+        for inner, secret in planted(option.get("options", {}), f"{path}{name}") if "options" in option else ():
+            yield {name: [inner]}, secret
+
+
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_option_that_no_log_hides_in_ansible_is_hidden_by_modules_too(name: str) -> None:
+    module = importlib.import_module(f"{PACKAGE}.{name}")
+    cases = list(planted(module.argument_spec().options, ""))
+    assert cases
+    for options, secret in cases:
+        hidden = HiddenOptions(options)
+        assert secret in hidden.secrets
+        assert secret not in str(hidden.shown)
