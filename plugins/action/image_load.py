@@ -10,56 +10,55 @@ import os
 import tempfile
 import typing as t
 
+from ansible.plugins.action.normal import ActionModule as PlainAction
+
 from ..module_utils.archive.reader import open_archive
 from ..module_utils.archive.summary import summarise_archive
-from ..module_utils.errors import LongshoreError, UnsupportedFormat
+from ..module_utils.errors import InvalidOption, LongshoreError, UnsupportedFormat
 from ..plugin_utils.finding import find_file
+from ..plugin_utils.host_answers import as_failure, parse_path, replace_path
 from ..plugin_utils.progress import WatchedAction
-from ..plugin_utils.results import replace_path
 
 Results = dict[str, t.Any]
 
 
-class ActionModule(WatchedAction):
+class ActionModule(WatchedAction, PlainAction):
     """Send a summary of the archive, from which the module predicts the load on the host. Send the archive only if that changes something."""
 
-    TRANSFERS_FILES = True
-    _supports_async = False
     verb = "load"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Results:
-        results: Results = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         if arguments.pop("path_on", "host") != "controller":
-            results.update(self._execute_module(task_vars=task_vars))
-            return results
+            plain: Results = super().run(tmp, task_vars)
+            return plain
         try:
-            results.update(self._load_from_controller(arguments, task_vars or {}))
+            return self._load_from_controller(arguments, task_vars or {})
+        except LongshoreError as error:
+            return as_failure(error)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
-        return results
 
     def _load_from_controller(self, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
-        try:
-            path = find_file(self, "path", arguments.get("path"))
-            if os.path.isdir(path):
-                raise UnsupportedFormat(
-                    f"{path} is a folder, and from the controller only files can be loaded; save it as oci-archive, or copy it to the host"
-                )
-            summary = summarise_archive(open_archive(path))
-        except LongshoreError as error:
-            return {"failed": True, "msg": error.message, "error": error.cause}
+        if self._task.async_val:
+            raise InvalidOption("path_on 'controller' can't be used with async")
+        path = find_file(self, "path", arguments.get("path"))
+        if os.path.isdir(path):
+            raise UnsupportedFormat(
+                f"{path} is a folder, and from the controller only files can be loaded; save it as oci-archive, or copy it to the host"
+            )
+        summary = summarise_archive(open_archive(path))
         predicted = self._predict(summary, path, arguments, task_vars)
         if self._task.check_mode or predicted.get("failed") or not predicted["changed"]:
             return {**predicted, "path": path}
-        remote = self._connection._shell.join_path(self._tmpdir(), "archive")
+        remote = f"{self._tmpdir()}/archive"
         self._transfer_file(path, remote)
         self._fixup_perms2((self._tmpdir(), remote))
         return {**self._execute(arguments, remote, path, task_vars), "path": path}
 
     def _predict(self, summary: bytes, path: str, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
         """Return what the module reports in check mode for the summary: the changes that loading the archive would make on the host."""
-        remote = self._connection._shell.join_path(self._tmpdir(), "summary")
+        remote = f"{self._tmpdir()}/summary"
         with tempfile.NamedTemporaryFile() as local:
             local.write(summary)
             local.flush()
@@ -78,6 +77,7 @@ class ActionModule(WatchedAction):
         return t.cast(Results, replace_path(results, remote, path))
 
     def _tmpdir(self) -> str:
+        """Return the path of Ansible's temporary folder on the host, whose name the host has printed. Raises HostError."""
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
-        return str(self._connection._shell.tmpdir)
+        return parse_path(self._connection._shell.tmpdir)

@@ -6,20 +6,24 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action.normal import ActionModule as PlainAction
 
-from ..module_utils.errors import InputOutputError, InvalidOption, LongshoreError
+from ..module_utils.errors import HostError, InputOutputError, InvalidOption, LongshoreError
+from ..module_utils.oci.text import sanitise
 from ..module_utils.task.file_options import initial_mode
-from ..plugin_utils.fetched_archive import as_unchanged, describe_file, find_difference, replace_with, set_reason
+from ..plugin_utils.fetched_archive import SavedArchive, describe_file, find_difference, replace_with
+from ..plugin_utils.host_answers import as_failure, replace_path
+from ..plugin_utils.host_folder import HostFolder
 from ..plugin_utils.progress import WatchedAction
-from ..plugin_utils.results import replace_path
 
 Results = dict[str, t.Any]
 
+# The name of the archive in the folder on the host.
+_NAME = "archive"
 # Options that Ansible's own code would apply to the file on the host.
 FILE_OPTIONS = ("owner", "group", "seuser", "serole", "setype", "selevel", "attributes", "unsafe_writes")
 
@@ -37,7 +41,7 @@ class ActionModule(WatchedAction, PlainAction):
         try:
             return self._save_to_controller(arguments, task_vars or {})
         except LongshoreError as error:
-            return {"failed": True, "changed": False, "msg": error.message, "error": error.cause}
+            return as_failure(error)
 
     def _save_to_controller(self, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
         path, mode = self._read_path(arguments), arguments.pop("mode", None)
@@ -45,25 +49,30 @@ class ActionModule(WatchedAction, PlainAction):
             raise InvalidOption("path_on 'controller' can't be used with async")
         mode_of_file = initial_mode(path, mode)
         compression = None if arguments.get("compression", "none") == "none" else str(arguments["compression"])
-        folder = self._make_folder_on_host()
-        remote = f"{folder}/archive"
+        folder = HostFolder(self)
+        remote = f"{folder.path}/{_NAME}"
         try:
             predicted = self._execute({**arguments, "compression": "none", "checksum": True, "path": remote}, task_vars, remote, path, check=True)
             if predicted.get("failed"):
                 return predicted
-            reason = find_difference(path, compression, predicted["checksum"])
+            planned = SavedArchive.read(predicted)
+            reason = find_difference(path, compression, planned.checksum)
             if reason is None:
-                return self._with_file_facts(as_unchanged(predicted), path, arguments)
+                return _with_file_facts(planned.as_unchanged(), arguments, *describe_file(path))
             if self._task.check_mode:
-                unknown = {"size": None, "checksum": None} if compression is not None else {}
-                return self._with_file_facts({**set_reason(predicted, reason), **unknown}, None, arguments)
-            done = self._execute({**arguments, "checksum": True, "path": remote, "mode": "0644"}, task_vars, remote, path)
+                known = (planned.size, planned.checksum) if compression is None else (None, None)
+                return _with_file_facts(planned.with_reason(reason), arguments, *known)
+            # Only its owner can read the file until the folder is shared with the user who fetches it.
+            done = self._execute({**arguments, "checksum": True, "path": remote, "mode": "0600"}, task_vars, remote, path)
             if done.get("failed"):
                 return done
-            replace_with(path, mode_of_file, lambda temporary: self._fetch(remote, temporary), done["checksum"])
-            return self._with_file_facts(set_reason(done, reason), path, arguments)
+            saved = SavedArchive.read(done)
+            saved.require_from(planned, compression)
+            folder.share(_NAME)
+            replace_with(path, mode_of_file, saved, lambda temporary: self._fetch(remote, temporary, saved.size))
+            return _with_file_facts(saved.with_reason(reason), arguments, saved.size, saved.checksum)
         finally:
-            self._low_level_execute_command(f"rm -rf {shlex.quote(folder)}")
+            folder.remove()
 
     def _read_path(self, arguments: Results) -> str:
         path = arguments.get("path")
@@ -76,14 +85,6 @@ class ActionModule(WatchedAction, PlainAction):
             raise InvalidOption("path_on 'controller' can't be used with format oci-dir, which is a folder; save it as oci-archive")
         return str(self._loader.path_dwim(path))
 
-    def _make_folder_on_host(self) -> str:
-        """Create a folder as the user who runs the module, and let the user who fetches the file enter it but not list it."""
-        result = self._low_level_execute_command('folder=$(mktemp -d) && chmod 0711 "$folder" && echo "$folder"')
-        folder = str(result["stdout"]).strip()
-        if result["rc"] or not folder.startswith("/"):
-            raise InputOutputError(f"no temporary folder could be created on the host: {str(result['stderr']).strip()[:200]}")
-        return folder
-
     def _execute(self, arguments: Results, task_vars: dict[str, t.Any], remote: str, path: str, check: bool = False) -> Results:
         """Run the module on the host. In its results REMOTE is replaced with PATH, which the user gave."""
         check_mode, self._task.check_mode = self._task.check_mode, check
@@ -94,15 +95,16 @@ class ActionModule(WatchedAction, PlainAction):
         results.pop("invocation", None)
         return t.cast(Results, replace_path(results, remote, path))
 
-    def _fetch(self, remote: str, temporary: str) -> None:
+    def _fetch(self, remote: str, temporary: str, size: int) -> None:
+        """Fetch the file of SIZE bytes. Raises HostError if the host sends more, else InputOutputError."""
         try:
             self._connection.fetch_file(remote, temporary)
         except (AnsibleError, OSError) as error:
-            raise InputOutputError(f"the archive can't be fetched from the host: {error}") from error
+            if os.path.exists(temporary) and os.path.getsize(temporary) > size:
+                raise HostError(f"the host sends more than the {size} bytes of the archive, so it was not fetched") from error
+            raise InputOutputError(f"the archive can't be fetched from the host: {sanitise(str(error))}") from error
 
-    @staticmethod
-    def _with_file_facts(results: Results, written: str | None, arguments: Results) -> Results:
-        """Return RESULTS with the size of the file WRITTEN, and with its checksum if the user asked for it."""
-        if written is not None:
-            results = {**results, **dict(zip(("size", "checksum"), describe_file(written)))}
-        return results if arguments.get("checksum") else {**results, "checksum": None}
+
+def _with_file_facts(results: Results, arguments: Results, size: int | None, checksum: str | None) -> Results:
+    """Return RESULTS with the size of the file, and with its checksum if the user asked for it."""
+    return {**results, "size": size, "checksum": checksum if arguments.get("checksum") else None}

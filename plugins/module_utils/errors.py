@@ -178,6 +178,12 @@ class EngineRefused(EngineError):
     """An engine answered with an error."""
 
 
+class HostError(LongshoreError):
+    """A managed host gave the controller an answer that none of our modules gives."""
+
+    cause = "host_error"
+
+
 class MissingLibrary(LongshoreError):
     cause = "missing_library"
 

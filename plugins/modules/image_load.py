@@ -25,7 +25,7 @@ options:
     description:
       - Whether the archive is on the managed host or on the controller.
       - With V(controller) the archive is copied to the host only if the host is missing some of its content. Check mode copies only the names, manifests and
-        configs in it.
+        configs in it. C(async) can't be used.
     type: str
     choices: [host, controller]
     default: host

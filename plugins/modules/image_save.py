@@ -35,6 +35,8 @@ options:
       - Whether the archive is written on the managed host or on the controller.
       - With V(controller) the archive is written to a temporary folder on the host and copied from there, only if the file on the controller has other content.
         Check mode copies nothing. O(mode) applies to the file on the controller. O(owner), O(group), O(format=oci-dir) and C(async) can't be used.
+      - Only the user who runs the module and the user who connects to the host can read the temporary file. If the module runs as another user, who is not
+        root, the host needs C(setfacl). On the controller the archive needs space in Ansible's temporary folder too, which C(ANSIBLE_LOCAL_TEMP) sets.
     type: str
     choices: [host, controller]
     default: host

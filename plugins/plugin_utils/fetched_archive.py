@@ -6,18 +6,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import hashlib
 import os
+import resource
+import shutil
 import stat
 import typing as t
 
 from ..module_utils.archive.compression import decompress, detect_compression
-from ..module_utils.atomic_files import FileTarget
-from ..module_utils.errors import CorruptArchive, InputOutputError, UnsupportedFormat
+from ..module_utils.atomic_files import FileTarget, ReplacementFile
+from ..module_utils.errors import CorruptArchive, DiskFull, HostError, InputOutputError, PlanOutdated, UnsupportedFormat
 from ..module_utils.files import naming_path_in_errors, read_descriptor
 from ..module_utils.oci.digest import hash_stream
+from .host_answers import HostAnswer
+from .local_tmp import LOCAL_TMP, make_private_folder
 
 Results = dict[str, t.Any]
 
+_COUNTS = ("bytes_transferred", "bytes_reused", "blobs_transferred", "blobs_reused")
+# The most that the header of a compressed file and the frames of a small one can add.
+_COMPRESSION_OVERHEAD = 65536
+_SMALL_FILE = 16 * 1024 * 1024
 _KIND_BYTES = 6  # bytes by which a compression is recognised
 
 
@@ -59,36 +70,125 @@ def describe_file(path: str) -> tuple[int, str]:
         return size, hash_stream(read_descriptor(descriptor))[0].hex
 
 
-def replace_with(path: str, mode: int, fetch: t.Callable[[str], None], checksum: str) -> None:
-    """Replace the file at PATH atomically with the file that FETCH writes to a temporary path. Raises InputOutputError if its sha256 is not CHECKSUM."""
-    with FileTarget(path) as target, target.create_replacement(mode) as file:
-        fetch(file.temporary_path)
+def replace_with(path: str, mode: int, saved: SavedArchive, fetch: t.Callable[[str], None]) -> None:
+    """Replace the file at PATH atomically with the archive SAVED, which FETCH writes to a given path.
+
+    It is fetched into Ansible's private folder on the controller, because only a name can be given to a connection plugin, and other users may be able to
+    put a link at a name beside PATH. From there its bytes are copied into the open new file. Raises HostError if the host sends anything but SAVED.
+    """
+    with FileTarget(path) as target, target.create_replacement(mode) as file, _private_folder() as folder:
+        for place in (folder, os.path.dirname(os.path.abspath(path))):
+            _require_space(place, saved.size)
+        temporary = os.path.join(folder, "archive")
+        with _limited_file_size(saved.size):
+            fetch(temporary)
+        _copy(temporary, file, saved)
         if not file.still_exists():
             raise InputOutputError(f"{path} was replaced by another user while it was written")
-        found = describe_file(file.temporary_path)[1]
-        if found != checksum:
-            raise InputOutputError(f"{path}: the archive changed on its way from the host: its checksum is {found} instead of {checksum}")
         file.publish()
 
 
-def set_reason(results: Results, reason: str) -> Results:
-    """Return RESULTS with REASON as the reason for rewriting the file."""
-    old = f": {results['reason']}"
-    actions = [f"{action.removesuffix(old)}: {reason}" for action in results["actions"]]
-    return {**results, "reason": reason, "actions": actions}
+@contextlib.contextmanager
+def _private_folder() -> t.Iterator[str]:
+    """Create a folder in the one that Ansible removes when it ends, and remove it at the end."""
+    with naming_path_in_errors(LOCAL_TMP):
+        folder = make_private_folder()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def as_unchanged(results: Results) -> Results:
-    """Turn the results of a save that writes a file into those of a save that finds the right content in it."""
-    return {
-        **results,
-        "changed": False,
-        "actions": [],
-        "reason": None,
-        "diff": {**results["diff"], "before": results["diff"]["after"]},
-        "images": [{**image, "changed": False} for image in results["images"]],
-        "bytes_reused": results["bytes_reused"] + results["bytes_transferred"],
-        "blobs_reused": results["blobs_reused"] + results["blobs_transferred"],
-        "bytes_transferred": 0,
-        "blobs_transferred": 0,
-    }
+def _require_space(folder: str, size: int) -> None:
+    with naming_path_in_errors(folder):
+        state = os.statvfs(folder)
+    if state.f_bavail * state.f_frsize < size:
+        raise DiskFull(f"the archive has {size} bytes, and {folder} on the controller has no space for it")
+
+
+@contextlib.contextmanager
+def _limited_file_size(size: int) -> t.Iterator[None]:
+    """Let the system refuse files that grow beyond SIZE, written by this process and by those that it starts, such as sftp.
+
+    A host can send without end, and connection plugins write what they get. Small files may be larger, because ssh writes into known_hosts.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limits = [max(size, _SMALL_FILE), *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _copy(temporary: str, file: ReplacementFile, saved: SavedArchive) -> None:
+    """Copy the fetched file. Raises HostError if it isn't the archive SAVED."""
+    hasher = hashlib.sha256()
+    with naming_path_in_errors(temporary):
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    size = os.fstat(descriptor).st_size
+    if size != saved.size:
+        os.close(descriptor)
+        raise HostError(f"{file.display_path}: the host sent {size} bytes instead of the {saved.size} bytes of the archive")
+    for chunk in read_descriptor(descriptor):
+        hasher.update(chunk)
+        file.write(chunk)
+    if hasher.hexdigest() != saved.checksum:
+        raise HostError(
+            f"{file.display_path}: the archive changed on its way from the host: its checksum is {hasher.hexdigest()} instead of {saved.checksum}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedArchive:
+    """The archive that a host has saved, or would save: its checked size and checksum, and the results of the module."""
+
+    size: int
+    checksum: str
+    results: Results = dataclasses.field(repr=False)
+
+    @classmethod
+    def read(cls, results: Results) -> SavedArchive:
+        """Check the results of image_save. Raises HostError."""
+        answer = HostAnswer(results)
+        answer.optional_text("reason")
+        answer.answer("diff")
+        if "after" not in results["diff"]:
+            raise HostError("the answer of the host is malformed: diff.after is missing")
+        for name in _COUNTS:
+            answer.count(name)
+        return cls(answer.count("size"), answer.checksum("checksum"), results)
+
+    def require_from(self, planned: SavedArchive, compression: str | None) -> None:
+        """Raise PlanOutdated unless this is the PLANNED archive, which isn't compressed. Compression adds little to what can't be compressed."""
+        if compression is None:
+            is_planned = (self.size, self.checksum) == (planned.size, planned.checksum)
+        else:
+            is_planned = self.size <= planned.size + planned.size // 100 + _COMPRESSION_OVERHEAD
+        if not is_planned:
+            raise PlanOutdated(
+                f"the host saved an archive of {self.size} bytes instead of the planned one of {planned.size} bytes; "
+                "if the images changed in the meantime, run the task again"
+            )
+
+    def with_reason(self, reason: str) -> Results:
+        """Return the results with REASON as the reason for rewriting the file."""
+        old = f": {self.results['reason']}"
+        actions = [f"{action.removesuffix(old)}: {reason}" for action in self.results["actions"]]
+        return {**self.results, "reason": reason, "actions": actions}
+
+    def as_unchanged(self) -> Results:
+        """Return the results of a save that finds the right content in the file."""
+        results = self.results
+        return {
+            **results,
+            "changed": False,
+            "actions": [],
+            "reason": None,
+            "diff": {**results["diff"], "before": results["diff"]["after"]},
+            "images": [{**image, "changed": False} for image in results["images"]],
+            "bytes_reused": results["bytes_reused"] + results["bytes_transferred"],
+            "blobs_reused": results["blobs_reused"] + results["blobs_transferred"],
+            "bytes_transferred": 0,
+            "blobs_transferred": 0,
+        }

@@ -18,28 +18,28 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 import threading
 import time
 import typing as t
 
-from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ..module_utils.errors import HostError, LongshoreError
 from ..module_utils.oci.text import sanitise
 from ..module_utils.places.facts import format_size
 from ..module_utils.transfer.progress import FILE
 from ..module_utils.transfer.workers import PROGRESS_VARIABLE
+from .host_answers import as_failure, check_results, is_count
+from .host_folder import HostFolder
+from .local_tmp import LOCAL_TMP, make_private_folder
 from .shared_progress import SharedProgress, Total, interval
 
 # Checked when Ansible loads the plugin: the processes that run tasks have no terminal.
 ON_TERMINAL = sys.stderr.isatty()
 MAX_STATE = 4096
 MAX_NAME = 120
-# Ansible's temporary folder for this run, on the controller.
-LOCAL_TMP = str(vars(constants)["DEFAULT_LOCAL_TMP"])
 # Seconds between two lines: a quarter of the elapsed time, within these limits.
 MIN_INTERVAL, MAX_INTERVAL = 1.0, 10.0
 # Seconds that a task which has ended waits for a read of the file.
@@ -66,13 +66,13 @@ class State:
     def parse(cls, text: str) -> State | None:
         """Parse the file; return None if it is missing or not valid. It comes from a host and is not trusted."""
         try:
-            found = json.loads(text)
+            found = json.loads(text) if len(text) <= MAX_STATE else None
         except (ValueError, RecursionError):
             return None
         if not isinstance(found, dict):
             return None
         moved, total, label = found.get("bytes"), found.get("all_bytes"), found.get("what")
-        if not (_is_count(moved) and _is_count(total) and isinstance(label, str) and label) or moved > total:
+        if not (is_count(moved) and is_count(total) and isinstance(label, str) and label) or moved > total:
             return None
         return cls(moved, total, sanitise(label, MAX_NAME))
 
@@ -91,10 +91,6 @@ def format_total(verb: str, total: Total) -> str:
 
 def _format_amounts(moved: int, everything: int, rate: float) -> str:
     return f"{100 * moved // everything} %, {format_size(moved)} of {format_size(everything)}, {format_size(int(rate))}/s"
-
-
-def _is_count(value: object) -> t.TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= sys.maxsize
 
 
 def _format_duration(seconds: float) -> str:
@@ -118,7 +114,7 @@ class LocalFolder:
     """A folder on this machine, for a module that runs as the same user, in the folder that Ansible removes when it ends."""
 
     def __init__(self) -> None:
-        self.path = tempfile.mkdtemp(prefix="longshore-", dir=LOCAL_TMP)
+        self.path = make_private_folder()
 
     def read(self) -> str:
         with contextlib.suppress(OSError), open(os.path.join(self.path, FILE), "rb") as file:
@@ -140,19 +136,15 @@ class RemoteFolder:
         self._action._connection = copy.copy(action._connection)
         if action._connection.become is not None:
             self._action._connection.set_become_plugin(copy.copy(action._connection.become))
-        self.path = self._run("mktemp -d").strip()
-        if not self.path.startswith("/"):
-            raise AnsibleError("mktemp made no folder")
+        self._folder = HostFolder(self._action)
+        self.path = self._folder.path
 
     def read(self) -> str:
-        return self._run(f"head -c {MAX_STATE} {shlex.quote(f'{self.path}/{FILE}')}")
+        result = self._action._low_level_execute_command(f"head -c {MAX_STATE} {shlex.quote(f'{self.path}/{FILE}')}")
+        return str(result["stdout"]) if not result["rc"] else ""
 
     def remove(self) -> None:
-        self._run(f"rm -rf {shlex.quote(self.path)}")
-
-    def _run(self, command: str) -> str:
-        result = self._action._low_level_execute_command(command)
-        return str(result["stdout"]) if not result["rc"] else ""
+        self._folder.remove()
 
 
 class Watch:
@@ -244,21 +236,33 @@ MODE_OF_CONTROLLER = read_mode_variable(os.environ)
 
 
 class WatchedAction(ActionBase):
-    """An action that runs its module as Ansible does and shows the progress on a terminal. `verb` begins each line."""
+    """An action that runs its module as Ansible does, checks its results and shows the progress on a terminal. `verb` begins each line."""
 
     verb: str
 
     def _execute_module(self, *arguments: t.Any, **options: t.Any) -> Results:
+        """Run the module on the host. Results that none of our modules returns are a failure of the task."""
+        results = self._execute_watched(*arguments, **options)
+        if options.get("wrap_async"):
+            # Ansible returns the job. It reads the results of the module later, without this plugin.
+            return results
+        try:
+            return check_results(results)
+        except HostError as error:
+            return as_failure(error)
+
+    def _execute_watched(self, *arguments: t.Any, **options: t.Any) -> Results:
         host = str((options.get("task_vars") or {}).get("inventory_hostname", ""))
         try:
             watch = self._make_watch(host)
-        except (OSError, AnsibleError):
+        except (OSError, AnsibleError, LongshoreError):
             # A problem of the host is reported by the task itself.
             watch = None
         if watch is None:
             return t.cast(Results, super()._execute_module(*arguments, **options))
         environment = self._task.environment
         with watch:
+            # ansible-core before 2.19 templates the environment: the path of the folder has only characters that mean nothing to a template.
             self._task.environment = [*(environment or []), {PROGRESS_VARIABLE: watch.path}]
             try:
                 return t.cast(Results, super()._execute_module(*arguments, **options))
@@ -266,7 +270,7 @@ class WatchedAction(ActionBase):
                 self._task.environment = environment
 
     def _make_watch(self, host: str) -> Watch | None:
-        """Return None for a task that shows no progress. Raises OSError or AnsibleError if there is no folder for it."""
+        """Return None for a task that shows no progress. Raises OSError, AnsibleError or LongshoreError if there is no folder for it."""
         task, mode = self._task, self._mode()
         if task.check_mode or task.async_val or task.no_log or not (mode == ALWAYS or (mode == AUTO and ON_TERMINAL)):
             return None

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.plugin_utils.fetched_archive import replace_with
 from tests.support import modules
 from tests.support.images import make_index
 from tests.support.plays import CONNECTIONS, watched_play
@@ -97,19 +95,6 @@ def test_a_save_that_cannot_work_has_a_stable_cause_and_keeps_the_file(
     assert failed["error"] == error
     assert words in failed["msg"]
     assert archive.read_bytes() == b"kept"
-
-
-def test_an_archive_that_changes_on_its_way_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
-    archive = tmp_path / "images.tar"
-    archive.write_bytes(b"kept")
-
-    def fetch(temporary: str) -> None:
-        Path(temporary).write_bytes(b"other")
-
-    with pytest.raises(InputOutputError, match="the archive changed on its way"):
-        replace_with(str(archive), 0o644, fetch, "0" * 64)
-    assert archive.read_bytes() == b"kept"
-    assert [path.name for path in tmp_path.iterdir()] == ["images.tar"]
 
 
 def test_without_its_action_plugin_the_module_refuses(source: str, tmp_path: Path) -> None:
