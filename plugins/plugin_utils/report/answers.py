@@ -10,10 +10,13 @@ import dataclasses
 import datetime
 import typing as t
 
+from ...module_utils.errors import HostError
 from ...module_utils.oci.text import sanitise
 from ...module_utils.oci.times import parse_time
+from ..host_answers import HostAnswer
 from .signatures import Verification, describe_referrers
 
+# The result of a module that a host has registered. Only Ansible's own members can be relied on.
 Answer = t.Mapping[str, t.Any]
 
 VERSION_LABEL = "org.opencontainers.image.version"
@@ -51,21 +54,26 @@ class Image:
     attached: str = ""
 
     @classmethod
-    def read(cls, row: Answer) -> Image:
-        digest = None if row["digest"] is None else sanitise(row["digest"])
+    def read(cls, found: object) -> Image:
+        """Read a row of a host's answer. Raises HostError if it is malformed."""
+        row = HostAnswer(found, "images")
+        name, digest, image_id = row.optional_text("name"), row.optional_digest("digest"), row.optional_digest("image_id")
+        if digest is None and image_id is None:
+            raise HostError("the answer of the host is malformed: an image has neither a digest nor an ID")
+        verification = row.optional_answer("verification")
         return cls(
-            name=None if row["name"] is None else sanitise(row["name"]),
-            identity=Identity(digest) if digest is not None else Identity(row["image_id"], is_id=True),
+            name=None if name is None else sanitise(name),
+            identity=Identity(digest) if digest is not None else Identity(str(image_id), is_id=True),
             digest=digest,
-            image_id=row["image_id"],
-            platforms=tuple(sanitise(platform, 80) for platform in row["platforms"]),
-            size=row["size"],
-            created=_day(row["created"]),
-            version=sanitise(str(row["labels"].get(VERSION_LABEL, "")), 80),
-            content={part["digest"]: part["size"] for part in row["content"]},
-            manifests=tuple(child["digest"] for child in row["manifests"]),
-            verification=Verification.read(row["verification"]) if row["verification"] is not None else None,
-            attached=describe_referrers(row["referrers"]),
+            image_id=image_id,
+            platforms=tuple(sanitise(platform, 80) for platform in row.texts("platforms")),
+            size=row.count("size"),
+            created=_day(row.optional_text("created")),
+            version=_version(row.answer("labels")),
+            content={part.digest("digest"): part.count("size") for part in row.answers("content")},
+            manifests=tuple(child.digest("digest") for child in row.answers("manifests")),
+            verification=Verification.read(verification) if verification is not None else None,
+            attached=describe_referrers(row.answers("referrers")),
         )
 
     @property
@@ -83,6 +91,10 @@ def describe_problem(answer: Answer) -> str:
     """Return the error message of an answer. If Python did not start, Ansible reports only that output is missing; stderr has the reason."""
     stderr = str(answer.get("module_stderr") or "").strip().rpartition("\n")[2]
     return sanitise(f"{answer.get('msg') or ''}{f' ({stderr})' if stderr else ''}")
+
+
+def _version(labels: HostAnswer) -> str:
+    return sanitise(labels.text(VERSION_LABEL), 80) if VERSION_LABEL in labels else ""
 
 
 def _day(created: str | None) -> datetime.date | None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ...module_utils.errors import HostError
 from ...module_utils.oci.text import sanitise
+from ..host_answers import HostAnswer
 from .answers import Answer, Identity, Image, describe_problem
 
 # The settings that distinguish engines of one kind on a host.
@@ -38,10 +40,16 @@ class Place:
 
     @classmethod
     def read(cls, host: str, answer: Answer, engine: str = "") -> Place:
+        """Read the answer of a host. A malformed one is a problem of this place, so that the page still shows all others."""
         name = PlaceName(sanitise(host, 255), engine)
-        if answer.get("unreachable") or answer.get("failed") or "images" not in answer:
-            return cls(name, problem=describe_problem(answer) or "It wasn't asked: an earlier task failed on it.")
-        return cls(name, sanitise(str(answer.get("store", ""))), tuple(Image.read(row) for row in answer["images"]))
+        try:
+            row = HostAnswer(answer)
+            if answer.get("unreachable") or answer.get("failed") or "images" not in row:
+                return cls(name, problem=describe_problem(answer) or "It wasn't asked: an earlier task failed on it.")
+            store = sanitise(row.text("store")) if "store" in row else ""
+            return cls(name, store, tuple(map(Image.read, row.items("images"))))
+        except HostError as error:
+            return cls(name, problem=error.message)
 
     @property
     def is_engine(self) -> bool:
@@ -69,9 +77,10 @@ def read_places(answers: t.Mapping[str, Answer], engines: t.Mapping[str, t.Seque
     """Return the store and the engines of each host. The store is left out if its task was skipped."""
     places = []
     for host in dict.fromkeys([*answers, *engines]):
-        if host in answers and not answers[host].get("skipped"):
+        if host in answers and not (isinstance(answers[host], dict) and answers[host].get("skipped")):
             places.append(Place.read(host, answers[host]))
-        asked = engines.get(host, ())
+        found = engines.get(host, [])
+        asked = found if isinstance(found, (list, tuple)) else [t.cast("Answer", found)]
         places += [Place.read(host, answer, label) for answer, label in zip(asked, _engine_labels(asked))]
     return unify(places)
 
@@ -86,10 +95,17 @@ def format_places(names: t.Iterable[PlaceName]) -> tuple[str, ...]:
 
 def _engine_labels(answers: t.Sequence[Answer]) -> list[str]:
     """Return a label for each engine of one host: its kind, its namespace, and its address if it would be ambiguous without."""
-    settings = [t.cast("Answer", answer.get(answer.get("ansible_loop_var", "item")) or {}) for answer in answers]
+    settings = [_engine_settings(answer) for answer in answers]
     labels = [f"{one.get('engine') or 'engine'} {one.get('containerd_namespace') or ''}".strip() for one in settings]
     addresses = [next((str(one[key]) for key in _ADDRESSES if one.get(key)), "") for one in settings]
     return [sanitise(f"{label} {address}" if labels.count(label) > 1 and address else label, 255) for label, address in zip(labels, addresses)]
+
+
+def _engine_settings(answer: Answer) -> Answer:
+    """Return the item of the loop whose result an answer is: the settings of the engine. Ansible adds it to the result."""
+    variable = answer.get("ansible_loop_var", "item") if isinstance(answer, dict) else None
+    item = answer.get(variable) if isinstance(variable, str) else None
+    return t.cast("Answer", item) if isinstance(item, dict) else {}
 
 
 def unify(places: t.Sequence[Place]) -> list[Place]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ...module_utils.errors import HostError
 from ...module_utils.oci.text import sanitise
 from ...module_utils.places.facts import format_count, format_size
+from ..host_answers import HostAnswer
 from .answers import Answer, describe_problem
 
 
@@ -27,15 +29,15 @@ class RepositoryRow:
     problem: str
 
     @classmethod
-    def read(cls, row: Answer) -> RepositoryRow:
+    def read(cls, row: HostAnswer) -> RepositoryRow:
         return cls(
-            name=sanitise(row["name"], 255),
-            tags=row["tags"],
-            images=row["images"],
-            size=format_size(row["size"]),
-            shared=format_size(row["size_shared"]),
-            going=tuple(sanitise(tag, 128) for tag in row["removed_tags"]),
-            problem=sanitise(row["msg"] or ""),
+            name=sanitise(row.text("name"), 255),
+            tags=row.count("tags"),
+            images=row.count("images"),
+            size=format_size(row.count("size")),
+            shared=format_size(row.count("size_shared")),
+            going=tuple(sanitise(tag, 128) for tag in row.texts("removed_tags")),
+            problem=sanitise(row.optional_text("msg") or ""),
         )
 
 
@@ -50,16 +52,24 @@ class RegistrySection:
 
     @classmethod
     def read(cls, name: str, answer: Answer) -> RegistrySection:
+        """Read the answer of the host that asked the registry. A malformed one is a problem of this registry, so that the page still shows all others."""
         name = sanitise(name, 255)
-        if "repositories" not in answer:
+        try:
+            return cls._read(name, answer, HostAnswer(answer))
+        except HostError as error:
+            return cls(name, problem=error.message)
+
+    @classmethod
+    def _read(cls, name: str, answer: Answer, checked: HostAnswer) -> RegistrySection:
+        if "repositories" not in checked:
             return cls(name, problem=describe_problem(answer) or "It wasn't asked.")
-        rows = tuple(map(RepositoryRow.read, answer["repositories"]))
+        rows = tuple(map(RepositoryRow.read, checked.answers("repositories")))
         going = format_count(sum(len(row.going) for row in rows), "tag")
-        size = format_size(answer["registry_size"])
+        size = format_size(checked.count("registry_size"))
         summary = f"{size} in {len(rows)} {'repository' if len(rows) == 1 else 'repositories'}. The policy would remove {going}"
         # A repository that couldn't be read completely has its problem in its row.
         problem = describe_problem(answer) if answer.get("failed") and not any(row.problem for row in rows) else ""
-        return cls(name, f"{summary} and free {format_size(answer['bytes_freed'])}.", rows, problem)
+        return cls(name, f"{summary} and free {format_size(checked.count('bytes_freed'))}.", rows, problem)
 
 
 def read_registries(answers: t.Mapping[str, Answer]) -> list[RegistrySection]:

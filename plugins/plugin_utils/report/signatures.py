@@ -15,6 +15,7 @@ from ...module_utils.oci.referrers import SIGNATURE
 from ...module_utils.oci.text import sanitise
 from ...module_utils.trust.bundle import BUNDLE_TYPE
 from ...module_utils.trust.verdict import BUNDLE, SIMPLE_SIGNING
+from ..host_answers import HostAnswer
 
 _FORMATS = {SIMPLE_SIGNING: "simple signing", BUNDLE: "Sigstore bundle"}
 _SIGNATURE = "signature"
@@ -55,27 +56,28 @@ class Verification:
     details: str = ""
 
     @classmethod
-    def read(cls, row: t.Mapping[str, t.Any]) -> Verification:
-        reason = sanitise(row["reason"])
-        if not row["accepted"]:
+    def read(cls, row: HostAnswer) -> Verification:
+        reason = sanitise(row.text("reason"))
+        if not row.flag("accepted"):
             verdicts = {Unsigned.cause: Verdict.UNSIGNED, Untrusted.cause: Verdict.REFUSED}
-            return cls(verdicts.get(row["error"], Verdict.UNCHECKED), reason)
-        if row["format"] is None:
+            return cls(verdicts.get(row.optional_text("error") or "", Verdict.UNCHECKED), reason)
+        form, key = row.optional_text("format"), row.optional_text("key")
+        if form is None:
             return cls(Verdict.ALLOWED, reason)
-        if row["key"] is not None:
-            signer, full_signer = f"key {row['key'][:12]}", row["key"]
+        if key is not None:
+            signer, full_signer = f"key {key[:12]}", key
         else:
-            signer = full_signer = f"{row['identity']} of {row['issuer']}"
-        annotations = [f"{key}={value}" for key, value in sorted(row["annotations"].items())]
-        details = [_FORMATS[row["format"]], *annotations, *(f"attestation {kind}" for kind in row["attestations"])]
+            signer = full_signer = f"{row.optional_text('identity')} of {row.optional_text('issuer')}"
+        annotations = [f"{key}={value}" for key, value in sorted(row.text_by_name("annotations").items())]
+        details = [_FORMATS.get(form, form), *annotations, *(f"attestation {kind}" for kind in row.texts("attestations"))]
         return cls(Verdict.SIGNED, reason, sanitise(signer), sanitise(full_signer), sanitise(", ".join(details)))
 
 
-def describe_referrers(rows: t.Iterable[t.Mapping[str, t.Any]]) -> str:
+def describe_referrers(rows: t.Iterable[HostAnswer]) -> str:
     """Return the kinds of signatures and other referrers in ROWS, empty if there are none. They can be invalid."""
     return ", ".join(sorted({_describe_referrer(row) for row in rows}, key=lambda kind: (kind == _OTHER, kind)))
 
 
-def _describe_referrer(row: t.Mapping[str, t.Any]) -> str:
-    suffix = f".{str(row['tag'] or '').partition('.')[2]}"
-    return _SUFFIXES.get(suffix) or _TYPES.get(row["artifact_type"] or "") or _OTHER
+def _describe_referrer(row: HostAnswer) -> str:
+    suffix = f".{(row.optional_text('tag') or '').partition('.')[2]}"
+    return _SUFFIXES.get(suffix) or _TYPES.get(row.optional_text("artifact_type") or "") or _OTHER

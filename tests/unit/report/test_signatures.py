@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.longshore.images.plugins.filter.report_page import report_page
+from ansible_collections.longshore.images.plugins.plugin_utils.host_answers import HostAnswer
 from ansible_collections.longshore.images.plugins.plugin_utils.report.signatures import Verdict, Verification, describe_referrers
 from tests.support.answers import Row, answer, digest, engine_answer, engine_row, row, verification
 from tests.support.pages import Element, read_page
@@ -58,7 +59,7 @@ def referrer(tag: str | None, artifact_type: str | None = None) -> Row:
     ids=["key", "identity", "allowed", "unsigned", "refused", "failed"],
 )
 def test_a_verdict_says_who_signed_or_why_not(given: Row, expected: Verification) -> None:
-    assert Verification.read(given) == expected
+    assert Verification.read(HostAnswer(given)) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_a_verdict_says_who_signed_or_why_not(given: Row, expected: Verification
     ids=["none", "tag", "each form", "others", "unknown"],
 )
 def test_referrers_are_described_by_kind(rows: list[Row], expected: str) -> None:
-    assert describe_referrers(rows) == expected
+    assert describe_referrers(map(HostAnswer, rows)) == expected
 
 
 def test_the_verdicts_of_a_policy_are_shown_with_who_signed_and_why_not() -> None:
