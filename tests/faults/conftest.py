@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import ssl
-import sys
 import typing as t
 from pathlib import Path
 
@@ -22,9 +21,6 @@ from tests.support import modules
 from tests.support.programmable.sandbox import Sandbox
 from tests.support.registry import make_authority
 from tests.support.verbs import OLD
-
-# `./dev test` puts them beside the packages of the tests (tests/oldest.txt).
-OLDEST = Path(sys.prefix) / "oldest"
 
 MakeSandboxes = t.Callable[..., t.Sequence[Sandbox]]
 
@@ -40,9 +36,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def libraries() -> dict[str, dict[str, str]]:
     """Return the environments of managed hosts: with the requests and urllib3 of the tests, and with the oldest supported ones."""
-    if not (OLDEST / "requests").is_dir():
+    if not (modules.OLDEST / "requests").is_dir():
         pytest.fail("missing: the oldest requests and urllib3; ./dev test installs them")
-    return {"current": {}, "oldest": {"PYTHONPATH": f"{OLDEST}:{modules.ROOT / '.collections'}"}}
+    return {"current": {}, "oldest": {"PYTHONPATH": modules.LIBRARIES["oldest"]}}
 
 
 @pytest.fixture

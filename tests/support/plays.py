@@ -31,6 +31,7 @@ def play(folder: Path, module: str, options: t.Mapping[str, t.Any], *words: str,
 
 
 CONNECTIONS = modules.ROOT / "tests" / "support" / "connections"
+FILTERS = modules.ROOT / "tests" / "support" / "filters"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +82,12 @@ def interrupted_play(folder: Path, module: str, options: t.Mapping[str, t.Any], 
 def _prepared(folder: Path, task: modules.Results, variables: t.Mapping[str, t.Any]) -> tuple[list[str], dict[str, str]]:
     """Return the command that runs TASK and writes its result to the file `results` of FOLDER, and the environment. VARIABLES are those of the host."""
     task = {"register": "recorded", "ignore_errors": True, **task}
-    keep = {"ansible.builtin.copy": {"content": "{{ recorded | to_json }}", "dest": str(folder / "results"), "mode": "0600"}, "check_mode": False}
+    keep = {"ansible.builtin.debug": {"msg": f"{{{{ recorded | to_json | written_to({str(folder / 'results')!r}) }}}}"}}
     (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task, keep]}]))
     known = {"ansible_python_interpreter": sys.executable, "ansible_async_dir": str(folder / "async"), **variables}
     command = ["ansible-playbook", "-i", "localhost,", "-e", json.dumps(known), str(folder / "play.json")]
     environment = {**modules.environment(HOME=str(folder)), "ANSIBLE_COLLECTIONS_PATH": str(modules.ROOT / ".collections"), "LC_ALL": "C.UTF-8"}
-    environment["ANSIBLE_REMOTE_TEMP"] = str(folder / "arrivals")
+    environment.update(ANSIBLE_REMOTE_TEMP=str(folder / "arrivals"), ANSIBLE_FILTER_PLUGINS=str(FILTERS))
     return command, environment
 
 

@@ -126,12 +126,8 @@ class Sandbox:
     def run(self, module: str, with_store: bool = True, **options: t.Any) -> ModuleRun:
         """Run a module on this store, and check that no secret is in its output or files, or was sent to the hostile server."""
         began = time.monotonic()
-        process = modules.start_module(module, {**({"store": str(self.store)} if with_store else {}), **options}, env=self.env)
-        try:
-            output, errors = process.communicate(timeout=120)
-        finally:
-            process.kill()
-            process.wait()
+        options = {**({"store": str(self.store)} if with_store else {}), **options}
+        output, errors = modules.outputs(module, options, env=self.env)
         assert output, errors
         outcome = ModuleRun(json.loads(output), time.monotonic() - began)
         found = leaks({"stdout": output.encode(), "stderr": errors.encode()}, [self.store, self.home])
