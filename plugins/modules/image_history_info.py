@@ -144,7 +144,7 @@ from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops
 from ..module_utils.task.arguments import ARCHIVE, ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run_info
 from ..module_utils.task.task import Task
-from ..module_utils.verbs.info import make_inspector
+from ..module_utils.verbs.info import InfoOptions
 
 
 def argument_spec() -> Arguments:
@@ -164,7 +164,9 @@ def facts(task: Task) -> dict[str, t.Any]:
         from ..module_utils.verbs.info_remote import read_remote_history
 
         return read_remote_history(task.remote_references("name")[0], task.repository, task.selection, task.host)
-    return make_inspector(task.image_place, task.host, task.selection).history(task.selectors("name")[0])
+    options = InfoOptions(task.host, task.selection)
+    inspector = task.open_image_place(options.inspect_store, options.inspect_archive, options.inspect_engine)
+    return inspector.history(task.selectors("name")[0])
 
 
 def main() -> t.NoReturn:

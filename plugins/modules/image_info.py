@@ -275,7 +275,7 @@ from ..module_utils.task.arguments import ARCHIVE, ENGINE, FILTERS, PLATFORM, PR
 from ..module_utils.task.run import failure_results, run_info
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
-from ..module_utils.verbs.info import make_inspector
+from ..module_utils.verbs.info import InfoOptions
 
 
 def argument_spec() -> Arguments:
@@ -303,7 +303,8 @@ def facts(task: Task) -> dict[str, t.Any]:
         return {"images": rows, **failure_results(errors, len(rows))}
     names = task.selectors("name") if task.params["name"] is not None else None
     selectors = [*names, *filters.compared] if names is not None else None
-    inspector = make_inspector(task.image_place, task.host, task.selection, task.policy, task.params["referrers"], selectors)
+    options = InfoOptions(task.host, task.selection, task.policy, task.params["referrers"], selectors)
+    inspector = task.open_image_place(options.inspect_store, options.inspect_archive, options.inspect_engine)
     return {"images": inspector.find_rows(names, filters) if names is not None else inspector.list_rows(filters)}
 
 

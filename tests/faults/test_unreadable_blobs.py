@@ -20,7 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, images_in_store
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info import InfoOptions
 from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import plan_verify
 from tests.support.faults import WRITING, in_child, wrong_blobs
 from tests.support.images import make_image
@@ -126,7 +126,7 @@ def test_an_unreadable_blob_stops_neither_info_nor_prune(path: Path, part: Descr
         forget(path)
     with failing_disk(path, part):
         store = opened(path)
-        rows = {row["name"]: row for row in Inspector(images_in_store(store), "the store", HOST).list_rows(Filters())}
+        rows = {row["name"]: row for row in InfoOptions(HOST).inspect_store(store).list_rows(Filters())}
         assert rows[NAME]["present"]
         assert rows["r.test/old:1"]["image_id"] == str(OLD.graph.images[0].manifest.config.digest)
         prune(path, "r.test/leaving:1", "r.test/old:1")

@@ -40,6 +40,8 @@ if t.TYPE_CHECKING:
 ROOT_STORE = "/var/lib/longshore/images"
 USER_STORE = "longshore/images"
 
+_T = t.TypeVar("_T")
+
 
 class Task:
     """The options of one run. Places are opened when they are first needed."""
@@ -181,15 +183,16 @@ class Task:
 
         return next(scheme for scheme, kind in ENGINES.items() if kind == self.params["engine"])
 
-    @property
-    def image_place(self) -> Store | Archive | ManagedEngine:
-        """The archive that the task names, opened; else the engine that it names; else the store. Raises what opening these raises."""
-        path = self.params["archive"]
-        if path is None:
-            return self.store if self.params["engine"] is None else self.open_engine()
-        from ..archive.reader import open_archive
+    def open_image_place(self, store: t.Callable[[Store], _T], archive: t.Callable[[Archive], _T], engine: t.Callable[[ManagedEngine], _T]) -> _T:
+        """Open the archive that the task names, else the engine that it names, else the store. Return what the function for it returns.
 
-        return open_archive(path)
+        Raises what opening these raises.
+        """
+        if self.params["archive"] is not None:
+            from ..archive.reader import open_archive
+
+            return archive(open_archive(self.params["archive"]))
+        return store(self.store) if self.params["engine"] is None else engine(self.open_engine())
 
     def remote_references(self, option: str) -> list[Reference]:
         """Return the images to ask registries for, and open these. Raises InvalidOption if no image is named, InvalidReference for a glob or an ID."""

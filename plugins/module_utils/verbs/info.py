@@ -12,87 +12,28 @@ import datetime
 import functools
 import typing as t
 
-from ..archive.graphs import ArchiveGraphs
 from ..errors import ImageNotFound, PlatformMissing
-from ..limits import MAX_TOGETHER
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
-from ..oci.document_reader import Read, bound_reads
 from ..oci.graph import Graph, ImageNode
-from ..oci.manifest import Descriptor, Index, read_manifest
+from ..oci.manifest import Index, read_manifest
 from ..oci.platform import Platform, Selection, choose_platform
 from ..oci.reference import Reference
-from ..places.facts import complete_graph, preferred_image, stored_facts
+from ..places.facts import preferred_image, stored_facts
 from ..places.filters import Filters, ImageFilter
-from ..places.verification import Verification, describe_trust
-from ..store.store import Store
+from ..places.inspected_image import Facts, InspectedImage
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
     from ..engine.interfaces import ManagedEngine
-    from ..oci.referrers import EntryKey, LayoutReferrers, ReferrerPlace
+    from ..store.store import Store
     from ..trust.policy import Policy
-
-Facts = dict[str, t.Any]
-
-
-class InspectedImage:
-    """One image of a place under one name. Documents are read when they are needed. `check_complete` raises StoreDamaged if a part of it is lost."""
-
-    def __init__(
-        self,
-        name: Reference | None,
-        root: Descriptor,
-        graph: t.Callable[[], Graph | None],
-        read: Read,
-        check_complete: t.Callable[[], None] = lambda: None,
-        place: ReferrerPlace | None = None,
-        is_referrer: bool = False,
-    ) -> None:
-        """PLACE is searched for the referrers of the image. With IS_REFERRER it is one itself, of an image of the same place."""
-        self.name = name
-        self.is_referrer = is_referrer
-        self._place = place
-        self.root = root
-        self.check_complete = check_complete
-        self._read_graph = graph
-        self._read = read
-
-    @property
-    def digest(self) -> Digest:
-        return self.root.digest
-
-    @property
-    def label(self) -> str:
-        return str(self.name or self.digest)
-
-    @functools.cached_property
-    def graph(self) -> Graph | None:
-        """Return the complete part of the image, None if nothing of it can be read."""
-        return self._read_graph()
-
-    def referrers(self) -> list[Facts]:
-        """Return the signatures and other referrers of the image and of its manifests."""
-        if self._place is None or self.graph is None:
-            return []
-        from ..oci.referrers import find_referrers
-
-        found = find_referrers(self._place, self.graph.document_digests)
-        return [referrer.facts(changed=False) for referrer in found.referrers]
-
-    @property
-    def image_ids(self) -> set[Digest]:
-        return {image.manifest.config.digest for image in self.graph.images} if self.graph is not None else set()
-
-    def config(self, image: ImageNode | None) -> ImageConfig | None:
-        data = self._read(image.manifest.config) if image is not None and image.manifest.is_image else None
-        return ImageConfig.read(data, f"{self.label}, config") if data is not None else None
 
 
 class Inspector:
     """Return facts of the images of a place. PLACE is its name in messages, SELECTION the platforms to describe, the preferred one first.
 
-    VERIFY returns the verdict about an image.
+    With TRUST, rows have its verdict.
     """
 
     def __init__(
@@ -101,13 +42,13 @@ class Inspector:
         place: str,
         host: Platform,
         selection: Selection | None = None,
-        verify: t.Callable[[InspectedImage], Verification] = lambda _inspected: None,
+        trust: Policy | None = None,
     ) -> None:
         self._images = inspected
         self._place = place
         self._filter = ImageFilter(inspected, place, self.created, self._labels, lambda one: one.image_ids)
         self._host = host
-        self._verify = verify
+        self._trust = trust
         self._selection = selection
         self._platforms = selection.platforms if selection is not None else ()
 
@@ -149,11 +90,13 @@ class Inspector:
         if image is None or config is None:
             inspected.check_complete()
             raise ImageNotFound(f"{selector} is in {self._place}, but has no history")
-        return {
-            "name": str(inspected.name) if inspected.name is not None else None,
-            "digest": str(inspected.digest),
-            "history": history_facts(image, config),
-        }
+        return inspected.correct_history(
+            {
+                "name": str(inspected.name) if inspected.name is not None else None,
+                "digest": str(inspected.digest),
+                "history": history_facts(image, config),
+            }
+        )
 
     def _image(self, inspected: InspectedImage) -> ImageNode | None:
         """Return the image of the requested platform, else the preferred one. Raises PlatformMissing."""
@@ -218,120 +161,40 @@ class Inspector:
             layers=_layer_facts(image, config),
             manifests=_child_facts(inspected.graph),
             content=_content_facts(inspected.graph),
-            verification=self._verify(inspected),
+            verification=inspected.verify(self._trust),
             referrers=inspected.referrers(),
         )
-        return facts
+        return inspected.correct_row(facts, names)
 
 
-def make_inspector(
-    place: Store | Archive | ManagedEngine,
-    host: Platform,
-    selection: Selection | None,
-    trust: Policy | None = None,
-    referrers: bool = False,
-    selectors: t.Sequence[Reference | Digest] | None = None,
-) -> Inspector:
-    """Return an inspector of the images in a store, an archive or an engine. TRUST gives its verdict about each; with REFERRERS they are listed.
+@dataclasses.dataclass(frozen=True)
+class InfoOptions:
+    """The options of a task that describes images. With `selectors`, an inspector may know only the images that these select, and all names of these."""
 
-    With SELECTORS it may know only the images that these select, and all names of these.
-    """
-    if hasattr(place, "list_images"):
-        from .info_engine import make_engine_inspector
+    host: Platform
+    selection: Selection | None = None
+    trust: Policy | None = None
+    referrers: bool = False
+    selectors: t.Sequence[Reference | Digest] | None = None
 
-        return make_engine_inspector(t.cast("ManagedEngine", place), host, selection, trust)
-    stored = place
+    def inspect_store(self, store: Store) -> Inspector:
+        from ..places.store.inspected import images_in_store
 
-    @functools.cache
-    def read_referrers() -> LayoutReferrers:
-        return _referrers_in(stored)
+        return self._inspect(images_in_store(store, self.referrers, self.selectors), f"the store {store.path}")
 
-    def verify(inspected: InspectedImage) -> Verification:
-        if trust is None:
-            return None
-        context = inspected.name.context if inspected.name is not None else None
-        return describe_trust(trust, inspected.name, inspected.graph, [read_referrers().in_repository(context)])
+    def inspect_archive(self, archive: Archive) -> Inspector:
+        from ..places.archive.inspected import images_in_archive
 
-    if isinstance(stored, Store):
-        return Inspector(images_in_store(stored, referrers, selectors), f"the store {stored.path}", host, selection, verify)
-    return Inspector(images_in_archive(stored, referrers), stored.path, host, selection, verify)
+        return self._inspect(images_in_archive(archive, self.referrers), archive.path)
 
+    def inspect_engine(self, engine: ManagedEngine) -> Inspector:
+        """Return an inspector of the images in an engine. Raises EngineError if it can't be reached."""
+        from ..places.engine.inspected import images_in_engine
 
-def _referrers_in(place: Store | Archive) -> LayoutReferrers:
-    if isinstance(place, Store):
-        from ..store.referrers import referrers_in_store
+        return self._inspect(*images_in_engine(engine, self.host))
 
-        return referrers_in_store(place)
-    from ..archive.referrers import referrers_in_archive
-
-    return referrers_in_archive(place)
-
-
-def images_in_store(store: Store, referrers: bool = False, selectors: t.Sequence[Reference | Digest] | None = None) -> list[InspectedImage]:
-    """Return all images of the store, in the order of its index; with SELECTORS at least those that these select, with all their names."""
-    place: LayoutReferrers | None = None
-    owned: t.Container[EntryKey] = ()
-    if referrers:
-        from ..store.referrers import referrers_in_store
-
-        place = referrers_in_store(store)
-    if place is not None and selectors is None:
-        from ..places.store.stored_referrers import find_entry_owners
-
-        owned = find_entry_owners(store, place)
-    return [
-        InspectedImage(
-            entry.name,
-            entry.descriptor,
-            functools.partial(complete_graph, store, entry),
-            store.read_document,
-            functools.partial(store.check_complete, entry),
-            place.in_repository(entry.name.context if entry.name is not None else None) if place is not None else None,
-            (entry.digest, entry.name) in owned,
-        )
-        for entry in (store.index.entries if selectors is None else store.index.find_related(selectors))
-    ]
-
-
-def images_in_archive(archive: Archive, referrers: bool = False) -> list[InspectedImage]:
-    """Return all images of an archive, once for each of their names."""
-    rooted = [(image, archive.saved_root(image)) for image in archive.images]
-    names: dict[Descriptor, int] = {}
-    for image, root in rooted:
-        names[root] = names.get(root, 0) + max(1, len(image.names))
-    graphs = ArchiveGraphs(archive)
-    # The config of an image is read for each of its names, and more than once.
-    configs = bound_reads(archive.read_document, archive.path, 4 * MAX_TOGETHER)
-
-    @functools.cache
-    def graph(root: Descriptor) -> Graph | None:
-        return _complete_in_archive(archive, graphs.read(root, names[root]))
-
-    place: ReferrerPlace | None = None
-    owned: t.Container[EntryKey] = ()
-    if referrers:
-        from ..archive.referrers import referrers_in_archive
-        from ..oci.referrers import find_owners
-
-        place = found = referrers_in_archive(archive)
-        owned = find_owners(found.subjects, {root.digest: _list_documents(graph(root)) for root in names}) if found.subjects else ()
-    return [
-        InspectedImage(name, root, functools.partial(graph, root), configs, place=place, is_referrer=(root.digest, name) in owned)
-        for image, root in rooted
-        for name in image.names or (None,)
-    ]
-
-
-def _list_documents(graph: Graph | None) -> list[Digest]:
-    return graph.document_digests if graph is not None else []
-
-
-def _complete_in_archive(archive: Archive, graph: Graph | None) -> Graph | None:
-    """Return GRAPH with only those images that the archive has with all their blobs."""
-    if graph is None:
-        return None
-    images = tuple(image for image in graph.images if all(archive.has_blob(blob.digest) for blob in image.manifest.blobs))
-    return dataclasses.replace(graph, images=images)
+    def _inspect(self, images: t.Sequence[InspectedImage], place: str) -> Inspector:
+        return Inspector(images, place, self.host, self.selection, self.trust)
 
 
 def history_facts(image: ImageNode, config: ImageConfig) -> list[Facts]:

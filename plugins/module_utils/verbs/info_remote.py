@@ -17,10 +17,10 @@ from ..oci.manifest import Descriptor, Index
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..places.filters import Filters
-from ..places.verification import Verification, describe_trust
+from ..places.inspected_image import Facts, InspectedImage
 from ..transfer.plan import ImagePlan
 from ..transfer.workers import Workers
-from .info import Facts, InspectedImage, Inspector
+from .info import Inspector
 
 if t.TYPE_CHECKING:
     from ..oci.referrers import ReferrerPlace
@@ -52,8 +52,7 @@ def read_remote_info(
         try:
             repository = open_repository(reference)
             image = _read_at_registry(repository, reference, _choose_available(selection, host), referrers)
-            verify = functools.partial(_verify, trust, repository)
-            inspector = Inspector([image] if image is not None else [], _place(reference), host, selection, verify)
+            inspector = Inspector([image] if image is not None else [], _place(reference), host, selection, trust)
             (facts,) = inspector.find_rows([reference], filters)
         except LongshoreError as error:
             errors[reference] = error
@@ -98,19 +97,14 @@ def _read_at_registry(repository: Repository, reference: Reference, choice: Choo
             return None
 
     graph = functools.partial(read_graph, root, str(reference), read, choice)
-    return InspectedImage(reference.name, root, graph, read, place=_referrer_place(repository) if referrers else None)
 
+    @functools.cache
+    def find_referrer_place() -> ReferrerPlace:
+        from ..registry.referrers import RepositoryReferrers
 
-def _referrer_place(repository: Repository) -> ReferrerPlace:
-    from ..registry.referrers import RepositoryReferrers
+        return RepositoryReferrers(repository)
 
-    return RepositoryReferrers(repository)
-
-
-def _verify(trust: Policy | None, repository: Repository, inspected: InspectedImage) -> Verification:
-    if trust is None:
-        return None
-    return describe_trust(trust, inspected.name, inspected.graph, [_referrer_place(repository)])
+    return InspectedImage(reference.name, root, graph, read, referrer_place=find_referrer_place, lists_referrers=referrers)
 
 
 def _place(reference: Reference) -> str:

@@ -16,12 +16,13 @@ from ..oci.manifest import read_subject
 from ..oci.platform import Platform
 from ..oci.referrers import read_digest_tag
 from ..places.filters import Filters
+from ..places.inspected_image import InspectedImage
 from ..places.protection import Protection
 from ..places.retention import Candidate, Policy
 from ..places.store.garbage import find_garbage, remaining_entries
 from ..places.subjects import follow_subjects
 from ..transfer.plan import Plan
-from .info import InspectedImage, Inspector
+from .info import Inspector
 from .remove import RemoveFromStore, removal_facts, removed_image
 
 if t.TYPE_CHECKING:

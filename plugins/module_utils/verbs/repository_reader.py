@@ -21,12 +21,13 @@ from ..oci.reference import Reference
 from ..oci.text import sanitise
 from ..places.facts import image_facts
 from ..places.filters import Filters
+from ..places.inspected_image import InspectedImage
 from ..places.protection import Protection
 from ..places.registry.contents import RemoteManifest, RemoteTag, RepositoryContents
 from ..registry.referrers import list_referrers
 from ..registry.tags import list_tags
 from ..transfer.workers import Workers
-from .info import InspectedImage, Inspector
+from .info import Inspector
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository

@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.info import make_inspector
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info import InfoOptions
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
 from tests.support.images import Image, make_artifact, make_image, make_index, make_layer
 from tests.support.privileges import needs_root
@@ -73,7 +73,7 @@ def remove(path: Path, name: str) -> dict[str, t.Any]:
 
 
 def referrers(path: Path) -> list[str]:
-    inspector = make_inspector(Store(str(path)), HOST, None, referrers=True, selectors=[GONE])
+    inspector = InfoOptions(HOST, referrers=True, selectors=[GONE]).inspect_store(Store(str(path)))
     (row,) = inspector.find_rows([GONE], Filters())
     return [referrer["digest"] for referrer in row["referrers"]]
 

@@ -20,7 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.platforms import select_platforms
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.verbs.info import Inspector, images_in_store
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info import InfoOptions
 from tests.support import modules
 from tests.support.images import FakeRepository, Image, list_in_index, make_index
 from tests.support.verbs import HOST, mend, pull
@@ -123,5 +123,5 @@ def test_selecting_several_platforms_is_refused_with_one_sentence() -> None:
 def test_an_inner_index_in_the_store_is_reported_as_present(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     nested().put(store, NAME, platforms=["all"])
-    (row,) = Inspector(images_in_store(store), "the store", HOST).find_rows([Reference.parse(NAME)], Filters())
+    (row,) = InfoOptions(HOST).inspect_store(store).find_rows([Reference.parse(NAME)], Filters())
     assert [child["present"] for child in row["manifests"]] == [True, True]

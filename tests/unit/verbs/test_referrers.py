@@ -31,7 +31,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from ansible_collections.longshore.images.plugins.module_utils.transfer.executor import execute
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.info import make_inspector
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info import InfoOptions
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
@@ -283,8 +283,8 @@ def test_pruning_keeps_the_referrers_of_images_that_stay(store: Store) -> None:
 
 
 def test_referrers_are_listed_with_their_image_only(store: Store, tmp_path: Path) -> None:
-    for place in (store, open_archive(save(store, tmp_path / "app.tar"))):
-        inspector = make_inspector(place, HOST, None, referrers=True)
+    options = InfoOptions(HOST, referrers=True)
+    for inspector in (options.inspect_store(store), options.inspect_archive(open_archive(save(store, tmp_path / "app.tar")))):
         (row,) = inspector.list_rows(Filters())
         assert {referrer["digest"] for referrer in row["referrers"]} == {str(image.root.digest) for image in (SBOM, SIGNATURE, ARM_SCAN)}
         assert not any(referrer["changed"] for referrer in row["referrers"])
@@ -293,6 +293,6 @@ def test_referrers_are_listed_with_their_image_only(store: Store, tmp_path: Path
 
 
 def test_without_referrers_all_entries_are_listed(store: Store) -> None:
-    rows = make_inspector(store, HOST, None).list_rows(Filters())
+    rows = InfoOptions(HOST).inspect_store(store).list_rows(Filters())
     assert len(rows) == 4
     assert all(row["referrers"] == [] for row in rows)

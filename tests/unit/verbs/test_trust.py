@@ -36,7 +36,7 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.plan imp
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.trust.rules import RuleOptions, read_rules
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import plan_copy
-from ansible_collections.longshore.images.plugins.module_utils.verbs.info import make_inspector
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info import InfoOptions
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.push import plan_push
 from ansible_collections.longshore.images.plugins.module_utils.verbs.save import SaveOptions, plan_save
@@ -164,7 +164,7 @@ def test_an_image_that_vanishes_while_a_push_is_planned_is_never_pushed_without_
 def test_a_stored_image_that_cannot_be_read_has_a_refusing_verdict(tmp_path: Path) -> None:
     store = signed_store(tmp_path / "store", ACCEPTED)
     Path(store.blob_path(IMAGE.root.digest)).unlink()
-    (row,) = make_inspector(store, HOST, None, read_rules(RULES)).find_rows([Reference.parse(PROD)], Filters())
+    (row,) = InfoOptions(HOST, trust=read_rules(RULES)).inspect_store(store).find_rows([Reference.parse(PROD)], Filters())
     assert row["verification"]["accepted"] is False
     assert row["verification"]["reason"] == "it can't be read"
 

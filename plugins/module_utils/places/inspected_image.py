@@ -1,0 +1,102 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An image of a place to describe. Every place makes these, and the facts of an image come from nothing else."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ..oci.config import ImageConfig
+from ..oci.digest import Digest
+from ..oci.document_reader import Read
+from ..oci.graph import Graph, ImageNode
+from ..oci.manifest import Descriptor
+from ..oci.reference import Reference
+from .verification import Verification, describe_trust
+
+if t.TYPE_CHECKING:
+    from ..oci.referrers import LayoutReferrers, ReferrerPlace
+    from ..trust.policy import Policy
+
+Facts = dict[str, t.Any]
+
+
+class InspectedImage:
+    """One image of a place under one name. Documents are read when they are needed. `check_complete` raises StoreDamaged if a part of it is lost."""
+
+    def __init__(
+        self,
+        name: Reference | None,
+        root: Descriptor,
+        graph: t.Callable[[], Graph | None],
+        read: Read,
+        check_complete: t.Callable[[], None] = lambda: None,
+        referrer_place: t.Callable[[], ReferrerPlace] | None = None,
+        lists_referrers: bool = False,
+        is_referrer: bool = False,
+    ) -> None:
+        """REFERRER_PLACE returns the place to search for signatures, and with LISTS_REFERRERS for all referrers. With IS_REFERRER the image is one itself."""
+        self.name = name
+        self.is_referrer = is_referrer
+        self._referrer_place = referrer_place
+        self._lists_referrers = lists_referrers
+        self.root = root
+        self.check_complete = check_complete
+        self._read_graph = graph
+        self._read = read
+
+    @property
+    def digest(self) -> Digest:
+        return self.root.digest
+
+    @property
+    def label(self) -> str:
+        return str(self.name or self.digest)
+
+    @functools.cached_property
+    def graph(self) -> Graph | None:
+        """Return the complete part of the image, None if nothing of it can be read."""
+        return self._read_graph()
+
+    def referrers(self) -> list[Facts]:
+        """Return the signatures and other referrers of the image and of its manifests."""
+        if self._referrer_place is None or not self._lists_referrers or self.graph is None:
+            return []
+        from ..oci.referrers import find_referrers
+
+        found = find_referrers(self._referrer_place(), self.graph.document_digests)
+        return [referrer.facts(changed=False) for referrer in found.referrers]
+
+    @property
+    def image_ids(self) -> set[Digest]:
+        return {image.manifest.config.digest for image in self.graph.images} if self.graph is not None else set()
+
+    def config(self, image: ImageNode | None) -> ImageConfig | None:
+        data = self._read(image.manifest.config) if image is not None and image.manifest.is_image else None
+        return ImageConfig.read(data, f"{self.label}, config") if data is not None else None
+
+    @property
+    def trusted_graph(self) -> Graph | None:
+        """Return the part of the image that trust judges, None if nothing of it can be read."""
+        return self.graph
+
+    def verify(self, trust: Policy | None) -> Verification:
+        """Return the verdict of TRUST about the image, by the signatures at its place; None without TRUST."""
+        place = self._referrer_place
+        return describe_trust(trust, self.name, self.trusted_graph, [place()] if trust is not None and place is not None else [])
+
+    def correct_row(self, row: Facts, unused_names: t.Sequence[Reference]) -> Facts:
+        """Return ROW with what this place knows differently. The names are all of the image."""
+        return row
+
+    def correct_history(self, history: Facts) -> Facts:
+        """Return HISTORY with what this place knows differently."""
+        return history
+
+
+def referrers_beside(read_referrers: t.Callable[[], LayoutReferrers], name: Reference | None) -> LayoutReferrers:
+    """Return the referrers of a layout or an archive for an image with NAME: tags that are made of a digest count in its repository only."""
+    return read_referrers().in_repository(name.context if name is not None else None)
