@@ -146,7 +146,8 @@ class _LayerPlanner:
             raise system_error(error, folder.path) from error
         for name in names:
             path, inner = folder.path_of(name), posixpath.join(relative, name)
-            is_excluded = self._exclusions.match(inner)
+            name_in_image = _decode_name(name)
+            is_excluded = self._exclusions.match(_decode_name(inner))
             if is_excluded and not self._exclusions.has_exceptions:
                 continue
             status = folder.status(name)
@@ -155,7 +156,7 @@ class _LayerPlanner:
             if not stat.S_ISDIR(status.st_mode):
                 if not is_excluded:
                     _refuse_whiteout(path, name)
-                    self._add_entry(folder, name, path, (*parts, name), inner, status)
+                    self._add_entry(folder, name, path, (*parts, name_in_image), inner, status)
                 continue
             _refuse_whiteout(path, name)
             if not depth:
@@ -163,7 +164,7 @@ class _LayerPlanner:
             with raising_changed_if_missing(path):
                 opened = folder.open_folder(name)
             with opened:
-                real = self._tree.resolve((*parts, name))
+                real = self._tree.resolve((*parts, name_in_image))
                 self._new_folders[real] = opened.own_status()
                 if not is_excluded:
                     self._require_folder(real)
@@ -175,6 +176,7 @@ class _LayerPlanner:
         if stat.S_ISLNK(status.st_mode):
             with raising_changed_if_missing(path):
                 status, target = read_link(folder, name)
+                target = _decode_name(target)
             if not stat.S_ISLNK(status.st_mode):
                 raise changed(path)
         elif not stat.S_ISREG(status.st_mode):
@@ -250,6 +252,11 @@ class _LayerPlanner:
     def _share(self, metadata: Metadata) -> Metadata:
         """Return one object for equal values. It saves memory, because most files of a layer have the same values."""
         return self._metadata.setdefault(metadata, metadata)
+
+
+def _decode_name(name: str) -> str:
+    """Return the name that a file on this host has in an image. Images use UTF-8; the host's locale decides how Python decodes the bytes of a name."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
 def _refuse_whiteout(path: str, name: str) -> None:

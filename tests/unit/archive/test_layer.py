@@ -11,12 +11,14 @@ import io
 import os
 import socket
 import tarfile
+import types
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.archive import layer_members
 from ansible_collections.longshore.images.plugins.module_utils.archive.image_tree import ImageTree
 from ansible_collections.longshore.images.plugins.module_utils.archive.layer import measure, measure_layer, plan_layer
 from ansible_collections.longshore.images.plugins.module_utils.archive.layer_source import LayerSource
@@ -217,6 +219,21 @@ def test_any_name_that_a_file_can_have_is_kept(tmp_path: Path, name: bytes) -> N
     found = members(made(os.fsdecode(folder), "/x"))
     assert found[f"x/{os.fsdecode(name)}"].size == 7
     assert found["x/zlink"].linkname == os.fsdecode(name)
+
+
+def test_names_do_not_depend_on_the_locale_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The names as Python decodes them in Latin-1: the bytes of "é" are two characters there.
+    read, real = "Ã©", "é"
+    (tmp_path / "tree" / read).mkdir(parents=True)
+    (tmp_path / "tree" / read / read).write_text("content")
+    os.link(tmp_path / "tree" / read / read, tmp_path / "tree" / read / f"{read}-hard")
+    (tmp_path / "tree" / read / f"{read}-link").symlink_to(read)
+    (tmp_path / "tree" / f"{read}-left-out").write_text("")
+    monkeypatch.setattr(layer_members, "os", types.SimpleNamespace(**{**vars(os), "fsencode": lambda name: name.encode("latin-1")}))
+    found = members(made(tmp_path / "tree", "/x", exclude=(f"{real}-left*",)))
+    assert set(found) == {"x", f"x/{real}", f"x/{real}/{real}", f"x/{real}/{real}-hard", f"x/{real}/{real}-link"}
+    assert found[f"x/{real}/{real}-link"].linkname == real
+    assert found[f"x/{real}/{real}-hard"].linkname == f"x/{real}/{real}"
 
 
 def test_a_very_long_path_is_kept(tmp_path: Path) -> None:
