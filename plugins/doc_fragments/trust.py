@@ -37,6 +37,8 @@ options:
       keys:
         description:
           - Public keys, as PEM text or as the path of a file on the managed host. A signature by one of them is enough.
+          - A file must belong to root or to the user who runs the module, and not everybody may write to it. The same is true of O(trust[].trusted_root) and
+            O(trust_file).
           - ECDSA on P-256, P-384 and P-521, RSA from 2048 bits, and Ed25519.
         type: list
         elements: str

@@ -14,7 +14,7 @@ import typing as t
 
 from .errors import InputOutputError, LongshoreError, UnsupportedFormat
 from .files import FileWriter, naming_path_in_errors, try_lock
-from .folders import Folder, open_parent, set_owner
+from .folders import Folder, may_be_planted, open_parent, set_owner
 
 _TEMPORARY_MARK = ".longshore-"
 _MAX_NAME = 255 - len(".") - len(_TEMPORARY_MARK) - 16
@@ -59,16 +59,9 @@ class FileTarget:
         return self.folder.open_file(self.name)
 
     def find_stranger(self) -> int | None:
-        """Return the user ID of the owner of the existing file if that is another user who may have put it here to attack us, else None.
-
-        In a folder like /tmp any user can create the file and change it later. Members of a group that share a folder trust each other,
-        unless the folder is sticky.
-        """
-        status, folder = self.status(), self.folder.own_status()
-        if status is None or status.st_uid in (0, os.geteuid(), folder.st_uid):
-            return None
-        is_open = folder.st_mode & stat.S_IWOTH or (folder.st_mode & stat.S_IWGRP and folder.st_mode & stat.S_ISVTX)
-        return status.st_uid if is_open else None
+        """Return the user ID of the owner of the existing file if that is another user who may have put it here to attack us, else None."""
+        status = self.status()
+        return status.st_uid if status is not None and may_be_planted(status, self.folder.own_status()) else None
 
     def require_writable(self) -> None:
         """Raise InputOutputError if this user can't replace the file, so that check mode fails like the real run."""

@@ -132,11 +132,39 @@ def read_open_chunks(descriptor: int, path: str) -> t.Iterator[memoryview]:
             yield buffer[:count]
 
 
+def open_named(path: str) -> int:
+    """Open a file that a user or a configuration file named, and return its descriptor. Links are followed.
+
+    Raises InputOutputError for anything but a regular file, without waiting for a FIFO or a device. The null device counts as an empty file, because
+    users name it to have no configuration. Raises OSError from the system.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        require_regular(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def require_regular(status: os.stat_result, path: str) -> None:
+    """Raise InputOutputError if STATUS is neither that of a regular file nor of the null device, IsADirectoryError for a folder."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(status.st_mode) and not os.path.samestat(status, os.stat(os.devnull)):
+        raise InputOutputError(f"{path}: not a regular file")
+
+
+def read_named(path: str, limit: int) -> bytes:
+    """Return at most LIMIT + 1 bytes of a file that a user or a configuration file named. Errors as in `open_named`."""
+    with os.fdopen(open_named(path), "rb") as file:
+        return file.read(limit + 1)
+
+
 def read_file(path: str) -> t.Iterator[bytes]:
-    """Yield the content of a file that a user named; links are followed. Raises InputOutputError, also if the file is missing."""
+    """Yield the content of a file as `open_named` opens it. Raises InputOutputError, also if the file is missing."""
     with naming_path_in_errors(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        yield from read_descriptor(descriptor)
+        yield from read_descriptor(open_named(path))
 
 
 def read_descriptor(descriptor: int) -> t.Iterator[bytes]:

@@ -256,6 +256,17 @@ def refuse_planted_link(folder: Folder, file: os.stat_result, path: str) -> None
         raise InputOutputError(f"{path} is a hard link to a private file of uid {file.st_uid}, which another user may have planted; it is not read")
 
 
+def may_be_planted(file: os.stat_result, folder: os.stat_result) -> bool:
+    """Return whether another user may have put FILE into FOLDER to attack us.
+
+    In a folder like /tmp any user can create the file and change it later. Members of a group that share a folder trust each other,
+    unless the folder is sticky.
+    """
+    if file.st_uid in (0, os.geteuid(), folder.st_uid):
+        return False
+    return bool(folder.st_mode & stat.S_IWOTH or (folder.st_mode & stat.S_IWGRP and folder.st_mode & stat.S_ISVTX))
+
+
 def open_path(path: str) -> Folder:
     """Open the folder PATH, component by component. A link on the path, or at its end, is followed only if root or the running user owns it.
 

@@ -126,8 +126,8 @@ class _EngineFinder:
         if folder and not (ca or certificate):
             ca, certificate, key = (os.path.join(folder, name) for name in ("ca.pem", "cert.pem", "key.pem"))
         for path in (ca, certificate, key):
-            if path and not os.path.exists(path):
-                raise InvalidOption(f"the TLS file {path} for the connection to docker doesn't exist")
+            if path and not os.path.isfile(path):  # the TLS library would wait for a FIFO forever
+                raise InvalidOption(f"the TLS file {path} for the connection to docker doesn't exist, or is no file")
         if key and not certificate:
             raise InvalidOption("docker_client_key is set without docker_client_cert; set both")
         return Tls(options.docker_validate_certs, ca, certificate, key)

@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ..errors import InvalidOption, UnsupportedFormat
-from ..files import naming_path_in_errors
+from ..files import naming_path_in_errors, read_named
 from ..limits import MAX_CA_BUNDLE
 from ..registry.client.entries import ClientEntry
 from ..registry.client.policy import TrustRule, check_rules, parse_rule
@@ -71,8 +71,7 @@ def _read_certificates(path: str) -> bytes:
 
 
 def _read(path: str, limit: int) -> bytes:
-    with open(path, "rb") as file:
-        data = file.read(limit + 1)
+    data = read_named(path, limit)
     if len(data) > limit:
         raise UnsupportedFormat(f"{path} is longer than the {limit} bytes that are allowed")
     return data

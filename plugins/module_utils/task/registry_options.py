@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import typing as t
 
 from ..errors import InvalidOption
@@ -71,8 +72,8 @@ def _completed(entry: Params, task: Params) -> Params:
 def host_settings(params: Params, where: str) -> HostSettings:
     """Return the settings in the options of a task, of a registry or of a mirror, each of which has only some of them."""
     for option in ("ca_path", "client_cert", "client_key"):
-        if params.get(option) and not os.path.exists(params[option]):
-            raise InvalidOption(f"{option} {params[option]} of {where} doesn't exist")
+        if params.get(option):
+            _check_file(params[option], f"{option} {params[option]} of {where}", may_be_folder=option == "ca_path")
     if params.get("client_key") and not params["client_cert"]:
         raise InvalidOption(f"client_key of {where} has no client_cert")
     mirrors = tuple(_mirror(entry, params["name"]) for entry in params.get("mirrors") or ())
@@ -90,6 +91,16 @@ def host_settings(params: Params, where: str) -> HostSettings:
         mirrors=mirrors,
         mirror_only=bool(params.get("mirror_only")),
     )
+
+
+def _check_file(path: str, what: str, *, may_be_folder: bool) -> None:
+    """Raise InvalidOption unless PATH can be given to the TLS library, which would wait for a FIFO forever."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        raise InvalidOption(f"{what} doesn't exist") from None
+    if not stat.S_ISREG(mode) and not (may_be_folder and stat.S_ISDIR(mode)):
+        raise InvalidOption(f"{what} is not a file{' or a folder' if may_be_folder else ''}")
 
 
 def _mirror(entry: Params, registry: str) -> Mirror:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..errors import InvalidOption, InvalidTrust, LongshoreError, system_error
+from ..errors import InputOutputError, InvalidOption, InvalidTrust, LongshoreError, system_error
+from ..files import read_named
 from ..limits import MAX_KEY_FILE, MAX_POLICY
 from ..trust.policy import Policy
 from ..trust.rules import IdentityOptions, RuleOptions, read_rules
@@ -74,20 +75,25 @@ def read_private_key(params: Options) -> PrivateKey:
 
 
 def _read_file(path: str, limit: int, error: type[InvalidTrust | InvalidOption]) -> bytes:
-    """Return the content of a file of the host. Raises ERROR for a file that can't be read or is longer than LIMIT."""
+    """Return the content of a file of the host. Raises ERROR for a file that can't be read or is longer than LIMIT.
+
+    A file that decides what is trusted, which ERROR shows, must belong to root or to the running user. A private key decides nothing.
+    """
+    from ..trusted_files import read_trusted
+
     if not path:
         raise error("an empty text is neither a key nor a path")
     where = os.path.expanduser(os.path.expandvars(path))
+    read = read_trusted if error is InvalidTrust else read_named
     try:
-        with open(where, "rb") as file:
-            data = file.read(limit + 1)
-    except (OSError, ValueError) as problem:
+        data = read(where, limit)
+    except (OSError, ValueError, InputOutputError) as problem:
         raise error(_describe(problem, where)) from problem
     if len(data) > limit:
         raise error(f"{where} is longer than the {limit} bytes that are allowed")
     return data
 
 
-def _describe(problem: OSError | ValueError, path: str) -> str:
+def _describe(problem: OSError | ValueError | LongshoreError, path: str) -> str:
     found: LongshoreError | ValueError = system_error(problem, path) if isinstance(problem, OSError) else problem
     return str(found)

@@ -14,7 +14,7 @@ import typing as t
 
 from ..atomic_files import replace_file
 from ..errors import InputOutputError, system_error
-from ..files import naming_path_in_errors
+from ..files import naming_path_in_errors, read_named
 from ..folders import make_path
 from ..limits import MAX_CONFIG_FILE
 from ..registry.client.layout import Record
@@ -47,8 +47,8 @@ class HostFiles:
         """Return the content of a file, None if it doesn't exist. Raises InputOutputError, also for a file that is too long."""
         real = self.real(path)
         try:
-            with naming_path_in_errors(real), open(real, "rb") as file:
-                data = file.read(MAX_CONFIG_FILE + 1)
+            with naming_path_in_errors(real):
+                data = read_named(real, MAX_CONFIG_FILE)
         except InputOutputError as error:
             if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
                 return None

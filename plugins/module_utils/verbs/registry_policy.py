@@ -14,7 +14,6 @@ import typing as t
 from fractions import Fraction
 
 from ..errors import InvalidOption, TooManyRemovals
-from ..files import read_bounded
 from ..limits import MAX_LOCK_FILE
 from ..oci.lockfile import LockFile
 from ..places.filters import Filters
@@ -86,7 +85,9 @@ def _read_lock(value: object, what: str) -> LockFile:
     if value.lstrip().startswith("{"):
         return LockFile.parse(value.encode("utf-8", "backslashreplace"), what)
     path = os.path.expanduser(value)
+    from ..trusted_files import read_not_planted
+
     try:
-        return LockFile.parse(read_bounded(path, MAX_LOCK_FILE), path)
+        return LockFile.parse(read_not_planted(path, MAX_LOCK_FILE), path)
     except FileNotFoundError as error:
         raise InvalidOption(f"{what}: {path} doesn't exist on this host") from error

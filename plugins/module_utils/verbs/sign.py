@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ..errors import InvalidOption
+from ..files import naming_path_in_errors, read_named
 from ..limits import MAX_CANDIDATE
 from ..oci.digest import Digest
 from ..oci.document import Document
@@ -145,6 +146,6 @@ def read_predicate(given: t.Mapping[str, t.Any] | None, path: str | None) -> t.M
     """Return the predicate GIVEN, else the one in the JSON file PATH. Raises UnsupportedFormat for a file that is no JSON object."""
     if path is None:
         return given or {}
-    with open(path, "rb") as file:
-        data = file.read(MAX_CANDIDATE + 1)
+    with naming_path_in_errors(path):
+        data = read_named(path, MAX_CANDIDATE)
     return Document.parse(data, path, MAX_CANDIDATE).members

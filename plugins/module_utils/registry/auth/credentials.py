@@ -14,6 +14,7 @@ import threading
 import typing as t
 
 from ...errors import Denied, InvalidOption, UnsupportedFormat, system_error
+from ...files import read_named
 from ...limits import MAX_CONFIG_FILE
 from ...oci.document import Document
 from ..config.settings import Credentials
@@ -101,8 +102,7 @@ def _find_home(environment: t.Mapping[str, str]) -> str:
 def read_auth_file(path: str, required: bool = False) -> Document | None:
     """Return an auth file, None for a missing one. Raises InvalidOption if it is REQUIRED, InputOutputError, UnsupportedFormat."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE + 1)
+        data = read_named(path, MAX_FILE)
     except (FileNotFoundError, NotADirectoryError) as error:
         if required:
             raise InvalidOption(f"auth_file {path} doesn't exist") from error

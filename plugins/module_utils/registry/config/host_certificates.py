@@ -11,6 +11,7 @@ import os
 import typing as t
 
 from ...errors import UnsupportedFormat, system_error
+from ...files import read_named
 from .ca_bundle import join_ca_files
 from .settings import HostSettings
 
@@ -80,7 +81,6 @@ def _find_pairs(folder: str, names: list[str], allow_combined_file: bool) -> t.I
 def _check_readable(path: str) -> None:
     """Raise InputOutputError if PATH can't be read. Python would only say that one of the two files is missing or is no certificate."""
     try:
-        with open(path, "rb") as file:
-            file.read(1)
+        read_named(path, 0)
     except OSError as error:
         raise system_error(error, path) from error

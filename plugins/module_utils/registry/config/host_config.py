@@ -14,6 +14,7 @@ import types
 import typing as t
 
 from ...errors import UnsupportedFormat, system_error
+from ...files import read_named
 from ...limits import MAX_CONFIG_FILE as MAX_FILE
 from ...oci.reference import Reference
 from ...oci.text import sanitise
@@ -143,8 +144,7 @@ class HostRegistryConfig:
         Returns None if no line matches RELEVANT_LINE, so that nothing in it matters, or with a warning if no library is installed that can parse it.
         """
         try:
-            with open(path, "rb") as file:
-                data = file.read(MAX_FILE + 1)
+            data = read_named(path, MAX_FILE)
         except OSError as error:
             raise system_error(error, path) from error
         if len(data) > MAX_FILE:

@@ -1,0 +1,51 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads files that decide what a task trusts or keeps, so that no other user of the host decides it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from .errors import InputOutputError
+from .folders import may_be_planted, open_parent
+
+
+def read_trusted(path: str, limit: int) -> bytes:
+    """Return at most LIMIT + 1 bytes of a regular file that only root and the running user can change.
+
+    Raises InputOutputError for a file of another user or one that everybody can write to, for a link of another user on the path, and for anything
+    but a regular file, without waiting for a FIFO. Raises OSError from the system.
+    """
+    descriptor, _folder = _open(path)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if status.st_uid not in (0, os.geteuid()):
+            raise InputOutputError(
+                f"{path} belongs to another user (uid {status.st_uid}), and is not trusted; copy it to a file of root or of this user"
+            )
+        if status.st_mode & stat.S_IWOTH:
+            raise InputOutputError(f"{path} can be written by everybody, and is not trusted; set its mode to 0644")
+        return file.read(limit + 1)
+
+
+def read_not_planted(path: str, limit: int) -> bytes:
+    """Return at most LIMIT + 1 bytes of a regular file that no other user may have planted. Errors as in `read_trusted`."""
+    descriptor, folder = _open(path)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if may_be_planted(status, folder):
+            raise InputOutputError(f"{path} belongs to another user (uid {status.st_uid}) in a folder that others may write to, and is not trusted")
+        return file.read(limit + 1)
+
+
+def _open(path: str) -> tuple[int, os.stat_result]:
+    """Open a regular file, and return its descriptor and the status of its folder. Links are followed only if root or the running user owns them."""
+    folder, name = open_parent(path)
+    with folder:
+        if not name:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        return folder.open_file(name), folder.own_status()
