@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import UnsupportedFormat
-from ..limits import MAX_ARCHIVE_READS, MAX_IMAGE_READS, MAX_NESTED_PLATFORMS, MAX_TOGETHER, MAX_VALUES
+from ..limits import MAX_ARCHIVE_READS, MAX_IMAGE_BYTES, MAX_IMAGE_READS, MAX_IMAGE_VALUES, MAX_NESTED_PLATFORMS, MAX_TOGETHER, MAX_VALUES
 from .digest import Digest
 from .document import count_values
 from .manifest import Descriptor, Index, read_manifest
@@ -24,7 +24,7 @@ Platforms = t.Mapping[t.Optional[Platform], None]
 class Budget:
     """The documents, bytes and JSON values that may still be read. WHAT names their place in messages."""
 
-    def __init__(self, what: str, reads: int, size: int = MAX_TOGETHER, values: int = MAX_VALUES) -> None:
+    def __init__(self, what: str, reads: int, size: int, values: int) -> None:
         self._what = what
         self._limits = ((reads, "documents"), (size, "bytes of manifests and configs"), (values, "JSON values in its documents"))
         self._left = [reads, size, values]
@@ -48,7 +48,7 @@ class DocumentReader:
     def __init__(self, read: Read, what: str) -> None:
         self.what = what
         self._read = read
-        self._budget = Budget(what, MAX_IMAGE_READS)
+        self._budget = Budget(what, MAX_IMAGE_READS, MAX_IMAGE_BYTES, MAX_IMAGE_VALUES)
         self._documents: dict[tuple[Digest, int, str], bytes | None] = {}
         self._platforms: dict[tuple[Digest, int], Platforms] = {}
 
@@ -96,7 +96,7 @@ def bound_reads(read: Read, what: str, size: int = MAX_TOGETHER) -> Read:
 
     The function raises UnsupportedFormat beyond SIZE bytes, 20,000 documents or 4,000,000 JSON values.
     """
-    budget = Budget(what, MAX_ARCHIVE_READS, size)
+    budget = Budget(what, MAX_ARCHIVE_READS, size, MAX_VALUES)
 
     def read_and_count(descriptor: Descriptor) -> bytes | None:
         data = read(descriptor)
