@@ -58,6 +58,42 @@ def format_path(parts: t.Sequence[str]) -> str:
     return "/" + sanitise("/".join(parts), 300)
 
 
+class _Upper:
+    """What one layer has added so far: the names in each folder, and the folders that contain nothing else anymore."""
+
+    def __init__(self) -> None:
+        self._names: dict[FolderNode, set[str]] = {}
+        self._cleared: set[FolderNode] = set()
+
+    def add(self, root: FolderNode, parts: Parts) -> None:
+        """Record that a path was added, which needs the folders above it."""
+        node: Node | None = root
+        for part in parts:
+            if not isinstance(node, FolderNode):
+                break
+            self._names.setdefault(node, set()).add(part)
+            node = node.children.get(part)
+
+    def has(self, folder: FolderNode, name: str) -> bool:
+        """Return True if the layer has added NAME to a folder, or something below it."""
+        return name in self._names.get(folder, ())
+
+    def remove_lower(self, folder: FolderNode) -> None:
+        """Delete everything below a folder that the layer hasn't added. Each folder is searched once, however many whiteouts it has."""
+        pending = [folder]
+        while pending:
+            node = pending.pop()
+            if node in self._cleared:
+                continue
+            self._cleared.add(node)
+            node.children = {name: child for name, child in node.children.items() if self.has(node, name)}
+            pending += [child for child in node.children.values() if isinstance(child, FolderNode)]
+
+
+class LinkCircle(InvalidOption):
+    """A path leads through too many links, or through a circle of them."""
+
+
 class ImageTree:
     """The file tree of an image. A new tree is empty; each call of `apply_layer` adds a layer."""
 
@@ -94,7 +130,7 @@ class ImageTree:
             if isinstance(node, LinkNode):
                 links += 1
                 if links > _MAX_LINKS:
-                    raise InvalidOption(f"{format_path(parts)} leads through more than {_MAX_LINKS} links in the image")
+                    raise LinkCircle(f"{format_path(parts)} leads through more than {_MAX_LINKS} links in the image")
                 if node.target.startswith("/"):
                     done, nodes = [], [self.root]
                 pending += self._follow(node)
@@ -144,34 +180,47 @@ class ImageTree:
     def apply_layer(self, members: t.Iterable[Member], what: str) -> None:
         """Apply the members of one layer, as engines do. WHAT names the layer in messages.
 
-        Whiteouts delete only paths of lower layers, at any position in the tar. Raises UnsupportedFormat for a layer that can't be applied.
+        Whiteouts delete only what is from lower layers, at any position in the tar. Links are followed as they are at that position.
+        Raises UnsupportedFormat for a layer that can't be applied.
         """
-        added: list[tuple[Parts, Member, Metadata | None]] = []
+        upper = _Upper()
         for member in members:
             parts = split_path(posixpath.normpath("/" + member.name))
             name = parts[-1] if parts else ""
-            if name == OPAQUE:
-                folder = self._find_followed(parts[:-1])
-                if folder is not None:
-                    folder.children.clear()
-            elif name.startswith(WHITEOUT):
-                folder = self._find_followed(parts[:-1])
-                if folder is not None and not name.startswith(_RESERVED):
-                    folder.children.pop(name[len(WHITEOUT) :], None)
-            else:
-                metadata = read_metadata(member) if member.kind == FOLDER else None
-                self._count(name + member.target, metadata)
-                added.append((parts, Member(member.name, member.kind, 0, 0, member.target), metadata))
-        for parts, member, metadata in added:
+            metadata = read_metadata(member) if member.kind == FOLDER else None
+            self._count(name + member.target, metadata)
             try:
-                self._add_member(parts, member, metadata)
+                if name.startswith(WHITEOUT):
+                    self._apply_whiteout(parts[:-1], name, upper)
+                    continue
+                added = self._add_member(parts, member, metadata)
             except InvalidOption as error:
                 raise UnsupportedFormat(f"{what} can't be unpacked: {error.message}") from error
+            upper.add(self.root, added)
 
-    def _add_member(self, parts: Parts, member: Member, metadata: Metadata | None) -> None:
+    def _apply_whiteout(self, parts: Parts, name: str, upper: _Upper) -> None:
+        """Delete what the whiteout NAME in a folder means, except for what is in UPPER. A whiteout below a file means nothing. Raises LinkCircle."""
+        try:
+            folder = self.find(self.resolve(parts))
+        except LinkCircle:
+            raise
+        except InvalidOption:
+            return
+        if not isinstance(folder, FolderNode) or (name != OPAQUE and name.startswith(_RESERVED)):
+            return
+        hidden = name[len(WHITEOUT) :]
+        if name == OPAQUE:
+            upper.remove_lower(folder)
+        elif not upper.has(folder, hidden):
+            folder.children.pop(hidden, None)
+        elif isinstance(found := folder.children.get(hidden), FolderNode):
+            upper.remove_lower(found)
+
+    def _add_member(self, parts: Parts, member: Member, metadata: Metadata | None) -> Parts:
+        """Add one member, and return its path with all links followed."""
         if not parts:
             self.root.metadata = metadata or self.root.metadata
-            return
+            return ()
         parts = (*self.resolve(parts[:-1]), parts[-1])
         if metadata is not None:
             self.add_folder(parts, metadata)
@@ -181,19 +230,13 @@ class ImageTree:
             self._put(parts, linked if isinstance(linked, LinkNode) else _FILE)
         else:
             self._put(parts, LinkNode(member.target) if member.kind == SYMLINK else _FILE)
+        return parts
 
     def _put(self, parts: t.Sequence[str], node: Node) -> None:
         folder = self.find(parts[:-1])
         if not isinstance(folder, FolderNode):
             folder = self.add_folder(parts[:-1], NEW_FOLDER)
         folder.children[parts[-1]] = node
-
-    def _find_followed(self, parts: Parts) -> FolderNode | None:
-        try:
-            node = self.find(self.resolve(parts))
-        except InvalidOption:
-            return None
-        return node if isinstance(node, FolderNode) else None
 
     def _count(self, text: str, metadata: Metadata | None = None) -> None:
         """Raise UnsupportedFormat beyond the limits of one image: the tree is in memory."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -88,6 +89,52 @@ def test_a_tree_follows_links_deletes_by_whiteouts_and_ignores_the_order_in_a_la
     assert isinstance(made.find(("home", "app", "kept")), FileNode)
     assert isinstance(made.find(("run", "pid")), FileNode)
     assert made.find(("lib",)) == LinkNode("usr/lib")
+
+
+def paths(node: FolderNode, above: str = "") -> set[str]:
+    found = set()
+    for name, child in node.children.items():
+        found |= {above + name} | (paths(child, f"{above}{name}/") if isinstance(child, FolderNode) else set())
+    return found
+
+
+OPAQUE, A_LINK_TO_ITS_FOLDER = ".wh..wh..opq", (Item("a/old", "x"), Item("a/self", target="."))
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "expected"),
+    [
+        # An opaque whiteout through a link to the link's own folder deletes the link, too, but only for what comes after it.
+        (A_LINK_TO_ITS_FOLDER, (Item("a/self/new", "x"), Item(f"a/self/{OPAQUE}", "")), {"a", "a/new"}),
+        (A_LINK_TO_ITS_FOLDER, (Item(f"a/self/{OPAQUE}", ""), Item("a/self/new", "x")), {"a", "a/self", "a/self/new"}),
+        (A_LINK_TO_ITS_FOLDER, (Item("a/.wh.self", ""), Item("a/self/new", "x")), {"a", "a/old", "a/self", "a/self/new"}),
+        (A_LINK_TO_ITS_FOLDER, (Item("a/self/new", "x"), Item("a/.wh.self", "")), {"a", "a/old", "a/new"}),
+        # Links of the layer itself count, too.
+        ((Item("a/old", "x"),), (Item("b", target="a"), Item(f"b/{OPAQUE}", "")), {"a", "b"}),
+        ((Item("a/old", "x"),), (Item(f"b/{OPAQUE}", ""), Item("b", target="a")), {"a", "a/old", "b"}),
+        # What the layer added stays, with the folders above it; lower content beside it goes.
+        ((Item("a/b/old", "x"), Item("a/c", "x")), (Item("a/b/new", "x"), Item(".wh.a", "")), {"a", "a/b", "a/b/new"}),
+        ((Item("a/b/old", "x"), Item("a/c", "x")), (Item("a/b/new", "x"), Item(OPAQUE, "")), {"a", "a/b", "a/b/new"}),
+        ((Item("a/b/old", "x"),), (Item(".wh.a", ""), Item("a/b/new", "x")), {"a", "a/b", "a/b/new"}),
+        ((Item("a/old", "x"), Item("b", "x")), (Item("b/.wh.x", ""), Item("c/.wh.x", ""), Item(f"b/{OPAQUE}", "")), {"a", "a/old", "b"}),
+    ],
+)
+def test_whiteouts_delete_what_umoci_deletes(lower: t.Sequence[Item], upper: t.Sequence[Item], expected: set[str]) -> None:
+    assert paths(tree(lower, upper).root) == expected
+
+
+def test_a_whiteout_through_a_circle_of_links_is_refused_as_umoci_refuses_it() -> None:
+    with pytest.raises(UnsupportedFormat, match="layer 1 can't be unpacked"):
+        tree((Item("a", target="a"),), (Item("a/.wh.x", ""),))
+
+
+def test_very_many_opaque_whiteouts_cost_seconds() -> None:
+    deep = "/".join("d" * 200)
+    files = [Item(f"{deep}/{number}", "x") for number in range(2000)]
+    whiteouts = [Item("/".join([*"d" * depth, OPAQUE]), "") for depth in range(200, 0, -1)] * 5
+    start = time.process_time()
+    assert len(paths(tree(BASE, [*files, *whiteouts]).root)) > 2000
+    assert time.process_time() - start < 10
 
 
 def test_a_folder_in_place_of_a_link_hides_the_link_as_engines_do() -> None:
