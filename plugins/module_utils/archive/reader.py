@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ..errors import CorruptArchive, ImageNotFound, InvalidReference, UnsupportedFormat
-from ..limits import MAX_ARCHIVE_LAYERS, MAX_ARCHIVE_NAMES, MAX_ARCHIVE_READS, MAX_DOCUMENT
+from ..limits import MAX_ARCHIVE_LAYERS, MAX_ARCHIVE_NAMES, MAX_ARCHIVE_READS, MAX_DOCUMENT, MAX_TOGETHER, MAX_VALUES
 from ..oci import media_types
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest, DigestMismatch, hash_stream
@@ -73,7 +73,7 @@ class Archive:
         self._created: dict[Digest, bytes] = {}
         self.base_digests: frozenset[Digest] = frozenset()
         self.elsewhere: frozenset[Digest] = frozenset()
-        self._budget = Budget(self.path, MAX_ARCHIVE_READS)
+        self._budget = Budget(self.path, MAX_ARCHIVE_READS, MAX_TOGETHER, MAX_VALUES)
         self._configs: dict[t.Hashable, tuple[Descriptor, tuple[Digest, ...]]] = {}
         self._indexes: dict[Digest, Descriptor | None] = {}
         self._index_blobs()
