@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   username:
     description:
-      - The user name for the registry that the references name.
+      - The user name for the registry that the references name. It can't contain a colon, with which the password begins in a login.
       - If the references name several registries, set the credentials of each under O(registries) instead.
       - If the task sets no credentials, the module reads the host's auth files, see O(auth_file).
     type: str

@@ -270,6 +270,8 @@ class Redactor:
         The names of values stay, except in dictionaries whose names come from images and registries (IS_FREE), and so do the words of `error`:
         they are ours, and a playbook that acts on them must work with any password.
         """
+        if not self._long and not self._short:
+            return value
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, dict):
