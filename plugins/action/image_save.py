@@ -34,7 +34,7 @@ class ActionModule(WatchedAction, PlainAction):
     verb = "save"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Results:
-        arguments = dict(self._task.args)
+        arguments = {name: value for name, value in self._task.args.items() if value is not None}
         if arguments.pop("path_on", "host") != "controller":
             plain: Results = super().run(tmp, task_vars)
             return plain

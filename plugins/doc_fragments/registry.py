@@ -79,7 +79,9 @@ options:
     type: float
     default: 60
   retries:
-    description: How many times a request is tried at most, if it fails for a temporary reason.
+    description:
+      - How many times a request is tried in all, if it fails for a temporary reason, and how often one download is resumed. At most 1000.
+      - With V(5), the first try is followed by up to four more. V(1) and V(0) both mean one try.
     type: int
     default: 5
   concurrency:

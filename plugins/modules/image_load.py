@@ -231,7 +231,7 @@ from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops
 from ..module_utils.archive.reader import open_archive
 from ..module_utils.errors import InvalidOption, UnsupportedFormat
 from ..module_utils.oci.reference import Reference, parse_selector
-from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments, text_map
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
@@ -259,7 +259,7 @@ def plan(task: Task) -> Plan:
     params = task.params
     options = LoadOptions(
         names=task.selectors("name") if params["name"] is not None else None,
-        renames=[(parse_selector(str(old)), Reference.parse(str(new)).require_no_digest()) for old, new in params["rename"].items()],
+        renames=[(parse_selector(old), Reference.parse(new).require_no_digest()) for old, new in text_map(params["rename"]).items()],
         existing=params["existing"],
         selection=task.selection,
         host=task.host,

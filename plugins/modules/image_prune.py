@@ -400,6 +400,7 @@ def argument_spec() -> Arguments:
             "at_most": {"type": "str"},
         },
         {"required_together": [("registry", "repositories")]},
+        may_be_empty=frozenset({"protect_locks", "protect_digests"}),
     )
     return (STORE + REGISTRY + ENGINE + FILTERS + own).accepting(PROGRESS)
 

@@ -264,7 +264,7 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.errors import InvalidOption
 from ..module_utils.oci.digest import Digest
-from ..module_utils.task.arguments import ENGINE, FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments, at_least
+from ..module_utils.task.arguments import ENGINE, FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -303,7 +303,7 @@ def plan(task: Task) -> Plan:
         host=task.host,
         mode=initial_mode(params["path"], params["mode"]),
         checksum=params["checksum"],
-        lock_timeout=at_least(params, "lock_timeout", 0),
+        lock_timeout=params["lock_timeout"],
         referrers=params["referrers"],
     )
     if params["engine"] is not None:

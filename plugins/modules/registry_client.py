@@ -305,7 +305,8 @@ def argument_spec() -> Arguments:
             },
             "trust": TRUST.options["trust"],
             "root": {"type": "path", "default": "/"},
-        }
+        },
+        may_be_empty=frozenset({"entries", "trust"}),
     ).accepting(REGISTRY + STORE + PROGRESS + ENGINE)
 
 

@@ -63,15 +63,6 @@ def a_name_less(locking: LockScene) -> dict[str, t.Any]:
     return {}
 
 
-def no_name_any_more(locking: LockScene) -> dict[str, t.Any]:
-    locking.lock()
-    return {"name": []}
-
-
-def no_name_at_all(locking: LockScene) -> dict[str, t.Any]:
-    return {"name": []}
-
-
 def another_platform(locking: LockScene) -> dict[str, t.Any]:
     moved_tag(locking)
     return {"platform": [HOST, OTHER]}
@@ -114,8 +105,6 @@ STATES = [
     unmoved_tag_to_take,
     another_name,
     a_name_less,
-    no_name_any_more,
-    no_name_at_all,
     another_platform,
     all_platforms,
     another_platform_of_plain_manifests,

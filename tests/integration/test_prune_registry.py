@@ -97,7 +97,7 @@ def test_wrong_credentials_change_nothing(protected: Registry) -> None:
 def test_bad_options_are_refused_before_anything_is_asked(recording: Recorder, repository: str) -> None:
     options = {"registry": recording.host, "repositories": [repository], "keep": 0}
     for given, text in (
-        ({"repositories": []}, "repositories is empty"),
+        ({"repositories": []}, "repositories is an empty list"),
         ({"registry": "http://r.test/app"}, "is not a registry's host"),
         ({"protect_locks": ["/nonexistent/a.lock"]}, "/nonexistent/a.lock doesn't exist"),
     ):

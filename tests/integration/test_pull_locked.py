@@ -54,7 +54,6 @@ def test_without_names_all_locked_images_are_pulled_and_stored_ones_cost_no_requ
     recording.requests.clear()
     assert not pulled(locking, lock=lock)["changed"]
     assert recording.lines == []
-    assert pulled(locking, lock=lock, name=[])["images"] == []
 
 
 def test_a_lock_predicted_by_check_mode_can_be_pulled_in_check_mode(locking: LockScene) -> None:

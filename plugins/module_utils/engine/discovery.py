@@ -42,12 +42,10 @@ class EngineOptions:
     def of_task(cls, params: t.Mapping[str, t.Any], engine: str = AUTO, namespace: str | None = None) -> EngineOptions:
         """Return the options from the parameters of a task, which have the same names, for ENGINE. NAMESPACE replaces that of the task.
 
-        Raises InvalidOption for an invalid timeout or namespace.
+        Raises InvalidOption for an invalid namespace.
         """
         values = {field.name: params[field.name] for field in dataclasses.fields(cls) if field.name != "engine"}
         options = cls(engine, **{**values, "containerd_namespace": namespace or values["containerd_namespace"]})
-        if options.engine_timeout < 1:
-            raise InvalidOption(f"engine_timeout is {options.engine_timeout:g}; it can't be less than 1")
         if not _NAMESPACE.fullmatch(options.containerd_namespace):
             raise InvalidOption(f"containerd_namespace {options.containerd_namespace!r} is not the name of a namespace")
         return options

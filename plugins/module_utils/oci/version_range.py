@@ -22,6 +22,8 @@ _NUMBERS = re.compile(r"[vV]?([0-9]+(?:\.[0-9]+)*)")
 # A version in a comparison has only the characters of tags. Any other character would start a second comparison.
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.*-]")
 
+MAX_TAG = 128
+
 Numbers = tuple[int, ...]
 Pieces = tuple[Piece, ...]
 
@@ -117,7 +119,8 @@ def _parse_comparison(text: str) -> tuple[list[_Condition], Pieces]:
     rest = text[match.end() :] if match is not None else text
     wildcard = _WILDCARD.fullmatch(rest)
     plain = (wildcard[1].rstrip(".") or "0") + (wildcard[2] or "") if wildcard is not None else rest
-    version, numbers = Version.read(plain), _NUMBERS.match(plain)
+    # No tag is longer, and Python reads no number of thousands of digits.
+    version, numbers = (Version.read(plain), _NUMBERS.match(plain)) if len(plain) <= MAX_TAG else (None, None)
     if version is None or numbers is None or _MISPLACED.search(plain) or _NOT_IN_TAGS.search(rest):
         hint = "; separate comparisons by commas or spaces" if re.search(r"[<>=!~^|&;]", rest) else ""
         raise InvalidOption(f"{sanitise(text, 200)!r} is not a comparison with a version, such as >=1.2, ~1.25 or 1.25.x{hint}")

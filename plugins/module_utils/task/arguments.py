@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import re
 import typing as t
 
 from ..errors import InvalidOption
@@ -22,12 +22,16 @@ class Arguments:
 
     `unused` options are accepted without any effect: `module_defaults` of the action group may set them. Without `has_rate_limit`, requests to registries
     are not about images and don't count for a quota, so the results have none.
+
+    A list needs an element, unless it is empty by default or one of `may_be_empty`, for which the module's documentation says what an empty list means.
+    Otherwise a template that finds nothing would turn a task about some images into one about none, or about all.
     """
 
     options: t.Mapping[str, Option]
     rules: Rules = dataclasses.field(default_factory=dict)
     file_options: bool = False
     unused: frozenset[str] = frozenset()
+    may_be_empty: frozenset[str] = frozenset()
     has_rate_limit: bool = True
 
     def __add__(self, other: Arguments) -> Arguments:
@@ -38,6 +42,7 @@ class Arguments:
             rules,
             file_options=self.file_options or other.file_options,
             unused=self.unused | other.unused,
+            may_be_empty=self.may_be_empty | other.may_be_empty,
             has_rate_limit=self.has_rate_limit and other.has_rate_limit,
         )
 
@@ -64,36 +69,120 @@ class Arguments:
             kwargs["add_file_common_args"] = True
         return {**kwargs, **self.rules}
 
-    def check_paths(self, params: t.Mapping[str, t.Any]) -> None:
-        """Raise InvalidOption for an empty path in PARAMS. Otherwise an unset variable would mean a default, or the current folder."""
-        for name, option in _empty_paths(self.options, params):
-            raise InvalidOption(f"{name} is empty; give a path{'' if option.get('required') else ', or leave it out'}")
+    def check(self, params: t.Mapping[str, t.Any]) -> None:
+        """Raise InvalidOption for values in PARAMS that no module can use: empty lists and empty paths."""
+        for fault in _find_faults(self.options, params, self.may_be_empty):
+            raise InvalidOption(fault)
 
 
-def at_least(params: t.Mapping[str, t.Any], option: str, least: int) -> float:
-    """Return an option that is a number. Raises InvalidOption if it is less than LEAST, `nan` or `inf`."""
-    value = float(params[option])
-    if not math.isfinite(value) or value < least:
-        raise InvalidOption(f"{option} is {params[option]:g}; it has to be a number, and can't be less than {least}")
-    return value
+def text_map(values: t.Mapping[t.Any, t.Any]) -> dict[str, str]:
+    """Return the names and values of an option as text: YAML reads some of them as numbers or booleans, but in an image they are text.
+
+    A value that is null counts as not given.
+    """
+    return {str(name): str(value) for name, value in values.items() if value is not None}
 
 
-def text_map(values: t.Mapping[object, object]) -> dict[str, str]:
-    """Return the names and values of an option as text: YAML reads some of them as numbers or booleans, but in an image they are text."""
-    return {str(name): str(value) for name, value in values.items()}
+def select_given(options: t.Mapping[str, Option], params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]]:
+    """Return the options in PARAMS that are given, and messages about values that Ansible can't check: it would end with a traceback, or change them.
+
+    Null counts as not given, also in lists of dictionaries. It is an error as an element of a list: Ansible makes the text `None` of it. The values that
+    the messages are about are left out.
+    """
+    given: dict[str, t.Any] = {}
+    faults: list[str] = []
+    for name, value in params.items():
+        option = options.get(str(name), {})
+        found = [f"{name}{fault}" for fault in _raw_faults(str(name), option, value)]
+        faults += found
+        if value is None or found:
+            continue
+        if "options" in option:
+            given[name], inner = _select_in_dictionaries(option["options"], value)
+            faults += [f"{name}: {fault}" for fault in inner]
+        else:
+            given[name] = value
+    return given, faults
 
 
-def _empty_paths(options: t.Mapping[str, Option], params: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, Option]]:
-    """Yield each option of type path, or list of paths, that holds an empty path, with the names of the options around it."""
+def _select_in_dictionaries(options: t.Mapping[str, Option], value: t.Any) -> tuple[t.Any, list[str]]:
+    """Call `select_given` for a dictionary, or for each one of a list. Other values stay: Ansible refuses them."""
+    if isinstance(value, dict):
+        return select_given(options, value)
+    if not isinstance(value, list):
+        return value, []
+    parts = [_select_in_dictionaries(options, part) for part in value]
+    return [part for part, _faults in parts], [fault for _part, faults in parts for fault in faults]
+
+
+def _raw_faults(name: str, option: Option, value: t.Any) -> t.Iterator[str]:
+    """Yield what is wrong with a value that Ansible hasn't converted yet, as the end of a message that begins with the name of its option."""
+    kind = option.get("type", "str")
+    if kind in ("int", "float"):
+        least, most = _RANGES.get(name, _ANY_NUMBER)
+        number = _as_number(value)
+        if number is not None and not least <= number <= most:  # so is `nan`
+            yield f" is {number:g}; it has to be a number from {least} to {most}"
+    elif kind == "dict" and value is not None and not isinstance(value, (dict, str)):
+        yield " is not a dictionary"
+    elif isinstance(value, list) and None in value:
+        yield f": element {value.index(None) + 1} is null; leave it out"
+    elif "options" not in option and _has_bad_text(value, with_nul=kind in ("str", "path", "list")):
+        yield " contains a character that no name, path or address can have: NUL, or half of a surrogate pair"
+
+
+def _as_number(value: t.Any) -> float | None:
+    """Return the number that Ansible would read; infinity for one that is too large to be computed with, None for what isn't a number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+    except (TypeError, ValueError):
+        return None
+
+
+def _has_bad_text(value: t.Any, *, with_nul: bool) -> bool:
+    """Return whether a text in VALUE contains half of a surrogate pair, which UTF-8 can't express, or with WITH_NUL a NUL character."""
+    if isinstance(value, str):
+        return _SURROGATE.search(value) is not None or (with_nul and "\0" in value)
+    if isinstance(value, dict):
+        return any(_has_bad_text(part, with_nul=with_nul) for item in value.items() for part in item)
+    return isinstance(value, list) and any(_has_bad_text(part, with_nul=with_nul) for part in value)
+
+
+def _find_faults(options: t.Mapping[str, Option], params: t.Mapping[str, t.Any], may_be_empty: t.Collection[str] = ()) -> t.Iterator[str]:
+    """Yield what is wrong with the values of PARAMS, with the names of the options around them."""
     for name, option in options.items():
-        value = params.get(name)
+        if name not in params:
+            continue
+        value = params[name]
+        instead = "" if option.get("required") else ", or leave it out"
         values = value if isinstance(value, list) else [value]
+        if value == [] and option["type"] == "list" and option.get("default") != [] and name not in may_be_empty:
+            yield f"{name} is an empty list; give at least one element{instead}"
         if "path" in (option.get("type"), option.get("elements")) and "" in values:
-            yield name, option
-        for part in values if "options" in option else ():
-            for inner, found in _empty_paths(option["options"], part or {}):
-                yield f"{name}: {inner}", found
+            # An unset variable would mean a default, or the current folder.
+            yield f"{name} is empty; give a path{instead}"
+        if value is None and option.get("required"):
+            yield f"{name} is required, and null"
+        for part in filter(None, values if "options" in option else ()):
+            for fault in _find_faults(option["options"], part):
+                yield f"{name}: {fault}"
 
+
+# Sockets of Python accept no timeout above 24 days.
+_MAX_SECONDS = 2_000_000
+# User and group IDs, the largest numbers that have a meaning, have 32 bits.
+_ANY_NUMBER = (-(2**32) + 1, 2**32 - 1)
+_RANGES: t.Mapping[str, tuple[int, int]] = {
+    "timeout": (1, _MAX_SECONDS),
+    "engine_timeout": (1, _MAX_SECONDS),
+    "lock_timeout": (0, _MAX_SECONDS),
+    "retries": (0, 1000),
+    "concurrency": (1, 1000),
+}
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 STORE = Arguments(
     {

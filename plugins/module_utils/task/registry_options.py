@@ -17,7 +17,7 @@ from ..oci.text import split_userinfo, without_secrets
 from ..registry.config.mirrors import mirror_route
 from ..registry.config.settings import ClientSettings, Credentials, HostSettings, Mirror, is_valid_header
 from ..registry.http.errors import redact_url
-from .arguments import LOGIN, at_least
+from .arguments import LOGIN, text_map
 
 Params = t.Mapping[str, t.Any]
 
@@ -56,9 +56,9 @@ def client_settings(params: Params, references: t.Sequence[Reference], named_by_
         auth_file=params["auth_file"],
         proxy=_proxy(params["proxy"]),
         host_config=params["host_config"],
-        timeout=at_least(params, "timeout", 1),
-        retries=int(at_least(params, "retries", 1)),
-        concurrency=int(at_least(params, "concurrency", 1)),
+        timeout=params["timeout"],
+        retries=max(1, params["retries"]),
+        concurrency=params["concurrency"],
         credentials_for=owners if has_credentials and named_by_task is not None else None,
     )
 
@@ -110,8 +110,7 @@ def _mirror(entry: Params, registry: str) -> Mirror:
 
 
 def _headers(headers: t.Mapping[str, t.Any], where: str) -> t.Iterator[tuple[str, str]]:
-    for name, value in headers.items():
-        text = str(value)
+    for name, text in text_map(headers).items():
         if not is_valid_header(name, text):
             raise InvalidOption(f"headers of {where}: {name!r} or its value can't be sent as a header")
         yield name, text

@@ -14,10 +14,10 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..core_version import check_core_version
-from ..errors import LongshoreError, system_error
+from ..errors import InvalidOption, LongshoreError, system_error
 from ..oci.text import sanitise_message
 from ..transfer.plan import Plan
-from .arguments import Arguments
+from .arguments import Arguments, select_given
 from .secrets import HiddenOptions, Redactor, has_short_secret, may_hold_private_key, redact, register_secrets
 from .task import Task
 
@@ -36,12 +36,19 @@ class _Module(AnsibleModule):
     """
 
     _task: Task | None = None
+    _faults: t.Sequence[str] = ()
 
     def _load_params(self) -> None:
         """Read the options. If a secret is too short to be replaced in all words, keep Ansible from hiding any: `_hide` and `log` do that."""
         t.cast(t.Any, super())._load_params()
+        self.params, self._faults = select_given(self.argument_spec, self.params)
         if has_short_secret(self.params):
             self.argument_spec = _without_no_log(self.argument_spec)
+
+    def check_values(self) -> None:
+        """Raise InvalidOption for a value that was left out before Ansible checked the options."""
+        if self._faults:
+            raise InvalidOption(self._faults[0])
 
     def _log_invocation(self) -> None:
         options = self.params
@@ -62,6 +69,10 @@ class _Module(AnsibleModule):
         super().exit_json(**self._hide(results))
 
     def fail_json(self, msg: str, **results: t.Any) -> t.NoReturn:
+        """Fail as Ansible does. Its own failures are about options: they get the word of these."""
+        if "error" not in results:
+            # An option that was left out for its value is not missing.
+            msg, results["error"] = (self._faults[0] if self._faults else msg), InvalidOption.cause
         super().fail_json(**self._hide({"msg": sanitise_message(msg), **results}))
 
     def hide_secrets_of(self, task: Task) -> None:
@@ -173,7 +184,8 @@ def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[
     errors: t.Sequence[BaseException]
     try:
         check_core_version(module.core_version)
-        arguments.check_paths(task.params)
+        module.check_values()
+        arguments.check(task.params)
         if may_hold_private_key(task.params):
             from .private_keys import refuse_as_path
 

@@ -20,7 +20,7 @@ from ..oci.reference import Reference, parse_selector
 from ..oci.text import sanitise
 from ..store.store import Store
 from ..transfer.workers import Workers
-from .arguments import LOGIN, at_least
+from .arguments import LOGIN
 from .file_modes import octal_mode
 from .secrets import ADDRESS_VARIABLES, HiddenOptions, header_secrets, secret_forms, userinfo_forms
 
@@ -144,8 +144,7 @@ class Task:
     @property
     def store(self) -> Store:
         if self._store is None:
-            timeout = at_least(self.params, "lock_timeout", 0)
-            self._store = Store(self.params["store"] or default_store(), _store_mode(self.params["store_mode"]), timeout)
+            self._store = Store(self.params["store"] or default_store(), _store_mode(self.params["store_mode"]), self.params["lock_timeout"])
         return self._store
 
     @property
@@ -161,7 +160,7 @@ class Task:
         """Return the store at PATH with the store options of the task; the task's own store if PATH is empty."""
         if not path:
             return self.store
-        return Store(path, _store_mode(self.params["store_mode"]), at_least(self.params, "lock_timeout", 0))
+        return Store(path, _store_mode(self.params["store_mode"]), self.params["lock_timeout"])
 
     def open_engine(self, kind: str | None = None, namespace: str | None = None) -> ManagedEngine:
         """Return an engine, by default the one that the option `engine` names. Raises EngineError if it can't be reached, InvalidOption."""

@@ -36,6 +36,7 @@ _RULE = {
 TRUST = Arguments(
     {"trust": {"type": "list", "elements": "dict", "options": _RULE}, "trust_file": {"type": "path"}},
     {"mutually_exclusive": [("trust", "trust_file")]},
+    may_be_empty=frozenset({"trust"}),
 )
 
 PRIVATE_KEY = Arguments(

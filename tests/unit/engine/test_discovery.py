@@ -170,9 +170,7 @@ def test_the_options_of_a_task_are_read_by_name() -> None:
     assert EngineOptions.of_task({**PARAMS, "name": ["x"]}) == EngineOptions(containerd_namespace="k8s.io", engine_timeout=5)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"engine_timeout": 0}, {"containerd_namespace": ""}, {"containerd_namespace": "-x"}, {"containerd_namespace": "a b"}]
-)
-def test_invalid_options_are_refused(wrong: dict[str, t.Any]) -> None:
-    with pytest.raises(InvalidOption, match=next(iter(wrong))):
-        EngineOptions.of_task({**PARAMS, **wrong})
+@pytest.mark.parametrize("wrong", ["", "-x", "a b"])
+def test_an_invalid_namespace_is_refused(wrong: str) -> None:
+    with pytest.raises(InvalidOption, match="containerd_namespace"):
+        EngineOptions.of_task({**PARAMS, "containerd_namespace": wrong})

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, LongshoreError
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, Credentials, HostSettings
-from ansible_collections.longshore.images.plugins.module_utils.task.arguments import PLATFORM, REGISTRY, STORE, Arguments
+from ansible_collections.longshore.images.plugins.module_utils.task.arguments import ENGINE, PLATFORM, REGISTRY, STORE, Arguments, select_given
 from ansible_collections.longshore.images.plugins.module_utils.task.registry_options import client_settings
 
 HOST: dict[str, Any] = {
@@ -164,15 +164,17 @@ def test_another_proxy_is_refused_without_being_shown(proxy: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("option", ["timeout", "retries", "concurrency"])
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("option", ["timeout", "engine_timeout", "lock_timeout", "retries", "concurrency"])
+@pytest.mark.parametrize("value", [-1, 10**10, float("nan"), float("inf"), float("-inf")])
 def test_a_number_that_cannot_be_is_refused_by_name(option: str, value: float) -> None:
-    with pytest.raises(InvalidOption, match=option):
-        settings("nginx", **{option: value})
+    given, faults = select_given((REGISTRY + ENGINE + STORE).options, {option: value})
+    assert (given, len(faults)) == ({}, 1)
+    assert faults[0].startswith(f"{option} is {value:g}; it has to be a number from ")
 
 
-def test_one_is_enough() -> None:
-    found = settings("nginx", timeout=1.0, retries=1, concurrency=1)
+@pytest.mark.parametrize("retries", [0, 1])
+def test_one_is_enough(retries: int) -> None:
+    found = settings("nginx", timeout=1.0, retries=retries, concurrency=1)
     assert (found.timeout, found.retries, found.concurrency) == (1, 1, 1)
 
 
