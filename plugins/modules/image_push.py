@@ -246,16 +246,8 @@ def plan(task: Task) -> Plan:
     names = task.selectors("name")
     pairs = [(name, push_destination(name, task.params["destination"], len(names))) for name in names]
     task.open_registries([destination for _name, destination in pairs])
-    if task.params["engine"] is not None:
-        from ..module_utils.places.sources import Places
-        from ..module_utils.verbs.push_engine import plan_push_engine
-
-        places = Places(task.repository, task.destination, task.open_engine_at, task.open_store)
-        return plan_push_engine(
-            task.engine_scheme, pairs, places=places, selection=task.selection, host=task.host, workers=task.workers, trust=task.policy
-        )
     return plan_push(
-        task.store,
+        task.images,
         pairs,
         repository=task.destination,
         selection=task.selection,

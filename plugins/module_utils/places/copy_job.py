@@ -17,12 +17,12 @@ from ..oci.platform import Selection
 from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan
 from ..transfer.workers import Workers
-from .platforms import select_complete, select_platforms
-from .sources import ImageSource, ImageSources
+from .platforms import select_platforms
+from .sources import ImageSource
 from .verification import Verification, check_names
 
 if t.TYPE_CHECKING:
-    from ..oci.referrers import FoundReferrers
+    from ..oci.referrers import FoundReferrers, ReferrerPlace
     from ..trust.policy import Policy
 
 _Inspected = t.TypeVar("_Inspected")
@@ -30,22 +30,22 @@ _Inspected = t.TypeVar("_Inspected")
 
 @dataclasses.dataclass(frozen=True)
 class CopyJob:
-    """One image to copy, from `source` to `target`. The source is read only when a property or method needs it.
+    """One image to copy, from `source` to `target`. `find_source` opens the image, when a property or method needs it.
 
-    `verb` is the word for the copy in messages.
+    `source` is the image's name in messages and results, as the user wrote it; `verb` is the word for the copy in messages.
     """
 
-    source: Location
+    source: str
     target: Location
     selection: Selection | None
-    sources: ImageSources = dataclasses.field(repr=False, compare=False)
+    find_source: t.Callable[[], ImageSource] = dataclasses.field(repr=False, compare=False)
     trust: Policy | None = dataclasses.field(default=None, repr=False, compare=False)
     verb: str = "copy"
 
     @functools.cached_property
     def image_source(self) -> ImageSource:
         """Return the image at its source. Raises ImageNotFound, InvalidOption, and the errors of opening an archive."""
-        return self.sources.find(self.source)
+        return self.find_source()
 
     @property
     def name(self) -> Reference | None:
@@ -64,7 +64,7 @@ class CopyJob:
 
     @property
     def labels(self) -> dict[str, str]:
-        return {"source": str(self.source), "destination": str(self.target)}
+        return {"source": self.source, "destination": str(self.target)}
 
     @functools.cached_property
     def verification(self) -> Verification:
@@ -74,21 +74,17 @@ class CopyJob:
     def verify(self, selected: Graph) -> Verification:
         """Verify SELECTED, a part of the image at its source, by each of its judged names and its new one. Raises what `check_trust` raises."""
         source = self.image_source
-        return verify_at_source(self.trust, source, str(self.source), source.judged_names, selected, self.name)
+        return verify_at_source(self.trust, source, self.source, source.judged_names, selected, self.name)
 
     def graph(self) -> Graph:
-        """Return the selected platforms of the image.
-
-        Raises PlatformMissing if one of them is missing, and for an incomplete index if the target is a registry.
-        """
-        select = select_complete if self.target.reference is not None else select_platforms
-        return select(self.image_source.root(), str(self.source), self.image_source.read_document, self.selection)
+        """Return the selected platforms of the image. Raises PlatformMissing if one of them is missing."""
+        return select_platforms(self.image_source.root(), self.source, self.image_source.read_document, self.selection)
 
     def find_referrers(self, graph: Graph) -> FoundReferrers:
         """Return the referrers of GRAPH, the selected part of the image, at its source. Raises an error if a part of one is known to be missing."""
         from ..oci.referrers import FoundReferrers, find_referrers
 
-        place = self.image_source.referrer_place()
+        place = self.image_source.referrer_place(self.image_source.name)
         found = find_referrers(place, graph.document_digests) if place is not None else FoundReferrers()
         for referrer in found.referrers:
             self.image_source.check_blobs(referrer.graph)
@@ -118,10 +114,12 @@ def verify_at_source(
     data = source.read_document(source.root())
     if data is None:
         raise ImageNotFound(f"{label} can't be read")
-    place = source.referrer_place()
-    places = [place] if place is not None else []
-    graph = cover_selection(source.root(), data, selected)
-    return check_names(trust, names, new_name, graph, lambda unused_name: places)
+
+    def list_places(name: Reference | None) -> list[ReferrerPlace]:
+        place = source.referrer_place(name)
+        return [place] if place is not None else []
+
+    return check_names(trust, names, new_name, cover_selection(source.root(), data, selected), list_places)
 
 
 def inspect_jobs(inspect: t.Callable[[CopyJob], _Inspected], jobs: t.Sequence[CopyJob], workers: Workers) -> list[_Inspected | LongshoreError]:

@@ -18,7 +18,7 @@ from ..oci.reference import Reference
 from .verification import Verification, describe_trust
 
 if t.TYPE_CHECKING:
-    from ..oci.referrers import LayoutReferrers, ReferrerPlace
+    from ..oci.referrers import ReferrerPlace
     from ..trust.policy import Policy
 
 Facts = dict[str, t.Any]
@@ -95,8 +95,3 @@ class InspectedImage:
     def correct_history(self, history: Facts) -> Facts:
         """Return HISTORY with what this place knows differently."""
         return history
-
-
-def referrers_beside(read_referrers: t.Callable[[], LayoutReferrers], name: Reference | None) -> LayoutReferrers:
-    """Return the referrers of a layout or an archive for an image with NAME: tags that are made of a digest count in its repository only."""
-    return read_referrers().in_repository(name.context if name is not None else None)

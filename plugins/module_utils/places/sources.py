@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import threading
 import typing as t
 
 from ..archive.reader import Archive, ArchivedImage, open_archive
-from ..errors import CorruptArchive, ImageNotFound, InvalidOption, InvalidReference
+from ..errors import ImageNotFound, InvalidOption, InvalidReference
 from ..oci.digest import Digest
 from ..oci.graph import Graph
 from ..oci.layout import REF_NAME
@@ -20,7 +19,6 @@ from ..oci.location import STORE, Location
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference, parse_selector
-from ..store.blob_check import require_blobs
 from ..store.index import Entry
 from ..store.store import Store
 from ..transfer.interfaces import Source
@@ -59,105 +57,22 @@ class ImageSource(t.Protocol):
     def check_blobs(self, graph: Graph) -> None:
         """Raise an error if a blob of GRAPH is known to be missing or damaged."""
 
-    def referrer_place(self) -> ReferrerPlace | None:
-        """Return the place to search for the referrers of the image, None if its source holds none."""
+    @property
+    def costs_requests(self) -> bool:
+        """Return whether reading a document costs a request or an export, so that a planner reads it only if it must."""
+
+    def referrer_place(self, name: Reference | None) -> ReferrerPlace | None:
+        """Return the place to search for the referrers of the image under NAME, None if its source holds none."""
 
 
-class RegistrySource:
-    """An image at a registry, by tag or digest."""
+class ImageReader(t.Protocol):
+    """The images of a store or an engine to read in a task. `store` is the store, None for an engine."""
 
-    def __init__(self, reference: Reference, repository: Repository, tags: t.Callable[[Repository], DigestTags]) -> None:
-        """TAGS returns the tags of a repository, which all images of a run share."""
-        self.name: Reference | None = reference.name
-        self.judged_names: t.Sequence[Reference | None] = (self.name,)
-        self.source = repository
-        self._reference = reference
-        self._tags = tags
+    @property
+    def store(self) -> Store | None: ...
 
-    def digest(self) -> Digest:
-        return self._reference.digest or self.root().digest
-
-    def root(self) -> Descriptor:
-        return self._root
-
-    @functools.cached_property
-    def _root(self) -> Descriptor:
-        found = self.source.probe(self._reference)
-        if found is None:
-            raise ImageNotFound(f"{self._reference}: {self._reference.registry} doesn't have it", status=404)
-        return found
-
-    def read_document(self, descriptor: Descriptor) -> bytes:
-        return self.source.read_document(descriptor)
-
-    def check_blobs(self, unused_graph: Graph) -> None:
-        """Check nothing: a registry accepts a manifest only if it has its blobs."""
-
-    def referrer_place(self) -> ReferrerPlace:
-        from ..registry.referrers import RepositoryReferrers
-
-        return RepositoryReferrers(self.source, self._tags(self.source))
-
-
-class LayoutSource:
-    """An image in a layout on disk."""
-
-    def __init__(self, store: Store, entry: Entry, names: t.Sequence[Reference | None]) -> None:
-        """NAMES are those that trust must accept, the image's name first."""
-        self.name = names[0]
-        self.judged_names = names
-        self.source = store
-        self._entry = entry
-
-    def digest(self) -> Digest:
-        return self._entry.digest
-
-    def root(self) -> Descriptor:
-        return self._entry.root
-
-    def read_document(self, descriptor: Descriptor) -> bytes | None:
-        return self.source.read_document(descriptor)
-
-    def check_blobs(self, graph: Graph) -> None:
-        self.source.check_complete(self._entry, trust_others=False)
-        if graph.root.digest != self._entry.digest:  # a referrer, or only some platforms of the image
-            require_blobs(self.source, graph, str(graph.root.digest))
-
-    def referrer_place(self) -> ReferrerPlace:
-        from ..store.referrers import referrers_in_store
-
-        return referrers_in_store(self.source, self.name.context if self.name is not None else None)
-
-
-class ArchiveSource:
-    """An image in an archive."""
-
-    def __init__(self, archive: Archive, image: ArchivedImage, names: t.Sequence[Reference | None]) -> None:
-        """NAMES are those that trust must accept, the image's name first."""
-        self.name = names[0]
-        self.judged_names = names
-        self.source = archive
-        self._root = archive.saved_root(image)
-
-    def digest(self) -> Digest:
-        return self._root.digest
-
-    def root(self) -> Descriptor:
-        return self._root
-
-    def read_document(self, descriptor: Descriptor) -> bytes | None:
-        return self.source.read_document(descriptor)
-
-    def check_blobs(self, graph: Graph) -> None:
-        for blob in graph.blobs:
-            if not self.source.has_blob(blob.digest):
-                raise CorruptArchive(f"{self.source.path}: {graph.root.digest} is incomplete: the archive is missing {blob.digest}")
-            self.source.check_blob(blob)
-
-    def referrer_place(self) -> ReferrerPlace:
-        from ..archive.referrers import referrers_in_archive
-
-        return referrers_in_archive(self.source, self.name.context if self.name is not None else None)
+    def find(self, selector: Reference | Digest) -> ImageSource:
+        """Return an image as a source. Raises ImageNotFound. Several threads may call this."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,22 +119,25 @@ class ImageSources:
     def find(self, location: Location) -> ImageSource:
         """Return the image at LOCATION. Raises ImageNotFound, and InvalidOption if LOCATION has no name and holds several images."""
         if location.reference is not None:
+            from .registry.source import RegistrySource
+
             return RegistrySource(location.reference, self._places.repository(location.reference), self._digest_tags)
         if location.image is not None:
-            reader = self.engine(location)
-            with self._lock:
-                return reader.find(location.image)
+            return self.engine(location).find(location.image)
         if location.is_layout:
             store = self.store(location)
             entries = store.index.entries
             entry = _choose_image(location, entries, _entry_names, lambda: _list_images(store))
             names = [one.name for one in (entry, *entries) if one.digest == entry.digest]
+            from .store.source import LayoutSource
+
             return LayoutSource(store, entry, _choose_names(location, names))
         with self._lock:
             if location.path not in self._archives:
                 self._archives[location.path] = open_archive(location.path)
             archive = self._archives[location.path]
         from ..archive.referrers import list_images as list_archive_images
+        from .archive.source import ArchiveSource
 
         image = _choose_image(location, archive.images, _archive_names, lambda: list_archive_images(archive))
         root = archive.saved_root(image)

@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
     from ..engine.interfaces import ManagedEngine
     from ..oci.location import Location
     from ..oci.lockfile import LockFile
+    from ..places.sources import ImageReader
     from ..registry.auth.login_scope import LoginScope
     from ..registry.config.settings import ClientSettings, Credentials
     from ..registry.registries import Registries
@@ -181,6 +182,17 @@ class Task:
         from ..oci.location import ENGINES
 
         return next(scheme for scheme, kind in ENGINES.items() if kind == self.params["engine"])
+
+    @property
+    def images(self) -> ImageReader:
+        """The images of the engine that the task names, else of the store. Raises StoreDamaged, EngineError."""
+        if self.params["engine"] is None:
+            from ..places.store.source import StoreReader
+
+            return StoreReader(self.store)
+        from ..places.engine.source import EngineReader
+
+        return EngineReader(self.open_engine(), self.host)
 
     def open_image_place(self, store: t.Callable[[Store], _T], archive: t.Callable[[Archive], _T], engine: t.Callable[[ManagedEngine], _T]) -> _T:
         """Open the archive that the task names, else the engine that it names, else the store. Return what the function for it returns.

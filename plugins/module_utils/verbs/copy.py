@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ..errors import InvalidOption
@@ -64,7 +65,7 @@ class _Copier:
     def plan(self, pairs: t.Sequence[Pair], workers: Workers) -> TransferPlan:
         unique = list(dict.fromkeys(pairs))
         sources = ImageSources(self.places, self.host)
-        jobs = [CopyJob(source, target, self.selection, sources, self.trust) for source, target in unique]
+        jobs = [CopyJob(str(source), target, self.selection, functools.partial(sources.find, source), self.trust) for source, target in unique]
         rows: dict[CopyJob, ImagePlan] = {}
         planners: list[CopyPlanner] = []
         for kind, make_planner in self._planners(sources).items():

@@ -19,7 +19,7 @@ from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loading import EngineLoader, Load, LoadRequest
-from ..places.sources import LayoutSource
+from ..places.store.source import LayoutSource
 from ..places.verification import Verification, check_names
 from ..transfer.plan import TransferPlan
 

@@ -21,6 +21,7 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.referrers import LayoutReferrers
+from ..places.archive.source import ArchiveSource
 from ..places.engine.catalog import EngineImages
 from ..places.engine.leftovers import remove_leftovers
 from ..places.engine.load_step import LoadIntoEngine
@@ -28,7 +29,6 @@ from ..places.engine.loading import EngineLoader, LoadRequest, document_finder
 from ..places.engine.outgoing_image import OutgoingImage
 from ..places.engine.platforms import select_for_engine
 from ..places.engine.restore_names import keep_images, restore_names
-from ..places.sources import ArchiveSource
 from ..places.verification import Verification, check_names
 from ..transfer.plan import ImagePlan, Outcome, Step, TransferPlan
 from ..transfer.workers import Workers

@@ -25,7 +25,7 @@ from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loading import EngineLoader, Load, LoadRequest
 from ..places.engine.platforms import has_platforms, select_for_engine
 from ..places.engine.target import find_at_registry
-from ..places.sources import RegistrySource
+from ..places.registry.source import RegistrySource
 from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImagePlan, TransferPlan
 from .pull import is_temporary

@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 import typing as t
 from pathlib import Path
-from unittest import mock
 
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
 from ansible_collections.longshore.images.plugins.module_utils.errors import TrustRefusal
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
-from ansible_collections.longshore.images.plugins.module_utils.places.sources import ImageSources, Places
+from ansible_collections.longshore.images.plugins.module_utils.places.sources import ImageReader, Places
+from ansible_collections.longshore.images.plugins.module_utils.places.store.source import LayoutSource, StoreReader
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
@@ -29,7 +30,6 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load_engine import plan_load_engine
 from ansible_collections.longshore.images.plugins.module_utils.verbs.push import plan_push
-from ansible_collections.longshore.images.plugins.module_utils.verbs.push_engine import plan_push_engine
 from ansible_collections.longshore.images.plugins.module_utils.verbs.save import SaveOptions, plan_save
 from tests.support.images import FakeRepository, make_image
 from tests.support.memory_engine import MemoryEngine
@@ -105,10 +105,22 @@ def load_into_engine(scene: Scene, new: str, trust: Policy) -> Plan:
     return plan_load_engine(t.cast("t.Any", scene.engine), open_archive(scene.archive()), load_options(scene, new, trust))
 
 
-def push(scene: Scene, new: str, trust: Policy) -> Plan:
+class EngineImages:
+    """An engine whose images are those of the store."""
+
+    store = None
+
+    def __init__(self, store: Store) -> None:
+        self._images = StoreReader(store)
+
+    def find(self, selector: Reference | Digest) -> LayoutSource:
+        return self._images.find(selector)
+
+
+def push(scene: Scene, new: str, trust: Policy, images: ImageReader | None = None) -> Plan:
     with Workers(1) as workers:
         return plan_push(
-            scene.store,
+            images or StoreReader(scene.store),
             [(Reference.parse(scene.name), Reference.parse(new))],
             repository=scene.places.destination,
             selection=None,
@@ -120,11 +132,7 @@ def push(scene: Scene, new: str, trust: Policy) -> Plan:
 
 
 def push_from_engine(scene: Scene, new: str, trust: Policy) -> Plan:
-    """Push from an engine whose images are those of the store."""
-    source = ImageSources(scene.places, HOST).find(Location.parse(f"oci:{scene.store.path}:{scene.name}"))
-    pairs = [(Reference.parse(scene.name), Reference.parse(new))]
-    with Workers(1) as workers, mock.patch.object(ImageSources, "find", return_value=source):
-        return plan_push_engine("docker-daemon", pairs, places=scene.places, selection=None, host=HOST, workers=workers, trust=trust)
+    return push(scene, new, trust, EngineImages(scene.store))
 
 
 def copy_to(scheme: str) -> t.Callable[[Scene, str, Policy], Plan]:

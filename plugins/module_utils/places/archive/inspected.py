@@ -16,7 +16,8 @@ from ...oci.digest import Digest
 from ...oci.document_reader import bound_reads
 from ...oci.graph import Graph
 from ...oci.manifest import Descriptor
-from ..inspected_image import InspectedImage, referrers_beside
+from ...oci.reference import Reference
+from ..inspected_image import InspectedImage
 
 if t.TYPE_CHECKING:
     from ...archive.reader import Archive
@@ -43,6 +44,9 @@ def images_in_archive(archive: Archive, referrers: bool = False) -> list[Inspect
 
         return referrers_in_archive(archive)
 
+    def referrers_of(name: Reference | None) -> LayoutReferrers:
+        return read_referrers().of_name(name)
+
     owned: t.Container[EntryKey] = ()
     if referrers:
         from ...oci.referrers import find_owners
@@ -55,7 +59,7 @@ def images_in_archive(archive: Archive, referrers: bool = False) -> list[Inspect
             root,
             functools.partial(graph, root),
             configs,
-            referrer_place=functools.partial(referrers_beside, read_referrers, name),
+            referrer_place=functools.partial(referrers_of, name),
             lists_referrers=referrers,
             is_referrer=(root.digest, name) in owned,
         )

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import typing as t
 
 from ...engine.interfaces import ContentEngine, ExportingEngine, ListedImage, ManagedEngine
@@ -27,16 +28,20 @@ if t.TYPE_CHECKING:
 class EngineReader:
     """The images of one engine to read in a task."""
 
+    store = None
+
     def __init__(self, engine: ManagedEngine, host: Platform, listed: t.Sequence[ListedImage] | None = None) -> None:
         """Without LISTED, the images of the engine, they are listed with their details when they are needed first."""
         self.engine = engine
         self.images = EngineImages(engine, host, listed)
         self._export = EngineExport(engine, self.images.place) if isinstance(engine, ExportingEngine) else None
         self._content = EngineContent(engine, self.images.place) if isinstance(engine, ContentEngine) else None
+        self._lock = threading.Lock()
 
     def find(self, selector: Reference | Digest) -> EngineImageSource:
-        """Return an image as a source. Raises ImageNotFound, and EngineError if the engine can't be read."""
-        return self.open(self.images.get(selector))
+        """Return an image as a source. Raises ImageNotFound, and EngineError if the engine can't be read. Several threads may call this."""
+        with self._lock:
+            return self.open(self.images.get(selector))
 
     def open(self, entry: NamedEngineImage) -> EngineImageSource:
         if self._content is not None:
@@ -60,6 +65,9 @@ class EngineImageSource(t.Protocol):
     @property
     def source(self) -> Source: ...
 
+    @property
+    def costs_requests(self) -> bool: ...
+
     def digest(self) -> Digest: ...
 
     def root(self) -> Descriptor: ...
@@ -68,7 +76,7 @@ class EngineImageSource(t.Protocol):
 
     def check_blobs(self, graph: Graph) -> None: ...
 
-    def referrer_place(self) -> None:
+    def referrer_place(self, unused_name: Reference | None) -> None:
         """Return None: engines hold no referrers."""
 
 
@@ -138,6 +146,8 @@ class EngineExport:
 class ExportedImage:
     """An image of an engine that gives images only as an archive."""
 
+    costs_requests = True
+
     def __init__(self, entry: NamedEngineImage, export: EngineExport) -> None:
         self.name = entry.name
         self.judged_names = (entry.name,)
@@ -181,7 +191,7 @@ class ExportedImage:
         for blob in graph.blobs:
             archive.check_blob(blob)
 
-    def referrer_place(self) -> None:
+    def referrer_place(self, unused_name: Reference | None) -> None:
         """Return None: engines hold no referrers."""
 
 
@@ -213,6 +223,7 @@ class EngineContent:
 class ContentImage:
     """An image of an engine that gives every blob by its digest."""
 
+    costs_requests = True
     image_id: Digest | None = None
 
     def __init__(self, entry: NamedEngineImage, content: EngineContent) -> None:
@@ -242,7 +253,7 @@ class ContentImage:
     def check_blobs(self, graph: Graph) -> None:
         _require_blobs(graph, self._content.has_blob, self._entry, self._content.place)
 
-    def referrer_place(self) -> None:
+    def referrer_place(self, unused_name: Reference | None) -> None:
         """Return None: engines hold no referrers."""
 
 

@@ -16,7 +16,8 @@ from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, Step
 from ...transfer.workers import Workers
 from ..copy_job import CopyJob
-from ..sources import ImageSources, RegistrySource
+from ..registry.source import RegistrySource
+from ..sources import ImageSources
 from .load_step import LoadIntoEngine
 from .loading import EngineLoader, Load, LoadRequest, document_finder
 from .platforms import select_for_engine
@@ -81,7 +82,7 @@ def _request(job: CopyJob) -> LoadRequest | Load:
     return LoadRequest(
         requested=str(name),
         name=name,
-        label=str(job.source),
+        label=job.source,
         action=f"copy {job.source}",
         image=image,
         find_document=find,

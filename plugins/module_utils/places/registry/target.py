@@ -19,14 +19,19 @@ from ...transfer.plan import ImagePlan, RefChange, RefState, Step
 from ...transfer.workers import Workers
 from ..copy_job import CopyJob, inspect_jobs
 from ..facts import describe_transfer, image_facts, short_digest
+from ..platforms import reject_sparse
 from ..referrer_plan import ReferrerPlan
 from ..same_image import find_same_image
-from ..sources import RegistrySource
-from .blob_mounts import BlobMounts, BlobSplit
+from .blob_mounts import BlobMounts, BlobSplit, MountCandidates
 from .referrers import describe_changes, make_transfer, plan_for_registry, split_with_referrers
+from .source import RegistrySource
 
 if t.TYPE_CHECKING:
     from ...registry.repository import Repository
+    from ...store.store import Store
+
+# The past tense of a verb, and how its sentences join source and target.
+_WORDS = {"copy": ("copied", "to"), "push": ("pushed", "as")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +57,13 @@ class RegistryCopyPlanner:
 
     steps: t.Sequence[Step] = ()
 
-    def __init__(self, destination: t.Callable[[Reference], Repository], referrers: bool, host: Platform) -> None:
+    def __init__(self, destination: t.Callable[[Reference], Repository], referrers: bool, host: Platform, store: Store | None = None) -> None:
+        """STORE is the source of all images, if it is one: it knows repositories to mount blobs from, and remembers where they went."""
         self._destination = destination
         self._referrers = referrers
         self._host = host
-        self._mounts = BlobMounts(destination, lambda registry, digest: ())
+        self._store = store
+        self._mounts = BlobMounts(destination, MountCandidates(store) if store is not None else lambda registry, digest: ())
 
     def plan(self, jobs: t.Sequence[CopyJob], workers: Workers) -> list[ImagePlan]:
         """Return a row for each job. Targets are inspected in parallel; then blobs are split one image after the other."""
@@ -70,11 +77,12 @@ class RegistryCopyPlanner:
         graph = same if same is not None or job.takes_all else job.graph()
         digest = graph.root.digest if graph is not None else job.image_source.digest()
         if target.digest not in (None, digest):
-            raise InvalidOption(f"{job.source} has the digest {digest} and can't be copied to {target}")
+            raise InvalidOption(f"{job.source} has the digest {digest} and can't be {_WORDS[job.verb][0]} to {target}")
         is_present = current is not None and current.digest == digest
-        if graph is None and not (is_present and not self._referrers):
+        if graph is None and not (is_present and not self._referrers and job.image_source.costs_requests):
             graph = job.graph()
         if graph is not None and not is_present:
+            reject_sparse(graph, job.source)
             job.image_source.check_blobs(graph)
         return _TargetState(repository, current, digest, graph, self._plan_referrers(job, repository, graph))
 
@@ -122,6 +130,9 @@ class RegistryCopyPlanner:
     def _split(self, job: CopyJob, state: _TargetState, graph: Graph, workers: Workers) -> BlobSplit:
         if isinstance(job.image_source, RegistrySource):
             self._mounts.add_present(job.image_source.source, [*graph.blobs, *state.referrers.missing_blobs(graph.blobs)])
+        if self._store is not None:
+            for blob in (*(() if state.is_present else graph.blobs), *state.referrers.missing_blobs(graph.blobs)):
+                self._store.blob_origins.add(blob.digest, state.repository.name)
         if state.is_present:
             self._mounts.add_present(state.repository, graph.blobs)
             of_image = BlobSplit()
@@ -140,5 +151,6 @@ def _actions(job: CopyJob, name: Reference, state: _TargetState, was: RefState |
     actions: list[str] = []
     if not state.is_present:
         replaced = f" in place of {short_digest(was.digest)}" if was is not None else ""
-        actions.append(f"{job.verb} {job.source} to {name} ({short_digest(state.digest)}){replaced}: {describe_transfer(split.moves)}")
-    return (*actions, *describe_changes(state.referrers, "copy", str(job.source), name))
+        target = "" if job.source == str(name) else f" {_WORDS[job.verb][1]} {name}"
+        actions.append(f"{job.verb} {job.source}{target} ({short_digest(state.digest)}){replaced}: {describe_transfer(split.moves)}")
+    return (*actions, *describe_changes(state.referrers, job.verb, job.source, name))

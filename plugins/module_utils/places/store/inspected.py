@@ -12,7 +12,7 @@ import typing as t
 from ...oci.digest import Digest
 from ...oci.reference import Reference
 from ..facts import complete_graph
-from ..inspected_image import InspectedImage, referrers_beside
+from ..inspected_image import InspectedImage
 
 if t.TYPE_CHECKING:
     from ...oci.referrers import EntryKey, LayoutReferrers
@@ -28,6 +28,9 @@ def images_in_store(store: Store, referrers: bool = False, selectors: t.Sequence
 
         return referrers_in_store(store)
 
+    def referrers_of(name: Reference | None) -> LayoutReferrers:
+        return read_referrers().of_name(name)
+
     owned: t.Container[EntryKey] = ()
     if referrers and selectors is None:
         from .stored_referrers import find_entry_owners
@@ -40,7 +43,7 @@ def images_in_store(store: Store, referrers: bool = False, selectors: t.Sequence
             functools.partial(complete_graph, store, entry),
             store.read_document,
             functools.partial(store.check_complete, entry),
-            functools.partial(referrers_beside, read_referrers, entry.name),
+            functools.partial(referrers_of, entry.name),
             referrers,
             (entry.digest, entry.name) in owned,
         )
