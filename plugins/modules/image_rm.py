@@ -243,11 +243,12 @@ registry_errors:
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils.oci.removal_matching import parse_removal_selector
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.remove import parse_target, plan_remove
+from ..module_utils.verbs.remove import plan_remove
 
 
 def argument_spec() -> Arguments:
@@ -269,7 +270,7 @@ def plan(task: Task) -> Plan:
         from ..module_utils.verbs.remove_remote import plan_remove_remote
 
         return plan_remove_remote(task.remote_references("name"), task.destination, force=task.params["force"], workers=task.workers)
-    selectors = [parse_target(text) for text in task.params["name"]]
+    selectors = [parse_removal_selector(text) for text in task.params["name"]]
     if task.params["engine"] is not None:
         from ..module_utils.verbs.remove_engine import plan_remove_engine
 

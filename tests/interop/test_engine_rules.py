@@ -17,7 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.http_api i
 from ansible_collections.longshore.images.plugins.module_utils.engine.podman import PodmanProgram
 from tests.support.engines import HOST, OTHER, runnable_image, runnable_index
 from tests.support.registry import Registry, running_registry
-from tests.support.targets import Target, run, twice
+from tests.support.targets import Target, fail, run, twice
 
 on_connections = pytest.mark.parametrize("target", ["docker", "docker_on_containerd", "podman", "podman_service", "containerd"], indirect=True)
 
@@ -97,3 +97,38 @@ def test_no_layer_of_an_image_is_fetched_that_the_engine_has_under_another_name(
     done = twice(target, "image_pull", name=pulled)
     assert done["blobs_transferred"] == 1  # the config
     assert done["images"][0]["changed"]
+
+
+@on_connections
+def test_every_module_understands_an_id_that_one_of_them_shows(target: Target, registry: Registry, tmp_path: Path) -> None:
+    pulled, other = f"{registry.host}/team/index:1", f"{registry.host}/team/two:1"
+    shown = run(target, "image_pull", name=[pulled, other])["images"][0]["image_id"]
+    tagged = run(target, "image_tag", name=shown, targets="by-id:1")["images"][0]
+    assert (tagged["changed"], tagged["previous_digest"]) == (True, None)
+    run(target, "image_rm", name="by-id:1")
+    (found,) = run(target, "image_info", name=shown)["images"]
+    assert (found["present"], found["name"]) == (True, pulled)
+    assert run(target, "image_history_info", name=shown)["name"] == pulled
+    (saved,) = run(target, "image_save", name=shown, path=str(tmp_path / "a.tar"), platform=[HOST])["images"]
+    assert (saved["name"], saved["image_id"]) == (pulled, shown)
+    (pushed,) = run(target, "image_push", name=shown, destination=f"{registry.host}/by-id/{target.name}:1", platform=[HOST])["images"]
+    assert pushed["image_id"] == shown
+    kept = run(target, "image_prune", check=True, keep=0, older_than="1s", protect=[shown])
+    assert kept["untagged"] == [other]
+    removed = twice(target, "image_rm", name=shown)
+    assert removed["untagged"] == [pulled]
+    assert target.engine.names() == {other}
+
+
+@pytest.mark.parametrize("target", ["docker_on_containerd", "podman", "containerd"], indirect=True)
+def test_repository_and_digest_mean_all_names_in_the_repository(target: Target, registry: Registry) -> None:
+    pulled, other = f"{registry.host}/team/one:1", f"{registry.host}/team/two:1"
+    (row, _row) = run(target, "image_pull", name=[pulled, other])["images"]
+    run(target, "image_tag", name=pulled, targets=[f"{registry.host}/team/one:2", "elsewhere:1"])
+    by_digest = f"{registry.host}/team/one@{row['digest']}"
+    refused = fail(target, "image_rm", name=by_digest)
+    assert (refused["error"], refused["msg"].startswith(f"{by_digest} has several names")) == ("in_use", True)
+    removed = twice(target, "image_rm", name=["absent:1", by_digest, "absent:2", other], force=True)
+    names = ["docker.io/library/absent:1", pulled, f"{registry.host}/team/one:2", "docker.io/library/absent:2", other]
+    assert [image["name"] for image in removed["images"]] == names
+    assert target.engine.names() == {"docker.io/library/elsewhere:1"}

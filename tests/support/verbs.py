@@ -21,6 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
+from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
 from ansible_collections.longshore.images.plugins.module_utils.oci.settings import Settings
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
@@ -36,7 +37,7 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.index impor
 from ansible_collections.longshore.images.plugins.module_utils.verbs.index_members import IndexOptions, MemberRequest
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.verbs.rebase import RebaseOptions, plan_rebase
-from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
 from ansible_collections.longshore.images.plugins.module_utils.verbs.verify import plan_verify
 from tests.support.images import FakeRepository, Image, make_image, make_index, make_layer
@@ -81,7 +82,7 @@ def tag(path: Path, name: str, *targets: str) -> Plan:
 
 def remove(path: Path, *selectors: str) -> Plan:
     with Workers(1) as workers:
-        return apply(plan_remove(opened(path), [parse_target(text) for text in selectors], prune=True, force=False, host=HOST), workers)
+        return apply(plan_remove(opened(path), [parse_removal_selector(text) for text in selectors], prune=True, force=False, host=HOST), workers)
 
 
 def prune(path: Path, *protected: str, keep: int = 0) -> Plan:

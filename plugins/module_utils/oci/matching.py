@@ -27,21 +27,34 @@ class NamedImage(t.Protocol):
 _Image = t.TypeVar("_Image", bound=NamedImage)
 
 
-def find_matching(images: t.Sequence[_Image], selector: Reference | Digest, image_ids: t.Callable[[_Image], t.Collection[Digest]]) -> list[_Image]:
+Digests = t.Callable[[_Image], t.Collection[Digest]]
+
+
+def own_digest(image: NamedImage) -> t.Collection[Digest]:
+    return (image.digest,)
+
+
+def find_matching(
+    images: t.Sequence[_Image], selector: Reference | Digest, image_ids: Digests[_Image], digests: Digests[_Image] = own_digest
+) -> list[_Image]:
     """Return the images with the name, the `repository@digest`, the digest or the image ID that SELECTOR is.
 
-    IMAGE_IDS reads documents, so it is only called if no image has the digest.
+    DIGESTS are those that a place knows: some engines know an image by several. IMAGE_IDS reads documents, so it is only called if no image has the digest.
     """
     if isinstance(selector, Digest):
-        return [image for image in images if image.digest == selector] or [image for image in images if selector in image_ids(image)]
+        return [image for image in images if selector in digests(image)] or [image for image in images if selector in image_ids(image)]
     name = selector.name
     named = [image for image in images if image.name == name]
     if selector.digest is None:
         return named
-    exact = [image for image in named if image.digest == selector.digest]
-    return exact or [
-        image for image in images if image.digest == selector.digest and image.name is not None and image.name.context == selector.context
-    ]
+    exact = [image for image in named if selector.digest in digests(image)]
+    return exact or find_in_repository(images, selector, digests)
+
+
+def find_in_repository(images: t.Sequence[_Image], selector: Reference, digests: Digests[_Image] = own_digest) -> list[_Image]:
+    """Return all names that the image with the digest of SELECTOR has in the repository of SELECTOR."""
+    here = [image for image in images if image.name is not None and image.name.context == selector.context]
+    return [image for image in here if selector.digest in digests(image)]
 
 
 def reject_conflicting_references(references: t.Iterable[Reference]) -> None:

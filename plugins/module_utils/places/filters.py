@@ -14,7 +14,7 @@ import typing as t
 from ..errors import ImageNotFound, InvalidOption
 from ..oci.digest import Digest
 from ..oci.glob import compile_glob
-from ..oci.matching import NamedImage, find_matching
+from ..oci.matching import Digests, NamedImage, find_matching, own_digest
 from ..oci.reference import Reference, parse_selector
 
 _Image = t.TypeVar("_Image", bound=NamedImage)
@@ -49,13 +49,17 @@ class Filters:
 
 @dataclasses.dataclass(frozen=True)
 class ImageFilter(t.Generic[_Image]):
-    """Filter the images of one place. `place` is its name in messages; the functions return facts of one image."""
+    """Filter the images of one place. `place` is its name in messages; the functions return facts of one image.
+
+    `digests` and `image_ids` are those of `find_matching`.
+    """
 
     images: t.Sequence[_Image]
     place: str
     created: t.Callable[[_Image], datetime.datetime | None]
     labels: t.Callable[[_Image], t.Mapping[str, str]]
-    image_ids: t.Callable[[_Image], t.Collection[Digest]]
+    image_ids: Digests[_Image]
+    digests: Digests[_Image] = own_digest
 
     def tests(self, filters: Filters) -> list[t.Callable[[_Image], bool]]:
         """Return the tests that an image must pass.
@@ -78,7 +82,7 @@ class ImageFilter(t.Generic[_Image]):
         return tests
 
     def find(self, selector: Reference | Digest) -> _Image | None:
-        return next(iter(find_matching(self.images, selector, self.image_ids)), None)
+        return next(iter(find_matching(self.images, selector, self.image_ids, self.digests)), None)
 
     def resolve(self, selector: Reference | Digest) -> _Image:
         """Return the image that SELECTOR means. Raises ImageNotFound."""

@@ -71,6 +71,11 @@ class InspectedImage:
         return [referrer.facts(changed=False) for referrer in found.referrers]
 
     @property
+    def known_digests(self) -> t.Collection[Digest]:
+        """Return the digests by which the place knows the image."""
+        return (self.digest,)
+
+    @property
     def image_ids(self) -> set[Digest]:
         return {image.manifest.config.digest for image in self.graph.images} if self.graph is not None else set()
 

@@ -13,7 +13,7 @@ import typing as t
 from ..errors import InvalidOption
 from ..oci.digest import Digest
 from ..oci.glob import compile_glob, is_glob
-from ..oci.matching import NamedImage, find_matching
+from ..oci.matching import Digests, NamedImage, find_matching, own_digest
 from ..oci.reference import Reference, parse_selector
 
 if t.TYPE_CHECKING:
@@ -49,12 +49,13 @@ class Protection:
         selectors = tuple(parse_selector(text) for text in texts if not is_glob(text))
         return cls(tuple(compile_glob(text) for text in globs), selectors)
 
-    def covers(self, image: _Image, image_ids: t.Callable[[_Image], t.Collection[Digest]]) -> bool:
+    def covers(self, image: _Image, image_ids: Digests[_Image], digests: Digests[_Image] = own_digest) -> bool:
+        """Return whether this image is protected. IMAGE_IDS and DIGESTS are those of `find_matching`."""
         if image.name is not None and any(pattern.match(str(image.name)) for pattern in self.patterns):
             return True
-        if self.digests and (image.digest in self.digests or not self.digests.isdisjoint(image_ids(image))):
+        if self.digests and not (self.digests.isdisjoint(digests(image)) and self.digests.isdisjoint(image_ids(image))):
             return True
-        return any(find_matching([image], selector, image_ids) for selector in self.selectors)
+        return any(find_matching([image], selector, image_ids, digests) for selector in self.selectors)
 
     def digests_in(self, context: Reference) -> set[Digest]:
         """Return the protected digests that the repository CONTEXT may have without a tag."""

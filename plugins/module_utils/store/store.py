@@ -29,6 +29,7 @@ from .open_folders import PRIVATE, StoreFolders
 from .verified import VerifiedBlobs
 
 if t.TYPE_CHECKING:
+    from ..oci.removal_matching import RemovalSelector
     from .cache import Cache
     from .contents import RecordedContents, Subjects
     from .writer import Writer
@@ -285,6 +286,13 @@ class Store:
     def find_entries(self, selector: Reference | Digest) -> list[Entry]:
         """Return all entries that SELECTOR matches: several if a digest or an ID has several names."""
         return find_matching(self.index.find_candidates(selector), selector, self._image_ids)
+
+    def select_for_removal(self, selector: RemovalSelector, *, force: bool = False) -> list[Entry]:
+        """Return the entries that SELECTOR, which may also be a glob, selects for removal. Raises InUse for several names of an image, unless FORCE."""
+        from ..oci.removal_matching import select_for_removal
+
+        entries = self.index.entries if isinstance(selector, str) else self.index.find_candidates(selector)
+        return select_for_removal(entries, selector, self._image_ids, force=force)
 
     def _image_ids(self, entry: Entry) -> set[Digest]:
         """Return the image IDs of all platforms of an image that are in the store. They are cached until the next reload."""

@@ -46,7 +46,7 @@ class Inspector:
     ) -> None:
         self._images = inspected
         self._place = place
-        self._filter = ImageFilter(inspected, place, self.created, self._labels, lambda one: one.image_ids)
+        self._filter = ImageFilter(inspected, place, self.created, self._labels, lambda one: one.image_ids, lambda one: one.known_digests)
         self._host = host
         self._trust = trust
         self._selection = selection

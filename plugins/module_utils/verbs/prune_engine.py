@@ -10,13 +10,14 @@ import dataclasses
 import datetime
 import typing as t
 
-from ..engine.interfaces import EngineImage, PrunableEngine
-from ..errors import EngineError, EngineRefused, LongshoreError
+from ..engine.interfaces import ContentEngine, EngineImage, ManagedEngine, PrunableEngine
+from ..errors import CorruptArchive, EngineError, EngineRefused, LongshoreError
 from ..oci.digest import Digest
 from ..oci.platform import Platform
 from ..oci.reference import Reference
-from ..places.engine.catalog import EngineImages, NamedEngineImage
+from ..places.engine.catalog import NamedEngineImage
 from ..places.engine.leftovers import is_temporary, remove_leftovers
+from ..places.engine.source import EngineReader
 from ..places.facts import short_digest
 from ..places.filters import Filters, ImageFilter
 from ..places.protection import Protection
@@ -113,9 +114,10 @@ def plan_prune_engine(
 
     They pass FILTERS, are not protected, and no container uses them, running or stopped.
     """
-    listed = EngineImages(engine, host)
+    reader = EngineReader(t.cast(ManagedEngine, engine), host)
+    listed = reader.images
     images, entries = listed.images, listed.entries
-    candidates = _candidates(entries, policy, filters, protection, engine)
+    candidates = _candidates(reader, policy, filters, protection)
     removed = set(policy.select_removable(candidates, now))
     leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in removed]
     removable = [entry for entry in leaving if not entry.image.in_use]
@@ -131,15 +133,31 @@ def plan_prune_engine(
     return remove_leftovers(plan, engine, listed.names)
 
 
-def _candidates(
-    entries: t.Sequence[NamedEngineImage], policy: Policy, filters: Filters, protection: Protection, engine: PrunableEngine
-) -> list[Candidate]:
-    """Return the candidates of the policy, in the order of ENTRIES. Creation times are only read if the policy needs them."""
+def _candidates(reader: EngineReader, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
+    """Return the candidates of the policy, in the order of the engine's entries. Creation times are only read if the policy needs them."""
+    entries, engine = reader.images.entries, reader.engine
+    known = {digest for entry in entries for digest in entry.digests}
+    unknown = [one for one in (*protection.selectors, *filters.compared) if isinstance(one, Digest) and one not in known]
+    # An engine that gives images only as an archive would have to export all of them: not for the digests of lock files, which it knows.
+    reads_ids = bool(unknown) or isinstance(engine, ContentEngine)
+
+    def image_ids(entry: NamedEngineImage) -> t.Collection[Digest]:
+        return reader.image_ids(entry) if reads_ids else ()
+
+    def is_protected(entry: NamedEngineImage) -> bool:
+        if entry.image.has_unknown_name or is_temporary(entry.name):
+            return True
+        try:
+            return protection.covers(entry, image_ids, lambda one: one.digests)
+        except (CorruptArchive, EngineError):
+            return bool(unknown)  # its ID can't be read, so it may be one of those to protect
+
     image_filter = ImageFilter(
         entries,
         f"{engine.title} at {engine.place}",
         lambda one: one.image.details().created,
         lambda one: one.image.details().labels,
+        image_ids,
         lambda one: one.digests,
     )
     tests = image_filter.tests(filters)
@@ -149,7 +167,7 @@ def _candidates(
             digest=entry.digest,
             created=entry.image.details().created if policy.judges_names else None,
             chosen=all(test(entry) for test in tests),
-            protected=entry.image.has_unknown_name or is_temporary(entry.name) or protection.covers(entry, lambda one: one.digests),
+            protected=is_protected(entry),
         )
         for entry in entries
     ]

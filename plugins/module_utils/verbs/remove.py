@@ -10,11 +10,11 @@ import dataclasses
 import re
 import typing as t
 
-from ..errors import InUse
 from ..oci.digest import Digest
-from ..oci.glob import compile_glob, is_glob
+from ..oci.glob import is_glob
 from ..oci.platform import Platform
-from ..oci.reference import Reference, parse_selector
+from ..oci.reference import Reference
+from ..oci.removal_matching import RemovalSelector
 from ..places.facts import complete_graph, format_count, ref_state, short_digest, stored_facts
 from ..places.store.garbage import Garbage, find_garbage, remaining_entries
 from ..places.store.stored_referrers import RemovedReferrers
@@ -27,13 +27,6 @@ if t.TYPE_CHECKING:
     from ..store.store import Store
 
 _SHORT_ID = re.compile(r"[0-9a-f]{7,63}")
-
-Selector = t.Union[Reference, Digest, str]
-
-
-def parse_target(text: str) -> Selector:
-    """Parse a reference, or a full digest or ID. A glob is returned as text."""
-    return text if is_glob(text) else parse_selector(text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +51,7 @@ class RemoveFromStore(Step):
         return Outcome()
 
 
-def plan_remove(store: Store, selectors: t.Sequence[Selector], *, prune: bool, force: bool, host: Platform) -> Plan:
+def plan_remove(store: Store, selectors: t.Sequence[RemovalSelector], *, prune: bool, force: bool, host: Platform) -> Plan:
     """Plan to remove the images of SELECTORS; an absent image is no change. With PRUNE the blobs that only they need are deleted too.
 
     Their referrers, such as signatures, are removed too, unless another image needs them.
@@ -68,7 +61,7 @@ def plan_remove(store: Store, selectors: t.Sequence[Selector], *, prune: bool, f
     removed: dict[tuple[Reference | None, Digest], Entry] = {}
     rows: list[Entry | ImagePlan] = []
     for selector in selectors:
-        entries = _find_entries(store, selector, force)
+        entries = store.select_for_removal(selector, force=force)
         for entry in entries:
             key = (entry.name, entry.descriptor.digest)
             if key not in removed:
@@ -88,7 +81,7 @@ def plan_remove(store: Store, selectors: t.Sequence[Selector], *, prune: bool, f
     )
 
 
-def named_by(selector: Selector) -> dict[str, str | None]:
+def named_by(selector: RemovalSelector) -> dict[str, str | None]:
     """Return the keys that identify an absent image in its row: a digest or an ID is no name."""
     return {"name": None, "digest": str(selector)} if isinstance(selector, Digest) else {}
 
@@ -104,30 +97,11 @@ def removal_facts(removed: t.Sequence[Entry], remaining: t.Sequence[Entry], byte
     }
 
 
-def warn_of_short_id(selector: Selector) -> tuple[str, ...]:
+def warn_of_short_id(selector: RemovalSelector) -> tuple[str, ...]:
     """Return a warning for a short ID, as other tools print it. It is read as a name, and removing an absent name is no error."""
     if isinstance(selector, Reference) and _SHORT_ID.fullmatch(selector.repository.rpartition("/")[2]):
         return (f"{selector} is read as a name; write an ID in full, as sha256: and 64 digits",)
     return ()
-
-
-def _find_entries(store: Store, selector: Selector, force: bool) -> list[Entry]:
-    if isinstance(selector, str):
-        pattern = compile_glob(selector)
-        return [entry for entry in store.index.entries if entry.name is not None and pattern.match(str(entry.name))]
-    if isinstance(selector, Reference) and selector.tag is not None:
-        entry = store.index.get_named(selector.name)
-        return [entry] if entry is not None and selector.digest in (None, entry.digest) else []
-    entries = store.find_entries(selector) if isinstance(selector, Digest) else _in_repository(store, selector)
-    names = sorted({str(entry.name) for entry in entries if entry.name is not None})
-    if len(names) > 1 and not force:
-        raise InUse(f"{selector} has several names ({', '.join(names)}); remove them by name, or all of them with force")
-    return entries
-
-
-def _in_repository(store: Store, selector: Reference) -> list[Entry]:
-    """Return all names that the digest has in the repository. If only one were removed, every later run would change something again."""
-    return [entry for entry in store.index.find_by_digest(selector.digest) if entry.name is not None and entry.name.context == selector.context]
 
 
 def _with_referrers(image: ImagePlan, store: Store, entry: Entry, removed_referrers: RemovedReferrers) -> ImagePlan:

@@ -11,56 +11,46 @@ import typing as t
 
 from ..engine.interfaces import ManagedEngine
 from ..errors import InUse
-from ..oci.digest import Digest
-from ..oci.glob import compile_glob, is_glob
+from ..oci.glob import is_glob
 from ..oci.platform import Platform
-from ..oci.reference import Reference
-from ..places.engine.catalog import EngineImages, NamedEngineImage
+from ..oci.removal_matching import RemovalSelector
+from ..places.engine.catalog import NamedEngineImage
 from ..places.engine.leftovers import remove_leftovers
+from ..places.engine.source import EngineReader
 from ..places.facts import short_digest
 from ..transfer.plan import ImagePlan, RefChange
 from .prune_engine import EngineRemovalPlan, Removal, RemoveFromEngine, plan_removals
-from .remove import Selector, named_by, warn_of_short_id
+from .remove import named_by, warn_of_short_id
 
 
-def plan_remove_engine(engine: ManagedEngine, selectors: t.Sequence[Selector], *, force: bool, host: Platform) -> EngineRemovalPlan:
+def plan_remove_engine(engine: ManagedEngine, selectors: t.Sequence[RemovalSelector], *, force: bool, host: Platform) -> EngineRemovalPlan:
     """Plan to remove the images of SELECTORS from an engine; an absent image is no change.
 
     If the last name of an image that a container uses would be removed, its row has the error InUse. With FORCE, its names are removed. The container keeps
     the image or, in containerd, its files; if it can't keep either, the error stays.
     Raises InUse for a digest or ID with several names, unless FORCE.
     """
-    images = EngineImages(engine, host)
+    reader = EngineReader(engine, host)
+    images = reader.images
     chosen: dict[NamedEngineImage, None] = {}
-    absent: list[ImagePlan] = []
+    selected: list[NamedEngineImage | ImagePlan] = []
     for selector in selectors:
-        found = _find(images, selector, force)
+        found = reader.select_for_removal(selector, force=force)
+        selected += [entry for entry in found if entry not in chosen]
         chosen.update(dict.fromkeys(found))
         if not found and not (isinstance(selector, str) and is_glob(selector)):
-            absent.append(ImagePlan(str(selector), results={**named_by(selector), "engine": engine.title}, warnings=warn_of_short_id(selector)))
+            selected.append(ImagePlan(str(selector), results={**named_by(selector), "engine": engine.title}, warnings=warn_of_short_id(selector)))
     refused = [entry for entry in chosen if _is_last_use(entry, chosen) and not (force and _can_be_forced(engine) and entry.name is not None)]
     removals = [_with_rows(removal, engine) for removal in plan_removals([entry for entry in chosen if entry not in refused], images.images, engine)]
-    rows = [row for removal in removals for row in removal.rows.values()]
+    rows = {NamedEngineImage(removal.image, name): row for removal in removals for name, row in removal.rows.items()}
+    rows.update((entry, _refuse(entry, engine)) for entry in refused)
     plan = EngineRemovalPlan(
-        [*rows, *(_refuse(entry, engine) for entry in refused), *absent],
+        [one if isinstance(one, ImagePlan) else rows[one] for one in selected],
         {"engine": engine.title},
         steps=[RemoveFromEngine(engine, removals)] if removals else [],
         removals=removals,
     )
     return remove_leftovers(plan, engine, (name for name in images.names if name not in {entry.name for entry in chosen}))
-
-
-def _find(images: EngineImages, selector: Selector, force: bool) -> list[NamedEngineImage]:
-    if isinstance(selector, str):
-        pattern = compile_glob(selector)
-        return [entry for entry in images.entries if entry.name is not None and pattern.match(str(entry.name))]
-    found = images.find(selector)
-    if isinstance(selector, Reference) and selector.tag is not None:
-        return [entry for entry in found if entry.name == selector.name]
-    names = sorted({str(entry.name) for entry in found if entry.name is not None})
-    if isinstance(selector, Digest) and len(names) > 1 and not force:
-        raise InUse(f"{selector} has several names ({', '.join(names)}); remove them by name, or all of them with force")
-    return found
 
 
 def _is_last_use(entry: NamedEngineImage, chosen: t.Collection[NamedEngineImage]) -> bool:

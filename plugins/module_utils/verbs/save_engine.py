@@ -72,8 +72,8 @@ def plan_save_engine(engine: ManagedEngine, names: t.Sequence[Reference | Digest
 
 
 def _find(reader: EngineReader, name: Reference | Digest) -> list[NamedEngineImage]:
-    first = reader.images.get(name)
-    return reader.images.find(name) if isinstance(name, Digest) else [first]
+    first = reader.get(name)
+    return reader.select(name) if isinstance(name, Digest) else [first]
 
 
 def _read_image(entry: NamedEngineImage, image: EngineImageSource, options: SaveOptions) -> SavedImage:

@@ -17,6 +17,7 @@ from ..oci.reference import Reference
 from ..places.engine.catalog import EngineImages, NamedEngineImage
 from ..places.engine.leftovers import remove_leftovers
 from ..places.engine.restore_names import keep_images, restore_names
+from ..places.engine.source import EngineReader
 from ..places.facts import short_digest
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
 from ..transfer.workers import Workers
@@ -27,8 +28,8 @@ def plan_tag_engine(engine: ManagedEngine, source: Reference | Digest, targets: 
 
     Raises ImageNotFound if the engine doesn't have the source, EngineError if it can't be reached.
     """
-    images = EngineImages(engine, host)
-    entry = images.get(source)
+    reader = EngineReader(engine, host)
+    images, entry = reader.images, reader.get(source)
     pairs = [(target, images.get_named(target)) for target in dict.fromkeys(targets)]
     moved = {target: before for target, before in pairs if before is None or (not keep and before.digest != entry.digest)}
     rows = [_plan_target(images, target, before, entry, target in moved) for target, before in pairs]

@@ -200,3 +200,26 @@ def test_wrong_bytes_never_complete_a_blob_on_its_way_to_an_engine(change: t.Cal
         arrived.extend(BlobFeed(Wrong(change(data)), verifies=True).read(blob))
     assert b"".join(map(bytes, arrived)) != data
     assert b"".join(map(bytes, BlobFeed(Wrong(data), verifies=True).read(blob))) == data
+
+
+@pytest.mark.parametrize("engine", [Exporting(has_ids=True), Exporting(), Keeping()], ids=["reports-ids", "exports", "gives-blobs"])
+def test_an_image_is_found_by_the_id_of_any_of_its_platforms(engine: Listing) -> None:
+    images = INDEX.graph.images if not engine.has_ids else INDEX.graph.images[:1]
+    for node in images:
+        assert [entry.label for entry in reader(engine).select(node.manifest.config.digest)] == ["docker.io/library/index:1"]
+
+
+def test_content_is_not_read_for_a_digest_that_the_engine_lists() -> None:
+    engine = Exporting()
+    assert [entry.label for entry in reader(engine).select(INDEX.root.digest)] == ["docker.io/library/index:1"]
+    assert engine.exports == []
+
+
+@pytest.mark.parametrize("engine", [Exporting(refused={"two:2"}), Keeping(absent={TWO.root.digest})], ids=["exports", "gives-blobs"])
+def test_an_image_that_cant_be_read_is_never_taken_for_absent(engine: Listing) -> None:
+    images = reader(engine)
+    assert images.select(id_of(ONE))
+    for find in (images.select, images.find, lambda selector: images.select_for_removal(selector, force=True)):
+        with pytest.raises(EngineError, match=rf"unknown whether {id_of(TWO)} is in docker at memory"):
+            find(id_of(TWO))
+    assert images.select(Reference.parse("absent:1")) == []

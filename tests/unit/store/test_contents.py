@@ -19,11 +19,12 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import InfoOptions
-from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
 from tests.support.images import Image, make_artifact, make_image, make_index, make_layer
 from tests.support.privileges import needs_root
 
@@ -66,7 +67,7 @@ def remove_nothing(path: Path) -> None:
 
 def remove(path: Path, name: str) -> dict[str, t.Any]:
     store = Store(str(path))
-    plan = plan_remove(store, [parse_target(name)], prune=True, force=False, host=HOST)
+    plan = plan_remove(store, [parse_removal_selector(name)], prune=True, force=False, host=HOST)
     with Workers(2) as workers:
         done = plan.apply(workers)
     return {**done.facts(), "rows": done.rows(), "warnings": done.warnings(), "blobs": sorted(map(str, store.stored()))}

@@ -23,6 +23,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.graph import 
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import find_referrers, list_candidates, referrers_tag
+from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
@@ -34,7 +35,7 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import InfoOptions
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
-from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import parse_target, plan_remove
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.repair import plan_repair
 from ansible_collections.longshore.images.plugins.module_utils.verbs.save import SaveOptions, plan_save, read_base_digests
 from tests.support.images import FakeRepository, Image, make_artifact, make_image, make_index
@@ -213,7 +214,7 @@ def test_a_damaged_referrer_is_repaired_from_the_repository_of_its_image(store: 
 
 
 def remove(store: Store, *names: str) -> Plan:
-    selectors = [parse_target(name) for name in names]
+    selectors = [parse_removal_selector(name) for name in names]
     return apply(plan_remove(store, selectors, prune=True, force=False, host=HOST))
 
 

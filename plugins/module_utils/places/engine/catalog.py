@@ -11,7 +11,6 @@ import functools
 import typing as t
 
 from ...engine.interfaces import Details, EngineImage, ListedImage, PrunableEngine
-from ...errors import ImageNotFound
 from ...oci.digest import Digest
 from ...oci.platform import Platform
 from ...oci.reference import DOCKER_HUB, Reference
@@ -105,27 +104,6 @@ class EngineImages:
 
     def get_named(self, name: Reference) -> NamedEngineImage | None:
         return next((entry for entry in self.entries if entry.name == name), None)
-
-    def find(self, selector: Reference | Digest) -> list[NamedEngineImage]:
-        """Return the images that match SELECTOR (a name, `repository@digest`, a digest or an ID), one for each of their names."""
-        if isinstance(selector, Digest):
-            return [entry for entry in self.entries if selector in entry.digests]
-        named = [entry for entry in self.entries if entry.name == selector.name]
-        if selector.digest is None:
-            return named
-        exact = [entry for entry in named if selector.digest in entry.digests]
-        return exact or [
-            entry
-            for entry in self.entries
-            if selector.digest in entry.digests and (entry.name.context if entry.name is not None else selector.context) == selector.context
-        ]
-
-    def get(self, selector: Reference | Digest) -> NamedEngineImage:
-        """Return the image that SELECTOR means. Raises ImageNotFound."""
-        found = self.find(selector)
-        if not found:
-            raise ImageNotFound(f"{selector} is not in {self.place}{describe_local_name(selector, self.names)}")
-        return found[0]
 
 
 def _without_details(listed: ListedImage) -> EngineImage:

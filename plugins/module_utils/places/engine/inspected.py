@@ -10,7 +10,7 @@ import functools
 import typing as t
 
 from ...engine.interfaces import ContentEngine, ManagedEngine
-from ...errors import EngineError, UnsupportedFormat
+from ...errors import CorruptArchive, EngineError, UnsupportedFormat
 from ...oci import media_types
 from ...oci.config import ImageConfig
 from ...oci.digest import Digest
@@ -35,15 +35,24 @@ class _UnsignedImage(InspectedImage):
 class _DescribedImage(_UnsignedImage):
     """An image that its engine only describes: it has a config, but no manifest with the digests and sizes of its layers."""
 
-    def __init__(self, entry: NamedEngineImage, describe: t.Callable[[], bytes | None]) -> None:
+    def __init__(self, entry: NamedEngineImage, describe: t.Callable[[], bytes | None], read_ids: t.Callable[[], t.Collection[Digest]]) -> None:
         self.entry = entry
+        self._read_ids = read_ids
         self._describe = functools.lru_cache(maxsize=1)(describe)
         root = Descriptor(media_types.OCI_MANIFEST, entry.kept_digest or entry.digest, 0)
         super().__init__(entry.name, root, self._make_graph, lambda unused_descriptor: self._describe())
 
     @property
+    def known_digests(self) -> t.Collection[Digest]:
+        return self.entry.digests
+
+    @property
     def image_ids(self) -> set[Digest]:
-        return set(self.entry.digests)
+        """Return the image's IDs, none if they can't be read."""
+        try:
+            return set(self._read_ids())
+        except (CorruptArchive, EngineError):
+            return set()
 
     def _make_graph(self) -> Graph | None:
         """Return a graph with a manifest whose layers are the uncompressed ones; None if the image is gone."""
@@ -81,16 +90,16 @@ class _DescribedImage(_UnsignedImage):
 def images_in_engine(engine: ManagedEngine, host: Platform) -> tuple[list[InspectedImage], str]:
     """Return the images of an engine, and its name in messages. Raises EngineError if the engine can't be reached."""
     reader = EngineReader(engine, host)
-    inspect = functools.partial(_inspect_content, reader) if isinstance(engine, ContentEngine) else functools.partial(_inspect_description, engine)
+    inspect = functools.partial(_inspect_content, reader) if isinstance(engine, ContentEngine) else functools.partial(_inspect_description, reader)
     return [inspect(entry) for entry in reader.images.entries], reader.images.place
 
 
-def _inspect_description(engine: ManagedEngine, entry: NamedEngineImage) -> InspectedImage:
+def _inspect_description(reader: EngineReader, entry: NamedEngineImage) -> InspectedImage:
     def describe() -> bytes | None:
-        description = engine.describe(entry.image)
+        description = reader.engine.describe(entry.image)
         return encode_canonical(description.config.members) if description is not None else None
 
-    return _DescribedImage(entry, describe)
+    return _DescribedImage(entry, describe, functools.partial(reader.image_ids, entry))
 
 
 def _inspect_content(reader: EngineReader, entry: NamedEngineImage) -> InspectedImage:
