@@ -127,8 +127,9 @@ class TestWhatAnEngineHasAfterwards:
         name = f"docker.io/library/one@{image.root.digest}"
         put(store, {name: image})
         assert target.deliver(store, name)["changed"]
-        assert target.engine.names() == ({name} if target.keeps_digests else set())
-        assert target.engine.runs_with(name if target.keeps_digests else config_of(image), "one")
+        held = name if target.keeps_digests else f"docker.io/library/one:longshore-sha256-{image.root.digest.hex}"
+        assert target.engine.names() == {held}
+        assert target.engine.runs_with(held, "one")
         assert not target.deliver(store, name)["changed"]
 
     @on_all

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import Containerd
 from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
 from ansible_collections.longshore.images.plugins.module_utils.engine.podman import PodmanProgram
+from tests.support import engines
 from tests.support.engines import HOST, OTHER, runnable_image, runnable_index
 from tests.support.registry import Registry, running_registry
 from tests.support.targets import Target, fail, run, twice
@@ -132,3 +133,45 @@ def test_repository_and_digest_mean_all_names_in_the_repository(target: Target, 
     names = ["docker.io/library/absent:1", pulled, f"{registry.host}/team/one:2", "docker.io/library/absent:2", other]
     assert [image["name"] for image in removed["images"]] == names
     assert target.engine.names() == {"docker.io/library/elsewhere:1"}
+
+
+@on_connections
+def test_an_image_that_is_pulled_by_digest_is_found_by_it(target: Target, registry: Registry) -> None:
+    root = runnable_index("index", OTHER).root
+    pulled = f"{registry.host}/team/index@{root.digest}"
+    (row,) = twice(target, "image_pull", name=pulled)["images"]
+    assert (row["name"], row["digest"]) == (pulled, str(root.digest))
+    if isinstance(target.engine, (engines.Docker, engines.Podman)):
+        target.engine.prune_unnamed()
+    for policy in ("missing", "never"):
+        assert not run(target, "image_pull", name=pulled, pull_policy=policy)["changed"]
+    (found,) = run(target, "image_info", name=pulled)["images"]
+    assert (found["present"], found["name"], found["digest"]) == (True, pulled, str(root.digest))
+    assert run(target, "image_info")["images"] == [found]
+    (tagged,) = run(target, "image_tag", name=pulled, targets="app:1")["images"]
+    assert tagged["changed"]
+    assert twice(target, "image_rm", name=pulled)["untagged"] == [pulled]
+    assert target.engine.names() == {"docker.io/library/app:1"}
+
+
+def test_an_image_that_docker_pulled_by_digest_is_found_by_it(docker: engines.Docker, registry: Registry) -> None:
+    target = Target("docker", docker, {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"})
+    pulled = f"{registry.host}/team/one@{runnable_image('one').root.digest}"
+    docker.pull(pulled)
+    for policy in ("always", "missing", "never"):
+        assert not run(target, "image_pull", name=pulled, pull_policy=policy)["changed"]
+    assert [row["name"] for row in run(target, "image_info", name=pulled)["images"] if row["present"]] == [pulled]
+    run(target, "image_tag", name=pulled, targets=f"{registry.host}/team/one:kept")
+    run(target, "image_pull", name=pulled, pull_policy="never")
+    assert [row["present"] for row in run(target, "image_info", name=pulled)["images"]] == [True]
+    twice(target, "image_rm", name=pulled)
+    assert docker.names() == set()
+
+
+def test_an_image_that_docker_pulled_by_tag_is_found_by_its_digest(docker: engines.Docker, registry: Registry) -> None:
+    target = Target("docker", docker, {"engine": "docker", "docker_host": f"unix://{docker.folder}/docker.sock"})
+    by_digest = f"{registry.host}/team/one@{runnable_image('one').root.digest}"
+    docker.pull(f"{registry.host}/team/one:1")
+    assert not run(target, "image_pull", name=by_digest, pull_policy="never")["changed"]
+    assert [row["present"] for row in run(target, "image_info", name=by_digest)["images"]] == [True]
+    assert twice(target, "image_rm", name=by_digest)["untagged"] == [f"{registry.host}/team/one:1"]

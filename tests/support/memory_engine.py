@@ -12,6 +12,7 @@ import json
 import tarfile
 import typing as t
 
+from ansible_collections.longshore.images.plugins.module_utils.engine.digest_names import from_tag
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import (
     Chunks,
     Details,
@@ -91,6 +92,8 @@ class MemoryEngine:
                 self.images[name] = ListedImage(frozenset([name]), (Digest.parse(entry["digest"]),), None)
         else:
             for entry in listed:
-                name = Reference.parse((entry["RepoTags"] or ["none@sha256:" + "0" * 64])[0])
+                name = from_tag(Reference.parse((entry["RepoTags"] or ["none@sha256:" + "0" * 64])[0]))
                 image_id = Digest("sha256", entry["Config"].rpartition("/")[2])
-                self.images[name] = ListedImage(frozenset([name] if entry["RepoTags"] else []), (), image_id)
+                self.images[name] = ListedImage(
+                    frozenset([name] if entry["RepoTags"] else []), (name.digest,) if name.digest and entry["RepoTags"] else (), image_id
+                )

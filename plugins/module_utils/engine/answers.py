@@ -16,6 +16,7 @@ from ..oci.document import Document
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.text import sanitise
+from .digest_names import from_tag
 from .interfaces import Details, EngineImage, ListedImage, ListedManifest
 
 MAX_LIST = MAX_ENGINE_LIST
@@ -33,15 +34,19 @@ def parse_answer(what: str, parse: t.Callable[[], _Parsed]) -> _Parsed:
         raise EngineError(f"{what}: {sanitise(str(error))}") from error
 
 
-def parse_listed_image(row: Document, has_image_ids: bool) -> ListedImage:
-    """Parse a row of the image list of Docker or Podman. Its `Id` is the digest of a config (HAS_IMAGE_IDS), or of an index or a manifest."""
+def parse_listed_image(row: Document, has_image_ids: bool, names: t.Mapping[Reference, str] | None = None) -> ListedImage:
+    """Parse a row of the image list of Docker or Podman. Its `Id` is the digest of a config (HAS_IMAGE_IDS), or of an index or a manifest.
+
+    NAMES are the names of the image, by default those in the row.
+    """
 
     def parse() -> ListedImage:
-        names = [*row.texts("RepoTags", None), *row.texts("Names", None)]
+        found = names if names is not None else _parse_row_names(row)
         digests = [Digest.parse(text.rpartition("@")[2]) for text in row.texts("RepoDigests", None) if "@sha" in text]
+        digests += [name.digest for name in found if name.digest is not None]
         identifier = _parse_id(row.required_text("Id"))
         return ListedImage(
-            parse_names(names), tuple(dict.fromkeys(digests if has_image_ids else [identifier, *digests])), identifier if has_image_ids else None
+            frozenset(found), tuple(dict.fromkeys(digests if has_image_ids else [identifier, *digests])), identifier if has_image_ids else None
         )
 
     return parse_answer(row.what, parse)
@@ -69,30 +74,51 @@ def parse_platform(document: Document, os_key: str, architecture_key: str, varia
     return Platform.normalised(os, architecture, document.text(variant_key)) if os and architecture else None
 
 
-def parse_engine_image(row: Document, has_image_ids: bool, is_used: t.Callable[[Digest], bool], by_digest: t.Sequence[str] = ()) -> EngineImage:
-    """Parse a row of that list as an image that can be pruned. BY_DIGEST are references by digest: no names, but they keep the image."""
+def parse_engine_image(
+    row: Document, has_image_ids: bool, is_used: t.Callable[[Digest], bool], names: t.Mapping[Reference, str] | None = None
+) -> EngineImage:
+    """Parse a row of that list as an image that can be pruned. NAMES are its names in the spelling of the engine, by default those in the row."""
 
     def parse() -> EngineImage:
-        listed = parse_listed_image(row, has_image_ids)
+        listed = parse_listed_image(row, has_image_ids, names)
         digest = listed.image_id or listed.digests[0]
-        names = parse_engine_names([*row.texts("RepoTags", None), *row.texts("Names", None)])
-        tagged = {name.context for name in names}
-        # Docker removes the references by digest of a repository together with its last tag.
-        other_names = tuple(text for name, text in parse_engine_names(by_digest).items() if name.context not in tagged)
+        found = names if names is not None else _parse_row_names(row)
         parent = row.text("ParentId")
         details = _parse_details(row)
         return EngineImage(
             digest=digest,
-            names=names,
+            names=found,
             details=lambda: details,
             image_id=listed.image_id,
             digests=listed.digests,
-            other_names=other_names if names or other_names else (str(digest),),
+            other_names=() if found else (str(digest),),
             parent=_parse_id(parent) if parent else None,
             in_use=is_used(digest),
         )
 
     return parse_answer(row.what, parse)
+
+
+def parse_names_in_docker(row: Document) -> dict[Reference, str]:
+    """Return the names of an image in Docker, each with Docker's spelling.
+
+    References by digest count if the image has no tag in their repository. Others are removed together with the last tag of the repository.
+    """
+
+    def parse() -> dict[Reference, str]:
+        tags = parse_engine_names(row.texts("RepoTags", None))
+        tagged = {name.context for name in tags}
+        by_digest = parse_engine_names(row.texts("RepoDigests", None))
+        return {
+            **{from_tag(name): text for name, text in tags.items()},
+            **{name: text for name, text in by_digest.items() if name.context not in tagged},
+        }
+
+    return parse_answer(row.what, parse)
+
+
+def _parse_row_names(row: Document) -> dict[Reference, str]:
+    return parse_engine_names([*row.texts("RepoTags", None), *row.texts("Names", None)])
 
 
 def _parse_details(row: Document) -> Details:

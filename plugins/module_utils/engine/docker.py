@@ -16,8 +16,9 @@ from ..oci.document import Document
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.text import sanitise
-from .answers import parse_answer, parse_engine_image, parse_listed_image, parse_listed_manifests, parse_platform
+from .answers import parse_answer, parse_engine_image, parse_listed_image, parse_listed_manifests, parse_names_in_docker, parse_platform
 from .descriptions import describe_image
+from .digest_names import to_tag
 from .http_api import Api
 from .interfaces import Chunks, Description, EngineImage, EngineLayers, LayersByChain, LayersByDigest, LayersOf, ListedImage, ManagedEngine
 
@@ -74,7 +75,7 @@ class Docker:
         self._api = api
 
     def list_images(self) -> list[ListedImage]:
-        return [parse_listed_image(row, self.has_image_ids) for row in self._api.get_list("/images/json")]
+        return [parse_listed_image(row, True, parse_names_in_docker(row)) for row in self._api.get_list("/images/json")]
 
     def read_layers(self, listed: t.Sequence[ListedImage], unused_layers_of: LayersOf) -> EngineLayers:
         chains = (self._read_layer_chain(image.image_id) for image in listed if image.image_id is not None)
@@ -89,10 +90,14 @@ class Docker:
         self._api.send("/images/load?quiet=1", archive, size)
 
     def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
-        """Return all images, including intermediate images. Docker gives an image without a tag no name, even if it has references by digest."""
+        """Return all images, including intermediate images."""
         used = {container.text("ImageID") for container in self._api.get_list("/containers/json?all=1")}
         rows = self._api.get_list("/images/json?all=1")
-        return [parse_engine_image(row, self.has_image_ids, lambda digest: str(digest) in used, row.texts("RepoDigests", None)) for row in rows]
+        return [parse_engine_image(row, self.has_image_ids, lambda digest: str(digest) in used, self._parse_names(row)) for row in rows]
+
+    def _parse_names(self, row: Document) -> dict[Reference, str] | None:
+        """Return the names of an image in the spelling of Docker, None if they are the names in ROW."""
+        return parse_names_in_docker(row)
 
     def remove(self, name: str) -> None:
         self._api.remove_image(name)
@@ -102,7 +107,7 @@ class Docker:
         self._api.remove_image(name)
 
     def tag(self, image: EngineImage, name: Reference) -> None:
-        self._api.tag_image(str(image.digest), name.context, str(name.tag))
+        self._api.tag_image(str(image.digest), name.context, str(to_tag(name).tag))
 
     def export(self, images: t.Sequence[str]) -> t.Iterator[bytes]:
         return self._api.export(images)
@@ -123,6 +128,9 @@ class DockerOnContainerd(Docker):
     has_image_ids = False
     keeps_used_images = True
     load_keeps_replaced = False
+
+    def _parse_names(self, unused_row: Document) -> None:
+        """Return None: this store holds names by digest."""
 
     def list_images(self) -> list[ListedImage]:
         rows = self._api.get_list("/images/json?manifests=1")

@@ -86,6 +86,8 @@ class _EnginePuller:
         try:
             reference = requested if self.lock is None else self.lock.pin(requested)
             current = _find_listed(reference, listed)
+            if current is None and self.policy == "never" and reference.tag is None:
+                current = _find_in_repository(reference, listed)
             if current is not None and self._may_keep(reference, current) and not self._has_platforms(reference.name, current):
                 current = None
             if self.policy == "never":
@@ -192,6 +194,12 @@ def _find_listed(reference: Reference, listed: t.Sequence[ListedImage]) -> Liste
     if current is None or reference.digest is None or reference.digest in current.digests:
         return current
     return None
+
+
+def _find_in_repository(reference: Reference, listed: t.Sequence[ListedImage]) -> ListedImage | None:
+    """Return the usable image with the digest of a reference, under any name in its repository."""
+    found = [image for image in listed if image.usable and reference.digest in image.digests]
+    return next((image for image in found if any(name.context == reference.context for name in image.names)), None)
 
 
 def _root_of(current: ListedImage) -> Descriptor:

@@ -96,6 +96,9 @@ class Podman(Engine):
         self._podman("export", "--output", str(file), container)
         return file
 
+    def prune_unnamed(self) -> None:
+        self._podman("image", "prune", "--force")
+
     def tag(self, name: str, new: str) -> None:
         self._podman("tag", name, new)
 

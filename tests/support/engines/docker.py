@@ -66,6 +66,12 @@ class Docker(Engine):
     def tag(self, name: str, new: str) -> None:
         self._docker("tag", name, new)
 
+    def pull(self, name: str) -> None:
+        self._docker("pull", "--quiet", name)
+
+    def prune_unnamed(self) -> None:
+        self._docker("image", "prune", "--force")
+
     def build(self, folder: Path, name: str) -> None:
         """Build with the builder of the daemon. The newer builder is a separate program."""
         self._docker("build", "--quiet", "--network", "none", "--tag", name, str(folder))

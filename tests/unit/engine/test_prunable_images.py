@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.answers import parse_engine_image
+from ansible_collections.longshore.images.plugins.module_utils.engine.answers import parse_engine_image, parse_names_in_docker
 from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import Containerd
 from ansible_collections.longshore.images.plugins.module_utils.engine.podman import PodmanProgram
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
@@ -55,17 +55,24 @@ def test_a_row_has_names_in_the_spelling_of_the_engine_age_labels_and_size() -> 
 
 
 @pytest.mark.parametrize(
-    ("tags", "by_digest", "other_names"),
+    ("tags", "by_digest", "names"),
     [
-        ([], [], [ID]),  # only by its ID
-        (["<none>:<none>"], ["<none>@<none>"], [ID]),
+        ([], [], []),  # only by its ID
+        (["<none>:<none>"], ["<none>@<none>"], []),
         ([], [f"app@{DIGEST}"], [f"app@{DIGEST}"]),
-        (["app:1"], [f"app@{DIGEST}"], []),  # removed together with the last tag of its repository
-        (["app:1"], [f"app@{DIGEST}", f"quay.io/app@{DIGEST}"], [f"quay.io/app@{DIGEST}"]),
+        (["app:1"], [f"app@{DIGEST}"], ["app:1"]),  # removed together with the last tag of its repository
+        (["app:1"], [f"app@{DIGEST}", f"quay.io/app@{DIGEST}"], ["app:1", f"quay.io/app@{DIGEST}"]),
+        ([f"app:longshore-{DIGEST.replace(':', '-')}"], [], [f"app@{DIGEST}"]),
+        ([f"app:longshore-{DIGEST.replace(':', '-')}", "app:1"], [f"app@{DIGEST}"], [f"app@{DIGEST}", "app:1"]),
+        (["app:longshore-sha256-1"], [], ["app:longshore-sha256-1"]),
     ],
 )
-def test_ids_and_references_by_digest_that_must_be_removed_with_the_tags(tags: list[str], by_digest: list[str], other_names: list[str]) -> None:
-    assert list(parse_engine_image(row(RepoTags=tags), True, unused, by_digest).other_names) == other_names
+def test_references_by_digest_are_names_in_docker_unless_a_tag_holds_them(tags: list[str], by_digest: list[str], names: list[str]) -> None:
+    listed = row(RepoTags=tags, RepoDigests=by_digest)
+    found = parse_engine_image(listed, True, unused, parse_names_in_docker(listed))
+    assert list(found.names) == [Reference.parse(name) for name in names]
+    assert all(name.digest is None or name.digest in found.digests for name in found.names)
+    assert found.other_names == (() if names else (ID,))
 
 
 @pytest.mark.parametrize("created", [None, 0, -62135596800])

@@ -42,8 +42,9 @@ class NamedEngineImage:
 
     @property
     def kept_digest(self) -> Digest | None:
-        """Return the digest of the index or manifest, None if the engine keeps none."""
-        return next(iter(self.image.digests), None)
+        """Return the digest of the index or manifest, the one in the name if the image has several; None if the engine keeps none."""
+        named = self.name.digest if self.name is not None else None
+        return named if named in self.image.digests else next(iter(self.image.digests), None)
 
     @property
     def engine_name(self) -> str:

@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ...archive.format import DOCKER, OCI, ArchiveFile, SavedImage, build_archive_files, build_tar, count_bytes, read_pieces
+from ...engine.digest_names import to_tag
 from ...engine.interfaces import Engine, ManagedEngine
 from ...errors import EngineError, EngineRefused, LongshoreError
 from ...oci.digest import DigestMismatch, Verifier
@@ -138,7 +139,8 @@ class BlobFeed:
 
 def build_stream(outgoing: OutgoingImage, layers: t.Sequence[Descriptor], feed: BlobFeed, as_oci: bool) -> tuple[_Pieces, int]:
     """Return the bytes of an archive with one image and only those LAYERS of it, and their number."""
-    saved = SavedImage(outgoing.graph, outgoing.graph.root, (outgoing.name,), outgoing.image)
+    name = outgoing.name if as_oci else to_tag(outgoing.name)
+    saved = SavedImage(outgoing.graph, outgoing.graph.root, (name,), outgoing.image)
     left_out = {layer.digest for layer in outgoing.layers} - {layer.digest for layer in layers}
     files = build_archive_files([saved], OCI if as_oci else DOCKER, left_out, {})
     pieces = build_tar(feed.arrange(files))

@@ -305,7 +305,10 @@ class EngineLoader:
                 error=load.error,
             )
         before, after = self._states(load)
-        keeps_digest = engine.loads_oci if load.is_pending else load.current is not None and bool(load.current.digests)
+        if load.is_pending and load.outgoing is not None:
+            keeps_digest = load.outgoing.recorded_digest(engine) is not None
+        else:
+            keeps_digest = load.current is not None and bool(load.current.digests)
         kept_digest = str(after.digest) if after is not None and keeps_digest else None
         if engine_keys:
             own["engine_digest"] = kept_digest
@@ -336,7 +339,7 @@ class EngineLoader:
                 before = RefState(before.digest, tuple(load.complete_part.platforms))
         if not load.is_pending or outgoing is None:
             return before, before
-        digest = outgoing.digest if self.engine.loads_oci else outgoing.image_id
+        digest = outgoing.recorded_digest(self.engine) or outgoing.image_id
         return before, RefState(digest, tuple(outgoing.graph.platforms)) if outgoing.several else RefState(digest)
 
     def _facts(self, load: Load) -> ImageFacts | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ...engine.digest_names import has_tag_for
 from ...engine.interfaces import Engine, ListedImage
 from ...oci.digest import Digest
 from ...oci.graph import Graph, ImageNode
@@ -83,14 +84,20 @@ class OutgoingImage:
             return not {self.digest, self.source_digest}.isdisjoint(current.digests)
         return current.image_id == self.image_id if current.image_id is not None else self.digest in current.digests
 
+    def recorded_digest(self, engine: Engine) -> Digest | None:
+        """Return the digest that ENGINE will know of this image: none in Docker's classic image store, unless it is the image's name there."""
+        if engine.loads_oci:
+            return self.digest
+        return self.name.digest if self.name.tag is None and has_tag_for(self.name) else None
+
     def state_in(self, current: ListedImage) -> RefState:
         """Return the state of CURRENT, an image of an engine: this image's digest if the engine has it, else another digest, else the ID."""
         return RefState(self.digest) if self.digest in current.digests else state_of(current) or RefState(self.digest)
 
 
 def find_current(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: Engine) -> ListedImage | None:
-    """Return the image with the name of OUTGOING. If that is a digest, and the engine records no digests, images are compared by ID."""
-    if outgoing.name.tag is None and not engine.loads_oci:
+    """Return the image with the name of OUTGOING. If the engine can't hold that name, images are compared by ID."""
+    if not engine.loads_oci and not has_tag_for(outgoing.name):
         return next((image for image in images if image.image_id == outgoing.image_id), None)
     return next((image for image in images if outgoing.name in image.names), None)
 
