@@ -135,10 +135,13 @@ class DockerDaemon:
         return ""
 
     def _collect_garbage(self) -> None:
-        used = set(self.names.values())
+        used, chains = set(self.names.values()), set()
         for root in set(self.names.values()):
             for digest, manifest in self._walk(root):
                 used |= {digest, manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])}
+                chain = tuple((self._config(manifest) or {"rootfs": {"diff_ids": ()}})["rootfs"]["diff_ids"])
+                chains |= {chain[:height] for height in range(1, len(chain) + 1)}
+        self.unpacked &= chains
         self.blobs = {digest: data for digest, data in self.blobs.items() if digest in used}
 
     def _root(self, name: str) -> str | None:
@@ -341,7 +344,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        with contextlib.suppress(BrokenPipeError):  # a client may read only what it needs
+            self.wfile.write(data)
 
     do_GET = do_POST = do_DELETE = _reply  # noqa: N815
 

@@ -150,8 +150,14 @@ class DockerOnContainerd(Docker):
         return parse_answer(row.what, lambda: parse_platform(row, "Os", "Architecture", "Variant"))
 
     def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
-        digests = (image.digests if image.manifests is None else [manifest.digest for manifest in image.manifests] for image in listed)
-        return LayersByDigest(layer for some in digests for digest in some for layer in layers_of(digest))
+        return LayersByDigest(layer for image in listed for layer in self._find_layers(image, layers_of))
+
+    def _find_layers(self, image: ListedImage, layers_of: LayersOf) -> t.Iterable[Digest]:
+        """Return the layers that Docker has if it lists IMAGE. It may have an index for other platforms only."""
+        if image.manifests is not None:
+            return [layer for manifest in image.manifests for layer in layers_of(manifest.digest)]
+        layers = [layer for digest in image.digests for layer in layers_of(digest)]
+        return layers if layers and (self.platform is None or image.has_platform(self.platform)) else []
 
     def untag(self, name: str) -> None:
         # Docker refuses to remove the last name of an image that a container uses, unless it is forced. This store keeps the image.

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import typing as t
 from pathlib import Path
 
@@ -42,6 +43,7 @@ PLATFORM = Platform.parse(HOST)
 LAYER = make_layer("base", 30_000)
 # Two platforms with different layers: Docker has one, and the other is needed.
 BASE_INDEX = list_in_index(make_image("base-host", 0, HOST, shared=[LAYER]), make_image("base-other", 1, OTHER))
+TWIN = make_image("base-host", 0, HOST, shared=[gzip.compress(gzip.decompress(LAYER), 1, mtime=0)])
 APP = make_image("app", 1, HOST, shared=[LAYER])
 APP_INDEX = list_in_index(make_image("app-host", 1, HOST, shared=[LAYER]), make_image("app-other", 1, OTHER))
 
@@ -209,6 +211,15 @@ def test_a_complete_image_is_not_sent_again_and_costs_no_export(scene: Scene, se
     assert not send(HOST).changed
     assert len(scene.daemon.received) == received
     assert not [request for request in scene.daemon.requests if "/images/get" in request]
+
+
+def test_layers_are_sent_although_docker_could_unpack_the_image_without_them(scene: Scene, send: Send) -> None:
+    """Docker reads no layer whose content it has unpacked for another image, in which that layer may be compressed differently."""
+    scene.daemon.pull(BASE, BASE_INDEX, OTHER)
+    scene.daemon.pull("docker.io/library/twin:1", TWIN)
+    scene.images = {NAME: BASE_INDEX, BASE: BASE_INDEX}
+    assert send().changed
+    assert scene.daemon.has(NAME, BASE_INDEX, HOST)
 
 
 def test_layers_of_complete_images_are_not_sent(scene: Scene, send: Send) -> None:
