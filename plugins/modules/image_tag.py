@@ -11,6 +11,7 @@ description:
   - Points more names at an image in the store. No data is copied.
   - An image that loses its last name stays in the store as an unnamed image. It can still be used by its digest until M(longshore.images.image_prune) removes
     it.
+  - No signature is checked. An image is verified when it is pushed, delivered or copied with O(longshore.images.image_push#module:trust), by its new name too.
   - With O(engine) the names are set in Docker, Podman or containerd. If one of them fails, the others point at what they pointed at before.
 options:
   name:

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
+from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, UnsupportedFormat
+from ansible_collections.longshore.images.plugins.module_utils.registry.client.entries import ClientEntry
+from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.task.client_options import read_certificates
 from ansible_collections.longshore.images.plugins.module_utils.task.private_keys import find_private_keys, refuse_as_path, without_private_keys
 from ansible_collections.longshore.images.plugins.module_utils.task.secrets import redact
 from tests.support import modules
@@ -70,6 +73,15 @@ def test_a_private_key_in_a_file_is_never_written_into_a_policy(tmp_path: Path) 
     options = {**CLIENT, "root": str(tmp_path / "root"), "trust": [{"scope": "registry.test", "keys": [str(file)]}]}
     assert modules.fail("registry_client", options)["error"] == "invalid_trust"
     assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_private_key_beside_ca_certificates_is_never_written_for_engines(is_folder: bool, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n" + PRIVATE)
+    entry = ClientEntry("registry.test", HostSettings(ca_path=str(tmp_path if is_folder else file)), False, False)
+    with pytest.raises(UnsupportedFormat, match="holds a private key"):
+        read_certificates([entry])
 
 
 @pytest.mark.parametrize("text", [PRIVATE, ONE_LINE, WRITTEN, PRIVATE[:150], f"a: {PRIVATE} b"], ids=range(5))

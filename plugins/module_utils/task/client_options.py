@@ -46,13 +46,18 @@ def trust_rules(rules: t.Sequence[Params] | None) -> list[TrustRule] | None:
 def read_certificates(entries: t.Sequence[ClientEntry]) -> dict[str, bytes]:
     """Return the content of every certificate and key that ENTRIES name, by its path. A folder of CAs counts as all files in it.
 
-    Raises InputOutputError for a file that can't be read, UnsupportedFormat for one that holds no certificate or key.
+    Raises InputOutputError for a file that can't be read, UnsupportedFormat for one that holds no certificate or key, and for CA certificates
+    with a private key, because all users can read what is written.
     """
     found: dict[str, bytes] = {}
     for entry in entries:
         for settings in (entry.settings, *(mirror.settings for mirror in entry.settings.mirrors)):
             for path in filter(None, (settings.ca_path, settings.client_cert, settings.client_key)):
                 found[path] = _read_certificates(path)
+            if settings.ca_path and b"PRIVATE KEY-----" in found[settings.ca_path]:
+                raise UnsupportedFormat(
+                    f"{settings.ca_path} holds a private key; give CA certificates alone, which are written for all users to read"
+                )
     return found
 
 

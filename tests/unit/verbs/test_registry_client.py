@@ -68,9 +68,10 @@ def test_one_registry_may_be_listed_only_once(host: Host) -> None:
 
 @pytest.mark.parametrize(
     ("other", "what"),
-    [({"username": "me", "password": "other"}, "login"), ({"ca_path": "client-key.pem"}, "ca"), ({"plain_http": True}, "plain_http")],
+    [({"username": "me", "password": "other"}, "login"), ({"ca_path": "other-ca.pem"}, "ca"), ({"plain_http": True}, "plain_http")],
 )
 def test_one_host_cannot_be_reached_in_two_ways(host: Host, other: Entry, what: str) -> None:
+    (host.folder / "other-ca.pem").write_text(f"{CERTIFICATE}another\n")
     settings = {key: str(host.folder / value) if key == "ca_path" else value for key, value in other.items()}
     mirror = hub(username="me", password="secret", ca_path=str(host.folder / "ca.pem"))
     with pytest.raises(InvalidOption, match=f"mirror.example:5000 is named twice, with another {what}"):
