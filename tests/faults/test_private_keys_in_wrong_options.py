@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import re
 import typing as t
@@ -28,6 +29,7 @@ LINES = [line for line in PRIVATE.splitlines() if not line.startswith("-----") a
 PULL = {"name": ["registry.test/app:1"], "host_config": False, "retries": 1}
 CLIENT = {"engines": ["podman"], "entries": []}
 IDENTITY = {"issuer": "https://issuer.test", "subject": "a@b.test"}
+ENCODED = base64.b64encode(PRIVATE.encode()).decode()
 ONE_LINE, WRITTEN = PRIVATE.replace("\n", " ").strip(), PRIVATE.replace("\n", "\\n")
 
 
@@ -41,6 +43,7 @@ CASES: dict[str, tuple[str, dict[str, t.Any], str]] = {
     "keys_both": ("image_pull", signed(PRIVATE + PUBLIC), "holds 2 PEM blocks"),
     "keys_on_one_line": ("image_pull", signed(ONE_LINE), "is not a public key: its PEM block is PRIVATE KEY"),
     "keys_with_written_breaks": ("image_pull", signed(WRITTEN), "is not a public key: its PEM block is PRIVATE KEY"),
+    "keys_in_base64": ("image_pull", signed(ENCODED), "********"),
     "trusted_root": ("image_pull", {**PULL, "trust": [{"identities": [IDENTITY], "trusted_root": PRIVATE}]}, "trusted_root"),
     "trust_file": ("image_pull", {**PULL, "trust_file": PRIVATE}, "trust_file holds a private key, and not the path of a file"),
     "client_key": ("image_pull", {**PULL, "client_key": PRIVATE}, "client_key holds a private key, and not the path of a file"),
@@ -64,7 +67,7 @@ def test_a_private_key_is_never_shown(case: str, tmp_path: Path) -> None:
     everything, results = run_logged(tmp_path, module, {**options, **place, "_ansible_verbosity": 3, "_ansible_diff": True})
     assert results["failed"]
     assert expected in results["msg"]
-    assert [line for line in LINES if line in everything] == []
+    assert [line for line in [*LINES, ENCODED, ENCODED[60:100]] if line in everything] == []
 
 
 def test_a_private_key_in_a_file_is_never_written_into_a_policy(tmp_path: Path) -> None:
@@ -88,6 +91,9 @@ def test_a_private_key_beside_ca_certificates_is_never_written_for_engines(is_fo
 def test_a_key_is_found_in_every_form(text: str) -> None:
     options = {"a": [{"b": (text,)}, None, 1]}
     secrets = find_private_keys(options)
+    encoded = base64.encodebytes(text.encode()).decode()
+    assert not any(line in redact(encoded, find_private_keys([encoded])) for line in encoded.splitlines() if len(line) >= 8)
+    assert find_private_keys(base64.b64encode(PUBLIC.encode()).decode()) == set()
     for shown in (text, repr(text), text.replace("\n", " "), str(without_private_keys(options))):
         assert not any(line in redact(shown, secrets) for line in LINES)
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 import typing as t
 
@@ -15,6 +17,8 @@ from .secrets import HIDDEN, secret_forms
 
 # A key that was cut has no last line.
 _BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL)
+# A PEM block in base64, as variables of CI systems hold it.
+_ENCODED = re.compile(r"LS0tLS1CRUdJT[A-Za-z0-9+/=\s]+")
 # A line of a key, also where YAML folded the lines, or the line breaks are written as \n.
 _LINE = re.compile(r"[A-Za-z0-9+/=]{8,}")
 _WRITTEN_BREAK = re.compile(r"\\+[nr]")
@@ -22,12 +26,32 @@ _WRITTEN_BREAK = re.compile(r"\\+[nr]")
 
 def find_private_keys(options: t.Any) -> set[str]:
     """Return the forms of all private keys in OPTIONS, of any type: of the whole key, and of each of its lines, because a message may show only some."""
-    return {form for text in _texts(options) for block in _BLOCK.finditer(text) for form in _forms(block)}
+    return {form for text in _texts(options) for found in _find_in_text(text) for form in found}
 
 
-def _forms(block: re.Match[str]) -> set[str]:
-    lines = _LINE.findall(_WRITTEN_BREAK.sub("\n", block[1]))
-    return secret_forms(block[0]) | {form for line in lines for form in secret_forms(line)}
+def _find_in_text(text: str) -> t.Iterator[set[str]]:
+    """Yield the forms of each key in TEXT."""
+    for block in _BLOCK.finditer(text):
+        yield _forms(block[0], block[1])
+    for encoded in _ENCODED.finditer(text):
+        if _is_encoded_key(encoded):
+            yield _forms(encoded[0].strip(), encoded[0])
+
+
+def _forms(whole: str, body: str) -> set[str]:
+    lines = _LINE.findall(_WRITTEN_BREAK.sub("\n", body))
+    return secret_forms(whole) | {form for line in lines for form in secret_forms(line)}
+
+
+def _is_encoded_key(found: re.Match[str]) -> bool:
+    try:
+        return b"PRIVATE KEY" in base64.b64decode("".join(found[0].split())[:100])
+    except binascii.Error:
+        return False
+
+
+def _hide_encoded(found: re.Match[str]) -> str:
+    return HIDDEN if _is_encoded_key(found) else found[0]
 
 
 def _texts(options: t.Any) -> t.Iterator[str]:
@@ -45,7 +69,7 @@ def _texts(options: t.Any) -> t.Iterator[str]:
 def without_private_keys(options: t.Any) -> t.Any:
     """Return OPTIONS with every private key replaced, for the invocation that Ansible shows."""
     if isinstance(options, str):
-        return _BLOCK.sub(HIDDEN, options)
+        return _ENCODED.sub(_hide_encoded, _BLOCK.sub(HIDDEN, options))
     if isinstance(options, dict):
         return {without_private_keys(name): without_private_keys(value) for name, value in options.items()}
     return [without_private_keys(value) for value in options] if isinstance(options, (list, tuple)) else options
