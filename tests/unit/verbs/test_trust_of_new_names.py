@@ -27,6 +27,7 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from ansible_collections.longshore.images.plugins.module_utils.trust.policy import Policy
 from ansible_collections.longshore.images.plugins.module_utils.trust.rules import RuleOptions, read_rules
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import plan_copy
+from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load_engine import plan_load_engine
 from ansible_collections.longshore.images.plugins.module_utils.verbs.push import plan_push
@@ -202,6 +203,18 @@ def test_a_signature_for_the_old_repository_is_accepted_under_the_new_name_only_
     assert message is not None
     assert f"it is for the repository {old}" in message
     assert refusal(scene, verb, GUARDED, signed, RuleOptions("guarded.test", keys=(KEY.pem,), repository=old)) is None
+
+
+@pytest.mark.parametrize(
+    ("strict", "refused"), [("1", "free.test/lab/app:1 is not signed"), ("2", "free.test/lab/app:2, the new name of free.test/lab/app:1,")]
+)
+def test_a_delivery_by_digest_under_another_tag_needs_both_names(strict: str, refused: str, tmp_path: Path) -> None:
+    scene = Scene(tmp_path, FREE)
+    trust = read_rules([ANYTHING, RuleOptions(f"free.test/lab/app:{strict}", keys=(KEY.pem,))])
+    wanted = Reference.parse(f"free.test/lab/app:2@{IMAGE.root.digest}")
+    plan = plan_deliver(scene.store, scene.engine, [wanted], platform=None, host=HOST, trust=trust)
+    assert not plan.changed
+    assert [error.message.startswith(refused) for error in plan.errors] == [True]
 
 
 def test_only_verbs_that_keep_a_name_check_one_name() -> None:
