@@ -42,6 +42,7 @@ CORES = (
     Core("2.19.14", ("python3.13", "python3.12", "python3.11")),
     Core("2.20.10", ("python3.12", "python3.13", "python3.14")),
     Core("2.21.5", ("python3.14", "python3.13", "python3.12")),
+    Core("2.22.0rc1", ("python3.13", "python3.14")),
 )
 
 

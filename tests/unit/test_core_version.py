@@ -28,7 +28,7 @@ def test_an_older_version_is_refused_with_both_versions(version: str) -> None:
     assert refused.value.message == (f"Longshore needs ansible-core 2.16 or newer on the controller, but it runs ansible-core {version}: upgrade it")
 
 
-@pytest.mark.parametrize("version", ["2.16.0", "2.16.0b1", "2.21.5", "3.0", "2.100.1", "0.0", None, "", "unknown"])
+@pytest.mark.parametrize("version", ["2.16.0", "2.16.0b1", "2.21.5", "2.22.0rc1", "3.0", "2.100.1", "0.0", None, "", "unknown"])
 def test_other_versions_pass(version: t.Any) -> None:
     core_version.check_core_version(version)
 
