@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.default_store import default_folders, find_changes, read_state
 from tests.support.privileges import calls_needs_root
+from tests.support.random_runs import OPTION
 
 # The duration of an example depends on the machine, not on the tested code.
 settings.register_profile("any machine", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,6 +24,10 @@ settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parents[1]
 LINKS = (".collections/ansible_collections/longshore/images", "playbooks/collections/ansible_collections/longshore/images")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(OPTION, default="0", help="how many minutes each test with random runs tries new ones; 0 repeats the same few")
 
 
 def pytest_sessionstart() -> None:

@@ -67,54 +67,62 @@ def names(path: Path) -> State:
 
 def apply(plan: Plan, workers: Workers) -> Plan:
     """Apply a plan, and raise the error of the first image that failed."""
-    plan = plan.apply(workers)
+    return check(plan.apply(workers), workers)
+
+
+def check(plan: Plan, unused_workers: Workers) -> Plan:
+    """Return a plan as check mode does, without applying it, and raise the error of the first image that can't succeed."""
     for error in plan.errors:
         raise error
     return plan
 
 
-def tag(path: Path, name: str, *targets: str) -> Plan:
+# What a run does with its plan: `apply` or `check`.
+Act = t.Callable[[Plan, Workers], Plan]
+
+
+def tag(path: Path, name: str, *targets: str, act: Act = apply) -> Plan:
     store = opened(path)
     with Workers(1) as workers:
         source = store.get_complete_entry(parse_selector(name))
-        return apply(plan_tag(store, source, [Reference.parse(target) for target in targets], host=HOST), workers)
+        return act(plan_tag(store, source, [Reference.parse(target) for target in targets], host=HOST), workers)
 
 
-def remove(path: Path, *selectors: str) -> Plan:
+def remove(path: Path, *selectors: str, act: Act = apply) -> Plan:
     with Workers(1) as workers:
-        return apply(plan_remove(opened(path), [parse_removal_selector(text) for text in selectors], prune=True, force=False, host=HOST), workers)
+        return act(plan_remove(opened(path), [parse_removal_selector(text) for text in selectors], prune=True, force=False, host=HOST), workers)
 
 
-def prune(path: Path, *protected: str, keep: int = 0) -> Plan:
+def prune(path: Path, *protected: str, keep: int | None = 0, act: Act = apply) -> Plan:
     with Workers(1) as workers:
-        return apply(plan_prune(opened(path), Policy(keep=keep), Filters(), Protection.parse(protected), HOST, NOW), workers)
+        return act(plan_prune(opened(path), Policy(keep=keep), Filters(), Protection.parse(protected), HOST, NOW), workers)
 
 
-def mend(path: Path) -> Plan:
+def mend(path: Path, registry: FakeRepository = REGISTRY, act: Act = apply) -> Plan:
     """Verify the store and repair damaged blobs."""
     with Workers(1) as workers:
-        return apply(plan_verify(opened(path), None, host=HOST, workers=workers, repository=lambda reference: t.cast(Repository, REGISTRY)), workers)
+        return act(plan_verify(opened(path), None, host=HOST, workers=workers, repository=lambda reference: t.cast(Repository, registry)), workers)
 
 
-def append(path: Path, name: str, base: str | None, source: Path) -> Plan:
+def append(path: Path, name: str, base: str | None, source: Path, act: Act = apply) -> Plan:
     layer = WantedLayer(LayerSource(str(source), "/opt/file", 0o644, 0, 0, "gzip"))
     wanted = NewImage(Reference.parse(name), parse_selector(base) if base else None, [layer], Settings(cmd=["/opt/file"]))
     store = opened(path)
     with Workers(1) as workers, contextlib.closing(Staging(store)) as staging:
-        return apply(plan_append(store, wanted, HOST, workers, staging), workers)
+        return act(plan_append(store, wanted, HOST, workers, staging if act is apply else None), workers)
 
 
-def combine(path: Path, name: str, member: str, arm_member: str) -> Plan:
+def combine(path: Path, name: str, member: str, arm_member: str, act: Act = apply) -> Plan:
     """Make an index of two images. The second one counts as an image for arm64."""
     requests = [MemberRequest(Reference.parse(member)), MemberRequest(Reference.parse(arm_member), Platform.parse("linux/arm64"))]
     with Workers(1) as workers:
-        return apply(plan_index(opened(path), IndexOptions(Reference.parse(name), requests, "replace", media_types.OCI_INDEX), HOST), workers)
+        return act(plan_index(opened(path), IndexOptions(Reference.parse(name), requests, "replace", media_types.OCI_INDEX), HOST), workers)
 
 
-def rebase(path: Path, name: str, image: str, old_base: str, new_base: str) -> Plan:
+def rebase(path: Path, name: str, image: str, old_base: str, new_base: str, act: Act = apply) -> Plan:
     wanted = RebaseOptions(Reference.parse(name), parse_selector(image), parse_selector(old_base), parse_selector(new_base))
     with Workers(1) as workers:
-        return apply(plan_rebase(opened(path), wanted, HOST), workers)
+        return act(plan_rebase(opened(path), wanted, HOST), workers)
 
 
 def plan_pull(store: Store, workers: Workers, *references: str, platforms: t.Sequence[str] = (), registry: FakeRepository = REGISTRY) -> Plan:
@@ -130,10 +138,10 @@ def plan_pull(store: Store, workers: Workers, *references: str, platforms: t.Seq
     )
 
 
-def pull(path: Path, *references: str, platforms: t.Sequence[str] = (), registry: FakeRepository = REGISTRY) -> Plan:
+def pull(path: Path, *references: str, platforms: t.Sequence[str] = (), registry: FakeRepository = REGISTRY, act: Act = apply) -> Plan:
     store = opened(path)
     with Workers(1) as workers:
-        return apply(plan_pull(store, workers, *references, platforms=platforms, registry=registry), workers)
+        return act(plan_pull(store, workers, *references, platforms=platforms, registry=registry), workers)
 
 
 def put_images(path: Path) -> None:
