@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from tests.support.checkouts import copy_checkout
 from tests.support.modules import ROOT
 from tests.support.registry import needed
 
-# The top of the tarball. build_ignore in galaxy.yml leaves out the files that users neither run nor read.
+# The top of the tarball. manifest in galaxy.yml lists the files that users run or read.
 TOP = {
     "CHANGELOG.md",
     "CODE_OF_CONDUCT.md",
@@ -106,7 +105,7 @@ def test_a_tree_with_changes_is_refused_in_one_line(checkout: Path) -> None:
 
 
 def test_a_release_that_fails_changes_nothing(checkout: Path) -> None:
-    (checkout / "docs" / "large.bin").write_bytes(random.Random(1).randbytes(800_000))
+    (checkout / "docs" / "large.md").write_bytes(random.Random(1).randbytes(800_000))
     git(checkout, "add", "--all")
     git(checkout, "commit", "--quiet", "--message", "large")
     refused = release(checkout, "1.0.1")
@@ -117,7 +116,49 @@ def test_a_release_that_fails_changes_nothing(checkout: Path) -> None:
     assert not list(checkout.glob("*.tar.gz"))
 
 
-def test_the_artifact_leaves_out_what_git_ignores() -> None:
-    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line and not line.startswith("#")}
-    left_out = set(yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"])
-    assert {name for name in ignored if not os.path.commonpath([name, "tests"])} - left_out == {"longshore-images-*.tar.gz"}
+def test_a_file_that_git_ignores_is_never_released(checkout: Path) -> None:
+    (checkout / ".git" / "info" / "exclude").write_text("secret.*\n")
+    (checkout / "roles" / "mirror" / "vars" / "secret.yml").write_text("password: hunter2\n")
+    refused = release(checkout, "1.0.1")
+    assert refused.returncode == 1
+    assert "holds roles/mirror/vars/secret.yml, which git doesn't track" in refused.stderr
+    assert not list(checkout.glob("*.tar.gz"))
+
+
+# What may lie in a checkout that its owner works with, in any folder of it.
+PRIVATE = (
+    ".env",
+    ".vault_pass",
+    ".netrc",
+    "id_ed25519",
+    "server.key",
+    "server.pem",
+    "hosts",
+    "hosts.ini",
+    "vault.kdbx",
+    "notes.txt",
+    "build.log",
+    "x.bak",
+)
+
+
+def test_secrets_keys_and_inventories_of_a_checkout_are_never_packed(tmp_path: Path) -> None:
+    packed = []
+    for folder, private in ((tmp_path / "clean", False), (tmp_path / "used", True)):
+        copy_checkout(folder)
+        if private:
+            for place in [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]:
+                for name in PRIVATE:
+                    if place.relative_to(folder).parts[:2] != ("docs", "examples") or name != "notes.txt":
+                        (place / name).write_text("secret")
+            for name in ("inventory.yml", "secrets.yml", "group_vars/all.yml", "host_vars/web1.yml"):
+                for place in (folder, folder / "playbooks", folder / "meta"):
+                    (place / name).parent.mkdir(exist_ok=True)
+                    (place / name).write_text("secret: true\n")
+        subprocess.run(["ansible-galaxy", "collection", "build", "--output-path", str(folder / "built")], cwd=folder, check=True, capture_output=True)
+        with tarfile.open(next((folder / "built").glob("*.tar.gz"))) as archive:
+            packed.append({member.name for member in archive if not member.isdir()})
+    assert packed[0] == packed[1]
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "plugins").rglob("*.py")} <= packed[0]
+    tracked = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard", "roles", "playbooks", "docs/examples"], cwd=ROOT, text=True)
+    assert set(tracked.split()) - packed[0] == {"playbooks/collections/ansible_collections/longshore/images"}

@@ -101,15 +101,22 @@ def repack(tarball: Path) -> None:
 
 
 def check_content(tarball: Path) -> None:
-    """Raise Refused if the tarball is too large, or holds what users don't need."""
+    """Raise Refused if the tarball is too large, or holds anything but files of this checkout that users need."""
     size = tarball.stat().st_size
     if size > MAXIMUM_SIZE:
         raise Refused(f"{tarball.name} has {size} bytes, more than {MAXIMUM_SIZE}")
     with tarfile.open(tarball) as archive:
-        names = archive.getnames()
+        names = [member.name for member in archive if not member.isdir()]
     extra = [name for name in names if name.startswith(LEFT_OUT)]
     if extra:
-        raise Refused(f"{tarball.name} holds {', '.join(extra[:3])}: list it under build_ignore in galaxy.yml")
+        raise Refused(f"{tarball.name} holds {', '.join(extra[:3])}: leave it out under manifest in galaxy.yml")
+    # An ignored file may be a secret of this checkout, and a clean working tree may have many of them.
+    tracked = {*run("git", "ls-files", "-z").split("\0"), "CHANGELOG.md", "FILES.json", "MANIFEST.json"}
+    unknown = [name for name in names if name not in tracked]
+    if unknown:
+        raise Refused(
+            f"{tarball.name} holds {', '.join(unknown[:3])}, which git doesn't track: remove it, or leave it out under manifest in galaxy.yml"
+        )
     if "CHANGELOG.md" not in names:
         raise Refused(f"{tarball.name} holds no CHANGELOG.md")
 
