@@ -131,7 +131,7 @@ class ImageSources:
             names = [one.name for one in (entry, *entries) if one.digest == entry.digest]
             from .store.source import LayoutSource
 
-            return LayoutSource(store, entry, _choose_names(location, names))
+            return LayoutSource(store, store.begin_reading(entry), _choose_names(location, names))
         with self._lock:
             if location.path not in self._archives:
                 self._archives[location.path] = open_archive(location.path)

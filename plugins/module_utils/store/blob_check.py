@@ -42,6 +42,7 @@ def require_blobs(store: Store, graph: Graph, label: str) -> None:
     """Raise StoreDamaged, which names LABEL, if a blob of GRAPH is missing or altered. A mark of another user doesn't count, as blobs leave the store."""
     for blob in graph.blobs:
         if not store.has_blob(blob, trust_others=False):
+            store.require_named()
             problem = check_blob(store, blob.digest, blob.size) or "missing or altered"
             raise StoreDamaged(f"{label} is damaged in {store.path}: {blob.digest} is {problem}; pull it again to repair it")
 

@@ -62,6 +62,7 @@ class Store:
         self._index: StoreIndex | None = None
         self._parsed: tuple[bytes, StoreIndex] | None = None
         self._ids: dict[Digest, set[Digest]] = {}
+        self._being_read: list[Entry] = []
 
     def close(self) -> None:
         """Close the folders that were opened. A store that is used again opens them again."""
@@ -254,23 +255,29 @@ class Store:
     def read_document(self, descriptor: Descriptor) -> bytes | None:
         """Return the verified bytes of a document, None if it is missing, unreadable, altered or of the wrong size."""
         status = self.blob_status(descriptor.digest)
-        if status is None or status.st_size != descriptor.size or status.st_size > MAX_DOCUMENT:
+        if status is None:
+            self.require_named()
+            return None
+        if status.st_size != descriptor.size or status.st_size > MAX_DOCUMENT:
             return None
         try:
             path = self.blob_path(descriptor.digest)
             return descriptor.digest.check(read_open_bounded(self.open_unverified(descriptor.digest), path, MAX_DOCUMENT), path)
-        except (FileNotFoundError, InputOutputError, DigestMismatch):
+        except FileNotFoundError:
+            self.require_named()
+            return None
+        except (InputOutputError, DigestMismatch):
             return None
 
     def read_blob(self, descriptor: Descriptor) -> t.Iterator[memoryview]:
         """Yield the bytes of a blob in chunks; the caller must verify them. Raises StoreDamaged if it is missing or unreadable."""
-        with _raising_store_damaged(self.blob_path(descriptor.digest)):
+        with self._raising_store_damaged(self.blob_path(descriptor.digest)):
             yield from self.read_unverified(descriptor.digest)
 
     def open_blob(self, descriptor: Descriptor) -> int:
         """Return a file descriptor of a blob, so that the kernel can copy it. Raises StoreDamaged if it is missing, unreadable or of the wrong size."""
         path = self.blob_path(descriptor.digest)
-        with _raising_store_damaged(path):
+        with self._raising_store_damaged(path):
             opened = self.open_unverified(descriptor.digest)
         if os.fstat(opened).st_size != descriptor.size:
             os.close(opened)
@@ -306,7 +313,24 @@ class Store:
         entry = self.find_entry(selector)
         if entry is None:
             raise ImageNotFound(f"{selector} is not in the store {self.path}")
+        return self.begin_reading(entry)
+
+    def begin_reading(self, entry: Entry) -> Entry:
+        """Return ENTRY, and remember that this run reads its image. If a blob is missing then, and the image too, another run has removed it."""
+        self._being_read.append(entry)
         return entry
+
+    def require_named(self, *entries: Entry) -> None:
+        """Raise ImageNotFound if the index on disk no longer contains one of ENTRIES, or an image that this run reads.
+
+        Call this before a missing blob counts as damage: a removal deletes the entry first and the blobs later (promise I6).
+        """
+        if not entries and not self._being_read:
+            return
+        index = StoreIndex() if self._is_empty() else self._read_index()
+        for entry in (*entries, *self._being_read):
+            if not index.find_by_digest(entry.digest):
+                raise ImageNotFound(f"{entry.label} was removed from the store {self.path} while this task read it")
 
     def read_graph(self, entry: Entry, choice: ChooseEntries = choose_all) -> Graph | None:
         """Return the part of an image that is in the store, None if the root document is missing or damaged."""
@@ -343,7 +367,7 @@ class Store:
     def get_complete_entry(self, selector: Reference | Digest, trust_others: bool = False) -> Entry:
         """Return the entry of a complete image, so that it can be copied out of the store. TRUST_OTHERS as in `has_blob`.
 
-        Raises ImageNotFound; StoreDamaged if a blob is missing or altered.
+        Raises ImageNotFound; StoreDamaged if a blob is missing or altered. If another run has just removed the image, it is not found.
         """
         entry = self.get_entry(selector)
         self.check_complete(entry, trust_others)
@@ -353,18 +377,19 @@ class Store:
         """Raise StoreDamaged if a blob of an image is missing or altered. TRUST_OTHERS as in `has_blob`."""
         missing = self.find_missing_blobs(entry, trust_others)
         if missing:
+            self.require_named(entry)
             from .blob_check import check_blob
 
             problem = check_blob(self, missing[0].digest, missing[0].size) or "missing or altered"
             raise StoreDamaged(f"{entry.label} is damaged in {self.path}: {missing[0].digest} is {problem}; pull it again to repair it")
 
-
-@contextlib.contextmanager
-def _raising_store_damaged(path: str) -> t.Iterator[None]:
-    """Convert errors while the blob at PATH is read into StoreDamaged: its mark may say that it is good although it can't be read."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise StoreDamaged(f"{path} is missing; pull the image again") from error
-    except InputOutputError as error:
-        raise StoreDamaged(f"{error}; repair the image with image_verify") from error
+    @contextlib.contextmanager
+    def _raising_store_damaged(self, path: str) -> t.Iterator[None]:
+        """Convert errors while the blob at PATH is read into StoreDamaged: its mark may say that it is good although it can't be read."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            self.require_named()
+            raise StoreDamaged(f"{path} is missing; pull the image again") from error
+        except InputOutputError as error:
+            raise StoreDamaged(f"{error}; repair the image with image_verify") from error

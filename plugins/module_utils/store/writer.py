@@ -247,6 +247,7 @@ class Writer:
         missing = self.store.find_missing_blobs(entry)
         if missing:
             lost = missing[0].digest
+            self.store.require_named()
             raise self._batch.errors.get(lost) or StoreIncomplete(f"{entry.label} was not stored: {lost} was lost while this ran; run it again")
 
     def remove_images(self, removed: t.Collection[Entry], garbage: t.Collection[Digest]) -> None:

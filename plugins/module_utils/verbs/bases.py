@@ -68,6 +68,7 @@ class StoredBase:
     def list_platforms(self) -> list[Platform]:
         """Return the platforms whose images are complete in the store, in the order of the index."""
         graph = complete_graph(self.store, self.entry)
+        self.store.require_named(self.entry)  # a removal in this moment would take away platforms
         images: tuple[ImageNode, ...] = graph.images if graph is not None else ()
         return list(dict.fromkeys(image.platform for image in images if image.platform is not None and image.platform.is_runnable))
 

@@ -54,7 +54,10 @@ def _member(store: Store, entry: Entry) -> Member:
     def is_complete(descriptor: Descriptor) -> bool:
         data = store.read_document(descriptor)
         manifest = read_manifest(data, descriptor.media_type, entry.label) if data is not None else None
-        return manifest is not None and (not isinstance(manifest, Manifest) or all(store.has_blob(blob) for blob in manifest.blobs))
+        if manifest is None or not isinstance(manifest, Manifest) or all(store.has_blob(blob) for blob in manifest.blobs):
+            return manifest is not None
+        store.require_named(entry)
+        return False
 
     return Member(entry.label, entry.root, store.read_document, is_complete)
 
