@@ -154,7 +154,7 @@ def _read_line(file: t.BinaryIO) -> tuple[float, int] | None:
     try:
         seconds, moved = json.loads(file.read(MAX_FILE))
         return float(seconds), int(moved)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 

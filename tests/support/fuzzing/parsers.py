@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import json
 import tempfile
 import typing as t
@@ -58,6 +59,7 @@ from ansible_collections.longshore.images.plugins.module_utils.trust.statement i
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Rejected
 from ansible_collections.longshore.images.plugins.plugin_utils.progress import State
 from ansible_collections.longshore.images.plugins.plugin_utils.report.page import render
+from ansible_collections.longshore.images.plugins.plugin_utils.shared_progress import _read_line
 from tests.support import answers, archives, trust
 from tests.support.images import make_image, make_index
 
@@ -268,6 +270,7 @@ PARSERS: dict[str, Parser] = {
     "Docker's history": Parser(lambda data: _read_list(data, lambda step: parse_description(Document(_ROW_OF_IMAGE, "it"), [step])), _json([_STEP])),
     "ctr's list": Parser(_text(_parse_record), (f"r.io/a:1 application/x {_DIGEST} complete (1/1) 1.0 MiB/1.0 MiB true".encode(),)),
     "progress": Parser(_text(State.parse), _json({"bytes": 1, "all_bytes": 2, "what": "a"})),
+    "progress of several hosts": Parser(lambda data: _read_line(io.BytesIO(data)), (b"[1.5, 7]", b"[1%s, 7]" % (b"0" * 400))),
     "report": Parser(_read_report, _json(_ANSWER), (ValueError, RecursionError)),
     "version range": Parser(_text(VersionRange.parse), (b">=1.2, <2.0", b"~3.4.0-rc1", b"1.x")),
     "glob": Parser(_text(lambda text: compile_glob(text).fullmatch("docker.io/library/nginx:1.27")), (b"docker.io/*/ng[a-z]?x:*",)),
