@@ -14,12 +14,21 @@ from ..errors import LongshoreError
 from ..files import TemporaryFile
 from ..oci.digest import Digest
 
-# Each file keeps a descriptor open.
+# Each file keeps a descriptor open. A process that may open few files keeps fewer: folders, connections and sources need about 40 descriptors.
 MAX_FILES = 64
+_OTHER_FILES = 40
 # A run that is killed loses at most this many bytes of finished blobs, and the blob that came last.
 MAX_BYTES = 16 * 1024 * 1024
 
 PublishBlob = t.Callable[[TemporaryFile, Digest], None]
+
+
+def limit_files() -> int:
+    """Return how many files without a name may be open at once, by the limit of this process."""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MAX_FILES if limit == resource.RLIM_INFINITY else min(MAX_FILES, max(1, (limit - _OTHER_FILES) // 4))
 
 
 class BlobBatch:
@@ -29,6 +38,7 @@ class BlobBatch:
         self.errors: dict[Digest, LongshoreError] = {}  # of blobs that could not be published
         self._files: list[tuple[TemporaryFile, Digest]] = []
         self._size = 0
+        self._max_files = limit_files()
         self._lock = threading.Lock()
         self._publishing = threading.Lock()  # held while files are published, and acquired before _lock
 
@@ -47,7 +57,7 @@ class BlobBatch:
                     self._publish(publish_blob)
 
     def _is_full(self) -> bool:
-        return len(self._files) >= MAX_FILES or self._size >= MAX_BYTES
+        return len(self._files) >= self._max_files or self._size >= MAX_BYTES
 
     def publish(self, publish_blob: PublishBlob) -> None:
         """Sync all files, then let PUBLISH_BLOB give them their names. Files that another thread is publishing have their names too when this returns.

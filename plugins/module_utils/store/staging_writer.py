@@ -13,7 +13,7 @@ from ..files import TemporaryFile
 from ..oci.digest import Digest, hash_stream
 from ..oci.manifest import Descriptor
 from ..streams import Chunks
-from .blob_batch import MAX_FILES
+from .blob_batch import limit_files
 from .writer import BLOB_MODE, Content, Writer
 
 if t.TYPE_CHECKING:
@@ -33,8 +33,8 @@ class StagingWriter(Writer):
         super().__exit__()
 
     def stage_blob(self, chunks: Chunks) -> tuple[Digest, int]:
-        """Write a blob to a temporary file, which stays open, and return its digest and size. Beyond MAX_FILES, only hash it."""
-        if len(self._staged) >= MAX_FILES:
+        """Write a blob to a temporary file, which stays open, and return its digest and size. Beyond `limit_files`, only hash it."""
+        if len(self._staged) >= limit_files():
             return hash_stream(chunks)
         with self._detecting_full_disk(), contextlib.ExitStack() as stack:
             file = stack.enter_context(self._private_file(BLOB_MODE))

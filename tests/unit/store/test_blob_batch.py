@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -70,6 +71,16 @@ def test_few_files_are_open_at_once(store: Store, monkeypatch: pytest.MonkeyPatc
         publish(writer, image, "many:1")
         assert temporary_files(store) == []
     assert Store(store.path).get_complete_entry(Reference.parse("many:1"))
+
+
+@pytest.mark.parametrize(("limit", "files"), [(30, 1), (64, 6), (80, 10), (1024, 64), (resource.RLIM_INFINITY, 64)])
+def test_a_process_that_may_open_few_files_keeps_few_open(limit: int, files: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (limit, limit))
+    image = make_image("many", 20)
+    with store.open_writer(image.digests) as writer:
+        for number, blob in enumerate(image.blobs, 1):
+            writer.put_blob(blob, image.open)
+            assert len(temporary_files(store)) == number % files
 
 
 def test_a_large_blob_does_not_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
