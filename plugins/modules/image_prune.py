@@ -421,13 +421,9 @@ def plan(task: Task) -> Plan:
     for option in _AT_A_REGISTRY:
         if task.params[option] is not None:
             raise InvalidOption(f"{option} works only with registry")
-    if task.params["engine"] is None:
-        from ..module_utils.verbs.prune import plan_prune
+    from ..module_utils.verbs.prune import plan_prune
 
-        return plan_prune(task.store, policy, filters, protection, task.host, now)
-    from ..module_utils.verbs.prune_engine import plan_prune_engine
-
-    return plan_prune_engine(task.open_engine(), policy, filters, protection, task.host, now)
+    return plan_prune(task.catalog, policy, filters, protection, now)
 
 
 def main() -> t.NoReturn:

@@ -247,7 +247,7 @@ def plan(task: Task) -> Plan:
     pairs = [(name, push_destination(name, task.params["destination"], len(names))) for name in names]
     task.open_registries([destination for _name, destination in pairs])
     return plan_push(
-        task.images,
+        task.catalog,
         pairs,
         repository=task.destination,
         selection=task.selection,

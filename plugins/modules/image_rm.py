@@ -271,11 +271,7 @@ def plan(task: Task) -> Plan:
 
         return plan_remove_remote(task.remote_references("name"), task.destination, force=task.params["force"], workers=task.workers)
     selectors = [parse_removal_selector(text) for text in task.params["name"]]
-    if task.params["engine"] is not None:
-        from ..module_utils.verbs.remove_engine import plan_remove_engine
-
-        return plan_remove_engine(task.open_engine(), selectors, force=task.params["force"], host=task.host)
-    return plan_remove(task.store, selectors, prune=task.params["prune"], force=task.params["force"], host=task.host)
+    return plan_remove(task.catalog, selectors, prune=task.params["prune"], force=task.params["force"])
 
 
 def main() -> t.NoReturn:

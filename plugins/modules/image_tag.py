@@ -168,12 +168,7 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """Return which names change: each target, from its current digest to the source's digest."""
     targets = [target.require_no_digest() for target in task.references("targets")]
-    if task.params["engine"] is not None:
-        from ..module_utils.verbs.tag_engine import plan_tag_engine
-
-        return plan_tag_engine(task.open_engine(), task.selectors("name")[0], targets, keep=task.params["existing"] == "keep", host=task.host)
-    source = task.store.get_complete_entry(task.selectors("name")[0], trust_others=True)
-    return plan_tag(task.store, source, targets, keep=task.params["existing"] == "keep", host=task.host)
+    return plan_tag(task.catalog, task.selectors("name")[0], targets, keep=task.params["existing"] == "keep")
 
 
 def main() -> t.NoReturn:

@@ -16,10 +16,11 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
-from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
@@ -165,7 +166,7 @@ def test_images_that_were_pulled_or_tagged_after_a_pruning_was_planned_stay(tmp_
     put_without_name(path, NEW)
     put_blobs(path, INDEX)
     with Workers(1) as workers:
-        plan = plan_prune(opened(path), Policy(keep=0), Filters(), Protection(), HOST, NOW)
+        plan = plan_prune(StoreCatalog(opened(path), HOST), Policy(keep=0), Filters(), Protection(), NOW)
         tag(path, "r.test/leaving:1", "r.test/saved:1")
         pull(path, "r.test/new:1", "r.test/index:1", "r.test/moving:1", platforms=["all"])
         apply(plan, workers)
@@ -222,7 +223,7 @@ def test_an_image_that_was_removed_after_a_tag_was_planned_gets_no_name(tmp_path
     put_images(path)
     store = opened(path)
     with Workers(1) as workers:
-        plan = plan_tag(store, store.get_complete_entry(parse_selector("r.test/leaving:1")), [Reference.parse("r.test/late:1")], host=HOST)
+        plan = plan_tag(StoreCatalog(store, HOST), Reference.parse("r.test/leaving:1"), [Reference.parse("r.test/late:1")])
         remove(path, "r.test/leaving:1")
         with pytest.raises(LongshoreError):
             apply(plan, workers)
@@ -234,7 +235,7 @@ def test_an_image_that_got_another_name_after_its_removal_was_planned_stays(tmp_
     path = tmp_path / "store"
     put_images(path)
     with Workers(1) as workers:
-        plan = plan_remove(opened(path), [Reference.parse("r.test/leaving:1")], prune=True, force=False, host=HOST)
+        plan = plan_remove(StoreCatalog(opened(path), HOST), [Reference.parse("r.test/leaving:1")])
         tag(path, "r.test/leaving:1", "r.test/saved:1")
         apply(plan, workers)
     assert "r.test/leaving:1" not in names(path)
@@ -246,7 +247,7 @@ def test_a_name_that_moved_after_its_removal_was_planned_stays(tmp_path: Path) -
     path = tmp_path / "store"
     put_images(path)
     with Workers(1) as workers:
-        plan = plan_remove(opened(path), [Reference.parse("r.test/moving:1")], prune=True, force=False, host=HOST)
+        plan = plan_remove(StoreCatalog(opened(path), HOST), [Reference.parse("r.test/moving:1")])
         pull(path, "r.test/moving:1")
         apply(plan, workers)
     assert names(path)["r.test/moving:1"] == str(NEW.root.digest)

@@ -26,6 +26,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.settings impo
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.store.staging import Staging
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -82,20 +83,19 @@ Act = t.Callable[[Plan, Workers], Plan]
 
 
 def tag(path: Path, name: str, *targets: str, act: Act = apply) -> Plan:
-    store = opened(path)
     with Workers(1) as workers:
-        source = store.get_complete_entry(parse_selector(name))
-        return act(plan_tag(store, source, [Reference.parse(target) for target in targets], host=HOST), workers)
+        catalog = StoreCatalog(opened(path), HOST)
+        return act(plan_tag(catalog, parse_selector(name), [Reference.parse(target) for target in targets]), workers)
 
 
 def remove(path: Path, *selectors: str, act: Act = apply) -> Plan:
     with Workers(1) as workers:
-        return act(plan_remove(opened(path), [parse_removal_selector(text) for text in selectors], prune=True, force=False, host=HOST), workers)
+        return act(plan_remove(StoreCatalog(opened(path), HOST), [parse_removal_selector(text) for text in selectors]), workers)
 
 
 def prune(path: Path, *protected: str, keep: int | None = 0, act: Act = apply) -> Plan:
     with Workers(1) as workers:
-        return act(plan_prune(opened(path), Policy(keep=keep), Filters(), Protection.parse(protected), HOST, NOW), workers)
+        return act(plan_prune(StoreCatalog(opened(path), HOST), Policy(keep=keep), Filters(), Protection.parse(protected), NOW), workers)
 
 
 def mend(path: Path, registry: FakeRepository = REGISTRY, act: Act = apply) -> Plan:

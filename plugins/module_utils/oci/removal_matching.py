@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ..errors import InUse
@@ -17,7 +18,13 @@ from .reference import Reference, parse_selector
 # A text is a glob.
 RemovalSelector = t.Union[Reference, Digest, str]
 
+_SHORT_ID = re.compile(r"[0-9a-f]{7,63}")
 _Image = t.TypeVar("_Image", bound=NamedImage)
+
+
+def is_short_id(selector: RemovalSelector) -> bool:
+    """Return whether SELECTOR, which is read as a name, looks like the short ID that other tools print."""
+    return isinstance(selector, Reference) and _SHORT_ID.fullmatch(selector.repository.rpartition("/")[2]) is not None
 
 
 def parse_removal_selector(text: str) -> RemovalSelector:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import typing as t
 
@@ -14,7 +15,9 @@ from ..oci.digest import Digest
 from ..oci.document_reader import Read
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor
+from ..oci.platform import Platform
 from ..oci.reference import Reference
+from .facts import preferred_image
 from .verification import Verification, describe_trust
 
 if t.TYPE_CHECKING:
@@ -82,6 +85,16 @@ class InspectedImage:
     def config(self, image: ImageNode | None) -> ImageConfig | None:
         data = self._read(image.manifest.config) if image is not None and image.manifest.is_image else None
         return ImageConfig.read(data, f"{self.label}, config") if data is not None else None
+
+    def created_on(self, host: Platform) -> datetime.datetime | None:
+        """Return the creation time in the config of the image for HOST, else of the first image."""
+        config = self.config(preferred_image(self.graph, None, host) if self.graph is not None else None)
+        return config.created_at if config is not None else None
+
+    def labels_on(self, host: Platform) -> t.Mapping[str, str]:
+        """Return the labels in the config of the image for HOST, else of the first image."""
+        config = self.config(preferred_image(self.graph, None, host) if self.graph is not None else None)
+        return config.labels if config is not None else {}
 
     @property
     def trusted_graph(self) -> Graph | None:

@@ -65,16 +65,6 @@ class ImageSource(t.Protocol):
         """Return the place to search for the referrers of the image under NAME, None if its source holds none."""
 
 
-class ImageReader(t.Protocol):
-    """The images of a store or an engine to read in a task. `store` is the store, None for an engine."""
-
-    @property
-    def store(self) -> Store | None: ...
-
-    def find(self, selector: Reference | Digest) -> ImageSource:
-        """Return an image as a source. Raises ImageNotFound. Several threads may call this."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Places:
     """How the places of a task are opened: repositories to read and to write, engines by scheme and namespace, and stores by path."""

@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
     from ..engine.interfaces import ManagedEngine
     from ..oci.location import Location
     from ..oci.lockfile import LockFile
-    from ..places.sources import ImageReader
+    from ..places.catalog import ImageCatalog
     from ..registry.auth.login_scope import LoginScope
     from ..registry.config.settings import ClientSettings, Credentials
     from ..registry.registries import Registries
@@ -184,12 +184,12 @@ class Task:
         return next(scheme for scheme, kind in ENGINES.items() if kind == self.params["engine"])
 
     @property
-    def images(self) -> ImageReader:
+    def catalog(self) -> ImageCatalog[t.Any]:
         """The images of the engine that the task names, else of the store. Raises StoreDamaged, EngineError."""
         if self.params["engine"] is None:
-            from ..places.store.source import StoreReader
+            from ..places.store.catalog import StoreCatalog
 
-            return StoreReader(self.store)
+            return StoreCatalog(self.store, self.host)
         from ..places.engine.source import EngineReader
 
         return EngineReader(self.open_engine(), self.host)

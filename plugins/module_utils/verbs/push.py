@@ -15,9 +15,9 @@ from ..oci.digest import Digest
 from ..oci.location import REGISTRY, Location
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..places.catalog import ImageCatalog
 from ..places.copy_job import CopyJob
 from ..places.registry.target import RegistryCopyPlanner
-from ..places.sources import ImageReader
 from ..transfer.plan import ImagePlan, TransferPlan
 from ..transfer.workers import Workers
 
@@ -49,7 +49,7 @@ def push_destination(name: Reference | Digest, destination: str | None, names: i
 
 
 def plan_push(
-    images: ImageReader,
+    catalog: ImageCatalog[t.Any],
     pairs: t.Sequence[tuple[Reference | Digest, Reference]],
     *,
     repository: t.Callable[[Reference], Repository],
@@ -59,7 +59,7 @@ def plan_push(
     referrers: bool = True,
     trust: Policy | None = None,
 ) -> TransferPlan:
-    """Plan to push IMAGES, each to its destination. A blob that several of them need in one repository is sent once.
+    """Plan to push images of CATALOG, each to its destination. A blob that several of them need in one repository is sent once.
 
     `selection` is None to push all platforms that the store or the engine has. With REFERRERS signatures and other referrers are pushed with
     their image. An image that TRUST refuses has its error in its row.
@@ -68,10 +68,10 @@ def plan_push(
     reject_shared_destinations(pairs)
     unique = list(dict.fromkeys(pairs))
     jobs = [
-        CopyJob(str(name), Location(REGISTRY, destination), selection, functools.partial(images.find, name), trust, "push")
+        CopyJob(str(name), Location(REGISTRY, destination), selection, functools.partial(catalog.find, name), trust, "push")
         for name, destination in unique
     ]
-    rows = RegistryCopyPlanner(repository, referrers, host, images.store).plan(jobs, workers)
+    rows = RegistryCopyPlanner(repository, referrers, host, catalog.store).plan(jobs, workers)
     return TransferPlan([_without_destination(row) for row in rows])
 
 

@@ -2,49 +2,42 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan new names for an image of the store."""
+"""Plan new names for an image of a store or of an engine."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ..errors import StoreDamaged
-from ..oci.platform import Platform
+from ..oci.digest import Digest
 from ..oci.reference import Reference
-from ..places.facts import complete_graph, ref_state, short_digest, stored_facts
+from ..places.catalog import NamingCatalog, PlacedImage
+from ..places.facts import short_digest
 from ..transfer.plan import ImagePlan, Plan, RefChange
-from ..transfer.transfer import Transfer
 
-if t.TYPE_CHECKING:
-    from ..store.index import Entry
-    from ..store.store import Store
+_Image = t.TypeVar("_Image", bound=PlacedImage)
 
 
-def plan_tag(store: Store, source: Entry, targets: t.Sequence[Reference], *, host: Platform, keep: bool = False) -> Plan:
-    """Plan to point TARGETS at the image of SOURCE; with KEEP those that exist stay unchanged. All of them change together or none does.
+def plan_tag(catalog: NamingCatalog[_Image], source: Reference | Digest, targets: t.Sequence[Reference], *, keep: bool = False) -> Plan:
+    """Plan to point TARGETS at the image SOURCE; with KEEP those that exist stay unchanged. All of them change together or none does.
 
-    Raises StoreDamaged if the source can't be read.
+    Raises ImageNotFound if the place doesn't have the source, StoreDamaged if it can't be read.
     """
-    graph = complete_graph(store, source)
-    if graph is None:
-        raise StoreDamaged(f"{source.label} is damaged in {store.path}: {source.descriptor.digest} can't be read")
-    pairs = [(target, store.index.get_named(target)) for target in dict.fromkeys(targets)]
-    moved = tuple(target for target, before in pairs if before is None or (not keep and before.digest != source.digest))
-    transfer = Transfer(store, store, graph, moved, source.selection, moves=(), reused=graph.blobs, free=keep)
-    return Plan([_plan_target(store, target, before, source, transfer if target in moved else None, host) for target, before in pairs])
+    image = catalog.get_complete(source)
+    before = {target: catalog.get_named(target) for target in dict.fromkeys(targets)}
+    moved = {target: current for target, current in before.items() if current is None or (not keep and current.digest != image.digest)}
+    rows = [_plan_target(catalog, target, current, image, target in moved) for target, current in before.items()]
+    return catalog.plan_names(image, moved, rows, keep=keep)
 
 
-def _plan_target(store: Store, target: Reference, before: Entry | None, source: Entry, transfer: Transfer | None, host: Platform) -> ImagePlan:
-    """Return one target's row. Without TRANSFER the name stays unchanged."""
-    name = str(target)
-    after = source if transfer is not None or before is None else before
-    was = ref_state(store, before)
+def _plan_target(catalog: NamingCatalog[_Image], target: Reference, before: _Image | None, source: _Image, is_moved: bool) -> ImagePlan:
+    """Return the row of one target."""
+    after = source if is_moved or before is None else before
+    was, will_be = catalog.state(before) if before is not None else None, catalog.state(after)
     moved_from = f", in place of {short_digest(was.digest)}" if was is not None else ""
+    action = catalog.locate(f"tag {after.label} ({short_digest(will_be.digest)}) as {target}", "in") + moved_from
     return ImagePlan(
-        requested=name,
-        image=stored_facts(name, after.descriptor, complete_graph(store, after), None, host),
-        changes=(RefChange(name, was, ref_state(store, after)),),
-        actions=(f"tag {after.label} ({short_digest(after.descriptor.digest)}) as {name}{moved_from}",) if transfer is not None else (),
-        transfer=transfer,
-        results={"previous_digest": str(was.digest) if was is not None else None},
+        requested=str(target),
+        changes=(RefChange(catalog.locate(str(target), "in"), was, will_be),),
+        actions=(action,) if is_moved else (),
+        results={**catalog.facts(after, target), **catalog.common_facts, "previous_digest": str(was.digest) if was is not None else None},
     )

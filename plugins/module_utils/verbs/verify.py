@@ -14,11 +14,12 @@ from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference
+from ..places.catalog import named_by
 from ..places.facts import complete_graph, describe_transfer, format_count, ref_state, short_digest, stored_facts
+from ..places.store.removal import RemoveFromStore
 from ..store.blob_check import check_blob
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.workers import Workers
-from .remove import RemoveFromStore, named_by
 from .repair import plan_repair
 
 if t.TYPE_CHECKING:

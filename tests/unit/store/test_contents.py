@@ -21,6 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.info import InfoOptions
@@ -67,7 +68,7 @@ def remove_nothing(path: Path) -> None:
 
 def remove(path: Path, name: str) -> dict[str, t.Any]:
     store = Store(str(path))
-    plan = plan_remove(store, [parse_removal_selector(name)], prune=True, force=False, host=HOST)
+    plan = plan_remove(StoreCatalog(store, HOST), [parse_removal_selector(name)])
     with Workers(2) as workers:
         done = plan.apply(workers)
     return {**done.facts(), "rows": done.rows(), "warnings": done.warnings(), "blobs": sorted(map(str, store.stored()))}

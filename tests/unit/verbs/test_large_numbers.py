@@ -15,6 +15,7 @@ from ansible_collections.longshore.images.plugins.module_utils.limits import MAX
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
+from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
 from tests.support.images import FakeRepository, make_image
@@ -39,7 +40,7 @@ def test_an_image_with_as_many_layers_as_are_allowed_is_pulled_and_removed(tmp_p
         store = opened(tmp_path)
         assert store.find_missing_blobs(store.get_entry(Reference.parse("r.test/app:1"))) == []
         assert not plan_pull(opened(tmp_path), workers, "r.test/app:1", registry=registry).changed
-        removed = apply(plan_remove(opened(tmp_path), [parse_removal_selector("r.test/app:1")], prune=True, force=False, host=HOST), workers)
+        removed = apply(plan_remove(StoreCatalog(opened(tmp_path), HOST), [parse_removal_selector("r.test/app:1")]), workers)
     assert removed.facts()["bytes_freed"] == image.graph.size
     assert list(opened(tmp_path).stored()) == []
 
@@ -64,6 +65,6 @@ def test_a_thousand_tags_are_pulled_at_once_and_removed_by_a_glob(tmp_path: Path
         moved = FakeRepository({**registry.images, TAGS[500]: make_image("moved", 1)})
         moving = apply(plan_pull(opened(tmp_path), workers, *TAGS, registry=moved), workers)
         assert [row["name"] for row in moving.rows() if row["changed"]] == [TAGS[500]]
-        removed = apply(plan_remove(opened(tmp_path), [parse_removal_selector("r.test/app:*")], prune=True, force=False, host=HOST), workers)
+        removed = apply(plan_remove(StoreCatalog(opened(tmp_path), HOST), [parse_removal_selector("r.test/app:*")]), workers)
     assert len(removed.facts()["untagged"]) == len(TAGS)
     assert opened(tmp_path).index.entries == ()

@@ -25,11 +25,13 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Eng
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.removal import EnginePrunePlan
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.source import EngineReader
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_engine import EnginePrunePlan, plan_prune_engine
+from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 
 NOW = datetime.datetime(2026, 6, 30, tzinfo=datetime.timezone.utc)
 HOST = Platform.parse("linux/amd64")
@@ -82,7 +84,9 @@ def image(number: int, *names: str, days: float | None = 100, **facts: t.Any) ->
 
 def planned(engine: Memory, *protect: str, filters: Filters | None = None, **rules: t.Any) -> EnginePrunePlan:
     policy = Policy.parse(rules.get("dangling", True), rules.get("keep"), rules.get("older_than"))
-    return plan_prune_engine(engine, policy, filters or Filters(), Protection.parse(protect), HOST, NOW)
+    return t.cast(
+        EnginePrunePlan, plan_prune(EngineReader(t.cast("t.Any", engine), HOST), policy, filters or Filters(), Protection.parse(protect), NOW)
+    )
 
 
 def applied(engine: Memory, *protect: str, **rules: t.Any) -> EnginePrunePlan:

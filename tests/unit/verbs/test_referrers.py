@@ -27,6 +27,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.removal_match
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.store.referrers import referrers_in_store
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.executor import execute
@@ -215,13 +216,13 @@ def test_a_damaged_referrer_is_repaired_from_the_repository_of_its_image(store: 
 
 def remove(store: Store, *names: str) -> Plan:
     selectors = [parse_removal_selector(name) for name in names]
-    return apply(plan_remove(store, selectors, prune=True, force=False, host=HOST))
+    return apply(plan_remove(StoreCatalog(store, HOST), selectors))
 
 
 def test_referrers_are_removed_with_their_image(store: Store) -> None:
     of_sbom = make_artifact("signature of the sbom", SBOM.root)
     keep(store, of_sbom)
-    plan = plan_remove(store, [APP], prune=True, force=False, host=HOST)
+    plan = plan_remove(StoreCatalog(store, HOST), [APP])
     expected = plan.rows()
     done = remove(store, str(APP))
     assert done.rows() == expected
@@ -274,9 +275,9 @@ def test_pruning_keeps_the_referrers_of_images_that_stay(store: Store) -> None:
     filters, protection = Filters(), Protection.parse([])
     now = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
     before = entries(store)
-    apply(plan_prune(store, Policy(), filters, protection, HOST, now))
+    apply(plan_prune(StoreCatalog(store, HOST), Policy(), filters, protection, now))
     assert entries(store) == before
-    apply(plan_prune(store, Policy(keep=0), filters, protection, HOST, now))
+    apply(plan_prune(StoreCatalog(store, HOST), Policy(keep=0), filters, protection, now))
     assert entries(store) == {}
 
 

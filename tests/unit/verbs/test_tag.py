@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import NameTaken
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
@@ -33,7 +34,7 @@ def path(tmp_path: Path) -> str:
 def tag_while_another_run_does(path: str, text: str, keep: bool) -> Store:
     """Return the store after one run tagged SOURCE with FIRST and SECOND, and another run tagged the image of TEXT as SECOND between plan and apply."""
     store = Store(path)
-    plan = plan_tag(store, store.get_entry(Reference.parse(SOURCE)), [FIRST, SECOND], keep=keep, host=HOST)
+    plan = plan_tag(StoreCatalog(store, HOST), Reference.parse(SOURCE), [FIRST, SECOND], keep=keep)
     make_image(text).put(Store(path), str(SECOND))
     with Workers(1) as workers:
         plan = plan.apply(workers)

@@ -29,7 +29,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.referrers imp
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.image_trust import verify_everything, verify_image
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
-from ansible_collections.longshore.images.plugins.module_utils.places.store.source import StoreReader
+from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.places.verification import describe_trust
 from ansible_collections.longshore.images.plugins.module_utils.store.referrers import referrers_in_store
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -155,7 +155,7 @@ def test_an_image_that_vanishes_while_a_push_is_planned_is_never_pushed_without_
         options: dict[str, t.Any] = {"repository": lambda unused: FakeRepository({}), "selection": None, "host": HOST, "referrers": False}
         with Workers(1) as workers:
             (row,) = plan_push(
-                StoreReader(store), [(Reference.parse(PROD), Reference.parse(PROD))], workers=workers, trust=read_rules(RULES), **options
+                StoreCatalog(store, HOST), [(Reference.parse(PROD), Reference.parse(PROD))], workers=workers, trust=read_rules(RULES), **options
             ).images
         return row
 

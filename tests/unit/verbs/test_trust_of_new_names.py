@@ -19,8 +19,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.location impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
-from ansible_collections.longshore.images.plugins.module_utils.places.sources import ImageReader, Places
-from ansible_collections.longshore.images.plugins.module_utils.places.store.source import LayoutSource, StoreReader
+from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
+from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.store.source import LayoutSource
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
@@ -112,16 +113,16 @@ class EngineImages:
     store = None
 
     def __init__(self, store: Store) -> None:
-        self._images = StoreReader(store)
+        self._images = StoreCatalog(store, HOST)
 
     def find(self, selector: Reference | Digest) -> LayoutSource:
         return self._images.find(selector)
 
 
-def push(scene: Scene, new: str, trust: Policy, images: ImageReader | None = None) -> Plan:
+def push(scene: Scene, new: str, trust: Policy, images: t.Any = None) -> Plan:
     with Workers(1) as workers:
         return plan_push(
-            images or StoreReader(scene.store),
+            images or StoreCatalog(scene.store, HOST),
             [(Reference.parse(scene.name), Reference.parse(new))],
             repository=scene.places.destination,
             selection=None,

@@ -21,11 +21,15 @@ from ...oci.matching import Digests, find_matching
 from ...oci.platform import Platform
 from ...oci.reference import Reference
 from ...transfer.interfaces import Chunks, Source
+from ...transfer.plan import ImagePlan, Plan, RefState, Results
 from .catalog import EngineImages, NamedEngineImage, describe_local_name
 
 if t.TYPE_CHECKING:
     from ...archive.reader import ArchivedImage, StreamedArchive
     from ...oci.removal_matching import RemovalSelector
+    from ..filters import Filters
+    from ..protection import Protection
+    from ..retention import Candidate, Policy
 
 
 class EngineReader:
@@ -41,6 +45,59 @@ class EngineReader:
         self._export = EngineExport(engine, self.images.place) if isinstance(engine, ExportingEngine) else None
         self._content = EngineContent(engine, self.images.place) if isinstance(engine, ContentEngine) else None
         self._lock = threading.Lock()
+
+    @property
+    def place(self) -> str:
+        return self.images.place
+
+    @property
+    def entries(self) -> t.Sequence[NamedEngineImage]:
+        return self.images.entries
+
+    @property
+    def common_facts(self) -> Results:
+        return {"engine": self.engine.title}
+
+    def locate(self, text: str, preposition: str) -> str:
+        return f"{text} {preposition} {self.engine.title}"
+
+    def get_named(self, name: Reference) -> NamedEngineImage | None:
+        return self.images.get_named(name)
+
+    def state(self, image: NamedEngineImage) -> RefState:
+        return image.state
+
+    def facts(self, image: NamedEngineImage, name: Reference | None) -> Results:
+        return {**image.facts, "name": str(name) if name is not None else None}
+
+    def get_complete(self, selector: Reference | Digest) -> NamedEngineImage:
+        return self.get(selector)
+
+    def plan_names(
+        self, source: NamedEngineImage, moved: t.Mapping[Reference, NamedEngineImage | None], rows: t.Sequence[ImagePlan], *, keep: bool
+    ) -> Plan:
+        """Plan the names as one step. If one can't be set, those that were already set are restored."""
+        from .leftovers import remove_leftovers
+        from .naming import TagInEngine
+
+        plan = Plan(rows, steps=[TagInEngine(self.engine, source, moved)] if moved else [], all_or_nothing=True)
+        return remove_leftovers(plan, self.engine, self.images.names)
+
+    def plan_removal(self, chosen: t.Sequence[NamedEngineImage | ImagePlan], *, prune: bool, force: bool) -> Plan:
+        """Plan a removal. Engines delete content by themselves, so PRUNE has no effect."""
+        from .removal import plan_removal
+
+        return plan_removal(self, chosen, force=force)
+
+    def list_candidates(self, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
+        from .candidates import list_candidates
+
+        return list_candidates(self, policy, filters, protection)
+
+    def plan_pruning(self, leaving: t.Sequence[NamedEngineImage], unused_policy: Policy) -> Plan:
+        from .removal import plan_pruning
+
+        return plan_pruning(self, leaving)
 
     def select(self, selector: Reference | Digest) -> list[NamedEngineImage]:
         """Return the images that SELECTOR (a name, `repository@digest`, a digest or an ID) means, one for each of their names.

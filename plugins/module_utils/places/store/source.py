@@ -21,20 +21,6 @@ if t.TYPE_CHECKING:
     from ...oci.referrers import LayoutReferrers, ReferrerPlace
 
 
-class StoreReader:
-    """The images of a store to read in a task."""
-
-    def __init__(self, store: Store) -> None:
-        """Read the index. Raises StoreDamaged, so that a damaged store stops the run before the first request."""
-        self.store = store
-        store.reload()
-
-    def find(self, selector: Reference | Digest) -> LayoutSource:
-        """Return an image as a source. Raises ImageNotFound."""
-        entry = self.store.get_entry(selector)
-        return LayoutSource(self.store, entry, (entry.name,))
-
-
 class LayoutSource:
     """An image in a layout on disk."""
 

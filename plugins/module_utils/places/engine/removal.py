@@ -2,28 +2,25 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan to remove images from an engine, and to prune it by a retention policy."""
+"""Plan what a removal does in an engine: which names go, which images with them, and which a container still needs."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import typing as t
 
-from ..engine.interfaces import ContentEngine, EngineImage, ManagedEngine, PrunableEngine
-from ..errors import CorruptArchive, EngineError, EngineRefused, LongshoreError
-from ..oci.digest import Digest
-from ..oci.platform import Platform
-from ..oci.reference import Reference
-from ..places.engine.catalog import NamedEngineImage
-from ..places.engine.leftovers import is_temporary, remove_leftovers
-from ..places.engine.source import EngineReader
-from ..places.facts import short_digest
-from ..places.filters import Filters, ImageFilter
-from ..places.protection import Protection
-from ..places.retention import Candidate, Policy
-from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, RefState, Step
-from ..transfer.workers import Workers
+from ...engine.interfaces import EngineImage, ManagedEngine, PrunableEngine
+from ...errors import EngineError, EngineRefused, InUse, LongshoreError
+from ...oci.digest import Digest
+from ...oci.reference import Reference
+from ...transfer.plan import ImagePlan, Outcome, Plan, Step
+from ...transfer.workers import Workers
+from ..catalog import removal_row
+from .catalog import NamedEngineImage
+from .leftovers import remove_leftovers
+
+if t.TYPE_CHECKING:
+    from .source import EngineReader
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,81 +104,51 @@ class EnginePrunePlan(EngineRemovalPlan):
         return {**super().facts(), "kept_digests": sorted({str(digest) for image in kept for digest in (image.digest, *image.digests)})}
 
 
-def plan_prune_engine(
-    engine: PrunableEngine, policy: Policy, filters: Filters, protection: Protection, host: Platform, now: datetime.datetime
-) -> EnginePrunePlan:
-    """Plan to remove the images that POLICY removes at the time NOW.
+def plan_removal(catalog: EngineReader, chosen: t.Sequence[NamedEngineImage | ImagePlan], *, force: bool) -> EngineRemovalPlan:
+    """Plan to remove the images of CHOSEN.
 
-    They pass FILTERS, are not protected, and no container uses them, running or stopped.
+    If the last name of an image that a container uses would be removed, its row has the error InUse. With FORCE, its names are removed. The container keeps
+    the image or, in containerd, its files; if it can't keep either, the error stays.
     """
-    reader = EngineReader(t.cast(ManagedEngine, engine), host)
-    listed = reader.images
-    images, entries = listed.images, listed.entries
-    candidates = _candidates(reader, policy, filters, protection)
-    removed = set(policy.select_removable(candidates, now))
-    leaving = [entry for entry, candidate in zip(entries, candidates) if candidate in removed]
-    removable = [entry for entry in leaving if not entry.image.in_use]
-    in_use = [entry.label for entry in leaving if entry.image.in_use]
-    removals = plan_removals(removable, images, engine)
+    engine = catalog.engine
+    entries = dict.fromkeys(one for one in chosen if not isinstance(one, ImagePlan))
+    refused = [entry for entry in entries if _is_last_use(entry, entries) and not (force and _can_be_forced(engine) and entry.name is not None)]
+    removals = [_with_rows(catalog, removal) for removal in _plan_removals(catalog, [entry for entry in entries if entry not in refused])]
+    rows = {NamedEngineImage(removal.image, name): row for removal in removals for name, row in removal.rows.items()}
+    rows.update((entry, _refuse(catalog, entry)) for entry in refused)
+    plan = EngineRemovalPlan(
+        [one if isinstance(one, ImagePlan) else rows[one] for one in chosen],
+        catalog.common_facts,
+        steps=[RemoveFromEngine(engine, removals)] if removals else [],
+        removals=removals,
+    )
+    names = {entry.name for entry in entries}
+    return remove_leftovers(plan, engine, (name for name in catalog.images.names if name not in names))
+
+
+def plan_pruning(catalog: EngineReader, leaving: t.Sequence[NamedEngineImage]) -> EnginePrunePlan:
+    """Plan to remove those of the images LEAVING that no container uses, running or stopped."""
+    removals = _plan_removals(catalog, [entry for entry in leaving if not entry.image.in_use])
     plan = EnginePrunePlan(
         [row for removal in removals for row in removal.rows.values()],
-        {"engine": engine.title, "in_use": in_use},
-        steps=[RemoveFromEngine(engine, removals)],
+        {**catalog.common_facts, "in_use": [entry.label for entry in leaving if entry.image.in_use]},
+        steps=[RemoveFromEngine(catalog.engine, removals)],
         removals=removals,
-        listed=images,
+        listed=catalog.images.images,
     )
-    return remove_leftovers(plan, engine, listed.names)
+    return remove_leftovers(plan, catalog.engine, catalog.images.names)
 
 
-def _candidates(reader: EngineReader, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
-    """Return the candidates of the policy, in the order of the engine's entries. Creation times are only read if the policy needs them."""
-    entries, engine = reader.images.entries, reader.engine
-    known = {digest for entry in entries for digest in entry.digests}
-    unknown = [one for one in (*protection.selectors, *filters.compared) if isinstance(one, Digest) and one not in known]
-    # An engine that gives images only as an archive would have to export all of them: not for the digests of lock files, which it knows.
-    reads_ids = bool(unknown) or isinstance(engine, ContentEngine)
-
-    def image_ids(entry: NamedEngineImage) -> t.Collection[Digest]:
-        return reader.image_ids(entry) if reads_ids else ()
-
-    def is_protected(entry: NamedEngineImage) -> bool:
-        if entry.image.has_unknown_name or is_temporary(entry.name):
-            return True
-        try:
-            return protection.covers(entry, image_ids, lambda one: one.digests)
-        except (CorruptArchive, EngineError):
-            return bool(unknown)  # its ID can't be read, so it may be one of those to protect
-
-    image_filter = ImageFilter(
-        entries,
-        f"{engine.title} at {engine.place}",
-        lambda one: one.image.details().created,
-        lambda one: one.image.details().labels,
-        image_ids,
-        lambda one: one.digests,
-    )
-    tests = image_filter.tests(filters)
-    return [
-        Candidate(
-            name=entry.name,
-            digest=entry.digest,
-            created=entry.image.details().created if policy.judges_names else None,
-            chosen=all(test(entry) for test in tests),
-            protected=is_protected(entry),
-        )
-        for entry in entries
-    ]
-
-
-def plan_removals(removable: t.Sequence[NamedEngineImage], images: t.Sequence[EngineImage], engine: PrunableEngine) -> list[Removal]:
+def _plan_removals(catalog: EngineReader, removable: t.Sequence[NamedEngineImage]) -> list[Removal]:
     """Return the removals by image. An image is deleted with its last name unless a remaining image was built on it."""
+    images = catalog.images.images
     names: dict[Digest, list[Reference | None]] = {}
     for entry in removable:
         names.setdefault(entry.digest, []).append(entry.name)
     unnamed = {image.digest for image in images if len(names.get(image.digest, ())) == (len(image.names) or 1)}
     gone = unnamed - _needed([image for image in images if image.digest not in unnamed], images)
     return [
-        Removal(image, {name: _row(NamedEngineImage(image, name), engine) for name in names[image.digest]}, image.digest in gone)
+        Removal(image, {name: removal_row(catalog, NamedEngineImage(image, name)) for name in names[image.digest]}, image.digest in gone)
         for image in images
         if image.digest in names
     ]
@@ -202,18 +169,36 @@ def _needed(staying: t.Sequence[EngineImage], images: t.Sequence[EngineImage]) -
     return needed
 
 
-def _row(entry: NamedEngineImage, engine: PrunableEngine) -> ImagePlan:
-    image, title = entry.image, engine.title
-    label = f"{entry.name} ({short_digest(entry.digest)})" if entry.name is not None else f"the unnamed image {entry.digest}"
-    return ImagePlan(
-        requested=entry.label,
-        changes=(RefChange(f"{entry.label} in {title}", RefState(entry.digest), None),),
-        actions=(f"remove {label} from {title}",),
-        results={
-            "name": str(entry.name) if entry.name is not None else None,
-            "digest": str(entry.digest),
-            "image_id": str(image.image_id) if image.image_id is not None else None,
-            "size": image.details().size,
-            "engine": title,
-        },
-    )
+def _is_last_use(entry: NamedEngineImage, chosen: t.Collection[NamedEngineImage]) -> bool:
+    """Return whether a container uses the image of ENTRY, and no other name of it stays."""
+    leaving = {other.name for other in chosen if other.digest == entry.digest}
+    return entry.image.in_use and set(entry.image.names) <= leaving
+
+
+def _can_be_forced(engine: ManagedEngine) -> bool:
+    """Return whether an image can lose its last name although a container uses it."""
+    return engine.keeps_used_images or not engine.containers_need_images
+
+
+def _with_rows(catalog: EngineReader, removal: Removal) -> Removal:
+    image, engine = removal.image, catalog.engine
+    is_used = image.in_use
+    # Kubernetes also names each image of containerd by its ID, and these names stay for its containers.
+    stays = is_used and (engine.keeps_used_images or bool(image.other_names) or len(removal.rows) < len(image.names))
+    note = ""
+    if is_used and len(removal.rows) == len(image.names):
+        note = "; the image stays for the container that uses it" if stays else "; the container that uses it keeps its files"
+    rows = {name: removal_row(catalog, NamedEngineImage(image, name), note) for name in removal.rows}
+    return dataclasses.replace(removal, rows=rows, whole=removal.whole and not stays, spares_containers=is_used)
+
+
+def _refuse(catalog: EngineReader, entry: NamedEngineImage) -> ImagePlan:
+    engine = catalog.engine
+    why, advice = "", ""
+    if entry.name is not None and _can_be_forced(engine):
+        advice = ", or remove only the name with force"
+    elif entry.name is not None:
+        why = ", and this image store can't keep an image for a container without a name, even with force"
+        advice = ", or keep another name of the image"
+    error = InUse(f"{entry.label} is used by a container of {catalog.place}{why}; remove the container first{advice}")
+    return dataclasses.replace(removal_row(catalog, entry), actions=(), error=error)
