@@ -131,9 +131,9 @@ def choose_for_removal(catalog: Catalog[_Image], selectors: t.Sequence[RemovalSe
     return chosen
 
 
-def removal_row(catalog: Catalog[_Image], image: _Image, note: str = "") -> ImagePlan:
-    """Return the row of an image that is removed. NOTE is the end of its action."""
-    state = catalog.state(image)
+def removal_row(catalog: Catalog[_Image], image: _Image, note: str = "", state: RefState | None = None) -> ImagePlan:
+    """Return the row of an image that is removed. NOTE is the end of its action. STATE replaces what the catalog says that its name points at."""
+    state = state or catalog.state(image)
     what = f"{image.name} ({short_digest(state.digest)})" if image.name is not None else f"the unnamed image {image.digest}"
     return ImagePlan(
         requested=image.label,

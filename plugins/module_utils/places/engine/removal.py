@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ...engine.interfaces import EngineImage, ManagedEngine, PrunableEngine
 from ...errors import EngineError, EngineRefused, InUse, LongshoreError
 from ...oci.digest import Digest
 from ...oci.reference import Reference
-from ...transfer.plan import ImagePlan, Outcome, Plan, Step
+from ...transfer.plan import ImagePlan, Outcome, Plan, RefState, Step
 from ...transfer.workers import Workers
 from ..catalog import removal_row
 from .catalog import NamedEngineImage
@@ -111,9 +112,10 @@ def plan_removal(catalog: EngineReader, chosen: t.Sequence[NamedEngineImage | Im
     the image or, in containerd, its files; if it can't keep either, the error stays.
     """
     engine = catalog.engine
+    make_row = functools.partial(removal_row, catalog)
     entries = dict.fromkeys(one for one in chosen if not isinstance(one, ImagePlan))
     refused = [entry for entry in entries if _is_last_use(entry, entries) and not (force and _can_be_forced(engine) and entry.name is not None)]
-    removals = [_with_rows(catalog, removal) for removal in _plan_removals(catalog, [entry for entry in entries if entry not in refused])]
+    removals = [_with_rows(catalog, removal) for removal in _plan_removals(catalog, [entry for entry in entries if entry not in refused], make_row)]
     rows = {NamedEngineImage(removal.image, name): row for removal in removals for name, row in removal.rows.items()}
     rows.update((entry, _refuse(catalog, entry)) for entry in refused)
     plan = EngineRemovalPlan(
@@ -128,7 +130,7 @@ def plan_removal(catalog: EngineReader, chosen: t.Sequence[NamedEngineImage | Im
 
 def plan_pruning(catalog: EngineReader, leaving: t.Sequence[NamedEngineImage]) -> EnginePrunePlan:
     """Plan to remove those of the images LEAVING that no container uses, running or stopped."""
-    removals = _plan_removals(catalog, [entry for entry in leaving if not entry.image.in_use])
+    removals = _plan_removals(catalog, [entry for entry in leaving if not entry.image.in_use], functools.partial(_pruning_row, catalog))
     plan = EnginePrunePlan(
         [row for removal in removals for row in removal.rows.values()],
         {**catalog.common_facts, "in_use": [entry.label for entry in leaving if entry.image.in_use]},
@@ -139,7 +141,9 @@ def plan_pruning(catalog: EngineReader, leaving: t.Sequence[NamedEngineImage]) -
     return remove_leftovers(plan, catalog.engine, catalog.images.names)
 
 
-def _plan_removals(catalog: EngineReader, removable: t.Sequence[NamedEngineImage]) -> list[Removal]:
+def _plan_removals(
+    catalog: EngineReader, removable: t.Sequence[NamedEngineImage], make_row: t.Callable[[NamedEngineImage], ImagePlan]
+) -> list[Removal]:
     """Return the removals by image. An image is deleted with its last name unless a remaining image was built on it."""
     images = catalog.images.images
     names: dict[Digest, list[Reference | None]] = {}
@@ -148,10 +152,16 @@ def _plan_removals(catalog: EngineReader, removable: t.Sequence[NamedEngineImage
     unnamed = {image.digest for image in images if len(names.get(image.digest, ())) == (len(image.names) or 1)}
     gone = unnamed - _needed([image for image in images if image.digest not in unnamed], images)
     return [
-        Removal(image, {name: removal_row(catalog, NamedEngineImage(image, name)) for name in names[image.digest]}, image.digest in gone)
+        Removal(image, {name: make_row(NamedEngineImage(image, name)) for name in names[image.digest]}, image.digest in gone)
         for image in images
         if image.digest in names
     ]
+
+
+def _pruning_row(catalog: EngineReader, entry: NamedEngineImage) -> ImagePlan:
+    """Return the row of an image that is pruned. Its digest is what the engine identifies the image by, as in `deleted`."""
+    row = removal_row(catalog, entry, state=RefState(entry.digest))
+    return dataclasses.replace(row, results={**row.results, "digest": str(entry.digest)})
 
 
 def _needed(staying: t.Sequence[EngineImage], images: t.Sequence[EngineImage]) -> set[Digest]:
