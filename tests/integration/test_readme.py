@@ -19,6 +19,7 @@ import yaml
 from ansible_collections.longshore.images.plugins.module_utils import errors
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support.checkouts import copy_checkout
+from tests.support.error_classes import error_classes
 from tests.support.images import make_image
 from tests.support.modules import ROOT, environment
 from tests.support.plays import run_playbook
@@ -144,7 +145,7 @@ def test_every_module_is_listed_and_no_other() -> None:
 
 
 def test_every_cause_of_a_failure_is_listed_and_no_other() -> None:
-    causes = {kind.cause for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.LongshoreError)}
+    causes = {kind.cause for kind in error_classes()}
     assert set(first_column(section("Errors"))[1:]) == causes - {errors.LongshoreError.cause} | {"internal_error", "unsupported_python"}
 
 

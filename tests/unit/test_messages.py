@@ -17,16 +17,11 @@ from ansible_collections.longshore.images.plugins.module_utils.task.secrets impo
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan, Plan
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Verdict
 from tests.support import modules
+from tests.support.error_classes import error_classes
 
 # An escape sequence, C1 controls, line separators, controls of writing direction, and a lone surrogate.
 MISLEADING = "\x00\x1b[2J\x07\r\n\x7f\x85\x9b31m\u2028\u2029\u202e\u2066\u200f\ufeff\ud800"
 LONG = "x" * (2 * MAX_MESSAGE)
-
-
-def error_classes(root: type[errors.LongshoreError] = errors.LongshoreError) -> t.Iterator[type[errors.LongshoreError]]:
-    yield root
-    for kind in root.__subclasses__():
-        yield from error_classes(kind)
 
 
 def make_error(kind: type[errors.LongshoreError], message: str) -> errors.LongshoreError:
