@@ -11,9 +11,8 @@ import typing as t
 
 from ..errors import PlatformMissing, UnsupportedFormat
 from ..limits import MAX_DOCUMENTS, MAX_IMAGE_LAYERS, MAX_LEVELS
-from ..oci.digest import DigestMismatch
 from .config import ImageConfig
-from .digest import Digest
+from .digest import Digest, DigestMismatch
 from .document_reader import DocumentReader, Read, document_reader
 from .manifest import Descriptor, Index, Manifest, read_manifest
 from .platform import Platform, Selection, choose_platform

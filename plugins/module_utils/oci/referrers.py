@@ -20,8 +20,7 @@ import typing as t
 from ..errors import InvalidReference, RegistryError, UnsupportedFormat
 from ..limits import MAX_CANDIDATE, MAX_CANDIDATES, MAX_LEVELS, MAX_REFERRERS
 from ..oci import media_types
-from ..oci.digest import DigestMismatch
-from .digest import Digest
+from .digest import Digest, DigestMismatch
 from .document import Document
 from .document_reader import Read, bound_reads
 from .graph import Graph, read_graph

@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     from ..oci.referrers import ReferrerPlace
     from ..registry.referrers import DigestTags
     from ..registry.repository import Repository
-    from .engine.source import EngineReader
+    from .engine.catalog import EngineCatalog
 
 _ImageT = t.TypeVar("_ImageT")
 
@@ -83,7 +83,7 @@ class ImageSources:
         self._host = host
         self._lock = threading.RLock()
         self._stores: dict[tuple[str, str], Store] = {}
-        self._engines: dict[tuple[str, str | None], EngineReader] = {}
+        self._engines: dict[tuple[str, str | None], EngineCatalog] = {}
         self._archives: dict[str, Archive] = {}
         self._tags: dict[str, DigestTags] = {}
 
@@ -96,14 +96,14 @@ class ImageSources:
                 self._stores[key].reload()
             return self._stores[key]
 
-    def engine(self, location: Location) -> EngineReader:
+    def engine(self, location: Location) -> EngineCatalog:
         """Return the engine at LOCATION. Raises EngineError if it can't be reached."""
-        from .engine.source import EngineReader
+        from .engine.catalog import EngineCatalog
 
         key = (location.scheme, location.namespace)
         with self._lock:
             if key not in self._engines:
-                self._engines[key] = EngineReader(self._places.engine(*key), self._host)
+                self._engines[key] = EngineCatalog(self._places.engine(*key), self._host)
             return self._engines[key]
 
     def find(self, location: Location) -> ImageSource:

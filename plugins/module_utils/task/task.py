@@ -190,9 +190,9 @@ class Task:
             from ..places.store.catalog import StoreCatalog
 
             return StoreCatalog(self.store, self.host)
-        from ..places.engine.source import EngineReader
+        from ..places.engine.catalog import EngineCatalog
 
-        return EngineReader(self.open_engine(), self.host)
+        return EngineCatalog(self.open_engine(), self.host)
 
     def open_image_place(self, store: t.Callable[[Store], _T], archive: t.Callable[[Archive], _T], engine: t.Callable[[ManagedEngine], _T]) -> _T:
         """Open the archive that the task names, else the engine that it names, else the store. Return what the function for it returns.

@@ -22,7 +22,7 @@ from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.referrers import LayoutReferrers
 from ..places.archive.source import ArchiveSource
-from ..places.engine.catalog import EngineImages
+from ..places.engine.images import EngineImages
 from ..places.engine.leftovers import remove_leftovers
 from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loading import EngineLoader, LoadRequest, document_finder

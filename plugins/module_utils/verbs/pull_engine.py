@@ -19,7 +19,7 @@ from ..oci.matching import reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..places.copy_job import verify_at_source
-from ..places.engine.catalog import describe_local_name
+from ..places.engine.images import describe_local_name
 from ..places.engine.leftovers import remove_leftovers
 from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loading import EngineLoader, Load, LoadRequest

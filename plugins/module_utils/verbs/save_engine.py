@@ -21,8 +21,8 @@ from ..oci.layout import BASE_DIGESTS
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from ..places.archive.saved_image import saved_image
-from ..places.engine.catalog import NamedEngineImage
-from ..places.engine.source import EngineImageSource, EngineReader
+from ..places.engine.images import NamedEngineImage
+from ..places.engine.source import EngineCatalog, EngineImageSource
 from ..places.facts import image_facts, short_digest
 from ..places.platforms import select_from_index
 from ..transfer.interfaces import Source
@@ -46,7 +46,7 @@ def plan_save_engine(engine: ManagedEngine, names: t.Sequence[Reference | Digest
     Raises ImageNotFound, PlatformMissing, EngineError, and UnsupportedFormat for a target that can't be replaced.
     """
     check_form(options.form, options.compression, options.bases)
-    reader = EngineReader(engine, options.host)
+    reader = EngineCatalog(engine, options.host)
     entries = {entry: None for name in names for entry in _find(reader, name)}
     images = [(entry, reader.open(entry)) for entry in entries]
     chosen = [_Chosen(entry, image, _read_image(entry, image, options)) for entry, image in images]
@@ -71,7 +71,7 @@ def plan_save_engine(engine: ManagedEngine, names: t.Sequence[Reference | Digest
     )
 
 
-def _find(reader: EngineReader, name: Reference | Digest) -> list[NamedEngineImage]:
+def _find(reader: EngineCatalog, name: Reference | Digest) -> list[NamedEngineImage]:
     first = reader.get(name)
     return reader.select(name) if isinstance(name, Digest) else [first]
 

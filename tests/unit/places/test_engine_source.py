@@ -25,8 +25,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import EngineCatalog
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.load_step import BlobFeed
-from ansible_collections.longshore.images.plugins.module_utils.places.engine.source import EngineReader
 from ansible_collections.longshore.images.plugins.module_utils.places.same_image import find_same_image
 from tests.support.images import Image, make_image, make_index
 
@@ -94,8 +94,8 @@ class Keeping(Listing):
         return next(image for image in NAMES.values() if descriptor.digest in image.digests).open(descriptor)
 
 
-def reader(engine: Listing) -> EngineReader:
-    return EngineReader(t.cast(t.Any, engine), HOST)
+def reader(engine: Listing) -> EngineCatalog:
+    return EngineCatalog(t.cast(t.Any, engine), HOST)
 
 
 def test_images_that_an_engine_exports_have_their_digests_and_are_exported_together() -> None:

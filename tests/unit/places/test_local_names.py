@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
-from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import describe_local_name
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.images import describe_local_name
 
 NAMES = [Reference.parse(name) for name in ("localhost/app:1", "localhost/team/app:1", "quay.io/app:1")]
 

@@ -25,8 +25,8 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Eng
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import EngineCatalog
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.removal import EnginePrunePlan
-from ansible_collections.longshore.images.plugins.module_utils.places.engine.source import EngineReader
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
@@ -85,7 +85,7 @@ def image(number: int, *names: str, days: float | None = 100, **facts: t.Any) ->
 def planned(engine: Memory, *protect: str, filters: Filters | None = None, **rules: t.Any) -> EnginePrunePlan:
     policy = Policy.parse(rules.get("dangling", True), rules.get("keep"), rules.get("older_than"))
     return t.cast(
-        EnginePrunePlan, plan_prune(EngineReader(t.cast("t.Any", engine), HOST), policy, filters or Filters(), Protection.parse(protect), NOW)
+        EnginePrunePlan, plan_prune(EngineCatalog(t.cast("t.Any", engine), HOST), policy, filters or Filters(), Protection.parse(protect), NOW)
     )
 
 

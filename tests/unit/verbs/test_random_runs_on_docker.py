@@ -25,7 +25,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Eng
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
-from ansible_collections.longshore.images.plugins.module_utils.places.engine.source import EngineReader
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import EngineCatalog
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
@@ -100,7 +100,7 @@ class DockerRuns(RuleBasedStateMachine):
     @rule(source=NAME, names=TWO_NAMES)
     def tag(self, source: str, names: list[str]) -> None:
         def make_plan() -> Plan:
-            return plan_tag(EngineReader(self.engine, PLATFORM), Reference.parse(source), [Reference.parse(name) for name in names])
+            return plan_tag(EngineCatalog(self.engine, PLATFORM), Reference.parse(source), [Reference.parse(name) for name in names])
 
         if source not in self._listed():
             with pytest.raises(ImageNotFound):
@@ -112,7 +112,7 @@ class DockerRuns(RuleBasedStateMachine):
     @rule(names=TWO_NAMES)
     def remove(self, names: list[str]) -> None:
         unlisted = set(self.named) - self._listed()
-        self._apply(lambda: plan_remove(EngineReader(self.engine, PLATFORM), [parse_removal_selector(name) for name in names]))
+        self._apply(lambda: plan_remove(EngineCatalog(self.engine, PLATFORM), [parse_removal_selector(name) for name in names]))
         self.named = {name: image for name, image in self.named.items() if name not in names or name in unlisted}
 
     @rule(name=NAME, platform=st.sampled_from([HOST, OTHER]))

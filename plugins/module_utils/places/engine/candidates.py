@@ -14,14 +14,14 @@ from ...oci.digest import Digest
 from ..filters import Filters, ImageFilter
 from ..protection import Protection
 from ..retention import Candidate, Policy
-from .catalog import NamedEngineImage
+from .images import NamedEngineImage
 from .leftovers import is_temporary
 
 if t.TYPE_CHECKING:
-    from .source import EngineReader
+    from .catalog import EngineCatalog
 
 
-def list_candidates(reader: EngineReader, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
+def list_candidates(reader: EngineCatalog, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
     """Return the candidates of the policy, in the order of the engine's entries. Creation times are only read if the policy needs them."""
     entries, engine = reader.images.entries, reader.engine
     known = {digest for entry in entries for digest in entry.digests}

@@ -2,122 +2,170 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The images of an engine by name, digest and ID. The engine lists them once for a task."""
+"""An engine as a catalog of images."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
+import contextlib
+import threading
 import typing as t
 
-from ...engine.interfaces import Details, EngineImage, ListedImage, PrunableEngine
+from ...engine.interfaces import ContentEngine, ExportingEngine, ListedImage, ManagedEngine
+from ...errors import CorruptArchive, EngineError, ImageNotFound, LongshoreError, UnsupportedFormat
 from ...oci.digest import Digest
+from ...oci.graph import read_graph
+from ...oci.matching import Digests, find_matching
 from ...oci.platform import Platform
-from ...oci.reference import DOCKER_HUB, Reference
-from ...transfer.plan import RefState
+from ...oci.reference import Reference
+from ...transfer.plan import ImagePlan, Plan, RefState, Results
+from .images import EngineImages, NamedEngineImage, describe_local_name
+from .source import ContentImage, EngineContent, EngineExport, EngineImageSource, ExportedImage
+
+if t.TYPE_CHECKING:
+    from ...oci.removal_matching import RemovalSelector
+    from ..filters import Filters
+    from ..protection import Protection
+    from ..retention import Candidate, Policy
 
 
-@dataclasses.dataclass(frozen=True)
-class NamedEngineImage:
-    """An image of an engine under one of its names, or without a name."""
+class EngineCatalog:
+    """The images of an engine in one task."""
 
-    image: EngineImage
-    name: Reference | None
+    store = None
 
-    def __hash__(self) -> int:
-        return hash((self.image.digest, self.name))
-
-    @property
-    def digest(self) -> Digest:
-        return self.image.digest
-
-    @property
-    def label(self) -> str:
-        return str(self.name or self.digest)
-
-    @property
-    def digests(self) -> tuple[Digest, ...]:
-        """Return the image's ID and the digests of its index and manifest."""
-        return (*self.image.digests, *([self.image.image_id] if self.image.image_id is not None else []))
-
-    @property
-    def kept_digest(self) -> Digest | None:
-        """Return the digest of the index or manifest, the one in the name if the image has several; None if the engine keeps none."""
-        named = self.name.digest if self.name is not None else None
-        return named if named in self.image.digests else next(iter(self.image.digests), None)
-
-    @property
-    def engine_name(self) -> str:
-        """Return a name or an ID by which the engine finds the image."""
-        if self.name is not None and self.name in self.image.names:
-            return self.image.names[self.name]
-        return next(iter((*self.image.other_names, str(self.digest))))
-
-    @property
-    def facts(self) -> dict[str, t.Any]:
-        """Return the image as it appears in a row of `images`: values that the engine doesn't report are null."""
-        return {
-            "name": str(self.name) if self.name is not None else None,
-            "digest": str(self.kept_digest) if self.kept_digest is not None else None,
-            "image_id": str(self.image.image_id) if self.image.image_id is not None else None,
-            "media_type": None,
-            "platforms": None,
-            "size": self.image.details().size,
-        }
-
-    @property
-    def state(self) -> RefState:
-        """Return what the name points at, as it appears in a diff."""
-        return RefState(self.kept_digest or self.digest)
-
-
-class EngineImages:
-    """The images of one engine, once for each of their names."""
-
-    def __init__(self, engine: PrunableEngine, host: Platform, listed: t.Sequence[ListedImage] | None = None) -> None:
-        """With LISTED, the images of the engine, it is not asked for them again. They then have no details, and it is unknown which of them are in use."""
+    def __init__(self, engine: ManagedEngine, host: Platform, listed: t.Sequence[ListedImage] | None = None) -> None:
+        """Without LISTED, the images of the engine, they are listed with their details when they are needed first."""
         self.engine = engine
-        self._host = host
-        self._listed = listed
+        self.images = EngineImages(engine, host, listed)
+        self._ids: dict[Digest, frozenset[Digest]] = {}
+        self._export = EngineExport(engine, self.images.place) if isinstance(engine, ExportingEngine) else None
+        self._content = EngineContent(engine, self.images.place) if isinstance(engine, ContentEngine) else None
+        self._lock = threading.Lock()
 
     @property
     def place(self) -> str:
-        """Return the name of the engine and its address, for messages."""
-        return f"{self.engine.title} at {self.engine.place}"
-
-    @functools.cached_property
-    def images(self) -> list[EngineImage]:
-        """Return all images in a fixed order, because engines list them in any order."""
-        images = self.engine.list_prunable_images(self._host) if self._listed is None else list(map(_without_details, self._listed))
-        return sorted(images, key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
+        return self.images.place
 
     @property
-    def names(self) -> list[Reference]:
-        """Return all names."""
-        return [name for image in self.images for name in image.names]
+    def entries(self) -> t.Sequence[NamedEngineImage]:
+        return self.images.entries
 
-    @functools.cached_property
-    def entries(self) -> list[NamedEngineImage]:
-        """Return the images under each of their names. Unnamed parents of other images are left out, because they are parts of these."""
-        parents = {image.parent for image in self.images}
-        counted = [image for image in self.images if image.names or image.digest not in parents]
-        return [NamedEngineImage(image, name) for image in counted for name in sorted(image.names, key=str) or (None,)]
+    @property
+    def common_facts(self) -> Results:
+        return {"engine": self.engine.title}
+
+    def locate(self, text: str, preposition: str) -> str:
+        return f"{text} {preposition} {self.engine.title}"
 
     def get_named(self, name: Reference) -> NamedEngineImage | None:
-        return next((entry for entry in self.entries if entry.name == name), None)
+        return self.images.get_named(name)
+
+    def state(self, image: NamedEngineImage) -> RefState:
+        return image.state
+
+    def facts(self, image: NamedEngineImage, name: Reference | None) -> Results:
+        return {**image.facts, "name": str(name) if name is not None else None}
+
+    def get_complete(self, selector: Reference | Digest) -> NamedEngineImage:
+        return self.get(selector)
+
+    def plan_names(
+        self, source: NamedEngineImage, moved: t.Mapping[Reference, NamedEngineImage | None], rows: t.Sequence[ImagePlan], *, keep: bool
+    ) -> Plan:
+        """Plan the names as one step. If one can't be set, those that were already set are restored."""
+        from .leftovers import remove_leftovers
+        from .naming import TagInEngine
+
+        plan = Plan(rows, steps=[TagInEngine(self.engine, source, moved)] if moved else [], all_or_nothing=True)
+        return remove_leftovers(plan, self.engine, self.images.names)
+
+    def plan_removal(self, chosen: t.Sequence[NamedEngineImage | ImagePlan], *, prune: bool, force: bool) -> Plan:
+        """Plan a removal. Engines delete content by themselves, so PRUNE has no effect."""
+        from .removal import plan_removal
+
+        return plan_removal(self, chosen, force=force)
+
+    def list_candidates(self, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
+        from .candidates import list_candidates
+
+        return list_candidates(self, policy, filters, protection)
+
+    def plan_pruning(self, leaving: t.Sequence[NamedEngineImage], unused_policy: Policy) -> Plan:
+        from .removal import plan_pruning
+
+        return plan_pruning(self, leaving)
+
+    def select(self, selector: Reference | Digest) -> list[NamedEngineImage]:
+        """Return the images that SELECTOR (a name, `repository@digest`, a digest or an ID) means, one for each of their names.
+
+        Raises EngineError if an image that can't be read may have this ID.
+        """
+        with self._reading_ids(selector) as image_ids:
+            return find_matching(self.images.entries, selector, image_ids, _digests_of)
+
+    def select_for_removal(self, selector: RemovalSelector, *, force: bool) -> list[NamedEngineImage]:
+        """Return the images that SELECTOR, which may also be a glob, selects for removal. Raises as `select`, and InUse for several names, unless FORCE."""
+        from ...oci.removal_matching import select_for_removal
+
+        with self._reading_ids(selector) as image_ids:
+            return select_for_removal(self.images.entries, selector, image_ids, _digests_of, force=force)
+
+    def get(self, selector: Reference | Digest) -> NamedEngineImage:
+        """Return the image that SELECTOR means. Raises ImageNotFound, and EngineError as `select`."""
+        found = self.select(selector)
+        if not found:
+            raise ImageNotFound(f"{selector} is not in {self.images.place}{describe_local_name(selector, self.images.names)}")
+        return found[0]
+
+    def find(self, selector: Reference | Digest) -> EngineImageSource:
+        """Return an image as a source. Raises ImageNotFound, and EngineError if the engine can't be read. Several threads may call this."""
+        with self._lock:
+            return self.open(self.get(selector))
+
+    def image_ids(self, entry: NamedEngineImage) -> t.Collection[Digest]:
+        """Return the image IDs of all platforms of an image. They are read from its content if the engine doesn't report them.
+
+        Raises EngineError or CorruptArchive if the content can't be read.
+        """
+        if entry.image.image_id is not None:
+            return (entry.image.image_id,)
+        if entry.digest not in self._ids:
+            image = self.open(entry)
+            try:
+                graph = read_graph(image.root(), entry.label, image.read_document)
+            except UnsupportedFormat:
+                graph = None  # it is no image
+            self._ids[entry.digest] = frozenset(node.manifest.config.digest for node in graph.images) if graph is not None else frozenset()
+        return self._ids[entry.digest]
+
+    @contextlib.contextmanager
+    def _reading_ids(self, selector: object) -> t.Iterator[Digests[NamedEngineImage]]:
+        """Yield a function that returns the IDs of an image. Raise EngineError afterwards if SELECTOR isn't among them and an image can't be read."""
+        unread: list[LongshoreError] = []
+        is_found = False
+
+        def read_ids(entry: NamedEngineImage) -> t.Collection[Digest]:
+            nonlocal is_found
+            try:
+                ids = self.image_ids(entry)
+            except (EngineError, CorruptArchive) as error:
+                unread.append(error)
+                return ()
+            is_found = is_found or selector in ids
+            return ids
+
+        yield read_ids
+        if unread and not is_found:
+            raise EngineError(f"it is unknown whether {selector} is in {self.images.place}, because an image can't be read: {unread[0].message}")
+
+    def open(self, entry: NamedEngineImage) -> EngineImageSource:
+        if self._content is not None:
+            return ContentImage(entry, self._content)
+        if self._export is None:
+            raise EngineError(f"images of {self.images.place} can't be read")
+        self._export.add(entry)
+        return ExportedImage(entry, self._export)
 
 
-def _without_details(listed: ListedImage) -> EngineImage:
-    digest = listed.image_id or listed.digests[0]
-    return EngineImage(digest, {name: str(name) for name in listed.names}, Details, listed.image_id, listed.digests)
-
-
-def describe_local_name(missing: Reference | Digest, names: t.Collection[Reference]) -> str:
-    """Return the end of a message about a MISSING image: the one of NAMES that Podman's own commands would use for its short name, or nothing.
-
-    Podman builds and tags under `localhost/` what we look for on Docker Hub.
-    """
-    if isinstance(missing, Digest) or missing.registry != DOCKER_HUB:
-        return ""
-    local = Reference("localhost", missing.repository.removeprefix("library/"), missing.tag)
-    return f"; the engine has {local}: a short name means Docker Hub, so write that name in full" if local in names else ""
+def _digests_of(entry: NamedEngineImage) -> t.Collection[Digest]:
+    return entry.digests

@@ -29,7 +29,7 @@ from .outgoing_image import OutgoingImage, find_current, state_of
 from .platforms import contains_images, is_several, read_complete_part
 
 if t.TYPE_CHECKING:
-    from .source import EngineReader
+    from .catalog import EngineCatalog
 
 # Returns a document of another image, or None. Of its descriptor, only the digest may be known. The second argument: the names of that image in the engine.
 FindDocument = t.Callable[[Descriptor, t.Collection[Reference]], t.Optional[bytes]]
@@ -135,11 +135,11 @@ class EngineLoader:
         return self.engine.list_images()
 
     @functools.cached_property
-    def reader(self) -> EngineReader:
+    def reader(self) -> EngineCatalog:
         """The images of the engine before the run, to read their content."""
-        from .source import EngineReader
+        from .catalog import EngineCatalog
 
-        return EngineReader(t.cast(ManagedEngine, self.engine), self.engine_platform, self.listed)
+        return EngineCatalog(t.cast(ManagedEngine, self.engine), self.engine_platform, self.listed)
 
     @property
     def names(self) -> list[Reference]:

@@ -14,7 +14,7 @@ from ...errors import EngineError
 from ...oci.reference import Reference
 from ...transfer.plan import Outcome, Step
 from ...transfer.workers import Workers
-from .catalog import NamedEngineImage
+from .images import NamedEngineImage
 from .restore_names import keep_images, restore_names
 
 

@@ -17,11 +17,11 @@ from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, Outcome, Plan, RefState, Step
 from ...transfer.workers import Workers
 from ..catalog import removal_row
-from .catalog import NamedEngineImage
+from .images import NamedEngineImage
 from .leftovers import remove_leftovers
 
 if t.TYPE_CHECKING:
-    from .source import EngineReader
+    from .catalog import EngineCatalog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +105,7 @@ class EnginePrunePlan(EngineRemovalPlan):
         return {**super().facts(), "kept_digests": sorted({str(digest) for image in kept for digest in (image.digest, *image.digests)})}
 
 
-def plan_removal(catalog: EngineReader, chosen: t.Sequence[NamedEngineImage | ImagePlan], *, force: bool) -> EngineRemovalPlan:
+def plan_removal(catalog: EngineCatalog, chosen: t.Sequence[NamedEngineImage | ImagePlan], *, force: bool) -> EngineRemovalPlan:
     """Plan to remove the images of CHOSEN.
 
     If the last name of an image that a container uses would be removed, its row has the error InUse. With FORCE, its names are removed. The container keeps
@@ -128,7 +128,7 @@ def plan_removal(catalog: EngineReader, chosen: t.Sequence[NamedEngineImage | Im
     return remove_leftovers(plan, engine, (name for name in catalog.images.names if name not in names))
 
 
-def plan_pruning(catalog: EngineReader, leaving: t.Sequence[NamedEngineImage]) -> EnginePrunePlan:
+def plan_pruning(catalog: EngineCatalog, leaving: t.Sequence[NamedEngineImage]) -> EnginePrunePlan:
     """Plan to remove those of the images LEAVING that no container uses, running or stopped."""
     removals = _plan_removals(catalog, [entry for entry in leaving if not entry.image.in_use], functools.partial(_pruning_row, catalog))
     plan = EnginePrunePlan(
@@ -142,7 +142,7 @@ def plan_pruning(catalog: EngineReader, leaving: t.Sequence[NamedEngineImage]) -
 
 
 def _plan_removals(
-    catalog: EngineReader, removable: t.Sequence[NamedEngineImage], make_row: t.Callable[[NamedEngineImage], ImagePlan]
+    catalog: EngineCatalog, removable: t.Sequence[NamedEngineImage], make_row: t.Callable[[NamedEngineImage], ImagePlan]
 ) -> list[Removal]:
     """Return the removals by image. An image is deleted with its last name unless a remaining image was built on it."""
     images = catalog.images.images
@@ -158,7 +158,7 @@ def _plan_removals(
     ]
 
 
-def _pruning_row(catalog: EngineReader, entry: NamedEngineImage) -> ImagePlan:
+def _pruning_row(catalog: EngineCatalog, entry: NamedEngineImage) -> ImagePlan:
     """Return the row of an image that is pruned. Its digest is what the engine identifies the image by, as in `deleted`."""
     row = removal_row(catalog, entry, state=RefState(entry.digest))
     return dataclasses.replace(row, results={**row.results, "digest": str(entry.digest)})
@@ -190,7 +190,7 @@ def _can_be_forced(engine: ManagedEngine) -> bool:
     return engine.keeps_used_images or not engine.containers_need_images
 
 
-def _with_rows(catalog: EngineReader, removal: Removal) -> Removal:
+def _with_rows(catalog: EngineCatalog, removal: Removal) -> Removal:
     image, engine = removal.image, catalog.engine
     is_used = image.in_use
     # Kubernetes also names each image of containerd by its ID, and these names stay for its containers.
@@ -202,7 +202,7 @@ def _with_rows(catalog: EngineReader, removal: Removal) -> Removal:
     return dataclasses.replace(removal, rows=rows, whole=removal.whole and not stays, spares_containers=is_used)
 
 
-def _refuse(catalog: EngineReader, entry: NamedEngineImage) -> ImagePlan:
+def _refuse(catalog: EngineCatalog, entry: NamedEngineImage) -> ImagePlan:
     engine = catalog.engine
     why, advice = "", ""
     if entry.name is not None and _can_be_forced(engine):
