@@ -21,8 +21,9 @@ from ..oci.layout import BASE_DIGESTS
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from ..places.archive.saved_image import saved_image
+from ..places.engine.catalog import EngineCatalog
 from ..places.engine.images import NamedEngineImage
-from ..places.engine.source import EngineCatalog, EngineImageSource
+from ..places.engine.source import EngineImageSource
 from ..places.facts import image_facts, short_digest
 from ..places.platforms import select_from_index
 from ..transfer.interfaces import Source
