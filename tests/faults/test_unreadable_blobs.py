@@ -99,8 +99,9 @@ def test_a_pull_replaces_an_unreadable_blob_that_was_not_verified_before(path: P
 @parts
 def test_a_pull_replaces_an_unreadable_blob_that_verifying_found(path: Path, part: Descriptor) -> None:
     with failing_disk(path, part):
-        with Workers(1) as workers, opened(path).open_writer(()) as writer:
-            plan_verify(writer.store, None, host=HOST, workers=workers)
+        store = opened(path)
+        with Workers(1) as workers, store.open_writer(()):
+            plan_verify(store, None, host=HOST, workers=workers)
         assert pull(path, NAME).changed
     assert wrong_blobs(path) == []
 

@@ -14,10 +14,10 @@ from ..oci.digest import Digest, hash_stream
 
 if t.TYPE_CHECKING:
     from ..oci.graph import Graph
-    from .store import Store
+    from .reader import StoreReader
 
 
-def check_blob(store: Store, digest: Digest, size: int | None) -> str | None:
+def check_blob(store: StoreReader, digest: Digest, size: int | None) -> str | None:
     """Return the problem of a blob as one word, None if the blob is good, and update the record of verified blobs.
 
     Pass None for SIZE if no descriptor gives the size.
@@ -38,7 +38,7 @@ def check_blob(store: Store, digest: Digest, size: int | None) -> str | None:
     return problem
 
 
-def require_blobs(store: Store, graph: Graph, label: str) -> None:
+def require_blobs(store: StoreReader, graph: Graph, label: str) -> None:
     """Raise StoreDamaged, which names LABEL, if a blob of GRAPH is missing or altered. A mark of another user doesn't count, as blobs leave the store."""
     for blob in graph.blobs:
         if not store.has_blob(blob, trust_others=False):
@@ -47,7 +47,7 @@ def require_blobs(store: Store, graph: Graph, label: str) -> None:
             raise StoreDamaged(f"{label} is damaged in {store.path}: {blob.digest} is {problem}; pull it again to repair it")
 
 
-def _find_problem(store: Store, digest: Digest, size: int | None) -> str | None:
+def _find_problem(store: StoreReader, digest: Digest, size: int | None) -> str | None:
     try:
         actual, length = hash_stream(store.read_unverified(digest), digest.algorithm)
     except FileNotFoundError:

@@ -2,94 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Records of what the documents of a store say, so that a run doesn't read thousands of them again.
-
-Both records follow from the bytes of documents, which their digests fix, so they don't get old. A user who could write to them could hide signatures, or
-content that an image needs, from a run that removes images. So a record counts only if nobody but root and the running user can have written it.
-"""
+"""Read what the images of a store mention, and record it, so that a run doesn't read thousands of documents again."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ..folders import Folder
-from ..limits import MAX_CONTENTS, MAX_RECORDED_IMAGES
+from ..limits import MAX_RECORDED_IMAGES
 from ..oci.digest import ALGORITHMS
 from ..oci.graph import Graph
 from ..oci.layout import BLOBS
 from ..oci.manifest import Index, read_manifest, read_subject
-from .cache import OwnedCache
+from .records import Contents
 
 if t.TYPE_CHECKING:
     from .index import Entry
-    from .store import Store
-
-OpenFolder = t.Callable[[], t.Optional[Folder]]
-
-_Value = t.TypeVar("_Value")
-
-
-class TrustedCache(OwnedCache[_Value]):
-    """A cache that counts as empty if another user can write to it; then it isn't written either. A run needs either most of its values or none."""
-
-    searches = 0
-    _is_foreign = False
-
-    @property
-    def is_unsaved(self) -> bool:
-        return bool(self._unsaved) and not self._is_foreign
-
-    def _load(self) -> bytes:
-        data = super()._load()
-        self._is_foreign = not self.is_ours
-        return data if self.is_ours else b""
-
-
-class Subjects(TrustedCache["tuple[str]"]):
-    """The `subject` of manifests and indexes by their digest, empty for one that has none."""
-
-    def __init__(self, path: str, open_folder: OpenFolder) -> None:
-        super().__init__(path, MAX_RECORDED_IMAGES, _parse_subject, open_folder)
-
-    def find_unrecorded(self, digests: t.Iterable[str]) -> list[str]:
-        """Return those of DIGESTS whose subject isn't recorded."""
-        saved = self._parse_saved()
-        return [digest for digest in digests if digest not in saved and digest not in self._unsaved]
-
-    def list_without_subject(self) -> set[str]:
-        """Return the recorded digests of documents that certainly have no subject."""
-        return {digest for digest, value in self._parse_saved().items() if value == [""]}
-
-
-class Contents(t.NamedTuple):
-    """All digests that an image mentions, as texts with spaces: its documents in the store, those that the store doesn't have, and all others.
-
-    `marks` are the size, the time and the inode of each document.
-    """
-
-    documents: str
-    marks: str
-    absent: str
-    others: str
-
-    @property
-    def mentioned(self) -> list[str]:
-        return [*self.documents.split(), *self.absent.split(), *self.others.split()]
-
-
-class RecordedContents(TrustedCache[Contents]):
-    """The contents of complete images by their digest and selected platforms."""
-
-    max_bytes = MAX_CONTENTS
-
-    def __init__(self, path: str, open_folder: OpenFolder) -> None:
-        super().__init__(path, MAX_RECORDED_IMAGES, _parse_contents, open_folder)
+    from .reader import StoreReader
 
 
 class ContentsReader:
     """Returns the contents of many images of a store. The folders of blobs are listed once, so a reader is used for one moment."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: StoreReader) -> None:
         self._store = store
         self._record = store.contents
         self._folders = {algorithm: store.folders.find(BLOBS, algorithm) for algorithm in ALGORITHMS}
@@ -144,7 +78,7 @@ def _describe(graph: Graph, mark: t.Callable[[str], str]) -> Contents:
     return Contents(" ".join(documents), " ".join(map(mark, documents)), " ".join(absent), " ".join(dict.fromkeys(others)))
 
 
-def collect_needed_digests(store: Store, entries: t.Iterable[Entry]) -> set[str]:
+def collect_needed_digests(store: StoreReader, entries: t.Iterable[Entry]) -> set[str]:
     """Return the digests, as texts, of all documents and blobs of these images, as far as their documents can be read."""
     needed: set[str] = set()
     reader = ContentsReader(store)
@@ -160,7 +94,7 @@ def collect_needed_digests(store: Store, entries: t.Iterable[Entry]) -> set[str]
     return needed
 
 
-def record_subjects(store: Store, limit: int) -> None:
+def record_subjects(store: StoreReader, limit: int) -> None:
     """Record the subjects of at most LIMIT images that this collection or another tool has stored since, unless the store has too many images."""
     record = store.subjects
     entries = {entry.digest_text: entry for entry in store.index.entries}
@@ -172,12 +106,3 @@ def record_subjects(store: Store, limit: int) -> None:
         if data is not None:
             subject = read_subject(data, entry.label)
             record.set(digest, (str(subject) if subject is not None else "",))
-
-
-def _parse_subject(value: t.Any) -> tuple[str]:
-    (subject,) = value
-    return (str(subject),)
-
-
-def _parse_contents(value: t.Any) -> Contents:
-    return Contents._make(map(str, value))

@@ -29,7 +29,7 @@ from .blob_batch import BlobBatch
 from .contents import collect_needed_digests, record_subjects
 from .index import Entry, StoreIndex
 from .open_folders import PRIVATE
-from .store import Store
+from .reader import StoreReader
 
 if t.TYPE_CHECKING:
     from .partials import Partial
@@ -48,7 +48,7 @@ class Writer:
 
     publishes_together = True
 
-    def __init__(self, store: Store, needed: t.Iterable[Digest]) -> None:
+    def __init__(self, store: StoreReader, needed: t.Iterable[Digest]) -> None:
         """Create the store if it is missing, and delete files of dead runs. Raises LockTimeout, StoreDamaged, DiskFull, InputOutputError."""
         self.store = store
         self._counter = itertools.count()
