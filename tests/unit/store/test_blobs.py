@@ -107,7 +107,7 @@ def test_a_verified_blob_is_not_read_again(store: Store, monkeypatch: pytest.Mon
     def hashed_again(*unused: object) -> t.NoReturn:
         raise AssertionError("a blob was hashed again")
 
-    monkeypatch.setattr("ansible_collections.longshore.images.plugins.module_utils.store.store.hash_stream", hashed_again)
+    monkeypatch.setattr("ansible_collections.longshore.images.plugins.module_utils.store.reader.hash_stream", hashed_again)
     assert Store(store.path).find_missing_blobs(store.get_entry(NAME)) == []
 
 

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
-from ansible_collections.longshore.images.plugins.module_utils.store import staging_writer
+from ansible_collections.longshore.images.plugins.module_utils.store import blob_batch
 from ansible_collections.longshore.images.plugins.module_utils.store.other_runs import find_other_runs
 from ansible_collections.longshore.images.plugins.module_utils.store.staging import Staging
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -118,7 +118,7 @@ def test_a_blob_that_is_staged_twice_is_kept_once(store: Store, staging: Staging
 
 
 def test_only_so_many_staged_blobs_are_open_at_once(store: Store, staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging_writer, "MAX_FILES", 2)
+    monkeypatch.setattr(blob_batch, "MAX_FILES", 2)
     texts = [b"a", b"b", b"c"]
     assert [staging.put_blob([text]) for text in texts] == [(Digest.of(text), 1) for text in texts]
     assert len(os.listdir(store.private_path("tmp"))) == 2

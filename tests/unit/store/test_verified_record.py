@@ -17,13 +17,16 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Sto
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import hash_stream
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.store import store as store_module
+from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
+from ansible_collections.longshore.images.plugins.module_utils.store import reader
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.store.verified import _mark_of_good_file
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
+from ansible_collections.longshore.images.plugins.module_utils.verbs.push import plan_push
 from tests.support import modules
 from tests.support.faults import in_child
-from tests.support.images import make_image
+from tests.support.images import FakeRepository, make_image
 from tests.support.privileges import needs_root
 
 USER, GROUP, OTHER = 4321, 8765, 5432
@@ -97,7 +100,7 @@ def count_hashed(path: Path) -> int:
             counted.append(arguments)
             return hash_stream(*arguments)
 
-        patch.setattr(store_module, "hash_stream", counting)
+        patch.setattr(reader, "hash_stream", counting)
         Store(str(path)).get_complete_entry(NAME)
         return len(counted)
 
@@ -222,7 +225,7 @@ def test_a_run_hashes_a_blob_only_once(path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         store = Store(str(path))
         store.get_complete_entry(NAME)
-        patch.setattr(store_module, "hash_stream", lambda *unused: pytest.fail("hashed twice"))
+        patch.setattr(reader, "hash_stream", lambda *unused: pytest.fail("hashed twice"))
         store.get_complete_entry(NAME)
 
 
@@ -230,7 +233,7 @@ def test_an_unchanged_pull_and_a_new_name_need_no_hashing(path: Path) -> None:
     give_away(path, USER)
     store = Store(str(path))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store_module, "hash_stream", lambda *unused: pytest.fail("hashed"))
+        patch.setattr(reader, "hash_stream", lambda *unused: pytest.fail("hashed"))
         assert store.find_missing_blobs(store.get_entry(NAME)) == []
         store.get_complete_entry(NAME, trust_others=True)
 
@@ -257,9 +260,12 @@ def test_root_does_not_copy_what_a_user_altered(altered: Path, tmp_path: Path) -
 
 
 def test_root_does_not_push_what_a_user_altered(altered: Path) -> None:
-    """No registry listens at this port: the image is refused before the first request."""
-    options = {"store": str(altered), "name": [str(NAME)], "destination": "127.0.0.1:9/app:1"}
-    assert modules.fail("image_push", options)["error"] == "store_damaged"
+    catalog = StoreCatalog(Store(str(altered)), Platform.parse("linux/amd64"))
+    empty = t.cast(t.Any, FakeRepository({}))
+    with Workers(1) as workers:
+        plan = plan_push(catalog, [(NAME, NAME)], repository=lambda unused: empty, selection=None, host=catalog.host, workers=workers)
+    [row] = plan.images
+    assert isinstance(row.error, StoreDamaged)
 
 
 def test_root_does_not_build_on_what_a_user_altered(altered: Path) -> None:
