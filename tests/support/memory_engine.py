@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.longshore.images.plugins.module_utils.engine.digest_names import from_tag
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import (
     Chunks,
+    Description,
     Details,
     EngineImage,
     EngineLayers,
@@ -44,6 +45,10 @@ class MemoryEngine:
     requests: list[str] = dataclasses.field(default_factory=list)
     platforms: list[Platform | None] = dataclasses.field(default_factory=list)
     holds_several_platforms = False
+    keeps_used_images = True
+    containers_need_images = True
+    tag_keeps_replaced = True
+    load_keeps_replaced = True
     title = "docker"
     place = "memory"
 
@@ -84,6 +89,13 @@ class MemoryEngine:
 
     def untag(self, name: str) -> None:
         self.remove(name)
+
+    def tag(self, image: EngineImage, name: Reference) -> None:
+        source = next(one for one in self.images.values() if image.digest in (*one.digests, one.image_id))
+        self.images[name] = dataclasses.replace(source, names=frozenset([name]))
+
+    def describe(self, unused_image: EngineImage) -> Description | None:
+        return None
 
     def _keep(self, listed: t.Any) -> None:
         if self.loads_oci:

@@ -13,7 +13,8 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils import errors
 from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_MESSAGE
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch
-from ansible_collections.longshore.images.plugins.module_utils.task.secrets import redact, secret_forms
+from ansible_collections.longshore.images.plugins.module_utils.task.secret_forms import secret_forms
+from ansible_collections.longshore.images.plugins.module_utils.task.secrets import redact
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan, Plan
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Verdict
 from tests.support import modules

@@ -74,7 +74,7 @@ class Containerd:
         return parse_answer(f"the list of blobs that ctr printed for {self.place}", lambda: {Digest.parse(text) for text in _decode(done).split()})
 
     def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:
-        """Load an archive as Engine.load does, with `--platform`.
+        """Load an archive as ManagedEngine.load does, with `--platform`.
 
         Without it, containerd would also look for older platforms that the host can run, and an index with missing blobs would fail.
         """

@@ -127,8 +127,8 @@ class EngineLayers(t.Protocol):
         """Record that the engine now has this image."""
 
 
-class Engine(t.Protocol):
-    """An engine on this host, or one that this host can reach."""
+class ManagedEngine(t.Protocol):
+    """An engine on this host, or one that this host can reach. It is also an ExportingEngine or a ContentEngine, so its images can be read."""
 
     @property
     def title(self) -> str:
@@ -164,10 +164,6 @@ class Engine(t.Protocol):
         Raises EngineError if the engine refuses it or the connection fails. Success doesn't prove that the engine has the image: list its images after.
         """
 
-
-class PrunableEngine(Engine, t.Protocol):
-    """An engine whose images can be removed."""
-
     def list_prunable_images(self, host: Platform) -> list[EngineImage]:
         """Return all images of the engine, each once. The details of an image for several platforms are those of the platform HOST."""
 
@@ -180,12 +176,8 @@ class PrunableEngine(Engine, t.Protocol):
     def untag(self, name: str) -> None:
         """Remove a name of an image that a container uses. The image stays for the container. Raises as `remove`.
 
-        A ManagedEngine without `keeps_used_images` refuses to remove the last name.
+        An engine without `keeps_used_images` refuses to remove the last name.
         """
-
-
-class ManagedEngine(PrunableEngine, t.Protocol):
-    """An engine whose images can be read, named and removed. It is an ExportingEngine or a ContentEngine."""
 
     @property
     def keeps_used_images(self) -> bool:

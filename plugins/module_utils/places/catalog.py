@@ -23,9 +23,9 @@ from .facts import short_digest
 if t.TYPE_CHECKING:
     from ..store.store import Store
     from .filters import Filters
+    from .image_source import ImageSource
     from .protection import Protection
     from .retention import Candidate, Policy
-    from .sources import ImageSource
 
 
 class PlacedImage(NamedImage, t.Protocol):

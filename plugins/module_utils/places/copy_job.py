@@ -17,8 +17,8 @@ from ..oci.platform import Selection
 from ..oci.reference import Reference
 from ..transfer.plan import ImagePlan
 from ..transfer.workers import Workers
+from .image_source import ImageSource
 from .platforms import select_platforms
-from .sources import ImageSource
 from .verification import Verification, check_names
 
 if t.TYPE_CHECKING:

@@ -12,57 +12,21 @@ import typing as t
 
 from ..archive.reader import Archive, ArchivedImage, open_archive
 from ..errors import ImageNotFound, InvalidOption, InvalidReference
-from ..oci.digest import Digest
-from ..oci.graph import Graph
 from ..oci.layout import REF_NAME
 from ..oci.location import STORE, Location
-from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference, parse_selector
 from ..store.index import Entry
 from ..store.store import Store
-from ..transfer.interfaces import Source
+from .image_source import ImageSource
 
 if t.TYPE_CHECKING:
     from ..engine.interfaces import ManagedEngine
-    from ..oci.referrers import ReferrerPlace
     from ..registry.referrers import DigestTags
     from ..registry.repository import Repository
     from .engine.catalog import EngineCatalog
 
 _ImageT = t.TypeVar("_ImageT")
-
-
-class ImageSource(t.Protocol):
-    """One image at its source."""
-
-    @property
-    def name(self) -> Reference | None:
-        """Return the name of the image at its source: the one that was asked for, else its first one."""
-
-    @property
-    def judged_names(self) -> t.Sequence[Reference | None]:
-        """Return the names that trust must accept: the one that was asked for, else all names of the image, with None for an entry without a name."""
-
-    @property
-    def source(self) -> Source: ...
-
-    def digest(self) -> Digest:
-        """Return the digest of the image, with as few requests as possible. Raises ImageNotFound."""
-
-    def root(self) -> Descriptor: ...
-
-    def read_document(self, descriptor: Descriptor) -> bytes | None: ...
-
-    def check_blobs(self, graph: Graph) -> None:
-        """Raise an error if a blob of GRAPH is known to be missing or damaged."""
-
-    @property
-    def costs_requests(self) -> bool:
-        """Return whether reading a document costs a request or an export, so that a planner reads it only if it must."""
-
-    def referrer_place(self, name: Reference | None) -> ReferrerPlace | None:
-        """Return the place to search for the referrers of the image under NAME, None if its source holds none."""
 
 
 @dataclasses.dataclass(frozen=True)

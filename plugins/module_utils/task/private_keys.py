@@ -13,7 +13,7 @@ import typing as t
 
 from ..errors import InvalidOption
 from .arguments import Option
-from .secrets import HIDDEN, secret_forms
+from .secret_forms import HIDDEN, secret_forms
 
 # A key that was cut has no last line.
 _BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL)

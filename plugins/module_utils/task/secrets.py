@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 import sys
 import typing as t
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import unquote
 
-from ..oci.text import CUT, sanitise, split_userinfo
+from ..oci.text import CUT, split_userinfo
+from .secret_forms import HIDDEN, secret_forms, secret_forms_in_url
 
 # Options whose whole value is a secret.
 SECRET_OPTIONS = ("password", "identity_token", "privatekey_passphrase", "privatekey_content")
@@ -31,7 +31,6 @@ MIN_SECRET_LENGTH = 8
 
 # Shorter secrets are hidden only where they are the whole text. Otherwise a password of one letter would leave no readable message.
 MIN_LENGTH = 4
-HIDDEN = "********"
 # Results with names that images and registries choose. All other names in results are ours, and stay.
 _FREE_RESULTS = frozenset((*FREE_OPTIONS, "after", "before", "Labels", "manifest_annotations"))
 # Names of headers and parameters whose values are secrets, and endings of names that only say which kind of login is used.
@@ -43,24 +42,6 @@ _HARMLESS_VALUE = re.compile(r"(?i)true|false|yes|no|on|off|none|null|[0-9]{1,3}
 _SCHEME_OF_LOGIN = re.compile(r"(?i)(?:basic|bearer|digest|negotiate|token) +\S")
 # An image's name with a user name and a password in front of it, as people write it by mistake. It has no @ after a slash, so it isn't a digest.
 _USERINFO_OF_NAME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@\s]+@|[^/@\s]*:[^/@\s]*@[^/@\s]+/")
-
-
-def secret_forms(secret: str, username: str | None = None) -> set[str]:
-    """Return SECRET unchanged, and as it looks in URLs, paths, JSON, an `Authorization` header, and when its bytes are read as Latin-1."""
-    encoded = _encoded(secret)
-    forms = {secret, quote(encoded, safe=""), quote(encoded), quote_plus(encoded), encoded.decode("latin-1")}
-    forms.add(sanitise(secret, len(secret)))  # as it looks in a message
-    forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
-    for text in (secret, f"{username}:{secret}") if username is not None else (secret,):
-        forms |= {_base64(text), _base64(text).rstrip("=")}
-    return {form for form in forms if form}
-
-
-def secret_forms_in_url(address: str) -> set[str]:
-    """Return the forms of a password in an address, such as that of a proxy: as it is written there, and unquoted."""
-    userinfo = address.rpartition("://")[2].partition("/")[0].rpartition("@")[0]
-    username, _colon, password = userinfo.partition(":")
-    return secret_forms(password, username) | secret_forms(unquote(password), unquote(username)) if password else set()
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -314,15 +295,3 @@ def _without_beginning(text: str, secret: str) -> str:
             text = f"{text[:start]}{HIDDEN}{text[start + length :]}"
             start = text.find(beginning, start + len(HIDDEN))
     return text
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(_encoded(text)).decode("ascii")
-
-
-def _encoded(text: str) -> bytes:
-    """Encode TEXT without ever failing: the code that keeps secrets out of errors must not raise one."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")

@@ -22,7 +22,8 @@ from ..store.store import Store
 from ..transfer.workers import Workers
 from .arguments import LOGIN
 from .file_modes import octal_mode
-from .secrets import ADDRESS_VARIABLES, HiddenOptions, header_secrets, secret_forms, userinfo_forms
+from .secret_forms import secret_forms
+from .secrets import ADDRESS_VARIABLES, HiddenOptions, header_secrets, userinfo_forms
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ..engine.interfaces import Engine
+from ..engine.interfaces import ManagedEngine
 from ..errors import InvalidOption, LongshoreError
 from ..oci.digest import Digest
 from ..oci.graph import Graph
@@ -29,7 +29,13 @@ if t.TYPE_CHECKING:
 
 
 def plan_deliver(
-    store: Store, engine: Engine, names: t.Sequence[Reference | Digest], *, platform: Platform | None, host: Platform, trust: Policy | None = None
+    store: Store,
+    engine: ManagedEngine,
+    names: t.Sequence[Reference | Digest],
+    *,
+    platform: Platform | None,
+    host: Platform,
+    trust: Policy | None = None,
 ) -> TransferPlan:
     """Plan to load images of STORE into ENGINE; without PLATFORM for the platform of the engine.
 

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ..engine.interfaces import ListedImage, PrunableEngine
+from ..engine.interfaces import ListedImage, ManagedEngine
 from ..errors import ImageNotFound, LongshoreError, RateLimited, RegistryError, TrustRefusal, Unreachable, Untrusted
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
@@ -38,7 +38,7 @@ if t.TYPE_CHECKING:
 
 
 def plan_pull_engine(
-    engine: PrunableEngine,
+    engine: ManagedEngine,
     references: t.Sequence[Reference],
     *,
     repository: t.Callable[[Reference], Repository],
@@ -64,7 +64,7 @@ def plan_pull_engine(
 class _EnginePuller:
     """The options of the pulls of one run, as `plan_pull_engine` documents them."""
 
-    engine: PrunableEngine
+    engine: ManagedEngine
     repository: t.Callable[[Reference], Repository]
     policy: str
     loader: EngineLoader

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from ansible_collections.longshore.images.plugins.module_utils.task.secret_forms import secret_forms, secret_forms_in_url
 from ansible_collections.longshore.images.plugins.module_utils.task.secrets import (
     NO_LOG,
     HiddenOptions,
@@ -23,8 +24,6 @@ from ansible_collections.longshore.images.plugins.module_utils.task.secrets impo
     header_secrets,
     is_secret,
     redact,
-    secret_forms,
-    secret_forms_in_url,
     userinfo_forms,
 )
 from tests.support.modules import PACKAGE, ROOT

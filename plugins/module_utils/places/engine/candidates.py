@@ -14,23 +14,25 @@ from ...oci.digest import Digest
 from ..filters import Filters, ImageFilter
 from ..protection import Protection
 from ..retention import Candidate, Policy
-from .images import NamedEngineImage
+from .images import EngineImages, NamedEngineImage
 from .leftovers import is_temporary
 
-if t.TYPE_CHECKING:
-    from .catalog import EngineCatalog
+ReadIds = t.Callable[[NamedEngineImage], t.Collection[Digest]]
 
 
-def list_candidates(reader: EngineCatalog, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
-    """Return the candidates of the policy, in the order of the engine's entries. Creation times are only read if the policy needs them."""
-    entries, engine = reader.images.entries, reader.engine
+def list_candidates(listed: EngineImages, read_ids: ReadIds, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
+    """Return the candidates of the policy, in the order of the engine's entries. Creation times are only read if the policy needs them.
+
+    READ_IDS returns the image IDs of an image.
+    """
+    entries = listed.entries
     known = {digest for entry in entries for digest in entry.digests}
     unknown = [one for one in (*protection.selectors, *filters.compared) if isinstance(one, Digest) and one not in known]
     # An engine that gives images only as an archive would have to export all of them: not for the digests of lock files, which it knows.
-    reads_ids = bool(unknown) or isinstance(engine, ContentEngine)
+    reads_ids = bool(unknown) or isinstance(listed.engine, ContentEngine)
 
     def image_ids(entry: NamedEngineImage) -> t.Collection[Digest]:
-        return reader.image_ids(entry) if reads_ids else ()
+        return read_ids(entry) if reads_ids else ()
 
     def is_protected(entry: NamedEngineImage) -> bool:
         if entry.image.has_unknown_name or is_temporary(entry.name):
@@ -42,7 +44,7 @@ def list_candidates(reader: EngineCatalog, policy: Policy, filters: Filters, pro
 
     image_filter = ImageFilter(
         entries,
-        reader.place,
+        listed.place,
         lambda one: one.image.details().created,
         lambda one: one.image.details().labels,
         image_ids,

@@ -83,17 +83,17 @@ class EngineCatalog:
         """Plan a removal. Engines delete content by themselves, so PRUNE has no effect."""
         from .removal import plan_removal
 
-        return plan_removal(self, chosen, force=force)
+        return plan_removal(self, self.images, chosen, force=force)
 
     def list_candidates(self, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
         from .candidates import list_candidates
 
-        return list_candidates(self, policy, filters, protection)
+        return list_candidates(self.images, self.image_ids, policy, filters, protection)
 
     def plan_pruning(self, leaving: t.Sequence[NamedEngineImage], unused_policy: Policy) -> Plan:
         from .removal import plan_pruning
 
-        return plan_pruning(self, leaving)
+        return plan_pruning(self, self.images, leaving)
 
     def select(self, selector: Reference | Digest) -> list[NamedEngineImage]:
         """Return the images that SELECTOR (a name, `repository@digest`, a digest or an ID) means, one for each of their names.

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ...engine.interfaces import Details, EngineImage, ListedImage, PrunableEngine
+from ...engine.interfaces import Details, EngineImage, ListedImage, ManagedEngine
 from ...oci.digest import Digest
 from ...oci.platform import Platform
 from ...oci.reference import DOCKER_HUB, Reference
@@ -74,7 +74,7 @@ class NamedEngineImage:
 class EngineImages:
     """The images of one engine, once for each of their names."""
 
-    def __init__(self, engine: PrunableEngine, host: Platform, listed: t.Sequence[ListedImage] | None = None) -> None:
+    def __init__(self, engine: ManagedEngine, host: Platform, listed: t.Sequence[ListedImage] | None = None) -> None:
         """With LISTED, the images of the engine, it is not asked for them again. They then have no details, and it is unknown which of them are in use."""
         self.engine = engine
         self._host = host

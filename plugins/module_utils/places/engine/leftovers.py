@@ -15,7 +15,7 @@ import time
 import typing as t
 import uuid
 
-from ...engine.interfaces import PrunableEngine
+from ...engine.interfaces import ManagedEngine
 from ...oci.digest import Digest
 from ...oci.reference import Reference
 from ...transfer.plan import Outcome, Plan, Step
@@ -84,7 +84,7 @@ def _read_start(pid: int) -> str | None:
     return None
 
 
-def remove_leftovers(plan: _Plan, engine: PrunableEngine, names: t.Iterable[Reference]) -> _Plan:
+def remove_leftovers(plan: _Plan, engine: ManagedEngine, names: t.Iterable[Reference]) -> _Plan:
     """Return PLAN with the removal of the temporary names that killed runs have left. NAMES are all names in ENGINE."""
     leftovers = sorted({name for name in names if is_leftover(name)}, key=str)
     if not leftovers:
@@ -98,7 +98,7 @@ def remove_leftovers(plan: _Plan, engine: PrunableEngine, names: t.Iterable[Refe
 class _RemoveNames(Step):
     """Remove names, and images with their last names. This is the last step, because the ones before may give an image a name again."""
 
-    engine: PrunableEngine
+    engine: ManagedEngine
     names: t.Sequence[Reference]
 
     def apply(self, unused_workers: Workers) -> Outcome:

@@ -11,7 +11,7 @@ import typing as t
 
 from ...archive.format import DOCKER, OCI, ArchiveFile, SavedImage, build_archive_files, build_tar, count_bytes, read_pieces
 from ...engine.digest_names import to_tag
-from ...engine.interfaces import Engine, ManagedEngine
+from ...engine.interfaces import ManagedEngine
 from ...errors import EngineError, EngineRefused, LongshoreError
 from ...oci.digest import DigestMismatch, Verifier
 from ...oci.manifest import Descriptor
@@ -33,7 +33,7 @@ class LoadIntoEngine(Step):
     `verifies` is False for a source whose blobs were verified when they were stored. `failure` is the end of a message about an image that failed.
     """
 
-    engine: Engine
+    engine: ManagedEngine
     load: Load
     row: ImagePlan
     verifies: bool = True
@@ -82,7 +82,7 @@ class LoadIntoEngine(Step):
                 if is_present and outgoing.several:
                     from .catalog import EngineCatalog
 
-                    reader = EngineCatalog(t.cast(ManagedEngine, engine), outgoing.engine_platform, listed)
+                    reader = EngineCatalog(engine, outgoing.engine_platform, listed)
                     is_present = contains_images(read_complete_part(reader, outgoing.name), outgoing)
             except EngineRefused as error:
                 return error.message

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ...engine.interfaces import Engine, ListedImage, ManagedEngine, OfferedImage
+from ...engine.interfaces import ListedImage, ManagedEngine, OfferedImage
 from ...errors import InvalidOption, LongshoreError, StoreDamaged, UnsupportedFormat
 from ...oci.config import ImageConfig
 from ...oci.digest import Digest
@@ -125,7 +125,7 @@ class Load:
 class EngineLoader:
     """The options of the loads of one run. `selection` is None for the platform of the engine, and `select_for_engine` has checked it."""
 
-    engine: Engine
+    engine: ManagedEngine
     selection: Selection | None
     host: Platform
 
@@ -139,7 +139,7 @@ class EngineLoader:
         """The images of the engine before the run, to read their content."""
         from .catalog import EngineCatalog
 
-        return EngineCatalog(t.cast(ManagedEngine, self.engine), self.engine_platform, self.listed)
+        return EngineCatalog(self.engine, self.engine_platform, self.listed)
 
     @property
     def names(self) -> list[Reference]:

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ...engine.digest_names import has_tag_for
-from ...engine.interfaces import Engine, ListedImage
+from ...engine.interfaces import ListedImage, ManagedEngine
 from ...oci.digest import Digest
 from ...oci.graph import Graph, ImageNode
 from ...oci.manifest import Descriptor
@@ -84,7 +84,7 @@ class OutgoingImage:
             return not {self.digest, self.source_digest}.isdisjoint(current.digests)
         return current.image_id == self.image_id if current.image_id is not None else self.digest in current.digests
 
-    def recorded_digest(self, engine: Engine) -> Digest | None:
+    def recorded_digest(self, engine: ManagedEngine) -> Digest | None:
         """Return the digest that ENGINE will know of this image: none in Docker's classic image store, unless it is the image's name there."""
         if engine.loads_oci:
             return self.digest
@@ -95,7 +95,7 @@ class OutgoingImage:
         return RefState(self.digest) if self.digest in current.digests else state_of(current) or RefState(self.digest)
 
 
-def find_current(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: Engine) -> ListedImage | None:
+def find_current(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: ManagedEngine) -> ListedImage | None:
     """Return the image with the name of OUTGOING. If the engine can't hold that name, images are compared by ID."""
     if not engine.loads_oci and not has_tag_for(outgoing.name):
         return next((image for image in images if image.image_id == outgoing.image_id), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...engine.interfaces import Engine, ListedImage
+from ...engine.interfaces import ListedImage, ManagedEngine
 from ...errors import CorruptArchive, EngineError, InvalidOption
 from ...oci.config import ImageConfig
 from ...oci.document import encode_canonical
@@ -26,7 +26,7 @@ def is_several(selection: Selection | None) -> bool:
     return selection is not None and (selection.everything or len(selection.platforms) > 1)
 
 
-def select_for_engine(engine: Engine, selection: Selection | None) -> Selection | None:
+def select_for_engine(engine: ManagedEngine, selection: Selection | None) -> Selection | None:
     """Return SELECTION, None for the engine's own platform. Raises InvalidOption for several platforms if ENGINE holds one under a name."""
     if is_several(selection) and selection is not None and not engine.holds_several_platforms:
         store = "" if engine.loads_oci else " with its classic image store"

@@ -10,18 +10,15 @@ import dataclasses
 import functools
 import typing as t
 
-from ...engine.interfaces import EngineImage, ManagedEngine, PrunableEngine
+from ...engine.interfaces import EngineImage, ManagedEngine
 from ...errors import EngineError, EngineRefused, InUse, LongshoreError
 from ...oci.digest import Digest
 from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, Outcome, Plan, RefState, Step
 from ...transfer.workers import Workers
-from ..catalog import removal_row
-from .images import NamedEngineImage
+from ..catalog import Catalog, removal_row
+from .images import EngineImages, NamedEngineImage
 from .leftovers import remove_leftovers
-
-if t.TYPE_CHECKING:
-    from .catalog import EngineCatalog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Removal:
 class RemoveFromEngine(Step):
     """Remove images one after the other. If the engine refuses one, the others are removed; if the connection breaks, the rest fails with the same error."""
 
-    engine: PrunableEngine
+    engine: ManagedEngine
     removals: t.Sequence[Removal]
 
     def apply(self, unused_workers: Workers) -> Outcome:
@@ -105,19 +102,23 @@ class EnginePrunePlan(EngineRemovalPlan):
         return {**super().facts(), "kept_digests": sorted({str(digest) for image in kept for digest in (image.digest, *image.digests)})}
 
 
-def plan_removal(catalog: EngineCatalog, chosen: t.Sequence[NamedEngineImage | ImagePlan], *, force: bool) -> EngineRemovalPlan:
+def plan_removal(
+    catalog: Catalog[NamedEngineImage], listed: EngineImages, chosen: t.Sequence[NamedEngineImage | ImagePlan], *, force: bool
+) -> EngineRemovalPlan:
     """Plan to remove the images of CHOSEN.
 
     If the last name of an image that a container uses would be removed, its row has the error InUse. With FORCE, its names are removed. The container keeps
     the image or, in containerd, its files; if it can't keep either, the error stays.
     """
-    engine = catalog.engine
+    engine = listed.engine
     make_row = functools.partial(removal_row, catalog)
     entries = dict.fromkeys(one for one in chosen if not isinstance(one, ImagePlan))
     refused = [entry for entry in entries if _is_last_use(entry, entries) and not (force and _can_be_forced(engine) and entry.name is not None)]
-    removals = [_with_rows(catalog, removal) for removal in _plan_removals(catalog, [entry for entry in entries if entry not in refused], make_row)]
+    removals = [
+        _with_rows(catalog, listed, removal) for removal in _plan_removals(listed, [entry for entry in entries if entry not in refused], make_row)
+    ]
     rows = {NamedEngineImage(removal.image, name): row for removal in removals for name, row in removal.rows.items()}
-    rows.update((entry, _refuse(catalog, entry)) for entry in refused)
+    rows.update((entry, _refuse(catalog, listed, entry)) for entry in refused)
     plan = EngineRemovalPlan(
         [one if isinstance(one, ImagePlan) else rows[one] for one in chosen],
         catalog.common_facts,
@@ -125,27 +126,27 @@ def plan_removal(catalog: EngineCatalog, chosen: t.Sequence[NamedEngineImage | I
         removals=removals,
     )
     names = {entry.name for entry in entries}
-    return remove_leftovers(plan, engine, (name for name in catalog.images.names if name not in names))
+    return remove_leftovers(plan, engine, (name for name in listed.names if name not in names))
 
 
-def plan_pruning(catalog: EngineCatalog, leaving: t.Sequence[NamedEngineImage]) -> EnginePrunePlan:
+def plan_pruning(catalog: Catalog[NamedEngineImage], listed: EngineImages, leaving: t.Sequence[NamedEngineImage]) -> EnginePrunePlan:
     """Plan to remove those of the images LEAVING that no container uses, running or stopped."""
-    removals = _plan_removals(catalog, [entry for entry in leaving if not entry.image.in_use], functools.partial(_pruning_row, catalog))
+    removals = _plan_removals(listed, [entry for entry in leaving if not entry.image.in_use], functools.partial(_pruning_row, catalog))
     plan = EnginePrunePlan(
         [row for removal in removals for row in removal.rows.values()],
         {**catalog.common_facts, "in_use": [entry.label for entry in leaving if entry.image.in_use]},
-        steps=[RemoveFromEngine(catalog.engine, removals)],
+        steps=[RemoveFromEngine(listed.engine, removals)],
         removals=removals,
-        listed=catalog.images.images,
+        listed=listed.images,
     )
-    return remove_leftovers(plan, catalog.engine, catalog.images.names)
+    return remove_leftovers(plan, listed.engine, listed.names)
 
 
 def _plan_removals(
-    catalog: EngineCatalog, removable: t.Sequence[NamedEngineImage], make_row: t.Callable[[NamedEngineImage], ImagePlan]
+    listed: EngineImages, removable: t.Sequence[NamedEngineImage], make_row: t.Callable[[NamedEngineImage], ImagePlan]
 ) -> list[Removal]:
     """Return the removals by image. An image is deleted with its last name unless a remaining image was built on it."""
-    images = catalog.images.images
+    images = listed.images
     names: dict[Digest, list[Reference | None]] = {}
     for entry in removable:
         names.setdefault(entry.digest, []).append(entry.name)
@@ -158,7 +159,7 @@ def _plan_removals(
     ]
 
 
-def _pruning_row(catalog: EngineCatalog, entry: NamedEngineImage) -> ImagePlan:
+def _pruning_row(catalog: Catalog[NamedEngineImage], entry: NamedEngineImage) -> ImagePlan:
     """Return the row of an image that is pruned. Its digest is what the engine identifies the image by, as in `deleted`."""
     row = removal_row(catalog, entry, state=RefState(entry.digest))
     return dataclasses.replace(row, results={**row.results, "digest": str(entry.digest)})
@@ -190,8 +191,8 @@ def _can_be_forced(engine: ManagedEngine) -> bool:
     return engine.keeps_used_images or not engine.containers_need_images
 
 
-def _with_rows(catalog: EngineCatalog, removal: Removal) -> Removal:
-    image, engine = removal.image, catalog.engine
+def _with_rows(catalog: Catalog[NamedEngineImage], listed: EngineImages, removal: Removal) -> Removal:
+    image, engine = removal.image, listed.engine
     is_used = image.in_use
     # Kubernetes also names each image of containerd by its ID, and these names stay for its containers.
     stays = is_used and (engine.keeps_used_images or bool(image.other_names) or len(removal.rows) < len(image.names))
@@ -202,8 +203,8 @@ def _with_rows(catalog: EngineCatalog, removal: Removal) -> Removal:
     return dataclasses.replace(removal, rows=rows, whole=removal.whole and not stays, spares_containers=is_used)
 
 
-def _refuse(catalog: EngineCatalog, entry: NamedEngineImage) -> ImagePlan:
-    engine = catalog.engine
+def _refuse(catalog: Catalog[NamedEngineImage], listed: EngineImages, entry: NamedEngineImage) -> ImagePlan:
+    engine = listed.engine
     why, advice = "", ""
     if entry.name is not None and _can_be_forced(engine):
         advice = ", or remove only the name with force"

@@ -21,19 +21,21 @@ from ..retention import Candidate
 from ..subjects import follow_subjects
 
 if t.TYPE_CHECKING:
+    from ...oci.platform import Platform
     from ...store.index import Entry
-    from .catalog import StoreCatalog
+    from ...store.store import Store
+    from ..catalog import Catalog
 
 
-def list_candidates(catalog: StoreCatalog, filters: Filters, protection: Protection) -> list[Candidate]:
+def list_candidates(catalog: Catalog[Entry], store: Store, host: Platform, filters: Filters, protection: Protection) -> list[Candidate]:
     """Return the candidates of the policy: one for each entry of the store, in order."""
-    store, entries = catalog.store, catalog.entries
+    entries = catalog.entries
     images = [InspectedImage(entry.name, entry.descriptor, functools.partial(store.read_graph, entry), store.read_document) for entry in entries]
 
     def created(image: InspectedImage) -> datetime.datetime | None:
-        return image.created_on(catalog.host)
+        return image.created_on(host)
 
-    image_filter = ImageFilter(images, catalog.place, created, lambda image: image.labels_on(catalog.host), lambda image: image.image_ids)
+    image_filter = ImageFilter(images, catalog.place, created, lambda image: image.labels_on(host), lambda image: image.image_ids)
     tests = image_filter.tests(filters)
     subjects = _find_subjects(images)
     return [

@@ -100,14 +100,14 @@ class StoreCatalog:
     def plan_removal(self, chosen: t.Sequence[Entry | ImagePlan], *, prune: bool, force: bool) -> Plan:
         from .removal import plan_removal
 
-        return plan_removal(self, chosen, prune=prune)
+        return plan_removal(self, self.store, chosen, prune=prune)
 
     def list_candidates(self, unused_policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
         from .candidates import list_candidates
 
-        return list_candidates(self, filters, protection)
+        return list_candidates(self, self.store, self.host, filters, protection)
 
     def plan_pruning(self, leaving: t.Sequence[Entry], policy: Policy) -> Plan:
         from .removal import plan_pruning
 
-        return plan_pruning(self, leaving, policy)
+        return plan_pruning(self, self.store, leaving, policy)

@@ -13,7 +13,7 @@ from ...oci.digest import Digest
 from ...transfer.interfaces import Sink
 from ...transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
 from ...transfer.workers import Workers
-from ..catalog import removal_row
+from ..catalog import Catalog, removal_row
 from ..facts import format_count
 from .garbage import Garbage, find_garbage, remaining_entries
 from .stored_referrers import RemovedReferrers
@@ -22,7 +22,6 @@ if t.TYPE_CHECKING:
     from ...store.index import Entry
     from ...store.store import Store
     from ..retention import Policy
-    from .catalog import StoreCatalog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +46,11 @@ class RemoveFromStore(Step):
         return Outcome()
 
 
-def plan_removal(catalog: StoreCatalog, chosen: t.Sequence[Entry | ImagePlan], *, prune: bool) -> Plan:
+def plan_removal(catalog: Catalog[Entry], store: Store, chosen: t.Sequence[Entry | ImagePlan], *, prune: bool) -> Plan:
     """Plan to remove the images of CHOSEN. With PRUNE the blobs that only they need are deleted too.
 
     Their referrers, such as signatures, are removed too, unless another image needs them. Raises LockTimeout as `find_garbage` does.
     """
-    store = catalog.store
     removed = [one for one in chosen if not isinstance(one, ImagePlan)]
     removed_referrers = RemovedReferrers(store, removed)
     rows = [one if isinstance(one, ImagePlan) else _with_referrers(removal_row(catalog, one), catalog, one, removed_referrers) for one in chosen]
@@ -66,9 +64,8 @@ def plan_removal(catalog: StoreCatalog, chosen: t.Sequence[Entry | ImagePlan], *
     )
 
 
-def plan_pruning(catalog: StoreCatalog, leaving: t.Sequence[Entry], policy: Policy) -> Plan:
+def plan_pruning(catalog: Catalog[Entry], store: Store, leaving: t.Sequence[Entry], policy: Policy) -> Plan:
     """Plan to remove the images LEAVING. If POLICY removes unnamed images, content that no image needs is deleted too."""
-    store = catalog.store
     garbage = find_garbage(store, leaving, policy.dangling)
     step = RemoveFromStore(store, tuple(leaving), (*garbage.freed, *garbage.strays), tuple(garbage.unfinished))
     remaining = remaining_entries(store, leaving)
@@ -93,7 +90,7 @@ def _removal_facts(removed: t.Sequence[Entry], remaining: t.Sequence[Entry], byt
     }
 
 
-def _with_referrers(image: ImagePlan, catalog: StoreCatalog, entry: Entry, removed_referrers: RemovedReferrers) -> ImagePlan:
+def _with_referrers(image: ImagePlan, catalog: Catalog[Entry], entry: Entry, removed_referrers: RemovedReferrers) -> ImagePlan:
     """Return IMAGE, the row of ENTRY, with the referrers that are removed with it."""
     referrers = removed_referrers.of_image(entry.digest)
     count = format_count(len(referrers), "referrer")
