@@ -376,7 +376,7 @@ from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops
 from ..module_utils.errors import InvalidOption
 from ..module_utils.places.filters import Filters
 from ..module_utils.places.protection import Protection
-from ..module_utils.places.retention import Policy
+from ..module_utils.places.retention import RetentionPolicy
 from ..module_utils.task.arguments import ENGINE, FILTERS, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
@@ -407,7 +407,7 @@ def argument_spec() -> Arguments:
 
 def plan(task: Task) -> Plan:
     """Return which images are removed because no rule keeps them, and which content of the store nothing needs afterwards."""
-    policy = Policy.parse(task.params["dangling"], task.params["keep"], task.params["older_than"])
+    policy = RetentionPolicy.parse(task.params["dangling"], task.params["keep"], task.params["older_than"])
     protection = Protection.parse(task.params["protect"])
     filters = Filters.parse(task.params["filters"])
     now = datetime.datetime.now(datetime.timezone.utc)

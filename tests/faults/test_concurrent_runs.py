@@ -19,7 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
-from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
@@ -166,7 +166,7 @@ def test_images_that_were_pulled_or_tagged_after_a_pruning_was_planned_stay(tmp_
     put_without_name(path, NEW)
     put_blobs(path, INDEX)
     with Workers(1) as workers:
-        plan = plan_prune(StoreCatalog(opened(path), HOST), Policy(keep=0), Filters(), Protection(), NOW)
+        plan = plan_prune(StoreCatalog(opened(path), HOST), RetentionPolicy(keep=0), Filters(), Protection(), NOW)
         tag(path, "r.test/leaving:1", "r.test/saved:1")
         pull(path, "r.test/new:1", "r.test/index:1", "r.test/moving:1", platforms=["all"])
         apply(plan, workers)

@@ -21,7 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config.s
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import TransferPlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.trust.policy import Policy
+from ansible_collections.longshore.images.plugins.module_utils.trust.policy import TrustPolicy
 from ansible_collections.longshore.images.plugins.module_utils.trust.rules import RuleOptions, read_rules
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_engine import plan_pull_engine
 from tests.support.images import Image, make_image, make_index
@@ -38,7 +38,7 @@ ANYTHING = read_rules([RuleOptions("", accept="anything")])
 on_both = pytest.mark.parametrize("keeps_digests", [True, False], ids=["digests", "ids"])
 
 
-def signed_by(key: Key) -> Policy:
+def signed_by(key: Key) -> TrustPolicy:
     return read_rules([RuleOptions("", keys=(key.pem,))])
 
 
@@ -68,7 +68,9 @@ class Scene:
         node = next(node for node in self.image.graph.images if node.platform == platform)
         put_simple_signature(self.registry, self.repository, node.descriptor, make_key(), f"{self.registry.host}/{self.repository}")
 
-    def plan(self, trust: Policy | None, policy: str = "always", name: str = "", host: str = "", platforms: t.Sequence[str] = ()) -> TransferPlan:
+    def plan(
+        self, trust: TrustPolicy | None, policy: str = "always", name: str = "", host: str = "", platforms: t.Sequence[str] = ()
+    ) -> TransferPlan:
         registries = Registries(ClientSettings(default=HostSettings(plain_http=True), retries=1))
         reference = Reference.parse(name or self.name)
 
@@ -78,18 +80,18 @@ class Scene:
         selection = Selection.parse(platforms) if platforms else None
         return plan_pull_engine(self.engine, [reference], repository=repository, policy=policy, selection=selection, host=HOST, trust=trust)
 
-    def pull(self, trust: Policy | None, policy: str = "always", name: str = "") -> TransferPlan:
+    def pull(self, trust: TrustPolicy | None, policy: str = "always", name: str = "") -> TransferPlan:
         with Workers(1) as workers:
             return self.plan(trust, policy, name).apply(workers)
 
-    def refusal(self, trust: Policy | None, policy: str = "always", name: str = "", host: str = "") -> str:
+    def refusal(self, trust: TrustPolicy | None, policy: str = "always", name: str = "", host: str = "") -> str:
         """Return the error of a pull that changes nothing."""
         plan = self.plan(trust, policy, name, host)
         assert not plan.changed
         (error,) = plan.errors
         return error.cause
 
-    def accepted(self, trust: Policy | None, policy: str = "always", name: str = "") -> bool:
+    def accepted(self, trust: TrustPolicy | None, policy: str = "always", name: str = "") -> bool:
         """Return whether an unchanged image is accepted."""
         plan = self.plan(trust, policy, name)
         assert (plan.errors, plan.changed) == ([], False)

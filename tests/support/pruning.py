@@ -15,7 +15,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.times import parse_age
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
-from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_registry import RegistryPrunePlan, plan_prune_registry
@@ -29,7 +29,7 @@ def plan_pruning(registries: Registries, registry: str, repository: str, policy:
     """Return the plan of POLICY for one repository, at the time of the random repositories."""
     options = policy.options(f"{registry}/{repository}")
     rules = RegistryPolicy(
-        Policy(keep=policy.keep, older_than=parse_age(options["older_than"]) if "older_than" in options else None),
+        RetentionPolicy(keep=policy.keep, older_than=parse_age(options["older_than"]) if "older_than" in options else None),
         Filters(),
         Protection.parse(options.get("protect", ())).with_digests(options.get("protect_digests", ()), ()),
         re.compile(policy.tag_pattern) if policy.tag_pattern is not None else None,

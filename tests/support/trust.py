@@ -23,7 +23,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.referrers imp
 from ansible_collections.longshore.images.plugins.module_utils.trust.bundle import BUNDLE_TYPE
 from ansible_collections.longshore.images.plugins.module_utils.trust.keys import PublicKey, read_public_key
 from ansible_collections.longshore.images.plugins.module_utils.trust.simple_signing import PAYLOAD_TYPE, SIGNATURE_ANNOTATION
-from ansible_collections.longshore.images.plugins.module_utils.trust.verification import Candidate, Subject
+from ansible_collections.longshore.images.plugins.module_utils.trust.verification import SignatureBytes, Subject
 from tests.support.images import Image, make_image
 from tests.support.registry import Registry
 
@@ -94,11 +94,13 @@ def simple_payload(digest: Digest | str, repository: str = REPOSITORY, optional:
     }
 
 
-def candidate(data: bytes, media_type: str, signature: str | None = None, repository: str | None = REPOSITORY, where: str = "candidate") -> Candidate:
-    return Candidate(where, media_type, data, repository, signature)
+def candidate(
+    data: bytes, media_type: str, signature: str | None = None, repository: str | None = REPOSITORY, where: str = "candidate"
+) -> SignatureBytes:
+    return SignatureBytes(where, media_type, data, repository, signature)
 
 
-def simple_candidate(payload: Members | bytes, key: Key | None = None, signature: str | None = None, **options: t.Any) -> Candidate:
+def simple_candidate(payload: Members | bytes, key: Key | None = None, signature: str | None = None, **options: t.Any) -> SignatureBytes:
     """Return a simple signature by KEY over a payload, or with another text in place of the signature."""
     data = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":")).encode()
     text = signature if signature is not None else encode((key or make_key()).sign(data))
@@ -140,7 +142,7 @@ def message_bundle(manifest: bytes, key: Key | None = None, algorithm: hashes.Ha
     }
 
 
-def bundle_candidate(bundle: Members | bytes, **options: t.Any) -> Candidate:
+def bundle_candidate(bundle: Members | bytes, **options: t.Any) -> SignatureBytes:
     return candidate(bundle if isinstance(bundle, bytes) else json.dumps(bundle).encode(), BUNDLE_TYPE, **options)
 
 

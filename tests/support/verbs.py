@@ -25,7 +25,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.removal_match
 from ansible_collections.longshore.images.plugins.module_utils.oci.settings import Settings
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
-from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.store.staging import Staging
@@ -95,7 +95,7 @@ def remove(path: Path, *selectors: str, act: Act = apply) -> Plan:
 
 def prune(path: Path, *protected: str, keep: int | None = 0, act: Act = apply) -> Plan:
     with Workers(1) as workers:
-        return act(plan_prune(StoreCatalog(opened(path), HOST), Policy(keep=keep), Filters(), Protection.parse(protected), NOW), workers)
+        return act(plan_prune(StoreCatalog(opened(path), HOST), RetentionPolicy(keep=keep), Filters(), Protection.parse(protected), NOW), workers)
 
 
 def mend(path: Path, registry: FakeRepository = REGISTRY, act: Act = apply) -> Plan:

@@ -13,7 +13,7 @@ from ..errors import InvalidOption, UnsupportedFormat
 from ..limits import MAX_TREE_ENTRIES, MAX_TREE_FOLLOWED, MAX_TREE_TEXT
 from ..oci.text import sanitise
 from .metadata import Metadata, read_metadata
-from .tar import FOLDER, LINK, SYMLINK, Member
+from .tar import FOLDER, LINK, SYMLINK, TarMember
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -177,7 +177,7 @@ class ImageTree:
         folder = self.find(parts[:-1])
         return folder.children.pop(parts[-1], None) if isinstance(folder, FolderNode) and parts else None
 
-    def apply_layer(self, members: t.Iterable[Member], what: str) -> None:
+    def apply_layer(self, members: t.Iterable[TarMember], what: str) -> None:
         """Apply the members of one layer, as engines do. WHAT names the layer in messages.
 
         Whiteouts delete only what is from lower layers, at any position in the tar. Links are followed as they are at that position.
@@ -216,7 +216,7 @@ class ImageTree:
         elif isinstance(found := folder.children.get(hidden), FolderNode):
             upper.remove_lower(found)
 
-    def _add_member(self, parts: Parts, member: Member, metadata: Metadata | None) -> Parts:
+    def _add_member(self, parts: Parts, member: TarMember, metadata: Metadata | None) -> Parts:
         """Add one member, and return its path with all links followed."""
         if not parts:
             self.root.metadata = metadata or self.root.metadata

@@ -23,7 +23,7 @@ from .image_tree import ImageTree
 from .layer_members import FileState, LayerMember, plan_members
 from .layer_source import LayerSource
 from .source_files import SourceFiles, changed, is_folder, opened_file, opened_parent, read_content, read_status
-from .tar import BLOCK, FILE, FOLDER, LINK, SYMLINK, Member, NotATar, StreamBytes, TarReader, checked_tar
+from .tar import BLOCK, FILE, FOLDER, LINK, SYMLINK, NotATar, StreamBytes, TarMember, TarReader, checked_tar
 
 _LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
 _TAR_TYPES = {FILE: tarfile.REGTYPE, FOLDER: tarfile.DIRTYPE, SYMLINK: tarfile.SYMTYPE, LINK: tarfile.LNKTYPE}
@@ -135,7 +135,7 @@ def measure_layer(source: LayerSource, tree: ImageTree | None = None) -> Layer:
     return measure(plan_layer(source, tree or ImageTree()))
 
 
-def read_layer(chunks: t.Iterable[bytes], kind: str | None, what: str, limit: ExpansionLimit | None = None) -> t.Iterator[Member]:
+def read_layer(chunks: t.Iterable[bytes], kind: str | None, what: str, limit: ExpansionLimit | None = None) -> t.Iterator[TarMember]:
     """Yield the members of a layer with the compression KIND. Raises CorruptArchive for a damaged one, and for one that expands beyond LIMIT."""
     return iter(TarReader(StreamBytes(chunks if kind is None else decompress(chunks, kind, what, limit)), what))
 

@@ -10,7 +10,7 @@ import dataclasses
 import re
 
 from ..errors import InvalidOption
-from .tar import Member
+from .tar import TarMember
 
 MAX_ID = 2**32 - 2  # 2**32 - 1 is "no user" for the system
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
@@ -37,7 +37,7 @@ class Metadata:
         return sum(len(key) + len(value) for key, value in self.extended)
 
 
-def read_metadata(member: Member) -> Metadata:
+def read_metadata(member: TarMember) -> Metadata:
     """Return the metadata of a member that TarReader has read. A field that is not a number counts as 0."""
     header, extended = member.header, member.extended
     kept = [(key, value) for key, value in extended.items() if key.startswith(_XATTR)]

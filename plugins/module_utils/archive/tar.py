@@ -26,7 +26,7 @@ _RECORD = re.compile(rb"([0-9]{1,9}) ")
 
 
 @dataclasses.dataclass(frozen=True)
-class Member:
+class TarMember:
     """One member of a tar: the offset and size of its content, and the target if it is a link. `name` is unchanged from the header.
 
     `header` and `extended` are the header and the values of the extended headers before it, from which `metadata.read_metadata` reads mode and owner.
@@ -118,7 +118,7 @@ class TarReader:
         self._unread = 0
         self._padding = 0
 
-    def __iter__(self) -> t.Iterator[Member]:
+    def __iter__(self) -> t.Iterator[TarMember]:
         count = 0
         while True:
             self._finish_member()
@@ -165,7 +165,7 @@ class TarReader:
             raise self.corrupt(f"it ends in the middle of {self._member}")
         self._unread = self._padding = 0
 
-    def _read_member(self) -> Member | None:
+    def _read_member(self) -> TarMember | None:
         """Return the next member, with the values of the extended headers before it, or None at the end."""
         extended: dict[bytes, bytes] = {}
         extended_size = 0
@@ -195,7 +195,7 @@ class TarReader:
                 continue
             return self._build_member(block, kind, size, extended, offset)
 
-    def _build_member(self, block: bytes, kind: bytes, size: int, extended: t.Mapping[bytes, bytes], offset: int) -> Member:
+    def _build_member(self, block: bytes, kind: bytes, size: int, extended: t.Mapping[bytes, bytes], offset: int) -> TarMember:
         if b"size" in extended:
             size = self._parse_decimal(extended[b"size"], offset)
         if kind == b"S" or any(key.startswith(b"GNU.sparse") for key in extended):
@@ -211,7 +211,7 @@ class TarReader:
         # Every reader of old tars treats a name that ends with a slash as a folder.
         is_folder = member_kind == FILE and name.endswith(b"/") and not size
         kind_of_member = FOLDER if is_folder else member_kind
-        return Member(_decode_name(name), kind_of_member, self._source.offset, self._unread, _decode_name(target), block, extended)
+        return TarMember(_decode_name(name), kind_of_member, self._source.offset, self._unread, _decode_name(target), block, extended)
 
     def _read_extension(self, size: int, offset: int) -> bytes:
         data = self._source.read(size + -size % BLOCK)

@@ -19,7 +19,7 @@ from ..limits import MAX_ARCHIVE_MEMBERS, MAX_DOCUMENT, MAX_HELD, MAX_MEMBER_NAM
 from ..oci.digest import Digest, hash_stream
 from ..oci.text import sanitise
 from .compression import decompress
-from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, Member, StreamBytes, TarReader
+from .tar import CHUNK, FILE, FOLDER, LINK, SYMLINK, FileBytes, StreamBytes, TarMember, TarReader
 
 FIRST_BYTES = 512
 
@@ -28,12 +28,12 @@ FIRST_BYTES = 512
 class _Files:
     """The files of a tar by name. A link is a second name of its target."""
 
-    members: t.Mapping[str, Member]
+    members: t.Mapping[str, TarMember]
 
     @classmethod
-    def of(cls, members: t.Iterable[Member], path: str) -> _Files:
-        files: dict[str, Member] = {}
-        links: dict[str, Member] = {}
+    def of(cls, members: t.Iterable[TarMember], path: str) -> _Files:
+        files: dict[str, TarMember] = {}
+        links: dict[str, TarMember] = {}
         length = 0
         for count, member in enumerate(members, 1):
             length += len(member.name) + len(member.target)
@@ -52,14 +52,14 @@ class _Files:
         return cls({**files, **resolved})
 
 
-def _plain_name(member: Member, path: str) -> str:
+def _plain_name(member: TarMember, path: str) -> str:
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     if ".." in parts or member.name.startswith("/"):
         raise _corrupt(path, member, "lies outside of the archive")
     return "/".join(parts)
 
 
-def _target(name: str, member: Member, files: t.Mapping[str, Member], path: str) -> Member:
+def _target(name: str, member: TarMember, files: t.Mapping[str, TarMember], path: str) -> TarMember:
     """Return the target of a link: relative to the link's folder for a symbolic link, to the archive's root for a hard link. Chains are refused."""
     start = posixpath.dirname(name) if member.kind == SYMLINK else ""
     target = files.get(posixpath.normpath(posixpath.join(start, member.target)))
@@ -68,7 +68,7 @@ def _target(name: str, member: Member, files: t.Mapping[str, Member], path: str)
     return target
 
 
-def _corrupt(path: str, member: Member, problem: str) -> CorruptArchive:
+def _corrupt(path: str, member: TarMember, problem: str) -> CorruptArchive:
     return CorruptArchive(f"{path}: the member {printable_name(member.name)!r} {problem} (its content would begin at byte {member.offset})")
 
 
@@ -77,7 +77,7 @@ def printable_name(name: str) -> str:
     return sanitise(name.encode("utf-8", "replace").decode("utf-8"), 200)
 
 
-def _locate(path: str, name: str, member: Member) -> str:
+def _locate(path: str, name: str, member: TarMember) -> str:
     return f"{path}: {printable_name(name)} (at byte {member.offset})"
 
 
@@ -85,7 +85,7 @@ def document_too_long(location: str) -> UnsupportedFormat:
     return UnsupportedFormat(f"{location} is longer than the {MAX_DOCUMENT} bytes that a document may have")
 
 
-def _all_members(reader: TarReader) -> t.Iterator[Member]:
+def _all_members(reader: TarReader) -> t.Iterator[TarMember]:
     yield from reader
     for _zeros in reader.end():
         pass
@@ -95,7 +95,7 @@ class _Members:
     """The files of a tar, by name."""
 
     path: str
-    _files: t.Mapping[str, Member]
+    _files: t.Mapping[str, TarMember]
 
     def __contains__(self, name: object) -> bool:
         return name in self._files
@@ -181,7 +181,7 @@ class StreamContainer(_Members):
     def _reader(self) -> TarReader:
         return TarReader(StreamBytes(self._open_stream()), self.path)
 
-    def _scan(self) -> t.Iterator[Member]:
+    def _scan(self) -> t.Iterator[TarMember]:
         reader = self._reader()
         for member in reader:
             if member.kind == FILE:
@@ -190,7 +190,7 @@ class StreamContainer(_Members):
         for _zeros in reader.end():
             pass
 
-    def _scan_file(self, reader: TarReader, member: Member) -> _ScannedFile:
+    def _scan_file(self, reader: TarReader, member: TarMember) -> _ScannedFile:
         """Hash a member. Keep its content if it begins like a JSON document and the kept documents stay below MAX_HELD bytes in total."""
         hasher = hashlib.sha256()
         beginning = b""

@@ -293,7 +293,7 @@ def find_owners(subjects: t.Mapping[EntryKey, set[Digest]], documents: t.Mapping
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidate:
+class SignatureCandidate:
     """A blob that may be a signature or an attestation of a digest. `data` are its verified bytes, None if there is a `problem`.
 
     `manifest` is the manifest that lists it, None if that can't be read; `document` are its bytes, and `tag` is its tag if it was found by that. Nothing
@@ -314,7 +314,7 @@ class Candidate:
         return read_subject(self.document, str(self.root.digest)) if self.document is not None else None
 
 
-def list_candidates(place: ReferrerPlace, subject: Digest) -> t.Iterator[Candidate]:
+def list_candidates(place: ReferrerPlace, subject: Digest) -> t.Iterator[SignatureCandidate]:
     """Yield the possible signatures of SUBJECT: the layers of cosign's tag, then those of each referrer in the order of the place.
 
     Nothing is read before it is requested, and at most MAX_CANDIDATES blobs of MAX_CANDIDATE bytes each. Only referrers of SUBJECT itself are searched for, so
@@ -336,7 +336,7 @@ def _list_roots(place: ReferrerPlace, subject: Digest) -> t.Iterator[tuple[Descr
         yield root, None
 
 
-def _read_candidates(place: ReferrerPlace, root: Descriptor, tag: str | None) -> t.Iterator[Candidate]:
+def _read_candidates(place: ReferrerPlace, root: Descriptor, tag: str | None) -> t.Iterator[SignatureCandidate]:
     what = f"{place.label}@{root.digest}"
     try:
         document = place.read_document(root) if root.is_document else None
@@ -348,10 +348,10 @@ def _read_candidates(place: ReferrerPlace, root: Descriptor, tag: str | None) ->
         if not manifest.layers:
             raise UnsupportedFormat(f"{what} is no signature: it has no layers")
     except (UnsupportedFormat, DigestMismatch) as error:
-        yield Candidate(root, tag, problem=error.message)
+        yield SignatureCandidate(root, tag, problem=error.message)
         return
     for layer in manifest.layers:
-        candidate = Candidate(root, tag, document, manifest, layer)
+        candidate = SignatureCandidate(root, tag, document, manifest, layer)
         try:
             yield dataclasses.replace(candidate, data=_read_layer(place, layer, what))
         except (UnsupportedFormat, DigestMismatch) as error:

@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
     from .filters import Filters
     from .image_source import ImageSource
     from .protection import Protection
-    from .retention import Candidate, Policy
+    from .retention import RetentionCandidate, RetentionPolicy
 
 
 class PlacedImage(NamedImage, t.Protocol):
@@ -97,10 +97,10 @@ class RemovalCatalog(Catalog[_Image], t.Protocol[_Image]):
         With FORCE, an image loses its name although it is used.
         """
 
-    def list_candidates(self, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
+    def list_candidates(self, policy: RetentionPolicy, filters: Filters, protection: Protection) -> list[RetentionCandidate]:
         """Return what the retention policy POLICY must know about each image, in the order of `entries`."""
 
-    def plan_pruning(self, leaving: t.Sequence[_Image], policy: Policy) -> Plan:
+    def plan_pruning(self, leaving: t.Sequence[_Image], policy: RetentionPolicy) -> Plan:
         """Plan to remove the images LEAVING, and what POLICY deletes besides."""
 
 

@@ -23,7 +23,7 @@ from .verification import Verification, check_names
 
 if t.TYPE_CHECKING:
     from ..oci.referrers import FoundReferrers, ReferrerPlace
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 _Inspected = t.TypeVar("_Inspected")
 
@@ -39,7 +39,7 @@ class CopyJob:
     target: Location
     selection: Selection | None
     find_source: t.Callable[[], ImageSource] = dataclasses.field(repr=False, compare=False)
-    trust: Policy | None = dataclasses.field(default=None, repr=False, compare=False)
+    trust: TrustPolicy | None = dataclasses.field(default=None, repr=False, compare=False)
     verb: str = "copy"
 
     @functools.cached_property
@@ -96,7 +96,7 @@ class CopyJob:
 
 
 def verify_at_source(
-    trust: Policy | None,
+    trust: TrustPolicy | None,
     source: ImageSource,
     label: str,
     names: t.Sequence[Reference | None],

@@ -15,15 +15,14 @@ from ..oci.document_reader import Read
 from ..oci.graph import Graph, ImageNode, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from ..oci.referrers import Candidate as PlaceCandidate
-from ..oci.referrers import ReferrerPlace, list_candidates
-from ..trust.policy import Policy
+from ..oci.referrers import ReferrerPlace, SignatureCandidate, list_candidates
+from ..trust.policy import TrustPolicy
 from ..trust.simple_signing import SIGNATURE_ANNOTATION
 from ..trust.verdict import Verdict
-from ..trust.verification import Candidate, Subject
+from ..trust.verification import SignatureBytes, Subject
 
 
-def verify_image(policy: Policy, reference: Reference | None, graph: Graph, places: t.Iterable[ReferrerPlace]) -> Verdict:
+def verify_image(policy: TrustPolicy, reference: Reference | None, graph: Graph, places: t.Iterable[ReferrerPlace]) -> Verdict:
     """Verify the image GRAPH, the part of it that is used, by its name REFERENCE. Signatures are looked for in each of PLACES, until one is accepted.
 
     A signature of the index covers everything that the index lists. Without one, each of the image's manifests needs its own: a signature
@@ -42,7 +41,7 @@ def verify_image(policy: Policy, reference: Reference | None, graph: Graph, plac
     return refusal if refusal is not None else _verify_in_place(policy, reference, graph, None)
 
 
-def verify_everything(policy: Policy, reference: Reference | None, root: Descriptor, read: Read, places: t.Sequence[ReferrerPlace]) -> Verdict:
+def verify_everything(policy: TrustPolicy, reference: Reference | None, root: Descriptor, read: Read, places: t.Sequence[ReferrerPlace]) -> Verdict:
     """Verify everything that the digest of ROOT can give: the images of all platforms, and attestations. READ returns documents of the image.
 
     The entries of an index are read only if the index itself has no accepted signature. An image that is listed and can't be read is refused, because it may
@@ -67,7 +66,7 @@ def verify_everything(policy: Policy, reference: Reference | None, root: Descrip
     return verify_image(policy, reference, graph, places)
 
 
-def _verify_in_place(policy: Policy, reference: Reference | None, graph: Graph, place: ReferrerPlace | None) -> Verdict:
+def _verify_in_place(policy: TrustPolicy, reference: Reference | None, graph: Graph, place: ReferrerPlace | None) -> Verdict:
     whole = _verify_manifest(policy, reference, graph, graph.root, place)
     children = [image for image in graph.images if image.descriptor.digest != graph.root.digest]
     if whole.accepted or not children:
@@ -90,26 +89,26 @@ def _refusal_of_child(whole: Verdict, verdict: Verdict, child: ImageNode, *, is_
     return dataclasses.replace(verdict, reason=f"{label}: {verdict.reason}")
 
 
-def _verify_manifest(policy: Policy, reference: Reference | None, graph: Graph, manifest: Descriptor, place: ReferrerPlace | None) -> Verdict:
+def _verify_manifest(policy: TrustPolicy, reference: Reference | None, graph: Graph, manifest: Descriptor, place: ReferrerPlace | None) -> Verdict:
     data = next((content for document, content in graph.documents.items() if document.digest == manifest.digest), None)
     context = reference.context if reference is not None else None
 
-    def find_candidates() -> t.Iterator[Candidate]:
+    def find_candidates() -> t.Iterator[SignatureBytes]:
         for found in list_candidates(place, manifest.digest) if place is not None else ():
             yield as_trust_candidate(found, manifest.digest, context)
 
     return policy.verify(Subject(reference, manifest.digest, data), find_candidates)
 
 
-def as_trust_candidate(found: PlaceCandidate, subject: Digest, repository: str | None) -> Candidate:
+def as_trust_candidate(found: SignatureCandidate, subject: Digest, repository: str | None) -> SignatureBytes:
     """Return a blob of a place as a candidate for the signature of SUBJECT. A candidate whose manifest names another subject is rejected."""
     where = found.tag if found.tag is not None else f"the referrer {found.root.digest}"
     layer = found.layer
     if found.problem is not None or layer is None:
-        return Candidate(where, problem=found.problem or "it has no content")
+        return SignatureBytes(where, problem=found.problem or "it has no content")
     if found.tag is None and found.subject != subject:
-        return Candidate(where, problem=f"its subject is {found.subject or 'missing'}, and not {subject}")
-    return Candidate(where, layer.media_type, found.data, repository, layer.annotations.get(SIGNATURE_ANNOTATION))
+        return SignatureBytes(where, problem=f"its subject is {found.subject or 'missing'}, and not {subject}")
+    return SignatureBytes(where, layer.media_type, found.data, repository, layer.annotations.get(SIGNATURE_ANNOTATION))
 
 
 def cover_selection(root: Descriptor, data: bytes, selected: Graph) -> Graph:

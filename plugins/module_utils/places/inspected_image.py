@@ -22,7 +22,7 @@ from .verification import Verification, describe_trust
 
 if t.TYPE_CHECKING:
     from ..oci.referrers import ReferrerPlace
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 Facts = dict[str, t.Any]
 
@@ -101,7 +101,7 @@ class InspectedImage:
         """Return the part of the image that trust judges, None if nothing of it can be read."""
         return self.graph
 
-    def verify(self, trust: Policy | None) -> Verification:
+    def verify(self, trust: TrustPolicy | None) -> Verification:
         """Return the verdict of TRUST about the image, by the signatures at its place; None without TRUST."""
         place = self._referrer_place
         return describe_trust(trust, self.name, self.trusted_graph, [place()] if trust is not None and place is not None else [])

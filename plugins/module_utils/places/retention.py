@@ -24,7 +24,7 @@ _Order = tuple[datetime.datetime, tuple[t.Any, ...], Digest]
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidate:
+class RetentionCandidate:
     """One image under one name, or without a name. `created` is None if the image has no creation time.
 
     `chosen` is whether it passes the filters, and `protected` whether the policy protects this name. `referrer_of` are images that this one
@@ -45,7 +45,7 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Policy:
+class RetentionPolicy:
     """The rules of a policy. It removes the images that no rule keeps.
 
     Unnamed images are removed if `dangling` is set, named ones only if `keep` or `older_than` is. `keep` keeps the newest images of each repository, with
@@ -57,7 +57,7 @@ class Policy:
     older_than: datetime.timedelta | None = None
 
     @classmethod
-    def parse(cls, dangling: bool, keep: int | None, older_than: str | None) -> Policy:
+    def parse(cls, dangling: bool, keep: int | None, older_than: str | None) -> RetentionPolicy:
         """Return the policy of a task. Raises InvalidOption for a negative number, and for text that is no age."""
         if keep is not None and keep < 0:
             raise InvalidOption(f"keep is {keep}; it can't be less than 0")
@@ -68,7 +68,7 @@ class Policy:
         """Return whether named images may be removed, so that their creation times are needed."""
         return self.keep is not None or self.older_than is not None
 
-    def select_removable(self, candidates: t.Sequence[Candidate], now: datetime.datetime) -> list[Candidate]:
+    def select_removable(self, candidates: t.Sequence[RetentionCandidate], now: datetime.datetime) -> list[RetentionCandidate]:
         """Return those of CANDIDATES that are removed, in their order."""
         images = [candidate for candidate in candidates if not candidate.referrer_of]
         removed = self._apply_rules(images, now)
@@ -80,7 +80,7 @@ class Policy:
         removed = {*removed, *self._apply_rules(orphans, now), *(referrer for referrer in with_removed_image if not referrer.protected)}
         return [candidate for candidate in candidates if candidate in removed]
 
-    def _apply_rules(self, candidates: t.Sequence[Candidate], now: datetime.datetime) -> set[Candidate]:
+    def _apply_rules(self, candidates: t.Sequence[RetentionCandidate], now: datetime.datetime) -> set[RetentionCandidate]:
         """Return the candidates that the rules remove. An image with a protected name is kept, with all its names."""
         protected = {candidate.digest for candidate in candidates if candidate.protected}
         newest = self._find_newest([candidate for candidate in candidates if candidate.chosen])
@@ -94,13 +94,13 @@ class Policy:
             and self._is_old(candidate, now)
         }
 
-    def _is_subject_to_rules(self, candidate: Candidate) -> bool:
+    def _is_subject_to_rules(self, candidate: RetentionCandidate) -> bool:
         return self.dangling if candidate.name is None else self.judges_names
 
-    def _is_old(self, candidate: Candidate, now: datetime.datetime) -> bool:
+    def _is_old(self, candidate: RetentionCandidate, now: datetime.datetime) -> bool:
         return self.older_than is None or (candidate.known_time is not None and now - candidate.known_time > self.older_than)
 
-    def _find_newest(self, candidates: t.Sequence[Candidate]) -> set[tuple[str, Digest]]:
+    def _find_newest(self, candidates: t.Sequence[RetentionCandidate]) -> set[tuple[str, Digest]]:
         """Return the newest images of each repository: by creation time, then by the version of their highest tag. Images without a time are the oldest."""
         repositories: dict[str, dict[Digest, _Order]] = {}
         for candidate in candidates:
@@ -115,5 +115,5 @@ class Policy:
         }
 
 
-def _repository(candidate: Candidate) -> str:
+def _repository(candidate: RetentionCandidate) -> str:
     return candidate.name.context if candidate.name is not None else ""

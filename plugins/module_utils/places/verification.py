@@ -16,13 +16,13 @@ if t.TYPE_CHECKING:
     from ..oci.manifest import Descriptor
     from ..oci.reference import Reference
     from ..oci.referrers import ReferrerPlace
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
     from ..trust.verdict import Verdict
 
 Verification = t.Optional[t.Mapping[str, t.Any]]
 
 
-def check_trust(policy: Policy | None, reference: Reference | None, graph: Graph, places: t.Iterable[ReferrerPlace]) -> Verification:
+def check_trust(policy: TrustPolicy | None, reference: Reference | None, graph: Graph, places: t.Iterable[ReferrerPlace]) -> Verification:
     """Return the verdict about an image that POLICY accepts, for its row; None without a policy.
 
     GRAPH is the part of the image that is used. PLACES are searched for signatures one after the other. Raises Unsigned or Untrusted for an image that is
@@ -36,7 +36,7 @@ def check_trust(policy: Policy | None, reference: Reference | None, graph: Graph
 
 
 def check_names(
-    policy: Policy | None,
+    policy: TrustPolicy | None,
     names: t.Sequence[Reference | None],
     new_name: Reference | None,
     graph: Graph,
@@ -59,7 +59,9 @@ def check_names(
     return next((verdict for verdict in verdicts if verdict["format"] is not None), verdicts[0])
 
 
-def check_everything(policy: Policy | None, reference: Reference, root: Descriptor, read: Read, places: t.Sequence[ReferrerPlace]) -> Verification:
+def check_everything(
+    policy: TrustPolicy | None, reference: Reference, root: Descriptor, read: Read, places: t.Sequence[ReferrerPlace]
+) -> Verification:
     """Return the verdict about all that the digest of ROOT can give, for any platform; None without a policy. READ returns documents of the image.
 
     Raises what `check_trust` raises.
@@ -79,7 +81,7 @@ def _accepted(verdict: Verdict, what: str) -> dict[str, t.Any]:
     return verdict.facts()
 
 
-def describe_trust(policy: Policy | None, reference: Reference | None, graph: Graph | None, places: t.Iterable[ReferrerPlace]) -> Verification:
+def describe_trust(policy: TrustPolicy | None, reference: Reference | None, graph: Graph | None, places: t.Iterable[ReferrerPlace]) -> Verification:
     """Return the verdict about an image as `check_trust` does, whether it is accepted or not. If a place fails, its error is the reason of a refusal.
 
     GRAPH is None for an image that can't be read, which is refused.

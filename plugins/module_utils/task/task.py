@@ -37,7 +37,7 @@ if t.TYPE_CHECKING:
     from ..registry.repository import Repository
     from ..store.staging import Staging
     from ..trust.keys import PrivateKey
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 ROOT_STORE = "/var/lib/longshore/images"
 USER_STORE = "longshore/images"
@@ -116,7 +116,7 @@ class Task:
         return LockFile.parse(text.encode("utf-8", "backslashreplace"), "lock")
 
     @property
-    def policy(self) -> Policy | None:
+    def policy(self) -> TrustPolicy | None:
         """The policy that images have to meet; None if the task has neither `trust` nor `trust_file`. Raises InvalidTrust, MissingLibrary."""
         if self.params["trust"] is None and self.params["trust_file"] is None:
             return None

@@ -12,7 +12,7 @@ import typing as t
 from ..errors import InputOutputError, InvalidOption, InvalidTrust, LongshoreError, system_error
 from ..files import read_named
 from ..limits import MAX_KEY_FILE, MAX_POLICY
-from ..trust.policy import Policy
+from ..trust.policy import TrustPolicy
 from ..trust.rules import IdentityOptions, RuleOptions, read_rules
 from .arguments import text_map
 
@@ -24,7 +24,7 @@ Options = t.Mapping[str, t.Any]
 _PEM = "-----BEGIN"
 
 
-def read_policy(params: Options) -> Policy:
+def read_policy(params: Options) -> TrustPolicy:
     """Return the policy of a task that has `trust` or `trust_file`. Raises InvalidTrust, MissingLibrary."""
     if params["trust"] is not None:
         return read_rules([read_rule(options) for options in params["trust"]])

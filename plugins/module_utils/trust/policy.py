@@ -14,7 +14,7 @@ from ..limits import MAX_CANDIDATES
 from ..oci.reference import Reference
 from .scopes import find_rule
 from .verdict import Verdict
-from .verification import Candidate, SignatureRule, Subject, verify_signatures
+from .verification import SignatureBytes, SignatureRule, Subject, verify_signatures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +36,11 @@ Requirement = t.Union[Accept, Refuse, SignatureRule]
 Requirements = t.Callable[[], t.Sequence[Requirement]]
 
 # Return the candidates for signatures of an image. It is called only if a signature is needed.
-FindCandidates = t.Callable[[], t.Iterable[Candidate]]
+FindCandidates = t.Callable[[], t.Iterable[SignatureBytes]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Policy:
+class TrustPolicy:
     """Requirements by scope; all requirements of one scope have to be met. `default` returns those of images that no scope contains."""
 
     scopes: t.Mapping[str, Requirements]
@@ -72,11 +72,11 @@ class Policy:
 class _SharedCandidates:
     """Candidates that several requirements read. Each is found once, and only when it is needed, because often the first one is accepted."""
 
-    def __init__(self, candidates: t.Iterable[Candidate]) -> None:
+    def __init__(self, candidates: t.Iterable[SignatureBytes]) -> None:
         self._source = itertools.islice(candidates, MAX_CANDIDATES)
-        self._found: list[Candidate] = []
+        self._found: list[SignatureBytes] = []
 
-    def __iter__(self) -> t.Iterator[Candidate]:
+    def __iter__(self) -> t.Iterator[SignatureBytes]:
         yield from self._found
         for candidate in self._source:
             self._found.append(candidate)

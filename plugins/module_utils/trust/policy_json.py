@@ -20,7 +20,7 @@ from ..oci.document import Document
 from ..oci.text import sanitise
 from .encoding import decode_base64
 from .keys import read_public_key
-from .policy import Accept, Policy, Refuse, Requirements
+from .policy import Accept, Refuse, Requirements, TrustPolicy
 from .repositories import RepositoryRule
 from .signed_identity import DEFAULT_IDENTITY, read_signed_identity
 from .verdict import Rejected
@@ -40,7 +40,7 @@ _LOG_SOURCES = ("rekorPublicKeyPath", "rekorPublicKeyPaths", "rekorPublicKeyData
 _UNSUPPORTED_SOURCES = ("fulcio", "pki", *_LOG_SOURCES)
 
 
-def read_policy_json(data: bytes, what: str, read_file: ReadFile) -> Policy:
+def read_policy_json(data: bytes, what: str, read_file: ReadFile) -> TrustPolicy:
     """Return the policy in a policy.json. WHAT names the file in messages, READ_FILE reads a key that it names.
 
     Raises InvalidTrust for a file that is not completely valid. With such a file, skopeo refuses everything, too.
@@ -57,7 +57,7 @@ def read_policy_json(data: bytes, what: str, read_file: ReadFile) -> Policy:
                 scopes = found
     except UnsupportedFormat as error:
         raise InvalidTrust(error.message) from error
-    return Policy(scopes, default)
+    return TrustPolicy(scopes, default)
 
 
 def _read_scopes(document: Document, transport: str, read_file: ReadFile) -> dict[str, Requirements]:

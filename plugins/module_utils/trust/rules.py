@@ -14,7 +14,7 @@ from ..errors import InvalidReference, InvalidTrust
 from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.text import sanitise
 from .keys import read_public_key
-from .policy import Accept, Policy, Refuse, Requirement
+from .policy import Accept, Refuse, Requirement, TrustPolicy
 from .repositories import AnyRepository, NamedRepository, RepositoryRule, SameRepository
 from .scopes import read_scope
 from .statement import PREDICATE_TYPES, find_predicate_type
@@ -49,7 +49,7 @@ class RuleOptions:
     attestations: tuple[str, ...] = ()
 
 
-def read_rules(rules: t.Sequence[RuleOptions]) -> Policy:
+def read_rules(rules: t.Sequence[RuleOptions]) -> TrustPolicy:
     """Return the policy of RULES; without rules it refuses everything.
 
     Raises InvalidTrust for a rule that can't be used, and for two rules of one scope; MissingLibrary without the library for its keys.
@@ -61,7 +61,7 @@ def read_rules(rules: t.Sequence[RuleOptions]) -> Policy:
             raise InvalidTrust(f"trust: the scope {sanitise(options.scope, 200)!r} has two rules; only one can decide")
         requirements[scope] = (_read_rule(options, f"trust: the rule for {sanitise(options.scope, 200)!r}"),)
     default = (Refuse("no rule of trust is for it"),)
-    return Policy({scope: _constant(rule) for scope, rule in requirements.items()}, lambda: default)
+    return TrustPolicy({scope: _constant(rule) for scope, rule in requirements.items()}, lambda: default)
 
 
 def _constant(value: t.Sequence[Requirement]) -> t.Callable[[], t.Sequence[Requirement]]:

@@ -40,7 +40,7 @@ class Subject:
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidate:
+class SignatureBytes:
     """A blob that may be a signature. Only the digest of its bytes was verified.
 
     `where` names it in messages. `media_type` is the media type of its layer, `repository` the repository that has it, and `signature` the layer's
@@ -70,7 +70,7 @@ class SignatureRule:
     bundles: bool = True
 
 
-def verify_signatures(subject: Subject, candidates: t.Iterable[Candidate], rule: SignatureRule) -> Verdict:
+def verify_signatures(subject: Subject, candidates: t.Iterable[SignatureBytes], rule: SignatureRule) -> Verdict:
     """Return the verdict of RULE about an image. At most MAX_CANDIDATES of CANDIDATES are read, and none after an accepted one.
 
     Raises DigestMismatch if the bytes of the image's manifest don't have its digest, and what reading CANDIDATES raises: a place that fails is no
@@ -100,7 +100,7 @@ class _Verification:
     def is_complete(self) -> bool:
         return self._signature is not None and self._attested.issuperset(self._rule.attestations)
 
-    def examine(self, candidate: Candidate) -> None:
+    def examine(self, candidate: SignatureBytes) -> None:
         """Accept or reject one candidate."""
         try:
             data = candidate.data
@@ -117,7 +117,7 @@ class _Verification:
         except Rejected as rejection:
             self._record_rejection(candidate, rejection)
 
-    def _record_rejection(self, candidate: Candidate, rejection: Rejected) -> None:
+    def _record_rejection(self, candidate: SignatureBytes, rejection: Rejected) -> None:
         if self._furthest is None or rejection.failed_check > self._furthest[0]:
             self._furthest = rejection.failed_check, f"{candidate.where}: {rejection.reason}"
 
@@ -126,7 +126,7 @@ class _Verification:
 
     # The two formats. The signature is verified before the signed bytes are parsed.
 
-    def _check_simple(self, candidate: Candidate, data: bytes) -> Signature:
+    def _check_simple(self, candidate: SignatureBytes, data: bytes) -> Signature:
         if candidate.signature is None:
             raise Rejected(FailedCheck.UNREADABLE, "it has no signature")
         signature = decode_base64(candidate.signature, "its signature")
@@ -139,7 +139,7 @@ class _Verification:
         annotations = self._check_annotations(payload.annotations)
         return Signature(SIMPLE_SIGNING, signer, self._subject.digest, annotations)
 
-    def _examine_bundle(self, candidate: Candidate, data: bytes) -> None:
+    def _examine_bundle(self, candidate: SignatureBytes, data: bytes) -> None:
         if not self._rule.bundles:
             raise Rejected(FailedCheck.OTHER_PURPOSE, "a bundle names no repository, which a policy's signedIdentity asks for")
         bundle = read_bundle(data, self._subject.manifest)

@@ -15,7 +15,7 @@ from ..oci.graph import Graph, NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference
-from ..oci.referrers import Candidate, FoundReferrers, Referrer, ReferrerPlace, list_candidates
+from ..oci.referrers import FoundReferrers, Referrer, ReferrerPlace, SignatureCandidate, list_candidates
 from ..places.facts import format_count, image_facts
 from ..places.platforms import read_image
 from ..places.referrer_plan import ReferrerPlan
@@ -121,7 +121,7 @@ def _make_referrer(target: Target, content: t.Mapping[Digest, bytes], root: Desc
     return Referrer(read_image(root, str(root.digest), read), subject, name)
 
 
-def find_candidates(place: ReferrerPlace, subject: Digest) -> list[Candidate]:
+def find_candidates(place: ReferrerPlace, subject: Digest) -> list[SignatureCandidate]:
     """Return the possible signatures of SUBJECT that can be read."""
     return [candidate for candidate in list_candidates(place, subject) if candidate.data is not None]
 

@@ -19,7 +19,7 @@ from ..transfer.plan import ImagePlan, RefState, Step, TransferPlan
 from ..transfer.workers import Workers
 
 if t.TYPE_CHECKING:
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 Pair = tuple[Location, Location]
 
@@ -41,7 +41,7 @@ def plan_copy(
     referrers: bool,
     host: Platform,
     workers: Workers,
-    trust: Policy | None = None,
+    trust: TrustPolicy | None = None,
 ) -> TransferPlan:
     """Plan to copy images, each from one place to another, without a store. Rows are in the order of PAIRS.
 
@@ -60,7 +60,7 @@ class _Copier:
     selection: Selection | None
     referrers: bool
     host: Platform
-    trust: Policy | None = None
+    trust: TrustPolicy | None = None
 
     def plan(self, pairs: t.Sequence[Pair], workers: Workers) -> TransferPlan:
         unique = list(dict.fromkeys(pairs))

@@ -25,7 +25,7 @@ from ..transfer.plan import TransferPlan
 
 if t.TYPE_CHECKING:
     from ..store.store import Store
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 
 def plan_deliver(
@@ -35,7 +35,7 @@ def plan_deliver(
     *,
     platform: Platform | None,
     host: Platform,
-    trust: Policy | None = None,
+    trust: TrustPolicy | None = None,
 ) -> TransferPlan:
     """Plan to load images of STORE into ENGINE; without PLATFORM for the platform of the engine.
 
@@ -52,7 +52,7 @@ def plan_deliver(
     return TransferPlan(rows, steps=steps)
 
 
-def _request(store: Store, requested: Reference | Digest, trust: Policy | None) -> LoadRequest | Load:
+def _request(store: Store, requested: Reference | Digest, trust: TrustPolicy | None) -> LoadRequest | Load:
     """Return what to load. It has an error for an image that doesn't exist, and for one without a name."""
     try:
         entry = store.get_entry(requested)
@@ -66,7 +66,7 @@ def _request(store: Store, requested: Reference | Digest, trust: Policy | None) 
     return LoadRequest(str(name), name, entry.label, f"deliver {name}", image, functools.partial(_find_document, store), verify=verify)
 
 
-def _verify(store: Store, trust: Policy, name: Reference | None, new_name: Reference, graph: Graph) -> Verification:
+def _verify(store: Store, trust: TrustPolicy, name: Reference | None, new_name: Reference, graph: Graph) -> Verification:
     from ..store.referrers import referrers_in_store
 
     place = referrers_in_store(store)

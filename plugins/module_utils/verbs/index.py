@@ -16,7 +16,7 @@ from ..oci.reference import Reference
 from ..places.facts import format_count, image_facts, ref_state, short_digest
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
-from .index_members import ABSENT, REPLACE, IndexOptions, Member, MemberRequest, NewIndex, make_index
+from .index_members import ABSENT, REPLACE, IndexMember, IndexOptions, MemberRequest, NewIndex, make_index
 
 if t.TYPE_CHECKING:
     from ..store.index import Entry
@@ -41,7 +41,7 @@ def plan_index(store: Store, options: IndexOptions, host: Platform) -> TransferP
     return TransferPlan([_plan_name(store, name, before, index, graph, transfer, host) for name, before in befores])
 
 
-def _find_member(store: Store, request: MemberRequest, options: IndexOptions) -> Member | None:
+def _find_member(store: Store, request: MemberRequest, options: IndexOptions) -> IndexMember | None:
     """Return a member, None if only its platform is given, or if it must be removed from the index and isn't in the store."""
     if request.name is None:
         return None
@@ -50,7 +50,7 @@ def _find_member(store: Store, request: MemberRequest, options: IndexOptions) ->
     return _member(store, store.get_complete_entry(request.name))
 
 
-def _member(store: Store, entry: Entry) -> Member:
+def _member(store: Store, entry: Entry) -> IndexMember:
     def is_complete(descriptor: Descriptor) -> bool:
         data = store.read_document(descriptor)
         manifest = read_manifest(data, descriptor.media_type, entry.label) if data is not None else None
@@ -59,7 +59,7 @@ def _member(store: Store, entry: Entry) -> Member:
         store.require_named(entry)
         return False
 
-    return Member(entry.label, entry.root, store.read_document, is_complete)
+    return IndexMember(entry.label, entry.root, store.read_document, is_complete)
 
 
 def _read_new_graph(store: Store, index: NewIndex, label: str) -> Graph:

@@ -65,7 +65,7 @@ class IndexOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class Member:
+class IndexMember:
     """An image or index that exists. `read` returns its documents, None for one that is missing; `is_complete` says whether an image has all of its content."""
 
     label: str
@@ -96,7 +96,7 @@ class NewIndex:
         ]
 
 
-def make_index(options: IndexOptions, members: t.Sequence[tuple[MemberRequest, Member | None]], current: Member | None) -> NewIndex | None:
+def make_index(options: IndexOptions, members: t.Sequence[tuple[MemberRequest, IndexMember | None]], current: IndexMember | None) -> NewIndex | None:
     """Return the new index. CURRENT is the image that its name points at now, None if there is none, or if no member of it is kept.
 
     A member is None if only its platform is known. Return None if members must be removed from an index that doesn't exist.
@@ -120,7 +120,7 @@ def make_index(options: IndexOptions, members: t.Sequence[tuple[MemberRequest, M
     return NewIndex(Descriptor(options.media_type, Digest.of(data), len(data)), data, tuple(sorted(images, key=lambda image: image.key)))
 
 
-def choose_images(member: Member, platform: Platform | None, attestations: bool) -> list[IndexImage]:
+def choose_images(member: IndexMember, platform: Platform | None, attestations: bool) -> list[IndexImage]:
     """Return the images of MEMBER for a new index: all images of an index, or the one for PLATFORM, or the image itself."""
     if not member.root.is_index:
         return [_plain_image(member, platform)]
@@ -130,7 +130,7 @@ def choose_images(member: Member, platform: Platform | None, attestations: bool)
     return [choose_platform(platform, [(image.entry.platform, image) for image in images], member.label)]
 
 
-def _all_images(member: Member, attestations: bool) -> list[IndexImage]:
+def _all_images(member: IndexMember, attestations: bool) -> list[IndexImage]:
     """Return all complete images of a member. Raises UnsupportedFormat for nested indexes, InvalidOption if there is none."""
     if not member.root.is_index:
         return [_plain_image(member, None)]
@@ -149,7 +149,7 @@ def _all_images(member: Member, attestations: bool) -> list[IndexImage]:
     return images
 
 
-def _with_platform(member: Member, entry: IndexEntry) -> IndexEntry:
+def _with_platform(member: IndexMember, entry: IndexEntry) -> IndexEntry:
     """Return ENTRY with its platform, which is read from the image's config if the index doesn't say it."""
     if entry.platform is not None:
         return entry
@@ -157,11 +157,11 @@ def _with_platform(member: Member, entry: IndexEntry) -> IndexEntry:
     return IndexEntry(found.descriptor, {**entry.members, **found.members})
 
 
-def _plain_image(member: Member, platform: Platform | None) -> IndexImage:
+def _plain_image(member: IndexMember, platform: Platform | None) -> IndexImage:
     return IndexImage(IndexEntry.of_image(member.root, _read_config(member, member.root), platform, member.label), (), member.label)
 
 
-def _read_config(member: Member, descriptor: Descriptor) -> ImageConfig | None:
+def _read_config(member: IndexMember, descriptor: Descriptor) -> ImageConfig | None:
     """Return the config of an image. Raises InvalidOption for an artifact that is no image."""
     manifest = read_manifest(_read(member, descriptor), descriptor.media_type, member.label)
     if not isinstance(manifest, Manifest) or not manifest.is_image:
@@ -169,7 +169,7 @@ def _read_config(member: Member, descriptor: Descriptor) -> ImageConfig | None:
     return ImageConfig.read(_read(member, manifest.config), f"{member.label}, config {manifest.config.digest}")
 
 
-def _read(member: Member, descriptor: Descriptor) -> bytes:
+def _read(member: IndexMember, descriptor: Descriptor) -> bytes:
     data = member.read(descriptor)
     if data is None:
         raise UnsupportedFormat(f"{member.label}: {descriptor.digest} can't be read")
@@ -186,7 +186,9 @@ def _drop_repeated(images: t.Sequence[IndexImage]) -> list[IndexImage]:
     return list(unique.values())
 
 
-def _without(images: t.Sequence[IndexImage], members: t.Sequence[tuple[MemberRequest, Member | None]], options: IndexOptions) -> list[IndexImage]:
+def _without(
+    images: t.Sequence[IndexImage], members: t.Sequence[tuple[MemberRequest, IndexMember | None]], options: IndexOptions
+) -> list[IndexImage]:
     """Return IMAGES without the members to remove. Raises InvalidOption if none would be left."""
     digests: set[Digest] = set()
     platforms: set[Platform | None] = set()

@@ -21,7 +21,7 @@ from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
 from .index import describe_index
-from .index_members import REPLACE, IndexOptions, Member, MemberRequest, NewIndex, make_index
+from .index_members import REPLACE, IndexMember, IndexOptions, MemberRequest, NewIndex, make_index
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
@@ -33,7 +33,7 @@ OpenRepository = t.Callable[[Reference], "Repository"]
 class _RemoteMember:
     """A member and its repository."""
 
-    member: Member
+    member: IndexMember
     repository: Repository
 
 
@@ -46,7 +46,7 @@ def plan_index_remote(options: IndexOptions, *, repository: OpenRepository, dest
     befores = dict(zip(options.names, workers.map(target.probe, options.names)))
     found = workers.map(lambda request: _find_member(request, repository), options.requests)
     root = befores[options.name]
-    current = Member(str(options.name), root, target.read_document) if root is not None and options.existing != REPLACE else None
+    current = IndexMember(str(options.name), root, target.read_document) if root is not None and options.existing != REPLACE else None
     members = [(request, remote.member if remote is not None else None) for request, remote in zip(options.requests, found)]
     index = make_index(options, members, current)
     if index is None:
@@ -69,7 +69,7 @@ def _find_member(request: MemberRequest, repository: OpenRepository) -> _RemoteM
         root = source.fetch_manifest(request.name)
     except ImageNotFound as error:
         raise ImageNotFound(f"{request.name}: {request.name.registry} doesn't have it", status=404) from error
-    return _RemoteMember(Member(str(request.name), root, source.read_document), source)
+    return _RemoteMember(IndexMember(str(request.name), root, source.read_document), source)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
     from ..archive.reader import Archive
     from ..engine.interfaces import ManagedEngine
     from ..store.store import Store
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 
 class Inspector:
@@ -42,7 +42,7 @@ class Inspector:
         place: str,
         host: Platform,
         selection: Selection | None = None,
-        trust: Policy | None = None,
+        trust: TrustPolicy | None = None,
     ) -> None:
         self._images = inspected
         self._place = place
@@ -173,7 +173,7 @@ class InfoOptions:
 
     host: Platform
     selection: Selection | None = None
-    trust: Policy | None = None
+    trust: TrustPolicy | None = None
     referrers: bool = False
     selectors: t.Sequence[Reference | Digest] | None = None
 

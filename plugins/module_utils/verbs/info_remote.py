@@ -25,7 +25,7 @@ from .info import Inspector
 if t.TYPE_CHECKING:
     from ..oci.referrers import ReferrerPlace
     from ..registry.repository import Repository
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 OpenRepository = t.Callable[[Reference], "Repository"]
 
@@ -37,7 +37,7 @@ def read_remote_info(
     selection: Selection | None,
     host: Platform,
     workers: Workers,
-    trust: Policy | None = None,
+    trust: TrustPolicy | None = None,
     referrers: bool = False,
 ) -> tuple[list[Facts], list[LongshoreError]]:
     """Return a row for each of REFERENCES, and the errors of failed requests. If an image doesn't exist, or doesn't pass FILTERS, its `present` is false.

@@ -34,7 +34,7 @@ if t.TYPE_CHECKING:
     from ..oci.referrers import ReferrerPlace
     from ..store.index import Entry
     from ..store.store import Store
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
 
@@ -56,7 +56,7 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Verified:
+class _LoadedVerdict:
     """The verdict about an image, and whether it needed the signatures that the store keeps, because those in the archive were not enough."""
 
     verification: Verification
@@ -96,7 +96,7 @@ class LoadOptions:
     existing: str = OVERWRITE
     selection: Selection | None = None
     referrers: bool = True
-    trust: Policy | None = None
+    trust: TrustPolicy | None = None
 
 
 def plan_load(store: Store, archive: Archive, options: LoadOptions) -> TransferPlan:
@@ -177,7 +177,7 @@ class _Loader:
             if not self.store.has_blob(blob):
                 self.archive.check_blob(blob)
 
-    def _verify(self, candidate: Candidate, new_name: Reference | None, graph: Graph) -> _Verified:
+    def _verify(self, candidate: Candidate, new_name: Reference | None, graph: Graph) -> _LoadedVerdict:
         """Verify an image by its name in the archive and by its new one, with the signatures in the archive, or with those that the store keeps.
 
         Raises what `check_names` raises.
@@ -193,7 +193,7 @@ class _Loader:
             yield referrers_in_store(self.store).of_name(name)
 
         verification = check_names(self.options.trust, (candidate.name,), new_name, graph, list_places)
-        return _Verified(verification, in_store)
+        return _LoadedVerdict(verification, in_store)
 
     def _check_layers(self, candidates: t.Sequence[Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
         """Raise UnsupportedFormat for too many layers: each name of an image is planned with all of them."""

@@ -35,7 +35,7 @@ from ..transfer.workers import Workers
 from .load import FAIL, KEEP, Candidate, LoadOptions, choose_images, rename_images
 
 if t.TYPE_CHECKING:
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 
 def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptions) -> TransferPlan:
@@ -75,7 +75,7 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
     return remove_leftovers(plan, engine, loader.names)
 
 
-def _verify(trust: Policy, place: LayoutReferrers, candidate: Candidate, new_name: Reference, graph: Graph) -> Verification:
+def _verify(trust: TrustPolicy, place: LayoutReferrers, candidate: Candidate, new_name: Reference, graph: Graph) -> Verification:
     return check_names(trust, (candidate.name,), new_name, graph, lambda name: [place.of_name(name)])
 
 

@@ -27,7 +27,7 @@ from ..transfer.workers import Workers
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def plan_lock(
     now: str,
     mode: int,
     workers: Workers,
-    trust: Policy | None = None,
+    trust: TrustPolicy | None = None,
 ) -> LockPlan:
     """Plan a lock file at PATH of these names and no others. If one of them can't be resolved the file stays unchanged.
 
@@ -85,7 +85,7 @@ class _Locker:
     update: bool
     now: str
     mode: int
-    trust: Policy | None = None
+    trust: TrustPolicy | None = None
 
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> LockPlan:
         unique = list(dict.fromkeys(references))

@@ -12,13 +12,13 @@ import typing as t
 from ..places.catalog import PlacedImage, RemovalCatalog
 from ..places.filters import Filters
 from ..places.protection import Protection
-from ..places.retention import Policy
+from ..places.retention import RetentionPolicy
 from ..transfer.plan import Plan
 
 _Image = t.TypeVar("_Image", bound=PlacedImage)
 
 
-def plan_prune(catalog: RemovalCatalog[_Image], policy: Policy, filters: Filters, protection: Protection, now: datetime.datetime) -> Plan:
+def plan_prune(catalog: RemovalCatalog[_Image], policy: RetentionPolicy, filters: Filters, protection: Protection, now: datetime.datetime) -> Plan:
     """Plan to remove the images that POLICY removes at the time NOW. They pass FILTERS and are not protected."""
     candidates = catalog.list_candidates(policy, filters, protection)
     removed = set(policy.select_removable(candidates, now))

@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
     from ..registry.repository import Repository
     from ..store.index import Entry
     from ..store.store import Store
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 
 def plan_pull(
@@ -44,7 +44,7 @@ def plan_pull(
     workers: Workers,
     lock: LockFile | None = None,
     referrers: bool = False,
-    trust: Policy | None = None,
+    trust: TrustPolicy | None = None,
 ) -> TransferPlan:
     """Plan to pull REFERENCES from their registries into STORE; with LOCK each name is pulled by its locked digest.
 
@@ -56,7 +56,7 @@ def plan_pull(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Verified:
+class _PulledVerdict:
     """The verdict about an image, and whether its registry was asked for signatures, because those that the store keeps were not enough."""
 
     verification: Verification
@@ -79,7 +79,7 @@ class _Puller:
     host: Platform
     lock: LockFile | None = None
     referrers: bool = False
-    trust: Policy | None = None
+    trust: TrustPolicy | None = None
 
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> TransferPlan:
         unique = list(dict.fromkeys(references))
@@ -119,7 +119,7 @@ class _Puller:
         asked = repository if self.referrers or not is_kept else None
         return self._plan_image(reference, before, graph, repository, verified, referrers_at=asked)
 
-    def _verify(self, reference: Reference, graph: Graph, repository: t.Callable[[Reference], Repository] | None) -> _Verified:
+    def _verify(self, reference: Reference, graph: Graph, repository: t.Callable[[Reference], Repository] | None) -> _PulledVerdict:
         """Verify an image by the signatures that the store keeps, else by those at its registry, if REPOSITORY may open that.
 
         Raises what `check_trust` raises.
@@ -137,7 +137,7 @@ class _Puller:
                 yield RepositoryReferrers(repository(reference))
 
         verification = check_trust(self.trust, reference, graph, list_places())
-        return _Verified(verification, asked)
+        return _PulledVerdict(verification, asked)
 
     @functools.cached_property
     def _stored_referrers(self) -> LayoutReferrers:
@@ -249,7 +249,7 @@ class _Puller:
         before: Entry | None,
         graph: Graph,
         repository: Repository | None,
-        verified: _Verified,
+        verified: _PulledVerdict,
         warning: str | None = None,
         *,
         referrers_at: Repository | None = None,

@@ -34,7 +34,7 @@ if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
     from ..registry.referrers import DigestTags
     from ..registry.repository import Repository
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 
 def plan_pull_engine(
@@ -46,7 +46,7 @@ def plan_pull_engine(
     selection: Selection | None,
     host: Platform,
     lock: LockFile | None = None,
-    trust: Policy | None = None,
+    trust: TrustPolicy | None = None,
 ) -> TransferPlan:
     """Plan to pull REFERENCES into ENGINE, by default for the engine's platform; with LOCK each name is pulled by its locked digest.
 
@@ -69,7 +69,7 @@ class _EnginePuller:
     policy: str
     loader: EngineLoader
     lock: LockFile | None
-    trust: Policy | None
+    trust: TrustPolicy | None
 
     def plan(self, references: t.Sequence[Reference]) -> TransferPlan:
         listed = self.loader.listed

@@ -23,7 +23,7 @@ from ..transfer.workers import Workers
 
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
-    from ..trust.policy import Policy
+    from ..trust.policy import TrustPolicy
 
 
 def push_destination(name: Reference | Digest, destination: str | None, names: int) -> Reference:
@@ -57,7 +57,7 @@ def plan_push(
     host: Platform,
     workers: Workers,
     referrers: bool = True,
-    trust: Policy | None = None,
+    trust: TrustPolicy | None = None,
 ) -> TransferPlan:
     """Plan to push images of CATALOG, each to its destination. A blob that several of them need in one repository is sent once.
 

@@ -18,7 +18,7 @@ from ..limits import MAX_LOCK_FILE
 from ..oci.lockfile import LockFile
 from ..places.filters import Filters
 from ..places.protection import Protection
-from ..places.retention import Policy
+from ..places.retention import RetentionPolicy
 
 _LIMIT = re.compile(r"([0-9]{1,9})|([0-9]{1,3}(?:\.[0-9]{1,6})?)%", re.ASCII)
 
@@ -53,14 +53,14 @@ class RemovalLimit:
 class RegistryPolicy:
     """A retention policy for a registry: the rules of `policy`, and which tags they apply to."""
 
-    policy: Policy
+    policy: RetentionPolicy
     filters: Filters
     protection: Protection
     tag_pattern: re.Pattern[str] | None = None
     at_most: RemovalLimit | None = None
 
     @classmethod
-    def parse(cls, params: t.Mapping[str, t.Any], policy: Policy, filters: Filters, protection: Protection) -> RegistryPolicy:
+    def parse(cls, params: t.Mapping[str, t.Any], policy: RetentionPolicy, filters: Filters, protection: Protection) -> RegistryPolicy:
         """Return the policy of a task. Raises InvalidOption, InvalidReference, and the errors of `read_locks`."""
         filters.check_for_registry()
         try:

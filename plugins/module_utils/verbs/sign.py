@@ -16,7 +16,7 @@ from ..oci.digest import Digest
 from ..oci.document import Document
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
-from ..oci.referrers import SIGNATURE, Candidate, referrers_tag
+from ..oci.referrers import SIGNATURE, SignatureCandidate, referrers_tag
 from ..oci.text import sanitise
 from ..places.image_trust import as_trust_candidate
 from ..trust.artifacts import make_bundle_referrer, make_signature_image
@@ -58,7 +58,9 @@ class Signing:
                     present.append(Present(found.root, manifest.digest, found.tag))
         return Attached(tuple(missing), tuple(present), {"key": self.key.public.fingerprint, "signatures": rows})
 
-    def _find_signature(self, target: Target, image: Graph, manifest: Descriptor, candidates: t.Sequence[Candidate], form: str) -> Candidate | None:
+    def _find_signature(
+        self, target: Target, image: Graph, manifest: Descriptor, candidates: t.Sequence[SignatureCandidate], form: str
+    ) -> SignatureCandidate | None:
         """Return the candidate that is a signature by this key, None if there is none."""
         context = target.reference.context
         rule = SignatureRule(
@@ -105,7 +107,7 @@ class Attesting:
             raise InvalidOption(f"the attestation of {target.reference} would have {len(bundle)} bytes; verification reads at most {MAX_CANDIDATE}")
         return Attached((Attachment(make_bundle_referrer(image.root, bundle, self.predicate_type), digest),), (), results)
 
-    def _is_attested(self, image: Graph, candidate: Candidate, statement: bytes) -> bool:
+    def _is_attested(self, image: Graph, candidate: SignatureCandidate, statement: bytes) -> bool:
         if candidate.layer is None or candidate.layer.media_type != BUNDLE_TYPE or candidate.data is None:
             return False
         manifest = image.documents[image.root]

@@ -18,9 +18,9 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import (
-    Candidate,
     FoundReferrers,
     LayoutReferrers,
+    SignatureCandidate,
     find_referrers,
     list_candidates,
     read_digest_tag,
@@ -61,7 +61,7 @@ def found(place: Place, image: Image = IMAGE) -> FoundReferrers:
     return find_referrers(place.referrers(), [document.digest for document in image.graph.documents])
 
 
-def candidates(place: Place, subject: Digest = IMAGE.root.digest) -> list[Candidate]:
+def candidates(place: Place, subject: Digest = IMAGE.root.digest) -> list[SignatureCandidate]:
     return list(list_candidates(place.referrers(), subject))
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.places.retention import Candidate, Policy
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionCandidate, RetentionPolicy
 
 NOW = datetime.datetime(2026, 6, 30, tzinfo=datetime.timezone.utc)
 
@@ -25,10 +25,10 @@ def digest(number: int) -> Digest:
     return Digest("sha256", f"{number:064x}")
 
 
-def image(number: int, name: str | None = None, days: float | None = None, **facts: t.Any) -> Candidate:
+def image(number: int, name: str | None = None, days: float | None = None, **facts: t.Any) -> RetentionCandidate:
     """The image NUMBER under NAME, made DAYS ago."""
     created = None if days is None else NOW - datetime.timedelta(days)
-    return Candidate(Reference.parse(f"r.test/{name}") if name else None, digest(number), created, **facts)
+    return RetentionCandidate(Reference.parse(f"r.test/{name}") if name else None, digest(number), created, **facts)
 
 
 def about(*numbers: int) -> frozenset[Digest]:
@@ -39,7 +39,7 @@ FOUR = [image(1, "app:1", 40), image(2, "app:2", 30.5), image(3, "app:3", 20), i
 UNNAMED = [image(8, None, 40), image(9, None, 1)]
 SAME_TIME = [image(1, "app:1.9", 5), image(2, "app:1.10", 5), image(3, "app:latest", 5), image(4, "app:1.10-rc1", 5)]
 
-CASES: dict[str, tuple[list[Candidate], dict[str, t.Any], list[int]]] = {
+CASES: dict[str, tuple[list[RetentionCandidate], dict[str, t.Any], list[int]]] = {
     "unnamed images alone without rules": ([*FOUR, *UNNAMED], {}, [8, 9]),
     "nothing where unnamed ones are to stay": ([*FOUR, *UNNAMED], {"dangling": False}, []),
     "what isn't among the newest": (FOUR, {"keep": 2}, [1, 2]),
@@ -82,8 +82,8 @@ CASES: dict[str, tuple[list[Candidate], dict[str, t.Any], list[int]]] = {
 
 
 @pytest.mark.parametrize(("candidates", "rules", "gone"), CASES.values(), ids=CASES.keys())
-def test_a_policy_lets_go(candidates: list[Candidate], rules: dict[str, t.Any], gone: list[int]) -> None:
-    policy = Policy.parse(**{"dangling": True, "keep": None, "older_than": None, **rules})
+def test_a_policy_lets_go(candidates: list[RetentionCandidate], rules: dict[str, t.Any], gone: list[int]) -> None:
+    policy = RetentionPolicy.parse(**{"dangling": True, "keep": None, "older_than": None, **rules})
     for given_order in (candidates, candidates[::-1]):
         let_go = policy.select_removable(given_order, NOW)
         assert sorted(int(candidate.digest.hex, 16) for candidate in let_go) == gone
@@ -94,7 +94,7 @@ TAGS = some.sampled_from(["latest", "1", "1.1", "2", "2.0-rc1"])
 NAMES = some.one_of(some.none(), some.builds("{}:{}".format, some.sampled_from("ab"), TAGS))
 IMAGES = some.lists(some.tuples(some.integers(0, 5), NAMES, some.booleans(), some.booleans()), max_size=12, unique_by=lambda row: row[:2])
 POLICIES = some.builds(
-    Policy,
+    RetentionPolicy,
     some.booleans(),
     some.one_of(some.none(), some.integers(0, 3)),
     some.sampled_from([None, *(datetime.timedelta(days) for days in (0, 2, 4))]),
@@ -102,7 +102,7 @@ POLICIES = some.builds(
 
 
 @given(IMAGES, POLICIES)
-def test_images_that_a_policy_keeps_are_kept_by_a_second_run(rows: list[tuple[int, str | None, bool, bool]], policy: Policy) -> None:
+def test_images_that_a_policy_keeps_are_kept_by_a_second_run(rows: list[tuple[int, str | None, bool, bool]], policy: RetentionPolicy) -> None:
     """A second run right after the first one lets nothing go, so that a module is idempotent."""
     candidates = [image(number, name, number or None, chosen=chosen, protected=protected) for number, name, chosen, protected in rows]
     gone = policy.select_removable(candidates, NOW)
@@ -114,4 +114,4 @@ def test_images_that_a_policy_keeps_are_kept_by_a_second_run(rows: list[tuple[in
 @pytest.mark.parametrize("rules", [{"keep": -1}, {"older_than": "a week"}])
 def test_a_policy_that_makes_no_sense_is_refused(rules: dict[str, t.Any]) -> None:
     with pytest.raises(InvalidOption):
-        Policy.parse(**{"dangling": True, "keep": None, "older_than": None, **rules})
+        RetentionPolicy.parse(**{"dangling": True, "keep": None, "older_than": None, **rules})

@@ -20,7 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.trust.bundle impo
 from ansible_collections.longshore.images.plugins.module_utils.trust.repositories import AnyRepository, NamedRepository
 from ansible_collections.longshore.images.plugins.module_utils.trust.simple_signing import PAYLOAD_TYPE
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Verdict
-from ansible_collections.longshore.images.plugins.module_utils.trust.verification import Candidate, SignatureRule, Subject, verify_signatures
+from ansible_collections.longshore.images.plugins.module_utils.trust.verification import SignatureBytes, SignatureRule, Subject, verify_signatures
 from tests.support.images import make_image
 from tests.support.trust import (
     KINDS,
@@ -47,24 +47,24 @@ def rule(**options: t.Any) -> SignatureRule:
     return SignatureRule(keys=(make_key().public,), **options)
 
 
-def verify(*candidates: Candidate, subject: Subject = SUBJECT, **options: t.Any) -> Verdict:
+def verify(*candidates: SignatureBytes, subject: Subject = SUBJECT, **options: t.Any) -> Verdict:
     return verify_signatures(subject, candidates, rule(**options))
 
 
-def data_of(found: Candidate) -> bytes:
+def data_of(found: SignatureBytes) -> bytes:
     assert found.data is not None
     return found.data
 
 
-def good_simple() -> Candidate:
+def good_simple() -> SignatureBytes:
     return simple_candidate(simple_payload(DIGEST))
 
 
-def good_bundle() -> Candidate:
+def good_bundle() -> SignatureBytes:
     return bundle_candidate(dsse_bundle(statement(DIGEST)))
 
 
-GOOD: dict[str, t.Callable[[], Candidate]] = {
+GOOD: dict[str, t.Callable[[], SignatureBytes]] = {
     "simple signing": good_simple,
     "DSSE bundle": good_bundle,
     "message bundle": lambda: bundle_candidate(message_bundle(MANIFEST)),
@@ -104,7 +104,7 @@ def test_signatures_by_every_kind_of_key_are_accepted(kind: str) -> None:
         assert verdict.facts()["key"] == key.public.fingerprint
 
 
-def changed(bundle: dict[str, t.Any], *path: str | int, value: t.Any) -> Candidate:
+def changed(bundle: dict[str, t.Any], *path: str | int, value: t.Any) -> SignatureBytes:
     """Return a bundle in which one value is replaced."""
     copy = json.loads(json.dumps(bundle))
     place = copy
@@ -114,14 +114,14 @@ def changed(bundle: dict[str, t.Any], *path: str | int, value: t.Any) -> Candida
     return bundle_candidate(copy)
 
 
-def critical(**changes: t.Any) -> Candidate:
+def critical(**changes: t.Any) -> SignatureBytes:
     """Return a simple signature whose `critical` has other members."""
     payload = simple_payload(DIGEST)
     payload["critical"] = {name: value for name, value in {**payload["critical"], **changes}.items() if value is not None}
     return simple_candidate(payload)
 
 
-def repeated(member: bytes) -> Candidate:
+def repeated(member: bytes) -> SignatureBytes:
     """Return a signed payload in which one member is repeated."""
     data = json.dumps(simple_payload(DIGEST), separators=(",", ":")).encode()
     name = member.split(b":")[0]
@@ -129,7 +129,7 @@ def repeated(member: bytes) -> Candidate:
     return simple_candidate(data.replace(name, member + b"," + name, 1))
 
 
-def flipped(found: Candidate) -> Candidate:
+def flipped(found: SignatureBytes) -> SignatureBytes:
     """Return a candidate with another first digit of the signed digest."""
     data = data_of(found).replace(DIGEST.hex.encode(), b"0" * 64)
     return candidate(data, found.media_type, found.signature)
@@ -139,7 +139,7 @@ SIGNATURE = encode(make_key().sign(json.dumps(simple_payload(DIGEST), separators
 DSSE = dsse_bundle(statement(DIGEST))
 MESSAGE = message_bundle(MANIFEST)
 
-ATTACKS: dict[str, tuple[t.Callable[[], Candidate], str]] = {
+ATTACKS: dict[str, tuple[t.Callable[[], SignatureBytes], str]] = {
     "wrong key": (lambda: simple_candidate(simple_payload(DIGEST), make_key(number=1)), "no accepted key made it"),
     "wrong key, bundle": (lambda: bundle_candidate(dsse_bundle(statement(DIGEST), make_key(number=1))), "no accepted key made it"),
     "wrong key, message": (lambda: bundle_candidate(message_bundle(MANIFEST, make_key(number=1))), "no accepted key made it"),
@@ -317,13 +317,13 @@ def test_a_long_payload_is_refused() -> None:
 
 
 def test_a_candidate_that_a_place_cannot_read_is_rejected_with_its_problem() -> None:
-    broken = Candidate("broken", problem="its blob is missing")
+    broken = SignatureBytes("broken", problem="its blob is missing")
     assert verify(broken).reason == "broken: its blob is missing"
     assert verify(broken, good_simple()).accepted
 
 
 def test_a_fault_of_the_registry_keeps_its_own_word() -> None:
-    def read() -> t.Iterator[Candidate]:
+    def read() -> t.Iterator[SignatureBytes]:
         yield simple_candidate(simple_payload(OTHER))
         raise Unreachable("no answer")
 
@@ -332,7 +332,7 @@ def test_a_fault_of_the_registry_keeps_its_own_word() -> None:
 
 
 def test_nothing_is_read_after_the_right_signature() -> None:
-    def read() -> t.Iterator[Candidate]:
+    def read() -> t.Iterator[SignatureBytes]:
         yield good_simple()
         raise Unreachable("no answer")
 
@@ -382,7 +382,7 @@ def test_an_image_without_a_name_has_no_repository_of_its_own() -> None:
     assert verify(good_simple(), subject=unnamed, repository=AnyRepository()).accepted
 
 
-def annotated_bundle(**annotations: t.Any) -> Candidate:
+def annotated_bundle(**annotations: t.Any) -> SignatureBytes:
     return bundle_candidate(dsse_bundle(statement(DIGEST, subject=[{"digest": {"sha256": DIGEST.hex}, "annotations": annotations}])))
 
 

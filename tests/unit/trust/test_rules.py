@@ -16,7 +16,7 @@ from ansible_collections.longshore.images.plugins.module_utils.trust.policy impo
 from ansible_collections.longshore.images.plugins.module_utils.trust.rules import IdentityOptions, RuleOptions, read_rules
 from ansible_collections.longshore.images.plugins.module_utils.trust.scopes import list_scopes
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Verdict
-from ansible_collections.longshore.images.plugins.module_utils.trust.verification import Candidate, SignatureRule
+from ansible_collections.longshore.images.plugins.module_utils.trust.verification import SignatureBytes, SignatureRule
 from tests.support.trust import bundle_candidate, dsse_bundle, make_key, make_subject, simple_candidate, simple_payload, statement
 
 SUBJECT = make_subject()
@@ -36,7 +36,7 @@ def nothing(scope: str) -> RuleOptions:
     return RuleOptions(scope, accept="nothing")
 
 
-def verify(*rules: RuleOptions, candidates: t.Sequence[Candidate] = ()) -> Verdict:
+def verify(*rules: RuleOptions, candidates: t.Sequence[SignatureBytes] = ()) -> Verdict:
     return read_rules(rules).verify(SUBJECT, lambda: candidates)
 
 
@@ -99,7 +99,7 @@ def test_docker_hub_has_two_spellings_in_scopes() -> None:
 
 
 def test_candidates_are_looked_for_only_if_a_signature_is_needed() -> None:
-    def find() -> t.Iterable[Candidate]:
+    def find() -> t.Iterable[SignatureBytes]:
         raise AssertionError("no signature is needed")
 
     assert read_rules([anything("")]).verify(SUBJECT, find).accepted

@@ -29,7 +29,7 @@ from ansible_collections.longshore.images.plugins.module_utils.places.engine.cat
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.removal import EnginePrunePlan
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
-from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 
@@ -83,7 +83,7 @@ def image(number: int, *names: str, days: float | None = 100, **facts: t.Any) ->
 
 
 def planned(engine: Memory, *protect: str, filters: Filters | None = None, **rules: t.Any) -> EnginePrunePlan:
-    policy = Policy.parse(rules.get("dangling", True), rules.get("keep"), rules.get("older_than"))
+    policy = RetentionPolicy.parse(rules.get("dangling", True), rules.get("keep"), rules.get("older_than"))
     return t.cast(
         EnginePrunePlan, plan_prune(EngineCatalog(t.cast("t.Any", engine), HOST), policy, filters or Filters(), Protection.parse(protect), NOW)
     )

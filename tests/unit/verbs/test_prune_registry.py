@@ -15,7 +15,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Inv
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
-from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_registry import RegistryPrunePlan, plan_prune_registry
 from ansible_collections.longshore.images.plugins.module_utils.verbs.registry_policy import RegistryPolicy, RemovalLimit, read_locks
@@ -44,7 +44,7 @@ def registry() -> ModelRegistry:
 
 def plan(registry: ModelRegistry, *repositories: str, **options: t.Any) -> RegistryPrunePlan:
     """Plan by the options of the module. `keep` defaults to 1."""
-    policy = Policy.parse(True, options.pop("keep", 1), options.pop("older_than", None))
+    policy = RetentionPolicy.parse(True, options.pop("keep", 1), options.pop("older_than", None))
     filters = Filters(**options.pop("filters", {}))
     params = {**dict.fromkeys(("tag_pattern", "protect_digests", "protect_locks", "at_most")), **options}
     rules = RegistryPolicy.parse(params, policy, filters, Protection.parse(params.pop("protect", ())))

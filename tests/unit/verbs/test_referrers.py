@@ -26,7 +26,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.referrers imp
 from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
-from ansible_collections.longshore.images.plugins.module_utils.places.retention import Policy
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.store.referrers import referrers_in_store
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -275,9 +275,9 @@ def test_pruning_keeps_the_referrers_of_images_that_stay(store: Store) -> None:
     filters, protection = Filters(), Protection.parse([])
     now = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
     before = entries(store)
-    apply(plan_prune(StoreCatalog(store, HOST), Policy(), filters, protection, now))
+    apply(plan_prune(StoreCatalog(store, HOST), RetentionPolicy(), filters, protection, now))
     assert entries(store) == before
-    apply(plan_prune(StoreCatalog(store, HOST), Policy(keep=0), filters, protection, now))
+    apply(plan_prune(StoreCatalog(store, HOST), RetentionPolicy(keep=0), filters, protection, now))
     assert entries(store) == {}
 
 

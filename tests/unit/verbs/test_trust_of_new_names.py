@@ -25,7 +25,7 @@ from ansible_collections.longshore.images.plugins.module_utils.places.store.sour
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.trust.policy import Policy
+from ansible_collections.longshore.images.plugins.module_utils.trust.policy import TrustPolicy
 from ansible_collections.longshore.images.plugins.module_utils.trust.rules import RuleOptions, read_rules
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import plan_copy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
@@ -84,26 +84,26 @@ class Scene:
             Store,
         )
 
-    def copy(self, dest: str, trust: Policy) -> Plan:
+    def copy(self, dest: str, trust: TrustPolicy) -> Plan:
         pairs = [(Location.parse(f"oci:{self.store.path}:{self.name}"), Location.parse_destination(dest))]
         with Workers(1) as workers:
             return plan_copy(pairs, places=self.places, selection=None, referrers=False, host=HOST, workers=workers, trust=trust)
 
 
-def load_options(scene: Scene, new: str, trust: Policy) -> LoadOptions:
+def load_options(scene: Scene, new: str, trust: TrustPolicy) -> LoadOptions:
     return LoadOptions(HOST, renames=[(Reference.parse(scene.name), Reference.parse(new))], trust=trust)
 
 
-def load(scene: Scene, new: str, trust: Policy) -> Plan:
+def load(scene: Scene, new: str, trust: TrustPolicy) -> Plan:
     return plan_load(Store(str(scene.folder / "target")), open_archive(scene.archive()), load_options(scene, new, trust))
 
 
-def load_by_digest(scene: Scene, new: str, trust: Policy) -> Plan:
+def load_by_digest(scene: Scene, new: str, trust: TrustPolicy) -> Plan:
     options = LoadOptions(HOST, renames=[(IMAGE.root.digest, Reference.parse(new))], trust=trust)
     return plan_load(Store(str(scene.folder / "target")), open_archive(scene.archive()), options)
 
 
-def load_into_engine(scene: Scene, new: str, trust: Policy) -> Plan:
+def load_into_engine(scene: Scene, new: str, trust: TrustPolicy) -> Plan:
     return plan_load_engine(t.cast("t.Any", scene.engine), open_archive(scene.archive()), load_options(scene, new, trust))
 
 
@@ -119,7 +119,7 @@ class EngineImages:
         return self._images.find(selector)
 
 
-def push(scene: Scene, new: str, trust: Policy, images: t.Any = None) -> Plan:
+def push(scene: Scene, new: str, trust: TrustPolicy, images: t.Any = None) -> Plan:
     with Workers(1) as workers:
         return plan_push(
             images or StoreCatalog(scene.store, HOST),
@@ -133,15 +133,15 @@ def push(scene: Scene, new: str, trust: Policy, images: t.Any = None) -> Plan:
         )
 
 
-def push_from_engine(scene: Scene, new: str, trust: Policy) -> Plan:
+def push_from_engine(scene: Scene, new: str, trust: TrustPolicy) -> Plan:
     return push(scene, new, trust, EngineImages(scene.store))
 
 
-def copy_to(scheme: str) -> t.Callable[[Scene, str, Policy], Plan]:
+def copy_to(scheme: str) -> t.Callable[[Scene, str, TrustPolicy], Plan]:
     return lambda scene, new, trust: scene.copy(scheme.format(folder=scene.folder) + new, trust)
 
 
-VERBS: dict[str, t.Callable[[Scene, str, Policy], Plan]] = {
+VERBS: dict[str, t.Callable[[Scene, str, TrustPolicy], Plan]] = {
     "load": load,
     "load_by_digest": load_by_digest,
     "load_into_engine": load_into_engine,

@@ -13,14 +13,16 @@ from ...errors import CorruptArchive, EngineError
 from ...oci.digest import Digest
 from ..filters import Filters, ImageFilter
 from ..protection import Protection
-from ..retention import Candidate, Policy
+from ..retention import RetentionCandidate, RetentionPolicy
 from .images import EngineImages, NamedEngineImage
 from .leftovers import is_temporary
 
 ReadIds = t.Callable[[NamedEngineImage], t.Collection[Digest]]
 
 
-def list_candidates(listed: EngineImages, read_ids: ReadIds, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
+def list_candidates(
+    listed: EngineImages, read_ids: ReadIds, policy: RetentionPolicy, filters: Filters, protection: Protection
+) -> list[RetentionCandidate]:
     """Return the candidates of the policy, in the order of the engine's entries. Creation times are only read if the policy needs them.
 
     READ_IDS returns the image IDs of an image.
@@ -52,7 +54,7 @@ def list_candidates(listed: EngineImages, read_ids: ReadIds, policy: Policy, fil
     )
     tests = image_filter.tests(filters)
     return [
-        Candidate(
+        RetentionCandidate(
             name=entry.name,
             digest=entry.digest,
             created=entry.image.details().created if policy.judges_names else None,

@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
     from ...oci.removal_matching import RemovalSelector
     from ..filters import Filters
     from ..protection import Protection
-    from ..retention import Candidate, Policy
+    from ..retention import RetentionCandidate, RetentionPolicy
 
 
 class EngineCatalog:
@@ -85,12 +85,12 @@ class EngineCatalog:
 
         return plan_removal(self, self.images, chosen, force=force)
 
-    def list_candidates(self, policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
+    def list_candidates(self, policy: RetentionPolicy, filters: Filters, protection: Protection) -> list[RetentionCandidate]:
         from .candidates import list_candidates
 
         return list_candidates(self.images, self.image_ids, policy, filters, protection)
 
-    def plan_pruning(self, leaving: t.Sequence[NamedEngineImage], unused_policy: Policy) -> Plan:
+    def plan_pruning(self, leaving: t.Sequence[NamedEngineImage], unused_policy: RetentionPolicy) -> Plan:
         from .removal import plan_pruning
 
         return plan_pruning(self, self.images, leaving)

@@ -16,7 +16,7 @@ from ...oci.digest import Digest
 from ...oci.manifest import Descriptor
 from ...oci.reference import Reference
 from ...oci.referrers import read_digest_tag, referrers_tag
-from ..retention import Candidate, Policy
+from ..retention import RetentionCandidate, RetentionPolicy
 from ..subjects import follow_subjects
 
 # A tag that is made of a digest has room for only the first half of a SHA-512.
@@ -98,7 +98,7 @@ class RepositoryContents:
             sizes.update(manifest.blobs)
         return sizes
 
-    def select_deletions(self, policy: Policy, now: datetime.datetime) -> tuple[Digest, ...]:
+    def select_deletions(self, policy: RetentionPolicy, now: datetime.datetime) -> tuple[Digest, ...]:
         """Return the manifests that POLICY removes at the time NOW, each before all that it lists or refers to.
 
         A registry deletes a manifest with all its tags, so an image is either removed with all its tags or kept. The members of an index and the
@@ -114,7 +114,7 @@ class RepositoryContents:
         return self._in_order(deleted)
 
     @functools.cached_property
-    def _candidates(self) -> list[Candidate]:
+    def _candidates(self) -> list[RetentionCandidate]:
         """The candidates of the policy: one for each tag, without the referrers of protected manifests."""
         images_by_manifest = self._images_by_manifest()
         protected = self._reach(self.protected)
@@ -124,7 +124,7 @@ class RepositoryContents:
             # The tag has only a part of the digest, so the subject can't be looked up.
             is_lost = tag.digest not in self.subjects and _TRUNCATED_TAG.fullmatch(str(tag.name.tag)) is not None
             if protected.isdisjoint(owners):
-                candidates.append(Candidate(tag.name, tag.digest, tag.created, tag.chosen, tag.protected or is_lost, owners))
+                candidates.append(RetentionCandidate(tag.name, tag.digest, tag.created, tag.chosen, tag.protected or is_lost, owners))
         return candidates
 
     def _subject_of_tag(self, tag: RemoteTag) -> Digest | None:

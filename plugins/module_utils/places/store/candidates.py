@@ -17,7 +17,7 @@ from ...oci.referrers import read_digest_tag
 from ..filters import Filters, ImageFilter
 from ..inspected_image import InspectedImage
 from ..protection import Protection
-from ..retention import Candidate
+from ..retention import RetentionCandidate
 from ..subjects import follow_subjects
 
 if t.TYPE_CHECKING:
@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
     from ..catalog import Catalog
 
 
-def list_candidates(catalog: Catalog[Entry], store: Store, host: Platform, filters: Filters, protection: Protection) -> list[Candidate]:
+def list_candidates(catalog: Catalog[Entry], store: Store, host: Platform, filters: Filters, protection: Protection) -> list[RetentionCandidate]:
     """Return the candidates of the policy: one for each entry of the store, in order."""
     entries = catalog.entries
     images = [InspectedImage(entry.name, entry.descriptor, functools.partial(store.read_graph, entry), store.read_document) for entry in entries]
@@ -39,7 +39,7 @@ def list_candidates(catalog: Catalog[Entry], store: Store, host: Platform, filte
     tests = image_filter.tests(filters)
     subjects = _find_subjects(images)
     return [
-        Candidate(
+        RetentionCandidate(
             name=image.name,
             digest=image.digest,
             created=_read_time(created, image),

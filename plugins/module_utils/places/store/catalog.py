@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
     from ...store.store import Store
     from ..filters import Filters
     from ..protection import Protection
-    from ..retention import Candidate, Policy
+    from ..retention import RetentionCandidate, RetentionPolicy
     from .source import LayoutSource
 
 
@@ -102,12 +102,12 @@ class StoreCatalog:
 
         return plan_removal(self, self.store, chosen, prune=prune)
 
-    def list_candidates(self, unused_policy: Policy, filters: Filters, protection: Protection) -> list[Candidate]:
+    def list_candidates(self, unused_policy: RetentionPolicy, filters: Filters, protection: Protection) -> list[RetentionCandidate]:
         from .candidates import list_candidates
 
         return list_candidates(self, self.store, self.host, filters, protection)
 
-    def plan_pruning(self, leaving: t.Sequence[Entry], policy: Policy) -> Plan:
+    def plan_pruning(self, leaving: t.Sequence[Entry], policy: RetentionPolicy) -> Plan:
         from .removal import plan_pruning
 
         return plan_pruning(self, self.store, leaving, policy)

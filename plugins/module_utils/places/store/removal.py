@@ -21,7 +21,7 @@ from .stored_referrers import RemovedReferrers
 if t.TYPE_CHECKING:
     from ...store.index import Entry
     from ...store.store import Store
-    from ..retention import Policy
+    from ..retention import RetentionPolicy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ def plan_removal(catalog: Catalog[Entry], store: Store, chosen: t.Sequence[Entry
     )
 
 
-def plan_pruning(catalog: Catalog[Entry], store: Store, leaving: t.Sequence[Entry], policy: Policy) -> Plan:
+def plan_pruning(catalog: Catalog[Entry], store: Store, leaving: t.Sequence[Entry], policy: RetentionPolicy) -> Plan:
     """Plan to remove the images LEAVING. If POLICY removes unnamed images, content that no image needs is deleted too."""
     garbage = find_garbage(store, leaving, policy.dangling)
     step = RemoveFromStore(store, tuple(leaving), (*garbage.freed, *garbage.strays), tuple(garbage.unfinished))

@@ -34,7 +34,7 @@ _T = t.TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
-class Location:
+class ConfiguredLocation:
     """Another location for the images of a prefix: a mirror, or a replacement. `tags` and `digests` say which references are read from it."""
 
     location: str
@@ -51,7 +51,7 @@ class RegistryRule:
     location: str
     insecure: bool
     blocked: bool
-    mirrors: tuple[Location, ...]
+    mirrors: tuple[ConfiguredLocation, ...]
     path: str
 
     @property
@@ -230,7 +230,7 @@ def _read_registry(table: _Table, path: str) -> RegistryRule:
     return _rule(prefix or location, location, insecure, blocked, mirrors, path)
 
 
-def _read_mirror(table: _Table, only_digests: bool) -> Location:
+def _read_mirror(table: _Table, only_digests: bool) -> ConfiguredLocation:
     location = table.location()
     if not location:
         raise _InvalidSetting("a mirror has no location", table, "location")
@@ -240,10 +240,10 @@ def _read_mirror(table: _Table, only_digests: bool) -> Location:
     if use and use not in _PULL_FROM_MIRROR:
         raise _InvalidSetting(f"pull-from-mirror can't be {use[:100]!r}, but one of {', '.join(_PULL_FROM_MIRROR)}", table, "pull-from-mirror")
     is_insecure = table.value("insecure", bool, False)
-    return Location(location, is_insecure, tags=use != "digest-only" and not only_digests, digests=use != "tag-only")
+    return ConfiguredLocation(location, is_insecure, tags=use != "digest-only" and not only_digests, digests=use != "tag-only")
 
 
-def _rule(prefix: str, location: str, insecure: bool, blocked: bool, mirrors: tuple[Location, ...], path: str) -> RegistryRule:
+def _rule(prefix: str, location: str, insecure: bool, blocked: bool, mirrors: tuple[ConfiguredLocation, ...], path: str) -> RegistryRule:
     """Return a rule. A location that is a wildcard names no host and means the registry itself."""
     registry = "" if location.startswith("*.") else location
     return RegistryRule(prefix=prefix, location=registry, insecure=insecure, blocked=blocked, mirrors=mirrors, path=path)
@@ -263,11 +263,11 @@ def routes_from_rule(rule: RegistryRule, reference: Reference) -> HostRoutes:
     mirrors = tuple(_route(rule, mirror, matched, reference) for mirror in rule.mirrors)
     upstream = None
     if rule.location and rule.location != matched:
-        upstream = _route(rule, Location(rule.location, rule.insecure), matched, reference)
+        upstream = _route(rule, ConfiguredLocation(rule.location, rule.insecure), matched, reference)
     return HostRoutes(mirrors=mirrors, upstream=upstream, insecure=rule.insecure, blocked_by=rule.path if rule.blocked else None)
 
 
-def _route(rule: RegistryRule, location: Location, matched: str, reference: Reference) -> Route:
+def _route(rule: RegistryRule, location: ConfiguredLocation, matched: str, reference: Reference) -> Route:
     """Return the route to LOCATION, which replaces the MATCHED part of a name. A port after that part is appended."""
     name = location.location
     if rule.is_wildcard and matched != reference.registry:
