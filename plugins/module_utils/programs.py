@@ -272,6 +272,9 @@ class _Conversation:
                     is_open = self._write() if key.fileobj is self._input else self._read(t.cast("t.IO[bytes]", key.fileobj))
                     if not is_open:
                         selector.unregister(key.fileobj)
+                        if key.fileobj is self._input:
+                            # Not before: another thread that starts a program may hold a copy of it, and a closed file can't be unregistered.
+                            self._input.close()
         return bytes(self._output), bytes(self._errors)
 
     def _describe_delay(self) -> str:
@@ -288,7 +291,6 @@ class _Conversation:
             if not self._rest:
                 chunk = next(self._pieces, None)
                 if chunk is None:
-                    self._input.close()
                     return False
                 self._rest = memoryview(chunk)
             self._rest = self._rest[os.write(self._input.fileno(), self._rest) :]

@@ -288,3 +288,21 @@ def is_running(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_copy_of_the_input_in_another_thread_does_not_end_the_conversation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that starts a program copies all files of the process, for a moment."""
+    copies: list[int] = []
+    start = programs._Program.__init__
+
+    def start_and_copy(process: programs._Program, words: t.Sequence[str]) -> None:
+        start(process, words)
+        copies.append(os.dup(t.cast("t.IO[bytes]", process.stdin).fileno()))
+
+    monkeypatch.setattr(programs._Program, "__init__", start_and_copy)
+    try:
+        finished = programs.run_program(["/bin/sh", "-c", "read line; exec <&-; sleep 0.2; echo $line"], 10, 1000, (b"hello\n",), 10)
+    finally:
+        for copy in copies:
+            os.close(copy)
+    assert finished.output == b"hello\n"
