@@ -279,7 +279,7 @@ class DockerDaemon:
             host = next((entry["digest"] for entry in document.get("manifests", []) if _platform_of(entry) == _HOST), None)
             if host is not None and host not in self.blobs and not self.reports_manifests:
                 return 404, {"message": f"unable to create manifests file: content digest {host}: not found"}
-            found = [(digest, manifest) for digest, manifest in self._walk(root)]
+            found = list(self._walk(root))
             blobs = [blob["digest"] for _digest, manifest in found for blob in (manifest["config"], *manifest["layers"])]
             wanted += [digest for digest in (root, *listed, *blobs) if digest in self.blobs]
             annotations = {_NAME: str(Reference.parse(name))} if name != root else {}

@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "sanity"
 # The tests whose rules differ between versions, without those that take long.
 VERSIONED = ("validate-modules", "ansible-doc", "runtime-metadata", "action-plugin-docs")
+# The release candidate installs a library for pylint from an archive of its sources, which not every network reaches. The ansible-core of .venv runs pylint.
+FEWER_TESTS = {"2.22": ("--skip-test", "pylint")}
 LINKS = (".collections/", "playbooks/collections/")
 
 # ansible-test uses this file instead of downloading get-pip: the pip that comes with every Python installs the wanted version.
@@ -107,11 +109,13 @@ def lanes(path: str) -> list[Lane]:
     far = CORES[-1] if own != CORES[-1].name else CORES[2]
     words = tuple(sys.argv[1:])
     found = [Lane(core.name, install(core, python), words or _arguments(core, far)) for core, python in others]
-    return [Lane(own, Path(sys.executable).parent, words), *sorted(found, key=lambda lane: bool(lane.words))]
+    return [Lane(own, Path(sys.executable).parent, words), *sorted(found, key=lambda lane: "--test" in lane.words)]
 
 
 def _arguments(core: Core, far: Core) -> tuple[str, ...]:
-    return () if core == far else tuple(word for test in VERSIONED for word in ("--test", test))
+    if core == far:
+        return FEWER_TESTS.get(core.name, ())
+    return tuple(word for test in VERSIONED for word in ("--test", test))
 
 
 def main() -> int:

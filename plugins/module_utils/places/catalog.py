@@ -75,8 +75,15 @@ class Catalog(t.Protocol[_Image]):
         """Return TEXT with the place after it, as in `app:1 in docker`. The store is the usual place, so nothing is added for it."""
 
 
-class NamingCatalog(Catalog[_Image], t.Protocol[_Image]):
-    """A place whose images can be named."""
+class ImageCatalog(Catalog[_Image], t.Protocol[_Image]):
+    """A place whose images can be read, named and removed: a store or an engine."""
+
+    @property
+    def store(self) -> Store | None:
+        """The store, None for an engine."""
+
+    def find(self, selector: Reference | Digest) -> ImageSource:
+        """Return an image as a source. Raises ImageNotFound. Several threads may call this."""
 
     def get_complete(self, selector: Reference | Digest) -> _Image:
         """Return the image that SELECTOR means and that can get more names. Raises ImageNotFound, StoreDamaged."""
@@ -86,10 +93,6 @@ class NamingCatalog(Catalog[_Image], t.Protocol[_Image]):
 
         ROWS are those of all names that were asked for. With KEEP, a name that another run sets meanwhile stays.
         """
-
-
-class RemovalCatalog(Catalog[_Image], t.Protocol[_Image]):
-    """A place whose images can be removed."""
 
     def plan_removal(self, chosen: t.Sequence[_Image | ImagePlan], *, prune: bool, force: bool) -> Plan:
         """Plan to remove the images of CHOSEN; the rows among them are of absent images. With PRUNE, content that nothing else needs is deleted.
@@ -102,17 +105,6 @@ class RemovalCatalog(Catalog[_Image], t.Protocol[_Image]):
 
     def plan_pruning(self, leaving: t.Sequence[_Image], policy: RetentionPolicy) -> Plan:
         """Plan to remove the images LEAVING, and what POLICY deletes besides."""
-
-
-class ImageCatalog(NamingCatalog[_Image], RemovalCatalog[_Image], t.Protocol[_Image]):
-    """A place whose images can be read, named and removed."""
-
-    @property
-    def store(self) -> Store | None:
-        """The store, None for an engine."""
-
-    def find(self, selector: Reference | Digest) -> ImageSource:
-        """Return an image as a source. Raises ImageNotFound. Several threads may call this."""
 
 
 def choose_for_removal(catalog: Catalog[_Image], selectors: t.Sequence[RemovalSelector], *, force: bool) -> list[_Image | ImagePlan]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ..places.catalog import PlacedImage, RemovalCatalog
+from ..places.catalog import ImageCatalog, PlacedImage
 from ..places.filters import Filters
 from ..places.protection import Protection
 from ..places.retention import RetentionPolicy
@@ -18,7 +18,7 @@ from ..transfer.plan import Plan
 _Image = t.TypeVar("_Image", bound=PlacedImage)
 
 
-def plan_prune(catalog: RemovalCatalog[_Image], policy: RetentionPolicy, filters: Filters, protection: Protection, now: datetime.datetime) -> Plan:
+def plan_prune(catalog: ImageCatalog[_Image], policy: RetentionPolicy, filters: Filters, protection: Protection, now: datetime.datetime) -> Plan:
     """Plan to remove the images that POLICY removes at the time NOW. They pass FILTERS and are not protected."""
     candidates = catalog.list_candidates(policy, filters, protection)
     removed = set(policy.select_removable(candidates, now))

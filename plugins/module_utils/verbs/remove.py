@@ -9,13 +9,13 @@ from __future__ import annotations
 import typing as t
 
 from ..oci.removal_matching import RemovalSelector
-from ..places.catalog import PlacedImage, RemovalCatalog, choose_for_removal
+from ..places.catalog import ImageCatalog, PlacedImage, choose_for_removal
 from ..transfer.plan import Plan
 
 _Image = t.TypeVar("_Image", bound=PlacedImage)
 
 
-def plan_remove(catalog: RemovalCatalog[_Image], selectors: t.Sequence[RemovalSelector], *, prune: bool = True, force: bool = False) -> Plan:
+def plan_remove(catalog: ImageCatalog[_Image], selectors: t.Sequence[RemovalSelector], *, prune: bool = True, force: bool = False) -> Plan:
     """Plan to remove the images of SELECTORS; an absent image is no change. With PRUNE the blobs that only they need are deleted too.
 
     Raises InUse for a digest or ID with several names, unless FORCE; `repository@digest` means the names in that repository.

@@ -10,14 +10,14 @@ import typing as t
 
 from ..oci.digest import Digest
 from ..oci.reference import Reference
-from ..places.catalog import NamingCatalog, PlacedImage
+from ..places.catalog import ImageCatalog, PlacedImage
 from ..places.facts import short_digest
 from ..transfer.plan import ImagePlan, Plan, RefChange
 
 _Image = t.TypeVar("_Image", bound=PlacedImage)
 
 
-def plan_tag(catalog: NamingCatalog[_Image], source: Reference | Digest, targets: t.Sequence[Reference], *, keep: bool = False) -> Plan:
+def plan_tag(catalog: ImageCatalog[_Image], source: Reference | Digest, targets: t.Sequence[Reference], *, keep: bool = False) -> Plan:
     """Plan to point TARGETS at the image SOURCE; with KEEP those that exist stay unchanged. All of them change together or none does.
 
     Raises ImageNotFound if the place doesn't have the source, StoreDamaged if it can't be read.
@@ -29,7 +29,7 @@ def plan_tag(catalog: NamingCatalog[_Image], source: Reference | Digest, targets
     return catalog.plan_names(image, moved, rows, keep=keep)
 
 
-def _plan_target(catalog: NamingCatalog[_Image], target: Reference, before: _Image | None, source: _Image, is_moved: bool) -> ImagePlan:
+def _plan_target(catalog: ImageCatalog[_Image], target: Reference, before: _Image | None, source: _Image, is_moved: bool) -> ImagePlan:
     """Return the row of one target."""
     after = source if is_moved or before is None else before
     was, will_be = catalog.state(before) if before is not None else None, catalog.state(after)

@@ -78,7 +78,7 @@ def _mutate_json(data: bytes, step: Step) -> bytes:
     elif step.kind == "value":
         container[key] = copy.deepcopy(ODD_VALUES[step.odd % len(ODD_VALUES)])
     elif isinstance(container, list):
-        container.extend(copy.deepcopy(container[key]) for _ in range(step.odd))
+        container.extend(copy.deepcopy(container[key]) for unused in range(step.odd))
     else:
         container[f"{key}{'x' * (step.odd % 2)}{MISLEADING}"] = container[key]
     return json.dumps(document, ensure_ascii=step.odd % 2 == 0).encode("utf-8", "backslashreplace")
