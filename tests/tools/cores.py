@@ -64,7 +64,7 @@ def find_python(names: tuple[str, ...], path: str) -> str | None:
 def install(core: Core, python: str) -> Path:
     """Create the environment of CORE if it is missing or outdated, and return its folder of programs."""
     folder = ROOT / ".venv" / f"core-{core.name}"
-    libraries = re.findall(r"^(?:requests|zstandard)==.*$", REQUIREMENTS.read_text(), re.MULTILINE)
+    libraries = re.findall(r"^(?:distlib|requests|zstandard)==.*$", REQUIREMENTS.read_text(), re.MULTILINE)
     wanted = "\n".join([python, f"ansible-core=={core.version}", *libraries])
     stamp = folder / "made-for"
     if not stamp.exists() or stamp.read_text() != wanted:
