@@ -280,6 +280,7 @@ from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import TRUST
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.pull import plan_pull
+from ..module_utils.verbs.pull_policy import PullPolicy
 
 
 def argument_spec() -> Arguments:
@@ -301,6 +302,7 @@ def plan(task: Task) -> Plan:
     lock = task.lock
     references = task.references("name") if lock is None or task.params["name"] is not None else lock.names
     task.open_registries(references)
+    policy = PullPolicy(task.params["pull_policy"])
     if task.params["engine"] is not None:
         from ..module_utils.verbs.pull_engine import plan_pull_engine
 
@@ -308,7 +310,7 @@ def plan(task: Task) -> Plan:
             task.open_engine(),
             references,
             repository=task.repository,
-            policy=task.params["pull_policy"],
+            policy=policy,
             selection=task.selection,
             host=task.host,
             lock=lock,
@@ -318,7 +320,7 @@ def plan(task: Task) -> Plan:
         task.store,
         references,
         repository=task.repository,
-        policy=task.params["pull_policy"],
+        policy=policy,
         selection=task.host_selection,
         host=task.host,
         workers=task.workers,

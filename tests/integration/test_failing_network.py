@@ -29,6 +29,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import plan_pull
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
 from tests.support import modules
 from tests.support.faults import partial_files, wrong_blobs
 from tests.support.images import Image, make_image
@@ -150,7 +151,7 @@ def pull(throttle: Throttle, repository: str, store: str, retries: int = 5, conc
             Store(store),
             [Reference.parse(f"{throttle.host}/{repository}:1")],
             repository=registries.repository,
-            policy="always",
+            policy=PullPolicy.ALWAYS,
             selection=Selection((host,), explicit=False),
             host=host,
             workers=workers,

@@ -24,6 +24,7 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from ansible_collections.longshore.images.plugins.module_utils.trust.policy import TrustPolicy
 from ansible_collections.longshore.images.plugins.module_utils.trust.rules import RuleOptions, read_rules
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_engine import plan_pull_engine
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
 from tests.support.images import Image, make_image, make_index
 from tests.support.memory_engine import MemoryEngine
 from tests.support.recorder import Recorder
@@ -78,7 +79,9 @@ class Scene:
             return registries.repository(dataclasses.replace(asked, registry=host or asked.registry))
 
         selection = Selection.parse(platforms) if platforms else None
-        return plan_pull_engine(self.engine, [reference], repository=repository, policy=policy, selection=selection, host=HOST, trust=trust)
+        return plan_pull_engine(
+            self.engine, [reference], repository=repository, policy=PullPolicy(policy), selection=selection, host=HOST, trust=trust
+        )
 
     def pull(self, trust: TrustPolicy | None, policy: str = "always", name: str = "") -> TransferPlan:
         with Workers(1) as workers:

@@ -37,6 +37,7 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.append impo
 from ansible_collections.longshore.images.plugins.module_utils.verbs.index import plan_index
 from ansible_collections.longshore.images.plugins.module_utils.verbs.index_members import IndexOptions, MemberRequest
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.rebase import RebaseOptions, plan_rebase
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
@@ -131,7 +132,7 @@ def plan_pull(store: Store, workers: Workers, *references: str, platforms: t.Seq
         store,
         [Reference.parse(text) for text in references],
         repository=lambda reference: t.cast(Repository, registry),
-        policy="always",
+        policy=PullPolicy.ALWAYS,
         selection=selection,
         host=HOST,
         workers=workers,

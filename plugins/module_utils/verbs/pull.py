@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ..errors import ImageNotFound, LongshoreError, PlatformMissing, RateLimited, RegistryError, Unreachable, UnsupportedFormat
+from ..errors import ImageNotFound, LongshoreError, PlatformMissing, UnsupportedFormat
 from ..oci.digest import Digest
 from ..oci.graph import ChooseEntries, Graph, IndexPosition, choose_platforms, read_graph
 from ..oci.manifest import Descriptor, Index, describe_document
@@ -22,6 +22,7 @@ from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 from ..transfer.workers import Workers
+from .pull_policy import PullPolicy
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
@@ -38,7 +39,7 @@ def plan_pull(
     references: t.Sequence[Reference],
     *,
     repository: t.Callable[[Reference], Repository],
-    policy: str,
+    policy: PullPolicy,
     selection: Selection,
     host: Platform,
     workers: Workers,
@@ -74,7 +75,7 @@ class _Puller:
 
     store: Store
     repository: t.Callable[[Reference], Repository]
-    policy: str
+    policy: PullPolicy
     selection: Selection
     host: Platform
     lock: LockFile | None = None
@@ -98,15 +99,14 @@ class _Puller:
         before = self.store.index.get_named(reference.name)
         stored = self._find_stored(reference, before)
         if stored is not None:
-            verified = self._verify(reference, stored, self.repository if self.policy == "always" else None)
-            asked = self.repository(reference) if self.policy == "always" and (self.referrers or verified.at_registry) else None
+            verified = self._verify(reference, stored, self.repository if self.policy.asks_for_signatures else None)
+            asked = self.repository(reference) if self.policy.asks_for_signatures and (self.referrers or verified.at_registry) else None
             return self._plan_image(reference, before, stored, None, verified, referrers_at=asked)
         repository = self.repository(reference)
         try:
             root = self._resolve(reference, before, repository)
-        except (Unreachable, RateLimited, RegistryError) as error:
-            may_keep = before is not None and self.policy == "newer" and is_temporary(error)
-            stored = self._read_stored(before.descriptor, before) if before is not None and may_keep else None
+        except LongshoreError as error:
+            stored = self._read_stored(before.descriptor, before) if before is not None and self.policy.keeps_after(error) else None
             if stored is None:
                 raise
             verified = self._verify(reference, stored, None)
@@ -152,7 +152,7 @@ class _Puller:
         """Return the image from the store if the policy or a digest allows that without a request, else None."""
         found = self._stored_root(reference, before)
         graph = self._read_stored(found, before) if found is not None else None
-        if graph is None and self.policy == "never":
+        if graph is None and self.policy.forbids_requests:
             state = "not" if found is None else "incomplete, or not for the requested platforms,"
             raise ImageNotFound(f"{reference} is {state} in the store {self.store.path}, and pull_policy 'never' forbids to pull it")
         return graph
@@ -160,9 +160,7 @@ class _Puller:
     def _stored_root(self, reference: Reference, before: Entry | None) -> Descriptor | None:
         if reference.digest is not None:
             return self._describe_stored(reference.digest)
-        if before is not None and self.policy in ("missing", "never"):
-            return before.descriptor
-        return None
+        return before.descriptor if before is not None and self.policy.keeps(is_pinned=False) else None
 
     def _describe_stored(self, digest: Digest) -> Descriptor | None:
         """Return the descriptor of a stored manifest or index of which only the digest is known."""
@@ -297,11 +295,6 @@ class _Puller:
             },
             warnings=(*(text for text in warnings if text is not None), *(referrers.warnings if referrers is not None else ())),
         )
-
-
-def is_temporary(error: LongshoreError) -> bool:
-    """Return whether the registry is unreachable, has no quota left or fails, and not whether it refuses this image."""
-    return not isinstance(error, RegistryError) or (error.status or 0) >= 500
 
 
 def _action(name: str, was: RefState | None, will_be: RefState, moves: t.Sequence[Descriptor]) -> str:

@@ -12,7 +12,7 @@ import functools
 import typing as t
 
 from ..engine.interfaces import ListedImage, ManagedEngine
-from ..errors import ImageNotFound, LongshoreError, RateLimited, RegistryError, TrustRefusal, Unreachable, Untrusted
+from ..errors import ImageNotFound, LongshoreError, TrustRefusal, Untrusted
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.matching import reject_conflicting_references
@@ -28,7 +28,7 @@ from ..places.engine.target import find_at_registry
 from ..places.registry.source import RegistrySource
 from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImagePlan, TransferPlan
-from .pull import is_temporary
+from .pull_policy import PullPolicy
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
@@ -42,7 +42,7 @@ def plan_pull_engine(
     references: t.Sequence[Reference],
     *,
     repository: t.Callable[[Reference], Repository],
-    policy: str,
+    policy: PullPolicy,
     selection: Selection | None,
     host: Platform,
     lock: LockFile | None = None,
@@ -66,7 +66,7 @@ class _EnginePuller:
 
     engine: ManagedEngine
     repository: t.Callable[[Reference], Repository]
-    policy: str
+    policy: PullPolicy
     loader: EngineLoader
     lock: LockFile | None
     trust: TrustPolicy | None
@@ -86,11 +86,11 @@ class _EnginePuller:
         try:
             reference = requested if self.lock is None else self.lock.pin(requested)
             current = _find_listed(reference, listed)
-            if current is None and self.policy == "never" and reference.tag is None:
+            if current is None and self.policy.forbids_requests and reference.tag is None:
                 current = _find_in_repository(reference, listed)
             if current is not None and self._may_keep(reference, current) and not self._has_platforms(reference.name, current):
                 current = None
-            if self.policy == "never":
+            if self.policy.forbids_requests:
                 if current is None:
                     raise ImageNotFound(
                         f"{reference} is not in {self.engine.title} at {self.engine.place}, or not for the requested platforms, and pull_policy 'never' "
@@ -100,7 +100,7 @@ class _EnginePuller:
             if current is not None and self.trust is None and self._may_keep(reference, current):
                 return _kept(reference, current)
             repository = repositories[name] = self.repository(reference)
-            if current is not None and self.policy == "missing":
+            if current is not None and self.policy.keeps(is_pinned=False):
                 return _kept(reference, current, verification=self._verify_kept(reference, current, repository))
             return self._load_request(reference, reference, repository)
         except LongshoreError as error:
@@ -108,7 +108,7 @@ class _EnginePuller:
 
     def _may_keep(self, reference: Reference, current: ListedImage) -> bool:
         """Return whether the engine's image may be kept without comparing it with the registry."""
-        return self.policy in ("missing", "never") or reference.digest in current.digests
+        return self.policy.keeps(is_pinned=reference.digest in current.digests)
 
     def _has_platforms(self, name: Reference, current: ListedImage) -> bool:
         return has_platforms(self.loader.reader, current, name, self.loader.selection, self.loader.engine_platform)
@@ -165,12 +165,7 @@ class _EnginePuller:
     def _keep_if_newer_fails(self, load: Load, listed: t.Sequence[ListedImage]) -> Load:
         """With the policy `newer`, keep the engine's image if its registry can't be asked now, and trust accepts it without a signature."""
         error = load.error
-        if (
-            self.policy != "newer"
-            or load.request is None
-            or not isinstance(error, (Unreachable, RateLimited, RegistryError))
-            or not is_temporary(error)
-        ):
+        if error is None or load.request is None or not self.policy.keeps_after(error):
             return load
         current = _find_listed(load.request.name, listed)
         if current is None or not self._has_platforms(load.request.name, current):

@@ -31,6 +31,7 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver imp
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load_engine import plan_load_engine
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_engine import plan_pull_engine
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
 from tests.support.archives import index_entry, index_file, layout, oci, pack
 from tests.support.docker_daemon import DockerDaemon
 from tests.support.engines import HOST, OTHER
@@ -77,7 +78,7 @@ def _pull(scene: Scene, selection: Selection | None, unused_workers: Workers, po
         return Repository(scene.images)
 
     references = [Reference.parse(NAME)]
-    return plan_pull_engine(scene.engine, references, repository=repository, policy=policy, selection=selection, host=PLATFORM)
+    return plan_pull_engine(scene.engine, references, repository=repository, policy=PullPolicy(policy), selection=selection, host=PLATFORM)
 
 
 class Repository(FakeRepository):
