@@ -258,7 +258,7 @@ def test_a_folder_at_the_path_and_a_missing_parent_folder_are_refused(locking: L
         ({"platform": ["amd64"]}, "invalid_option"),
         ({"mode": "rwx"}, "invalid_option"),
         ({"owner": "nobody-of-this-name"}, "invalid_option"),
-        ({"retries": 0}, "invalid_option"),
+        ({"retries": -1}, "invalid_option"),
         ({"platform": ["linux/s390x"]}, "platform_missing"),
     ],
     ids=lambda value: str(value)[:50],

@@ -262,7 +262,7 @@ def test_right_credentials_allow_reading_a_catalog(protected: Registry, reposito
         ({"list_tags": True, "newest": 0}, "invalid_option"),
         ({"list_tags": True, "tag_pattern": "("}, "invalid_option"),
         ({"list_tags": True, "tag_versions": "newest"}, "invalid_option"),
-        ({"retries": 0}, "invalid_option"),
+        ({"retries": -1}, "invalid_option"),
     ],
     ids=str,
 )

@@ -73,7 +73,7 @@ def test_a_registry_that_refuses_is_a_problem_without_secrets_and_no_event(prote
         ({"name": ["app:1"], "intervall": 5}, "intervall: the event source tag_moved has no such option"),
         ({"name": {"app": 1}}, "name has to be a list"),
         ({"name": ["app:1"], "retries": "many"}, "retries"),
-        ({"name": ["app:1"], "retries": 0}, "retries is 0"),
+        ({"name": ["app:1"], "retries": -1}, "retries is -1"),
         ({"lock_file": "/nonexistent.lock"}, "/nonexistent.lock"),
     ],
 )
