@@ -91,7 +91,7 @@ class ImageCatalog(Catalog[_Image], t.Protocol[_Image]):
     def plan_names(self, source: _Image, moved: t.Mapping[Reference, _Image | None], rows: t.Sequence[ImagePlan], *, keep: bool) -> Plan:
         """Plan to point each name of MOVED, which maps to the image that has it now, at SOURCE: all of them or none.
 
-        ROWS are those of all names that were asked for. With KEEP, a name that another run sets meanwhile stays.
+        ROWS are those of all names that were asked for. With KEEP, a name stays that another run sets after this plan was made.
         """
 
     def plan_removal(self, chosen: t.Sequence[_Image | ImagePlan], *, prune: bool, force: bool) -> Plan:

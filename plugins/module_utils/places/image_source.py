@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One image to read, wherever it is. Every place has a class with these methods."""
+"""One image to read at a place. Every place has a class with these methods."""
 
 from __future__ import annotations
 

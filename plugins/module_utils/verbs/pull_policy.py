@@ -12,7 +12,7 @@ from ..errors import LongshoreError, RateLimited, RegistryError, Unreachable
 
 
 class PullPolicy(enum.Enum):
-    """What a pull does with an image that the place has completely, for the requested platforms.
+    """Says whether a pull keeps an image that the place has completely, for the requested platforms.
 
     | policy | pinned by digest | known by its tag only | absent |
     |---|---|---|---|
