@@ -46,6 +46,9 @@ attributes:
 
     ACTIONGROUP = r"""
 options: {}
+notes:
+  - Other options of the store, of registries, of engines and of progress are accepted without any effect, so that C(module_defaults) can set them for
+    the action group.
 attributes:
   action_group:
     description: Use C(group/longshore.images.images) in C(module_defaults) to set shared options once.

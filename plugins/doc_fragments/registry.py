@@ -6,10 +6,7 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    DOCUMENTATION = r"""
-options:
+_LOGIN = r"""
   username:
     description:
       - The user name for the registry that the references name. It can't contain a colon, with which the password begins in a login.
@@ -24,6 +21,9 @@ options:
       - An identity token, used instead of O(password). The registry's token server exchanges it for access tokens.
       - Some registries issue identity tokens to C(docker login).
     type: str
+"""
+
+_CONNECTION = r"""
   auth_file:
     description:
       - A file with credentials, as C(podman login) or C(docker login) write it.
@@ -112,7 +112,7 @@ options:
         description: The password of O(registries[].username).
         type: str
       identity_token:
-        description: Like O(identity_token), for this registry.
+        description: An identity token, used instead of O(registries[].password). The registry's token server exchanges it for access tokens.
         type: str
       token_hosts:
         description:
@@ -179,6 +179,13 @@ options:
         type: bool
         default: false
 """
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = f"options:{_LOGIN}{_CONNECTION}"
+
+    # For a module that uses the logins of the host only.
+    CONNECTION = f"options:{_CONNECTION}"
 
     REQUESTS = r"""
 options: {}

@@ -207,9 +207,6 @@ options:
     type: str
 extends_documentation_fragment:
   - longshore.images.store
-  - longshore.images.unused.registry_options
-  - longshore.images.unused.progress_options
-  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:

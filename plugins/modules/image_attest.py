@@ -9,6 +9,8 @@ short_description: Attach signed statements to images
 version_added: 1.0.0
 description:
   - Signs a statement about an image, such as its provenance or its SBOM, and attaches it as a Sigstore bundle, at a registry or in the store.
+  - Most tasks set O(name), O(type), O(predicate) and O(privatekey_path), and some also O(remote). The other options are mainly for credentials, connections
+    and the store.
   - C(cosign verify-attestation --new-bundle-format) accepts the attestation, and so does the option C(trust) of this collection.
   - A statement that is there already is not signed again, so a second run changes nothing.
   - An attestation does not approve an image. Use M(longshore.images.image_sign) for that.
@@ -39,8 +41,6 @@ extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.trust.private_key
-  - longshore.images.unused.progress_options
-  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:

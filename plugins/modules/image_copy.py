@@ -10,6 +10,7 @@ version_added: 1.0.0
 description:
   - Copies images between registries, container engines, stores, OCI layouts and archives, in any direction, without temporary files. So one task can copy
     an image from a registry into Docker, Podman or containerd, or an image that one of these built to a registry.
+  - Most tasks set O(src) and O(dest), and some also O(platform) or O(trust). The other options are mainly for credentials and connections.
   - An image keeps its digest, unless O(platform) selects some of its platforms, and unless an engine did not keep it. Docker with its classic image store and
     Podman export images with new manifests, but keep their image IDs. An image from these engines is unchanged if the destination registry, store or layout
     has an image with this ID under the name.
@@ -73,7 +74,6 @@ extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.engine
-  - longshore.images.unused.engine_choice
   - longshore.images.store
   - longshore.images.progress
   - longshore.images.trust

@@ -33,7 +33,6 @@ options:
 extends_documentation_fragment:
   - longshore.images.engine
   - longshore.images.store
-  - longshore.images.unused.registry_options
   - longshore.images.progress
   - longshore.images.trust
   - longshore.images.attributes

@@ -9,6 +9,8 @@ short_description: Show how an image in the store, in an engine, in an archive o
 version_added: 1.0.0
 description:
   - Returns the build steps of an image, newest first, with the layers that they created. The module writes nothing.
+  - Most tasks set O(name), and some also O(platform), O(engine), O(remote) or O(archive). The other options are mainly for credentials, connections and the
+    store.
   - The module can also be called as C(image_history).
 options:
   name:
@@ -34,7 +36,6 @@ extends_documentation_fragment:
   - longshore.images.engine.choice
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.progress_options
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:

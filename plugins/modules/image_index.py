@@ -9,6 +9,7 @@ short_description: Make an image for several platforms from several images
 version_added: 1.0.0
 description:
   - Makes an index (a manifest list) of several images, each for a different platform, in the store or at a registry, without a container engine.
+  - Most tasks set O(name) and O(manifests), and some also O(remote) or O(tags). The other options are mainly for credentials, connections and the store.
   - Members can be images, and indexes such as those that BuildKit makes. The images of such an index become members, with their attestations.
   - The images keep their digests. The same members in any order give the same index, so a second run changes nothing.
   - At a registry, members in the repository of the index stay where they are. Members in other repositories of the same registry are mounted, and members at
@@ -81,8 +82,6 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.progress_options
-  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:

@@ -9,6 +9,7 @@ short_description: Show details of images in the store, in an engine, in an arch
 version_added: 1.0.0
 description:
   - Returns details of images in the store, in an archive, or at registries. The module writes nothing.
+  - Most tasks set at most O(name), O(engine), O(remote) or O(archive). The other options are mainly for credentials, connections and the store.
   - A missing image is no failure. Its entry in the results has C(present=false).
   - With O(engine) the module describes the images of Docker, Podman or containerd. Docker and Podman report neither manifests nor the digests and sizes of
     layers. An engine holds no signatures, so O(trust) and O(trust_file) accept only images whose rules require none.
@@ -48,7 +49,6 @@ extends_documentation_fragment:
   - longshore.images.engine.choice
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.progress_options
   - longshore.images.trust
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup

@@ -10,6 +10,7 @@ version_added: 1.0.0
 description:
   - Reads archives of every version of C(docker save), and those that C(podman save), skopeo, buildah, BuildKit, kaniko, crane, C(ctr) and
     M(longshore.images.image_save) write. Reads OCI layouts in folders, too.
+  - Most tasks set O(path), and some also O(name), O(rename) or O(engine). The other options are mainly for engines, files and the store.
   - Archive files may be compressed with gzip, bzip2, xz or zstd.
   - Either all requested images are loaded or none. Images keep their digests if the archive contains the original manifests.
   - With O(engine) images go into Docker, Podman or containerd, by default for the engine's platform, and only the layers that the engine is missing.
@@ -66,7 +67,6 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.engine
   - longshore.images.engine.choice
-  - longshore.images.unused.registry_options
   - longshore.images.progress
   - longshore.images.trust
   - longshore.images.attributes

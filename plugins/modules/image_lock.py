@@ -10,6 +10,7 @@ version_added: 1.0.0
 description:
   - Asks registries for the digests of images and writes them to a lock file. M(longshore.images.image_pull) with this file pulls exactly these images on every
     host and at any time, even after the tags have moved.
+  - Most tasks set O(name) and O(path), and some also O(update), O(platform) or O(trust). The other options are mainly for credentials and connections.
   - The file is JSON, so YAML parsers read it too. It has a fixed order and one fact per line, so that changes are easy to review.
   - The file is replaced atomically, even if the run is killed. If one of the images can't be resolved, the file stays unchanged.
   - The module uses neither a store nor a container engine, and downloads no layers. It usually runs on the controller, with C(delegate_to=localhost).
@@ -46,11 +47,8 @@ options:
 extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.store_options
   - files
-  - longshore.images.unused.progress_options
   - longshore.images.trust
-  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:

@@ -9,6 +9,8 @@ short_description: Remove old and unused images from the store, from an engine o
 version_added: 1.0.0
 description:
   - Removes images that no rule of the retention policy keeps, and data that no image needs. Check mode reports exactly what would be removed.
+  - Most tasks set at most O(keep), O(older_than), O(protect), O(engine) or O(registry). The other options are mainly for credentials, connections and the
+    store.
   - By default only unnamed images and unused data are removed. Named images are removed only if O(keep) or O(older_than) is set.
   - If both are set, an image is removed only if neither rule keeps it.
   - Data that a concurrent run needs is never removed.
@@ -104,7 +106,6 @@ extends_documentation_fragment:
   - longshore.images.filters
   - longshore.images.store
   - longshore.images.registry
-  - longshore.images.unused.progress_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 requirements:

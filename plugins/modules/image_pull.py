@@ -9,6 +9,8 @@ short_description: Pull images from a registry into the store or an engine
 version_added: 1.0.0
 description:
   - Copies images from registries into the store on the managed host, without a container engine.
+  - Most tasks set O(name), and some also O(pull_policy), O(platform), O(engine), O(lock_file) or O(trust). The other options are mainly for credentials,
+    connections and the store.
   - An image is identified by its digest only. The module downloads only data that the store is missing, and stores it exactly as the registry served it.
   - Images in one O(name) list share connections and transfers, so one task with a list is much faster than a loop.
   - With O(engine) images go from the registry into Docker, Podman or containerd in one step, without a store and without a temporary archive. Only layers

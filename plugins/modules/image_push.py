@@ -9,6 +9,8 @@ short_description: Push images from the store or an engine to a registry
 version_added: 1.0.0
 description:
   - Copies images from the store on the managed host to registries, without a container engine.
+  - Most tasks set O(name), and some also O(destination), O(platform), O(engine) or O(trust). The other options are mainly for credentials, connections and
+    the store.
   - Nothing is sent if the destination already has this digest. Otherwise only the blobs that the destination is missing are sent.
   - A push that fails leaves the tag unchanged.
   - With O(engine) the images of Docker, Podman or containerd are pushed. An image that the destination has already, by its digest or, if the engine keeps

@@ -9,6 +9,7 @@ short_description: Remove images from the store, from an engine or from a regist
 version_added: 1.0.0
 description:
   - Removes names from the store, together with the blobs that no other image needs. With O(remote), deletes images at registries instead.
+  - Most tasks set O(name), and some also O(force), O(engine) or O(remote). The other options are mainly for credentials, connections and the store.
   - Signatures, attestations and other referrers go with the last of the images that they belong to. One stays if it has a name that isn't made
     of a digest.
   - A missing image is no failure and no change.
@@ -64,7 +65,6 @@ extends_documentation_fragment:
   - longshore.images.engine.choice
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.progress_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:

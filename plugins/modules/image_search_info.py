@@ -9,6 +9,7 @@ short_description: Find images in a registry, and the newest of their tags
 version_added: 1.0.0
 description:
   - Searches a registry for repositories, and lists their tags if O(list_tags) is set. The module writes nothing and uses no store.
+  - Most tasks set O(term), and some also O(registry), O(list_tags) or O(newest). The other options are mainly for credentials and connections.
   - For docker.io the module uses the search API of Docker Hub. For other registries it reads the catalog and returns the repositories whose names contain
     O(term).
   - Many public registries don't show their catalog. There, use the whole name of a repository as O(term), such as V(team/app).
@@ -66,9 +67,6 @@ options:
 extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.store_options
-  - longshore.images.unused.progress_options
-  - longshore.images.unused.engine_options
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 author:

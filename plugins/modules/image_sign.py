@@ -10,6 +10,8 @@ version_added: 1.0.0
 description:
   - Signs images at a registry or in the store, without cosign. cosign, skopeo, podman and CRI-O accept the signatures, and so does the option C(trust) of this
     collection.
+  - Most tasks set O(name) and O(privatekey_path), and some also O(remote) or O(annotations). The other options are mainly for credentials, connections and
+    the store.
   - A signature that is there already is not made again, so a second run changes nothing.
   - The module needs the Python library C(cryptography), 36 or newer, where it runs. The private key appears in no result, log, command line or file.
   - Other signatures of the image stay. If two tasks sign one image at the same time, one of the signatures may be lost. Run them again then.
@@ -46,8 +48,6 @@ extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.trust.private_key
-  - longshore.images.unused.progress_options
-  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:

@@ -32,8 +32,6 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.engine
   - longshore.images.engine.choice
-  - longshore.images.unused.registry_options
-  - longshore.images.unused.progress_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:

@@ -34,8 +34,6 @@ extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.progress_options
-  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 author:

@@ -184,10 +184,6 @@ options:
     type: path
     default: /
 extends_documentation_fragment:
-  - longshore.images.unused.registry_options
-  - longshore.images.unused.store_options
-  - longshore.images.unused.progress_options
-  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 attributes:

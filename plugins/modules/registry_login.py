@@ -62,9 +62,6 @@ options:
 extends_documentation_fragment:
   - longshore.images.registry
   - longshore.images.registry.requests
-  - longshore.images.unused.store_options
-  - longshore.images.unused.progress_options
-  - longshore.images.unused.engine_options
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 attributes:

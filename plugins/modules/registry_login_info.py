@@ -22,26 +22,13 @@ options:
       - A login that is refused does not make the task fail.
     type: bool
     default: false
-  username:
-    description: Has no effect on this module, see the notes.
-    type: str
-  password:
-    description: Has no effect on this module, see the notes.
-    type: str
-  identity_token:
-    description: Has no effect on this module, see the notes.
-    type: str
 extends_documentation_fragment:
-  - longshore.images.registry
+  - longshore.images.registry.connection
   - longshore.images.registry.requests
-  - longshore.images.unused.store_options
-  - longshore.images.unused.progress_options
-  - longshore.images.unused.engine_options
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
 notes:
-  - This module checks only logins of the host. Credentials in its options are marked as having no effect. It accepts them, as all modules of the action group
-    do.
+  - This module checks only logins of the host. Credentials in its options are not used.
 author:
   - Longshore contributors (@longshore)
 seealso:

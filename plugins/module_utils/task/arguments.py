@@ -20,8 +20,8 @@ Rules = t.Mapping[str, t.Sequence[t.Sequence[str]]]
 class Arguments:
     """Options, and the rules between them (`required_together` and the like). Every combination is a new value.
 
-    `unused` options are accepted without any effect: `module_defaults` of the action group may set them. Without `has_rate_limit`, requests to registries
-    are not about images and don't count for a quota, so the results have none.
+    `unused` options are dropped before Ansible checks them: `module_defaults` of the action group may set them. Without `has_rate_limit`, requests to
+    registries are not about images and don't count for a quota, so the results have none.
 
     A list needs an element, unless it is empty by default or one of `may_be_empty`, for which the module's documentation says what an empty list means.
     Otherwise a template that finds nothing would turn a task about some images into one about none, or about all.
@@ -63,8 +63,12 @@ class Arguments:
         return dataclasses.replace(self, has_rate_limit=False)
 
     def as_kwargs(self) -> dict[str, t.Any]:
-        """Return the arguments of AnsibleModule. With file options these include Ansible's own options for mode and owner of the file `path`."""
-        kwargs: dict[str, t.Any] = {"argument_spec": {name: dict(option) for name, option in self.options.items()}, "supports_check_mode": True}
+        """Return the arguments of AnsibleModule, without unused options.
+
+        With file options these include Ansible's own options for mode and owner of the file `path`.
+        """
+        used = {name: dict(option) for name, option in self.options.items() if name not in self.unused}
+        kwargs: dict[str, t.Any] = {"argument_spec": used, "supports_check_mode": True}
         if self.file_options:
             kwargs["add_file_common_args"] = True
         return {**kwargs, **self.rules}

@@ -38,10 +38,18 @@ class _Module(AnsibleModule):
     _task: Task | None = None
     _faults: t.Sequence[str] = ()
 
+    def __init__(self, arguments: Arguments) -> None:
+        self._unused = arguments.unused
+        t.cast(t.Any, super()).__init__(**arguments.as_kwargs())
+
     def _load_params(self) -> None:
-        """Read the options. If a secret is too short to be replaced in all words, keep Ansible from hiding any: `_hide` and `log` do that."""
+        """Read the options that the module uses. Other options of the action group are dropped: they need no documentation and can't leak a secret.
+
+        If a secret is too short to be replaced in all words, keep Ansible from hiding any: `_hide` and `log` do that.
+        """
         t.cast(t.Any, super())._load_params()
-        self.params, self._faults = select_given(self.argument_spec, self.params)
+        used = {name: value for name, value in self.params.items() if name not in self._unused}
+        self.params, self._faults = select_given(self.argument_spec, used)
         if has_short_secret(self.params):
             self.argument_spec = _without_no_log(self.argument_spec)
 
@@ -115,9 +123,9 @@ def _make_module(arguments: Arguments) -> _Module:
     if os.environ.get("HOME") == "":
         del os.environ["HOME"]
     _forget_the_current_folder()
-    module: t.Any = t.cast(t.Any, _Module)(**arguments.as_kwargs())
-    module.add_path_info = dict
-    return t.cast(_Module, module)
+    module = _Module(arguments)
+    t.cast(t.Any, module).add_path_info = dict
+    return module
 
 
 def _forget_the_current_folder() -> None:
@@ -165,8 +173,7 @@ def _start(arguments: Arguments) -> tuple[_Module, Task]:
     gc.freeze()  # no later collection searches the imported code
     gc.enable()
     module = _make_module(arguments)
-    used = {name: value for name, value in module.params.items() if name not in arguments.unused}
-    task = Task(used, module.check_mode, debug=module.is_debugging)
+    task = Task(module.params, module.check_mode, debug=module.is_debugging)
     module.hide_secrets_of(task)
     return module, task
 

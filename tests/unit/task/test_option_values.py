@@ -63,6 +63,11 @@ def of_module(module: str) -> list[ModuleOption]:
     return [option for option in OPTIONS if option.module == module]
 
 
+def unused_options(module: str) -> frozenset[str]:
+    found: frozenset[str] = importlib.import_module(f"{modules.PACKAGE}.{module}").argument_spec().unused
+    return found
+
+
 def once(options: t.Iterable[ModuleOption]) -> list[ModuleOption]:
     """Return OPTIONS without those that are the same in a module before: shared options are defined once."""
     return list({(option.path, str(option.spec)): option for option in reversed(list(options))}.values())
@@ -100,6 +105,14 @@ def test_null_counts_as_not_given(module: str, tmp_path: Path) -> None:
     for option, result in zip(required, outcomes([(module, option.task(None, tmp_path)) for option in required])):
         assert result["error"] == "invalid_option", str(option)
         assert f"missing required arguments: {option.path[-1]}" in result["msg"], str(option)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if unused_options(module)])
+def test_options_of_the_action_group_that_a_module_does_not_use_are_not_read(module: str, tmp_path: Path) -> None:
+    plain = without_nulls(of_module(module)[0].task(None, tmp_path))
+    with_defaults = {**plain, **{option: ["\ud800", None] for option in unused_options(module)}}
+    first, second = outcomes([(module, plain), (module, with_defaults)])
+    assert first == second
 
 
 def without_nulls(value: t.Any) -> t.Any:
