@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 import typing as t
@@ -27,24 +28,48 @@ from .repository import Repository
 PAGE_SIZE = 1000
 
 
+@dataclasses.dataclass(frozen=True)
+class TagList:
+    """All tags of a repository, in the registry's order. `unusable` are listed names that no client can request, so their manifests are unknown."""
+
+    tags: tuple[Reference, ...] = ()
+    unusable: tuple[str, ...] = ()
+
+
 def list_tags(repository: Repository, page_size: int = PAGE_SIZE) -> list[Reference] | None:
-    """Return all tags of a repository in the registry's order, each as a reference; None if the registry doesn't have the repository.
+    """Return the tags of a repository that can be requested; None if the registry doesn't have the repository. Raises the errors of `read_tag_list`."""
+    found = read_tag_list(repository, page_size)
+    return list(found.tags) if found is not None else None
+
+
+def read_tag_list(repository: Repository, page_size: int = PAGE_SIZE) -> TagList | None:
+    """Return all tags of a repository; None if the registry doesn't have the repository.
 
     Raises RegistryError for more tags or pages than are allowed, UnsupportedFormat for responses that are no lists of tags.
     """
     parent = Reference(repository.registry, repository.repository)
     what = f"the tags of {repository.name}"
     path = f"/v2/{repository.repository}/tags/list"
+    unusable: list[str] = []
+
+    def read(name: str) -> Reference:
+        try:
+            return parent.with_tag(name)
+        except InvalidReference:
+            unusable.append(name)
+            raise
+
     try:
-        return list(_list_names(repository.endpoint, repository.repository, path, "tags", what, page_size, parent.with_tag))
+        tags = tuple(_list_names(repository.endpoint, repository.repository, path, "tags", what, page_size, read))
     except ImageNotFound:
         return None
+    return TagList(tags, tuple(unusable))
 
 
 def list_repositories(endpoint: Endpoint, page_size: int = PAGE_SIZE) -> t.Iterator[Reference]:
     """Return all repositories of a registry, each as a reference; a page is requested after the previous one was read.
 
-    Raises the errors of `list_tags`, and Denied, ImageNotFound or RegistryError if the registry shows no catalog.
+    Raises the errors of `read_tag_list`, and Denied, ImageNotFound or RegistryError if the registry shows no catalog.
     """
     what = f"the catalog of {endpoint.registry}"
 
@@ -105,7 +130,7 @@ class ListBudget:
 def read_pages(
     endpoint: Endpoint, repository: str, path: str, what: str, page_size: int | None, accept: str = "application/json"
 ) -> t.Iterator[Document]:
-    """Yield the pages of a list. Raises the errors of `list_tags`, and ImageNotFound."""
+    """Yield the pages of a list. Raises the errors of `read_tag_list`, and ImageNotFound."""
 
     def request_page(query: str, accepted: tuple[int, ...] = (200,)) -> Response:
         return endpoint.send(

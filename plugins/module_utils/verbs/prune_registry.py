@@ -10,13 +10,14 @@ import dataclasses
 import datetime
 import typing as t
 
-from ..errors import ImageNotFound, InvalidOption, LongshoreError, PlanOutdated, Unreachable
+from ..errors import ImageNotFound, InvalidOption, LongshoreError, Unreachable
 from ..oci.digest import Digest
 from ..oci.glob import compile_glob, is_glob
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..places.facts import short_digest
 from ..places.registry.contents import RemoteTag, RepositoryContents
+from ..places.registry.tag_guard import TagGuard
 from ..transfer.plan import ImageFacts, ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
 from .registry_policy import RegistryPolicy
@@ -55,15 +56,11 @@ class _RepositoryPlan:
 
     def apply(self) -> tuple[int, LongshoreError | None]:
         """Delete the manifests. Return how many are deleted, and the error that ended this early."""
-        from ..registry.deletion import delete_manifest
-
         done = 0
+        guard = TagGuard(self.reader.repository, self.reader.tags)
         try:
-            changed = self.reader.find_change()
-            if changed is not None:
-                raise PlanOutdated(f"{changed} changed after the plan was made; nothing is removed from {self.contents.context.context}: run again")
             for deletion in self.deletions:
-                delete_manifest(self.reader.repository, deletion.digest)
+                guard.delete_manifest(deletion.digest)
                 done += 1
         except LongshoreError as error:
             return done, error

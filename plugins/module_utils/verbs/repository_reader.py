@@ -25,7 +25,7 @@ from ..places.inspected_image import InspectedImage
 from ..places.protection import Protection
 from ..places.registry.contents import RemoteManifest, RemoteTag, RepositoryContents
 from ..registry.referrers import list_referrers
-from ..registry.tags import list_tags
+from ..registry.tags import TagList, read_tag_list
 from ..transfer.workers import Workers
 from .info import Inspector
 
@@ -80,11 +80,16 @@ class RepositoryReader:
     def list_tags(self) -> bool:
         """Read the names of the tags. Return False if the registry doesn't have the repository."""
         try:
-            listed = list_tags(self.repository)
+            listed = read_tag_list(self.repository)
         except LongshoreError as error:
             self.errors[""] = error
             return True
-        self.tags.update(dict.fromkeys(listed or ()))
+        for name in (listed or TagList()).unusable:
+            self.errors[f"{self.context.context}:{name}"] = UnsupportedFormat(
+                f"{self.context.context} lists the tag {sanitise(name, 100)!r}, which no client can request, so it may need any manifest;"
+                " delete this tag with the tools of the registry"
+            )
+        self.tags.update(dict.fromkeys((listed or TagList()).tags))
         return listed is not None
 
     def read_tag(self, name: Reference) -> None:
@@ -140,18 +145,6 @@ class RepositoryReader:
             unknown = self.contents.unknown_subjects - asked
             asked |= unknown
             self.protect_untagged(sorted(unknown))
-
-    def find_change(self) -> Reference | None:
-        """Read the digests of all tags again. Return a tag that is new, was deleted, or has another digest now; None if nothing changed."""
-        listed = list_tags(self.repository) or ()
-        different = set(listed) ^ self.tags.keys()
-        if different:
-            return min(different, key=str)
-        for name, digest in self.tags.items():
-            found = self.repository.probe(name)
-            if (found.digest if found is not None else None) != digest:
-                return name
-        return None
 
     def _read_untagged(self, digest: Digest) -> bool:
         """Read a manifest by digest, with all of its documents. Return False if the registry doesn't have it."""

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 import json
 import typing as t
 
@@ -15,6 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Inv
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.places.registry import tag_guard
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_registry import RegistryPrunePlan, plan_prune_registry
@@ -258,6 +261,19 @@ def test_a_tag_that_can_not_be_read_freezes_its_repository_and_the_rest_is_done(
     assert (left(registry), left(registry, "team/one")) == (["1", "2", "3", "schema1"], ["3"])
 
 
+def test_a_tag_name_that_no_client_can_request_freezes_its_repository_and_the_rest_is_done(registry: ModelRegistry) -> None:
+    place = registry.repositories["two"]
+    place.tags["no tag"] = place.tags["1"]
+    applied = apply(plan(registry, "two", "team/one"))
+    assert [error.cause for error in applied.errors] == ["unsupported_format"]
+    assert "registry.test/two lists the tag 'no tag', which no client can request" in applied.errors[0].message
+    assert [(row["name"], row["frozen"], row["tags"]) for row in applied.facts()["repositories"]] == [
+        (f"{HOST}/team/one", False, 3),
+        (f"{HOST}/two", True, 3),
+    ]
+    assert (left(registry), left(registry, "team/one")) == (["1", "2", "3", "no tag"], ["3"])
+
+
 def test_an_index_with_an_entry_of_an_unknown_type_freezes_its_repository(registry: ModelRegistry) -> None:
     graph = TagGraph()
     graph.tags["odd"] = graph.add_manifest({"mediaType": INDEX, "manifests": [graph.add_blob(b"{}", "application/vnd.odd")]})["digest"]
@@ -350,6 +366,81 @@ def test_an_outdated_plan_is_not_applied(registry: ModelRegistry, change: str) -
     assert place.tags == before
     assert left(registry, "team/one") == ["3"]
     assert applied.facts()["untagged"] == [f"{HOST}/team/one:1", f"{HOST}/team/one:2"]
+
+
+def at_first_deletion(registry: ModelRegistry, change: t.Callable[[dict[str, str]], object]) -> None:
+    """Let another client CHANGE the tags of `two` while the first manifest is deleted there."""
+
+    pending = [change]
+
+    def intercept(request: str) -> None:
+        if request.startswith("DELETE /v2/two/") and pending:
+            pending.pop()(registry.repositories["two"].tags)
+
+    registry.intercept = intercept
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("new", lambda tags: tags.update(new=tags["2"])),
+        ("no tag", lambda tags: tags.update({"no tag": tags["2"]})),
+        ("2", lambda tags: tags.update({"2": tags["3"]})),
+        ("3", lambda tags: tags.pop("3")),
+        ("again", lambda tags: tags.update(again=tags["3"])),
+    ],
+    ids=["a new tag on a digest", "a name that no client can request", "a tag that moves away", "a deleted tag", "a new tag elsewhere"],
+)
+def test_a_tag_that_changes_between_two_deletions_ends_them(registry: ModelRegistry, name: str, change: t.Callable[[dict[str, str]], object]) -> None:
+    at_first_deletion(registry, change)
+    applied = apply(plan(registry, "two", "team/one"))
+    assert [error.cause for error in applied.errors] == ["plan_outdated"]
+    assert applied.errors[0].message == (f"{HOST}/two:{name} changed after the plan was made; nothing more is removed from {HOST}/two: run again")
+    assert len([request for request in deletions(registry) if "/two/" in request]) == 1
+    assert left(registry, "team/one") == ["3"]
+    assert applied.facts()["untagged"] == [f"{HOST}/team/one:1", f"{HOST}/team/one:2", f"{HOST}/two:1"]
+
+
+def test_a_tag_that_moves_onto_a_digest_before_its_deletion_keeps_it(registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = itertools.count(0, tag_guard.RECHECK_SECONDS)
+    monkeypatch.setattr(tag_guard, "monotonic", lambda: next(times))
+    at_first_deletion(registry, lambda tags: tags.update({"3": tags["2"]}))
+    applied = apply(plan(registry))
+    assert [error.message for error in applied.errors] == [
+        "registry.test/two:3 changed after the plan was made; nothing more is removed from registry.test/two: run again"
+    ]
+    assert left(registry) == ["2", "3"]
+
+
+def test_the_digests_of_all_tags_are_read_again_only_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = ModelRegistry()
+    registry.put("two", aged(*range(20, 0, -1)))
+    monkeypatch.setattr(tag_guard, "monotonic", lambda: 0.0)
+    planned = plan(registry)
+    registry.requests.clear()
+    assert apply(planned).errors == []
+    counted = collections.Counter(request.split()[0] for request in registry.requests)
+    # All 20 tags once, then one for each further deletion.
+    assert counted == {"GET": 19, "HEAD": 20 + 18, "DELETE": 19}
+
+
+def test_a_deleted_tag_that_is_still_listed_is_no_change_unless_it_was_pushed_again(registry: ModelRegistry) -> None:
+    late = json.dumps({"name": "two", "tags": ["1", "2", "3"]}).encode()
+    registry.intercept = lambda request: Answer(200, late, {"Content-Type": "application/json"}) if request == "GET /v2/two/tags/list" else None
+    assert apply(plan(registry)).errors == []
+    assert left(registry) == ["3"]
+
+
+def test_a_tag_that_is_pushed_again_after_its_deletion_ends_the_deletions(registry: ModelRegistry) -> None:
+    digest = registry.repositories["two"].tags["3"]
+
+    def push_again(request: str) -> None:
+        if request == "GET /v2/two/tags/list" and len(deletions(registry)) == 1:
+            registry.repositories["two"].tags["1"] = digest
+
+    registry.intercept = push_again
+    assert [error.cause for error in apply(plan(registry)).errors] == ["plan_outdated"]
+    assert left(registry) == ["1", "2", "3"]
 
 
 def test_a_registry_that_forbids_deletion_says_so_once_and_is_asked_once(registry: ModelRegistry) -> None:
