@@ -18,7 +18,7 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..places.engine.load_step import LoadIntoEngine
-from ..places.engine.loading import EngineLoader, Load, LoadRequest
+from ..places.engine.loading import EngineLoader, FailedLoad, Load, LoadRequest
 from ..places.store.source import LayoutSource
 from ..places.verification import Verification, check_names
 from ..transfer.plan import TransferPlan
@@ -47,12 +47,14 @@ def plan_deliver(
     loads = loader.plan([_request(store, name, trust) for name in dict.fromkeys(names)])
     rows = [loader.row(load, engine_keys=True) for load in loads]
     steps = [
-        LoadIntoEngine(engine, load, row, verifies=False, failure="could not be delivered") for load, row in zip(loads, rows) if load.error is None
+        LoadIntoEngine(engine, load, row, verifies=False, failure="could not be delivered")
+        for load, row in zip(loads, rows)
+        if isinstance(load, Load)
     ]
     return TransferPlan(rows, steps=steps)
 
 
-def _request(store: Store, requested: Reference | Digest, trust: TrustPolicy | None) -> LoadRequest | Load:
+def _request(store: Store, requested: Reference | Digest, trust: TrustPolicy | None) -> LoadRequest | FailedLoad:
     """Return what to load. It has an error for an image that doesn't exist, and for one without a name."""
     try:
         entry = store.get_entry(requested)
@@ -60,7 +62,7 @@ def _request(store: Store, requested: Reference | Digest, trust: TrustPolicy | N
         if name is None:
             raise InvalidOption(f"{requested} has no name to be delivered under; give it one with image_tag")
     except LongshoreError as error:
-        return Load(str(requested), error=error)
+        return FailedLoad(str(requested), error)
     image = LayoutSource(store, entry, (name,))
     verify = functools.partial(_verify, store, trust, entry.name, name) if trust is not None else None
     return LoadRequest(str(name), name, entry.label, f"deliver {name}", image, functools.partial(_find_document, store), verify=verify)

@@ -25,7 +25,7 @@ from ..places.archive.source import ArchiveSource
 from ..places.engine.images import EngineImages
 from ..places.engine.leftovers import remove_leftovers
 from ..places.engine.load_step import LoadIntoEngine
-from ..places.engine.loading import EngineLoader, LoadRequest, document_finder
+from ..places.engine.loading import EngineLoader, FailedLoad, Load, LoadRequest, document_finder
 from ..places.engine.outgoing_image import OutgoingImage
 from ..places.engine.platforms import select_for_engine
 from ..places.engine.restore_names import keep_images, restore_names
@@ -59,11 +59,13 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
         )
         for candidate, name in _choose_names(archive, options, place)
     ]
-    loads = loader.plan(requests)
+    loads: list[Load] = []
+    for planned in loader.plan(requests):
+        if isinstance(planned, FailedLoad):
+            raise planned.error
+        loads += [planned] if isinstance(planned, Load) else []  # an archive is always read, so no image is kept without that
     rows = [loader.row(load) for load in loads]
     for load, row in zip(loads, rows):
-        if load.error is not None:
-            raise load.error
         if options.existing == FAIL and load.is_taken:
             raise NameTaken(
                 f"{row.requested} is in {engine.title} at {engine.place} already, for another image; set existing to overwrite to move it, "
@@ -125,7 +127,7 @@ class _LoadAll(Step):
     def apply(self, workers: Workers) -> Outcome:
         moved: list[Descriptor] = []
         done: list[Reference] = []
-        pending = [step.load.outgoing for step in self.steps if step.load.is_pending and step.load.outgoing is not None]
+        pending = [step.load.outgoing for step in self.steps if step.load.is_pending]
         present = EngineImages(self.engine, self.host).images if len(pending) > 1 else []
         unnamed = _find_unnamed(present, pending)
         # The last name is never set back: it either moves or stays.
@@ -138,7 +140,7 @@ class _LoadAll(Step):
                     error: LongshoreError = next(iter(outcome.failures.values()))
                     restore_names(self.engine, done, images, unnamed, error)
                     return Outcome(dict.fromkeys(self.rows(), error))
-                if step.load.is_pending and step.load.request is not None:
+                if step.load.is_pending:
                     done.append(step.load.request.name)
                 moved += outcome.moved or ()
         return Outcome(moved=moved)

@@ -22,7 +22,7 @@ from ..places.copy_job import verify_at_source
 from ..places.engine.images import describe_local_name
 from ..places.engine.leftovers import remove_leftovers
 from ..places.engine.load_step import LoadIntoEngine
-from ..places.engine.loading import EngineLoader, Load, LoadRequest
+from ..places.engine.loading import EngineLoader, FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
 from ..places.engine.platforms import has_platforms, select_for_engine
 from ..places.engine.target import find_at_registry
 from ..places.registry.source import RegistrySource
@@ -77,10 +77,12 @@ class _EnginePuller:
         requests = [self._request(reference, listed, repositories) for reference in references]
         loads = [self._keep_if_newer_fails(load, listed) for load in self.loader.plan(requests)]
         rows = [self._row(load, repositories) for load in loads]
-        steps = [LoadIntoEngine(self.engine, load, row, failure="could not be pulled") for load, row in zip(loads, rows) if load.error is None]
+        steps = [LoadIntoEngine(self.engine, load, row, failure="could not be pulled") for load, row in zip(loads, rows) if isinstance(load, Load)]
         return remove_leftovers(TransferPlan(rows, steps=steps), self.engine, self.loader.names)
 
-    def _request(self, requested: Reference, listed: t.Sequence[ListedImage], repositories: dict[str, Repository]) -> LoadRequest | Load:
+    def _request(
+        self, requested: Reference, listed: t.Sequence[ListedImage], repositories: dict[str, Repository]
+    ) -> LoadRequest | KeptImage | FailedLoad:
         """Return what to load, or the image that the engine keeps."""
         name = str(requested.name)
         try:
@@ -104,7 +106,7 @@ class _EnginePuller:
                 return _kept(reference, current, verification=self._verify_kept(reference, current, repository))
             return self._load_request(reference, reference, repository)
         except LongshoreError as error:
-            return Load(name, error=error)
+            return FailedLoad(name, error)
 
     def _may_keep(self, reference: Reference, current: ListedImage) -> bool:
         """Return whether the engine's image may be kept without comparing it with the registry."""
@@ -129,7 +131,7 @@ class _EnginePuller:
             verify=verify,
         )
 
-    def _keep_unasked(self, reference: Reference, current: ListedImage, note: str = "") -> Load:
+    def _keep_unasked(self, reference: Reference, current: ListedImage, note: str = "") -> KeptImage:
         """Keep the engine's image without a request. Raises TrustRefusal unless trust accepts it without a signature: engines hold none."""
         return _kept(reference, current, note, self._verify_unsigned(reference, current))
 
@@ -162,22 +164,22 @@ class _EnginePuller:
             error.message += f"; {repository.registry} doesn't have the image that {self.engine.title} has under this name"
             raise
 
-    def _keep_if_newer_fails(self, load: Load, listed: t.Sequence[ListedImage]) -> Load:
+    def _keep_if_newer_fails(self, load: PlannedLoad, listed: t.Sequence[ListedImage]) -> PlannedLoad:
         """With the policy `newer`, keep the engine's image if its registry can't be asked now, and trust accepts it without a signature."""
-        error = load.error
-        if error is None or load.request is None or not self.policy.keeps_after(error):
+        if not isinstance(load, FailedLoad) or load.request is None or not self.policy.keeps_after(load.error):
             return load
         current = _find_listed(load.request.name, listed)
         if current is None or not self._has_platforms(load.request.name, current):
             return load
         try:
-            return self._keep_unasked(load.request.name, current, f"{load.requested} was not compared with its registry: {error.message}")
+            return self._keep_unasked(load.request.name, current, f"{load.requested} was not compared with its registry: {load.error.message}")
         except TrustRefusal:
             return load  # the registry has the signature, so its error is the reason
 
-    def _row(self, load: Load, repositories: t.Mapping[str, Repository]) -> ImagePlan:
+    def _row(self, load: PlannedLoad, repositories: t.Mapping[str, Repository]) -> ImagePlan:
         row = self.loader.row(load)
-        repository = repositories.get(load.requested) if load.error is None and not load.note else None
+        is_answered = isinstance(load, Load) or (isinstance(load, KeptImage) and not load.note)
+        repository = repositories.get(load.requested) if is_answered else None
         return dataclasses.replace(
             row, results={**row.results, "endpoint": repository.answered_by if repository is not None else None, "referrers": []}
         )
@@ -202,8 +204,8 @@ def _root_of(current: ListedImage) -> Descriptor:
     return Descriptor("", next(digest for digest in (*current.digests, current.image_id) if digest is not None), 0)
 
 
-def _kept(reference: Reference, current: ListedImage, note: str = "", verification: Verification = None) -> Load:
-    return Load(str(reference.name), name=reference.name, current=current, note=note, verification=verification)
+def _kept(reference: Reference, current: ListedImage, note: str = "", verification: Verification = None) -> KeptImage:
+    return KeptImage(str(reference.name), reference.name, current, note=note, verification=verification)
 
 
 def _list_digest_tags(repository: Repository) -> DigestTags:

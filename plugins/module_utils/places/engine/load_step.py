@@ -47,7 +47,7 @@ class LoadIntoEngine(Step):
 
     def apply(self, workers: Workers) -> Outcome:
         outgoing, request = self.load.outgoing, self.load.request
-        if outgoing is None or request is None or not self.load.is_pending:
+        if not self.load.is_pending:
             return Outcome()
         try:
             with workers.meter(self.load.sent, self.load.requested) as meter:

@@ -75,50 +75,75 @@ class LoadRequest:
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """One image to load. `current` is the engine's image with its name, `layers` are sent, and `error` is why it can't be loaded.
+    """One image to load. `current` is the engine's image with its name, and `layers` are sent.
 
-    Without `request`, the engine keeps its image `name`, and `verification` is the verdict about it. `note` is a warning. `complete_part` is
-    the part of an index with several platforms that the engine has completely.
+    `complete_part` is the part of an index with several platforms that the engine has completely.
     """
 
-    requested: str
-    request: LoadRequest | None = None
-    outgoing: OutgoingImage | None = None
-    current: ListedImage | None = None
-    layers: tuple[Descriptor, ...] = ()
-    error: LongshoreError | None = None
-    results: Results = dataclasses.field(default_factory=dict)
-    name: Reference | None = None
-    note: str = ""
-    verification: Verification = None
+    request: LoadRequest
+    outgoing: OutgoingImage
+    current: ListedImage | None
     complete_part: Graph | None = None
+    layers: tuple[Descriptor, ...] = ()
+
+    @property
+    def requested(self) -> str:
+        return self.request.requested
 
     @property
     def is_pending(self) -> bool:
-        return self.error is None and self.outgoing is not None and not self.is_kept and not self._is_present(self.outgoing)
+        return not self.is_kept and not self._is_present
 
-    def _is_present(self, outgoing: OutgoingImage) -> bool:
-        return outgoing.is_in(self.current) and (not outgoing.several or contains_images(self.complete_part, outgoing))
+    @property
+    def _is_present(self) -> bool:
+        return self.outgoing.is_in(self.current) and (not self.outgoing.several or contains_images(self.complete_part, self.outgoing))
 
     @property
     def is_taken(self) -> bool:
         """Return whether another image has the name. Only its digest or ID counts: an image that isn't unpacked has its name, too."""
-        return self.outgoing is not None and self.current is not None and not self.outgoing.has_identity_of(self.current)
+        return self.current is not None and not self.outgoing.has_identity_of(self.current)
 
     @property
     def is_kept(self) -> bool:
         """Return whether another image keeps the name."""
-        return self.request is not None and self.request.keep_existing and self.is_taken
+        return self.request.keep_existing and self.is_taken
 
     @property
     def sent(self) -> tuple[Descriptor, ...]:
-        return (*self.outgoing.configs, *self.layers) if self.is_pending and self.outgoing is not None else ()
+        return (*self.outgoing.configs, *self.layers) if self.is_pending else ()
 
     @property
     def reused(self) -> tuple[Descriptor, ...]:
-        if self.error is not None or self.outgoing is None or self.is_kept:
-            return ()
-        return self.outgoing.graph.blobs_without(self.sent)
+        return () if self.is_kept else self.outgoing.graph.blobs_without(self.sent)
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptImage:
+    """An image that the engine keeps without reading it at its source: it was compared by its `digest`, or, without a `request`, not at all.
+
+    `note` is a warning, and `verification` the verdict about it.
+    """
+
+    requested: str
+    name: Reference
+    current: ListedImage
+    request: LoadRequest | None = None
+    digest: Digest | None = None
+    note: str = ""
+    verification: Verification = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FailedLoad:
+    """An image that can't be loaded. Without `request`, that was known before it was requested, and `results` are the keys of its row."""
+
+    requested: str
+    error: LongshoreError
+    request: LoadRequest | None = None
+    results: Results = dataclasses.field(default_factory=dict)
+
+
+PlannedLoad = t.Union[Load, KeptImage, FailedLoad]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,27 +171,27 @@ class EngineLoader:
         """The names in the engine before the run."""
         return [name for image in self.listed for name in image.names]
 
-    def plan(self, requests: t.Sequence[LoadRequest | Load]) -> list[Load]:
-        """Plan each request; a Load with an error is kept. The engine lists its images once, and its layers only if it is missing an image.
+    def plan(self, requests: t.Sequence[LoadRequest | KeptImage | FailedLoad]) -> list[PlannedLoad]:
+        """Plan each request; what is decided already stays. The engine lists its images once, and its layers only if it is missing an image.
 
         Raises EngineError if the engine can't be reached.
         """
         listed = self.listed
-        loads: list[Load] = []
-        named: dict[Reference, Load] = {}
+        loads: list[PlannedLoad] = []
+        digests: dict[Reference, Digest] = {}
         for request in requests:
             load = self._inspect(request, listed) if isinstance(request, LoadRequest) else request
-            if load.error is None and load.request is not None:
-                first = named.setdefault(load.request.name, load)
-                try:
-                    if _is_same_image(load, first):
-                        continue
-                except LongshoreError as error:
-                    load = Load(load.requested, load.request, error=error)
+            name, digest = _identify(load)
+            if name is not None and digest is not None:
+                if digests.get(name) == digest:
+                    continue  # another spelling of the same name
+                if digests.setdefault(name, digest) != digest:
+                    error = InvalidOption(f"{name} can't be two images at once, {digests[name]} and {digest}")
+                    load = FailedLoad(load.requested, error, request if isinstance(request, LoadRequest) else None)
             loads.append(load)
         return self._find_missing_layers(loads, listed)
 
-    def _inspect(self, request: LoadRequest, listed: t.Sequence[ListedImage]) -> Load:
+    def _inspect(self, request: LoadRequest, listed: t.Sequence[ListedImage]) -> PlannedLoad:
         try:
             named = next((image for image in listed if request.name in image.names), None)
             is_comparable = (
@@ -178,14 +203,14 @@ class EngineLoader:
                 and named.digests
             )
             if is_comparable and named is not None and request.image.digest() in named.digests and named.has_platform(self.engine_platform):
-                return Load(request.requested, request, None, named)
+                return KeptImage(request.requested, request.name, named, request, request.image.digest())
             outgoing = self.read_outgoing(request)
             load = self._compare(request, outgoing, find_current(listed, outgoing, self.engine))
             if load.is_pending:
                 request.image.check_blobs(outgoing.graph)
             return load
         except LongshoreError as error:
-            return Load(request.requested, request, error=error)
+            return FailedLoad(request.requested, error, request)
 
     def _compare(self, request: LoadRequest, outgoing: OutgoingImage, current: ListedImage | None) -> Load:
         complete_part = read_complete_part(self.reader, outgoing.name) if outgoing.several and outgoing.is_in(current) else None
@@ -194,17 +219,17 @@ class EngineLoader:
             current = dataclasses.replace(current, usable=True)
         elif current is not None and outgoing.digest in current.digests and not outgoing.is_in(current):
             current = dataclasses.replace(current, usable=False)
-        return Load(request.requested, request, outgoing, current, complete_part=complete_part)
+        return Load(request, outgoing, current, complete_part)
 
-    def _find_missing_layers(self, loads: t.Sequence[Load], listed: t.Sequence[ListedImage]) -> list[Load]:
+    def _find_missing_layers(self, loads: t.Sequence[PlannedLoad], listed: t.Sequence[ListedImage]) -> list[PlannedLoad]:
         """Add the layers that have to be sent to each pending load. A layer that one image sends is not sent again for the next one."""
-        pending = [load for load in loads if load.is_pending]
+        pending = [load for load in loads if isinstance(load, Load) and load.is_pending]
         if not pending:
             return list(loads)
         present = self.engine.read_layers(listed, lambda digest: self._list_layers(digest, pending, listed))
-        planned: list[Load] = []
+        planned: list[PlannedLoad] = []
         for load in loads:
-            if load.outgoing is None or load.request is None or not load.is_pending:
+            if not isinstance(load, Load) or not load.is_pending:
                 planned.append(load)
                 continue
             try:
@@ -214,7 +239,7 @@ class EngineLoader:
                 for offer in offers:
                     present.add(offer)
             except LongshoreError as error:
-                planned.append(dataclasses.replace(load, error=error))
+                planned.append(FailedLoad(load.requested, error, load.request))
         return planned
 
     # The image to load.
@@ -261,10 +286,10 @@ class EngineLoader:
             name for image in listed if digest in (*image.digests, *(manifest.digest for manifest in image.manifests or ())) for name in image.names
         }
         # The engine may have an image to load under another name, also from another repository.
-        own = {root.digest: data for load in pending if load.outgoing is not None for root, data in load.outgoing.graph.documents.items()}
+        own = {root.digest: data for load in pending for root, data in load.outgoing.graph.documents.items()}
 
         def read(descriptor: Descriptor) -> bytes | None:
-            found = (load.request.find_document(descriptor, names) for load in pending if load.request is not None)
+            found = (load.request.find_document(descriptor, names) for load in pending)
             return own.get(descriptor.digest) or next((data for data in found if data is not None), None)
 
         try:
@@ -278,55 +303,72 @@ class EngineLoader:
 
     # The results.
 
-    def warnings(self, load: Load) -> tuple[str, ...]:
-        if load.note:
-            return (load.note,)
-        platform = load.outgoing.image.platform if load.outgoing is not None else None
+    def row(self, load: PlannedLoad, engine_keys: bool = False) -> ImagePlan:
+        """Return the row of the results and its changes. `digest` is null if the engine keeps none. With ENGINE_KEYS, that value is `engine_digest` instead."""
+        if isinstance(load, FailedLoad):
+            failed = {"engine": self.engine.title, "verification": None, **({"engine_digest": None} if engine_keys else {})}
+            return ImagePlan(load.requested, results={**_results_of(load), **failed}, error=load.error)
+        if isinstance(load, KeptImage):
+            state = state_of(load.current) if load.current.usable else None
+            # It was compared by digest only.
+            image_id = str(load.current.image_id) if load.current.image_id is not None else None
+            unread = {**_results_of(load), "media_type": None, "image_id": image_id, "platforms": None, "size": None}
+            kept_digest = state.digest if state is not None and load.current.digests else None
+            keys = self._keys(load.verification, state, kept_digest, engine_keys)
+            warnings = (load.note,) if load.note else ()
+            return self._row(load.requested, load.name, (state, state), {**unread, **keys}, engine_keys, warnings=warnings)
+        before, after = self._states(load)
+        recorded = (
+            load.outgoing.recorded_digest(self.engine) is not None if load.is_pending else load.current is not None and bool(load.current.digests)
+        )
+        keys = self._keys(load.outgoing.verification, before, after.digest if after is not None and recorded else None, engine_keys)
+        replaced = f" in place of {short_digest(before.digest)}" if before is not None and before != after else ""
+        action = f"{load.request.action} ({short_digest(load.outgoing.digest)}) to {self.engine.title}{replaced}: {describe_transfer(load.sent)}"
+        return self._row(
+            load.requested,
+            load.request.name,
+            (before, after),
+            {**load.request.results, **keys},
+            engine_keys,
+            image=image_facts(load.requested, load.outgoing.graph, None, self.host),
+            actions=(action,) if load.is_pending else (),
+            warnings=self._warn_of_platform(load),
+        )
+
+    def _warn_of_platform(self, load: Load) -> tuple[str, ...]:
+        platform = load.outgoing.image.platform
         if self.selection is not None or platform is None or platform in self.engine_platform.fallbacks():
             return ()
         return (f"{load.requested} is an image for {platform}, and {self.engine.title} runs {self.engine_platform}",)
 
-    def row(self, load: Load, engine_keys: bool = False) -> ImagePlan:
-        """Return the row of the results and its changes. `digest` is null if the engine keeps none. With ENGINE_KEYS, that value is `engine_digest` instead."""
-        request, engine = load.request, self.engine
-        verification = load.outgoing.verification if load.outgoing is not None else load.verification
-        own: dict[str, t.Any] = {"engine": engine.title, "verification": verification}
-        results = dict(request.results if request is not None else load.results)
-        if load.outgoing is None and load.current is not None:
-            # It was compared by digest only.
-            image_id = str(load.current.image_id) if load.current.image_id is not None else None
-            own.update(media_type=None, image_id=image_id, platforms=None, size=None)
-        name = request.name if request is not None else load.name
-        if load.error is not None or name is None:
-            return ImagePlan(
-                load.requested,
-                results={**results, **own, **({"engine_digest": None} if engine_keys else {})},
-                warnings=self.warnings(load),
-                error=load.error,
-            )
-        before, after = self._states(load)
-        if load.is_pending and load.outgoing is not None:
-            keeps_digest = load.outgoing.recorded_digest(engine) is not None
-        else:
-            keeps_digest = load.current is not None and bool(load.current.digests)
-        kept_digest = str(after.digest) if after is not None and keeps_digest else None
+    def _keys(self, verification: Verification, before: RefState | None, kept_digest: Digest | None, engine_keys: bool) -> Results:
+        """Return the keys that every row of an engine has."""
+        digest = str(kept_digest) if kept_digest is not None else None
+        keys: Results = {"engine": self.engine.title, "verification": verification}
         if engine_keys:
-            own["engine_digest"] = kept_digest
-        else:
-            own.update(digest=kept_digest, previous_digest=str(before.digest) if before is not None else None)
-        replaced = f" in place of {short_digest(before.digest)}" if before is not None and before != after else ""
-        actions: tuple[str, ...] = ()
-        if load.is_pending and load.outgoing is not None and request is not None:
-            digest = short_digest(load.outgoing.digest)
-            actions = (f"{request.action} ({digest}) to {engine.title}{replaced}: {describe_transfer(load.sent)}",)
+            return {**keys, "engine_digest": digest}
+        return {**keys, "digest": digest, "previous_digest": str(before.digest) if before is not None else None}
+
+    def _row(
+        self,
+        requested: str,
+        name: Reference,
+        states: tuple[RefState | None, RefState | None],
+        results: Results,
+        engine_keys: bool,
+        *,
+        image: ImageFacts | None = None,
+        actions: tuple[str, ...] = (),
+        warnings: tuple[str, ...] = (),
+    ) -> ImagePlan:
         return ImagePlan(
-            requested=load.requested,
-            image=self._facts(load),
-            changes=(RefChange(f"{name} in {engine.title}", before, after),),
+            requested=requested,
+            image=image,
+            changes=(RefChange(f"{name} in {self.engine.title}", *states),),
             actions=actions,
-            results={**results, **own},
+            results=results,
             results_of_failure={"engine_digest": None} if engine_keys else {},
-            warnings=self.warnings(load),
+            warnings=warnings,
         )
 
     def _states(self, load: Load) -> tuple[RefState | None, RefState | None]:
@@ -334,18 +376,13 @@ class EngineLoader:
         current, outgoing = load.current, load.outgoing
         before = None
         if current is not None and (current.usable or load.is_taken):
-            before = outgoing.state_in(current) if outgoing is not None else state_of(current)
-            if before is not None and load.complete_part is not None:
+            before = outgoing.state_in(current)
+            if load.complete_part is not None:
                 before = RefState(before.digest, tuple(load.complete_part.platforms))
-        if not load.is_pending or outgoing is None:
+        if not load.is_pending:
             return before, before
         digest = outgoing.recorded_digest(self.engine) or outgoing.image_id
         return before, RefState(digest, tuple(outgoing.graph.platforms)) if outgoing.several else RefState(digest)
-
-    def _facts(self, load: Load) -> ImageFacts | None:
-        if load.outgoing is not None:
-            return image_facts(load.requested, load.outgoing.graph, None, self.host)
-        return None
 
 
 def _require_image(image: ImageNode, label: str) -> None:
@@ -363,21 +400,17 @@ def _offer(request: LoadRequest, outgoing: OutgoingImage, image: ImageNode) -> O
     return OfferedImage(image.manifest, ImageConfig.read(data, f"{outgoing.name}, config {config.digest}").diff_ids)
 
 
-def _is_same_image(load: Load, first: Load) -> bool:
-    """Return whether LOAD is the image FIRST, requested by another spelling of its name. Raises InvalidOption if two images have one name."""
-    if load is first:
-        return False
-    digests = [_digest_of(one) for one in (first, load)]
-    if digests[0] != digests[1] and load.request is not None:
-        raise InvalidOption(f"{load.request.name} can't be two images at once, {digests[0]} and {digests[1]}")
-    return True
+def _results_of(load: KeptImage | FailedLoad) -> Results:
+    if load.request is not None:
+        return load.request.results
+    return load.results if isinstance(load, FailedLoad) else {}
 
 
-def _digest_of(load: Load) -> Digest | None:
-    """Return the digest of the image of LOAD, None if the load has an error instead."""
-    if load.outgoing is not None:
-        return load.outgoing.digest
-    return load.request.image.digest() if load.request is not None else None
+def _identify(load: PlannedLoad) -> tuple[Reference | None, Digest | None]:
+    """Return the name in the engine and the digest of an image that is loaded, or was compared by its digest."""
+    if isinstance(load, Load):
+        return load.request.name, load.outgoing.digest
+    return (load.name, load.digest) if isinstance(load, KeptImage) else (None, None)
 
 
 def document_finder(read: Read) -> FindDocument:

@@ -19,7 +19,7 @@ from ..copy_job import CopyJob
 from ..registry.source import RegistrySource
 from ..sources import ImageSources
 from .load_step import LoadIntoEngine
-from .loading import EngineLoader, Load, LoadRequest, document_finder
+from .loading import EngineLoader, FailedLoad, Load, LoadRequest, PlannedLoad, document_finder
 from .platforms import select_for_engine
 
 if t.TYPE_CHECKING:
@@ -56,26 +56,26 @@ class EngineCopyPlanner:
         planned: dict[CopyJob, ImagePlan] = {}
         for load in loads:
             row = loader.row(load)
-            if load.error is None:
+            if isinstance(load, Load):
                 self.steps.append(LoadIntoEngine(engine, load, row, failure="could not be copied"))
             planned.update((job, row) for job, request in zip(jobs, requests) if _is_for(load, request))
         return planned
 
 
-def _is_for(load: Load, request: LoadRequest | Load) -> bool:
+def _is_for(load: PlannedLoad, request: LoadRequest | FailedLoad) -> bool:
     """Return whether LOAD is the outcome of REQUEST, or of an equal request for the same name."""
-    if isinstance(request, Load) or load.request is None:
+    if isinstance(request, FailedLoad) or load.request is None:
         return load is request
-    return load.request is request or (load.error is None and load.request.name == request.name)
+    return load.request is request or (not isinstance(load, FailedLoad) and load.request.name == request.name)
 
 
-def _request(job: CopyJob) -> LoadRequest | Load:
+def _request(job: CopyJob) -> LoadRequest | FailedLoad:
     """Return what to load. It has an error for an image that doesn't exist or is damaged."""
     name = t.cast(Reference, job.target.image)
     try:
         image = job.image_source
     except LongshoreError as error:
-        return Load(str(name), error=error, results=_results(job))
+        return FailedLoad(str(name), error, results=_results(job))
     find = document_finder(image.read_document)
     if isinstance(image, RegistrySource):
         find = functools.partial(find_at_registry, image.source)
