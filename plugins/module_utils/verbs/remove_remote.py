@@ -19,6 +19,7 @@ from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from ..places.facts import format_count, short_digest
 from ..places.registry.referrers_to_remove import ReferrersToRemove, find_referrers_to_remove
+from ..places.registry.tag_guard import TagGuard
 from ..places.registry.tags import RepositoryTag, read_tags
 from ..transfer.plan import ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
@@ -83,16 +84,14 @@ class _Removal:
     def deleted(self) -> list[str]:
         return [] if self.alone else [str(found.digest) for found in (self.found, *(manifest.found for manifest in self.referrers.manifests))]
 
-    def delete(self) -> LongshoreError | None:
-        """Delete it, and return the error if that fails."""
-        from ..registry.deletion import delete_manifest, delete_tag
-
+    def delete(self, guard: TagGuard) -> LongshoreError | None:
+        """Delete it, and return the error if that fails or if GUARD finds that the tags of the repository changed."""
         try:
             if not self.alone:
                 for manifest in self.referrers.manifests:
-                    delete_manifest(self.repository, manifest.found.digest)
-                delete_manifest(self.repository, self.found.digest)
-            elif not delete_tag(self.repository, self.tags[0]):
+                    guard.delete_manifest(manifest.found.digest)
+                guard.delete_manifest(self.found.digest)
+            elif not guard.delete_tag(self.tags[0]):
                 what = f"{self.tags[0]}: {self.repository.registry} can't delete a tag alone, and {_list_some(self.sharing)} may need its digest"
                 raise InUse(f"{what}; force would delete the digest, and with it every tag that has it")
         except LongshoreError as error:
@@ -105,6 +104,7 @@ class _RemoveFromRegistries(Step):
     """Delete indexes before their members, which may be indexes too."""
 
     removals: t.Sequence[_Removal]
+    guards: t.Mapping[str, TagGuard]
 
     def apply(self, workers: Workers) -> Outcome:
         kept: set[Reference] = set()
@@ -113,7 +113,7 @@ class _RemoveFromRegistries(Step):
             parents = [tag for tag in removal.parents if tag in kept]
             if parents and not removal.alone:
                 return InUse(f"{removal.images[0].requested} stays, since {_list_some(parents)} could not be removed and needs it")
-            return removal.delete()
+            return removal.delete(self.guards[removal.repository.name])
 
         errors: dict[ImagePlan, LongshoreError] = {}
         for removals in _parents_first(self.removals):
@@ -168,7 +168,10 @@ def plan_remove_remote(
         return _RequestedImage(reference, repository, found)
 
     requested = workers.map(look_up, list(dict.fromkeys(references)))
-    tags, errors = read_tags({image.repository.name: image.repository for image in requested if image.repository is not None}, workers)
+    read = read_tags({image.repository.name: image.repository for image in requested if image.repository is not None}, workers)
+    tags = {name: found.tags for name, found in read.items()}
+    errors = {name: found.error for name, found in read.items()}
+    guards = {name: found.guard for name, found in read.items()}
     requested = [dataclasses.replace(image, error=image.error or errors.get(image.reference.context)) for image in requested]
     removed = {image.reference.name for image in requested if image.found is not None and image.error is None}
     removals: list[_Removal] = []
@@ -181,7 +184,9 @@ def plan_remove_remote(
     rows.update((row.requested, row) for row in (*(row for removal in removals for row in removal.images), *with_unknown_referrers))
     in_order = dict.fromkeys(rows.get(image.name) or image.row() for image in requested)
     return RemoteRemovalPlan(
-        list(dict.fromkeys((*in_order, *rows.values()))), steps=[_RemoveFromRegistries(removals)] if removals else [], removals=tuple(removals)
+        list(dict.fromkeys((*in_order, *rows.values()))),
+        steps=[_RemoveFromRegistries(removals, guards)] if removals else [],
+        removals=tuple(removals),
     )
 
 

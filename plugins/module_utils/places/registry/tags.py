@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import typing as t
 
 from ...errors import ImageNotFound, LongshoreError, UnsupportedFormat
@@ -14,16 +15,19 @@ from ...limits import MAX_LEVELS
 from ...oci.digest import Digest
 from ...oci.manifest import Descriptor, Index, read_manifest
 from ...oci.reference import Reference
+from ...oci.text import sanitise
 from ...transfer.workers import Workers
+from .tag_guard import TagGuard
 
 if t.TYPE_CHECKING:
     from ...registry.repository import Repository
+    from ...registry.tags import TagList
 
 
 @dataclasses.dataclass(frozen=True)
 class RepositoryTag:
-    """A tag of a repository, and the `members` of its index at every level. `found` is None if its manifest, or that of a member, has an unknown format:
-    then it may need any digest.
+    """A tag of a repository, and the `members` of its index at every level. `found` is None if its manifest, or that of a member, has an unknown format,
+    or if no client can request its name: then it may need any digest.
     """
 
     reference: Reference
@@ -35,18 +39,28 @@ class RepositoryTag:
         return self.found.digest if self.found is not None else None
 
 
-def read_tags(repositories: t.Mapping[str, Repository], workers: Workers) -> tuple[dict[str, list[RepositoryTag]], dict[str, LongshoreError]]:
-    """Return all tags of each repository, and the error of each whose tags can't be read, both by the repository's name."""
-    from ...registry.tags import list_tags
+@dataclasses.dataclass(frozen=True)
+class RepositoryTags:
+    """All tags of a repository, and the guard that deletes there while they are unchanged. `error` is why some of them can't be read."""
 
+    tags: t.Sequence[RepositoryTag]
+    guard: TagGuard
+    error: LongshoreError | None = None
+
+
+def read_tags(repositories: t.Mapping[str, Repository], workers: Workers) -> dict[str, RepositoryTags]:
+    """Return the tags of each repository, by the repository's name."""
+    from ...registry.tags import TagList, read_tag_list
+
+    started = time.monotonic()
     errors: dict[str, LongshoreError] = {}
 
-    def read_names(repository: Repository) -> list[Reference]:
+    def read_names(repository: Repository) -> TagList:
         try:
-            return sorted(list_tags(repository) or ())
+            return read_tag_list(repository) or TagList()
         except LongshoreError as error:
             errors[repository.name] = error
-            return []
+            return TagList()
 
     indexes: dict[Digest, frozenset[Digest]] = {}
 
@@ -57,12 +71,31 @@ def read_tags(repositories: t.Mapping[str, Repository], workers: Workers) -> tup
             errors[reference.context] = error
             return None
 
-    names = [reference for found in workers.map(read_names, list(repositories.values())) for reference in found]
-    tags: dict[str, list[RepositoryTag]] = {name: [] for name in repositories}
-    for tag in workers.map(read_tag, names):
-        if tag is not None:
-            tags[tag.reference.context].append(tag)
-    return tags, errors
+    lists = dict(zip(repositories, workers.map(read_names, list(repositories.values()))))
+    names = [name for listed in lists.values() for name in sorted(listed.tags)]
+    found = dict(zip(names, workers.map(read_tag, names)))
+    finished = time.monotonic()
+    return {
+        name: _collect_tags(repository, lists[name], found, (finished, finished - started), errors.get(name))
+        for name, repository in repositories.items()
+    }
+
+
+def _collect_tags(
+    repository: Repository,
+    listed: TagList,
+    found: t.Mapping[Reference, RepositoryTag | None],
+    checked: tuple[float, float],
+    error: LongshoreError | None,
+) -> RepositoryTags:
+    by_name = {name: found[name] for name in sorted(listed.tags)}
+    tags = [tag for tag in by_name.values() if tag is not None]
+    unreadable = {tag.reference for tag in tags if tag.digest is None}
+    digests = {name: tag.digest if tag is not None else None for name, tag in by_name.items() if name not in unreadable}
+    guard = TagGuard(repository, digests, {*(str(name.tag) for name in unreadable), *listed.unusable}, checked)
+    # Nobody can find out what these tags need. Their names are only shown.
+    unusable = [RepositoryTag(Reference(repository.registry, repository.repository, repr(sanitise(name, 100))), None) for name in listed.unusable]
+    return RepositoryTags([*tags, *unusable], guard, error)
 
 
 def _inspect_tag(repository: Repository, reference: Reference, indexes: dict[Digest, frozenset[Digest]]) -> RepositoryTag | None:
