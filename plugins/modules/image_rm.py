@@ -54,9 +54,9 @@ options:
       - Its referrers are deleted before the manifest, together with the tags that list them or are made of its digest. The same holds for the referrers of
         the members of an index, unless another tag needs the member. A referrer that another tag needs stays. If a tag has an unknown format, or a name
         that no client can request, all referrers stay, with a warning.
-      - If a tag of the repository is new, is gone or has moved since the plan was made, nothing more is removed from the repository, and the task fails with the
-        error C(plan_outdated). The tags are read again as for M(longshore.images.image_prune), so a tag that moves onto a manifest in the last seconds before
-        its deletion is deleted with it.
+      - If a tag of the repository is new, is gone or has moved since the plan was made, nothing more is removed from the repository, and the task fails with
+        the error C(plan_outdated). The tags are read again as for M(longshore.images.image_prune), so a tag that moves onto a manifest in the last seconds
+        before its deletion is deleted with it.
       - Some registries can't delete a single tag, such as CNCF Distribution before version 3, and some refuse all deletions. Check mode can't detect this.
         The real run then fails, and leaves the image unchanged.
       - Image IDs and globs can't be used.
