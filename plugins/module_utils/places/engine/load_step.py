@@ -19,7 +19,7 @@ from ...transfer.interfaces import Chunks, MirroredSource, OrderedSource, Source
 from ...transfer.meter import Meter
 from ...transfer.plan import ImagePlan, Outcome, Step
 from ...transfer.workers import Workers
-from .loading import Load
+from .loads import Load
 from .outgoing_image import OutgoingImage, find_current
 from .platforms import contains_images, read_complete_part
 

@@ -19,7 +19,8 @@ from ..copy_job import CopyJob
 from ..registry.source import RegistrySource
 from ..sources import ImageSources
 from .load_step import LoadIntoEngine
-from .loading import EngineLoader, FailedLoad, Load, LoadRequest, PlannedLoad, document_finder
+from .loading import EngineLoader
+from .loads import FailedLoad, Load, LoadRequest, PlannedLoad, document_finder
 from .platforms import select_for_engine
 
 if t.TYPE_CHECKING:
