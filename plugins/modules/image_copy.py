@@ -39,7 +39,8 @@ options:
             the registry. The default namespace is O(containerd_namespace). The image may be an image ID or a digest.
           - V(store:[PATH][:NAME]) means a store, by default that of the option O(store).
           - If an image on Docker Hub has the name of one of these schemes, write V(docker://podman:5).
-          - The name may be a digest. It may be left out if the layout or archive holds only one image. A path can't contain a colon.
+          - The name in a layout, an archive or a store may be a reference, a digest or image ID in full, or a tag alone if another tool wrote only that. It may
+            be left out if there is only one image. A path can't contain a colon.
         type: str
         required: true
       dest:

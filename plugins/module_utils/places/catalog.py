@@ -52,8 +52,11 @@ class Catalog(t.Protocol[_Image]):
     def entries(self) -> t.Sequence[_Image]:
         """Every image once for each of its names, and once if it has none, in a fixed order."""
 
+    def select(self, selector: Reference | Digest) -> t.Sequence[_Image]:
+        """Return the images that SELECTOR (a name, `repository@digest`, a digest or an ID) means, one for each of their names, in the order of `entries`."""
+
     def get(self, selector: Reference | Digest) -> _Image:
-        """Return the image that SELECTOR means. Raises ImageNotFound."""
+        """Return the first image that SELECTOR means. Raises ImageNotFound."""
 
     def get_named(self, name: Reference) -> _Image | None:
         """Return the image with the name NAME."""

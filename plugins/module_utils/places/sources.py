@@ -10,23 +10,39 @@ import dataclasses
 import threading
 import typing as t
 
-from ..archive.reader import Archive, ArchivedImage, open_archive
 from ..errors import ImageNotFound, InvalidOption, InvalidReference
-from ..oci.layout import REF_NAME
 from ..oci.location import STORE, Location
+from ..oci.matching import NamedImage
 from ..oci.platform import Platform
 from ..oci.reference import Reference, parse_selector
-from ..store.index import Entry
 from ..store.store import Store
+from .catalog import PlacedImage
 from .image_source import ImageSource
 
 if t.TYPE_CHECKING:
+    from ..archive.reader import Archive
     from ..engine.interfaces import ManagedEngine
+    from ..oci.digest import Digest
     from ..registry.referrers import DigestTags
     from ..registry.repository import Repository
+    from .archive.catalog import ArchiveCatalog
     from .engine.catalog import EngineCatalog
+    from .store.catalog import StoreCatalog
 
-_ImageT = t.TypeVar("_ImageT")
+_ImageT = t.TypeVar("_ImageT", bound=PlacedImage)
+
+
+class _LocalCatalog(t.Protocol[_ImageT]):
+    """The catalog of a layout or of an archive, in which a location names an image."""
+
+    @property
+    def entries(self) -> t.Sequence[_ImageT]: ...
+
+    def select(self, selector: Reference | Digest) -> t.Sequence[_ImageT]: ...
+
+    def tags_of(self, image: _ImageT) -> t.Sequence[str]: ...
+
+    def without_referrers(self) -> t.Sequence[_ImageT]: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,19 +62,24 @@ class ImageSources:
         self._places = places
         self._host = host
         self._lock = threading.RLock()
-        self._stores: dict[tuple[str, str], Store] = {}
+        self._layouts: dict[tuple[str, str], StoreCatalog] = {}
         self._engines: dict[tuple[str, str | None], EngineCatalog] = {}
-        self._archives: dict[str, Archive] = {}
+        self._archives: dict[str, tuple[Archive, ArchiveCatalog]] = {}
         self._tags: dict[str, DigestTags] = {}
 
     def store(self, location: Location) -> Store:
         """Return the store or layout at LOCATION, for reading or writing. A layout that is created is readable for all users, a store is as its options say."""
+        return self._layout(location).store
+
+    def _layout(self, location: Location) -> StoreCatalog:
+        from .store.catalog import StoreCatalog
+
         key = (location.scheme, location.path)
         with self._lock:
-            if key not in self._stores:
-                self._stores[key] = self._places.store(location.path) if location.scheme == STORE else Store(location.path, mode=0o755)
-                self._stores[key].reload()
-            return self._stores[key]
+            if key not in self._layouts:
+                store = self._places.store(location.path) if location.scheme == STORE else Store(location.path, mode=0o755)
+                self._layouts[key] = StoreCatalog(store, self._host)
+            return self._layouts[key]
 
     def engine(self, location: Location) -> EngineCatalog:
         """Return the engine at LOCATION. Raises EngineError if it can't be reached."""
@@ -79,24 +100,26 @@ class ImageSources:
         if location.image is not None:
             return self.engine(location).find(location.image)
         if location.is_layout:
-            store = self.store(location)
-            entries = store.index.entries
-            entry = _choose_image(location, entries, _entry_names, lambda: _list_images(store))
-            names = [one.name for one in (entry, *entries) if one.digest == entry.digest]
             from .store.source import LayoutSource
 
-            return LayoutSource(store, store.begin_reading(entry), _choose_names(location, names))
-        with self._lock:
-            if location.path not in self._archives:
-                self._archives[location.path] = open_archive(location.path)
-            archive = self._archives[location.path]
-        from ..archive.referrers import list_images as list_archive_images
+            layout = self._layout(location)
+            entries = _choose_image(location, layout)
+            return LayoutSource(layout.store, layout.store.begin_reading(entries[0]), _names_of(entries))
         from .archive.source import ArchiveSource
 
-        image = _choose_image(location, archive.images, _archive_names, lambda: list_archive_images(archive))
-        root = archive.saved_root(image)
-        same = [one for one in (image, *archive.images) if archive.saved_root(one).digest == root.digest]
-        return ArchiveSource(archive, image, _choose_names(location, [name for one in same for name in one.names or (None,)]))
+        archive, catalog = self._archive(location.path)
+        images = _choose_image(location, catalog)
+        return ArchiveSource(archive, images[0].root, _names_of(images))
+
+    def _archive(self, path: str) -> tuple[Archive, ArchiveCatalog]:
+        from ..archive.reader import open_archive
+        from .archive.catalog import ArchiveCatalog
+
+        with self._lock:
+            if path not in self._archives:
+                archive = open_archive(path)
+                self._archives[path] = archive, ArchiveCatalog(archive)
+            return self._archives[path]
 
     def _digest_tags(self, repository: Repository) -> DigestTags:
         from ..registry.referrers import DigestTags
@@ -105,60 +128,41 @@ class ImageSources:
             return self._tags.setdefault(repository.name, DigestTags(repository))
 
 
-def _entry_names(entry: Entry) -> list[str]:
-    annotation = entry.descriptor.annotations.get(REF_NAME)
-    return [*([str(entry.name)] if entry.name is not None else []), *([annotation] if annotation else []), str(entry.digest)]
+def _choose_image(location: Location, catalog: _LocalCatalog[_ImageT]) -> list[_ImageT]:
+    """Return the image that LOCATION names, once for each of its names that LOCATION means. Without a name: the only image that is no referrer of another.
 
-
-def _archive_names(image: ArchivedImage) -> list[str]:
-    return [*map(str, image.names), *image.tags, str(image.root.digest)]
-
-
-def _list_images(store: Store) -> list[Entry]:
-    """Return the entries of a layout without those that are referrers of others."""
-    from ..store.referrers import referrers_in_store
-    from .store.stored_referrers import find_entry_owners
-
-    owned = find_entry_owners(store, referrers_in_store(store))
-    return [entry for entry in store.index.entries if (entry.digest, entry.name) not in owned]
-
-
-def _choose_image(
-    location: Location,
-    images: t.Sequence[_ImageT],
-    names: t.Callable[[_ImageT], t.Sequence[str]],
-    without_referrers: t.Callable[[], t.Sequence[_ImageT]],
-) -> _ImageT:
-    """Return the one of IMAGES that LOCATION names or, if it has no name, the only one that is no referrer of another."""
-    wanted = location.name
-    if wanted is None:
-        found = {names(image)[-1]: image for image in (without_referrers() if len(images) > 1 else images)}
-        if len(found) > 1:
-            listed = _list_names(list(found.values()), names)
-            raise InvalidOption(f"{location} holds {len(found)} images; put a colon and the name of one after the path: {listed}")
-        if found:
-            return next(iter(found.values()))
-        raise ImageNotFound(f"{location} holds no image")
-    spellings = _spellings(wanted)
-    for image in images:
-        if not spellings.isdisjoint(names(image)):
-            return image
-    raise ImageNotFound(f"{location} was not found; {location.path} holds {_list_names(images, names) or 'no image'}")
-
-
-def _choose_names(location: Location, names: t.Sequence[Reference | None]) -> tuple[Reference | None, ...]:
-    """Return the one of NAMES, the names of an image, that LOCATION gives, else all of them: the author of an archive chose their order."""
-    spellings = _spellings(location.name) if location.name is not None else set()
-    return tuple(name for name in dict.fromkeys(names) if name is not None and str(name) in spellings) or tuple(dict.fromkeys(names))
-
-
-def _spellings(text: str) -> set[str]:
-    """Return the texts that mean the name, tag or digest TEXT."""
+    Another tool may have written a tag or any other text as a name. Raises ImageNotFound, and InvalidOption for several images.
+    """
+    entries = catalog.entries
+    if location.name is None:
+        found = list(catalog.without_referrers()) if len(entries) > 1 else list(entries)
+        images = {image.digest: image for image in reversed(found)}
+        if len(images) > 1:
+            listed = _list_labels(found, catalog)
+            raise InvalidOption(f"{location} holds {len(images)} images; put a colon and the name of one after the path: {listed}")
+        if not found:
+            raise ImageNotFound(f"{location} holds no image")
+        return _with_other_names(found[0], entries)
+    for image in entries:
+        if location.name in catalog.tags_of(image):
+            return _with_other_names(image, entries)
     try:
-        return {text, str(parse_selector(text))}
+        selected = catalog.select(parse_selector(location.name))
     except InvalidReference:
-        return {text}
+        selected = []
+    if not selected:
+        raise ImageNotFound(f"{location} was not found; {location.path} holds {_list_labels(entries, catalog) or 'no image'}")
+    return [image for image in selected if image.digest == selected[0].digest]
 
 
-def _list_names(images: t.Sequence[_ImageT], names: t.Callable[[_ImageT], t.Sequence[str]]) -> str:
-    return ", ".join(sorted(names(image)[0] for image in images)[:20])
+def _with_other_names(image: _ImageT, entries: t.Sequence[_ImageT]) -> list[_ImageT]:
+    return [image, *(other for other in entries if other.digest == image.digest)]
+
+
+def _names_of(images: t.Sequence[NamedImage]) -> tuple[Reference | None, ...]:
+    return tuple(dict.fromkeys(image.name for image in images))
+
+
+def _list_labels(images: t.Sequence[_ImageT], catalog: _LocalCatalog[_ImageT]) -> str:
+    labels = {next(iter(catalog.tags_of(image)), image.label) if image.name is None else image.label for image in images}
+    return ", ".join(sorted(labels)[:20])

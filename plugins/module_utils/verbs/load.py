@@ -18,10 +18,11 @@ from ..oci.digest import Digest
 from ..oci.document_reader import Read, bound_reads
 from ..oci.graph import Graph, choose_all, choose_platforms, read_graph
 from ..oci.manifest import Descriptor
-from ..oci.matching import check_single_platform, find_matching
+from ..oci.matching import check_single_platform
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..oci.referrers import FoundReferrers, LayoutReferrers, find_owners, find_referrers
+from ..oci.referrers import FoundReferrers, LayoutReferrers, find_referrers
+from ..places.archive.catalog import ArchiveCatalog, NamedArchiveImage
 from ..places.facts import describe_transfer, image_facts, ref_state, short_digest
 from ..places.platforms import is_damaged, merge_with_store, platforms_to_record
 from ..places.referrer_plan import ReferrerPlan
@@ -37,22 +38,6 @@ if t.TYPE_CHECKING:
     from ..trust.policy import TrustPolicy
 
 OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
-
-
-@dataclasses.dataclass(frozen=True)
-class Candidate:
-    """An image of the archive under one of its names, or without a name."""
-
-    root: Descriptor
-    name: Reference | None
-
-    @property
-    def digest(self) -> Digest:
-        return self.root.digest
-
-    @property
-    def label(self) -> str:
-        return str(self.name or self.digest)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,13 +102,13 @@ class _Loader:
     def plan(self) -> TransferPlan:
         self.store.reload()
         read = bound_reads(self._read, self.archive.path)
-        candidates = choose_images(self.archive, self.options.names, self._referrer_place, read)
+        catalog = ArchiveCatalog(self.archive, read)
+        candidates = choose_images(catalog, self.options.names, self._referrer_place)
         graphs: dict[Digest, Graph] = {}
         for candidate in candidates:
             if candidate.digest not in graphs:
                 graphs[candidate.digest] = self._read_graph(candidate, read)
-        ids = {digest: [image.manifest.config.digest for image in graph.images] for digest, graph in graphs.items()}
-        names = rename_images(self.archive, self.options.renames, candidates, ids)
+        names = rename_images(catalog, self.options.renames, candidates)
         verdicts = {candidate: self._verify(candidate, names[candidate], graphs[candidate.digest]) for candidate in candidates}
         self._check_layers(candidates, graphs)
         by_store = {candidate.digest for candidate, verdict in verdicts.items() if verdict.in_store}
@@ -152,7 +137,7 @@ class _Loader:
             self._check_blobs(referrer.graph, f"{self.archive.path}: {referrer.name or referrer.digest}")
         return found
 
-    def _read_graph(self, candidate: Candidate, read: Read) -> Graph:
+    def _read_graph(self, candidate: NamedArchiveImage, read: Read) -> Graph:
         label, selection = f"{self.archive.path}: {candidate.label}", self.options.selection
         choice = choose_platforms(selection) if selection is not None and not selection.everything else choose_all
         graph = read_graph(candidate.root, label, read, choice)
@@ -177,7 +162,7 @@ class _Loader:
             if not self.store.has_blob(blob):
                 self.archive.check_blob(blob)
 
-    def _verify(self, candidate: Candidate, new_name: Reference | None, graph: Graph) -> _LoadedVerdict:
+    def _verify(self, candidate: NamedArchiveImage, new_name: Reference | None, graph: Graph) -> _LoadedVerdict:
         """Verify an image by its name in the archive and by its new one, with the signatures in the archive, or with those that the store keeps.
 
         Raises what `check_names` raises.
@@ -195,7 +180,7 @@ class _Loader:
         verification = check_names(self.options.trust, (candidate.name,), new_name, graph, list_places)
         return _LoadedVerdict(verification, in_store)
 
-    def _check_layers(self, candidates: t.Sequence[Candidate], graphs: t.Mapping[Digest, Graph]) -> None:
+    def _check_layers(self, candidates: t.Sequence[NamedArchiveImage], graphs: t.Mapping[Digest, Graph]) -> None:
         """Raise UnsupportedFormat for too many layers: each name of an image is planned with all of them."""
         counts = {digest: sum(len(image.manifest.layers) for image in graph.images) for digest, graph in graphs.items()}
         check_layers(sum(counts[candidate.digest] for candidate in candidates), self.archive.path)
@@ -326,60 +311,30 @@ class _Loader:
         return describe_transfer([blob for blob in graph.blobs if not self.store.has_blob(blob)])
 
 
-def choose_images(archive: Archive, names: t.Sequence[Reference | Digest] | None, place: LayoutReferrers, read: Read) -> list[Candidate]:
+def choose_images(catalog: ArchiveCatalog, names: t.Sequence[Reference | Digest] | None, place: LayoutReferrers) -> list[NamedArchiveImage]:
     """Return the images to load, in the order of NAMES, else all that are no referrers in PLACE, in the order of the archive. Raises ImageNotFound."""
-    rooted = [(archive.saved_root(image), image.names) for image in archive.images]
-    candidates = [Candidate(root, name) for root, given in rooted for name in given or (None,)]
-    if not candidates:
-        raise ImageNotFound(f"{archive.path} is an archive without any image")
+    if not catalog.entries:
+        raise ImageNotFound(f"{catalog.place} is an archive without any image")
     if names is None:
-        return _without_referrers(archive, list(dict.fromkeys(candidates)), place, read)
-
-    @functools.cache
-    def ids_of(root: Descriptor) -> list[Digest]:
-        graph = read_graph(root, f"{archive.path}: {root.digest}", read)
-        return [image.manifest.config.digest for image in graph.images] if graph is not None else []
-
-    def image_ids(candidate: Candidate) -> list[Digest]:
-        return ids_of(candidate.root)
-
-    chosen: dict[Candidate, None] = {}
-    for name in names:
-        found = find_matching(candidates, name, image_ids)
-        if not found:
-            labels = ", ".join(sorted(candidate.label for candidate in candidates)[:20])
-            raise ImageNotFound(f"{name} is not in {archive.path}; it holds {labels}")
-        chosen.update(dict.fromkeys(found))
-    return list(chosen)
-
-
-def _without_referrers(archive: Archive, candidates: list[Candidate], place: LayoutReferrers, read: Read) -> list[Candidate]:
-    """Return CANDIDATES without the referrers of images of the archive, which are loaded only with their images."""
-    if not place.subjects:
-        return candidates
-    graphs = {root: read_graph(root, f"{archive.path}: {root.digest}", read) for root in {one.root: None for one in candidates}}
-    documents = {root.digest: graph.document_digests if graph is not None else [] for root, graph in graphs.items()}
-    owned = find_owners(place.subjects, documents)
-    return [candidate for candidate in candidates if (candidate.digest, candidate.name) not in owned]
+        return catalog.without_referrers(place)
+    return list(dict.fromkeys(image for name in names for image in catalog.require(name)))
 
 
 def rename_images(
-    archive: Archive,
-    renames: t.Sequence[tuple[Reference | Digest, Reference]],
-    candidates: t.Sequence[Candidate],
-    image_ids: t.Mapping[Digest, t.Collection[Digest]],
-) -> dict[Candidate, Reference | None]:
+    catalog: ArchiveCatalog, renames: t.Sequence[tuple[Reference | Digest, Reference]], candidates: t.Sequence[NamedArchiveImage]
+) -> dict[NamedArchiveImage, Reference | None]:
     """Return the new name of each image. A key of `rename` is one name, or a digest or ID, which renames every name of that image."""
-    renamed: dict[Candidate, Reference] = {}
+    chosen = set(candidates)
+    renamed: dict[NamedArchiveImage, Reference] = {}
     for key, new in renames:
-        found = find_matching(candidates, key, lambda candidate: image_ids[candidate.digest])
+        found = [image for image in catalog.select(key) if image in chosen]
         if not found:
-            raise ImageNotFound(f"rename: {key} is not in {archive.path}")
+            raise ImageNotFound(f"rename: {key} is not in {catalog.place}")
         for candidate in found:
             if renamed.setdefault(candidate, new) != new:
                 raise InvalidOption(f"rename gives {candidate.label} two new names, {renamed[candidate]} and {new}")
     return {candidate: renamed.get(candidate, candidate.name) for candidate in candidates}
 
 
-def _names_of(digest: Digest, names: t.Mapping[Candidate, Reference | None]) -> tuple[Reference, ...]:
+def _names_of(digest: Digest, names: t.Mapping[NamedArchiveImage, Reference | None]) -> tuple[Reference, ...]:
     return tuple(dict.fromkeys(name for candidate, name in names.items() if candidate.digest == digest and name is not None))

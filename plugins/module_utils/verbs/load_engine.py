@@ -15,12 +15,12 @@ from ..archive.referrers import referrers_in_archive
 from ..engine.interfaces import EngineImage, ManagedEngine
 from ..errors import InvalidOption, LongshoreError, NameTaken
 from ..oci.digest import Digest
-from ..oci.document_reader import bound_reads
-from ..oci.graph import Graph, read_graph
+from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.referrers import LayoutReferrers
+from ..places.archive.catalog import ArchiveCatalog, NamedArchiveImage
 from ..places.archive.source import ArchiveSource
 from ..places.engine.images import EngineImages
 from ..places.engine.leftovers import remove_leftovers
@@ -33,7 +33,7 @@ from ..places.engine.restore_names import keep_images, restore_names
 from ..places.verification import Verification, check_names
 from ..transfer.plan import ImagePlan, Outcome, Step, TransferPlan
 from ..transfer.workers import Workers
-from .load import FAIL, KEEP, Candidate, LoadOptions, choose_images, rename_images
+from .load import FAIL, KEEP, LoadOptions, choose_images, rename_images
 
 if t.TYPE_CHECKING:
     from ..trust.policy import TrustPolicy
@@ -53,7 +53,7 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
             name=name,
             label=f"{archive.path}: {candidate.label}",
             action=f"load {name}",
-            image=_Archived(archive, candidate),
+            image=ArchiveSource(archive, candidate.root, (candidate.name,)),
             find_document=document_finder(archive.read_document),
             keep_existing=options.existing == KEEP,
             verify=functools.partial(_verify, options.trust, place, candidate, name) if options.trust is not None else None,
@@ -78,34 +78,20 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
     return remove_leftovers(plan, engine, loader.names)
 
 
-def _verify(trust: TrustPolicy, place: LayoutReferrers, candidate: Candidate, new_name: Reference, graph: Graph) -> Verification:
+def _verify(trust: TrustPolicy, place: LayoutReferrers, candidate: NamedArchiveImage, new_name: Reference, graph: Graph) -> Verification:
     return check_names(trust, (candidate.name,), new_name, graph, lambda name: [place.of_name(name)])
 
 
-def _choose_names(archive: Archive, options: LoadOptions, place: LayoutReferrers) -> list[tuple[Candidate, Reference]]:
+def _choose_names(archive: Archive, options: LoadOptions, place: LayoutReferrers) -> list[tuple[NamedArchiveImage, Reference]]:
     """Return the images to load, each with its new name. Raises ImageNotFound, and InvalidOption for an image without a name."""
-    read = bound_reads(archive.read_document, archive.path)
-    wanted = choose_images(archive, options.names, place, read)
-    ids: dict[Digest, list[Digest]] = {}
-    for candidate in wanted if options.renames else ():
-        graph = read_graph(candidate.root, f"{archive.path}: {candidate.label}", read)
-        ids[candidate.digest] = [image.manifest.config.digest for image in graph.images] if graph is not None else []
-    chosen: list[tuple[Candidate, Reference]] = []
-    for candidate, name in rename_images(archive, options.renames, wanted, ids).items():
+    catalog = ArchiveCatalog(archive)
+    wanted = choose_images(catalog, options.names, place)
+    chosen: list[tuple[NamedArchiveImage, Reference]] = []
+    for candidate, name in rename_images(catalog, options.renames, wanted).items():
         if name is None:
             raise InvalidOption(f"{archive.path}: {candidate.digest} has no name, and an engine needs one; give it with rename")
         chosen.append((candidate, name))
     return chosen
-
-
-class _Archived(ArchiveSource):
-    """An image of an archive to load."""
-
-    def __init__(self, archive: Archive, candidate: Candidate) -> None:
-        self.name = candidate.name
-        self.judged_names = (candidate.name,)
-        self.source = archive
-        self._root: Descriptor = candidate.root
 
 
 @dataclasses.dataclass(frozen=True)

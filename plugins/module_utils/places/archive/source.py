@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ...archive.reader import Archive, ArchivedImage
+from ...archive.reader import Archive
 from ...errors import CorruptArchive
 from ...oci.digest import Digest
 from ...oci.graph import Graph
@@ -25,12 +25,12 @@ class ArchiveSource:
 
     costs_requests = False
 
-    def __init__(self, archive: Archive, image: ArchivedImage, names: t.Sequence[Reference | None]) -> None:
+    def __init__(self, archive: Archive, root: Descriptor, names: t.Sequence[Reference | None]) -> None:
         """NAMES are those that trust must accept, the image's name first."""
         self.name = names[0]
         self.judged_names = names
         self.source = archive
-        self._root = archive.saved_root(image)
+        self._root = root
 
     def digest(self) -> Digest:
         return self._root.digest

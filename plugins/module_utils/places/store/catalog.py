@@ -12,6 +12,7 @@ import typing as t
 from ...errors import StoreDamaged
 from ...oci.digest import Digest
 from ...oci.graph import Graph
+from ...oci.layout import REF_NAME
 from ...oci.platform import Platform
 from ...oci.reference import Reference
 from ...oci.removal_matching import RemovalSelector
@@ -53,6 +54,22 @@ class StoreCatalog:
 
     def get(self, selector: Reference | Digest) -> Entry:
         return self.store.get_entry(selector)
+
+    def select(self, selector: Reference | Digest) -> list[Entry]:
+        return self.store.find_entries(selector)
+
+    def tags_of(self, image: Entry) -> t.Sequence[str]:
+        """Return the text that another tool wrote as the name of IMAGE, if it is no full name."""
+        text = image.descriptor.annotations.get(REF_NAME)
+        return [text] if text and image.name is None else []
+
+    def without_referrers(self) -> list[Entry]:
+        """Return the images without those that are referrers of others."""
+        from ...store.referrers import referrers_in_store
+        from .stored_referrers import find_entry_owners
+
+        owned = find_entry_owners(self.store, referrers_in_store(self.store))
+        return [entry for entry in self.entries if (entry.digest, entry.name) not in owned]
 
     def get_named(self, name: Reference) -> Entry | None:
         return self.store.index.get_named(name)

@@ -1,0 +1,322 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which images a selector means is one rule: every place answers every row of one table, for verbs that read and for the removal.
+
+A new place runs the table when it is listed in `PLACES`. A place that must answer differently is listed in `DEVIATIONS` with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
+from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
+from ansible_collections.longshore.images.plugins.module_utils.engine.docker import open_docker
+from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details, EngineImage
+from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, InUse
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.layout import REF_NAME
+from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
+from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
+from ansible_collections.longshore.images.plugins.module_utils.places.archive.catalog import ArchiveCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.catalog import ImageCatalog, choose_for_removal
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import EngineCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.sources import ImageSources
+from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
+from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
+from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan
+from tests.support.archives import index_entry, index_file, layout, pack
+from tests.support.docker_daemon import DockerDaemon
+from tests.support.engines import HOST, OTHER
+from tests.support.images import Image, make_image, make_index
+
+PLATFORM = Platform.parse(HOST)
+APP = make_index("app", (HOST, OTHER), 1)
+TOOL = make_image("tool", 1, HOST)
+# The names in every place, in the order of its rows. The first image has two names.
+FIRST, SECOND, THIRD = "docker.io/library/app:1", "docker.io/library/app:latest", "registry.test/team/tool:2"
+NAMES = {FIRST: APP, SECOND: APP, THIRD: TOOL}
+ABSENT = Digest("sha256", "0" * 64)
+
+
+def image_id(image: Image, position: int = 0) -> Digest:
+    return image.graph.images[position].manifest.config.digest
+
+
+# The table.
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A selector, and the names that verbs that read find by it and that a removal selects. A removal that needs `force` is refused without it."""
+
+    kind: str
+    selector: str
+    read: tuple[str, ...] | None  # None: verbs that read don't accept it
+    removed: tuple[str, ...]
+    needs_force: bool = False
+
+
+def same(kind: str, selector: str, *names: str, needs_force: bool = False) -> Case:
+    return Case(kind, selector, names, names, needs_force)
+
+
+APP_DIGEST, TOOL_DIGEST = APP.root.digest, TOOL.root.digest
+CASES = [
+    same("name", THIRD, THIRD),
+    same("name of an image with another name", FIRST, FIRST),
+    same("absent tag", "docker.io/library/app:3"),
+    same("absent repository", "registry.test/team/other:2"),
+    same("name without the default tag", "docker.io/library/app", SECOND),
+    same("name without the default tag, absent", "registry.test/team/tool"),
+    same("short spelling", "app:1", FIRST),
+    same("short spelling without the tag", "app", SECOND),
+    same("other spelling of Docker Hub", "index.docker.io/library/app:1", FIRST),
+    same("name with its digest", f"{FIRST}@{APP_DIGEST}", FIRST),
+    same("name with an absent digest", f"{FIRST}@{ABSENT}"),
+    same("name with the digest of another repository", f"{FIRST}@{TOOL_DIGEST}"),
+    # The digest decides which image is read. A removal is for the name, which isn't there.
+    Case("absent name with a digest of its repository", f"registry.test/team/tool:9@{TOOL_DIGEST}", (THIRD,), ()),
+    Case("absent name with a digest that has two names", f"app:9@{APP_DIGEST}", (FIRST, SECOND), ()),
+    same("repository and digest", f"registry.test/team/tool@{TOOL_DIGEST}", THIRD),
+    same("repository and digest with two names", f"docker.io/library/app@{APP_DIGEST}", FIRST, SECOND, needs_force=True),
+    same("short repository and digest with two names", f"app@{APP_DIGEST}", FIRST, SECOND, needs_force=True),
+    same("repository and digest of another repository", f"app@{TOOL_DIGEST}"),
+    same("repository and absent digest", f"app@{ABSENT}"),
+    same("manifest digest", str(TOOL_DIGEST), THIRD),
+    same("index digest with two names", str(APP_DIGEST), FIRST, SECOND, needs_force=True),
+    same("absent digest", str(ABSENT)),
+    same("digest of a manifest in an index", str(APP.graph.images[1].descriptor.digest)),
+    same("image ID", str(image_id(TOOL)), THIRD),
+    same("image ID with two names", str(image_id(APP)), FIRST, SECOND, needs_force=True),
+    same("image ID for another platform", str(image_id(APP, 1)), FIRST, SECOND, needs_force=True),
+    same("short ID", image_id(TOOL).hex[:12]),
+    Case("glob", "docker.io/library/app:*", None, (FIRST, SECOND)),
+    Case("glob in another order of the names", "*/*/*:[12l]*", None, (FIRST, SECOND, THIRD)),
+    Case("glob of nothing", "docker.io/library/other:*", None, ()),
+]
+
+# How a place answers otherwise, and why: PLACE and the kind of the selector -> the names, for reading and removal.
+ONE_PLATFORM = "the engine has only the manifest of one platform, so it doesn't know the IDs of others"
+NO_DIGESTS = "Docker's classic image store forgets the digests of an image that was loaded, and knows its ID"
+_BY_DIGEST = [case.kind for case in CASES if str(APP_DIGEST) in case.selector or str(TOOL_DIGEST) in case.selector]
+DEVIATIONS: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
+    **{("docker-classic", kind): ((), NO_DIGESTS) for kind in _BY_DIGEST},
+    ("docker-classic", "image ID for another platform"): ((), ONE_PLATFORM),
+    ("podman", "image ID for another platform"): ((), ONE_PLATFORM),
+}
+
+
+# The places.
+
+
+class Place(t.Protocol):
+    """A place with the images of `NAMES`."""
+
+    def read(self, selector: str) -> list[str]:
+        """Return the names of the images that a verb that reads finds, none for ImageNotFound. The first is the image that it uses."""
+
+
+class CatalogPlace:
+    """A place whose catalog verbs use directly."""
+
+    def __init__(self, catalog: t.Any) -> None:
+        self.catalog = catalog
+
+    def read(self, selector: str) -> list[str]:
+        parsed = parse_selector(selector)
+        found = [image.label for image in self.catalog.select(parsed)]
+        try:
+            used = [self.catalog.get(parsed).label]
+        except ImageNotFound:
+            used = []
+        assert used == found[:1]
+        return found
+
+
+class LocationPlace:
+    """A layout or an archive, in which a location names an image."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.sources = ImageSources(t.cast(t.Any, None), PLATFORM)
+
+    def read(self, selector: str) -> list[str]:
+        try:
+            source = self.sources.find(Location.parse(f"{self.location}:{selector}"))
+        except ImageNotFound:
+            return []
+        assert source.name == source.judged_names[0]
+        return list(map(str, source.judged_names))
+
+
+def files_of_a_layout() -> dict[str, t.Any]:
+    """Return the layout that another tool writes, with the images in the order of `NAMES`."""
+    entries = [index_entry(image, annotations={REF_NAME: name}) for name, image in NAMES.items()]
+    return layout(index_file(*entries), APP, TOOL)
+
+
+def open_store(folder: Path) -> CatalogPlace:
+    store = Store(str(folder / "store"))
+    for name, image in NAMES.items():
+        image.put(store, name)
+    return CatalogPlace(StoreCatalog(store, PLATFORM))
+
+
+def write_layout(folder: Path) -> str:
+    for name, content in files_of_a_layout().items():
+        path = folder / "layout" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return str(folder / "layout")
+
+
+def write_archive(folder: Path) -> str:
+    path = folder / "images.tar"
+    path.write_bytes(pack(files_of_a_layout()))
+    return str(path)
+
+
+@dataclasses.dataclass
+class ListedEngine:
+    """An engine that lists images in the way of `list_image`, and gives every blob."""
+
+    title: str
+    list_image: t.Callable[[Image], EngineImage]
+    place = "memory"
+
+    def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
+        return [self._named(TOOL, THIRD), self._named(APP, SECOND, FIRST)]
+
+    def _named(self, image: Image, *names: str) -> EngineImage:
+        return dataclasses.replace(self.list_image(image), names={Reference.parse(name): name for name in names})
+
+    def list_blobs(self) -> set[Digest]:
+        return {*APP.digests, *TOOL.digests}
+
+    def read_document(self, digest: Digest) -> bytes | None:
+        return {**APP.content, **TOOL.content}.get(digest)
+
+    def read_blob(self, descriptor: Descriptor) -> t.Iterator[bytes]:
+        yield {**APP.content, **TOOL.content}[descriptor.digest]
+
+
+def list_in_docker_classic(image: Image) -> EngineImage:
+    return EngineImage(image_id(image), {}, Details, image_id(image))
+
+
+def list_in_podman(image: Image) -> EngineImage:
+    return EngineImage(
+        image_id(image), {}, Details, image_id(image), tuple(dict.fromkeys((image.root.digest, image.graph.images[0].descriptor.digest)))
+    )
+
+
+def list_in_containerd(image: Image) -> EngineImage:
+    return EngineImage(image.root.digest, {}, Details, None, (image.root.digest,))
+
+
+def open_listed(title: str, list_image: t.Callable[[Image], EngineImage]) -> CatalogPlace:
+    return CatalogPlace(EngineCatalog(t.cast(t.Any, ListedEngine(title, list_image)), PLATFORM))
+
+
+@contextlib.contextmanager
+def docker_on_containerd(unused_folder: Path) -> t.Iterator[CatalogPlace]:
+    with DockerDaemon(reports_manifests=True).running() as daemon:
+        for name, image in NAMES.items():
+            daemon.pull(name, image)
+        api = Api(Address.unix(daemon.address.removeprefix("unix://")), "docker", 30.0)
+        yield CatalogPlace(EngineCatalog(open_docker(api), PLATFORM))
+
+
+Open = t.Callable[[Path], "contextlib.AbstractContextManager[Place]"]
+
+
+def at_once(open_place: t.Callable[[Path], Place]) -> Open:
+    return lambda folder: contextlib.nullcontext(open_place(folder))
+
+
+PLACES: dict[str, Open] = {
+    "store": at_once(open_store),
+    "layout": at_once(lambda folder: CatalogPlace(StoreCatalog(Store(write_layout(folder)), PLATFORM))),
+    "layout-location": at_once(lambda folder: LocationPlace(f"oci:{write_layout(folder)}")),
+    "archive": at_once(lambda folder: CatalogPlace(ArchiveCatalog(open_archive(write_archive(folder))))),
+    "archive-location": at_once(lambda folder: LocationPlace(f"oci-archive:{write_archive(folder)}")),
+    "docker-classic": at_once(lambda folder: open_listed("docker", list_in_docker_classic)),
+    "docker-containerd": docker_on_containerd,
+    "podman": at_once(lambda folder: open_listed("podman", list_in_podman)),
+    "containerd": at_once(lambda folder: open_listed("containerd", list_in_containerd)),
+}
+# Locations and archives are only read.
+REMOVABLE = ["store", "layout", "docker-classic", "docker-containerd", "podman", "containerd"]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Callable[[str], t.Any]]:
+    """Open each place once: the tests only read."""
+    with contextlib.ExitStack() as stack:
+        yield functools.cache(lambda name: stack.enter_context(PLACES[name](tmp_path_factory.mktemp(name))))
+
+
+def labels_of(chosen: t.Sequence[t.Any]) -> list[str]:
+    return [one.requested if isinstance(one, ImagePlan) else one.label for one in chosen]
+
+
+# The tests.
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("case", [case for case in CASES if case.read is not None], ids=lambda case: case.kind)
+def test_a_selector_means_the_same_images_in_every_place(place: str, case: Case, opened: t.Callable[[str], Place]) -> None:
+    expected, _reason = DEVIATIONS.get((place, case.kind), (case.read, ""))
+    assert opened(place).read(case.selector) == list(expected or ())
+
+
+@pytest.mark.parametrize("place", REMOVABLE)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind)
+def test_a_removal_selects_the_same_images_in_every_place(place: str, case: Case, opened: t.Callable[[str], CatalogPlace]) -> None:
+    expected, reason = DEVIATIONS.get((place, case.kind), (case.removed, ""))
+    catalog: ImageCatalog[t.Any] = opened(place).catalog
+    selector = parse_removal_selector(case.selector)
+    if case.needs_force and not reason:
+        with pytest.raises(InUse, match="has several names"):
+            choose_for_removal(catalog, [selector], force=False)
+    else:
+        assert labels_of(choose_for_removal(catalog, [selector], force=False)) == labels_of(choose_for_removal(catalog, [selector], force=True))
+    chosen = choose_for_removal(catalog, [selector], force=True)
+    images, rows = [one for one in chosen if not isinstance(one, ImagePlan)], [one for one in chosen if isinstance(one, ImagePlan)]
+    assert [image.label for image in images] == list(expected)
+    assert len(rows) == (0 if expected or "glob" in case.kind else 1)
+    assert [bool(row.warnings) for row in rows] == [case.kind == "short ID" for _row in rows]
+
+
+@pytest.mark.parametrize("place", REMOVABLE)
+def test_an_image_that_two_selectors_mean_is_chosen_once_in_the_order_of_the_selectors(place: str, opened: t.Callable[[str], CatalogPlace]) -> None:
+    selectors = [parse_removal_selector(text) for text in (THIRD, "app", "docker.io/library/app:*", THIRD, "absent:1")]
+    chosen = choose_for_removal(opened(place).catalog, selectors, force=False)
+    assert labels_of(chosen) == [THIRD, SECOND, FIRST, "docker.io/library/absent:1"]
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if "location" not in place])
+def test_every_place_lists_its_images_in_one_order_and_finds_them_by_name(place: str, opened: t.Callable[[str], CatalogPlace]) -> None:
+    catalog = opened(place).catalog
+    assert [image.label for image in catalog.entries] == list(NAMES)
+    assert [catalog.get_named(image.name) for image in catalog.entries] == list(catalog.entries)
+    assert catalog.get_named(Reference.parse("absent:1")) is None
+
+
+def test_every_deviation_is_of_a_place_and_a_row_of_the_table() -> None:
+    assert {place for place, _kind in DEVIATIONS} <= set(PLACES)
+    assert {kind for _place, kind in DEVIATIONS} <= {case.kind for case in CASES}
+    assert len({case.kind for case in CASES}) == len(CASES)
