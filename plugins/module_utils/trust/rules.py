@@ -99,6 +99,7 @@ def _read_identities(options: RuleOptions, what: str) -> KeylessVerifier | None:
 
 
 def _read_identity(options: IdentityOptions, what: str) -> Identity:
+    from ..oci.regex import compile_regex
     from .keyless import Identity
 
     if not options.issuer or not (options.subject or options.subject_regex) or (options.subject and options.subject_regex):
@@ -106,7 +107,7 @@ def _read_identity(options: IdentityOptions, what: str) -> Identity:
     if options.subject_regex is None:
         return Identity(options.issuer, options.subject)
     try:
-        return Identity(options.issuer, pattern=re.compile(options.subject_regex))
+        return Identity(options.issuer, pattern=compile_regex(options.subject_regex))
     except re.error as error:
         raise InvalidTrust(f"{what}: the subject_regex {sanitise(options.subject_regex, 200)!r} is not a regular expression: {error}") from error
 

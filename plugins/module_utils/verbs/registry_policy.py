@@ -16,6 +16,7 @@ from fractions import Fraction
 from ..errors import InvalidOption, TooManyRemovals
 from ..limits import MAX_LOCK_FILE
 from ..oci.lockfile import LockFile
+from ..oci.regex import compile_regex
 from ..places.filters import Filters
 from ..places.protection import Protection
 from ..places.retention import RetentionPolicy
@@ -64,7 +65,7 @@ class RegistryPolicy:
         """Return the policy of a task. Raises InvalidOption, InvalidReference, and the errors of `read_locks`."""
         filters.check_for_registry()
         try:
-            tag_pattern = re.compile(params["tag_pattern"]) if params["tag_pattern"] is not None else None
+            tag_pattern = compile_regex(params["tag_pattern"]) if params["tag_pattern"] is not None else None
         except re.error as error:
             raise InvalidOption(f"tag_pattern {params['tag_pattern']!r} is not a regular expression: {error}") from error
         protection = protection.with_digests(params["protect_digests"] or (), read_locks(params["protect_locks"] or ()))

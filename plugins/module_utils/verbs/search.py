@@ -13,6 +13,7 @@ import typing as t
 
 from ..errors import InvalidOption
 from ..oci.reference import DOCKER_HUB, Reference
+from ..oci.regex import compile_regex
 from ..oci.version_range import VersionRange
 from ..oci.versions import Version, version_order
 from ..registry import tags as listing
@@ -64,7 +65,7 @@ class TagChoice:
     def parse(cls, pattern: str | None, versions: str | None, newest: int | None) -> TagChoice:
         """Return the conditions of a task. Raises InvalidOption for an invalid regular expression, range or number."""
         try:
-            compiled = re.compile(pattern) if pattern is not None else None
+            compiled = compile_regex(pattern) if pattern is not None else None
         except re.error as error:
             raise InvalidOption(f"tag_pattern {pattern!r} is not a regular expression: {error}") from error
         if newest is not None and newest < 1:
