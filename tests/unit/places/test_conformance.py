@@ -24,7 +24,7 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.http_api i
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details, EngineImage
 from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, InUse
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
-from ansible_collections.longshore.images.plugins.module_utils.oci.layout import REF_NAME
+from ansible_collections.longshore.images.plugins.module_utils.oci.layout import INDEX_DIGEST, REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
@@ -175,8 +175,8 @@ def open_store(folder: Path) -> CatalogPlace:
     return CatalogPlace(StoreCatalog(store, PLATFORM))
 
 
-def write_layout(folder: Path) -> str:
-    for name, content in files_of_a_layout().items():
+def write_layout(folder: Path, files: t.Mapping[str, t.Any] | None = None) -> str:
+    for name, content in (files or files_of_a_layout()).items():
         path = folder / "layout" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -320,3 +320,23 @@ def test_every_deviation_is_of_a_place_and_a_row_of_the_table() -> None:
     assert {place for place, _kind in DEVIATIONS} <= set(PLACES)
     assert {kind for _place, kind in DEVIATIONS} <= {case.kind for case in CASES}
     assert len({case.kind for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("scheme", ["oci", "oci-archive"])
+def test_a_location_means_an_image_by_the_tag_that_another_tool_wrote(scheme: str, tmp_path: Path) -> None:
+    entries = [index_entry(image, annotations={REF_NAME: tag}) for tag, image in (("one", APP), ("two", TOOL))]
+    path = write_layout(tmp_path, layout(index_file(*entries), APP, TOOL))
+    found = ImageSources(t.cast(t.Any, None), PLATFORM).find(Location.parse(f"{scheme}:{path}:two"))
+    assert (found.digest(), found.name) == (TOOL_DIGEST, None)
+    with pytest.raises(ImageNotFound, match=r"three was not found; .* holds one, two"):
+        ImageSources(t.cast(t.Any, None), PLATFORM).find(Location.parse(f"{scheme}:{path}:three"))
+
+
+def test_an_archive_finds_an_image_by_its_index_and_by_the_manifest_that_it_lists(tmp_path: Path) -> None:
+    listed = Image(APP.graph.images[0].descriptor, APP.content)
+    entry = index_entry(listed, annotations={REF_NAME: FIRST, INDEX_DIGEST: str(APP_DIGEST)})
+    path = write_layout(tmp_path, layout(index_file(entry), APP))
+    sources = ImageSources(t.cast(t.Any, None), PLATFORM)
+    for selector in (APP_DIGEST, listed.root.digest, f"{FIRST}@{APP_DIGEST}", image_id(APP, 1)):
+        assert [image.digest for image in ArchiveCatalog(open_archive(path)).select(parse_selector(str(selector)))] == [APP_DIGEST]
+        assert sources.find(Location.parse(f"oci-archive:{path}:{selector}")).digest() == APP_DIGEST
