@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a managed host may say to the controller: each value is checked by type, shape and length before it is used.
+"""Check the answers of a managed host to the controller: each value by type, shape and length, before it is used.
 
 A host is not trusted. Its text could become a template (ansible-core before 2.19 templates the environment of a task), a command of a shell or of sftp's
 batch file, or a path on the controller. All action plugins and the report read the answers of hosts with these functions only.

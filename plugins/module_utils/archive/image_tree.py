@@ -59,7 +59,7 @@ def format_path(parts: t.Sequence[str]) -> str:
 
 
 class _Upper:
-    """What one layer has added so far: the names in each folder, and the folders that contain nothing else anymore."""
+    """The files that one layer has added so far: the names in each folder, and the folders that contain nothing else anymore."""
 
     def __init__(self) -> None:
         self._names: dict[FolderNode, set[str]] = {}

@@ -42,7 +42,7 @@ _Image = t.TypeVar("_Image", bound=PlacedImage)
 
 
 class Catalog(t.Protocol[_Image]):
-    """What a place holds. It is read once for a task."""
+    """The images that a place holds. It is read once for a task."""
 
     @property
     def place(self) -> str:
