@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.address im
 from ansible_collections.longshore.images.plugins.module_utils.engine.docker import open_docker
 from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details, EngineImage
-from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, InUse
+from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, InUse, InvalidReference
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.layout import INDEX_DIGEST, REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
@@ -33,7 +33,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.removal_match
 from ansible_collections.longshore.images.plugins.module_utils.places.archive.catalog import ArchiveCatalog
 from ansible_collections.longshore.images.plugins.module_utils.places.catalog import ImageCatalog, choose_for_removal
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import EngineCatalog
-from ansible_collections.longshore.images.plugins.module_utils.places.sources import ImageSources
+from ansible_collections.longshore.images.plugins.module_utils.places.sources import ImageSources, Places
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan
@@ -320,6 +320,43 @@ def test_every_deviation_is_of_a_place_and_a_row_of_the_table() -> None:
     assert {place for place, _kind in DEVIATIONS} <= set(PLACES)
     assert {kind for _place, kind in DEVIATIONS} <= {case.kind for case in CASES}
     assert len({case.kind for case in CASES}) == len(CASES)
+
+
+class Registry:
+    """The answers of a registry with the images of `NAMES`: it has them by tag, and by digest in their repository."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.context = reference.context
+
+    def probe(self, reference: Reference) -> Descriptor | None:
+        here = {name: image.root for name, image in NAMES.items() if Reference.parse(name).context == self.context}
+        if reference.digest is not None:
+            return next((root for root in here.values() if root.digest == reference.digest), None)
+        return here.get(str(reference))
+
+
+def open_registry(text: str) -> Digest | None:
+    """Return the digest of the image that a registry has for a location, None without one."""
+    places = Places(*[t.cast(t.Any, Registry)] * 4)
+    try:
+        return ImageSources(places, PLATFORM).find(Location.parse(text)).root().digest
+    except ImageNotFound:
+        return None
+
+
+REFERENCES = [case for case in CASES if case.read is not None and isinstance(parse_selector(case.selector), Reference)]
+
+
+@pytest.mark.parametrize("case", REFERENCES, ids=lambda case: case.kind)
+def test_a_registry_has_the_same_image_for_a_reference(case: Case) -> None:
+    expected = NAMES[case.read[0]].root.digest if case.read else None
+    assert open_registry(case.selector) == open_registry(f"docker://{case.selector}") == expected
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.selector.startswith("sha256:")], ids=lambda case: case.kind)
+def test_a_registry_finds_nothing_by_a_digest_or_an_id_without_a_repository(case: Case) -> None:
+    with pytest.raises(InvalidReference):
+        open_registry(case.selector)
 
 
 @pytest.mark.parametrize("scheme", ["oci", "oci-archive"])
